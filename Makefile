@@ -1,0 +1,45 @@
+# The two commands of the README, and those that CI adds. All set-up is in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test check format package-check clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets.
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(STAMP) ## Report, clean and report again, on the embedded sandbox account.
+	@$(BIN)/python -m janitor.sandbox
+
+test: $(STAMP) ## Run the whole test suite.
+	$(BIN)/python -m pytest -n auto
+
+check: $(STAMP) ## Lint, formatting, types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict janitor
+
+package-check: $(STAMP) ## Build the wheel, install it elsewhere, and use it from there.
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/pip install --quiet --constraint requirements-dev.txt build/wheel/*.whl
+	cd build/wheel && venv/bin/janitor --help > /dev/null
+	cd build/wheel && venv/bin/janitor run --apply --yes --sandbox --quiet --format json > run.json
+	build/wheel/venv/bin/python -c "import json; s = json.load(open('build/wheel/run.json'))['summary']; assert s['groups_deleted'] and s['complete'], s; print('wheel:', s['groups_deleted'], 'groups deleted in the sandbox')"
+
+format: $(STAMP) ## Format the code.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove what the other targets made.
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(STAMP): pyproject.toml requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
+	@echo "setting up $(VENV) (once)"
+	@$(PYTHON) -m venv $(VENV) || { echo "python venv is missing: on Debian, apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements-dev.txt --editable '.[dev]'
+	@touch $@
