@@ -1,0 +1,201 @@
+"""The values that everything else speaks of. Frozen; standard library only.
+
+Times are milliseconds since the epoch, sizes are bytes, retention is in days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One account in one Region: quotas, scans and failures are per target."""
+
+    account: str
+    region: str
+
+    def __str__(self) -> str:
+        return f"{self.account}/{self.region}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogGroup:
+    """A log group as DescribeLogGroups shows it, with its tags where they were read.
+
+    `retention_days` is what is in force: the account-level policy's where
+    `retention_policy` names one. None means that events never expire.
+    `tags` is None while they have not been read, or could not be.
+    `defects` lists values that make no sense; a group with any is never touched.
+    """
+
+    target: Target
+    name: str
+    arn: str
+    creation_time: int
+    stored_bytes: int
+    retention_days: int | None = None
+    retention_policy: str | None = None
+    log_class: str = "STANDARD"
+    kms_key_id: str | None = None
+    metric_filters: int = 0
+    deletion_protected: bool = False
+    defects: tuple[str, ...] = ()
+    tags: Mapping[str, str] | None = field(default=None, hash=False)
+    tags_error: str | None = None
+
+    @property
+    def identity(self) -> tuple[str, str, str, int]:
+        """A group made again under the same name is another group, hence the creation time."""
+        return (self.target.account, self.target.region, self.name, self.creation_time)
+
+
+@dataclass(frozen=True, slots=True)
+class LogStream:
+    """A log stream. The two `last_…` times lag behind the truth and are None when never set.
+
+    DescribeLogStreams' `storedBytes` is left out: it has been 0 for every stream since 2019.
+    """
+
+    name: str
+    creation_time: int
+    last_event: int | None
+    last_ingestion: int | None
+
+    def newest(self) -> int:
+        """The latest sign of life: created, written or ingested, in ms since the epoch."""
+        return max(self.creation_time, self.last_event or 0, self.last_ingestion or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Nothing is done to the group."""
+
+    reason: str
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something could not be read or makes no sense: kept, counted, shown."""
+
+    reason: str
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepStreams:
+    """Streams with no sign of life since `before` (ms) are deleted; the group is kept.
+
+    `kept` is the reason to keep the group, for when there turns out to be nothing to sweep.
+    """
+
+    reason: str
+    rule: str
+    before: int
+    kept: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetRetention:
+    """The group gets `days`; afterwards `then`, if anything."""
+
+    reason: str
+    rule: str
+    days: int
+    then: SweepStreams | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteGroup:
+    """The group is deleted if it can be proved empty since `before` (ms); else `otherwise`."""
+
+    reason: str
+    rule: str
+    before: int
+    otherwise: Keep | SetRetention | SweepStreams
+
+
+Action = Keep | SetRetention | DeleteGroup | SweepStreams | Unknown
+
+
+class Verb(StrEnum):
+    """The names of the actions in every output."""
+
+    KEEP = "keep"
+    UNKNOWN = "unknown"
+    SET_RETENTION = "set_retention"
+    SWEEP_STREAMS = "sweep_streams"
+    DELETE_GROUP = "delete_group"
+
+
+def verb_of(action: Action) -> Verb:
+    """The action's name in plans, journals and reports."""
+    match action:
+        case Keep():
+            return Verb.KEEP
+        case Unknown():
+            return Verb.UNKNOWN
+        case SetRetention():
+            return Verb.SET_RETENTION
+        case SweepStreams():
+            return Verb.SWEEP_STREAMS
+        case DeleteGroup():
+            return Verb.DELETE_GROUP
+
+
+class Status(StrEnum):
+    """What became of an action."""
+
+    KEPT = "kept"
+    UNKNOWN = "unknown"
+    PLANNED = "planned"
+    DONE = "done"
+    GONE = "gone"
+    FAILED = "failed"
+    REFUSED = "refused"
+    NOT_REACHED = "not_reached"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that was looked at: by which call, what it said, and when (ms)."""
+
+    source: str
+    finding: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change to the account, with what it takes to undo it, for the journal."""
+
+    before: Mapping[str, object] = field(hash=False)
+    after: Mapping[str, object] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was decided for a group, and what became of it.
+
+    `streams` counts the streams of a sweep: to be deleted when planned, deleted otherwise.
+    """
+
+    group: LogGroup
+    action: Action
+    status: Status
+    detail: str
+    at: int
+    streams: int = 0
+    evidence: tuple[Evidence, ...] = field(default=(), hash=False)
+
+    @property
+    def reason(self) -> str:
+        """Why, as a person reads it: the decision, and what happened where it adds something."""
+        if not self.detail or self.detail == self.action.reason:
+            return self.action.reason
+        return f"{self.detail} ({self.action.reason})"
