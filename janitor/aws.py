@@ -1,0 +1,249 @@
+"""How a call to AWS is made here: paced, tried again, counted, its errors told apart.
+
+botocore's own retries are off, so that one policy rules and every attempt is counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ResponseStreamingError,
+    SSOError,
+    TokenRetrievalError,
+)
+from botocore.parsers import ResponseParserError
+
+from janitor import __version__
+from janitor.clock import Clock
+from janitor.errors import CredentialsError
+from janitor.model import Target
+from janitor.pace import Pace, TransientError, retrying
+
+CLIENT_CONFIG = Config(
+    retries={"total_max_attempts": 1, "mode": "standard"},
+    connect_timeout=5,
+    read_timeout=30,
+    max_pool_connections=16,
+    user_agent_extra=f"cloudwatch-janitor/{__version__}",
+)
+
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "SlowDown",
+}
+_TRANSIENT = {
+    "OperationAbortedException",
+    "ServiceUnavailableException",
+    "ServiceUnavailable",
+    "ServiceException",
+    "InternalFailure",
+    "InternalServiceException",
+    "InternalServerError",
+    "RequestTimeout",
+    "RequestTimeoutException",
+}
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "AuthorizationError",
+}
+_CREDENTIALS = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "InvalidAccessKeyId",
+    "AuthFailure",
+    "MissingAuthenticationToken",
+    "IncompleteSignature",
+}
+
+
+class CallError(Exception):
+    """AWS said no, in a way that asking again does not change. `code` is AWS's error code."""
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        self.operation = operation
+        self.code = code
+        super().__init__(f"{operation}: {code}: {message}" if message else f"{operation}: {code}")
+
+    @property
+    def not_found(self) -> bool:
+        """The log group or log stream does not exist (any more)."""
+        return self.code == "ResourceNotFoundException"
+
+    @property
+    def denied(self) -> bool:
+        """The caller lacks a permission."""
+        return self.code in _DENIED
+
+
+class UnavailableError(TransientError):
+    """A transient failure, still there after the last attempt (or told to the retry policy)."""
+
+    def __init__(self, operation: str, text: str, *, throttled: bool = False) -> None:
+        self.throttled = throttled
+        super().__init__(f"{operation}: {text}")
+
+
+ReadError = (CallError, UnavailableError)
+"""What a read may end in; each is a reason to keep."""
+
+
+class Counts:
+    """Attempts and throttled attempts per operation, over all targets. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.calls: Counter[str] = Counter()
+        self.throttled: Counter[str] = Counter()
+
+    def called(self, operation: str) -> None:
+        """One attempt was sent."""
+        with self._lock:
+            self.calls[operation] += 1
+
+    def was_throttled(self, operation: str) -> None:
+        """One attempt was answered with a throttling error."""
+        with self._lock:
+            self.throttled[operation] += 1
+
+
+class Clients(Protocol):
+    """Makes clients for one account: boto3's Session, or a fake."""
+
+    @property
+    def client(self) -> Callable[..., Any]:
+        """Makes a client: `client(service_name, region_name, config=…)`."""
+
+
+class Api:
+    """One target's calls. `call` is the only place where a request leaves the program."""
+
+    def __init__(
+        self,
+        target: Target,
+        clients: Clients,
+        pace: Pace,
+        clock: Clock,
+        counts: Counts,
+        stop: threading.Event,
+    ) -> None:
+        self.target = target
+        self.pace = pace
+        self.clock = clock
+        self.stop = stop
+        self._clients = clients
+        self._counts = counts
+        self._lock = threading.Lock()
+        self._made: dict[tuple[str, str], Any] = {}
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """The service's client, made once (making one is not thread-safe in boto3)."""
+        key = (service, region or self.target.region)
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = self._clients.client(key[0], key[1], config=CLIENT_CONFIG)
+            return self._made[key]
+
+    def call(
+        self,
+        operation: str,
+        method: Callable[..., Mapping[str, Any]],
+        *,
+        expect: str | None = None,
+        **parameters: Any,
+    ) -> Mapping[str, Any]:
+        """The answer of a paced call, tried again while it fails transiently.
+
+        `expect` is a key that every real answer has: without it the answer was garbage (botocore
+        turns an unparsable JSON body into an empty answer, which must not read as "no streams").
+        Raises CallError, UnavailableError, CredentialsError or StoppedError.
+        """
+        return retrying(
+            lambda: self.once(operation, method, expect=expect, **parameters),
+            self.clock,
+            self.stop,
+        )
+
+    def once(
+        self,
+        operation: str,
+        method: Callable[..., Mapping[str, Any]],
+        *,
+        expect: str | None = None,
+        paced: bool = True,
+        **parameters: Any,
+    ) -> Mapping[str, Any]:
+        """One attempt, for what must look again before it tries again. Raises as `call`."""
+        if paced:
+            self.pace.acquire(operation, self.stop)
+        self._counts.called(operation)
+        try:
+            answer = method(**parameters)
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
+            raise self._told_apart(operation, error) from error
+        except _UNPARSABLE as error:
+            raise UnavailableError(operation, f"an answer that cannot be read: {error}") from error
+        if expect is not None and expect not in answer:
+            raise UnavailableError(operation, f"an answer without {expect!r}")
+        return answer
+
+    def _told_apart(self, operation: str, error: Exception) -> Exception:
+        if isinstance(error, ClientError):
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            message = str(error.response.get("Error", {}).get("Message", ""))
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            if code in _THROTTLED or status == 429:
+                self._counts.was_throttled(operation)
+                return UnavailableError(operation, f"throttled ({code})", throttled=True)
+            if code in _CREDENTIALS:
+                return CredentialsError(f"AWS refuses the credentials: {code}: {message}")
+            if code in _TRANSIENT or status >= 500 or not code:
+                return UnavailableError(operation, f"{code or status}: {message}")
+            return CallError(operation, code, message)
+        if isinstance(error, _NO_CREDENTIALS):
+            return CredentialsError(str(error))
+        if isinstance(error, _BROKEN_TRANSPORT):
+            return UnavailableError(operation, str(error))
+        return CallError(operation, type(error).__name__, str(error))
+
+
+_UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError)
+"""What botocore's parsers let through on answers that are JSON, but of the wrong shape."""
+
+_NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+_BROKEN_TRANSPORT = (
+    ConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+    ResponseParserError,
+)

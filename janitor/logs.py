@@ -1,0 +1,329 @@
+"""CloudWatch Logs, and the metric of what arrives there: the only module that calls them.
+
+Each method names the IAM action it needs in `ACTIONS`, which the least policy is made from.
+Reads raise CallError or UnavailableError (`janitor.aws.ReadError`) rather than answer in part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from janitor.aws import Api, UnavailableError
+from janitor.model import DAY_MS, LogGroup, LogStream, Target
+
+ACTIONS: dict[str, str] = {
+    "DescribeLogGroups": "logs:DescribeLogGroups",
+    "DescribeLogStreams": "logs:DescribeLogStreams",
+    "DescribeSubscriptionFilters": "logs:DescribeSubscriptionFilters",
+    "FilterLogEvents": "logs:FilterLogEvents",
+    "PutRetentionPolicy": "logs:PutRetentionPolicy",
+    "DeleteLogGroup": "logs:DeleteLogGroup",
+    "DeleteLogStream": "logs:DeleteLogStream",
+    "GetMetricData": "cloudwatch:GetMetricData",
+}
+
+IDENTIFIERS_A_CALL = 50
+METRICS_A_CALL = 500
+POINTS_A_CALL = 100_800
+METRIC_KEPT_DAYS = 455
+HOUR_MS = 3_600_000
+
+
+class Logs:
+    """The calls of one target."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self.target = api.target
+        self.clock = api.clock
+
+    @property
+    def _client(self) -> Any:
+        return self._api.client("logs")
+
+    # ---- reads -------------------------------------------------------------------------------
+
+    def groups(self) -> Iterator[list[LogGroup]]:
+        """All log groups, a page (at most 50) at a time; a page may be empty and not the last."""
+        yield from self._described()
+
+    def group(self, name: str) -> LogGroup | None:
+        """One log group as it is now, or None when there is none of that name.
+
+        Asked by prefix: pages are sorted by name, so the exact name comes first.
+        """
+        for page in self._described(logGroupNamePrefix=name):
+            for found in page:
+                if found.name == name:
+                    return found
+                if found.name > name:
+                    return None
+        return None
+
+    def named(self, names: Sequence[str]) -> dict[str, LogGroup]:
+        """Log groups by name as they are now, 50 a call; those that do not exist are left out."""
+        found: dict[str, LogGroup] = {}
+        for start in range(0, len(names), IDENTIFIERS_A_CALL):
+            chunk = list(names[start : start + IDENTIFIERS_A_CALL])
+            wanted = set(chunk)
+            for page in self._described(logGroupIdentifiers=chunk):
+                found.update((group.name, group) for group in page if group.name in wanted)
+                if wanted <= found.keys():
+                    break
+            for name in chunk:
+                if name not in found and (group := self.group(name)) is not None:
+                    found[name] = group
+        return found
+
+    def _described(self, **parameters: Any) -> Iterator[list[LogGroup]]:
+        pages = self._pages(
+            "DescribeLogGroups",
+            self._client.describe_log_groups,
+            "logGroups",
+            **parameters,
+        )
+        for page in pages:
+            yield [parse_group(entry, self.target) for entry in page]
+
+    def streams(self, group: str) -> Iterator[list[LogStream]]:
+        """The streams of a log group, oldest name first, a page (at most 50) at a time.
+
+        A stream whose times make no sense ends the reading in UnavailableError.
+        """
+        pages = self._pages(
+            "DescribeLogStreams",
+            self._client.describe_log_streams,
+            "logStreams",
+            logGroupName=group,
+            orderBy="LogStreamName",
+        )
+        for page in pages:
+            yield [parse_stream(entry) for entry in page]
+
+    def subscription_filters(self, group: str) -> list[str]:
+        """The names of a log group's subscription filters."""
+        pages = self._pages(
+            "DescribeSubscriptionFilters",
+            self._client.describe_subscription_filters,
+            "subscriptionFilters",
+            logGroupName=group,
+        )
+        return [str(entry.get("filterName")) for page in pages for entry in page]
+
+    def holds_events(self, group: str, since: int, streams: Sequence[str] | None = None) -> bool:
+        """Whether FilterLogEvents finds any event from `since` (ms) on, drained to its last token.
+
+        `streams` narrows it to at most 100 named streams.
+        """
+        narrowed: dict[str, Any] = {} if streams is None else {"logStreamNames": list(streams)}
+        pages = self._pages(
+            "FilterLogEvents",
+            self._client.filter_log_events,
+            "events",
+            logGroupName=group,
+            startTime=max(since, 0),
+            **narrowed,
+        )
+        return any(page for page in pages)
+
+    def arrivals(self, groups: Sequence[str], since: int) -> dict[str, bool]:
+        """For each log group, whether events arrived from `since` (ms) on.
+
+        `AWS/Logs IncomingLogEvents`, 500 groups a call. The metric is kept for 15 months, so an
+        older `since` is answered for those 15 months. A group that the answer does not speak of
+        clearly raises UnavailableError. The first bucket may begin before `since` (buckets are
+        aligned so that none is cut off at the start); what has a data point only there is asked
+        again by the hour.
+        """
+        now = self._api.clock.now()
+        since = max(since, now - METRIC_KEPT_DAYS * DAY_MS)
+        buckets = POINTS_A_CALL // METRICS_A_CALL - 2
+        period = DAY_MS * -(-((now - since) // DAY_MS + 1) // buckets)
+        start = since // period * period
+        sure: dict[str, bool] = {}
+        for chunk in _chunks(groups, METRICS_A_CALL):
+            points = self._arrival_points(chunk, start, now + HOUR_MS, period)
+            sure.update({name: any(at >= since for at in times) for name, times in points.items()})
+            border = [name for name, times in points.items() if times and not sure[name]]
+            if border:
+                first_hour = since // HOUR_MS * HOUR_MS
+                hours = self._arrival_points(border, first_hour, start + period, HOUR_MS)
+                sure.update({name: bool(times) for name, times in hours.items()})
+        return sure
+
+    def _arrival_points(
+        self, groups: Sequence[str], start: int, end: int, period: int
+    ) -> dict[str, list[int]]:
+        """The times (ms) of the data points of each group."""
+        queries = [
+            {
+                "Id": f"g{index}",
+                "MetricStat": {
+                    "Metric": {
+                        "Namespace": "AWS/Logs",
+                        "MetricName": "IncomingLogEvents",
+                        "Dimensions": [{"Name": "LogGroupName", "Value": name}],
+                    },
+                    "Period": period // 1000,
+                    "Stat": "Sum",
+                },
+            }
+            for index, name in enumerate(groups)
+        ]
+        points: dict[str, list[int]] = {}
+        complete: set[str] = set()
+        pages = self._pages(
+            "GetMetricData",
+            self._api.client("cloudwatch").get_metric_data,
+            "MetricDataResults",
+            token="NextToken",
+            MetricDataQueries=queries,
+            StartTime=datetime.fromtimestamp(start / 1000, UTC),
+            EndTime=datetime.fromtimestamp(end / 1000, UTC),
+        )
+        for page in pages:
+            for result in page:
+                times = points.setdefault(str(result.get("Id")), [])
+                times += [int(at.timestamp() * 1000) for at in result.get("Timestamps", [])]
+                if result.get("StatusCode", "Complete") == "Complete":
+                    complete.add(str(result.get("Id")))
+        unclear = [name for index, name in enumerate(groups) if f"g{index}" not in complete]
+        if unclear:
+            raise UnavailableError(
+                "GetMetricData",
+                f"no complete answer for {len(unclear)} groups, {unclear[0]} first",
+            )
+        return {name: points[f"g{index}"] for index, name in enumerate(groups)}
+
+    def _pages(
+        self,
+        operation: str,
+        method: Callable[..., Mapping[str, Any]],
+        key: str,
+        token: str = "nextToken",
+        **parameters: Any,
+    ) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """Every page to the last token; a token that comes back unchanged is garbage."""
+        last: object = None
+        while True:
+            answer = self._api.call(operation, method, expect=key, **parameters)
+            page = answer[key]
+            if not isinstance(page, list):
+                raise UnavailableError(operation, f"{key!r} is not a list")
+            yield page
+            following = answer.get(token)
+            if not following:
+                return
+            if following == last:
+                raise UnavailableError(operation, "the same page token twice: no end in sight")
+            last = parameters[token] = following
+
+    # ---- changes -----------------------------------------------------------------------------
+
+    def put_retention(self, group: str, days: int) -> None:
+        """Set a log group's retention in days. Setting it twice is the same as once."""
+        self._api.call(
+            "PutRetentionPolicy",
+            self._client.put_retention_policy,
+            logGroupName=group,
+            retentionInDays=days,
+        )
+
+    def reserve_deletion(self) -> None:
+        """Wait for DeleteLogGroup's pace now, so that nothing waits between look and deletion."""
+        self._api.pace.acquire("DeleteLogGroup", self._api.stop)
+
+    def delete_group_once(self, group: str) -> None:
+        """One DeleteLogGroup, unpaced (see `reserve_deletion`) and never repeated by itself:
+        who repeats it must look again first. Raises TransientError or CallError.
+        """
+        self._api.once(
+            "DeleteLogGroup",
+            self._client.delete_log_group,
+            paced=False,
+            logGroupName=group,
+        )
+
+    def delete_stream(self, group: str, stream: str) -> None:
+        """Delete one log stream."""
+        self._api.call(
+            "DeleteLogStream",
+            self._client.delete_log_stream,
+            logGroupName=group,
+            logStreamName=stream,
+        )
+
+
+def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
+    """A log group from DescribeLogGroups; what makes no sense is listed in its `defects`."""
+    defects: list[str] = []
+
+    def whole(key: str, default: int | None) -> int:
+        value = entry.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            defects.append(f"{key} is {'missing' if value is None else repr(value)}")
+            return 0
+        return value
+
+    def text(key: str) -> str | None:
+        value = entry.get(key)
+        if value is not None and not isinstance(value, str):
+            defects.append(f"{key} is {value!r}")
+        return value if isinstance(value, str) else None
+
+    name = text("logGroupName")
+    if not name:
+        defects.append("logGroupName is missing")
+    arn = text("logGroupArn") or (text("arn") or "").removesuffix(":*")
+    retention = whole("retentionInDays", None) if "retentionInDays" in entry else None
+    if retention == 0:
+        defects.append("retentionInDays is 0")
+    protected = entry.get("deletionProtectionEnabled", False)
+    if not isinstance(protected, bool):
+        defects.append(f"deletionProtectionEnabled is {protected!r}")
+    return LogGroup(
+        target=target,
+        name=name or "",
+        arn=arn,
+        creation_time=whole("creationTime", None),
+        stored_bytes=whole("storedBytes", None),
+        retention_days=retention,
+        retention_policy=text("retentionPolicyName"),
+        log_class=text("logGroupClass") or "STANDARD",
+        kms_key_id=text("kmsKeyId"),
+        metric_filters=whole("metricFilterCount", 0),
+        deletion_protected=bool(protected),
+        defects=tuple(defects),
+    )
+
+
+def parse_stream(entry: Mapping[str, Any]) -> LogStream:
+    """A log stream from DescribeLogStreams. Raises UnavailableError on values without sense."""
+
+    def moment(key: str, *, required: bool) -> int | None:
+        value = entry.get(key)
+        if value is None and not required:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise UnavailableError(
+                "DescribeLogStreams",
+                f"{key} of stream {entry.get('logStreamName')!r} is {value!r}",
+            )
+        return value
+
+    name = entry.get("logStreamName")
+    if not isinstance(name, str) or not name:
+        raise UnavailableError("DescribeLogStreams", f"a stream is named {name!r}")
+    return LogStream(
+        name=name,
+        creation_time=moment("creationTime", required=True) or 0,
+        last_event=moment("lastEventTimestamp", required=False),
+        last_ingestion=moment("lastIngestionTime", required=False),
+    )
+
+
+def _chunks(items: Sequence[str], length: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), length):
+        yield items[start : start + length]

@@ -1,0 +1,117 @@
+"""Which account and Regions a run is about, and the calls of each."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.exceptions import BotoCoreError, ProfileNotFound
+
+from janitor.aws import Api, CallError, Counts, UnavailableError
+from janitor.clock import Clock
+from janitor.errors import CredentialsError, UsageError
+from janitor.model import Target
+from janitor.pace import Pace
+from janitor.policy import Policy
+
+ACTIONS: dict[str, str] = {"DescribeRegions": "ec2:DescribeRegions"}
+ALL = "all"
+HINT = "try `janitor report --sandbox` for a look without an account"
+_SOMEWHERE = "us-east-1"
+
+
+def session(profile: str | None) -> boto3.Session:
+    """A boto3 session by boto3's own conventions. Raises UsageError on an unknown profile."""
+    try:
+        return boto3.Session(profile_name=profile)
+    except ProfileNotFound as error:
+        known = ", ".join(botocore.session.Session().available_profiles) or "none"
+        raise UsageError(f"{error} (profiles: {known}); {HINT}") from error
+    except BotoCoreError as error:
+        raise UsageError(f"{error}; {HINT}") from error
+
+
+def connect(
+    aws: boto3.Session,
+    wanted: Sequence[str],
+    policy: Policy,
+    clock: Clock,
+    counts: Counts,
+    stop: threading.Event,
+    *,
+    paced: bool,
+) -> list[Api]:
+    """The calls of the account's wanted Regions; `all` asks EC2 which are enabled.
+
+    Without any the configured Region is meant. `paced` is off only where there are no quotas.
+    Raises UsageError or CredentialsError before anything else is called.
+    """
+
+    def rate(operation: str) -> float:
+        return policy.quota(operation) * policy.limits.api_share if paced else 1e6
+
+    def api(account: str, region: str) -> Api:
+        return Api(Target(account, region), aws, Pace(rate, clock), clock, counts, stop)
+
+    configured = os.environ.get("AWS_REGION") or aws.region_name
+    named = [region for region in dict.fromkeys(wanted) if region != ALL]
+    for region in named:
+        _check_region(aws, region)
+    if not wanted and not configured:
+        raise UsageError(
+            f"no Region: give -r/--region REGION (or `all`), or set AWS_REGION; {HINT}"
+        )
+    first = api("", (named or [configured or _SOMEWHERE])[0])
+    account = _account(first)
+    if ALL in wanted:
+        named = _enabled(api(account, configured or _SOMEWHERE))
+    return [api(account, region) for region in named or [str(configured)]]
+
+
+def _account(api: Api) -> str:
+    answer = _ask(api, "GetCallerIdentity", "sts", "get_caller_identity", "Account")
+    return str(answer["Account"])
+
+
+def _enabled(api: Api) -> list[str]:
+    answer = _ask(api, "DescribeRegions", "ec2", "describe_regions", "Regions")
+    return sorted(str(region["RegionName"]) for region in answer["Regions"])
+
+
+def _ask(api: Api, operation: str, service: str, method: str, expect: str) -> Mapping[str, Any]:
+    """A call that a run cannot do without, tried twice; its errors name the way out."""
+    try:
+        for last in (False, True):
+            try:
+                return api.once(
+                    operation, getattr(api.client(service), method), expect=expect, paced=False
+                )
+            except UnavailableError:
+                if last:
+                    raise
+    except CredentialsError as error:
+        raise CredentialsError(f"{error}; {HINT}") from error
+    except UnavailableError as error:
+        raise UsageError(f"AWS cannot be reached: {error}; {HINT}") from error
+    except (CallError, BotoCoreError, ValueError) as error:
+        raise UsageError(f"{error}; {HINT}") from error
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _check_region(aws: boto3.Session, region: str) -> None:
+    known = sorted(
+        {
+            name
+            for partition in aws.get_available_partitions()
+            for name in aws.get_available_regions("logs", partition_name=partition)
+        }
+    )
+    if region not in known:
+        near = get_close_matches(region, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+        raise UsageError(f"-r/--region: {region!r} is no AWS Region ({hint})")
