@@ -1,0 +1,433 @@
+"""Putting retention, deleting groups, sweeping streams: each looked at again before it is done.
+
+Nothing here asks whether this is a dry run except `Hands._commit`: a dry run is the same path,
+stopped at that one place.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from janitor.aws import CallError, ReadError
+from janitor.clock import Clock
+from janitor.journal import Journal
+from janitor.judge import judge
+from janitor.logs import Logs
+from janitor.model import (
+    Action,
+    Change,
+    DeleteGroup,
+    Evidence,
+    Keep,
+    LogGroup,
+    LogStream,
+    Outcome,
+    SetRetention,
+    Status,
+    SweepStreams,
+    Unknown,
+    Verb,
+)
+from janitor.owners import Owners
+from janitor.pace import StoppedError, TransientError, retrying
+from janitor.policy import Policy
+from janitor.proof import (
+    Empty,
+    NotEmpty,
+    Unreadable,
+    Verdict,
+    no_owner,
+    no_subscription_filters,
+    silent,
+    streams_silent,
+    until_recent,
+)
+
+LOOK_LASTS = 1.0
+"""Seconds between the last look at a group and its deletion, at most."""
+
+
+class StaleLookError(TransientError):
+    """More time than LOOK_LASTS passed since the look, so it must be repeated."""
+
+
+class Budget:
+    """How many more streams may be deleted, over all targets. Thread-safe."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Whether one more may be deleted; counts it."""
+        with self._lock:
+            self._left -= 1
+            return self._left >= 0
+
+
+class Hands:
+    """What changes a target, or would."""
+
+    def __init__(
+        self,
+        logs: Logs,
+        policy: Policy,
+        now: int,
+        stop: threading.Event,
+        journal: Journal,
+        budget: Budget,
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._logs = logs
+        self._policy = policy
+        self._now = now
+        self._stop = stop
+        self._journal = journal
+        self._budget = budget
+        self._dry_run = dry_run
+
+    @property
+    def _clock(self) -> Clock:
+        return self._logs.clock
+
+    def _commit(self, change: Callable[[], Status]) -> Status:
+        """Make the change: the only place that knows of dry runs."""
+        if self._dry_run:
+            return Status.PLANNED
+        self._journal.open()
+        return change()
+
+    def outcome(
+        self,
+        group: LogGroup,
+        action: Action,
+        status: Status,
+        detail: str = "",
+        evidence: tuple[Evidence, ...] = (),
+        streams: int = 0,
+    ) -> Outcome:
+        """An outcome of now."""
+        return Outcome(group, action, status, detail, self._clock.now(), streams, evidence)
+
+    # ---- retention ---------------------------------------------------------------------------
+
+    def set_retention(self, group: LogGroup, action: SetRetention) -> Outcome:
+        """Put the retention. A group that is gone is no failure."""
+        change = Change({"retention_days": group.retention_days}, {"retention_days": action.days})
+
+        def put() -> Status:
+            try:
+                self._logs.put_retention(group.name, action.days)
+            except ReadError as error:
+                if isinstance(error, CallError) and error.not_found:
+                    return Status.GONE
+                self._write(
+                    Verb.SET_RETENTION,
+                    Status.FAILED,
+                    group,
+                    change,
+                    action,
+                    error=error,
+                )
+                raise
+            self._write(Verb.SET_RETENTION, Status.DONE, group, change, action)
+            return Status.DONE
+
+        try:
+            status = self._commit(put)
+        except ReadError as error:
+            return self.outcome(group, action, Status.FAILED, str(error))
+        return self.outcome(group, action, status, "gone already" * (status is Status.GONE))
+
+    # ---- deletion ----------------------------------------------------------------------------
+
+    def delete(
+        self,
+        group: LogGroup,
+        action: DeleteGroup,
+        owners: Owners,
+        evidence: tuple[Evidence, ...],
+        read_tags: Callable[[], Mapping[str, str]],
+    ) -> Outcome:
+        """Look once more at lines 1 to 5, and delete within a second of that look.
+
+        `read_tags` answers with the group's tags as they are now (or were, an instant ago).
+        After an attempt that may have taken effect the look is repeated, never the deletion
+        alone: the name may belong to another group by then.
+        """
+        attempted = False
+
+        def attempt() -> Outcome:
+            nonlocal attempted
+            self._logs.reserve_deletion()
+            fresh, seen, verdict = self._look(group, action, owners, read_tags)
+            looked = evidence + seen
+            if isinstance(verdict, Outcome):
+                if verdict.status is Status.GONE and attempted:
+                    return self._deleted(group, action, looked, "the first answer was lost")
+                return verdict
+            age = self._clock.monotonic() - verdict
+            if age > LOOK_LASTS:
+                raise StaleLookError(f"the last look was {age:.1f} s old")
+
+            def remove() -> Status:
+                nonlocal attempted
+                attempted = True
+                self._logs.delete_group_once(group.name)
+                return Status.DONE
+
+            try:
+                status = self._commit(remove)
+            except CallError as error:
+                if error.not_found:
+                    return self.outcome(fresh, action, Status.GONE, "gone already", looked)
+                self._write(
+                    Verb.DELETE_GROUP,
+                    Status.FAILED,
+                    fresh,
+                    _undo(fresh),
+                    action,
+                    error=error,
+                )
+                return self.outcome(fresh, action, Status.FAILED, str(error), looked)
+            if status is Status.DONE:
+                return self._deleted(fresh, action, looked)
+            return self.outcome(fresh, action, status, "", looked)
+
+        try:
+            return retrying(attempt, self._clock, self._stop)
+        except (TransientError, StoppedError) as error:
+            if isinstance(error, StoppedError) and not attempted:
+                raise
+            if attempted:
+                self._write(
+                    Verb.DELETE_GROUP,
+                    Status.FAILED,
+                    group,
+                    _undo(group),
+                    action,
+                    error=error,
+                )
+            return self.outcome(group, action, Status.FAILED, str(error), evidence)
+
+    def _deleted(
+        self,
+        group: LogGroup,
+        action: DeleteGroup,
+        evidence: tuple[Evidence, ...],
+        detail: str = "",
+    ) -> Outcome:
+        self._write(Verb.DELETE_GROUP, Status.DONE, group, _undo(group), action)
+        return self.outcome(group, action, Status.DONE, detail, evidence)
+
+    def _look(
+        self,
+        group: LogGroup,
+        action: DeleteGroup,
+        owners: Owners,
+        read_tags: Callable[[], Mapping[str, str]],
+    ) -> tuple[LogGroup, tuple[Evidence, ...], Outcome | float]:
+        """The group as it is now, what was seen, and the reason to keep it or the look's time.
+
+        The slowest quota (subscription filters) is asked first, the group itself last, so that
+        nothing waits between the look and the deletion.
+        """
+        seen: list[Evidence] = []
+
+        def kept(verdict: Verdict) -> Outcome | None:
+            seen.append(verdict.evidence)
+            match verdict:
+                case Empty():
+                    return None
+                case NotEmpty():
+                    return self.keep(group, action, verdict.evidence, tuple(seen))
+                case Unreadable():
+                    return self.unread(group, action, verdict, tuple(seen))
+
+        if self._policy.protect.live_owners and (
+            outcome := kept(no_owner(owners, self._logs, group))
+        ):
+            return group, tuple(seen), outcome
+        if outcome := kept(no_subscription_filters(self._logs, group)):
+            return group, tuple(seen), outcome
+        if outcome := kept(streams_silent(self._logs, group, action.before)):
+            return group, tuple(seen), outcome
+        looked_at = self._clock.monotonic()
+        try:
+            tags = read_tags()
+            fresh = self._logs.group(group.name)
+        except ReadError as error:
+            unreadable = Unreadable(
+                Evidence(
+                    "DescribeLogGroups",
+                    f"the last look failed: {error}",
+                    self._clock.now(),
+                )
+            )
+            return (
+                group,
+                tuple(seen),
+                self.unread(group, action, unreadable, tuple(seen)),
+            )
+        if fresh is None or fresh.identity != group.identity:
+            text = "gone already" if fresh is None else "made again under the same name"
+            return group, tuple(seen), self.outcome(group, action, Status.GONE, text)
+        fresh = with_tags(fresh, tags)
+        again = judge(fresh, self._policy, self._now)
+        text = "as it was" if isinstance(again, DeleteGroup) else f"changed: {again.reason}"
+        evidence = Evidence("DescribeLogGroups", text, self._clock.now())
+        seen.append(evidence)
+        if not isinstance(again, DeleteGroup) or again.before != action.before:
+            return fresh, tuple(seen), self.keep(fresh, action, evidence, tuple(seen))
+        return fresh, tuple(seen), looked_at
+
+    def keep(
+        self, group: LogGroup, action: Action, why: Evidence, seen: tuple[Evidence, ...]
+    ) -> Outcome:
+        """Kept, because of what was seen."""
+        return self.outcome(group, Keep(why.finding, action.rule), Status.KEPT, evidence=seen)
+
+    def unread(
+        self,
+        group: LogGroup,
+        action: Action,
+        why: Unreadable,
+        seen: tuple[Evidence, ...],
+    ) -> Outcome:
+        """Kept, because something could not be read; or gone meanwhile."""
+        if why.gone:
+            return self.outcome(group, action, Status.GONE, "gone already", seen)
+        reason = f"{why.evidence.source}: {why.evidence.finding}"
+        return self.outcome(group, Unknown(reason, action.rule), Status.UNKNOWN, evidence=seen)
+
+    # ---- streams -----------------------------------------------------------------------------
+
+    def sweep(self, group: LogGroup, action: SweepStreams, *, drained: bool) -> Outcome:
+        """Delete the streams that are wholly before the action's cutoff, page by page.
+
+        With `drained` (proof = "events") FilterLogEvents must find nothing in them either.
+        """
+        fresh = None
+        try:
+            fresh = self._logs.group(group.name)
+        except ReadError as error:
+            return self.outcome(group, Unknown(str(error), action.rule), Status.UNKNOWN)
+        if fresh is None or fresh.identity != group.identity:
+            return self.outcome(group, action, Status.GONE, "gone already")
+        if fresh.deletion_protected:
+            return self.outcome(group, Keep("deletion protection is on", action.rule), Status.KEPT)
+        swept, failures = 0, []
+        status = Status.DONE
+        try:
+            streams = self._sweepable(group, action, drained=drained)
+        except ReadError as error:
+            reason = f"streams could not be read: {error}"
+            return self.outcome(group, Unknown(reason, action.rule), Status.UNKNOWN)
+        for stream in streams:
+            if self._stop.is_set():
+                return self._swept(group, action, swept, Status.NOT_REACHED, "stopped")
+            if not self._budget.take():
+                return self._swept(group, action, swept, Status.NOT_REACHED, "max_stream_deletions")
+            try:
+                status = self._sweep_one(group, action, stream)
+                swept += status is not Status.GONE
+            except ReadError as error:
+                failures.append(str(error))
+        if failures:
+            text = f"{len(failures)} streams not deleted: {failures[0]}"
+            return self._swept(group, action, swept, Status.FAILED, text)
+        planned = status is Status.PLANNED
+        return self._swept(group, action, swept, Status.PLANNED if planned else Status.DONE, "")
+
+    def _sweepable(
+        self, group: LogGroup, action: SweepStreams, *, drained: bool
+    ) -> list[LogStream]:
+        """All streams to delete, read to the last page before the first is deleted: a page token
+        need not survive the deletion of the stream that it points at.
+        """
+        ready: list[LogStream] = []
+        for page in until_recent(self._logs.streams(group.name), action.before):
+            found = silent(page, action.before)
+            names = [stream.name for stream in found]
+            if drained and names and self._logs.holds_events(group.name, action.before, names):
+                continue
+            ready += found
+        return ready
+
+    def _sweep_one(self, group: LogGroup, action: SweepStreams, stream: LogStream) -> Status:
+        change = Change(
+            {"last_event": stream.last_event, "creation_time": stream.creation_time}, {}
+        )
+
+        def remove() -> Status:
+            try:
+                self._logs.delete_stream(group.name, stream.name)
+            except ReadError as error:
+                if isinstance(error, CallError) and error.not_found:
+                    return Status.GONE
+                self._write(
+                    Verb.SWEEP_STREAMS,
+                    Status.FAILED,
+                    group,
+                    change,
+                    action,
+                    stream.name,
+                    error,
+                )
+                raise
+            self._write(Verb.SWEEP_STREAMS, Status.DONE, group, change, action, stream.name)
+            return Status.DONE
+
+        return self._commit(remove)
+
+    def _swept(
+        self,
+        group: LogGroup,
+        action: SweepStreams,
+        count: int,
+        status: Status,
+        detail: str,
+    ) -> Outcome:
+        return self.outcome(group, action, status, detail, streams=count)
+
+    def _write(
+        self,
+        verb: Verb,
+        status: Status,
+        group: LogGroup,
+        change: Change,
+        action: Action,
+        stream: str | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        text = None if error is None else str(error)
+        self._journal.write(
+            self._clock.now(), verb, status, group, change, action.reason, stream, text
+        )
+
+
+def with_tags(
+    group: LogGroup, tags: Mapping[str, str] | None, error: str | None = None
+) -> LogGroup:
+    """The group with its tags, or with the reason why they could not be read."""
+    return replace(group, tags=tags, tags_error=error)
+
+
+def _undo(group: LogGroup) -> Change:
+    """What it takes to make the group again. It has no filters: groups with any are kept."""
+    return Change(
+        {
+            "arn": group.arn,
+            "retention_days": None if group.retention_policy else group.retention_days,
+            "retention_policy": group.retention_policy,
+            "class": group.log_class,
+            "kms_key_id": group.kms_key_id,
+            "tags": dict(group.tags or {}),
+            "metric_filters": [],
+            "subscription_filters": [],
+        },
+        {},
+    )

@@ -1,0 +1,114 @@
+"""The journal: one JSON line per change, written as it happens, enough to undo it."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from janitor.errors import JournalError
+from janitor.model import Change, LogGroup, Status, Verb
+
+
+class Journal:
+    """Appends to `path`, which is made with the first line.
+
+    Raises JournalError where it cannot be written: what cannot be journaled is not done.
+    """
+
+    def __init__(self, path: Path, run_id: str, policy: str) -> None:
+        self.path = path
+        self._head = {"run": run_id, "policy": policy}
+        self._lock = threading.Lock()
+        self._file: IO[str] | None = None
+
+    @staticmethod
+    def default_path(now: int) -> Path:
+        """A dated file in the working folder. `now` in ms since the epoch."""
+        moment = datetime.fromtimestamp(now / 1000, UTC)
+        return Path(f"janitor-journal-{moment:%Y%m%dT%H%M%SZ}.jsonl")
+
+    @property
+    def written(self) -> bool:
+        """Whether anything was written."""
+        return self._file is not None
+
+    def check(self) -> None:
+        """Raise JournalError now rather than in the middle of a run."""
+        folder = self.path.parent
+        if self.path.is_dir() or not folder.is_dir():
+            raise JournalError(
+                f"{self.path}: the journal cannot be written: no such folder or file"
+            )
+        place = self.path if self.path.exists() else folder
+        if not os.access(place, os.W_OK):
+            raise JournalError(f"{self.path}: the journal cannot be written: permission denied")
+
+    def open(self) -> None:
+        """Make sure that a line can be written; called before each change."""
+        with self._lock:
+            if self._file is None:
+                try:
+                    torn = self._torn()
+                    self._file = self.path.open("a", encoding="utf-8")
+                    if torn:
+                        self._file.write("\n")
+                except OSError as error:
+                    raise JournalError(
+                        f"{self.path}: the journal cannot be written: {error.strerror}"
+                    ) from error
+
+    def write(
+        self,
+        at: int,
+        verb: Verb,
+        status: Status,
+        group: LogGroup,
+        change: Change,
+        reason: str,
+        stream: str | None = None,
+        error: str | None = None,
+    ) -> None:
+        """One line, flushed. `at` in ms since the epoch."""
+        self.open()
+        line: dict[str, Any] = {
+            **self._head,
+            "at": at,
+            "action": verb,
+            "status": status,
+            "account": group.target.account,
+            "region": group.target.region,
+            "group": group.name,
+            "creation_time": group.creation_time,
+            **({"stream": stream} if stream is not None else {}),
+            "before": change.before,
+            "after": change.after,
+            "reason": reason,
+            **({"error": error} if error is not None else {}),
+        }
+        with self._lock:
+            assert self._file is not None, "opened above"
+            try:
+                self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                self._file.flush()
+            except OSError as error_:
+                raise JournalError(
+                    f"{self.path}: the journal cannot be written: {error_.strerror}"
+                ) from error_
+
+    def close(self) -> None:
+        """Close the file, if it was opened."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+
+    def _torn(self) -> bool:
+        """Whether an earlier run left a line without its end."""
+        if not self.path.exists() or self.path.stat().st_size == 0:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"

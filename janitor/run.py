@@ -1,0 +1,698 @@
+"""One run over all targets: scan, judge, prove; then, within the limits, act and record.
+
+Each target scans and proves in threads of its own. Retention is put while the scan goes on.
+Deletions wait until every target's scan has ended, because the limits hold for the whole run
+and are checked before the first deletion.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import structlog
+
+from janitor.act import Budget, Hands, with_tags
+from janitor.aws import Api, ReadError
+from janitor.errors import JanitorError
+from janitor.journal import Journal
+from janitor.judge import judge, needs_tags
+from janitor.lanes import Lane
+from janitor.logs import METRICS_A_CALL, Logs
+from janitor.model import (
+    Action,
+    DeleteGroup,
+    Evidence,
+    Keep,
+    LogGroup,
+    Outcome,
+    SetRetention,
+    Status,
+    SweepStreams,
+    Target,
+    Unknown,
+)
+from janitor.owners import Owners
+from janitor.pace import StoppedError
+from janitor.policy import Policy
+from janitor.proof import (
+    Empty,
+    NotEmpty,
+    Unreadable,
+    Verdict,
+    count_silent,
+    no_arrivals,
+    no_events,
+    no_owner,
+    no_subscription_filters,
+    streams_silent,
+)
+from janitor.summary import Summary
+from janitor.tags import ARNS_A_CALL, read_tags
+
+log = structlog.get_logger("janitor")
+
+FRESH_FOR = 5.0
+"""Seconds after which a group is read again before its retention is put: with a long queue at
+five puts a second, somebody else may have set it meanwhile."""
+
+PUTS_A_LOOK = 25
+DELETIONS_A_LOOK = 3
+TAGS_LAST = 0.5
+
+
+class Recorder(Protocol):
+    """Where outcomes go as they happen. Called from several threads, one at a time."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """One more outcome."""
+
+    def scanned(self, group: LogGroup) -> None:
+        """One more log group was read."""
+
+
+class Source(Protocol):
+    """Which log groups a target's run is about, and what may be done with each."""
+
+    def pages(self, logs: Logs) -> Iterator[list[LogGroup]]:
+        """The groups, a page at a time. Raises ReadError."""
+
+    def allowed(self, group: LogGroup, action: Action) -> Action:
+        """The action, or a Keep that says why it may not be taken."""
+
+    def scanned(self, groups: int) -> int:
+        """Of how many scanned groups the deletion share is taken, when these were read."""
+
+
+class WholeRegion:
+    """Every log group of the Region; what the judge says is done."""
+
+    def pages(self, logs: Logs) -> Iterator[list[LogGroup]]:
+        """All pages of DescribeLogGroups."""
+        return logs.groups()
+
+    def allowed(self, group: LogGroup, action: Action) -> Action:  # noqa: ARG002
+        """Everything is."""
+        return action
+
+    def scanned(self, groups: int) -> int:
+        """Those that were read."""
+        return groups
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A group to delete, proved empty as far as that goes before the limits are checked."""
+
+    group: LogGroup
+    action: DeleteGroup
+    evidence: tuple[Evidence, ...] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    group: LogGroup
+    action: SetRetention
+    looked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    group: LogGroup
+    action: SweepStreams
+    after_put: bool
+
+
+class Run:
+    """Everything that the targets of one run share."""
+
+    def __init__(
+        self,
+        apis: Iterable[Api],
+        policy: Policy,
+        recorder: Recorder,
+        journal: Journal,
+        stop: threading.Event,
+        now: int,
+        *,
+        dry_run: bool,
+        source: Callable[[Target], Source] = lambda _target: WholeRegion(),
+    ) -> None:
+        self.policy = policy
+        self.now = now
+        self.stop = stop
+        self.summary = Summary()
+        self.fatal: BaseException | None = None
+        self._recorder = recorder
+        self._recording = threading.Lock()
+        self._budget = Budget(policy.limits.max_stream_deletions)
+        self._targets = [
+            _TargetRun(self, api, source(api.target), journal, dry_run=dry_run) for api in apis
+        ]
+
+    @property
+    def budget(self) -> Budget:
+        """The streams that may still be deleted."""
+        return self._budget
+
+    def execute(self) -> Summary:
+        """Run to the end, or until `stop` is set. Raises what no item can carry by itself:
+        a bug, or a JanitorError before anything was scanned.
+        """
+        _together(self._targets, _TargetRun.scan_and_prove)
+        if self._within_limits():
+            _together(self._targets, _TargetRun.delete_and_sweep)
+        else:
+            for target in self._targets:
+                target.refuse(self.summary.refused_because)
+        _together(self._targets, _TargetRun.finish)
+        if self.fatal is not None and not isinstance(self.fatal, JanitorError):
+            raise self.fatal
+        return self.summary
+
+    def record(self, outcome: Outcome) -> None:
+        """Count it and hand it on."""
+        self.summary.add(outcome)
+        with self._recording:
+            self._recorder.outcome(outcome)
+
+    def scanned(self, page: list[LogGroup]) -> None:
+        """Count a page and hand it on."""
+        self.summary.scanned(len(page), sum(group.stored_bytes for group in page))
+        with self._recording:
+            for group in page:
+                self._recorder.scanned(group)
+
+    def fail(self, error: BaseException) -> None:
+        """Something that ends the whole run: nothing new is begun."""
+        if self.fatal is None:
+            self.fatal = error
+            if isinstance(error, JanitorError):
+                self.summary.error(str(error))
+        self.stop.set()
+
+    def _within_limits(self) -> bool:
+        """Line 7, for the whole run. Says in the summary why not."""
+        limits = self.policy.limits
+        scanned = sum(target.share_base for target in self._targets)
+        share = limits.max_group_deletion_share
+        allowed = min(limits.max_group_deletions, int(share * scanned))
+        planned = sum(len(target.candidates) for target in self._targets)
+        if planned > allowed:
+            planned = self._confirmed(allowed)
+        streams = sum(target.silent_streams for target in self._targets)
+        why = []
+        if planned > limits.max_group_deletions:
+            why.append(f"more than max_group_deletions = {limits.max_group_deletions} log groups")
+        elif planned > allowed:
+            why.append(
+                f"{planned} of {scanned} log groups, more than max_group_deletion_share = {share}"
+            )
+        if streams > limits.max_stream_deletions:
+            why.append(
+                f"{streams} log streams, more than max_stream_deletions = "
+                f"{limits.max_stream_deletions}"
+            )
+        if why:
+            self.summary.refused_because = f"nothing is deleted: it would be {' and '.join(why)}"
+        return not why
+
+    def _confirmed(self, allowed: int) -> int:
+        """How many candidates are left without those that something subscribes to.
+
+        Asked only when the limits look exceeded, because it takes a call a group at the slowest
+        quota; stops when they are exceeded for certain.
+        """
+        confirmed = 0
+        for target in self._targets:
+            for candidate in list(target.candidates):
+                if confirmed > allowed or self.stop.is_set():
+                    return confirmed
+                confirmed += target.confirm(candidate)
+        return confirmed
+
+
+class _TargetRun:
+    """One target's part of a run."""
+
+    def __init__(
+        self, run: Run, api: Api, source: Source, journal: Journal, *, dry_run: bool
+    ) -> None:
+        self._run = run
+        self._api = api
+        self._logs = Logs(api)
+        self._owners = Owners(api)
+        self._source = source
+        self._hands = Hands(
+            self._logs,
+            run.policy,
+            run.now,
+            run.stop,
+            journal,
+            run.budget,
+            dry_run=dry_run,
+        )
+        self._lock = threading.Lock()
+        self._whole = False
+        self._read = 0
+        self._waiting: list[LogGroup] = []
+        self._unasked: list[Candidate] = []
+        self._sweeps: list[_Sweep] = []
+        self._put: set[tuple[str, str, str, int]] = set()
+        self.candidates: list[Candidate] = []
+        self.silent_streams = 0
+        self._puts = Lane(
+            "retention",
+            self._put_all,
+            self._drop,
+            run.fail,
+            run.stop,
+            threads=2,
+            batch=PUTS_A_LOOK,
+        )
+        self._proofs = Lane("proof", self._prove, self._drop, run.fail, run.stop, threads=4)
+        self._counts = Lane("count", self._count, self._drop, run.fail, run.stop, threads=4)
+
+    # ---- scan, judge, prove ------------------------------------------------------------------
+
+    def scan_and_prove(self) -> None:
+        """Read every page, judge every group, prove what is to be deleted."""
+        target = self._api.target
+        try:
+            for page in self._source.pages(self._logs):
+                self._read += len(page)
+                self._run.scanned(page)
+                for group in page:
+                    self._judge(group)
+                if self._run.stop.is_set():
+                    raise StoppedError
+            self._judge_waiting()
+            self._whole = True
+        except StoppedError:
+            self._run.summary.error(f"{target}: the scan was stopped")
+        except ReadError as error:
+            log.error(
+                "scan_failed",
+                account=target.account,
+                region=target.region,
+                error=str(error),
+            )
+            self._run.summary.error(f"{target}: the scan failed: {error}")
+        except JanitorError as error:
+            self._run.fail(error)
+        self._unfinished_tags()
+        self._proofs.close()
+        self._counts.close()
+        try:
+            self._ask_arrivals()
+        except StoppedError:
+            self._unasked_dropped()
+        except JanitorError as error:
+            self._run.fail(error)
+            self._unasked_dropped()
+        if not self._whole:
+            self._abandon("the scan of this account and Region did not complete")
+
+    def fail(self, error: BaseException) -> None:
+        """A bug in this target's part: the whole run begins nothing new."""
+        self._run.fail(error)
+
+    @property
+    def share_base(self) -> int:
+        """The number of log groups that the deletion share is taken of."""
+        return self._source.scanned(self._read)
+
+    def _judge(self, group: LogGroup) -> None:
+        action = judge(group, self._run.policy, self._run.now)
+        if isinstance(action, Unknown) and needs_tags(group, self._run.policy, self._run.now):
+            self._waiting.append(group)
+            if len(self._waiting) >= ARNS_A_CALL:
+                self._judge_waiting()
+            return
+        self._dispatch(group, action)
+
+    def _judge_waiting(self) -> None:
+        """Read the tags of the groups for which they matter, and judge those."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        try:
+            tags = read_tags(self._api, [group.arn for group in waiting])
+        except ReadError as error:
+            self._run.summary.warn(f"{self._api.target}: tags could not be read: {error}")
+            tagged = [with_tags(group, None, str(error)) for group in waiting]
+        except (StoppedError, JanitorError):
+            self._waiting = waiting
+            raise
+        else:
+            tagged = [with_tags(group, tags[group.arn]) for group in waiting]
+        for group in tagged:
+            self._dispatch(group, judge(group, self._run.policy, self._run.now))
+
+    def _unfinished_tags(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for group in waiting:
+            self._not_reached(group, Unknown("its tags were not read in time"))
+
+    def _dispatch(self, group: LogGroup, action: Action) -> None:
+        match self._source.allowed(group, action):
+            case Keep() as kept:
+                self._record(group, kept, Status.KEPT)
+            case Unknown() as unknown:
+                self._record(group, unknown, Status.UNKNOWN)
+            case DeleteGroup() as deletion:
+                self._proofs.put((group, deletion))
+            case other:
+                self._stay(group, other)
+
+    def _stay(self, group: LogGroup, action: Keep | SetRetention | SweepStreams) -> None:
+        """What is done with a group that is not deleted."""
+        match action:
+            case Keep():
+                self._record(group, action, Status.KEPT)
+            case SetRetention():
+                self._puts.put(_Put(group, action, self._api.clock.monotonic()))
+                if action.then is not None:
+                    self._counts.put(_Sweep(group, action.then, after_put=True))
+            case SweepStreams():
+                self._counts.put(_Sweep(group, action, after_put=False))
+
+    def _prove(self, items: list[tuple[LogGroup, DeleteGroup]]) -> None:
+        """Lines 1 (owner), 5 and, under proof = "events", 6; arrivals are asked in batches."""
+        for group, action in items:
+            evidence: list[Evidence] = []
+            for check in self._checks(group, action):
+                if not self._speaks_for(group, action, check(), evidence):
+                    break
+            else:
+                with self._lock:
+                    self._unasked.append(Candidate(group, action, tuple(evidence)))
+                    batch = self._take_unasked() if len(self._unasked) >= METRICS_A_CALL else []
+                self._prove_arrivals(batch)
+
+    def _checks(self, group: LogGroup, action: DeleteGroup) -> Iterator[Callable[[], Verdict]]:
+        policy = self._run.policy
+        if policy.protect.live_owners:
+            yield lambda: no_owner(self._owners, self._logs, group)
+        yield lambda: streams_silent(self._logs, group, action.before)
+        settings = policy.settings_for(group)
+        if settings is None or settings.proof == "events":
+            yield lambda: no_events(self._logs, group, action.before)
+
+    def _speaks_for(
+        self,
+        group: LogGroup,
+        action: DeleteGroup,
+        verdict: Verdict,
+        evidence: list[Evidence],
+    ) -> bool:
+        """Whether the evidence speaks for deletion; if not, the group stays."""
+        evidence.append(verdict.evidence)
+        match verdict:
+            case Empty():
+                return True
+            case NotEmpty():
+                self._kept_after_all(group, action, verdict.evidence, tuple(evidence))
+            case Unreadable():
+                if verdict.evidence.source == "ListFunctions":
+                    self._run.summary.warn(
+                        f"{self._api.target}: Lambda functions could not be listed, so log groups "
+                        "under /aws/lambda/ are kept"
+                    )
+                self._run.record(self._hands.unread(group, action, verdict, tuple(evidence)))
+                if not verdict.gone and not isinstance(action.otherwise, Keep):
+                    self._stay(group, action.otherwise)
+        return False
+
+    def _kept_after_all(
+        self,
+        group: LogGroup,
+        action: DeleteGroup,
+        why: Evidence,
+        evidence: tuple[Evidence, ...],
+    ) -> None:
+        match action.otherwise:
+            case Keep():
+                self._run.record(self._hands.keep(group, action, why, evidence))
+            case SweepStreams() as sweep:
+                self._stay(group, replace(sweep, kept=why.finding))
+            case SetRetention() as put:
+                self._stay(group, replace(put, reason=f"{put.reason}; kept: {why.finding}"))
+
+    def _take_unasked(self) -> list[Candidate]:
+        batch, self._unasked = self._unasked, []
+        return batch
+
+    def _ask_arrivals(self) -> None:
+        with self._lock:
+            batch = self._take_unasked()
+        try:
+            self._prove_arrivals(batch)
+        except BaseException:
+            self._unasked = batch
+            raise
+        self._counts.close()
+
+    def _unasked_dropped(self) -> None:
+        for candidate in self._take_unasked():
+            self._not_reached(candidate.group, candidate.action)
+
+    def _prove_arrivals(self, batch: list[Candidate]) -> None:
+        """Line 6 for a batch of candidates; those it speaks for are held for the limits."""
+        if not batch:
+            return
+        verdicts = no_arrivals(self._logs, [(c.group, c.action.before) for c in batch])
+        for candidate, verdict in zip(batch, verdicts, strict=True):
+            evidence = list(candidate.evidence)
+            if self._speaks_for(candidate.group, candidate.action, verdict, evidence):
+                with self._lock:
+                    self.candidates.append(
+                        Candidate(candidate.group, candidate.action, tuple(evidence))
+                    )
+
+    def _count(self, items: list[_Sweep]) -> None:
+        """How many streams a sweep would delete, for the limit; nothing to sweep means keep."""
+        for sweep in items:
+            try:
+                count = count_silent(self._logs, sweep.group, sweep.action.before)
+            except ReadError as error:
+                reason = f"streams could not be read: {error}"
+                self._record(sweep.group, Unknown(reason, sweep.action.rule), Status.UNKNOWN)
+                continue
+            if count:
+                with self._lock:
+                    self.silent_streams += count
+                    self._sweeps.append(sweep)
+            elif not sweep.after_put:
+                reason = f"{sweep.action.kept}; no expired streams to sweep"
+                self._record(sweep.group, Keep(reason, sweep.action.rule), Status.KEPT)
+
+    # ---- act ---------------------------------------------------------------------------------
+
+    def confirm(self, candidate: Candidate) -> bool:
+        """Whether nothing subscribes to a candidate; if something does, it is no candidate."""
+        try:
+            verdict = no_subscription_filters(self._logs, candidate.group)
+        except StoppedError:
+            return True
+        evidence = list(candidate.evidence)
+        if self._speaks_for(candidate.group, candidate.action, verdict, evidence):
+            return True
+        self.candidates.remove(candidate)
+        self._counts.close()
+        return False
+
+    def refuse(self, reason: str) -> None:
+        """The limits are exceeded: nothing is deleted, and every deletion says so."""
+        candidates, self.candidates = self.candidates, []
+        sweeps, self._sweeps = self._sweeps, []
+        for candidate in candidates:
+            self._record(candidate.group, candidate.action, Status.REFUSED, reason)
+            if isinstance(candidate.action.otherwise, SetRetention):
+                self._puts.put(
+                    _Put(
+                        candidate.group,
+                        replace(candidate.action.otherwise, then=None),
+                        self._api.clock.monotonic(),
+                    )
+                )
+        for sweep in sweeps:
+            self._record(sweep.group, sweep.action, Status.REFUSED, reason)
+
+    def delete_and_sweep(self) -> None:
+        """Delete the candidates and sweep the streams of groups whose retention is in force."""
+        ready = [sweep for sweep in self._sweeps if not sweep.after_put]
+        self._sweeps = [sweep for sweep in self._sweeps if sweep.after_put]
+        lane = self._sweep_lane()
+        for sweep in ready:
+            lane.put(sweep)
+        self._delete_candidates()
+        lane.close()
+
+    def finish(self) -> None:
+        """Wait for the retention that is still to be put, then sweep where it was."""
+        self._puts.close()
+        lane = self._sweep_lane()
+        for sweep in self._sweeps:
+            if sweep.group.identity in self._put:
+                lane.put(sweep)
+            else:
+                self._not_reached(sweep.group, sweep.action, "its retention was not set")
+        lane.close()
+
+    def _sweep_lane(self) -> Lane[_Sweep]:
+        run = self._run
+        return Lane("sweep", self._sweep, self._drop, run.fail, run.stop, threads=4)
+
+    def _sweep(self, items: list[_Sweep]) -> None:
+        for sweep in items:
+            settings = self._run.policy.settings_for(sweep.group)
+            drained = settings is None or settings.proof == "events"
+            self._run.record(self._hands.sweep(sweep.group, sweep.action, drained=drained))
+
+    def _delete_candidates(self) -> None:
+        """Three at a time: their tags are read in one call, and each is deleted right after."""
+        candidates, self.candidates = self.candidates, []
+        owners = Owners(self._api)
+        with ThreadPoolExecutor(DELETIONS_A_LOOK, "delete") as pool:
+            for start in range(0, len(candidates), DELETIONS_A_LOOK):
+                chunk = candidates[start : start + DELETIONS_A_LOOK]
+                tags = _SharedTags(self._api, [candidate.group.arn for candidate in chunk])
+                for candidate, done in [
+                    (c, pool.submit(self._delete, c, owners, tags)) for c in chunk
+                ]:
+                    try:
+                        done.result()
+                    except StoppedError:
+                        self._not_reached(candidate.group, candidate.action)
+                    except BaseException as error:  # ends the run, after the others in the chunk
+                        self._run.fail(error)
+                        self._not_reached(candidate.group, candidate.action)
+
+    def _delete(self, candidate: Candidate, owners: Owners, tags: _SharedTags) -> None:
+        group, action = candidate.group, candidate.action
+        outcome = self._hands.delete(
+            group, action, owners, candidate.evidence, lambda: tags.of(group.arn)
+        )
+        if outcome.status is Status.KEPT and not isinstance(action.otherwise, Keep):
+            fresh = judge(outcome.group, self._run.policy, self._run.now)
+            stay = fresh.otherwise if isinstance(fresh, DeleteGroup) else fresh
+            if isinstance(stay, SetRetention):
+                self._stay_put(outcome.group, stay)
+                return
+        self._run.record(outcome)
+
+    def _stay_put(self, group: LogGroup, action: SetRetention) -> None:
+        """Retention for a group that the last look kept; its streams wait for the next run."""
+        kept = self._source.allowed(group, replace(action, then=None))
+        if isinstance(kept, SetRetention):
+            self._puts.put(_Put(group, kept, self._api.clock.monotonic()))
+        else:
+            self._record(group, kept, Status.KEPT)
+
+    def _put_all(self, items: list[_Put]) -> None:
+        """Put retention; groups whose look is old are read again first."""
+        while items:
+            put = items[0]
+            if self._api.clock.monotonic() - put.looked_at > FRESH_FOR:
+                items[:] = self._looked_again(items)
+                continue
+            outcome = self._hands.set_retention(put.group, put.action)
+            items.pop(0)
+            if outcome.status in (Status.DONE, Status.PLANNED):
+                with self._lock:
+                    self._put.add(put.group.identity)
+            self._run.record(outcome)
+
+    def _looked_again(self, items: list[_Put]) -> list[_Put]:
+        """The puts that are still right; what changed meanwhile is kept, and recorded so."""
+        at = self._api.clock.monotonic()
+        try:
+            found = self._logs.named([put.group.name for put in items])
+        except ReadError as error:
+            for put in items:
+                self._record(put.group, put.action, Status.FAILED, str(error))
+            return []
+        still: list[_Put] = []
+        for put in items:
+            fresh = found.get(put.group.name)
+            if fresh is None or fresh.identity != put.group.identity:
+                self._record(put.group, put.action, Status.GONE, "gone already")
+                continue
+            fresh = with_tags(fresh, put.group.tags, put.group.tags_error)
+            if (fresh.retention_days, fresh.retention_policy) == (
+                put.group.retention_days,
+                put.group.retention_policy,
+            ):
+                still.append(_Put(fresh, put.action, at))
+            else:
+                reason = "its retention was changed meanwhile, by somebody else"
+                self._record(fresh, Keep(reason, put.action.rule), Status.KEPT)
+        return still
+
+    # ---- what is not done --------------------------------------------------------------------
+
+    def _abandon(self, why: str) -> None:
+        for candidate in self.candidates:
+            self._not_reached(candidate.group, candidate.action, why)
+        for sweep in self._sweeps:
+            self._not_reached(sweep.group, sweep.action, why)
+        self.candidates, self._sweeps, self.silent_streams = [], [], 0
+
+    def _drop(self, item: _Put | _Sweep | tuple[LogGroup, DeleteGroup]) -> None:
+        match item:
+            case _Put() | _Sweep():
+                self._not_reached(item.group, item.action)
+            case (group, action):
+                self._not_reached(group, action)
+
+    def _not_reached(self, group: LogGroup, action: Action, why: str = "stopped before") -> None:
+        self._record(group, action, Status.NOT_REACHED, why)
+
+    def _record(self, group: LogGroup, action: Action, status: Status, detail: str = "") -> None:
+        self._run.record(self._hands.outcome(group, action, status, detail))
+
+
+class _SharedTags:
+    """The tags of a few groups about to be deleted, read once for as long as a look lasts."""
+
+    def __init__(self, api: Api, arns: list[str]) -> None:
+        self._api = api
+        self._arns = arns
+        self._lock = threading.Lock()
+        self._tags: Mapping[str, Mapping[str, str]] = {}
+        self._until = 0.0
+
+    def of(self, arn: str) -> Mapping[str, str]:
+        """A group's tags, at most half a second old. Raises ReadError."""
+        with self._lock:
+            if self._api.clock.monotonic() >= self._until:
+                self._until = self._api.clock.monotonic() + TAGS_LAST
+                self._tags = read_tags(self._api, self._arns)
+            return self._tags[arn]
+
+
+def _together(targets: list[_TargetRun], step: Callable[[_TargetRun], None]) -> None:
+    """One step of every target at once, each in a thread of its own."""
+    failures: list[BaseException] = []
+
+    def work(target: _TargetRun) -> None:
+        try:
+            step(target)
+        except BaseException as error:  # handed to the caller's thread, which raises it
+            failures.append(error)
+            target.fail(error)
+
+    threads = [
+        threading.Thread(target=work, args=(target,), name=step.__name__, daemon=True)
+        for target in targets
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]

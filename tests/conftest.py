@@ -1,0 +1,25 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from janitor.journal import Journal
+from janitor.policy import Policy, load
+
+
+@pytest.fixture
+def policy() -> Policy:
+    """The shipped policy."""
+    return load(None)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A journal in a folder of the test's own."""
+    journal = Journal(tmp_path / "journal.jsonl", "run", "policy")
+    yield journal
+    journal.close()
