@@ -1,0 +1,106 @@
+"""The interface of every format, and the row that the machine-readable ones share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import IO, Any, Protocol, assert_never
+
+from janitor.model import LogGroup, Outcome, SetRetention, Status, SweepStreams, verb_of
+
+
+class Format(StrEnum):
+    """The values of `--format`."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What a run was about: the `run` object of `--format json`."""
+
+    id: str
+    command: str
+    version: str
+    started: str
+    account: str
+    regions: list[str]
+    policy: str
+    policy_sha256: str
+    dry_run: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON shows it."""
+        return asdict(self)
+
+
+class Report(Protocol):
+    """A format. `scanned` and `finding` come as things happen; one call at a time."""
+
+    def start(self, info: RunInfo) -> None:
+        """Before anything was called."""
+
+    def scanned(self, group: LogGroup) -> None:
+        """A log group was read."""
+
+    def finding(self, outcome: Outcome) -> None:
+        """An outcome to show."""
+
+    def kept(self, outcome: Outcome) -> None:
+        """An outcome that is plainly kept: it counts, but is not shown."""
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """After everything; `summary` as in `--format json`."""
+
+
+def make_report(form: Format, out: IO[str], *, color: bool | None = None) -> Report:
+    """The report of a format, written to `out`. `html` is refused before this is called."""
+    from janitor.report import delimited, markdown, structured, table
+
+    match form:
+        case Format.TABLE:
+            return table.TableReport(out, color=color)
+        case Format.JSON:
+            return structured.JsonReport(out)
+        case Format.JSONL:
+            return structured.JsonLinesReport(out)
+        case Format.CSV:
+            return delimited.CsvReport(out)
+        case Format.MARKDOWN:
+            return markdown.MarkdownReport(out)
+        case Format.HTML:
+            raise ValueError("html is not a format yet")
+        case _:
+            assert_never(form)
+
+
+def row(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as one flat record: bytes, days, ms since the epoch."""
+    group, action = outcome.group, outcome.action
+    return {
+        "account": group.target.account,
+        "region": group.target.region,
+        "group": group.name,
+        "creation_time": group.creation_time,
+        "action": verb_of(action).value,
+        "status": outcome.status.value,
+        "reason": outcome.reason,
+        "rule": action.rule,
+        "stored_bytes": group.stored_bytes,
+        "retention_days": group.retention_days,
+        "retention_policy": group.retention_policy,
+        "class": group.log_class,
+        "new_retention_days": action.days if isinstance(action, SetRetention) else None,
+        "streams": outcome.streams if isinstance(action, SweepStreams) else None,
+    }
+
+
+def is_finding(outcome: Outcome) -> bool:
+    """Whether it is shown without `--all`: everything that is not plainly kept."""
+    return outcome.status is not Status.KEPT

@@ -1,0 +1,51 @@
+"""`--format csv`: a header and a line a finding; the summary goes to stderr only."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from typing import IO, Any
+
+from janitor.model import LogGroup, Outcome
+from janitor.report.base import RunInfo, row
+
+COLUMNS = (
+    "account",
+    "region",
+    "group",
+    "creation_time",
+    "action",
+    "status",
+    "reason",
+    "rule",
+    "stored_bytes",
+    "retention_days",
+    "retention_policy",
+    "class",
+    "new_retention_days",
+    "streams",
+)
+
+
+class CsvReport:
+    """RFC 4180 with LF line ends."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+
+    def start(self, info: RunInfo) -> None:  # noqa: ARG002
+        """The header."""
+        self._writer.writeheader()
+
+    def scanned(self, group: LogGroup) -> None:
+        """Nothing: only findings are listed."""
+
+    def finding(self, outcome: Outcome) -> None:
+        """One more line."""
+        self._writer.writerow(row(outcome))
+
+    def kept(self, outcome: Outcome) -> None:
+        """Nothing: only findings are listed."""
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Nothing: a CSV file holds rows of one kind."""

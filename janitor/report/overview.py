@@ -1,0 +1,113 @@
+"""What the formats for people show: counts by action, the largest groups, findings by section.
+
+Memory stays bounded: of each section and of the groups only the largest are kept.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from janitor.model import LogGroup, Outcome, Status, SweepStreams, Verb, verb_of
+
+_T = TypeVar("_T")
+
+LARGEST = 10
+ROWS = 15
+
+_TITLES: dict[tuple[Verb, Status], str] = {
+    (Verb.DELETE_GROUP, Status.PLANNED): "Would delete the log group",
+    (Verb.DELETE_GROUP, Status.DONE): "Deleted the log group",
+    (Verb.SET_RETENTION, Status.PLANNED): "Would set retention",
+    (Verb.SET_RETENTION, Status.DONE): "Set retention",
+    (Verb.SWEEP_STREAMS, Status.PLANNED): "Would sweep expired streams",
+    (Verb.SWEEP_STREAMS, Status.DONE): "Swept expired streams",
+    (Verb.UNKNOWN, Status.UNKNOWN): "Unknown, so kept",
+    (Verb.KEEP, Status.KEPT): "Kept",
+}
+_STATUS = {
+    Status.FAILED: "Failed",
+    Status.REFUSED: "Refused by a limit",
+    Status.NOT_REACHED: "Not reached",
+    Status.GONE: "Gone already",
+}
+_NOUN = {
+    Verb.DELETE_GROUP: "delete the log group",
+    Verb.SET_RETENTION: "set retention",
+    Verb.SWEEP_STREAMS: "sweep expired streams",
+    Verb.UNKNOWN: "unknown",
+    Verb.KEEP: "keep",
+}
+
+
+def title(verb: Verb, status: Status) -> str:
+    """A section's heading."""
+    return _TITLES.get((verb, status)) or f"{_STATUS.get(status, status)}: {_NOUN[verb]}"
+
+
+@dataclass
+class Section:
+    """The outcomes of one kind: how many, how large, and the largest of them."""
+
+    title: str
+    groups: int = 0
+    stored_bytes: int = 0
+    streams: int = 0
+    largest: list[tuple[int, int, Outcome]] = field(default_factory=list)
+
+    def outcomes(self) -> list[Outcome]:
+        """The largest outcomes, largest first."""
+        return [outcome for _, _, outcome in sorted(self.largest, key=_largest_first)]
+
+
+def _largest_first(entry: tuple[int, int, object]) -> tuple[int, int]:
+    return (-entry[0], -entry[1])
+
+
+class Overview:
+    """Collects what is scanned and found, for the formats for people."""
+
+    def __init__(self) -> None:
+        self._sections: dict[tuple[Verb, Status], Section] = {}
+        self._largest: list[tuple[int, int, LogGroup]] = []
+        self._order = 0
+        self.retention: Counter[str] = Counter()
+
+    def scanned(self, group: LogGroup) -> None:
+        """Remember it if it is among the largest."""
+        self._order -= 1
+        self.retention["never" if group.retention_days is None else "set"] += 1
+        _keep(self._largest, (group.stored_bytes, self._order, group), LARGEST)
+
+    def add(self, outcome: Outcome, *, listed: bool = True) -> None:
+        """Count an outcome and, if listed, remember it if it is among its section's largest."""
+        key = (verb_of(outcome.action), outcome.status)
+        section = self._sections.setdefault(key, Section(title(*key)))
+        section.groups += 1
+        section.stored_bytes += outcome.group.stored_bytes
+        section.streams += outcome.streams if isinstance(outcome.action, SweepStreams) else 0
+        if not listed:
+            return
+        self._order -= 1
+        _keep(section.largest, (outcome.group.stored_bytes, self._order, outcome), ROWS)
+
+    def sections(self) -> Iterator[Section]:
+        """The sections, what deletes most first and what is kept last."""
+        verbs = (*(Verb.DELETE_GROUP, Verb.SWEEP_STREAMS, Verb.SET_RETENTION), *Verb)
+        order = {verb: index for index, verb in reversed(list(enumerate(verbs)))}
+        for key in sorted(self._sections, key=lambda key: (order[key[0]], key[1])):
+            yield self._sections[key]
+
+    def largest(self) -> list[LogGroup]:
+        """The largest log groups, largest first."""
+        return [group for _, _, group in sorted(self._largest, key=_largest_first)]
+
+
+def _keep(heap: list[tuple[int, int, _T]], entry: tuple[int, int, _T], most: int) -> None:
+    if len(heap) < most:
+        heapq.heappush(heap, entry)
+    else:
+        heapq.heappushpop(heap, entry)

@@ -1,0 +1,71 @@
+"""`--format json` (one object, written as it comes) and `jsonl` (one object a line)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import IO, Any
+
+from janitor.model import LogGroup, Outcome
+from janitor.report.base import RunInfo, row
+
+
+def _full(outcome: Outcome) -> dict[str, Any]:
+    return {**row(outcome), "evidence": [asdict(evidence) for evidence in outcome.evidence]}
+
+
+class JsonReport:
+    """`{"run": {…}, "findings": […], "summary": {…}}`; a million findings are never in memory."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+        self._first = True
+
+    def start(self, info: RunInfo) -> None:
+        """The head of the object."""
+        self._out.write(f'{{"run": {json.dumps(info.as_dict())},\n"findings": [')
+
+    def scanned(self, group: LogGroup) -> None:
+        """Nothing: only findings are listed."""
+
+    def finding(self, outcome: Outcome) -> None:
+        """One more element."""
+        self._out.write("\n" if self._first else ",\n")
+        self._out.write(json.dumps(_full(outcome), ensure_ascii=False))
+        self._first = False
+
+    def kept(self, outcome: Outcome) -> None:
+        """Nothing: only findings are listed."""
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """The end of the object."""
+        self._out.write(f'\n],\n"summary": {json.dumps(summary, ensure_ascii=False)}}}\n')
+
+
+class JsonLinesReport:
+    """A `run` line, a `finding` line each, a `summary` line."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+
+    def _line(self, kind: str, value: Mapping[str, Any]) -> None:
+        self._out.write(json.dumps({"type": kind, **value}, ensure_ascii=False) + "\n")
+
+    def start(self, info: RunInfo) -> None:
+        """The first line."""
+        self._line("run", info.as_dict())
+
+    def scanned(self, group: LogGroup) -> None:
+        """Nothing: only findings are listed."""
+
+    def finding(self, outcome: Outcome) -> None:
+        """One more line."""
+        self._line("finding", _full(outcome))
+
+    def kept(self, outcome: Outcome) -> None:
+        """Nothing: only findings are listed."""
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """The last line."""
+        self._line("summary", summary)
