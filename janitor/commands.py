@@ -24,8 +24,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from janitor import __version__, targets
 from janitor import plan as plans
 from janitor import policy as policies
-from janitor.aws import Api, Counts, ReadError
 from janitor.act import with_tags
+from janitor.aws import Api, Counts, ReadError
 from janitor.clock import SystemClock
 from janitor.errors import Exit, PlanError, UsageError
 from janitor.journal import Journal

@@ -1,431 +1,940 @@
-"""The embedded demo account behind `--sandbox`: moto, in this process, without any network.
+"""The embedded demo account: about 300 log groups in two Regions, in process, on moto.
 
-What moto does not model (log classes, deletion protection, account-level retention policies,
-counted metric filters, stored bytes, the tagging API's list of ARNs, arrivals) is added here, to
-the simulated cloud, and never faked in the janitor. The state lives as long as the outermost
-`sandbox()`, so only within one process.
+moto does not model all that the janitor must cope with, so the simulated cloud is extended here,
+never the janitor: protection, classes, account-level retention policies, lagging times, metrics.
+`python -m janitor.sandbox` is the demo: report, run, report, on one account.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, Final, Literal
 from unittest.mock import patch
+from urllib.parse import parse_qs
 
 from moto import mock_aws
 from moto.awslambda.responses import LambdaResponse
+from moto.cloudwatch.exceptions import ValidationError
 from moto.cloudwatch.models import CloudWatchBackend
 from moto.core.botocore_stubber import BotocoreStubber
-from moto.ec2.models import EC2Backend
-from moto.logs.exceptions import InvalidParameterException, ValidationException
-from moto.logs.models import LogGroup as MotoGroup
-from moto.logs.models import LogsBackend, logs_backends
-from moto.logs.models import LogStream as MotoStream
+from moto.core.resource_tagging import TaggedResource
+from moto.logs.exceptions import (
+    InvalidParameterException,
+    ResourceNotFoundException,
+    ValidationException,
+)
+from moto.logs.models import (
+    LogEvent,
+    LogGroup,
+    LogsBackend,
+    LogStream,
+    SubscriptionFilter,
+    logs_backends,
+)
 from moto.logs.responses import LogsResponse
 from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend
 
-ACCOUNT = "123456789012"
-REGIONS = ("eu-west-1", "us-east-1")
-SEED = 20_140_328
-DAY_MS = 86_400_000
+from janitor.errors import Exit
+from janitor.model import DAY_MS
+from janitor.policy import OWN_GROUP, RETENTION_DAYS
 
-_CREDENTIALS = {
+ACCOUNT: Final = "123456789012"
+REGIONS: Final = ("eu-west-1", "us-east-1")
+
+GROUPS: Final[Mapping[str, int]] = {"eu-west-1": 190, "us-east-1": 110}
+SEED: Final = "cloudwatch-janitor"
+IDENTIFIERS_A_CALL: Final = 50
+ARNS_A_CALL: Final = 100
+METRICS_A_CALL: Final = 500
+FUNCTIONS_A_PAGE: Final = 50
+HOUR_MS: Final = 3_600_000
+METRIC_KEPT_MS: Final = 455 * DAY_MS
+HOURLY_AFTER_MS: Final = 63 * DAY_MS
+_OURS: Final = ("AWS_", "MOTO_")
+_ENVIRONMENT: Final[Mapping[str, str]] = {
     "AWS_ACCESS_KEY_ID": "sandbox",
     "AWS_SECRET_ACCESS_KEY": "sandbox",
     "AWS_SESSION_TOKEN": "sandbox",
-    "AWS_REGION": REGIONS[0],
     "AWS_DEFAULT_REGION": REGIONS[0],
     "AWS_EC2_METADATA_DISABLED": "true",
+    # A profile could name another endpoint, and the sandbox must never leave the process.
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
-_lock = threading.RLock()
-_depth = 0
 
 
-@dataclass
-class Extra:
-    """What moto's log group lacks."""
+# ---- what moto does not know ---------------------------------------------------------------------
 
+
+@dataclass(slots=True)
+class _GroupFacts:
+    """What moto's LogGroup has no place for. `hidden` keys are left out of its description."""
+
+    created: int
     stored_bytes: int = 0
     log_class: str = "STANDARD"
     protected: bool = False
-    policy: str | None = None
-    policy_days: int | None = None
-    arrivals: list[int] = field(default_factory=list)
-    odd: dict[str, Any] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _StreamFacts:
+    """A stream's times in ms; they outlive its events, and may lag behind them."""
+
+    created: int
+    first_event: int | None = None
+    last_event: int | None = None
+    last_ingestion: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _RetentionPolicy:
+    """An account-level retention policy. `days` is None for NEVER_EXPIRE."""
+
+    name: str
+    prefix: str
+    days: int | None
+
+
+@dataclass(slots=True)
+class _Cloud:
+    """The state of one sandbox beside moto's own. `ahead` is its clock minus the machine's."""
+
+    ahead: int
+    groups: dict[LogGroup, _GroupFacts] = field(default_factory=dict)
+    streams: dict[LogStream, _StreamFacts] = field(default_factory=dict)
+    policies: dict[str, list[_RetentionPolicy]] = field(default_factory=lambda: defaultdict(list))
+    functions: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    arrivals: dict[tuple[str, str], dict[int, int]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+
+    def now(self) -> int:
+        """The sandbox's time in ms since the epoch."""
+        return time.time_ns() // 1_000_000 + self.ahead
+
+    def of_group(self, group: LogGroup) -> _GroupFacts:
+        """A group's facts, made when first asked for: that is when it was created."""
+        if group not in self.groups:
+            self.groups[group] = _GroupFacts(self.now())
+        return self.groups[group]
+
+    def of_stream(self, stream: LogStream) -> _StreamFacts:
+        """A stream's facts, made when first asked for: that is when it was created."""
+        if stream not in self.streams:
+            self.streams[stream] = _StreamFacts(self.now())
+        return self.streams[stream]
+
+    def policy(self, group: LogGroup) -> _RetentionPolicy | None:
+        """The account-level policy over a group: the longest prefix wins."""
+        over = [p for p in self.policies[group.region] if group.name.startswith(p.prefix)]
+        return max(over, key=lambda policy: len(policy.prefix), default=None)
+
+    def arrived(self, region: str, group: str, at: int, count: int) -> None:
+        """Count events into `IncomingLogEvents`, by the minute."""
+        points = self.arrivals[region, group]
+        minute = at // 60_000 * 60_000
+        points[minute] = points.get(minute, 0) + count
+
+
+# ---- CloudWatch Logs -----------------------------------------------------------------------------
+
+
+def _group_described(self: LogGroup) -> dict[str, Any]:
+    cloud = _RUNNING.cloud
+    facts, policy = cloud.of_group(self), cloud.policy(self)
+    filters = logs_backends[self.account_id][self.region].filters
+    entry: dict[str, Any] = {
+        "arn": f"{self.arn}:*",
+        "logGroupArn": self.arn,
+        "logGroupName": self.name,
+        "creationTime": facts.created,
+        "metricFilterCount": len(filters.get_matching_filters(log_group_name=self.name)),
+        "storedBytes": facts.stored_bytes + sum(s.stored_bytes for s in self.streams.values()),
+        "logGroupClass": facts.log_class,
+        "deletionProtectionEnabled": facts.protected,
+    }
+    days = self.retention_in_days if policy is None else policy.days
+    if days is not None:
+        entry["retentionInDays"] = int(days)
+    if policy is not None:
+        entry["retentionPolicyName"] = policy.name
+    if self.kms_key_id:
+        entry["kmsKeyId"] = self.kms_key_id
+    return {key: value for key, value in entry.items() if key not in facts.hidden}
+
+
+def _stream_described(self: LogStream) -> dict[str, Any]:
+    facts = _RUNNING.cloud.of_stream(self)
+    times = {
+        "firstEventTimestamp": facts.first_event,
+        "lastEventTimestamp": facts.last_event,
+        "lastIngestionTime": facts.last_ingestion,
+    }
+    return {
+        "arn": self.arn,
+        "logStreamName": self.log_stream_name,
+        "creationTime": facts.created,
+        "storedBytes": 0,  # for every stream since 2019
+        "uploadSequenceToken": str(self.upload_sequence_token),
+        **{key: value for key, value in times.items() if value is not None},
+    }
+
+
+def _stream_written(
+    original: Callable[..., str],
+) -> Callable[[LogStream, list[dict[str, Any]]], str]:
+    def put_log_events(self: LogStream, log_events: list[dict[str, Any]]) -> str:
+        token = original(self, log_events)
+        cloud = _RUNNING.cloud
+        facts, times = cloud.of_stream(self), [int(event["timestamp"]) for event in log_events]
+        if times:
+            facts.first_event = min([*times, *_known(facts.first_event)])
+            facts.last_event = max([*times, *_known(facts.last_event)])
+            facts.last_ingestion = cloud.now()
+            cloud.arrived(self.region, self.log_group.name, cloud.now(), len(times))
+        return token
+
+    return put_log_events
+
+
+def _known(value: int | None) -> list[int]:
+    return [] if value is None else [value]
+
+
+def _group_streams(
+    self: LogGroup,
+    descending: bool,
+    log_group_name: str,  # noqa: ARG001 - moto passes it by name
+    log_stream_name_prefix: str,
+    order_by: str,
+    limit: int,
+    next_token: str | None = None,
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Pages that a deletion in between does not break: moto's end at a stream that is gone."""
+
+    def place(entry: Mapping[str, Any]) -> tuple[int, str]:
+        at = entry.get("lastEventTimestamp", 0) if order_by == "LastEventTime" else 0
+        return int(at), str(entry["logStreamName"])
+
+    entries = [
+        stream.to_describe_dict()
+        for name, stream in self.streams.items()
+        if name.startswith(log_stream_name_prefix)
+    ]
+    entries.sort(key=place, reverse=descending)
+    if next_token:
+        at, found, name = next_token.partition("@")
+        if not found or not at.isdigit():
+            raise InvalidParameterException("The specified nextToken is invalid.")
+        last = (int(at), name)
+        entries = [e for e in entries if (place(e) < last if descending else place(e) > last)]
+    page = entries[:limit]
+    token = "{}@{}".format(*place(page[-1])) if len(entries) > limit else None
+    return page, token
+
+
+def _describe_log_groups(self: LogsResponse) -> str:
+    groups = self.logs_backend.groups
+    limit = self._get_param("limit", 50)
+    identifiers: list[str] | None = self._get_param("logGroupIdentifiers")
+    prefix = self._get_param("logGroupNamePrefix", "")
+    pattern = self._get_param("logGroupNamePattern", "")
+    wanted_class = self._get_param("logGroupClass")
+    token = self._get_param("nextToken", "")
+    if limit > 50 or len(identifiers or []) > IDENTIFIERS_A_CALL:
+        raise InvalidParameterException(
+            constraint="Member must have value less than or equal to 50",
+            parameter="limit" if limit > 50 else "logGroupIdentifiers",
+            value=limit,
+        )
+    names = sorted(groups)
+    if identifiers is not None:
+        asked = {i.removesuffix(":*").split(":log-group:")[-1] for i in identifiers}
+        names = [name for name in names if name in asked]
+    cloud = _RUNNING.cloud
+    names = [
+        name
+        for name in names
+        if name.startswith(prefix)
+        and pattern.lower() in name.lower()
+        and (wanted_class is None or cloud.of_group(groups[name]).log_class == wanted_class)
+        and name > token
+    ]
+    answer: dict[str, Any] = {"logGroups": [groups[n].to_describe_dict() for n in names[:limit]]}
+    if len(names) > limit:
+        answer["nextToken"] = names[limit - 1]
+    return json.dumps(answer)
+
+
+def _create_log_group(self: LogsResponse) -> str:
+    group = self.logs_backend.create_log_group(
+        self._get_param("logGroupName"),
+        self._get_param("tags", {}),
+        kmsKeyId=self._get_param("kmsKeyId"),
+    )
+    facts = _RUNNING.cloud.of_group(group)
+    facts.log_class = self._get_param("logGroupClass", "STANDARD")
+    facts.protected = bool(self._get_param("deletionProtectionEnabled", False))
+    return ""
+
+
+def _put_deletion_protection(self: LogsResponse) -> str:
+    name = self._get_param("logGroupIdentifier").removesuffix(":*").split(":log-group:")[-1]
+    facts = _RUNNING.cloud.of_group(_existing(self.logs_backend, name))
+    facts.protected = bool(self._get_param("deletionProtectionEnabled"))
+    return ""
+
+
+def _existing(backend: LogsBackend, name: str) -> LogGroup:
+    if name not in backend.groups:
+        raise ResourceNotFoundException()
+    return backend.groups[name]
+
+
+def _created_stream(original: Callable[..., None]) -> Callable[[LogGroup, str], None]:
+    def create_log_stream(self: LogGroup, log_stream_name: str) -> None:
+        original(self, log_stream_name)
+        _RUNNING.cloud.of_stream(self.streams[log_stream_name])
+
+    return create_log_stream
+
+
+def _delete_log_group(original: Callable[..., None]) -> Callable[[LogsBackend, str], None]:
+    def delete_log_group(self: LogsBackend, log_group_name: str) -> None:
+        group = _existing(self, log_group_name)
+        _refuse_protected(group)
+        original(self, log_group_name)
+        # moto would hand tags and filters on to the next group of that name.
+        self.tagger.delete_all_tags_for_resource(group.arn)
+        kept = [f for f in self.filters.metric_filters if f["logGroupName"] != log_group_name]
+        self.filters.metric_filters = kept
+
+    return delete_log_group
+
+
+def _delete_log_stream(original: Callable[..., None]) -> Callable[[LogsBackend, str, str], None]:
+    def delete_log_stream(self: LogsBackend, log_group_name: str, log_stream_name: str) -> None:
+        _refuse_protected(_existing(self, log_group_name))
+        original(self, log_group_name, log_stream_name)
+
+    return delete_log_stream
+
+
+def _refuse_protected(group: LogGroup) -> None:
+    if _RUNNING.cloud.of_group(group).protected:
+        raise ValidationException(
+            f"Log group {group.name} has deletion protection enabled and cannot be changed so."
+        )
+
+
+def _put_retention_policy(
+    original: Callable[..., None],
+) -> Callable[[LogsBackend, str, int], None]:
+    def put_retention_policy(
+        self: LogsBackend, log_group_name: str, retention_in_days: int
+    ) -> None:
+        group = _existing(self, log_group_name)
+        if _RUNNING.cloud.of_group(group).log_class == "DELIVERY":
+            raise InvalidParameterException("Retention cannot be set on log class DELIVERY.")
+        if retention_in_days not in RETENTION_DAYS:
+            raise InvalidParameterException(
+                constraint=f"Member must be one of {list(RETENTION_DAYS)}",
+                parameter="retentionInDays",
+                value=retention_in_days,
+            )
+        original(self, log_group_name, retention_in_days)
+
+    return put_retention_policy
+
+
+def _reading(original: Callable[..., Any]) -> Callable[..., Any]:
+    """GetLogEvents and FilterLogEvents, which INFREQUENT_ACCESS does not serve."""
+
+    def read(self: LogGroup, *args: Any, **kwargs: Any) -> Any:
+        if _RUNNING.cloud.of_group(self).log_class == "INFREQUENT_ACCESS":
+            raise InvalidParameterException(
+                "This operation is not supported for log class INFREQUENT_ACCESS."
+            )
+        return original(self, *args, **kwargs)
+
+    return read
+
+
+# ---- the other services --------------------------------------------------------------------------
+
+
+def _get_metric_data(original: Callable[..., Any]) -> Callable[..., Any]:
+    """`IncomingLogEvents` by group; moto would walk every metric for every bucket of each query."""
+
+    def get_metric_data(
+        self: CloudWatchBackend,
+        queries: list[dict[str, Any]],
+        start_time: datetime,
+        end_time: datetime,
+        scan_by: str = "TimestampAscending",
+    ) -> Any:
+        if len(queries) > METRICS_A_CALL:
+            raise ValidationError("The collection MetricDataQueries must not have more than 500.")
+        metrics = [query.get("MetricStat", {}).get("Metric", {}) for query in queries]
+        if any(metric.get("MetricName") != "IncomingLogEvents" for metric in metrics):
+            return original(self, queries, start_time, end_time, scan_by)
+        if start_time >= end_time:
+            raise ValidationError("The parameter StartTime must be less than the parameter EndTime")
+        return [
+            _metric_result(self.region_name, query, start_time, end_time, scan_by)
+            for query in queries
+        ]
+
+    return get_metric_data
+
+
+def _metric_result(
+    region: str, query: Mapping[str, Any], start: datetime, end: datetime, scan_by: str
+) -> dict[str, Any]:
+    cloud, stat = _RUNNING.cloud, query["MetricStat"]
+    period = int(stat["Period"]) * 1000
+    named = {d["Name"]: d["Value"] for d in stat["Metric"].get("Dimensions", [])}
+    first, last = _epoch_ms(start), _epoch_ms(end)
+    now, buckets = cloud.now(), dict[int, float]()
+    points = cloud.arrivals.get((region, named.get("LogGroupName", "")), {})
+    for at, count in points.items():
+        coarse = now - at > HOURLY_AFTER_MS
+        if now - at > METRIC_KEPT_MS or (coarse and period % HOUR_MS):
+            continue
+        # Points older than 63 days exist by the hour only.
+        at = at // HOUR_MS * HOUR_MS if coarse else at
+        if first <= at < last:
+            bucket = (at - first) // period
+            buckets[bucket] = buckets.get(bucket, 0.0) + count
+    found = sorted(buckets, reverse=scan_by == "TimestampDescending")
+    return {
+        "id": query["Id"],
+        "label": query.get("Label") or "IncomingLogEvents",
+        "timestamps": [start + timedelta(milliseconds=period * bucket) for bucket in found],
+        "values": [buckets[bucket] for bucket in found],
+        "status_code": "Complete",
+    }
+
+
+def _epoch_ms(at: datetime) -> int:
+    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return int(aware.timestamp() * 1000)
+
+
+def _get_resources(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Tags of listed ARNs: one whole answer, as AWS gives; moto would cut it at 50 or 100 tags."""
+
+    def get_resources(
+        self: ResourceGroupsTaggingAPIBackend,
+        *args: Any,
+        resource_arn_list: list[str] | None = None,
+        **kwargs: Any,
+    ) -> tuple[str | None, list[TaggedResource]]:
+        if not resource_arn_list:
+            answer: tuple[str | None, list[TaggedResource]] = original(self, *args, **kwargs)
+            return answer
+        if len(resource_arn_list) > ARNS_A_CALL:
+            raise InvalidParameterException("ResourceARNList must not have more than 100 members.")
+        backend, wanted = logs_backends[self.account_id][self.region_name], set(resource_arn_list)
+        tagged = [r for r in backend.iter_tagged_resources() if r.arn in wanted and r.tags]
+        return None, tagged
+
+    return get_resources
+
+
+def _list_functions(self: LambdaResponse) -> str:
+    functions = _RUNNING.cloud.functions[self.region]
+    start = int(self.querystring.get("Marker", ["0"])[0])
+    size = min(int(self.querystring.get("MaxItems", [FUNCTIONS_A_PAGE])[0]), FUNCTIONS_A_PAGE)
+    answer: dict[str, Any] = {"Functions": functions[start : start + size]}
+    if start + size < len(functions):
+        answer["NextMarker"] = str(start + size)
+    return json.dumps(answer)
+
+
+def _process_request(original: Callable[..., Any]) -> Callable[..., Any]:
+    """One request at a time: the janitor has many threads, and moto is not thread-safe."""
+
+    def process_request(self: BotocoreStubber, request: Any) -> Any:
+        with _RUNNING.requests:
+            if str(request.url).startswith("https://ec2.") and (answer := _regions(request.body)):
+                return answer
+            return original(self, request)
+
+    return process_request
+
+
+def _regions(body: str | bytes | None) -> tuple[int, dict[str, str], str] | None:
+    """DescribeRegions. moto's EC2 names every Region and takes more than a second to wake up."""
+    text = body.decode() if isinstance(body, bytes) else body or ""
+    asked = parse_qs(text)
+    if asked.get("Action") != ["DescribeRegions"]:
+        return None
+    names = {value[0] for key, value in asked.items() if key.startswith("RegionName")}
+    items = "".join(
+        f"<item><regionName>{region}</regionName>"
+        f"<regionEndpoint>ec2.{region}.amazonaws.com</regionEndpoint>"
+        "<optInStatus>opt-in-not-required</optInStatus></item>"
+        for region in REGIONS
+        if not names or region in names
+    )
+    answer = (
+        '<DescribeRegionsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
+        "<requestId>sandbox</requestId>"
+        f"<regionInfo>{items}</regionInfo></DescribeRegionsResponse>"
+    )
+    return 200, {"Content-Type": "text/xml"}, answer
+
+
+_REPLACED: Final[Sequence[tuple[Any, str, Any]]] = (
+    (LogGroup, "to_describe_dict", _group_described),
+    (LogGroup, "describe_log_streams", _group_streams),
+    (LogStream, "to_describe_dict", _stream_described),
+    (LogsResponse, "describe_log_groups", _describe_log_groups),
+    (LogsResponse, "create_log_group", _create_log_group),
+    (LogsResponse, "put_log_group_deletion_protection", _put_deletion_protection),
+    (LambdaResponse, "list_functions", _list_functions),
+)
+_WRAPPED: Final[Sequence[tuple[Any, str, Callable[..., Any]]]] = (
+    (LogStream, "put_log_events", _stream_written),
+    (LogGroup, "create_log_stream", _created_stream),
+    (LogGroup, "filter_log_events", _reading),
+    (LogGroup, "get_log_events", _reading),
+    (LogsBackend, "delete_log_group", _delete_log_group),
+    (LogsBackend, "delete_log_stream", _delete_log_stream),
+    (LogsBackend, "put_retention_policy", _put_retention_policy),
+    (CloudWatchBackend, "get_metric_data", _get_metric_data),
+    (ResourceGroupsTaggingAPIBackend, "get_resources", _get_resources),
+    (BotocoreStubber, "process_request", _process_request),
+)
+
+
+# ---- entering and leaving ------------------------------------------------------------------------
+
+
+class _Running:
+    """The sandbox of this process: entered any number of times, built once, undone at the last."""
+
+    def __init__(self) -> None:
+        self.requests = threading.RLock()
+        self._gate = threading.RLock()
+        self._depth = 0
+        self._undo = ExitStack()
+        self._cloud: _Cloud | None = None
+
+    @property
+    def cloud(self) -> _Cloud:
+        """The state; there is one as long as moto is patched."""
+        if self._cloud is None:
+            raise RuntimeError("no sandbox is active")
+        return self._cloud
+
+    def enter(self, now_ms: int | None) -> None:
+        """Build the account, or join the one that is there."""
+        with self._gate:
+            if self._depth == 0:
+                with ExitStack() as undo:
+                    self._start(undo, now_ms)
+                    self._undo = undo.pop_all()
+            self._depth += 1
+
+    def leave(self) -> None:
+        """Undo everything when the outermost use ends."""
+        with self._gate:
+            self._depth -= 1
+            if self._depth == 0:
+                self._undo.close()
+
+    def _start(self, undo: ExitStack, now_ms: int | None) -> None:
+        undo.enter_context(_environment())
+        undo.enter_context(mock_aws())
+        undo.callback(setattr, self, "_cloud", None)
+        machine = time.time_ns() // 1_000_000
+        self._cloud = _Cloud(0 if now_ms is None else now_ms - machine)
+        for owner, name, function in _REPLACED:
+            undo.enter_context(patch.object(owner, name, function, create=True))
+        for owner, name, wrapper in _WRAPPED:
+            undo.enter_context(patch.object(owner, name, wrapper(getattr(owner, name))))
+        now = machine if now_ms is None else now_ms
+        for region in REGIONS:
+            _Seed(self._cloud, region, now).plant()
+
+
+_RUNNING: Final = _Running()
 
 
 @contextmanager
 def sandbox(now_ms: int | None = None) -> Iterator[None]:
-    """A filled demo account instead of AWS, for as long as the context lasts.
+    """The demo account, for boto3 sessions made inside; no call leaves the process.
 
-    A use within another one sees the same account. `now_ms` is what the ages are counted from.
+    Ages are relative to `now_ms` (ms since the epoch; the machine's time by default). A use inside
+    another joins it, and the account lives until the outermost ends. While it is active,
+    `os.environ` holds fake credentials and nothing else for AWS; it is restored at the end.
     """
-    global _depth
-    if _depth:
+    _RUNNING.enter(now_ms)
+    try:
         yield
-        return
-    hidden = [k for k in os.environ if k == "AWS_PROFILE" or k.startswith("AWS_ENDPOINT_URL")]
-    with ExitStack() as stack:
-        stack.enter_context(patch.dict(os.environ, _CREDENTIALS))
-        for key in hidden:
-            del os.environ[key]
-        stack.enter_context(mock_aws())
-        for patched in _extensions():
-            stack.enter_context(patched)
-        _fill(now_ms if now_ms is not None else time.time_ns() // 1_000_000)
-        _depth += 1
-        try:
-            yield
-        finally:
-            _depth -= 1
+    finally:
+        _RUNNING.leave()
 
 
-# ---- what moto lacks -------------------------------------------------------------------------
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Nobody's profile, endpoint or Region reaches into the sandbox."""
+    saved = {key: value for key, value in os.environ.items() if key.startswith(_OURS)}
+    _set_environment(_ENVIRONMENT)
+    try:
+        yield
+    finally:
+        _set_environment(saved)
 
 
-def _extra(group: Any) -> Extra:
-    extra = group.__dict__.setdefault("sandbox_extra", Extra())
-    assert isinstance(extra, Extra)
-    return extra
+def _set_environment(wanted: Mapping[str, str]) -> None:
+    for key in [key for key in os.environ if key.startswith(_OURS)]:
+        del os.environ[key]
+    os.environ.update(wanted)
 
 
-def _extensions() -> list[Any]:
-    """Patches of moto that make it answer as AWS does."""
-    process = BotocoreStubber.process_request
-    describe_group = MotoGroup.to_describe_dict
-    describe_stream = MotoStream.to_describe_dict
-    describe_groups = LogsResponse.describe_log_groups
-    create = LogsBackend.create_log_group
-    delete_group, delete_stream = LogsBackend.delete_log_group, LogsBackend.delete_log_stream
-    put, events = LogsBackend.put_retention_policy, LogsBackend.filter_log_events
-    resources = ResourceGroupsTaggingAPIBackend.get_resources
-    regions = EC2Backend.describe_regions
+# ---- the content ---------------------------------------------------------------------------------
 
-    def one_at_a_time(self: Any, request: Any) -> Any:
-        with _lock:  # moto's backends are plain dictionaries, the janitor has many threads
-            return process(self, request)
+_SYSTEMS: Final = (
+    *("orders", "payments", "checkout", "catalog", "search", "inventory", "users", "auth"),
+    *("notifications", "billing", "shipping", "reviews", "pricing", "media", "reports"),
+    *("sessions", "webhooks", "exports", "loyalty", "fraud"),
+)
+_BULK: Final = (
+    *("/aws/lambda/{}-api", "/aws/lambda/{}-worker", "/aws/lambda/{}-cron", "/aws/lambda/{}-hook"),
+    *("/ecs/{}", "/ecs/{}-sidecar", "/aws/rds/instance/{}-db/postgresql", "/aws/codebuild/{}"),
+    *("API-Gateway-Execution-Logs_{}/prod", "/aws/apigateway/{}-http", "/aws/states/{}-saga"),
+    *("/aws/kinesisfirehose/{}-to-s3", "/aws/eks/{}/cluster"),
+)
+_SHARED: Final[Mapping[str, int]] = {
+    "/aws/vpc/flow-logs": 412_000_000_000,
+    "/aws/cloudtrail/organization": 186_000_000_000,
+    "/aws/containerinsights/prod/application": 97_000_000_000,
+    "aws-waf-logs-storefront": 64_000_000_000,
+    "RDSOSMetrics": 21_000_000_000,
+    "/aws/route53/example.com": 3_400_000_000,
+}
+_ALNUM: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
+_Last = Literal["expired", "recent"]
 
-    def group_dict(self: Any) -> dict[str, Any]:
-        extra, entry = _extra(self), describe_group(self)
-        backend = logs_backends[self.account_id][self.region]
-        entry["storedBytes"] = extra.stored_bytes
-        entry["logGroupClass"] = extra.log_class
-        entry["deletionProtectionEnabled"] = extra.protected
-        entry["metricFilterCount"] = len(backend.describe_metric_filters(log_group_name=self.name))
-        if extra.policy is not None:
-            entry["retentionPolicyName"] = extra.policy
-            entry.pop("retentionInDays", None)
-            if extra.policy_days is not None:
-                entry["retentionInDays"] = extra.policy_days
-        entry.update(extra.odd)
-        return {key: value for key, value in entry.items() if value is not None}
 
-    def stream_dict(self: Any) -> dict[str, Any]:
-        entry: dict[str, Any] = describe_stream(self)
-        last = getattr(self, "sandbox_last", None)
+class _Seed:
+    """Plants one Region's content; the same Region always gets the same. Ages are in days."""
+
+    def __init__(self, cloud: _Cloud, region: str, now: int) -> None:
+        self._cloud = cloud
+        self._region = region
+        self._now = now
+        self._random = Random(f"{SEED}/{region}")
+        self._backend = logs_backends[ACCOUNT][region]
+
+    def plant(self) -> None:
+        """The special groups first, then ordinary ones up to the Region's number."""
+        match self._region:
+            case "eu-west-1":
+                self._plant_ireland()
+            case "us-east-1":
+                self._plant_virginia()
+        self._plant_ordinary()
+
+    def _plant_ireland(self) -> None:
+        self._deletable("/aws/lambda/orders-api-v1", age=800, retention=14, streams=70)
+        self._deletable("/aws/lambda/legacy-thumbnailer", age=1100)
+        self._deletable("/aws/lambda/pdf-render-2021", age=1290, retention=30)
+        self._deletable("/aws/lambda/import-csv-old", age=640, retention=30, streams=8)
+        self._deletable("/aws/lambda/black-friday-2022", age=980, retention=30, streams=130)
+        self._deletable("/ecs/checkout-blue", age=700, retention=30, streams=120)
+        never_written = self._deletable("/ecs/reports-legacy", age=900, retention=90, streams=3)
+        self._stream(never_written, "ecs/reports/never-written", created=880)
+        self._deletable("/aws/codebuild/monolith-build", age=1400)
+        self._deletable("/aws/rds/instance/staging-old/postgresql", age=760, retention=7, streams=2)
+        self._deletable("API-Gateway-Execution-Logs_k3v9x2m7q1/dev", age=850, streams=55)
+        self._deletable("/aws/batch/migration-2023", age=930, retention=180, streams=24)
+        self._deletable("/aws/glue/jobs/legacy-output", age=1050)
+        self._deletable("/aws/apigateway/welcome", age=1500)
+        self._plant_kept()
+        self._plant_account_policies()
+        self._sweepable("/aws/lambda/events-ingest", age=400, expired=70, retention=14)
+        self._sweepable("/aws/lambda/image-resize", age=620, expired=43, retention=30)
+        self._sweepable("/aws/lambda/mail-sender", age=510, expired=5, retention=7)
+        self._sweepable("/aws/lambda/token-refresh", age=330, expired=28, retention=30)
+        self._sweepable("/aws/lambda/stock-sync", age=450, expired=61, retention=14)
+        self._sweepable("/aws/lambda/price-feed", age=280, expired=12, retention=None)
+        self._sweepable("/aws/lambda/geo-lookup", age=720, expired=37, retention=30)
+
+    def _plant_virginia(self) -> None:
+        self._deletable("/aws/lambda/promo-banner-2021", age=1200)
+        self._deletable("/aws/lambda/edge-rewrite-v1", age=690, retention=14, streams=60)
+        self._deletable("/ecs/search-green", age=560, retention=30, streams=9)
+        self._deletable("/aws/codebuild/frontend-2020", age=1600)
+        self._deletable("/aws/rds/instance/poc-mysql/error", age=810, retention=7, streams=1)
+        self._deletable("API-Gateway-Execution-Logs_z8w1c5t4b0/test", age=770)
+        self._deletable("/aws/sagemaker/NotebookInstances", age=990, retention=90, streams=6)
+        self._group("/ecs/search-next", age=12, retention=14)
+        self._group("/aws/lambda/break-glass", age=640, retention=30)
+        self._function("break-glass")
+        self._function("edge-auth")
+        stack = {"aws:cloudformation:stack-name": "build-prod"}
+        self._group("/aws/codebuild/stack-managed-build", age=480, retention=30, tags=stack)
+        odd = self._group("/odd/no-creation-time", age=500, retention=30)
+        self._cloud.of_group(odd).hidden = frozenset({"creationTime"})
+        self._sweepable("/aws/lambda/click-collector", age=420, expired=52, retention=14)
+        self._sweepable("/aws/lambda/ab-assigner", age=300, expired=19, retention=30)
+        self._sweepable("/aws/lambda/feed-export", age=540, expired=33, retention=None)
+
+    def _plant_kept(self) -> None:
+        """Groups that look empty, and why they are not to be deleted."""
+        self._group(OWN_GROUP, age=400, retention=30)
+        self._group("/aws/lambda/new-onboarding-flow", age=2)
+        self._group("/ecs/payments-canary", age=9, retention=30)
+        self._group("/aws/lambda/disaster-recovery", age=600, retention=30)
+        self._function("disaster-recovery")
+        self._group("/platform/functions/nightly-audit", age=700, retention=90)
+        self._function("nightly-audit", log_group="/platform/functions/nightly-audit")
+        # The function is in us-east-1: Lambda@Edge logs where its viewers are.
+        self._group("/aws/lambda/us-east-1.edge-auth", age=650, retention=30)
+        self._group("/legal/hold/2023-audit", age=1000, retention=365, tags={"janitor:keep": "yes"})
+        stack = {"aws:cloudformation:stack-name": "platform-prod", "team": "platform"}
+        self._group("/ecs/stack-managed-worker", age=580, retention=30, tags=stack)
+        ledger = self._group("/platform/protected/ledger", age=900, retention=90)
+        self._cloud.of_group(ledger).protected = True
+        self._streams(ledger, 3, oldest=890, newest=120)
+        self._metric_filter(self._group("/platform/metrics/failed-logins", age=800, retention=90))
+        self._subscription(self._group("/platform/shipped/access-log", age=750, retention=30))
+        self._class("/aws/vendedlogs/delivery/cdn-access", "DELIVERY", age=300, stored=5_242_880)
+        clicks = self._class(
+            "/archive/infrequent/clickstream", "INFREQUENT_ACCESS", age=620, stored=38_000_000_000
+        )
+        self._streams(clicks, 4, oldest=600, newest=1, last="recent")
+        self._class("/archive/infrequent/retired-batch", "INFREQUENT_ACCESS", age=700, retention=30)
+        alive = self._group("/ecs/quiet-but-alive", age=500, retention=30)
+        self._streams(alive, 2, oldest=490, newest=60)
+        self._cloud.arrived(self._region, alive.name, self._ago(1), 17)
+        tail = self._group("/ecs/long-tail", age=720, retention=30)
+        self._streams(tail, 64, oldest=700, newest=60)
+        self._stream(tail, "zzz/the-live-one", created=400, last=3, event=True)
+        shrinking = self._group("/ecs/slow-to-shrink", age=540, retention=30, stored=48_213)
+        self._streams(shrinking, 5, oldest=530, newest=45)
+        probe = self._group("/ecs/canary-probe", age=500, retention=30)
+        self._stream(probe, "ecs/probe/never-written", created=2)
+
+    def _plant_account_policies(self) -> None:
+        self._cloud.policies[self._region] += [
+            _RetentionPolicy("ninety-days", "/managed/quarterly/", 90),
+            _RetentionPolicy("keep-for-ever", "/compliance/", None),
+        ]
+        ingest = self._group("/managed/quarterly/ingest", age=410, stored=9_700_000_000)
+        self._streams(ingest, 4, oldest=80, newest=1, last="recent")
+        retired = self._group("/managed/quarterly/retired", age=500, retention=365)
+        self._streams(retired, 4, oldest=490, newest=130)
+        trail = self._group("/compliance/trail", age=1300, stored=152_000_000_000)
+        self._streams(trail, 3, oldest=1290, newest=1, last="recent")
+        self._group("/compliance/empty-vault", age=900, retention=30)
+
+    def _plant_ordinary(self) -> None:
+        for name, stored in _SHARED.items():
+            self._ordinary(name, int(stored * self._random.uniform(0.3, 1)))
+        names = [pattern.format(self._system(pattern, s)) for pattern in _BULK for s in _SYSTEMS]
+        self._random.shuffle(names)
+        for name in names:
+            if len(self._backend.groups) >= GROUPS[self._region]:
+                return
+            if name not in self._backend.groups:
+                self._ordinary(name, int(10 ** self._random.uniform(3.5, 10.6)))
+
+    def _system(self, pattern: str, system: str) -> str:
+        gateway = pattern.startswith("API-Gateway")
+        return "".join(self._random.choices(_ALNUM, k=10)) if gateway else system
+
+    def _ordinary(self, name: str, stored: int) -> None:
+        """A group in use: most never expire, as AWS makes them."""
+        rng = self._random
+        retention = rng.choice([7, 14, 30, 90, 180, 365]) if rng.random() < 0.36 else None
+        tags = {}
+        if rng.random() < 0.6:
+            tags = {"team": rng.choice(_SYSTEMS), "env": rng.choice(["prod", "prod", "dev"])}
+        if rng.random() < 0.04:
+            tags["aws:cloudformation:stack-name"] = f"{rng.choice(_SYSTEMS)}-prod"
+        age = rng.randint(60, 1500)
+        group = self._group(name, age=age, retention=retention, stored=stored, tags=tags)
+        oldest = min(age - 1, 25, (retention or 25) - 1)
+        self._streams(group, rng.randint(1, 7), oldest=oldest, newest=0, last="recent")
+        if name.startswith("/aws/lambda/"):
+            self._function(name.removeprefix("/aws/lambda/"))
+
+    # ---- parts -----------------------------------------------------------------------------------
+
+    def _ago(self, days: float) -> int:
+        return self._now - int(days * DAY_MS)
+
+    def _group(
+        self,
+        name: str,
+        *,
+        age: int,
+        retention: int | None = None,
+        stored: int = 0,
+        tags: Mapping[str, str] | None = None,
+    ) -> LogGroup:
+        group = self._backend.create_log_group(name, dict(tags or {}), RetentionInDays=retention)
+        created = self._ago(age) - self._random.randrange(DAY_MS)
+        self._cloud.groups[group] = _GroupFacts(created, stored)
+        return group
+
+    def _class(
+        self, name: str, log_class: str, *, age: int, retention: int | None = None, stored: int = 0
+    ) -> LogGroup:
+        group = self._group(name, age=age, retention=retention, stored=stored)
+        self._cloud.of_group(group).log_class = log_class
+        return group
+
+    def _deletable(
+        self, name: str, *, age: int, retention: int | None = None, streams: int = 0
+    ) -> LogGroup:
+        group = self._group(name, age=age, retention=retention)
+        # The policy gives 365 days to what has none: silent for longer than that and the grace.
+        self._streams(group, streams, oldest=age - 1, newest=(retention or 365) + 20)
+        return group
+
+    def _sweepable(self, name: str, *, age: int, expired: int, retention: int | None) -> None:
+        """A live function's group whose old streams have expired, or will with 30 days."""
+        stored = self._random.randint(2_000_000, 900_000_000)
+        group = self._group(name, age=age, retention=retention, stored=stored)
+        self._streams(group, expired, oldest=age - 1, newest=(retention or 30) + 15)
+        self._streams(group, 6, oldest=6, newest=0, last="recent")
+        self._function(name.removeprefix("/aws/lambda/"))
+
+    def _streams(
+        self, group: LogGroup, count: int, *, oldest: int, newest: int, last: _Last = "expired"
+    ) -> None:
+        """Streams made `oldest` to `newest` days ago and last written within a day of that."""
+        for _ in range(count):
+            days = newest + (oldest - newest) * self._random.random()
+            written = max(days - self._random.random(), 0.01)
+            name = self._stream_name(group.name, self._ago(days))
+            self._stream(group, name, created=days, last=written, event=last == "recent")
+        if count and last == "recent":
+            for day in range(3):
+                at = self._ago(day + 0.1)
+                self._cloud.arrived(self._region, group.name, at, self._random.randint(10, 9000))
+
+    def _stream(
+        self,
+        group: LogGroup,
+        name: str,
+        *,
+        created: float,
+        last: float | None = None,
+        event: bool = False,
+    ) -> None:
+        stream = LogStream(group, name)
+        group.streams[name] = stream
+        facts = self._cloud.streams[stream] = _StreamFacts(self._ago(created))
         if last is not None:
-            entry |= {"firstEventTimestamp": entry["creationTime"], "lastEventTimestamp": last}
-            entry["lastIngestionTime"] = last
-        return {**entry, "storedBytes": 0}
+            facts.first_event = facts.created
+            facts.last_event = self._ago(last)
+            facts.last_ingestion = facts.last_event + 1500
+        if facts.last_event is not None and event:
+            message = f"level=info request={self._hex(16)} status=200"
+            entry = {"timestamp": facts.last_event, "message": message}
+            stream.events.append(LogEvent(facts.last_event, entry))
 
-    def by_identifier(self: Any) -> Any:
-        wanted = self._get_param("logGroupIdentifiers")
-        if not wanted:
-            return describe_groups(self)
-        names = {identifier.split(":log-group:")[-1].removesuffix(":*") for identifier in wanted}
-        groups = self.logs_backend.groups
-        found = [groups[name].to_describe_dict() for name in sorted(names) if name in groups]
-        return json.dumps({"logGroups": found})
+    def _stream_name(self, group: str, at: int) -> str:
+        if group.startswith("/aws/lambda/"):
+            day = datetime.fromtimestamp(at / 1000, UTC).strftime("%Y/%m/%d")
+            return f"{day}/[$LATEST]{self._hex(32)}"
+        if group.startswith("/ecs/"):
+            return f"ecs/{group.removeprefix('/ecs/')}/{self._hex(32)}"
+        return self._hex(32)
 
-    def created(self: Any, log_group_name: str, tags: Any, **kwargs: Any) -> Any:
-        return create(self, log_group_name, tags or {}, **kwargs)
+    def _hex(self, length: int) -> str:
+        return f"{self._random.getrandbits(length * 4):0{length}x}"
 
-    def guarded(self: Any, name: str) -> None:
-        if name in self.groups and _extra(self.groups[name]).protected:
-            raise ValidationException("Deletion protection is enabled for this log group")
-
-    def group_deleted(self: Any, log_group_name: str) -> None:
-        guarded(self, log_group_name)
-        delete_group(self, log_group_name)
-
-    def stream_deleted(self: Any, log_group_name: str, log_stream_name: str) -> None:
-        guarded(self, log_group_name)
-        delete_stream(self, log_group_name, log_stream_name)
-
-    def retained(self: Any, log_group_name: str, retention_in_days: Any) -> None:
-        group = self.groups.get(log_group_name)
-        if group is not None and _extra(group).log_class == "DELIVERY":
-            raise InvalidParameterException("Log groups of class DELIVERY have no retention policy")
-        put(self, log_group_name, retention_in_days)
-
-    def filtered(self: Any, log_group_name: str, *args: Any, **kwargs: Any) -> Any:
-        group = self.groups.get(log_group_name)
-        if group is not None and _extra(group).log_class == "INFREQUENT_ACCESS":
-            raise InvalidParameterException("Not supported for this log class")
-        return events(self, log_group_name, *args, **kwargs)
-
-    def tagged(self: Any, *args: Any, **kwargs: Any) -> Any:
-        wanted = kwargs.get("resource_arn_list")
-        if not wanted:
-            return resources(self, *args, **kwargs)
-        backend = logs_backends[self.account_id][self.region_name]
-        found = [r for r in backend.iter_tagged_resources() if r.arn in wanted and r.tags]
-        return None, found
-
-    def arrivals(
-        self: Any, queries: list[Any], start_time: datetime, end_time: datetime, **_: Any
-    ) -> list[dict[str, Any]]:
-        groups = logs_backends[self.account_id][self.region_name].groups
-        results = []
-        for query in queries:
-            stat = query["MetricStat"]
-            name = stat["Metric"]["Dimensions"][0]["Value"]
-            period = int(stat["Period"])
-            times = [
-                datetime.fromtimestamp(at / 1000, UTC).replace(tzinfo=start_time.tzinfo)
-                for at in (_extra(groups[name]).arrivals if name in groups else [])
-            ]
-            buckets = sorted(
-                {
-                    start_time
-                    + timedelta(seconds=(at - start_time).total_seconds() // period * period)
-                    for at in times
-                    if start_time <= at < end_time
-                }
-            )
-            results.append(
-                {
-                    "id": query["Id"],
-                    "label": name,
-                    "values": [1.0] * len(buckets),
-                    "timestamps": buckets,
-                    "status_code": "Complete",
-                }
-            )
-        return results
-
-    def functions(self: Any) -> str:
-        listed = _FUNCTIONS.get(self.region, {})
-        return json.dumps(
+    def _function(self, name: str, log_group: str | None = None) -> None:
+        self._cloud.functions[self._region].append(
             {
-                "Functions": [
-                    {
-                        "FunctionName": name,
-                        "LoggingConfig": {"LogFormat": "JSON", "LogGroup": group},
-                    }
-                    for name, group in listed.items()
-                ]
+                "FunctionName": name,
+                "FunctionArn": f"arn:aws:lambda:{self._region}:{ACCOUNT}:function:{name}",
+                "Runtime": "python3.13",
+                "Version": "$LATEST",
+                "LoggingConfig": {
+                    "LogFormat": "Text",
+                    "LogGroup": log_group or f"/aws/lambda/{name}",
+                },
             }
         )
 
-    def enabled(self: Any, region_names: Any = None) -> Any:
-        return [r for r in regions(self, region_names) if r.name in REGIONS]
-
-    return [
-        patch.object(BotocoreStubber, "process_request", one_at_a_time),
-        patch.object(MotoGroup, "to_describe_dict", group_dict),
-        patch.object(MotoStream, "to_describe_dict", stream_dict),
-        patch.object(LogsResponse, "describe_log_groups", by_identifier),
-        patch.object(LogsBackend, "create_log_group", created),
-        patch.object(LogsBackend, "delete_log_group", group_deleted),
-        patch.object(LogsBackend, "delete_log_stream", stream_deleted),
-        patch.object(LogsBackend, "put_retention_policy", retained),
-        patch.object(LogsBackend, "filter_log_events", filtered),
-        patch.object(ResourceGroupsTaggingAPIBackend, "get_resources", tagged),
-        patch.object(CloudWatchBackend, "get_metric_data", arrivals),
-        patch.object(LambdaResponse, "list_functions", functions),
-        patch.object(EC2Backend, "describe_regions", enabled),
-    ]
-
-
-# ---- what is in it ---------------------------------------------------------------------------
-
-_FUNCTIONS: dict[str, dict[str, str]] = {
-    "eu-west-1": {
-        "orders-api": "/aws/lambda/orders-api",
-        "invoice-pdf": "/aws/lambda/invoice-pdf",
-        "nightly-export": "/aws/lambda/nightly-export",
-        "quarterly-close": "/aws/lambda/quarterly-close",
-        "audit-shipper": "/platform/audit-shipper",
-    },
-    "us-east-1": {"edge-headers": "/aws/lambda/edge-headers"},
-}
-_NEVER = (
-    "/aws/rds/instance/{}/postgresql",
-    "/ecs/{}",
-    "API-Gateway-Execution-Logs_{}/prod",
-    "/aws/codebuild/{}",
-    "/aws/vpc/flow-logs/{}",
-    "/aws/eks/{}/cluster",
-)
-_WORDS = (
-    *("orders", "billing", "search", "catalog", "payments", "identity", "mailer", "reports"),
-    *("gateway", "inventory", "pricing", "checkout", "reviews", "webhooks", "media", "ledger"),
-)
-
-
-class _Builder:
-    """Makes the groups of one Region, with ages relative to `now` (ms)."""
-
-    def __init__(self, region: str, now: int, dice: random.Random) -> None:
-        self.backend = logs_backends[ACCOUNT][region]
-        self._now = now
-        self._dice = dice
-
-    def group(
-        self,
-        name: str,
-        age_days: float,
-        *,
-        retention: int | None = None,
-        tags: dict[str, str] | None = None,
-        arrived: float | None = None,
-        **extra: Any,
-    ) -> Any:
-        """A log group made `age_days` ago; `arrived` is when its last events came, in days ago."""
-        group = self.backend.create_log_group(name, tags or {})
-        group.creation_time = self._moment(age_days)
-        if retention is not None:
-            group.set_retention_policy(str(retention))
-            group.retention_in_days = retention
-        group.sandbox_extra = Extra(**extra)
-        if arrived is not None:
-            group.sandbox_extra.arrivals = [self._now - int(arrived * DAY_MS)]
-        return group
-
-    def stream(self, group: Any, name: str, age_days: float, last_days: float | None) -> None:
-        """A log stream made `age_days` ago and last written `last_days` ago (None: never)."""
-        group.create_log_stream(name)
-        stream = group.streams[name]
-        stream.creation_time = self._moment(age_days)
-        if last_days is not None:
-            stream.sandbox_last = self._now - int(last_days * DAY_MS)
-
-    def lambda_streams(self, group: Any, ages: list[float]) -> None:
-        """Streams as Lambda names them, each written on one day only."""
-        for number, age in enumerate(ages):
-            day = self._moment(age).strftime("%Y/%m/%d")
-            self.stream(group, f"{day}/[$LATEST]{number:032x}", age, age)
-
-    def size(self, low: int, high: int) -> int:
-        """A plausible number of bytes, from 10^low to 10^high."""
-        return int(10 ** self._dice.uniform(low, high))
-
-    def _moment(self, age_days: float) -> datetime:
-        at = datetime.fromtimestamp((self._now - int(age_days * DAY_MS)) / 1000, UTC)
-        return at.replace(tzinfo=None)
-
-
-def _fill(now: int) -> None:
-    for region, many in zip(REGIONS, (190, 110), strict=True):
-        dice = random.Random(f"{SEED}{region}")
-        build = _Builder(region, now, dice)
-        _traps(build) if region == REGIONS[0] else _edge(build)
-        _empties(build, 12 if region == REGIONS[0] else 6)
-        number = 0
-        while len(build.backend.groups) < many:
-            number += 1
-            word = f"{dice.choice(_WORDS)}-{number:03}"
-            if number % 3:
-                name = dice.choice(_NEVER).format(word)
-                build.group(
-                    name, dice.uniform(30, 1500), stored_bytes=build.size(4, 11), arrived=0.1
-                )
-            else:
-                days = dice.choice((7, 14, 30, 90))
-                build.group(
-                    f"/app/{word}",
-                    dice.uniform(100, 1500),
-                    retention=days,
-                    stored_bytes=build.size(5, 10),
-                    arrived=0.1,
-                )
-
-
-def _empties(build: _Builder, count: int) -> None:
-    """Groups of functions that no longer exist: nothing in them, or only expired streams."""
-    for number in range(count):
-        group = build.group(f"/aws/lambda/retired-{number:02}", 500 + 20 * number)
-        ages = [400.0 + i for i in range((0, 3, 120)[number % 3])]
-        build.lambda_streams(group, ages)
-
-
-def _traps(build: _Builder) -> None:
-    """One group for each reason to keep, and the live functions' streams."""
-    build.group("/aws/lambda/cloudwatch-janitor", 900)
-    build.group("/aws/lambda/quarterly-close", 900)
-    build.group("/platform/audit-shipper", 900)
-    build.group("/keep/by-tag", 900, tags={"janitor:keep": "true"})
-    build.group("/keep/by-stack", 900, tags={"aws:cloudformation:stack-name": "core"})
-    build.group("/keep/deletion-protected", 900, retention=30, protected=True)
-    build.group("/keep/metric-filter", 900, retention=30)
-    build.backend.put_metric_filter("errors", "ERROR", "/keep/metric-filter", "[]")
-    group = build.group("/keep/subscribed", 900, retention=30)
-    group.put_subscription_filter("ship", "", "arn:aws:firehose:eu-west-1::ship", "")
-    build.group("/keep/delivery-class", 900, log_class="DELIVERY")
-    build.group("/keep/account-policy-90", 900, policy="org", policy_days=90, stored_bytes=10**9)
-    build.group("/keep/account-policy-never", 900, policy="org-audit")
-    build.group("/keep/arrivals-behind-lagging-times", 900, retention=30, arrived=0.01)
-    group = build.group("/keep/live-stream-on-page-two", 900, retention=30)
-    for number in range(60):
-        build.stream(group, f"old-{number:02}", 800, 700)
-    build.stream(group, "worker", 800, 0.5)
-    group = build.group("/keep/stream-never-written", 900, retention=30)
-    build.stream(group, "new", 1, None)
-    build.group("/keep/young-and-empty", 3, retention=14)
-    build.group("/keep/odd-stored-bytes", 900, retention=30, odd={"storedBytes": -1})
-    build.group("/cold/archive", 900, log_class="INFREQUENT_ACCESS", stored_bytes=10**11)
-    build.group("/cold/empty", 900, log_class="INFREQUENT_ACCESS")
-    for name, expired in (("orders-api", 70), ("invoice-pdf", 12), ("nightly-export", 5)):
-        group = build.group(
-            f"/aws/lambda/{name}", 900, retention=30, stored_bytes=10**8, arrived=0.1
+    def _metric_filter(self, group: LogGroup) -> None:
+        metric = {"metricName": "FailedLogins", "metricNamespace": "App", "metricValue": "1"}
+        self._backend.filters.metric_filters.append(
+            {
+                "filterName": "failed-logins",
+                "filterPattern": "FAILED",
+                "logGroupName": group.name,
+                "metricTransformations": [metric],
+            }
         )
-        build.lambda_streams(group, [50.0 + i for i in range(expired)] + [3.0, 2.0, 0.2])
+
+    def _subscription(self, group: LogGroup) -> None:
+        # Not through the API, which would want the destination to exist.
+        target = f"arn:aws:kinesis:{self._region}:{ACCOUNT}:stream/access-log"
+        role = f"arn:aws:iam::{ACCOUNT}:role/logs-to-kinesis"
+        group.subscription_filters["to-kinesis"] = SubscriptionFilter(
+            "to-kinesis", group.name, "", target, role
+        )
 
 
-def _edge(build: _Builder) -> None:
-    """A Lambda@Edge home, and a live function whose group never got a retention."""
-    group = build.group("/aws/lambda/edge-headers", 700, stored_bytes=10**7, arrived=0.1)
-    build.lambda_streams(group, [90.0, 80.0, 1.0])
+# ---- the demo ------------------------------------------------------------------------------------
 
 
 def main() -> int:
-    """`python -m janitor.sandbox`: report, clean, report again, all in this one process."""
-    from janitor.cli import main as janitor
+    """The demo: look, clean, look again, on one sandbox. Returns the exit code.
 
-    def say(text: str) -> None:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+    The first code of the three commands that means failure, else 0: items that could not be
+    judged (3) belong to the show.
+    """
+    from janitor.cli import main as cli_main
 
-    folder = Path(tempfile.mkdtemp(prefix="janitor-demo-"))
-    journal = str(folder / "journal.jsonl")
-    say("The sandbox account lives in this one process, so the three steps run here in a row.")
+    journal = Path(tempfile.mkdtemp(prefix="janitor-demo-")) / "journal.jsonl"
+    commands = (
+        ["report", "--sandbox"],
+        ["run", "--apply", "--yes", "--sandbox", "--journal", str(journal)],
+        ["report", "--sandbox"],
+    )
+    _say("A demo account, in this process only: it is made now and gone at the end.")
+    failures: list[int] = []
     with sandbox():
-        for step in (
-            ["report", "--sandbox"],
-            ["run", "--apply", "--sandbox", "--yes", "--journal", journal],
-            ["report", "--sandbox"],
-        ):
-            say(f"\n$ janitor {' '.join(step)}\n")
-            if code := janitor(step):
-                return code
-    say(f"\nEach change is in the journal: {journal}")
-    return 0
+        for command in commands:
+            _say(f"\n$ janitor {' '.join(command)}")
+            code = cli_main(command)
+            if code in (Exit.USAGE, Exit.REFUSED, Exit.INTERRUPTED):
+                failures.append(code)
+    _say(f"\nWhat was changed, and what it takes to undo it: {journal}")
+    return failures[0] if failures else int(Exit.DONE)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    # Run as a script this module is `__main__`, another one than the one the commands import.
-    from janitor import sandbox as _imported
+    # Run as a script this module is a second copy; the command line joins the imported one.
+    from janitor.sandbox import main as imported_main
 
-    sys.exit(_imported.main())
+    sys.exit(imported_main())

@@ -321,7 +321,7 @@ def janitor(
         recorded,
         journal,
         stop,
-        cloud.clock.now(),
+        NOW,
         dry_run=dry_run,
     )
     return run.execute(), recorded
