@@ -52,10 +52,10 @@ class OutputFormat(StrEnum):
     HTML = "html"
 
 
-Profile = Annotated[str | None, typer.Option("--profile", help="AWS profile.")]
+Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="AWS profile.")]
 Regions = Annotated[
     list[str] | None,
-    typer.Option("-r", "--region", help="Region; repeatable; `all`: every enabled one."),
+    typer.Option("-r", "--region", metavar="REGION", help="Repeatable; `all`: every enabled one."),
 ]
 PolicyFile = Annotated[
     Path | None, typer.Option("-p", "--policy", metavar="FILE", help="Policy file (TOML).")
@@ -63,7 +63,10 @@ PolicyFile = Annotated[
 Sandbox = Annotated[
     bool, typer.Option("--sandbox", help="Use the embedded demo account instead of AWS.")
 ]
-Form = Annotated[OutputFormat, typer.Option("--format", help="Output format (html: not yet).")]
+Form = Annotated[
+    OutputFormat,
+    typer.Option("--format", metavar="FORMAT", help="table, json, jsonl, csv or markdown."),
+]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there, not to stdout.")
 ]

@@ -91,7 +91,7 @@ class Sink:
         """One more log group."""
         self._groups += 1
         self._tick(self._groups, self._changes)
-        self._safely(lambda: self._report.scanned(group))
+        self.safely(lambda: self._report.scanned(group))
 
     def outcome(self, outcome: Outcome) -> None:
         """One more outcome."""
@@ -102,12 +102,12 @@ class Sink:
         if is_finding(outcome):
             self.findings += 1
         if is_finding(outcome) or self._everything:
-            self._safely(lambda: self._report.finding(outcome))
+            self.safely(lambda: self._report.finding(outcome))
         else:
-            self._safely(lambda: self._report.kept(outcome))
+            self.safely(lambda: self._report.kept(outcome))
 
-    def _safely(self, write: Callable[[], None]) -> None:
-        """Nobody reads any more: take no new work, and write no more."""
+    def safely(self, write: Callable[[], None]) -> None:
+        """Write; where nobody reads any more, take no new work and write no more."""
         if self.broken:
             return
         try:
@@ -172,11 +172,14 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
         if not dry_run:
             _ask_first(options, apis, of)
         shown: Report = (
-            PlanReport(out, now) if command == "plan" else make_report(options.format, out)
+            PlanReport(out, now)
+            if command == "plan"
+            else make_report(options.format, out, everything=options.all_groups)
         )
         # All that a plan keeps has changed since, which is worth telling.
         sink = Sink(shown, stop, everything=options.all_groups or of is not None)
-        shown.start(_info(options, command, policy, apis, now, run_id, dry_run=dry_run))
+        info = _info(options, command, policy, apis, now, run_id, dry_run=dry_run)
+        sink.safely(lambda: shown.start(info))
 
         def source(target: Target) -> Source:
             return WholeRegion() if of is None else of.source(target)
@@ -186,12 +189,8 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
             summary = engine.execute()
         summary_object = summary.as_dict(counts)
         journal.close()
-        if not sink.broken:
-            try:
-                shown.finish(summary_object)
-                out.flush()
-            except BrokenPipeError:
-                sink.broken = True
+        sink.safely(lambda: shown.finish(summary_object))
+        sink.safely(out.flush)
     if sink.broken:
         summary.error("the output was closed before everything was written")
         _let_go_of_stdout()

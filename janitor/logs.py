@@ -140,7 +140,8 @@ class Logs:
         now = self._api.clock.now()
         since = max(since, now - METRIC_KEPT_DAYS * DAY_MS)
         buckets = POINTS_A_CALL // METRICS_A_CALL - 2
-        period = DAY_MS * -(-((now - since) // DAY_MS + 1) // buckets)
+        days = max((now - since) // DAY_MS + 1, 1)
+        period = DAY_MS * -(-days // buckets)
         start = since // period * period
         sure: dict[str, bool] = {}
         for chunk in _chunks(groups, METRICS_A_CALL):

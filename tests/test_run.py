@@ -379,7 +379,7 @@ def test_a_broken_scan_deletes_nothing_and_says_so(policy, journal) -> None:
         return refused(operation, "AccessDeniedException") if late else None
 
     cloud.fault = fault
-    summary, recorded = janitor(cloud, policy, journal)
+    summary, _ = janitor(cloud, policy, journal)
     assert cloud.deleted == []
     assert not summary.complete
     assert summary.exit_code() is Exit.INCOMPLETE

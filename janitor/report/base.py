@@ -59,13 +59,16 @@ class Report(Protocol):
         """After everything; `summary` as in `--format json`."""
 
 
-def make_report(form: Format, out: IO[str], *, color: bool | None = None) -> Report:
-    """The report of a format, written to `out`. `html` is refused before this is called."""
+def make_report(form: Format, out: IO[str], *, everything: bool) -> Report:
+    """The report of a format, written to `out`; `everything` lists each finding for people too.
+
+    `html` is refused before this is called.
+    """
     from janitor.report import delimited, markdown, structured, table
 
     match form:
         case Format.TABLE:
-            return table.TableReport(out, color=color)
+            return table.TableReport(out, everything=everything)
         case Format.JSON:
             return structured.JsonReport(out)
         case Format.JSONL:
@@ -73,7 +76,7 @@ def make_report(form: Format, out: IO[str], *, color: bool | None = None) -> Rep
         case Format.CSV:
             return delimited.CsvReport(out)
         case Format.MARKDOWN:
-            return markdown.MarkdownReport(out)
+            return markdown.MarkdownReport(out, everything=everything)
         case Format.HTML:
             raise ValueError("html is not a format yet")
         case _:

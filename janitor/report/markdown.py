@@ -8,7 +8,7 @@ from typing import IO, Any
 from janitor.judge import size
 from janitor.model import LogGroup, Outcome
 from janitor.report.base import RunInfo
-from janitor.report.overview import Overview
+from janitor.report.overview import ROWS, Overview
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in r"\`*_[]<>|~#&"} | {"\n": " ", "\r": " "})
 
@@ -21,9 +21,9 @@ def plain(text: str) -> str:
 class MarkdownReport:
     """The same overview as the table."""
 
-    def __init__(self, out: IO[str]) -> None:
+    def __init__(self, out: IO[str], *, everything: bool) -> None:
         self._out = out
-        self._overview = Overview()
+        self._overview = Overview(None if everything else ROWS)
         self._info: RunInfo | None = None
 
     def start(self, info: RunInfo) -> None:

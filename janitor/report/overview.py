@@ -1,6 +1,7 @@
 """What the formats for people show: counts by action, the largest groups, findings by section.
 
-Memory stays bounded: of each section and of the groups only the largest are kept.
+Memory stays bounded: of each section and of the groups only the largest are kept, unless all
+were asked for.
 """
 
 from __future__ import annotations
@@ -68,9 +69,10 @@ def _largest_first(entry: tuple[int, int, object]) -> tuple[int, int]:
 
 
 class Overview:
-    """Collects what is scanned and found, for the formats for people."""
+    """Collects what is scanned and found, for the formats for people; `rows` a section or all."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: int | None = ROWS) -> None:
+        self._rows = rows
         self._sections: dict[tuple[Verb, Status], Section] = {}
         self._largest: list[tuple[int, int, LogGroup]] = []
         self._order = 0
@@ -92,7 +94,7 @@ class Overview:
         if not listed:
             return
         self._order -= 1
-        _keep(section.largest, (outcome.group.stored_bytes, self._order, outcome), ROWS)
+        _keep(section.largest, (outcome.group.stored_bytes, self._order, outcome), self._rows)
 
     def sections(self) -> Iterator[Section]:
         """The sections, what deletes most first and what is kept last."""
@@ -106,8 +108,8 @@ class Overview:
         return [group for _, _, group in sorted(self._largest, key=_largest_first)]
 
 
-def _keep(heap: list[tuple[int, int, _T]], entry: tuple[int, int, _T], most: int) -> None:
-    if len(heap) < most:
+def _keep(heap: list[tuple[int, int, _T]], entry: tuple[int, int, _T], most: int | None) -> None:
+    if most is None or len(heap) < most:
         heapq.heappush(heap, entry)
     else:
         heapq.heappushpop(heap, entry)

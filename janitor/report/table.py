@@ -13,17 +13,15 @@ from rich.text import Text
 from janitor.judge import size
 from janitor.model import LogGroup, Outcome, SweepStreams
 from janitor.report.base import RunInfo
-from janitor.report.overview import Overview, Section
+from janitor.report.overview import ROWS, Overview, Section
 
 
 class TableReport:
     """Counts, the largest groups, then what will happen (or happened) and why."""
 
-    def __init__(self, out: IO[str], *, color: bool | None = None) -> None:
-        self._console = Console(
-            file=out, highlight=False, markup=False, emoji=False, no_color=color is False or None
-        )
-        self._overview = Overview()
+    def __init__(self, out: IO[str], *, everything: bool) -> None:
+        self._console = Console(file=out, highlight=False, markup=False, emoji=False)
+        self._overview = Overview(None if everything else ROWS)
         self._info: RunInfo | None = None
 
     def start(self, info: RunInfo) -> None:
@@ -94,7 +92,7 @@ class TableReport:
         self._console.print(table)
         if section.groups > len(shown):
             self._console.print(
-                f"… and {section.groups - len(shown):,} smaller ones: --format jsonl lists all\n"
+                f"… and {section.groups - len(shown):,} smaller ones: --all lists them\n"
             )
 
     def _grid(self, heading: str) -> Table:
