@@ -27,7 +27,7 @@ package-check: $(STAMP) ## Build the wheel, install it elsewhere, and use it fro
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/pip install --quiet --constraint requirements-dev.txt build/wheel/*.whl
 	cd build/wheel && venv/bin/janitor --help > /dev/null
-	cd build/wheel && venv/bin/janitor run --apply --yes --sandbox --quiet --format json > run.json
+	cd build/wheel && venv/bin/janitor run --apply --yes --sandbox --quiet --format json > run.json || [ $$? -eq 3 ]  # one odd group is unknown
 	build/wheel/venv/bin/python -c "import json; s = json.load(open('build/wheel/run.json'))['summary']; assert s['groups_deleted'] and s['complete'], s; print('wheel:', s['groups_deleted'], 'groups deleted in the sandbox')"
 
 format: $(STAMP) ## Format the code.

@@ -17,6 +17,7 @@ import typer
 
 from janitor import __version__
 from janitor.errors import Exit, JanitorError
+from janitor.report import Format
 
 COMMANDS = ("report", "plan", "apply", "run", "explain", "policy", "iam-policy")
 
@@ -41,17 +42,6 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-class OutputFormat(StrEnum):
-    """The values of `--format`; html is accepted by name only to be refused clearly."""
-
-    TABLE = "table"
-    JSON = "json"
-    JSONL = "jsonl"
-    CSV = "csv"
-    MARKDOWN = "markdown"
-    HTML = "html"
-
-
 Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="AWS profile.")]
 Regions = Annotated[
     list[str] | None,
@@ -64,7 +54,7 @@ Sandbox = Annotated[
     bool, typer.Option("--sandbox", help="Use the embedded demo account instead of AWS.")
 ]
 Form = Annotated[
-    OutputFormat,
+    Format,
     typer.Option("--format", metavar="FORMAT", help="table, json, jsonl, csv or markdown."),
 ]
 Output = Annotated[
@@ -91,14 +81,11 @@ JournalFile = Annotated[
 def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
     """Run a command of `janitor.commands` with the options given, and exit with its code."""
     from janitor import commands
-    from janitor.report import Format
 
     verbose, quiet = given.get("verbose", False), given.get("quiet", False)
     configure_logs(log_format, verbose=verbose, quiet=quiet)
     extra = {key: given.pop(key) for key in ("apply", "path", "name") if key in given}
     given["regions"] = tuple(given.get("regions") or ())
-    if "format" in given:
-        given["format"] = Format(given["format"].value)
     raise typer.Exit(int(getattr(commands, call)(commands.Options(**given), **extra)))
 
 
@@ -108,7 +95,7 @@ def report(
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
-    format: Form = OutputFormat.TABLE,
+    format: Form = Format.TABLE,
     output: Output = None,
     all_groups: Everything = False,
     fail_on_findings: Fail = False,
@@ -146,7 +133,7 @@ def apply(
     profile: Profile = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
-    format: Form = OutputFormat.TABLE,
+    format: Form = Format.TABLE,
     output: Output = None,
     journal: JournalFile = None,
     yes: Yes = False,
@@ -168,7 +155,7 @@ def run(
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
-    format: Form = OutputFormat.TABLE,
+    format: Form = Format.TABLE,
     output: Output = None,
     journal: JournalFile = None,
     yes: Yes = False,

@@ -602,7 +602,7 @@ class _TargetRun:
                 continue
             outcome = self._hands.set_retention(put.group, put.action)
             items.pop(0)
-            if outcome.status in (Status.DONE, Status.PLANNED):
+            if put.action.then is not None and outcome.status in (Status.DONE, Status.PLANNED):
                 with self._lock:
                     self._put.add(put.group.identity)
             self._run.record(outcome)

@@ -60,12 +60,15 @@ class Summary:
         return not (self.errors or self.interrupted or self.by_status[Status.NOT_REACHED])
 
     def exit_code(self) -> Exit:
-        """The exit code that this run ends in, findings aside."""
+        """The exit code that this run ends in, findings aside.
+
+        What is unknown is kept, but not silently: whoever runs this unattended must learn of it.
+        """
         if self.interrupted:
             return Exit.INTERRUPTED
         if self.refused_because:
             return Exit.REFUSED
-        if not self.complete or self.by_status[Status.FAILED]:
+        if not self.complete or self.by_status[Status.FAILED] or self.by_status[Status.UNKNOWN]:
             return Exit.INCOMPLETE
         return Exit.DONE
 

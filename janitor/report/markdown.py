@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any
 
 from janitor.judge import size
-from janitor.model import LogGroup, Outcome
-from janitor.report.base import RunInfo
-from janitor.report.overview import ROWS, Overview
+from janitor.report.overview import OverviewReport
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in r"\`*_[]<>|~#&"} | {"\n": " ", "\r": " "})
 
@@ -18,34 +16,12 @@ def plain(text: str) -> str:
     return text.translate(_SPECIAL)
 
 
-class MarkdownReport:
+class MarkdownReport(OverviewReport):
     """The same overview as the table."""
-
-    def __init__(self, out: IO[str], *, everything: bool) -> None:
-        self._out = out
-        self._overview = Overview(None if everything else ROWS)
-        self._info: RunInfo | None = None
-
-    def start(self, info: RunInfo) -> None:
-        """Remember what the run is about."""
-        self._info = info
-
-    def scanned(self, group: LogGroup) -> None:
-        """Look out for the largest groups."""
-        self._overview.scanned(group)
-
-    def finding(self, outcome: Outcome) -> None:
-        """Count it."""
-        self._overview.add(outcome)
-
-    def kept(self, outcome: Outcome) -> None:
-        """Count it, without a row of its own."""
-        self._overview.add(outcome, listed=False)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write everything."""
-        info = self._info
-        assert info is not None, "start comes first"
+        info = self.info
         doing = "dry run" if info.dry_run else "applied"
         self._line(f"## CloudWatch Logs: account {info.account}, {', '.join(info.regions)}")
         self._line()
@@ -55,14 +31,14 @@ class MarkdownReport:
         self._line("| --- | ---: | ---: | ---: |")
         scanned, stored = summary["groups_scanned"], size(summary["stored_bytes"])
         self._line(f"| Scanned | {scanned:,} | {stored} | |")
-        for section in self._overview.sections():
+        for section in self.overview.sections():
             streams = f"{section.streams:,}" if section.streams else ""
             self._line(
                 f"| {section.title} | {section.groups:,} | {size(section.stored_bytes)} "
                 f"| {streams} |"
             )
         self._groups()
-        for section in self._overview.sections():
+        for section in self.overview.sections():
             if not section.largest:
                 continue
             self._line()
@@ -87,7 +63,7 @@ class MarkdownReport:
         self._line()
         self._line("| Region | Log group | Stored | Retention |")
         self._line("| --- | --- | ---: | --- |")
-        for group in self._overview.largest():
+        for group in self.overview.largest():
             days = group.retention_days
             term = "never expires" if days is None else f"{days} days"
             self._line(
@@ -96,4 +72,4 @@ class MarkdownReport:
             )
 
     def _line(self, text: str = "") -> None:
-        self._out.write(text + "\n")
+        self.out.write(text + "\n")

@@ -10,9 +10,10 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from janitor.model import LogGroup, Outcome, Status, SweepStreams, Verb, verb_of
+from janitor.report.base import RunInfo
 
 _T = TypeVar("_T")
 
@@ -106,6 +107,37 @@ class Overview:
     def largest(self) -> list[LogGroup]:
         """The largest log groups, largest first."""
         return [group for _, _, group in sorted(self._largest, key=_largest_first)]
+
+
+class OverviewReport:
+    """What the formats for people share: they collect, and write everything in `finish`."""
+
+    def __init__(self, out: IO[str], *, everything: bool) -> None:
+        self.out = out
+        self.overview = Overview(None if everything else ROWS)
+        self._info: RunInfo | None = None
+
+    @property
+    def info(self) -> RunInfo:
+        """What the run is about."""
+        assert self._info is not None, "start comes first"
+        return self._info
+
+    def start(self, info: RunInfo) -> None:
+        """Remember what the run is about."""
+        self._info = info
+
+    def scanned(self, group: LogGroup) -> None:
+        """Look out for the largest groups."""
+        self.overview.scanned(group)
+
+    def finding(self, outcome: Outcome) -> None:
+        """Count it."""
+        self.overview.add(outcome)
+
+    def kept(self, outcome: Outcome) -> None:
+        """Count it, without a row of its own."""
+        self.overview.add(outcome, listed=False)
 
 
 def _keep(heap: list[tuple[int, int, _T]], entry: tuple[int, int, _T], most: int | None) -> None:

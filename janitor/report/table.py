@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -11,51 +11,28 @@ from rich.table import Table
 from rich.text import Text
 
 from janitor.judge import size
-from janitor.model import LogGroup, Outcome, SweepStreams
-from janitor.report.base import RunInfo
-from janitor.report.overview import ROWS, Overview, Section
+from janitor.model import Outcome, SweepStreams
+from janitor.report.overview import OverviewReport, Section
 
 
-class TableReport:
+class TableReport(OverviewReport):
     """Counts, the largest groups, then what will happen (or happened) and why."""
-
-    def __init__(self, out: IO[str], *, everything: bool) -> None:
-        self._console = Console(file=out, highlight=False, markup=False, emoji=False)
-        self._overview = Overview(None if everything else ROWS)
-        self._info: RunInfo | None = None
-
-    def start(self, info: RunInfo) -> None:
-        """Remember what the run is about."""
-        self._info = info
-
-    def scanned(self, group: LogGroup) -> None:
-        """Look out for the largest groups."""
-        self._overview.scanned(group)
-
-    def finding(self, outcome: Outcome) -> None:
-        """Count it."""
-        self._overview.add(outcome)
-
-    def kept(self, outcome: Outcome) -> None:
-        """Count it, without a row of its own."""
-        self._overview.add(outcome, listed=False)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Print everything."""
-        info = self._info
-        assert info is not None, "start comes first"
-        console = self._console
+        info = self.info
+        console = Console(file=self.out, highlight=False, markup=False, emoji=False)
         doing = "dry run: nothing was changed" if info.dry_run else "changes were made"
         console.print(Text(f"account {info.account} · {', '.join(info.regions)}", style="bold"))
         console.print(f"policy: {info.policy} · {doing}")
         console.print()
-        self._counts(summary)
-        self._largest()
-        for section in self._overview.sections():
+        self._counts(console, summary)
+        self._largest(console)
+        for section in self.overview.sections():
             if section.largest:
-                self._section(section)
+                self._section(console, section)
 
-    def _counts(self, summary: Mapping[str, Any]) -> None:
+    def _counts(self, console: Console, summary: Mapping[str, Any]) -> None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("What")
         table.add_column("Log groups", justify="right")
@@ -64,15 +41,15 @@ class TableReport:
         table.add_row(
             "Scanned", f"{summary['groups_scanned']:,}", size(summary["stored_bytes"]), ""
         )
-        for section in self._overview.sections():
+        for section in self.overview.sections():
             streams = f"{section.streams:,}" if section.streams else ""
             table.add_row(section.title, f"{section.groups:,}", size(section.stored_bytes), streams)
-        never = self._overview.retention["never"]
+        never = self.overview.retention["never"]
         table.add_row("No retention in force when scanned", f"{never:,}", "", "")
-        self._console.print(table)
+        console.print(table)
 
-    def _largest(self) -> None:
-        groups = [group for group in self._overview.largest() if group.stored_bytes]
+    def _largest(self, console: Console) -> None:
+        groups = [group for group in self.overview.largest() if group.stored_bytes]
         if not groups:
             return
         table = self._grid("Largest log groups")
@@ -80,20 +57,18 @@ class TableReport:
             days = group.retention_days
             term = "never expires" if days is None else f"{days} days"
             table.add_row(size(group.stored_bytes), group.target.region, group.name, term)
-        self._console.print(table)
+        console.print(table)
 
-    def _section(self, section: Section) -> None:
+    def _section(self, console: Console, section: Section) -> None:
         table = self._grid(f"{section.title} ({section.groups:,})")
         shown = section.outcomes()
         for outcome in shown:
             table.add_row(
                 _amount(outcome), outcome.group.target.region, outcome.group.name, outcome.reason
             )
-        self._console.print(table)
+        console.print(table)
         if section.groups > len(shown):
-            self._console.print(
-                f"… and {section.groups - len(shown):,} smaller ones: --all lists them\n"
-            )
+            console.print(f"… and {section.groups - len(shown):,} smaller ones: --all lists them\n")
 
     def _grid(self, heading: str) -> Table:
         table = Table(
