@@ -403,7 +403,7 @@ def _output(options: Options) -> Iterator[IO[str]]:
 
 
 def _ask_first(options: Options, apis: list[Api], of: plans.Plan | None) -> None:
-    if options.yes or not sys.stdin.isatty():
+    if options.yes or options.sandbox or not sys.stdin.isatty():
         return
     places = ", ".join(str(api.target) for api in apis)
     what = (
