@@ -390,3 +390,31 @@ def test_the_readme_shows_the_programs_own_help(words: list[str], tmp_path: Path
     """Word for word."""
     shown = janitor(*words, "--help", cwd=tmp_path).stdout.strip()
     assert shown in (ROOT / "README.md").read_text()
+
+
+def test_one_denied_region_is_an_error_and_the_other_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 3, the Region is named, and the other Region's log groups are cleaned."""
+    from moto.core.botocore_stubber import BotocoreStubber
+
+    from janitor.sandbox import sandbox
+
+    monkeypatch.chdir(tmp_path)
+    real = BotocoreStubber.process_request
+    denied = (400, {}, b'{"__type": "AccessDeniedException", "message": "no"}')
+
+    def deny(self: Any, request: Any) -> Any:
+        target = str(request.headers.get("X-Amz-Target", ""))
+        wanted = "logs.us-east-1" in request.url and "DescribeLogGroups" in target
+        return denied if wanted else real(self, request)
+
+    with sandbox():
+        monkeypatch.setattr(BotocoreStubber, "process_request", deny)
+        assert main(["run", "--apply", "--sandbox", "-r", "all", "--format", "json"]) == 3
+    shown = capsys.readouterr()
+    summary = json.loads(shown.out)["summary"]
+    assert summary["complete"] is False
+    assert summary["groups_scanned"] == 190
+    assert summary["groups_deleted"] == 15
+    assert "us-east-1: the scan failed: DescribeLogGroups: AccessDeniedException" in shown.err

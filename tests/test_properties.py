@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from janitor.journal import Journal
@@ -19,10 +19,13 @@ from janitor.model import Status
 from janitor.policy import RETENTION_DAYS, Policy, load, parse
 from tests.cloud import MUTATING, NOW, Cloud, Group, Stream, days_ago, janitor, refused
 
+# The same examples each time where a verdict is wanted.
 relaxed = settings(
     deadline=None,
-    derandomize="CI"
-    in os.environ,  # the same examples each time where a verdict is wanted max_examples=100, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    derandomize="CI" in os.environ,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
 )
 
 moments = st.one_of(
