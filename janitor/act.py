@@ -16,6 +16,7 @@ from janitor.journal import Journal
 from janitor.judge import judge
 from janitor.logs import Logs
 from janitor.model import (
+    DAY_MS,
     Action,
     Change,
     DeleteGroup,
@@ -306,11 +307,10 @@ class Hands:
     # ---- streams -----------------------------------------------------------------------------
 
     def sweep(self, group: LogGroup, action: SweepStreams, *, drained: bool) -> Outcome:
-        """Delete the streams that are wholly before the action's cutoff, page by page.
+        """Delete the streams that are wholly before the action's cutoff.
 
         With `drained` (proof = "events") FilterLogEvents must find nothing in them either.
         """
-        fresh = None
         try:
             fresh = self._logs.group(group.name)
         except ReadError as error:
@@ -319,6 +319,9 @@ class Hands:
             return self.outcome(group, action, Status.GONE, "gone already")
         if fresh.deletion_protected:
             return self.outcome(group, Keep("deletion protection is on", action.rule), Status.KEPT)
+        if not self._still_expired(group, fresh, action):
+            why = "its retention was changed meanwhile, by somebody else"
+            return self.outcome(fresh, Keep(why, action.rule), Status.KEPT)
         swept, failures = 0, []
         status = Status.DONE
         try:
@@ -341,6 +344,16 @@ class Hands:
             return self._swept(group, action, swept, Status.FAILED, text)
         planned = status is Status.PLANNED
         return self._swept(group, action, swept, Status.PLANNED if planned else Status.DONE, "")
+
+    def _still_expired(self, group: LogGroup, fresh: LogGroup, action: SweepStreams) -> bool:
+        """Whether the retention in force still ends before the action's cutoff."""
+        if (fresh.retention_days, fresh.retention_policy) == (
+            group.retention_days,
+            group.retention_policy,
+        ):
+            return True
+        days = fresh.retention_days
+        return days is not None and self._now - days * DAY_MS >= action.before
 
     def _sweepable(
         self, group: LogGroup, action: SweepStreams, *, drained: bool

@@ -60,12 +60,6 @@ _TRANSIENT = {
     "RequestTimeout",
     "RequestTimeoutException",
 }
-_DENIED = {
-    "AccessDenied",
-    "AccessDeniedException",
-    "UnauthorizedOperation",
-    "AuthorizationError",
-}
 _CREDENTIALS = {
     "ExpiredToken",
     "ExpiredTokenException",
@@ -94,17 +88,11 @@ class CallError(Exception):
         """The log group or log stream does not exist (any more)."""
         return self.code == "ResourceNotFoundException"
 
-    @property
-    def denied(self) -> bool:
-        """The caller lacks a permission."""
-        return self.code in _DENIED
-
 
 class UnavailableError(TransientError):
     """A transient failure, still there after the last attempt (or told to the retry policy)."""
 
-    def __init__(self, operation: str, text: str, *, throttled: bool = False) -> None:
-        self.throttled = throttled
+    def __init__(self, operation: str, text: str) -> None:
         super().__init__(f"{operation}: {text}")
 
 
@@ -218,7 +206,7 @@ class Api:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             if code in _THROTTLED or status == 429:
                 self._counts.was_throttled(operation)
-                return UnavailableError(operation, f"throttled ({code})", throttled=True)
+                return UnavailableError(operation, f"throttled ({code})")
             if code in _CREDENTIALS:
                 return CredentialsError(f"AWS refuses the credentials: {code}: {message}")
             if code in _TRANSIENT or status >= 500 or not code:

@@ -75,10 +75,6 @@ class Pace:
                 bucket = self._buckets[operation] = Bucket(self._rate(operation), self._clock)
         bucket.acquire(stop)
 
-    def rate(self, operation: str) -> float:
-        """Calls a second that this operation is held to."""
-        return self._rate(operation)
-
 
 def retrying(call: Callable[[], _T], clock: Clock, stop: threading.Event) -> _T:
     """`call()`, again with full jitter while it raises TransientError, at most ATTEMPTS times.

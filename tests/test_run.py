@@ -370,6 +370,22 @@ def test_streams_are_swept_only_after_retention_was_set(policy, journal) -> None
     assert cloud.swept == [("/aws/lambda/f", "2020/01/01/[1]a")]
 
 
+def test_streams_are_not_swept_once_retention_was_lengthened(policy, journal) -> None:
+    """Somebody else lengthens it between the count and the sweep: nothing has expired yet."""
+    group = Group("/aws/lambda/f", days_ago(900), 9, retention=30)
+    group.streams = [Stream("2020/01/01/[1]a", days_ago(800))]
+    cloud = Cloud([group])
+
+    def meanwhile(operation: str, _: dict[str, Any]) -> None:
+        if operation == "DescribeLogStreams":
+            group.retention = 3653
+
+    cloud.before_call = meanwhile
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.swept == []
+    assert "changed meanwhile" in only(recorded, "/aws/lambda/f")[1]
+
+
 def test_a_broken_scan_deletes_nothing_and_says_so(policy, journal) -> None:
     """The third page is denied: candidates of the first are not reached."""
     cloud = Cloud([empty(), *fillers(200)])
