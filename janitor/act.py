@@ -7,6 +7,7 @@ stopped at that one place.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -322,28 +323,34 @@ class Hands:
         if not self._still_expired(group, fresh, action):
             why = "its retention was changed meanwhile, by somebody else"
             return self.outcome(fresh, Keep(why, action.rule), Status.KEPT)
-        swept, failures = 0, []
-        status = Status.DONE
+        counted: Counter[Status] = Counter()
+        failures: list[str] = []
         try:
             streams = self._sweepable(group, action, drained=drained)
         except ReadError as error:
             reason = f"streams could not be read: {error}"
             return self.outcome(group, Unknown(reason, action.rule), Status.UNKNOWN)
+
+        def swept(status: Status, detail: str) -> Outcome:
+            return self.outcome(group, action, status, detail, streams=counted[Status.DONE])
+
         for stream in streams:
             if self._stop.is_set():
-                return self._swept(group, action, swept, Status.NOT_REACHED, "stopped")
+                return swept(Status.NOT_REACHED, "stopped")
             if not self._budget.take():
-                return self._swept(group, action, swept, Status.NOT_REACHED, "max_stream_deletions")
+                return swept(Status.NOT_REACHED, "max_stream_deletions")
             try:
-                status = self._sweep_one(group, action, stream)
-                swept += status is not Status.GONE
+                counted[self._sweep_one(group, action, stream)] += 1
+            except StoppedError:
+                return swept(Status.NOT_REACHED, "stopped")
             except ReadError as error:
                 failures.append(str(error))
         if failures:
             text = f"{len(failures)} streams not deleted: {failures[0]}"
-            return self._swept(group, action, swept, Status.FAILED, text)
-        planned = status is Status.PLANNED
-        return self._swept(group, action, swept, Status.PLANNED if planned else Status.DONE, "")
+            return swept(Status.FAILED, text)
+        if planned := counted[Status.PLANNED]:
+            return self.outcome(group, action, Status.PLANNED, streams=planned)
+        return swept(Status.DONE, "")
 
     def _still_expired(self, group: LogGroup, fresh: LogGroup, action: SweepStreams) -> bool:
         """Whether the retention in force still ends before the action's cutoff."""
@@ -395,16 +402,6 @@ class Hands:
             return Status.DONE
 
         return self._commit(remove)
-
-    def _swept(
-        self,
-        group: LogGroup,
-        action: SweepStreams,
-        count: int,
-        status: Status,
-        detail: str,
-    ) -> Outcome:
-        return self.outcome(group, action, status, detail, streams=count)
 
     def _write(
         self,

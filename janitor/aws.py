@@ -29,7 +29,7 @@ from janitor import __version__
 from janitor.clock import Clock
 from janitor.errors import CredentialsError
 from janitor.model import Target
-from janitor.pace import Pace, TransientError, retrying
+from janitor.pace import Pace, StoppedError, TransientError, retrying
 
 CLIENT_CONFIG = Config(
     retries={"total_max_attempts": 1, "mode": "standard"},
@@ -108,6 +108,12 @@ class Counts:
         self.calls: Counter[str] = Counter()
         self.throttled: Counter[str] = Counter()
 
+    def add(self, calls: Mapping[str, int], throttled: int) -> None:
+        """Those of an earlier link, whose throttled calls are known as a sum only."""
+        with self._lock:
+            self.calls.update(calls)
+            self.throttled["earlier"] += throttled
+
     def called(self, operation: str) -> None:
         """One attempt was sent."""
         with self._lock:
@@ -175,6 +181,25 @@ class Api:
             self.clock,
             self.stop,
         )
+
+    def read(
+        self,
+        operation: str,
+        method: Callable[..., Mapping[str, Any]],
+        *,
+        expect: str,
+        **parameters: Any,
+    ) -> Mapping[str, Any]:
+        """`call` for what changes nothing: cut short by `stop` it was not made, not unreadable.
+
+        Raises as `call`.
+        """
+        try:
+            return self.call(operation, method, expect=expect, **parameters)
+        except TransientError as error:
+            if self.stop.is_set():
+                raise StoppedError from error
+            raise
 
     def once(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Protocol
@@ -35,3 +36,34 @@ class SystemClock:
         """Sleep; returns early when `stop` is set."""
         if seconds > 0:
             stop.wait(seconds)
+
+
+class Stop(threading.Event):
+    """Tells a run to take no new work: because somebody set it, or because time is up.
+
+    `deadline` is in seconds of the clock's `monotonic()`.
+    """
+
+    def __init__(self, clock: Clock, deadline: float = math.inf) -> None:
+        super().__init__()
+        self._clock = clock
+        self._deadline = deadline
+
+    @property
+    def late(self) -> bool:
+        """Whether time is up, and nobody set it."""
+        return not super().is_set() and self._time_left() <= 0
+
+    def is_set(self) -> bool:
+        """Whether no new work may be taken, for either reason."""
+        return super().is_set() or self._time_left() <= 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until set, at most `timeout` seconds and never past the deadline."""
+        left = max(self._time_left(), 0)
+        longest = left if timeout is None else min(timeout, left)
+        super().wait(None if longest == math.inf else longest)
+        return self.is_set()
+
+    def _time_left(self) -> float:
+        return self._deadline - self._clock.monotonic()

@@ -42,8 +42,9 @@ from janitor.model import (
 )
 from janitor.policy import SHIPPED, Policy
 from janitor.report import Format, Report, RunInfo, make_report
-from janitor.report.base import is_finding
+from janitor.report.base import is_finding, log_outcome
 from janitor.report.plan import PlanReport
+from janitor.resume import ScanProgress
 from janitor.run import Run, Source, WholeRegion
 from janitor.summary import Summary
 from janitor.tags import read_tags
@@ -95,7 +96,7 @@ class Sink:
 
     def outcome(self, outcome: Outcome) -> None:
         """One more outcome."""
-        _log(outcome)
+        log_outcome(outcome)
         if outcome.status in (Status.DONE, Status.PLANNED):
             self._changes += 1
             self._tick(self._groups, self._changes)
@@ -230,7 +231,7 @@ class _One:
     def __init__(self, group: LogGroup) -> None:
         self._group = group
 
-    def pages(self, logs: Logs) -> Iterator[list[LogGroup]]:  # noqa: ARG002
+    def pages(self, logs: Logs, progress: ScanProgress) -> Iterator[list[LogGroup]]:  # noqa: ARG002
         yield [self._group]
 
     def allowed(self, group: LogGroup, action: Action) -> Action:  # noqa: ARG002
@@ -461,24 +462,6 @@ def _progress(options: Options, sink: Sink) -> Iterator[None]:
 
 
 # ---- words for people ------------------------------------------------------------------------
-
-
-def _log(outcome: Outcome) -> None:
-    """Changes and failures are always worth a line; kept groups only when asked for more."""
-    fields = {
-        "account": outcome.group.target.account,
-        "region": outcome.group.target.region,
-        "group": outcome.group.name,
-        "action": verb_of(outcome.action).value,
-        "status": outcome.status.value,
-        "reason": outcome.reason,
-    }
-    if outcome.status is Status.FAILED:
-        log.error("outcome", **fields)
-    elif outcome.status is Status.KEPT:
-        log.debug("outcome", **fields)
-    else:
-        log.info("outcome", **fields)
 
 
 def _say(options: Options, text: str) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 from janitor import logs, owners, tags, targets
 from janitor.policy import Defaults, Policy, Rule
 
-LOG_GROUPS = "arn:aws:logs:*:*:log-group:*"
 
+def iam_policy(
+    policy: Policy, *, account: str = "*", partition: str = "aws", region: str = "*"
+) -> dict[str, Any]:
+    """An IAM policy document: log groups of `account`, in the Regions that `region` matches.
 
-def iam_policy(policy: Policy) -> dict[str, Any]:
-    """An IAM policy document. Changes are scoped to log groups; IAM knows no scope for lists.
-
+    Whatever IAM can scope to log groups is scoped; the other lists take `*` only.
     GetCallerIdentity, which names the account, needs no permission.
     """
     scopes: list[Defaults | Rule] = [policy.defaults, *policy.rules]
@@ -22,8 +23,8 @@ def iam_policy(policy: Policy) -> dict[str, Any]:
     retain = any(scope.retention_days or scope.min_days or scope.max_days for scope in scopes)
     events = any(scope.proof == "events" for scope in scopes)
     acts = logs.ACTIONS
-    listing = {acts["DescribeLogGroups"], targets.ACTIONS["DescribeRegions"]}
-    reading: set[str] = set()
+    listing = {targets.ACTIONS["DescribeRegions"]}
+    reading = {acts["DescribeLogGroups"]}
     changing: set[str] = set()
     if policy.protect.tags or policy.rules_need_tags:
         listing.add(tags.ACTIONS["GetResources"])
@@ -40,17 +41,48 @@ def iam_policy(policy: Policy) -> dict[str, Any]:
         reading.add(acts["FilterLogEvents"])
     if retain:
         changing.add(acts["PutRetentionPolicy"])
-    own = [
-        f"arn:aws:logs:*:*:log-group:{name}{end}"
-        for name in policy.protect.own_groups
-        for end in ("", ":*")
-    ]
-    statements = [
+    groups = f"arn:{partition}:logs:{region}:{account}:log-group:"
+    own = [groups + name + end for name in policy.protect.own_groups for end in ("", ":*")]
+    spared = {acts[name] for name in logs.CHANGES}
+    return _document(
         _statement("List", "Allow", listing, ["*"]),
-        _statement("Read", "Allow", reading, [LOG_GROUPS]),
-        _statement("Change", "Allow", changing, [LOG_GROUPS]),
-        _statement("SpareTheJanitor", "Deny", changing if own else (), own),
+        _statement("Read", "Allow", reading, [groups + "*"]),
+        _statement("Change", "Allow", changing, [groups + "*"]),
+        _statement("SpareTheJanitor", "Deny", spared if own else (), own),
+    )
+
+
+def function_policy(
+    policy: Policy,
+    *,
+    account: str,
+    partition: str,
+    region: str,
+    function: str,
+    parameter: str | None = None,
+) -> dict[str, Any]:
+    """The same for the Lambda function named `function` in `region`, which cleans every Region.
+
+    It may call itself, to go on after the 15 minutes, and read its policy where `parameter`
+    names an SSM parameter.
+    """
+    from janitor import chain, settings  # they need powertools, which the terminal does without
+
+    own = policy.with_own_groups(f"{owners.LAMBDA_PREFIX}{function}")
+    itself = f"arn:{partition}:lambda:{region}:{account}:function:{function}"
+    document = iam_policy(own, account=account, partition=partition)
+    statements = [
+        *document["Statement"],
+        _statement("GoOn", "Allow", {chain.ACTIONS["Invoke"]}, [itself, f"{itself}:*"]),
     ]
+    if parameter is not None:
+        arn = f"arn:{partition}:ssm:{region}:{account}:parameter/{parameter.lstrip('/')}"
+        action = settings.ACTIONS["GetParameter"]
+        statements.append(_statement("ReadPolicy", "Allow", {action}, [arn]))
+    return {**document, "Statement": statements}
+
+
+def _document(*statements: dict[str, Any]) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [statement for statement in statements if statement["Action"]],

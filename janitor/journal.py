@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import structlog
+
 from janitor.errors import JournalError
 from janitor.model import Change, LogGroup, Status, Verb
 
@@ -89,8 +91,11 @@ class Journal:
             "reason": reason,
             **({"error": error} if error is not None else {}),
         }
+        self._append(line)
+
+    def _append(self, line: dict[str, Any]) -> None:
         with self._lock:
-            assert self._file is not None, "opened above"
+            assert self._file is not None, "opened by write"
             try:
                 self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
                 self._file.flush()
@@ -112,3 +117,20 @@ class Journal:
         with self.path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             return file.read(1) != b"\n"
+
+
+class LogJournal(Journal):
+    """A journal among the log lines, for where there is no file system that lasts."""
+
+    def __init__(self, run_id: str, policy: str) -> None:
+        super().__init__(Path(os.devnull), run_id, policy)
+        self._log = structlog.get_logger("janitor")
+
+    def open(self) -> None:
+        """The log is always open."""
+
+    def _append(self, line: dict[str, Any]) -> None:
+        try:
+            self._log.info("journal", **line)
+        except OSError as error:
+            raise JournalError(f"the journal cannot be written: {error.strerror}") from error

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from janitor.aws import Api, UnavailableError
+from janitor.aws import Api, CallError, UnavailableError
 from janitor.model import DAY_MS, LogGroup, LogStream, Target
 
 ACTIONS: dict[str, str] = {
@@ -24,11 +24,17 @@ ACTIONS: dict[str, str] = {
     "GetMetricData": "cloudwatch:GetMetricData",
 }
 
+CHANGES = ("PutRetentionPolicy", "DeleteLogGroup", "DeleteLogStream")
+
 IDENTIFIERS_A_CALL = 50
 METRICS_A_CALL = 500
 POINTS_A_CALL = 100_800
 METRIC_KEPT_DAYS = 455
 HOUR_MS = 3_600_000
+
+
+class TokenExpiredError(Exception):
+    """The page token to start from is not valid any more."""
 
 
 class Logs:
@@ -45,9 +51,24 @@ class Logs:
 
     # ---- reads -------------------------------------------------------------------------------
 
-    def groups(self) -> Iterator[list[LogGroup]]:
-        """All log groups, a page (at most 50) at a time; a page may be empty and not the last."""
-        yield from self._described()
+    def groups(self, start: str | None = None) -> Iterator[tuple[list[LogGroup], str | None]]:
+        """All log groups, a page (at most 50) at a time; a page may be empty and not the last.
+
+        With each page comes the token of the next, None after the last. `start` is such a token;
+        it lives for 24 hours (CloudWatch Logs API reference), then TokenExpiredError is raised.
+        """
+        parameters = {} if start is None else {"nextToken": start}
+        pages = self._pages_and_tokens(
+            "DescribeLogGroups", self._client.describe_log_groups, "logGroups", **parameters
+        )
+        try:
+            for page, following in pages:
+                start = None
+                yield [parse_group(entry, self.target) for entry in page], following
+        except CallError as error:
+            if start is not None and error.code == "InvalidParameterException":
+                raise TokenExpiredError from error
+            raise
 
     def group(self, name: str) -> LogGroup | None:
         """One log group as it is now, or None when there is none of that name.
@@ -206,16 +227,28 @@ class Logs:
         token: str = "nextToken",
         **parameters: Any,
     ) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """Every page to the last token; a token that comes back unchanged is garbage."""
+        """Every page to the last token."""
+        for page, _ in self._pages_and_tokens(operation, method, key, token, **parameters):
+            yield page
+
+    def _pages_and_tokens(
+        self,
+        operation: str,
+        method: Callable[..., Mapping[str, Any]],
+        key: str,
+        token: str = "nextToken",
+        **parameters: Any,
+    ) -> Iterator[tuple[Sequence[Mapping[str, Any]], str | None]]:
+        """Every page, with the token of the next; one that comes back unchanged is garbage."""
         last: object = None
         while True:
-            answer = self._api.call(operation, method, expect=key, **parameters)
+            answer = self._api.read(operation, method, expect=key, **parameters)
             page = answer[key]
             if not isinstance(page, list):
                 raise UnavailableError(operation, f"{key!r} is not a list")
-            yield page
-            following = answer.get(token)
-            if not following:
+            following = answer.get(token) or None
+            yield page, following
+            if following is None:
                 return
             if following == last:
                 raise UnavailableError(operation, "the same page token twice: no end in sight")

@@ -53,7 +53,7 @@ class Owners:
         owners: dict[str, str] = {}
         marker: dict[str, Any] = {}
         while True:
-            answer = self._api.call(
+            answer = self._api.read(
                 "ListFunctions",
                 self._api.client("lambda", region).list_functions,
                 expect="Functions",

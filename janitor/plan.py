@@ -32,6 +32,7 @@ from janitor.model import (
     Verb,
     verb_of,
 )
+from janitor.resume import ScanProgress
 
 VERSION: Literal[1] = 1
 
@@ -206,7 +207,7 @@ class PlannedGroups:
         """What the plan's scan read, not just the groups that it names."""
         return max(self._scanned, groups)
 
-    def pages(self, logs: Logs) -> Iterator[list[LogGroup]]:
+    def pages(self, logs: Logs, progress: ScanProgress) -> Iterator[list[LogGroup]]:  # noqa: ARG002
         """The planned groups that exist, 50 at a time. Raises ReadError."""
         names = sorted(self._items)
         for start in range(0, len(names), IDENTIFIERS_A_CALL):

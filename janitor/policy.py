@@ -292,7 +292,8 @@ class Policy(_Strict):
 
     def with_own_groups(self, *names: str) -> Policy:
         """The same policy that also spares the named groups as the janitor's own."""
-        protect = self.protect.model_copy(update={"own_groups": [*self.protect.own_groups, *names]})
+        own = list(dict.fromkeys([*self.protect.own_groups, *names]))
+        protect = self.protect.model_copy(update={"own_groups": own})
         return self.model_copy(update={"protect": protect})
 
     def digest(self) -> str:

@@ -2,7 +2,8 @@
 
 Each target scans and proves in threads of its own. Retention is put while the scan goes on.
 Deletions wait until every target's scan has ended, because the limits hold for the whole run
-and are checked before the first deletion.
+and are checked before the first deletion. A run that has a deadline postpones what it does not
+get to (`janitor.resume`).
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import structlog
 
 from janitor.act import Budget, Hands, with_tags
 from janitor.aws import Api, ReadError
+from janitor.clock import Stop
 from janitor.errors import JanitorError
 from janitor.journal import Journal
 from janitor.judge import judge, needs_tags
 from janitor.lanes import Lane
-from janitor.logs import METRICS_A_CALL, Logs
+from janitor.logs import IDENTIFIERS_A_CALL, METRICS_A_CALL, Logs, TokenExpiredError
 from janitor.model import (
     Action,
     DeleteGroup,
@@ -34,6 +36,7 @@ from janitor.model import (
     SweepStreams,
     Target,
     Unknown,
+    Verb,
 )
 from janitor.owners import Owners
 from janitor.pace import StoppedError
@@ -50,6 +53,7 @@ from janitor.proof import (
     no_subscription_filters,
     streams_silent,
 )
+from janitor.resume import Pending, ScanProgress, no_later, sweep_of
 from janitor.summary import Summary
 from janitor.tags import ARNS_A_CALL, read_tags
 
@@ -77,8 +81,11 @@ class Recorder(Protocol):
 class Source(Protocol):
     """Which log groups a target's run is about, and what may be done with each."""
 
-    def pages(self, logs: Logs) -> Iterator[list[LogGroup]]:
-        """The groups, a page at a time. Raises ReadError."""
+    def pages(self, logs: Logs, progress: ScanProgress) -> Iterator[list[LogGroup]]:
+        """The groups, a page at a time. Raises ReadError, or TokenExpiredError at the start.
+
+        With each page `progress.position` says where to go on after it.
+        """
 
     def allowed(self, group: LogGroup, action: Action) -> Action:
         """The action, or a Keep that says why it may not be taken."""
@@ -90,9 +97,11 @@ class Source(Protocol):
 class WholeRegion:
     """Every log group of the Region; what the judge says is done."""
 
-    def pages(self, logs: Logs) -> Iterator[list[LogGroup]]:
-        """All pages of DescribeLogGroups."""
-        return logs.groups()
+    def pages(self, logs: Logs, progress: ScanProgress) -> Iterator[list[LogGroup]]:
+        """All pages of DescribeLogGroups that `progress` has not seen."""
+        for page, following in logs.groups(progress.position):
+            progress.position = following
+            yield page
 
     def allowed(self, group: LogGroup, action: Action) -> Action:  # noqa: ARG002
         """Everything is."""
@@ -140,17 +149,32 @@ class Run:
         *,
         dry_run: bool,
         source: Callable[[Target], Source] = lambda _target: WholeRegion(),
+        progress: Mapping[Target, ScanProgress] | None = None,
+        summary: Summary | None = None,
     ) -> None:
+        """With `progress` of each target the run postpones what it does not get to in time, and
+        goes on from there; `summary` then holds the counters so far.
+        """
         self.policy = policy
         self.now = now
         self.stop = stop
-        self.summary = Summary()
+        self.summary = summary or Summary()
+        self.resumable = progress is not None
         self.fatal: BaseException | None = None
         self._recorder = recorder
         self._recording = threading.Lock()
-        self._budget = Budget(policy.limits.max_stream_deletions)
+        swept = self.summary.changes(Verb.SWEEP_STREAMS)
+        self._budget = Budget(policy.limits.max_stream_deletions - swept)
         self._targets = [
-            _TargetRun(self, api, source(api.target), journal, dry_run=dry_run) for api in apis
+            _TargetRun(
+                self,
+                api,
+                source(api.target),
+                journal,
+                (progress or {}).get(api.target) or ScanProgress(),
+                dry_run=dry_run,
+            )
+            for api in apis
         ]
 
     @property
@@ -163,15 +187,24 @@ class Run:
         a bug, or a JanitorError before anything was scanned.
         """
         _together(self._targets, _TargetRun.scan_and_prove)
-        if self._within_limits():
+        if self.postponing:
+            _together(self._targets, _TargetRun.postpone)
+        elif self._within_limits():
             _together(self._targets, _TargetRun.delete_and_sweep)
         else:
             for target in self._targets:
                 target.refuse(self.summary.refused_because)
         _together(self._targets, _TargetRun.finish)
+        self.summary.goes_on = self.postponing and any(t.unfinished for t in self._targets)
         if self.fatal is not None and not isinstance(self.fatal, JanitorError):
             raise self.fatal
         return self.summary
+
+    @property
+    def postponing(self) -> bool:
+        """Whether time is up, and what is not done is left for a later link."""
+        late = isinstance(self.stop, Stop) and self.stop.late
+        return self.resumable and late and self.fatal is None
 
     def record(self, outcome: Outcome) -> None:
         """Count it and hand it on."""
@@ -195,15 +228,19 @@ class Run:
         self.stop.set()
 
     def _within_limits(self) -> bool:
-        """Line 7, for the whole run. Says in the summary why not."""
+        """Line 7, for the whole run, its earlier links included. Says in the summary why not."""
+        if self.summary.refused_because:
+            return False
         limits = self.policy.limits
         scanned = sum(target.share_base for target in self._targets)
         share = limits.max_group_deletion_share
         allowed = min(limits.max_group_deletions, int(share * scanned))
-        planned = sum(len(target.candidates) for target in self._targets)
+        before = self.summary.changes(Verb.DELETE_GROUP) + self._left_out(Verb.DELETE_GROUP)
+        planned = before + sum(len(target.candidates) for target in self._targets)
         if planned > allowed:
-            planned = self._confirmed(allowed)
+            planned = before + self._confirmed(allowed - before)
         streams = sum(target.silent_streams for target in self._targets)
+        streams += self.summary.changes(Verb.SWEEP_STREAMS) + self._left_out(Verb.SWEEP_STREAMS)
         why = []
         if planned > limits.max_group_deletions:
             why.append(f"more than max_group_deletions = {limits.max_group_deletions} log groups")
@@ -219,6 +256,10 @@ class Run:
         if why:
             self.summary.refused_because = f"nothing is deleted: it would be {' and '.join(why)}"
         return not why
+
+    def _left_out(self, verb: Verb) -> int:
+        """How many items earlier links had to leave out: they count for the limits."""
+        return sum(target.progress.left_out.get(verb, 0) for target in self._targets)
 
     def _confirmed(self, allowed: int) -> int:
         """How many candidates are left without those that something subscribes to.
@@ -239,9 +280,17 @@ class _TargetRun:
     """One target's part of a run."""
 
     def __init__(
-        self, run: Run, api: Api, source: Source, journal: Journal, *, dry_run: bool
+        self,
+        run: Run,
+        api: Api,
+        source: Source,
+        journal: Journal,
+        progress: ScanProgress,
+        *,
+        dry_run: bool,
     ) -> None:
         self._run = run
+        self.progress = progress
         self._api = api
         self._logs = Logs(api)
         self._owners = Owners(api)
@@ -256,8 +305,7 @@ class _TargetRun:
             dry_run=dry_run,
         )
         self._lock = threading.Lock()
-        self._whole = False
-        self._read = 0
+        self._resumed: dict[tuple[str, str, str, int], Pending] = {}
         self._waiting: list[LogGroup] = []
         self._unasked: list[Candidate] = []
         self._sweeps: list[_Sweep] = []
@@ -280,19 +328,19 @@ class _TargetRun:
 
     def scan_and_prove(self) -> None:
         """Read every page, judge every group, prove what is to be deleted."""
-        target = self._api.target
+        target, progress = self._api.target, self.progress
         try:
-            for page in self._source.pages(self._logs):
-                self._read += len(page)
-                self._run.scanned(page)
-                for group in page:
-                    self._judge(group)
-                if self._run.stop.is_set():
-                    raise StoppedError
+            if progress.failed:
+                self._abandon("the scan of this account and Region failed earlier")
+                return
+            if not progress.whole:
+                self._scan()
+                progress.whole = True
+            self._again(tuple(Verb))
             self._judge_waiting()
-            self._whole = True
         except StoppedError:
-            self._run.summary.error(f"{target}: the scan was stopped")
+            if not self._run.postponing:
+                self._run.summary.error(f"{target}: the scan was stopped")
         except ReadError as error:
             log.error(
                 "scan_failed",
@@ -301,20 +349,73 @@ class _TargetRun:
                 error=str(error),
             )
             self._run.summary.error(f"{target}: the scan failed: {error}")
+            progress.failed = True
         except JanitorError as error:
             self._run.fail(error)
         self._unfinished_tags()
         self._proofs.close()
         self._counts.close()
-        try:
-            self._ask_arrivals()
-        except StoppedError:
-            self._unasked_dropped()
-        except JanitorError as error:
-            self._run.fail(error)
-            self._unasked_dropped()
-        if not self._whole:
+        self._ask_arrivals(self._take_unasked())
+        self._counts.close()
+        if progress.failed or not (progress.whole or self._run.postponing):
             self._abandon("the scan of this account and Region did not complete")
+
+    def _scan(self) -> None:
+        """Every page that was not read yet. Retention that an earlier link did not get to is put
+        as soon as the first page shows that the scan goes on, and does not start again.
+        """
+        postponed_puts = True
+        for page in self._pages():
+            self._run.scanned(page)
+            self.progress.read += len(page)
+            self.progress.stored_bytes += sum(group.stored_bytes for group in page)
+            for group in page:
+                self._judge(group)
+            if len(self._waiting) >= ARNS_A_CALL:
+                self._judge_waiting()
+            if self._run.stop.is_set():
+                raise StoppedError
+            if postponed_puts:
+                self._again((Verb.SET_RETENTION,))
+                postponed_puts = False
+        self._judge_waiting()
+
+    def _pages(self) -> Iterator[list[LogGroup]]:
+        """The source's pages; where its position is too old, all of them from the start."""
+        progress = self.progress
+        try:
+            yield from self._source.pages(self._logs, progress)
+        except TokenExpiredError:
+            log.warning(
+                "scan_starts_again",
+                account=self._api.target.account,
+                region=self._api.target.region,
+            )
+            self._run.summary.forget(progress)
+            progress.start_again()
+            yield from self._source.pages(self._logs, progress)
+
+    def _again(self, verbs: tuple[Verb, ...]) -> None:
+        """Read again, by name, the groups that an earlier link postponed, and judge them."""
+        pending = self.progress.pending
+        items = [item for item in pending.values() if item.verb in verbs]
+        for start in range(0, len(items), IDENTIFIERS_A_CALL):
+            chunk = items[start : start + IDENTIFIERS_A_CALL]
+            found = self._logs.named([item.name for item in chunk])
+            for item in chunk:
+                del pending[item.identity]
+                group = found.get(item.name)
+                if group is None or group.creation_time != item.creation_time:
+                    self._record(self._stub(item), Keep("gone since it was scanned"), Status.GONE)
+                    continue
+                self._resumed[group.identity] = item
+                self._judge(group)
+            if len(self._waiting) >= ARNS_A_CALL:
+                self._judge_waiting()
+
+    def _stub(self, item: Pending) -> LogGroup:
+        """All that is known of a postponed group before it is read again."""
+        return LogGroup(self._api.target, item.name, "", item.creation_time, 0, tags={})
 
     def fail(self, error: BaseException) -> None:
         """A bug in this target's part: the whole run begins nothing new."""
@@ -323,14 +424,18 @@ class _TargetRun:
     @property
     def share_base(self) -> int:
         """The number of log groups that the deletion share is taken of."""
-        return self._source.scanned(self._read)
+        return self._source.scanned(self.progress.read)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is something left for a later link."""
+        progress = self.progress
+        return bool(progress.pending) or not (progress.whole or progress.failed)
 
     def _judge(self, group: LogGroup) -> None:
         action = judge(group, self._run.policy, self._run.now)
         if isinstance(action, Unknown) and needs_tags(group, self._run.policy, self._run.now):
             self._waiting.append(group)
-            if len(self._waiting) >= ARNS_A_CALL:
-                self._judge_waiting()
             return
         self._dispatch(group, action)
 
@@ -358,6 +463,12 @@ class _TargetRun:
             self._not_reached(group, Unknown("its tags were not read in time"))
 
     def _dispatch(self, group: LogGroup, action: Action) -> None:
+        earlier = self._resumed.get(group.identity)
+        if earlier is not None:
+            action = no_later(action, earlier.before)
+            if earlier.put and not isinstance(action, Unknown):
+                self._sweep_after_put(group, sweep_of(action))
+                return
         match self._source.allowed(group, action):
             case Keep() as kept:
                 self._record(group, kept, Status.KEPT)
@@ -367,6 +478,12 @@ class _TargetRun:
                 self._proofs.put((group, deletion))
             case other:
                 self._stay(group, other)
+
+    def _sweep_after_put(self, group: LogGroup, sweep: SweepStreams | None) -> None:
+        """An earlier link set and counted the group's retention; its streams are left."""
+        self._put.add(group.identity)
+        if sweep is not None:
+            self._counts.put(_Sweep(group, sweep, after_put=True))
 
     def _stay(self, group: LogGroup, action: Keep | SetRetention | SweepStreams) -> None:
         """What is done with a group that is not deleted."""
@@ -391,7 +508,7 @@ class _TargetRun:
                 with self._lock:
                     self._unasked.append(Candidate(group, action, tuple(evidence)))
                     batch = self._take_unasked() if len(self._unasked) >= METRICS_A_CALL else []
-                self._prove_arrivals(batch)
+                self._ask_arrivals(batch)
 
     def _checks(self, group: LogGroup, action: DeleteGroup) -> Iterator[Callable[[], Verdict]]:
         policy = self._run.policy
@@ -422,7 +539,7 @@ class _TargetRun:
                         f"{self._api.target}: Lambda functions could not be listed, so log groups "
                         "under /aws/lambda/ are kept"
                     )
-                self._run.record(self._hands.unread(group, action, verdict, tuple(evidence)))
+                self._tell(self._hands.unread(group, action, verdict, tuple(evidence)))
                 if not verdict.gone and not isinstance(action.otherwise, Keep):
                     self._stay(group, action.otherwise)
         return False
@@ -436,7 +553,7 @@ class _TargetRun:
     ) -> None:
         match action.otherwise:
             case Keep():
-                self._run.record(self._hands.keep(group, action, why, evidence))
+                self._tell(self._hands.keep(group, action, why, evidence))
             case SweepStreams() as sweep:
                 self._stay(group, replace(sweep, kept=why.finding))
             case SetRetention() as put:
@@ -446,19 +563,15 @@ class _TargetRun:
         batch, self._unasked = self._unasked, []
         return batch
 
-    def _ask_arrivals(self) -> None:
-        with self._lock:
-            batch = self._take_unasked()
+    def _ask_arrivals(self, batch: list[Candidate]) -> None:
+        """Line 6 for a batch; where it cannot be asked any more, none of it is reached."""
         try:
             self._prove_arrivals(batch)
-        except BaseException:
-            self._unasked = batch
-            raise
-        self._counts.close()
-
-    def _unasked_dropped(self) -> None:
-        for candidate in self._take_unasked():
-            self._not_reached(candidate.group, candidate.action)
+        except (StoppedError, JanitorError) as error:
+            if isinstance(error, JanitorError):
+                self._run.fail(error)
+            for candidate in batch:
+                self._not_reached(candidate.group, candidate.action)
 
     def _prove_arrivals(self, batch: list[Candidate]) -> None:
         """Line 6 for a batch of candidates; those it speaks for are held for the limits."""
@@ -539,9 +652,12 @@ class _TargetRun:
         for sweep in self._sweeps:
             if sweep.group.identity in self._put:
                 lane.put(sweep)
-            else:
-                self._not_reached(sweep.group, sweep.action, "its retention was not set")
+            elif (sweep.group.name, sweep.group.creation_time) not in self.progress.pending:
+                self._give_up(sweep.group, sweep.action, "its retention was not set")
         lane.close()
+        for identity, item in self.progress.pending.items():
+            if (self._api.target.account, self._api.target.region, *identity) in self._put:
+                self.progress.pending[identity] = replace(item, put=True)
 
     def _sweep_lane(self) -> Lane[_Sweep]:
         run = self._run
@@ -551,7 +667,7 @@ class _TargetRun:
         for sweep in items:
             settings = self._run.policy.settings_for(sweep.group)
             drained = settings is None or settings.proof == "events"
-            self._run.record(self._hands.sweep(sweep.group, sweep.action, drained=drained))
+            self._tell(self._hands.sweep(sweep.group, sweep.action, drained=drained))
 
     def _delete_candidates(self) -> None:
         """Three at a time: their tags are read in one call, and each is deleted right after."""
@@ -583,7 +699,7 @@ class _TargetRun:
             if isinstance(stay, SetRetention):
                 self._stay_put(outcome.group, stay)
                 return
-        self._run.record(outcome)
+        self._tell(outcome)
 
     def _stay_put(self, group: LogGroup, action: SetRetention) -> None:
         """Retention for a group that the last look kept; its streams wait for the next run."""
@@ -605,7 +721,7 @@ class _TargetRun:
             if put.action.then is not None and outcome.status in (Status.DONE, Status.PLANNED):
                 with self._lock:
                     self._put.add(put.group.identity)
-            self._run.record(outcome)
+            self._tell(outcome)
 
     def _looked_again(self, items: list[_Put]) -> list[_Put]:
         """The puts that are still right; what changed meanwhile is kept, and recorded so."""
@@ -635,12 +751,25 @@ class _TargetRun:
 
     # ---- what is not done --------------------------------------------------------------------
 
+    def postpone(self) -> None:
+        """Time is up before the limits could be checked: nothing is deleted in this link."""
+        for group, action in self._undone():
+            self._not_reached(group, action)
+        self.candidates, self._sweeps = [], []
+
+    def _undone(self) -> list[tuple[LogGroup, DeleteGroup | SweepStreams]]:
+        """What waits for the limits to be checked."""
+        deletions = [(candidate.group, candidate.action) for candidate in self.candidates]
+        return [*deletions, *((sweep.group, sweep.action) for sweep in self._sweeps)]
+
     def _abandon(self, why: str) -> None:
-        for candidate in self.candidates:
-            self._not_reached(candidate.group, candidate.action, why)
-        for sweep in self._sweeps:
-            self._not_reached(sweep.group, sweep.action, why)
+        """Nothing (more) is deleted here in this run."""
+        for group, action in self._undone():
+            self._give_up(group, action, why)
+        for item in self.progress.pending.values():
+            self._give_up(self._stub(item), Keep("postponed by an earlier link"), why)
         self.candidates, self._sweeps, self.silent_streams = [], [], 0
+        self.progress.pending.clear()
 
     def _drop(self, item: _Put | _Sweep | tuple[LogGroup, DeleteGroup]) -> None:
         match item:
@@ -652,8 +781,26 @@ class _TargetRun:
     def _not_reached(self, group: LogGroup, action: Action, why: str = "stopped before") -> None:
         self._record(group, action, Status.NOT_REACHED, why)
 
+    def _give_up(self, group: LogGroup, action: Action, why: str) -> None:
+        """Not reached, and no later link tries again."""
+        self._run.record(self._hands.outcome(group, action, Status.NOT_REACHED, why))
+
     def _record(self, group: LogGroup, action: Action, status: Status, detail: str = "") -> None:
-        self._run.record(self._hands.outcome(group, action, status, detail))
+        self._tell(self._hands.outcome(group, action, status, detail))
+
+    def _tell(self, outcome: Outcome) -> None:
+        """Record an outcome; what the deadline left undone is for a later link instead."""
+        undone = outcome.status in (Status.NOT_REACHED, Status.FAILED)
+        if undone and self._run.postponing:
+            with self._lock:
+                self.progress.postpone(outcome.group, outcome.action)
+            if not outcome.streams:
+                return
+            outcome = replace(outcome, status=Status.DONE, detail="the rest is postponed")
+        with self._lock:
+            self.progress.kept += outcome.status is Status.KEPT
+            self.progress.unknown += outcome.status is Status.UNKNOWN
+        self._run.record(outcome)
 
 
 class _SharedTags:

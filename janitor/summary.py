@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from janitor.aws import Counts
 from janitor.errors import Exit
 from janitor.model import Outcome, Status, Verb, verb_of
+from janitor.resume import ScanProgress
+
+_DONE = {
+    Verb.SET_RETENTION: "retention_set",
+    Verb.DELETE_GROUP: "groups_deleted",
+    Verb.SWEEP_STREAMS: "streams_deleted",
+}
+_COUNTED = (
+    Status.KEPT,
+    Status.UNKNOWN,
+    Status.FAILED,
+    Status.REFUSED,
+    Status.GONE,
+    Status.NOT_REACHED,
+)
 
 
 class Summary:
@@ -25,6 +41,38 @@ class Summary:
         self.warnings: list[str] = []
         self.refused_because = ""
         self.interrupted = False
+        self.goes_on = False
+
+    @classmethod
+    def resumed(cls, earlier: Mapping[str, Any]) -> Summary:
+        """One that goes on counting from the `as_dict` of an earlier link.
+
+        Raises KeyError, TypeError or ValueError on what `as_dict` did not make.
+        """
+        summary = cls()
+        summary.groups_scanned = _count(earlier["groups_scanned"])
+        summary.stored_bytes = _count(earlier["stored_bytes"])
+        for verb, name in _DONE.items():
+            summary.done[verb] = _count(earlier[name])
+            summary.planned[verb] = _count(earlier["planned"][verb.value])
+        for status in _COUNTED:
+            summary.by_status[status] = _count(earlier[status.value])
+        summary.refused_because = str(earlier.get("refused_because", ""))
+        summary.warnings = [str(text) for text in earlier["warnings"]]
+        summary.errors = [str(text) for text in earlier["errors"]]
+        return summary
+
+    def forget(self, progress: ScanProgress) -> None:
+        """A target's scan starts again: what it read and kept so far is counted anew."""
+        with self._lock:
+            self.groups_scanned -= progress.read
+            self.stored_bytes -= progress.stored_bytes
+            self.by_status[Status.KEPT] -= progress.kept
+            self.by_status[Status.UNKNOWN] -= progress.unknown
+
+    def changes(self, verb: Verb) -> int:
+        """How many changes of a kind were made or, in a dry run, planned."""
+        return self.done[verb] + self.planned[verb]
 
     def scanned(self, groups: int, stored_bytes: int) -> None:
         """A page was read."""
@@ -43,6 +91,13 @@ class Summary:
             elif outcome.status is Status.DONE or verb is Verb.SWEEP_STREAMS:
                 self.done[verb] += amount
 
+    def not_reached(self, groups: int, why: str) -> None:
+        """So many log groups that no outcome speaks of; `why` is an error, unless empty."""
+        if groups:
+            self.by_status[Status.NOT_REACHED] += groups
+            if why:
+                self.error(why)
+
     def error(self, text: str) -> None:
         """A target, or the run, is incomplete."""
         with self._lock:
@@ -57,7 +112,8 @@ class Summary:
     @property
     def complete(self) -> bool:
         """Whether everything was looked at and nothing failed to be reached."""
-        return not (self.errors or self.interrupted or self.by_status[Status.NOT_REACHED])
+        unreached = self.by_status[Status.NOT_REACHED]
+        return not (self.errors or self.interrupted or self.goes_on or unreached)
 
     def exit_code(self) -> Exit:
         """The exit code that this run ends in, findings aside.
@@ -78,19 +134,9 @@ class Summary:
         return {
             "groups_scanned": self.groups_scanned,
             "stored_bytes": self.stored_bytes,
-            "retention_set": self.done[Verb.SET_RETENTION],
-            "groups_deleted": self.done[Verb.DELETE_GROUP],
-            "streams_deleted": self.done[Verb.SWEEP_STREAMS],
-            "planned": {
-                verb.value: self.planned[verb]
-                for verb in (Verb.SET_RETENTION, Verb.DELETE_GROUP, Verb.SWEEP_STREAMS)
-            },
-            "kept": status[Status.KEPT],
-            "unknown": status[Status.UNKNOWN],
-            "failed": status[Status.FAILED],
-            "refused": status[Status.REFUSED],
-            "gone": status[Status.GONE],
-            "not_reached": status[Status.NOT_REACHED],
+            **{name: self.done[verb] for verb, name in _DONE.items()},
+            "planned": {verb.value: self.planned[verb] for verb in _DONE},
+            **{counted.value: status[counted] for counted in _COUNTED},
             "api_calls": sum(counts.calls.values()),
             "throttled": sum(counts.throttled.values()),
             "calls": dict(sorted(counts.calls.items())),
@@ -99,3 +145,9 @@ class Summary:
             "warnings": list(self.warnings),
             "errors": list(self.errors),
         }
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value

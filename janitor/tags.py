@@ -20,7 +20,7 @@ def read_tags(api: Api, arns: Iterable[str]) -> dict[str, dict[str, str]]:
     wanted = list(arns)
     tags: dict[str, dict[str, str]] = {arn: {} for arn in wanted}
     for start in range(0, len(wanted), ARNS_A_CALL):
-        answer = api.call(
+        answer = api.read(
             "GetResources",
             api.client("resourcegroupstaggingapi").get_resources,
             expect="ResourceTagMappingList",

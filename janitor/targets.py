@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,7 @@ def connect(
     configured = os.environ.get("AWS_REGION") or aws.region_name
     named = [region for region in dict.fromkeys(wanted) if region != ALL]
     for region in named:
-        _check_region(aws, region)
+        check_region(region, "-r/--region")
     if not wanted and not configured:
         raise UsageError(
             f"no Region: give -r/--region REGION (or `all`), or set AWS_REGION; {HINT}"
@@ -103,15 +104,22 @@ def _ask(api: Api, operation: str, service: str, method: str, expect: str) -> Ma
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _check_region(aws: boto3.Session, region: str) -> None:
-    known = sorted(
-        {
-            name
-            for partition in aws.get_available_partitions()
-            for name in aws.get_available_regions("logs", partition_name=partition)
-        }
-    )
+@functools.cache
+def known_regions() -> tuple[str, ...]:
+    """Every Region that has CloudWatch Logs, as far as this botocore knows."""
+    aws = botocore.session.Session()
+    names = {
+        name
+        for partition in aws.get_available_partitions()
+        for name in aws.get_available_regions("logs", partition_name=partition)
+    }
+    return tuple(sorted(names))
+
+
+def check_region(region: str, where: str) -> None:
+    """Raise UsageError where there is no such Region; `where` names the option or key."""
+    known = known_regions()
     if region not in known:
         near = get_close_matches(region, known, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-        raise UsageError(f"-r/--region: {region!r} is no AWS Region ({hint})")
+        raise UsageError(f"{where}: {region!r} is no AWS Region ({hint})")

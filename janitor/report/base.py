@@ -7,7 +7,11 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import IO, Any, Protocol, assert_never
 
+import structlog
+
 from janitor.model import LogGroup, Outcome, SetRetention, Status, SweepStreams, verb_of
+
+log = structlog.get_logger("janitor")
 
 
 class Format(StrEnum):
@@ -104,6 +108,29 @@ def row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def full_row(outcome: Outcome) -> dict[str, Any]:
+    """The row and, in `evidence`, what was looked at: the findings of JSON."""
+    return {**row(outcome), "evidence": [asdict(evidence) for evidence in outcome.evidence]}
+
+
 def is_finding(outcome: Outcome) -> bool:
     """Whether it is shown without `--all`: everything that is not plainly kept."""
     return outcome.status is not Status.KEPT
+
+
+def log_outcome(outcome: Outcome) -> None:
+    """Changes and failures are always worth a line; kept groups only when asked for more."""
+    fields = {
+        "account": outcome.group.target.account,
+        "region": outcome.group.target.region,
+        "group": outcome.group.name,
+        "action": verb_of(outcome.action).value,
+        "status": outcome.status.value,
+        "reason": outcome.reason,
+    }
+    if outcome.status is Status.FAILED:
+        log.error("outcome", **fields)
+    elif outcome.status is Status.KEPT:
+        log.debug("outcome", **fields)
+    else:
+        log.info("outcome", **fields)

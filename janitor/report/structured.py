@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import IO, Any
 
 from janitor.model import LogGroup, Outcome
-from janitor.report.base import RunInfo, row
-
-
-def _full(outcome: Outcome) -> dict[str, Any]:
-    return {**row(outcome), "evidence": [asdict(evidence) for evidence in outcome.evidence]}
+from janitor.report.base import RunInfo, full_row
 
 
 class JsonReport:
@@ -32,7 +27,7 @@ class JsonReport:
     def finding(self, outcome: Outcome) -> None:
         """One more element."""
         self._out.write("\n" if self._first else ",\n")
-        self._out.write(json.dumps(_full(outcome), ensure_ascii=False))
+        self._out.write(json.dumps(full_row(outcome), ensure_ascii=False))
         self._first = False
 
     def kept(self, outcome: Outcome) -> None:
@@ -61,7 +56,7 @@ class JsonLinesReport:
 
     def finding(self, outcome: Outcome) -> None:
         """One more line."""
-        self._line("finding", _full(outcome))
+        self._line("finding", full_row(outcome))
 
     def kept(self, outcome: Outcome) -> None:
         """Nothing: only findings are listed."""
