@@ -108,11 +108,17 @@ class Counts:
         self.calls: Counter[str] = Counter()
         self.throttled: Counter[str] = Counter()
 
-    def add(self, calls: Mapping[str, int], throttled: int) -> None:
-        """Those of an earlier link, whose throttled calls are known as a sum only."""
-        with self._lock:
-            self.calls.update(calls)
-            self.throttled["earlier"] += throttled
+    @classmethod
+    def resumed(cls, summary: Mapping[str, Any]) -> Counts:
+        """Those of an earlier link's summary, which knows throttled calls as a sum only.
+
+        Raises KeyError, TypeError or ValueError on what is no such summary.
+        """
+        counts = cls()
+        for operation, calls in dict(summary["calls"]).items():
+            counts.calls[str(operation)] = int(calls)
+        counts.throttled["earlier"] = int(summary["throttled"])
+        return counts
 
     def called(self, operation: str) -> None:
         """One attempt was sent."""

@@ -257,7 +257,7 @@ class Janitor:
             if resume.stands_where(order.resume):
                 raise chain.ChainError("the last link made no progress")
             event = Event(dry_run=order.dry_run, resume=resume)
-            payload = event.model_dump_json(exclude_none=True)
+            payload = event.model_dump_json(exclude={"regions"})
             chain.invoke(self._aws.client("lambda"), context.invoked_function_arn, payload)
         except chain.ChainError as error:
             summary.goes_on = False
@@ -300,12 +300,11 @@ def _is_scheduled(event: Any) -> bool:
 
 
 def _so_far(resume: Resume | None) -> tuple[Summary, Counts]:
-    counts = Counts()
     if resume is None:
-        return Summary(), counts
+        return Summary(), Counts()
     try:
         summary = Summary.resumed(resume.summary)
-        counts.add(resume.summary["calls"], resume.summary["throttled"])
+        counts = Counts.resumed(resume.summary)
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"event: resume.summary: was not made by this program: {error}") from error
     return summary, counts
@@ -381,6 +380,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 @METRICS_OUT.log_metrics(capture_cold_start_metric=True)
 def _measured(event: Any, context: Any) -> dict[str, Any] | Exception:
     """The answer or the error: powertools leaves out the cold start of a handler that raises."""
+    METRICS_OUT.add_metric("Links", MetricUnit.Count, 1)
     try:
         return _janitor.answer(event, context)
     except Exception as error:  # raised again by `handler`, once the metrics are out

@@ -82,6 +82,17 @@ def function_policy(
     return {**document, "Statement": statements}
 
 
+def watch_policy(*, account: str, partition: str, region: str) -> dict[str, Any]:
+    """What `janitor.watch` may do in `region`."""
+    from janitor import watch
+
+    groups = f"arn:{partition}:logs:{region}:{account}:log-group:*"
+    return _document(
+        _statement("Count", "Allow", {watch.ACTIONS["GetMetricData"]}, ["*"]),
+        _statement("Age", "Allow", {logs.ACTIONS["DescribeLogGroups"]}, [groups]),
+    )
+
+
 def _document(*statements: dict[str, Any]) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",

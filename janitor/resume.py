@@ -10,7 +10,7 @@ import base64
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -43,14 +43,16 @@ class Pending:
     """A log group that was scanned and is not finished with.
 
     It is judged again, but by no later cutoff than `before` (ms): a retention that was lowered a
-    moment ago must not make it deletable within the same run. `put` says that its retention was
-    set, so that only its streams are left to sweep.
+    moment ago must not make it deletable within the same run. `proved` is above 0 where the group
+    was proved empty (a deletion), or is the number of its expired streams (a sweep). `put` says
+    that its retention was set, so that only its streams are left to sweep.
     """
 
     name: str
     creation_time: int
     before: int | None
     verb: Verb
+    proved: int = 0
     put: bool = False
 
     @property
@@ -77,9 +79,10 @@ class ScanProgress:
     pending: dict[Identity, Pending] = field(default_factory=dict)
     left_out: dict[Verb, int] = field(default_factory=dict)
 
-    def postpone(self, group: LogGroup, action: Action) -> None:
+    def postpone(self, group: LogGroup, action: Action, proved: int) -> None:
         """The group is for the next link."""
-        item = Pending(group.name, group.creation_time, cutoff_of(action), verb_of(action))
+        before, verb = cutoff_of(action), verb_of(action)
+        item = Pending(group.name, group.creation_time, before, verb, proved)
         known = self.pending.get(item.identity)
         if known is None or _URGENT.index(item.verb) < _URGENT.index(known.verb):
             self.pending[item.identity] = item
@@ -213,7 +216,10 @@ def unpack(state: RegionState) -> ScanProgress:
     try:
         packed = base64.b64decode(state.pending, validate=True)
         rows = _ROWS.validate_json(zlib.decompress(packed) if packed else b"[]")
-        items = [Pending(name, at, before, Verb(verb), put) for name, at, before, verb, put in rows]
+        items = [
+            Pending(name, created, before, Verb(verb), proved, put)
+            for name, created, before, verb, proved, put in rows
+        ]
         left_out = {Verb(verb): count for verb, count in state.left_out.items()}
     except (ValueError, zlib.error, ValidationError) as error:
         raise UsageError("event: resume.regions: pending was not made by this program") from error
@@ -230,13 +236,12 @@ def unpack(state: RegionState) -> ScanProgress:
     )
 
 
-_ROWS: TypeAdapter[list[tuple[str, int, int | None, str, bool]]] = TypeAdapter(
-    list[tuple[str, int, int | None, str, bool]]
-)
+_Row = tuple[str, int, int | None, str, int, bool]
+_ROWS: TypeAdapter[list[_Row]] = TypeAdapter(list[_Row])
 
 
 def _squeezed(items: Iterable[Pending]) -> str:
-    rows = sorted((i.name, i.creation_time, i.before, i.verb.value, i.put) for i in items)
+    rows = sorted(astuple(item) for item in items)
     if not rows:
         return ""
     text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))

@@ -133,6 +133,7 @@ class _Sweep:
     group: LogGroup
     action: SweepStreams
     after_put: bool
+    streams: int = 0
 
 
 class Run:
@@ -466,8 +467,7 @@ class _TargetRun:
         earlier = self._resumed.get(group.identity)
         if earlier is not None:
             action = no_later(action, earlier.before)
-            if earlier.put and not isinstance(action, Unknown):
-                self._sweep_after_put(group, sweep_of(action))
+            if self._taken_up(group, action, earlier):
                 return
         match self._source.allowed(group, action):
             case Keep() as kept:
@@ -479,11 +479,30 @@ class _TargetRun:
             case other:
                 self._stay(group, other)
 
-    def _sweep_after_put(self, group: LogGroup, sweep: SweepStreams | None) -> None:
-        """An earlier link set and counted the group's retention; its streams are left."""
-        self._put.add(group.identity)
-        if sweep is not None:
-            self._counts.put(_Sweep(group, sweep, after_put=True))
+    def _taken_up(self, group: LogGroup, action: Action, earlier: Pending) -> bool:
+        """Go on where an earlier link stopped with a group; False where it has to begin anew.
+
+        What was proved there is looked at again right before the deletion, and arrivals are
+        asked again, so it need not be proved twice.
+        """
+        if earlier.put and not isinstance(action, Unknown):
+            self._put.add(group.identity)
+            action = sweep_of(action) or Keep("its retention was set, and nothing is to be swept")
+        match action:
+            case DeleteGroup() if earlier.verb is Verb.DELETE_GROUP and earlier.proved:
+                at = self._api.clock.now()
+                proof = Evidence("DescribeLogStreams", "proved empty earlier in this run", at)
+                with self._lock:
+                    self._unasked.append(Candidate(group, action, (proof,)))
+            case SweepStreams() if earlier.verb is Verb.SWEEP_STREAMS and earlier.proved:
+                with self._lock:
+                    self.silent_streams += earlier.proved
+                    self._sweeps.append(_Sweep(group, action, earlier.put, earlier.proved))
+            case SweepStreams() if earlier.put:
+                self._counts.put(_Sweep(group, action, after_put=True))
+            case _:
+                return earlier.put and isinstance(action, Keep)
+        return True
 
     def _stay(self, group: LogGroup, action: Keep | SetRetention | SweepStreams) -> None:
         """What is done with a group that is not deleted."""
@@ -598,7 +617,7 @@ class _TargetRun:
             if count:
                 with self._lock:
                     self.silent_streams += count
-                    self._sweeps.append(sweep)
+                    self._sweeps.append(replace(sweep, streams=count))
             elif not sweep.after_put:
                 reason = f"{sweep.action.kept}; no expired streams to sweep"
                 self._record(sweep.group, Keep(reason, sweep.action.rule), Status.KEPT)
@@ -683,7 +702,7 @@ class _TargetRun:
                     try:
                         done.result()
                     except StoppedError:
-                        self._not_reached(candidate.group, candidate.action)
+                        self._not_reached(candidate.group, candidate.action, proved=1)
                     except BaseException as error:  # ends the run, after the others in the chunk
                         self._run.fail(error)
                         self._not_reached(candidate.group, candidate.action)
@@ -753,18 +772,19 @@ class _TargetRun:
 
     def postpone(self) -> None:
         """Time is up before the limits could be checked: nothing is deleted in this link."""
-        for group, action in self._undone():
-            self._not_reached(group, action)
+        for group, action, proved in self._undone():
+            self._not_reached(group, action, proved=proved)
         self.candidates, self._sweeps = [], []
 
-    def _undone(self) -> list[tuple[LogGroup, DeleteGroup | SweepStreams]]:
-        """What waits for the limits to be checked."""
-        deletions = [(candidate.group, candidate.action) for candidate in self.candidates]
-        return [*deletions, *((sweep.group, sweep.action) for sweep in self._sweeps)]
+    def _undone(self) -> list[tuple[LogGroup, DeleteGroup | SweepStreams, int]]:
+        """What waits for the limits to be checked, and what was proved of it."""
+        deletions = [(candidate.group, candidate.action, 1) for candidate in self.candidates]
+        sweeps = [(sweep.group, sweep.action, sweep.streams) for sweep in self._sweeps]
+        return [*deletions, *sweeps]
 
     def _abandon(self, why: str) -> None:
         """Nothing (more) is deleted here in this run."""
-        for group, action in self._undone():
+        for group, action, _ in self._undone():
             self._give_up(group, action, why)
         for item in self.progress.pending.values():
             self._give_up(self._stub(item), Keep("postponed by an earlier link"), why)
@@ -773,13 +793,16 @@ class _TargetRun:
 
     def _drop(self, item: _Put | _Sweep | tuple[LogGroup, DeleteGroup]) -> None:
         match item:
-            case _Put() | _Sweep():
+            case _Put():
                 self._not_reached(item.group, item.action)
+            case _Sweep():
+                self._not_reached(item.group, item.action, proved=item.streams)
             case (group, action):
                 self._not_reached(group, action)
 
-    def _not_reached(self, group: LogGroup, action: Action, why: str = "stopped before") -> None:
-        self._record(group, action, Status.NOT_REACHED, why)
+    def _not_reached(self, group: LogGroup, action: Action, proved: int = 0) -> None:
+        outcome = self._hands.outcome(group, action, Status.NOT_REACHED, "stopped before")
+        self._tell(outcome, proved)
 
     def _give_up(self, group: LogGroup, action: Action, why: str) -> None:
         """Not reached, and no later link tries again."""
@@ -788,12 +811,12 @@ class _TargetRun:
     def _record(self, group: LogGroup, action: Action, status: Status, detail: str = "") -> None:
         self._tell(self._hands.outcome(group, action, status, detail))
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _tell(self, outcome: Outcome, proved: int = 0) -> None:
         """Record an outcome; what the deadline left undone is for a later link instead."""
         undone = outcome.status in (Status.NOT_REACHED, Status.FAILED)
         if undone and self._run.postponing:
             with self._lock:
-                self.progress.postpone(outcome.group, outcome.action)
+                self.progress.postpone(outcome.group, outcome.action, proved)
             if not outcome.streams:
                 return
             outcome = replace(outcome, status=Status.DONE, detail="the rest is postponed")

@@ -109,8 +109,11 @@ class Group:
 
 
 class Cloud:
-    """One account and Region. `fault` may answer a call with an error instead of its effect,
-    `after` with an error after the effect (a reset that loses the answer)."""
+    """One account and Region.
+
+    `fault` may answer a call with an error instead of its effect, `after` with an error after the
+    effect (a reset that loses the answer). Page tokens of an older `token_age` have expired.
+    """
 
     def __init__(self, groups: Iterable[Group] = (), clock: FastClock | None = None) -> None:
         self.groups = {group.name: group for group in groups}
@@ -124,6 +127,9 @@ class Cloud:
         self.swept: list[tuple[str, str]] = []
         self.puts: list[tuple[str, int]] = []
         self.page = 50
+        self.token_age = 0
+        self.scanned: list[str | None] = []
+        self.invoked: list[dict[str, Any]] = []
         self._lock = threading.RLock()
 
     def client(self, service: str, region: str, config: Any) -> Any:
@@ -148,14 +154,18 @@ class Cloud:
             raise refused(operation, "ResourceNotFoundException")
         return self.groups[name]
 
-    def _cut(self, key: str, items: list[Any], token: str | None) -> dict[str, Any]:
-        """Pages with an empty one in the middle, which is not the last."""
-        start = int(token.removeprefix("e")) if token else 0
+    def _cut(self, key: str, items: list[dict[str, Any]], token: str | None) -> dict[str, Any]:
+        """Pages in order of name, with an empty one before each but the first; a token says after
+        which name to go on, whatever was deleted meanwhile.
+        """
+        name = {"logGroups": "logGroupName", "logStreams": "logStreamName"}.get(key, "filterName")
         if token and not token.startswith("e"):
-            return {key: [], "nextToken": f"e{start}"}
-        answer: dict[str, Any] = {key: items[start : start + self.page]}
-        if start + self.page < len(items):
-            answer["nextToken"] = str(start + self.page)
+            return {key: [], "nextToken": f"e{token}"}
+        after = token.split("|", 1)[1] if token else ""
+        rest = [item for item in items if item[name] > after]
+        answer: dict[str, Any] = {key: rest[: self.page]}
+        if len(rest) > self.page:
+            answer["nextToken"] = f"{self.token_age}|{rest[self.page - 1][name]}"
         return answer
 
     def _DescribeLogGroups(
@@ -164,6 +174,10 @@ class Cloud:
         logGroupIdentifiers: list[str] | None = None,
         nextToken: str | None = None,
     ) -> dict[str, Any]:
+        if nextToken and not nextToken.removeprefix("e").startswith(f"{self.token_age}|"):
+            raise refused("DescribeLogGroups", "InvalidParameterException")
+        if not logGroupNamePrefix and logGroupIdentifiers is None:
+            self.scanned.append(nextToken)
         names = sorted(
             name
             for name in self.groups
@@ -184,7 +198,7 @@ class Cloud:
         self, logGroupName: str, nextToken: str | None = None
     ) -> dict[str, Any]:
         group = self._find("DescribeSubscriptionFilters", logGroupName)
-        filters = [{"filterName": name} for name in group.subscriptions]
+        filters = [{"filterName": name} for name in sorted(group.subscriptions)]
         return self._cut("subscriptionFilters", filters, nextToken)
 
     def _FilterLogEvents(
@@ -240,6 +254,16 @@ class Cloud:
                 for name, to in self.functions.items()
             ]
         }
+
+    def _GetCallerIdentity(self) -> dict[str, Any]:
+        return {"Account": ACCOUNT}
+
+    def _DescribeRegions(self) -> dict[str, Any]:
+        return {"Regions": [{"RegionName": REGION}]}
+
+    def _Invoke(self, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, Any]:
+        self.invoked.append({"to": FunctionName, "how": InvocationType, "payload": Payload})
+        return {"StatusCode": 202}
 
     def _PutRetentionPolicy(self, logGroupName: str, retentionInDays: int) -> dict[str, Any]:
         self._find("PutRetentionPolicy", logGroupName).retention = retentionInDays
