@@ -43,7 +43,7 @@ def may_go_on(hop: int, started: int, now: int, *, max_links: int, max_hours: in
         raise ChainError(f"not finished after {max_hours} hours (JANITOR_MAX_HOURS)")
 
 
-def invoke(client: Any, function: str, payload: str) -> None:
+def go_on(client: Any, function: str, payload: str) -> None:
     """Invoke the function (name or ARN) with a JSON payload, asynchronously. Raises ChainError.
 
     A lost answer may start the next link twice; two links at work on the same groups are safe,

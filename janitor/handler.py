@@ -258,7 +258,7 @@ class Janitor:
                 raise chain.ChainError("the last link made no progress")
             event = Event(dry_run=order.dry_run, resume=resume)
             payload = event.model_dump_json(exclude={"regions"})
-            chain.invoke(self._aws.client("lambda"), context.invoked_function_arn, payload)
+            chain.go_on(self._aws.client("lambda"), context.invoked_function_arn, payload)
         except chain.ChainError as error:
             summary.goes_on = False
             summary.error(str(error))

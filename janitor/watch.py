@@ -7,6 +7,7 @@ missed. This publishes the metric `Overdue`, which one can.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from janitor.aws import Api, Counts
-from janitor.clock import Clock, SystemClock
+from janitor.clock import SystemClock
 from janitor.errors import JanitorError
 from janitor.logs import Logs
 from janitor.model import DAY_MS, Target
@@ -68,21 +69,22 @@ def _complete_runs(api: Api, function: str, since: int, until: int) -> float:
     return float(sum(sum(result["Values"]) for result in answer["MetricDataResults"]))
 
 
-def connect(clock: Clock) -> Api:
-    """The calls of the account and Region that this runs in."""
-    region = os.environ["AWS_REGION"]
+@functools.cache
+def _here() -> Api:
+    """The calls of the account and Region that this runs in, made once."""
+    clock = SystemClock()
     pace = Pace(lambda _operation: 5.0, clock)
-    return Api(Target("", region), boto3.Session(), pace, clock, Counts(), threading.Event())
+    target = Target("", os.environ["AWS_REGION"])
+    return Api(target, boto3.Session(), pace, clock, Counts(), threading.Event())
 
 
 METRICS = Metrics(namespace=NAMESPACE)
 _settings = read_settings(os.environ)
-_api = connect(SystemClock())
 
 
 @METRICS.log_metrics
 def handler(_event: Any, _context: Any) -> dict[str, bool]:
     """The entry point that Lambda calls once a day. Raises what `overdue` raises."""
-    answer = overdue(_api, _settings.watched)
+    answer = overdue(_here(), _settings.watched)
     METRICS.add_metric("Overdue", MetricUnit.Count, int(answer))
     return {"overdue": answer}

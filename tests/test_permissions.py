@@ -1,0 +1,321 @@
+"""Least privilege: what the code calls, what it declares, and what the role may do."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import importlib
+import io
+import json
+import os
+import time
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from aws_lambda_powertools.metrics import EphemeralMetrics
+from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters.base import DEFAULT_PROVIDERS
+from botocore import xform_name
+from moto.core import set_initial_no_auth_action_count
+from moto.core.config import default_user_config
+from moto.iam.access_control import IAMRequest
+from moto.logs import logs_backends
+
+from janitor.errors import JanitorError
+from janitor.handler import Janitor, RunFailedError
+from janitor.iam import function_policy, watch_policy
+from janitor.policy import parse
+from janitor.sandbox import ACCOUNT, REGIONS, sandbox
+from janitor.settings import read_settings
+from tests.cloud import FastClock
+from tests.test_handler import SCHEDULED, Context
+
+PACKAGE = Path(importlib.import_module("janitor").__file__ or "").parent
+PREFIXES = {
+    "logs": "logs",
+    "cloudwatch": "cloudwatch",
+    "resourcegroupstaggingapi": "tag",
+    "lambda": "lambda",
+    "ec2": "ec2",
+    "sts": "sts",
+    "ssm": "ssm",
+}
+OTHER_NAMES = {"lambda:Invoke": "lambda:InvokeFunction"}
+FREE = {"sts:GetCallerIdentity"}
+"""Needs no permission (STS API reference)."""
+
+
+def methods() -> dict[str, str]:
+    """Each method of the clients that are used, and the IAM action of its call."""
+    session = botocore.session.Session()
+    found: dict[str, str] = {}
+    for service, prefix in PREFIXES.items():
+        for operation in session.get_service_model(service).operation_names:
+            action = f"{prefix}:{operation}"
+            found[xform_name(operation)] = OTHER_NAMES.get(action, action)
+    return found
+
+
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "sandbox")
+METHODS = methods()
+
+
+def called(module: str) -> set[str]:
+    """The IAM actions of the client methods that a module names, as attribute or as text."""
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    texts = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {METHODS[name] for name in names | texts if name in METHODS} - FREE
+
+
+def declared(module: str) -> set[str]:
+    """The values of the module's `ACTIONS`."""
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "ACTIONS":
+            return set(ast.literal_eval(node.value or ast.Constant({})).values())
+    return set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_call_has_its_action_beside_it_and_each_action_its_call(module: str) -> None:
+    """In every module of the package."""
+    assert called(module) == declared(module)
+
+
+def test_the_modules_with_calls_are_found() -> None:
+    """The test above would pass if it found none."""
+    assert {module for module in MODULES if declared(module)} == {
+        "chain",
+        "logs",
+        "owners",
+        "settings",
+        "tags",
+        "targets",
+        "watch",
+    }
+    assert "logs:DeleteLogGroup" in called("logs")
+
+
+# ---- the role, enforced by moto --------------------------------------------------------------
+
+REGION = "eu-west-1"
+EVERYTHING = """
+[defaults]
+retention_days = 365
+delete_empty = true
+sweep_streams = false
+proof = "events"
+[protect]
+tags = ["janitor:keep"]
+[limits]
+max_group_deletion_share = 1.0
+[[rules]]
+id = "lambda"
+names = ["/aws/lambda/*"]
+delete_empty = true
+sweep_streams = true
+"""
+DOCUMENT = function_policy(
+    parse(EVERYTHING, "everything"),
+    account="123456789012",
+    partition="aws",
+    region=REGION,
+    function="cloudwatch-janitor",
+    parameter="/janitor/policy",
+)
+ALLOWED = sorted(
+    {
+        action
+        for statement in DOCUMENT["Statement"]
+        if statement["Effect"] == "Allow"
+        for action in statement["Action"]
+    }
+)
+
+
+KEPT = {
+    "/aws/lambda/orders-api-v1",
+    "/ecs/checkout-blue",
+    "/ecs/stack-managed-worker",
+    "/legal/hold/2023-audit",
+    "/platform/shipped/access-log",
+    "/aws/lambda/disaster-recovery",
+    "/aws/lambda/events-ingest",
+    "/aws/vpc/flow-logs",
+}
+"""Of the sandbox's groups, enough of each kind."""
+
+
+MOTO_NAMES = {
+    "cloudwatch:GetMetricData": "monitoring:GetMetricData",
+    "lambda:InvokeFunction": "lambda:Invoke",
+    "tag:GetResources": "tagging:GetResources",
+}
+
+
+def role(actions: Iterable[str]) -> None:
+    """Make a role that may do these actions, and become it.
+
+    moto judges actions, but refuses a statement that is scoped to a log group's ARN; the ARNs are
+    judged further down. It has names of its own for three actions.
+    """
+    actions = {MOTO_NAMES.get(action, action) for action in actions}
+    iam = boto3.Session().client("iam")
+    trust = {"Version": "2012-10-17", "Statement": []}
+    name = "cloudwatch-janitor"
+    made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}],
+    }
+    iam.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=json.dumps(document))
+    sts = boto3.Session().client("sts")
+    given = sts.assume_role(RoleArn=made["Role"]["Arn"], RoleSessionName="test")["Credentials"]
+    os.environ["AWS_ACCESS_KEY_ID"] = given["AccessKeyId"]
+    os.environ["AWS_SECRET_ACCESS_KEY"] = given["SecretAccessKey"]
+    os.environ["AWS_SESSION_TOKEN"] = given["SessionToken"]
+
+
+def become_the_function(actions: Iterable[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the sandbox: a small account, the policy in SSM, the function itself, and its role."""
+    monkeypatch.setitem(default_user_config["lambda"], "use_docker", False)
+    # moto finds boto3's own signature of ListFunctions wrong; signatures are not what is tested.
+    monkeypatch.setattr(IAMRequest, "check_signature", lambda _self: None)
+    for region in REGIONS:
+        groups = logs_backends[ACCOUNT][region].groups
+        for name in groups.keys() - KEPT:
+            del groups[name]
+    aws = boto3.Session(region_name=REGION)
+    aws.client("ssm").put_parameter(Name="/janitor/policy", Value=EVERYTHING, Type="String")
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("nothing.py", "")
+    trust = {"Version": "2012-10-17", "Statement": []}
+    executor = aws.client("iam").create_role(
+        RoleName="executor", AssumeRolePolicyDocument=json.dumps(trust)
+    )
+    aws.client("lambda").create_function(
+        FunctionName="cloudwatch-janitor",
+        Runtime="python3.13",
+        Handler="janitor.handler.handler",
+        Role=executor["Role"]["Arn"],
+        Code={"ZipFile": code.getvalue()},
+    )
+    role(actions)
+
+
+def two_runs() -> dict[str, Any]:
+    """A scheduled run, and one whose time is up at once, which has to invoke the next link."""
+    parameters.clear_caches()
+    DEFAULT_PROVIDERS.clear()
+    environment = {"JANITOR_POLICY_PARAMETER": "/janitor/policy"}
+    clock = FastClock(time.time_ns() // 1_000_000)
+    metrics = EphemeralMetrics(namespace="test", service="test")
+    aws = boto3.Session(region_name=REGION)
+    function = Janitor(read_settings(environment), aws, clock, metrics)
+    enforced = set_initial_no_auth_action_count(0)
+    answer: dict[str, Any] = enforced(lambda: function.answer(SCHEDULED, Context()))()
+    short = enforced(lambda: function.answer(SCHEDULED, Context(10)))()
+    assert "resume" in short
+    return answer["summary"]
+
+
+@pytest.mark.parametrize("missing", [None, *ALLOWED])
+def test_the_role_may_do_what_it_must_and_nothing_that_it_need_not(
+    missing: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the deployed actions everything is done; without any one of them something is not."""
+    with sandbox():
+        become_the_function(set(ALLOWED) - {missing}, monkeypatch)
+        try:
+            done = two_runs()
+        except (RunFailedError, JanitorError):
+            assert missing is not None
+            return
+    did = (done["groups_deleted"], done["streams_deleted"], done["retention_set"], done["unknown"])
+    everything = (3, 70, 1, 0)
+    assert (did == everything) is (missing is None), did
+
+
+# ---- the document's ARNs ---------------------------------------------------------------------
+
+
+def may(document: dict[str, Any], action: str, resource: str) -> bool:
+    """What IAM would say: an explicit Deny wins over any Allow."""
+
+    def speaks(statement: dict[str, Any]) -> bool:
+        resources = statement["Resource"]
+        matches = any(fnmatch.fnmatchcase(resource, pattern) for pattern in resources)
+        return action in statement["Action"] and matches
+
+    effects = {s["Effect"] for s in document["Statement"] if speaks(s)}
+    return effects == {"Allow"}
+
+
+def group_arn(name: str, region: str = REGION, account: str = "123456789012") -> str:
+    """The resource that IAM judges for a log group's calls."""
+    return f"arn:aws:logs:{region}:{account}:log-group:{name}"
+
+
+CHANGES = ("logs:DeleteLogGroup", "logs:PutRetentionPolicy", "logs:DeleteLogStream")
+
+
+@pytest.mark.parametrize("action", CHANGES)
+@pytest.mark.parametrize("end", ["", ":*", ":log-stream:2026/01/01/[1]a"])
+def test_changes_are_for_this_account_and_never_for_the_janitors_own_group(
+    action: str, end: str
+) -> None:
+    """In every Region."""
+    for region in ("eu-west-1", "us-east-1"):
+        assert may(DOCUMENT, action, group_arn("/some/group", region) + end)
+        own = group_arn("/aws/lambda/cloudwatch-janitor", region)
+        assert not may(DOCUMENT, action, own + end)
+    assert not may(DOCUMENT, action, group_arn("/some/group", account="999999999999") + end)
+    assert may(DOCUMENT, action, group_arn("/aws/lambda/cloudwatch-janitor-2") + end)
+
+
+def test_the_function_may_invoke_itself_only() -> None:
+    """Whatever else there is in the account."""
+    itself = "arn:aws:lambda:eu-west-1:123456789012:function:cloudwatch-janitor"
+    assert may(DOCUMENT, "lambda:InvokeFunction", itself)
+    assert not may(DOCUMENT, "lambda:InvokeFunction", f"{itself}-watch")
+
+
+def test_the_function_may_read_its_own_parameter_only() -> None:
+    """Parameter names are paths; ARNs have one slash where the name begins with one."""
+    parameter = "arn:aws:ssm:eu-west-1:123456789012:parameter/janitor/policy"
+    assert may(DOCUMENT, "ssm:GetParameter", parameter)
+    assert not may(DOCUMENT, "ssm:GetParameter", f"{parameter}2")
+
+
+def test_only_lists_that_iam_cannot_scope_are_for_every_resource() -> None:
+    """`*` is where the service authorization reference names no log group."""
+    unscoped = {
+        action
+        for statement in DOCUMENT["Statement"]
+        if statement["Resource"] == ["*"]
+        for action in statement["Action"]
+    }
+    assert unscoped == {
+        "cloudwatch:GetMetricData",
+        "ec2:DescribeRegions",
+        "lambda:ListFunctions",
+        "tag:GetResources",
+    }
+
+
+def test_the_watch_may_only_look() -> None:
+    """Two reads."""
+    document = watch_policy(account="123456789012", partition="aws", region=REGION)
+    actions = {action for statement in document["Statement"] for action in statement["Action"]}
+    assert actions == {"cloudwatch:GetMetricData", "logs:DescribeLogGroups"}
