@@ -1,10 +1,11 @@
-# The two commands of the README, and those that CI adds. All set-up is in .venv.
+# The two commands of the README, those that CI adds, and the deployment's. All set-up is in .venv.
 PYTHON ?= python3
+FUNCTION ?= cloudwatch-janitor
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check format package-check clean
+.PHONY: help demo test check format package-check package up down invoke invoke-apply logs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -19,7 +20,29 @@ test: $(STAMP) ## Run the whole test suite.
 check: $(STAMP) ## Lint, formatting, types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict janitor
+	$(BIN)/mypy --strict
+
+package: $(STAMP) ## Build the three functions' packages into build/; print sizes and cold starts.
+	@$(BIN)/python -m deploy.packaging
+
+up: $(STAMP) ## Deploy to AWS (needs the pulumi command and credentials).
+	cd deploy && pulumi up
+
+down: ## Remove the deployment.
+	cd deploy && pulumi destroy
+
+invoke: ## Dry run of the deployed janitor; prints its answer.
+	@mkdir -p build
+	aws lambda invoke --function-name $(FUNCTION) --cli-read-timeout 900 build/answer.json
+	@cat build/answer.json
+
+invoke-apply: ## Let the deployed janitor act, now.
+	@mkdir -p build
+	aws lambda invoke --function-name $(FUNCTION) --cli-read-timeout 900 --cli-binary-format raw-in-base64-out --payload '{"dry_run": false}' build/answer.json
+	@cat build/answer.json
+
+logs: ## Follow the deployed janitor's logs.
+	aws logs tail /aws/lambda/$(FUNCTION) --since 1d --follow
 
 package-check: $(STAMP) ## Build the wheel, install it elsewhere, and use it from there.
 	rm -rf build/wheel && mkdir -p build/wheel

@@ -65,7 +65,8 @@ class CloudSession(boto3.Session):
 def janitor(cloud: Cloud, **environment: str) -> Janitor:
     """The function as a deployment with this environment makes it."""
     settings = read_settings(environment)
-    return Janitor(settings, CloudSession(cloud), cloud.clock, EphemeralMetrics(namespace="test", service="test"))
+    metrics = EphemeralMetrics(namespace="test", service="test")
+    return Janitor(settings, CloudSession(cloud), cloud.clock, metrics)
 
 
 def mixed(count: int = 30) -> Cloud:
