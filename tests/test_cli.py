@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from janitor.cli import main
-from tests.cloud import MUTATING
+from tests.account import MUTATING
 
 GOES = "/aws/lambda/black-friday-2022"
 ROOT = Path(__file__).parent.parent

@@ -20,7 +20,7 @@ from janitor.errors import JanitorError, UsageError
 from janitor.handler import Janitor, RunFailedError
 from janitor.policy import Policy, parse
 from janitor.settings import read_settings
-from tests.cloud import REGION, Cloud, Group, Stream, days_ago, refused
+from tests.account import REGION, Cloud, Group, Stream, days_ago, refused
 from tests.test_properties import accounts, policies, relaxed
 
 SCHEDULED = {

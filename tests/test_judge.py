@@ -19,7 +19,7 @@ from janitor.model import (
     Unknown,
 )
 from janitor.policy import Policy, parse
-from tests.cloud import NOW
+from tests.account import NOW
 
 TARGET = Target("123456789012", "eu-west-1")
 

@@ -32,7 +32,7 @@ from janitor.iam import function_policy, watch_policy
 from janitor.policy import parse
 from janitor.sandbox import ACCOUNT, REGIONS, sandbox
 from janitor.settings import read_settings
-from tests.cloud import FastClock
+from tests.account import FastClock
 from tests.test_handler import SCHEDULED, Context
 
 PACKAGE = Path(importlib.import_module("janitor").__file__ or "").parent

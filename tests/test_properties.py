@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from janitor.journal import Journal
 from janitor.model import Status
 from janitor.policy import RETENTION_DAYS, Policy, load, parse
-from tests.cloud import MUTATING, NOW, Cloud, Group, Stream, days_ago, janitor, refused
+from tests.account import MUTATING, NOW, Cloud, Group, Stream, days_ago, janitor, refused
 
 # The same examples each time where a verdict is wanted.
 relaxed = settings(

@@ -11,7 +11,7 @@ import pytest
 from janitor import watch
 from janitor.aws import CallError
 from janitor.watch import WatchError, overdue
-from tests.cloud import NOW, Cloud, Group, api, days_ago, refused
+from tests.account import NOW, Cloud, Group, api, days_ago, refused
 
 FUNCTION = "cloudwatch-janitor"
 
