@@ -1,0 +1,1 @@
+"""What is deployed: the packages of the functions, and the program that provisions them."""

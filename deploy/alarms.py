@@ -1,0 +1,89 @@
+"""Alarms: a run that failed, and a run that is overdue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+NAMESPACE = "CloudWatchJanitor"
+OVERDUE = "Overdue"
+"""What the watch publishes once a day: 1 without a complete scheduled run in 35 days, else 0."""
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmsArgs:
+    """What is watched, and who is told.
+
+    Attributes:
+        function_name: Name of the janitor's function.
+        watch_name: Name of the function that says once a day whether a complete run is overdue.
+        topic: ARN of an SNS topic in the same Region; None: the alarms only show in CloudWatch.
+    """
+
+    function_name: pulumi.Input[str]
+    watch_name: pulumi.Input[str]
+    topic: pulumi.Input[str] | None
+
+
+class Alarms(pulumi.ComponentResource):
+    """Two alarms.
+
+    Attributes:
+        names: The alarms' names.
+    """
+
+    names: list[pulumi.Output[str]]
+
+    def __init__(
+        self,
+        resource_name: str,
+        args: AlarmsArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("cloudwatch-janitor:index:Alarms", resource_name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        actions = [] if args.topic is None else [args.topic]
+        errors = aws.cloudwatch.MetricAlarm(
+            f"{resource_name}-errors",
+            name=pulumi.Output.concat(args.function_name, "-errors"),
+            alarm_description="A run of the janitor ended with an error. Its event is in the queue "
+            "of failures, the reason in the function's log.",
+            namespace="AWS/Lambda",
+            metric_name="Errors",
+            dimensions={"FunctionName": args.function_name},
+            statistic="Sum",
+            period=300,
+            evaluation_periods=1,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            threshold=1,
+            treat_missing_data="notBreaching",  # no data: it did not run, which is no error
+            alarm_actions=actions,
+            opts=child,
+        )
+        overdue = aws.cloudwatch.MetricAlarm(
+            f"{resource_name}-overdue",
+            name=pulumi.Output.concat(args.function_name, "-overdue"),
+            alarm_description="The janitor has not completed a scheduled run in 35 days, or the "
+            "function that watches it has not reported for a day. In the first 35 days after the "
+            "first deployment nothing can be overdue yet: then this is in ALARM only until the "
+            "watch has reported once, which takes up to a day.",
+            # An alarm looks back 7 days at most, so a function looks back 35, once a day, and the
+            # alarm looks at what it says. Powertools names the dimension `service`.
+            namespace=NAMESPACE,
+            metric_name=OVERDUE,
+            dimensions={"service": args.watch_name},
+            statistic="Maximum",
+            period=DAY_S,
+            evaluation_periods=1,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            threshold=1,
+            treat_missing_data="breaching",  # nobody watches: that must not look like health
+            alarm_actions=actions,
+            opts=child,
+        )
+        self.names = [errors.name, overdue.name]
+        self.register_outputs({"names": self.names})

@@ -1,0 +1,257 @@
+"""The stack's configuration: what may be said in Pulumi.<stack>.yaml, checked before all else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pulumi
+from botocore.loaders import create_loader
+from botocore.regions import EndpointResolver
+from pulumi.runtime.config import CONFIG
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from deploy.schedule import checked_expression
+from janitor.errors import PolicyError
+from janitor.policy import Policy, load
+
+PROJECT = "cloudwatch-janitor"
+ROOT = Path(__file__).resolve().parent.parent
+
+REGION = r"[a-z]{2,}(-[a-z]+)+-[0-9]+"
+
+FunctionName = Literal["janitor", "hash", "helloworld"]
+
+
+class ConfigError(pulumi.RunError):
+    """The configuration cannot be used; nothing was made. One line for each problem.
+
+    Pulumi prints a RunError without a traceback.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+@lru_cache
+def _known_regions() -> frozenset[str]:
+    """The Regions in which the installed botocore knows CloudWatch Logs.
+
+    Not from a session, which would want the profile that AWS_PROFILE names.
+    """
+    resolver = EndpointResolver(create_loader().load_data("endpoints"))
+    return frozenset(
+        region
+        for partition in resolver.get_available_partitions()
+        for region in resolver.get_available_endpoints("logs", partition)
+    )
+
+
+def _region(name: str) -> str:
+    if not re.fullmatch(REGION, name):
+        raise ValueError("it is not a Region's name")
+    if name not in _known_regions():
+        raise ValueError("no Region of this name is known")
+    return name
+
+
+def _different(values: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"more than once: {', '.join(twice)}")
+    return values
+
+
+def _tags(tags: dict[str, str]) -> dict[str, str]:
+    for key, value in tags.items():
+        if key.lower().startswith("aws:"):
+            raise ValueError(f"{key!r}: the prefix aws: belongs to AWS")
+        if not re.fullmatch(r"[\w .:/=+@-]{1,128}", key):
+            raise ValueError(f"{key!r} is not a tag's key")
+        if not re.fullmatch(r"[\w .:/=+@-]{0,256}", value):
+            raise ValueError(f"{key!r}: {value!r} is not a tag's value")
+    return tags
+
+
+class Config(BaseModel):
+    """The configuration. Keys are written in camelCase; a key that is left out has its default.
+
+    The description of each field says what is accepted, in errors too.
+    """
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        regex_engine="python-re",  # pydantic's own has no lookahead
+    )
+
+    functions: Annotated[tuple[FunctionName, ...], AfterValidator(_different)] = Field(
+        default=("janitor", "hash", "helloworld"),
+        min_length=1,
+        description="a list of one or more of janitor, hash and helloworld",
+    )
+    """What is provisioned. Rule, alarms and failure queue come with the janitor."""
+
+    schedule: Annotated[str, AfterValidator(checked_expression)] = Field(
+        default="cron(0 6 1 * ? *)",
+        description="an EventBridge schedule in UTC, such as cron(0 6 1 * ? *) or rate(7 days)",
+    )
+    """When the janitor runs: at 06:00 on the first of each month. Runs that are more than 35 days
+    apart set off the alarm."""
+
+    scheduled_run: Literal["apply", "dry-run"] = Field(
+        default="dry-run",
+        description="apply or dry-run",
+    )
+    """Whether a scheduled run changes anything. A first deployment deletes nothing: look at what
+    its dry run reports, then `pulumi config set scheduledRun apply`."""
+
+    policy_file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="the path of a policy file (TOML), absolute or from the repository's root",
+    )
+    """Packaged with the janitor. Without it (and policyParameter) the shipped policy applies."""
+
+    policy_parameter: str | None = Field(
+        default=None,
+        pattern=r"^(?!/?(?i:aws|ssm))([A-Za-z0-9_.-]+|(/[A-Za-z0-9_.-]+){1,15})\Z",
+        max_length=1011,
+        description="the name of an SSM parameter, such as /cloudwatch-janitor/policy, "
+        "and no policyFile beside it",
+    )
+    """Read by the janitor at each run. The parameter is not made here. The janitor's rights are
+    those that the shipped policy needs: what else the parameter's policy wants is denied, and
+    kept."""
+
+    regions: Annotated[
+        tuple[Annotated[str, AfterValidator(_region)], ...], AfterValidator(_different)
+    ] = Field(
+        default=(),
+        description="a list of AWS Regions, such as eu-west-1; an empty one: all that are enabled",
+    )
+    """Where scheduled runs clean."""
+
+    alarm_topic: str | None = Field(
+        default=None,
+        pattern=rf"^arn:aws(-[a-z]+)*:sns:{REGION}:[0-9]{{12}}:[A-Za-z0-9_-]{{1,256}}\Z",
+        description="the ARN of an SNS topic (not FIFO) in the Region of the stack",
+    )
+    """Who is told. Without it the alarms only show in CloudWatch."""
+
+    reserved_concurrency: int = Field(
+        default=1,
+        ge=0,
+        description="a whole number; 0 reserves nothing",
+    )
+    """1 keeps two runs from overlapping. Lambda keeps a part of each account's quota unreserved,
+    so an account with a small quota can reserve nothing: there only 0 works."""
+
+    tags: Annotated[dict[str, str], AfterValidator(_tags)] = Field(
+        default={},
+        max_length=45,  # 50 a resource, and room for those that AWS or others add
+        description="a mapping of at most 45 tags, keys not starting with aws:",
+    )
+    """Set on everything that is made."""
+
+    def policy(self) -> Policy:
+        """The policy that is packaged, or the shipped one. Raises PolicyError."""
+        return load(self.policy_path())
+
+    def policy_path(self) -> Path | None:
+        """Where the policy file is."""
+        return None if self.policy_file is None else ROOT / self.policy_file
+
+
+def from_stack() -> Config:
+    """The configuration of the stack that Pulumi runs for.
+
+    Raises:
+        ConfigError: One line for each problem, with the key and what it accepts.
+    """
+    # The environment is what Pulumi's language host sets; CONFIG is what it read from there, or
+    # what set_all_config said. pulumi.Config asks both, but cannot list keys.
+    everything = {**pulumi.runtime.get_config_env(), **CONFIG.get()}
+    prefix = f"{PROJECT}:"
+    ours = {
+        key.removeprefix(prefix): value
+        for key, value in everything.items()
+        if key.startswith(prefix)
+    }
+    return parse(ours, region=everything.get("aws:region"))
+
+
+def parse(texts: Mapping[str, str], *, region: str | None) -> Config:
+    """The configuration from Pulumi's texts by key: strings as they are, all else as JSON.
+
+    `region` is the stack's, where it is known.
+
+    Raises:
+        ConfigError: One line for each problem, with the key and what it accepts.
+    """
+    raw = {key: _decoded(key, text) for key, text in texts.items()}
+    try:
+        config = Config.model_validate_json(json.dumps(raw))
+    except ValidationError as error:
+        # Once each: an entry of a list may be wrong in several ways that make the same line.
+        lines = dict.fromkeys(_problem(dict(each), raw) for each in error.errors())
+        raise ConfigError(list(lines)) from error
+    if problems := [*_policy_problems(config), *_topic_problems(config, region)]:
+        raise ConfigError(problems)
+    return config
+
+
+_FIELDS = {field.alias or name: field for name, field in Config.model_fields.items()}
+_JSON_KEYS = {"functions", "regions", "reservedConcurrency", "tags"}
+
+
+def _decoded(key: str, text: str) -> Any:
+    if key not in _JSON_KEYS:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # refused by its type, with what is accepted
+
+
+def _policy_problems(config: Config) -> list[str]:
+    if config.policy_file is not None and config.policy_parameter is not None:
+        return [_line("policyParameter", config.policy_parameter, "there is a policyFile too")]
+    try:
+        config.policy()
+    except PolicyError as error:
+        return [_line("policyFile", config.policy_file, problem) for problem in error.problems]
+    return []
+
+
+def _topic_problems(config: Config, region: str | None) -> list[str]:
+    topic = config.alarm_topic
+    if topic is None or region is None or topic.split(":")[3] == region:
+        return []
+    return [_line("alarmTopic", topic, f"the stack's Region is {region}")]
+
+
+def _problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
+    key = str(error["loc"][0])
+    if key not in _FIELDS:
+        return f"{PROJECT}:{key}: unknown key; accepted: {', '.join(_FIELDS)}"
+    cause = error.get("ctx", {}).get("error")
+    if not isinstance(cause, ValueError):
+        return _line(key, raw[key])
+    # A problem of one entry shows that entry; what accepts the whole shows the whole.
+    return _line(key, raw[key] if len(error["loc"]) == 1 else error["input"], str(cause))
+
+
+def _line(key: str, value: object, why: str | None = None) -> str:
+    line = f"{PROJECT}:{key}: {value!r} is refused" + (f": {why}" if why else "")
+    if why and "accepted: " in why:  # of a policy file, whose key says by itself what it accepts
+        return line
+    return f"{line}; accepted: {_FIELDS[key].description}"

@@ -1,0 +1,226 @@
+"""A Lambda function with all that it needs: role, log group, and what happens when it fails."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+ARCHITECTURE = "arm64"
+LOG_RETENTION_DAYS = 30
+MAXIMUM_EVENT_AGE_S = 21_600
+"""Six hours, the most that Lambda accepts: how long an event waits while the function is busy."""
+
+BASIC_EXECUTION = "policy/service-role/AWSLambdaBasicExecutionRole"
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZipCode:
+    """Code as a zip file that was built before.
+
+    Attributes:
+        archive: The zip file; it is read when the function is declared.
+        runtime: A Lambda runtime, such as `python3.13`.
+        handler: Where Lambda finds the handler, such as `janitor.handler.handler`.
+    """
+
+    archive: Path
+    runtime: pulumi.Input[str]
+    handler: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageCode:
+    """Code as a container image.
+
+    Attributes:
+        image_uri: `<repository>@<digest>`, so that a tag that moves changes nothing.
+    """
+
+    image_uri: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LambdaFunctionArgs:
+    """What a function is.
+
+    Attributes:
+        name: Its name; the log group is `/aws/lambda/<name>`.
+        description: One line for the console.
+        code: A zip file or an image.
+        memory_mb: Memory in MB; Lambda gives CPU in proportion.
+        timeout_s: Seconds after which Lambda ends an invocation, at most 900.
+        environment: Environment variables.
+        policy: IAM policy document of what the function may do besides writing its log.
+        reserved_concurrency: How many invocations may run at a time; None: no limit of its own.
+        on_failure: ARN of the SQS queue that takes the events of asynchronous invocations that
+            failed. With it an event is tried once; without it Lambda's own two retries stay.
+        may_invoke_itself: Turns off Lambda's recursive loop detection, which would stop a
+            function that goes on by itself after about 16 rounds.
+    """
+
+    name: pulumi.Input[str]
+    description: pulumi.Input[str]
+    code: ZipCode | ImageCode
+    memory_mb: pulumi.Input[int]
+    timeout_s: pulumi.Input[int]
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    policy: pulumi.Input[Mapping[str, Any]] | None = None
+    reserved_concurrency: pulumi.Input[int] | None = None
+    on_failure: pulumi.Input[str] | None = None
+    may_invoke_itself: bool = False
+
+
+class LambdaFunction(pulumi.ComponentResource):
+    """A function, its execution role and its log group.
+
+    Attributes:
+        name: The function's name, known once the function exists.
+        arn: The function's ARN.
+    """
+
+    name: pulumi.Output[str]
+    arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        resource_name: str,
+        args: LambdaFunctionArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("cloudwatch-janitor:index:LambdaFunction", resource_name, None, opts)
+        self._resource_name = resource_name
+        self._child = pulumi.ResourceOptions(parent=self)
+        role = aws.iam.Role(
+            resource_name,
+            name=args.name,
+            assume_role_policy=json.dumps(TRUST),
+            opts=self._child,
+        )
+        permissions = self._permissions(args, role)
+        # Made first: Lambda would make it at the first invocation, without retention.
+        log_group = aws.cloudwatch.LogGroup(
+            resource_name,
+            name=pulumi.Output.concat("/aws/lambda/", args.name),
+            retention_in_days=LOG_RETENTION_DAYS,
+            opts=self._child,
+        )
+        function = aws.lambda_.Function(
+            resource_name,
+            name=args.name,
+            description=args.description,
+            role=role.arn,
+            architectures=[ARCHITECTURE],
+            memory_size=args.memory_mb,
+            timeout=args.timeout_s,
+            environment={"variables": args.environment} if args.environment else None,
+            reserved_concurrent_executions=args.reserved_concurrency,
+            logging_config={"log_format": "Text", "log_group": log_group.name},
+            publish=False,
+            **_code(args.code),
+            # Its log group and rights stand before it can run, and until it is gone.
+            opts=self._after(log_group, *permissions),
+        )
+        self._on_failure(args, function, permissions)
+        if args.may_invoke_itself:
+            aws.lambda_.FunctionRecursionConfig(
+                resource_name,
+                function_name=function.name,
+                recursive_loop="Allow",
+                opts=self._child,
+            )
+        self.name = function.name
+        self.arn = function.arn
+        self.register_outputs({"name": self.name, "arn": self.arn})
+
+    def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, depends_on=list(resources))
+
+    def _permissions(self, args: LambdaFunctionArgs, role: aws.iam.Role) -> list[pulumi.Resource]:
+        partition = aws.get_partition_output().partition
+        permissions: list[pulumi.Resource] = [
+            aws.iam.RolePolicyAttachment(
+                f"{self._resource_name}-logs",
+                role=role.name,
+                policy_arn=pulumi.Output.format("arn:{0}:iam::aws:{1}", partition, BASIC_EXECUTION),
+                opts=self._child,
+            )
+        ]
+        if args.policy is not None:
+            permissions.append(self._role_policy(role, "work", args.policy))
+        if args.on_failure is not None:
+            statement = {
+                "Sid": "ReportFailures",
+                "Effect": "Allow",
+                "Action": "sqs:SendMessage",
+                "Resource": args.on_failure,
+            }
+            document = {"Version": "2012-10-17", "Statement": [statement]}
+            permissions.append(self._role_policy(role, "failures", document))
+        return permissions
+
+    def _role_policy(
+        self, role: aws.iam.Role, name: str, document: pulumi.Input[Mapping[str, Any]]
+    ) -> aws.iam.RolePolicy:
+        return aws.iam.RolePolicy(
+            f"{self._resource_name}-{name}",
+            name=name,
+            role=role.name,
+            policy=pulumi.Output.json_dumps(document),
+            opts=self._child,
+        )
+
+    def _on_failure(
+        self,
+        args: LambdaFunctionArgs,
+        function: aws.lambda_.Function,
+        permissions: list[pulumi.Resource],
+    ) -> None:
+        if args.on_failure is None:
+            return
+        aws.lambda_.FunctionEventInvokeConfig(
+            self._resource_name,
+            function_name=function.name,
+            maximum_retry_attempts=0,
+            maximum_event_age_in_seconds=MAXIMUM_EVENT_AGE_S,
+            destination_config={"on_failure": {"destination": args.on_failure}},
+            # Lambda refuses a destination that the role may not send to.
+            opts=self._after(*permissions),
+        )
+
+
+def _code(code: ZipCode | ImageCode) -> dict[str, Any]:
+    match code:
+        case ZipCode():
+            return {
+                "package_type": "Zip",
+                "code": pulumi.FileArchive(str(code.archive)),
+                # Of the bytes alone: the same zip in another checkout is no change.
+                "source_code_hash": _sha256(code.archive),
+                "runtime": code.runtime,
+                "handler": code.handler,
+            }
+        case ImageCode():
+            return {"package_type": "Image", "image_uri": code.image_uri}
+
+
+def _sha256(path: Path) -> str:
+    """As Lambda writes it: base64 of the SHA-256 of the file."""
+    return base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode()

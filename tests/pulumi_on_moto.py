@@ -1,0 +1,392 @@
+"""Pulumi programs without Pulumi's engine: each resource is made on moto, through boto3.
+
+A resource type, or an input of one, that is not known here fails the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pulumi
+from pulumi.runtime import rpc
+from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
+from pulumi.runtime.stack import run_pulumi_func
+
+PROJECT = "cloudwatch-janitor"
+Inputs = dict[str, Any]
+Answer = tuple[str, Inputs]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A resource as the program declared it: `after` are the (type, name) it waits for."""
+
+    type: str
+    name: str
+    inputs: Inputs
+    after: frozenset[tuple[str, str]]
+    kept_on_destroy: bool
+
+
+async def _run(
+    program: Callable[[], object], config: Mapping[str, str], account: Account
+) -> dict[str, Any]:
+    pulumi.runtime.set_all_config(dict(config))
+    monitor = _Monitor(account)
+    pulumi.runtime.set_mocks(account, project=PROJECT, stack="test", monitor=monitor)
+
+    def run() -> None:
+        program()
+
+    await run_pulumi_func(run)
+    stack = pulumi.runtime.get_root_resource()
+    assert stack is not None
+    return await pulumi.Output.from_input(dict(stack.outputs)).future() or {}
+
+
+class _Monitor(MockMonitor):
+    """Notes what Pulumi's own mocks do not see: dependencies, and what survives a destroy."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        self.account = account
+
+    def RegisterResource(self, request: Any) -> Any:
+        after = frozenset(
+            (urn.split("::")[2].split("$")[-1], urn.split("::")[3]) for urn in request.dependencies
+        )
+        kept = request.protect or request.retainOnDelete
+        with self.account.lock:
+            self.account.notes[request.type, request.name] = (after, kept)
+        with _event_loop():
+            return super().RegisterResource(request)
+
+    def Invoke(self, request: Any) -> Any:
+        with _event_loop():
+            return super().Invoke(request)
+
+
+@contextmanager
+def _event_loop() -> Iterator[None]:
+    """Pulumi's mocks want a loop in each worker thread, and would leave their own ones open."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+@dataclass
+class Account(Mocks):
+    """The account of the moto that is active; `made` is in the order of creation."""
+
+    made: list[Made] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    notes: dict[tuple[str, str], tuple[frozenset[tuple[str, str]], bool]] = field(
+        default_factory=dict
+    )
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    clients: dict[str, Any] = field(default_factory=dict)
+
+    def up(self, program: Callable[[], object], config: Mapping[str, str]) -> None:
+        """Run `program` with `config`, texts by full key."""
+        # asyncio.run has a context of its own, so Pulumi's runtime starts anew each time.
+        self.outputs = asyncio.run(_run(program, config, self))
+
+    def of(self, type_: str) -> list[Made]:
+        return [made for made in self.made if made.type == type_]
+
+    def the(self, type_: str, name: str) -> Made:
+        (made,) = [made for made in self.of(type_) if made.name == name]
+        return made
+
+    def client(self, service: str) -> Any:
+        if service not in self.clients:
+            self.clients[service] = boto3.client(service)
+        return self.clients[service]
+
+    def new_resource(self, args: MockResourceArgs) -> Answer:
+        with self.lock:
+            if args.typ.startswith(f"{PROJECT}:"):  # a component: a name for its children
+                assert not args.custom
+                return args.name, {}
+            inputs = _plain(args.inputs)
+            left = dict(inputs)
+            id_, outputs = _MAKERS[args.typ](self, left)
+            assert not left, f"{args.typ} {args.name}: inputs that nothing here makes: {left}"
+            after, kept = self.notes[args.typ, args.name]
+            self.made.append(Made(args.typ, args.name, inputs, after, kept))
+            return id_, {**inputs, **outputs}
+
+    def call(self, args: MockCallArgs) -> Inputs:  # type: ignore[override]
+        with self.lock:
+            return _CALLS[args.token](self, args.args)
+
+    # What each type is made of. A maker takes from `inputs` what it uses.
+
+    def role(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("name")
+        role = self.client("iam").create_role(
+            RoleName=name,
+            AssumeRolePolicyDocument=inputs.pop("assumeRolePolicy"),
+            Tags=_pairs(inputs),
+        )["Role"]
+        return name, {"arn": role["Arn"]}
+
+    def role_policy(self, inputs: Inputs) -> Answer:
+        role, name = inputs.pop("role"), inputs.pop("name")
+        self.client("iam").put_role_policy(
+            RoleName=role, PolicyName=name, PolicyDocument=inputs.pop("policy")
+        )
+        return f"{role}:{name}", {}
+
+    def attachment(self, inputs: Inputs) -> Answer:
+        role, arn = inputs.pop("role"), inputs.pop("policyArn")
+        self.client("iam").attach_role_policy(RoleName=role, PolicyArn=arn)
+        return f"{role}/{arn}", {}
+
+    def log_group(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("name")
+        self.client("logs").create_log_group(logGroupName=name, tags=inputs.pop("tags", {}))
+        self.client("logs").put_retention_policy(
+            logGroupName=name, retentionInDays=inputs.pop("retentionInDays")
+        )
+        return name, {}
+
+    def function(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("name")
+        logging = inputs.pop("loggingConfig")
+        request = {
+            "FunctionName": name,
+            "Description": inputs.pop("description"),
+            "Role": inputs.pop("role"),
+            "Architectures": inputs.pop("architectures"),
+            "MemorySize": inputs.pop("memorySize"),
+            "Timeout": inputs.pop("timeout"),
+            "Environment": {"Variables": inputs.pop("environment", {}).get("variables", {})},
+            "LoggingConfig": {"LogFormat": logging["logFormat"], "LogGroup": logging["logGroup"]},
+            "Publish": inputs.pop("publish"),
+            "Tags": inputs.pop("tags", {}),
+            "PackageType": inputs.pop("packageType"),
+        }
+        if request["PackageType"] == "Zip":
+            request["Code"] = {"ZipFile": Path(inputs.pop("code").path).read_bytes()}
+            request |= {"Runtime": inputs.pop("runtime"), "Handler": inputs.pop("handler")}
+        else:
+            request["Code"] = {"ImageUri": inputs.pop("imageUri")}
+        answer = self.client("lambda").create_function(**request)
+        if request["PackageType"] == "Zip":
+            assert inputs.pop("sourceCodeHash") == answer["CodeSha256"]
+        reserved = inputs.pop("reservedConcurrentExecutions", None)
+        if reserved is not None:
+            self.client("lambda").put_function_concurrency(
+                FunctionName=name, ReservedConcurrentExecutions=reserved
+            )
+        return name, {"arn": answer["FunctionArn"]}
+
+    def permission(self, inputs: Inputs) -> Answer:
+        statement = inputs.pop("statementId")
+        self.client("lambda").add_permission(
+            FunctionName=inputs.pop("function"),
+            StatementId=statement,
+            Action=inputs.pop("action"),
+            Principal=inputs.pop("principal"),
+            SourceArn=inputs.pop("sourceArn"),
+        )
+        return statement, {}
+
+    def invoke_config(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("functionName")
+        destination = inputs.pop("destinationConfig")["onFailure"]["destination"]
+        self.client("lambda").put_function_event_invoke_config(
+            FunctionName=name,
+            MaximumRetryAttempts=inputs.pop("maximumRetryAttempts"),
+            MaximumEventAgeInSeconds=inputs.pop("maximumEventAgeInSeconds"),
+            DestinationConfig={"OnFailure": {"Destination": destination}},
+        )
+        return name, {}
+
+    def recursion_config(self, inputs: Inputs) -> Answer:
+        """Moto has none: only the record tells."""
+        name = inputs.pop("functionName")
+        self.client("lambda").get_function(FunctionName=name)
+        inputs.pop("recursiveLoop")
+        return name, {}
+
+    def rule(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("name")
+        arn = self.client("events").put_rule(
+            Name=name,
+            Description=inputs.pop("description"),
+            ScheduleExpression=inputs.pop("scheduleExpression"),
+            Tags=_pairs(inputs),
+        )["RuleArn"]
+        return name, {"arn": arn}
+
+    def target(self, inputs: Inputs) -> Answer:
+        rule, arn = inputs.pop("rule"), inputs.pop("arn")
+        self.client("events").put_targets(Rule=rule, Targets=[{"Id": "target", "Arn": arn}])
+        return f"{rule}-target", {}
+
+    def queue(self, inputs: Inputs) -> Answer:
+        url = self.client("sqs").create_queue(
+            QueueName=inputs.pop("name"),
+            Attributes={
+                "MessageRetentionPeriod": str(inputs.pop("messageRetentionSeconds")),
+                "SqsManagedSseEnabled": str(inputs.pop("sqsManagedSseEnabled")).lower(),
+            },
+            tags=inputs.pop("tags", {}),
+        )["QueueUrl"]
+        attributes = self.client("sqs").get_queue_attributes(
+            QueueUrl=url, AttributeNames=["QueueArn"]
+        )["Attributes"]
+        return url, {"arn": attributes["QueueArn"], "url": url}
+
+    def repository(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("name")
+        inputs.pop("forceDelete")  # not of the repository: how it is deleted
+        repository = self.client("ecr").create_repository(
+            repositoryName=name,
+            imageTagMutability=inputs.pop("imageTagMutability"),
+            imageScanningConfiguration={
+                "scanOnPush": inputs.pop("imageScanningConfiguration")["scanOnPush"]
+            },
+            tags=_pairs(inputs),
+        )["repository"]
+        return name, {
+            "repositoryUrl": repository["repositoryUri"],
+            "registryId": repository["registryId"],
+        }
+
+    def lifecycle_policy(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("repository")
+        self.client("ecr").put_lifecycle_policy(
+            repositoryName=name, lifecyclePolicyText=inputs.pop("policy")
+        )
+        return name, {}
+
+    def image(self, inputs: Inputs) -> Answer:
+        """No builder here: an image whose one layer is the Dockerfile is pushed instead."""
+        layer = (Path(inputs.pop("context")["location"]) / "Dockerfile").read_bytes()
+        (platform,) = inputs.pop("platforms")
+        (tag,) = inputs.pop("tags")
+        (login,) = inputs.pop("registries")
+        assert inputs.pop("push")
+        inputs.pop("buildOnPreview")
+        assert inputs.pop("network") == "default"  # the SDK adds it
+        repository, tag = tag.rsplit(":", 1)
+        assert (login["address"], login["username"]) == (repository, "AWS")
+        assert login["password"]
+        pushed = self.client("ecr").put_image(
+            repositoryName=repository.rsplit("/", 1)[1],
+            imageManifest=json.dumps(
+                {
+                    "schemaVersion": 2,
+                    "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+                    "platform": platform,
+                    "config": {"digest": _digest(platform.encode()), "size": len(platform)},
+                    "layers": [{"digest": _digest(layer)}],
+                }
+            ),
+            imageTag=tag,
+        )
+        digest = pushed["image"]["imageId"]["imageDigest"]
+        return digest, {"digest": digest}
+
+    def alarm(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("name")
+        self.client("cloudwatch").put_metric_alarm(
+            AlarmName=name,
+            AlarmDescription=inputs.pop("alarmDescription"),
+            Namespace=inputs.pop("namespace"),
+            MetricName=inputs.pop("metricName"),
+            Dimensions=[
+                {"Name": key, "Value": value} for key, value in inputs.pop("dimensions").items()
+            ],
+            Statistic=inputs.pop("statistic"),
+            Period=inputs.pop("period"),
+            EvaluationPeriods=inputs.pop("evaluationPeriods"),
+            ComparisonOperator=inputs.pop("comparisonOperator"),
+            Threshold=inputs.pop("threshold"),
+            TreatMissingData=inputs.pop("treatMissingData"),
+            AlarmActions=inputs.pop("alarmActions", []),
+            Tags=_pairs(inputs),
+        )
+        return name, {}
+
+    # What the program asks the account.
+
+    def get_caller_identity(self, _: Inputs) -> Inputs:
+        return {"accountId": self.client("sts").get_caller_identity()["Account"]}
+
+    def get_region(self, _: Inputs) -> Inputs:
+        return {"region": self.client("lambda").meta.region_name}
+
+    def get_partition(self, _: Inputs) -> Inputs:
+        return {"partition": self.client("lambda").meta.partition}
+
+    def get_authorization_token(self, arguments: Inputs) -> Inputs:
+        (data,) = self.client("ecr").get_authorization_token(registryIds=[arguments["registryId"]])[
+            "authorizationData"
+        ]
+        return {"userName": "AWS", "password": data["authorizationToken"]}
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _plain(value: Any) -> Any:
+    """Numbers travel as floats, secrets in an envelope."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict() if rpc.is_rpc_secret(value):
+            return _plain(rpc.unwrap_rpc_secret(value))
+        case dict():
+            return {key: _plain(each) for key, each in value.items()}
+        case list():
+            return [_plain(each) for each in value]
+        case _:
+            return value
+
+
+def _pairs(inputs: Inputs) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in inputs.pop("tags", {}).items()]
+
+
+_MAKERS: dict[str, Callable[[Account, Inputs], Answer]] = {
+    "aws:iam/role:Role": Account.role,
+    "aws:iam/rolePolicy:RolePolicy": Account.role_policy,
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Account.attachment,
+    "aws:cloudwatch/logGroup:LogGroup": Account.log_group,
+    "aws:lambda/function:Function": Account.function,
+    "aws:lambda/permission:Permission": Account.permission,
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Account.invoke_config,
+    "aws:lambda/functionRecursionConfig:FunctionRecursionConfig": Account.recursion_config,
+    "aws:cloudwatch/eventRule:EventRule": Account.rule,
+    "aws:cloudwatch/eventTarget:EventTarget": Account.target,
+    "aws:sqs/queue:Queue": Account.queue,
+    "aws:ecr/repository:Repository": Account.repository,
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": Account.lifecycle_policy,
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Account.alarm,
+    "docker-build:index:Image": Account.image,
+}
+
+_CALLS: dict[str, Callable[[Account, Inputs], Inputs]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": Account.get_caller_identity,
+    "aws:index/getRegion:getRegion": Account.get_region,
+    "aws:index/getPartition:getPartition": Account.get_partition,
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": Account.get_authorization_token,
+}
