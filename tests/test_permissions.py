@@ -23,6 +23,7 @@ from aws_lambda_powertools.utilities.parameters.base import DEFAULT_PROVIDERS
 from botocore import xform_name
 from moto.core import set_initial_no_auth_action_count
 from moto.core.config import default_user_config
+from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 from moto.iam.access_control import IAMRequest
 from moto.logs import logs_backends
 
@@ -191,6 +192,11 @@ def become_the_function(actions: Iterable[str], monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(default_user_config["lambda"], "use_docker", False)
     # moto finds boto3's own signature of ListFunctions wrong; signatures are not what is tested.
     monkeypatch.setattr(IAMRequest, "check_signature", lambda _self: None)
+    # The sandbox answers DescribeRegions itself, and asks nobody whether it may.
+    monkeypatch.setattr("janitor.sandbox._regions", lambda _body: None)
+    every = RegionsAndZonesBackend.regions
+    enabled = [region for region in every if region.name in REGIONS]
+    monkeypatch.setattr(RegionsAndZonesBackend, "regions", enabled)
     for region in REGIONS:
         groups = logs_backends[ACCOUNT][region].groups
         for name in groups.keys() - KEPT:
