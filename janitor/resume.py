@@ -199,13 +199,7 @@ def _packed(state: ScanProgress, longest: int) -> RegionState:
         items = items[:keep]
         text = _squeezed(items)
     return RegionState(
-        position=state.position,
-        whole=state.whole,
-        failed=state.failed,
-        read=state.read,
-        stored_bytes=state.stored_bytes,
-        kept=state.kept,
-        unknown=state.unknown,
+        **_plain(state),
         pending=text,
         left_out={verb.value: count for verb, count in state.left_out.items()},
     )
@@ -224,16 +218,16 @@ def unpack(state: RegionState) -> ScanProgress:
     except (ValueError, zlib.error, ValidationError) as error:
         raise UsageError("event: resume.regions: pending was not made by this program") from error
     return ScanProgress(
-        position=state.position,
-        whole=state.whole,
-        failed=state.failed,
-        read=state.read,
-        stored_bytes=state.stored_bytes,
-        kept=state.kept,
-        unknown=state.unknown,
+        **_plain(state),
         pending={item.identity: item for item in items},
         left_out=left_out,
     )
+
+
+def _plain(state: ScanProgress | RegionState) -> dict[str, Any]:
+    """What both have, and in the same form."""
+    names = ("position", "whole", "failed", "read", "stored_bytes", "kept", "unknown")
+    return {name: getattr(state, name) for name in names}
 
 
 _Row = tuple[str, int, int | None, str, int, bool]
