@@ -115,7 +115,16 @@ JANITOR = Function(
     sources=(ROOT / "janitor",),
     requirements=REQUIREMENTS / "janitor.txt",
     services=frozenset(
-        {"cloudwatch", "ec2", "lambda", "logs", "resourcegroupstaggingapi", "ssm", "sts"}
+        {
+            "cloudwatch",
+            "ec2",
+            "lambda",
+            "logs",
+            "resourcegroupstaggingapi",
+            "service-quotas",
+            "ssm",
+            "sts",
+        }
     ),
     left_out=(
         # The terminal, and who deploys.

@@ -101,34 +101,59 @@ ReadError = (CallError, UnavailableError)
 
 
 class Counts:
-    """Attempts and throttled attempts per operation, over all targets. Thread-safe."""
+    """Attempts and throttled attempts per operation, over all targets, and how much of each quota
+    they took. Thread-safe.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.calls: Counter[str] = Counter()
         self.throttled: Counter[str] = Counter()
+        self._taken: dict[tuple[str, str], tuple[int, float]] = {}
 
     @classmethod
     def resumed(cls, summary: Mapping[str, Any]) -> Counts:
-        """Those of an earlier link's summary, which knows throttled calls as a sum only.
+        """Those of an earlier link's summary.
 
         Raises KeyError, TypeError or ValueError on what is no such summary.
         """
         counts = cls()
-        for operation, calls in dict(summary["calls"]).items():
-            counts.calls[str(operation)] = int(calls)
-        counts.throttled["earlier"] = int(summary["throttled"])
+        for calls, key in ((counts.calls, "calls"), (counts.throttled, "throttled_calls")):
+            for operation, count in dict(summary[key]).items():
+                calls[str(operation)] = int(count)
+        for said in summary["pace"]:
+            place = (str(said["operation"]), str(said["target"]))
+            counts._taken[place] = (int(said["calls"]), float(said["per_second"]))
         return counts
 
-    def called(self, operation: str) -> None:
-        """One attempt was sent."""
+    def called(self, operation: str, target: Target, per_second: float) -> None:
+        """One attempt was sent, under a quota that lets pass `per_second`."""
         with self._lock:
             self.calls[operation] += 1
+            calls, _ = self._taken.get((operation, str(target)), (0, 0.0))
+            self._taken[operation, str(target)] = (calls + 1, per_second)
 
     def was_throttled(self, operation: str) -> None:
         """One attempt was answered with a throttling error."""
         with self._lock:
             self.throttled[operation] += 1
+
+    def slowest(self, most: int = 3) -> list[dict[str, Any]]:
+        """The quotas that set the pace, the slowest first: how many calls were made under each, at
+        how many a second, and how many seconds that takes.
+        """
+        with self._lock:
+            taken = [
+                {
+                    "operation": operation,
+                    "target": target,
+                    "calls": calls,
+                    "per_second": per_second,
+                    "seconds": round(calls / per_second, 1),
+                }
+                for (operation, target), (calls, per_second) in self._taken.items()
+            ]
+        return sorted(taken, key=lambda said: -float(str(said["seconds"])))[:most]
 
 
 class Clients(Protocol):
@@ -219,7 +244,7 @@ class Api:
         """One attempt, for what must look again before it tries again. Raises as `call`."""
         if paced:
             self.pace.acquire(operation, self.stop)
-        self._counts.called(operation)
+        self._counts.called(operation, self.target, self.pace.ceiling(operation))
         try:
             answer = method(**parameters)
         except (ClientError, BotoCoreError, ResponseParserError) as error:
@@ -237,6 +262,7 @@ class Api:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             if code in _THROTTLED or status == 429:
                 self._counts.was_throttled(operation)
+                self.pace.throttled(operation)
                 return UnavailableError(operation, f"throttled ({code})")
             if code in _CREDENTIALS:
                 return CredentialsError(f"AWS refuses the credentials: {code}: {message}")

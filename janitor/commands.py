@@ -51,6 +51,9 @@ from janitor.tags import read_tags
 
 log = structlog.get_logger("janitor")
 
+WORTH_TELLING = 5
+"""Seconds: a run that was shorter needs no explanation of what took so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -195,7 +198,7 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
     if sink.broken:
         summary.error("the output was closed before everything was written")
         _let_go_of_stdout()
-    _tell(options, summary, journal, dry_run=dry_run)
+    _tell(options, summary, counts, journal, dry_run=dry_run)
     code = summary.exit_code()
     if code is Exit.DONE and options.fail_on_findings and sink.findings:
         return Exit.FINDINGS
@@ -469,19 +472,30 @@ def _say(options: Options, text: str) -> None:
         sys.stderr.write(text + "\n")
 
 
-def _tell(options: Options, summary: Summary, journal: Journal, *, dry_run: bool) -> None:
+def _tell(
+    options: Options, summary: Summary, counts: Counts, journal: Journal, *, dry_run: bool
+) -> None:
     """The summary for people, on stderr."""
-    counts = summary.planned if dry_run else summary.done
+    changes = summary.planned if dry_run else summary.done
     verb = "would be" if dry_run else "were"
     _say(
         options,
         f"{summary.groups_scanned:,} log groups scanned ({size(summary.stored_bytes)} stored): "
-        f"{counts[Verb.SET_RETENTION]:,} retentions {verb} set, "
-        f"{counts[Verb.DELETE_GROUP]:,} groups and {counts[Verb.SWEEP_STREAMS]:,} streams "
+        f"{changes[Verb.SET_RETENTION]:,} retentions {verb} set, "
+        f"{changes[Verb.DELETE_GROUP]:,} groups and {changes[Verb.SWEEP_STREAMS]:,} streams "
         f"{verb} deleted; {summary.by_status[Status.UNKNOWN]:,} unknown, "
         f"{summary.by_status[Status.FAILED]:,} failed, "
         f"{summary.by_status[Status.NOT_REACHED]:,} not reached",
     )
+    if (pace := counts.slowest(1)) and pace[0]["seconds"] >= WORTH_TELLING:
+        slowest = pace[0]
+        throttled = sum(counts.throttled.values())
+        _say(
+            options,
+            f"the slowest quota: {slowest['calls']:,} calls of {slowest['operation']} at "
+            f"{slowest['per_second']:g} a second take {slowest['seconds']:,.0f} s "
+            f"({slowest['target']}); {throttled} of {sum(counts.calls.values()):,} calls throttled",
+        )
     if journal.written:
         _say(options, f"journal: {journal.path}")
     for warning in summary.warnings:

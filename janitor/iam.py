@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from janitor import logs, owners, tags, targets
+from janitor import logs, owners, quotas, tags, targets
 from janitor.policy import Defaults, Policy, Rule
 
 
@@ -23,7 +23,7 @@ def iam_policy(
     retain = any(scope.retention_days or scope.min_days or scope.max_days for scope in scopes)
     events = any(scope.proof == "events" for scope in scopes)
     acts = logs.ACTIONS
-    listing = {targets.ACTIONS["DescribeRegions"]}
+    listing = {targets.ACTIONS["DescribeRegions"], quotas.ACTIONS["ListServiceQuotas"]}
     reading = {acts["DescribeLogGroups"]}
     changing: set[str] = set()
     if policy.protect.tags or policy.rules_need_tags:

@@ -7,7 +7,7 @@ spread evenly instead of sent in bursts, because a burst is what gets throttled.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from tenacity import (
@@ -22,6 +22,10 @@ from janitor.clock import Clock
 ATTEMPTS = 8
 LONGEST_WAIT = 20.0
 CATCH_UP = 2
+RECOVERY = 60.0
+SAME_MOMENT = 1.0
+SLOWEST = 0.05
+"""Of the ceiling: throttled again and again, a pace of one in twenty remains."""
 
 _T = TypeVar("_T")
 
@@ -35,27 +39,47 @@ class StoppedError(Exception):
 
 
 class Bucket:
-    """Evenly spaced slots at `rate` a second; a late caller may catch up by two slots.
+    """Evenly spaced slots at `ceiling` a second; a late caller may catch up by two slots.
 
     Catching up keeps the average at the quota when threads wake late; it stays far below the
-    burst of a second's worth of calls that AWS's own token buckets allow.
+    burst of a second's worth of calls that AWS's own token buckets allow. A throttled call shows
+    that others use the quota too, or that it is lower than thought: the pace is halved at once and
+    comes back to the ceiling within RECOVERY seconds.
     """
 
-    def __init__(self, rate: float, clock: Clock) -> None:
-        self._interval = 1 / rate
+    def __init__(self, ceiling: float, clock: Clock) -> None:
+        self.ceiling = ceiling
         self._clock = clock
         self._lock = threading.Lock()
         self._next = clock.monotonic()
+        self._lowered = ceiling
+        self._lowered_at = self._next
 
     def acquire(self, stop: threading.Event) -> None:
         """Wait for the next slot. Raises StoppedError when `stop` is set by then."""
         with self._lock:
             now = self._clock.monotonic()
-            slot = max(self._next, now - CATCH_UP * self._interval)
-            self._next = slot + self._interval
+            interval = 1 / self._pace(now)
+            slot = max(self._next, now - CATCH_UP * interval)
+            self._next = slot + interval
         self._clock.wait(slot - now, stop)
         if stop.is_set():
             raise StoppedError
+
+    def throttled(self) -> None:
+        """A call was refused. Those that were under way with it say nothing new."""
+        with self._lock:
+            now = self._clock.monotonic()
+            pace = self._pace(now)
+            if pace < self.ceiling and now - self._lowered_at < SAME_MOMENT:
+                return
+            self._lowered = max(pace / 2, self.ceiling * SLOWEST)
+            self._lowered_at = now
+            self._next = max(self._next, now + 1 / self._lowered)
+
+    def _pace(self, now: float) -> float:
+        regained = (now - self._lowered_at) * self.ceiling / RECOVERY
+        return min(self.ceiling, self._lowered + regained)
 
 
 class Pace:
@@ -65,15 +89,35 @@ class Pace:
         self._rate = rate
         self._clock = clock
         self._lock = threading.Lock()
+        self._learned: dict[str, float] = {}
         self._buckets: dict[str, Bucket] = {}
+
+    def learn(self, rates: Mapping[str, float]) -> None:
+        """These rates hold instead, from the next call of each operation on."""
+        with self._lock:
+            self._learned.update(rates)
+            for operation in rates:
+                self._buckets.pop(operation, None)
 
     def acquire(self, operation: str, stop: threading.Event) -> None:
         """Wait until `operation` may be called. Raises StoppedError."""
+        self._bucket(operation).acquire(stop)
+
+    def throttled(self, operation: str) -> None:
+        """A call of `operation` was refused: slow down."""
+        self._bucket(operation).throttled()
+
+    def ceiling(self, operation: str) -> float:
+        """Calls a second at which the operation is made at most."""
+        return self._bucket(operation).ceiling
+
+    def _bucket(self, operation: str) -> Bucket:
         with self._lock:
             bucket = self._buckets.get(operation)
             if bucket is None:
-                bucket = self._buckets[operation] = Bucket(self._rate(operation), self._clock)
-        bucket.acquire(stop)
+                rate = self._learned.get(operation) or self._rate(operation)
+                bucket = self._buckets[operation] = Bucket(rate, self._clock)
+            return bucket
 
 
 def retrying(call: Callable[[], _T], clock: Clock, stop: threading.Event) -> _T:

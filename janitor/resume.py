@@ -175,7 +175,8 @@ class Resume(_Strict):
 
 def _done(resume: Resume) -> dict[str, Any]:
     """The counters of what became of log groups; calls are made even where nothing comes of it."""
-    return {k: v for k, v in resume.summary.items() if k not in ("api_calls", "calls", "throttled")}
+    calls = ("api_calls", "calls", "throttled", "throttled_calls", "pace")
+    return {key: value for key, value in resume.summary.items() if key not in calls}
 
 
 def pack(progress: Mapping[str, ScanProgress], longest: int = LONGEST) -> dict[str, RegionState]:

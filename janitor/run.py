@@ -53,6 +53,7 @@ from janitor.proof import (
     no_subscription_filters,
     streams_silent,
 )
+from janitor.quotas import learn_quotas
 from janitor.resume import Pending, ScanProgress, no_later, sweep_of
 from janitor.summary import Summary
 from janitor.tags import ARNS_A_CALL, read_tags
@@ -331,6 +332,7 @@ class _TargetRun:
         """Read every page, judge every group, prove what is to be deleted."""
         target, progress = self._api.target, self.progress
         try:
+            learn_quotas(self._api, self._run.policy)
             if progress.failed:
                 self._abandon("the scan of this account and Region failed earlier")
                 return

@@ -45,6 +45,7 @@ from moto.logs.models import (
 )
 from moto.logs.responses import LogsResponse
 from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend
+from moto.servicequotas.responses import ServiceQuotasResponse
 
 from janitor.errors import Exit
 from janitor.model import DAY_MS
@@ -499,7 +500,13 @@ def _regions(body: str | bytes | None) -> tuple[int, dict[str, str], str] | None
     return 200, {"Content-Type": "text/xml"}, answer
 
 
+def _list_service_quotas(_self: ServiceQuotasResponse) -> str:
+    """None are applied: the defaults hold. moto does not have the call."""
+    return json.dumps({"Quotas": []})
+
+
 _REPLACED: Final[Sequence[tuple[Any, str, Any]]] = (
+    (ServiceQuotasResponse, "list_service_quotas", _list_service_quotas),
     (LogGroup, "to_describe_dict", _group_described),
     (LogGroup, "describe_log_streams", _group_streams),
     (LogStream, "to_describe_dict", _stream_described),

@@ -140,6 +140,8 @@ class Summary:
             "api_calls": sum(counts.calls.values()),
             "throttled": sum(counts.throttled.values()),
             "calls": dict(sorted(counts.calls.items())),
+            "throttled_calls": dict(sorted(counts.throttled.items())),
+            "pace": counts.slowest(),
             "complete": self.complete,
             **({"refused_because": self.refused_because} if self.refused_because else {}),
             "warnings": list(self.warnings),

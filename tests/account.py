@@ -127,6 +127,7 @@ class Cloud:
         self.swept: list[tuple[str, str]] = []
         self.puts: list[tuple[str, int]] = []
         self.page = 50
+        self.quotas: dict[str, float] = {}
         self.token_age = 0
         self.scanned: list[str | None] = []
         self.invoked: list[dict[str, Any]] = []
@@ -252,6 +253,15 @@ class Cloud:
             "Functions": [
                 {"FunctionName": name, **({"LoggingConfig": {"LogGroup": to}} if to else {})}
                 for name, to in self.functions.items()
+            ]
+        }
+
+    def _ListServiceQuotas(self, **_asked: Any) -> dict[str, Any]:
+        name = "{} throttle limit in transactions per second"
+        return {
+            "Quotas": [
+                {"QuotaName": name.format(operation), "Value": value}
+                for operation, value in self.quotas.items()
             ]
         }
 

@@ -182,6 +182,7 @@ def test_the_iam_policy_is_no_more_than_the_policy_needs(policy: Policy) -> None
         "logs:DescribeLogGroups",
         "logs:PutRetentionPolicy",
         "ec2:DescribeRegions",
+        "servicequotas:ListServiceQuotas",
     }
     assert "logs:FilterLogEvents" in actions(
         parse('[defaults]\ndelete_empty = true\nproof = "events"', "t")
