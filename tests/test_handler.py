@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from janitor.handler import Janitor, RunFailedError
 from janitor.policy import Policy, parse
 from janitor.settings import read_settings
 from tests.account import REGION, Cloud, Group, Stream, days_ago, refused
-from tests.test_properties import accounts, policies, relaxed
+from tests.test_properties import accounts, assert_lawful, policies, relaxed
 
 SCHEDULED = {
     "version": "0",
@@ -560,6 +561,31 @@ def test_any_account_cut_into_links_ends_as_in_one_run(
     assert state(several) == state(whole)
     assert counted(many) == counted(one)
     assert len(several.scanned) == len(set(several.scanned))
+
+
+@relaxed
+@given(accounts, policies, st.booleans())
+def test_runs_that_overlap_are_safe_and_end_as_one(
+    account: list[Group], policy: Policy, owned: bool
+) -> None:
+    """EventBridge delivers at least once, and a small account cannot reserve concurrency.
+
+    To the second run, a retention that the first one lowered is the retention in force.
+    """
+    whole, shared = Cloud(deepcopy(account)), Cloud(deepcopy(account))
+    whole.functions = shared.functions = {"3": None} if owned else {}
+    before = {group.name: group for group in account}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handler, "current_policy", lambda _settings: policy)
+        alone = answer_or_refusal(whole)
+        with ThreadPoolExecutor(2) as pool:
+            refusals = list(pool.map(answer_or_refusal, [shared, shared]))
+    lowered = {name for name, days in shared.puts if days < (before[name].retention or 0)}
+    for group in shared.deleted:
+        if group.name not in lowered:
+            assert_lawful(group, before[group.name], policy, set(shared.functions))
+    if not alone and not any(refusals) and not lowered:
+        assert state(shared) == state(whole)
 
 
 class CrashError(BaseException):
