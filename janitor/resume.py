@@ -31,6 +31,9 @@ from janitor.model import (
 LONGEST = 700_000
 """Characters of a resume value: an asynchronous invocation takes 1 MB (Lambda quotas, 2026)."""
 
+PLANNED = 0
+"""In place of the days of a retention that was not really set."""
+
 _URGENT = (Verb.SET_RETENTION, Verb.DELETE_GROUP, Verb.SWEEP_STREAMS, Verb.UNKNOWN, Verb.KEEP)
 """What is handed on first where not everything fits; `unknown` waits for its tags."""
 
@@ -44,8 +47,8 @@ class Pending:
 
     It is judged again, but by no later cutoff than `before` (ms): a retention that was lowered a
     moment ago must not make it deletable within the same run. `proved` is above 0 where the group
-    was proved empty (a deletion), or is the number of its expired streams (a sweep). `put` says
-    that its retention was set, so that only its streams are left to sweep.
+    was proved empty (a deletion), or is the number of its expired streams (a sweep). `put` is the
+    retention (days) that was set, PLANNED in a dry run, so that only its streams are left to sweep.
     """
 
     name: str
@@ -53,7 +56,7 @@ class Pending:
     before: int | None
     verb: Verb
     proved: int = 0
-    put: bool = False
+    put: int | None = None
 
     @property
     def identity(self) -> Identity:
@@ -231,7 +234,7 @@ def _plain(state: ScanProgress | RegionState) -> dict[str, Any]:
     return {name: getattr(state, name) for name in names}
 
 
-_Row = tuple[str, int, int | None, str, int, bool]
+_Row = tuple[str, int, int | None, str, int, int | None]
 _ROWS: TypeAdapter[list[_Row]] = TypeAdapter(list[_Row])
 
 

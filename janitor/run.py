@@ -54,7 +54,7 @@ from janitor.proof import (
     streams_silent,
 )
 from janitor.quotas import learn_quotas
-from janitor.resume import Pending, ScanProgress, no_later, sweep_of
+from janitor.resume import PLANNED, Pending, ScanProgress, no_later, sweep_of
 from janitor.summary import Summary
 from janitor.tags import ARNS_A_CALL, read_tags
 
@@ -311,7 +311,7 @@ class _TargetRun:
         self._waiting: list[LogGroup] = []
         self._unasked: list[Candidate] = []
         self._sweeps: list[_Sweep] = []
-        self._put: set[tuple[str, str, str, int]] = set()
+        self._put: dict[tuple[str, str, str, int], int] = {}
         self.candidates: list[Candidate] = []
         self.silent_streams = 0
         self._puts = Lane(
@@ -487,9 +487,12 @@ class _TargetRun:
         What was proved there is looked at again right before the deletion, and arrivals are
         asked again, so it need not be proved twice.
         """
-        if earlier.put and not isinstance(action, Unknown):
-            self._put.add(group.identity)
-            action = sweep_of(action) or Keep("its retention was set, and nothing is to be swept")
+        after_put = earlier.put is not None
+        if earlier.put is not None and not isinstance(action, Unknown):
+            self._put[group.identity] = earlier.put
+            removed = earlier.put != PLANNED and isinstance(action, SetRetention)
+            sweep = None if removed else sweep_of(action)
+            action = sweep or Keep("its retention was set, and nothing is to be swept")
         match action:
             case DeleteGroup() if earlier.verb is Verb.DELETE_GROUP and earlier.proved:
                 at = self._api.clock.now()
@@ -499,11 +502,11 @@ class _TargetRun:
             case SweepStreams() if earlier.verb is Verb.SWEEP_STREAMS and earlier.proved:
                 with self._lock:
                     self.silent_streams += earlier.proved
-                    self._sweeps.append(_Sweep(group, action, earlier.put, earlier.proved))
-            case SweepStreams() if earlier.put:
+                    self._sweeps.append(_Sweep(group, action, after_put, earlier.proved))
+            case SweepStreams() if after_put:
                 self._counts.put(_Sweep(group, action, after_put=True))
             case _:
-                return earlier.put and isinstance(action, Keep)
+                return after_put and isinstance(action, Keep)
         return True
 
     def _stay(self, group: LogGroup, action: Keep | SetRetention | SweepStreams) -> None:
@@ -671,14 +674,17 @@ class _TargetRun:
         self._puts.close()
         lane = self._sweep_lane()
         for sweep in self._sweeps:
-            if sweep.group.identity in self._put:
-                lane.put(sweep)
+            if (days := self._put.get(sweep.group.identity)) is not None:
+                group = (
+                    sweep.group if days == PLANNED else replace(sweep.group, retention_days=days)
+                )
+                lane.put(replace(sweep, group=group))
             elif (sweep.group.name, sweep.group.creation_time) not in self.progress.pending:
                 self._give_up(sweep.group, sweep.action, "its retention was not set")
         lane.close()
         for identity, item in self.progress.pending.items():
-            if (self._api.target.account, self._api.target.region, *identity) in self._put:
-                self.progress.pending[identity] = replace(item, put=True)
+            place = (self._api.target.account, self._api.target.region, *identity)
+            self.progress.pending[identity] = replace(item, put=self._put.get(place))
 
     def _sweep_lane(self) -> Lane[_Sweep]:
         run = self._run
@@ -740,8 +746,9 @@ class _TargetRun:
             outcome = self._hands.set_retention(put.group, put.action)
             items.pop(0)
             if put.action.then is not None and outcome.status in (Status.DONE, Status.PLANNED):
+                done = outcome.status is Status.DONE
                 with self._lock:
-                    self._put.add(put.group.identity)
+                    self._put[put.group.identity] = put.action.days if done else PLANNED
             self._tell(outcome)
 
     def _looked_again(self, items: list[_Put]) -> list[_Put]:

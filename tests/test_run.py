@@ -386,6 +386,23 @@ def test_streams_are_not_swept_once_retention_was_lengthened(policy, journal) ->
     assert "changed meanwhile" in only(recorded, "/aws/lambda/f")[1]
 
 
+def test_streams_are_not_swept_where_somebody_removed_the_retention_again(policy, journal) -> None:
+    """The run set it; what was to expire is kept for ever again."""
+    stream = Stream("2020/01/01/[1]old", days_ago(900))
+    cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 5, None, streams=[stream]), *fillers()])
+
+    def meanwhile(operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "DescribeLogGroups" and "logGroupNamePrefix" in parameters and cloud.puts:
+            cloud.groups["/aws/lambda/f"].retention = None
+
+    cloud.before_call = meanwhile
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.puts == [("/aws/lambda/f", 30)]
+    assert cloud.swept == []
+    statuses = [outcome.status for outcome in recorded.of("/aws/lambda/f")]
+    assert statuses == [Status.DONE, Status.KEPT]
+
+
 def test_a_broken_scan_deletes_nothing_and_says_so(policy, journal) -> None:
     """A later page is denied: candidates of the first are not reached."""
     cloud = Cloud([empty(), *fillers(200)])
