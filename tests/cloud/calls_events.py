@@ -1,0 +1,137 @@
+"""CloudWatch Logs: writing and reading events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from tests.cloud.calls_logs import Handler, invalid
+from tests.cloud.clocks import DAY_MS
+from tests.cloud.protocols import Call, RefusedError
+from tests.cloud.store import Events, Group, Stream
+from tests.cloud.world import World, whole
+
+_PAGE = 1000
+"""Events a page when no limit is given: stands for the page's limit of 1 MB."""
+
+
+def put_log_events(world: World, call: Call) -> dict[str, Any]:
+    group, now = world.group(call), world.clock.now()
+    stream = _stream(group, call)
+    entries = call.parameters.get("logEvents") or []
+    horizon = max(group.horizon(now), now - 14 * DAY_MS)
+    late, early = 0, len(entries)
+    for index, entry in enumerate(entries):
+        if entry["timestamp"] < horizon:
+            late = index + 1
+        elif entry["timestamp"] > now + 2 * 3_600_000:
+            early = min(early, index)
+        else:
+            size = len(entry["message"].encode()) + 26
+            world.store.write(group, stream, entry["timestamp"], 1, size, ingested=now)
+    answer: dict[str, Any] = {"nextSequenceToken": "49"}
+    rejected = {
+        **({"tooOldLogEventEndIndex": late} if late else {}),
+        **({"tooNewLogEventStartIndex": early} if early < len(entries) else {}),
+    }
+    if rejected:
+        answer["rejectedLogEventsInfo"] = rejected
+    world.record.other(group, now, call.operation)
+    return answer
+
+
+def filter_log_events(world: World, call: Call) -> dict[str, Any]:
+    p, group = call.parameters, _readable(world, call)
+    named, prefix = p.get("logStreamNames"), p.get("logStreamNamePrefix")
+    if named and prefix:
+        raise invalid("logStreamNames and logStreamNamePrefix are mutually exclusive.")
+    if named and any(name not in group.streams for name in named):
+        raise RefusedError("ResourceNotFoundException", "The specified log stream does not exist.")
+    streams = [
+        stream
+        for name, stream in group.streams.items()
+        if (not named or name in named) and name.startswith(prefix or "")
+    ]
+    kind = f"FilterLogEvents {group.name}"
+    place = world.place(kind, p.get("nextToken"), 0)
+    if world.empty():
+        return {"events": [], "searchedLogStreams": [], "nextToken": world.token(kind, place)}
+    limit = whole(call, "limit", 1, 10_000, _PAGE)
+    found = list(islice(_events(world, call, group, streams), place, place + limit + 1))
+    answer: dict[str, Any] = {"events": found[:limit], "searchedLogStreams": []}
+    if len(found) > limit:
+        answer["nextToken"] = world.token(kind, place + limit)
+    return answer
+
+
+def get_log_events(world: World, call: Call) -> dict[str, Any]:
+    """The end is where the answered token is the one that was passed."""
+    p, group = call.parameters, _readable(world, call)
+    stream = _stream(group, call)
+    found = list(_events(world, call, group, [stream]))
+    limit = whole(call, "limit", 1, 10_000, _PAGE)
+    token = p.get("nextToken")
+    if token is None:
+        if world.empty():
+            at = 0 if p.get("startFromHead") else len(found)
+            return {"events": [], "nextForwardToken": f"f/{at}", "nextBackwardToken": f"b/{at}"}
+        start = 0 if p.get("startFromHead") else max(len(found) - limit, 0)
+        end = min(start + limit, len(found))
+    else:
+        way, _, at = token.partition("/")
+        if way not in ("f", "b") or not at.isdigit():
+            raise invalid("The specified nextToken is invalid.")
+        here = min(int(at), len(found))
+        start, end = (here, min(here + limit, len(found))) if way == "f" else (here - limit, here)
+        start = max(start, 0)
+    events = [
+        {key: entry[key] for key in ("timestamp", "message", "ingestionTime")}
+        for entry in found[start:end]
+    ]
+    return {"events": events, "nextForwardToken": f"f/{end}", "nextBackwardToken": f"b/{start}"}
+
+
+def _readable(world: World, call: Call) -> Group:
+    group = world.group(call)
+    if group.log_class in ("INFREQUENT_ACCESS", "DELIVERY"):
+        raise invalid(f"{call.operation} is not supported for the class {group.log_class}.")
+    return group
+
+
+def _stream(group: Group, call: Call) -> Stream:
+    stream = group.streams.get(str(call.parameters.get("logStreamName")))
+    if stream is None:
+        raise RefusedError("ResourceNotFoundException", "The specified log stream does not exist.")
+    return stream
+
+
+def _events(
+    world: World, call: Call, group: Group, streams: list[Stream]
+) -> Iterator[dict[str, Any]]:
+    """Events alive now and asked for, in order of time; made up one by one from their counts."""
+    now = world.clock.now()
+    start = max(call.parameters.get("startTime") or 0, group.horizon(now))
+    end = call.parameters.get("endTime")
+    chosen: list[tuple[int, str, int, Events]] = sorted(
+        (events.at, stream.name, index, events)
+        for stream in streams
+        for index, events in enumerate(stream.events)
+        if events.at >= start and (end is None or events.at < end)
+    )
+    for at, stream, index, events in chosen:
+        for number in range(events.count):
+            yield {
+                "logStreamName": stream,
+                "timestamp": at,
+                "message": "x" * max(1, min(events.bytes // events.count - 26, 256)),
+                "ingestionTime": events.ingested,
+                "eventId": f"{at:020d}{index:08d}{number:08d}",
+            }
+
+
+CALLS: dict[str, Handler] = {
+    "PutLogEvents": put_log_events,
+    "FilterLogEvents": filter_log_events,
+    "GetLogEvents": get_log_events,
+}

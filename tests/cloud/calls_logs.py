@@ -1,0 +1,383 @@
+"""CloudWatch Logs: groups, streams, retention, filters and tags."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from tests.cloud.protocols import Call, RefusedError
+from tests.cloud.store import Group, Stream, name_of
+from tests.cloud.world import World, whole
+
+Handler = Callable[[World, Call], dict[str, Any]]
+
+RETENTION_DAYS = frozenset(
+    (
+        *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+        *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+    )
+)
+_GROUP_NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
+_STREAM_NAME = re.compile(r"[^:*]{1,512}")
+_CLASSES = ("STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "ESSENTIALS")
+
+
+def invalid(message: str) -> RefusedError:
+    return RefusedError("InvalidParameterException", message)
+
+
+def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
+    p = call.parameters
+    limit = whole(call, "limit", 1, 50, 50)
+    narrowed = [
+        key
+        for key in ("logGroupNamePrefix", "logGroupNamePattern", "logGroupIdentifiers")
+        if p.get(key)
+    ]
+    if len(narrowed) > 1:
+        raise invalid(f"{' and '.join(narrowed)} are mutually exclusive parameters.")
+    place = world.place("DescribeLogGroups", p.get("nextToken"), "")
+    if world.empty():
+        return {"logGroups": [], "nextToken": world.token("DescribeLogGroups", place)}
+    found = list(islice(_selected(world, call, place), limit + 1))
+    now, lags = world.clock.now(), world.store.lags
+    page = found[:limit]
+    answer: dict[str, Any] = {"logGroups": [group.shown(now, lags) for group in page]}
+    if len(found) > limit:
+        answer["nextToken"] = world.token("DescribeLogGroups", page[-1].name)
+    if narrowed:
+        # A page of the whole list is no look at one group.
+        seconds = world.clock.seconds()
+        for group in page:
+            key = (group.account, group.region, group.name)
+            world.record.group_looks[key] = seconds
+    return answer
+
+
+def _selected(world: World, call: Call, place: str) -> Iterator[Group]:
+    """The groups that DescribeLogGroups is asked for, behind `place`, in order of name."""
+    p, region = call.parameters, world.region(call)
+    identifiers = p.get("logGroupIdentifiers")
+    log_class = p.get("logGroupClass")
+    if identifiers:
+        if len(identifiers) > 50:
+            raise invalid("at most 50 logGroupIdentifiers")
+        names = sorted({name_of(identifier) for identifier in identifiers})
+        groups: Iterator[Group] = (
+            group for name in names if name > place and (group := region.get(name)) is not None
+        )
+    else:
+        groups = _named(world, call, place)
+    return (group for group in groups if log_class in (None, group.log_class))
+
+
+def _named(world: World, call: Call, place: str) -> Iterator[Group]:
+    prefix = call.parameters.get("logGroupNamePrefix") or ""
+    pattern = call.parameters.get("logGroupNamePattern") or ""
+    region = world.region(call)
+    if prefix and place < prefix:
+        exact = region.get(prefix)
+        if exact is not None:
+            yield exact
+        place = prefix
+    for group in region.after(place):
+        if not group.name.startswith(prefix):
+            return
+        if pattern in group.name:
+            yield group
+
+
+def list_log_groups(world: World, call: Call) -> dict[str, Any]:
+    p = call.parameters
+    limit = whole(call, "limit", 1, 1000, 50)
+    alternatives = (p.get("logGroupNamePattern") or "").split("|")
+    log_class, tags = p.get("logGroupClass"), p.get("logGroupTags") or []
+
+    def wanted(group: Group) -> bool:
+        named = any(
+            group.name.startswith(part[1:]) if part.startswith("^") else part in group.name
+            for part in alternatives
+        )
+        tagged = all(
+            tag["key"] in group.tags
+            and (not tag.get("values") or group.tags[tag["key"]] in tag["values"])
+            for tag in tags
+        )
+        return named and tagged and log_class in (None, group.log_class)
+
+    place = world.place("ListLogGroups", p.get("nextToken"), "")
+    found = list(islice(filter(wanted, world.region(call).after(place)), limit + 1))
+    answer: dict[str, Any] = {
+        "logGroups": [
+            {
+                "logGroupName": group.name,
+                "logGroupArn": group.arn,
+                "logGroupClass": group.log_class,
+            }
+            for group in found[:limit]
+        ]
+    }
+    if len(found) > limit:
+        answer["nextToken"] = world.token("ListLogGroups", found[limit - 1].name)
+    return answer
+
+
+def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
+    p, group = call.parameters, world.group(call)
+    limit = whole(call, "limit", 1, 50, 50)
+    by, prefix = p.get("orderBy", "LogStreamName"), p.get("logStreamNamePrefix")
+    descending = bool(p.get("descending", False))
+    if by not in ("LogStreamName", "LastEventTime"):
+        raise invalid(f"orderBy: {by}")
+    if prefix and by == "LastEventTime":
+        raise invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
+    kind = f"DescribeLogStreams {group.name} {by} {prefix} {descending}"
+    place = world.place(kind, p.get("nextToken"), None)
+    key = (group.account, group.region, group.name)
+    world.record.stream_looks[key] = world.clock.seconds()
+    if world.empty():
+        return {"logStreams": [], "nextToken": world.token(kind, place)}
+    now, lag = world.clock.now(), world.store.lags.stream
+    if by == "LastEventTime":
+        keyed = _by_last_event(group, now, lag, descending=descending)
+        start = 0 if place is None else bisect_right(keyed, place)
+        page, more = keyed[start : start + limit], start + limit < len(keyed)
+        names, last = [key[-1] for key in page], page[-1] if page else None
+    else:
+        names, more = _by_name(group.ordered(), prefix or "", place, limit, descending=descending)
+        last = names[-1] if names else None
+    answer: dict[str, Any] = {
+        "logStreams": [_stream_shown(group, group.streams[name], now, lag) for name in names]
+    }
+    if more:
+        answer["nextToken"] = world.token(kind, last)
+    return answer
+
+
+def _by_name(
+    names: list[str], prefix: str, place: str | None, limit: int, *, descending: bool
+) -> tuple[list[str], bool]:
+    """A page of names behind `place`, also when that stream was deleted; and if more follow."""
+    low = bisect_left(names, prefix)
+    high = bisect_left(names, prefix + "\U0010ffff") if prefix else len(names)
+    if descending:
+        end = high if place is None else bisect_left(names, place)
+        start = max(low, end - limit)
+        return names[start:end][::-1], start > low
+    start = low if place is None else bisect_right(names, place)
+    end = min(start + limit, high)
+    return names[start:end], end < high
+
+
+def _by_last_event(group: Group, now: int, lag: float, *, descending: bool) -> list[list[Any]]:
+    """Streams that were never written (or not long enough ago) come first either way round, so
+    that a live one may stand behind a page of them.
+    """
+    keyed: list[list[Any]] = []
+    for name, stream in group.streams.items():
+        shown = stream.shown(now, lag)
+        at = 0 if shown is None else shown[1]
+        keyed.append([shown is not None, -at if descending else at, name])
+    return sorted(keyed)
+
+
+def _stream_shown(group: Group, stream: Stream, now: int, lag: float) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "logStreamName": stream.name,
+        "creationTime": stream.created,
+        "arn": f"{group.arn}:log-stream:{stream.name}",
+        "storedBytes": 0,
+        "uploadSequenceToken": "49",
+    }
+    if (times := stream.shown(now, lag)) is not None:
+        first, last, ingested = times
+        entry |= {
+            "firstEventTimestamp": first,
+            "lastEventTimestamp": last,
+            "lastIngestionTime": ingested,
+        }
+    return entry
+
+
+# ---- changes -------------------------------------------------------------------------------------
+
+
+def create_log_group(world: World, call: Call) -> dict[str, Any]:
+    p = call.parameters
+    name, log_class = str(p.get("logGroupName")), p.get("logGroupClass", "STANDARD")
+    if not _GROUP_NAME.fullmatch(name) or log_class not in _CLASSES:
+        raise invalid(f"logGroupName or logGroupClass: {name!r}, {log_class!r}")
+    if world.region(call).get(name) is not None:
+        raise RefusedError(
+            "ResourceAlreadyExistsException", "The specified log group already exists"
+        )
+    group = world.store.add_group(
+        call.account,
+        call.region,
+        name,
+        created=world.clock.now(),
+        log_class=log_class,
+        kms=p.get("kmsKeyId"),
+        tags=p.get("tags"),
+        protected=p.get("deletionProtectionEnabled", False),
+    )
+    world.record.other(group, world.clock.now(), call.operation)
+    return {}
+
+
+def create_log_stream(world: World, call: Call) -> dict[str, Any]:
+    group, name = world.group(call), str(call.parameters.get("logStreamName"))
+    if not _STREAM_NAME.fullmatch(name):
+        raise invalid(f"logStreamName: {name!r}")
+    if name in group.streams:
+        raise RefusedError(
+            "ResourceAlreadyExistsException", "The specified log stream already exists"
+        )
+    world.store.add_stream(group, name, created=world.clock.now())
+    world.record.other(group, world.clock.now(), call.operation)
+    return {}
+
+
+def delete_log_group(world: World, call: Call) -> dict[str, Any]:
+    group, now = world.group(call), world.clock.now()
+    if group.protected:
+        world.record.refused(group, now, call.operation)
+        raise RefusedError("ValidationException", "Deletion protection is enabled.")
+    world.record.deleted(group, now, world.clock.seconds())
+    world.store.remove_group(group)
+    return {}
+
+
+def delete_log_stream(world: World, call: Call) -> dict[str, Any]:
+    group, name = world.group(call), str(call.parameters.get("logStreamName"))
+    stream = group.streams.get(name)
+    if stream is None:
+        raise RefusedError("ResourceNotFoundException", "The specified log stream does not exist.")
+    if group.protected:
+        world.record.refused(group, world.clock.now(), call.operation)
+        raise RefusedError("ValidationException", "Deletion protection is enabled.")
+    world.record.swept(group, stream, world.clock.now(), world.clock.seconds())
+    world.store.remove_stream(group, name)
+    return {}
+
+
+def put_retention_policy(world: World, call: Call) -> dict[str, Any]:
+    days = call.parameters.get("retentionInDays")
+    if days not in RETENTION_DAYS:
+        raise invalid(f"retentionInDays: {days!r}")
+    return _retention(world, call, days)
+
+
+def delete_retention_policy(world: World, call: Call) -> dict[str, Any]:
+    return _retention(world, call, None)
+
+
+def _retention(world: World, call: Call, days: int | None) -> dict[str, Any]:
+    group, now = world.group(call), world.clock.now()
+    if group.log_class == "DELIVERY":
+        world.record.refused(group, now, call.operation)
+        raise invalid("Log groups of class DELIVERY take no retention.")
+    before, lost = group.retention, []
+    if group.policy is None:
+        lost = world.store.set_retention(group, days, now)
+    # Under an account-level policy the call succeeds and changes nothing.
+    world.record.retained(group, now, before, lost, call.operation)
+    return {}
+
+
+# ---- filters and tags ----------------------------------------------------------------------------
+
+
+def describe_metric_filters(world: World, call: Call) -> dict[str, Any]:
+    region = world.region(call)
+    groups = [world.group(call)] if call.group else list(region.groups.values())
+    filters = [
+        {
+            "filterName": name,
+            "filterPattern": "",
+            "logGroupName": group.name,
+            "creationTime": group.created,
+            "metricTransformations": [
+                {"metricName": name, "metricNamespace": "own", "metricValue": "1"}
+            ],
+        }
+        for group in groups
+        for name in sorted(group.metric_filters)
+    ]
+    return _filters(world, call, "metricFilters", filters)
+
+
+def describe_subscription_filters(world: World, call: Call) -> dict[str, Any]:
+    group = world.group(call)
+    filters = [
+        {
+            "filterName": name,
+            "filterPattern": "",
+            "logGroupName": group.name,
+            "creationTime": group.created,
+            "destinationArn": f"arn:aws:lambda:{group.region}:{group.account}:function:{name}",
+            "distribution": "ByLogStream",
+        }
+        for name in sorted(group.subscriptions)
+    ]
+    return _filters(world, call, "subscriptionFilters", filters)
+
+
+def _filters(world: World, call: Call, key: str, filters: list[Any]) -> dict[str, Any]:
+    kind = f"{call.operation} {call.group}"
+    place = world.place(kind, call.parameters.get("nextToken"), 0)
+    limit = whole(call, "limit", 1, 50, 50)
+    prefix = call.parameters.get("filterNamePrefix") or ""
+    found = [entry for entry in filters if entry["filterName"].startswith(prefix)]
+    if world.empty():
+        return {key: [], "nextToken": world.token(kind, place)}
+    answer: dict[str, Any] = {key: found[place : place + limit]}
+    if place + limit < len(found):
+        answer["nextToken"] = world.token(kind, place + limit)
+    return answer
+
+
+def list_tags(world: World, call: Call) -> dict[str, Any]:
+    return {"tags": dict(world.group(call).tags)}
+
+
+def tag(world: World, call: Call) -> dict[str, Any]:
+    group = world.group(call)
+    tags = group.tags | dict(call.parameters["tags"])
+    if len(tags) > 50:
+        raise RefusedError("TooManyTagsException", "at most 50 tags")
+    group.tags = tags
+    world.record.other(group, world.clock.now(), call.operation)
+    return {}
+
+
+def untag(world: World, call: Call) -> dict[str, Any]:
+    group = world.group(call)
+    gone = set(call.parameters.get("tagKeys") or call.parameters.get("tags") or [])
+    group.tags = {key: value for key, value in group.tags.items() if key not in gone}
+    world.record.other(group, world.clock.now(), call.operation)
+    return {}
+
+
+CALLS: dict[str, Handler] = {
+    "DescribeLogGroups": describe_log_groups,
+    "ListLogGroups": list_log_groups,
+    "DescribeLogStreams": describe_log_streams,
+    "CreateLogGroup": create_log_group,
+    "CreateLogStream": create_log_stream,
+    "DeleteLogGroup": delete_log_group,
+    "DeleteLogStream": delete_log_stream,
+    "PutRetentionPolicy": put_retention_policy,
+    "DeleteRetentionPolicy": delete_retention_policy,
+    "DescribeMetricFilters": describe_metric_filters,
+    "DescribeSubscriptionFilters": describe_subscription_filters,
+    "ListTagsForResource": list_tags,
+    "ListTagsLogGroup": list_tags,
+    "TagResource": tag,
+    "TagLogGroup": tag,
+    "UntagResource": untag,
+    "UntagLogGroup": untag,
+}

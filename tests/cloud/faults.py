@@ -1,0 +1,152 @@
+"""What can go wrong with a call, by script or by rate.
+
+A fault script is any callable that takes a `Call` and answers with a `Fault` or None.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.cloud.protocols import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answered with an error, before the effect or (`after`) once it has taken place."""
+
+    code: str
+    status: int = 400
+    message: str = "told to"
+    after: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The connection is reset, before the effect or after it."""
+
+    after: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """Answered so many seconds later."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Status 200 with this body; the effect took place."""
+
+    body: bytes
+
+
+Fault = Refuse | Reset | Slow | Garbage
+Faults = Callable[[Call], Fault | None]
+
+THROTTLED = Refuse("ThrottlingException", 400, "Rate exceeded")
+UNAVAILABLE = Refuse("ServiceUnavailableException", 503)
+INTERNAL = Refuse("InternalFailure", 500)
+ABORTED = Refuse("OperationAbortedException", 400, "A conflicting operation is in progress")
+DENIED = Refuse("AccessDeniedException", 400, "User is not authorized to perform this operation")
+GARBAGE = (
+    b"{not json",
+    b"",
+    b"{}",
+    b"[]",
+    b"7",
+    b'{"logGroups":7,"logStreams":"none","subscriptionFilters":{},"MetricDataResults":1,'
+    b'"ResourceTagMappingList":"x","events":null,"Functions":0}',
+)
+CHANGES = frozenset(
+    {
+        "PutRetentionPolicy",
+        "DeleteRetentionPolicy",
+        "DeleteLogGroup",
+        "DeleteLogStream",
+        "CreateLogGroup",
+        "TagResource",
+        "UntagResource",
+    }
+)
+
+
+@dataclass
+class Rates:
+    """Seeded faults, each with its share (0 to 1) of all calls of the services named."""
+
+    seed: int = 0
+    throttle: float = 0
+    unavailable: float = 0
+    internal: float = 0
+    internal_after: float = 0
+    reset_before: float = 0
+    reset_after: float = 0
+    slow: float = 0
+    slow_seconds: float = 1.0
+    garbage: float = 0
+    aborted: float = 0
+    services: frozenset[str] = frozenset({"logs", "monitoring", "tagging", "lambda"})
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def __call__(self, call: Call) -> Fault | None:
+        if call.service not in self.services:
+            return None
+        choices: tuple[tuple[float, Fault], ...] = (
+            (self.throttle, THROTTLED),
+            (self.unavailable, UNAVAILABLE),
+            (self.internal, INTERNAL),
+            (self.internal_after, Refuse("InternalFailure", 500, after=True)),
+            (self.reset_before, Reset(after=False)),
+            (self.reset_after, Reset(after=True)),
+            (self.slow, Slow(self.slow_seconds)),
+            (self.garbage, Garbage(self._random.choice(GARBAGE))),
+            (self.aborted if call.operation in CHANGES else 0, ABORTED),
+        )
+        drawn = self._random.random()
+        for share, fault in choices:
+            if drawn < share:
+                return fault
+            drawn -= share
+        return None
+
+
+def deny(
+    *, operation: str | None = None, region: str | None = None, group: str | None = None
+) -> Faults:
+    """AccessDeniedException where all that is given matches."""
+
+    def denied(call: Call) -> Fault | None:
+        matches = (
+            (operation is None or call.operation == operation)
+            and (region is None or call.region == region)
+            and (group is None or call.group == group)
+        )
+        return DENIED if matches else None
+
+    return denied
+
+
+def once(operation: str, fault: Fault, nth: int = 1) -> Faults:
+    """The fault for the nth call of the operation only."""
+    seen = 0
+
+    def scripted(call: Call) -> Fault | None:
+        nonlocal seen
+        seen += call.operation == operation
+        return fault if call.operation == operation and seen == nth else None
+
+    return scripted
+
+
+def first_of(*scripts: Faults) -> Faults:
+    """The first fault that any of the scripts has."""
+
+    def scripted(call: Call) -> Fault | None:
+        return next((fault for script in scripts if (fault := script(call))), None)
+
+    return scripted

@@ -1,0 +1,136 @@
+"""AWS's default quotas, and the token buckets that hold callers to them.
+
+Names, values and codes of the logs quotas: the CloudWatch Logs quotas page. The page gives a code
+only for what can be raised; the others have one of this table's own making (`L-` and eight hex
+digits of the name's CRC), so do not rely on those.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from tests.cloud.clocks import Clock
+from tests.cloud.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Calls per second; `by_region` where it differs."""
+
+    service: str
+    operation: str
+    rate: float
+    code: str | None = None
+    by_region: tuple[tuple[str, float], ...] = ()
+
+    def default(self, region: str) -> float:
+        return dict(self.by_region).get(region, self.rate)
+
+    @property
+    def name(self) -> str:
+        return f"{self.operation} throttle limit in transactions per second"
+
+    @property
+    def quota_code(self) -> str:
+        return self.code or f"L-{zlib.crc32(self.name.encode()):08X}"
+
+
+_FILTER = (
+    ("us-east-1", 25.0),
+    ("ap-northeast-3", 5.0),
+    ("ap-southeast-3", 5.0),
+    ("ca-west-1", 5.0),
+    ("eu-central-1", 5.0),
+    ("il-central-1", 5.0),
+)
+_GET = (
+    ("us-west-2", 10.0),
+    ("ap-northeast-3", 10.0),
+    ("ap-southeast-3", 10.0),
+    ("ca-west-1", 10.0),
+    ("eu-central-1", 10.0),
+    ("eu-west-1", 10.0),
+    ("eu-west-3", 30.0),
+    ("il-central-1", 10.0),
+)
+_TABLE = (
+    Quota("logs", "CreateLogGroup", 10, "L-D2832119"),
+    Quota("logs", "CreateLogStream", 50, "L-76507CEF"),
+    Quota("logs", "DeleteLogGroup", 10, "L-07A912D5"),
+    Quota("logs", "DeleteLogStream", 15, "L-C029A21C"),
+    Quota("logs", "DeleteRetentionPolicy", 5),
+    Quota("logs", "DescribeLogGroups", 10, "L-4284EEDE"),
+    Quota("logs", "DescribeLogStreams", 25, "L-3F243AD0"),
+    Quota("logs", "DescribeMetricFilters", 5),
+    Quota("logs", "DescribeSubscriptionFilters", 5),
+    Quota("logs", "FilterLogEvents", 10, None, _FILTER),
+    Quota("logs", "GetLogEvents", 25, None, _GET),
+    Quota("logs", "ListLogGroups", 10),
+    Quota("logs", "ListTagsForResource", 5),
+    Quota("logs", "ListTagsLogGroup", 5),
+    Quota("logs", "PutLogEvents", 5000, "L-7E1FAE88"),
+    Quota("logs", "PutRetentionPolicy", 5),
+    Quota("logs", "TagLogGroup", 5),
+    Quota("logs", "TagResource", 5),
+    Quota("logs", "UntagLogGroup", 5),
+    Quota("logs", "UntagResource", 5),
+    Quota("monitoring", "GetMetricData", 50, "L-5E141212"),
+    Quota("monitoring", "GetMetricStatistics", 400),
+    Quota("tagging", "GetResources", 15),
+    Quota("lambda", "ListFunctions", 15),
+)
+QUOTAS: dict[str, Quota] = {quota.operation: quota for quota in _TABLE}
+
+
+def rate_of(store: Store, account: str, region: str, operation: str) -> float | None:
+    """Calls per second of the account; None where nothing limits them."""
+    quota = QUOTAS.get(operation)
+    if quota is None:
+        return None
+    return store.quotas.get((account, region, operation), quota.default(region))
+
+
+def service_quotas(store: Store | None, account: str, region: str, service: str) -> list[Any]:
+    """What Service Quotas lists: the applied values, or the defaults where `store` is None."""
+    return [
+        {
+            "ServiceCode": service,
+            "ServiceName": "Amazon CloudWatch Logs" if service == "logs" else service,
+            "QuotaArn": f"arn:aws:servicequotas:{region}:{account}:{service}/{quota.quota_code}",
+            "QuotaCode": quota.quota_code,
+            "QuotaName": quota.name,
+            "Value": (store or Store()).quotas.get(
+                (account, region, quota.operation), quota.default(region)
+            ),
+            "Unit": "None",
+            "Adjustable": quota.code is not None,
+            "GlobalQuota": False,
+            "Period": {"PeriodValue": 1, "PeriodUnit": "SECOND"},
+        }
+        for quota in _TABLE
+        if quota.service == service
+    ]
+
+
+class Buckets:
+    """A token bucket for each account, Region and operation, which holds one second's calls."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._filled: dict[tuple[str, str, str], tuple[float, float]] = {}
+
+    def take(self, account: str, region: str, operation: str) -> bool:
+        """Whether the call may be made now; it counts if so."""
+        rate = rate_of(self._store, account, region, operation)
+        if rate is None:
+            return True
+        now = self._clock.seconds()
+        size = max(rate, 1.0)
+        tokens, then = self._filled.get((account, region, operation), (size, now))
+        tokens = min(size, tokens + (now - then) * rate)
+        allowed = tokens >= 1
+        self._filled[account, region, operation] = (tokens - allowed, now)
+        return allowed

@@ -1,0 +1,472 @@
+"""The truth of several accounts and Regions, and what CloudWatch Logs shows of it.
+
+Times are ms since the epoch, sizes bytes, retention days. What is shown lags behind the truth by
+`Store.lags`; stream `storedBytes` is always 0. A million groups are columns of numbers (`Plain`)
+until somebody touches one, which makes it a `Group`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.cloud.clocks import DAY_MS
+
+Target = tuple[str, str]
+"""Account and Region."""
+
+
+@dataclass(slots=True)
+class Lags:
+    """How many seconds what is shown lags behind what arrived."""
+
+    stream: float = 0
+    stored: float = 0
+    metric: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Some log events of one moment."""
+
+    at: int
+    count: int
+    bytes: int
+    ingested: int
+
+
+class Stream:
+    """A log stream. `lag` (s) overrides the store's for this one stream."""
+
+    __slots__ = ("created", "events", "lag", "name")
+
+    def __init__(self, name: str, created: int, lag: float | None = None) -> None:
+        self.name = name
+        self.created = created
+        self.lag = lag
+        self.events: list[Events] = []
+
+    def copy(self) -> Stream:
+        same = Stream(self.name, self.created, self.lag)
+        same.events = self.events.copy()
+        return same
+
+    def shown(self, now: int, lag: float) -> tuple[int, int, int] | None:
+        """First event, last event and last ingestion as they are shown by now, if any are."""
+        until = now - int(1000 * (lag if self.lag is None else self.lag))
+        seen = [events for events in self.events if events.ingested <= until]
+        if not seen:
+            return None
+        return (
+            min(events.at for events in seen),
+            max(events.at for events in seen),
+            max(events.ingested for events in seen),
+        )
+
+
+class Group:
+    """A log group. `policy` names an account-level retention policy of `policy_days` (None: never).
+
+    `stored` are bytes that never expire, for groups whose single events do not matter; `odd`
+    overrides what DescribeLogGroups shows (`...` leaves a key out).
+    """
+
+    __slots__ = (
+        "account",
+        "created",
+        "kms",
+        "log_class",
+        "metric_filters",
+        "name",
+        "odd",
+        "order",
+        "policy",
+        "policy_days",
+        "protected",
+        "region",
+        "retention",
+        "stored",
+        "streams",
+        "subscriptions",
+        "tags",
+    )
+
+    def __init__(self, account: str, region: str, name: str, created: int) -> None:
+        self.account = account
+        self.region = region
+        self.name = name
+        self.created = created
+        self.retention: int | None = None
+        self.stored = 0
+        self.policy: str | None = None
+        self.policy_days: int | None = None
+        self.log_class = "STANDARD"
+        self.kms: str | None = None
+        self.protected = False
+        self.metric_filters: tuple[str, ...] = ()
+        self.subscriptions: tuple[str, ...] = ()
+        self.tags: dict[str, str] = {}
+        self.streams: dict[str, Stream] = {}
+        self.odd: Mapping[str, Any] | None = None
+        self.order: list[str] | None = None
+
+    def copy(self) -> Group:
+        same = Group.__new__(Group)
+        for slot in Group.__slots__:
+            setattr(same, slot, getattr(self, slot))
+        same.tags = dict(self.tags)
+        same.streams = {name: stream.copy() for name, stream in self.streams.items()}
+        same.order = None
+        return same
+
+    @property
+    def arn(self) -> str:
+        return arn_of(self.account, self.region, self.name)
+
+    @property
+    def identity(self) -> tuple[str, str, str, int]:
+        return (self.account, self.region, self.name, self.created)
+
+    @property
+    def days(self) -> int | None:
+        """The retention in force."""
+        if self.policy is not None:
+            return self.policy_days
+        return 1 if self.log_class == "DELIVERY" else self.retention
+
+    def horizon(self, now: int) -> int:
+        """Events before this have expired."""
+        return 0 if self.days is None else now - self.days * DAY_MS
+
+    def alive(self, now: int, streams: Iterable[Stream] | None = None) -> list[Events]:
+        """The events inside the retention in force, of all streams or of those given."""
+        horizon = self.horizon(now)
+        return [
+            events
+            for stream in (self.streams.values() if streams is None else streams)
+            for events in stream.events
+            if events.at >= horizon and events.count
+        ]
+
+    def drop_expired(self, now: int) -> None:
+        """What has expired does not come back when retention gets longer; it is as if it were
+        older than any retention. Streams go on showing its times, so it is only made uncountable.
+        """
+        horizon = self.horizon(now)
+        for stream in self.streams.values():
+            stream.events = [
+                events if events.at >= horizon else Events(events.at, 0, 0, events.ingested)
+                for events in stream.events
+            ]
+
+    def ordered(self) -> list[str]:
+        """The names of the streams, sorted."""
+        if self.order is None or len(self.order) != len(self.streams):
+            self.order = sorted(self.streams)
+        return self.order
+
+    def stored_shown(self, now: int, lag: float) -> int:
+        """Bytes as they were `lag` seconds ago."""
+        if not self.streams:
+            return self.stored
+        then = now - int(lag * 1000)
+        horizon = self.horizon(then)
+        return self.stored + sum(
+            events.bytes
+            for stream in self.streams.values()
+            for events in stream.events
+            if events.at >= horizon and events.ingested <= then
+        )
+
+    def shown(self, now: int, lags: Lags) -> dict[str, Any]:
+        """The entry of DescribeLogGroups."""
+        arn = self.arn
+        entry: dict[str, Any] = {
+            "logGroupName": self.name,
+            "creationTime": self.created,
+            "metricFilterCount": len(self.metric_filters),
+            "arn": arn + ":*",
+            "storedBytes": self.stored_shown(now, lags.stored),
+            "logGroupClass": self.log_class,
+            "logGroupArn": arn,
+            "deletionProtectionEnabled": self.protected,
+        }
+        if self.days is not None:
+            entry["retentionInDays"] = self.days
+        if self.policy is not None:
+            entry["retentionPolicyName"] = self.policy
+        if self.kms is not None:
+            entry["kmsKeyId"] = self.kms
+        if self.odd:
+            entry = {key: v for key, v in (entry | dict(self.odd)).items() if v is not ...}
+        return entry
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a change could change."""
+        return {
+            "created": self.created,
+            "retention": self.retention,
+            "stored": self.stored,
+            "policy": (self.policy, self.policy_days),
+            "class": self.log_class,
+            "kms": self.kms,
+            "protected": self.protected,
+            "filters": (self.metric_filters, self.subscriptions),
+            "tags": dict(self.tags),
+            "streams": {
+                name: (stream.created, tuple(stream.events))
+                for name, stream in self.streams.items()
+            },
+        }
+
+
+class Plain:
+    """Many groups with nothing but a retention and stored bytes, in columns sorted by name.
+
+    Rows are never taken out, only marked as gone, so that columns can be shared by copies.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str] = (),
+        created: array[int] | None = None,
+        retention: array[int] | None = None,
+        stored: array[int] | None = None,
+    ) -> None:
+        self.names = list(names)
+        self.created = created or array("q")
+        self.retention = retention or array("h")
+        self.stored = stored or array("q")
+        self.gone = bytearray(len(self.names))
+
+    def copy(self) -> Plain:
+        same = Plain.__new__(Plain)
+        same.names, same.created = self.names, self.created
+        same.retention, same.stored = self.retention, self.stored
+        same.gone = bytearray(self.gone)
+        return same
+
+    def find(self, name: str) -> int | None:
+        at = bisect_left(self.names, name)
+        there = at < len(self.names) and self.names[at] == name and not self.gone[at]
+        return at if there else None
+
+    def after(self, name: str) -> Iterator[tuple[str, int]]:
+        """Names behind `name`, in order, with their rows."""
+        at = self.gone.find(0, bisect_right(self.names, name))
+        while at >= 0:
+            yield self.names[at], at
+            at = self.gone.find(0, at + 1)
+
+    def __len__(self) -> int:
+        return self.gone.count(0)
+
+
+class Region:
+    """One account in one Region."""
+
+    def __init__(self, account: str, name: str) -> None:
+        self.account = account
+        self.name = name
+        self.plain = Plain()
+        self.groups: dict[str, Group] = {}
+        self.names: list[str] = []
+        self.functions: dict[str, str | None] = {}
+        self.arrivals: dict[str, list[Events]] = {}
+
+    def copy(self) -> Region:
+        same = Region(self.account, self.name)
+        same.plain = self.plain.copy()
+        same.groups = {name: group.copy() for name, group in self.groups.items()}
+        same.names = self.names.copy()
+        same.functions = dict(self.functions)
+        same.arrivals = {name: events.copy() for name, events in self.arrivals.items()}
+        return same
+
+    def __len__(self) -> int:
+        return len(self.groups) + len(self.plain)
+
+    def get(self, name: str) -> Group | None:
+        """The group, made out of its row if it was one."""
+        group = self.groups.get(name)
+        if group is None and (row := self.plain.find(name)) is not None:
+            group = self._row(row)
+            self.plain.gone[row] = 1
+            self.put(group)
+        return group
+
+    def _row(self, row: int) -> Group:
+        plain = self.plain
+        group = Group(self.account, self.name, plain.names[row], plain.created[row])
+        group.retention = plain.retention[row] or None
+        group.stored = plain.stored[row]
+        if group.stored:
+            group.streams["application"] = Stream("application", group.created)
+        return group
+
+    def put(self, group: Group) -> None:
+        if group.name not in self.groups:
+            insort(self.names, group.name)
+        self.groups[group.name] = group
+
+    def remove(self, name: str) -> None:
+        del self.groups[name]
+        del self.names[bisect_left(self.names, name)]
+
+    def after(self, name: str) -> Iterator[Group]:
+        """Groups behind `name` in order of name. Rows are shown, not turned into groups."""
+        plain = self.plain.after(name)
+        row = next(plain, None)
+        at = bisect_right(self.names, name)
+        while row is not None or at < len(self.names):
+            if row is None or (at < len(self.names) and self.names[at] < row[0]):
+                yield self.groups[self.names[at]]
+                at += 1
+            else:
+                yield self._row(row[1])
+                row = next(plain, None)
+
+
+@dataclass
+class Store:
+    """All accounts and Regions. Not thread-safe: the simulator holds a lock around each request."""
+
+    lags: Lags = field(default_factory=Lags)
+    regions: dict[Target, Region] = field(default_factory=dict)
+    quotas: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    """Calls per second by account, Region and operation, where they differ from the default."""
+
+    def copy(self) -> Store:
+        lags = Lags(self.lags.stream, self.lags.stored, self.lags.metric)
+        regions = {target: region.copy() for target, region in self.regions.items()}
+        return Store(lags, regions, dict(self.quotas))
+
+    @property
+    def accounts(self) -> list[str]:
+        return sorted({account for account, _ in self.regions})
+
+    def region(self, account: str, region: str) -> Region:
+        """The Region, enabled from now on."""
+        target = (account, region)
+        if target not in self.regions:
+            self.regions[target] = Region(account, region)
+        return self.regions[target]
+
+    def group(self, account: str, region: str, name: str) -> Group | None:
+        there = self.regions.get((account, region))
+        return None if there is None else there.get(name)
+
+    def groups(self) -> Iterator[Group]:
+        for region in self.regions.values():
+            yield from region.after("")
+
+    def add_group(
+        self,
+        account: str,
+        region: str,
+        name: str,
+        *,
+        created: int,
+        retention: int | None = None,
+        stored: int = 0,
+        policy: str | None = None,
+        policy_days: int | None = None,
+        log_class: str = "STANDARD",
+        kms: str | None = None,
+        protected: bool = False,
+        metric_filters: Iterable[str] = (),
+        subscriptions: Iterable[str] = (),
+        tags: Mapping[str, str] | None = None,
+        odd: Mapping[str, Any] | None = None,
+    ) -> Group:
+        """A new group. Raises KeyError where there is one of that name."""
+        place = self.region(account, region)
+        if place.get(name) is not None:
+            raise KeyError(name)
+        group = Group(account, region, name, created)
+        group.retention, group.stored = retention, stored
+        group.policy, group.policy_days = policy, policy_days
+        group.log_class, group.kms, group.protected = log_class, kms, protected
+        group.metric_filters, group.subscriptions = tuple(metric_filters), tuple(subscriptions)
+        group.tags, group.odd = dict(tags or {}), odd
+        place.put(group)
+        return group
+
+    def add_stream(
+        self,
+        group: Group,
+        name: str,
+        *,
+        created: int,
+        events: Iterable[tuple[int, int, int]] = (),
+        lag: float | None = None,
+    ) -> Stream:
+        """A new stream, with events of (time, count, bytes). Raises KeyError where it exists."""
+        if name in group.streams:
+            raise KeyError(name)
+        stream = group.streams[name] = Stream(name, created, lag)
+        group.order = None
+        for at, count, size in events:
+            self.write(group, stream, at, count, size)
+        return stream
+
+    def write(
+        self,
+        group: Group,
+        stream: Stream | str,
+        at: int,
+        count: int = 1,
+        bytes: int = 100,
+        *,
+        ingested: int | None = None,
+    ) -> None:
+        """Events of the time `at`, which arrived then or at `ingested`."""
+        there = group.streams[stream] if isinstance(stream, str) else stream
+        events = Events(at, count, bytes, at if ingested is None else ingested)
+        there.events.append(events)
+        arrivals = self.region(group.account, group.region).arrivals
+        arrivals.setdefault(group.name, []).append(events)
+
+    def set_retention(self, group: Group, days: int | None, now: int) -> list[Events]:
+        """Change the group's own retention; answers with the events that this expires."""
+        alive = group.alive(now)
+        group.drop_expired(now)
+        group.retention = days
+        horizon = group.horizon(now)
+        group.drop_expired(now)
+        return [events for events in alive if events.at < horizon]
+
+    def remove_stream(self, group: Group, name: str) -> None:
+        del group.streams[name]
+        if group.order is not None:
+            at = bisect_left(group.order, name)
+            if group.order[at : at + 1] == [name]:
+                del group.order[at]
+
+    def remove_group(self, group: Group) -> None:
+        """What arrived under the name stays known to the metric."""
+        self.region(group.account, group.region).remove(group.name)
+
+    def recreate(self, group: Group, at: int) -> Group:
+        """Another group under the same name, bare as CreateLogGroup makes it."""
+        self.remove_group(group)
+        return self.add_group(group.account, group.region, group.name, created=at)
+
+    def state(self) -> dict[tuple[str, str, str], dict[str, Any]]:
+        """The truth as plain values; two are equal if nothing changed. Not for a million groups."""
+        return {(group.account, group.region, group.name): group.state() for group in self.groups()}
+
+
+def arn_of(account: str, region: str, name: str) -> str:
+    """A log group's ARN, without the trailing `:*`."""
+    return f"arn:aws:logs:{region}:{account}:log-group:{name}"
+
+
+def name_of(identifier: str) -> str:
+    """The name out of a name or an ARN (with or without `:*`)."""
+    if not identifier.startswith("arn:"):
+        return identifier
+    return identifier.split(":log-group:", 1)[-1].removesuffix(":*")

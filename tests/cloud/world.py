@@ -1,0 +1,79 @@
+"""What a call is answered from: the store, the time, the record, and page tokens."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.cloud.clocks import Clock
+from tests.cloud.judge import Record
+from tests.cloud.protocols import Call, RefusedError
+from tests.cloud.store import Group, Region, Store
+
+
+@dataclass
+class World:
+    """`empty_pages` is the share of pages that are empty and not the last; `token_age` is how many
+    seconds a token lives.
+    """
+
+    store: Store
+    clock: Clock
+    record: Record
+    random: random.Random
+    empty_pages: float = 0.0
+    token_age: float = 86_400.0
+    invoked: list[dict[str, Any]] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
+    tokens: int = 0
+
+    def region(self, call: Call) -> Region:
+        return self.store.region(call.account, call.region)
+
+    def group(self, call: Call) -> Group:
+        """The log group that the call names. Raises RefusedError where there is none."""
+        name = call.group
+        found = None if name is None else self.region(call).get(name)
+        if found is None:
+            raise RefusedError(
+                "ResourceNotFoundException", "The specified log group does not exist."
+            )
+        return found
+
+    def token(self, kind: str, place: Any) -> str:
+        """A page token, never the same twice."""
+        self.tokens += 1
+        text = json.dumps([kind, self.tokens, self.clock.now(), place])
+        return base64.urlsafe_b64encode(text.encode()).decode()
+
+    def place(
+        self, kind: str, token: str | None, start: Any, code: str = "InvalidParameterException"
+    ) -> Any:
+        """Where a token says to go on. Raises RefusedError on garbage or an expired one."""
+        if token is None:
+            return start
+        try:
+            made_for, _number, at, place = json.loads(base64.urlsafe_b64decode(token))
+        except (ValueError, binascii.Error) as error:
+            raise RefusedError(code, "The specified nextToken is invalid.") from error
+        if made_for != kind or self.clock.now() - at > self.token_age * 1000:
+            raise RefusedError(code, "The specified nextToken is invalid.")
+        return place
+
+    def empty(self) -> bool:
+        """Whether this page shall be empty, though it is not the last."""
+        return self.empty_pages > 0 and self.random.random() < self.empty_pages
+
+
+def whole(call: Call, name: str, low: int, high: int, default: int) -> int:
+    """A number among the parameters. Raises RefusedError outside low to high."""
+    value = call.parameters.get(name, default)
+    if not isinstance(value, int) or not low <= value <= high:
+        raise RefusedError(
+            "InvalidParameterException", f"{name} must be between {low} and {high}: {value!r}"
+        )
+    return value
