@@ -47,6 +47,10 @@ Regions = Annotated[
     list[str] | None,
     typer.Option("-r", "--region", metavar="REGION", help="Repeatable; `all`: every enabled one."),
 ]
+Roles = Annotated[
+    list[str] | None,
+    typer.Option("--role", metavar="ARN", help="Work in its account; repeatable."),
+]
 PolicyFile = Annotated[
     Path | None, typer.Option("-p", "--policy", metavar="FILE", help="Policy file (TOML).")
 ]
@@ -85,13 +89,15 @@ def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
     verbose, quiet = given.get("verbose", False), given.get("quiet", False)
     configure_logs(log_format, verbose=verbose, quiet=quiet)
     extra = {key: given.pop(key) for key in ("apply", "path", "name") if key in given}
-    given["regions"] = tuple(given.get("regions") or ())
+    for several in ("regions", "roles"):
+        given[several] = tuple(given.get(several) or ())
     raise typer.Exit(int(getattr(commands, call)(commands.Options(**given), **extra)))
 
 
 @app.command()
 def report(
     profile: Profile = None,
+    roles: Roles = None,
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
@@ -113,6 +119,7 @@ def report(
 def plan(
     output: Output = None,
     profile: Profile = None,
+    roles: Roles = None,
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
@@ -131,6 +138,7 @@ def plan(
 def apply(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `plan` wrote.")],
     profile: Profile = None,
+    roles: Roles = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
     format: Form = Format.TABLE,
@@ -152,6 +160,7 @@ def apply(
 def run(
     apply: Annotated[bool, typer.Option("--apply", help="Act; without it, a dry run.")] = False,
     profile: Profile = None,
+    roles: Roles = None,
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
@@ -174,6 +183,7 @@ def run(
 def explain(
     name: Annotated[str, typer.Argument(metavar="GROUP", help="The log group's name.")],
     profile: Profile = None,
+    roles: Roles = None,
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,

@@ -60,6 +60,7 @@ class Options:
     """What the terminal was told, whatever the command."""
 
     profile: str | None = None
+    roles: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     policy: Path | None = None
     sandbox: bool = False
@@ -133,6 +134,8 @@ def run(options: Options, *, apply: bool) -> Exit:
 
 def plan(options: Options) -> Exit:
     """Write what would be done, as lines that `apply` takes."""
+    if len(options.roles) > 1:
+        raise UsageError("--role: a plan is of one account; make one for each role")
     return _run(options, "plan", dry_run=True)
 
 
@@ -147,6 +150,8 @@ def apply(options: Options, path: Path) -> Exit:
         )
     if options.regions:
         raise UsageError("-r/--region: a plan names its Regions itself")
+    if len(options.roles) > 1:
+        raise UsageError("--role: a plan is of one account; apply each with its own role")
     if not planned.regions:
         _say(options, "the plan holds nothing to do")
     return _run(
@@ -350,8 +355,12 @@ def _connect(
 
         wanted = tuple(REGIONS)
     profile = None if options.sandbox else options.profile
-    return targets.connect(
-        targets.session(profile), wanted, policy, clock, counts, stop, paced=not options.sandbox
+    roles = () if options.sandbox else options.roles
+    paced = not options.sandbox
+    return targets.each_account(
+        targets.session(profile),
+        roles,
+        lambda aws: targets.connect(aws, wanted, policy, clock, counts, stop, paced=paced),
     )
 
 
@@ -370,8 +379,8 @@ def _info(
         command=command,
         version=__version__,
         started=datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="seconds"),
-        account=apis[0].target.account,
-        regions=[api.target.region for api in apis],
+        account=", ".join(dict.fromkeys(api.target.account for api in apis)),
+        regions=list(dict.fromkeys(api.target.region for api in apis)),
         policy=str(options.policy or SHIPPED),
         policy_sha256=policy.digest(),
         dry_run=dry_run,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 import boto3
 import botocore.session
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 
-from janitor.aws import Api, CallError, Counts, UnavailableError
+from janitor.aws import CLIENT_CONFIG, Api, CallError, Counts, UnavailableError
 from janitor.clock import Clock
 from janitor.errors import CredentialsError, UsageError
 from janitor.model import Target
@@ -24,6 +26,7 @@ ACTIONS: dict[str, str] = {"DescribeRegions": "ec2:DescribeRegions"}
 ALL = "all"
 HINT = "try `janitor report --sandbox` for a look without an account"
 _SOMEWHERE = "us-east-1"
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
 def session(profile: str | None) -> boto3.Session:
@@ -35,6 +38,56 @@ def session(profile: str | None) -> boto3.Session:
         raise UsageError(f"{error} (profiles: {known}); {HINT}") from error
     except BotoCoreError as error:
         raise UsageError(f"{error}; {HINT}") from error
+
+
+def assumed(aws: boto3.Session, role: str) -> boto3.Session:
+    """A session of the role, by sts:AssumeRole from `aws`, renewed before it expires.
+
+    Nothing is called yet. Raises UsageError on what is no ARN of a role, CredentialsError where
+    there is nothing to assume it with.
+    """
+    if not _ROLE.fullmatch(role):
+        raise UsageError(
+            f"--role: {role!r} is no ARN of a role (such as arn:aws:iam::123456789012:role/janitor)"
+        )
+    source = aws.get_credentials()
+    if source is None:
+        raise CredentialsError(f"Unable to locate credentials; {HINT}")
+    fetcher = AssumeRoleCredentialFetcher(
+        functools.partial(
+            aws.client, region_name=_configured(aws) or _SOMEWHERE, config=CLIENT_CONFIG
+        ),
+        source,
+        role,
+        extra_args={"RoleSessionName": "cloudwatch-janitor"},
+    )
+    inner = botocore.session.Session()
+    # boto3 has no public way to make a session whose credentials renew themselves.
+    inner._credentials = DeferredRefreshableCredentials(
+        method="assume-role", refresh_using=fetcher.fetch_credentials
+    )
+    return boto3.Session(botocore_session=inner, region_name=aws.region_name)
+
+
+def each_account(
+    aws: boto3.Session, roles: Sequence[str], connected: Callable[[boto3.Session], list[Api]]
+) -> list[Api]:
+    """What `connected` says of a session of each role, or without any of `aws` itself.
+
+    Raises what `connected` and `assumed` raise, and UsageError where two roles are of one account,
+    which would be scanned twice, at twice the share of its quotas.
+    """
+    apis: dict[Target, Api] = {}
+    for own in [assumed(aws, role) for role in dict.fromkeys(roles)] or [aws]:
+        for api in connected(own):
+            if api.target in apis:
+                raise UsageError(f"--role: two roles are of account {api.target.account}")
+            apis[api.target] = api
+    return list(apis.values())
+
+
+def _configured(aws: boto3.Session) -> str | None:
+    return os.environ.get("AWS_REGION") or aws.region_name
 
 
 def connect(
@@ -59,7 +112,7 @@ def connect(
     def api(account: str, region: str) -> Api:
         return Api(Target(account, region), aws, Pace(rate, clock), clock, counts, stop)
 
-    configured = os.environ.get("AWS_REGION") or aws.region_name
+    configured = _configured(aws)
     named = [region for region in dict.fromkeys(wanted) if region != ALL]
     for region in named:
         check_region(region, "-r/--region")
