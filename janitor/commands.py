@@ -27,6 +27,7 @@ from janitor import policy as policies
 from janitor.act import with_tags
 from janitor.aws import Api, Counts, ReadError
 from janitor.clock import SystemClock
+from janitor.context import Source, WholeRegion
 from janitor.errors import Exit, PlanError, UsageError
 from janitor.journal import Journal
 from janitor.judge import age, deletion_lines, exemption, judge, size
@@ -45,7 +46,7 @@ from janitor.report import Format, Report, RunInfo, make_report
 from janitor.report.base import is_finding, log_outcome
 from janitor.report.plan import PlanReport
 from janitor.resume import ScanProgress
-from janitor.run import Run, Source, WholeRegion
+from janitor.run import Run
 from janitor.summary import Summary
 from janitor.tags import read_tags
 

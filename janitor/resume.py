@@ -23,6 +23,7 @@ from janitor.model import (
     LogGroup,
     SetRetention,
     SweepStreams,
+    Target,
     Unknown,
     Verb,
     verb_of,
@@ -62,6 +63,10 @@ class Pending:
     def identity(self) -> Identity:
         """Name and creation time."""
         return (self.name, self.creation_time)
+
+    def group(self, target: Target) -> LogGroup:
+        """All that is known of it before it is read again."""
+        return LogGroup(target, self.name, "", self.creation_time, 0, tags={})
 
 
 @dataclass

@@ -1,0 +1,261 @@
+"""The log groups that may be deleted: proved empty, held for the limits, looked at, deleted.
+
+Proofs are gathered while the scan goes on. Deletions wait until every target's scan has ended,
+because the limits hold for the whole run and are checked before the first deletion.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from janitor.aws import Api
+from janitor.context import TargetContext
+from janitor.errors import JanitorError
+from janitor.judge import judge
+from janitor.lanes import Lane
+from janitor.logs import METRICS_A_CALL
+from janitor.model import (
+    DeleteGroup,
+    Evidence,
+    Keep,
+    LogGroup,
+    SetRetention,
+    Status,
+    SweepStreams,
+)
+from janitor.owners import Owners
+from janitor.pace import StoppedError
+from janitor.proof import (
+    Empty,
+    NotEmpty,
+    Unreadable,
+    Verdict,
+    no_arrivals,
+    no_events,
+    no_owner,
+    no_subscription_filters,
+    streams_silent,
+)
+from janitor.tags import read_tags
+from janitor.upkeep import Upkeep
+
+DELETIONS_A_LOOK = 3
+TAGS_LAST = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A group to delete, proved empty as far as that goes before the limits are checked."""
+
+    group: LogGroup
+    action: DeleteGroup
+    evidence: tuple[Evidence, ...] = field(hash=False)
+
+
+class Candidates:
+    """The candidates of one target; those that are not proved empty are left to `upkeep`."""
+
+    def __init__(self, context: TargetContext, upkeep: Upkeep) -> None:
+        self._context = context
+        self._upkeep = upkeep
+        self._lock = threading.Lock()
+        self._unasked: list[Candidate] = []
+        self.proved: list[Candidate] = []
+        self._proofs: Lane[tuple[LogGroup, DeleteGroup]] = context.lane(
+            "proof", self._prove, lambda item: context.not_reached(*item), threads=4
+        )
+
+    # ---- prove -------------------------------------------------------------------------------
+
+    def prove(self, group: LogGroup, action: DeleteGroup) -> None:
+        """Find out whether the group is empty."""
+        self._proofs.put((group, action))
+
+    def proved_earlier(self, group: LogGroup, action: DeleteGroup) -> None:
+        """An earlier link proved it empty.
+
+        That is looked at again right before the deletion; only arrivals are asked once more here.
+        """
+        at = self._context.api.clock.now()
+        proof = Evidence("DescribeLogStreams", "proved empty earlier in this run", at)
+        with self._lock:
+            self._unasked.append(Candidate(group, action, (proof,)))
+
+    def finish_proofs(self) -> None:
+        """Wait until everything is proved or is not."""
+        self._proofs.close()
+        self._ask_arrivals(self._take_unasked())
+
+    def _prove(self, items: list[tuple[LogGroup, DeleteGroup]]) -> None:
+        """Lines 1 (owner), 5 and, under proof = "events", 6; arrivals are asked in batches."""
+        for group, action in items:
+            evidence: list[Evidence] = []
+            for check in self._checks(group, action):
+                if not self._speaks_for(group, action, check(), evidence):
+                    break
+            else:
+                with self._lock:
+                    self._unasked.append(Candidate(group, action, tuple(evidence)))
+                    batch = self._take_unasked() if len(self._unasked) >= METRICS_A_CALL else []
+                self._ask_arrivals(batch)
+
+    def _checks(self, group: LogGroup, action: DeleteGroup) -> Iterator[Callable[[], Verdict]]:
+        policy, logs = self._context.run.policy, self._context.logs
+        if policy.protect.live_owners:
+            yield lambda: no_owner(self._context.owners, logs, group)
+        yield lambda: streams_silent(logs, group, action.before)
+        settings = policy.settings_for(group)
+        if settings is None or settings.proof == "events":
+            yield lambda: no_events(logs, group, action.before)
+
+    def _speaks_for(
+        self,
+        group: LogGroup,
+        action: DeleteGroup,
+        verdict: Verdict,
+        evidence: list[Evidence],
+    ) -> bool:
+        """Whether the evidence speaks for deletion; if not, the group stays."""
+        evidence.append(verdict.evidence)
+        match verdict:
+            case Empty():
+                return True
+            case NotEmpty():
+                self._kept_after_all(group, action, verdict.evidence, tuple(evidence))
+            case Unreadable():
+                if verdict.evidence.source == "ListFunctions":
+                    self._context.run.summary.warn(
+                        f"{self._context.target}: Lambda functions could not be listed, so log "
+                        "groups under /aws/lambda/ are kept"
+                    )
+                hands = self._context.hands
+                self._context.tell(hands.unread(group, action, verdict, tuple(evidence)))
+                if not verdict.gone and not isinstance(action.otherwise, Keep):
+                    self._upkeep.stay(group, action.otherwise)
+        return False
+
+    def _kept_after_all(
+        self,
+        group: LogGroup,
+        action: DeleteGroup,
+        why: Evidence,
+        evidence: tuple[Evidence, ...],
+    ) -> None:
+        match action.otherwise:
+            case Keep():
+                self._context.tell(self._context.hands.keep(group, action, why, evidence))
+            case SweepStreams() as sweep:
+                self._upkeep.stay(group, replace(sweep, kept=why.finding))
+            case SetRetention() as put:
+                reason = f"{put.reason}; kept: {why.finding}"
+                self._upkeep.stay(group, replace(put, reason=reason))
+
+    def _take_unasked(self) -> list[Candidate]:
+        batch, self._unasked = self._unasked, []
+        return batch
+
+    def _ask_arrivals(self, batch: list[Candidate]) -> None:
+        """Line 6 for a batch; where it cannot be asked any more, none of it is reached."""
+        try:
+            self._prove_arrivals(batch)
+        except (StoppedError, JanitorError) as error:
+            if isinstance(error, JanitorError):
+                self._context.run.fail(error)
+            for candidate in batch:
+                self._context.not_reached(candidate.group, candidate.action)
+
+    def _prove_arrivals(self, batch: list[Candidate]) -> None:
+        """Line 6 for a batch of candidates; those it speaks for are held for the limits."""
+        if not batch:
+            return
+        verdicts = no_arrivals(self._context.logs, [(c.group, c.action.before) for c in batch])
+        for candidate, verdict in zip(batch, verdicts, strict=True):
+            evidence = list(candidate.evidence)
+            if self._speaks_for(candidate.group, candidate.action, verdict, evidence):
+                with self._lock:
+                    self.proved.append(
+                        Candidate(candidate.group, candidate.action, tuple(evidence))
+                    )
+
+    def confirm(self, candidate: Candidate) -> bool:
+        """Whether nothing subscribes to a candidate; if something does, it is no candidate."""
+        try:
+            verdict = no_subscription_filters(self._context.logs, candidate.group)
+        except StoppedError:
+            return True
+        evidence = list(candidate.evidence)
+        if self._speaks_for(candidate.group, candidate.action, verdict, evidence):
+            return True
+        self.proved.remove(candidate)
+        self._upkeep.counted()
+        return False
+
+    def forget(self) -> list[Candidate]:
+        """None of them is deleted (any more): these are they."""
+        candidates, self.proved = self.proved, []
+        return candidates
+
+    # ---- delete ------------------------------------------------------------------------------
+
+    def delete(self) -> None:
+        """Three at a time: their tags are read in one call, and each is deleted right after."""
+        candidates = self.forget()
+        owners = Owners(self._context.api)
+        with ThreadPoolExecutor(DELETIONS_A_LOOK, "delete") as pool:
+            for start in range(0, len(candidates), DELETIONS_A_LOOK):
+                chunk = candidates[start : start + DELETIONS_A_LOOK]
+                tags = _SharedTags(self._context.api, [candidate.group.arn for candidate in chunk])
+                for candidate, done in [
+                    (c, pool.submit(self._delete, c, owners, tags)) for c in chunk
+                ]:
+                    try:
+                        done.result()
+                    except StoppedError:
+                        self._context.not_reached(candidate.group, candidate.action, proved=1)
+                    except BaseException as error:  # ends the run, after the others in the chunk
+                        self._context.run.fail(error)
+                        self._context.not_reached(candidate.group, candidate.action)
+
+    def _delete(self, candidate: Candidate, owners: Owners, tags: _SharedTags) -> None:
+        group, action = candidate.group, candidate.action
+        outcome = self._context.hands.delete(
+            group, action, owners, candidate.evidence, lambda: tags.of(group.arn)
+        )
+        if outcome.status is Status.KEPT and not isinstance(action.otherwise, Keep):
+            run = self._context.run
+            fresh = judge(outcome.group, run.policy, run.now)
+            stay = fresh.otherwise if isinstance(fresh, DeleteGroup) else fresh
+            if isinstance(stay, SetRetention):
+                self._stay_put(outcome.group, stay)
+                return
+        self._context.tell(outcome)
+
+    def _stay_put(self, group: LogGroup, action: SetRetention) -> None:
+        """Retention for a group that the last look kept; its streams wait for the next run."""
+        kept = self._context.source.allowed(group, replace(action, then=None))
+        if isinstance(kept, SetRetention):
+            self._upkeep.put(group, kept)
+        else:
+            self._context.record(group, kept, Status.KEPT)
+
+
+class _SharedTags:
+    """The tags of a few groups about to be deleted, read once for as long as a look lasts."""
+
+    def __init__(self, api: Api, arns: list[str]) -> None:
+        self._api = api
+        self._arns = arns
+        self._lock = threading.Lock()
+        self._tags: Mapping[str, Mapping[str, str]] = {}
+        self._until = 0.0
+
+    def of(self, arn: str) -> Mapping[str, str]:
+        """A group's tags, at most half a second old. Raises ReadError."""
+        with self._lock:
+            if self._api.clock.monotonic() >= self._until:
+                self._until = self._api.clock.monotonic() + TAGS_LAST
+                self._tags = read_tags(self._api, self._arns)
+            return self._tags[arn]
