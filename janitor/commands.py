@@ -40,6 +40,7 @@ from janitor.model import (
     Verb,
     verb_of,
 )
+from janitor.money import price_list
 from janitor.policy import SHIPPED, Policy
 from janitor.report import Format, Report, RunInfo, make_report
 from janitor.report.base import is_finding, log_outcome
@@ -96,6 +97,8 @@ class Sink:
         self._groups += 1
         self._tick(self._groups, self._changes)
         self.safely(lambda: self._report.scanned(group))
+        if (ingestion := group.ingestion) is not None:
+            self.safely(lambda: self._report.ingested(group, ingestion))
 
     def outcome(self, outcome: Outcome) -> None:
         """One more outcome."""
@@ -161,6 +164,7 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
         )
     clock, stop, counts = SystemClock(), threading.Event(), Counts()
     policy = _policy(options)
+    prices = price_list(policy.prices)
     now = clock.now()
     run_id = uuid.uuid4().hex
     journal = Journal(options.journal or Journal.default_path(now), run_id, policy.digest())
@@ -178,7 +182,7 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
         shown: Report = (
             PlanReport(out, now)
             if command == "plan"
-            else make_report(options.format, out, everything=options.all_groups)
+            else make_report(options.format, out, everything=options.all_groups, prices=prices)
         )
         # All that a plan keeps has changed since, which is worth telling.
         sink = Sink(shown, stop, everything=options.all_groups or of is not None)
@@ -191,7 +195,7 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
         engine = Run(apis, policy, sink, journal, stop, now, dry_run=dry_run, source=source)
         with _interruptible(engine.summary, stop), _progress(options, sink):
             summary = engine.execute()
-        summary_object = summary.as_dict(counts)
+        summary_object = summary.as_dict(counts, prices)
         journal.close()
         sink.safely(lambda: shown.finish(summary_object))
         sink.safely(out.flush)
