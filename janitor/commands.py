@@ -560,14 +560,13 @@ def _tell(
 def _tell_money(options: Options, summary: Mapping[str, Any]) -> None:
     """What it costs, for people, on stderr."""
     money = summary["money"]
-    unknown = money["groups_without_price"]
+    without = money["groups_without_price"]
+    unpriced = f"; {without:,} log group{'' if without == 1 else 's'} without a known price"
     _say(
         options,
-        f"stored logs cost up to {dollars(money['storage_usd'])} a month; "
-        f"saves {dollars(money['saved_at_once_usd'])} at once, "
-        f"{dollars(money['saved_steady_usd'])} at steady state"
-        + f"; the price of {unknown:,} log groups is unknown"
-        * bool(unknown),
+        f"stored logs cost up to {dollars(money['storage_usd'])} a month; setting retention saves "
+        f"{dollars(money['saved_at_once_usd'])} at once, "
+        f"{dollars(money['saved_steady_usd'])} at steady state{unpriced * bool(without)}",
     )
     if (ingestion := summary.get("ingestion")) is not None:
         _say(
