@@ -80,6 +80,10 @@ JournalFile = Annotated[
     Path | None,
     typer.Option("--journal", metavar="FILE", help="Record of changes (default: a dated file)."),
 ]
+Ingestion = Annotated[
+    bool,
+    typer.Option("--ingestion", help="Also read what arrives where (GetMetricData is billed)."),
+]
 
 
 def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
@@ -103,6 +107,7 @@ def report(
     sandbox: Sandbox = False,
     format: Form = Format.TABLE,
     output: Output = None,
+    ingestion: Ingestion = False,
     all_groups: Everything = False,
     fail_on_findings: Fail = False,
     api_share: ApiShare = None,
@@ -168,6 +173,7 @@ def run(
     output: Output = None,
     journal: JournalFile = None,
     yes: Yes = False,
+    ingestion: Ingestion = False,
     all_groups: Everything = False,
     fail_on_findings: Fail = False,
     api_share: ApiShare = None,

@@ -109,7 +109,7 @@ class RunContext:
 
     def scanned(self, page: list[LogGroup]) -> None:
         """Count a page and hand it on."""
-        self.summary.scanned(len(page), sum(group.stored_bytes for group in page))
+        self.summary.scanned(page)
         with self._recording:
             for group in page:
                 self._recorder.scanned(group)

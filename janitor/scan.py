@@ -89,7 +89,7 @@ class Scan:
         except TokenExpiredError:
             target = context.target
             log.warning("scan_starts_again", account=target.account, region=target.region)
-            context.run.summary.forget(progress)
+            context.run.summary.forget(target.region, progress)
             progress.start_again()
             yield from context.source.pages(context.logs, progress)
 
