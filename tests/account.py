@@ -174,18 +174,24 @@ class Cloud:
         logGroupNamePrefix: str = "",
         logGroupIdentifiers: list[str] | None = None,
         nextToken: str | None = None,
+        logGroupNamePattern: str = "",
     ) -> dict[str, Any]:
+        assert not (logGroupNamePrefix and logGroupNamePattern), "mutually exclusive"
         if nextToken and not nextToken.removeprefix("e").startswith(f"{self.token_age}|"):
             raise refused("DescribeLogGroups", "InvalidParameterException")
-        if not logGroupNamePrefix and logGroupIdentifiers is None:
+        if not (logGroupNamePrefix or logGroupNamePattern) and logGroupIdentifiers is None:
             self.scanned.append(nextToken)
         names = sorted(
             name
             for name in self.groups
             if name.startswith(logGroupNamePrefix)
+            and logGroupNamePattern in name
             and (logGroupIdentifiers is None or name in logGroupIdentifiers)
         )
         shown = [self.groups[name].shown(self.arn(name)) for name in names]
+        if logGroupNamePattern:  # then nothing else is included (CloudWatch Logs API reference)
+            keys = ("arn", "creationTime", "logGroupName")
+            shown = [{key: each[key] for key in keys if key in each} for each in shown]
         return self._cut("logGroups", shown, nextToken)
 
     def _DescribeLogStreams(
