@@ -131,6 +131,7 @@ class Cloud:
         self.token_age = 0
         self.scanned: list[str | None] = []
         self.invoked: list[dict[str, Any]] = []
+        self.published: list[dict[str, Any]] = []
         self._lock = threading.RLock()
 
     def client(self, service: str, region: str, config: Any) -> Any:
@@ -280,6 +281,10 @@ class Cloud:
     def _Invoke(self, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, Any]:
         self.invoked.append({"to": FunctionName, "how": InvocationType, "payload": Payload})
         return {"StatusCode": 202}
+
+    def _Publish(self, **said: Any) -> dict[str, Any]:
+        self.published.append(said)
+        return {"MessageId": str(len(self.published))}
 
     def _PutRetentionPolicy(self, logGroupName: str, retentionInDays: int) -> dict[str, Any]:
         self._find("PutRetentionPolicy", logGroupName).retention = retentionInDays
