@@ -122,6 +122,7 @@ JANITOR = Function(
             "logs",
             "resourcegroupstaggingapi",
             "service-quotas",
+            "sns",
             "ssm",
             "sts",
         }
@@ -131,6 +132,7 @@ JANITOR = Function(
         "janitor/__main__.py",
         "janitor/cli.py",
         "janitor/commands.py",
+        "janitor/explain.py",
         "janitor/iam.py",
         "janitor/plan.py",
         "janitor/sandbox.py",

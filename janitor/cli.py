@@ -193,6 +193,9 @@ def explain(
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
+    format: Annotated[
+        Format, typer.Option("--format", metavar="FORMAT", help="table or json.")
+    ] = Format.TABLE,
     output: Output = None,
     api_share: ApiShare = None,
     verbose: Verbose = False,

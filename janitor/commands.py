@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import signal
 import sys
@@ -22,36 +23,28 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from janitor import __version__, targets
+from janitor import explain as explaining
 from janitor import plan as plans
 from janitor import policy as policies
-from janitor.act import with_tags
 from janitor.aws import Api, Counts, ReadError
 from janitor.clock import SystemClock
 from janitor.context import Source, WholeRegion
 from janitor.errors import Exit, JanitorError, PlanError, UsageError
+from janitor.escape import visible
+from janitor.explain import Explanation
 from janitor.ingestion import Measured, Talkers
 from janitor.journal import Journal
-from janitor.judge import age, deletion_lines, exemption, judge, size
+from janitor.judge import size
 from janitor.logs import Logs
-from janitor.model import (
-    Action,
-    LogGroup,
-    Outcome,
-    Status,
-    Target,
-    Verb,
-    verb_of,
-)
+from janitor.model import LogGroup, Outcome, Status, Target, Verb
 from janitor.money import PriceList, price_list
 from janitor.pace import StoppedError
 from janitor.policy import SHIPPED, Policy
 from janitor.report import Format, Report, RunInfo, make_report
 from janitor.report.base import dollars, is_finding, log_outcome
 from janitor.report.plan import PlanReport
-from janitor.resume import ScanProgress
 from janitor.run import Run
 from janitor.summary import Summary
-from janitor.tags import read_tags
 
 log = structlog.get_logger("janitor")
 
@@ -263,116 +256,73 @@ def _subscribed(apis: Sequence[Api]) -> Callable[[LogGroup], bool | None]:
 
 
 def explain(options: Options, name: str) -> Exit:
-    """Each rule and each piece of evidence for one log group."""
-    clock, stop, counts = SystemClock(), threading.Event(), Counts()
+    """Each rule and each piece of evidence for one log group, wherever there is one of that name.
+
+    `--format json` prints `{"run": {...}, "groups": [...]}` (`Explanation.as_dict`).
+    """
+    if options.format not in (Format.TABLE, Format.JSON):
+        raise UsageError(f"--format: explain prints table or json, not {options.format}")
+    explaining.checked_name(name)
+    clock, stop, counts, summary = SystemClock(), threading.Event(), Counts(), Summary()
     policy = _policy(options)
     now = clock.now()
-    with _account(options), _output(options) as out:
+    with _account(options), _output(options) as out, _interruptible(summary, stop):
         apis = _connect(options, policy, clock, counts, stop)
-        found = 0
-        worst = Exit.DONE
-        for api in apis:
-            try:
-                group = Logs(api).group(name)
-            except ReadError as error:
-                raise UsageError(f"{api.target}: {error}") from error
-            if group is not None:
-                found += 1
-                worst = max(worst, _explain(api, group, policy, now, stop, out))
-        if not found:
-            places = ", ".join(str(api.target) for api in apis)
-            raise UsageError(f"no log group is named {name!r} in {places}")
-    return worst
+        try:
+            told = _explanations(apis, name, policy, now, stop, summary)
+        except StoppedError:
+            return Exit.INTERRUPTED
+        if options.format is Format.JSON:
+            info = _info(options, "explain", policy, apis, now, uuid.uuid4().hex, dry_run=True)
+            prices = price_list(policy.prices)
+            groups = [explanation.as_dict(prices) for explanation in told]
+            out.write(json.dumps({"run": info.as_dict(), "groups": groups}, indent=2) + "\n")
+        else:
+            out.write("\n".join(explaining.text(explanation) for explanation in told))
+    for error in summary.errors:
+        sys.stderr.write(f"janitor: error: {visible(error)}\n")
+    return max([summary.exit_code(), *(explanation.exit_code for explanation in told)])
 
 
-class _One:
-    """A source of one log group."""
-
-    def __init__(self, group: LogGroup) -> None:
-        self._group = group
-
-    def pages(self, logs: Logs, progress: ScanProgress) -> Iterator[list[LogGroup]]:  # noqa: ARG002
-        yield [self._group]
-
-    def allowed(self, group: LogGroup, action: Action) -> Action:  # noqa: ARG002
-        return action
-
-    def scanned(self, groups: int) -> int:  # noqa: ARG002
-        return sys.maxsize
-
-
-class _Collector:
-    """Keeps outcomes for `explain`."""
-
-    def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
-
-    def outcome(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-
-    def scanned(self, group: LogGroup) -> None:
-        pass
+def _explanations(
+    apis: list[Api],
+    name: str,
+    policy: Policy,
+    now: int,
+    stop: threading.Event,
+    summary: Summary,
+) -> list[Explanation]:
+    """One for each target that has the group. Raises UsageError where none has."""
+    told: list[Explanation] = []
+    for api in apis:
+        try:
+            found = explaining.find(api, name)
+        except ReadError as error:
+            summary.error(f"{api.target}: could not be looked into: {error}")
+            continue
+        if found is not None:
+            told.append(explaining.explain(api, *found, policy, now, stop))
+    if not told:
+        raise UsageError("\n".join([*summary.errors, *_nowhere(apis, name)]))
+    return told
 
 
-def _explain(
-    api: Api, group: LogGroup, policy: Policy, now: int, stop: threading.Event, out: IO[str]
-) -> Exit:
-    try:
-        group = with_tags(group, read_tags(api, [group.arn])[group.arn])
-    except ReadError as error:
-        group = with_tags(group, None, str(error))
+def _nowhere(apis: list[Api], name: str) -> Iterator[str]:
+    """That no group has the name, which have one like it, and among how many that was looked for.
 
-    def line(text: str = "") -> None:
-        out.write(text + "\n")
-
-    retention = "never" if group.retention_days is None else f"{group.retention_days} days"
-    by = f" (account-level policy {group.retention_policy!r})" if group.retention_policy else ""
-    line(f"{group.name}  in {group.target}")
-    line(f"  created      {_moment(group.creation_time)}, {age(now - group.creation_time)} ago")
-    line(f"  stored       {size(group.stored_bytes)}, class {group.log_class}")
-    line(f"  retention    {retention}{by}")
-    tags = group.tags_error or ", ".join(f"{k}={v}" for k, v in (group.tags or {}).items())
-    line(f"  tags         {tags or 'none'}")
-    line("rules, the first that matches decides")
-    settings = None
-    for tried, miss in policy.trials(group):
-        line(f"  {tried.rule:<12} {'matches' if miss is None else miss}")
-        settings = tried if miss is None else None
-    line("protection")
-    line(f"  {exemption(group, policy) or 'no name, tag or ownership of the janitor protects it'}")
-    if settings is not None and not group.defects:
-        line("may it be deleted? (every line must hold)")
-        for rule in deletion_lines(group, policy, settings, now):
-            line(f"  {rule.number} {'yes' if rule.holds else 'NO '} {rule.text}")
-    collector = _Collector()
-    engine = Run(
-        [api],
-        policy,
-        collector,
-        Journal(Path(os.devnull), "explain", ""),
-        stop,
-        now,
-        dry_run=True,
-        source=lambda _target: _One(group),
-    )
-    with _interruptible(engine.summary, stop):
-        summary = engine.execute()
-    evidence = [piece for outcome in collector.outcomes for piece in outcome.evidence]
-    if evidence:
-        line("evidence")
-    for piece in evidence:
-        line(f"  {piece.source}: {piece.finding} (read {_moment(piece.at)})")
-    line("so")
-    verdict = judge(group, policy, now)
-    for outcome in collector.outcomes or ():
-        line(f"  {outcome.status}: {verb_of(outcome.action)}: {outcome.reason}")
-    if not collector.outcomes:
-        line(f"  {verb_of(verdict)}: {verdict.reason}")
-    return summary.exit_code()
-
-
-def _moment(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    A Region that cannot be read was told of already, and holds no name to propose.
+    """
+    yield f"no log group is named {name!r} in {', '.join(str(api.target) for api in apis)}"
+    looks, read = explaining.Looks.like(name), 0
+    for api in apis:
+        with contextlib.suppress(*ReadError):
+            names = looks.names(api)
+            read += len(names)
+            if near := explaining.nearest(name, names):
+                yield f"nearest in {api.target}:"
+                yield from (f"  {other}" for other in near)
+    yield f"looked among {read} names that {looks}"
+    yield f"(in each Region at most {explaining.PAGES_A_LOOK} pages of each kind)"
 
 
 # ---- set-up ----------------------------------------------------------------------------------

@@ -23,13 +23,14 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import BaseModel, ConfigDict, Field
 
-from janitor import __version__, chain, targets
+from janitor import __version__, chain, notify, targets
 from janitor.aws import Api, Counts
 from janitor.clock import Clock, Stop, SystemClock
 from janitor.errors import JanitorError, UsageError
 from janitor.journal import LogJournal
 from janitor.model import LogGroup, Outcome, Status, Target
 from janitor.money import PriceList, price_list
+from janitor.notify import NotifyError, Topic, Word
 from janitor.policy import Policy
 from janitor.report.base import RunInfo, full_row, is_finding, log_outcome
 from janitor.resume import Resume, ScanProgress, pack, unpack
@@ -134,13 +135,17 @@ class Janitor:
         self._aws = aws
         self._clock = clock
         self._metrics = metrics
+        self._topic: Topic | None = None
+        if (arn := settings.notify_topic) is not None:
+            client = aws.client("sns", arn.split(":")[3], config=notify.CLIENT_CONFIG)
+            self._topic = Topic(client, arn)
 
     def answer(self, event: Any, context: Invocation) -> dict[str, Any]:
         """Do what the event says and tell: `run`, `findings`, `findings_left_out`, `summary`, and
-        `resume` where another link goes on.
+        `resume` where another link goes on. People are told last (`janitor.notify`).
 
         Raises UsageError or PolicyError before anything is done, RunFailedError after everything
-        is done and counted.
+        is done and counted; that too where nobody could be told.
         """
         remaining = context.get_remaining_time_in_millis() / 1000
         deadline = self._clock.monotonic() + remaining - chain.margin(remaining)
@@ -149,6 +154,17 @@ class Janitor:
         _context["request_id"] = context.aws_request_id
         order = self._order(event)
         _context["run_id"] = order.run_id
+        word = Word(order.run_id, context.invoked_function_arn, order.dry_run)
+        try:
+            return self._link(order, stop, context, word)
+        except Exception as error:
+            word.error = str(error)
+            raise
+        finally:
+            self._tell(order, word)
+
+    def _link(self, order: Order, stop: Stop, context: Invocation, word: Word) -> dict[str, Any]:
+        """One link of the run, and its answer; `word` learns what there is to tell of it."""
         policy = current_policy(self._settings)
         if order.resume is not None and order.resume.policy != policy.digest():
             raise UsageError("event: resume: the policy was changed since the run began")
@@ -180,6 +196,7 @@ class Janitor:
                 resume = self._go_on(order, policy, progress, summary, counts, context)
         finally:
             told = summary.as_dict(counts, prices)
+            word.summary, word.goes_on = told, resume is not None
             log.info("run_ended", hop=order.hop, goes_on=resume is not None, summary=told)
             if resume is None:
                 self._measure(order, told)
@@ -193,6 +210,15 @@ class Janitor:
             return {**answer, "resume": resume.model_dump()}
         _raise_failures(summary, dry_run=order.dry_run)
         return answer
+
+    def _tell(self, order: Order, word: Word) -> None:
+        """Tell people of a scheduled run. Raises RunFailedError where that cannot be."""
+        if self._topic is None or order.trigger != "schedule":
+            return
+        try:
+            self._topic.tell(word, self._clock.now())
+        except NotifyError as error:
+            raise RunFailedError("; ".join(filter(None, [word.error, str(error)]))) from error
 
     def _order(self, event: Any) -> Order:
         now = self._clock.now()

@@ -60,13 +60,18 @@ def function_policy(
     region: str,
     function: str,
     parameter: str | None = None,
+    notify_topic: str | None = None,
 ) -> dict[str, Any]:
     """The same for the Lambda function named `function` in `region`, which cleans every Region.
 
-    It may call itself, to go on after the 15 minutes, and read its policy where `parameter`
-    names an SSM parameter.
+    It may call itself, to go on after the 15 minutes, read its policy where `parameter` names an
+    SSM parameter, and publish to the SNS topic whose ARN is `notify_topic`.
     """
-    from janitor import chain, settings  # they need powertools, which the terminal does without
+    from janitor import (
+        chain,
+        notify,
+        settings,
+    )  # they need powertools, which the terminal does without
 
     own = policy.with_own_groups(f"{owners.LAMBDA_PREFIX}{function}")
     itself = f"arn:{partition}:lambda:{region}:{account}:function:{function}"
@@ -79,6 +84,9 @@ def function_policy(
         arn = f"arn:{partition}:ssm:{region}:{account}:parameter/{parameter.lstrip('/')}"
         action = settings.ACTIONS["GetParameter"]
         statements.append(_statement("ReadPolicy", "Allow", {action}, [arn]))
+    if notify_topic is not None:
+        action = notify.ACTIONS["Publish"]
+        statements.append(_statement("Tell", "Allow", {action}, [notify_topic]))
     return {**document, "Statement": statements}
 
 

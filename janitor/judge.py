@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from janitor.model import (
     DAY_MS,
@@ -25,13 +26,41 @@ KNOWN_CLASSES: tuple[LogClass, ...] = (
 )
 
 
+class Check(StrEnum):
+    """What a line is about, so that `janitor.explain` can say what would change it."""
+
+    VALUES = "values"
+    OWN_GROUP = "own_group"
+    NAME = "name"
+    TAG = "tag"
+    CLASS = "class"
+    RULE = "rule"
+    DELETE_EMPTY = "delete_empty"
+    DELETION_PROTECTION = "deletion_protection"
+    METRIC_FILTERS = "metric_filters"
+    OWNER = "owner"
+    SUBSCRIPTION_FILTERS = "subscription_filters"
+    RETENTION = "retention"
+    AGE = "age"
+    STORED = "stored"
+    STREAMS = "streams"
+    ARRIVALS = "arrivals"
+    EVENTS = "events"
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the deletion rules: does it hold, and the sentence that says so."""
+    """One line of the deletion rules: does it hold, and the sentence that says so.
+
+    `unknown` says that it cannot be told. A line that does not hold for that reason makes the
+    group Unknown; tags that were not read hold as far as they go, and let nothing be changed.
+    """
 
     number: int
     holds: bool
     text: str
+    check: Check
+    unknown: bool = False
 
 
 def judge(group: LogGroup, policy: Policy, now: int) -> Action:
@@ -57,19 +86,14 @@ def needs_tags(group: LogGroup, policy: Policy, now: int) -> bool:
 
 
 def _decide(group: LogGroup, policy: Policy, now: int) -> Action:
-    if group.defects:
-        return Unknown(f"odd values: {'; '.join(group.defects)}")
-    if exempt := exemption(group, policy):
-        return Keep(exempt)
-    if group.log_class not in KNOWN_CLASSES:
-        return Unknown(f"log class {group.log_class} is not known to this version")
-    if group.log_class == "DELIVERY":
-        return Keep("class DELIVERY keeps events for one day and takes no retention")
+    for line in exemption_lines(group, policy):
+        if not line.holds:
+            return Unknown(line.text) if line.unknown else Keep(line.text)
     settings = policy.settings_for(group)
     if settings is None:
-        return Unknown(f"which rule applies is unknown: tags: {group.tags_error or 'not read'}")
+        return Unknown(_no_rule(group).text)
     stay = _retention(group, settings, now)
-    for line in deletion_lines(group, policy, settings, now):
+    for line in deletion_lines(group, settings, now):
         if not line.holds:
             return _because(stay, line.text)
     before = cutoff(group, settings, now)
@@ -78,17 +102,67 @@ def _decide(group: LogGroup, policy: Policy, now: int) -> Action:
     return DeleteGroup(reason, settings.rule, before, stay)
 
 
-def exemption(group: LogGroup, policy: Policy) -> str | None:
-    """Why the group is exempt from every change, or None."""
-    if group.name in policy.protect.own_groups:
-        return "the janitor's own log group"
+def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[Line]:
+    """Every line that the group's own facts decide, in the order in which `judge` takes them.
+
+    Of a group whose values make no sense only that is said.
+    """
+    for line in exemption_lines(group, policy):
+        yield line
+        if line.check is Check.VALUES and not line.holds:
+            return
+    settings = policy.settings_for(group)
+    if settings is None:
+        yield _no_rule(group)
+    else:
+        yield from deletion_lines(group, settings, now)
+
+
+def exemption_lines(group: LogGroup, policy: Policy) -> Iterator[Line]:
+    """Line 1, as far as it exempts a group from every change; the first that fails decides."""
+    odd = "; ".join(group.defects)
+    yield Line(
+        1, not odd, f"odd values: {odd}" if odd else "no odd values", Check.VALUES, bool(odd)
+    )
+    own = group.name in policy.protect.own_groups
+    text = "the janitor's own log group" if own else "not the janitor's own log group"
+    yield Line(1, not own, text, Check.OWN_GROUP)
+    yield _name_line(group, policy)
+    yield _tag_line(group, policy)
+    yield _class_line(group)
+
+
+def _name_line(group: LogGroup, policy: Policy) -> Line:
     for pattern in policy.protect.names:
         if matches(pattern, group.name):
-            return f"protected by name: {pattern}"
+            return Line(1, False, f"protected by name: {pattern}", Check.NAME)
+    return Line(1, True, "not protected by name", Check.NAME)
+
+
+def _tag_line(group: LogGroup, policy: Policy) -> Line:
     for tag in policy.protect.tags if group.tags else ():
         if has_tag(tag, group.tags or {}):
-            return f"protected by tag: {tag}"
-    return None
+            return Line(1, False, f"protected by tag: {tag}", Check.TAG)
+    if group.tags is None and policy.protect.tags:
+        text = f"tags could not be read: {group.tags_error or 'not asked for'}"
+        return Line(1, True, text, Check.TAG, unknown=True)
+    return Line(1, True, "not protected by tag", Check.TAG)
+
+
+def _class_line(group: LogGroup) -> Line:
+    name = group.log_class
+    if name not in KNOWN_CLASSES:
+        text = f"log class {name} is not known to this version"
+        return Line(1, False, text, Check.CLASS, unknown=True)
+    if name == "DELIVERY":
+        text = "class DELIVERY keeps events for one day and takes no retention"
+        return Line(1, False, text, Check.CLASS)
+    return Line(1, True, f"class {name}", Check.CLASS)
+
+
+def _no_rule(group: LogGroup) -> Line:
+    text = f"which rule applies is unknown: tags: {group.tags_error or 'not read'}"
+    return Line(1, False, text, Check.RULE, unknown=True)
 
 
 def cutoff(group: LogGroup, settings: Settings, now: int) -> int | None:
@@ -119,37 +193,38 @@ def wanted_days(group: LogGroup, settings: Settings) -> int | None:
     return None
 
 
-def deletion_lines(group: LogGroup, policy: Policy, settings: Settings, now: int) -> Iterator[Line]:
-    """The deletion rules that the group's own facts decide (lines 1 to 4); the first that fails
-    is the reason to keep. Owners, streams and arrivals are for `janitor.proof`.
+def deletion_lines(group: LogGroup, settings: Settings, now: int) -> Iterator[Line]:
+    """The deletion rules that the group's own facts decide (lines 1 to 4) once nothing exempts it;
+    the first that fails is the reason to keep. Owners, streams and arrivals are for
+    `janitor.proof`.
     """
-    yield from _permission(group, policy, settings)
+    yield from _permission(group, settings)
     before = cutoff(group, settings, now)
-    yield Line(2, before is not None, _retention_text(group, settings))
-    if before is None:
-        return
-    due = (now - before) // DAY_MS
-    old = group.creation_time < before
-    yield Line(
-        3,
-        old,
-        f"created {age(now - group.creation_time)} ago, "
-        f"{'more' if old else 'not more'} than retention + grace ({due} days)",
-    )
-    yield Line(4, group.stored_bytes == 0, f"{size(group.stored_bytes)} stored")
+    yield Line(2, before is not None, _retention_text(group, settings), Check.RETENTION)
+    if before is not None:
+        due = (now - before) // DAY_MS
+        old = group.creation_time < before
+        yield Line(
+            3,
+            old,
+            f"created {age(now - group.creation_time)} ago, "
+            f"{'more' if old else 'not more'} than retention + grace ({due} days)",
+            Check.AGE,
+        )
+    yield Line(4, group.stored_bytes == 0, f"{size(group.stored_bytes)} stored", Check.STORED)
 
 
-def _permission(group: LogGroup, policy: Policy, settings: Settings) -> Iterator[Line]:
-    """Line 1: the policy says so, and nothing protects the group."""
-    exempt = exemption(group, policy)
-    yield Line(1, exempt is None, exempt or "not protected by name or tag")
-    rule = settings.rule
+def _permission(group: LogGroup, settings: Settings) -> Iterator[Line]:
+    """Line 1: the policy says so, and the group itself does not forbid it."""
     verdict = "deletes" if settings.delete_empty else "does not delete"
-    yield Line(1, settings.delete_empty, f"rule {rule!r} {verdict} empty groups")
+    text = f"rule {settings.rule!r} {verdict} empty groups"
+    yield Line(1, settings.delete_empty, text, Check.DELETE_EMPTY)
     protected = group.deletion_protected
-    yield Line(1, not protected, f"deletion protection is {'on' if protected else 'off'}")
+    text = f"deletion protection is {'on' if protected else 'off'}"
+    yield Line(1, not protected, text, Check.DELETION_PROTECTION)
     filters = group.metric_filters
-    yield Line(1, filters == 0, f"{filters or 'no'} metric filter{'' if filters == 1 else 's'}")
+    text = f"{filters or 'no'} metric filter{'' if filters == 1 else 's'}"
+    yield Line(1, filters == 0, text, Check.METRIC_FILTERS)
 
 
 def _retention(group: LogGroup, settings: Settings, now: int) -> Keep | SetRetention | SweepStreams:

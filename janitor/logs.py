@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from janitor.aws import Api, CallError, UnavailableError
@@ -97,6 +98,17 @@ class Logs:
                 if name not in found and (group := self.group(name)) is not None:
                     found[name] = group
         return found
+
+    def names(
+        self, most_pages: int, *, prefix: str | None = None, pattern: str | None = None
+    ) -> list[str]:
+        """The names that begin with `prefix`, or contain `pattern` (not both), of the first pages.
+
+        For people who look for a name: never the whole Region's.
+        """
+        named = {"logGroupNamePrefix": prefix, "logGroupNamePattern": pattern}
+        pages = self._described(**{key: text for key, text in named.items() if text is not None})
+        return [group.name for page in islice(pages, most_pages) for group in page]
 
     def _described(self, **parameters: Any) -> Iterator[list[LogGroup]]:
         pages = self._pages(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -12,6 +13,7 @@ from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from aws_lambda_powertools.utilities.parser import parse
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -31,7 +33,14 @@ POLICY_CACHED_FOR = 300
 """Seconds for which a policy from SSM is not asked for again by a warm function."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
 _Number = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")]
+
+
+def _topic(arn: str) -> str:
+    if not _TOPIC.fullmatch(arn):
+        raise ValueError(f"{arn!r} is not the ARN of an SNS topic (not FIFO)")
+    return arn
 
 
 class Settings(BaseModel):
@@ -45,6 +54,9 @@ class Settings(BaseModel):
     policy_parameter: str | None = Field(None, alias="JANITOR_POLICY_PARAMETER", min_length=1)
     max_links: _Number = Field("100", alias="JANITOR_MAX_LINKS")
     max_hours: _Number = Field("20", alias="JANITOR_MAX_HOURS")
+    notify_topic: Annotated[str, AfterValidator(_topic)] | None = Field(
+        None, alias="JANITOR_NOTIFY_TOPIC", description="ARN of the SNS topic that is told of runs."
+    )
     watched: str = Field("cloudwatch-janitor", alias="JANITOR_FUNCTION", min_length=1)
 
     @model_validator(mode="after")

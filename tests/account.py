@@ -132,6 +132,7 @@ class Cloud:
         self.token_age = 0
         self.scanned: list[str | None] = []
         self.invoked: list[dict[str, Any]] = []
+        self.published: list[dict[str, Any]] = []
         self._lock = threading.RLock()
 
     def client(self, service: str, region: str, config: Any) -> Any:
@@ -175,18 +176,24 @@ class Cloud:
         logGroupNamePrefix: str = "",
         logGroupIdentifiers: list[str] | None = None,
         nextToken: str | None = None,
+        logGroupNamePattern: str = "",
     ) -> dict[str, Any]:
+        assert not (logGroupNamePrefix and logGroupNamePattern), "mutually exclusive"
         if nextToken and not nextToken.removeprefix("e").startswith(f"{self.token_age}|"):
             raise refused("DescribeLogGroups", "InvalidParameterException")
-        if not logGroupNamePrefix and logGroupIdentifiers is None:
+        if not (logGroupNamePrefix or logGroupNamePattern) and logGroupIdentifiers is None:
             self.scanned.append(nextToken)
         names = sorted(
             name
             for name in self.groups
             if name.startswith(logGroupNamePrefix)
+            and logGroupNamePattern in name
             and (logGroupIdentifiers is None or name in logGroupIdentifiers)
         )
         shown = [self.groups[name].shown(self.arn(name)) for name in names]
+        if logGroupNamePattern:  # then nothing else is included (CloudWatch Logs API reference)
+            keys = ("arn", "creationTime", "logGroupName")
+            shown = [{key: each[key] for key in keys if key in each} for each in shown]
         return self._cut("logGroups", shown, nextToken)
 
     def _DescribeLogStreams(
@@ -291,6 +298,10 @@ class Cloud:
     def _Invoke(self, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, Any]:
         self.invoked.append({"to": FunctionName, "how": InvocationType, "payload": Payload})
         return {"StatusCode": 202}
+
+    def _Publish(self, **said: Any) -> dict[str, Any]:
+        self.published.append(said)
+        return {"MessageId": str(len(self.published))}
 
     def _PutRetentionPolicy(self, logGroupName: str, retentionInDays: int) -> dict[str, Any]:
         self._find("PutRetentionPolicy", logGroupName).retention = retentionInDays

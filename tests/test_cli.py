@@ -167,21 +167,6 @@ def test_a_plan_that_is_not_whole_or_not_of_this_account_is_refused(
     assert not list(tmp_path.glob("janitor-journal-*"))
 
 
-def test_explain_shows_rules_evidence_and_verdict(tmp_path: Path) -> None:
-    """For a group that would go, and for one that stays."""
-    goes = janitor(
-        "explain", "/aws/lambda/black-friday-2022", "-r", "eu-west-1", "--sandbox", cwd=tmp_path
-    )
-    assert "lambda       matches" in goes.stdout
-    assert "DescribeLogStreams: 130 streams, all silent" in goes.stdout
-    assert "planned: delete_group" in goes.stdout
-    stays = janitor("explain", "/platform/protected/ledger", "--sandbox", cwd=tmp_path)
-    assert "1 NO  deletion protection is on" in stays.stdout
-    missing = janitor("explain", "/nowhere", "--sandbox", cwd=tmp_path)
-    assert missing.returncode == 2
-    assert "no log group is named '/nowhere'" in missing.stderr
-
-
 def test_policy_commands(tmp_path: Path) -> None:
     """show is valid TOML, schema and iam-policy are JSON, validate names what is wrong."""
     shown = janitor("policy", "show", cwd=tmp_path)

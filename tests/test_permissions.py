@@ -44,6 +44,7 @@ PREFIXES = {
     "lambda": "lambda",
     "ec2": "ec2",
     "sts": "sts",
+    "sns": "sns",
     "ssm": "ssm",
     "service-quotas": "servicequotas",
 }
@@ -99,6 +100,7 @@ def test_the_modules_with_calls_are_found() -> None:
     assert {module for module in MODULES if declared(module)} == {
         "chain",
         "logs",
+        "notify",
         "owners",
         "quotas",
         "settings",
@@ -128,6 +130,7 @@ names = ["/aws/lambda/*"]
 delete_empty = true
 sweep_streams = true
 """
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:operations"
 DOCUMENT = function_policy(
     parse(EVERYTHING, "everything"),
     account="123456789012",
@@ -135,6 +138,7 @@ DOCUMENT = function_policy(
     region=REGION,
     function="cloudwatch-janitor",
     parameter="/janitor/policy",
+    notify_topic=TOPIC,
 )
 ALLOWED = sorted(
     {
@@ -205,6 +209,7 @@ def become_the_function(actions: Iterable[str], monkeypatch: pytest.MonkeyPatch)
             del groups[name]
     aws = boto3.Session(region_name=REGION)
     aws.client("ssm").put_parameter(Name="/janitor/policy", Value=EVERYTHING, Type="String")
+    aws.client("sns").create_topic(Name="operations")
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("nothing.py", "")
@@ -226,7 +231,7 @@ def two_runs() -> dict[str, Any]:
     """A scheduled run, and one whose time is up at once, which has to invoke the next link."""
     parameters.clear_caches()
     DEFAULT_PROVIDERS.clear()
-    environment = {"JANITOR_POLICY_PARAMETER": "/janitor/policy"}
+    environment = {"JANITOR_POLICY_PARAMETER": "/janitor/policy", "JANITOR_NOTIFY_TOPIC": TOPIC}
     clock = FastClock(time.time_ns() // 1_000_000)
     metrics = EphemeralMetrics(namespace="test", service="test")
     aws = boto3.Session(region_name=REGION)
@@ -308,6 +313,20 @@ def test_the_function_may_read_its_own_parameter_only() -> None:
     parameter = "arn:aws:ssm:eu-west-1:123456789012:parameter/janitor/policy"
     assert may(DOCUMENT, "ssm:GetParameter", parameter)
     assert not may(DOCUMENT, "ssm:GetParameter", f"{parameter}2")
+
+
+def test_the_function_may_publish_to_its_topic_only() -> None:
+    """And to none where it has none."""
+    assert may(DOCUMENT, "sns:Publish", TOPIC)
+    assert not may(DOCUMENT, "sns:Publish", f"{TOPIC}2")
+    none = function_policy(
+        parse(EVERYTHING, "everything"),
+        account="123456789012",
+        partition="aws",
+        region=REGION,
+        function="cloudwatch-janitor",
+    )
+    assert not may(none, "sns:Publish", TOPIC)
 
 
 def test_only_lists_that_iam_cannot_scope_are_for_every_resource() -> None:
