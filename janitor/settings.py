@@ -45,6 +45,12 @@ class Settings(BaseModel):
     policy_parameter: str | None = Field(None, alias="JANITOR_POLICY_PARAMETER", min_length=1)
     max_links: _Number = Field("100", alias="JANITOR_MAX_LINKS")
     max_hours: _Number = Field("20", alias="JANITOR_MAX_HOURS")
+    journal_bucket: str | None = Field(
+        None,
+        alias="JANITOR_JOURNAL_BUCKET",
+        pattern=r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$",
+        description="Where each link leaves its journal, beside the log.",
+    )
     watched: str = Field("cloudwatch-janitor", alias="JANITOR_FUNCTION", min_length=1)
 
     @model_validator(mode="after")
