@@ -121,6 +121,7 @@ JANITOR = Function(
             "lambda",
             "logs",
             "resourcegroupstaggingapi",
+            "s3",
             "service-quotas",
             "sns",
             "ssm",

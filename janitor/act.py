@@ -1,6 +1,6 @@
 """Putting retention, deleting groups, sweeping streams: each looked at again before it is done.
 
-Nothing here asks whether this is a dry run except `Hands._commit`: a dry run is the same path,
+Nothing here asks whether this is a dry run except `Commit`: a dry run is the same path,
 stopped at that one place.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from janitor.aws import CallError, ReadError
 from janitor.clock import Clock
@@ -22,6 +22,7 @@ from janitor.model import (
     Change,
     DeleteGroup,
     Evidence,
+    Extras,
     Keep,
     LogGroup,
     LogStream,
@@ -42,6 +43,7 @@ from janitor.proof import (
     Verdict,
     no_owner,
     no_subscription_filters,
+    recorded,
     silent,
     streams_silent,
     until_recent,
@@ -69,6 +71,32 @@ class Budget:
             return self._left >= 0
 
 
+class Commit:
+    """Makes changes, or only says that they would be made: the only place that knows of dry runs.
+
+    What cannot be journaled is not done.
+    """
+
+    def __init__(self, journal: Journal, *, dry_run: bool) -> None:
+        self._journal = journal
+        self._dry_run = dry_run
+
+    def __call__(self, change: Callable[[], Status]) -> Status:
+        """What became of the change. Raises JournalError, and what `change` raises."""
+        if self._dry_run:
+            return Status.PLANNED
+        self._journal.open()
+        return change()
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The last look at a group: when its record was read (monotonic), and what else it has."""
+
+    at: float
+    extras: Extras
+
+
 class Hands:
     """What changes a target, or would."""
 
@@ -89,18 +117,11 @@ class Hands:
         self._stop = stop
         self._journal = journal
         self._budget = budget
-        self._dry_run = dry_run
+        self._commit = Commit(journal, dry_run=dry_run)
 
     @property
     def _clock(self) -> Clock:
         return self._logs.clock
-
-    def _commit(self, change: Callable[[], Status]) -> Status:
-        """Make the change: the only place that knows of dry runs."""
-        if self._dry_run:
-            return Status.PLANNED
-        self._journal.open()
-        return change()
 
     def outcome(
         self,
@@ -121,10 +142,12 @@ class Hands:
         change = Change({"retention_days": group.retention_days}, {"retention_days": action.days})
 
         def put() -> Status:
+            self._begin(Verb.SET_RETENTION, group, change, action)
             try:
                 self._logs.put_retention(group.name, action.days)
             except ReadError as error:
                 if isinstance(error, CallError) and error.not_found:
+                    self._write(Verb.SET_RETENTION, Status.GONE, group, change, action)
                     return Status.GONE
                 self._write(
                     Verb.SET_RETENTION,
@@ -160,24 +183,26 @@ class Hands:
         After an attempt that may have taken effect the look is repeated, never the deletion
         alone: the name may belong to another group by then.
         """
-        attempted = False
+        begun: Change | None = None
 
         def attempt() -> Outcome:
-            nonlocal attempted
+            nonlocal begun
             self._logs.reserve_deletion()
             fresh, seen, verdict = self._look(group, action, owners, read_tags)
             looked = evidence + seen
             if isinstance(verdict, Outcome):
-                if verdict.status is Status.GONE and attempted:
-                    return self._deleted(group, action, looked, "the first answer was lost")
+                if verdict.status is Status.GONE and begun is not None:
+                    return self._deleted(group, action, begun, looked, "the first answer was lost")
                 return verdict
-            age = self._clock.monotonic() - verdict
+            change = _undo(fresh, verdict.extras)
+            age = self._clock.monotonic() - verdict.at
             if age > LOOK_LASTS:
                 raise StaleLookError(f"the last look was {age:.1f} s old")
 
             def remove() -> Status:
-                nonlocal attempted
-                attempted = True
+                nonlocal begun
+                self._begin(Verb.DELETE_GROUP, fresh, change, action)
+                begun = change
                 self._logs.delete_group_once(group.name)
                 return Status.DONE
 
@@ -185,44 +210,32 @@ class Hands:
                 status = self._commit(remove)
             except CallError as error:
                 if error.not_found:
+                    self._write(Verb.DELETE_GROUP, Status.GONE, fresh, change, action)
                     return self.outcome(fresh, action, Status.GONE, "gone already", looked)
-                self._write(
-                    Verb.DELETE_GROUP,
-                    Status.FAILED,
-                    fresh,
-                    _undo(fresh),
-                    action,
-                    error=error,
-                )
+                self._write(Verb.DELETE_GROUP, Status.FAILED, fresh, change, action, error=error)
                 return self.outcome(fresh, action, Status.FAILED, str(error), looked)
             if status is Status.DONE:
-                return self._deleted(fresh, action, looked)
+                return self._deleted(fresh, action, change, looked)
             return self.outcome(fresh, action, status, "", looked)
 
         try:
             return retrying(attempt, self._clock, self._stop)
         except (TransientError, StoppedError) as error:
-            if isinstance(error, StoppedError) and not attempted:
+            if isinstance(error, StoppedError) and begun is None:
                 raise
-            if attempted:
-                self._write(
-                    Verb.DELETE_GROUP,
-                    Status.FAILED,
-                    group,
-                    _undo(group),
-                    action,
-                    error=error,
-                )
+            if begun is not None:
+                self._write(Verb.DELETE_GROUP, Status.FAILED, group, begun, action, error=error)
             return self.outcome(group, action, Status.FAILED, str(error), evidence)
 
     def _deleted(
         self,
         group: LogGroup,
         action: DeleteGroup,
+        change: Change,
         evidence: tuple[Evidence, ...],
         detail: str = "",
     ) -> Outcome:
-        self._write(Verb.DELETE_GROUP, Status.DONE, group, _undo(group), action)
+        self._write(Verb.DELETE_GROUP, Status.DONE, group, change, action)
         return self.outcome(group, action, Status.DONE, detail, evidence)
 
     def _look(
@@ -231,11 +244,11 @@ class Hands:
         action: DeleteGroup,
         owners: Owners,
         read_tags: Callable[[], Mapping[str, str]],
-    ) -> tuple[LogGroup, tuple[Evidence, ...], Outcome | float]:
-        """The group as it is now, what was seen, and the reason to keep it or the look's time.
+    ) -> tuple[LogGroup, tuple[Evidence, ...], Outcome | _Look]:
+        """The group as it is now, what was seen, and the reason to keep it or the look itself.
 
-        The slowest quota (subscription filters) is asked first, the group itself last, so that
-        nothing waits between the look and the deletion.
+        The slowest quotas (subscription filters, and what the journal must hold) are asked first,
+        the group itself last, so that nothing waits between the look and the deletion.
         """
         seen: list[Evidence] = []
 
@@ -255,6 +268,10 @@ class Hands:
             return group, tuple(seen), outcome
         if outcome := kept(no_subscription_filters(self._logs, group)):
             return group, tuple(seen), outcome
+        extras = recorded(self._logs, group)
+        if isinstance(extras, Unreadable):
+            seen.append(extras.evidence)
+            return group, tuple(seen), self.unread(group, action, extras, tuple(seen))
         if outcome := kept(streams_silent(self._logs, group, action.before)):
             return group, tuple(seen), outcome
         looked_at = self._clock.monotonic()
@@ -284,7 +301,7 @@ class Hands:
         seen.append(evidence)
         if not isinstance(again, DeleteGroup) or again.before != action.before:
             return fresh, tuple(seen), self.keep(fresh, action, evidence, tuple(seen))
-        return fresh, tuple(seen), looked_at
+        return fresh, tuple(seen), _Look(looked_at, extras)
 
     def keep(
         self, group: LogGroup, action: Action, why: Evidence, seen: tuple[Evidence, ...]
@@ -403,6 +420,9 @@ class Hands:
 
         return self._commit(remove)
 
+    def _begin(self, verb: Verb, group: LogGroup, change: Change, action: Action) -> None:
+        self._journal.begin(self._clock.now(), verb, group, change, action.reason)
+
     def _write(
         self,
         verb: Verb,
@@ -414,8 +434,17 @@ class Hands:
         error: Exception | None = None,
     ) -> None:
         text = None if error is None else str(error)
+        perhaps = error is not None and not isinstance(error, CallError)
         self._journal.write(
-            self._clock.now(), verb, status, group, change, action.reason, stream, text
+            self._clock.now(),
+            verb,
+            status,
+            group,
+            change,
+            action.reason,
+            stream,
+            text,
+            perhaps_done=perhaps,
         )
 
 
@@ -426,7 +455,7 @@ def with_tags(
     return replace(group, tags=tags, tags_error=error)
 
 
-def _undo(group: LogGroup) -> Change:
+def _undo(group: LogGroup, extras: Extras) -> Change:
     """What it takes to make the group again. It has no filters: groups with any are kept."""
     return Change(
         {
@@ -436,8 +465,12 @@ def _undo(group: LogGroup) -> Change:
             "class": group.log_class,
             "kms_key_id": group.kms_key_id,
             "tags": dict(group.tags or {}),
-            "metric_filters": [],
-            "subscription_filters": [],
+            "bearer_token": group.bearer_token,
+            "data_protection_policy": extras.data_protection_policy,
+            "index_policy": extras.index_policy,
+            "transformer": list(extras.transformer),
+            "metric_filters": list(extras.metric_filters),
+            "subscription_filters": list(extras.subscription_filters),
         },
         {},
     )

@@ -16,10 +16,10 @@ from typing import Annotated, Any
 import typer
 
 from janitor import __version__
-from janitor.errors import Exit, JanitorError
+from janitor.errors import Exit, JanitorError, UsageError
 from janitor.report import Format
 
-COMMANDS = ("report", "plan", "apply", "run", "explain", "policy", "iam-policy")
+COMMANDS = ("report", "plan", "apply", "run", "restore", "explain", "policy", "iam-policy")
 
 app = typer.Typer(
     name="janitor",
@@ -86,13 +86,17 @@ Ingestion = Annotated[
 ]
 
 
+_OWN = ("apply", "path", "name", "paths", "groups")
+"""What a command takes beside the options that all share."""
+
+
 def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
     """Run a command of `janitor.commands` with the options given, and exit with its code."""
     from janitor import commands
 
     verbose, quiet = given.get("verbose", False), given.get("quiet", False)
     configure_logs(log_format, verbose=verbose, quiet=quiet)
-    extra = {key: given.pop(key) for key in ("apply", "path", "name") if key in given}
+    extra = {key: given.pop(key) for key in _OWN if key in given}
     for several in ("regions", "roles"):
         given[several] = tuple(given.get(several) or ())
     raise typer.Exit(int(getattr(commands, call)(commands.Options(**given), **extra)))
@@ -186,6 +190,40 @@ def run(
 
 
 @app.command()
+def restore(
+    journals: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="JOURNAL...", help="Files, `-`, s3://BUCKET/KEY or s3://BUCKET/PREFIX/."
+        ),
+    ],
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without it, only show.")] = False,
+    groups: Annotated[
+        list[str] | None,
+        typer.Option("--group", metavar="GLOB", help="Only log groups named so; repeatable."),
+    ] = None,
+    profile: Profile = None,
+    regions: Regions = None,
+    policy: PolicyFile = None,
+    sandbox: Sandbox = False,
+    format: Form = Format.TABLE,
+    output: Output = None,
+    journal: JournalFile = None,
+    yes: Yes = False,
+    all_groups: Everything = False,
+    api_share: ApiShare = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    log_format: Logs = LogFormat.CONSOLE,
+) -> None:
+    """Undo what journals say was done; shows it unless --apply."""
+    given = locals()
+    given["paths"] = tuple(given.pop("journals"))
+    given["groups"] = tuple(groups or ())
+    _finish("restore", **given)
+
+
+@app.command()
 def explain(
     name: Annotated[str, typer.Argument(metavar="GROUP", help="The log group's name.")],
     profile: Profile = None,
@@ -235,12 +273,25 @@ def policy_schema(sandbox: Sandbox = False) -> None:
 
 
 @app.command("iam-policy")
-def iam_policy_command(policy: PolicyFile = None, sandbox: Sandbox = False) -> None:
+def iam_policy_command(
+    policy: PolicyFile = None,
+    sandbox: Sandbox = False,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="What `restore --apply` needs instead.")
+    ] = False,
+    journal_bucket: Annotated[
+        str | None,
+        typer.Option("--journal-bucket", metavar="NAME", help="With journals in this S3 bucket."),
+    ] = None,
+) -> None:
     """Print the least IAM policy that the policy in force needs."""
-    from janitor.iam import iam_policy
+    from janitor.iam import iam_policy, restore_policy
     from janitor.policy import load
 
-    sys.stdout.write(json.dumps(iam_policy(load(policy)), indent=2) + "\n")
+    if journal_bucket is not None and not restore:
+        raise UsageError("--journal-bucket: is for --restore")
+    needed = restore_policy(journal_bucket=journal_bucket) if restore else iam_policy(load(policy))
+    sys.stdout.write(json.dumps(needed, indent=2) + "\n")
 
 
 @app.callback(invoke_without_command=True)

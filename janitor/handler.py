@@ -23,10 +23,10 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import BaseModel, ConfigDict, Field
 
-from janitor import __version__, chain, notify, targets
+from janitor import __version__, archive, chain, notify, targets
 from janitor.aws import Api, Counts
 from janitor.clock import Clock, Stop, SystemClock
-from janitor.errors import JanitorError, UsageError
+from janitor.errors import JanitorError, JournalError, UsageError
 from janitor.journal import LogJournal
 from janitor.model import LogGroup, Outcome, Status, Target
 from janitor.money import PriceList, price_list
@@ -176,7 +176,8 @@ class Janitor:
         info = _info(order, policy, apis, self._settings)
         prices = price_list(policy.prices)
         findings = Findings(prices)
-        journal = LogJournal(order.run_id, policy.digest())
+        bucket = self._settings.journal_bucket
+        journal = LogJournal(order.run_id, policy.digest(), keep=bucket is not None)
         log.info("run_started", **info.as_dict(), hop=order.hop)
         run = Run(
             apis,
@@ -191,7 +192,10 @@ class Janitor:
         )
         resume: Resume | None = None
         try:
-            run.execute()
+            try:
+                run.execute()
+            finally:
+                self._archive(order, info.account, journal, summary)
             if summary.goes_on:
                 resume = self._go_on(order, policy, progress, summary, counts, context)
         finally:
@@ -295,6 +299,22 @@ class Janitor:
             summary.not_reached(left, "")
             return None
         return resume
+
+    def _archive(self, order: Order, account: str, journal: LogJournal, summary: Summary) -> None:
+        """Leave the link's journal in the bucket. Objects cannot be appended to, so this is done
+        at the end; until then, and after a crash, the journal is in the log. What cannot be
+        written is an error of the run.
+        """
+        bucket, text = self._settings.journal_bucket, journal.text
+        if bucket is None or not text:
+            return
+        key = archive.key_of(account, order.started, order.run_id, order.hop)
+        try:
+            archive.put(self._aws.client("s3"), bucket, key, text)
+        except JournalError as error:
+            summary.error(str(error))
+        else:
+            log.info("journal_archived", bucket=bucket, key=key)
 
     def _measure(self, order: Order, told: Mapping[str, Any]) -> None:
         """The whole run's totals as metrics, once, in its last link."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from janitor import logs, owners, quotas, tags, targets
+from janitor import archive, logs, owners, quotas, tags, targets
 from janitor.policy import Defaults, Policy, Rule
 
 
@@ -31,6 +31,7 @@ def iam_policy(
     if delete:
         listing.add(acts["GetMetricData"])
         reading |= {acts["DescribeLogStreams"], acts["DescribeSubscriptionFilters"]}
+        reading |= {acts[name] for name in logs.DEFINITION}
         changing.add(acts["DeleteLogGroup"])
         if policy.protect.live_owners:
             listing.add(owners.ACTIONS["ListFunctions"])
@@ -61,11 +62,13 @@ def function_policy(
     function: str,
     parameter: str | None = None,
     notify_topic: str | None = None,
+    journal_bucket: str | None = None,
 ) -> dict[str, Any]:
     """The same for the Lambda function named `function` in `region`, which cleans every Region.
 
     It may call itself, to go on after the 15 minutes, read its policy where `parameter` names an
-    SSM parameter, and publish to the SNS topic whose ARN is `notify_topic`.
+    SSM parameter, publish to the SNS topic whose ARN is `notify_topic`, and write its journals
+    where `journal_bucket` names a bucket.
     """
     from janitor import (
         chain,
@@ -87,7 +90,38 @@ def function_policy(
     if notify_topic is not None:
         action = notify.ACTIONS["Publish"]
         statements.append(_statement("Tell", "Allow", {action}, [notify_topic]))
+    if journal_bucket is not None:
+        journals = f"arn:{partition}:s3:::{journal_bucket}/{archive.PREFIX}{account}/*"
+        action = archive.ACTIONS["PutObject"]
+        statements.append(_statement("KeepJournals", "Allow", {action}, [journals]))
     return {**document, "Statement": statements}
+
+
+def restore_policy(
+    *,
+    account: str = "*",
+    partition: str = "aws",
+    region: str = "*",
+    journal_bucket: str | None = None,
+) -> dict[str, Any]:
+    """What `janitor restore --apply` needs; without `--apply` the first two statements do.
+
+    A log group with a KMS key also needs that key's own policy to let CloudWatch Logs use it, a
+    subscription filter with a role the right to pass that role.
+    """
+    groups = f"arn:{partition}:logs:{region}:{account}:log-group:*"
+    acts = logs.ACTIONS
+    bucket = f"arn:{partition}:s3:::{journal_bucket}"
+    reading = {archive.ACTIONS["GetObject"]} if journal_bucket else set()
+    finding = {archive.ACTIONS["ListObjectsV2"]} if journal_bucket else set()
+    quota = {quotas.ACTIONS["ListServiceQuotas"]}
+    return _document(
+        _statement("List", "Allow", quota, ["*"]),
+        _statement("Read", "Allow", {acts[name] for name in logs.COMPARED}, [groups]),
+        _statement("Restore", "Allow", {acts[name] for name in logs.RESTORING}, [groups]),
+        _statement("ReadJournals", "Allow", reading, [f"{bucket}/{archive.PREFIX}*"]),
+        _statement("FindJournals", "Allow", finding, [bucket]),
+    )
 
 
 def watch_policy(*, account: str, partition: str, region: str) -> dict[str, Any]:

@@ -1,4 +1,9 @@
-"""The journal: one JSON line per change, written as it happens, enough to undo it."""
+"""The journal: JSON lines about each change, enough to undo it.
+
+A change that can be undone has a line with status `begun`, written before the call, and one with
+its outcome after it; both hold the whole change. Where the second is missing, the change may have
+been made. `done` is said once of each change. What is in a line: `janitor.history.Line`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,15 @@ import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import structlog
 
 from janitor.errors import JournalError
-from janitor.model import Change, LogGroup, Status, Verb
+from janitor.model import Change, LogGroup, Status
+
+VERSION: Final = 1
+BEGUN: Final = "begun"
 
 
 class Journal:
@@ -63,23 +71,51 @@ class Journal:
                         f"{self.path}: the journal cannot be written: {error.strerror}"
                     ) from error
 
+    def begin(self, at: int, action: str, group: LogGroup, change: Change, reason: str) -> None:
+        """The line that is written before a change is made. `at` in ms since the epoch."""
+        self._line(at, action, BEGUN, group, change, reason)
+
     def write(
         self,
         at: int,
-        verb: Verb,
+        action: str,
         status: Status,
         group: LogGroup,
         change: Change,
         reason: str,
         stream: str | None = None,
         error: str | None = None,
+        *,
+        perhaps_done: bool = False,
     ) -> None:
-        """One line, flushed. `at` in ms since the epoch."""
+        """What became of a change. `at` in ms since the epoch.
+
+        `perhaps_done` says of a failure that the change may have been made all the same.
+        """
+        self._line(
+            at, action, status.value, group, change, reason, stream, error, perhaps=perhaps_done
+        )
+
+    def _line(
+        self,
+        at: int,
+        action: str,
+        status: str,
+        group: LogGroup,
+        change: Change,
+        reason: str,
+        stream: str | None = None,
+        error: str | None = None,
+        *,
+        perhaps: bool = False,
+    ) -> None:
+        """One line, flushed."""
         self.open()
         line: dict[str, Any] = {
             **self._head,
+            "version": VERSION,
             "at": at,
-            "action": verb,
+            "action": str(action),
             "status": status,
             "account": group.target.account,
             "region": group.target.region,
@@ -90,6 +126,7 @@ class Journal:
             "after": change.after,
             "reason": reason,
             **({"error": error} if error is not None else {}),
+            **({"perhaps_done": True} if perhaps else {}),
         }
         self._append(line)
 
@@ -122,9 +159,18 @@ class Journal:
 class LogJournal(Journal):
     """A journal among the log lines, for where there is no file system that lasts."""
 
-    def __init__(self, run_id: str, policy: str) -> None:
+    def __init__(self, run_id: str, policy: str, *, keep: bool = False) -> None:
+        """With `keep` the lines are kept in `text` as well, for an archive."""
         super().__init__(Path(os.devnull), run_id, policy)
         self._log = structlog.get_logger("janitor")
+        self._keep = keep
+        self._kept: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """The lines so far, as in a journal file."""
+        with self._lock:
+            return "".join(self._kept)
 
     def open(self) -> None:
         """The log is always open."""
@@ -132,5 +178,8 @@ class LogJournal(Journal):
     def _append(self, line: dict[str, Any]) -> None:
         try:
             self._log.info("journal", **line)
+            if self._keep:
+                with self._lock:
+                    self._kept.append(json.dumps(line, ensure_ascii=False) + "\n")
         except OSError as error:
             raise JournalError(f"the journal cannot be written: {error.strerror}") from error

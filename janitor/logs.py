@@ -9,29 +9,92 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from janitor.aws import Api, CallError, UnavailableError
 from janitor.model import DAY_MS, Ingestion, LogGroup, LogStream, Target
+from janitor.pace import StoppedError, TransientError
 
 ACTIONS: dict[str, str] = {
     "DescribeLogGroups": "logs:DescribeLogGroups",
     "DescribeLogStreams": "logs:DescribeLogStreams",
+    "DescribeMetricFilters": "logs:DescribeMetricFilters",
     "DescribeSubscriptionFilters": "logs:DescribeSubscriptionFilters",
+    "GetDataProtectionPolicy": "logs:GetDataProtectionPolicy",
+    "DescribeIndexPolicies": "logs:DescribeIndexPolicies",
+    "GetTransformer": "logs:GetTransformer",
     "FilterLogEvents": "logs:FilterLogEvents",
+    "ListTagsForResource": "logs:ListTagsForResource",
     "PutRetentionPolicy": "logs:PutRetentionPolicy",
     "DeleteLogGroup": "logs:DeleteLogGroup",
     "DeleteLogStream": "logs:DeleteLogStream",
+    "DeleteRetentionPolicy": "logs:DeleteRetentionPolicy",
+    "CreateLogGroup": "logs:CreateLogGroup",
+    "AssociateKmsKey": "logs:AssociateKmsKey",
+    "TagResource": "logs:TagResource",
+    "PutBearerTokenAuthentication": "logs:PutBearerTokenAuthentication",
+    "PutDataProtectionPolicy": "logs:PutDataProtectionPolicy",
+    "PutIndexPolicy": "logs:PutIndexPolicy",
+    "PutTransformer": "logs:PutTransformer",
+    "PutMetricFilter": "logs:PutMetricFilter",
+    "PutSubscriptionFilter": "logs:PutSubscriptionFilter",
     "GetMetricData": "cloudwatch:GetMetricData",
 }
 
 CHANGES = ("PutRetentionPolicy", "DeleteLogGroup", "DeleteLogStream")
+DEFINITION = ("GetDataProtectionPolicy", "DescribeIndexPolicies", "GetTransformer")
+"""What is read before a log group is deleted, so that it can be made again."""
+RESTORING = (
+    "PutRetentionPolicy",
+    "DeleteRetentionPolicy",
+    "CreateLogGroup",
+    "AssociateKmsKey",
+    "TagResource",
+    "PutBearerTokenAuthentication",
+    "PutDataProtectionPolicy",
+    "PutIndexPolicy",
+    "PutTransformer",
+    "PutMetricFilter",
+    "PutSubscriptionFilter",
+)
+"""What an undo changes."""
+COMPARED = (
+    "DescribeLogGroups",
+    "DescribeMetricFilters",
+    "DescribeSubscriptionFilters",
+    "ListTagsForResource",
+    *DEFINITION,
+)
+"""What an undo reads of a log group that is there."""
+
+_NOT_FOR_THIS_CLASS = {
+    "InvalidOperationException",
+    "InvalidParameterException",
+    "OperationNotSupportedException",
+    "ValidationException",
+}
+_FILTER_KEYS = (
+    "filterName",
+    "filterPattern",
+    "metricTransformations",
+    "destinationArn",
+    "roleArn",
+    "distribution",
+    "applyOnTransformedLogs",
+    "fieldSelectionCriteria",
+    "emitSystemFieldDimensions",
+    "emitSystemFields",
+)
+"""Of a described filter, what PutMetricFilter or PutSubscriptionFilter takes."""
 
 IDENTIFIERS_A_CALL = 50
 METRICS_A_CALL = 500
 POINTS_A_CALL = 100_800
 METRIC_KEPT_DAYS = 455
 HOUR_MS = 3_600_000
+
+
+FilterKind = Literal["metric", "subscription"]
 
 
 class TokenExpiredError(Exception):
@@ -144,6 +207,124 @@ class Logs:
             logGroupName=group,
         )
         return [str(entry.get("filterName")) for page in pages for entry in page]
+
+    def filters(self, group: str, kind: FilterKind) -> list[dict[str, Any]]:
+        """A log group's filters of a kind, as the call that puts them takes them."""
+        operation, method, key = {
+            "metric": (
+                "DescribeMetricFilters",
+                self._client.describe_metric_filters,
+                "metricFilters",
+            ),
+            "subscription": (
+                "DescribeSubscriptionFilters",
+                self._client.describe_subscription_filters,
+                "subscriptionFilters",
+            ),
+        }[kind]
+        pages = self._pages(operation, method, key, logGroupName=group)
+        return [{k: entry[k] for k in _FILTER_KEYS if k in entry} for p in pages for entry in p]
+
+    def tags(self, arn: str) -> dict[str, str]:
+        """The tags of one log group (ARN without the trailing `:*`)."""
+        answer = self._api.read(
+            "ListTagsForResource",
+            self._client.list_tags_for_resource,
+            expect="tags",
+            resourceArn=arn,
+        )
+        return {str(key): str(value) for key, value in answer["tags"].items()}
+
+    def data_protection_policy(self, group: LogGroup) -> str | None:
+        """The group's own data protection policy, a JSON document, or None."""
+        answer = self._own(
+            group,
+            "GetDataProtectionPolicy",
+            self._client.get_data_protection_policy,
+            "policyDocument",
+            logGroupIdentifier=group.name,
+        )
+        document = answer.get("policyDocument")
+        if document is not None and not isinstance(document, str):
+            raise UnavailableError("GetDataProtectionPolicy", f"policyDocument is {document!r}")
+        return document or None
+
+    def index_policy(self, group: LogGroup) -> str | None:
+        """The group's own field index policy, a JSON document, or None.
+
+        An account-level policy is shown for the groups that it applies to as well: that is not
+        the group's.
+        """
+        named: dict[str, Any] = {"logGroupIdentifiers": [group.name]}
+        documents: list[str] = []
+        while True:
+            answer = self._own(
+                group,
+                "DescribeIndexPolicies",
+                self._client.describe_index_policies,
+                "indexPolicies",
+                **named,
+            )
+            for policy in answer.get("indexPolicies", []):
+                document = policy.get("policyDocument")
+                if policy.get("source") == "ACCOUNT" or not document:
+                    continue
+                documents.append(str(document))
+            following = answer.get("nextToken")
+            if not following:
+                break
+            if following == named.get("nextToken"):
+                raise UnavailableError("DescribeIndexPolicies", "the same page token twice")
+            named["nextToken"] = following
+        if len(documents) > 1:
+            raise UnavailableError("DescribeIndexPolicies", f"{len(documents)} policies of a group")
+        return documents[0] if documents else None
+
+    def transformer(self, group: LogGroup) -> tuple[dict[str, Any], ...]:
+        """The processors of the group's own transformer; none for none."""
+        answer = self._own(
+            group,
+            "GetTransformer",
+            self._client.get_transformer,
+            "transformerConfig",
+            logGroupIdentifier=group.name,
+        )
+        processors = answer.get("transformerConfig") or []
+        if not isinstance(processors, list):
+            raise UnavailableError("GetTransformer", f"transformerConfig is {processors!r}")
+        return tuple(processors)
+
+    def _own(
+        self,
+        group: LogGroup,
+        operation: str,
+        method: Callable[..., Mapping[str, Any]],
+        key: str,
+        **parameters: Any,
+    ) -> Mapping[str, Any]:
+        """What a group has of its own under `key`; an empty answer where it has nothing.
+
+        "Not found" may mean the group too, which the next look at it shows. Classes other than
+        STANDARD lack some of these features, and refuse the call. Whether AWS echoes the
+        identifier where there is nothing is not documented: an answer that says nothing at all is
+        asked for once more, because botocore makes one out of a body that it cannot read.
+        """
+        answer: Mapping[str, Any] = {}
+        for _ in range(2):
+            try:
+                answer = self._api.call(operation, method, **parameters)
+            except CallError as error:
+                refused = error.code in _NOT_FOR_THIS_CLASS and group.log_class != "STANDARD"
+                if error.not_found or refused:
+                    return {}
+                raise
+            except TransientError as error:
+                if self._api.stop.is_set():
+                    raise StoppedError from error
+                raise
+            if key in answer or "logGroupIdentifier" in answer:
+                return answer
+        return answer
 
     def holds_events(self, group: str, since: int, streams: Sequence[str] | None = None) -> bool:
         """Whether FilterLogEvents finds any event from `since` (ms) on, drained to its last token.
@@ -309,6 +490,84 @@ class Logs:
             retentionInDays=days,
         )
 
+    def delete_retention(self, group: str) -> None:
+        """Let a log group's events never expire. Doing it twice is the same as once."""
+        self._api.call(
+            "DeleteRetentionPolicy", self._client.delete_retention_policy, logGroupName=group
+        )
+
+    def create_group(
+        self, group: str, log_class: str, kms_key_id: str | None, tags: Mapping[str, str]
+    ) -> None:
+        """Make a log group. ResourceAlreadyExistsException may be the echo of a lost answer."""
+        more: dict[str, Any] = {} if kms_key_id is None else {"kmsKeyId": kms_key_id}
+        if tags:
+            more["tags"] = dict(tags)
+        self._api.call(
+            "CreateLogGroup",
+            self._client.create_log_group,
+            logGroupName=group,
+            logGroupClass=log_class,
+            **more,
+        )
+
+    def associate_key(self, group: str, kms_key_id: str) -> None:
+        """Encrypt what a log group takes in from now on."""
+        self._api.call(
+            "AssociateKmsKey",
+            self._client.associate_kms_key,
+            logGroupName=group,
+            kmsKeyId=kms_key_id,
+        )
+
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a log group (ARN without the trailing `:*`)."""
+        self._api.call("TagResource", self._client.tag_resource, resourceArn=arn, tags=dict(tags))
+
+    def require_bearer_token(self, group: str) -> None:
+        """Turn bearer token authentication on."""
+        self._api.call(
+            "PutBearerTokenAuthentication",
+            self._client.put_bearer_token_authentication,
+            logGroupIdentifier=group,
+            bearerTokenAuthenticationEnabled=True,
+        )
+
+    def put_data_protection_policy(self, group: str, document: str) -> None:
+        """Set a log group's own data protection policy."""
+        self._api.call(
+            "PutDataProtectionPolicy",
+            self._client.put_data_protection_policy,
+            logGroupIdentifier=group,
+            policyDocument=document,
+        )
+
+    def put_index_policy(self, group: str, document: str) -> None:
+        """Set a log group's own field index policy."""
+        self._api.call(
+            "PutIndexPolicy",
+            self._client.put_index_policy,
+            logGroupIdentifier=group,
+            policyDocument=document,
+        )
+
+    def put_transformer(self, group: str, processors: Sequence[Mapping[str, Any]]) -> None:
+        """Set a log group's own transformer."""
+        self._api.call(
+            "PutTransformer",
+            self._client.put_transformer,
+            logGroupIdentifier=group,
+            transformerConfig=list(processors),
+        )
+
+    def put_filter(self, group: str, kind: FilterKind, described: Mapping[str, Any]) -> None:
+        """Put a filter that `filters` described."""
+        operation, method = {
+            "metric": ("PutMetricFilter", self._client.put_metric_filter),
+            "subscription": ("PutSubscriptionFilter", self._client.put_subscription_filter),
+        }[kind]
+        self._api.call(operation, method, logGroupName=group, **described)
+
     def reserve_deletion(self) -> None:
         """Wait for DeleteLogGroup's pace now, so that nothing waits between look and deletion."""
         self._api.pace.acquire("DeleteLogGroup", self._api.stop)
@@ -373,6 +632,7 @@ def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
         kms_key_id=text("kmsKeyId"),
         metric_filters=whole("metricFilterCount", 0),
         deletion_protected=bool(protected),
+        bearer_token=entry.get("bearerTokenAuthenticationEnabled") is True,
         defects=tuple(defects),
     )
 

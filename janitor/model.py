@@ -62,11 +62,26 @@ class LogGroup:
     tags: Mapping[str, str] | None = field(default=None, hash=False)
     tags_error: str | None = None
     ingestion: Ingestion | None = field(default=None, compare=False)
+    bearer_token: bool = False
 
     @property
     def identity(self) -> tuple[str, str, str, int]:
         """A group made again under the same name is another group, hence the creation time."""
         return (self.target.account, self.target.region, self.name, self.creation_time)
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a log group has that DescribeLogGroups does not show; None and () for nothing.
+
+    The two policies are JSON documents as text; processors and filters are as the API has them.
+    """
+
+    data_protection_policy: str | None = None
+    index_policy: str | None = None
+    transformer: tuple[Mapping[str, object], ...] = ()
+    metric_filters: tuple[Mapping[str, object], ...] = ()
+    subscription_filters: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,11 +35,26 @@ RETENTION_DAYS = (
 DEFAULT_QUOTAS: dict[str, float] = {
     "DescribeLogGroups": 10,
     "DescribeLogStreams": 25,
+    "DescribeMetricFilters": 5,
     "DescribeSubscriptionFilters": 5,
+    "GetDataProtectionPolicy": 5,
+    "GetTransformer": 5,
+    "DescribeIndexPolicies": 5,
     "FilterLogEvents": 5,
+    "ListTagsForResource": 5,
     "PutRetentionPolicy": 5,
+    "DeleteRetentionPolicy": 5,
     "DeleteLogGroup": 10,
     "DeleteLogStream": 15,
+    "CreateLogGroup": 10,
+    "AssociateKmsKey": 5,
+    "TagResource": 5,
+    "PutDataProtectionPolicy": 5,
+    "PutIndexPolicy": 5,
+    "PutTransformer": 5,
+    "PutBearerTokenAuthentication": 5,
+    "PutMetricFilter": 5,
+    "PutSubscriptionFilter": 5,
     "GetMetricData": 50,
     "GetResources": 15,
     "ListFunctions": 15,
@@ -48,8 +63,8 @@ DEFAULT_QUOTAS: dict[str, float] = {
     "DescribeRegions": 20,
 }
 """Calls per second, account and Region (CloudWatch Logs quotas page). FilterLogEvents is 5 to 25
-by Region and cannot be raised: the lowest is safe everywhere. The last five are
-not published per call and are assumed."""
+by Region and cannot be raised: the lowest is safe everywhere. The last five, and the two of index
+policies, are not published per call and are assumed."""
 
 _T = TypeVar("_T")
 
@@ -59,11 +74,26 @@ SHIPPED = "the shipped policy"
 Quota = Literal[
     "DescribeLogGroups",
     "DescribeLogStreams",
+    "DescribeMetricFilters",
     "DescribeSubscriptionFilters",
+    "GetDataProtectionPolicy",
+    "GetTransformer",
+    "DescribeIndexPolicies",
     "FilterLogEvents",
+    "ListTagsForResource",
     "PutRetentionPolicy",
+    "DeleteRetentionPolicy",
     "DeleteLogGroup",
     "DeleteLogStream",
+    "CreateLogGroup",
+    "AssociateKmsKey",
+    "TagResource",
+    "PutDataProtectionPolicy",
+    "PutIndexPolicy",
+    "PutTransformer",
+    "PutBearerTokenAuthentication",
+    "PutMetricFilter",
+    "PutSubscriptionFilter",
     "GetMetricData",
     "GetResources",
     "ListFunctions",

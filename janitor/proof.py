@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from janitor.aws import CallError, ReadError
 from janitor.judge import age
 from janitor.logs import Logs
-from janitor.model import Evidence, LogGroup, LogStream
+from janitor.model import Evidence, Extras, LogGroup, LogStream
 from janitor.owners import Owners
 
 _LAMBDA_STREAM = re.compile(r"\d{4}/\d{2}/\d{2}/\[")
@@ -73,6 +73,25 @@ def no_subscription_filters(logs: Logs, group: LogGroup) -> Verdict:
     if names:
         return NotEmpty(Evidence(source, f"subscription filter {', '.join(names)}", now))
     return Empty(Evidence(source, "no subscription filters", now))
+
+
+def recorded(logs: Logs, group: LogGroup) -> Extras | Unreadable:
+    """What the journal must hold to make the group again, beside what DescribeLogGroups shows.
+
+    Its filters are proved absent elsewhere (line 1).
+    """
+    source = ""
+    try:
+        source = "GetDataProtectionPolicy"
+        data_protection = logs.data_protection_policy(group)
+        source = "DescribeIndexPolicies"
+        index = logs.index_policy(group)
+        source = "GetTransformer"
+        transformer = logs.transformer(group)
+    except ReadError as error:
+        text = f"unreadable, and without it the log group could not be made again: {error}"
+        return Unreadable(Evidence(source, text, logs.clock.now()))
+    return Extras(data_protection, index, transformer)
 
 
 def streams_silent(logs: Logs, group: LogGroup, before: int) -> Verdict:

@@ -90,6 +90,10 @@ class _GroupFacts:
     log_class: str = "STANDARD"
     protected: bool = False
     hidden: frozenset[str] = frozenset()
+    bearer_token: bool = False
+    data_protection_policy: str | None = None
+    index_policy: str | None = None
+    transformer: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -186,6 +190,8 @@ def _group_described(self: LogGroup) -> dict[str, Any]:
         entry["retentionPolicyName"] = policy.name
     if self.kms_key_id:
         entry["kmsKeyId"] = self.kms_key_id
+    if facts.bearer_token:
+        entry["bearerTokenAuthenticationEnabled"] = True
     return {key: value for key, value in entry.items() if key not in facts.hidden}
 
 
@@ -310,6 +316,69 @@ def _put_deletion_protection(self: LogsResponse) -> str:
     name = self._get_param("logGroupIdentifier").removesuffix(":*").split(":log-group:")[-1]
     facts = _RUNNING.cloud.of_group(_existing(self.logs_backend, name))
     facts.protected = bool(self._get_param("deletionProtectionEnabled"))
+    return ""
+
+
+def _named(self: LogsResponse) -> LogGroup:
+    """The group that the request names, by name or ARN."""
+    named = self._get_param("logGroupIdentifiers") or [self._get_param("logGroupIdentifier")]
+    return _existing(self.logs_backend, named[0].split(":log-group:")[-1])
+
+
+def _standard(self: LogsResponse) -> _GroupFacts:
+    """The facts of the named group, for what only class STANDARD has."""
+    facts = _RUNNING.cloud.of_group(_named(self))
+    if facts.log_class != "STANDARD":
+        raise InvalidParameterException("This operation is not supported for this log class.")
+    return facts
+
+
+def _get_data_protection_policy(self: LogsResponse) -> str:
+    document = _standard(self).data_protection_policy
+    answer = {"logGroupIdentifier": _named(self).name}
+    return json.dumps(answer if document is None else answer | {"policyDocument": document})
+
+
+def _put_data_protection_policy(self: LogsResponse) -> str:
+    _standard(self).data_protection_policy = self._get_param("policyDocument")
+    return json.dumps({"logGroupIdentifier": _named(self).name})
+
+
+def _describe_index_policies(self: LogsResponse) -> str:
+    document = _standard(self).index_policy
+    own = {"logGroupIdentifier": _named(self).arn, "source": "LOG_GROUP"}
+    found = [] if document is None else [own | {"policyDocument": document}]
+    return json.dumps({"indexPolicies": found})
+
+
+def _put_index_policy(self: LogsResponse) -> str:
+    _standard(self).index_policy = self._get_param("policyDocument")
+    return json.dumps({"indexPolicy": {"logGroupIdentifier": _named(self).arn}})
+
+
+def _get_transformer(self: LogsResponse) -> str:
+    processors = _standard(self).transformer
+    if not processors:
+        raise ResourceNotFoundException()
+    answer = {"logGroupIdentifier": _named(self).name, "transformerConfig": processors}
+    return json.dumps(answer)
+
+
+def _put_transformer(self: LogsResponse) -> str:
+    _standard(self).transformer = self._get_param("transformerConfig")
+    return ""
+
+
+def _put_bearer_token(self: LogsResponse) -> str:
+    enabled = bool(self._get_param("bearerTokenAuthenticationEnabled"))
+    _RUNNING.cloud.of_group(_named(self)).bearer_token = enabled
+    return ""
+
+
+def _associate_kms_key(self: LogsResponse) -> str:
+    _existing(self.logs_backend, self._get_param("logGroupName")).kms_key_id = self._get_param(
+        "kmsKeyId"
+    )
     return ""
 
 
@@ -529,6 +598,14 @@ _REPLACED: Final[Sequence[tuple[Any, str, Any]]] = (
     (LogsResponse, "describe_log_groups", _describe_log_groups),
     (LogsResponse, "create_log_group", _create_log_group),
     (LogsResponse, "put_log_group_deletion_protection", _put_deletion_protection),
+    (LogsResponse, "get_data_protection_policy", _get_data_protection_policy),
+    (LogsResponse, "put_data_protection_policy", _put_data_protection_policy),
+    (LogsResponse, "describe_index_policies", _describe_index_policies),
+    (LogsResponse, "put_index_policy", _put_index_policy),
+    (LogsResponse, "get_transformer", _get_transformer),
+    (LogsResponse, "put_transformer", _put_transformer),
+    (LogsResponse, "put_bearer_token_authentication", _put_bearer_token),
+    (LogsResponse, "associate_kms_key", _associate_kms_key),
     (LambdaResponse, "list_functions", _list_functions),
 )
 _WRAPPED: Final[Sequence[tuple[Any, str, Callable[..., Any]]]] = (
@@ -565,6 +642,11 @@ class _Running:
             raise RuntimeError("no sandbox is active")
         return self._cloud
 
+    @property
+    def active(self) -> bool:
+        """Whether there is an account."""
+        return self._cloud is not None
+
     def enter(self, now_ms: int | None) -> None:
         """Build the account, or join the one that is there."""
         with self._gate:
@@ -597,6 +679,34 @@ class _Running:
 
 
 _RUNNING: Final = _Running()
+
+
+def running() -> bool:
+    """Whether a sandbox is active in this process: another use joins it."""
+    return _RUNNING.active
+
+
+def definitions() -> dict[tuple[str, str], dict[str, Any]]:
+    """By Region and name, all that an undo is to bring back of each log group: everything but
+    times, streams, and what follows from them.
+    """
+    cloud, found = _RUNNING.cloud, {}
+    for region in REGIONS:
+        backend = logs_backends[ACCOUNT][region]
+        for name, group in backend.groups.items():
+            shown = _group_described(group)
+            for key in ("creationTime", "storedBytes"):
+                shown.pop(key, None)
+            facts = cloud.of_group(group)
+            found[region, name] = shown | {
+                "tags": backend.tagger.get_tag_dict_for_resource(group.arn),
+                "dataProtectionPolicy": facts.data_protection_policy,
+                "indexPolicy": facts.index_policy,
+                "transformer": facts.transformer,
+                "metricFilters": backend.filters.get_matching_filters(log_group_name=name),
+                "subscriptionFilters": sorted(group.subscription_filters),
+            }
+    return found
 
 
 @contextmanager
@@ -690,6 +800,7 @@ class _Seed:
         self._deletable("/aws/batch/migration-2023", age=930, retention=180, streams=24)
         self._deletable("/aws/glue/jobs/legacy-output", age=1050)
         self._deletable("/aws/apigateway/welcome", age=1500)
+        self._plant_furnished()
         self._plant_kept()
         self._plant_account_policies()
         self._sweepable("/aws/lambda/events-ingest", age=400, expired=70, retention=14)
@@ -719,6 +830,24 @@ class _Seed:
         self._sweepable("/aws/lambda/click-collector", age=420, expired=52, retention=14)
         self._sweepable("/aws/lambda/ab-assigner", age=300, expired=19, retention=30)
         self._sweepable("/aws/lambda/feed-export", age=540, expired=33, retention=None)
+
+    def _plant_furnished(self) -> None:
+        """Deletable groups that have more than a retention: an undo must bring it back."""
+        groups = self._backend.groups
+        thumbnailer = groups["/aws/lambda/legacy-thumbnailer"]
+        self._backend.tag_resource(thumbnailer.arn, {"team": "media", "cost-centre": "4711"})
+        checkout = groups["/ecs/checkout-blue"]
+        checkout.kms_key_id = f"arn:aws:kms:{self._region}:{ACCOUNT}:key/checkout"
+        facts = self._cloud.of_group(checkout)
+        statement = {
+            "Sid": "audit",
+            "DataIdentifier": ["arn:aws:dataprotection::aws:data-identifier/EmailAddress"],
+            "Operation": {"Deidentify": {"MaskConfig": {}}},
+        }
+        policy = {"Name": "emails", "Version": "2021-06-01", "Statement": [statement]}
+        facts.data_protection_policy = json.dumps(policy)
+        facts.index_policy = json.dumps({"Fields": ["requestId", "orderId"]})
+        facts.transformer = [{"parseJSON": {}}, {"lowerCaseString": {"withKeys": ["level"]}}]
 
     def _plant_kept(self) -> None:
         """Groups that look empty, and why they are not to be deleted."""
@@ -942,27 +1071,37 @@ class _Seed:
 
 
 def main() -> int:
-    """The demo: look, clean, look again, on one sandbox. Returns the exit code.
+    """The demo: look, clean, look again, undo, on one sandbox. Returns the exit code.
 
-    The first code of the three commands that means failure, else 0: items that could not be
-    judged (3) belong to the show.
+    The first code of the commands that means failure, else 0: items that could not be judged (3)
+    belong to the show. An undo that leaves a difference is a failure.
     """
     from janitor.cli import main as cli_main
 
-    journal = Path(tempfile.mkdtemp(prefix="janitor-demo-")) / "journal.jsonl"
+    folder = Path(tempfile.mkdtemp(prefix="janitor-demo-"))
+    journal, undo = folder / "journal.jsonl", folder / "undo.jsonl"
     commands = (
         ["report", "--sandbox"],
         ["run", "--apply", "--yes", "--sandbox", "--journal", str(journal)],
         ["report", "--sandbox"],
+        ["restore", str(journal), "--apply", "--sandbox", "--journal", str(undo)],
     )
     _say("A demo account, in this process only: it is made now and gone at the end.")
     failures: list[int] = []
     with sandbox():
+        before = definitions()
         for command in commands:
             _say(f"\n$ janitor {' '.join(command)}")
             code = cli_main(command)
             if code in (Exit.USAGE, Exit.REFUSED, Exit.INTERRUPTED):
                 failures.append(code)
+        after = definitions()
+    different = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
+    if different:
+        failures.append(Exit.INCOMPLETE)
+    _say(
+        f"\nAfter the undo {len(different)} of {len(before)} log groups differ from what they were"
+    )
     _say(f"\nWhat was changed, and what it takes to undo it: {journal}")
     return failures[0] if failures else int(Exit.DONE)
 

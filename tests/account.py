@@ -8,7 +8,8 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +26,21 @@ from janitor.summary import Summary
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 NOW = 1_800_000_000_000
+RESTORING = {
+    "PutRetentionPolicy",
+    "DeleteRetentionPolicy",
+    "CreateLogGroup",
+    "AssociateKmsKey",
+    "TagResource",
+    "PutBearerTokenAuthentication",
+    "PutDataProtectionPolicy",
+    "PutIndexPolicy",
+    "PutTransformer",
+    "PutMetricFilter",
+    "PutSubscriptionFilter",
+}
 MUTATING = {"PutRetentionPolicy", "DeleteLogGroup", "DeleteLogStream"}
+CHANGING = MUTATING | RESTORING
 
 Fault = Callable[[str, dict[str, Any]], Exception | None]
 
@@ -90,6 +105,20 @@ class Group:
     events: list[int] = field(default_factory=list)
     received: dict[int, int] = field(default_factory=dict)
     odd: dict[str, Any] = field(default_factory=dict)
+    kms: str | None = None
+    bearer: bool = False
+    data_protection: str | None = None
+    index: str | None = None
+    account_index: str | None = None
+    transformer: list[dict[str, Any]] = field(default_factory=list)
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shipped: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def defined(self) -> dict[str, Any]:
+        """What an undo is to bring back: not its streams, events and creation time."""
+        left_out = {"created", "stored", "streams", "arrivals", "events", "odd", "account_index"}
+        kept = [f.name for f in fields(self) if f.name not in left_out]
+        return {name: deepcopy(getattr(self, name)) for name in kept}
 
     def shown(self, arn: str) -> dict[str, Any]:
         entry = {
@@ -98,7 +127,7 @@ class Group:
             "logGroupArn": arn,
             "creationTime": self.created,
             "storedBytes": self.stored,
-            "metricFilterCount": self.metric_filters,
+            "metricFilterCount": self.metric_filters + len(self.metrics),
             "logGroupClass": self.log_class,
             "deletionProtectionEnabled": self.protected,
         }
@@ -106,6 +135,10 @@ class Group:
             entry["retentionInDays"] = self.retention
         if self.account_policy is not None:
             entry["retentionPolicyName"] = self.account_policy
+        if self.kms is not None:
+            entry["kmsKeyId"] = self.kms
+        if self.bearer:
+            entry["bearerTokenAuthenticationEnabled"] = True
         return {k: v for k, v in (entry | self.odd).items() if v is not ...}
 
 
@@ -127,6 +160,7 @@ class Cloud:
         self.deleted: list[Group] = []
         self.swept: list[tuple[str, str]] = []
         self.puts: list[tuple[str, int]] = []
+        self.made: list[str] = []
         self.page = 50
         self.quotas: dict[str, float] = {}
         self.token_age = 0
@@ -207,8 +241,53 @@ class Cloud:
         self, logGroupName: str, nextToken: str | None = None
     ) -> dict[str, Any]:
         group = self._find("DescribeSubscriptionFilters", logGroupName)
-        filters = [{"filterName": name} for name in sorted(group.subscriptions)]
-        return self._cut("subscriptionFilters", filters, nextToken)
+        filters = [{"filterName": name} for name in group.subscriptions]
+        filters += [*group.shipped.values()]
+        return self._cut("subscriptionFilters", _named(filters), nextToken)
+
+    def _DescribeMetricFilters(
+        self, logGroupName: str, nextToken: str | None = None
+    ) -> dict[str, Any]:
+        group = self._find("DescribeMetricFilters", logGroupName)
+        return self._cut("metricFilters", _named(group.metrics.values()), nextToken)
+
+    def _of_class(self, operation: str, name: str) -> Group:
+        group = self._find(operation, name)
+        if group.log_class != "STANDARD":
+            raise refused(operation, "InvalidOperationException")
+        return group
+
+    def _GetDataProtectionPolicy(self, logGroupIdentifier: str) -> dict[str, Any]:
+        group = self._of_class("GetDataProtectionPolicy", logGroupIdentifier)
+        document = group.data_protection
+        own = {} if document is None else {"policyDocument": document}
+        return {"logGroupIdentifier": group.name, **own}
+
+    def _DescribeIndexPolicies(
+        self, logGroupIdentifiers: list[str], nextToken: str | None = None
+    ) -> dict[str, Any]:
+        [name] = logGroupIdentifiers
+        group = self._of_class("DescribeIndexPolicies", name)
+        if nextToken is None:
+            return {"indexPolicies": [], "nextToken": "1"}
+        if group.index is not None:
+            return {"indexPolicies": [{"policyDocument": group.index, "source": "LOG_GROUP"}]}
+        account = group.account_index
+        found = [] if account is None else [{"policyDocument": account, "source": "ACCOUNT"}]
+        return {"indexPolicies": found}
+
+    def _GetTransformer(self, logGroupIdentifier: str) -> dict[str, Any]:
+        group = self._of_class("GetTransformer", logGroupIdentifier)
+        if not group.transformer:
+            raise refused("GetTransformer", "ResourceNotFoundException")
+        return {"logGroupIdentifier": group.name, "transformerConfig": group.transformer}
+
+    def _ListTagsForResource(self, resourceArn: str) -> dict[str, Any]:
+        return {"tags": dict(self._by_arn("ListTagsForResource", resourceArn).tags)}
+
+    def _by_arn(self, operation: str, arn: str) -> Group:
+        assert not arn.endswith(":*"), "refused by AWS"
+        return self._find(operation, arn.split(":log-group:")[1])
 
     def _FilterLogEvents(
         self,
@@ -308,6 +387,75 @@ class Cloud:
         self.puts.append((logGroupName, retentionInDays))
         return {}
 
+    def _DeleteRetentionPolicy(self, logGroupName: str) -> dict[str, Any]:
+        self._find("DeleteRetentionPolicy", logGroupName).retention = None
+        return {}
+
+    def _CreateLogGroup(
+        self,
+        logGroupName: str,
+        logGroupClass: str,
+        kmsKeyId: str | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        if logGroupName in self.groups:
+            raise refused("CreateLogGroup", "ResourceAlreadyExistsException")
+        if any(key.startswith("aws:") for key in tags or {}):
+            raise refused("CreateLogGroup", "InvalidParameterException")
+        self.made.append(logGroupName)
+        self.groups[logGroupName] = Group(
+            logGroupName,
+            self.clock.now() + len(self.made),
+            log_class=logGroupClass,
+            kms=kmsKeyId,
+            tags=dict(tags or {}),
+        )
+        return {}
+
+    def _AssociateKmsKey(self, logGroupName: str, kmsKeyId: str) -> dict[str, Any]:
+        self._find("AssociateKmsKey", logGroupName).kms = kmsKeyId
+        return {}
+
+    def _TagResource(self, resourceArn: str, tags: dict[str, str]) -> dict[str, Any]:
+        if any(key.startswith("aws:") for key in tags):
+            raise refused("TagResource", "InvalidParameterException")
+        self._by_arn("TagResource", resourceArn).tags.update(tags)
+        return {}
+
+    def _PutBearerTokenAuthentication(
+        self, logGroupIdentifier: str, bearerTokenAuthenticationEnabled: bool
+    ) -> dict[str, Any]:
+        group = self._find("PutBearerTokenAuthentication", logGroupIdentifier)
+        group.bearer = bearerTokenAuthenticationEnabled
+        return {}
+
+    def _PutDataProtectionPolicy(
+        self, logGroupIdentifier: str, policyDocument: str
+    ) -> dict[str, Any]:
+        group = self._of_class("PutDataProtectionPolicy", logGroupIdentifier)
+        group.data_protection = policyDocument
+        return {"logGroupIdentifier": logGroupIdentifier}
+
+    def _PutIndexPolicy(self, logGroupIdentifier: str, policyDocument: str) -> dict[str, Any]:
+        self._of_class("PutIndexPolicy", logGroupIdentifier).index = policyDocument
+        return {"indexPolicy": {}}
+
+    def _PutTransformer(
+        self, logGroupIdentifier: str, transformerConfig: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        self._of_class("PutTransformer", logGroupIdentifier).transformer = transformerConfig
+        return {}
+
+    def _PutMetricFilter(self, logGroupName: str, **described: Any) -> dict[str, Any]:
+        group = self._find("PutMetricFilter", logGroupName)
+        group.metrics[described["filterName"]] = described
+        return {}
+
+    def _PutSubscriptionFilter(self, logGroupName: str, **described: Any) -> dict[str, Any]:
+        group = self._find("PutSubscriptionFilter", logGroupName)
+        group.shipped[described["filterName"]] = described
+        return {}
+
     def _DeleteLogGroup(self, logGroupName: str) -> dict[str, Any]:
         group = self._find("DeleteLogGroup", logGroupName)
         if group.protected:
@@ -323,6 +471,10 @@ class Cloud:
         group.streams = left
         self.swept.append((logGroupName, logStreamName))
         return {}
+
+
+def _named(filters: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(filters, key=lambda entry: str(entry["filterName"]))
 
 
 class _Client:

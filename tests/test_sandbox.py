@@ -460,7 +460,13 @@ class TestLifetime:
 
 class TestDemo:
     @pytest.mark.parametrize(
-        ("codes", "expected"), [([0, 0, 0], 0), ([0, 3, 0], 0), ([2, 4, 0], 2), ([0, 0, 130], 130)]
+        ("codes", "expected"),
+        [
+            ([0, 0, 0, 0], 0),
+            ([0, 3, 0, 0], 0),
+            ([2, 4, 0, 0], 2),
+            ([0, 0, 130, 0], 130),
+        ],
     )
     def test_codes(
         self,
@@ -479,7 +485,7 @@ class TestDemo:
 
         monkeypatch.setattr("janitor.cli.main", cli_main)
         assert module.main() == expected
-        assert [words[0] for words in seen] == ["report", "run", "report"]
+        assert [words[0] for words in seen] == ["report", "run", "report", "restore"]
         out = capsys.readouterr().out
         assert [line.split()[2] for line in out.splitlines() if line.startswith("$ ")] == [
             words[0] for words in seen
@@ -487,7 +493,7 @@ class TestDemo:
         assert seen[1][-1] in out.splitlines()[-1]
 
     def test_whole(self) -> None:
-        """The demo cleans the account that its last report then finds clean."""
+        """The demo cleans the account that its last report then finds clean, and undoes it."""
         done = subprocess.run(
             [sys.executable, "-m", "janitor.sandbox"], capture_output=True, text=True, check=False
         )
@@ -498,3 +504,22 @@ class TestDemo:
         assert "22 groups and 360 streams would be deleted" in first
         assert "22 groups and 360 streams were deleted" in second
         assert "0 retentions would be set, 0 groups and 0 streams would be deleted" in third
+        assert (
+            "22 log groups were made again or completed, 145 retentions were put back; 0 left"
+            in (done.stderr)
+        )
+        assert "After the undo 0 of 300 log groups differ from what they were" in done.stdout
+
+    def test_a_difference_after_the_undo_is_a_failure(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The comparison is one: an undo that does nothing does not pass."""
+
+        def cli_main(words: list[str]) -> int:
+            if words[0] == "run":
+                client("logs").delete_log_group(logGroupName="/ecs/checkout-blue")
+            return 0
+
+        monkeypatch.setattr("janitor.cli.main", cli_main)
+        assert module.main() == 3
+        assert "1 of 300 log groups differ" in capsys.readouterr().out

@@ -1,0 +1,154 @@
+"""The outputs of an undo, in every format but HTML: an undo is short enough to be held."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from typing import IO, Any, assert_never
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from janitor.model import Status
+from janitor.report.base import Format, RunInfo
+from janitor.report.markdown import plain
+from janitor.restore import Item
+
+TITLES = {
+    Status.PLANNED: "Would be given back",
+    Status.DONE: "Given back",
+    Status.FAILED: "Failed",
+    Status.UNKNOWN: "Unknown, and left",
+    Status.KEPT: "Left as it is",
+    Status.NOT_REACHED: "Not reached",
+}
+SHOWN = 20
+"""Items of a kind that people are shown unless they ask for all."""
+Section = tuple[str, list[Item], int]
+"""A title, items, and how many more there are."""
+COLUMNS = ("account", "region", "group", "action", "status", "reason", "changes", "left")
+
+
+def row(item: Item) -> dict[str, Any]:
+    """An item as one record."""
+    return {
+        "account": item.target.account,
+        "region": item.target.region,
+        "group": item.group,
+        "action": item.action,
+        "status": item.status.value,
+        "reason": item.reason,
+        "changes": list(item.changes),
+        "left": list(item.left),
+    }
+
+
+def write(
+    form: Format,
+    out: IO[str],
+    info: RunInfo,
+    items: Sequence[Item],
+    summary: Mapping[str, Any],
+    *,
+    everything: bool,
+) -> None:
+    """Write an undo in a format; HTML is refused before. For people it is cut short, unless
+    `everything` is to be listed.
+    """
+    match form:
+        case Format.JSON:
+            _json(out, info, items, summary)
+        case Format.JSONL:
+            _jsonl(out, info, items, summary)
+        case Format.CSV:
+            _csv(out, items)
+        case Format.MARKDOWN:
+            _markdown(out, info, _sections(items, SHOWN if not everything else len(items)))
+        case Format.TABLE:
+            _table(out, info, _sections(items, SHOWN if not everything else len(items)))
+        case Format.HTML:
+            raise ValueError("html is not a format of an undo")
+        case _:
+            assert_never(form)
+
+
+def _json(out: IO[str], info: RunInfo, items: Sequence[Item], summary: Mapping[str, Any]) -> None:
+    answer = {"run": info.as_dict(), "findings": [row(item) for item in items], "summary": summary}
+    out.write(json.dumps(answer, ensure_ascii=False) + "\n")
+
+
+def _jsonl(out: IO[str], info: RunInfo, items: Sequence[Item], summary: Mapping[str, Any]) -> None:
+    lines = [
+        {"type": "run", **info.as_dict()},
+        *({"type": "finding", **row(item)} for item in items),
+        {"type": "summary", **summary},
+    ]
+    for line in lines:
+        out.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _csv(out: IO[str], items: Sequence[Item]) -> None:
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for item in items:
+        lists = {"changes": "; ".join(item.changes), "left": "; ".join(item.left)}
+        writer.writerow(row(item) | lists)
+
+
+def _markdown(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
+    doing = "dry run" if info.dry_run else "applied"
+    out.write(f"## Undo: account {info.account}, {', '.join(info.regions)} ({doing})\n")
+    for title, found, more in sections:
+        out.write(f"\n### {title} ({len(found) + more:,})\n\n")
+        out.write("| Region | Log group | What | Why |\n| --- | --- | --- | --- |\n")
+        for item in found:
+            cells = (item.target.region, item.group, "; ".join(item.changes), _why(item))
+            out.write(f"| {' | '.join(plain(cell) for cell in cells)} |\n")
+        if more:
+            out.write(f"\n… and {more:,} more.\n")
+
+
+def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
+    console = Console(file=out, highlight=False, markup=False, emoji=False)
+    doing = "dry run: nothing was changed" if info.dry_run else "changes were made"
+    console.print(Text(f"account {info.account} · {', '.join(info.regions)}", style="bold"))
+    console.print(f"undo: {doing}")
+    for title, found, more in sections:
+        table = Table(
+            title=f"{title} ({len(found) + more:,})",
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            show_header=False,
+        )
+        table.add_column("Region", no_wrap=True)
+        table.add_column("Log group", overflow="fold", ratio=1)
+        table.add_column("What and why", overflow="fold", ratio=1)
+        for item in found:
+            what = "; ".join(item.changes)
+            said = f"{what} ({_why(item)})" if what else _why(item)
+            cells = (item.target.region, item.group, said)
+            table.add_row(*(Text(cell) for cell in cells))
+        console.print(table)
+        if more:
+            console.print(f"… and {more:,} more: --all lists them\n")
+
+
+def _sections(items: Sequence[Item], most: int) -> list[Section]:
+    """What is made again comes first; failures are never cut short."""
+    sections: list[Section] = []
+    for status, title in TITLES.items():
+        found = [item for item in items if item.status is status]
+        found.sort(key=lambda item: item.action)
+        shown = found if status in (Status.FAILED, Status.UNKNOWN) else found[:most]
+        if found:
+            sections.append((title, shown, len(found) - len(shown)))
+    return sections
+
+
+def _why(item: Item) -> str:
+    return "; ".join([item.reason, *(f"left: {text}" for text in item.left)])
