@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from janitor.aws import CallError, ReadError
+from janitor.aws import CallError, ReadError, UnavailableError
 from janitor.clock import Clock
+from janitor.errors import CredentialsError
 from janitor.journal import Journal
 from janitor.judge import judge
 from janitor.logs import Logs
@@ -97,10 +98,33 @@ class Hands:
 
     def _commit(self, change: Callable[[], Status]) -> Status:
         """Make the change: the only place that knows of dry runs."""
-        if self._dry_run:
-            return Status.PLANNED
-        self._journal.open()
-        return change()
+        return Status.PLANNED if self._dry_run else change()
+
+    def _journaled(
+        self,
+        verb: Verb,
+        group: LogGroup,
+        change: Change,
+        action: Action,
+        make: Callable[[], None],
+        stream: str | None = None,
+    ) -> Status:
+        """Make the change between two lines of the journal. What is gone already is no failure."""
+        self._write(verb, Status.BEGUN, group, change, action, stream)
+        status = Status.DONE
+        try:
+            make()
+        except CallError as error:
+            status = Status.GONE if error.not_found else Status.FAILED
+            self._write(verb, status, group, change, action, stream, error)
+            if status is Status.GONE:
+                return status
+            raise
+        except (TransientError, StoppedError, CredentialsError) as error:
+            self._write(verb, Status.FAILED, group, change, action, stream, error)
+            raise
+        self._write(verb, status, group, change, action, stream)
+        return status
 
     def outcome(
         self,
@@ -120,26 +144,13 @@ class Hands:
         """Put the retention. A group that is gone is no failure."""
         change = Change({"retention_days": group.retention_days}, {"retention_days": action.days})
 
-        def put() -> Status:
-            try:
-                self._logs.put_retention(group.name, action.days)
-            except ReadError as error:
-                if isinstance(error, CallError) and error.not_found:
-                    return Status.GONE
-                self._write(
-                    Verb.SET_RETENTION,
-                    Status.FAILED,
-                    group,
-                    change,
-                    action,
-                    error=error,
-                )
-                raise
-            self._write(Verb.SET_RETENTION, Status.DONE, group, change, action)
-            return Status.DONE
+        def put() -> None:
+            self._logs.put_retention(group.name, action.days)
 
         try:
-            status = self._commit(put)
+            status = self._commit(
+                lambda: self._journaled(Verb.SET_RETENTION, group, change, action, put)
+            )
         except ReadError as error:
             return self.outcome(group, action, Status.FAILED, str(error))
         return self.outcome(group, action, status, "gone already" * (status is Status.GONE))
@@ -160,70 +171,58 @@ class Hands:
         After an attempt that may have taken effect the look is repeated, never the deletion
         alone: the name may belong to another group by then.
         """
-        attempted = False
+        begun = lost = False
 
         def attempt() -> Outcome:
-            nonlocal attempted
+            nonlocal lost
             self._logs.reserve_deletion()
             fresh, seen, verdict = self._look(group, action, owners, read_tags)
             looked = evidence + seen
             if isinstance(verdict, Outcome):
-                if verdict.status is Status.GONE and attempted:
-                    return self._deleted(group, action, looked, "the first answer was lost")
+                if verdict.status is Status.GONE and lost:
+                    text = "the first answer was lost"
+                    return self.outcome(group, action, Status.DONE, text, looked)
                 return verdict
             age = self._clock.monotonic() - verdict
             if age > LOOK_LASTS:
                 raise StaleLookError(f"the last look was {age:.1f} s old")
 
             def remove() -> Status:
-                nonlocal attempted
-                attempted = True
+                nonlocal begun
+                if not begun:
+                    self._write(Verb.DELETE_GROUP, Status.BEGUN, fresh, _undo(fresh), action)
+                begun = True
                 self._logs.delete_group_once(group.name)
                 return Status.DONE
 
             try:
                 status = self._commit(remove)
+            except UnavailableError as error:
+                lost |= not error.refused
+                raise
             except CallError as error:
-                if error.not_found:
-                    return self.outcome(fresh, action, Status.GONE, "gone already", looked)
-                self._write(
-                    Verb.DELETE_GROUP,
-                    Status.FAILED,
-                    fresh,
-                    _undo(fresh),
-                    action,
-                    error=error,
-                )
-                return self.outcome(fresh, action, Status.FAILED, str(error), looked)
-            if status is Status.DONE:
-                return self._deleted(fresh, action, looked)
+                gone = error.not_found
+                text = "gone already" if gone else str(error)
+                failed = Status.GONE if gone else Status.FAILED
+                return self.outcome(fresh, action, failed, text, looked)
             return self.outcome(fresh, action, status, "", looked)
 
-        try:
-            return retrying(attempt, self._clock, self._stop)
-        except (TransientError, StoppedError) as error:
-            if isinstance(error, StoppedError) and not attempted:
-                raise
-            if attempted:
-                self._write(
-                    Verb.DELETE_GROUP,
-                    Status.FAILED,
-                    group,
-                    _undo(group),
-                    action,
-                    error=error,
-                )
-            return self.outcome(group, action, Status.FAILED, str(error), evidence)
+        def ended(status: Status, error: Exception | None = None) -> None:
+            if begun:
+                self._write(Verb.DELETE_GROUP, status, group, _undo(group), action, error=error)
 
-    def _deleted(
-        self,
-        group: LogGroup,
-        action: DeleteGroup,
-        evidence: tuple[Evidence, ...],
-        detail: str = "",
-    ) -> Outcome:
-        self._write(Verb.DELETE_GROUP, Status.DONE, group, _undo(group), action)
-        return self.outcome(group, action, Status.DONE, detail, evidence)
+        try:
+            outcome = retrying(attempt, self._clock, self._stop)
+        except CredentialsError as error:
+            ended(Status.FAILED, error)
+            raise
+        except (TransientError, StoppedError) as error:
+            if isinstance(error, StoppedError) and not begun:
+                raise
+            ended(Status.FAILED, error)
+            return self.outcome(group, action, Status.FAILED, str(error), evidence)
+        ended(outcome.status)
+        return outcome
 
     def _look(
         self,
@@ -382,26 +381,16 @@ class Hands:
             {"last_event": stream.last_event, "creation_time": stream.creation_time}, {}
         )
 
-        def remove() -> Status:
-            try:
-                self._logs.delete_stream(group.name, stream.name)
-            except ReadError as error:
-                if isinstance(error, CallError) and error.not_found:
-                    return Status.GONE
-                self._write(
-                    Verb.SWEEP_STREAMS,
-                    Status.FAILED,
-                    group,
-                    change,
-                    action,
-                    stream.name,
-                    error,
-                )
-                raise
-            self._write(Verb.SWEEP_STREAMS, Status.DONE, group, change, action, stream.name)
-            return Status.DONE
-
-        return self._commit(remove)
+        return self._commit(
+            lambda: self._journaled(
+                Verb.SWEEP_STREAMS,
+                group,
+                change,
+                action,
+                lambda: self._logs.delete_stream(group.name, stream.name),
+                stream.name,
+            )
+        )
 
     def _write(
         self,

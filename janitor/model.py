@@ -149,8 +149,9 @@ def verb_of(action: Action) -> Verb:
 
 
 class Status(StrEnum):
-    """What became of an action."""
+    """What became of an action. `begun` is for the journal alone: about to be made."""
 
+    BEGUN = "begun"
     KEPT = "kept"
     UNKNOWN = "unknown"
     PLANNED = "planned"

@@ -373,9 +373,11 @@ def test_log_lines_say_which_request_run_region_and_group(
         assert line["region"] == REGION
         assert line["group"].startswith("/")
     journal = [line for line in said if line["event"] == "journal"]
-    deleted = [line["group"] for line in journal if line["action"] == "delete_group"]
+    done = [line for line in journal if line["status"] == "done"]
+    deleted = [line["group"] for line in done if line["action"] == "delete_group"]
     assert sorted(deleted) == sorted(group.name for group in cloud.deleted)
-    assert len(journal) == 10 + 30 + 90
+    assert len(done) == 10 + 30 + 90
+    assert [line["status"] for line in journal].count("begun") == len(done)
 
 
 # ---- the 15 minutes --------------------------------------------------------------------------

@@ -505,9 +505,34 @@ def test_a_torn_last_line_of_the_journal_is_left_alone(policy: Policy, tmp_path:
     journal = Journal(path, "run", "policy")
     janitor(cloud, policy, journal)
     journal.close()
-    torn, line = path.read_text().splitlines()
+    torn, *lines = path.read_text().splitlines()
     assert torn == '{"torn": '
-    assert json.loads(line)["group"] == "/new"
+    told = [(line["group"], line["status"]) for line in map(json.loads, lines)]
+    assert told == [("/new", "begun"), ("/new", "done")]
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_stream_whose_deletion_lost_its_answer_counts_and_is_journaled(
+    gone: bool, policy: Policy, tmp_path: Path
+) -> None:
+    """Asked again the stream is not there: this run deleted it. After a refusal somebody else did."""
+    old = Stream("2020/01/01/[1]a", days_ago(500))
+    cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 5, 30, streams=[old])])
+
+    def lost(operation: str, _parameters: dict[str, Any]) -> Exception | None:
+        if operation != "DeleteLogStream" or cloud.calls[operation] > 1:
+            return None
+        if gone:
+            return refused(operation, "InternalFailure", 500)
+        return refused(operation, "ThrottlingException")
+
+    cloud.after = lost
+    journal = Journal(tmp_path / "journal.jsonl", "run", "policy")
+    summary, _ = janitor(cloud, policy, journal)
+    journal.close()
+    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
+    assert [line["status"] for line in lines] == ["begun", "done" if gone else "gone"]
+    assert summary.done["sweep_streams"] == gone
 
 
 def test_stopping_takes_no_new_work_and_says_what_was_not_reached(policy, journal) -> None:
