@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janitor.errors import JanitorError
-
 from tests.cloud.store import Store
 from tests.proof import worlds
 from tests.proof.engine import Life, Place, place, settle

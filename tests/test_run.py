@@ -9,12 +9,27 @@ from typing import Any
 
 import pytest
 
+from janitor import plan
 from janitor.aws import Counts
 from janitor.errors import Exit, JournalError
 from janitor.journal import Journal
 from janitor.model import Status
 from janitor.policy import Policy, parse
-from tests.account import MUTATING, Cloud, Group, Stream, days_ago, janitor, refused
+from janitor.run import Run
+from tests.account import (
+    ACCOUNT,
+    MUTATING,
+    NOW,
+    REGION,
+    Cloud,
+    Group,
+    Recorded,
+    Stream,
+    api,
+    days_ago,
+    janitor,
+    refused,
+)
 
 
 def empty(name: str = "/old/empty", **fields: Any) -> Group:
@@ -562,3 +577,32 @@ def test_credentials_that_expire_in_the_middle_stop_the_run(policy, journal) -> 
     assert cloud.deleted == []
     assert any("ExpiredToken" in error for error in summary.errors)
     assert summary.exit_code() is Exit.INCOMPLETE
+
+
+def test_retention_planned_for_a_group_that_only_its_subscription_keeps_is_put(
+    policy: Policy, tmp_path: Path
+) -> None:
+    """By its own facts it could be deleted; the plan found out that it stays, and so it does."""
+    path = tmp_path / "plan.jsonl"
+    cloud = Cloud([Group("/kept", days_ago(900), subscriptions=("to",))])
+    head = plan.head_line(ACCOUNT, policy.digest(), NOW)
+    journal = Journal(tmp_path / "journal.jsonl", "run", "policy")
+    _, planned = janitor(cloud, policy, journal, dry_run=True)
+    items = [plan.item_line(outcome, policy.digest()) for outcome in planned.outcomes]
+    end = plan.end_line(1, {REGION: 1}, complete=True)
+    path.write_text("\n".join([head, *filter(None, items), end]))
+    stop, recorded = threading.Event(), Recorded()
+    run = Run(
+        [api(cloud, stop)],
+        policy,
+        recorded,
+        journal,
+        stop,
+        NOW,
+        dry_run=False,
+        source=plan.load(path).source,
+    )
+    run.execute()
+    journal.close()
+    assert cloud.puts == [("/kept", 365)]
+    assert not cloud.deleted
