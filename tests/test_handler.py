@@ -633,3 +633,19 @@ def answer_or_refusal(cloud: Cloud) -> str:
     except RunFailedError as error:
         return str(error)
     return ""
+
+
+@pytest.mark.parametrize("calls", range(2, 9))
+def test_time_that_is_up_with_the_last_page_does_not_scan_again(calls: int) -> None:
+    """Wherever the first link is cut off, each group is scanned and judged once."""
+    alone, _ = chain(mixed(3), {"dry_run": False}, MINUTES_15)
+    cloud = mixed(3)
+    between = interrupted(cloud, calls)
+
+    def once() -> None:
+        between()
+        cloud.before_call = lambda _operation, _parameters: None
+
+    answer, links = chain(cloud, {"dry_run": False}, MINUTES_15, once)
+    assert links == 2
+    assert counted(answer) == counted(alone)

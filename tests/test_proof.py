@@ -69,7 +69,41 @@ def single(account: Account) -> Account:
 singles = worlds.accounts.map(single)
 
 
-@given(worlds.accounts, worlds.policies())
+steps = st.integers(1, 120) | st.integers(1, 30)
+GIVEN: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "undisturbed": {"account": worlds.accounts, "wanted": worlds.policies()},
+    "plan_and_apply": {
+        "account": singles,
+        "wanted": worlds.policies(),
+        "trouble": worlds.troubles,
+    },
+    "troubled": {
+        "account": worlds.accounts,
+        "wanted": worlds.policies(),
+        "trouble": worlds.troubles,
+    },
+    "killed": {
+        "account": worlds.accounts,
+        "wanted": worlds.policies(),
+        "deaths": st.lists(steps, min_size=1, max_size=3),
+        "after": st.booleans(),
+    },
+    "chained": {
+        "account": singles,
+        "wanted": worlds.policies(),
+        "trouble": worlds.troubles | st.just(Trouble()),
+        "calls": st.integers(3, 60),
+        "deaths": st.lists(st.none() | st.tuples(steps, st.booleans()), max_size=3),
+    },
+}
+
+
+def anew(name: str) -> Any:
+    """The property once more, to be tried with other settings."""
+    return given(**GIVEN[name])(globals()[f"test_{name}"].hypothesis.inner_test)
+
+
+@given(**GIVEN["undisturbed"])
 def test_undisturbed(account: Account, wanted: Wanted) -> None:
     """A run does what an oracle says, and counts it; a dry run changes nothing; nor does a second
     run, but for groups whose events expired with the retention that the first one put.
@@ -102,7 +136,7 @@ def test_undisturbed(account: Account, wanted: Wanted) -> None:
         assert told.refused or {(c.account, c.region, c.group) for c in changes} <= put
 
 
-@given(singles, worlds.policies(), worlds.troubles)
+@given(**GIVEN["plan_and_apply"])
 def test_plan_and_apply(account: Account, wanted: Wanted, trouble: Trouble) -> None:
     """Whatever fails, a plan changes nothing; carried out it leaves what a run leaves."""
     with place(account, wanted.said, wanted.policy) as here:
@@ -124,7 +158,7 @@ def test_plan_and_apply(account: Account, wanted: Wanted, trouble: Trouble) -> N
             assert [done.done[verb] for verb in VERBS] == [told.deleted, told.put, told.swept]
 
 
-@given(worlds.accounts, worlds.policies(), worlds.troubles)
+@given(**GIVEN["troubled"])
 def test_troubled(account: Account, wanted: Wanted, trouble: Trouble) -> None:
     """Whatever fails and whoever else is at work: only what is lawful, within limits, counted and
     journaled; once it is over, what should be done is done.
@@ -162,10 +196,7 @@ def over(here: Place, account: Account, rules: Rules, trouble: Trouble, refused:
         same(here.store, told.store)
 
 
-steps = st.integers(1, 120) | st.integers(1, 30)
-
-
-@given(worlds.accounts, worlds.policies(), st.lists(steps, min_size=1, max_size=3), st.booleans())
+@given(**GIVEN["killed"])
 def test_killed(account: Account, wanted: Wanted, deaths: list[int], after: bool) -> None:
     """Killed at any call or in a line of the journal, and started again: nothing is different."""
     rules = Rules(wanted.said)
@@ -182,13 +213,7 @@ def test_killed(account: Account, wanted: Wanted, deaths: list[int], after: bool
             same(here.store, told.store)
 
 
-@given(
-    singles,
-    worlds.policies(),
-    worlds.troubles | st.just(Trouble()),
-    st.integers(3, 60),
-    st.lists(st.none() | st.tuples(steps, st.booleans()), max_size=3),
-)
+@given(**GIVEN["chained"])
 def test_chained(
     account: Account,
     wanted: Wanted,

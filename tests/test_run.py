@@ -530,7 +530,7 @@ def test_a_torn_last_line_of_the_journal_is_left_alone(policy: Policy, tmp_path:
 def test_a_stream_whose_deletion_lost_its_answer_counts_and_is_journaled(
     gone: bool, policy: Policy, tmp_path: Path
 ) -> None:
-    """Asked again the stream is not there: this run deleted it. After a refusal somebody else did."""
+    """Not there any more, this run deleted it; but after a refusal somebody else did."""
     old = Stream("2020/01/01/[1]a", days_ago(500))
     cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 5, 30, streams=[old])])
 

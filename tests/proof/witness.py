@@ -111,10 +111,10 @@ class Witness:
             self._lost(cloud, call, fault, changes)
         if told and answer is not None and call.service in ("logs", "monitoring", "tagging"):
             self._shown(cloud, call, json.loads(answer.body or b"{}"))
-        if told and answer is not None and call.operation == "ListFunctions":
-            if not json.loads(answer.body).get("NextMarker"):
-                home = cloud.store.region(call.account, call.region)
-                self.life.functions[call.account, call.region] = dict(home.functions)
+        listed = told and answer is not None and call.operation == "ListFunctions"
+        if listed and answer is not None and not json.loads(answer.body).get("NextMarker"):
+            home = cloud.store.region(call.account, call.region)
+            self.life.functions[call.account, call.region] = dict(home.functions)
 
     def _lost(self, cloud: Cloud, call: Call, fault: Fault | None, changes: list[Change]) -> None:
         """The caller cannot know whether its change took place."""
@@ -223,8 +223,14 @@ class Witness:
         streams = _last(looks, "DescribeLogStreams", key)
         arrivals, tags = self.life.arrivals.get(key), self.life.tags.get(key)
         if not (group and subscribed and streams and arrivals and tags):
-            parts = dict(group=group, filters=subscribed, streams=streams, tags=tags)
-            missing = [name for name, part in (parts | {"arrivals": arrivals}).items() if not part]
+            looked = {
+                "group": group,
+                "filters": subscribed,
+                "streams": streams,
+                "tags": tags,
+                "arrivals": arrivals,
+            }
+            missing = [name for name, part in looked.items() if not part]
             yield f"not looked at: {', '.join(missing)}"
             return
         clock = cloud.clock

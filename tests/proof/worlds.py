@@ -314,7 +314,7 @@ troubles = st.builds(
     st.just({}) | shares | shares,
     st.none() | st.none() | operations,
     st.none()
-    | st.none()
+    | st.tuples(operations, st.none(), st.none())
     | st.tuples(operations, st.none() | names, st.none() | st.just("us-east-1"))
     | st.tuples(st.none(), st.none(), st.just("us-east-1")),
     st.sampled_from([math.inf] * 9 + [10.0, 25.0]),
