@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check format package-check package up down invoke invoke-apply logs clean
+.PHONY: help demo test proof check format package-check package up down invoke invoke-apply logs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -16,6 +16,9 @@ demo: $(STAMP) ## Report, clean and report again, on the embedded sandbox accoun
 
 test: $(STAMP) ## Run the whole test suite.
 	$(BIN)/python -m pytest -n auto
+
+proof: $(STAMP) ## Try the properties on 10,000 random accounts; takes up to an hour.
+	$(BIN)/python -m tests.proof --accounts 10000 --minutes 60 --write docs/proof.md
 
 check: $(STAMP) ## Lint, formatting, types.
 	$(BIN)/ruff check .

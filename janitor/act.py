@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from janitor.aws import CallError, ReadError
+from janitor.aws import CallError, ReadError, UnavailableError
 from janitor.clock import Clock
+from janitor.errors import CredentialsError
 from janitor.journal import Journal
 from janitor.judge import judge
 from janitor.logs import Logs
@@ -141,28 +142,13 @@ class Hands:
         """Put the retention. A group that is gone is no failure."""
         change = Change({"retention_days": group.retention_days}, {"retention_days": action.days})
 
-        def put() -> Status:
-            self._begin(Verb.SET_RETENTION, group, change, action)
-            try:
-                self._logs.put_retention(group.name, action.days)
-            except ReadError as error:
-                if isinstance(error, CallError) and error.not_found:
-                    self._write(Verb.SET_RETENTION, Status.GONE, group, change, action)
-                    return Status.GONE
-                self._write(
-                    Verb.SET_RETENTION,
-                    Status.FAILED,
-                    group,
-                    change,
-                    action,
-                    error=error,
-                )
-                raise
-            self._write(Verb.SET_RETENTION, Status.DONE, group, change, action)
-            return Status.DONE
+        def put() -> None:
+            self._logs.put_retention(group.name, action.days)
 
         try:
-            status = self._commit(put)
+            status = self._commit(
+                lambda: self._journaled(Verb.SET_RETENTION, group, change, action, put)
+            )
         except ReadError as error:
             return self.outcome(group, action, Status.FAILED, str(error))
         return self.outcome(group, action, status, "gone already" * (status is Status.GONE))
@@ -184,59 +170,62 @@ class Hands:
         alone: the name may belong to another group by then.
         """
         begun: Change | None = None
+        lost = False
 
         def attempt() -> Outcome:
-            nonlocal begun
+            nonlocal lost
             self._logs.reserve_deletion()
             fresh, seen, verdict = self._look(group, action, owners, read_tags)
             looked = evidence + seen
             if isinstance(verdict, Outcome):
-                if verdict.status is Status.GONE and begun is not None:
-                    return self._deleted(group, action, begun, looked, "the first answer was lost")
+                if verdict.status is Status.GONE and lost:
+                    text = "the first answer was lost"
+                    return self.outcome(group, action, Status.DONE, text, looked)
                 return verdict
-            change = _undo(fresh, verdict.extras)
             age = self._clock.monotonic() - verdict.at
             if age > LOOK_LASTS:
                 raise StaleLookError(f"the last look was {age:.1f} s old")
+            change = _undo(fresh, verdict.extras)
 
             def remove() -> Status:
                 nonlocal begun
-                self._begin(Verb.DELETE_GROUP, fresh, change, action)
+                if change != begun:
+                    self._begin(Verb.DELETE_GROUP, fresh, change, action)
                 begun = change
                 self._logs.delete_group_once(group.name)
                 return Status.DONE
 
             try:
                 status = self._commit(remove)
+            except UnavailableError as error:
+                lost |= not error.refused
+                raise
             except CallError as error:
-                if error.not_found:
-                    self._write(Verb.DELETE_GROUP, Status.GONE, fresh, change, action)
-                    return self.outcome(fresh, action, Status.GONE, "gone already", looked)
-                self._write(Verb.DELETE_GROUP, Status.FAILED, fresh, change, action, error=error)
-                return self.outcome(fresh, action, Status.FAILED, str(error), looked)
-            if status is Status.DONE:
-                return self._deleted(fresh, action, change, looked)
+                gone = error.not_found
+                text = "gone already" if gone else str(error)
+                failed = Status.GONE if gone else Status.FAILED
+                return self.outcome(fresh, action, failed, text, looked)
             return self.outcome(fresh, action, status, "", looked)
 
+        def ended(status: Status, error: Exception | None = None) -> None:
+            if begun is not None:
+                perhaps = lost and status in (Status.FAILED, Status.UNKNOWN)
+                self._write(
+                    Verb.DELETE_GROUP, status, group, begun, action, error=error, perhaps=perhaps
+                )
+
         try:
-            return retrying(attempt, self._clock, self._stop)
+            outcome = retrying(attempt, self._clock, self._stop)
+        except CredentialsError as error:
+            ended(Status.FAILED, error)
+            raise
         except (TransientError, StoppedError) as error:
             if isinstance(error, StoppedError) and begun is None:
                 raise
-            if begun is not None:
-                self._write(Verb.DELETE_GROUP, Status.FAILED, group, begun, action, error=error)
+            ended(Status.FAILED, error)
             return self.outcome(group, action, Status.FAILED, str(error), evidence)
-
-    def _deleted(
-        self,
-        group: LogGroup,
-        action: DeleteGroup,
-        change: Change,
-        evidence: tuple[Evidence, ...],
-        detail: str = "",
-    ) -> Outcome:
-        self._write(Verb.DELETE_GROUP, Status.DONE, group, change, action)
-        return self.outcome(group, action, Status.DONE, detail, evidence)
+        ended(outcome.status)
+        return outcome
 
     def _look(
         self,
@@ -247,8 +236,9 @@ class Hands:
     ) -> tuple[LogGroup, tuple[Evidence, ...], Outcome | _Look]:
         """The group as it is now, what was seen, and the reason to keep it or the look itself.
 
-        The slowest quotas (subscription filters, and what the journal must hold) are asked first,
-        the group itself last, so that nothing waits between the look and the deletion.
+        What the journal must hold is read first, then what decides: the slowest quota of that
+        (subscription filters) first, the group itself last, so that nothing waits between the
+        look and the deletion.
         """
         seen: list[Evidence] = []
 
@@ -266,12 +256,12 @@ class Hands:
             outcome := kept(no_owner(owners, self._logs, group))
         ):
             return group, tuple(seen), outcome
-        if outcome := kept(no_subscription_filters(self._logs, group)):
-            return group, tuple(seen), outcome
         extras = recorded(self._logs, group)
         if isinstance(extras, Unreadable):
             seen.append(extras.evidence)
             return group, tuple(seen), self.unread(group, action, extras, tuple(seen))
+        if outcome := kept(no_subscription_filters(self._logs, group)):
+            return group, tuple(seen), outcome
         if outcome := kept(streams_silent(self._logs, group, action.before)):
             return group, tuple(seen), outcome
         looked_at = self._clock.monotonic()
@@ -399,29 +389,53 @@ class Hands:
             {"last_event": stream.last_event, "creation_time": stream.creation_time}, {}
         )
 
-        def remove() -> Status:
-            try:
-                self._logs.delete_stream(group.name, stream.name)
-            except ReadError as error:
-                if isinstance(error, CallError) and error.not_found:
-                    return Status.GONE
-                self._write(
-                    Verb.SWEEP_STREAMS,
-                    Status.FAILED,
-                    group,
-                    change,
-                    action,
-                    stream.name,
-                    error,
-                )
-                raise
-            self._write(Verb.SWEEP_STREAMS, Status.DONE, group, change, action, stream.name)
-            return Status.DONE
+        def remove() -> None:
+            self._logs.delete_stream(group.name, stream.name)
 
-        return self._commit(remove)
+        return self._commit(
+            lambda: self._journaled(Verb.SWEEP_STREAMS, group, change, action, remove, stream.name)
+        )
 
-    def _begin(self, verb: Verb, group: LogGroup, change: Change, action: Action) -> None:
-        self._journal.begin(self._clock.now(), verb, group, change, action.reason)
+    # ---- the journal -------------------------------------------------------------------------
+
+    def _journaled(
+        self,
+        verb: Verb,
+        group: LogGroup,
+        change: Change,
+        action: Action,
+        make: Callable[[], None],
+        stream: str | None = None,
+    ) -> Status:
+        """Make the change between two lines of the journal. What is gone already is no failure.
+
+        A failure that is no answer (a broken connection, Ctrl-C) may hide a change that was made.
+        """
+        self._begin(verb, group, change, action, stream)
+        try:
+            make()
+        except CallError as error:
+            gone = error.not_found
+            status = Status.GONE if gone else Status.FAILED
+            self._write(verb, status, group, change, action, stream, error)
+            if gone:
+                return status
+            raise
+        except (TransientError, StoppedError, CredentialsError) as error:
+            self._write(verb, Status.FAILED, group, change, action, stream, error, perhaps=True)
+            raise
+        self._write(verb, Status.DONE, group, change, action, stream)
+        return Status.DONE
+
+    def _begin(
+        self,
+        verb: Verb,
+        group: LogGroup,
+        change: Change,
+        action: Action,
+        stream: str | None = None,
+    ) -> None:
+        self._journal.begin(self._clock.now(), verb, group, change, action.reason, stream)
 
     def _write(
         self,
@@ -432,9 +446,10 @@ class Hands:
         action: Action,
         stream: str | None = None,
         error: Exception | None = None,
+        *,
+        perhaps: bool = False,
     ) -> None:
         text = None if error is None else str(error)
-        perhaps = error is not None and not isinstance(error, CallError)
         self._journal.write(
             self._clock.now(),
             verb,

@@ -90,9 +90,14 @@ class CallError(Exception):
 
 
 class UnavailableError(TransientError):
-    """A transient failure, still there after the last attempt (or told to the retry policy)."""
+    """A transient failure, still there after the last attempt (or told to the retry policy).
 
-    def __init__(self, operation: str, text: str) -> None:
+    `refused` says that AWS turned the call away, so that it had no effect; otherwise a change may
+    have taken place although its answer was lost.
+    """
+
+    def __init__(self, operation: str, text: str, *, refused: bool = False) -> None:
+        self.refused = refused
         super().__init__(f"{operation}: {text}")
 
 
@@ -263,11 +268,12 @@ class Api:
             if code in _THROTTLED or status == 429:
                 self._counts.was_throttled(operation)
                 self.pace.throttled(operation)
-                return UnavailableError(operation, f"throttled ({code})")
+                return UnavailableError(operation, f"throttled ({code})", refused=True)
             if code in _CREDENTIALS:
                 return CredentialsError(f"AWS refuses the credentials: {code}: {message}")
             if code in _TRANSIENT or status >= 500 or not code:
-                return UnavailableError(operation, f"{code or status}: {message}")
+                refused = bool(code) and 400 <= status < 500
+                return UnavailableError(operation, f"{code or status}: {message}", refused=refused)
             return CallError(operation, code, message)
         if isinstance(error, _NO_CREDENTIALS):
             return CredentialsError(str(error))

@@ -60,6 +60,7 @@ class WholeRegion:
         """All pages of DescribeLogGroups that `progress` has not seen."""
         for page, following in logs.groups(progress.position):
             progress.position = following
+            progress.whole = following is None  # so that a stop now does not begin anew
             yield page
 
     def allowed(self, group: LogGroup, action: Action) -> Action:  # noqa: ARG002

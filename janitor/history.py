@@ -44,7 +44,7 @@ class Line(_Strict):
     action: Literal[
         "set_retention", "delete_group", "sweep_streams", "restore_retention", "restore_group"
     ]
-    status: Literal["begun", "done", "gone", "failed"]
+    status: Literal["begun", "done", "gone", "failed", "kept", "unknown"]
     account: str
     region: str
     group: str = Field(min_length=1)

@@ -1,7 +1,7 @@
 """The journal: JSON lines about each change, enough to undo it.
 
-A change that can be undone has a line with status `begun`, written before the call, and one with
-its outcome after it; both hold the whole change. Where the second is missing, the change may have
+A change has a line with status `begun`, written before the call, and one with its outcome after
+it; both hold the whole change. Where the second is missing, the change may have
 been made. `done` is said once of each change. What is in a line: `janitor.history.Line`.
 """
 
@@ -71,9 +71,17 @@ class Journal:
                         f"{self.path}: the journal cannot be written: {error.strerror}"
                     ) from error
 
-    def begin(self, at: int, action: str, group: LogGroup, change: Change, reason: str) -> None:
+    def begin(
+        self,
+        at: int,
+        action: str,
+        group: LogGroup,
+        change: Change,
+        reason: str,
+        stream: str | None = None,
+    ) -> None:
         """The line that is written before a change is made. `at` in ms since the epoch."""
-        self._line(at, action, BEGUN, group, change, reason)
+        self._line(at, action, BEGUN, group, change, reason, stream)
 
     def write(
         self,

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from janitor.aws import Api, CallError, UnavailableError
 from janitor.model import DAY_MS, Ingestion, LogGroup, LogStream, Target
-from janitor.pace import StoppedError, TransientError
+from janitor.pace import StoppedError, TransientError, retrying
 
 ACTIONS: dict[str, str] = {
     "DescribeLogGroups": "logs:DescribeLogGroups",
@@ -584,13 +584,28 @@ class Logs:
         )
 
     def delete_stream(self, group: str, stream: str) -> None:
-        """Delete one log stream."""
-        self._api.call(
-            "DeleteLogStream",
-            self._client.delete_log_stream,
-            logGroupName=group,
-            logStreamName=stream,
-        )
+        """Delete one log stream. Not there any more after an attempt whose answer was lost, it was
+        deleted by that attempt.
+        """
+        lost = False
+
+        def attempt() -> None:
+            nonlocal lost
+            try:
+                self._api.once(
+                    "DeleteLogStream",
+                    self._client.delete_log_stream,
+                    logGroupName=group,
+                    logStreamName=stream,
+                )
+            except UnavailableError as error:
+                lost |= not error.refused
+                raise
+            except CallError as error:
+                if not (lost and error.not_found):
+                    raise
+
+        retrying(attempt, self._api.clock, self._api.stop)
 
 
 def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:

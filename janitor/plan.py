@@ -226,6 +226,10 @@ class PlannedGroups:
             case DeleteGroup() if Verb.DELETE_GROUP in items:
                 text = f"planned for deletion, but no longer proved empty; {action.reason}"
                 return replace(action, otherwise=Keep(text, action.rule))
+            case DeleteGroup() if not isinstance(
+                stay := self.allowed(group, action.otherwise), Keep
+            ):
+                return stay
             case SetRetention() if _same_days(items.get(Verb.SET_RETENTION), action):
                 then = action.then if Verb.SWEEP_STREAMS in items else None
                 return replace(action, then=then)

@@ -6,9 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from janitor.journal import Journal
 from janitor.policy import Policy, load
+
+# `ci` tries the same examples each time, so that it gives a verdict; `deep` (`make proof`) others
+# each time, from a seed that it prints.
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    max_examples=100,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("deep", settings.get_profile("ci"), derandomize=False)
+settings.load_profile("ci")
 
 
 @pytest.fixture

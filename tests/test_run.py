@@ -9,12 +9,27 @@ from typing import Any
 
 import pytest
 
+from janitor import plan
 from janitor.aws import Counts
 from janitor.errors import Exit, JournalError
 from janitor.journal import Journal
 from janitor.model import Status
 from janitor.policy import Policy, parse
-from tests.account import MUTATING, Cloud, Group, Stream, days_ago, janitor, refused
+from janitor.run import Run
+from tests.account import (
+    ACCOUNT,
+    MUTATING,
+    NOW,
+    REGION,
+    Cloud,
+    Group,
+    Recorded,
+    Stream,
+    api,
+    days_ago,
+    janitor,
+    refused,
+)
 
 
 def empty(name: str = "/old/empty", **fields: Any) -> Group:
@@ -511,8 +526,32 @@ def test_a_torn_last_line_of_the_journal_is_left_alone(policy: Policy, tmp_path:
     journal.close()
     torn, *lines = path.read_text().splitlines()
     assert torn == '{"torn": '
-    said = [(line["group"], line["status"]) for line in map(json.loads, lines)]
-    assert said == [("/new", "begun"), ("/new", "done")]
+    told = [(line["group"], line["status"]) for line in map(json.loads, lines)]
+    assert told == [("/new", "begun"), ("/new", "done")]
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_stream_whose_deletion_lost_its_answer_counts_and_is_journaled(
+    gone: bool, policy: Policy, tmp_path: Path
+) -> None:
+    """Not there any more, this run deleted it; but after a refusal somebody else did."""
+    old = Stream("2020/01/01/[1]a", days_ago(500))
+    cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 5, 30, streams=[old])])
+
+    def lost(operation: str, _parameters: dict[str, Any]) -> Exception | None:
+        if operation != "DeleteLogStream" or cloud.calls[operation] > 1:
+            return None
+        if gone:
+            return refused(operation, "InternalFailure", 500)
+        return refused(operation, "ThrottlingException")
+
+    cloud.after = lost
+    journal = Journal(tmp_path / "journal.jsonl", "run", "policy")
+    summary, _ = janitor(cloud, policy, journal)
+    journal.close()
+    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
+    assert [line["status"] for line in lines] == ["begun", "done" if gone else "gone"]
+    assert summary.done["sweep_streams"] == gone
 
 
 def test_stopping_takes_no_new_work_and_says_what_was_not_reached(policy, journal) -> None:
@@ -542,3 +581,32 @@ def test_credentials_that_expire_in_the_middle_stop_the_run(policy, journal) -> 
     assert cloud.deleted == []
     assert any("ExpiredToken" in error for error in summary.errors)
     assert summary.exit_code() is Exit.INCOMPLETE
+
+
+def test_retention_planned_for_a_group_that_only_its_subscription_keeps_is_put(
+    policy: Policy, tmp_path: Path
+) -> None:
+    """By its own facts it could be deleted; the plan found out that it stays, and so it does."""
+    path = tmp_path / "plan.jsonl"
+    cloud = Cloud([Group("/kept", days_ago(900), subscriptions=("to",))])
+    head = plan.head_line(ACCOUNT, policy.digest(), NOW)
+    journal = Journal(tmp_path / "journal.jsonl", "run", "policy")
+    _, planned = janitor(cloud, policy, journal, dry_run=True)
+    items = [plan.item_line(outcome, policy.digest()) for outcome in planned.outcomes]
+    end = plan.end_line(1, {REGION: 1}, complete=True)
+    path.write_text("\n".join([head, *filter(None, items), end]))
+    stop, recorded = threading.Event(), Recorded()
+    run = Run(
+        [api(cloud, stop)],
+        policy,
+        recorded,
+        journal,
+        stop,
+        NOW,
+        dry_run=False,
+        source=plan.load(path).source,
+    )
+    run.execute()
+    journal.close()
+    assert cloud.puts == [("/kept", 365)]
+    assert not cloud.deleted

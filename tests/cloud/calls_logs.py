@@ -31,7 +31,7 @@ def invalid(message: str) -> RefusedError:
 
 def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
     p = call.parameters
-    limit = whole(call, "limit", 1, 50, 50)
+    limit = min(whole(call, "limit", 1, 50, 50), world.page)
     narrowed = [
         key
         for key in ("logGroupNamePrefix", "logGroupNamePattern", "logGroupIdentifiers")
@@ -127,7 +127,7 @@ def list_log_groups(world: World, call: Call) -> dict[str, Any]:
 
 def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
     p, group = call.parameters, world.group(call)
-    limit = whole(call, "limit", 1, 50, 50)
+    limit = min(whole(call, "limit", 1, 50, 50), world.page)
     by, prefix = p.get("orderBy", "LogStreamName"), p.get("logStreamNamePrefix")
     descending = bool(p.get("descending", False))
     if by not in ("LogStreamName", "LastEventTime"):
@@ -329,7 +329,7 @@ def describe_subscription_filters(world: World, call: Call) -> dict[str, Any]:
 def _filters(world: World, call: Call, key: str, filters: list[Any]) -> dict[str, Any]:
     kind = f"{call.operation} {call.group}"
     place = world.place(kind, call.parameters.get("nextToken"), 0)
-    limit = whole(call, "limit", 1, 50, 50)
+    limit = min(whole(call, "limit", 1, 50, 50), world.page)
     prefix = call.parameters.get("filterNamePrefix") or ""
     found = [entry for entry in filters if entry["filterName"].startswith(prefix)]
     if world.empty():

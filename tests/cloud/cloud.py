@@ -35,8 +35,9 @@ class Cloud:
     """A CloudWatch Logs on 127.0.0.1, with what the janitor needs around it.
 
     `latency` and `jitter` are seconds of real time. `faults` is asked before each call,
-    `meanwhile` are actors. `empty_pages` is a share (0 to 1), `token_age` seconds. `store` and
-    `world` may be touched while it runs, under `lock`.
+    `meanwhile` are actors. `empty_pages` is a share (0 to 1), `token_age` seconds, `page` the most
+    log groups, streams or filters of a page. `store` and `world` may be touched while it runs,
+    under `lock`.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Cloud:
         meanwhile: Iterable[Actor] = (),
         empty_pages: float = 0.0,
         token_age: float = 86_400.0,
+        page: int = 50,
         seed: int = 0,
         port: int = 0,
     ) -> None:
@@ -67,6 +69,7 @@ class Cloud:
             empty_pages,
             token_age,
             keys={f"AKIA{account}": account for account in store.accounts},
+            page=page,
         )
         self.url = ""
         self._buckets = Buckets(store, self.clock) if quotas else None
@@ -75,9 +78,11 @@ class Cloud:
         self._actors = list(meanwhile)
         self._number = 0
         self._clients: list[Any] = []
-        self._server = Server(self._handle, port)
+        self._port = port
+        self._server: Server | None = None
 
     def __enter__(self) -> Self:
+        self._server = Server(self.handle, self._port)
         self.url = self._server.start()
         if self._actors:
             self._server.every(_TICK, self._tick)
@@ -91,7 +96,8 @@ class Cloud:
     ) -> None:
         for client in self._clients:
             client.close()
-        self._server.stop()
+        if self._server is not None:
+            self._server.stop()
 
     # ---- for callers -------------------------------------------------------------------------
 
@@ -158,7 +164,8 @@ class Cloud:
             for actor in self._actors:
                 actor(None, self.world)
 
-    def _handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
+    def handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        """The reply to a request, however it came; header names in lower case."""
         if path == "/_verdict":
             text = json.dumps(self.judge().summary()).encode()
             return Reply(Answer(200, "application/json", text), 0.0)

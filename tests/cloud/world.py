@@ -18,7 +18,7 @@ from tests.cloud.store import Group, Region, Store
 @dataclass
 class World:
     """`empty_pages` is the share of pages that are empty and not the last; `token_age` is how many
-    seconds a token lives.
+    seconds a token lives; `page` the most entries of a page, which may be fewer than asked for.
     """
 
     store: Store
@@ -30,6 +30,7 @@ class World:
     invoked: list[dict[str, Any]] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
     tokens: int = 0
+    page: int = 50
 
     def region(self, call: Call) -> Region:
         return self.store.region(call.account, call.region)

@@ -1,0 +1,107 @@
+"""Tries the properties of `tests.test_proof` on many random accounts, on every core.
+
+    python -m tests.proof --accounts 10000 --minutes 45 [--seed SEED] [--write docs/proof.md]
+
+Prints, and writes, what was tried. Exit code 1 if anything failed. A batch that failed is tried
+again by `python -m tests.proof --only PROPERTY --accounts 25 --seed SEED`, as it prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import time
+import traceback
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+
+from hypothesis import Phase, seed, settings
+
+from tests import conftest, test_proof
+from tests.proof.engine import TALLY, Tally
+
+assert conftest, "registers the profiles"
+PROPERTIES = ("undisturbed", "plan_and_apply", "troubled", "killed", "chained")
+BATCH = 25
+
+
+def batch(name: str, start: int, accounts: int) -> tuple[str, int, Tally, str]:
+    """So many examples of a property from a seed: what was tried, and how it failed, if it did."""
+    TALLY.__init__()  # type: ignore[misc]  # this process may have done another batch
+    settled = settings(
+        settings.get_profile("deep"),
+        max_examples=accounts,
+        phases=[Phase.generate],
+        database=None,
+    )
+    failed = ""
+    try:
+        seed(start)(settled(test_proof.anew(name)))()
+    except Exception as error:  # noqa: BLE001  # each failure is told, and the rest goes on
+        notes = "\n".join(getattr(error, "__notes__", []))
+        failed = f"{traceback.format_exc(limit=-3)}\n{notes}"
+    return name, start, TALLY, failed
+
+
+def main() -> int:
+    """Run as many batches as asked for, or as there is time for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.proof")
+    parser.add_argument("--accounts", type=int, default=10_000)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--only", choices=PROPERTIES)
+    parser.add_argument("--write", type=Path)
+    said = parser.parse_args()
+    sys.stdout.write(f"seed {said.seed}\n")
+    sys.stdout.flush()
+    names = [said.only] if said.only else list(PROPERTIES)
+    jobs = [
+        (names[number % len(names)], said.seed + number, min(BATCH, said.accounts))
+        for number in range(max(1, said.accounts // BATCH))
+    ]
+    total, by_name, failures = Tally(), dict.fromkeys(names, 0), 0
+    ends = time.monotonic() + said.minutes * 60
+    with ProcessPoolExecutor() as pool:
+        running: set[Future[tuple[str, int, Tally, str]]] = set()
+        while jobs or running:
+            while jobs and len(running) < (os.cpu_count() or 1) and time.monotonic() < ends:
+                running.add(pool.submit(batch, *jobs.pop(0)))
+            if not running:
+                break
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                name, start, tally, failed = future.result()
+                total.add(tally)
+                by_name[name] += tally.accounts
+                if failed:
+                    failures += 1
+                    told_how = f"--only {name} --accounts {BATCH} --seed {start}"
+                    sys.stdout.write(f"FAILED: {told_how}\n{failed}\n")
+    text = told(total, by_name, failures, said.seed)
+    sys.stdout.write(text + "\n")
+    if said.write:
+        said.write.parent.mkdir(exist_ok=True)
+        said.write.write_text(text + "\n")
+    return min(failures, 1)
+
+
+def told(total: Tally, by_name: dict[str, int], failures: int, first: int) -> str:
+    """The result as Markdown."""
+    rows = "\n".join(f"| `test_{name}` | {count:,} |" for name, count in by_name.items())
+    return f"""# What the properties were tried on
+
+`python -m tests.proof --seed {first}`
+
+| property (`tests/test_proof.py`) | accounts |
+|---|---|
+{rows}
+
+{total.accounts:,} accounts, {total.runs:,} runs, {total.calls:,} calls, {total.faults:,} faults,
+{total.kills:,} runs killed; {total.deletions:,} log groups deleted, {total.sweeps:,} log streams
+swept, {total.puts:,} retentions put. **{failures} failed.**"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,322 @@
+"""Accounts, policies and trouble, as hypothesis draws them. Ages are days before NOW."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from janitor.policy import Policy, parse
+from tests.cloud.clocks import DAY_MS
+from tests.cloud.store import Group, Lags, Store
+
+NOW = 1_800_000_000_000
+ACCOUNT, OTHER = "123456789012", "123456789013"
+TARGETS = ((ACCOUNT, "eu-west-1"), (ACCOUNT, "us-east-1"), (OTHER, "eu-west-1"))
+OWN = "/aws/lambda/cloudwatch-janitor"
+
+
+def ago(days: float) -> int:
+    return NOW - int(days * DAY_MS)
+
+
+@dataclass
+class Stream:
+    name: str
+    created: float
+    event: float | None
+    late: bool
+    lag: float | None
+
+
+@dataclass
+class Plan:
+    """A log group to be made. `before` is the age of an earlier one of its name, if any."""
+
+    name: str
+    target: int
+    age: float
+    streams: list[Stream] = field(default_factory=list)
+    before: float | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Account:
+    """Several targets: log groups, live functions, what is shown late and in how small pages."""
+
+    groups: list[Plan]
+    functions: list[tuple[int, str, str | None]]
+    lags: tuple[float, float, float]
+    page: int
+    empty: float
+
+    def store(self) -> Store:
+        """A store of its own, the same each time."""
+        store = Store(Lags(*self.lags))
+        for account, region in TARGETS[: self.targets]:
+            store.region(account, region)
+        for target, name, custom in self.functions:
+            if target < self.targets:
+                store.region(*TARGETS[target]).functions[name] = custom
+        for plan in self.groups:
+            self._put(store, plan)
+        return store
+
+    @property
+    def targets(self) -> int:
+        return max(plan.target for plan in self.groups) + 1
+
+    def _put(self, store: Store, plan: Plan) -> None:
+        account, region = TARGETS[plan.target]
+        if plan.before is not None:
+            first = store.add_group(account, region, plan.name, created=ago(plan.before))
+            store.add_stream(first, "first", created=first.created)
+            store.write(first, "first", first.created)
+            store.remove_group(first)
+        group = store.add_group(account, region, plan.name, created=ago(plan.age), **plan.more)
+        for stream in plan.streams:
+            self._stream(store, group, stream)
+
+    def _stream(self, store: Store, group: Group, plan: Stream) -> None:
+        created = ago(min(plan.created, (NOW - group.created) / DAY_MS))
+        store.add_stream(group, plan.name, created=created, lag=plan.lag)
+        if plan.event is not None:
+            at = max(ago(plan.event), created)
+            store.write(group, plan.name, at, 2, 100, ingested=at + 3000 if plan.late else at)
+
+
+def _near(days: float) -> st.SearchStrategy[float]:
+    second = 1 / 86_400
+    return st.sampled_from([days - 1, days - second, days + second, days + 1])
+
+
+ages = st.one_of(
+    st.sampled_from([0.001, 3.0, 20.0, 100.0, 500.0, 900.0, 900.0, 1500.0]),
+    st.sampled_from([1.0, 7.0, 8.0, 14.0, 21.0, 30.0, 37.0, 365.0, 372.0, 455.0]).flatmap(_near),
+)
+stream_names = st.sampled_from(["a", "b", "c", "worker", "z", "2020/01/01/[1]a"])
+streams = st.builds(
+    Stream,
+    stream_names,
+    ages,
+    st.none() | ages,
+    st.booleans(),
+    st.sampled_from([None] * 6 + [20_000.0]),
+)
+_usual: dict[str, Any] = {
+    "retention": st.sampled_from([None, None, 1, 14, 30, 30, 365, 3653]),
+    "stored": st.sampled_from([0] * 5 + [10**6]),
+    "log_class": st.sampled_from(
+        ["STANDARD"] * 7 + ["INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"]
+    ),
+    "protected": st.sampled_from([False] * 7 + [True]),
+    "kms": st.sampled_from([None, None, None, "arn:aws:kms:::key/1"]),
+    "metric_filters": st.sampled_from([()] * 7 + [("errors",)]),
+    "subscriptions": st.sampled_from([()] * 5 + [("to",), ("one", "two")]),
+    "tags": st.sampled_from(
+        [{}, {}, {}, {"janitor:keep": ""}, {"env": "prod"}, {"env": "dev"}, {"team": "shop"}]
+    ),
+    "odd": st.sampled_from(
+        [None] * 12
+        + [
+            {"storedBytes": -1},
+            {"storedBytes": ...},
+            {"creationTime": ...},
+            {"logGroupClass": "GLACIAL"},
+            {"retentionInDays": 0},
+        ]
+    ),
+}
+_policies = st.sampled_from([{}] * 7 + [{"policy": "org"}, {"policy": "org", "policy_days": 30}])
+names = st.sampled_from([*(f"/app/{i}" for i in range(6)), "/audit/1", OWN]) | st.sampled_from(
+    [f"/aws/lambda/{i}" for i in range(4)]
+)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    more = draw(st.fixed_dictionaries(_usual)) | draw(_policies)
+    age = draw(ages)
+    return Plan(
+        draw(names),
+        draw(st.sampled_from([0, 0, 0, 1, 2])),
+        age,
+        draw(st.lists(streams, max_size=4, unique_by=lambda stream: stream.name)),
+        draw(st.sampled_from([None] * 9 + [age + 50])),
+        more,
+    )
+
+
+@st.composite
+def empties(draw: st.DrawFn) -> Plan:
+    """What is deleted, or would be but for one thing."""
+    name = draw(names.filter(lambda name: name not in (OWN, "/audit/1")))
+    more: dict[str, Any] = {"retention": draw(st.sampled_from([None, 1, 14, 30, 30, 365]))}
+    trap = draw(st.none() | st.none() | st.sampled_from(sorted(_usual)))
+    if trap is not None:
+        more[trap] = draw(_usual[trap])
+    old = Stream(
+        draw(stream_names), 899.0, draw(st.sampled_from([None, 898.0, 500.0])), False, None
+    )
+    return Plan(
+        name, draw(st.sampled_from([0, 0, 1])), 900.0, [old] * draw(st.booleans()), None, more
+    )
+
+
+accounts = st.builds(
+    Account,
+    st.lists(
+        empties() | plans(), min_size=1, max_size=9, unique_by=lambda plan: (plan.target, plan.name)
+    ),
+    st.lists(
+        st.tuples(
+            st.integers(0, 2),
+            st.sampled_from(["0", "1", "f"]),
+            st.sampled_from([None, None, "/app/0"]),
+        ),
+        max_size=1,
+    ),
+    st.sampled_from([(0.0, 0.0, 0.0), (1800.0, 3600.0, 180.0)]),
+    st.sampled_from([1, 2, 3, 50]),
+    st.sampled_from([0.0, 0.0, 0.3]),
+)
+
+
+# ---- policies ------------------------------------------------------------------------------------
+
+DAYS = (1, 7, 14, 30, 90, 365)
+
+
+@st.composite
+def scopes(draw: st.DrawFn) -> dict[str, Any]:
+    """The keys that [defaults] and rules share, without a band that contradicts itself."""
+    low, days, high = sorted(draw(st.lists(st.sampled_from(DAYS), min_size=3, max_size=3)))
+    said: dict[str, Any] = {}
+    if draw(st.integers(0, 9)) > 1:
+        said["retention_days"] = days
+    if draw(st.integers(0, 3)) == 0:
+        said["min_days"] = low
+    if draw(st.integers(0, 3)) == 0:
+        said["max_days"] = high
+    said["delete_empty"] = draw(st.sampled_from([True, True, True, False]))
+    said["sweep_streams"] = draw(st.booleans())
+    said["grace_days"] = draw(st.sampled_from([7, 7, 0, 1]))
+    said["proof"] = draw(st.sampled_from(["arrivals", "arrivals", "events"]))
+    return said
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> dict[str, Any]:
+    """One rule that fills in everything, so that a band never meets another scope's."""
+    said: dict[str, Any] = {"retention_days": 30, "min_days": 1, "max_days": 3653}
+    said |= draw(scopes())
+    if not said["min_days"] <= said["retention_days"] <= said["max_days"]:
+        said |= {"min_days": 1, "max_days": 3653}
+    conditions: dict[str, Any] = draw(
+        st.sampled_from(
+            [
+                {"names": ["/aws/lambda/*"]},
+                {"names": ["re:^/app/[0-2]$"]},
+                {"tags": ["env=dev"]},
+                {"classes": ["INFREQUENT_ACCESS", "ESSENTIALS"]},
+                {"regions": ["us-*"]},
+            ]
+        )
+    )
+    return {"id": "rule"} | conditions | said
+
+
+@dataclass
+class Wanted:
+    """A policy file as a dict, which is all that the oracle reads of it."""
+
+    said: dict[str, Any]
+
+    @property
+    def policy(self) -> Policy:
+        return parse(toml(self.said), "drawn")
+
+
+@st.composite
+def policies(draw: st.DrawFn, *, limited: bool = True) -> Wanted:
+    protect = {
+        "names": draw(st.sampled_from([[], ["/audit/*"]])),
+        "tags": draw(st.sampled_from([["janitor:keep"], ["janitor:keep", "env=prod"], []])),
+        "live_owners": draw(st.sampled_from([True, True, True, False])),
+    }
+    limits: dict[str, Any] = {"max_group_deletion_share": 1.0}
+    if limited and draw(st.booleans()):
+        limits = {
+            "max_group_deletions": draw(st.sampled_from([500, 2, 1])),
+            "max_group_deletion_share": draw(st.sampled_from([1.0, 0.5])),
+            "max_stream_deletions": draw(st.sampled_from([50_000, 3, 1])),
+        }
+    said: dict[str, Any] = {"defaults": draw(scopes()), "protect": protect, "limits": limits}
+    if draw(st.booleans()):
+        said["rules"] = [draw(rules())]
+    return Wanted(said)
+
+
+def toml(said: dict[str, Any]) -> str:
+    lines: list[str] = []
+    for section, values in said.items():
+        for table in values if isinstance(values, list) else [values]:
+            lines.append(f"[[{section}]]" if isinstance(values, list) else f"[{section}]")
+            lines += [f"{key} = {_value(value)}" for key, value in table.items()]
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return repr(value)
+
+
+# ---- trouble -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Trouble:
+    """What goes wrong in a run. Shares are of the calls; `denied` names an operation and maybe a
+    group or a Region, `expired` the call from which on the credentials are refused.
+    """
+
+    seed: int = 0
+    shares: dict[str, float] = field(default_factory=dict)
+    only: str | None = None
+    denied: tuple[str | None, str | None, str | None] | None = None
+    expired: float = math.inf
+    meanwhile: float = 0.0
+
+
+KINDS = (
+    *("throttle", "unavailable", "internal", "internal_after", "reset_before", "reset_after"),
+    *("slow", "garbage", "aborted"),
+)
+operations = st.sampled_from(
+    [
+        *("DescribeLogGroups", "DescribeLogStreams", "DescribeSubscriptionFilters"),
+        *("GetMetricData", "GetResources", "ListFunctions", "FilterLogEvents"),
+        *("PutRetentionPolicy", "DeleteLogGroup", "DeleteLogStream"),
+    ]
+)
+shares = st.dictionaries(
+    st.sampled_from(KINDS), st.sampled_from([0.03, 0.1, 0.3, 0.9]), min_size=1, max_size=4
+)
+troubles = st.builds(
+    Trouble,
+    st.integers(0, 2**32 - 1),
+    st.just({}) | shares | shares,
+    st.none() | st.none() | operations,
+    st.none()
+    | st.tuples(operations, st.none(), st.none())
+    | st.tuples(operations, st.none() | names, st.none() | st.just("us-east-1"))
+    | st.tuples(st.none(), st.none(), st.just("us-east-1")),
+    st.sampled_from([math.inf] * 9 + [10.0, 25.0]),
+    st.sampled_from([0.0, 0.0, 0.05, 0.2]),
+)

@@ -1,0 +1,258 @@
+"""The engine's promises as properties, on the simulator: whatever fails, and whenever it dies.
+
+An example that fails prints what was drawn; put it into `@example(...)` to try it again. Threads
+interleave as they like, so a rare failure may take several tries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from janitor.errors import JanitorError
+from tests.cloud.store import Store
+from tests.proof import worlds
+from tests.proof.engine import Life, Place, place, settle
+from tests.proof.oracle import Expected, Rules, expected
+from tests.proof.witness import Item
+from tests.proof.worlds import Account, Trouble, Wanted
+
+VERBS = ("delete_group", "set_retention", "sweep_streams")
+SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event"}
+
+
+def settled(account: Account, rules: Rules) -> tuple[Expected, bool]:
+    """What undisturbed runs end in, and whether a limit forbade anything in one of them."""
+    store, refused = account.store(), False
+    while True:
+        outcome = expected(store, rules, account.page)
+        refused |= outcome.refused
+        if outcome.store.state() == store.state():
+            return outcome, refused
+        store = outcome.store
+
+
+def lawful(here: Place) -> None:
+    """Nothing that the witness saw was wrong."""
+    assert not here.witness.wrongs, here.witness.wrongs
+
+
+def same(one: Store, other: Store) -> None:
+    """Two stores hold the same truth."""
+    left, right = one.state(), other.state()
+    differ = [key for key in left.keys() | right.keys() if left.get(key) != right.get(key)]
+    assert not differ, [(key, left.get(key), right.get(key)) for key in differ]
+
+
+def counted(here: Place, life: Life, done: dict[Any, int], effects: Counter[Item]) -> None:
+    """Counters are the simulator's, but for changes whose answers were lost."""
+    for verb in VERBS:
+        made = {item for item in effects if item[4] == verb}
+        lost = {item for item in here.witness.life.lost if item[4] == verb}
+        assert len(made - lost) <= done[verb] <= len(made | lost), verb
+
+
+def single(account: Account) -> Account:
+    """Only what belongs to one AWS account."""
+    account.groups = [plan for plan in account.groups if plan.target < 2] or account.groups
+    for plan in account.groups:
+        plan.target = min(plan.target, 1)
+    names: dict[Any, Any] = {(plan.target, plan.name): plan for plan in account.groups}
+    account.groups = list(names.values())
+    return account
+
+
+singles = worlds.accounts.map(single)
+
+
+steps = st.integers(1, 120) | st.integers(1, 30)
+GIVEN: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "undisturbed": {"account": worlds.accounts, "wanted": worlds.policies()},
+    "plan_and_apply": {
+        "account": singles,
+        "wanted": worlds.policies(),
+        "trouble": worlds.troubles,
+    },
+    "troubled": {
+        "account": worlds.accounts,
+        "wanted": worlds.policies(),
+        "trouble": worlds.troubles,
+    },
+    "killed": {
+        "account": worlds.accounts,
+        "wanted": worlds.policies(),
+        "deaths": st.lists(steps, min_size=1, max_size=3),
+        "after": st.booleans(),
+    },
+    "chained": {
+        "account": singles,
+        "wanted": worlds.policies(),
+        "trouble": worlds.troubles | st.just(Trouble()),
+        "calls": st.integers(3, 60),
+        "deaths": st.lists(st.none() | st.tuples(steps, st.booleans()), max_size=3),
+    },
+}
+
+
+def anew(name: str) -> Any:
+    """The property once more, to be tried with other settings."""
+    return given(**GIVEN[name])(globals()[f"test_{name}"].hypothesis.inner_test)
+
+
+@given(**GIVEN["undisturbed"])
+def test_undisturbed(account: Account, wanted: Wanted) -> None:
+    """A run does what an oracle says, and counts it; a dry run changes nothing; nor does a second
+    run, but for groups whose events expired with the retention that the first one put.
+    """
+    rules = Rules(wanted.said)
+    with place(account, wanted.said, wanted.policy) as here:
+        told = expected(here.store, rules, account.page)
+        before = here.store.state()
+        with here.process() as life:
+            planned = life.run(dry_run=True)
+        assert here.store.state() == before
+        assert not here.journal.exists()
+        with here.process() as life:
+            done = life.run()
+        lawful(here)
+        same(here.store, told.store)
+        assert bool(done.refused_because) == told.refused
+        assert [done.done[verb] for verb in VERBS] == [told.deleted, told.put, told.swept]
+        assert planned.planned == done.done
+        verdict = life.cloud.judge()
+        changes = [verdict.deletions, verdict.puts, verdict.sweeps]
+        assert [len(made) for made in changes] == [told.deleted, told.put, told.swept]
+        assert life.counts.calls == verdict.calls
+        put = {(c.account, c.region, c.group) for c in verdict.puts}
+        with here.process() as life:
+            life.run()
+        lawful(here)
+        same(here.store, expected(told.store, rules, account.page).store)
+        changes = [change for change in life.cloud.record.changes if change.effect]
+        assert told.refused or {(c.account, c.region, c.group) for c in changes} <= put
+
+
+@given(**GIVEN["plan_and_apply"])
+def test_plan_and_apply(account: Account, wanted: Wanted, trouble: Trouble) -> None:
+    """Whatever fails, a plan changes nothing; carried out it leaves what a run leaves."""
+    with place(account, wanted.said, wanted.policy) as here:
+        before = here.store.state()
+        still = Trouble(trouble.seed, trouble.shares, trouble.only, trouble.denied, trouble.expired)
+        with here.process(still) as life, contextlib.suppress(JanitorError):
+            life.plan()
+        assert here.store.state() == before
+        assert not here.journal.exists()
+        with here.process() as life:
+            path = life.plan()
+        assert here.store.state() == before
+        with here.process() as life:
+            done = life.apply(path)
+        lawful(here)
+        told = expected(account.store(), Rules(wanted.said), account.page)
+        if not told.refused:
+            same(here.store, told.store)
+            assert [done.done[verb] for verb in VERBS] == [told.deleted, told.put, told.swept]
+
+
+@given(**GIVEN["troubled"])
+def test_troubled(account: Account, wanted: Wanted, trouble: Trouble) -> None:
+    """Whatever fails and whoever else is at work: only what is lawful, within limits, counted and
+    journaled; once it is over, what should be done is done.
+    """
+    rules = Rules(wanted.said)
+    with place(account, wanted.said, wanted.policy) as here:
+        with here.process(trouble) as life:
+            summary = None
+            with contextlib.suppress(JanitorError):
+                summary = life.run()
+            now = here.witness.life
+            here.witness.check_limits(len(now.scanned), now.effects)
+        lawful(here)
+        verdict = life.cloud.judge()
+        assert not verdict.unknown
+        assert life.counts.calls == verdict.calls
+        assert life.counts.throttled == verdict.throttled
+        if summary is not None:
+            counted(here, life, summary.done, now.effects)
+            over(here, account, rules, trouble, bool(summary.refused_because))
+
+
+def over(here: Place, account: Account, rules: Rules, trouble: Trouble, refused: bool) -> None:
+    """The trouble is over: undisturbed runs do what is left to do."""
+    left = here.store.copy()
+    summaries = settle(here)
+    lawful(here)
+    refused |= any(summary.refused_because for summary in summaries)
+    if trouble.meanwhile:
+        told = expected(left, rules, account.page)
+        assert told.refused == bool(summaries[0].refused_because)
+        return
+    told, forbidden = settled(account, rules)
+    if not (forbidden or refused):
+        same(here.store, told.store)
+
+
+@given(**GIVEN["killed"])
+def test_killed(account: Account, wanted: Wanted, deaths: list[int], after: bool) -> None:
+    """Killed at any call or in a line of the journal, and started again: nothing is different."""
+    rules = Rules(wanted.said)
+    with place(account, wanted.said, wanted.policy) as here:
+        for death in deaths:
+            with here.process(None, death, after=after) as life:
+                life.run()
+            lawful(here)
+        summaries = settle(here)
+        lawful(here)
+        told, refused = settled(account, rules)
+        refused |= any(summary.refused_because for summary in summaries)
+        if not refused:
+            same(here.store, told.store)
+
+
+@given(**GIVEN["chained"])
+def test_chained(
+    account: Account,
+    wanted: Wanted,
+    trouble: Trouble,
+    calls: int,
+    deaths: list[tuple[int, bool] | None],
+) -> None:
+    """The function's links, cut off after some calls, or timed out and retried with the event."""
+    rules = Rules(wanted.said)
+    with place(account, wanted.said, wanted.policy) as here:
+        here.queue.append(dict(SCHEDULED))
+        effects: Counter[Item] = Counter()
+        lost: set[Item] = set()
+        scanned: set[Any] = set()
+        answer = None
+        quiet = trouble == Trouble()
+        for number in range(40):
+            if not here.queue:
+                break
+            event = here.queue.pop(0)
+            death = deaths[number] if number < len(deaths) else None
+            dies_at, after = death or (None, False)
+            with here.process(trouble if number < 2 else None, dies_at, after=after) as life:
+                answer = life.link(event, after_calls=calls + 10 * number)
+            now = here.witness.life
+            effects += now.effects
+            lost |= now.lost
+            scanned |= now.scanned
+            lawful(here)
+            if life.killed:
+                quiet = False
+                here.queue.append(event)
+        assert not here.queue, "the chain ends"
+        if not trouble.meanwhile:
+            here.witness.check_limits(len(scanned), effects)
+            lawful(here)
+        if quiet and answer is not None:
+            done = answer["summary"]
+            names = ("groups_deleted", "retention_set", "streams_deleted")
+            made = [sum(item[4] == verb for item in effects) for verb in VERBS]
+            assert [done[name] for name in names] == made
+        over(here, account, rules, trouble, refused=bool(trouble.shares or trouble.denied))
