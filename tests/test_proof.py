@@ -254,5 +254,8 @@ def test_chained(
             done = answer["summary"]
             names = ("groups_deleted", "retention_set", "streams_deleted")
             made = [sum(item[4] == verb for item in effects) for verb in VERBS]
+            told = expected(account.store(), rules, account.page)
+            if not told.refused:
+                same(here.store, told.store)
             assert [done[name] for name in names] == made
         over(here, account, rules, trouble, refused=bool(trouble.shares or trouble.denied))

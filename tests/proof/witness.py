@@ -124,6 +124,9 @@ class Witness:
         stream = call.parameters.get("logStreamName")
         verb, name = VERBS[call.operation], str(call.group)
         created = {change.created for change in changes}
+        shown = self.life.shown.get((call.account, call.region, name))
+        if shown is not None:
+            created.add(shown.group.created)
         if (group := cloud.store.group(call.account, call.region, name)) is not None:
             created.add(group.created)
         for at in created:
@@ -203,7 +206,10 @@ class Witness:
         if verb is None:
             self.wrong(f"{change.operation} of {key}: never asked for")
             return
-        self.life.effects[*key, change.created, verb, change.stream] += 1
+        # Calls go by name: what was made anew after the look is taken for what was looked at.
+        shown = self.life.shown.get(key)
+        created = change.created if shown is None else shown.group.created
+        self.life.effects[*key, created, verb, change.stream] += 1
         looks = self.life.threads.setdefault(threading.get_ident(), [])
         reasons: Iterable[str]
         match verb:
@@ -237,7 +243,7 @@ class Witness:
         assert isinstance(clock, VirtualClock)
         if looks[-1] is not group or clock.own - group.own > LOOK_LASTS:
             yield "the last look was not right before it"
-        if group.group.created != change.created:
+        if group.group.created != change.created <= group.now:
             yield "another group of that name was looked at"
         if min(group.number, subscribed.number, streams.number, tags[0]) < arrivals.number:
             yield "the last look came before the proof"
@@ -297,7 +303,7 @@ class Witness:
         if not (group and listed):
             yield "not everything was looked at"
             return
-        if group.group.created != change.created:
+        if group.group.created != change.created <= group.now:
             yield "another group of that name was looked at"
         seen = group.group.copy()
         tags = self.life.tags.get(key)
