@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
-from janitor import act, handler, logs, proof, resume, run, summary
+from janitor import act, candidates, handler, logs, proof, resume, run, summary
 from janitor.act import Hands
 from janitor.aws import Counts
 from janitor.journal import Journal
-from janitor.model import Evidence
+from janitor.model import Evidence, Extras
 from janitor.proof import Empty
 from tests import test_proof
 
@@ -28,14 +28,14 @@ def no_last_look(patch: pytest.MonkeyPatch) -> None:
     """Deletes what was proved some time ago."""
 
     def look(self: Hands, group: Any, *_more: Any) -> Any:
-        return group, (), self._clock.monotonic()
+        return group, (), act._Look(self._clock.monotonic(), Extras())
 
     patch.setattr(Hands, "_look", look)
 
 
 def subscriptions_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(act, "no_subscription_filters", _says_empty)
-    patch.setattr(run, "no_subscription_filters", _says_empty)
+    patch.setattr(candidates, "no_subscription_filters", _says_empty)
 
 
 def errors_are_empty(patch: pytest.MonkeyPatch) -> None:
@@ -57,12 +57,12 @@ def one_page_is_all(patch: pytest.MonkeyPatch) -> None:
 
 
 def arrivals_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(run, "no_arrivals", lambda _logs, asked: [_says_empty() for _ in asked])
+    patch.setattr(candidates, "no_arrivals", lambda _logs, asked: [_says_empty() for _ in asked])
 
 
 def owners_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(act, "no_owner", _says_empty)
-    patch.setattr(run, "no_owner", _says_empty)
+    patch.setattr(candidates, "no_owner", _says_empty)
 
 
 def grace_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -81,12 +81,14 @@ def one_too_many(patch: pytest.MonkeyPatch) -> None:
     real = run.Run._within_limits
 
     def within(self: Any) -> bool:
-        limits = self.policy.limits
+        limits = self._context.policy.limits
         more = {
             "max_group_deletions": limits.max_group_deletions + 1,
             "max_group_deletion_share": 1,
         }
-        self.policy = self.policy.model_copy(update={"limits": limits.model_copy(update=more)})
+        self._context.policy = self._context.policy.model_copy(
+            update={"limits": limits.model_copy(update=more)}
+        )
         return real(self)
 
     patch.setattr(run.Run, "_within_limits", within)
@@ -118,7 +120,7 @@ def pending_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 
 def dry_run_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Hands, "_commit", lambda _self, change: change())
+    patch.setattr(act.Commit, "__call__", lambda _self, change: change())
 
 
 MUTANTS: list[tuple[Break, str]] = [

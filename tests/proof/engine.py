@@ -18,13 +18,14 @@ from unittest.mock import patch
 import structlog
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from janitor import handler, plan, run
+from janitor import context, handler, plan
 from janitor.aws import Api, Counts
 from janitor.errors import JanitorError
 from janitor.handler import Janitor, RunFailedError
 from janitor.journal import Journal
 from janitor.lanes import Lane
 from janitor.model import LogGroup, Outcome, Target
+from janitor.money import price_list
 from janitor.pace import Pace
 from janitor.policy import Policy
 from janitor.report import RunInfo
@@ -273,7 +274,7 @@ class Life:
         info = RunInfo("run", "plan", "0", "now", ACCOUNT, [], "p", digest, True)
         report.start(info)
         summary = self.run(dry_run=True, recorder=_Planned(report))
-        report.finish(summary.as_dict(self.counts))
+        report.finish(summary.as_dict(self.counts, price_list(self.place.policy.prices)))
         path.write_text(text.getvalue())
         return path
 
@@ -295,7 +296,7 @@ class Life:
         session = WireSession(ACCOUNT, "eu-west-1")
         janitor = Janitor(settings, session, self.clock, metrics)
 
-        def journal(run_id: str, policy: str) -> Journal:
+        def journal(run_id: str, policy: str, *, keep: bool) -> Journal:
             made = MortalJournal(place.journal, run_id, policy, self.process)
             self.journals.append(made)
             return made
@@ -347,7 +348,7 @@ def _tracked(lanes: list[Lane[Any]]) -> Iterator[None]:
             super().__init__(*args, **options)
             lanes.append(self)
 
-    with patch.object(run, "Lane", Tracked):
+    with patch.object(context, "Lane", Tracked):
         yield
 
 
