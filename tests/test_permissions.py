@@ -27,9 +27,10 @@ from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBacken
 from moto.iam.access_control import IAMRequest
 from moto.logs import logs_backends
 
+from janitor import logs
 from janitor.errors import JanitorError
 from janitor.handler import Janitor, RunFailedError
-from janitor.iam import function_policy, watch_policy
+from janitor.iam import function_policy, restore_policy, watch_policy
 from janitor.policy import parse
 from janitor.sandbox import ACCOUNT, REGIONS, sandbox
 from janitor.settings import read_settings
@@ -46,8 +47,9 @@ PREFIXES = {
     "sts": "sts",
     "ssm": "ssm",
     "service-quotas": "servicequotas",
+    "s3": "s3",
 }
-OTHER_NAMES = {"lambda:Invoke": "lambda:InvokeFunction"}
+OTHER_NAMES = {"lambda:Invoke": "lambda:InvokeFunction", "s3:ListObjectsV2": "s3:ListBucket"}
 FREE = {"sts:GetCallerIdentity"}
 """Needs no permission (STS API reference)."""
 
@@ -97,6 +99,7 @@ def test_each_call_has_its_action_beside_it_and_each_action_its_call(module: str
 def test_the_modules_with_calls_are_found() -> None:
     """The test above would pass if it found none."""
     assert {module for module in MODULES if declared(module)} == {
+        "archive",
         "chain",
         "logs",
         "owners",
@@ -112,6 +115,7 @@ def test_the_modules_with_calls_are_found() -> None:
 # ---- the role, enforced by moto --------------------------------------------------------------
 
 REGION = "eu-west-1"
+BUCKET = "journals"
 EVERYTHING = """
 [defaults]
 retention_days = 365
@@ -135,6 +139,7 @@ DOCUMENT = function_policy(
     region=REGION,
     function="cloudwatch-janitor",
     parameter="/janitor/policy",
+    journal_bucket=BUCKET,
 )
 ALLOWED = sorted(
     {
@@ -205,6 +210,9 @@ def become_the_function(actions: Iterable[str], monkeypatch: pytest.MonkeyPatch)
             del groups[name]
     aws = boto3.Session(region_name=REGION)
     aws.client("ssm").put_parameter(Name="/janitor/policy", Value=EVERYTHING, Type="String")
+    aws.client("s3").create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("nothing.py", "")
@@ -226,7 +234,10 @@ def two_runs() -> dict[str, Any]:
     """A scheduled run, and one whose time is up at once, which has to invoke the next link."""
     parameters.clear_caches()
     DEFAULT_PROVIDERS.clear()
-    environment = {"JANITOR_POLICY_PARAMETER": "/janitor/policy"}
+    environment = {
+        "JANITOR_POLICY_PARAMETER": "/janitor/policy",
+        "JANITOR_JOURNAL_BUCKET": BUCKET,
+    }
     clock = FastClock(time.time_ns() // 1_000_000)
     metrics = EphemeralMetrics(namespace="test", service="test")
     aws = boto3.Session(region_name=REGION)
@@ -308,6 +319,36 @@ def test_the_function_may_read_its_own_parameter_only() -> None:
     parameter = "arn:aws:ssm:eu-west-1:123456789012:parameter/janitor/policy"
     assert may(DOCUMENT, "ssm:GetParameter", parameter)
     assert not may(DOCUMENT, "ssm:GetParameter", f"{parameter}2")
+
+
+def test_the_function_may_only_add_journals_of_its_account() -> None:
+    """Neither read them nor write anything else into the bucket; and nowhere without a bucket."""
+    journal = f"arn:aws:s3:::{BUCKET}/journal/123456789012/2026-11-01/run-000.jsonl"
+    assert may(DOCUMENT, "s3:PutObject", journal)
+    assert not may(DOCUMENT, "s3:PutObject", journal.replace("123456789012", "999999999999"))
+    assert not may(DOCUMENT, "s3:PutObject", f"arn:aws:s3:::{BUCKET}/policy.toml")
+    assert not may(DOCUMENT, "s3:PutObject", journal.replace(BUCKET, "other"))
+    assert not may(DOCUMENT, "s3:GetObject", journal)
+    bare = function_policy(
+        parse(EVERYTHING, "everything"),
+        account="123456789012",
+        partition="aws",
+        region=REGION,
+        function="cloudwatch-janitor",
+    )
+    assert "s3:" not in json.dumps(bare)
+
+
+def test_an_undo_may_do_what_it_declares_and_delete_nothing() -> None:
+    """The policy of `janitor iam-policy --restore`."""
+    document = restore_policy(account="123456789012", journal_bucket=BUCKET)
+    for name in (*logs.RESTORING, *logs.COMPARED):
+        assert may(document, logs.ACTIONS[name], group_arn("/some/group"))
+    actions = {action for statement in document["Statement"] for action in statement["Action"]}
+    assert not {a for a in actions if "Delete" in a} - {"logs:DeleteRetentionPolicy"}
+    assert may(document, "s3:GetObject", f"arn:aws:s3:::{BUCKET}/journal/1/2026-01-01/a.jsonl")
+    assert may(document, "s3:ListBucket", f"arn:aws:s3:::{BUCKET}")
+    assert "s3:" not in json.dumps(restore_policy())
 
 
 def test_only_lists_that_iam_cannot_scope_are_for_every_resource() -> None:
