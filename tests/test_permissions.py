@@ -55,13 +55,16 @@ FREE = {"sts:GetCallerIdentity"}
 
 
 def methods() -> dict[str, str]:
-    """Each method of the clients that are used, and the IAM action of its call."""
+    """Each method of the clients that are used, and the IAM action of its call.
+
+    Several services have methods like `tag_resource`: here they are the logs'.
+    """
     session = botocore.session.Session()
     found: dict[str, str] = {}
     for service, prefix in PREFIXES.items():
         for operation in session.get_service_model(service).operation_names:
             action = f"{prefix}:{operation}"
-            found[xform_name(operation)] = OTHER_NAMES.get(action, action)
+            found.setdefault(xform_name(operation), OTHER_NAMES.get(action, action))
     return found
 
 
