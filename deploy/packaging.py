@@ -134,8 +134,10 @@ JANITOR = Function(
         "janitor/cli.py",
         "janitor/commands.py",
         "janitor/explain.py",
+        "janitor/history.py",
         "janitor/iam.py",
         "janitor/plan.py",
+        "janitor/restore.py",
         "janitor/sandbox.py",
         "janitor/report/delimited.py",
         "janitor/report/markdown.py",
@@ -143,6 +145,7 @@ JANITOR = Function(
         "janitor/report/plan.py",
         "janitor/report/structured.py",
         "janitor/report/table.py",
+        "janitor/report/undo.py",
         # Parts of the dependencies that nothing here imports: most of what can be saved.
         "aws_lambda_powertools/event_handler/*",
         "aws_lambda_powertools/utilities/data_classes/*",

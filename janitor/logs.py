@@ -533,7 +533,7 @@ class Logs:
             bearerTokenAuthenticationEnabled=True,
         )
 
-    def put_data_protection_policy(self, group: str, document: str) -> None:
+    def set_data_protection_policy(self, group: str, document: str) -> None:
         """Set a log group's own data protection policy."""
         self._api.call(
             "PutDataProtectionPolicy",
@@ -542,7 +542,7 @@ class Logs:
             policyDocument=document,
         )
 
-    def put_index_policy(self, group: str, document: str) -> None:
+    def set_index_policy(self, group: str, document: str) -> None:
         """Set a log group's own field index policy."""
         self._api.call(
             "PutIndexPolicy",
@@ -551,7 +551,7 @@ class Logs:
             policyDocument=document,
         )
 
-    def put_transformer(self, group: str, processors: Sequence[Mapping[str, Any]]) -> None:
+    def set_transformer(self, group: str, processors: Sequence[Mapping[str, Any]]) -> None:
         """Set a log group's own transformer."""
         self._api.call(
             "PutTransformer",

@@ -433,19 +433,19 @@ class _Hands:
             "data protection policy",
             policy,
             has.data_protection_policy,
-            lambda: logs.put_data_protection_policy(name, policy),
+            lambda: logs.set_data_protection_policy(name, policy),
         )
         part(
             "field index policy",
             index,
             has.index_policy,
-            lambda: logs.put_index_policy(name, index),
+            lambda: logs.set_index_policy(name, index),
         )
         part(
             "transformer",
             had.transformer,
             has.transformer,
-            lambda: logs.put_transformer(name, had.transformer),
+            lambda: logs.set_transformer(name, had.transformer),
         )
         self._filters("metric", name, had.metric_filters, has.metric_filters, part)
         self._filters(

@@ -161,6 +161,8 @@ class Cloud:
         self.swept: list[tuple[str, str]] = []
         self.puts: list[tuple[str, int]] = []
         self.made: list[str] = []
+        self.objects: dict[str, str] = {}
+        self.policed: dict[str, tuple[str, int | None]] = {}
         self.page = 50
         self.quotas: dict[str, float] = {}
         self.token_age = 0
@@ -382,6 +384,11 @@ class Cloud:
         self.published.append(said)
         return {"MessageId": str(len(self.published))}
 
+    def _PutObject(self, Bucket: str, Key: str, Body: bytes, ContentType: str) -> dict[str, Any]:
+        assert ContentType == "application/x-ndjson"
+        self.objects[f"s3://{Bucket}/{Key}"] = Body.decode()
+        return {}
+
     def _PutRetentionPolicy(self, logGroupName: str, retentionInDays: int) -> dict[str, Any]:
         self._find("PutRetentionPolicy", logGroupName).retention = retentionInDays
         self.puts.append((logGroupName, retentionInDays))
@@ -410,6 +417,9 @@ class Cloud:
             kms=kmsKeyId,
             tags=dict(tags or {}),
         )
+        if logGroupName in self.policed:
+            made = self.groups[logGroupName]
+            made.account_policy, made.retention = self.policed[logGroupName]
         return {}
 
     def _AssociateKmsKey(self, logGroupName: str, kmsKeyId: str) -> dict[str, Any]:
@@ -461,6 +471,8 @@ class Cloud:
         if group.protected:
             raise refused("DeleteLogGroup", "ValidationException")
         self.deleted.append(self.groups.pop(logGroupName))
+        if group.account_policy is not None:
+            self.policed[logGroupName] = (group.account_policy, group.retention)
         return {}
 
     def _DeleteLogStream(self, logGroupName: str, logStreamName: str) -> dict[str, Any]:

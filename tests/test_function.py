@@ -9,10 +9,13 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
 from moto.logs import logs_backends
+from moto.logs.exceptions import ResourceNotFoundException
+from moto.logs.responses import LogsResponse
 from moto.server import ThreadedMotoServer
 
 from deploy import packaging
@@ -73,12 +76,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    """An account behind HTTP."""
+    """An account behind HTTP, with the calls that moto does not have: nothing is set there."""
+
+    def no_policy(self: LogsResponse) -> str:
+        return json.dumps({"logGroupIdentifier": self._get_param("logGroupIdentifier")})
+
+    def no_policies(_self: LogsResponse) -> str:
+        return json.dumps({"indexPolicies": []})
+
+    def no_transformer(_self: LogsResponse) -> str:
+        raise ResourceNotFoundException
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with (
+        patch.object(LogsResponse, "get_data_protection_policy", no_policy, create=True),
+        patch.object(LogsResponse, "describe_index_policies", no_policies, create=True),
+        patch.object(LogsResponse, "get_transformer", no_transformer, create=True),
+    ):
+        server.start()
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+        server.stop()
 
 
 @pytest.fixture

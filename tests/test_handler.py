@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -17,11 +21,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janitor import handler
+from janitor.act import Commit
 from janitor.errors import JanitorError, UsageError
 from janitor.handler import Janitor, RunFailedError
+from janitor.history import read as read_history
+from janitor.journal import Journal
+from janitor.model import Status
 from janitor.policy import Policy, parse
+from janitor.restore import Item, Undo
 from janitor.settings import read_settings
-from tests.account import REGION, Cloud, Group, Stream, days_ago, refused
+from tests.account import NOW, REGION, Cloud, Group, Stream, api, days_ago, refused
 from tests.test_properties import accounts, assert_lawful, policies, relaxed
 
 SCHEDULED = {
@@ -380,6 +389,89 @@ def test_log_lines_say_which_request_run_region_and_group(
     assert [line["status"] for line in journal].count("begun") == len(done)
 
 
+# ---- the bucket ------------------------------------------------------------------------------
+
+BUCKET = {"JANITOR_JOURNAL_BUCKET": "journals"}
+
+
+def test_each_link_leaves_its_journal_in_the_bucket() -> None:
+    """Together they name each change once, as the log does; without the setting there are none."""
+    cloud = mixed(60)
+    answer, links = chain(cloud, SCHEDULED, 30_000, **BUCKET)
+    assert links > 1
+    run_id = answer["run"]["id"]
+    day = answer["run"]["started"][:10]
+    keys = [f"s3://journals/journal/123456789012/{day}/{run_id}-{i:03}.jsonl" for i in range(links)]
+    assert cloud.objects
+    assert cloud.objects.keys() <= set(keys), "a link that changes nothing leaves none"
+    lines = [json.loads(line) for text in cloud.objects.values() for line in text.splitlines()]
+    done = Counter(line["action"] for line in lines if line["status"] == "done")
+    assert done["delete_group"] == len(cloud.deleted) == 20
+    assert done["set_retention"] == len(cloud.puts) == 60
+    assert done["sweep_streams"] == len(cloud.swept)
+    bare = mixed()
+    janitor(bare).answer(SCHEDULED, Context())
+    assert not bare.objects
+
+
+def test_the_journals_of_a_chain_are_undone_together() -> None:
+    """In whatever order the bucket lists them."""
+    cloud = mixed(60)
+    before = {name: group.retention for name, group in cloud.groups.items()}
+    chain(cloud, SCHEDULED, 30_000, **BUCKET)
+    found = read_history(sorted(cloud.objects.items(), reverse=True))
+    assert found.complaints == []
+    stop, items = threading.Event(), list[Item]()
+    with tempfile.TemporaryDirectory() as folder:
+        own = Journal(Path(folder) / "undo.jsonl", "undo", "policy")
+        commit = Commit(own, dry_run=False)
+        Undo([api(cloud, stop)], found.pasts, commit, own, stop, items.append).execute()
+        own.close()
+    assert {item.status for item in items} == {Status.DONE}
+    assert {name: group.retention for name, group in cloud.groups.items()} == before
+
+
+def test_a_bucket_that_cannot_be_written_fails_the_run_after_it_is_done() -> None:
+    """Nothing is lost silently: the journal is in the log, and the invocation shows."""
+    cloud = mixed()
+    cloud.fault = lambda op, _: refused(op, "AccessDenied", 403) if op == "PutObject" else None
+    with pytest.raises(RunFailedError, match="journal could not be written to s3://journals/"):
+        janitor(cloud, **BUCKET).answer(SCHEDULED, Context())
+    assert len(cloud.deleted) == 10
+
+
+def test_a_dry_run_leaves_no_journal() -> None:
+    """There is nothing to undo."""
+    cloud = mixed()
+    janitor(cloud, **BUCKET).answer({}, Context())
+    assert not cloud.objects
+
+
+def test_a_run_that_ends_in_a_bug_leaves_its_journal_too() -> None:
+    """What it did until then can be undone."""
+    cloud = mixed()
+
+    def broken(operation: str, _: dict[str, Any]) -> Exception | None:
+        if operation == "DeleteLogGroup" and len(cloud.deleted) == 4:
+            raise RuntimeError("a bug")
+        return None
+
+    cloud.fault = broken
+    with pytest.raises(RuntimeError, match="a bug"):
+        janitor(cloud, **BUCKET).answer(SCHEDULED, Context())
+    [text] = cloud.objects.values()
+    lines = [json.loads(line) for line in text.splitlines()]
+    deleted = [line for line in lines if line["action"] == "delete_group"]
+    assert sum(line["status"] == "done" for line in deleted) == len(cloud.deleted) >= 4
+
+
+@pytest.mark.parametrize("name", ["x", "Journals", "s3://journals", "journals/"])
+def test_what_is_no_bucket_name_is_refused(name: str) -> None:
+    """Before anything is done."""
+    with pytest.raises(UsageError, match="JANITOR_JOURNAL_BUCKET"):
+        read_settings({"JANITOR_JOURNAL_BUCKET": name})
+
+
 # ---- the 15 minutes --------------------------------------------------------------------------
 
 
@@ -578,6 +670,8 @@ def test_runs_that_overlap_are_safe_and_end_as_one(
     whole.functions = shared.functions = {"3": None} if owned else {}
     before = {group.name: group for group in account}
     with pytest.MonkeyPatch.context() as patch:
+        # Both judge ages by the same moment, however their threads are scheduled.
+        patch.setattr(shared.clock, "now", lambda: NOW)
         patch.setattr(handler, "current_policy", lambda _settings: policy)
         alone = answer_or_refusal(whole)
         with ThreadPoolExecutor(2) as pool:

@@ -27,9 +27,10 @@ from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBacken
 from moto.iam.access_control import IAMRequest
 from moto.logs import logs_backends
 
+from janitor import logs
 from janitor.errors import JanitorError
 from janitor.handler import Janitor, RunFailedError
-from janitor.iam import function_policy, watch_policy
+from janitor.iam import function_policy, restore_policy, watch_policy
 from janitor.policy import parse
 from janitor.sandbox import ACCOUNT, REGIONS, sandbox
 from janitor.settings import read_settings
@@ -47,20 +48,24 @@ PREFIXES = {
     "sns": "sns",
     "ssm": "ssm",
     "service-quotas": "servicequotas",
+    "s3": "s3",
 }
-OTHER_NAMES = {"lambda:Invoke": "lambda:InvokeFunction"}
+OTHER_NAMES = {"lambda:Invoke": "lambda:InvokeFunction", "s3:ListObjectsV2": "s3:ListBucket"}
 FREE = {"sts:GetCallerIdentity"}
 """Needs no permission (STS API reference)."""
 
 
 def methods() -> dict[str, str]:
-    """Each method of the clients that are used, and the IAM action of its call."""
+    """Each method of the clients that are used, and the IAM action of its call.
+
+    Several services have methods like `tag_resource`: here they are the logs'.
+    """
     session = botocore.session.Session()
     found: dict[str, str] = {}
     for service, prefix in PREFIXES.items():
         for operation in session.get_service_model(service).operation_names:
             action = f"{prefix}:{operation}"
-            found[xform_name(operation)] = OTHER_NAMES.get(action, action)
+            found.setdefault(xform_name(operation), OTHER_NAMES.get(action, action))
     return found
 
 
@@ -98,6 +103,7 @@ def test_each_call_has_its_action_beside_it_and_each_action_its_call(module: str
 def test_the_modules_with_calls_are_found() -> None:
     """The test above would pass if it found none."""
     assert {module for module in MODULES if declared(module)} == {
+        "archive",
         "chain",
         "logs",
         "notify",
@@ -114,6 +120,7 @@ def test_the_modules_with_calls_are_found() -> None:
 # ---- the role, enforced by moto --------------------------------------------------------------
 
 REGION = "eu-west-1"
+BUCKET = "journals"
 EVERYTHING = """
 [defaults]
 retention_days = 365
@@ -139,6 +146,7 @@ DOCUMENT = function_policy(
     function="cloudwatch-janitor",
     parameter="/janitor/policy",
     notify_topic=TOPIC,
+    journal_bucket=BUCKET,
 )
 ALLOWED = sorted(
     {
@@ -210,6 +218,9 @@ def become_the_function(actions: Iterable[str], monkeypatch: pytest.MonkeyPatch)
     aws = boto3.Session(region_name=REGION)
     aws.client("ssm").put_parameter(Name="/janitor/policy", Value=EVERYTHING, Type="String")
     aws.client("sns").create_topic(Name="operations")
+    aws.client("s3").create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("nothing.py", "")
@@ -231,7 +242,11 @@ def two_runs() -> dict[str, Any]:
     """A scheduled run, and one whose time is up at once, which has to invoke the next link."""
     parameters.clear_caches()
     DEFAULT_PROVIDERS.clear()
-    environment = {"JANITOR_POLICY_PARAMETER": "/janitor/policy", "JANITOR_NOTIFY_TOPIC": TOPIC}
+    environment = {
+        "JANITOR_POLICY_PARAMETER": "/janitor/policy",
+        "JANITOR_NOTIFY_TOPIC": TOPIC,
+        "JANITOR_JOURNAL_BUCKET": BUCKET,
+    }
     clock = FastClock(time.time_ns() // 1_000_000)
     metrics = EphemeralMetrics(namespace="test", service="test")
     aws = boto3.Session(region_name=REGION)
@@ -327,6 +342,36 @@ def test_the_function_may_publish_to_its_topic_only() -> None:
         function="cloudwatch-janitor",
     )
     assert not may(none, "sns:Publish", TOPIC)
+
+
+def test_the_function_may_only_add_journals_of_its_account() -> None:
+    """Neither read them nor write anything else into the bucket; and nowhere without a bucket."""
+    journal = f"arn:aws:s3:::{BUCKET}/journal/123456789012/2026-11-01/run-000.jsonl"
+    assert may(DOCUMENT, "s3:PutObject", journal)
+    assert not may(DOCUMENT, "s3:PutObject", journal.replace("123456789012", "999999999999"))
+    assert not may(DOCUMENT, "s3:PutObject", f"arn:aws:s3:::{BUCKET}/policy.toml")
+    assert not may(DOCUMENT, "s3:PutObject", journal.replace(BUCKET, "other"))
+    assert not may(DOCUMENT, "s3:GetObject", journal)
+    bare = function_policy(
+        parse(EVERYTHING, "everything"),
+        account="123456789012",
+        partition="aws",
+        region=REGION,
+        function="cloudwatch-janitor",
+    )
+    assert "s3:" not in json.dumps(bare)
+
+
+def test_an_undo_may_do_what_it_declares_and_delete_nothing() -> None:
+    """The policy of `janitor iam-policy --restore`."""
+    document = restore_policy(account="123456789012", journal_bucket=BUCKET)
+    for name in (*logs.RESTORING, *logs.COMPARED):
+        assert may(document, logs.ACTIONS[name], group_arn("/some/group"))
+    actions = {action for statement in document["Statement"] for action in statement["Action"]}
+    assert not {a for a in actions if "Delete" in a} - {"logs:DeleteRetentionPolicy"}
+    assert may(document, "s3:GetObject", f"arn:aws:s3:::{BUCKET}/journal/1/2026-01-01/a.jsonl")
+    assert may(document, "s3:ListBucket", f"arn:aws:s3:::{BUCKET}")
+    assert "s3:" not in json.dumps(restore_policy())
 
 
 def test_only_lists_that_iam_cannot_scope_are_for_every_resource() -> None:

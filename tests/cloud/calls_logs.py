@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
@@ -214,11 +215,14 @@ def create_log_group(world: World, call: Call) -> dict[str, Any]:
         raise RefusedError(
             "ResourceAlreadyExistsException", "The specified log group already exists"
         )
+    policy, days = world.region(call).policed.get(name, (None, None))
     group = world.store.add_group(
         call.account,
         call.region,
         name,
         created=world.clock.now(),
+        policy=policy,
+        policy_days=days,
         log_class=log_class,
         kms=p.get("kmsKeyId"),
         tags=p.get("tags"),
@@ -303,6 +307,7 @@ def describe_metric_filters(world: World, call: Call) -> dict[str, Any]:
             "metricTransformations": [
                 {"metricName": name, "metricNamespace": "own", "metricValue": "1"}
             ],
+            **group.filters.get(("metric", name), {}),
         }
         for group in groups
         for name in sorted(group.metric_filters)
@@ -320,6 +325,7 @@ def describe_subscription_filters(world: World, call: Call) -> dict[str, Any]:
             "creationTime": group.created,
             "destinationArn": f"arn:aws:lambda:{group.region}:{group.account}:function:{name}",
             "distribution": "ByLogStream",
+            **group.filters.get(("subscription", name), {}),
         }
         for name in sorted(group.subscriptions)
     ]
@@ -340,6 +346,115 @@ def _filters(world: World, call: Call, key: str, filters: list[Any]) -> dict[str
     return answer
 
 
+def put_metric_filter(world: World, call: Call) -> dict[str, Any]:
+    group = world.group(call)
+    names = {*group.metric_filters, _put_filter(world, call, group, "metric")}
+    group.metric_filters = tuple(sorted(names))
+    return {}
+
+
+def put_subscription_filter(world: World, call: Call) -> dict[str, Any]:
+    group = world.group(call)
+    names = {*group.subscriptions, str(call.parameters.get("filterName"))}
+    if len(names) > 2:
+        raise RefusedError("LimitExceededException", "at most 2 subscription filters")
+    _put_filter(world, call, group, "subscription")
+    group.subscriptions = tuple(sorted(names))
+    return {}
+
+
+def _put_filter(world: World, call: Call, group: Group, kind: str) -> str:
+    described = {key: value for key, value in call.parameters.items() if key != "logGroupName"}
+    name = str(described["filterName"])
+    group.filters[kind, name] = described
+    world.record.other(group, world.clock.now(), call.operation)
+    return name
+
+
+# ---- what DescribeLogGroups does not show --------------------------------------------------------
+
+
+def _standard(world: World, call: Call) -> Group:
+    """The group, for what only class STANDARD has."""
+    group = world.group(call)
+    if group.log_class != "STANDARD":
+        raise RefusedError(
+            "InvalidOperationException", "This operation is not supported for this log class."
+        )
+    return group
+
+
+def get_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
+    group = _standard(world, call)
+    own = {} if group.data_protection is None else {"policyDocument": group.data_protection}
+    return {"logGroupIdentifier": group.name, **own}
+
+
+def put_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
+    group = _standard(world, call)
+    group.data_protection = _document(call)
+    world.record.other(group, world.clock.now(), call.operation)
+    return {"logGroupIdentifier": group.name, "policyDocument": group.data_protection}
+
+
+def _document(call: Call) -> str:
+    document = str(call.parameters.get("policyDocument"))
+    try:
+        json.loads(document)
+    except ValueError as error:
+        raise invalid(f"policyDocument: {error}") from error
+    return document
+
+
+def describe_index_policies(world: World, call: Call) -> dict[str, Any]:
+    identifiers = call.parameters.get("logGroupIdentifiers") or []
+    if len(identifiers) != 1:
+        raise invalid("logGroupIdentifiers: a fixed number of 1 item")
+    group = _standard(world, call)
+    place = world.place("DescribeIndexPolicies", call.parameters.get("nextToken"), 0)
+    if world.empty():
+        return {"indexPolicies": [], "nextToken": world.token("DescribeIndexPolicies", place)}
+    own = {"logGroupIdentifier": group.arn, "source": "LOG_GROUP", "policyDocument": group.index}
+    return {"indexPolicies": [] if group.index is None else [own]}
+
+
+def put_index_policy(world: World, call: Call) -> dict[str, Any]:
+    group = _standard(world, call)
+    group.index = _document(call)
+    world.record.other(group, world.clock.now(), call.operation)
+    return {"indexPolicy": {"logGroupIdentifier": group.arn, "policyDocument": group.index}}
+
+
+def get_transformer(world: World, call: Call) -> dict[str, Any]:
+    group = _standard(world, call)
+    if not group.transformer:
+        raise RefusedError("ResourceNotFoundException", "The specified resource does not exist.")
+    return {"logGroupIdentifier": group.name, "transformerConfig": group.transformer}
+
+
+def put_transformer(world: World, call: Call) -> dict[str, Any]:
+    group, processors = _standard(world, call), call.parameters.get("transformerConfig")
+    if not isinstance(processors, list) or not 1 <= len(processors) <= 20:
+        raise invalid("transformerConfig: 1 to 20 processors")
+    group.transformer = processors
+    world.record.other(group, world.clock.now(), call.operation)
+    return {}
+
+
+def put_bearer_token_authentication(world: World, call: Call) -> dict[str, Any]:
+    group = world.group(call)
+    group.bearer = bool(call.parameters["bearerTokenAuthenticationEnabled"])
+    world.record.other(group, world.clock.now(), call.operation)
+    return {}
+
+
+def associate_kms_key(world: World, call: Call) -> dict[str, Any]:
+    group = world.group(call)
+    group.kms = str(call.parameters["kmsKeyId"])
+    world.record.other(group, world.clock.now(), call.operation)
+    return {}
+
+
 def list_tags(world: World, call: Call) -> dict[str, Any]:
     return {"tags": dict(world.group(call).tags)}
 
@@ -347,6 +462,8 @@ def list_tags(world: World, call: Call) -> dict[str, Any]:
 def tag(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
     tags = group.tags | dict(call.parameters["tags"])
+    if any(key.startswith("aws:") for key in call.parameters["tags"]):
+        raise invalid("Tag keys cannot start with aws:")
     if len(tags) > 50:
         raise RefusedError("TooManyTagsException", "at most 50 tags")
     group.tags = tags
@@ -374,6 +491,16 @@ CALLS: dict[str, Handler] = {
     "DeleteRetentionPolicy": delete_retention_policy,
     "DescribeMetricFilters": describe_metric_filters,
     "DescribeSubscriptionFilters": describe_subscription_filters,
+    "PutMetricFilter": put_metric_filter,
+    "PutSubscriptionFilter": put_subscription_filter,
+    "GetDataProtectionPolicy": get_data_protection_policy,
+    "PutDataProtectionPolicy": put_data_protection_policy,
+    "DescribeIndexPolicies": describe_index_policies,
+    "PutIndexPolicy": put_index_policy,
+    "GetTransformer": get_transformer,
+    "PutTransformer": put_transformer,
+    "PutBearerTokenAuthentication": put_bearer_token_authentication,
+    "AssociateKmsKey": associate_kms_key,
     "ListTagsForResource": list_tags,
     "ListTagsLogGroup": list_tags,
     "TagResource": tag,

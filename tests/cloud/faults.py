@@ -67,6 +67,13 @@ CHANGES = frozenset(
         "DeleteLogGroup",
         "DeleteLogStream",
         "CreateLogGroup",
+        "AssociateKmsKey",
+        "PutBearerTokenAuthentication",
+        "PutDataProtectionPolicy",
+        "PutIndexPolicy",
+        "PutTransformer",
+        "PutMetricFilter",
+        "PutSubscriptionFilter",
         "TagResource",
         "UntagResource",
     }

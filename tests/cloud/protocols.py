@@ -51,6 +51,8 @@ class Call:
         name = self.parameters.get("logGroupName") or self.parameters.get("logGroupIdentifier")
         if name is None:
             name = self.parameters.get("resourceArn")
+        if name is None and self.operation == "DescribeIndexPolicies":
+            name = next(iter(self.parameters.get("logGroupIdentifiers") or []), None)
         return str(name).split(":log-group:", 1)[-1].removesuffix(":*") if name else None
 
 

@@ -76,7 +76,11 @@ class Group:
 
     __slots__ = (
         "account",
+        "bearer",
         "created",
+        "data_protection",
+        "filters",
+        "index",
         "kms",
         "log_class",
         "metric_filters",
@@ -92,6 +96,7 @@ class Group:
         "streams",
         "subscriptions",
         "tags",
+        "transformer",
     )
 
     def __init__(self, account: str, region: str, name: str, created: int) -> None:
@@ -105,6 +110,11 @@ class Group:
         self.policy_days: int | None = None
         self.log_class = "STANDARD"
         self.kms: str | None = None
+        self.bearer = False
+        self.data_protection: str | None = None
+        self.index: str | None = None
+        self.transformer: list[dict[str, Any]] = []
+        self.filters: dict[tuple[str, str], dict[str, Any]] = {}
         self.protected = False
         self.metric_filters: tuple[str, ...] = ()
         self.subscriptions: tuple[str, ...] = ()
@@ -117,7 +127,7 @@ class Group:
         same = Group.__new__(Group)
         for slot in Group.__slots__:
             setattr(same, slot, getattr(self, slot))
-        same.tags = dict(self.tags)
+        same.tags, same.filters = dict(self.tags), dict(self.filters)
         same.streams = {name: stream.copy() for name, stream in self.streams.items()}
         same.order = None
         return same
@@ -200,6 +210,8 @@ class Group:
             entry["retentionPolicyName"] = self.policy
         if self.kms is not None:
             entry["kmsKeyId"] = self.kms
+        if self.bearer:
+            entry["bearerTokenAuthenticationEnabled"] = True
         if self.odd:
             entry = {key: v for key, v in (entry | dict(self.odd)).items() if v is not ...}
         return entry
@@ -214,7 +226,11 @@ class Group:
             "class": self.log_class,
             "kms": self.kms,
             "protected": self.protected,
-            "filters": (self.metric_filters, self.subscriptions),
+            "bearer": self.bearer,
+            "data_protection": self.data_protection,
+            "index": self.index,
+            "transformer": list(self.transformer),
+            "filters": (self.metric_filters, self.subscriptions, dict(self.filters)),
             "tags": dict(self.tags),
             "streams": {
                 name: (stream.created, tuple(stream.events))
@@ -276,13 +292,15 @@ class Region:
         self.names: list[str] = []
         self.functions: dict[str, str | None] = {}
         self.arrivals: dict[str, list[Events]] = {}
+        self.policed: dict[str, tuple[str, int | None]] = {}
+        """The account-level policies of names whose group is gone: they hold for the next one."""
 
     def copy(self) -> Region:
         same = Region(self.account, self.name)
         same.plain = self.plain.copy()
         same.groups = {name: group.copy() for name, group in self.groups.items()}
         same.names = self.names.copy()
-        same.functions = dict(self.functions)
+        same.functions, same.policed = dict(self.functions), dict(self.policed)
         same.arrivals = {name: events.copy() for name, events in self.arrivals.items()}
         return same
 
@@ -448,7 +466,10 @@ class Store:
 
     def remove_group(self, group: Group) -> None:
         """What arrived under the name stays known to the metric."""
-        self.region(group.account, group.region).remove(group.name)
+        region = self.region(group.account, group.region)
+        region.remove(group.name)
+        if group.policy is not None:
+            region.policed[group.name] = (group.policy, group.policy_days)
 
     def recreate(self, group: Group, at: int) -> Group:
         """Another group under the same name, bare as CreateLogGroup makes it."""
