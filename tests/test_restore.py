@@ -381,6 +381,23 @@ def test_a_crash_between_change_and_journal_loses_nothing(
     assert defined(cloud) == before
 
 
+def test_a_group_whose_making_was_answered_by_nothing_is_completed_at_once(
+    tmp_path: Path,
+) -> None:
+    """The second attempt is told that it exists; what it lacks is given in the same undo."""
+    cloud = Cloud([old(**deepcopy(FURNISHED))])
+    before = defined(cloud)
+    path = run(cloud, tmp_path)
+    lost = iter([refused("CreateLogGroup", "InternalFailure", 500)])
+    cloud.after = lambda op, _: next(lost, None) if op == "CreateLogGroup" else None
+    engine, items = undo(cloud, path)
+    assert defined(cloud) == before
+    assert status(items) == {"/old/empty": Status.DONE}
+    assert engine.tally.exit_code() is Exit.DONE
+    said = [json.loads(line) for line in (tmp_path / "undo.jsonl").read_text().splitlines()]
+    assert [line["status"] for line in said] == ["begun", "failed", "begun", "done"]
+
+
 def test_a_deletion_that_was_refused_is_not_undone(tmp_path: Path) -> None:
     """When somebody else deletes the group later, that is theirs."""
     cloud = Cloud([old()])
