@@ -339,6 +339,8 @@ class _Hands:
         if days == found.retention_days:
             return kept("its retention was changed since, by somebody else" if foreign else ALREADY)
         reason = f"its retention was {_days(days)}, the janitor made it {_days(puts[-1].after)}"
+        if days is not None and (found.retention_days is None or days < found.retention_days):
+            reason += f"; events older than {_days(days)} expire again"
         return replace(kept(reason), steps=(self._put_retention(past.group, days),))
 
     def _made_again(self, past: Past, deletion: Deletion, days: int | None) -> _Decision:

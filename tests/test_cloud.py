@@ -326,6 +326,21 @@ def test_no_functions_no_filters(aws: Account) -> None:
     assert found["subscriptionFilters"] == []
 
 
+def test_metric_filters_are_described_as_they_were_put(logs: Any) -> None:
+    """Name, pattern and metric."""
+    logs.create_log_group(logGroupName="/a")
+    metric = {"metricName": "Errors", "metricNamespace": "App", "metricValue": "1"}
+    logs.put_metric_filter(
+        logGroupName="/a",
+        filterName="errors",
+        filterPattern="ERROR",
+        metricTransformations=[metric],
+    )
+    [found] = logs.describe_metric_filters(logGroupName="/a")["metricFilters"]
+    assert (found["filterName"], found["filterPattern"]) == ("errors", "ERROR")
+    assert found["metricTransformations"] == [metric]
+
+
 # ---- what is shown, and what is true -------------------------------------------------------------
 
 
@@ -709,6 +724,60 @@ def test_classes_refuse_what_they_do_not_serve() -> None:
             with pytest.raises(ClientError) as error:
                 getattr(logs, method)(**parameters)
             assert code(error) == "InvalidParameterException"
+
+
+def test_what_a_group_has_of_its_own_is_read_as_it_was_put() -> None:
+    """Policies, transformer, key, token authentication and subscription filters; with nothing
+    there, the answers that the API reference and Terraform's provider tell of.
+    """
+    store = empty_store()
+    add(store, "/a")
+    named = {"logGroupIdentifier": "/a"}
+    shipped = {"filterName": "ship", "filterPattern": "", "destinationArn": "arn:aws:lambda:x"}
+    with quick(store) as cloud:
+        logs = cloud.client("logs")
+        assert "policyDocument" not in logs.get_data_protection_policy(**named)
+        assert logs.describe_index_policies(logGroupIdentifiers=["/a"])["indexPolicies"] == []
+        with pytest.raises(ClientError) as error:
+            logs.get_transformer(**named)
+        assert code(error) == "ResourceNotFoundException"
+        logs.put_data_protection_policy(**named, policyDocument='{"Name": "p"}')
+        logs.put_index_policy(**named, policyDocument='{"Fields": ["a"]}')
+        logs.put_transformer(**named, transformerConfig=[{"parseJSON": {}}])
+        logs.put_bearer_token_authentication(**named, bearerTokenAuthenticationEnabled=True)
+        logs.associate_kms_key(logGroupName="/a", kmsKeyId="arn:aws:kms:x")
+        logs.put_subscription_filter(logGroupName="/a", **shipped)
+        assert logs.get_data_protection_policy(**named)["policyDocument"] == '{"Name": "p"}'
+        [index] = logs.describe_index_policies(logGroupIdentifiers=["/a"])["indexPolicies"]
+        assert (index["source"], index["policyDocument"]) == ("LOG_GROUP", '{"Fields": ["a"]}')
+        assert logs.get_transformer(**named)["transformerConfig"] == [{"parseJSON": {}}]
+        [group] = logs.describe_log_groups()["logGroups"]
+        assert (group["kmsKeyId"], group["bearerTokenAuthenticationEnabled"]) == (
+            "arn:aws:kms:x",
+            True,
+        )
+        [found] = logs.describe_subscription_filters(logGroupName="/a")["subscriptionFilters"]
+        assert shipped.items() <= found.items()
+
+
+def test_only_standard_groups_have_policies_and_transformers() -> None:
+    """The other classes refuse reading and writing them."""
+    store = empty_store()
+    add(store, "/rare", log_class="INFREQUENT_ACCESS")
+    named = {"logGroupIdentifier": "/rare"}
+    with quick(store) as cloud:
+        logs = cloud.client("logs")
+        for method, parameters in (
+            ("get_data_protection_policy", named),
+            ("put_data_protection_policy", named | {"policyDocument": "{}"}),
+            ("describe_index_policies", {"logGroupIdentifiers": ["/rare"]}),
+            ("put_index_policy", named | {"policyDocument": "{}"}),
+            ("get_transformer", named),
+            ("put_transformer", named | {"transformerConfig": [{"parseJSON": {}}]}),
+        ):
+            with pytest.raises(ClientError) as error:
+                getattr(logs, method)(**parameters)
+            assert code(error) == "InvalidOperationException"
 
 
 def test_protected_group_cannot_be_deleted() -> None:

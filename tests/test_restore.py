@@ -231,6 +231,20 @@ def test_retention_that_somebody_changed_since_is_left(tmp_path: Path) -> None:
     assert cloud.groups["/d"].retention is None
 
 
+def test_a_shorter_retention_is_put_back_and_what_it_costs_is_told(tmp_path: Path) -> None:
+    """Lowering retention deletes; a longer one costs nothing."""
+    policy = parse("[defaults]\nmin_days = 30\nmax_days = 90", "t")
+    cloud = Cloud([Group("/a", days_ago(3), 5, 7), Group("/b", days_ago(3), 5, 365)])
+    path = run(cloud, tmp_path, policy)
+    assert [cloud.groups[name].retention for name in ("/a", "/b")] == [30, 90]
+    _, items = undo(cloud, path)
+    assert [cloud.groups[name].retention for name in ("/a", "/b")] == [7, 365]
+    assert {item.group: "older than 7 days expire again" in item.reason for item in items} == {
+        "/a": True,
+        "/b": False,
+    }
+
+
 def test_a_group_that_a_function_made_again_gets_what_it_lacks(tmp_path: Path) -> None:
     """Bare, as Lambda makes it: retention, key, tags and policies are given back."""
     cloud = Cloud([old("/aws/lambda/x", **deepcopy(FURNISHED))])
@@ -365,6 +379,23 @@ def test_a_crash_between_change_and_journal_loses_nothing(
     revive(cloud)
     undo(cloud, tmp_path / "journal.jsonl")
     assert defined(cloud) == before
+
+
+def test_a_group_whose_making_was_answered_by_nothing_is_completed_at_once(
+    tmp_path: Path,
+) -> None:
+    """The second attempt is told that it exists; what it lacks is given in the same undo."""
+    cloud = Cloud([old(**deepcopy(FURNISHED))])
+    before = defined(cloud)
+    path = run(cloud, tmp_path)
+    lost = iter([refused("CreateLogGroup", "InternalFailure", 500)])
+    cloud.after = lambda op, _: next(lost, None) if op == "CreateLogGroup" else None
+    engine, items = undo(cloud, path)
+    assert defined(cloud) == before
+    assert status(items) == {"/old/empty": Status.DONE}
+    assert engine.tally.exit_code() is Exit.DONE
+    said = [json.loads(line) for line in (tmp_path / "undo.jsonl").read_text().splitlines()]
+    assert [line["status"] for line in said] == ["begun", "failed", "begun", "done"]
 
 
 def test_a_deletion_that_was_refused_is_not_undone(tmp_path: Path) -> None:

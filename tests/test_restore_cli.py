@@ -23,7 +23,7 @@ from janitor.act import Commit
 from janitor.aws import Api, Counts
 from janitor.cli import main
 from janitor.clock import SystemClock
-from janitor.handler import Janitor
+from janitor.handler import Janitor, configure_logs
 from janitor.history import read, select
 from janitor.journal import Journal
 from janitor.model import Status, Target
@@ -163,6 +163,7 @@ def test_the_functions_journals_are_undone_from_its_bucket(
         aws.client("s3").create_bucket(Bucket="journals", CreateBucketConfiguration=place)
         settings = read_settings({"JANITOR_JOURNAL_BUCKET": "journals"})
         clock = FastClock(SystemClock().now())
+        configure_logs()  # a command of an earlier test may have set up its own
         function = Janitor(settings, aws, clock, EphemeralMetrics(namespace="t", service="t"))
         capsys.readouterr()
         answer = function.answer(SCHEDULED, Context())
