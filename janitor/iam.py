@@ -60,12 +60,14 @@ def function_policy(
     region: str,
     function: str,
     parameter: str | None = None,
+    journal_bucket: str | None = None,
     notify_topic: str | None = None,
 ) -> dict[str, Any]:
     """The same for the Lambda function named `function` in `region`, which cleans every Region.
 
     It may call itself, to go on after the 15 minutes, read its policy where `parameter` names an
-    SSM parameter, and publish to the SNS topic whose ARN is `notify_topic`.
+    SSM parameter, write its journals where `journal_bucket` names a bucket, and publish to the SNS
+    topic whose ARN is `notify_topic`.
     """
     from janitor import (
         chain,
@@ -84,6 +86,9 @@ def function_policy(
         arn = f"arn:{partition}:ssm:{region}:{account}:parameter/{parameter.lstrip('/')}"
         action = settings.ACTIONS["GetParameter"]
         statements.append(_statement("ReadPolicy", "Allow", {action}, [arn]))
+    if journal_bucket is not None:
+        journals = f"arn:{partition}:s3:::{journal_bucket}/journal/{account}/*"
+        statements.append(_statement("KeepJournals", "Allow", {"s3:PutObject"}, [journals]))
     if notify_topic is not None:
         action = notify.ACTIONS["Publish"]
         statements.append(_statement("Tell", "Allow", {action}, [notify_topic]))

@@ -54,6 +54,12 @@ class Settings(BaseModel):
     policy_parameter: str | None = Field(None, alias="JANITOR_POLICY_PARAMETER", min_length=1)
     max_links: _Number = Field("100", alias="JANITOR_MAX_LINKS")
     max_hours: _Number = Field("20", alias="JANITOR_MAX_HOURS")
+    journal_bucket: str | None = Field(
+        None,
+        alias="JANITOR_JOURNAL_BUCKET",
+        pattern=r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$",
+        description="Where each link leaves its journal, beside the log.",
+    )
     notify_topic: Annotated[str, AfterValidator(_topic)] | None = Field(
         None, alias="JANITOR_NOTIFY_TOPIC", description="ARN of the SNS topic that is told of runs."
     )
