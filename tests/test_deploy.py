@@ -623,7 +623,7 @@ def test_dashboard_shows_what_the_janitor_publishes(
     """Each metric of a run is shown with its dimensions, and nothing is shown that no run has;
     the fields of the table are those of the log line that it looks for.
     """
-    cloud.deployed(EVERYTHING)
+    account = cloud.deployed(EVERYTHING)
     body, environment = _dashboard(), _env(JANITOR)
     published = EphemeralMetrics(
         namespace=environment["POWERTOOLS_METRICS_NAMESPACE"],
@@ -661,7 +661,8 @@ def test_dashboard_shows_what_the_janitor_publishes(
         for part in name.split("."):
             value = value[part]
     (group,) = re.findall(r"SOURCE '([^']*)'", query)
-    assert group == _function(JANITOR)["LoggingConfig"]["LogGroup"]
+    function = account.the("aws:lambda/function:Function", "janitor")
+    assert group == function.inputs["loggingConfig"]["logGroup"]
 
 
 def test_dashboard_shows_what_the_alarms_look_at(cloud: Cloud) -> None:
