@@ -18,9 +18,12 @@ import pulumi_aws as aws
 from deploy import packaging
 from deploy.alarms import DAY_S, NAMESPACE, Alarms, AlarmsArgs
 from deploy.config import Config, from_stack
+from deploy.dashboard import Dashboard, DashboardArgs
 from deploy.function import ImageCode, LambdaFunction, LambdaFunctionArgs, ZipCode
 from deploy.image import ContainerImage, ContainerImageArgs
+from deploy.journals import Journals, JournalsArgs
 from deploy.schedule import Schedule, ScheduleArgs
+from deploy.topic import Topic, TopicArgs
 from janitor.iam import function_policy, watch_policy
 
 JANITOR = "cloudwatch-janitor"
@@ -53,6 +56,15 @@ def janitor(config: Config, archive: Path) -> None:
         message_retention_seconds=14 * DAY_S,
         sqs_managed_sse_enabled=True,
     )
+    here = _here()
+    topic = _topic(config)
+    bucket = f"{JANITOR}-journals-{here['account']}-{here['region']}"
+    environment = _environment(config)
+    if config.notify and topic is not None:
+        environment["JANITOR_NOTIFY_TOPIC"] = topic
+    if config.journal_bucket:
+        args = JournalsArgs(bucket=bucket, partition=here["partition"], days=config.journal_days)
+        environment["JANITOR_JOURNAL_BUCKET"] = Journals("journals", args).bucket
     function = LambdaFunction(
         "janitor",
         LambdaFunctionArgs(
@@ -61,12 +73,14 @@ def janitor(config: Config, archive: Path) -> None:
             code=ZipCode(archive=archive, runtime=RUNTIME, handler="janitor.handler.handler"),
             memory_mb=256,
             timeout_s=900,
-            environment=_environment(config),
+            environment=environment,
             policy=function_policy(
                 config.policy(),
-                **_here(),
+                **here,
                 function=JANITOR,
                 parameter=config.policy_parameter,
+                notify_topic=_topic_arn(config, here) if config.notify else None,
+                journal_bucket=bucket if config.journal_bucket else None,
             ),
             reserved_concurrency=config.reserved_concurrency or None,
             on_failure=failures.arn,
@@ -88,9 +102,25 @@ def janitor(config: Config, archive: Path) -> None:
         AlarmsArgs(
             function_name=function.name,
             watch_name=watch(archive).name,
-            topic=config.alarm_topic,
+            topic=topic,
         ),
     )
+    if config.dashboard:
+        dashboard = Dashboard(
+            "janitor",
+            DashboardArgs(
+                name=JANITOR,
+                region=here["region"],
+                function_name=JANITOR,
+                watch_name=WATCH,
+                alarms=alarms.arns,
+            ),
+        )
+        pulumi.export("dashboard", dashboard.name)
+    if config.journal_bucket:
+        pulumi.export("journals", environment["JANITOR_JOURNAL_BUCKET"])
+    if config.notify:
+        pulumi.export("topic", topic)
     pulumi.export("lambda", function.arn)
     pulumi.export("rule", schedule.rule)
     pulumi.export("failures", failures.url)
@@ -169,8 +199,21 @@ def _here() -> dict[str, str]:
     }
 
 
-def _environment(config: Config) -> dict[str, str]:
-    environment = {
+def _topic(config: Config) -> pulumi.Input[str] | None:
+    """Who is told: the topic that is configured, one that is made, or nobody."""
+    if config.alarm_topic is not None or not config.notify:
+        return config.alarm_topic
+    return Topic("janitor", TopicArgs(name=JANITOR, emails=config.notify_email)).arn
+
+
+def _topic_arn(config: Config, here: Mapping[str, str]) -> str:
+    """The topic's ARN before it exists, so that a preview shows the whole policy."""
+    made = f"arn:{here['partition']}:sns:{here['region']}:{here['account']}:{JANITOR}"
+    return config.alarm_topic or made
+
+
+def _environment(config: Config) -> dict[str, pulumi.Input[str]]:
+    environment: dict[str, pulumi.Input[str]] = {
         **_powertools(JANITOR),
         "JANITOR_SCHEDULED_DRY_RUN": "true" if config.scheduled_run == "dry-run" else "false",
     }

@@ -34,9 +34,11 @@ class Alarms(pulumi.ComponentResource):
 
     Attributes:
         names: The alarms' names.
+        arns: Their ARNs.
     """
 
     names: list[pulumi.Output[str]]
+    arns: list[pulumi.Output[str]]
 
     def __init__(
         self,
@@ -86,4 +88,5 @@ class Alarms(pulumi.ComponentResource):
             opts=child,
         )
         self.names = [errors.name, overdue.name]
-        self.register_outputs({"names": self.names})
+        self.arns = [errors.arn, overdue.arn]
+        self.register_outputs({"names": self.names, "arns": self.arns})

@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 REGION = r"[a-z]{2,}(-[a-z]+)+-[0-9]+"
 
+EMAIL = r"^[^@\s\x00-\x1f]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\Z"
+
 FunctionName = Literal["janitor", "hash", "helloworld"]
 
 
@@ -98,7 +100,7 @@ class Config(BaseModel):
         min_length=1,
         description="a list of one or more of janitor, hash and helloworld",
     )
-    """What is provisioned. Rule, alarms and failure queue come with the janitor."""
+    """What is provisioned. All but the samples comes with the janitor."""
 
     schedule: Annotated[str, AfterValidator(checked_expression)] = Field(
         default="cron(0 6 1 * ? *)",
@@ -145,7 +147,34 @@ class Config(BaseModel):
         pattern=rf"^arn:aws(-[a-z]+)*:sns:{REGION}:[0-9]{{12}}:[A-Za-z0-9_-]{{1,256}}\Z",
         description="the ARN of an SNS topic (not FIFO) in the Region of the stack",
     )
-    """Who is told. Without it the alarms only show in CloudWatch."""
+    """Who is told: one topic for alarms and, with notify, for runs. Without it a topic is made
+    where notify wants one; else the alarms only show in CloudWatch."""
+
+    notify: bool = Field(default=False, description="true or false")
+    """Whether there is a message after each scheduled run that changed something, failed or was
+    refused by a limit. It goes to alarmTopic or, where there is none, to a topic that is made here
+    and that the alarms use as well."""
+
+    notify_email: Annotated[
+        tuple[Annotated[str, Field(pattern=EMAIL, max_length=254)], ...],
+        AfterValidator(_different),
+    ] = Field(
+        default=(),
+        description="a list of email addresses, with notify and without alarmTopic",
+    )
+    """Subscribed to the topic that is made here. Each has to confirm a mail from AWS first."""
+
+    dashboard: bool = Field(default=False, description="true or false")
+    """Whether there is a CloudWatch dashboard. AWS gives three for nothing, then bills each."""
+
+    journal_bucket: bool = Field(default=False, description="true or false")
+    """Whether journals go to an S3 bucket as well, made here. AWS refuses to delete a bucket that
+    holds any: `pulumi destroy` ends with an error until it is emptied."""
+
+    journal_days: int = Field(
+        default=400, ge=1, le=36_500, description="a whole number of days from 1 on"
+    )
+    """How long that bucket keeps a journal."""
 
     reserved_concurrency: int = Field(
         default=1,
@@ -204,13 +233,27 @@ def parse(texts: Mapping[str, str], *, region: str | None) -> Config:
         # Once each: an entry of a list may be wrong in several ways that make the same line.
         lines = dict.fromkeys(_problem(dict(each), raw) for each in error.errors())
         raise ConfigError(list(lines)) from error
-    if problems := [*_policy_problems(config), *_topic_problems(config, region)]:
+    if problems := [
+        *_policy_problems(config),
+        *_topic_problems(config, region),
+        *_email_problems(config),
+    ]:
         raise ConfigError(problems)
     return config
 
 
 _FIELDS = {field.alias or name: field for name, field in Config.model_fields.items()}
-_JSON_KEYS = {"functions", "regions", "reservedConcurrency", "tags"}
+_JSON_KEYS = {
+    "functions",
+    "regions",
+    "notify",
+    "notifyEmail",
+    "dashboard",
+    "journalBucket",
+    "journalDays",
+    "reservedConcurrency",
+    "tags",
+}
 
 
 def _decoded(key: str, text: str) -> Any:
@@ -237,6 +280,18 @@ def _topic_problems(config: Config, region: str | None) -> list[str]:
     if topic is None or region is None or topic.split(":")[3] == region:
         return []
     return [_line("alarmTopic", topic, f"the stack's Region is {region}")]
+
+
+def _email_problems(config: Config) -> list[str]:
+    if not config.notify_email:
+        return []
+    if config.alarm_topic is not None:
+        why = "there is an alarmTopic; subscribe there"
+    elif not config.notify:
+        why = "notify is not true"
+    else:
+        return []
+    return [_line("notifyEmail", list(config.notify_email), why)]
 
 
 def _problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> str:

@@ -323,6 +323,86 @@ class Account(Mocks):
             AlarmActions=inputs.pop("alarmActions", []),
             Tags=_pairs(inputs),
         )
+        (made,) = self.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        return name, {"arn": made["AlarmArn"]}
+
+    def dashboard(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("dashboardName")
+        body = inputs.pop("dashboardBody")
+        self.client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody=body)
+        return name, {}
+
+    def topic(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("name")
+        arn = self.client("sns").create_topic(Name=name, Tags=_pairs(inputs))["TopicArn"]
+        return arn, {"arn": arn}
+
+    def subscription(self, inputs: Inputs) -> Answer:
+        arn = self.client("sns").subscribe(
+            TopicArn=inputs.pop("topic"),
+            Protocol=inputs.pop("protocol"),
+            Endpoint=inputs.pop("endpoint"),
+        )["SubscriptionArn"]
+        return arn, {}
+
+    def bucket(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("bucket")
+        inputs.pop("forceDestroy")  # not of the bucket: how it is deleted
+        region = self.client("s3").meta.region_name
+        self.client("s3").create_bucket(
+            Bucket=name, CreateBucketConfiguration={"LocationConstraint": region}
+        )
+        if tags := _pairs(inputs):
+            self.client("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+        return name, {}
+
+    def access_block(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("bucket")
+        blocks = {_upper(key): inputs.pop(key) for key in list(inputs)}
+        self.client("s3").put_public_access_block(
+            Bucket=name, PublicAccessBlockConfiguration=blocks
+        )
+        return name, {}
+
+    def ownership(self, inputs: Inputs) -> Answer:
+        name, rule = inputs.pop("bucket"), inputs.pop("rule")
+        self.client("s3").put_bucket_ownership_controls(
+            Bucket=name, OwnershipControls={"Rules": [_uppered(rule)]}
+        )
+        return name, {}
+
+    def encryption(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("bucket")
+        defaults = [each["applyServerSideEncryptionByDefault"] for each in inputs.pop("rules")]
+        rules = [
+            {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": each["sseAlgorithm"]}}
+            for each in defaults
+        ]
+        self.client("s3").put_bucket_encryption(
+            Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules}
+        )
+        return name, {}
+
+    def versioning(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("bucket")
+        self.client("s3").put_bucket_versioning(
+            Bucket=name, VersioningConfiguration=_uppered(inputs.pop("versioningConfiguration"))
+        )
+        return name, {}
+
+    def lifecycle(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("bucket")
+        rules = [{**_uppered(rule), "ID": rule["id"]} for rule in inputs.pop("rules")]
+        for rule in rules:
+            del rule["Id"]
+        self.client("s3").put_bucket_lifecycle_configuration(
+            Bucket=name, LifecycleConfiguration={"Rules": rules}
+        )
+        return name, {}
+
+    def bucket_policy(self, inputs: Inputs) -> Answer:
+        name = inputs.pop("bucket")
+        self.client("s3").put_bucket_policy(Bucket=name, Policy=inputs.pop("policy"))
         return name, {}
 
     # What the program asks the account.
@@ -362,6 +442,20 @@ def _plain(value: Any) -> Any:
             return value
 
 
+def _upper(key: str) -> str:
+    """A key as S3's API writes it."""
+    return key[0].upper() + key[1:]
+
+
+def _uppered(value: Any) -> Any:
+    """All keys of a plain value as S3's API writes them."""
+    return (
+        {_upper(key): _uppered(each) for key, each in value.items()}
+        if isinstance(value, dict)
+        else value
+    )
+
+
 def _pairs(inputs: Inputs) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in inputs.pop("tags", {}).items()]
 
@@ -381,6 +475,18 @@ _MAKERS: dict[str, Callable[[Account, Inputs], Answer]] = {
     "aws:ecr/repository:Repository": Account.repository,
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": Account.lifecycle_policy,
     "aws:cloudwatch/metricAlarm:MetricAlarm": Account.alarm,
+    "aws:cloudwatch/dashboard:Dashboard": Account.dashboard,
+    "aws:sns/topic:Topic": Account.topic,
+    "aws:sns/topicSubscription:TopicSubscription": Account.subscription,
+    "aws:s3/bucket:Bucket": Account.bucket,
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Account.access_block,
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Account.ownership,
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+        Account.encryption
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": Account.versioning,
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Account.lifecycle,
+    "aws:s3/bucketPolicy:BucketPolicy": Account.bucket_policy,
     "docker-build:index:Image": Account.image,
 }
 

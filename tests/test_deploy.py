@@ -19,23 +19,30 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import boto3
 import pulumi
 import pytest
 import yaml
+from aws_lambda_powertools.metrics import EphemeralMetrics
 from moto import mock_aws
 
 from deploy import packaging
 from deploy.config import Config, ConfigError, parse
 from deploy.schedule import checked_expression
+from janitor.handler import Janitor, Order, configure_logs
 from janitor.iam import function_policy, watch_policy
 from janitor.policy import load
+from janitor.settings import read_settings
 from tests.pulumi_on_moto import PROJECT, Account
+from tests.test_handler import SCHEDULED, CloudSession, Context, mixed
 
-# pulumi_aws warns about a resource of its own when its Lambda module is first used.
-pytestmark = pytest.mark.filterwarnings("ignore:aws.lambda/microvmsimage:DeprecationWarning")
+# pulumi_aws warns about resources of its own when its Lambda and S3 modules are first used.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:aws.lambda/microvmsimage:DeprecationWarning",
+    r"ignore:(aws.s3/\w+|s3).\w+V2 has been deprecated:DeprecationWarning",
+)
 
 ROOT = Path(__file__).parent.parent
 REGION = "eu-west-1"
@@ -51,10 +58,24 @@ OTHERWISE: dict[str, Any] = {  # every key that need not be left out, and none a
     "policyParameter": "/janitor/policy",
     "regions": ["eu-west-1", "us-east-1"],
     "alarmTopic": TOPIC,
+    "notify": True,
+    "dashboard": True,
+    "journalBucket": True,
+    "journalDays": 90,
     "reservedConcurrency": 0,
     "tags": {"team": "operations"},
 }
 
+
+JOURNALS = f"{JANITOR}-journals-{ACCOUNT}-{REGION}"
+EVERYTHING: dict[str, Any] = {  # what has to be asked for
+    "functions": ["janitor"],
+    "notify": True,
+    "notifyEmail": ["operations@example.com", "finance@example.com"],
+    "dashboard": True,
+    "journalBucket": True,
+    "tags": {"team": "operations"},
+}
 
 REAL_STAGE = packaging.stage
 REAL_ZIP_OF = packaging.zip_of
@@ -449,6 +470,215 @@ def test_handlers_are_those_that_are_packaged(account: Account) -> None:
     assert _function("hash")["Handler"] == packaging.FUNCTIONS["hash"].handler
 
 
+# What has to be asked for
+
+
+def test_nothing_of_it_unless_asked_for(account: Account) -> None:
+    """No topic, no dashboard, no bucket."""
+    assert boto3.client("sns").list_topics()["Topics"] == []
+    assert boto3.client("cloudwatch").list_dashboards()["DashboardEntries"] == []
+    assert boto3.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_a_topic_is_made_for_runs_and_alarms(cloud: Cloud) -> None:
+    """Who subscribed gets both; the function is told of it, and may publish to it alone."""
+    account = cloud.deployed(EVERYTHING)
+    sns = boto3.client("sns")
+    (topic,) = (each["TopicArn"] for each in sns.list_topics()["Topics"])
+    assert topic == f"arn:aws:sns:{REGION}:{ACCOUNT}:{JANITOR}" == account.outputs["topic"]
+    subscriptions = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert {(each["Protocol"], each["Endpoint"]) for each in subscriptions} == {
+        ("email", "operations@example.com"),
+        ("email", "finance@example.com"),
+    }
+    assert "KmsMasterKeyId" not in sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+    assert _env(JANITOR)["JANITOR_NOTIFY_TOPIC"] == topic
+    for alarm in (f"{JANITOR}-errors", f"{JANITOR}-overdue"):
+        assert _alarm(alarm)["AlarmActions"] == [topic]
+    documents = _documents(JANITOR)
+    assert _allowed(documents, "sns:Publish", topic)
+    assert not _allowed(documents, "sns:Publish", f"{topic}-other")
+    assert not _allowed(documents, "sns:DeleteTopic", topic)
+    assert not _allowed(_documents(WATCH), "sns:Publish", topic)
+
+
+def test_an_existing_topic_is_used_for_both_and_none_is_made(cloud: Cloud) -> None:
+    """One concept: whoever is told is told there."""
+    cloud.deployed(OTHERWISE)
+    assert boto3.client("sns").list_topics()["Topics"] == []
+    assert _env(JANITOR)["JANITOR_NOTIFY_TOPIC"] == TOPIC
+    assert _allowed(_documents(JANITOR), "sns:Publish", TOPIC)
+
+
+def test_a_topic_for_alarms_alone_hears_nothing_of_runs(cloud: Cloud) -> None:
+    """Without notify."""
+    cloud.deployed({"functions": ["janitor"], "alarmTopic": TOPIC})
+    assert "JANITOR_NOTIFY_TOPIC" not in _env(JANITOR)
+    assert not _allowed(_documents(JANITOR), "sns:Publish", TOPIC)
+    assert _alarm(f"{JANITOR}-errors")["AlarmActions"] == [TOPIC]
+
+
+def test_journals_are_private_encrypted_and_versioned(cloud: Cloud) -> None:
+    """Nobody but the account, over TLS only."""
+    account = cloud.deployed(EVERYTHING)
+    s3 = boto3.client("s3")
+    assert account.outputs["journals"] == JOURNALS
+    assert _env(JANITOR)["JANITOR_JOURNAL_BUCKET"] == JOURNALS
+    block = s3.get_public_access_block(Bucket=JOURNALS)["PublicAccessBlockConfiguration"]
+    assert len(block) == 4
+    assert all(block.values())
+    (rule,) = s3.get_bucket_encryption(Bucket=JOURNALS)["ServerSideEncryptionConfiguration"][
+        "Rules"
+    ]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    (owner,) = s3.get_bucket_ownership_controls(Bucket=JOURNALS)["OwnershipControls"]["Rules"]
+    assert owner == {"ObjectOwnership": "BucketOwnerEnforced"}
+    assert s3.get_bucket_versioning(Bucket=JOURNALS)["Status"] == "Enabled"
+    (deny,) = json.loads(s3.get_bucket_policy(Bucket=JOURNALS)["Policy"])["Statement"]
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
+    arn = f"arn:aws:s3:::{JOURNALS}"
+    assert deny["Resource"] == [arn, f"{arn}/*"]
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize(("config", "days"), [(EVERYTHING, 400), (OTHERWISE, 90)])
+def test_journals_expire(cloud: Cloud, config: dict[str, Any], days: int) -> None:
+    """After the days that are configured; what was overwritten, 30 days later."""
+    cloud.deployed(config)
+    s3 = boto3.client("s3")
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=JOURNALS)["Rules"]
+    assert all(rule["Status"] == "Enabled" for rule in rules)
+    assert all(rule["Filter"] == {"Prefix": ""} for rule in rules)
+    expire, markers = rules
+    assert expire["Expiration"] == {"Days": days}
+    assert expire["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert expire["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert markers["Expiration"] == {"ExpiredObjectDeleteMarker": True}
+
+
+def test_the_janitor_may_only_add_journals(cloud: Cloud) -> None:
+    """It writes them in its own bucket; what is there it can neither read nor delete."""
+    cloud.deployed(EVERYTHING)
+    documents = _documents(JANITOR)
+    key = f"arn:aws:s3:::{JOURNALS}/journal/{ACCOUNT}/2026-12-01/run-000.jsonl"
+    assert _allowed(documents, "s3:PutObject", key)
+    assert not _allowed(documents, "s3:PutObject", key.replace(JOURNALS, f"{JOURNALS}-other"))
+    for action in ("s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion"):
+        assert not _allowed(documents, action, key)
+
+
+def test_journals_stay_when_the_rest_is_destroyed(cloud: Cloud) -> None:
+    """AWS refuses to delete a bucket that holds something, and nothing here empties it."""
+    account = cloud.deployed(EVERYTHING)
+    (bucket,) = account.of("aws:s3/bucket:Bucket")
+    assert bucket.inputs["forceDestroy"] is False
+    s3 = boto3.client("s3")
+    s3.delete_bucket_policy(Bucket=JOURNALS)  # moto would deny TLS too: it knows no conditions
+    s3.put_object(Bucket=JOURNALS, Key="journal/a.jsonl", Body=b"{}")
+    with pytest.raises(s3.exceptions.ClientError, match="BucketNotEmpty"):
+        s3.delete_bucket(Bucket=JOURNALS)
+
+
+def _dashboard() -> dict[str, Any]:
+    text = boto3.client("cloudwatch").get_dashboard(DashboardName=JANITOR)["DashboardBody"]
+    body: dict[str, Any] = json.loads(text)
+    return body
+
+
+def _shown(body: dict[str, Any]) -> list[tuple[str, str, dict[str, str]]]:
+    """Namespace, name and dimensions of each metric that the dashboard shows."""
+    rows = [
+        row
+        for widget in body["widgets"]
+        if widget["type"] == "metric"
+        for row in widget["properties"]["metrics"]
+    ]
+    return [(row[0], row[1], dict(zip(row[2:-1:2], row[3:-1:2], strict=True))) for row in rows]
+
+
+def test_dashboard_widgets_have_their_place(cloud: Cloud) -> None:
+    """None covers another, all are within the 24 units, and all are of the stack's Region."""
+    cloud.deployed(EVERYTHING)
+    body = _dashboard()
+    taken = [
+        (x, y)
+        for widget in body["widgets"]
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(taken) == len(set(taken))
+    assert max(x for x, _ in taken) < 24
+    assert body["periodOverride"] == "inherit"
+    by_kind = {widget["type"]: widget["properties"] for widget in body["widgets"]}
+    assert set(by_kind) == {"alarm", "metric", "log"}
+    (alarms,) = (w["properties"]["alarms"] for w in body["widgets"] if w["type"] == "alarm")
+    assert alarms == [_alarm(f"{JANITOR}-{name}")["AlarmArn"] for name in ("errors", "overdue")]
+    for widget in body["widgets"]:
+        assert widget["properties"].get("region", REGION) == REGION
+
+
+def test_dashboard_shows_what_the_janitor_publishes(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each metric of a run is shown with its dimensions, and nothing is shown that no run has;
+    the fields of the table are those of the log line that it looks for.
+    """
+    account = cloud.deployed(EVERYTHING)
+    body, environment = _dashboard(), _env(JANITOR)
+    published = EphemeralMetrics(
+        namespace=environment["POWERTOOLS_METRICS_NAMESPACE"],
+        service=environment["POWERTOOLS_SERVICE_NAME"],
+    )
+    memory = mixed()
+    settings = read_settings({})
+    configure_logs()
+    capsys.readouterr()
+    Janitor(settings, CloudSession(memory), memory.clock, published).answer(SCHEDULED, Context())
+    emitted = published.serialize_metric_set()
+    (metrics,) = emitted["_aws"]["CloudWatchMetrics"]
+    (dimensions,) = metrics["Dimensions"]
+    shown = _shown(body)
+    ours = [each for each in shown if "trigger" in each[2]]
+    assert {name for _, name, _ in ours} == {metric["Name"] for metric in metrics["Metrics"]}
+    for namespace, _, by in ours:
+        assert namespace == metrics["Namespace"]
+        assert set(by) == set(dimensions)
+        assert by["service"] == emitted["service"]
+    triggers = {by["trigger"] for _, _, by in ours}
+    assert emitted["trigger"] in triggers
+    assert triggers == set(get_args(get_type_hints(Order)["trigger"]))
+    (query,) = (w["properties"]["query"] for w in body["widgets"] if w["type"] == "log")
+    ended = [
+        line
+        for line in map(json.loads, capsys.readouterr().out.splitlines())
+        if f'event = "{line["event"]}"' in query
+    ]
+    assert len(ended) == 1
+    fields = re.search(r"fields @timestamp, ([^|]*) \|", query)
+    assert fields is not None
+    for name in fields[1].split(", "):
+        value = ended[0]
+        for part in name.split("."):
+            value = value[part]
+    (group,) = re.findall(r"SOURCE '([^']*)'", query)
+    function = account.the("aws:lambda/function:Function", "janitor")
+    assert group == function.inputs["loggingConfig"]["logGroup"]
+
+
+def test_dashboard_shows_what_the_alarms_look_at(cloud: Cloud) -> None:
+    """The same metrics, by the same dimensions."""
+    cloud.deployed(EVERYTHING)
+    others = [each for each in _shown(_dashboard()) if "trigger" not in each[2]]
+    assert others == [
+        (
+            alarm["Namespace"],
+            alarm["MetricName"],
+            {each["Name"]: each["Value"] for each in alarm["Dimensions"]},
+        )
+        for alarm in (_alarm(f"{JANITOR}-{name}") for name in ("overdue", "errors"))
+    ]
+
+
 # What the roles may do
 
 
@@ -605,6 +835,8 @@ def test_janitor_understands_its_environment(cloud: Cloud, config: dict[str, Any
     assert settings["scheduled_dry_run"] == ("false" if config else "true")
     assert settings["regions"] == ",".join(config.get("regions", []))
     assert settings["policy_parameter"] == config.get("policyParameter")
+    assert settings["notify_topic"] == (TOPIC if config else None)
+    assert settings["journal_bucket"] == (JOURNALS if config else None)
 
 
 # Configuration
@@ -613,7 +845,15 @@ def test_janitor_understands_its_environment(cloud: Cloud, config: dict[str, Any
 def test_every_value(cloud: Cloud) -> None:
     """Each configured value arrives where it belongs."""
     account = cloud.deployed(OTHERWISE)
-    assert set(account.outputs) == {"lambda", "rule", "failures", "alarms"}
+    assert set(account.outputs) == {
+        "lambda",
+        "rule",
+        "failures",
+        "alarms",
+        "dashboard",
+        "journals",
+        "topic",
+    }
     assert boto3.client("events").describe_rule(Name=JANITOR)["ScheduleExpression"] == (
         "rate(7 days)"
     )
@@ -639,7 +879,8 @@ def test_policy_parameter_may_be_read(cloud: Cloud) -> None:
 
 def test_tags(cloud: Cloud) -> None:
     """Whatever can have tags has those of the configuration."""
-    account = cloud.deployed({"tags": {"team": "operations", "env": "prod"}})
+    asked = {key: value for key, value in EVERYTHING.items() if key != "functions"}
+    account = cloud.deployed({**asked, "tags": {"team": "operations", "env": "prod"}})
     tagged = {made.type for made in account.made if "tags" in made.inputs}
     assert tagged == {
         "aws:cloudwatch/eventRule:EventRule",
@@ -648,6 +889,8 @@ def test_tags(cloud: Cloud) -> None:
         "aws:ecr/repository:Repository",
         "aws:iam/role:Role",
         "aws:lambda/function:Function",
+        "aws:s3/bucket:Bucket",
+        "aws:sns/topic:Topic",
         "aws:sqs/queue:Queue",
         "docker-build:index:Image",  # whose tags are names, and stay so
     }
@@ -730,6 +973,17 @@ BAD = [
     ("alarmTopic", f"{TOPIC}.fifo"),
     ("alarmTopic", TOPIC.replace(":sns:", ":sqs:")),
     ("alarmTopic", TOPIC.replace(REGION, "us-east-1")),  # the stack is in another Region
+    ("notify", "yes"),
+    ("notify", '"true"'),
+    ("notify", "1"),
+    ("notifyEmail", "operations@example.com"),
+    ("notifyEmail", '["operations"]'),
+    ("notifyEmail", '["a b@example.com"]'),
+    ("notifyEmail", '["operations@example.com"]'),  # without notify
+    ("dashboard", "TRUE"),
+    ("journalBucket", "my-journals"),
+    ("journalDays", "0"),
+    ("journalDays", "forever"),
     ("reservedConcurrency", "-1"),
     ("reservedConcurrency", "1.5"),
     ("reservedConcurrency", "true"),
@@ -765,6 +1019,13 @@ def test_policy_file_and_parameter(cloud: Cloud) -> None:
     texts = {"policyFile": "janitor/default_policy.toml", "policyParameter": "/policy"}
     (problem,) = _problems(cloud, texts)
     assert problem.startswith(f"{PROJECT}:policyParameter: '/policy' is refused: there is a policy")
+
+
+def test_subscribers_of_somebody_elses_topic(cloud: Cloud) -> None:
+    """An existing topic has an owner, who subscribes people."""
+    texts = {"notify": "true", "alarmTopic": TOPIC, "notifyEmail": '["a@example.com"]'}
+    (problem,) = _problems(cloud, texts)
+    assert problem.startswith(f"{PROJECT}:notifyEmail: ['a@example.com'] is refused: there is an")
 
 
 def test_all_problems_at_once(cloud: Cloud) -> None:

@@ -1,0 +1,168 @@
+"""A CloudWatch dashboard: the last runs, what they did, and whether all is well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from deploy.alarms import DAY_S, NAMESPACE, OVERDUE
+
+DONE = {
+    "RetentionSet": "Retention set",
+    "GroupsDeleted": "Log groups deleted",
+    "StreamsDeleted": "Log streams deleted",
+}
+TROUBLE = {
+    "Failed": "Failed",
+    "NotReached": "Not reached",
+    "Unknown": "Unknown, and kept",
+}
+SCANNED = {"GroupsScanned": "Log groups scanned"}
+THROTTLED = {"Throttled": "Calls throttled"}
+DURATION = {"Duration": "Seconds from start to end"}
+COMPLETE = {"Complete": "Complete runs"}
+TRIGGERS = {"schedule": "", "hand": ", by hand"}
+"""Values of the dimension `trigger`, and what is added to the label."""
+
+LAST_RUNS = (
+    "run_id",
+    "hop",
+    "summary.groups_scanned",
+    "summary.retention_set",
+    "summary.groups_deleted",
+    "summary.streams_deleted",
+    "summary.failed",
+    "summary.not_reached",
+    "summary.complete",
+)
+"""Fields of the log line that ends each link."""
+
+RUN_ENDED = "run_ended"
+HALF = 12
+"""Half the width of a dashboard, which is 24 units."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardArgs:
+    """What is shown.
+
+    Attributes:
+        name: The dashboard's name.
+        region: The Region of everything that is shown.
+        function_name: Name of the janitor's function, which is the metrics' dimension `service`.
+        watch_name: Name of the function that says once a day whether a complete run is overdue.
+        alarms: ARNs of the alarms.
+    """
+
+    name: str
+    region: str
+    function_name: str
+    watch_name: str
+    alarms: Sequence[pulumi.Input[str]]
+
+
+class Dashboard(pulumi.ComponentResource):
+    """A dashboard over the last twelve months.
+
+    Attributes:
+        name: The dashboard's name.
+    """
+
+    name: pulumi.Output[str]
+
+    def __init__(
+        self, resource_name: str, args: DashboardArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("cloudwatch-janitor:index:Dashboard", resource_name, None, opts)
+        dashboard = aws.cloudwatch.Dashboard(
+            resource_name,
+            dashboard_name=args.name,
+            dashboard_body=pulumi.Output.all(*args.alarms).apply(
+                lambda alarms: json.dumps(body(args, alarms))
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.name = dashboard.dashboard_name
+        self.register_outputs({"name": self.name})
+
+
+def body(args: DashboardArgs, alarms: Sequence[str]) -> dict[str, Any]:
+    """The dashboard as CloudWatch's "Dashboard body structure and syntax" has it."""
+    overdue = [NAMESPACE, OVERDUE, "service", args.watch_name, {"label": "A run is overdue"}]
+    errors = ["AWS/Lambda", "Errors", "FunctionName", args.function_name, {"label": "Links failed"}]
+    cells = [
+        _widget("alarm", {"title": "Alarms", "alarms": list(alarms)}),
+        _graph(args, "Health", [*_runs(args, COMPLETE), overdue, errors]),
+        _graph(args, "Done", _runs(args, DONE)),
+        _graph(args, "Trouble", _runs(args, TROUBLE)),
+        _graph(args, "Scanned", _runs(args, SCANNED)),
+        _graph(args, "Duration", _runs(args, DURATION), "Maximum"),
+        _graph(args, "Throttled", _runs(args, THROTTLED)),
+        _widget("log", _last_runs(args)),
+    ]
+    placed = [
+        {**cell, "x": index % 2 * HALF, "y": index // 2 * 6, "width": HALF, "height": 6}
+        for index, cell in enumerate(cells)
+    ]
+    # Without `inherit` CloudWatch would choose periods by the range, and sum up several runs.
+    return {"start": "-P12M", "periodOverride": "inherit", "widgets": placed}
+
+
+def _runs(args: DashboardArgs, metrics: dict[str, str]) -> list[list[Any]]:
+    return [
+        [
+            NAMESPACE,
+            name,
+            "service",
+            args.function_name,
+            "trigger",
+            trigger,
+            {"label": label + added},
+        ]
+        for name, label in metrics.items()
+        for trigger, added in TRIGGERS.items()
+    ]
+
+
+def _graph(
+    args: DashboardArgs, title: str, metrics: list[list[Any]], stat: str = "Sum"
+) -> dict[str, Any]:
+    return _widget(
+        "metric",
+        {
+            "title": title,
+            "view": "timeSeries",
+            "region": args.region,
+            "period": DAY_S,
+            "stat": stat,
+            "metrics": metrics,
+            "yAxis": {"left": {"min": 0}},
+        },
+    )
+
+
+def _last_runs(args: DashboardArgs) -> dict[str, Any]:
+    query = " | ".join(
+        [
+            f"SOURCE '/aws/lambda/{args.function_name}'",
+            f'filter event = "{RUN_ENDED}"',
+            f"fields @timestamp, {', '.join(LAST_RUNS)}",
+            "sort @timestamp desc",
+            "limit 20",
+        ]
+    )
+    return {
+        "title": "Last runs, link by link",
+        "region": args.region,
+        "view": "table",
+        "query": query,
+    }
+
+
+def _widget(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": kind, "properties": properties}

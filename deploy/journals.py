@@ -1,0 +1,129 @@
+"""An S3 bucket for the journals: what was changed, with what it takes to undo it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+NONCURRENT_DAYS = 30
+"""Days for which a journal that was overwritten or deleted can be had back."""
+
+UPLOAD_DAYS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalsArgs:
+    """What is made.
+
+    Attributes:
+        bucket: The bucket's name, which no other bucket of any account may have.
+        partition: The AWS partition, as ARNs name it.
+        days: Days after which a journal expires.
+    """
+
+    bucket: str
+    partition: str
+    days: int
+
+
+class Journals(pulumi.ComponentResource):
+    """A bucket that is private, encrypted (SSE-S3), versioned, read and written over TLS only, and
+    whose objects expire. One that holds journals is not deleted with the stack: AWS refuses to.
+
+    Attributes:
+        bucket: The bucket's name, known once it exists.
+    """
+
+    bucket: pulumi.Output[str]
+
+    def __init__(
+        self, resource_name: str, args: JournalsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("cloudwatch-janitor:index:Journals", resource_name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        bucket = aws.s3.Bucket(
+            resource_name, bucket=args.bucket, force_destroy=False, opts=child
+        ).bucket
+        blocked = aws.s3.BucketPublicAccessBlock(
+            resource_name,
+            bucket=bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=child,
+        )
+        aws.s3.BucketOwnershipControls(
+            resource_name,
+            bucket=bucket,
+            rule={"object_ownership": "BucketOwnerEnforced"},
+            opts=child,
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            resource_name,
+            bucket=bucket,
+            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            opts=child,
+        )
+        versioning = aws.s3.BucketVersioning(
+            resource_name,
+            bucket=bucket,
+            versioning_configuration={"status": "Enabled"},
+            opts=child,
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            resource_name,
+            bucket=bucket,
+            rules=_expiry(args.days),
+            # Rules for noncurrent versions need versions.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+        )
+        aws.s3.BucketPolicy(
+            resource_name,
+            bucket=bucket,
+            policy=pulumi.Output.json_dumps(_tls_only(args)),
+            # S3 refuses two changes of a bucket's access at the same time.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[blocked]),
+        )
+        self.bucket = bucket
+        self.register_outputs({"bucket": self.bucket})
+
+
+def _expiry(days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
+    everything: aws.s3.BucketLifecycleConfigurationRuleFilterArgsDict = {"prefix": ""}
+    return [
+        {
+            "id": "expire",
+            "status": "Enabled",
+            "filter": everything,
+            "expiration": {"days": days},
+            "noncurrent_version_expiration": {"noncurrent_days": NONCURRENT_DAYS},
+            "abort_incomplete_multipart_upload": {"days_after_initiation": UPLOAD_DAYS},
+        },
+        {
+            # What is left of an object once its last version has expired.
+            "id": "delete-markers",
+            "status": "Enabled",
+            "filter": everything,
+            "expiration": {"expired_object_delete_marker": True},
+        },
+    ]
+
+
+def _tls_only(args: JournalsArgs) -> dict[str, object]:
+    arn = f"arn:{args.partition}:s3:::{args.bucket}"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [arn, f"{arn}/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ],
+    }
