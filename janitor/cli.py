@@ -55,7 +55,7 @@ Sandbox = Annotated[
 ]
 Form = Annotated[
     Format,
-    typer.Option("--format", metavar="FORMAT", help="table, json, jsonl, csv or markdown."),
+    typer.Option("--format", metavar="FORMAT", help="table, json, jsonl, csv, markdown or html."),
 ]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there, not to stdout.")
