@@ -40,6 +40,7 @@ from janitor.model import (
     Verb,
     verb_of,
 )
+from janitor.money import price_list
 from janitor.policy import SHIPPED, Policy
 from janitor.report import Format, Report, RunInfo, make_report
 from janitor.report.base import is_finding, log_outcome
@@ -96,6 +97,8 @@ class Sink:
         self._groups += 1
         self._tick(self._groups, self._changes)
         self.safely(lambda: self._report.scanned(group))
+        if (ingestion := group.ingestion) is not None:
+            self.safely(lambda: self._report.ingested(group, ingestion))
 
     def outcome(self, outcome: Outcome) -> None:
         """One more outcome."""
@@ -159,6 +162,7 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
         raise UsageError("--format html: a terminal cannot show it; give -o FILE, or pipe it")
     clock, stop, counts = SystemClock(), threading.Event(), Counts()
     policy = _policy(options)
+    prices = price_list(policy.prices)
     now = clock.now()
     run_id = uuid.uuid4().hex
     journal = Journal(options.journal or Journal.default_path(now), run_id, policy.digest())
@@ -180,6 +184,7 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
                 options.format,
                 out,
                 everything=options.all_groups,
+                prices=prices,
                 explain=_explain_words(options),
             )
         )
@@ -194,7 +199,7 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
         engine = Run(apis, policy, sink, journal, stop, now, dry_run=dry_run, source=source)
         with _interruptible(engine.summary, stop), _progress(options, sink):
             summary = engine.execute()
-        summary_object = summary.as_dict(counts)
+        summary_object = summary.as_dict(counts, prices)
         journal.close()
         sink.safely(lambda: shown.finish(summary_object))
         sink.safely(out.flush)

@@ -29,6 +29,7 @@ from janitor.clock import Clock, Stop, SystemClock
 from janitor.errors import JanitorError, UsageError
 from janitor.journal import LogJournal
 from janitor.model import LogGroup, Outcome, Status, Target
+from janitor.money import PriceList, price_list
 from janitor.policy import Policy
 from janitor.report.base import RunInfo, full_row, is_finding, log_outcome
 from janitor.resume import Resume, ScanProgress, pack, unpack
@@ -83,7 +84,8 @@ class Order:
 class Findings:
     """A Recorder: logs each outcome, and keeps for the answer as many findings as fit."""
 
-    def __init__(self) -> None:
+    def __init__(self, prices: PriceList) -> None:
+        self._prices = prices
         self.rows: list[dict[str, Any]] = []
         self.left_out = 0
         self._room = LARGEST_FINDINGS
@@ -97,7 +99,7 @@ class Findings:
         if not is_finding(outcome):
             return
         if self._room > 0:
-            row = full_row(outcome)
+            row = full_row(outcome, self._prices)
             self._room -= len(json.dumps(row)) + 2
         if self._room > 0:
             self.rows.append(row)
@@ -156,7 +158,8 @@ class Janitor:
         )
         progress = _progress(order.resume, apis)
         info = _info(order, policy, apis, self._settings)
-        findings = Findings()
+        prices = price_list(policy.prices)
+        findings = Findings(prices)
         journal = LogJournal(order.run_id, policy.digest())
         log.info("run_started", **info.as_dict(), hop=order.hop)
         run = Run(
@@ -176,7 +179,7 @@ class Janitor:
             if summary.goes_on:
                 resume = self._go_on(order, policy, progress, summary, counts, context)
         finally:
-            told = summary.as_dict(counts)
+            told = summary.as_dict(counts, prices)
             log.info("run_ended", hop=order.hop, goes_on=resume is not None, summary=told)
             if resume is None:
                 self._measure(order, told)
@@ -252,7 +255,7 @@ class Janitor:
                 trigger=order.trigger,
                 policy=policy.digest(),
                 regions=regions,
-                summary=summary.as_dict(counts),
+                summary=summary.as_dict(counts, price_list(policy.prices)),
             )
             if resume.stands_where(order.resume):
                 raise chain.ChainError("the last link made no progress")

@@ -24,6 +24,19 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Ingestion:
+    """What arrived in a log group, by the metric `AWS/Logs IncomingBytes` (uncompressed).
+
+    `bytes` is the sum over the last `days` whole days (UTC); `last_day` the start (ms) of the
+    latest day with data, today included, or None where nothing arrived.
+    """
+
+    bytes: int
+    days: int
+    last_day: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class LogGroup:
     """A log group as DescribeLogGroups shows it, with its tags where they were read.
 
@@ -31,6 +44,7 @@ class LogGroup:
     `retention_policy` names one. None means that events never expire.
     `tags` is None while they have not been read, or could not be.
     `defects` lists values that make no sense; a group with any is never touched.
+    `ingestion` is None where it was not asked for, or could not be read; nothing is decided by it.
     """
 
     target: Target
@@ -47,6 +61,7 @@ class LogGroup:
     defects: tuple[str, ...] = ()
     tags: Mapping[str, str] | None = field(default=None, hash=False)
     tags_error: str | None = None
+    ingestion: Ingestion | None = field(default=None, compare=False)
 
     @property
     def identity(self) -> tuple[str, str, str, int]:

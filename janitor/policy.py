@@ -161,6 +161,35 @@ class Limits(_Strict):
     api_share: float = Field(0.8, gt=0, le=1, description="Of each quota.")
 
 
+Usd = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+RegionName = Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)+-[0-9]+$")]
+
+
+class Price(_Strict):
+    """USD per GB of one log class. What is absent is as shipped, or unknown."""
+
+    storage: Usd | None = Field(None, description="USD per GB and month.")
+    ingestion: Usd | None = Field(None, description="USD per GB.")
+
+
+class RegionPrices(_Strict):
+    """A Region's prices, by log class."""
+
+    metrics: Usd | None = Field(None, description="USD per 1,000 metrics of GetMetricData.")
+    STANDARD: Price | None = None
+    INFREQUENT_ACCESS: Price | None = None
+    ESSENTIALS: Price | None = None
+    DELIVERY: Price | None = None
+
+
+class Prices(_Strict):
+    """What CloudWatch Logs costs, where it is not what `janitor/prices.toml` says."""
+
+    date: str | None = Field(None, description="When these prices held; shown in reports.")
+    source: str | None = Field(None, description="Where they are from; shown in reports.")
+    regions: dict[RegionName, RegionPrices] = Field(default_factory=dict, description="By Region.")
+
+
 class Rule(_Band):
     """The first rule whose conditions all hold decides; what it leaves out, `defaults` say."""
 
@@ -223,6 +252,7 @@ class Policy(_Strict):
         default_factory=dict,
         description="Calls per second, only where the account's differ.",
     )
+    prices: Prices = Field(default_factory=lambda: Prices())
     rules: list[Rule] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -304,9 +334,12 @@ class Policy(_Strict):
         return self.model_copy(update={"protect": protect})
 
     def digest(self) -> str:
-        """SHA-256 over what the policy decides: not its layout, nor how fast it is carried out."""
+        """SHA-256 over what the policy decides: not its layout, nor how fast it is carried out,
+        nor what that saves.
+        """
         said = self.model_dump_json(
-            exclude_none=True, exclude={"quotas": True, "limits": {"api_share"}}
+            exclude_none=True,
+            exclude={"quotas": True, "prices": True, "limits": {"api_share"}},
         )
         return hashlib.sha256(said.encode()).hexdigest()
 
@@ -398,5 +431,8 @@ def _keys_at(location: tuple[str | int, ...]) -> list[str]:
         "limits": Limits,
         "rules": Rule,
     }
+    if location[0] == "prices" and len(location) > 1:
+        prices: dict[int, type[BaseModel]] = {2: Prices, 4: RegionPrices, 5: Price}
+        return list(prices[len(location)].model_fields)
     model = sections[str(location[0])] if len(location) > 1 else Policy
     return list(model.model_fields)

@@ -216,7 +216,7 @@ class Run:
 
     def scanned(self, page: list[LogGroup]) -> None:
         """Count a page and hand it on."""
-        self.summary.scanned(len(page), sum(group.stored_bytes for group in page))
+        self.summary.scanned(page)
         with self._recording:
             for group in page:
                 self._recorder.scanned(group)
@@ -394,7 +394,7 @@ class _TargetRun:
                 account=self._api.target.account,
                 region=self._api.target.region,
             )
-            self._run.summary.forget(progress)
+            self._run.summary.forget(self._api.target.region, progress)
             progress.start_again()
             yield from self._source.pages(self._logs, progress)
 

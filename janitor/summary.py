@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from janitor.aws import Counts
 from janitor.errors import Exit
-from janitor.model import Outcome, Status, Verb, verb_of
+from janitor.model import LogGroup, Outcome, Status, Verb, verb_of
+from janitor.money import Ledger, PriceList, count
 from janitor.resume import ScanProgress
 
 _DONE = {
@@ -34,6 +35,7 @@ class Summary:
         self._lock = threading.Lock()
         self.groups_scanned = 0
         self.stored_bytes = 0
+        self._ledger = Ledger()
         self.done: Counter[Verb] = Counter()
         self.planned: Counter[Verb] = Counter()
         self.by_status: Counter[Status] = Counter()
@@ -50,35 +52,39 @@ class Summary:
         Raises KeyError, TypeError or ValueError on what `as_dict` did not make.
         """
         summary = cls()
-        summary.groups_scanned = _count(earlier["groups_scanned"])
-        summary.stored_bytes = _count(earlier["stored_bytes"])
+        summary.groups_scanned = count(earlier["groups_scanned"])
+        summary.stored_bytes = count(earlier["stored_bytes"])
+        summary._ledger = Ledger.resumed(earlier["money"]["by_region"])
         for verb, name in _DONE.items():
-            summary.done[verb] = _count(earlier[name])
-            summary.planned[verb] = _count(earlier["planned"][verb.value])
+            summary.done[verb] = count(earlier[name])
+            summary.planned[verb] = count(earlier["planned"][verb.value])
         for status in _COUNTED:
-            summary.by_status[status] = _count(earlier[status.value])
+            summary.by_status[status] = count(earlier[status.value])
         summary.refused_because = str(earlier.get("refused_because", ""))
         summary.warnings = [str(text) for text in earlier["warnings"]]
         summary.errors = [str(text) for text in earlier["errors"]]
         return summary
 
-    def forget(self, progress: ScanProgress) -> None:
-        """A target's scan starts again: what it read and kept so far is counted anew."""
+    def forget(self, region: str, progress: ScanProgress) -> None:
+        """A Region's scan starts again: what it read and kept so far is counted anew."""
         with self._lock:
             self.groups_scanned -= progress.read
             self.stored_bytes -= progress.stored_bytes
             self.by_status[Status.KEPT] -= progress.kept
             self.by_status[Status.UNKNOWN] -= progress.unknown
+            self._ledger.forget(region, plans=self.planned[Verb.SET_RETENTION] > 0)
 
     def changes(self, verb: Verb) -> int:
         """How many changes of a kind were made or, in a dry run, planned."""
         return self.done[verb] + self.planned[verb]
 
-    def scanned(self, groups: int, stored_bytes: int) -> None:
+    def scanned(self, page: Sequence[LogGroup]) -> None:
         """A page was read."""
         with self._lock:
-            self.groups_scanned += groups
-            self.stored_bytes += stored_bytes
+            self.groups_scanned += len(page)
+            for group in page:
+                self.stored_bytes += group.stored_bytes
+                self._ledger.scanned(group)
 
     def add(self, outcome: Outcome) -> None:
         """Count an outcome. A sweep counts its streams, whatever became of the rest of it."""
@@ -86,6 +92,7 @@ class Summary:
         amount = outcome.streams if verb is Verb.SWEEP_STREAMS else 1
         with self._lock:
             self.by_status[outcome.status] += 1
+            self._ledger.add(outcome)
             if outcome.status is Status.PLANNED:
                 self.planned[verb] += amount
             elif outcome.status is Status.DONE or verb is Verb.SWEEP_STREAMS:
@@ -128,12 +135,13 @@ class Summary:
             return Exit.INCOMPLETE
         return Exit.DONE
 
-    def as_dict(self, counts: Counts) -> dict[str, Any]:
+    def as_dict(self, counts: Counts, prices: PriceList) -> dict[str, Any]:
         """The `summary` object of every machine-readable output."""
         status = self.by_status
         return {
             "groups_scanned": self.groups_scanned,
             "stored_bytes": self.stored_bytes,
+            "money": self._ledger.as_dict(prices),
             **{name: self.done[verb] for verb, name in _DONE.items()},
             "planned": {verb.value: self.planned[verb] for verb in _DONE},
             **{counted.value: status[counted] for counted in _COUNTED},
@@ -147,9 +155,3 @@ class Summary:
             "warnings": list(self.warnings),
             "errors": list(self.errors),
         }
-
-
-def _count(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{value!r} is no count")
-    return value

@@ -9,7 +9,16 @@ from typing import IO, Any, Protocol, assert_never
 
 import structlog
 
-from janitor.model import LogGroup, Outcome, SetRetention, Status, SweepStreams, verb_of
+from janitor.model import (
+    Ingestion,
+    LogGroup,
+    Outcome,
+    SetRetention,
+    Status,
+    SweepStreams,
+    verb_of,
+)
+from janitor.money import PriceList, monthly_usd, saves_usd
 
 log = structlog.get_logger("janitor")
 
@@ -53,6 +62,9 @@ class Report(Protocol):
     def scanned(self, group: LogGroup) -> None:
         """A log group was read."""
 
+    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
+        """What arrived in it, where that was asked for and could be read; right after `scanned`."""
+
     def finding(self, outcome: Outcome) -> None:
         """An outcome to show."""
 
@@ -64,7 +76,7 @@ class Report(Protocol):
 
 
 def make_report(
-    form: Format, out: IO[str], *, everything: bool, explain: Sequence[str] = ()
+    form: Format, out: IO[str], *, everything: bool, prices: PriceList, explain: Sequence[str] = ()
 ) -> Report:
     """The report of a format, written to `out`; `everything` lists each finding for people too.
 
@@ -74,26 +86,29 @@ def make_report(
 
     match form:
         case Format.TABLE:
-            return table.TableReport(out, everything=everything)
+            return table.TableReport(out, everything=everything, prices=prices)
         case Format.JSON:
-            return structured.JsonReport(out)
+            return structured.JsonReport(out, prices)
         case Format.JSONL:
-            return structured.JsonLinesReport(out)
+            return structured.JsonLinesReport(out, prices)
         case Format.CSV:
-            return delimited.CsvReport(out)
+            return delimited.CsvReport(out, prices)
         case Format.MARKDOWN:
-            return markdown.MarkdownReport(out, everything=everything)
+            return markdown.MarkdownReport(out, everything=everything, prices=prices)
         case Format.HTML:
             # Only here: the function on Lambda has no templates, and no Jinja2.
             from janitor.report import html
 
-            return html.HtmlReport(out, explain=explain)
+            return html.HtmlReport(out, prices, explain=explain)
         case _:
             assert_never(form)
 
 
-def row(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as one flat record: bytes, days, ms since the epoch."""
+def row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:
+    """An outcome as one flat record: bytes, days, ms since the epoch, USD a month.
+
+    `monthly_usd` and `saves_usd` are None where there is no price.
+    """
     group, action = outcome.group, outcome.action
     return {
         "account": group.target.account,
@@ -110,12 +125,14 @@ def row(outcome: Outcome) -> dict[str, Any]:
         "class": group.log_class,
         "new_retention_days": action.days if isinstance(action, SetRetention) else None,
         "streams": outcome.streams if isinstance(action, SweepStreams) else None,
+        "monthly_usd": monthly_usd(group, prices),
+        "saves_usd": saves_usd(outcome, prices),
     }
 
 
-def full_row(outcome: Outcome) -> dict[str, Any]:
+def full_row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:
     """The row and, in `evidence`, what was looked at: the findings of JSON."""
-    return {**row(outcome), "evidence": [asdict(evidence) for evidence in outcome.evidence]}
+    return {**row(outcome, prices), "evidence": [asdict(evidence) for evidence in outcome.evidence]}
 
 
 def is_finding(outcome: Outcome) -> bool:

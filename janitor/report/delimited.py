@@ -6,7 +6,8 @@ import csv
 from collections.abc import Mapping
 from typing import IO, Any
 
-from janitor.model import LogGroup, Outcome
+from janitor.model import Ingestion, LogGroup, Outcome
+from janitor.money import PriceList
 from janitor.report.base import RunInfo, row
 
 COLUMNS = (
@@ -24,13 +25,16 @@ COLUMNS = (
     "class",
     "new_retention_days",
     "streams",
+    "monthly_usd",
+    "saves_usd",
 )
 
 
 class CsvReport:
     """RFC 4180 with LF line ends."""
 
-    def __init__(self, out: IO[str]) -> None:
+    def __init__(self, out: IO[str], prices: PriceList) -> None:
+        self._prices = prices
         self._writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
 
     def start(self, info: RunInfo) -> None:  # noqa: ARG002
@@ -40,9 +44,12 @@ class CsvReport:
     def scanned(self, group: LogGroup) -> None:
         """Nothing: only findings are listed."""
 
+    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
+        """Nothing: only findings are listed."""
+
     def finding(self, outcome: Outcome) -> None:
         """One more line."""
-        self._writer.writerow(row(outcome))
+        self._writer.writerow(row(outcome, self._prices))
 
     def kept(self, outcome: Outcome) -> None:
         """Nothing: only findings are listed."""

@@ -13,6 +13,7 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from importlib import resources
 from typing import IO, Any
 
@@ -20,7 +21,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from janitor.judge import size
-from janitor.model import DAY_MS, DeleteGroup, LogGroup, Outcome, SetRetention, Status
+from janitor.model import (
+    DAY_MS,
+    DeleteGroup,
+    Ingestion,
+    LogGroup,
+    Outcome,
+    SetRetention,
+    Status,
+)
+from janitor.money import PriceList
 from janitor.report.base import RunInfo
 from janitor.report.overview import Overview
 from janitor.report.packed import FOR_A_PERSON, MOST, Findings
@@ -39,12 +49,15 @@ class HtmlReport:
     `explain` are the words that `janitor explain` needs besides Region and name.
     """
 
-    def __init__(self, out: IO[str], *, explain: Sequence[str] = (), most: int = MOST) -> None:
+    def __init__(
+        self, out: IO[str], prices: PriceList, *, explain: Sequence[str] = (), most: int = MOST
+    ) -> None:
         self._out = out
         self._explain = tuple(explain)
         self._info: RunInfo | None = None
+        self._started: int | None = None
         self._overview = Overview(rows=0)
-        self._findings = Findings(most)
+        self._findings = Findings(prices, most)
         self._prefixes = PrefixTree()
         self._retentions = Retentions()
         self._arrivals = Arrivals()
@@ -55,6 +68,7 @@ class HtmlReport:
     def start(self, info: RunInfo) -> None:
         """Remember what the run is about."""
         self._info = info
+        self._started = int(datetime.fromisoformat(info.started).timestamp() * 1000)
 
     def scanned(self, group: LogGroup) -> None:
         """Add the group to every picture."""
@@ -62,6 +76,11 @@ class HtmlReport:
         self._prefixes.add(group)
         self._retentions.add(group)
         self._arrivals.scanned(group)
+
+    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
+        """Note how long ago something last arrived in it."""
+        assert self._started is not None, "start comes first"
+        self._arrivals.ingested(group, days_ago(ingestion.last_day, self._started))
 
     def finding(self, outcome: Outcome) -> None:
         """Count it, and keep it for the table."""
@@ -158,7 +177,7 @@ def visible(text: object) -> str:
 
 def json_block(value: object) -> Markup:
     """JSON for inside `<script>`: no text in it can end the block."""
-    return Markup(json.dumps(value).translate(_ESCAPED))  # noqa: S704 - that is what it is for
+    return Markup(json.dumps(value).translate(_ESCAPED))
 
 
 def usd(value: float | None, currency: str = "USD") -> str:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, TypeVar
 
-from janitor.model import LogGroup, Outcome, Status, SweepStreams, Verb, verb_of
+from janitor.model import Ingestion, LogGroup, Outcome, Status, SweepStreams, Verb, verb_of
+from janitor.money import PriceList
 from janitor.report.base import RunInfo
 
 _T = TypeVar("_T")
@@ -112,8 +113,9 @@ class Overview:
 class OverviewReport:
     """What the formats for people share: they collect, and write everything in `finish`."""
 
-    def __init__(self, out: IO[str], *, everything: bool) -> None:
+    def __init__(self, out: IO[str], *, everything: bool, prices: PriceList) -> None:
         self.out = out
+        self.prices = prices
         self.overview = Overview(None if everything else ROWS)
         self._info: RunInfo | None = None
 
@@ -130,6 +132,9 @@ class OverviewReport:
     def scanned(self, group: LogGroup) -> None:
         """Look out for the largest groups."""
         self.overview.scanned(group)
+
+    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
+        """Nothing: the summary tells."""
 
     def finding(self, outcome: Outcome) -> None:
         """Count it."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from janitor.model import Outcome, Status, Verb, verb_of
+from janitor.money import PriceList
 from janitor.report.base import full_row
 from janitor.report.overview import title
 
@@ -29,7 +30,8 @@ _Entry = tuple[int, int, int, bytes]
 class Findings:
     """Keeps at most `most` findings: for a person first, then deletions, then the largest."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, prices: PriceList, most: int = MOST) -> None:
+        self._prices = prices
         self._most = most
         self._heap: list[_Entry] = []
         self.seen = 0
@@ -46,7 +48,7 @@ class Findings:
         """One more finding; if there are too many the least telling one goes."""
         self.seen += 1
         verb = verb_of(outcome.action)
-        record = full_row(outcome) | {"what": title(verb, outcome.status)}
+        record = full_row(outcome, self._prices) | {"what": title(verb, outcome.status)}
         rank = 2 if outcome.status in FOR_A_PERSON else int(verb is Verb.DELETE_GROUP)
         data = json.dumps(record, separators=(",", ":")).encode()
         entry = (rank, outcome.group.stored_bytes, -self.seen, data)

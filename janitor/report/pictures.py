@@ -18,7 +18,7 @@ from janitor.model import LogGroup
 NODES = 20_000
 """Prefixes held at most; beyond, the smaller half is folded into what they begin with."""
 DEPTH = 8
-FAMILIES = 10
+FAMILIES = 12
 TILES = 44
 SMALLEST = 1 / 250
 """A tile with less than this share of all bytes could not be seen."""
@@ -157,32 +157,29 @@ def _edges(node: _Node) -> Iterator[tuple[_Node, str, _Node]]:
 
 
 def _split(part: _Part, most: int, least: float) -> list[_Part]:
-    """At most about `most` parts of a part, largest first: again and again the largest is split."""
+    """At most `most` parts of a part, largest first: again and again the largest is split."""
     heap = [(-part.amount.stored, 0, part)]
     done: list[_Part] = []
     number = 0
-    while heap and len(heap) + len(done) < most:
+    while heap:
         _, _, largest = heapq.heappop(heap)
-        inner = _parts(largest, least)
-        if not inner or len(heap) + len(done) + len(inner) > most + 4:
+        inner = _parts(largest, least, most - len(heap) - len(done))
+        if not inner:
             done.append(largest)
             continue
         for piece in inner:
             number += 1
             heapq.heappush(heap, (-piece.amount.stored, number, piece))
-    done += [piece for _, _, piece in heap]
     return sorted(done, key=lambda piece: -piece.amount.stored)
 
 
-def _parts(part: _Part, least: float) -> list[_Part]:
+def _parts(part: _Part, least: float, most: int) -> list[_Part]:
     """The visible parts of a part and, where anything is left, the rest; none: it is one."""
-    if part.node is None:
+    if part.node is None or most < 2:
         return []
-    shown = [
-        _alone(part.prefix + token, child)
-        for token, child in part.node.children.items()
-        if child.amount.stored >= least
-    ]
+    large = [child for child in part.node.children.items() if child[1].amount.stored >= least]
+    large.sort(key=lambda child: -child[1].amount.stored)
+    shown = [_alone(part.prefix + token, child) for token, child in large[: most - 1]]
     if not shown:
         return []
     known = Amount()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import IO, Any
 
-from janitor.model import LogGroup, Outcome
+from janitor.model import Ingestion, LogGroup, Outcome
 from janitor.plan import end_line, head_line, item_line
 from janitor.report.base import RunInfo
 
@@ -29,6 +29,9 @@ class PlanReport:
     def scanned(self, group: LogGroup) -> None:
         """Count it: the deletion share is taken of what was scanned."""
         self._scanned[group.target.region] += 1
+
+    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
+        """Nothing: a plan holds what is to be done."""
 
     def finding(self, outcome: Outcome) -> None:
         """A line if something is planned."""

@@ -6,15 +6,17 @@ import json
 from collections.abc import Mapping
 from typing import IO, Any
 
-from janitor.model import LogGroup, Outcome
+from janitor.model import Ingestion, LogGroup, Outcome
+from janitor.money import PriceList
 from janitor.report.base import RunInfo, full_row
 
 
 class JsonReport:
     """`{"run": {…}, "findings": […], "summary": {…}}`; a million findings are never in memory."""
 
-    def __init__(self, out: IO[str]) -> None:
+    def __init__(self, out: IO[str], prices: PriceList) -> None:
         self._out = out
+        self._prices = prices
         self._first = True
 
     def start(self, info: RunInfo) -> None:
@@ -24,10 +26,13 @@ class JsonReport:
     def scanned(self, group: LogGroup) -> None:
         """Nothing: only findings are listed."""
 
+    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
+        """Nothing: the summary tells."""
+
     def finding(self, outcome: Outcome) -> None:
         """One more element."""
         self._out.write("\n" if self._first else ",\n")
-        self._out.write(json.dumps(full_row(outcome), ensure_ascii=False))
+        self._out.write(json.dumps(full_row(outcome, self._prices), ensure_ascii=False))
         self._first = False
 
     def kept(self, outcome: Outcome) -> None:
@@ -41,8 +46,9 @@ class JsonReport:
 class JsonLinesReport:
     """A `run` line, a `finding` line each, a `summary` line."""
 
-    def __init__(self, out: IO[str]) -> None:
+    def __init__(self, out: IO[str], prices: PriceList) -> None:
         self._out = out
+        self._prices = prices
 
     def _line(self, kind: str, value: Mapping[str, Any]) -> None:
         self._out.write(json.dumps({"type": kind, **value}, ensure_ascii=False) + "\n")
@@ -54,9 +60,12 @@ class JsonLinesReport:
     def scanned(self, group: LogGroup) -> None:
         """Nothing: only findings are listed."""
 
+    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
+        """Nothing: the summary tells."""
+
     def finding(self, outcome: Outcome) -> None:
         """One more line."""
-        self._line("finding", full_row(outcome))
+        self._line("finding", full_row(outcome, self._prices))
 
     def kept(self, outcome: Outcome) -> None:
         """Nothing: only findings are listed."""

@@ -113,7 +113,7 @@
     return { made, width };
   }
 
-  const cut = (text, pixels, each = 6.3) => {
+  const cut = (text, pixels, each = 6.8) => {
     const most = Math.floor(pixels / each);
     if (text.length <= most) return text;
     return most > 4 ? `${text.slice(0, most - 1)}…` : "";
@@ -145,7 +145,7 @@
       if (several && family.x1 - family.x0 > 30) {
         const room = family.x1 - family.x0;
         const title = family.data.prefix ? visible(family.data.prefix) : "others";
-        const text = cut(`${title}  ${size(family.value)}`, room, 6.6);
+        const text = cut(`${title}  ${size(family.value)}`, room, 7);
         svg(made, "text", { x: family.x0 + 1, y: family.y0 + 14, class: "family" }, text);
       }
       for (const leaf of family.children) {
@@ -181,7 +181,7 @@
     rows.forEach((row, index) => {
       const y = index * step;
       const line = svg(made, "g", { class: `bar ${kind(row)}` });
-      svg(line, "text", { x: gutter - 8, y: y + 15, "text-anchor": "end" }, cut(row.label, gutter - 8));
+      svg(line, "text", { x: gutter - 8, y: y + 15, "text-anchor": "end" }, cut(row.label, gutter - 2));
       svg(line, "rect", { x: gutter, y: y + 3, width: Math.max(scale(row.value), row.value > 0 ? 1.5 : 0), height: step - 6 });
       const end = gutter + scale(row.value) + 6;
       const text = svg(line, "text", { x: end, y: y + 15, class: "value" }, shown(row));
@@ -202,7 +202,7 @@
       label: `${bar.by_policy ? "account policy, " : ""}${bar.days === null ? "never" : `${bar.days} day${bar.days === 1 ? "" : "s"}`}`,
     }));
     bars("retentions", rows, {
-      gutter: rows.some((row) => row.by_policy) ? 148 : 76,
+      gutter: rows.some((row) => row.by_policy) ? 172 : 76,
       note: (row) => `${number(row.groups)} group${row.groups === 1 ? "" : "s"}`,
       shown: (row) => size(row.stored),
       kind: (row) => (row.days === null ? "never" : row.by_policy ? "policy" : "set"),
@@ -234,9 +234,9 @@
     const y = d3.scaleLinear([0, largest + 0.6], [bottom - 10, margin.top + 6]);
     const radius = d3.scaleSqrt([0, d3.max(bubbles, (bubble) => bubble.groups)], [0, Math.min(20, (y(0) - y(1)) * 0.95)]);
 
-    const ticks = [0, ...d3.range(1, largest + 1, 2).filter((bin) => ((bin - 1) / 2) % (width < 480 ? 3 : 3) === 0)];
+    const ticks = [0, ...d3.range(7, largest + 1, 6)];
     const axis = d3.axisLeft(y).tickValues(ticks).tickSizeInner(-(width - margin.left - margin.right)).tickSizeOuter(0).tickPadding(8)
-      .tickFormat((bin) => (bin === 0 ? "0 B" : ["1 B", "1 kB", "1 MB", "1 GB", "1 TB", "1 PB"][(bin - 1) / 6]));
+      .tickFormat((bin) => (bin === 0 ? "0 B" : ["1 kB", "1 MB", "1 GB", "1 TB", "1 PB"][(bin - 7) / 6]));
     d3.select(made).append("g").attr("class", "axis").attr("transform", `translate(${margin.left},0)`).call(axis).select(".domain").remove();
     if (dated.length) {
       d3.select(made).append("g").attr("class", "axis days").attr("transform", `translate(0,${bottom})`)
@@ -480,7 +480,7 @@
     const line = byId("rows").tHead.rows[0];
     for (const column of columns) {
       const button = element("button", { type: "button" }, column.title);
-      const head = element("th", { scope: "col", class: `${column.text ? "" : "n"}${column.minor ? " minor-column" : ""}` }, button);
+      const head = element("th", { scope: "col", class: `c-${column.key}${column.text ? "" : " n"}${column.minor ? " minor-column" : ""}` }, button);
       button.addEventListener("click", () => {
         const first = !column.text;
         sorting = { key: column.key, down: sorting.key === column.key ? !sorting.down : first };
