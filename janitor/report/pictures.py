@@ -19,7 +19,7 @@ NODES = 20_000
 """Prefixes held at most; beyond, the smaller half is folded into what they begin with."""
 DEPTH = 8
 FAMILIES = 12
-TILES = 44
+TILES = 60
 SMALLEST = 1 / 250
 """A tile with less than this share of all bytes could not be seen."""
 BINS_A_DECADE = 2
@@ -76,12 +76,12 @@ class _Part:
     """A tile to be: a prefix, or (`rest`) what is left of one without its larger parts."""
 
     prefix: str
-    amount: Amount
-    node: _Node | None = None
+    node: _Node
+    rest: bool = False
 
     @property
-    def rest(self) -> bool:
-        return self.node is None
+    def amount(self) -> Amount:
+        return self.node.amount
 
     def as_dict(self) -> dict[str, Any]:
         return {"prefix": self.prefix, "rest": self.rest, **self.amount.as_dict()}
@@ -119,7 +119,7 @@ class PrefixTree:
             return []
         least = whole * SMALLEST
         families = []
-        for part in _split(_Part("", self._root.amount, self._root), most, least):
+        for part in _split(_Part("", self._root), most, least):
             share = max(round(tiles * part.amount.stored / whole), 1)
             parts = _split(part, share, least) if share > 1 else [part]
             families.append(part.as_dict() | {"parts": [inner.as_dict() for inner in parts]})
@@ -175,18 +175,16 @@ def _split(part: _Part, most: int, least: float) -> list[_Part]:
 
 def _parts(part: _Part, least: float, most: int) -> list[_Part]:
     """The visible parts of a part and, where anything is left, the rest; none: it is one."""
-    if part.node is None or most < 2:
+    children = sorted(part.node.children.items(), key=lambda child: -child[1].amount.stored)
+    shown = [child for child in children if child[1].amount.stored >= least][: max(most - 1, 0)]
+    if not shown or most < 2:
         return []
-    large = [child for child in part.node.children.items() if child[1].amount.stored >= least]
-    large.sort(key=lambda child: -child[1].amount.stored)
-    shown = [_alone(part.prefix + token, child) for token, child in large[: most - 1]]
-    if not shown:
-        return []
-    known = Amount()
-    for piece in shown:
-        known = known.plus(piece.amount)
-    rest = part.amount.less(known)
-    return [*shown, _Part(part.prefix, rest)] if rest.stored else shown
+    left = part.amount
+    for _, child in shown:
+        left = left.less(child.amount)
+    parts = [_alone(part.prefix + token, child) for token, child in shown]
+    rest = _Node(left, dict(children[len(shown) :]))
+    return [*parts, _Part(part.prefix, rest, rest=True)] if left.stored else parts
 
 
 def _alone(prefix: str, node: _Node) -> _Part:
@@ -196,7 +194,7 @@ def _alone(prefix: str, node: _Node) -> _Part:
         if child.amount.groups != node.amount.groups:
             break
         prefix, node = prefix + token, child
-    return _Part(prefix, node.amount, node)
+    return _Part(prefix, node)
 
 
 # ---- the retention in force ----------------------------------------------------------------------

@@ -144,7 +144,7 @@
       const several = family.children.length > 1;
       if (several && family.x1 - family.x0 > 30) {
         const room = family.x1 - family.x0;
-        const title = family.data.prefix ? visible(family.data.prefix) : "others";
+        const title = !family.data.prefix ? "others" : `${visible(family.data.prefix)}${family.data.rest ? " others" : ""}`;
         const text = cut(`${title}  ${size(family.value)}`, room, 7);
         svg(made, "text", { x: family.x0 + 1, y: family.y0 + 14, class: "family" }, text);
       }
@@ -213,7 +213,7 @@
   function drawCosts() {
     const rows = data.costs.map((bar) => ({ ...bar, value: bar.usd }));
     bars("costs", rows, {
-      gutter: 128, note: null, shown: (row) => usd(row.usd), kind: (row) => (row.label === "Now" ? "now" : "after"), total: 0,
+      gutter: 142, note: null, shown: (row) => usd(row.usd), kind: (row) => (row.label === "Now" ? "now" : "after"), total: 0,
     });
   }
 
