@@ -222,12 +222,14 @@ def policy_schema(sandbox: Sandbox = False) -> None:
 
 
 @app.command("iam-policy")
-def iam_policy_command(policy: PolicyFile = None, sandbox: Sandbox = False) -> None:
+def iam_policy_command(
+    policy: PolicyFile = None, sandbox: Sandbox = False, ingestion: Ingestion = False
+) -> None:
     """Print the least IAM policy that the policy in force needs."""
     from janitor.iam import iam_policy
     from janitor.policy import load
 
-    sys.stdout.write(json.dumps(iam_policy(load(policy)), indent=2) + "\n")
+    sys.stdout.write(json.dumps(iam_policy(load(policy), ingestion=ingestion), indent=2) + "\n")
 
 
 @app.callback(invoke_without_command=True)
