@@ -76,6 +76,10 @@ JournalFile = Annotated[
     Path | None,
     typer.Option("--journal", metavar="FILE", help="Record of changes (default: a dated file)."),
 ]
+Ingestion = Annotated[
+    bool,
+    typer.Option("--ingestion", help="Also read what arrives where (GetMetricData is billed)."),
+]
 
 
 def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
@@ -97,6 +101,7 @@ def report(
     sandbox: Sandbox = False,
     format: Form = Format.TABLE,
     output: Output = None,
+    ingestion: Ingestion = False,
     all_groups: Everything = False,
     fail_on_findings: Fail = False,
     api_share: ApiShare = None,
@@ -159,6 +164,7 @@ def run(
     output: Output = None,
     journal: JournalFile = None,
     yes: Yes = False,
+    ingestion: Ingestion = False,
     all_groups: Everything = False,
     fail_on_findings: Fail = False,
     api_share: ApiShare = None,
@@ -216,12 +222,14 @@ def policy_schema(sandbox: Sandbox = False) -> None:
 
 
 @app.command("iam-policy")
-def iam_policy_command(policy: PolicyFile = None, sandbox: Sandbox = False) -> None:
+def iam_policy_command(
+    policy: PolicyFile = None, sandbox: Sandbox = False, ingestion: Ingestion = False
+) -> None:
     """Print the least IAM policy that the policy in force needs."""
     from janitor.iam import iam_policy
     from janitor.policy import load
 
-    sys.stdout.write(json.dumps(iam_policy(load(policy)), indent=2) + "\n")
+    sys.stdout.write(json.dumps(iam_policy(load(policy), ingestion=ingestion), indent=2) + "\n")
 
 
 @app.callback(invoke_without_command=True)

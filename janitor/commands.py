@@ -10,12 +10,12 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 import structlog
 from rich.console import Console
@@ -27,7 +27,8 @@ from janitor import policy as policies
 from janitor.act import with_tags
 from janitor.aws import Api, Counts, ReadError
 from janitor.clock import SystemClock
-from janitor.errors import Exit, PlanError, UsageError
+from janitor.errors import Exit, JanitorError, PlanError, UsageError
+from janitor.ingestion import Measured, Talkers
 from janitor.journal import Journal
 from janitor.judge import age, deletion_lines, exemption, judge, size
 from janitor.logs import Logs
@@ -40,10 +41,11 @@ from janitor.model import (
     Verb,
     verb_of,
 )
-from janitor.money import price_list
+from janitor.money import PriceList, price_list
+from janitor.pace import StoppedError
 from janitor.policy import SHIPPED, Policy
 from janitor.report import Format, Report, RunInfo, make_report
-from janitor.report.base import is_finding, log_outcome
+from janitor.report.base import dollars, is_finding, log_outcome
 from janitor.report.plan import PlanReport
 from janitor.resume import ScanProgress
 from janitor.run import Run, Source, WholeRegion
@@ -73,17 +75,26 @@ class Options:
     fail_on_findings: bool = False
     all_groups: bool = False
     journal: Path | None = None
+    ingestion: bool = False
 
 
 class Sink:
     """Hands outcomes to the report as they come, shows progress, and survives a closed pipe."""
 
-    def __init__(self, report: Report, stop: threading.Event, *, everything: bool) -> None:
+    def __init__(
+        self,
+        report: Report,
+        stop: threading.Event,
+        *,
+        everything: bool,
+        talkers: Talkers | None = None,
+    ) -> None:
         self.findings = 0
         self.broken = False
         self._report = report
         self._stop = stop
         self._everything = everything
+        self._talkers = talkers
         self._tick: Callable[[int, int], None] = lambda _groups, _changes: None
         self._groups = 0
         self._changes = 0
@@ -97,6 +108,8 @@ class Sink:
         self._groups += 1
         self._tick(self._groups, self._changes)
         self.safely(lambda: self._report.scanned(group))
+        if self._talkers is not None:
+            self._talkers.add(group)
         if (ingestion := group.ingestion) is not None:
             self.safely(lambda: self._report.ingested(group, ingestion))
 
@@ -189,17 +202,28 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
             )
         )
         # All that a plan keeps has changed since, which is worth telling.
-        sink = Sink(shown, stop, everything=options.all_groups or of is not None)
+        everything = options.all_groups or of is not None
+        talkers = Talkers(prices) if options.ingestion else None
+        sink = Sink(shown, stop, everything=everything, talkers=talkers)
         info = _info(options, command, policy, apis, now, run_id, dry_run=dry_run)
         sink.safely(lambda: shown.start(info))
 
         def source(target: Target) -> Source:
-            return WholeRegion() if of is None else of.source(target)
+            groups = WholeRegion() if of is None else of.source(target)
+            return groups if talkers is None else Measured(groups, talkers)
+
+        if talkers is not None:
+            _say(options, f"ingestion: GetMetricData is billed, {_billed(apis, prices)}")
 
         engine = Run(apis, policy, sink, journal, stop, now, dry_run=dry_run, source=source)
         with _interruptible(engine.summary, stop), _progress(options, sink):
             summary = engine.execute()
+            told = None if talkers is None else talkers.as_dict(_subscribed(apis))
+        for failure in talkers.failures if talkers else ():
+            summary.warn(failure)
         summary_object = summary.as_dict(counts, prices)
+        if told is not None:
+            summary_object["ingestion"] = told
         journal.close()
         sink.safely(lambda: shown.finish(summary_object))
         sink.safely(out.flush)
@@ -207,10 +231,33 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
         summary.error("the output was closed before everything was written")
         _let_go_of_stdout()
     _tell(options, summary, counts, journal, dry_run=dry_run)
+    _tell_money(options, summary_object)
     code = summary.exit_code()
     if code is Exit.DONE and options.fail_on_findings and sink.findings:
         return Exit.FINDINGS
     return code
+
+
+def _billed(apis: Sequence[Api], prices: PriceList) -> str:
+    """What asking for a metric costs, where that is known."""
+    regions = {api.target.region: prices.metrics(api.target.region) for api in apis}
+    known = {price for price in regions.values() if price is not None}
+    if not known or None in regions.values():
+        return "at a price that is not known for every Region"
+    return f"up to ${max(known) / 10**9:g} per 1,000 log groups"
+
+
+def _subscribed(apis: Sequence[Api]) -> Callable[[LogGroup], bool | None]:
+    """Tells whether something subscribes to a log group; None where that cannot be read."""
+    by_target = {api.target: Logs(api) for api in apis}
+
+    def subscribed(group: LogGroup) -> bool | None:
+        try:
+            return bool(by_target[group.target].subscription_filters(group.name))
+        except (*ReadError, StoppedError, JanitorError):
+            return None
+
+    return subscribed
 
 
 def explain(options: Options, name: str) -> Exit:
@@ -522,6 +569,27 @@ def _tell(
         sys.stderr.write(f"janitor: error: {error}\n")
     if summary.refused_because:
         sys.stderr.write(f"janitor: refused: {summary.refused_because}\n")
+
+
+def _tell_money(options: Options, summary: Mapping[str, Any]) -> None:
+    """What it costs, for people, on stderr."""
+    money = summary["money"]
+    without = money["groups_without_price"]
+    unpriced = f"; {without:,} log group{'' if without == 1 else 's'} without a known price"
+    _say(
+        options,
+        f"stored logs cost up to {dollars(money['storage_usd'])} a month; setting retention saves "
+        f"{dollars(money['saved_at_once_usd'])} at once, "
+        f"{dollars(money['saved_steady_usd'])} at steady state{unpriced * bool(without)}",
+    )
+    if (ingestion := summary.get("ingestion")) is not None:
+        _say(
+            options,
+            f"ingestion of {ingestion['days']} days: {size(ingestion['bytes'])} in "
+            f"{ingestion['groups']:,} log groups, {dollars(ingestion['usd_a_month'])} a month; "
+            f"{ingestion['unread']:,} could not be read; "
+            f"asking cost {dollars(ingestion['metrics_usd'])}",
+        )
 
 
 def _let_go_of_stdout() -> None:

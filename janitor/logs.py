@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from janitor.aws import Api, CallError, UnavailableError
-from janitor.model import DAY_MS, LogGroup, LogStream, Target
+from janitor.model import DAY_MS, Ingestion, LogGroup, LogStream, Target
 
 ACTIONS: dict[str, str] = {
     "DescribeLogGroups": "logs:DescribeLogGroups",
@@ -175,17 +175,59 @@ class Logs:
                 sure.update({name: bool(times) for name, times in hours.items()})
         return sure
 
+    def incoming_bytes(self, groups: Sequence[str], days: int) -> dict[str, Ingestion]:
+        """What arrived in each log group in the last `days` whole days (UTC), and today so far.
+
+        `AWS/Logs IncomingBytes` by the day, 500 groups a call: 31 points each for 30 days, of the
+        100,800 that a call may answer with. A group that the answer does not speak of clearly is
+        left out.
+        """
+        now = self._api.clock.now()
+        today = now // DAY_MS * DAY_MS
+        start, end = today - days * DAY_MS, now + HOUR_MS
+        found: dict[str, Ingestion] = {}
+        for chunk in _chunks(groups, METRICS_A_CALL):
+            points: dict[str, list[tuple[int, float]]] = {}
+            complete: set[str] = set()
+            for name, result in self._metric("IncomingBytes", chunk, start, end, DAY_MS):
+                times, values = _times(result), result.get("Values", [])
+                if len(times) == len(values) and all(value >= 0 for value in values):
+                    points.setdefault(name, []).extend(zip(times, values, strict=True))
+                    complete |= {name} if _is_complete(result) else set()
+            for name in complete:
+                received = sum(int(value) for at, value in points[name] if at < today)
+                last = max((at for at, value in points[name] if value), default=None)
+                found[name] = Ingestion(received, days, last)
+        return found
+
     def _arrival_points(
         self, groups: Sequence[str], start: int, end: int, period: int
     ) -> dict[str, list[int]]:
         """The times (ms) of the data points of each group."""
+        points: dict[str, list[int]] = {}
+        complete: set[str] = set()
+        for name, result in self._metric("IncomingLogEvents", groups, start, end, period):
+            points.setdefault(name, []).extend(_times(result))
+            complete |= {name} if _is_complete(result) else set()
+        unclear = [name for name in groups if name not in complete]
+        if unclear:
+            raise UnavailableError(
+                "GetMetricData",
+                f"no complete answer for {len(unclear)} groups, {unclear[0]} first",
+            )
+        return points
+
+    def _metric(
+        self, metric: str, groups: Sequence[str], start: int, end: int, period: int
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The results of one metric of `AWS/Logs`, with the log group that each is about."""
         queries = [
             {
                 "Id": f"g{index}",
                 "MetricStat": {
                     "Metric": {
                         "Namespace": "AWS/Logs",
-                        "MetricName": "IncomingLogEvents",
+                        "MetricName": metric,
                         "Dimensions": [{"Name": "LogGroupName", "Value": name}],
                     },
                     "Period": period // 1000,
@@ -194,8 +236,7 @@ class Logs:
             }
             for index, name in enumerate(groups)
         ]
-        points: dict[str, list[int]] = {}
-        complete: set[str] = set()
+        asked = {f"g{index}": name for index, name in enumerate(groups)}
         pages = self._pages(
             "GetMetricData",
             self._api.client("cloudwatch").get_metric_data,
@@ -207,17 +248,8 @@ class Logs:
         )
         for page in pages:
             for result in page:
-                times = points.setdefault(str(result.get("Id")), [])
-                times += [int(at.timestamp() * 1000) for at in result.get("Timestamps", [])]
-                if result.get("StatusCode", "Complete") == "Complete":
-                    complete.add(str(result.get("Id")))
-        unclear = [name for index, name in enumerate(groups) if f"g{index}" not in complete]
-        if unclear:
-            raise UnavailableError(
-                "GetMetricData",
-                f"no complete answer for {len(unclear)} groups, {unclear[0]} first",
-            )
-        return {name: points[f"g{index}"] for index, name in enumerate(groups)}
+                if (name := asked.get(str(result.get("Id")))) is not None:
+                    yield name, result
 
     def _pages(
         self,
@@ -356,6 +388,14 @@ def parse_stream(entry: Mapping[str, Any]) -> LogStream:
         last_event=moment("lastEventTimestamp", required=False),
         last_ingestion=moment("lastIngestionTime", required=False),
     )
+
+
+def _times(result: Mapping[str, Any]) -> list[int]:
+    return [int(at.timestamp() * 1000) for at in result.get("Timestamps", [])]
+
+
+def _is_complete(result: Mapping[str, Any]) -> bool:
+    return bool(result.get("StatusCode", "Complete") == "Complete")
 
 
 def _chunks(items: Sequence[str], length: int) -> Iterator[Sequence[str]]:

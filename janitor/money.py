@@ -227,9 +227,9 @@ class Ledger:
             "currency": "USD",
             "prices_date": prices.date,
             "prices_source": prices.source,
-            "storage_usd": _total(self._stored, prices),
-            "saved_at_once_usd": _total(self._at_once, prices),
-            "saved_steady_usd": _total(self._steady, prices),
+            "storage_usd": _total(self._stored, self._groups, prices),
+            "saved_at_once_usd": _total(self._at_once, +self._at_once, prices),
+            "saved_steady_usd": _total(self._steady, +self._steady, prices),
             "freed_at_once_bytes": sum(self._at_once.values()),
             "freed_steady_bytes": sum(self._steady.values()),
             "groups_without_price": sum(self._groups[key] for key in unpriced),
@@ -258,9 +258,9 @@ class Ledger:
         )
 
 
-def _total(counter: Counter[Key], prices: PriceList) -> float | None:
-    """What has a price, together; None where something is counted and nothing has one."""
-    units = [_times(amount, prices.storage(key)) for key, amount in counter.items()]
+def _total(counter: Counter[Key], keys: Iterable[Key], prices: PriceList) -> float | None:
+    """What has a price, together; None where there are keys and none of them has one."""
+    units = [_times(counter[key], prices.storage(key)) for key in keys]
     priced = [one for one in units if one is not None]
     return None if units and not priced else usd(sum(priced))
 

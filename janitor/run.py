@@ -767,6 +767,7 @@ class _TargetRun:
                 self._record(put.group, put.action, Status.GONE, "gone already")
                 continue
             fresh = with_tags(fresh, put.group.tags, put.group.tags_error)
+            fresh = replace(fresh, ingestion=put.group.ingestion)
             if (fresh.retention_days, fresh.retention_policy) == (
                 put.group.retention_days,
                 put.group.retention_policy,

@@ -61,6 +61,8 @@ ARNS_A_CALL: Final = 100
 METRICS_A_CALL: Final = 500
 FUNCTIONS_A_PAGE: Final = 50
 HOUR_MS: Final = 3_600_000
+EVENT_OVERHEAD: Final = 26
+_ARRIVING: Final = ("IncomingLogEvents", "IncomingBytes")
 METRIC_KEPT_MS: Final = 455 * DAY_MS
 HOURLY_AFTER_MS: Final = 63 * DAY_MS
 _OURS: Final = ("AWS_", "MOTO_")
@@ -121,6 +123,9 @@ class _Cloud:
     arrivals: dict[tuple[str, str], dict[int, int]] = field(
         default_factory=lambda: defaultdict(dict)
     )
+    received: dict[tuple[str, str], dict[int, int]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
 
     def now(self) -> int:
         """The sandbox's time in ms since the epoch."""
@@ -145,9 +150,16 @@ class _Cloud:
 
     def arrived(self, region: str, group: str, at: int, count: int) -> None:
         """Count events into `IncomingLogEvents`, by the minute."""
-        points = self.arrivals[region, group]
-        minute = at // 60_000 * 60_000
-        points[minute] = points.get(minute, 0) + count
+        _count_minute(self.arrivals[region, group], at, count)
+
+    def took_in(self, region: str, group: str, at: int, size: int) -> None:
+        """Count bytes into `IncomingBytes`, by the minute."""
+        _count_minute(self.received[region, group], at, size)
+
+
+def _count_minute(points: dict[int, int], at: int, amount: int) -> None:
+    minute = at // 60_000 * 60_000
+    points[minute] = points.get(minute, 0) + amount
 
 
 # ---- CloudWatch Logs -----------------------------------------------------------------------------
@@ -206,6 +218,8 @@ def _stream_written(
             facts.last_event = max([*times, *_known(facts.last_event)])
             facts.last_ingestion = cloud.now()
             cloud.arrived(self.region, self.log_group.name, cloud.now(), len(times))
+            size = sum(len(event["message"].encode()) + EVENT_OVERHEAD for event in log_events)
+            cloud.took_in(self.region, self.log_group.name, cloud.now(), size)
         return token
 
     return put_log_events
@@ -378,7 +392,7 @@ def _reading(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _get_metric_data(original: Callable[..., Any]) -> Callable[..., Any]:
-    """`IncomingLogEvents` by group; moto would walk every metric for every bucket of each query."""
+    """What arrives, by group; moto would walk every metric for every bucket of each query."""
 
     def get_metric_data(
         self: CloudWatchBackend,
@@ -390,7 +404,7 @@ def _get_metric_data(original: Callable[..., Any]) -> Callable[..., Any]:
         if len(queries) > METRICS_A_CALL:
             raise ValidationError("The collection MetricDataQueries must not have more than 500.")
         metrics = [query.get("MetricStat", {}).get("Metric", {}) for query in queries]
-        if any(metric.get("MetricName") != "IncomingLogEvents" for metric in metrics):
+        if any(metric.get("MetricName") not in _ARRIVING for metric in metrics):
             return original(self, queries, start_time, end_time, scan_by)
         if start_time >= end_time:
             raise ValidationError("The parameter StartTime must be less than the parameter EndTime")
@@ -410,7 +424,9 @@ def _metric_result(
     named = {d["Name"]: d["Value"] for d in stat["Metric"].get("Dimensions", [])}
     first, last = _epoch_ms(start), _epoch_ms(end)
     now, buckets = cloud.now(), dict[int, float]()
-    points = cloud.arrivals.get((region, named.get("LogGroupName", "")), {})
+    metric = stat["Metric"]["MetricName"]
+    table = cloud.received if metric == "IncomingBytes" else cloud.arrivals
+    points = table.get((region, named.get("LogGroupName", "")), {})
     for at, count in points.items():
         coarse = now - at > HOURLY_AFTER_MS
         if now - at > METRIC_KEPT_MS or (coarse and period % HOUR_MS):
@@ -423,7 +439,7 @@ def _metric_result(
     found = sorted(buckets, reverse=scan_by == "TimestampDescending")
     return {
         "id": query["Id"],
-        "label": query.get("Label") or "IncomingLogEvents",
+        "label": query.get("Label") or metric,
         "timestamps": [start + timedelta(milliseconds=period * bucket) for bucket in found],
         "values": [buckets[bucket] for bucket in found],
         "status_code": "Complete",
@@ -728,6 +744,7 @@ class _Seed:
             "/archive/infrequent/clickstream", "INFREQUENT_ACCESS", age=620, stored=38_000_000_000
         )
         self._streams(clicks, 4, oldest=600, newest=1, last="recent")
+        self._takes_in(clicks, 61_000_000)
         self._class("/archive/infrequent/retired-batch", "INFREQUENT_ACCESS", age=700, retention=30)
         alive = self._group("/ecs/quiet-but-alive", age=500, retention=30)
         self._streams(alive, 2, oldest=490, newest=60)
@@ -747,9 +764,11 @@ class _Seed:
         ]
         ingest = self._group("/managed/quarterly/ingest", age=410, stored=9_700_000_000)
         self._streams(ingest, 4, oldest=80, newest=1, last="recent")
+        self._takes_in(ingest, 107_000_000)
         retired = self._group("/managed/quarterly/retired", age=500, retention=365)
         self._streams(retired, 4, oldest=490, newest=130)
         trail = self._group("/compliance/trail", age=1300, stored=152_000_000_000)
+        self._takes_in(trail, 116_000_000)
         self._streams(trail, 3, oldest=1290, newest=1, last="recent")
         self._group("/compliance/empty-vault", age=900, retention=30)
 
@@ -781,6 +800,7 @@ class _Seed:
         group = self._group(name, age=age, retention=retention, stored=stored, tags=tags)
         oldest = min(age - 1, 25, (retention or 25) - 1)
         self._streams(group, rng.randint(1, 7), oldest=oldest, newest=0, last="recent")
+        self._takes_in(group, stored // min(age, retention or age))
         if name.startswith("/aws/lambda/"):
             self._function(name.removeprefix("/aws/lambda/"))
 
@@ -839,6 +859,18 @@ class _Seed:
             for day in range(3):
                 at = self._ago(day + 0.1)
                 self._cloud.arrived(self._region, group.name, at, self._random.randint(10, 9000))
+
+    def _takes_in(self, group: LogGroup, a_day: int) -> None:
+        """About so many bytes a day since it was made, for 40 days at most; more on workdays."""
+        own = Random(f"{SEED}/{self._region}/{group.name}")  # leaves the account as it is
+        usual = a_day * own.uniform(0.4, 1.6)
+        made = self._cloud.of_group(group).created
+        for day in range(40):
+            at = self._ago(day + 0.1)
+            if at >= made:
+                workday = datetime.fromtimestamp(at / 1000, UTC).weekday() < 5
+                size = int(usual * own.uniform(0.8, 1.2) * (1 if workday else 0.4))
+                self._cloud.took_in(self._region, group.name, at, size)
 
     def _stream(
         self,

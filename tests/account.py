@@ -88,6 +88,7 @@ class Group:
     streams: list[Stream] = field(default_factory=list)
     arrivals: list[int] = field(default_factory=list)
     events: list[int] = field(default_factory=list)
+    received: dict[int, int] = field(default_factory=dict)
     odd: dict[str, Any] = field(default_factory=dict)
 
     def shown(self, arn: str) -> dict[str, Any]:
@@ -226,15 +227,31 @@ class Cloud:
         start, end = StartTime.timestamp() * 1000, EndTime.timestamp() * 1000
         results = []
         for query in MetricDataQueries:
-            name = query["MetricStat"]["Metric"]["Dimensions"][0]["Value"]
+            metric = query["MetricStat"]["Metric"]
             period = query["MetricStat"]["Period"] * 1000
-            arrivals = self.groups[name].arrivals if name in self.groups else []
-            buckets = {
-                start + (at - start) // period * period for at in arrivals if start <= at < end
-            }
+            points = self._points(metric["MetricName"], metric["Dimensions"][0]["Value"])
+            buckets: Counter[float] = Counter()
+            for at, value in points:
+                if start <= at < end:
+                    buckets[start + (at - start) // period * period] += value
             times = [datetime.fromtimestamp(at / 1000, StartTime.tzinfo) for at in sorted(buckets)]
-            results.append({"Id": query["Id"], "Timestamps": times, "StatusCode": "Complete"})
+            values = [float(buckets[at]) for at in sorted(buckets)]
+            results.append(
+                {
+                    "Id": query["Id"],
+                    "Timestamps": times,
+                    "Values": values,
+                    "StatusCode": "Complete",
+                }
+            )
         return {"MetricDataResults": results}
+
+    def _points(self, metric: str, name: str) -> list[tuple[int, int]]:
+        if name not in self.groups:
+            return []
+        if metric == "IncomingBytes":
+            return list(self.groups[name].received.items())
+        return [(at, 1) for at in self.groups[name].arrivals]
 
     def _GetResources(self, ResourceARNList: list[str]) -> dict[str, Any]:
         found = [g for g in self.groups.values() if self.arn(g.name) in ResourceARNList and g.tags]

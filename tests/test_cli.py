@@ -65,7 +65,7 @@ def test_no_command_means_report(tmp_path: Path) -> None:
 
 def test_the_table_is_readable_at_80_columns_and_without_colour(tmp_path: Path) -> None:
     """No line is longer, and nothing but text comes out of a pipe."""
-    done = janitor("report", "--sandbox", "--all", cwd=tmp_path, NO_COLOR="1")
+    done = janitor("report", "--sandbox", "--all", "--ingestion", cwd=tmp_path, NO_COLOR="1")
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
     assert "\x1b" not in done.stdout
     for reason in (
@@ -110,6 +110,72 @@ def test_every_format_says_the_same(tmp_path: Path) -> None:
     )
     assert names == sorted((f["region"], f["group"], f["action"]) for f in rows)
     assert "| Would delete the log group | 22 |" in texts["markdown"].stdout
+
+
+def test_every_format_shows_the_money(tmp_path: Path) -> None:
+    """Each finding has its cost, the summary their sum; what has no price is unknown."""
+    texts = {
+        form: janitor("report", "--sandbox", "--all", "--format", form, cwd=tmp_path)
+        for form in ("json", "jsonl", "csv", "markdown", "table")
+    }
+    answer = json.loads(texts["json"].stdout)
+    money, findings = answer["summary"]["money"], answer["findings"]
+    scanned = {(f["region"], f["group"]): f["monthly_usd"] for f in findings}
+    assert len(scanned) == answer["summary"]["groups_scanned"]
+    assert sum(cost or 0 for cost in scanned.values()) == pytest.approx(money["storage_usd"])
+    saved = sum(f["saves_usd"] or 0 for f in findings)
+    assert saved == pytest.approx(money["saved_steady_usd"], abs=1e-6)
+    assert 0 < saved < money["storage_usd"]
+    assert [group for (_, group), cost in scanned.items() if cost is None] == [
+        "/aws/vendedlogs/delivery/cdn-access"
+    ]
+    assert money["groups_without_price"] == 1
+    rows = list(csv.DictReader(io.StringIO(texts["csv"].stdout)))
+    assert {(r["region"], r["group"]): r["monthly_usd"] for r in rows} == {
+        place: "" if cost is None else str(cost) for place, cost in scanned.items()
+    }
+    told = [json.loads(line) for line in texts["jsonl"].stdout.splitlines()][-1]
+    assert told["money"]["storage_usd"] == money["storage_usd"]
+    cost = f"${money['storage_usd']:,.2f}"
+    assert f"| Storage now, at most | {cost} |" in texts["markdown"].stdout
+    assert re.search(rf"Storage now, at most +{re.escape(cost)}", texts["table"].stdout)
+    for form in ("markdown", "table"):
+        assert "Without a known price: 1 log group" in texts[form].stdout
+        assert "upper bound" in texts[form].stdout
+    assert f"stored logs cost up to {cost} a month" in texts["csv"].stderr
+
+
+def test_ingestion_shows_the_top_talkers_and_what_asking_costs(tmp_path: Path) -> None:
+    """Before and after; the findings stay the same."""
+    without = json.loads(janitor("report", "--sandbox", "--format", "json", cwd=tmp_path).stdout)
+    done = janitor("report", "--sandbox", "--ingestion", "--format", "json", cwd=tmp_path)
+    answer = json.loads(done.stdout)
+    kinds = [
+        sorted((f["region"], f["group"], f["action"], f["status"]) for f in one["findings"])
+        for one in (without, answer)
+    ]
+    assert kinds[0] == kinds[1]
+    assert "ingestion" not in without["summary"]
+    told = answer["summary"]["ingestion"]
+    assert (told["groups"], told["unread"], told["days"]) == (300, 0, 30)
+    assert len(told["top_groups"]) == 20
+    assert sum(group["bytes"] for group in told["top_groups"]) < told["bytes"]
+    assert sum(prefix["groups"] for prefix in told["top_prefixes"]) <= 300
+    assert any("INFREQUENT_ACCESS" in text for g in told["top_groups"] for text in g["advice"])
+    assert done.stderr.startswith(
+        "ingestion: GetMetricData is billed, up to $0.01 per 1,000 log groups"
+    )
+    assert "asking cost <$0.01" in done.stderr
+    largest = told["top_groups"][0]
+    for form in ("markdown", "table"):
+        shown = janitor("report", "--sandbox", "--ingestion", "--format", form, cwd=tmp_path)
+        assert "Ingestion of the last 30 days" in shown.stdout
+        [line] = [
+            line
+            for line in shown.stdout.splitlines()
+            if largest["group"] in line and f"${largest['usd_a_month']:,.2f}" in line
+        ]
+        assert f"{largest['share']:.0%}" in line
 
 
 def test_html_is_refused_until_it_exists(tmp_path: Path) -> None:
@@ -343,6 +409,7 @@ READING = [
     ["explain", GOES],
     ["policy", "show"],
     ["iam-policy"],
+    ["report", "--ingestion"],
 ]
 
 

@@ -101,6 +101,33 @@ class TestContent:
         """STS knows the account."""
         assert client("sts").get_caller_identity()["Account"] == ACCOUNT
 
+    def test_what_arrives_has_a_size(self) -> None:
+        """Groups in use take in bytes every day, those to delete none; more on workdays."""
+        end = datetime.fromtimestamp(NOW / 1000, UTC)
+        names = ["/aws/vpc/flow-logs", "/aws/lambda/black-friday-2022"]
+        queries = [
+            {
+                "Id": f"g{index}",
+                "MetricStat": {
+                    "Metric": {
+                        "Namespace": "AWS/Logs",
+                        "MetricName": "IncomingBytes",
+                        "Dimensions": [{"Name": "LogGroupName", "Value": name}],
+                    },
+                    "Period": 86_400,
+                    "Stat": "Sum",
+                },
+            }
+            for index, name in enumerate(names)
+        ]
+        busy, silent = client("cloudwatch").get_metric_data(
+            MetricDataQueries=queries, StartTime=end - timedelta(days=28), EndTime=end
+        )["MetricDataResults"]
+        assert busy["Label"] == "IncomingBytes"
+        assert len(busy["Values"]) == 28
+        assert min(busy["Values"]) * 1.5 < max(busy["Values"])
+        assert silent["Values"] == []
+
     def test_most_never_expire(self) -> None:
         """Data-bearing groups without retention are many, others have one."""
         held = [g for g in all_groups().values() if g["storedBytes"] > 0]

@@ -135,6 +135,13 @@ def full_row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:
     return {**row(outcome, prices), "evidence": [asdict(evidence) for evidence in outcome.evidence]}
 
 
+def dollars(usd: float | None) -> str:
+    """USD for people: $12.30, <$0.01, and "unknown" where there is no price."""
+    if usd is None:
+        return "unknown"
+    return "<$0.01" if 0 < usd < 0.01 else f"${usd:,.2f}"
+
+
 def is_finding(outcome: Outcome) -> bool:
     """Whether it is shown without `--all`: everything that is not plainly kept."""
     return outcome.status is not Status.KEPT

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from janitor.judge import size
-from janitor.report.overview import OverviewReport
+from janitor.money import monthly_usd
+from janitor.report.base import dollars
+from janitor.report.overview import OverviewReport, money_note, money_rows
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in r"\`*_[]<>|~#&"} | {"\n": " ", "\r": " "})
 
@@ -14,6 +16,13 @@ _SPECIAL = str.maketrans({char: f"\\{char}" for char in r"\`*_[]<>|~#&"} | {"\n"
 def plain(text: str) -> str:
     """Text that Markdown shows as it is: log group names are untrusted."""
     return text.translate(_SPECIAL)
+
+
+def _heard(said: Mapping[str, Any]) -> str:
+    """The cells on how much arrived."""
+    return (
+        f"| {size(said['bytes'])} | {plain(dollars(said['usd_a_month']))} | {said['share']:.0%} |"
+    )
 
 
 class MarkdownReport(OverviewReport):
@@ -27,6 +36,7 @@ class MarkdownReport(OverviewReport):
         self._line()
         self._line(f"Policy: {plain(info.policy)} ({doing})")
         self._line()
+        self._money(summary)
         self._line("| What | Log groups | Stored | Streams |")
         self._line("| --- | ---: | ---: | ---: |")
         scanned, stored = summary["groups_scanned"], size(summary["stored_bytes"])
@@ -38,6 +48,8 @@ class MarkdownReport(OverviewReport):
                 f"| {streams} |"
             )
         self._groups()
+        if (ingestion := summary.get("ingestion")) is not None:
+            self._talkers(ingestion)
         for section in self.overview.sections():
             if not section.largest:
                 continue
@@ -57,18 +69,49 @@ class MarkdownReport(OverviewReport):
                 self._line()
                 self._line(f"… and {section.groups - len(shown):,} smaller ones.")
 
+    def _money(self, summary: Mapping[str, Any]) -> None:
+        money = summary["money"]
+        self._line("| Estimated cost | USD a month | Bytes |")
+        self._line("| --- | ---: | ---: |")
+        for label, amount, count in money_rows(summary, dry_run=self.info.dry_run):
+            self._line(f"| {label} | {plain(amount)} | {count} |")
+        self._line()
+        self._line(plain(money_note(money)))
+        self._line()
+
+    def _talkers(self, ingestion: Mapping[str, Any]) -> None:
+        days = f"in {ingestion['days']} days"
+        self._line()
+        self._line(f"### Most arrived {days}, by prefix")
+        self._line()
+        self._line("| Prefix | Log groups | Arrived | USD a month | Share |")
+        self._line("| --- | ---: | ---: | ---: | ---: |")
+        for said in ingestion["top_prefixes"]:
+            self._line(f"| {plain(said['prefix'])} | {said['groups']:,} {_heard(said)}")
+        self._line()
+        self._line(f"### Most arrived {days}, by log group")
+        self._line()
+        self._line("| Region | Log group | Arrived | USD a month | Share | Advice |")
+        self._line("| --- | --- | ---: | ---: | ---: | --- |")
+        for said in ingestion["top_groups"]:
+            advice = plain("; ".join(said["advice"]))
+            self._line(f"| {said['region']} | {plain(said['group'])} {_heard(said)} {advice} |")
+        self._line()
+        self._line(plain(f"An {ingestion['note']}."))
+
     def _groups(self) -> None:
         self._line()
         self._line("### Largest log groups")
         self._line()
-        self._line("| Region | Log group | Stored | Retention |")
-        self._line("| --- | --- | ---: | --- |")
+        self._line("| Region | Log group | Stored | USD a month | Retention |")
+        self._line("| --- | --- | ---: | ---: | --- |")
         for group in self.overview.largest():
             days = group.retention_days
             term = "never expires" if days is None else f"{days} days"
             self._line(
                 f"| {group.target.region} | {plain(group.name)} "
-                f"| {size(group.stored_bytes)} | {term} |"
+                f"| {size(group.stored_bytes)} "
+                f"| {plain(dollars(monthly_usd(group, self.prices)))} | {term} |"
             )
 
     def _line(self, text: str = "") -> None:

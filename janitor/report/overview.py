@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
+from janitor.judge import size
 from janitor.model import Ingestion, LogGroup, Outcome, Status, SweepStreams, Verb, verb_of
 from janitor.money import PriceList
-from janitor.report.base import RunInfo
+from janitor.report.base import RunInfo, dollars
 
 _T = TypeVar("_T")
 
@@ -110,11 +111,46 @@ class Overview:
         return [group for _, _, group in sorted(self._largest, key=_largest_first)]
 
 
+def money_rows(summary: Mapping[str, Any], *, dry_run: bool) -> list[tuple[str, str, str]]:
+    """What it costs and saves: a label, an amount a month, and the bytes that it is for."""
+    money, ingestion = summary["money"], summary.get("ingestion")
+    what = "Would be saved" if dry_run else "Saved"
+    rows = [
+        ("Storage now, at most", dollars(money["storage_usd"]), size(summary["stored_bytes"])),
+        (
+            f"{what} at once",
+            dollars(money["saved_at_once_usd"]),
+            size(money["freed_at_once_bytes"]),
+        ),
+        (
+            f"{what} at steady state",
+            dollars(money["saved_steady_usd"]),
+            size(money["freed_steady_bytes"]),
+        ),
+    ]
+    if without := money["groups_without_price"]:
+        label = f"Without a known price: {without:,} log group{'' if without == 1 else 's'}"
+        rows.append((label, "unknown", size(money["bytes_without_price"])))
+    if ingestion is not None:
+        days, unread = ingestion["days"], ingestion["unread"]
+        label = f"Ingestion of the last {days} days"
+        rows.append((label, dollars(ingestion["usd_a_month"]), size(ingestion["bytes"])))
+        if unread:
+            rows.append((f"Ingestion not read: {unread:,} log groups", "unknown", "unknown"))
+    return rows
+
+
+def money_note(money: Mapping[str, Any]) -> str:
+    """What the figures are, and of when and where the prices."""
+    return f"An {money['note']}. Prices of {money['prices_date']}: {money['prices_source']}."
+
+
 class OverviewReport:
     """What the formats for people share: they collect, and write everything in `finish`."""
 
     def __init__(self, out: IO[str], *, everything: bool, prices: PriceList) -> None:
         self.out = out
+        self.all = everything
         self.prices = prices
         self.overview = Overview(None if everything else ROWS)
         self._info: RunInfo | None = None
