@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -178,11 +179,57 @@ def test_ingestion_shows_the_top_talkers_and_what_asking_costs(tmp_path: Path) -
         assert f"{largest['share']:.0%}" in line
 
 
-def test_html_is_refused_until_it_exists(tmp_path: Path) -> None:
-    """Clearly, and before anything is done."""
-    done = janitor("--sandbox", "--format", "html", cwd=tmp_path)
+def test_html_is_for_a_file_or_a_pipe(tmp_path: Path) -> None:
+    """To stdout if that is piped; a terminal is refused in one line, before anything is done."""
+    piped = janitor("--sandbox", "--format", "html", "-q", "-r", "eu-west-1", cwd=tmp_path)
+    assert piped.returncode == 0, piped.stderr
+    assert piped.stdout.startswith("<!doctype html>")
+    assert piped.stdout.rstrip().endswith("</html>")
+    ours, terminal = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "janitor", "--sandbox", "--format", "html"],
+            cwd=tmp_path,
+            env=environment(PYTHONPATH=str(ROOT)),
+            stdin=subprocess.DEVNULL,
+            stdout=terminal,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    finally:
+        os.close(terminal)
+        os.close(ours)
     assert done.returncode == 2
-    assert "html is not available yet; accepted: table" in done.stderr
+    [line] = done.stderr.splitlines()
+    assert line == "janitor: --format html: a terminal cannot show it; give -o FILE, or pipe it"
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        (["report"], "would be deleted and"),
+        (["run"], "would be deleted and"),
+        (["run", "--apply"], "were deleted and"),
+    ],
+)
+def test_html_says_would_or_did(tmp_path: Path, words: list[str], title: str) -> None:
+    """The same page for each command, in the right tense."""
+    done = janitor(*words, "--sandbox", "--format", "html", "-o", "report.html", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr  # one odd group is unknown
+    page = (tmp_path / "report.html").read_text()
+    assert f"22 of 300 log groups {title} 145 given a retention." in " ".join(page.split())
+
+
+def test_html_of_a_plan_that_is_carried_out(tmp_path: Path) -> None:
+    """`apply` writes it too, and says that it is no dry run."""
+    assert janitor("plan", "--sandbox", "-o", "plan.jsonl", cwd=tmp_path).returncode == 3
+    words = ("apply", "plan.jsonl", "--sandbox", "--yes", "--format", "html", "-o", "report.html")
+    done = janitor(*words, cwd=tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "applied: changes were made" in page, done.stderr
+    assert "<code>janitor apply</code>" in page
 
 
 def test_plan_and_apply_do_what_the_plan_says(
