@@ -942,16 +942,18 @@ class _Seed:
 
 
 def main() -> int:
-    """The demo: look, clean, look again, on one sandbox. Returns the exit code.
+    """The demo: look, also as a page, clean, look again, on one sandbox. Returns the exit code.
 
-    The first code of the three commands that means failure, else 0: items that could not be
+    The first code of the four commands that means failure, else 0: items that could not be
     judged (3) belong to the show.
     """
     from janitor.cli import main as cli_main
 
-    journal = Path(tempfile.mkdtemp(prefix="janitor-demo-")) / "journal.jsonl"
+    folder = Path(tempfile.mkdtemp(prefix="janitor-demo-"))
+    journal, page = folder / "journal.jsonl", Path("report.html")
     commands = (
         ["report", "--sandbox"],
+        ["report", "--sandbox", "--ingestion", "--quiet", "--format", "html", "-o", str(page)],
         ["run", "--apply", "--yes", "--sandbox", "--journal", str(journal)],
         ["report", "--sandbox"],
     )
@@ -964,6 +966,7 @@ def main() -> int:
             if code in (Exit.USAGE, Exit.REFUSED, Exit.INTERRUPTED):
                 failures.append(code)
     _say(f"\nWhat was changed, and what it takes to undo it: {journal}")
+    _say(f"The first report as a page to open in a browser: {page.resolve()}")
     return failures[0] if failures else int(Exit.DONE)
 
 
