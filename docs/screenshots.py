@@ -12,6 +12,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 from unittest.mock import patch
 
 from playwright.sync_api import Browser, sync_playwright
@@ -48,12 +49,13 @@ def terminal() -> str:
     return FONTS.sub("", picture).replace("Fira Code, monospace", "ui-monospace, monospace")
 
 
-def page(browser: Browser, path: Path, scheme: str, image: Path) -> None:
+def page(browser: Browser, path: Path, scheme: Literal["light", "dark"], image: Path) -> None:
     """The top of the page, in light or dark."""
     context = browser.new_context(
         viewport=VIEW, color_scheme="dark" if scheme == "dark" else "light"
     )
     view = context.new_page()
+    view.emulate_media(color_scheme=scheme)
     view.goto(path.as_uri())
     view.wait_for_selector("body[data-ready]")
     view.screenshot(path=image, animations="disabled")

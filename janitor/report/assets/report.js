@@ -420,9 +420,18 @@
       line.nextElementSibling.remove();
       return;
     }
-    const cell = element("td", { colspan: columns.length });
+    const cell = element("td", { colspan: columnsInSight() });
     line.after(element("tr", { class: "detail", id }, cell));
     cell.append(facts(row), explain(row), await evidence(row));
+  }
+
+  /* A cell that spans hidden columns too would make the browser keep room for them. */
+  function columnsInSight() {
+    return [...byId("rows").tHead.rows[0].cells].filter((cell) => getComputedStyle(cell).display !== "none").length;
+  }
+
+  function fitDetails() {
+    for (const cell of document.querySelectorAll(".detail > td")) cell.colSpan = columnsInSight();
   }
 
   function facts(row) {
@@ -543,6 +552,7 @@
     form.hidden = false;
     document.querySelector(".tablewrap").hidden = false;
     document.addEventListener("keydown", keys);
+    addEventListener("resize", fitDetails);
     for (const button of document.querySelectorAll("button[data-prefix]")) {
       button.addEventListener("click", () => search(button.dataset.prefix));
     }
