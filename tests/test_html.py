@@ -15,7 +15,15 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from janitor.aws import Counts
 from janitor.cli import main
@@ -327,7 +335,7 @@ def test_search_filters_and_clear(reader: Reader, sandbox_page: str) -> None:
     page.get_by_label("Search").fill("no group is called so")
     assert found(page).startswith("No finding matches")
     page.get_by_role("button", name="Clear").click()
-    page.wait_for_function("document.querySelectorAll('button.open').length === 100")
+    expect(page.locator("button.open")).to_have_count(100)
     assert found(page) == total
     page.get_by_label("Action").select_option(label="Needs a person (1)")
     assert names(page) == ["/odd/no-creation-time"]
@@ -379,7 +387,7 @@ def test_a_row_opens_to_reason_evidence_and_the_explain_line(
     calls = detail.locator(".evidence tbody th").all_inner_texts()
     assert {"DescribeLogStreams", "GetMetricData", "DescribeSubscriptionFilters"} <= set(calls)
     page.get_by_role("button", name="Copy the explain line").click()
-    page.wait_for_function("document.querySelector('.explain button').textContent === 'Copied'")
+    expect(page.locator(".explain button")).to_have_text("Copied")
     line = page.evaluate("navigator.clipboard.readText()")
     assert shlex.split(line)[:4] == ["janitor", "explain", "--sandbox", "--region"]
     assert shlex.split(line)[-2:] == ["--", "/aws/lambda/black-friday-2022"]
@@ -553,7 +561,7 @@ def test_nothing_breaks_out(reader: Reader) -> None:
     assert [name.strip() for name in names(page)] == [visible(name).strip() for name in BREAKERS]
     for button in page.locator("button.open").all():
         button.click()
-    page.wait_for_function(f"document.querySelectorAll('.evidence').length === {len(BREAKERS)}")
+    expect(page.locator(".evidence")).to_have_count(len(BREAKERS))
     for name, reason in zip(BREAKERS, page.locator(".reason").all_inner_texts(), strict=True):
         assert reason.strip() == visible(name).strip()
     for tile in page.locator("#bytes .tile").all()[:8]:
@@ -565,6 +573,7 @@ def test_nothing_breaks_out(reader: Reader) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for name, code in zip(BREAKERS, page.locator(".explain").all(), strict=True):
         code.get_by_role("button").click()
+        expect(code.get_by_role("button")).to_have_text("Copied")
         line = page.evaluate("navigator.clipboard.readText()")
         expected = ["janitor", "explain", "--policy", BREAKERS[0]]
         words = shlex.split(line)
