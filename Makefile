@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test proof check format package-check package up down invoke invoke-apply logs clean
+.PHONY: help demo screenshots test proof check format package-check package up down invoke invoke-apply logs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -13,6 +13,9 @@ help: ## List the targets.
 
 demo: $(STAMP) ## Report, clean and report again, on the embedded sandbox account.
 	@$(BIN)/python -m janitor.sandbox
+
+screenshots: $(STAMP) ## Draw docs/images/ anew from the sandbox (needs chromium).
+	@PYTHONPATH=. $(BIN)/python docs/screenshots.py
 
 test: $(STAMP) ## Run the whole test suite.
 	$(BIN)/python -m pytest -n auto
@@ -55,6 +58,8 @@ package-check: $(STAMP) ## Build the wheel, install it elsewhere, and use it fro
 	cd build/wheel && venv/bin/janitor --help > /dev/null
 	cd build/wheel && venv/bin/janitor run --apply --yes --sandbox --quiet --format json > run.json || [ $$? -eq 3 ]  # one odd group is unknown
 	build/wheel/venv/bin/python -c "import json; s = json.load(open('build/wheel/run.json'))['summary']; assert s['groups_deleted'] and s['complete'], s; print('wheel:', s['groups_deleted'], 'groups deleted in the sandbox')"
+	cd build/wheel && venv/bin/janitor report --sandbox --quiet --format html -o report.html || [ $$? -eq 3 ]
+	build/wheel/venv/bin/python -c "t = open('build/wheel/report.html', encoding='utf-8').read(); assert t.startswith('<!doctype html>') and t.endswith('</html>\n') and 'data-kind=\"rows\"' in t and 'd3js.org' in t, len(t); print('wheel: report.html of', len(t) // 1000, 'kB')"
 
 format: $(STAMP) ## Format the code.
 	$(BIN)/ruff check --fix .

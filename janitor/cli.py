@@ -59,7 +59,7 @@ Sandbox = Annotated[
 ]
 Form = Annotated[
     Format,
-    typer.Option("--format", metavar="FORMAT", help="table, json, jsonl, csv or markdown."),
+    typer.Option("--format", metavar="FORMAT", help="table, json, jsonl, csv, markdown or html."),
 ]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there, not to stdout.")
@@ -276,6 +276,7 @@ def policy_schema(sandbox: Sandbox = False) -> None:
 def iam_policy_command(
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
+    ingestion: Ingestion = False,
     restore: Annotated[
         bool, typer.Option("--restore", help="What `restore --apply` needs instead.")
     ] = False,
@@ -290,7 +291,10 @@ def iam_policy_command(
 
     if journal_bucket is not None and not restore:
         raise UsageError("--journal-bucket: is for --restore")
-    needed = restore_policy(journal_bucket=journal_bucket) if restore else iam_policy(load(policy))
+    if restore:
+        needed = restore_policy(journal_bucket=journal_bucket)
+    else:
+        needed = iam_policy(load(policy), ingestion=ingestion)
     sys.stdout.write(json.dumps(needed, indent=2) + "\n")
 
 

@@ -177,10 +177,8 @@ def apply(options: Options, path: Path) -> Exit:
 
 
 def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None = None) -> Exit:
-    if options.format is Format.HTML:
-        raise UsageError(
-            "--format: html is not available yet; accepted: table, json, jsonl, csv, markdown"
-        )
+    if options.format is Format.HTML and options.output is None and sys.stdout.isatty():
+        raise UsageError("--format html: a terminal cannot show it; give -o FILE, or pipe it")
     clock, stop, counts = SystemClock(), threading.Event(), Counts()
     policy = _policy(options)
     prices = price_list(policy.prices)
@@ -201,7 +199,13 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
         shown: Report = (
             PlanReport(out, now)
             if command == "plan"
-            else make_report(options.format, out, everything=options.all_groups, prices=prices)
+            else make_report(
+                options.format,
+                out,
+                everything=options.all_groups,
+                prices=prices,
+                explain=_explain_words(options),
+            )
         )
         # All that a plan keeps has changed since, which is worth telling.
         everything = options.all_groups or of is not None
@@ -530,6 +534,16 @@ def _info(
         policy_sha256=policy.digest(),
         dry_run=dry_run,
     )
+
+
+def _explain_words(options: Options) -> list[str]:
+    """The options with which `explain` sees the account and the policy of this run."""
+    words = ["--sandbox"] if options.sandbox else []
+    if options.profile is not None:
+        words += ["--profile", options.profile]
+    if options.policy is not None:
+        words += ["--policy", str(options.policy)]
+    return words
 
 
 @contextlib.contextmanager

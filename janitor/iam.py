@@ -10,9 +10,16 @@ from janitor.policy import Defaults, Policy, Rule
 
 
 def iam_policy(
-    policy: Policy, *, account: str = "*", partition: str = "aws", region: str = "*"
+    policy: Policy,
+    *,
+    account: str = "*",
+    partition: str = "aws",
+    region: str = "*",
+    ingestion: bool = False,
 ) -> dict[str, Any]:
     """An IAM policy document: log groups of `account`, in the Regions that `region` matches.
+
+    `ingestion` adds what `--ingestion` reads, where the policy does not need that anyway.
 
     Whatever IAM can scope to log groups is scoped; the other lists take `*` only.
     GetCallerIdentity, which names the account, needs no permission.
@@ -26,6 +33,9 @@ def iam_policy(
     listing = {targets.ACTIONS["DescribeRegions"], quotas.ACTIONS["ListServiceQuotas"]}
     reading = {acts["DescribeLogGroups"]}
     changing: set[str] = set()
+    if ingestion:
+        listing.add(acts["GetMetricData"])
+        reading.add(acts["DescribeSubscriptionFilters"])
     if policy.protect.tags or policy.rules_need_tags:
         listing.add(tags.ACTIONS["GetResources"])
     if delete:

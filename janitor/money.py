@@ -29,8 +29,10 @@ NO_SIZE = "unreadable size"
 
 NOTE = (
     "estimate: an upper bound of the bill, which counts archived logs compressed and leaves out a "
-    "free tier; savings take arrival as even over what is stored now, and are of storage only: "
-    "what is deleted was proved empty, so deleting it saves nothing"
+    "free tier; savings are of storage, take arrival as even over what is stored now (at steady "
+    "state as measured, where that was read), and begin once CloudWatch has removed the events, "
+    "within about three days; what is deleted was proved empty and saves nothing, and what a "
+    "raised retention will add is not counted"
 )
 
 Key = tuple[str, str]

@@ -1071,7 +1071,7 @@ class _Seed:
 
 
 def main() -> int:
-    """The demo: look, clean, look again, undo, on one sandbox. Returns the exit code.
+    """The demo: look, also as a page, clean, look again, undo, on one sandbox. Returns the exit code.
 
     The first code of the commands that means failure, else 0: items that could not be judged (3)
     belong to the show. An undo that leaves a difference is a failure.
@@ -1080,8 +1080,10 @@ def main() -> int:
 
     folder = Path(tempfile.mkdtemp(prefix="janitor-demo-"))
     journal, undo = folder / "journal.jsonl", folder / "undo.jsonl"
+    page = Path("report.html")
     commands = (
         ["report", "--sandbox"],
+        ["report", "--sandbox", "--ingestion", "--quiet", "--format", "html", "-o", str(page)],
         ["run", "--apply", "--yes", "--sandbox", "--journal", str(journal)],
         ["report", "--sandbox"],
         ["restore", str(journal), "--apply", "--sandbox", "--journal", str(undo)],
@@ -1103,6 +1105,7 @@ def main() -> int:
         f"\nAfter the undo {len(different)} of {len(before)} log groups differ from what they were"
     )
     _say(f"\nWhat was changed, and what it takes to undo it: {journal}")
+    _say(f"The first report as a page to open in a browser: {page.resolve()}")
     return failures[0] if failures else int(Exit.DONE)
 
 

@@ -10,6 +10,16 @@ from hypothesis import HealthCheck, settings
 
 from janitor.journal import Journal
 from janitor.policy import Policy, load
+from tests.browser import LEFT_OUT
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say last, and clearly, if the browser's tests were left out."""
+    if any(
+        LEFT_OUT in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())
+    ):
+        terminalreporter.write_sep("=", LEFT_OUT, red=True)
+
 
 # `ci` tries the same examples each time, so that it gives a verdict; `deep` (`make proof`) others
 # each time, from a seed that it prints.

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -65,7 +66,7 @@ def test_no_command_means_report(tmp_path: Path) -> None:
 
 def test_the_table_is_readable_at_80_columns_and_without_colour(tmp_path: Path) -> None:
     """No line is longer, and nothing but text comes out of a pipe."""
-    done = janitor("report", "--sandbox", "--all", cwd=tmp_path, NO_COLOR="1")
+    done = janitor("report", "--sandbox", "--all", "--ingestion", cwd=tmp_path, NO_COLOR="1")
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
     assert "\x1b" not in done.stdout
     for reason in (
@@ -112,11 +113,123 @@ def test_every_format_says_the_same(tmp_path: Path) -> None:
     assert "| Would delete the log group | 22 |" in texts["markdown"].stdout
 
 
-def test_html_is_refused_until_it_exists(tmp_path: Path) -> None:
-    """Clearly, and before anything is done."""
-    done = janitor("--sandbox", "--format", "html", cwd=tmp_path)
+def test_every_format_shows_the_money(tmp_path: Path) -> None:
+    """Each finding has its cost, the summary their sum; what has no price is unknown."""
+    texts = {
+        form: janitor("report", "--sandbox", "--all", "--format", form, cwd=tmp_path)
+        for form in ("json", "jsonl", "csv", "markdown", "table")
+    }
+    answer = json.loads(texts["json"].stdout)
+    money, findings = answer["summary"]["money"], answer["findings"]
+    scanned = {(f["region"], f["group"]): f["monthly_usd"] for f in findings}
+    assert len(scanned) == answer["summary"]["groups_scanned"]
+    assert sum(cost or 0 for cost in scanned.values()) == pytest.approx(money["storage_usd"])
+    saved = sum(f["saves_usd"] or 0 for f in findings)
+    assert saved == pytest.approx(money["saved_steady_usd"], abs=1e-6)
+    assert 0 < saved < money["storage_usd"]
+    assert [group for (_, group), cost in scanned.items() if cost is None] == [
+        "/aws/vendedlogs/delivery/cdn-access"
+    ]
+    assert money["groups_without_price"] == 1
+    rows = list(csv.DictReader(io.StringIO(texts["csv"].stdout)))
+    assert {(r["region"], r["group"]): r["monthly_usd"] for r in rows} == {
+        place: "" if cost is None else str(cost) for place, cost in scanned.items()
+    }
+    told = [json.loads(line) for line in texts["jsonl"].stdout.splitlines()][-1]
+    assert told["money"]["storage_usd"] == money["storage_usd"]
+    cost = f"${money['storage_usd']:,.2f}"
+    assert f"| Storage now, at most | {cost} |" in texts["markdown"].stdout
+    assert re.search(rf"Storage now, at most +{re.escape(cost)}", texts["table"].stdout)
+    for form in ("markdown", "table"):
+        assert "Without a known price: 1 log group" in texts[form].stdout
+        assert "upper bound" in texts[form].stdout
+    assert f"stored logs cost up to {cost} a month" in texts["csv"].stderr
+
+
+def test_ingestion_shows_the_top_talkers_and_what_asking_costs(tmp_path: Path) -> None:
+    """Before and after; the findings stay the same."""
+    without = json.loads(janitor("report", "--sandbox", "--format", "json", cwd=tmp_path).stdout)
+    done = janitor("report", "--sandbox", "--ingestion", "--format", "json", cwd=tmp_path)
+    answer = json.loads(done.stdout)
+    kinds = [
+        sorted((f["region"], f["group"], f["action"], f["status"]) for f in one["findings"])
+        for one in (without, answer)
+    ]
+    assert kinds[0] == kinds[1]
+    assert "ingestion" not in without["summary"]
+    told = answer["summary"]["ingestion"]
+    assert (told["groups"], told["unread"], told["days"]) == (300, 0, 30)
+    assert len(told["top_groups"]) == 20
+    assert sum(group["bytes"] for group in told["top_groups"]) < told["bytes"]
+    assert sum(prefix["groups"] for prefix in told["top_prefixes"]) <= 300
+    assert any("INFREQUENT_ACCESS" in text for g in told["top_groups"] for text in g["advice"])
+    assert done.stderr.startswith(
+        "ingestion: GetMetricData is billed, up to $0.01 per 1,000 log groups"
+    )
+    assert "asking cost <$0.01" in done.stderr
+    largest = told["top_groups"][0]
+    for form in ("markdown", "table"):
+        shown = janitor("report", "--sandbox", "--ingestion", "--format", form, cwd=tmp_path)
+        assert "Ingestion of the last 30 days" in shown.stdout
+        [line] = [
+            line
+            for line in shown.stdout.splitlines()
+            if largest["group"] in line and f"${largest['usd_a_month']:,.2f}" in line
+        ]
+        assert f"{largest['share']:.0%}" in line
+
+
+def test_html_is_for_a_file_or_a_pipe(tmp_path: Path) -> None:
+    """To stdout if that is piped; a terminal is refused in one line, before anything is done."""
+    piped = janitor("--sandbox", "--format", "html", "-q", "-r", "eu-west-1", cwd=tmp_path)
+    assert piped.returncode == 0, piped.stderr
+    assert piped.stdout.startswith("<!doctype html>")
+    assert piped.stdout.rstrip().endswith("</html>")
+    ours, terminal = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "janitor", "--sandbox", "--format", "html"],
+            cwd=tmp_path,
+            env=environment(PYTHONPATH=str(ROOT)),
+            stdin=subprocess.DEVNULL,
+            stdout=terminal,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    finally:
+        os.close(terminal)
+        os.close(ours)
     assert done.returncode == 2
-    assert "html is not available yet; accepted: table" in done.stderr
+    [line] = done.stderr.splitlines()
+    assert line == "janitor: --format html: a terminal cannot show it; give -o FILE, or pipe it"
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        (["report"], "would be deleted and"),
+        (["run"], "would be deleted and"),
+        (["run", "--apply"], "were deleted and"),
+    ],
+)
+def test_html_says_would_or_did(tmp_path: Path, words: list[str], title: str) -> None:
+    """The same page for each command, in the right tense."""
+    done = janitor(*words, "--sandbox", "--format", "html", "-o", "report.html", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr  # one odd group is unknown
+    page = (tmp_path / "report.html").read_text()
+    assert f"22 of 300 log groups {title} 145 given a retention." in " ".join(page.split())
+
+
+def test_html_of_a_plan_that_is_carried_out(tmp_path: Path) -> None:
+    """`apply` writes it too, and says that it is no dry run."""
+    assert janitor("plan", "--sandbox", "-o", "plan.jsonl", cwd=tmp_path).returncode == 3
+    words = ("apply", "plan.jsonl", "--sandbox", "--yes", "--format", "html", "-o", "report.html")
+    done = janitor(*words, cwd=tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "applied: changes were made" in page, done.stderr
+    assert "<code>janitor apply</code>" in page
 
 
 def test_plan_and_apply_do_what_the_plan_says(
@@ -328,6 +441,7 @@ READING = [
     ["explain", GOES],
     ["policy", "show"],
     ["iam-policy"],
+    ["report", "--ingestion"],
 ]
 
 

@@ -500,6 +500,21 @@ def test_a_dry_run_over_several_links_changes_nothing_and_plans_the_same() -> No
     assert counted(many) == counted(one)
 
 
+def test_the_money_of_a_chain_is_that_of_one_link() -> None:
+    """Carried from link to link, and nothing counted twice."""
+    whole, cut = janitor(mixed(60)).answer(SCHEDULED, Context()), mixed(60)
+    function, event, links = janitor(cut), SCHEDULED, 1
+    while "resume" in (answer := function.answer(event, Context(5_000))):
+        event = json.loads(cut.invoked.pop()["payload"])
+        links += 1
+    assert links > 2
+    money = answer["summary"]["money"]
+    assert money == whole["summary"]["money"]
+    assert money["storage_usd"] > money["saved_steady_usd"] > 0
+    # 60 groups of 5 bytes that never expired, 900 days old, get a year: 2 bytes each at once.
+    assert money["freed_at_once_bytes"] == 60 * 2
+
+
 def test_the_next_link_is_invoked_asynchronously_on_the_same_function() -> None:
     """With the resume value that the answer shows."""
     cloud = mixed(90)
@@ -612,7 +627,7 @@ def test_a_resume_value_of_another_account_or_policy_is_refused(monkeypatch: Any
     broken["resume"]["regions"][REGION]["pending"] = "AAAA"
     with pytest.raises(UsageError, match="pending was not made by this program"):
         janitor(cloud).answer(broken, Context())
-    for key in ("groups_scanned", "calls", "planned"):
+    for key in ("groups_scanned", "calls", "planned", "money"):
         odd = deepcopy(event)
         odd["resume"]["summary"][key] = "x"
         with pytest.raises(UsageError, match=r"resume\.summary"):

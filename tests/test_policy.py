@@ -189,6 +189,17 @@ def test_the_iam_policy_is_no_more_than_the_policy_needs(policy: Policy) -> None
     )
 
 
+def test_ingestion_needs_two_reads_and_no_more() -> None:
+    """The metric, and whether something subscribes to the largest groups."""
+    careful = parse("[defaults]\nretention_days = 30", "t")
+    document = iam_policy(careful, ingestion=True)
+    allowed = [s["Action"] for s in document["Statement"] if s["Effect"] == "Allow"]
+    assert set().union(*allowed) - actions(careful) == {
+        "cloudwatch:GetMetricData",
+        "logs:DescribeSubscriptionFilters",
+    }
+
+
 def test_the_iam_policy_denies_changes_of_the_janitors_own_group(policy: Policy) -> None:
     """Whatever else is allowed."""
     assert "logs:DeleteLogGroup" in actions(policy, "Deny")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -100,6 +101,33 @@ class TestContent:
     def test_account(self) -> None:
         """STS knows the account."""
         assert client("sts").get_caller_identity()["Account"] == ACCOUNT
+
+    def test_what_arrives_has_a_size(self) -> None:
+        """Groups in use take in bytes every day, those to delete none; more on workdays."""
+        end = datetime.fromtimestamp(NOW / 1000, UTC)
+        names = ["/aws/vpc/flow-logs", "/aws/lambda/black-friday-2022"]
+        queries = [
+            {
+                "Id": f"g{index}",
+                "MetricStat": {
+                    "Metric": {
+                        "Namespace": "AWS/Logs",
+                        "MetricName": "IncomingBytes",
+                        "Dimensions": [{"Name": "LogGroupName", "Value": name}],
+                    },
+                    "Period": 86_400,
+                    "Stat": "Sum",
+                },
+            }
+            for index, name in enumerate(names)
+        ]
+        busy, silent = client("cloudwatch").get_metric_data(
+            MetricDataQueries=queries, StartTime=end - timedelta(days=28), EndTime=end
+        )["MetricDataResults"]
+        assert busy["Label"] == "IncomingBytes"
+        assert len(busy["Values"]) == 28
+        assert min(busy["Values"]) * 1.5 < max(busy["Values"])
+        assert silent["Values"] == []
 
     def test_most_never_expire(self) -> None:
         """Data-bearing groups without retention are many, others have one."""
@@ -462,10 +490,10 @@ class TestDemo:
     @pytest.mark.parametrize(
         ("codes", "expected"),
         [
-            ([0, 0, 0, 0], 0),
-            ([0, 3, 0, 0], 0),
-            ([2, 4, 0, 0], 2),
-            ([0, 0, 130, 0], 130),
+            ([0, 0, 0, 0, 0], 0),
+            ([0, 3, 3, 0, 0], 0),
+            ([0, 2, 4, 0, 0], 2),
+            ([0, 0, 0, 130, 0], 130),
         ],
     )
     def test_codes(
@@ -485,22 +513,32 @@ class TestDemo:
 
         monkeypatch.setattr("janitor.cli.main", cli_main)
         assert module.main() == expected
-        assert [words[0] for words in seen] == ["report", "run", "report", "restore"]
+        assert [words[0] for words in seen] == ["report", "report", "run", "report", "restore"]
         out = capsys.readouterr().out
         assert [line.split()[2] for line in out.splitlines() if line.startswith("$ ")] == [
             words[0] for words in seen
         ]
-        assert seen[1][-1] in out.splitlines()[-1]
+        assert seen[2][-1] in out.splitlines()[-2]
+        assert out.splitlines()[-1].endswith(str(Path("report.html").resolve()))
 
-    def test_whole(self) -> None:
-        """The demo cleans the account that its last report then finds clean, and undoes it."""
+    def test_whole(self, tmp_path: Path) -> None:
+        """The demo cleans the account that its last report then finds clean, undoes it, and leaves
+        a page.
+        """
         done = subprocess.run(
-            [sys.executable, "-m", "janitor.sandbox"], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "janitor.sandbox"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         first, second, third = (
             line for line in done.stderr.splitlines() if "log groups scanned" in line
         )
+        assert str(tmp_path / "report.html") in done.stdout
+        assert "22 of 300 log groups would be deleted" in (tmp_path / "report.html").read_text()
         assert "22 groups and 360 streams would be deleted" in first
         assert "22 groups and 360 streams were deleted" in second
         assert "0 retentions would be set, 0 groups and 0 streams would be deleted" in third

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import IO, Any, Protocol, assert_never
@@ -75,10 +75,12 @@ class Report(Protocol):
         """After everything; `summary` as in `--format json`."""
 
 
-def make_report(form: Format, out: IO[str], *, everything: bool, prices: PriceList) -> Report:
+def make_report(
+    form: Format, out: IO[str], *, everything: bool, prices: PriceList, explain: Sequence[str] = ()
+) -> Report:
     """The report of a format, written to `out`; `everything` lists each finding for people too.
 
-    `html` is refused before this is called.
+    `explain` are the options that `janitor explain` needs to find the same account and policy.
     """
     from janitor.report import delimited, markdown, structured, table
 
@@ -94,7 +96,10 @@ def make_report(form: Format, out: IO[str], *, everything: bool, prices: PriceLi
         case Format.MARKDOWN:
             return markdown.MarkdownReport(out, everything=everything, prices=prices)
         case Format.HTML:
-            raise ValueError("html is not a format yet")
+            # Only here: the function on Lambda has no templates, and no Jinja2.
+            from janitor.report import html
+
+            return html.HtmlReport(out, prices, explain=explain)
         case _:
             assert_never(form)
 

@@ -1,0 +1,239 @@
+"""`--format html`: one page that asks nobody for anything, for the team and for finance.
+
+The summary is plain HTML, written here; pictures and the table of findings are drawn in the
+browser by `assets/report.js` with D3. Names, tags and reasons are untrusted text: Jinja2 escapes
+them, in data they cannot end the block that they are in, and the page's Content-Security-Policy
+lets no script run but its own two.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from importlib import resources
+from typing import IO, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from janitor.judge import size
+from janitor.model import (
+    DAY_MS,
+    DeleteGroup,
+    Ingestion,
+    LogGroup,
+    Outcome,
+    SetRetention,
+    Status,
+)
+from janitor.money import PriceList
+from janitor.report.base import RunInfo
+from janitor.report.overview import Overview
+from janitor.report.packed import FOR_A_PERSON, MOST, Findings
+from janitor.report.pictures import Amount, Arrivals, PrefixTree, Retentions
+
+MESSAGES = 50
+"""Errors and warnings shown at most, of each."""
+_CHANGED = (Status.PLANNED, Status.DONE)
+_ESCAPED = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+class HtmlReport:
+    """Adds up what comes, and writes the page in `finish`; memory is bounded (`MOST` findings).
+
+    `explain` are the words that `janitor explain` needs besides Region and name.
+    """
+
+    def __init__(
+        self, out: IO[str], prices: PriceList, *, explain: Sequence[str] = (), most: int = MOST
+    ) -> None:
+        self._out = out
+        self._explain = tuple(explain)
+        self._info: RunInfo | None = None
+        self._started: int | None = None
+        self._overview = Overview(rows=0)
+        self._findings = Findings(prices, most)
+        self._prefixes = PrefixTree()
+        self._retentions = Retentions()
+        self._arrivals = Arrivals()
+        self._scanned = Amount()
+        self._deleted = Amount()
+        self._given_retention = Amount()
+
+    def start(self, info: RunInfo) -> None:
+        """Remember what the run is about."""
+        self._info = info
+        self._started = int(datetime.fromisoformat(info.started).timestamp() * 1000)
+
+    def scanned(self, group: LogGroup) -> None:
+        """Add the group to every picture."""
+        self._scanned.add(group)
+        self._prefixes.add(group)
+        self._retentions.add(group)
+        self._arrivals.scanned(group)
+
+    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
+        """Note how long ago something last arrived in it."""
+        assert self._started is not None, "start comes first"
+        self._arrivals.ingested(group, days_ago(ingestion.last_day, self._started))
+
+    def finding(self, outcome: Outcome) -> None:
+        """Count it, and keep it for the table."""
+        self._overview.add(outcome, listed=False)
+        self._findings.add(outcome)
+        if outcome.status not in _CHANGED:
+            return
+        match outcome.action:
+            case DeleteGroup():
+                self._deleted.add(outcome.group)
+                self._arrivals.proved(outcome.group)
+            case SetRetention():
+                self._given_retention.add(outcome.group)
+            case _:
+                pass
+
+    def kept(self, outcome: Outcome) -> None:
+        """Count it; it has no row."""
+        self._overview.add(outcome, listed=False)
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Write the page."""
+        assert self._info is not None, "start comes first"
+        for text in self._page(self._info, summary):
+            self._out.write(text)
+
+    def _page(self, info: RunInfo, summary: Mapping[str, Any]) -> Iterator[str]:
+        style, scripts = _asset("report.css"), (_asset("d3.min.js"), _asset("report.js"))
+        money = summary.get("money")
+        ingestion = summary.get("ingestion")
+        data = {
+            "explain": ["janitor", "explain", *self._explain],
+            "families": self._prefixes.families(),
+            "retentions": self._retentions.bars(),
+            "arrivals": self._arrivals.bubbles(),
+            "arrivals_read": self._arrivals.read,
+            "arrivals_days": ingestion["days"] if ingestion else None,
+            "costs": costs(money),
+            "currency": money["currency"] if money else None,
+            "for_a_person": [status.value for status in FOR_A_PERSON],
+            "findings": len(self._findings),
+        }
+        template = _environment().get_template("report.html.j2")
+        yield from template.generate(
+            info=info,
+            summary=summary,
+            money=money,
+            ingestion=ingestion,
+            data=data,
+            sections=list(self._overview.sections()),
+            scanned=self._scanned,
+            never=self._retentions.never,
+            deleted=self._deleted,
+            given_retention=self._given_retention,
+            for_a_person={status.value: summary[status.value] for status in FOR_A_PERSON},
+            findings=self._findings,
+            blocks=self._findings.blocks(),
+            messages=MESSAGES,
+            style=Markup(style),
+            scripts=[Markup(script) for script in scripts],
+            security=_security([style], scripts),
+        )
+        yield "\n"
+
+
+def costs(money: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The storage bill of a month: now, after the plan, and once retention has done its part.
+
+    Empty where nothing is known: no prices, or none for any group.
+    """
+    if not money or money["storage_usd"] is None:
+        return []
+    now = money["storage_usd"]
+    bars = [{"label": "Now", "usd": now}]
+    for label, key in (
+        ("After, at once", "saved_at_once_usd"),
+        ("After, steady state", "saved_steady_usd"),
+    ):
+        if money[key] is not None:
+            bars.append({"label": label, "usd": max(now - money[key], 0)})
+    return bars
+
+
+def visible(text: object) -> str:
+    """Text whose control, direction and zero-width characters are shown by their numbers.
+
+    Escaping makes a name harmless to the page; this keeps it from looking like another name.
+    """
+    return "".join(
+        f"⟨U+{ord(char):04X}⟩" if unicodedata.category(char) in _INVISIBLE else char
+        for char in str(text)
+    )
+
+
+def json_block(value: object) -> Markup:
+    """JSON for inside `<script>`: no text in it can end the block."""
+    return Markup(json.dumps(value).translate(_ESCAPED))
+
+
+def usd(value: float | None, currency: str = "USD") -> str:
+    """Money for people; what is unknown is never shown as zero."""
+    if value is None:
+        return "unknown"
+    sign = "$" if currency == "USD" else f"{currency} "
+    if 0 < abs(value) < 0.005:
+        return f"under {sign}0.01"
+    return f"{sign}{value:,.0f}" if abs(value) >= 10_000 else f"{sign}{value:,.2f}"
+
+
+def days_ago(then: int | None, now: int) -> int | None:
+    """Whole days between two times in ms."""
+    return None if then is None else max(now - then, 0) // DAY_MS
+
+
+def _percent(part: float, whole: float) -> str:
+    if not whole:
+        return "–"
+    share = 100 * part / whole
+    return f"{share:.0f}%" if share >= 1 or share == 0 else "<1%"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("janitor.report", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        visible=visible,
+        size=size,
+        json_block=json_block,
+        usd=usd,
+        number=lambda value: f"{value:,}",
+    )
+    environment.globals["percent"] = _percent
+    return environment
+
+
+def _asset(name: str) -> str:
+    text = resources.files("janitor.report").joinpath("assets", name).read_text("utf-8")
+    return text.strip()
+
+
+def _security(styles: Sequence[str], scripts: Sequence[str]) -> str:
+    """A policy under which only these texts run, and nothing is loaded from anywhere."""
+    return (
+        f"default-src 'none'; script-src {_hashes(scripts)}; style-src {_hashes(styles)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hashes(texts: Sequence[str]) -> str:
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()) for text in texts]
+    return " ".join(f"'sha256-{digest.decode('ascii')}'" for digest in digests)
