@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check format package-check package up down invoke invoke-apply logs clean
+.PHONY: help demo test bench check format package-check package up down invoke invoke-apply logs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -16,6 +16,9 @@ demo: $(STAMP) ## Report, clean and report again, on the embedded sandbox accoun
 
 test: $(STAMP) ## Run the whole test suite.
 	$(BIN)/python -m pytest -n auto
+
+bench: $(STAMP) ## Measure beside other tools (half an hour; QUICK=1: 5 minutes); see docs/bench/.
+	$(BIN)/python -m tests.bench --readme README.md $(if $(QUICK),--quick)
 
 check: $(STAMP) ## Lint, formatting, types.
 	$(BIN)/ruff check .

@@ -134,6 +134,21 @@ def _side(tool: Tool, ran: Ran, seen: Seen, did: dict[str, int] | None) -> Side:
     )
 
 
+def _others(
+    bench: Bench, others: tuple[Tool, ...], job: Job, counts: Callable[[Seen], dict[str, int]]
+) -> list[Side]:
+    """The other tools at the same job, as far as the time goes."""
+    sides = []
+    for tool in others:
+        try:
+            ran, seen = bench.measure(tool, job)
+        except TimeIsUpError:
+            say(f"  {tool.name}: time is up")
+            break
+        sides.append(_side(tool, ran, seen, None if tool is PLAIN else counts(seen)))
+    return sides
+
+
 # ---- against the quotas, side by side ------------------------------------------------------------
 
 
@@ -163,7 +178,7 @@ def speed(bench: Bench) -> None:
         **_figures(ran, seen),
     )
     needed = need.calls()
-    share = seen.all_throttled / seen.all_calls
+    share = seen.all_throttled / max(seen.all_calls, 1)
     over = seen.all_calls / sum(needed.values()) - 1
     bench.row(
         "the same: throttled share of calls; calls above those that the work needs",
@@ -190,14 +205,11 @@ def speed(bench: Bench) -> None:
             "missed": seen.missed_deletions + seen.missed_retention,
         }
 
-    sides = [_side(JANITOR, ran, seen, counts(seen))]
-    for tool in bench.others:
-        ran, seen = bench.measure(tool, job)
-        sides.append(_side(tool, ran, seen, None if tool is PLAIN else counts(seen)))
+    sides = (_side(JANITOR, ran, seen, counts(seen)), *_others(bench, bench.others, job, counts))
     bench.comparisons.append(
         Comparison(
             f"{groups:,} log groups, {need.puts} to get retention, {need.deletions} to delete",
-            tuple(sides),
+            sides,
             ("retention set", "groups deleted", "wrong", "missed"),
             {
                 "minimal bound (C)": minimal,
@@ -238,15 +250,12 @@ def messy(bench: Bench) -> None:
         not ran.timed_out and not wrong and not missed,
         **_figures(ran, seen),
     )
-    sides = [_side(JANITOR, ran, seen, counts(seen))]
-    for tool in bench.others:
-        if tool is not PLAIN:
-            ran, seen = bench.measure(tool, job)
-            sides.append(_side(tool, ran, seen, counts(seen)))
+    able = tuple(tool for tool in bench.others if tool is not PLAIN)
+    sides = (_side(JANITOR, ran, seen, counts(seen)), *_others(bench, able, job, counts))
     bench.comparisons.append(
         Comparison(
             f"{bench.sizes.messy:,} messy log groups",
-            tuple(sides),
+            sides,
             columns,
             notes=(
                 "wrongly: it was protected, young, in use, owned by a live function, or in doubt; "
