@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from janitor.model import (
@@ -69,9 +69,9 @@ def _decide(group: LogGroup, policy: Policy, now: int) -> Action:
     if settings is None:
         return Unknown(f"which rule applies is unknown: tags: {group.tags_error or 'not read'}")
     stay = _retention(group, settings, now)
-    for line in deletion_lines(group, policy, settings, now):
-        if not line.holds:
-            return _because(stay, line.text)
+    for _, holds, text in _checks(group, policy, settings, now):
+        if not holds:
+            return _because(stay, text())
     before = cutoff(group, settings, now)
     assert before is not None, "line 2 holds, so retention is known"
     reason = f"empty for more than {age(now - before)}; rule {settings.rule!r} deletes empty groups"
@@ -123,33 +123,53 @@ def deletion_lines(group: LogGroup, policy: Policy, settings: Settings, now: int
     """The deletion rules that the group's own facts decide (lines 1 to 4); the first that fails
     is the reason to keep. Owners, streams and arrivals are for `janitor.proof`.
     """
+    for number, holds, text in _checks(group, policy, settings, now):
+        yield Line(number, holds, text())
+
+
+_Check = tuple[int, bool, Callable[[], str]]
+"""As a Line; the sentence is made only where it is read, as a scan judges a million groups."""
+
+
+def _checks(group: LogGroup, policy: Policy, settings: Settings, now: int) -> Iterator[_Check]:
     yield from _permission(group, policy, settings)
     before = cutoff(group, settings, now)
-    yield Line(2, before is not None, _retention_text(group, settings))
+    yield 2, before is not None, lambda: _retention_text(group, settings)
     if before is None:
         return
-    due = (now - before) // DAY_MS
     old = group.creation_time < before
-    yield Line(
+    yield (
         3,
         old,
-        f"created {age(now - group.creation_time)} ago, "
-        f"{'more' if old else 'not more'} than retention + grace ({due} days)",
+        lambda: (
+            f"created {age(now - group.creation_time)} ago, "
+            f"{'more' if old else 'not more'} than retention + grace "
+            f"({(now - before) // DAY_MS} days)"
+        ),
     )
-    yield Line(4, group.stored_bytes == 0, f"{size(group.stored_bytes)} stored")
+    yield 4, group.stored_bytes == 0, lambda: f"{size(group.stored_bytes)} stored"
 
 
-def _permission(group: LogGroup, policy: Policy, settings: Settings) -> Iterator[Line]:
+def _permission(group: LogGroup, policy: Policy, settings: Settings) -> Iterator[_Check]:
     """Line 1: the policy says so, and nothing protects the group."""
     exempt = exemption(group, policy)
-    yield Line(1, exempt is None, exempt or "not protected by name or tag")
-    rule = settings.rule
-    verdict = "deletes" if settings.delete_empty else "does not delete"
-    yield Line(1, settings.delete_empty, f"rule {rule!r} {verdict} empty groups")
+    yield 1, exempt is None, lambda: exempt or "not protected by name or tag"
+    deletes = settings.delete_empty
+    yield (
+        1,
+        deletes,
+        lambda: (
+            f"rule {settings.rule!r} {'deletes' if deletes else 'does not delete'} empty groups"
+        ),
+    )
     protected = group.deletion_protected
-    yield Line(1, not protected, f"deletion protection is {'on' if protected else 'off'}")
+    yield 1, not protected, lambda: f"deletion protection is {'on' if protected else 'off'}"
     filters = group.metric_filters
-    yield Line(1, filters == 0, f"{filters or 'no'} metric filter{'' if filters == 1 else 's'}")
+    yield (
+        1,
+        filters == 0,
+        lambda: f"{filters or 'no'} metric filter{'' if filters == 1 else 's'}",
+    )
 
 
 def _retention(group: LogGroup, settings: Settings, now: int) -> Keep | SetRetention | SweepStreams:
@@ -201,11 +221,8 @@ def _because(
     """The same action, which also says why the group is kept."""
     match action:
         case Keep():
-            return (
-                action
-                if why == action.reason
-                else replace(action, reason=f"{why}; {action.reason}")
-            )
+            same = why == action.reason
+            return action if same else Keep(f"{why}; {action.reason}", action.rule)
         case SweepStreams():
             return replace(action, kept=why)
         case SetRetention():

@@ -291,7 +291,34 @@ class Logs:
 
 
 def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
-    """A log group from DescribeLogGroups; what makes no sense is listed in its `defects`."""
+    """A log group from DescribeLogGroups; what makes no sense is listed in its `defects`.
+
+    Nearly all of a million entries are whole; those are checked in one go.
+    """
+    name, arn = entry.get("logGroupName"), entry.get("logGroupArn")
+    created, stored = entry.get("creationTime"), entry.get("storedBytes")
+    days, policy = entry.get("retentionInDays"), entry.get("retentionPolicyName")
+    log_class, key = entry.get("logGroupClass", "STANDARD"), entry.get("kmsKeyId")
+    filters = entry.get("metricFilterCount", 0)
+    protected = entry.get("deletionProtectionEnabled", False)
+    if (
+        type(name) is type(arn) is type(log_class) is str
+        and (name and arn and log_class)
+        and type(created) is type(stored) is type(filters) is int
+        and (created >= 0 and stored >= 0 and filters >= 0)
+        and ("retentionInDays" not in entry or (type(days) is int and days > 0))
+        and (policy is None or type(policy) is str)
+        and (key is None or type(key) is str)
+        and type(protected) is bool
+    ):
+        return LogGroup(
+            target, name, arn, created, stored, days, policy, log_class, key, filters, protected
+        )
+    return _odd_group(entry, target)
+
+
+def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
+    """The same for an entry that is not whole, or not of the usual form."""
     defects: list[str] = []
 
     def whole(key: str, default: int | None) -> int:
