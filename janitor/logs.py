@@ -6,6 +6,7 @@ Reads raise CallError or UnavailableError (`janitor.aws.ReadError`) rather than 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +34,9 @@ METRIC_KEPT_DAYS = 455
 HOUR_MS = 3_600_000
 
 
+_PARSED = "before-parse.cloudwatch-logs.DescribeLogGroups"
+
+
 class TokenExpiredError(Exception):
     """The page token to start from is not valid any more."""
 
@@ -57,6 +61,8 @@ class Logs:
         With each page comes the token of the next, None after the last. `start` is such a token;
         it lives for 24 hours (CloudWatch Logs API reference), then TokenExpiredError is raised.
         """
+        if (meta := self._client.meta) is not None:
+            meta.events.register(_PARSED, _groups_as_sent, unique_id="janitor-groups-as-sent")
         parameters = {} if start is None else {"nextToken": start}
         pages = self._pages_and_tokens(
             "DescribeLogGroups", self._client.describe_log_groups, "logGroups", **parameters
@@ -288,6 +294,28 @@ class Logs:
             logGroupName=group,
             logStreamName=stream,
         )
+
+
+def _groups_as_sent(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_more: Any
+) -> None:
+    """Take a page's log groups as its JSON has them, past botocore's walk over their shape.
+
+    For entries without nulls that walk only copies them (botocore 1.44.5, `parsers.py`), at a
+    fifth of the CPU time of a whole scan. Every other answer is left to botocore.
+    """
+    if response_dict["status_code"] != 200:
+        return
+    try:
+        answer = json.loads(response_dict["body"])
+    except ValueError:
+        return
+    groups = answer.pop("logGroups", None) if isinstance(answer, dict) else None
+    if not isinstance(groups, list):
+        return
+    if all(type(entry) is dict and None not in entry.values() for entry in groups):
+        customized_response_dict["logGroups"] = groups
+        response_dict["body"] = json.dumps(answer).encode()
 
 
 def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:

@@ -22,7 +22,7 @@ from janitor.clock import Clock
 ATTEMPTS = 8
 LONGEST_WAIT = 20.0
 CATCH_UP = 2
-RECOVERY = 60.0
+RECOVERY = 30.0
 SAME_MOMENT = 1.0
 SLOWEST = 0.05
 """Of the ceiling: throttled again and again, a pace of one in twenty remains."""
