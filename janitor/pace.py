@@ -125,10 +125,23 @@ def retrying(call: Callable[[], _T], clock: Clock, stop: threading.Event) -> _T:
 
     Raises the last TransientError when all attempts failed or `stop` was set meanwhile.
     """
+    try:
+        return call()
+    except TransientError as error:
+        first: TransientError | None = error
+
+    def again() -> _T:
+        nonlocal first
+        if first is not None:
+            failed, first = first, None
+            raise failed
+        return call()
+
+    # Only from the first failure on: nearly all calls succeed, and setting this up has its cost.
     return Retrying(
         retry=retry_if_exception_type(TransientError),
         wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT),
         stop=lambda state: stop.is_set() or stop_after_attempt(ATTEMPTS)(state),
         sleep=lambda seconds: clock.wait(seconds, stop),
         reraise=True,
-    )(call)
+    )(again)
