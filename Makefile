@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo screenshots test proof check format package-check package up down invoke invoke-apply logs clean
+.PHONY: help demo screenshots test proof bench check format package-check package up down invoke invoke-apply logs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -22,6 +22,9 @@ test: $(STAMP) ## Run the whole test suite.
 
 proof: $(STAMP) ## Try the properties on 10,000 random accounts; takes up to an hour.
 	$(BIN)/python -m tests.proof --accounts 10000 --minutes 60 --write docs/proof.md
+
+bench: $(STAMP) ## Measure beside other tools (half an hour; QUICK=1: 5 minutes); see docs/bench/.
+	$(BIN)/python -m tests.bench --readme README.md $(if $(QUICK),--quick)
 
 check: $(STAMP) ## Lint, formatting, types.
 	$(BIN)/ruff check .

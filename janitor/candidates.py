@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from janitor.aws import Api
@@ -201,23 +200,25 @@ class Candidates:
     # ---- delete ------------------------------------------------------------------------------
 
     def delete(self) -> None:
-        """Three at a time: their tags are read in one call, and each is deleted right after."""
+        """A few at a time; those that are looked at together have their tags read in one call."""
         candidates = self.forget()
         owners = Owners(self._context.api)
-        with ThreadPoolExecutor(DELETIONS_A_LOOK, "delete") as pool:
-            for start in range(0, len(candidates), DELETIONS_A_LOOK):
-                chunk = candidates[start : start + DELETIONS_A_LOOK]
-                tags = _SharedTags(self._context.api, [candidate.group.arn for candidate in chunk])
-                for candidate, done in [
-                    (c, pool.submit(self._delete, c, owners, tags)) for c in chunk
-                ]:
-                    try:
-                        done.result()
-                    except StoppedError:
-                        self._context.not_reached(candidate.group, candidate.action, proved=1)
-                    except BaseException as error:  # ends the run, after the others in the chunk
-                        self._context.run.fail(error)
-                        self._context.not_reached(candidate.group, candidate.action)
+        lane: Lane[_Deletion] = self._context.lane(
+            "delete", self._delete_all, self._not_deleted, threads=DELETIONS_A_LOOK
+        )
+        for start in range(0, len(candidates), DELETIONS_A_LOOK):
+            chunk = candidates[start : start + DELETIONS_A_LOOK]
+            tags = _SharedTags(self._context.api, [candidate.group.arn for candidate in chunk])
+            for candidate in chunk:
+                lane.put(_Deletion(candidate, owners, tags))
+        lane.close()
+
+    def _delete_all(self, items: list[_Deletion]) -> None:
+        for item in items:
+            self._delete(item.candidate, item.owners, item.tags)
+
+    def _not_deleted(self, item: _Deletion) -> None:
+        self._context.not_reached(item.candidate.group, item.candidate.action, proved=1)
 
     def _delete(self, candidate: Candidate, owners: Owners, tags: _SharedTags) -> None:
         group, action = candidate.group, candidate.action
@@ -240,6 +241,13 @@ class Candidates:
             self._upkeep.put(group, kept)
         else:
             self._context.record(group, kept, Status.KEPT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Deletion:
+    candidate: Candidate
+    owners: Owners
+    tags: _SharedTags
 
 
 class _SharedTags:

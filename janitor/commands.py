@@ -6,6 +6,7 @@ import contextlib
 import fnmatch
 import io
 import json
+import logging
 import os
 import signal
 import sys
@@ -100,6 +101,8 @@ class Sink:
         self._tick: Callable[[int, int], None] = lambda _groups, _changes: None
         self._groups = 0
         self._changes = 0
+        # Asked once: a large account has a million groups that are plainly kept.
+        self._logs_kept = log.bind().is_enabled_for(logging.DEBUG)
 
     def progress(self, tick: Callable[[int, int], None]) -> None:
         """Call `tick(groups scanned, changes made)` whenever one of them grows."""
@@ -117,13 +120,15 @@ class Sink:
 
     def outcome(self, outcome: Outcome) -> None:
         """One more outcome."""
-        log_outcome(outcome)
+        finding = is_finding(outcome)
+        if finding or self._logs_kept:
+            log_outcome(outcome)
         if outcome.status in (Status.DONE, Status.PLANNED):
             self._changes += 1
             self._tick(self._groups, self._changes)
-        if is_finding(outcome):
+        if finding:
             self.findings += 1
-        if is_finding(outcome) or self._everything:
+        if finding or self._everything:
             self.safely(lambda: self._report.finding(outcome))
         else:
             self.safely(lambda: self._report.kept(outcome))

@@ -6,6 +6,7 @@ Reads raise CallError or UnavailableError (`janitor.aws.ReadError`) rather than 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -95,6 +96,7 @@ HOUR_MS = 3_600_000
 
 
 FilterKind = Literal["metric", "subscription"]
+_PARSED = "before-parse.cloudwatch-logs.DescribeLogGroups"
 
 
 class TokenExpiredError(Exception):
@@ -121,6 +123,8 @@ class Logs:
         With each page comes the token of the next, None after the last. `start` is such a token;
         it lives for 24 hours (CloudWatch Logs API reference), then TokenExpiredError is raised.
         """
+        if (meta := self._client.meta) is not None:
+            meta.events.register(_PARSED, _groups_as_sent, unique_id="janitor-groups-as-sent")
         parameters = {} if start is None else {"nextToken": start}
         pages = self._pages_and_tokens(
             "DescribeLogGroups", self._client.describe_log_groups, "logGroups", **parameters
@@ -608,8 +612,68 @@ class Logs:
         retrying(attempt, self._api.clock, self._api.stop)
 
 
+def _groups_as_sent(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_more: Any
+) -> None:
+    """Take a page's log groups as its JSON has them, past botocore's walk over their shape.
+
+    For entries without nulls that walk only copies them (botocore 1.44.5, `parsers.py`), at a
+    fifth of the CPU time of a whole scan. Every other answer is left to botocore.
+    """
+    if response_dict["status_code"] != 200:
+        return
+    try:
+        answer = json.loads(response_dict["body"])
+    except ValueError:
+        return
+    groups = answer.pop("logGroups", None) if isinstance(answer, dict) else None
+    if not isinstance(groups, list):
+        return
+    if all(type(entry) is dict and None not in entry.values() for entry in groups):
+        customized_response_dict["logGroups"] = groups
+        response_dict["body"] = json.dumps(answer).encode()
+
+
 def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
-    """A log group from DescribeLogGroups; what makes no sense is listed in its `defects`."""
+    """A log group from DescribeLogGroups; what makes no sense is listed in its `defects`.
+
+    Nearly all of a million entries are whole; those are checked in one go.
+    """
+    name, arn = entry.get("logGroupName"), entry.get("logGroupArn")
+    created, stored = entry.get("creationTime"), entry.get("storedBytes")
+    days, policy = entry.get("retentionInDays"), entry.get("retentionPolicyName")
+    log_class, key = entry.get("logGroupClass", "STANDARD"), entry.get("kmsKeyId")
+    filters = entry.get("metricFilterCount", 0)
+    protected = entry.get("deletionProtectionEnabled", False)
+    if (
+        type(name) is type(arn) is type(log_class) is str
+        and (name and arn and log_class)
+        and type(created) is type(stored) is type(filters) is int
+        and (created >= 0 and stored >= 0 and filters >= 0)
+        and ("retentionInDays" not in entry or (type(days) is int and days > 0))
+        and (policy is None or type(policy) is str)
+        and (key is None or type(key) is str)
+        and type(protected) is bool
+    ):
+        return LogGroup(
+            target,
+            name,
+            arn,
+            created,
+            stored,
+            days,
+            policy,
+            log_class,
+            key,
+            filters,
+            protected,
+            bearer_token=entry.get("bearerTokenAuthenticationEnabled") is True,
+        )
+    return _odd_group(entry, target)
+
+
+def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
+    """The same for an entry that is not whole, or not of the usual form."""
     defects: list[str] = []
 
     def whole(key: str, default: int | None) -> int:

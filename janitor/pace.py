@@ -22,7 +22,7 @@ from janitor.clock import Clock
 ATTEMPTS = 8
 LONGEST_WAIT = 20.0
 CATCH_UP = 2
-RECOVERY = 60.0
+RECOVERY = 30.0
 SAME_MOMENT = 1.0
 SLOWEST = 0.05
 """Of the ceiling: throttled again and again, a pace of one in twenty remains."""
@@ -125,10 +125,23 @@ def retrying(call: Callable[[], _T], clock: Clock, stop: threading.Event) -> _T:
 
     Raises the last TransientError when all attempts failed or `stop` was set meanwhile.
     """
+    try:
+        return call()
+    except TransientError as error:
+        first: TransientError | None = error
+
+    def again() -> _T:
+        nonlocal first
+        if first is not None:
+            failed, first = first, None
+            raise failed
+        return call()
+
+    # Only from the first failure on: nearly all calls succeed, and setting this up has its cost.
     return Retrying(
         retry=retry_if_exception_type(TransientError),
         wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT),
         stop=lambda state: stop.is_set() or stop_after_attempt(ATTEMPTS)(state),
         sleep=lambda seconds: clock.wait(seconds, stop),
         reraise=True,
-    )(call)
+    )(again)

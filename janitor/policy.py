@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from fnmatch import translate
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -338,15 +339,20 @@ class Policy(_Strict):
         tried: list[tuple[Settings, str | None]] = []
         for rule, settings in self._resolved:
             miss = _mismatch(rule, group)
-            tried.append((settings, miss))
-            if miss is None or miss.startswith("unknown"):
+            tried.append((settings, None if miss is None else _mismatch_text(miss, rule, group)))
+            if miss is None or miss is _Miss.UNREAD_TAGS:
                 break
         return tried
 
     def settings_for(self, group: LogGroup) -> Settings | None:
         """The settings of the first rule that matches; None where unread tags hide which."""
-        settings, miss = self.trials(group)[-1]
-        return settings if miss is None else None
+        for rule, settings in self._resolved:
+            miss = _mismatch(rule, group)
+            if miss is None:
+                return settings
+            if miss is _Miss.UNREAD_TAGS:
+                break
+        return None
 
     def quota(self, operation: str) -> float:
         """Calls per second of an operation: the policy's, or AWS's default."""
@@ -374,19 +380,45 @@ class Policy(_Strict):
         return hashlib.sha256(said.encode()).hexdigest()
 
 
-def _mismatch(rule: Rule, group: LogGroup) -> str | None:
+class _Miss(Enum):
+    """Which condition of a rule does not hold. Its text is made only for who reads it: most groups
+    of a large account miss most rules.
+    """
+
+    NAMES = auto()
+    CLASSES = auto()
+    REGIONS = auto()
+    TAGS = auto()
+    UNREAD_TAGS = auto()
+
+
+def _mismatch(rule: Rule, group: LogGroup) -> _Miss | None:
     if rule.names and not any(matches(name, group.name) for name in rule.names):
-        return f"the name matches none of {rule.names}"
+        return _Miss.NAMES
     if rule.classes and group.log_class not in rule.classes:
-        return f"class {group.log_class} is not in {rule.classes}"
+        return _Miss.CLASSES
     if rule.regions and not any(matches(name, group.target.region) for name in rule.regions):
-        return f"Region {group.target.region} matches none of {rule.regions}"
+        return _Miss.REGIONS
     if rule.tags:
         if group.tags is None:
-            return f"unknown: tags were not read ({group.tags_error or 'not asked for'})"
+            return _Miss.UNREAD_TAGS
         if not any(has_tag(tag, group.tags) for tag in rule.tags):
-            return f"the tags match none of {rule.tags}"
+            return _Miss.TAGS
     return None
+
+
+def _mismatch_text(miss: _Miss, rule: Rule, group: LogGroup) -> str:
+    match miss:
+        case _Miss.NAMES:
+            return f"the name matches none of {rule.names}"
+        case _Miss.CLASSES:
+            return f"class {group.log_class} is not in {rule.classes}"
+        case _Miss.REGIONS:
+            return f"Region {group.target.region} matches none of {rule.regions}"
+        case _Miss.TAGS:
+            return f"the tags match none of {rule.tags}"
+        case _Miss.UNREAD_TAGS:
+            return f"unknown: tags were not read ({group.tags_error or 'not asked for'})"
 
 
 def load(path: Path | None) -> Policy:

@@ -1071,9 +1071,8 @@ class _Seed:
 
 
 def main() -> int:
-    """The demo: look, also as a page, clean, look again, undo, on one sandbox. Returns the exit code.
-
-    The first code of the commands that means failure, else 0: items that could not be judged (3)
+    """The demo: look, also as a page, clean, look again, undo; on one sandbox. The exit code is
+    the first one of the commands that means failure, else 0: items that could not be judged (3)
     belong to the show. An undo that leaves a difference is a failure.
     """
     from janitor.cli import main as cli_main

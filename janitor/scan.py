@@ -26,10 +26,14 @@ from janitor.model import (
 )
 from janitor.pace import StoppedError
 from janitor.resume import PLANNED, Pending, no_later, sweep_of
-from janitor.tags import ARNS_A_CALL, read_tags
+from janitor.tags import read_tags
 from janitor.upkeep import Upkeep
 
 log = structlog.get_logger("janitor")
+
+TAGS_AT_ONCE = 25
+"""Groups that wait for their tags before these are read. GetResources takes 100, but then proofs
+and retention would come in bursts, late, instead of beside the scan."""
 
 
 class Scan:
@@ -72,7 +76,7 @@ class Scan:
             progress.stored_bytes += sum(group.stored_bytes for group in page)
             for group in page:
                 self._judge(group)
-            if len(self._waiting) >= ARNS_A_CALL:
+            if len(self._waiting) >= TAGS_AT_ONCE:
                 self._judge_waiting()
             if run.stop.is_set():
                 raise StoppedError
@@ -110,7 +114,7 @@ class Scan:
                     continue
                 self._resumed[group.identity] = item
                 self._judge(group)
-            if len(self._waiting) >= ARNS_A_CALL:
+            if len(self._waiting) >= TAGS_AT_ONCE:
                 self._judge_waiting()
 
     def _judge(self, group: LogGroup) -> None:

@@ -490,7 +490,9 @@ def _named(filters: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 class _Client:
-    """Turns `describe_log_groups(...)` into the call of that name."""
+    """Turns `describe_log_groups(...)` into the call of that name. Without botocore's events."""
+
+    meta = None
 
     def __init__(self, cloud: Cloud, region: str) -> None:
         self._cloud = cloud

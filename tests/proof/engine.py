@@ -95,6 +95,7 @@ class MortalJournal(Journal):
     def __init__(self, path: Path, run_id: str, policy: str, process: Process) -> None:
         super().__init__(path, run_id, policy)
         self._process = process
+        self.text = ""
 
     def _append(self, line: dict[str, Any]) -> None:
         def write(text: str) -> None:

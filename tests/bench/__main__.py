@@ -1,0 +1,101 @@
+"""The benchmark: this project beside other tools, on the same simulated account.
+
+Every tool runs as its users run it: a process of its own, from its published package in a virtual
+environment of its own under build/bench/ (made at the first time), against a simulated AWS on
+127.0.0.1 in another process. Writes table.md, results.json and plot.svg, and the README's table.
+
+It takes about half an hour and never more than 40 minutes (--quick: 5), the making of the virtual
+environments aside: what is not done then is stopped, and the table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from pathlib import Path
+
+from tests.bench import output, tools
+from tests.bench.rows import QUICK, ROWS, Bench, Sizes, TimeIsUpError, say
+from tests.bench.tools import C7N, JANITOR, LOG_MINDER, PLAIN, ROOT
+
+OTHERS = {tool.name: tool for tool in (C7N, LOG_MINDER, PLAIN)}
+NOTES = (
+    "(A), the bound for what this project promises: the scan of every page, then for each deletion "
+    "one last look and one DescribeSubscriptionFilters; the limits are checked before the first "
+    "deletion, so none may begin before the scan's end. (B): the same calls in any order. (C): "
+    "without DescribeSubscriptionFilters. Each is the number of calls over the quota of the "
+    "slowest operation, all operations overlapping",
+    "calls that the work needs: DescribeLogGroups a page and a last look, DescribeLogStreams twice "
+    "a deletion (proof and last look), DescribeSubscriptionFilters, DeleteLogGroup and "
+    "PutRetentionPolicy once each, tags 100 groups a call and once a second of deletions",
+    "CPU is user and system time of the tool's process, start-up included; memory is its peak "
+    "resident set",
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, and write what was measured."""
+    options = _options(arguments)
+    sizes = QUICK if options.quick else Sizes()
+    rows = options.only.split(",") if options.only else list(ROWS)
+    others = tuple(OTHERS[name] for name in options.tools.split(",") if name)
+    versions = []
+    for tool in dict.fromkeys((JANITOR, *others, *((PLAIN,) if "scan" in rows else ()))):
+        say(f"installing {tool.name}")
+        versions.append(f"{tool.package} {tools.install(tool)}")
+    bench = Bench(sizes, others)
+    notes = list(NOTES)
+    for name in rows:
+        say(name)
+        try:
+            ROWS[name](bench)
+        except TimeIsUpError:
+            notes.append(f"time was up before the row {name!r} was measured to its end")
+    results = output.Results(
+        _conditions(versions, quick=options.quick),
+        tuple(bench.rows),
+        tuple(bench.comparisons),
+        tuple(notes),
+    )
+    output.write(results, options.output, options.readme)
+    say(f"written: {options.output}")
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="small accounts, at most 5 minutes")
+    parser.add_argument(
+        "--only", default="", metavar="ROWS", help=f"of {','.join(ROWS)}; all if left out"
+    )
+    parser.add_argument(
+        "--tools",
+        default=",".join(OTHERS),
+        metavar="TOOLS",
+        help=f"which others to compare with, of {','.join(OTHERS)}; '' for none",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, default=ROOT / "docs" / "bench", help="a folder"
+    )
+    parser.add_argument(
+        "--readme", type=Path, help="a file to put the table into, between its markers"
+    )
+    options = parser.parse_args(arguments)
+    for given, known in ((options.only, ROWS), (options.tools, OTHERS)):
+        if unknown := set(filter(None, given.split(","))) - known.keys():
+            parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(known)}")
+    return options
+
+
+def _conditions(versions: list[str], *, quick: bool) -> str:
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    small = " Small accounts (`--quick`): start-up weighs more than it should." if quick else ""
+    return f"By `make bench` on a machine with {machine}: {', '.join(versions)}.{small}"
+
+
+if __name__ == "__main__":
+    main()

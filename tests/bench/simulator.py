@@ -1,0 +1,290 @@
+"""The simulated account of one measurement, in a process of its own, and what was seen of it.
+
+`python -m tests.bench.simulator JOB` (JOB is a JSON object, see `Job`) prints the environment that
+leads to it, serves until its stdin ends, and prints what happened as a second JSON line.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import statistics
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from tests.bench.tools import ROOT
+from tests.cloud import Cloud
+from tests.cloud.faults import Rates
+from tests.cloud.protocols import Call
+from tests.cloud.scenarios import SCENARIOS, Scenario, targets
+from tests.cloud.store import Store
+from tests.cloud.world import World
+
+KINDS = 9
+"""How many kinds of faults there are; a share of faults is spread evenly over them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Which account: a scenario of `tests.cloud.scenarios` and its size; `now` in ms.
+
+    `latency` and `jitter` in seconds; `faults` is the share of calls that go wrong, 0 to 1.
+    """
+
+    scenario: str
+    size: dict[str, int]
+    now: int
+    quotas: bool = True
+    latency: float = 0.03
+    jitter: float = 0.01
+    faults: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the simulator's own record says of a run.
+
+    `calls` and `throttled` per operation, `bounds` in seconds per operation, `looks` the seconds
+    between look and deletion, `timeline` calls in each second per operation, throttled ones too.
+    `wrong_…` and `missed_…` compare with what the scenario's maker expected; `lost` counts the
+    deletions of groups and streams that held events inside their retention. `state` is a digest of
+    the final state, equal where two runs ended alike.
+    """
+
+    calls: dict[str, int]
+    throttled: dict[str, int]
+    bounds: dict[str, float]
+    unknown: dict[str, int]
+    looks: dict[str, float]
+    timeline: dict[str, list[int]]
+    deletions: int
+    sweeps: int
+    puts: int
+    lost: int
+    unlooked: int
+    wrong_deletions: int = 0
+    missed_deletions: int = 0
+    wrong_retention: int = 0
+    missed_retention: int = 0
+    wrong_sweeps: int = 0
+    missed_sweeps: int = 0
+    wanted: dict[str, int] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
+    state: str = ""
+
+    @property
+    def all_calls(self) -> int:
+        """Calls of CloudWatch Logs and around it, throttled ones too."""
+        return sum(self.calls.values())
+
+    @property
+    def all_throttled(self) -> int:
+        """Those that were answered with throttling."""
+        return sum(self.throttled.values())
+
+
+class Simulator:
+    """Runs a job's account while it is entered; `seen` afterwards."""
+
+    def __init__(self, job: Job) -> None:
+        self.environment: dict[str, str] = {}
+        self.seen: Seen | None = None
+        self._job = job
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "tests.bench.simulator", json.dumps(asdict(self._job))]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.environment = self._line()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            if kind is None:
+                self._process.stdin.close()
+                said = self._line()
+                self.seen = Seen(**{**said, "examples": tuple(said["examples"])})
+        finally:
+            self._process.stdin.close()
+            self._process.stdout.close()
+            if kind is not None:
+                self._process.kill()
+            self._process.wait()
+
+    def _line(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the simulator ended with code {self._process.wait()}")
+        return json.loads(line)
+
+
+# ---- in the simulator's process ------------------------------------------------------------------
+
+
+class _Timeline:
+    """An actor that does nothing but count the calls of each second."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._counted: Counter[tuple[str, int]] = Counter()
+
+    def __call__(self, call: Call | None, world: World) -> None:
+        if call is None:
+            return
+        now = world.clock.seconds()
+        if self._began is None:
+            self._began = now
+        self._counted[call.operation, int(now - self._began)] += 1
+
+    def as_lists(self) -> dict[str, list[int]]:
+        length = 1 + max((second for _, second in self._counted), default=-1)
+        operations = sorted({operation for operation, _ in self._counted})
+        return {
+            operation: [self._counted[operation, second] for second in range(length)]
+            for operation in operations
+        }
+
+
+def faults_of(share: float, seed: int) -> Rates | None:
+    """The share of calls that go wrong, spread evenly over every kind of fault.
+
+    OperationAborted only befalls changes, so the share of other calls is an eighth less.
+    """
+    if not share:
+        return None
+    each = share / KINDS
+    return Rates(
+        seed=seed,
+        throttle=each,
+        unavailable=each,
+        internal=each,
+        internal_after=each,
+        reset_before=each,
+        reset_after=each,
+        slow=each,
+        garbage=each,
+        aborted=each,
+    )
+
+
+def main(text: str) -> None:
+    """Serve one job."""
+    job = Job(**json.loads(text))
+    make = targets if job.scenario == "targets" else SCENARIOS[job.scenario]
+    scenario = make(**job.size, seed=job.seed, now=job.now)
+    # A million groups are not copied: nothing is expected of single ones.
+    before = scenario.store.copy() if scenario.expected else None
+    gc.collect()
+    gc.freeze()
+    timeline = _Timeline()
+    cloud = Cloud(
+        scenario.store,
+        quotas=job.quotas,
+        latency=job.latency,
+        jitter=job.jitter,
+        faults=faults_of(job.faults, job.seed),
+        meanwhile=[timeline],
+        seed=job.seed,
+    )
+    with cloud:
+        _say(cloud.environment())
+        sys.stdin.read()
+        seen = see(cloud, scenario, before, timeline.as_lists())
+    _say(asdict(seen))
+
+
+def see(
+    cloud: Cloud, scenario: Scenario, before: Store | None, timeline: dict[str, list[int]]
+) -> Seen:
+    """What happened, by the judge and by comparison with what was expected."""
+    verdict = cloud.judge()
+    ages = sorted(change.look for change in verdict.deletions if change.look is not None)
+    looks = {"median": statistics.median(ages), "max": ages[-1]} if ages else {}
+    compared: dict[str, Any] = {}
+    if before is not None:
+        compared = {**compare(scenario, before), "state": digest(scenario.store)}
+    return Seen(
+        calls=dict(verdict.calls),
+        throttled=dict(verdict.throttled),
+        bounds=verdict.bounds,
+        unknown=dict(verdict.unknown),
+        looks=looks,
+        timeline=timeline,
+        deletions=len(verdict.deletions),
+        sweeps=len(verdict.sweeps),
+        puts=len(verdict.puts),
+        lost=len(verdict.wrong_deletions) + len(verdict.wrong_sweeps),
+        unlooked=len(verdict.unlooked),
+        **compared,
+    )
+
+
+def compare(scenario: Scenario, before: Store) -> dict[str, Any]:
+    """How the store differs from what was expected, counted by kind; see `Seen`.
+
+    Any retention counts where one was missing: not every tool knows rules. Streams are compared
+    where the group should be kept.
+    """
+    counted: Counter[str] = Counter()
+    wanted: Counter[str] = Counter()
+    examples: list[str] = []
+    for (account, region, name), expected in scenario.expected.items():
+        old = before.group(account, region, name)
+        new = scenario.store.group(account, region, name)
+        assert old is not None
+        wanted["deletions"] += expected.delete
+        wanted["retention"] += expected.days is not None
+        wanted["sweeps"] += expected.sweep
+        faults: dict[str, int] = {}
+        if new is None or new.created != old.created:
+            faults["wrong_deletions"] = not expected.delete
+        elif expected.delete:
+            faults["missed_deletions"] = 1
+        else:
+            faults["missed_retention"] = expected.days is not None and new.retention is None
+            faults["wrong_retention"] = expected.days is None and new.retention != old.retention
+            gone = len(old.streams) - len(new.streams)
+            faults["missed_sweeps"] = max(expected.sweep - gone, 0)
+            faults["wrong_sweeps"] = max(gone - expected.sweep, 0)
+        counted.update(faults)
+        examples += [f"{kind}: {name} ({expected.why})" for kind, many in faults.items() if many]
+    kinds = ("deletions", "retention", "sweeps")
+    return {
+        **{
+            f"{what}_{kind}": counted[f"{what}_{kind}"]
+            for what in ("wrong", "missed")
+            for kind in kinds
+        },
+        "wanted": dict(wanted),
+        "examples": tuple(sorted(examples)[:50]),
+    }
+
+
+def digest(store: Store) -> str:
+    """Equal for stores in the same state."""
+    state = sorted(store.state().items())
+    return hashlib.sha256(repr(state).encode()).hexdigest()
+
+
+def _say(value: object) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

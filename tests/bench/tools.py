@@ -1,0 +1,220 @@
+"""The tools that are compared: how each is installed, and which commands do the whole job."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+BUILD = ROOT / "build" / "bench"
+POLICY = HERE / "policies" / "bench.toml"
+UNPACED = HERE / "policies" / "unpaced.toml"
+DAYS = "365"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a tool is told: a folder of its own for what it writes, and where to work.
+
+    `policy` (None: the shipped one) and `roles` are for the janitor only.
+    """
+
+    folder: Path
+    regions: tuple[str, ...]
+    policy: Path | None = POLICY
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool in a virtual environment of its own; `commands` do the job one after the other."""
+
+    name: str
+    package: str
+    commands: Callable[[Path, Work], list[list[str]]]
+
+    @property
+    def venv(self) -> Path:
+        """Where it is installed."""
+        return BUILD / self.name
+
+    def command_lines(self, work: Work) -> list[list[str]]:
+        """The commands, ready to run."""
+        return self.commands(self.venv / "bin", work)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What the commands of one tool took. Seconds; `max_rss` in bytes, of the largest process."""
+
+    wall: float
+    cpu: float
+    max_rss: int
+    codes: tuple[int, ...]
+    timed_out: bool
+    stderr: str
+
+
+def janitor_options(work: Work) -> list[str]:
+    """What `run` and `report` have in common."""
+    policy = [] if work.policy is None else ["-p", str(work.policy)]
+    regions = [part for region in work.regions for part in ("-r", region)]
+    roles = [part for role in work.roles for part in ("--role", role)]
+    quiet = ["--quiet", "--log-format", "json", "--api-share", "1.0"]
+    return [*quiet, *policy, *regions, *roles]
+
+
+def _janitor(bin_: Path, work: Work) -> list[list[str]]:
+    return [
+        [
+            *(str(bin_ / "janitor"), "run", "--apply", "--yes", "--format", "json"),
+            *janitor_options(work),
+            *("-o", str(work.folder / "result.json"), "--journal", str(work.folder / "journal")),
+        ]
+    ]
+
+
+def report_command(bin_: Path, work: Work) -> list[list[str]]:
+    """The janitor's `report`: scan and judge, change nothing."""
+    return [
+        [
+            *(str(bin_ / "janitor"), "report", "--format", "jsonl"),
+            *janitor_options(work),
+            *("-o", str(work.folder / "report.jsonl")),
+        ]
+    ]
+
+
+def _log_minder(bin_: Path, work: Work) -> list[list[str]]:
+    minder = [str(bin_ / "cwlog-minder"), "--region", work.regions[0]]
+    return [
+        [*minder, "set-log-retention", "--days", DAYS],
+        [*minder, "delete-empty-log-streams"],
+        [*minder, "delete-empty-log-groups"],
+    ]
+
+
+def _c7n(bin_: Path, work: Work) -> list[list[str]]:
+    return [
+        [
+            *(str(bin_ / "custodian"), "run", "--region", work.regions[0]),
+            *("--output-dir", str(work.folder / "output"), "--cache", str(work.folder / "cache")),
+            str(HERE / "policies" / "c7n.yml"),
+        ]
+    ]
+
+
+def _plain(bin_: Path, work: Work) -> list[list[str]]:
+    return [[str(bin_ / "python"), str(HERE / "plain_scan.py")]]
+
+
+JANITOR = Tool("janitor", "cloudwatch-janitor", _janitor)
+REPORT = Tool("janitor", "cloudwatch-janitor", report_command)
+LOG_MINDER = Tool("log-minder", "aws-cloudwatch-log-minder", _log_minder)
+C7N = Tool("c7n", "c7n", _c7n)
+PLAIN = Tool("plain", "boto3", _plain)
+TOOLS = (JANITOR, C7N, LOG_MINDER, PLAIN)
+
+
+def install(tool: Tool) -> str:
+    """Make the tool's virtual environment unless it is there; returns the installed version."""
+    if tool is JANITOR:
+        return _install_janitor()
+    requirements = HERE / "requirements" / f"{tool.name}.txt"
+    stamp = tool.venv / "installed.txt"
+    if not stamp.exists() or stamp.read_text() != requirements.read_text():
+        _make_venv(tool.venv)
+        _pip(tool.venv, "--requirement", str(requirements))
+        stamp.write_text(requirements.read_text())
+    return _version(tool)
+
+
+def _install_janitor() -> str:
+    """The wheel of this checkout, made anew each time; its dependencies as the developers'."""
+    pins = ROOT / "requirements-dev.txt"
+    wheels = BUILD / "wheel"
+    shutil.rmtree(wheels, ignore_errors=True)
+    _quietly(
+        [
+            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"),
+            *("--no-deps", "--wheel-dir", str(wheels), str(ROOT)),
+        ]
+    )
+    (wheel,) = wheels.glob("*.whl")
+    stamp = JANITOR.venv / "installed.txt"
+    if not stamp.exists() or stamp.read_text() != pins.read_text():
+        _make_venv(JANITOR.venv)
+        _pip(JANITOR.venv, "--constraint", str(pins), str(wheel))
+        stamp.write_text(pins.read_text())
+    else:  # the version is the same at each commit, so pip would not replace it by itself
+        _pip(JANITOR.venv, "--constraint", str(pins), str(wheel))
+        _pip(JANITOR.venv, "--force-reinstall", "--no-deps", str(wheel))
+    return _version(JANITOR)
+
+
+def _make_venv(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    _quietly([sys.executable, "-m", "venv", str(place)])
+
+
+def _pip(venv: Path, *arguments: str) -> None:
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    _quietly([*pip, "--disable-pip-version-check", *arguments])
+
+
+def _quietly(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+
+
+def _version(tool: Tool) -> str:
+    code = f"from importlib.metadata import version; print(version({tool.package!r}))"
+    command = [str(tool.venv / "bin" / "python"), "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def run(
+    commands: Sequence[Sequence[str]],
+    environment: Mapping[str, str],
+    folder: Path,
+    timeout: float,
+) -> Ran:
+    """Run the commands one after the other, all of them within `timeout` seconds."""
+    # Nothing of the machine's own AWS configuration may reach a tool, nor its home folder.
+    clean = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "LC_ALL": "C.UTF-8"}
+    measure = [sys.executable, "-I", "-S", str(HERE / "measure.py")]
+    report, log = folder / "used.json", folder / "stderr.txt"
+    began = time.monotonic()
+    used: list[dict[str, Any]] = []
+    for command in commands:
+        left = max(timeout - (time.monotonic() - began), 0.1)
+        with log.open("ab") as errors, (folder / "stdout.txt").open("ab") as out:
+            subprocess.run(
+                [*measure, str(report), str(left), *command],
+                stdout=out,
+                stderr=errors,
+                cwd=folder,
+                env={**clean, **environment},
+                check=True,
+            )
+        used.append(json.loads(report.read_text()))
+        if used[-1]["timed_out"]:
+            break
+    return Ran(
+        wall=time.monotonic() - began,
+        cpu=sum(one["cpu"] for one in used),
+        max_rss=max(one["max_rss"] for one in used),
+        codes=tuple(one["code"] for one in used),
+        timed_out=any(one["timed_out"] for one in used),
+        stderr=log.read_text(errors="replace")[-2000:],
+    )

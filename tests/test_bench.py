@@ -1,0 +1,144 @@
+"""The benchmark's harness: what it writes, how it counts, and one tiny row end to end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.bench import output, rows, tools, work
+from tests.bench.output import Comparison, Results, Row, Side
+from tests.bench.rows import Bench, Sizes, TimeIsUpError
+from tests.bench.simulator import compare
+from tests.cloud.scenarios import bench as bench_scenario
+
+
+@pytest.fixture
+def results() -> Results:
+    """A comparison with one tool that ended and one that was stopped, and three kinds of row."""
+    quick = Side("quick", 12.3, False, 0, 200, 1, {"median": 0.03, "max": 0.5}, {"wrong": 0})
+    slow = Side("slow <x>", 60.0, True, 9, 0, 0, {}, None)
+    compared = Comparison("100 log groups", (quick, slow), ("wrong",), {"bound": 10.0}, ("a note",))
+    return Results(
+        "By hand.",
+        (
+            Row("speed", "1.05", "1.23", False),
+            Row("care", "0", "0", True),
+            Row("size", "1", "stopped", None),
+        ),
+        (compared,),
+        ("another note",),
+    )
+
+
+def test_the_table_tells_met_from_missed_and_stopped(results: Results) -> None:
+    """Each row ends in its verdict; a tool that did not end has no ratio."""
+    table = output.markdown(results)
+    assert "| speed | 1.05 | 1.23 | **missed** |" in table
+    assert "| care | 0 | 0 | met |" in table
+    assert "| size | 1 | stopped |  |" in table
+    assert "| quick | 12 s | 1.23 | 200 | 0.5% | 0.03 s / 0.50 s | 0 |" in table
+    assert "| slow <x> | stopped after 60 s |  | 0 |  |  |  |" in table
+    assert table.index("- a note") < table.index("- another note")
+
+
+def test_everything_is_written_and_the_readme_keeps_what_is_outside_the_markers(
+    results: Results, tmp_path: Path
+) -> None:
+    """Twice the same: the old table is replaced, not added to."""
+    readme = tmp_path / "README.md"
+    readme.write_text("# Title\n<!-- bench -->\nold\n<!-- /bench -->\nthe end\n")
+    for _ in range(2):
+        output.write(results, tmp_path / "bench", readme)
+    table = (tmp_path / "bench" / "table.md").read_text()
+    assert readme.read_text() == (f"# Title\n<!-- bench -->\n{table}<!-- /bench -->\nthe end\n")
+    written = json.loads((tmp_path / "bench" / "results.json").read_text())
+    assert written["comparisons"][0]["sides"][0]["wall"] == 12.3
+    root = ET.fromstring((tmp_path / "bench" / "plot.svg").read_text())
+    bars = root.findall("{http://www.w3.org/2000/svg}rect")
+    assert float(bars[1].attrib["width"]) == pytest.approx(
+        float(bars[0].attrib["width"]) * 60 / 12.3, rel=0.01
+    )
+
+
+def test_a_readme_without_markers_is_left_alone(results: Results, tmp_path: Path) -> None:
+    """Rather an error than a table in the wrong place."""
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- /bench --> the wrong way round <!-- bench -->")
+    with pytest.raises(ValueError, match="no <!-- bench -->"):
+        output.write(results, tmp_path, readme)
+    assert readme.read_text() == "<!-- /bench --> the wrong way round <!-- bench -->"
+
+
+def test_the_readme_of_the_project_has_the_markers() -> None:
+    """`make bench` has a place for its table."""
+    text = (tools.ROOT / "README.md").read_text(encoding="utf-8")
+    assert "table" in output.between_markers(text, "table\n")
+
+
+def test_bounds_follow_from_the_job_and_the_quotas() -> None:
+    """10,000 groups, 200 to get retention, 300 to delete: as the README calculates it."""
+    need = work.Need(10_000, 200, 300)
+    assert need.calls()["DescribeLogGroups"] == 200 + 300
+    bounds = (need.minimal_bound(), need.safe_bound(), need.ordered_bound())
+    assert bounds == (50.0, 60.0, 80.0)
+
+
+def test_wrong_and_missed_are_counted_apart() -> None:
+    """One group deleted that should stay, one kept that should go, one retention missing."""
+    scenario = bench_scenario(50, never_expire=0.02, empty=0.02)
+    before = scenario.store.copy()
+    victim = next(key for key, wanted in scenario.expected.items() if wanted.verdict == "keep")
+    group = scenario.store.group(*victim)
+    assert group is not None
+    scenario.store.remove_group(group)
+    counted = compare(scenario, before)
+    assert counted["wanted"] == {"deletions": 1, "retention": 1, "sweeps": 0}
+    assert (counted["wrong_deletions"], counted["missed_deletions"]) == (1, 1)
+    assert (counted["missed_retention"], counted["wrong_retention"]) == (1, 0)
+    assert any(victim[2] in line for line in counted["examples"])
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A folder of commands that stands for the janitor's virtual environment."""
+    command = tmp_path / "janitor"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m janitor "$@"\n')
+    command.chmod(0o755)
+    return tmp_path
+
+
+def test_a_tiny_account_end_to_end(here: Path) -> None:
+    """The janitor as a process of its own, on a simulator in another one, judged and counted."""
+    bench = Bench(Sizes(speed=100, deadline=60, total=60), bin_of=lambda _tool: here)
+    rows.speed(bench)
+    speed, calls, looks = bench.rows
+    assert speed.figures["codes"] == (0,)
+    assert speed.figures["deletions"] == speed.figures["wanted"]["deletions"] == 3
+    assert speed.figures["puts"] == speed.figures["wanted"]["retention"] == 2
+    assert speed.figures["max_rss"] > 1_000_000
+    assert sum(map(sum, speed.figures["timeline"].values())) == sum(calls.figures["calls"].values())
+    assert looks.figures["looks"]["median"] > 0
+    assert bench.comparisons[0].sides[0].did == {
+        "retention set": 2,
+        "groups deleted": 3,
+        "wrong": 0,
+        "missed": 0,
+    }
+
+
+def test_a_tool_that_does_not_end_is_stopped_and_said_to_be(tmp_path: Path) -> None:
+    """Its deadline ends it, with what it did until then; the benchmark's own ends the rest."""
+    command = tmp_path / "janitor"
+    command.write_text("#!/bin/sh\nexec sleep 60\n")
+    command.chmod(0o755)
+    bench = Bench(Sizes(speed=50, deadline=0.2, total=60), bin_of=lambda _tool: tmp_path)
+    rows.speed(bench)
+    assert (bench.comparisons[0].sides[0].stopped, bench.rows[0].met) == (True, False)
+    late = Bench(Sizes(total=0), bin_of=lambda _tool: tmp_path)
+    with pytest.raises(TimeIsUpError):
+        rows.speed(late)
+    assert late.rows == []
