@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check format package-check package up down invoke invoke-apply logs clean
+.PHONY: help demo test check docs format package-check package up down invoke invoke-apply logs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -17,10 +17,14 @@ demo: $(STAMP) ## Report, clean and report again, on the embedded sandbox accoun
 test: $(STAMP) ## Run the whole test suite.
 	$(BIN)/python -m pytest -n auto
 
-check: $(STAMP) ## Lint, formatting, types.
+check: $(STAMP) ## Lint, formatting, types, documentation.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+docs: $(STAMP) ## Build the documentation into build/site.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 package: $(STAMP) ## Build the three functions' packages into build/; print sizes and cold starts.
 	@$(BIN)/python -m deploy.packaging
