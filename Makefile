@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo screenshots test proof bench check format package-check package up down invoke invoke-apply logs clean
+.PHONY: help demo screenshots test proof bench check docs format package-check package up down invoke invoke-apply logs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -26,10 +26,14 @@ proof: $(STAMP) ## Try the properties on 10,000 random accounts; takes up to an 
 bench: $(STAMP) ## Measure beside other tools (half an hour; QUICK=1: 5 minutes); see docs/bench/.
 	$(BIN)/python -m tests.bench --readme README.md $(if $(QUICK),--quick)
 
-check: $(STAMP) ## Lint, formatting, types.
+check: $(STAMP) ## Lint, formatting, types, documentation.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+docs: $(STAMP) ## Build the documentation into build/site.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 package: $(STAMP) ## Build the three functions' packages into build/; print sizes and cold starts.
 	@$(BIN)/python -m deploy.packaging

@@ -186,10 +186,18 @@ class Protect(_Strict):
 class Limits(_Strict):
     """Over a deletion limit nothing is deleted at all."""
 
-    max_group_deletions: int = Field(500, ge=0)
-    max_group_deletion_share: float = Field(0.25, ge=0, le=1)
-    max_stream_deletions: int = Field(50_000, ge=0)
-    api_share: float = Field(0.8, gt=0, le=1, description="Of each quota.")
+    max_group_deletions: int = Field(
+        500, ge=0, description="Log groups that one run may delete, over all accounts and Regions."
+    )
+    max_group_deletion_share: float = Field(
+        0.25, ge=0, le=1, description="The same as a share of the log groups that were scanned."
+    )
+    max_stream_deletions: int = Field(
+        50_000, ge=0, description="Log streams that one run may sweep."
+    )
+    api_share: float = Field(
+        0.8, gt=0, le=1, description="Share of each API quota that the calls are spread over."
+    )
 
 
 Usd = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
@@ -224,15 +232,23 @@ class Prices(_Strict):
 class Rule(_Band):
     """The first rule whose conditions all hold decides; what it leaves out, `defaults` say."""
 
-    id: str = Field(min_length=1)
-    names: list[Pattern] | None = Field(None, min_length=1)
-    tags: list[Tag] | None = Field(None, min_length=1)
-    classes: list[LogClass] | None = Field(None, min_length=1)
-    regions: list[Pattern] | None = Field(None, min_length=1)
-    delete_empty: bool | None = None
-    sweep_streams: bool | None = None
-    grace_days: int | None = Field(None, ge=0, le=3653)
-    proof: Proof | None = None
+    id: str = Field(min_length=1, description="Its name in plans, journals and reports.")
+    names: list[Pattern] | None = Field(
+        None, min_length=1, description='Condition: globs over the whole name, or "re:…".'
+    )
+    tags: list[Tag] | None = Field(
+        None, min_length=1, description='Condition: "key", or "key=value" with a glob.'
+    )
+    classes: list[LogClass] | None = Field(
+        None, min_length=1, description="Condition: the log class."
+    )
+    regions: list[Pattern] | None = Field(
+        None, min_length=1, description='Condition: globs over the Region, or "re:…".'
+    )
+    delete_empty: bool | None = Field(None, description="As in `[defaults]`.")
+    sweep_streams: bool | None = Field(None, description="As in `[defaults]`.")
+    grace_days: int | None = Field(None, ge=0, le=3653, description="As in `[defaults]`.")
+    proof: Proof | None = Field(None, description="As in `[defaults]`.")
 
 
 @dataclass(frozen=True, slots=True)
