@@ -21,7 +21,7 @@ test: $(STAMP) ## Run the whole test suite.
 	$(BIN)/python -m pytest -n auto
 
 proof: $(STAMP) ## Try the properties on 10,000 random accounts; takes up to an hour.
-	$(BIN)/python -m tests.proof --accounts 10000 --minutes 60 --write docs/proof.md
+	$(BIN)/python -m tests.proof --accounts 10000 --minutes 60 --write docs/proof.md --readme README.md
 
 bench: $(STAMP) ## Measure beside other tools (half an hour; QUICK=1: 5 minutes); see docs/bench/.
 	$(BIN)/python -m tests.bench --readme README.md $(if $(QUICK),--quick)

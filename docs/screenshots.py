@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 from unittest.mock import patch
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from rich.console import Console
 from rich.text import Text
 
@@ -29,7 +29,7 @@ NOW = 1_798_794_000_000
 """2027-01-01 09:00 UTC, in ms."""
 COLUMNS = 100
 LINES = 46
-VIEW = {"width": 1360, "height": 1290}
+VIEW: ViewportSize = {"width": 1360, "height": 1290}
 WORDS = ["report", "--sandbox", "--ingestion", "--quiet"]
 # The font of rich's picture would be fetched from a server.
 FONTS = re.compile(r"@font-face\s*\{.*?\}\s*", re.S)

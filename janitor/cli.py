@@ -203,6 +203,7 @@ def restore(
         typer.Option("--group", metavar="GLOB", help="Only log groups named so; repeatable."),
     ] = None,
     profile: Profile = None,
+    roles: Roles = None,
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,

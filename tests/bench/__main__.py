@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 from tests.bench import output, tools
@@ -44,6 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
     for tool in dict.fromkeys((JANITOR, *others, *((PLAIN,) if "scan" in rows else ()))):
         say(f"installing {tool.name}")
         versions.append(f"{tool.package} {tools.install(tool)}")
+    if options.deadline is not None:
+        sizes = replace(sizes, deadline=options.deadline)
     bench = Bench(sizes, others)
     notes = list(NOTES)
     for name in rows:
@@ -77,6 +80,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         default=",".join(OTHERS),
         metavar="TOOLS",
         help=f"which others to compare with, of {','.join(OTHERS)}; '' for none",
+    )
+    parser.add_argument(
+        "--deadline", type=float, metavar="SECONDS", help="of each tool (1,000; --quick: 45)"
     )
     parser.add_argument(
         "-o", "--output", type=Path, default=ROOT / "docs" / "bench", help="a folder"

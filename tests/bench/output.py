@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -80,13 +78,14 @@ def write(results: Results, folder: Path, readme: Path | None = None) -> None:
         readme.write_text(between_markers(text, table), encoding="utf-8")
 
 
-def between_markers(text: str, table: str) -> str:
+def between_markers(text: str, table: str, name: str = "bench") -> str:
     """The text with the table between its two markers. Raises ValueError without them."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"no {BEGIN} … {END} to put the table between")
-    return f"{before}{BEGIN}\n{table}{END}{after}"
+        raise ValueError(f"no {first} … {last} to put the table between")
+    return f"{before}{first}\n{table}{last}{after}"
 
 
 # ---- tables --------------------------------------------------------------------------------------

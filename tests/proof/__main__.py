@@ -20,6 +20,7 @@ from pathlib import Path
 from hypothesis import Phase, seed, settings
 
 from tests import conftest, test_proof
+from tests.bench.output import between_markers
 from tests.proof.engine import TALLY, Tally
 
 assert conftest, "registers the profiles"
@@ -52,7 +53,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--only", choices=PROPERTIES)
-    parser.add_argument("--write", type=Path)
+    parser.add_argument("--write", type=Path, help="a file for the result")
+    parser.add_argument("--readme", type=Path, help="a file with markers to put it between")
     said = parser.parse_args()
     sys.stdout.write(f"seed {said.seed}\n")
     sys.stdout.flush()
@@ -84,23 +86,23 @@ def main() -> int:
     if said.write:
         said.write.parent.mkdir(exist_ok=True)
         said.write.write_text(text + "\n")
+    if said.readme:
+        page = said.readme.read_text()
+        said.readme.write_text(between_markers(page, text + "\n", "proof"))
     return min(failures, 1)
 
 
 def told(total: Tally, by_name: dict[str, int], failures: int, first: int) -> str:
     """The result as Markdown."""
     rows = "\n".join(f"| `test_{name}` | {count:,} |" for name, count in by_name.items())
-    return f"""# What the properties were tried on
-
-`python -m tests.proof --seed {first}`
-
-| property (`tests/test_proof.py`) | accounts |
+    return f"""| property (`tests/test_proof.py`) | accounts |
 |---|---|
 {rows}
 
 {total.accounts:,} accounts, {total.runs:,} runs, {total.calls:,} calls, {total.faults:,} faults,
 {total.kills:,} runs killed; {total.deletions:,} log groups deleted, {total.sweeps:,} log streams
-swept, {total.puts:,} retentions put. **{failures} failed.**"""
+swept, {total.puts:,} retentions put. **{failures} failed**
+(`python -m tests.proof --seed {first}`)."""
 
 
 if __name__ == "__main__":
