@@ -263,7 +263,8 @@ class _SharedTags:
     def of(self, arn: str) -> Mapping[str, str]:
         """A group's tags, at most half a second old. Raises ReadError."""
         with self._lock:
-            if self._api.clock.monotonic() >= self._until:
-                self._until = self._api.clock.monotonic() + TAGS_LAST
+            asked = self._api.clock.monotonic()
+            if asked >= self._until:
                 self._tags = read_tags(self._api, self._arns)
+                self._until = asked + TAGS_LAST
             return self._tags[arn]

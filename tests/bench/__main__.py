@@ -23,12 +23,12 @@ from tests.bench.tools import C7N, JANITOR, LOG_MINDER, PLAIN, ROOT
 OTHERS = {tool.name: tool for tool in (C7N, LOG_MINDER, PLAIN)}
 NOTES = (
     "(A), the bound for what this project promises: the scan of every page, then for each deletion "
-    "one last look and one DescribeSubscriptionFilters; the limits are checked before the first "
-    "deletion, so none may begin before the scan's end. (B): the same calls in any order. (C): "
-    "without DescribeSubscriptionFilters. Each is the number of calls over the quota of the "
-    "slowest operation, all operations overlapping",
+    "one last look, one DescribeSubscriptionFilters and three reads of what it takes to make the "
+    "group again; the limits are checked before the first deletion, so none may begin before the "
+    "scan's end. (B): the same calls in any order. (C): without those four. Each is the number "
+    "of calls over the quota of the slowest operation, all operations overlapping",
     "calls that the work needs: DescribeLogGroups a page and a last look, DescribeLogStreams twice "
-    "a deletion (proof and last look), DescribeSubscriptionFilters, DeleteLogGroup and "
+    "a deletion (proof and last look), the four calls above, DeleteLogGroup and "
     "PutRetentionPolicy once each, tags 100 groups a call and once a second of deletions",
     "CPU is user and system time of the tool's process, start-up included; memory is its peak "
     "resident set",
@@ -82,7 +82,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         help=f"which others to compare with, of {','.join(OTHERS)}; '' for none",
     )
     parser.add_argument(
-        "--deadline", type=float, metavar="SECONDS", help="of each tool (1,000; --quick: 45)"
+        "--deadline", type=float, metavar="SECONDS", help="of each other tool (1,000; --quick: 45)"
     )
     parser.add_argument(
         "-o", "--output", type=Path, default=ROOT / "docs" / "bench", help="a folder"

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from tests.cloud.quotas import QUOTAS
 
 SUBSCRIPTIONS = "DescribeSubscriptionFilters"
-A_LOOK = ("DescribeLogGroups", "DescribeLogStreams", SUBSCRIPTIONS, "DeleteLogGroup")
+DEFINITION = ("GetDataProtectionPolicy", "DescribeIndexPolicies", "GetTransformer")
+"""What is read before a deletion, so that the group can be made again."""
+OURS = {SUBSCRIPTIONS, *DEFINITION}
+"""Once a deletion each: what other tools do without."""
+A_LOOK = (
+    *DEFINITION,
+    "DescribeLogGroups",
+    "DescribeLogStreams",
+    SUBSCRIPTIONS,
+    "DeleteLogGroup",
+)
 """One call of each for a deletion that is looked at right before, the deletion included."""
 
 
@@ -40,7 +50,7 @@ class Need:
             "DescribeLogGroups": self.pages + self.deletions,
             "PutRetentionPolicy": self.puts,
             "DescribeLogStreams": 2 * self.deletions,
-            SUBSCRIPTIONS: self.deletions,
+            **dict.fromkeys(OURS, self.deletions),
             "DeleteLogGroup": self.deletions,
             "GetMetricData": -(-self.deletions // 500),
             "GetResources": -(-(self.puts + self.deletions) // 100)
@@ -48,12 +58,12 @@ class Need:
         }
 
     def minimal_bound(self) -> float:
-        """Seconds that the slowest quota asks for, without DescribeSubscriptionFilters."""
-        calls = {name: count for name, count in self.calls().items() if name != SUBSCRIPTIONS}
+        """Seconds that the slowest quota asks for, without the calls of `OURS`."""
+        calls = {name: count for name, count in self.calls().items() if name not in OURS}
         return slowest(calls)
 
     def safe_bound(self) -> float:
-        """The same with the one DescribeSubscriptionFilters that each deletion needs."""
+        """The same with the calls of `OURS`, once for each deletion."""
         return slowest(self.calls())
 
     def ordered_bound(self) -> float:

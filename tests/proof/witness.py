@@ -271,14 +271,14 @@ class Witness:
             found = [group for group, streams in self.read.get(key, []) if streams is None]
             if not found or holds(found[-1], before, NOW):
                 yield "its events were not read, or it had some"
-        for events in change.alive:
+        for events in change.alive:  # what came within the very millisecond of a look came after it
             shown = (
-                arrivals.until >= events.ingested >= NOW - METRIC_KEPT,
-                group.now - lags.stored * 1000 >= events.ingested,
+                arrivals.until > events.ingested >= NOW - METRIC_KEPT,
+                group.now - lags.stored * 1000 > events.ingested,
                 any(
                     events in stream.events
                     and now - 1000 * (lags.stream if stream.lag is None else stream.lag)
-                    >= events.ingested
+                    > events.ingested
                     for stream in streams.group.streams.values()
                 ),
             )
