@@ -5,6 +5,7 @@ botocore's own retries are off, so that one policy rules and every attempt is co
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -195,7 +196,12 @@ class Api:
         key = (service, region or self.target.region)
         with self._lock:
             if key not in self._made:
-                self._made[key] = self._clients.client(key[0], key[1], config=CLIENT_CONFIG)
+                made = self._clients.client(key[0], key[1], config=CLIENT_CONFIG)
+                if made.meta is not None:
+                    made.meta.events.register(
+                        "before-parse", _lists_are_lists, unique_id="janitor-lists-are-lists"
+                    )
+                self._made[key] = made
             return self._made[key]
 
     def call(
@@ -280,6 +286,25 @@ class Api:
         if isinstance(error, _BROKEN_TRANSPORT):
             return UnavailableError(operation, str(error))
         return CallError(operation, type(error).__name__, str(error))
+
+
+def _lists_are_lists(operation_model: Any, response_dict: dict[str, Any], **_more: Any) -> None:
+    """An object where a list belongs is garbage; botocore takes it for an empty list (1.44.5,
+    `parsers.py`), which must not read as "no filters". Raises ResponseParserError.
+    """
+    shape = operation_model.output_shape
+    if response_dict["status_code"] != 200 or shape is None:
+        return
+    try:
+        answer = json.loads(response_dict["body"])
+    except ValueError:
+        return  # not JSON: botocore says so, or it is another protocol's
+    if not isinstance(answer, dict):
+        return
+    for name, member in shape.members.items():
+        said = answer.get(member.serialization.get("name", name))
+        if member.type_name == "list" and said is not None and not isinstance(said, list):
+            raise ResponseParserError(f"{name} is no list: {said!r:.80}")
 
 
 _UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError)

@@ -1,0 +1,57 @@
+"""How calls fail: what is garbage must never read as an empty answer."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from janitor import candidates
+from janitor.aws import Api, Counts, UnavailableError
+from janitor.logs import Logs
+from janitor.model import Target
+from janitor.pace import Pace
+from tests.account import FastClock
+from tests.cloud.cloud import Cloud
+from tests.cloud.faults import Garbage
+from tests.cloud.scenarios import ACCOUNT, REGION, bench
+
+
+@pytest.mark.parametrize("said", [b"{}", b'"none"', b"7", b"null"])
+def test_an_object_where_a_list_belongs_is_no_empty_list(said: bytes) -> None:
+    """botocore would make "no subscription filters" of the first."""
+    scenario = bench(50, never_expire=0, empty=0)
+    garbage = Garbage(b'{"subscriptionFilters":' + said + b"}")
+    name = next(iter(scenario.expected))[2]
+    with Cloud(scenario.store, quotas=False, latency=0, faults=lambda _call: garbage) as cloud:
+        clock = FastClock(scenario.now)
+        api = Api(
+            Target(ACCOUNT, REGION),
+            cloud.session(),
+            Pace(lambda _operation: 1e6, clock),
+            clock,
+            Counts(),
+            threading.Event(),
+        )
+        with pytest.raises(UnavailableError):
+            Logs(api).subscription_filters(name)
+
+
+def test_tags_whose_reading_failed_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the next of those that share them; they are not missing."""
+    answers = iter([UnavailableError("GetResources", "lost"), {"arn": {"env": "prod"}}])
+
+    def read(_api: object, _arns: list[str]) -> dict[str, dict[str, str]]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    class Fake:
+        clock = FastClock(0)
+
+    monkeypatch.setattr(candidates, "read_tags", read)
+    tags = candidates._SharedTags(Fake(), ["arn"])  # type: ignore[arg-type]
+    with pytest.raises(UnavailableError):
+        tags.of("arn")
+    assert tags.of("arn") == {"env": "prod"}
