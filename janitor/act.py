@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from janitor.aws import CallError, ReadError, UnavailableError
 from janitor.clock import Clock
-from janitor.errors import CredentialsError
+from janitor.errors import CredentialsError, JanitorError
 from janitor.journal import Journal
 from janitor.judge import judge
 from janitor.logs import Logs
@@ -352,6 +352,10 @@ class Hands:
                 return swept(Status.NOT_REACHED, "stopped")
             except ReadError as error:
                 failures.append(str(error))
+            except JanitorError as error:  # ends the run, but what was swept has to be counted
+                if not counted[Status.DONE]:
+                    raise
+                return swept(Status.FAILED, str(error))
         if failures:
             text = f"{len(failures)} streams not deleted: {failures[0]}"
             return swept(Status.FAILED, text)

@@ -554,6 +554,22 @@ def test_a_stream_whose_deletion_lost_its_answer_counts_and_is_journaled(
     assert summary.done["sweep_streams"] == gone
 
 
+def test_streams_swept_before_the_credentials_expired_count(
+    policy: Policy, journal: Journal
+) -> None:
+    """In the middle of a log group: one was deleted, the other was not."""
+    old = [Stream(f"2020/01/01/[1]{name}", days_ago(500)) for name in "ab"]
+    cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 5, 30, streams=old)])
+    cloud.fault = lambda op, _p: (
+        refused(op, "ExpiredTokenException")
+        if op == "DeleteLogStream" and cloud.calls[op] > 1
+        else None
+    )
+    summary, _ = janitor(cloud, policy, journal)
+    assert summary.done["sweep_streams"] == 1
+    assert summary.exit_code() is not Exit.DONE
+
+
 def test_stopping_takes_no_new_work_and_says_what_was_not_reached(policy, journal) -> None:
     """As Ctrl-C does, in the middle of the deletions."""
     stop = threading.Event()
