@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO, Any, ParamSpec
 
 import structlog
 from rich.console import Console
@@ -58,6 +58,9 @@ log = structlog.get_logger("janitor")
 
 WORTH_TELLING = 5
 """Seconds: a run that was shorter needs no explanation of what took so long."""
+
+
+_P = ParamSpec("_P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,11 @@ class Sink:
         """One more log group."""
         self._groups += 1
         self._tick(self._groups, self._changes)
-        self.safely(lambda: self._report.scanned(group))
+        self.safely(self._report.scanned, group)
         if self._talkers is not None:
             self._talkers.add(group)
         if (ingestion := group.ingestion) is not None:
-            self.safely(lambda: self._report.ingested(group, ingestion))
+            self.safely(self._report.ingested, group, ingestion)
 
     def outcome(self, outcome: Outcome) -> None:
         """One more outcome."""
@@ -129,16 +132,16 @@ class Sink:
         if finding:
             self.findings += 1
         if finding or self._everything:
-            self.safely(lambda: self._report.finding(outcome))
+            self.safely(self._report.finding, outcome)
         else:
-            self.safely(lambda: self._report.kept(outcome))
+            self.safely(self._report.kept, outcome)
 
-    def safely(self, write: Callable[[], None]) -> None:
+    def safely(self, write: Callable[_P, None], *args: _P.args, **named: _P.kwargs) -> None:
         """Write; where nobody reads any more, take no new work and write no more."""
         if self.broken:
             return
         try:
-            write()
+            write(*args, **named)
         except BrokenPipeError:
             self.broken = True
             self._stop.set()
@@ -217,7 +220,7 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
         talkers = Talkers(prices) if options.ingestion else None
         sink = Sink(shown, stop, everything=everything, talkers=talkers)
         info = _info(options, command, policy, apis, now, run_id, dry_run=dry_run)
-        sink.safely(lambda: shown.start(info))
+        sink.safely(shown.start, info)
 
         def source(target: Target) -> Source:
             groups = WholeRegion() if of is None else of.source(target)
@@ -236,7 +239,7 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
         if told is not None:
             summary_object["ingestion"] = told
         journal.close()
-        sink.safely(lambda: shown.finish(summary_object))
+        sink.safely(shown.finish, summary_object)
         sink.safely(out.flush)
     if sink.broken:
         summary.error("the output was closed before everything was written")

@@ -7,7 +7,7 @@ later link (`janitor.resume`).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -18,7 +18,7 @@ from janitor.errors import JanitorError
 from janitor.journal import Journal
 from janitor.lanes import Lane
 from janitor.logs import Logs
-from janitor.model import Action, LogGroup, Outcome, Status, Verb
+from janitor.model import Action, Keep, LogGroup, Outcome, Status, Verb
 from janitor.owners import Owners
 from janitor.policy import Policy
 from janitor.resume import ScanProgress
@@ -102,11 +102,12 @@ class RunContext:
         late = isinstance(self.stop, Stop) and self.stop.late
         return self._resumable and late and self.fatal is None
 
-    def record(self, outcome: Outcome) -> None:
-        """Count it and hand it on."""
-        self.summary.add(outcome)
+    def record(self, *outcomes: Outcome) -> None:
+        """Count them and hand them on."""
+        self.summary.add(*outcomes)
         with self._recording:
-            self._recorder.outcome(outcome)
+            for outcome in outcomes:
+                self._recorder.outcome(outcome)
 
     def scanned(self, page: list[LogGroup]) -> None:
         """Count a page and hand it on."""
@@ -164,6 +165,14 @@ class TargetContext:
     def record(self, group: LogGroup, action: Action, status: Status, detail: str = "") -> None:
         """An outcome of now."""
         self.tell(self.hands.outcome(group, action, status, detail))
+
+    def kept(self, decided: Sequence[tuple[LogGroup, Keep]]) -> None:
+        """Log groups that are plainly kept: nearly all of a large account, so a page at a time."""
+        outcome = self.hands.outcome
+        outcomes = [outcome(group, keep, Status.KEPT) for group, keep in decided]
+        with self._lock:
+            self.progress.kept += len(outcomes)
+        self.run.record(*outcomes)
 
     def not_reached(self, group: LogGroup, action: Action, proved: int = 0) -> None:
         """Stopped before it was done; `proved` as in `Pending`."""

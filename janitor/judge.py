@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Generic, ParamSpec
 
 from janitor.model import (
     DAY_MS,
@@ -24,6 +25,9 @@ KNOWN_CLASSES: tuple[LogClass, ...] = (
     "ESSENTIALS",
     "DELIVERY",
 )
+TAKING_RETENTION = frozenset(KNOWN_CLASSES) - {"DELIVERY"}
+
+P = ParamSpec("P")
 
 
 class Check(StrEnum):
@@ -58,14 +62,31 @@ class Line:
 
     number: int
     holds: bool
-    said: str | Callable[[], str]
+    text: str
     check: Check
     unknown: bool = False
 
-    @property
-    def text(self) -> str:
-        """The sentence, made where it is read: a scan judges a million groups."""
-        return self.said if isinstance(self.said, str) else self.said()
+
+@dataclass(frozen=True, slots=True)
+class _Test(Generic[P]):
+    """How one line is found. A scan asks a million groups whether it holds, and makes the sentence
+    only where it does not.
+    """
+
+    number: int
+    check: Check
+    holds: Callable[P, bool]
+    text: Callable[P, str]
+    unknown: Callable[P, bool] = lambda *_args, **_named: False
+
+    def line(self, *args: P.args, **named: P.kwargs) -> Line:
+        return Line(
+            self.number,
+            self.holds(*args, **named),
+            self.text(*args, **named),
+            self.check,
+            self.unknown(*args, **named),
+        )
 
 
 def judge(group: LogGroup, policy: Policy, now: int) -> Action:
@@ -75,9 +96,13 @@ def judge(group: LogGroup, policy: Policy, now: int) -> Action:
     A DeleteGroup is a candidate: it has yet to be proved empty (`janitor.proof`).
     """
     action = _decide(group, policy, now)
-    if group.tags is None and policy.protect.tags and not isinstance(action, Keep | Unknown):
-        return Unknown(f"tags could not be read: {group.tags_error or 'not asked for'}")
-    return action
+    match action:
+        case Keep() | Unknown():
+            return action
+        case _ if group.tags is None and policy.protect.tags:
+            return Unknown(_tags_unread(group))
+        case _:
+            return action
 
 
 def needs_tags(group: LogGroup, policy: Policy, now: int) -> bool:
@@ -91,20 +116,20 @@ def needs_tags(group: LogGroup, policy: Policy, now: int) -> bool:
 
 
 def _decide(group: LogGroup, policy: Policy, now: int) -> Action:
-    for line in exemption_lines(group, policy):
-        if not line.holds:
-            return Unknown(line.text) if line.unknown else Keep(line.text)
+    for exempt in EXEMPTIONS:
+        if not exempt.holds(group, policy):
+            text = exempt.text(group, policy)
+            return Unknown(text) if exempt.unknown(group, policy) else Keep(text)
     settings = policy.settings_for(group)
     if settings is None:
         return Unknown(_no_rule(group).text)
-    stay = _retention(group, settings, now)
-    for line in deletion_lines(group, settings, now):
-        if not line.holds:
-            return _because(stay, line.text)
     before = cutoff(group, settings, now)
+    for test in DELETION:
+        if not test.holds(group, settings, before, now):
+            return _stay(group, settings, before, now, test.text(group, settings, before, now))
     assert before is not None, "line 2 holds, so retention is known"
     reason = f"empty for more than {age(now - before)}; rule {settings.rule!r} deletes empty groups"
-    return DeleteGroup(reason, settings.rule, before, stay)
+    return DeleteGroup(reason, settings.rule, before, _stay(group, settings, before, now, ""))
 
 
 def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[Line]:
@@ -112,62 +137,115 @@ def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[Line]:
 
     Of a group whose values make no sense only that is said.
     """
-    for line in exemption_lines(group, policy):
+    for exempt in EXEMPTIONS:
+        line = exempt.line(group, policy)
         yield line
         if line.check is Check.VALUES and not line.holds:
             return
     settings = policy.settings_for(group)
     if settings is None:
         yield _no_rule(group)
-    else:
-        yield from deletion_lines(group, settings, now)
+        return
+    before = cutoff(group, settings, now)
+    for test in DELETION:
+        if test.check is not Check.AGE or before is not None:
+            yield test.line(group, settings, before, now)
 
 
-def exemption_lines(group: LogGroup, policy: Policy) -> Iterator[Line]:
-    """Line 1, as far as it exempts a group from every change; the first that fails decides."""
-    odd = "; ".join(group.defects)
-    yield Line(
-        1, not odd, f"odd values: {odd}" if odd else "no odd values", Check.VALUES, bool(odd)
-    )
-    own = group.name in policy.protect.own_groups
-    text = "the janitor's own log group" if own else "not the janitor's own log group"
-    yield Line(1, not own, text, Check.OWN_GROUP)
-    yield _name_line(group, policy)
-    yield _tag_line(group, policy)
-    yield _class_line(group)
+# ---- line 1, as far as it exempts a group from every change --------------------------------------
 
 
-def _name_line(group: LogGroup, policy: Policy) -> Line:
+def _values_text(group: LogGroup, _policy: Policy) -> str:
+    return f"odd values: {'; '.join(group.defects)}" if group.defects else "no odd values"
+
+
+def _own_text(group: LogGroup, policy: Policy) -> str:
+    return f"{'' if group.name in policy.protect.own_groups else 'not '}the janitor's own log group"
+
+
+def _protecting_name(group: LogGroup, policy: Policy) -> str | None:
     for pattern in policy.protect.names:
         if matches(pattern, group.name):
-            return Line(1, False, f"protected by name: {pattern}", Check.NAME)
-    return Line(1, True, "not protected by name", Check.NAME)
+            return pattern
+    return None
 
 
-def _tag_line(group: LogGroup, policy: Policy) -> Line:
-    for tag in policy.protect.tags if group.tags else ():
-        if has_tag(tag, group.tags or {}):
-            return Line(1, False, f"protected by tag: {tag}", Check.TAG)
-    if group.tags is None and policy.protect.tags:
-        text = f"tags could not be read: {group.tags_error or 'not asked for'}"
-        return Line(1, True, text, Check.TAG, unknown=True)
-    return Line(1, True, "not protected by tag", Check.TAG)
+def _name_text(group: LogGroup, policy: Policy) -> str:
+    pattern = _protecting_name(group, policy)
+    return "not protected by name" if pattern is None else f"protected by name: {pattern}"
 
 
-def _class_line(group: LogGroup) -> Line:
+def _protecting_tag(group: LogGroup, policy: Policy) -> str | None:
+    if group.tags:
+        for tag in policy.protect.tags:
+            if has_tag(tag, group.tags):
+                return tag
+    return None
+
+
+def _tags_missed(group: LogGroup, policy: Policy) -> bool:
+    return group.tags is None and bool(policy.protect.tags)
+
+
+def _tags_unread(group: LogGroup) -> str:
+    return f"tags could not be read: {group.tags_error or 'not asked for'}"
+
+
+def _tag_text(group: LogGroup, policy: Policy) -> str:
+    if _tags_missed(group, policy):
+        return _tags_unread(group)
+    tag = _protecting_tag(group, policy)
+    return "not protected by tag" if tag is None else f"protected by tag: {tag}"
+
+
+def _class_text(group: LogGroup, _policy: Policy) -> str:
     name = group.log_class
     if name not in KNOWN_CLASSES:
-        text = f"log class {name} is not known to this version"
-        return Line(1, False, text, Check.CLASS, unknown=True)
+        return f"log class {name} is not known to this version"
     if name == "DELIVERY":
-        text = "class DELIVERY keeps events for one day and takes no retention"
-        return Line(1, False, text, Check.CLASS)
-    return Line(1, True, f"class {name}", Check.CLASS)
+        return "class DELIVERY keeps events for one day and takes no retention"
+    return f"class {name}"
+
+
+EXEMPTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (
+    _Test(
+        1,
+        Check.VALUES,
+        lambda group, _: not group.defects,
+        _values_text,
+        lambda group, _: bool(group.defects),
+    ),
+    _Test(
+        1,
+        Check.OWN_GROUP,
+        lambda group, policy: group.name not in policy.protect.own_groups,
+        _own_text,
+    ),
+    _Test(1, Check.NAME, lambda group, policy: _protecting_name(group, policy) is None, _name_text),
+    _Test(
+        1,
+        Check.TAG,
+        lambda group, policy: not group.tags or _protecting_tag(group, policy) is None,
+        _tag_text,
+        _tags_missed,
+    ),
+    _Test(
+        1,
+        Check.CLASS,
+        lambda group, _: group.log_class in TAKING_RETENTION,
+        _class_text,
+        lambda group, _: group.log_class not in KNOWN_CLASSES,
+    ),
+)
+"""Line 1, as far as it exempts a group from every change; the first that fails decides."""
 
 
 def _no_rule(group: LogGroup) -> Line:
     text = f"which rule applies is unknown: tags: {group.tags_error or 'not read'}"
     return Line(1, False, text, Check.RULE, unknown=True)
+
+
+# ---- the deletion rules --------------------------------------------------------------------------
 
 
 def cutoff(group: LogGroup, settings: Settings, now: int) -> int | None:
@@ -198,59 +276,97 @@ def wanted_days(group: LogGroup, settings: Settings) -> int | None:
     return None
 
 
-def deletion_lines(group: LogGroup, settings: Settings, now: int) -> Iterator[Line]:
-    """The deletion rules that the group's own facts decide (lines 1 to 4) once nothing exempts it;
-    the first that fails is the reason to keep. Owners, streams and arrivals are for
-    `janitor.proof`.
-    """
-    yield from _permission(group, settings)
-    before = cutoff(group, settings, now)
-    known = before is not None
-    yield Line(2, known, lambda: _retention_text(group, settings), Check.RETENTION)
-    if before is not None:
-        old = group.creation_time < before
-        yield Line(3, old, lambda: _age_text(group, before, now), Check.AGE)
-    empty = group.stored_bytes == 0
-    yield Line(4, empty, lambda: f"{size(group.stored_bytes)} stored", Check.STORED)
+def _permission_text(_group: LogGroup, settings: Settings, _before: int | None, _now: int) -> str:
+    verdict = "deletes" if settings.delete_empty else "does not delete"
+    return f"rule {settings.rule!r} {verdict} empty groups"
 
 
-def _age_text(group: LogGroup, before: int, now: int) -> str:
+def _filters_text(group: LogGroup, _settings: Settings, _before: int | None, _now: int) -> str:
+    filters = group.metric_filters
+    return f"{filters or 'no'} metric filter{'' if filters == 1 else 's'}"
+
+
+def _age_text(group: LogGroup, _settings: Settings, before: int | None, now: int) -> str:
+    assert before is not None, "line 2 holds, so retention is known"
     compared = "more" if group.creation_time < before else "not more"
     due = (now - before) // DAY_MS
     lived = age(now - group.creation_time)
     return f"created {lived} ago, {compared} than retention + grace ({due} days)"
 
 
-def _permission(group: LogGroup, settings: Settings) -> Iterator[Line]:
-    """Line 1: the policy says so, and the group itself does not forbid it."""
-    verdict = "deletes" if settings.delete_empty else "does not delete"
-    text = f"rule {settings.rule!r} {verdict} empty groups"
-    yield Line(1, settings.delete_empty, text, Check.DELETE_EMPTY)
-    protected = group.deletion_protected
-    text = f"deletion protection is {'on' if protected else 'off'}"
-    yield Line(1, not protected, text, Check.DELETION_PROTECTION)
-    filters = group.metric_filters
-    text = f"{filters or 'no'} metric filter{'' if filters == 1 else 's'}"
-    yield Line(1, filters == 0, text, Check.METRIC_FILTERS)
+DELETION: tuple[_Test[[LogGroup, Settings, int | None, int]], ...] = (
+    _Test(
+        1,
+        Check.DELETE_EMPTY,
+        lambda _group, settings, _before, _now: settings.delete_empty,
+        _permission_text,
+    ),
+    _Test(
+        1,
+        Check.DELETION_PROTECTION,
+        lambda group, _settings, _before, _now: not group.deletion_protected,
+        lambda group, _settings, _before, _now: (
+            f"deletion protection is {'on' if group.deletion_protected else 'off'}"
+        ),
+    ),
+    _Test(
+        1,
+        Check.METRIC_FILTERS,
+        lambda group, _settings, _before, _now: group.metric_filters == 0,
+        _filters_text,
+    ),
+    _Test(
+        2,
+        Check.RETENTION,
+        lambda _group, _settings, before, _now: before is not None,
+        lambda group, settings, _before, _now: _retention_text(group, settings),
+    ),
+    _Test(
+        3,
+        Check.AGE,
+        lambda group, _settings, before, _now: before is not None and group.creation_time < before,
+        _age_text,
+    ),
+    _Test(
+        4,
+        Check.STORED,
+        lambda group, _settings, _before, _now: group.stored_bytes == 0,
+        lambda group, _settings, _before, _now: f"{size(group.stored_bytes)} stored",
+    ),
+)
+"""The deletion rules that the group's own facts decide (lines 1 to 4) once nothing exempts it; the
+first that fails is the reason to keep. Owners, streams and arrivals are for `janitor.proof`.
+"""
 
 
-def _retention(group: LogGroup, settings: Settings, now: int) -> Keep | SetRetention | SweepStreams:
-    """What to do with the group if it stays."""
+# ---- what is done with a group that stays --------------------------------------------------------
+
+
+def _stay(
+    group: LogGroup, settings: Settings, before: int | None, now: int, why: str
+) -> Keep | SetRetention | SweepStreams:
+    """What to do with a group that is kept because of `why` (empty: it may yet be deleted)."""
     rule = settings.rule
-    sweep = _sweep(group, settings, now)
     days = wanted_days(group, settings)
+    sweep = _sweep(group, settings, before, now, "" if days else why)
     if days is None:
-        return sweep or Keep(_retention_text(group, settings), rule)
+        if sweep is not None:
+            return sweep
+        text = _retention_text(group, settings)
+        return Keep(text if why in ("", text) else f"{why}; {text}", rule)
     if group.retention_days is None:
-        why = f"no retention is in force; rule {rule!r} gives {days} days"
+        reason = f"no retention is in force; rule {rule!r} gives {days} days"
     else:
         bound = "min_days" if days > group.retention_days else "max_days"
-        why = f"retention of {group.retention_days} days is outside {bound} {days} of rule {rule!r}"
-    return SetRetention(why, rule, days, sweep)
+        reason = (
+            f"retention of {group.retention_days} days is outside {bound} {days} of rule {rule!r}"
+        )
+    return SetRetention(reason, rule, days, sweep)
 
 
-def _sweep(group: LogGroup, settings: Settings, now: int) -> SweepStreams | None:
-    before = cutoff(group, settings, now)
+def _sweep(
+    group: LogGroup, settings: Settings, before: int | None, now: int, kept: str
+) -> SweepStreams | None:
     if (
         not settings.sweep_streams
         or group.deletion_protected
@@ -262,6 +378,7 @@ def _sweep(group: LogGroup, settings: Settings, now: int) -> SweepStreams | None
         f"streams silent for more than {age(now - before)}; rule {settings.rule!r} sweeps them",
         settings.rule,
         before,
+        kept,
     )
 
 
@@ -275,23 +392,6 @@ def _retention_text(group: LogGroup, settings: Settings) -> str:
     if settings.retention_days is None:
         return f"never expires, and rule {settings.rule!r} gives no retention_days"
     return f"no retention in force; rule {settings.rule!r} gives {settings.retention_days} days"
-
-
-def _because(
-    action: Keep | SetRetention | SweepStreams, why: str
-) -> Keep | SetRetention | SweepStreams:
-    """The same action, which also says why the group is kept."""
-    match action:
-        case Keep():
-            return (
-                action
-                if why == action.reason
-                else replace(action, reason=f"{why}; {action.reason}")
-            )
-        case SweepStreams():
-            return replace(action, kept=why)
-        case SetRetention():
-            return action
 
 
 def size(count: int) -> str:

@@ -114,8 +114,9 @@ def _merged(shipped: RegionPrices | None, own: RegionPrices | None) -> RegionPri
 
 def key_of(group: LogGroup) -> Key:
     """What a log group is counted under."""
-    sized = not any(defect.startswith("storedBytes") for defect in group.defects)
-    return (group.target.region, group.log_class if sized else NO_SIZE)
+    if group.defects and any(defect.startswith("storedBytes") for defect in group.defects):
+        return (group.target.region, NO_SIZE)
+    return (group.target.region, group.log_class)
 
 
 def usd(units: int | None) -> float | None:
@@ -201,11 +202,13 @@ class Ledger:
                 counter[key] = count(row[name])
         return ledger
 
-    def scanned(self, group: LogGroup) -> None:
-        """A log group was read."""
-        key = key_of(group)
-        self._groups[key] += 1
-        self._stored[key] += group.stored_bytes
+    def scanned(self, page: Iterable[LogGroup]) -> None:
+        """Log groups were read."""
+        groups, stored = self._groups, self._stored
+        for group in page:
+            key = key_of(group)
+            groups[key] += 1
+            stored[key] += group.stored_bytes
 
     def add(self, outcome: Outcome) -> None:
         """An outcome that frees bytes, or none."""

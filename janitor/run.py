@@ -189,7 +189,7 @@ class _TargetRun:
             progress.failed = True
         except JanitorError as error:
             run.fail(error)
-        self._scan.abandon_waiting()
+        self._scan.finish()
         self.candidates.finish_proofs()
         self.upkeep.counted()
         if progress.failed or not (progress.whole or run.postponing):

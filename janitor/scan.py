@@ -45,6 +45,7 @@ class Scan:
         self._candidates = candidates
         self._resumed: dict[tuple[str, str, str, int], Pending] = {}
         self._waiting: list[LogGroup] = []
+        self._kept: list[tuple[LogGroup, Keep]] = []
 
     def execute(self) -> None:
         """Read every page and what earlier links postponed, and judge every group.
@@ -58,8 +59,11 @@ class Scan:
         self._again(tuple(Verb))
         self._judge_waiting()
 
-    def abandon_waiting(self) -> None:
-        """Groups whose tags were not read before the scan ended."""
+    def finish(self) -> None:
+        """After `execute`, however it ended: tell of the groups that it did not get to tell of,
+        those whose tags were not read in time among them.
+        """
+        self._tell_kept()
         waiting, self._waiting = self._waiting, []
         for group in waiting:
             self._context.not_reached(group, Unknown("its tags were not read in time"))
@@ -76,6 +80,7 @@ class Scan:
             progress.stored_bytes += sum(group.stored_bytes for group in page)
             for group in page:
                 self._judge(group)
+            self._tell_kept()
             if len(self._waiting) >= TAGS_AT_ONCE:
                 self._judge_waiting()
             if run.stop.is_set():
@@ -153,10 +158,16 @@ class Scan:
         match self._context.source.allowed(group, action):
             case Unknown() as unknown:
                 self._context.record(group, unknown, Status.UNKNOWN)
+            case Keep() as keep:
+                self._kept.append((group, keep))
             case DeleteGroup() as deletion:
                 self._candidates.prove(group, deletion)
             case other:
                 self._upkeep.stay(group, other)
+
+    def _tell_kept(self) -> None:
+        kept, self._kept = self._kept, []
+        self._context.kept(kept)
 
     def _taken_up(self, group: LogGroup, action: Action, earlier: Pending) -> bool:
         """Go on where an earlier link stopped with a group; False where it has to begin anew."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from janitor.aws import Counts
 from janitor.errors import Exit
-from janitor.model import LogGroup, Outcome, Status, Verb, verb_of
+from janitor.model import Keep, LogGroup, Outcome, Status, Verb, verb_of
 from janitor.money import Ledger, PriceList, count
 from janitor.resume import ScanProgress
 
@@ -82,21 +82,25 @@ class Summary:
         """A page was read."""
         with self._lock:
             self.groups_scanned += len(page)
-            for group in page:
-                self.stored_bytes += group.stored_bytes
-                self._ledger.scanned(group)
+            self.stored_bytes += sum(group.stored_bytes for group in page)
+            self._ledger.scanned(page)
 
-    def add(self, outcome: Outcome) -> None:
-        """Count an outcome. A sweep counts its streams, whatever became of the rest of it."""
+    def add(self, *outcomes: Outcome) -> None:
+        """Count outcomes. A sweep counts its streams, whatever became of the rest of it."""
+        with self._lock:
+            for outcome in outcomes:
+                self.by_status[outcome.status] += 1
+                if not isinstance(outcome.action, Keep):
+                    self._add_change(outcome)
+
+    def _add_change(self, outcome: Outcome) -> None:
         verb = verb_of(outcome.action)
         amount = outcome.streams if verb is Verb.SWEEP_STREAMS else 1
-        with self._lock:
-            self.by_status[outcome.status] += 1
-            self._ledger.add(outcome)
-            if outcome.status is Status.PLANNED:
-                self.planned[verb] += amount
-            elif outcome.status is Status.DONE or verb is Verb.SWEEP_STREAMS:
-                self.done[verb] += amount
+        self._ledger.add(outcome)
+        if outcome.status is Status.PLANNED:
+            self.planned[verb] += amount
+        elif outcome.status is Status.DONE or verb is Verb.SWEEP_STREAMS:
+            self.done[verb] += amount
 
     def not_reached(self, groups: int, why: str) -> None:
         """So many log groups that no outcome speaks of; `why` is an error, unless empty."""

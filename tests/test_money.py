@@ -112,7 +112,7 @@ def ledger(of: list[Outcome]) -> Ledger:
     """A run that scanned the groups of these outcomes."""
     made = Ledger()
     for outcome in of:
-        made.scanned(outcome.group)
+        made.scanned([outcome.group])
         made.add(outcome)
     return made
 
@@ -198,7 +198,7 @@ def test_nothing_is_counted_twice(of: LogGroup, days: int) -> None:
         put(of, days, status) for status in Status if status not in (Status.PLANNED, Status.DONE)
     ]
     both = Ledger()
-    both.scanned(of)
+    both.scanned([of])
     for outcome in (retention, sweep, deletion, *undone):
         both.add(outcome)
     assert both.as_dict(SHIPPED) == money([retention])
@@ -242,7 +242,7 @@ def test_links_of_a_chain_carry_the_sums(run: list[Outcome], cuts: int, data: An
     for index, outcome in enumerate(run):
         for _ in range(places.count(index)):
             link = Ledger.resumed(link.as_dict(SHIPPED)["by_region"])
-        link.scanned(outcome.group)
+        link.scanned([outcome.group])
         link.add(outcome)
     assert link.as_dict(SHIPPED) == money(run)
 
@@ -256,7 +256,7 @@ def test_a_scan_that_starts_again_counts_a_region_once(run: list[Outcome]) -> No
         twice.forget(region, plans=True)
     assert twice.as_dict(SHIPPED) == money([])
     for outcome in run:
-        twice.scanned(outcome.group)
+        twice.scanned([outcome.group])
         twice.add(outcome)
     assert twice.as_dict(SHIPPED) == money(run)
 
