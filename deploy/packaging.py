@@ -132,7 +132,7 @@ JANITOR = Function(
         # The terminal, and who deploys.
         "janitor/__main__.py",
         "janitor/cli.py",
-        "janitor/commands.py",
+        "janitor/commands/*",
         "janitor/explain.py",
         "janitor/history.py",
         "janitor/iam.py",

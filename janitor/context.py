@@ -33,8 +33,8 @@ class Recorder(Protocol):
     def outcome(self, outcome: Outcome) -> None:
         """One more outcome."""
 
-    def scanned(self, group: LogGroup) -> None:
-        """One more log group was read."""
+    def scanned(self, page: Sequence[LogGroup]) -> None:
+        """More log groups were read."""
 
 
 class Source(Protocol):
@@ -113,8 +113,7 @@ class RunContext:
         """Count a page and hand it on."""
         self.summary.scanned(page)
         with self._recording:
-            for group in page:
-                self._recorder.scanned(group)
+            self._recorder.scanned(page)
 
     def fail(self, error: BaseException) -> None:
         """Something that ends the whole run: nothing new is begun."""

@@ -13,7 +13,7 @@ import re
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -252,7 +252,7 @@ class _Collector:
     def outcome(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
 
-    def scanned(self, group: LogGroup) -> None:
+    def scanned(self, page: Sequence[LogGroup]) -> None:
         pass
 
 

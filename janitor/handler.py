@@ -91,7 +91,7 @@ class Findings:
         self.left_out = 0
         self._room = LARGEST_FINDINGS
 
-    def scanned(self, group: LogGroup) -> None:
+    def scanned(self, page: Sequence[LogGroup]) -> None:
         """Nothing: the summary counts."""
 
     def outcome(self, outcome: Outcome) -> None:

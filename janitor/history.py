@@ -31,7 +31,7 @@ Filter = Annotated[dict[str, Any], AfterValidator(_with_name)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class Line(_Strict):

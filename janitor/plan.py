@@ -38,7 +38,7 @@ VERSION: Literal[1] = 1
 
 
 class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class Head(_Line):

@@ -136,7 +136,7 @@ Tag = Annotated[str, Field(min_length=1), AfterValidator(_tag)]
 class _Strict(BaseModel):
     """Unknown keys and wrong types are errors: a mistyped key must not widen what is deleted."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class _Band(_Strict):

@@ -140,7 +140,7 @@ def sweep_of(action: Action) -> SweepStreams | None:
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 class RegionState(_Strict):
@@ -240,7 +240,7 @@ def _plain(state: ScanProgress | RegionState) -> dict[str, Any]:
 
 
 _Row = tuple[str, int, int | None, str, int, int | None]
-_ROWS: TypeAdapter[list[_Row]] = TypeAdapter(list[_Row])
+_ROWS: TypeAdapter[list[_Row]] = TypeAdapter(list[_Row], config=ConfigDict(defer_build=True))
 
 
 def _squeezed(items: Iterable[Pending]) -> str:

@@ -150,7 +150,7 @@ class Scan:
             self._dispatch(group, judge(group, run.policy, run.now))
 
     def _dispatch(self, group: LogGroup, action: Action) -> None:
-        earlier = self._resumed.get(group.identity)
+        earlier = self._resumed.get(group.identity) if self._resumed else None
         if earlier is not None:
             action = no_later(action, earlier.before)
             if self._taken_up(group, action, earlier):

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import boto3
+import botocore.loaders
 import botocore.session
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ProfileNotFound
@@ -32,7 +33,7 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 def session(profile: str | None) -> boto3.Session:
     """A boto3 session by boto3's own conventions. Raises UsageError on an unknown profile."""
     try:
-        return boto3.Session(profile_name=profile)
+        return _session(profile)
     except ProfileNotFound as error:
         known = ", ".join(botocore.session.Session().available_profiles) or "none"
         raise UsageError(f"{error} (profiles: {known}); {HINT}") from error
@@ -61,12 +62,27 @@ def assumed(aws: boto3.Session, role: str) -> boto3.Session:
         role,
         extra_args={"RoleSessionName": "cloudwatch-janitor"},
     )
-    inner = botocore.session.Session()
+    renewed = _session()
     # boto3 has no public way to make a session whose credentials renew themselves.
-    inner._credentials = DeferredRefreshableCredentials(
+    renewed._session._credentials = DeferredRefreshableCredentials(
         method="assume-role", refresh_using=fetcher.fetch_credentials
     )
-    return boto3.Session(botocore_session=inner, region_name=aws.region_name)
+    return renewed
+
+
+def _session(profile: str | None = None) -> boto3.Session:
+    inner = botocore.session.Session(profile=profile)
+    inner.register_component("data_loader", _loader())
+    return boto3.Session(botocore_session=inner)
+
+
+@functools.cache
+def _loader() -> botocore.loaders.Loader:
+    """What botocore knows of the services, read once for all sessions: a session of its own for
+    each account would read it all anew.
+    """
+    path = botocore.session.Session().get_config_variable("data_path")
+    return botocore.loaders.create_loader(path)
 
 
 def each_account(
@@ -160,13 +176,15 @@ def _ask(api: Api, operation: str, service: str, method: str, expect: str) -> Ma
 @functools.cache
 def known_regions() -> tuple[str, ...]:
     """Every Region that has CloudWatch Logs, as far as this botocore knows."""
-    aws = botocore.session.Session()
-    names = {
-        name
-        for partition in aws.get_available_partitions()
-        for name in aws.get_available_regions("logs", partition_name=partition)
-    }
-    return tuple(sorted(names))
+    partitions = _loader().load_data("endpoints")["partitions"]
+    return tuple(
+        sorted(
+            region
+            for partition in partitions
+            for region in partition["services"].get("logs", {}).get("endpoints", ())
+            if region in partition["regions"]
+        )
+    )
 
 
 def check_region(region: str, where: str) -> None:

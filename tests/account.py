@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -512,8 +512,8 @@ class Recorded:
     def outcome(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
 
-    def scanned(self, group: LogGroup) -> None:
-        self.groups.append(group)
+    def scanned(self, page: Sequence[LogGroup]) -> None:
+        self.groups += page
 
     def of(self, name: str) -> list[Outcome]:
         return [outcome for outcome in self.outcomes if outcome.group.name == name]

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor import commands
 from janitor import explain as explaining
 from janitor.cli import main
+from janitor.commands import explain as command
 from janitor.escape import visible
 from janitor.explain import Explanation, explain, find
 from janitor.model import DAY_MS, Status, Verb, verb_of
@@ -282,7 +282,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Runs the command on accounts in memory, one a Region."""
 
     def connect(*clouds: Cloud) -> None:
-        monkeypatch.setattr(commands, "_connect", lambda *_: [api(cloud) for cloud in clouds])
+        monkeypatch.setattr(command, "connect", lambda *_: [api(cloud) for cloud in clouds])
 
     return connect
 
@@ -354,7 +354,7 @@ def test_interrupted_while_reading(
     cloud = Cloud([Group("/a", **EMPTY)])
     stop = threading.Event()
 
-    monkeypatch.setattr(commands, "_connect", lambda *_: [api(cloud, stop)])
+    monkeypatch.setattr(command, "connect", lambda *_: [api(cloud, stop)])
     cloud.before_call = lambda operation, _said: stop.set()
     cloud.fault = lambda operation, _said: refused(operation, "ThrottlingException")
     assert main(["explain", "/a"]) == 130

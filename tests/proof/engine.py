@@ -9,7 +9,7 @@ import tempfile
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ class Recorded:
     def outcome(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
 
-    def scanned(self, group: LogGroup) -> None:
+    def scanned(self, page: Sequence[LogGroup]) -> None:
         pass
 
 
@@ -125,7 +125,11 @@ class _Planned:
 
     def __init__(self, report: PlanReport) -> None:
         self.outcome = report.finding
-        self.scanned = report.scanned
+        self._report = report
+
+    def scanned(self, page: Sequence[LogGroup]) -> None:
+        for group in page:
+            self._report.scanned(group)
 
 
 @dataclass

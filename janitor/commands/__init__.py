@@ -1,0 +1,1 @@
+"""What the commands of the terminal do: one module for those that run, one for each other."""
