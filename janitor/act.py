@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from janitor.aws import CallError, ReadError, UnavailableError
 from janitor.clock import Clock
@@ -471,7 +471,7 @@ def with_tags(
     group: LogGroup, tags: Mapping[str, str] | None, error: str | None = None
 ) -> LogGroup:
     """The group with its tags, or with the reason why they could not be read."""
-    return replace(group, tags=tags, tags_error=error)
+    return group._replace(tags=tags, tags_error=error)
 
 
 def _undo(group: LogGroup, extras: Extras) -> Change:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from janitor.act import Budget, Hands
@@ -167,8 +166,8 @@ class TargetContext:
 
     def kept(self, decided: Sequence[tuple[LogGroup, Keep]]) -> None:
         """Log groups that are plainly kept: nearly all of a large account, so a page at a time."""
-        outcome = self.hands.outcome
-        outcomes = [outcome(group, keep, Status.KEPT) for group, keep in decided]
+        at, status = self.api.clock.now(), Status.KEPT
+        outcomes = [Outcome(group, keep, status, "", at) for group, keep in decided]
         with self._lock:
             self.progress.kept += len(outcomes)
         self.run.record(*outcomes)
@@ -190,7 +189,7 @@ class TargetContext:
                 self.progress.postpone(outcome.group, outcome.action, proved)
             if not outcome.streams:
                 return
-            outcome = replace(outcome, status=Status.DONE, detail="the rest is postponed")
+            outcome = outcome._replace(status=Status.DONE, detail="the rest is postponed")
         with self._lock:
             self.progress.kept += outcome.status is Status.KEPT
             self.progress.unknown += outcome.status is Status.UNKNOWN

@@ -11,7 +11,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from janitor.aws import CallError, ReadError
@@ -102,7 +102,7 @@ class Measured:
             if isinstance(error, CallError):
                 self._refused.set()  # asking again for the next 500 would change nothing
             self._talkers.failed(f"{logs.target}: ingestion could not be read: {error}")
-        return [replace(group, ingestion=found.get(group.name)) for group in groups]
+        return [group._replace(ingestion=found.get(group.name)) for group in groups]
 
 
 def _batches(pages: Iterable[list[LogGroup]]) -> Iterator[list[LogGroup]]:

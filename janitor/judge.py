@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, ParamSpec
 
@@ -109,7 +109,7 @@ def needs_tags(group: LogGroup, policy: Policy, now: int) -> bool:
     """Whether the decision waits for nothing but the group's tags."""
     if group.tags is not None or group.tags_error is not None:
         return False
-    untagged = replace(group, tags={})
+    untagged = group._replace(tags={})
     return isinstance(judge(group, policy, now), Unknown) and not isinstance(
         judge(untagged, policy, now), Unknown
     )
@@ -253,12 +253,11 @@ def cutoff(group: LogGroup, settings: Settings, now: int) -> int | None:
 
     Retention is the longer of what is in force and what the policy gives; None when unknown.
     """
-    if group.retention_policy is not None:
-        days = group.retention_days
-    else:
+    days = group.retention_days
+    if group.retention_policy is None:
         wanted = wanted_days(group, settings)
-        known = [d for d in (group.retention_days, wanted) if d is not None]
-        days = max(known) if known else None
+        if wanted is not None and (days is None or wanted > days):
+            days = wanted
     return None if days is None else now - (days + settings.grace_days) * DAY_MS
 
 

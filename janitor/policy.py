@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 from fnmatch import translate
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -270,13 +269,22 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern[3:] if pattern.startswith("re:") else translate(pattern))
 
 
+def _finder(pattern: str) -> Callable[[str], object]:
+    compiled = _compiled(pattern)
+    return compiled.search if pattern.startswith("re:") else compiled.match
+
+
+def _any_of(patterns: Sequence[str] | None) -> Callable[[str], object] | None:
+    """Something truthy for a text that any of the patterns matches; None without patterns."""
+    finders = [_finder(pattern) for pattern in patterns or ()]
+    if len(finders) > 1:
+        return lambda text: any(find(text) for find in finders)
+    return finders[0] if finders else None
+
+
 def matches(pattern: str, text: str) -> bool:
     """A glob over the whole text (case-sensitive, `*` crosses `/`), or a searched `re:…`."""
-    return (
-        _compiled(pattern).search(text) is not None
-        if pattern.startswith("re:")
-        else (_compiled(pattern).match(text) is not None)
-    )
+    return _finder(pattern)(text) is not None
 
 
 def has_tag(wanted: str, tags: Mapping[str, str]) -> bool:
@@ -337,9 +345,9 @@ class Policy(_Strict):
         )
 
     @cached_property
-    def _resolved(self) -> tuple[tuple[Rule, Settings], ...]:
+    def _resolved(self) -> tuple[tuple[_Conditions, Settings], ...]:
         everything = Rule(id="defaults")
-        return tuple((rule, self._filled(rule)) for rule in [*self.rules, everything])
+        return tuple((_Conditions(rule), self._filled(rule)) for rule in [*self.rules, everything])
 
     @property
     def rules_need_tags(self) -> bool:
@@ -353,20 +361,20 @@ class Policy(_Strict):
         starts with "unknown".
         """
         tried: list[tuple[Settings, str | None]] = []
-        for rule, settings in self._resolved:
-            miss = _mismatch(rule, group)
-            tried.append((settings, None if miss is None else _mismatch_text(miss, rule, group)))
-            if miss is None or miss is _Miss.UNREAD_TAGS:
+        for conditions, settings in self._resolved:
+            miss = conditions.missed_by(group)
+            tried.append((settings, None if miss is None else conditions.text(miss, group)))
+            if miss is None or miss == "unread tags":
                 break
         return tried
 
     def settings_for(self, group: LogGroup) -> Settings | None:
         """The settings of the first rule that matches; None where unread tags hide which."""
-        for rule, settings in self._resolved:
-            miss = _mismatch(rule, group)
+        for conditions, settings in self._resolved:
+            miss = conditions.missed_by(group)
             if miss is None:
                 return settings
-            if miss is _Miss.UNREAD_TAGS:
+            if miss == "unread tags":
                 break
         return None
 
@@ -396,45 +404,53 @@ class Policy(_Strict):
         return hashlib.sha256(said.encode()).hexdigest()
 
 
-class _Miss(Enum):
-    """Which condition of a rule does not hold. Its text is made only for who reads it: most groups
-    of a large account miss most rules.
-    """
-
-    NAMES = auto()
-    CLASSES = auto()
-    REGIONS = auto()
-    TAGS = auto()
-    UNREAD_TAGS = auto()
+_Miss = Literal["names", "classes", "regions", "tags", "unread tags"]
+"""Which condition of a rule does not hold. Its text is made only for who reads it: most groups of a
+large account miss most rules.
+"""
 
 
-def _mismatch(rule: Rule, group: LogGroup) -> _Miss | None:
-    if rule.names and not any(matches(name, group.name) for name in rule.names):
-        return _Miss.NAMES
-    if rule.classes and group.log_class not in rule.classes:
-        return _Miss.CLASSES
-    if rule.regions and not any(matches(name, group.target.region) for name in rule.regions):
-        return _Miss.REGIONS
-    if rule.tags:
-        if group.tags is None:
-            return _Miss.UNREAD_TAGS
-        if not any(has_tag(tag, group.tags) for tag in rule.tags):
-            return _Miss.TAGS
-    return None
+class _Conditions:
+    """A rule's conditions, made ready to be asked of a million log groups."""
 
+    __slots__ = ("_classes", "_names", "_regions", "_rule", "_tags")
 
-def _mismatch_text(miss: _Miss, rule: Rule, group: LogGroup) -> str:
-    match miss:
-        case _Miss.NAMES:
-            return f"the name matches none of {rule.names}"
-        case _Miss.CLASSES:
-            return f"class {group.log_class} is not in {rule.classes}"
-        case _Miss.REGIONS:
-            return f"Region {group.target.region} matches none of {rule.regions}"
-        case _Miss.TAGS:
-            return f"the tags match none of {rule.tags}"
-        case _Miss.UNREAD_TAGS:
-            return f"unknown: tags were not read ({group.tags_error or 'not asked for'})"
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._names = _any_of(rule.names)
+        self._classes = rule.classes
+        self._regions = _any_of(rule.regions)
+        self._tags = rule.tags
+
+    def missed_by(self, group: LogGroup) -> _Miss | None:
+        """The first condition that the group does not meet."""
+        if self._names is not None and not self._names(group.name):
+            return "names"
+        if self._classes and group.log_class not in self._classes:
+            return "classes"
+        if self._regions is not None and not self._regions(group.target.region):
+            return "regions"
+        if self._tags:
+            if group.tags is None:
+                return "unread tags"
+            if not any(has_tag(tag, group.tags) for tag in self._tags):
+                return "tags"
+        return None
+
+    def text(self, miss: _Miss, group: LogGroup) -> str:
+        """Why the group misses the rule, for people."""
+        rule = self._rule
+        match miss:
+            case "names":
+                return f"the name matches none of {rule.names}"
+            case "classes":
+                return f"class {group.log_class} is not in {rule.classes}"
+            case "regions":
+                return f"Region {group.target.region} matches none of {rule.regions}"
+            case "tags":
+                return f"the tags match none of {rule.tags}"
+            case "unread tags":
+                return f"unknown: tags were not read ({group.tags_error or 'not asked for'})"
 
 
 def load(path: Path | None) -> Policy:

@@ -72,6 +72,7 @@ def assumed(aws: boto3.Session, role: str) -> boto3.Session:
 
 def _session(profile: str | None = None) -> boto3.Session:
     inner = botocore.session.Session(profile=profile)
+    inner.get_scoped_config()  # raises ProfileNotFound now, not at the first call
     inner.register_component("data_loader", _loader())
     return boto3.Session(botocore_session=inner)
 

@@ -135,7 +135,7 @@ class Upkeep:
                 self._context.record(put.group, put.action, Status.GONE, "gone already")
                 continue
             fresh = with_tags(fresh, put.group.tags, put.group.tags_error)
-            fresh = replace(fresh, ingestion=put.group.ingestion)
+            fresh = fresh._replace(ingestion=put.group.ingestion)
             if (fresh.retention_days, fresh.retention_policy) == (
                 put.group.retention_days,
                 put.group.retention_policy,
@@ -182,7 +182,7 @@ class Upkeep:
         for sweep in self._sweeps:
             group = sweep.group
             if (days := self._put.get(group.identity)) is not None:
-                own = group if days == PLANNED else replace(group, retention_days=days)
+                own = group if days == PLANNED else group._replace(retention_days=days)
                 lane.put(replace(sweep, group=own))
             elif (group.name, group.creation_time) not in progress.pending:
                 self._context.give_up(group, sweep.action, "its retention was not set")

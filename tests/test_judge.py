@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -114,7 +113,7 @@ def test_under_an_account_level_policy_with_days_an_empty_group_may_go(policy: P
 def test_age_at_its_exact_border(late: int, goes: bool, policy: Policy) -> None:
     """Older than retention + grace means older: at the border it is kept."""
     born = NOW - 37 * DAY_MS - late
-    action = judge(replace(group(retention_days=30), creation_time=born), policy, NOW)
+    action = judge(group(retention_days=30)._replace(creation_time=born), policy, NOW)
     assert isinstance(action, DeleteGroup) is goes
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from janitor.errors import PolicyError
 from janitor.ingestion import prefix_of
+from janitor.judge import judge
 from janitor.model import (
     DAY_MS,
     Action,
@@ -43,7 +43,7 @@ from janitor.money import (
     price_list,
     saves_usd,
 )
-from janitor.policy import RETENTION_DAYS, Price, Prices, RegionPrices, load, parse
+from janitor.policy import RETENTION_DAYS, Policy, Price, Prices, RegionPrices, load, parse
 from janitor.report.base import row
 from tests.account import ACCOUNT, NOW, days_ago
 from tests.test_properties import relaxed
@@ -407,7 +407,9 @@ def test_sums_that_this_program_did_not_make_are_refused(change: dict[str, Any])
         Ledger.resumed([{**good, **change}])
 
 
-def test_ingestion_is_not_part_of_what_a_group_is() -> None:
-    """Two looks at the same group are equal, whatever arrived in between."""
+def test_nothing_is_decided_by_ingestion(policy: Policy) -> None:
+    """What arrived lately is for people; the deletion rules have evidence of their own."""
     of = group()
-    assert replace(of, ingestion=Ingestion(5, 30, NOW - DAY_MS)) == of
+    measured = of._replace(ingestion=Ingestion(5, 30, NOW - DAY_MS))
+    assert measured.identity == of.identity
+    assert judge(measured, policy, NOW) == judge(of, policy, NOW)

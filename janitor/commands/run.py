@@ -97,11 +97,11 @@ class Sink:
         finding = is_finding(outcome)
         if finding or self._logs_kept:
             log_outcome(outcome)
-        if outcome.status in (Status.DONE, Status.PLANNED):
-            self._changes += 1
-            self._tick(self._groups, self._changes)
         if finding:
             self.findings += 1
+            if outcome.status in (Status.DONE, Status.PLANNED):
+                self._changes += 1
+                self._tick(self._groups, self._changes)
         if finding or self._everything:
             self.safely(self._report.finding, outcome)
         else:
