@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from botocore.parsers import QueryParser
 from moto import mock_aws
 
 from tests.cloud import Cloud
-from tests.cloud.clocks import DAY_MS, HOUR_MS, ManualClock
+from tests.cloud.clocks import DAY_MS, HOUR_MS, ManualClock, RealClock
 from tests.cloud.faults import (
     THROTTLED,
     Garbage,
@@ -795,15 +796,23 @@ def test_protected_group_cannot_be_deleted() -> None:
 
 
 def test_put_beneath_an_account_policy_is_wasted() -> None:
-    """It succeeds, changes nothing, and is counted."""
+    """It succeeds and is counted; nothing expires by it and nothing shows it, but it is saved for
+    the day on which the policy goes (botocore 1.44.5, PutRetentionPolicy).
+    """
     store = empty_store()
-    add(store, "/a", policy="forever", retention=30)
-    before = store.state()
+    group = add(store, "/a", policy="forever", retention=30)
+    store.add_stream(group, "s", created=group.created, events=[(NOW - 20 * DAY_MS, 1, 100)])
     with quick(store) as cloud:
-        cloud.client("logs").put_retention_policy(logGroupName="/a", retentionInDays=7)
-        [wasted] = cloud.judge().wasted_puts
-    assert (wasted.group, wasted.policy) == ("/a", "forever")
-    assert store.state() == before
+        logs = cloud.client("logs")
+        shown = logs.describe_log_groups()["logGroups"]
+        logs.put_retention_policy(logGroupName="/a", retentionInDays=7)
+        assert logs.describe_log_groups()["logGroups"] == shown
+        assert len(logs.filter_log_events(logGroupName="/a")["events"]) == 1
+        verdict = cloud.judge()
+    [wasted] = verdict.wasted_puts
+    assert (wasted.group, wasted.policy, wasted.alive) == ("/a", "forever", ())
+    assert [(put.before, put.after) for put in verdict.overwritten] == [(30, 7)]
+    assert group.retention == 7
 
 
 def test_unknown_call_is_refused_and_counted() -> None:
@@ -956,25 +965,39 @@ def test_quotas_limit_each_call_apart() -> None:
 # ---- faults --------------------------------------------------------------------------------------
 
 
+def test_a_fault_of_the_simulator_itself_is_not_taken_for_an_answer_of_aws() -> None:
+    """What breaks in an actor or a handler fails the test that met it."""
+
+    def broken(_world: Any) -> None:
+        raise KeyError("a slip in an actor")
+
+    for actor in (Before("DescribeLogGroups", broken), Every(0.01, broken)):
+        options = {} if isinstance(actor, Before) else {"clock": RealClock()}
+        cloud = quick(meanwhile=[actor], **options)
+        cloud.__enter__()
+        logs = cloud.client("logs")
+        while not cloud.broken:
+            with contextlib.suppress(ClientError):
+                logs.describe_log_groups()
+        with pytest.raises(KeyError, match="a slip in an actor"):
+            cloud.__exit__(None, None, None)
+
+
 def test_reset_after_the_effect_has_the_effect() -> None:
     """The answer is lost, the deletion is not; reset before, nothing happened."""
     store = empty_store()
     for name in ("/a", "/b"):
         add(store, name)
     script = first_of(
-        once("DeleteLogGroup", Reset(after=False), 1), once("DeleteLogGroup", Reset(after=True), 1)
+        once("DeleteLogGroup", Reset(after=False), 1), once("DeleteLogGroup", Reset(after=True), 2)
     )
     with quick(store, faults=script) as cloud:
         logs = cloud.client("logs")
-        for _ in range(2):
+        for left in (["/a", "/b"], ["/b"]):
             with pytest.raises(ConnectionClosedError):
                 logs.delete_log_group(logGroupName="/a")
             there = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
-            if there == ["/b"]:
-                break
-            assert there == ["/a", "/b"]
-        else:
-            pytest.fail("the second reset came after the effect")
+            assert there == left
         assert len(cloud.judge().deletions) == 1
 
 
@@ -1097,6 +1120,68 @@ def test_judge_measures_the_time_since_the_last_look() -> None:
     assert [change.look for change in verdict.deletions] == [5, 2, None]
     assert verdict.longest_look == 5
     assert [change.group for change in verdict.unlooked] == ["/c"]
+
+
+def test_an_answer_that_never_arrived_is_no_look() -> None:
+    """Garbage, a reset and an error after the effect tell the caller nothing of the group."""
+    clock, store = ManualClock(), empty_store()
+    group = add(store, "/a")
+    store.add_stream(group, "s", created=NOW)
+    lost = (Garbage(b"{}"), Reset(after=True), Refuse("InternalFailure", 500, after=True))
+    script = first_of(
+        *(once("DescribeLogStreams", fault, nth) for nth, fault in enumerate(lost, 1)),
+        *(once("DescribeLogGroups", fault, nth) for nth, fault in enumerate(lost, 1)),
+    )
+    with quick(store, clock=clock, faults=script) as cloud:
+        logs = cloud.client("logs")
+
+        for _ in lost:
+            with contextlib.suppress(ClientError, ConnectionClosedError):
+                logs.describe_log_groups(logGroupNamePrefix="/a")
+            with contextlib.suppress(ClientError, ConnectionClosedError):
+                logs.describe_log_streams(logGroupName="/a")
+        logs.delete_log_group(logGroupName="/a")
+        verdict = cloud.judge()
+    assert verdict.calls == {"DescribeLogGroups": 3, "DescribeLogStreams": 3, "DeleteLogGroup": 1}
+    assert [change.look for change in verdict.deletions] == [None]
+
+
+def test_streams_were_looked_at_when_their_reading_began() -> None:
+    """The first page of many is as old as the reading when the last one comes; a page that was
+    empty and not the last is no look by itself.
+    """
+    clock, store = ManualClock(), empty_store()
+    for name in ("/whole", "/empty"):
+        group = add(store, name)
+        for number in range(120):
+            store.add_stream(group, f"s{number:03d}", created=NOW)
+    with quick(store, clock=clock) as cloud:
+        logs = cloud.client("logs")
+        token = {}
+        for _ in range(3):
+            answer = logs.describe_log_streams(logGroupName="/whole", **token)
+            token = {"nextToken": answer.get("nextToken")}
+            clock.advance(10)
+        cloud.world.empty_pages = 1
+        logs.describe_log_streams(logGroupName="/empty")
+        for name in ("/whole", "/empty"):
+            logs.delete_log_group(logGroupName=name)
+        verdict = cloud.judge()
+    assert [change.look for change in verdict.deletions] == [30, None]
+
+
+def test_retention_that_was_taken_away_is_overwritten() -> None:
+    """As a put of other days; where there was none, nothing was."""
+    store = empty_store()
+    add(store, "/had", retention=30)
+    add(store, "/never")
+    with quick(store) as cloud:
+        logs = cloud.client("logs")
+        for name in ("/had", "/never"):
+            logs.delete_retention_policy(logGroupName=name)
+        verdict = cloud.judge()
+    assert [(c.group, c.before, c.after) for c in verdict.overwritten] == [("/had", 30, None)]
+    assert verdict.puts == []
 
 
 def test_retention_once_shortened_brings_nothing_back() -> None:

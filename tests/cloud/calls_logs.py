@@ -49,12 +49,11 @@ def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
     answer: dict[str, Any] = {"logGroups": [group.shown(now, lags) for group in page]}
     if len(found) > limit:
         answer["nextToken"] = world.token("DescribeLogGroups", page[-1].name)
-    if narrowed:
-        # A page of the whole list is no look at one group.
+    if narrowed and narrowed != ["logGroupNamePattern"]:
+        # A page of the whole list is no look at one group, and names alone are none either.
         seconds = world.clock.seconds()
         for group in page:
-            key = (group.account, group.region, group.name)
-            world.record.group_looks[key] = seconds
+            world.record.looked(world.record.group_looks, group, seconds)
     return answer
 
 
@@ -136,11 +135,9 @@ def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
     if prefix and by == "LastEventTime":
         raise invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
     kind = f"DescribeLogStreams {group.name} {by} {prefix} {descending}"
-    place = world.place(kind, p.get("nextToken"), None)
-    key = (group.account, group.region, group.name)
-    world.record.stream_looks[key] = world.clock.seconds()
+    began, place = world.place(kind, p.get("nextToken"), (world.clock.seconds(), None))
     if world.empty():
-        return {"logStreams": [], "nextToken": world.token(kind, place)}
+        return {"logStreams": [], "nextToken": world.token(kind, (began, place))}
     now, lag = world.clock.now(), world.store.lags.stream
     if by == "LastEventTime":
         keyed = _by_last_event(group, now, lag, descending=descending)
@@ -154,7 +151,9 @@ def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
         "logStreams": [_stream_shown(group, group.streams[name], now, lag) for name in names]
     }
     if more:
-        answer["nextToken"] = world.token(kind, last)
+        answer["nextToken"] = world.token(kind, (began, last))
+    # What the first page said is as old as the reading.
+    world.record.looked(world.record.stream_looks, group, began)
     return answer
 
 
@@ -284,10 +283,9 @@ def _retention(world: World, call: Call, days: int | None) -> dict[str, Any]:
     if group.log_class == "DELIVERY":
         world.record.refused(group, now, call.operation)
         raise invalid("Log groups of class DELIVERY take no retention.")
-    before, lost = group.retention, []
-    if group.policy is None:
-        lost = world.store.set_retention(group, days, now)
-    # Under an account-level policy the call succeeds and changes nothing.
+    before = group.retention
+    # Under an account-level policy this is saved and nothing expires by it.
+    lost = world.store.set_retention(group, days, now)
     world.record.retained(group, now, before, lost, call.operation)
     return {}
 

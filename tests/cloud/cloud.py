@@ -37,7 +37,7 @@ class Cloud:
     `latency` and `jitter` are seconds of real time. `faults` is asked before each call,
     `meanwhile` are actors. `empty_pages` is a share (0 to 1), `token_age` seconds, `page` the most
     log groups, streams or filters of a page. `store` and `world` may be touched while it runs,
-    under `lock`.
+    under `lock`. What broke in a handler or an actor is in `broken`, and raised at the end.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Cloud:
             page=page,
         )
         self.url = ""
+        self.broken: list[Exception] = []
         self._buckets = Buckets(store, self.clock) if quotas else None
         self._latency = Latency(latency, jitter, random.Random(seed))
         self._faults = faults
@@ -98,6 +99,9 @@ class Cloud:
             client.close()
         if self._server is not None:
             self._server.stop()
+        if self.broken and kind is None:
+            # Told to the caller as a failure of AWS, it would look like one of the tool's trials.
+            raise self.broken[0]
 
     # ---- for callers -------------------------------------------------------------------------
 
@@ -161,8 +165,11 @@ class Cloud:
 
     def _tick(self) -> None:
         with self.lock:
-            for actor in self._actors:
-                actor(None, self.world)
+            try:
+                for actor in self._actors:
+                    actor(None, self.world)
+            except Exception as error:  # noqa: BLE001 - raised by __exit__
+                self.broken.append(error)
 
     def handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
         """The reply to a request, however it came; header names in lower case."""
@@ -178,8 +185,9 @@ class Cloud:
                 return self._reply(call, delay)
             except RefusedError as error:
                 return Reply(refused(call, error), delay)
-            except (KeyError, TypeError, ValueError) as error:
-                said = RefusedError("SerializationException", f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 - raised by __exit__
+                self.broken.append(error)
+                said = RefusedError("InternalFailure", f"the simulator broke: {error!r}", 500)
                 return Reply(refused(call, said), delay)
 
     def _known(self, call: Call) -> None:
@@ -220,16 +228,16 @@ class Cloud:
                 return Reply(self._answer(call), delay + seconds)
             case Reset(after):
                 if after:
-                    self._answer(call)
+                    self._answer(call, told=False)
                 return Reply(None, delay)
             case Garbage(body):
-                self._answer(call)
+                self._answer(call, told=False)
                 return Reply(Answer(200, "application/x-amz-json-1.1", body), delay)
             case Refuse(code, status, message, after):
                 if "Throttl" in code or status == 429:
                     return Reply(self._throttle(call), delay)
                 if after:
-                    self._answer(call)
+                    self._answer(call, told=False)
                 return Reply(refused(call, RefusedError(code, message, status)), delay)
 
     def _throttle(self, call: Call) -> Answer:
@@ -239,8 +247,11 @@ class Cloud:
             return refused(call, RefusedError("TooManyRequestsException", "Rate exceeded", 429))
         return refused(call, RefusedError(code, "Rate exceeded"))
 
-    def _answer(self, call: Call) -> Answer:
-        return answered(call, _HANDLERS[call.service, call.operation](self.world, call))
+    def _answer(self, call: Call, *, told: bool = True) -> Answer:
+        self.record.unsent.clear()
+        result = _HANDLERS[call.service, call.operation](self.world, call)
+        self.record.sent(told=told)
+        return answered(call, result)
 
 
 class _Session(boto3.Session):

@@ -9,13 +9,20 @@ from typing import Any
 from tests.cloud.quotas import rate_of
 from tests.cloud.store import Events, Group, Store, Stream
 
+GroupKey = tuple[str, str, str]
+Looks = dict[GroupKey, float]
+"""The second at which a group, by account, Region and name, was looked at last."""
+_RETENTION = ("PutRetentionPolicy", "DeleteRetentionPolicy")
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change, or an attempt at one that was refused (`effect` False).
 
     `alive` are the events inside the retention in force that it took away; `alive_bytes` their
-    bytes and those of `Group.stored`. Looks are seconds before a deletion, None without any.
+    bytes and those of `Group.stored`. Looks are seconds before a deletion, None without any that
+    the caller was answered: `group_look` since DescribeLogGroups showed the group by prefix or
+    identifier, `streams_look` since the reading of its streams began.
     """
 
     at: int
@@ -59,11 +66,23 @@ class Record:
     """Written by the simulator while requests come in."""
 
     changes: list[Change] = field(default_factory=list)
-    group_looks: dict[tuple[str, str, str], float] = field(default_factory=dict)
-    stream_looks: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    group_looks: Looks = field(default_factory=dict)
+    stream_looks: Looks = field(default_factory=dict)
+    unsent: list[tuple[Looks, GroupKey, float]] = field(default_factory=list)
+    """Looks of an answer that is being made: whether the caller gets it is not settled yet."""
     calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     throttled: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+
+    def looked(self, looks: Looks, group: Group, seconds: float) -> None:
+        """The answer that is being made shows the group, or its streams, as of `seconds`."""
+        self.unsent.append((looks, (group.account, group.region, group.name), seconds))
+
+    def sent(self, *, told: bool) -> None:
+        """The answer is on its way, or (not `told`) it got lost and nobody has looked."""
+        for looks, key, seconds in self.unsent if told else ():
+            looks[key] = max(seconds, looks.get(key, seconds))
+        self.unsent.clear()
 
     def deleted(self, group: Group, now: int, seconds: float, *, by: str = "caller") -> None:
         """A log group is about to go."""
@@ -98,7 +117,7 @@ class Record:
     def retained(
         self, group: Group, now: int, before: int | None, lost: list[Events], operation: str
     ) -> None:
-        """Retention was put or taken away; under an account-level policy without any effect."""
+        """Retention was put or taken away; under an account-level policy it is only saved."""
         self._add(
             now,
             operation,
@@ -133,8 +152,9 @@ def _age(look: float | None, seconds: float) -> float | None:
 class Verdict:
     """What to think of a run.
 
-    `overwritten`: retention put where the group had some of its own. `wasted_puts`: puts on groups
-    under an account-level policy. `protected`: deletions of protected groups that were tried.
+    `overwritten`: retention changed or taken away where the group had some of its own.
+    `wasted_puts`: puts on groups under an account-level policy. `protected`: deletions of protected
+    groups that were tried.
     """
 
     deletions: list[Change]
@@ -199,7 +219,11 @@ def judge(record: Record, store: Store) -> Verdict:
         puts=puts,
         wrong_deletions=[change for change in deletions if change.wrong],
         wrong_sweeps=[change for change in sweeps if change.wrong],
-        overwritten=[change for change in puts if change.before not in (None, change.after)],
+        overwritten=[
+            change
+            for change in done
+            if change.operation in _RETENTION and change.before not in (None, change.after)
+        ],
         wasted_puts=[change for change in puts if change.policy is not None],
         protected=[c for c in mine if not c.effect and c.operation == "DeleteLogGroup"],
         calls=_summed(record.calls),
