@@ -267,6 +267,7 @@ def test_events_are_filtered_by_time_and_stream(logs: Any) -> None:
     assert times(logStreamNames=["s"]) == [-5000, -4000, -3000, -2000, -1000]
     assert times(startTime=now - 2000, limit=1) == [-2000, -2000, -1000, -1000]
     assert times(startTime=now) == []
+    assert times(endTime=now - 4000, logStreamNames=["s"]) == [-5000, -4000]
 
 
 def test_events_of_a_stream_end_where_the_token_stays(logs: Any) -> None:
@@ -386,15 +387,23 @@ def test_groups_by_identifiers() -> None:
         arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/c"
         found = logs.describe_log_groups(logGroupIdentifiers=["/none", arn, "/a"])["logGroups"]
         assert [group["logGroupName"] for group in found] == ["/a", "/c"]
-        with pytest.raises(ClientError) as many:
-            logs.describe_log_groups(logGroupIdentifiers=[f"/{n}" for n in range(51)])
-        with pytest.raises(ClientError) as both:
-            logs.describe_log_groups(logGroupIdentifiers=["/a"], logGroupNamePrefix="/a")
-    assert code(many) == code(both) == "InvalidParameterException"
+        elsewhere = arn.replace(REGION, "us-east-1"), arn.replace(ACCOUNT, OTHER)
+        assert logs.describe_log_groups(logGroupIdentifiers=elsewhere)["logGroups"] == []
+        for wrong in (
+            {"logGroupIdentifiers": [f"/{n}" for n in range(51)]},
+            {"logGroupIdentifiers": [arn + ":*"]},
+            {"logGroupIdentifiers": ["/a"], "logGroupNamePrefix": "/a"},
+            {"logGroupIdentifiers": ["/a"], "logGroupClass": "STANDARD"},
+        ):
+            with pytest.raises(ClientError) as error:
+                logs.describe_log_groups(**wrong)
+            assert code(error) == "InvalidParameterException"
 
 
 def test_groups_by_pattern() -> None:
-    """A pattern matches anywhere in the name, and is not allowed beside a prefix."""
+    """A pattern matches anywhere in the name, tells names, ARNs and times only, and is not allowed
+    beside a prefix.
+    """
     store = empty_store()
     for name in ("/a", "/a/b", "/ab", "/b/a", "/c"):
         add(store, name)
@@ -402,9 +411,27 @@ def test_groups_by_pattern() -> None:
         logs = cloud.client("logs")
         found = flat(pages(logs.describe_log_groups, "logGroups", logGroupNamePattern="b", limit=2))
         assert [group["logGroupName"] for group in found] == ["/a/b", "/ab", "/b/a"]
+        assert all(group.keys() == {"arn", "creationTime", "logGroupName"} for group in found)
         with pytest.raises(ClientError) as error:
             logs.describe_log_groups(logGroupNamePattern="b", logGroupNamePrefix="/a")
     assert code(error) == "InvalidParameterException"
+
+
+def test_groups_by_class() -> None:
+    """To ask for one of INFREQUENT_ACCESS and ESSENTIALS is to ask for both (botocore 1.44.5)."""
+    store = empty_store()
+    for log_class in ("STANDARD", "INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"):
+        add(store, f"/{log_class}", log_class=log_class)
+    with quick(store) as cloud:
+        logs = cloud.client("logs")
+        for asked, wanted in (
+            ("STANDARD", ["/STANDARD"]),
+            ("DELIVERY", ["/DELIVERY"]),
+            ("ESSENTIALS", ["/ESSENTIALS", "/INFREQUENT_ACCESS"]),
+            ("INFREQUENT_ACCESS", ["/ESSENTIALS", "/INFREQUENT_ACCESS"]),
+        ):
+            found = logs.describe_log_groups(logGroupClass=asked)["logGroups"]
+            assert [group["logGroupName"] for group in found] == wanted
 
 
 def test_list_log_groups_by_name_class_and_tag() -> None:
@@ -727,6 +754,123 @@ def test_classes_refuse_what_they_do_not_serve() -> None:
             assert code(error) == "InvalidParameterException"
 
 
+def known_codes(client: Any, method: str) -> set[str]:
+    """The codes of errors that botocore's service model has for a call."""
+    model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method])
+    return {shape.name for shape in model.error_shapes}
+
+
+def arn_of(name: str, region: str = REGION) -> str:
+    return f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{name}"
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "wanted"),
+    [
+        ("describe_log_groups", {"limit": 51}, "InvalidParameterException"),
+        ("describe_log_groups", {"logGroupNamePrefix": "/a*"}, "InvalidParameterException"),
+        ("describe_log_groups", {"logGroupClass": "GLACIAL"}, "InvalidParameterException"),
+        ("list_log_groups", {"logGroupNamePattern": "ab|cd"}, "InvalidParameterException"),
+        ("describe_log_streams", {"logGroupName": "/a", "limit": 51}, "InvalidParameterException"),
+        (
+            "describe_log_streams",
+            {"logGroupName": "/a", "logGroupIdentifier": "/a"},
+            "InvalidParameterException",
+        ),
+        ("describe_log_streams", {}, "InvalidParameterException"),
+        ("describe_log_streams", {"logGroupIdentifier": arn_of("/a:*")}, None),
+        ("describe_log_streams", {"logGroupIdentifier": arn_of("/a", "us-east-1")}, None),
+        ("filter_log_events", {"logGroupName": "/a", "logStreamNames": ["s"] * 101}, None),
+        ("filter_log_events", {"logGroupName": "/a", "logStreamNames": ["none"]}, None),
+        ("delete_log_group", {"logGroupName": arn_of("/a")}, "InvalidParameterException"),
+        ("delete_log_stream", {"logGroupName": "/safe", "logStreamName": "s"}, None),
+        (
+            "put_retention_policy",
+            {"logGroupName": arn_of("/a"), "retentionInDays": 30},
+            "InvalidParameterException",
+        ),
+        (
+            "put_retention_policy",
+            {"logGroupName": "/a", "retentionInDays": 0},
+            "InvalidParameterException",
+        ),
+        ("create_log_group", {"logGroupName": "a b"}, "InvalidParameterException"),
+        (
+            "put_metric_filter",
+            {
+                "logGroupName": "/rare",
+                "filterName": "f",
+                "filterPattern": "",
+                "metricTransformations": [
+                    {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
+                ],
+            },
+            "InvalidOperationException",
+        ),
+        (
+            "put_subscription_filter",
+            {
+                "logGroupName": "/rare",
+                "filterName": "f",
+                "filterPattern": "",
+                "destinationArn": "arn:aws:lambda:x",
+            },
+            "InvalidOperationException",
+        ),
+    ],
+)
+def test_refusals_are_those_that_the_service_model_knows(
+    method: str, parameters: dict[str, Any], wanted: str | None
+) -> None:
+    """Each code is one that botocore's model of the call has; without `wanted` any of them."""
+    store = empty_store()
+    store.region(ACCOUNT, "us-east-1")
+    add(store, "/a")
+    add(store, "/rare", log_class="INFREQUENT_ACCESS")
+    store.add_stream(add(store, "/safe", protected=True), "s", created=NOW)
+    before = store.state()
+    with quick(store) as cloud:
+        logs = cloud.client("logs", ACCOUNT, REGION)
+        with pytest.raises(ClientError) as error:
+            getattr(logs, method)(**parameters)
+    assert store.state() == before
+    assert code(error) in known_codes(logs, method)
+    assert wanted in (None, code(error))
+
+
+def test_tags_are_not_told_by_the_arn_that_groups_are_listed_with() -> None:
+    """`arn` ends in `:*`; the calls about tags take `logGroupArn` only and answer the other with
+    ValidationException (boto3 issue 4104, cloud-nuke issue 1150).
+    """
+    store = empty_store()
+    add(store, "/a", tags={"a": "b"})
+    with quick(store) as cloud:
+        logs = cloud.client("logs")
+        [group] = logs.describe_log_groups()["logGroups"]
+        with pytest.raises(ClientError) as error:
+            logs.list_tags_for_resource(resourceArn=group["arn"])
+        assert error.value.response["Error"] == {
+            "Code": "ValidationException",
+            "Message": "Invalid resourceArn",
+        }
+        assert logs.list_tags_for_resource(resourceArn=group["logGroupArn"])["tags"] == {"a": "b"}
+        with pytest.raises(ClientError) as elsewhere:
+            logs.list_tags_for_resource(resourceArn=arn_of("/a", "us-east-1"))
+    assert code(elsewhere) == "ResourceNotFoundException"
+
+
+def test_parameters_that_nothing_here_heeds_are_refused_and_counted() -> None:
+    """To leave a filter out would answer with more than was asked for."""
+    store = empty_store()
+    store.add_stream(add(store, "/a"), "s", created=NOW, events=[(NOW, 1, 100)])
+    with quick(store) as cloud:
+        logs = cloud.client("logs")
+        with pytest.raises(ClientError) as error:
+            logs.filter_log_events(logGroupName="/a", filterPattern="ERROR")
+        assert code(error) == "UnknownOperationException"
+        assert cloud.unknown == {"FilterLogEvents filterPattern": 1}
+
+
 def test_what_a_group_has_of_its_own_is_read_as_it_was_put() -> None:
     """Policies, transformer, key, token authentication and subscription filters; with nothing
     there, the answers that the API reference and Terraform's provider tell of.
@@ -778,7 +922,9 @@ def test_only_standard_groups_have_policies_and_transformers() -> None:
         ):
             with pytest.raises(ClientError) as error:
                 getattr(logs, method)(**parameters)
-            assert code(error) == "InvalidOperationException"
+            has_its_own = "InvalidOperationException" in known_codes(logs, method)
+            kind = "Operation" if has_its_own else "Parameter"
+            assert code(error) == f"Invalid{kind}Exception"
 
 
 def test_protected_group_cannot_be_deleted() -> None:

@@ -14,6 +14,7 @@ import boto3
 
 from tests.cloud import calls_events, calls_logs, calls_other
 from tests.cloud.clocks import Clock, RealClock
+from tests.cloud.constraints import check
 from tests.cloud.faults import Faults, Garbage, Refuse, Reset, Slow
 from tests.cloud.judge import Record, Verdict, judge
 from tests.cloud.meanwhile import Actor
@@ -28,6 +29,18 @@ _HANDLERS: dict[tuple[str, str], calls_logs.Handler] = {
     **{("logs", operation): handler for operation, handler in calls_events.CALLS.items()},
     **calls_other.CALLS,
 }
+_UNHEEDED = {
+    "DescribeLogGroups": frozenset({"includeLinkedAccounts", "accountIdentifiers"}),
+    "ListLogGroups": frozenset(
+        {"includeLinkedAccounts", "accountIdentifiers", "dataSources", "fieldIndexNames"}
+    ),
+    "DescribeMetricFilters": frozenset({"metricName", "metricNamespace"}),
+    "FilterLogEvents": frozenset({"filterPattern", "startFromHead"}),
+    "GetResources": frozenset({"TagsPerPage", "ExcludeCompliantResources"}),
+    "ListFunctions": frozenset({"MasterRegion", "FunctionVersion"}),
+    "DescribeRegions": frozenset({"Filter", "RegionName", "AllRegions"}),
+}
+"""Parameters that change what AWS answers with, and have no meaning here."""
 _TICK = 0.05
 
 
@@ -205,6 +218,9 @@ class Cloud:
         if (call.service, call.operation) not in _HANDLERS:
             self.record.unknown[call.operation] += 1
             raise RefusedError("UnknownOperationException", f"no such operation: {call.operation}")
+        for name in _UNHEEDED.get(call.operation, frozenset()) & call.parameters.keys():
+            self.record.unknown[f"{call.operation} {name}"] += 1
+            raise RefusedError("UnknownOperationException", f"{name} is not heeded here")
         self.record.calls[account, call.region, call.operation] += 1
         if (account, call.region) not in self.store.regions and call.service not in (
             "sts",
@@ -249,6 +265,7 @@ class Cloud:
 
     def _answer(self, call: Call, *, told: bool = True) -> Answer:
         self.record.unsent.clear()
+        check(call)
         result = _HANDLERS[call.service, call.operation](self.world, call)
         self.record.sent(told=told)
         return answered(call, result)
