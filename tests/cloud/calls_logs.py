@@ -143,7 +143,8 @@ def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
         keyed = _by_last_event(group, now, lag, descending=descending)
         start = 0 if place is None else bisect_right(keyed, place)
         page, more = keyed[start : start + limit], start + limit < len(keyed)
-        names, last = [key[-1] for key in page], page[-1:]
+        names = [key[-1] for key in page]
+        last: list[Any] = page[-1:]
     else:
         names, more = _by_name(group.ordered(), prefix or "", place, limit, descending=descending)
         last = names[-1:]

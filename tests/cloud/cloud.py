@@ -15,7 +15,7 @@ import boto3
 from tests.cloud import calls_events, calls_logs, calls_other
 from tests.cloud.clocks import Clock, RealClock
 from tests.cloud.constraints import check
-from tests.cloud.faults import Faults, Garbage, Refuse, Reset, Slow
+from tests.cloud.faults import DENIED, Faults, Garbage, Refuse, Reset, Slow
 from tests.cloud.judge import Record, Verdict, judge
 from tests.cloud.meanwhile import Actor
 from tests.cloud.protocols import Answer, Call, RefusedError, answered, parse, refused
@@ -41,6 +41,18 @@ _UNHEEDED = {
     "DescribeRegions": frozenset({"Filter", "RegionName", "AllRegions"}),
 }
 """Parameters that change what AWS answers with, and have no meaning here."""
+_THROTTLING = {
+    "logs": ("ThrottlingException", 400),
+    "monitoring": ("Throttling", 400),
+    "tagging": ("ThrottledException", 400),
+    "lambda": ("TooManyRequestsException", 429),
+    "servicequotas": ("TooManyRequestsException", 400),
+    "ec2": ("RequestLimitExceeded", 503),
+    "sts": ("Throttling", 400),
+}
+"""Code and status with which each service throttles: its botocore model's, or, where that has none,
+those of its list of common errors."""
+_ACTION_SERVICE = {"monitoring": "cloudwatch", "tagging": "tag"}
 _TICK = 0.05
 
 
@@ -233,9 +245,7 @@ class Cloud:
             actor(call, self.world)
 
     def _reply(self, call: Call, delay: float) -> Reply:
-        if self._buckets is not None and not self._buckets.take(
-            call.account, call.region, call.operation
-        ):
+        if not self._within_quotas(call):
             return Reply(self._throttle(call), delay)
         match None if self._faults is None else self._faults(call):
             case None:
@@ -252,16 +262,27 @@ class Cloud:
             case Refuse(code, status, message, after):
                 if "Throttl" in code or status == 429:
                     return Reply(self._throttle(call), delay)
+                if code == DENIED.code:
+                    return Reply(_denied(call), delay)
                 if after:
                     self._answer(call, told=False)
                 return Reply(refused(call, RefusedError(code, message, status)), delay)
 
     def _throttle(self, call: Call) -> Answer:
         self.record.throttled[call.account, call.region, call.operation] += 1
-        code = "Throttling" if call.protocol == "query" else "ThrottlingException"
-        if call.service == "lambda":
-            return refused(call, RefusedError("TooManyRequestsException", "Rate exceeded", 429))
-        return refused(call, RefusedError(code, "Rate exceeded"))
+        code, status = _THROTTLING[call.service]
+        return refused(call, RefusedError(code, "Rate exceeded", status))
+
+    def _within_quotas(self, call: Call) -> bool:
+        if self._buckets is None:
+            return True
+        if not self._buckets.take(call.account, call.region, call.operation):
+            return False
+        if call.operation != "GetMetricData":
+            return True
+        points, start = calls_other.points_asked(call)
+        age = (self.clock.now() - start) / 1000
+        return self._buckets.take_points(call.account, call.region, points, age)
 
     def _answer(self, call: Call, *, told: bool = True) -> Answer:
         self.record.unsent.clear()
@@ -269,6 +290,18 @@ class Cloud:
         result = _HANDLERS[call.service, call.operation](self.world, call)
         self.record.sent(told=told)
         return answered(call, result)
+
+
+def _denied(call: Call) -> Answer:
+    if call.protocol == "ec2":
+        said = "You are not authorized to perform this operation."
+        return refused(call, RefusedError("UnauthorizedOperation", said, 403))
+    action = f"{_ACTION_SERVICE.get(call.service, call.service)}:{call.operation}"
+    said = f"User: arn:aws:iam::{call.account}:user/somebody is not authorized to perform: {action}"
+    if call.protocol == "query":
+        return refused(call, RefusedError("AccessDenied", said, 403))
+    status = 403 if call.protocol == "rest" else 400
+    return refused(call, RefusedError(DENIED.code, said, status))
 
 
 class _Session(boto3.Session):

@@ -71,7 +71,14 @@ class World:
         return base64.urlsafe_b64encode(text.encode()).decode()
 
     def place(
-        self, kind: str, token: str | None, start: Any, code: str = "InvalidParameterException"
+        self,
+        kind: str,
+        token: str | None,
+        start: Any,
+        code: str = "InvalidParameterException",
+        *,
+        expired: str | None = None,
+        age: float | None = None,
     ) -> Any:
         """Where a token says to go on. Raises RefusedError on garbage or an expired one."""
         if token is None:
@@ -80,8 +87,10 @@ class World:
             made_for, _number, at, place = json.loads(base64.urlsafe_b64decode(token))
         except (ValueError, binascii.Error) as error:
             raise RefusedError(code, "The specified nextToken is invalid.") from error
-        if made_for != kind or self.clock.now() - at > self.token_age * 1000:
+        if made_for != kind:
             raise RefusedError(code, "The specified nextToken is invalid.")
+        if self.clock.now() - at > 1000 * (self.token_age if age is None else age):
+            raise RefusedError(expired or code, "The specified nextToken is invalid.")
         return place
 
     def empty(self) -> bool:
