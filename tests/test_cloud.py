@@ -1601,6 +1601,39 @@ def test_judge_measures_the_time_since_the_last_look() -> None:
     assert [change.group for change in verdict.unlooked] == ["/c"]
 
 
+def test_last_stream_takes_the_stored_bytes_with_it() -> None:
+    """Bytes whose single events are not known are in a stream, at last in the only one."""
+    store = empty_store()
+    group = add(store, "/a", stored=7)
+    for name in ("s", "t"):
+        store.add_stream(group, name, created=group.created)
+    with quick(store) as cloud:
+        logs = cloud.client("logs")
+        for name in ("s", "t"):
+            logs.delete_log_stream(logGroupName="/a", logStreamName=name)
+        verdict = cloud.judge()
+    assert [sweep.stream for sweep in verdict.sweeps] == ["s", "t"]
+    assert [(sweep.stream, sweep.alive_bytes) for sweep in verdict.wrong_sweeps] == [("t", 7)]
+
+
+def test_verdict_tells_how_long_it_took_beside_how_long_it_had_to() -> None:
+    """From the first call to the last one; a call that is not known here is none."""
+    clock, store = ManualClock(), empty_store()
+    add(store, "/a")
+    with quick(store, clock=clock) as cloud:
+        logs = cloud.client("logs")
+        assert (cloud.judge().seconds, cloud.judge().bound) == (0, 0)
+        clock.advance(100)
+        for _ in range(20):
+            logs.describe_log_groups()
+            clock.advance(0.5)
+        with contextlib.suppress(ClientError):
+            logs.describe_queries()
+        verdict = cloud.judge()
+    assert (verdict.seconds, verdict.bound) == (9.5, 2)
+    assert verdict.summary()["seconds"] == 9.5
+
+
 def test_an_answer_that_never_arrived_is_no_look() -> None:
     """Garbage, a reset and an error after the effect tell the caller nothing of the group."""
     clock, store = ManualClock(), empty_store()

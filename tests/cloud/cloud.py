@@ -233,7 +233,7 @@ class Cloud:
         for name in _UNHEEDED.get(call.operation, frozenset()) & call.parameters.keys():
             self.record.unknown[f"{call.operation} {name}"] += 1
             raise RefusedError("UnknownOperationException", f"{name} is not heeded here")
-        self.record.calls[account, call.region, call.operation] += 1
+        self.record.called(account, call.region, call.operation, self.clock.seconds())
         if (account, call.region) not in self.store.regions and call.service not in (
             "sts",
             "ec2",

@@ -20,9 +20,10 @@ class Change:
     """One change, or an attempt at one that was refused (`effect` False).
 
     `alive` are the events inside the retention in force that it took away; `alive_bytes` their
-    bytes and those of `Group.stored`. Looks are seconds before a deletion, None without any that
-    the caller was answered: `group_look` since DescribeLogGroups showed the group by prefix or
-    identifier, `streams_look` since the reading of its streams began.
+    bytes and those of `Group.stored` (of streams: with the group's last one). Looks are seconds
+    before a deletion, None without any that the caller was answered: `group_look` since
+    DescribeLogGroups showed the group by prefix or identifier, `streams_look` since the reading of
+    its streams began.
     """
 
     at: int
@@ -73,6 +74,14 @@ class Record:
     calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     throttled: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    began: float | None = None
+    ended: float = 0.0
+
+    def called(self, account: str, region: str, operation: str, seconds: float) -> None:
+        """A call came in, whatever becomes of it."""
+        self.calls[account, region, operation] += 1
+        self.began = seconds if self.began is None else self.began
+        self.ended = seconds
 
     def looked(self, looks: Looks, group: Group, seconds: float) -> None:
         """The answer that is being made shows the group, or its streams, as of `seconds`."""
@@ -103,13 +112,15 @@ class Record:
         """A log stream is about to go."""
         key = (group.account, group.region, group.name)
         alive = group.alive(now, [stream])
+        # Which stream holds them is not known before it is the only one.
+        stored = group.stored if len(group.streams) == 1 else 0
         self._add(
             now,
             "DeleteLogStream",
             group,
             stream=stream.name,
             alive=tuple(alive),
-            alive_bytes=sum(events.bytes for events in alive),
+            alive_bytes=stored + sum(events.bytes for events in alive),
             group_look=_age(self.group_looks.get(key), seconds),
             streams_look=_age(self.stream_looks.get(key), seconds),
         )
@@ -154,7 +165,7 @@ class Verdict:
 
     `overwritten`: retention changed or taken away where the group had some of its own.
     `wasted_puts`: puts on groups under an account-level policy. `protected`: deletions of protected
-    groups that were tried.
+    groups that were tried. `seconds` passed between the first call and the last.
     """
 
     deletions: list[Change]
@@ -169,6 +180,7 @@ class Verdict:
     throttled: Counter[str]
     unknown: Counter[str]
     bounds: dict[str, float]
+    seconds: float
 
     @property
     def bound(self) -> float:
@@ -203,6 +215,7 @@ class Verdict:
             "unknown": dict(self.unknown),
             "bounds": self.bounds,
             "bound": self.bound,
+            "seconds": self.seconds,
         }
 
 
@@ -230,6 +243,7 @@ def judge(record: Record, store: Store) -> Verdict:
         throttled=_summed(record.throttled),
         unknown=Counter(record.unknown),
         bounds=bounds(record.calls - record.throttled, store),
+        seconds=0.0 if record.began is None else record.ended - record.began,
     )
 
 
