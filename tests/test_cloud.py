@@ -932,6 +932,20 @@ def test_pages_may_be_empty_and_not_the_last() -> None:
         ):
             call = getattr(logs, method)
             assert len(flat(pages(call, key, logGroupName="/many", limit=10))) == count
+        where = {"logGroupName": "/many", "logStreamName": "s000", "startFromHead": True}
+        stream = group.streams["s000"]
+        for number in range(40):
+            store.write(group, stream, NOW - 9000 + number)
+        found, token = [], None
+        while True:
+            more = {} if token is None else {"nextToken": token}
+            answer = logs.get_log_events(**where, limit=2, **more)
+            if answer["nextForwardToken"] == token:
+                break
+            found.append(answer["events"])
+            token = answer["nextForwardToken"]
+        assert [] in found[1:-2], "an empty page in the midst"
+        assert len(flat(found)) == 41
         tagging = cloud.client("resourcegroupstaggingapi")
         got = pages(tagging.get_resources, "ResourceTagMappingList", "PaginationToken")
         assert len(flat(got)) == 1
@@ -1867,6 +1881,18 @@ def test_copies_of_a_million_share_their_rows() -> None:
     store.remove_group(group)
     assert copy.group(ACCOUNT, REGION, "/app/service-0000007") is not None
     assert store.group(ACCOUNT, REGION, "/app/service-0000007") is None
+
+
+def test_a_share_of_faults_that_is_none_is_refused() -> None:
+    """Seven kinds of more than a tenth each might be more than all calls."""
+    process = subprocess.run(
+        [sys.executable, "-m", "tests.cloud", "--faults", "0.5"],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 2
+    assert "0 to 0.1" in process.stderr
 
 
 def test_serves_as_a_process_of_its_own() -> None:

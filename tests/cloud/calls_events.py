@@ -81,12 +81,21 @@ def get_log_events(world: World, call: Call) -> dict[str, Any]:
         start = 0 if p.get("startFromHead") else max(len(found) - limit, 0)
         end = min(start + limit, len(found))
     else:
-        way, _, at = token.partition("/")
+        way, at = [*str(token).split("/"), ""][:2]
         if way not in ("f", "b") or not at.isdigit():
             raise invalid("The specified nextToken is invalid.")
         here = min(int(at), len(found))
         start, end = (here, min(here + limit, len(found))) if way == "f" else (here - limit, here)
         start = max(start, 0)
+        if start < end and world.empty():
+            # Another token than the one that was passed: this is not the end.
+            world.tokens += 1
+            again = f"{here}/{world.tokens}"
+            return {
+                "events": [],
+                "nextForwardToken": f"f/{again}",
+                "nextBackwardToken": f"b/{again}",
+            }
     events = [
         {key: entry[key] for key in ("timestamp", "message", "ingestionTime")}
         for entry in found[start:end]

@@ -250,7 +250,8 @@ def judge(record: Record, store: Store) -> Verdict:
 def bounds(needed: Counter[tuple[str, str, str]], store: Store) -> dict[str, float]:
     """Seconds that the quotas ask for per operation, in the account and Region that needs most.
 
-    A bucket that is full to begin with saves up to a second of it.
+    A bucket that is full to begin with saves up to a second of it. The data points that
+    GetMetricData may ask for are left out: they depend on what was asked.
     """
     seconds: dict[str, float] = {}
     for (account, region, operation), count in needed.items():
