@@ -81,10 +81,10 @@ def get_log_events(world: World, call: Call) -> dict[str, Any]:
         start = 0 if p.get("startFromHead") else max(len(found) - limit, 0)
         end = min(start + limit, len(found))
     else:
-        way, at = [*str(token).split("/"), ""][:2]
-        if way not in ("f", "b") or not at.isdigit():
+        way, place = [*str(token).split("/"), ""][:2]
+        if way not in ("f", "b") or not place.isdigit():
             raise invalid("The specified nextToken is invalid.")
-        here = min(int(at), len(found))
+        here = min(int(place), len(found))
         start, end = (here, min(here + limit, len(found))) if way == "f" else (here - limit, here)
         start = max(start, 0)
         if start < end and world.empty():
