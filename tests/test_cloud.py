@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -9,8 +10,6 @@ import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,7 +27,7 @@ from botocore.parsers import QueryParser
 from moto import mock_aws
 
 from tests.cloud import Cloud
-from tests.cloud.clocks import DAY_MS, HOUR_MS, ManualClock
+from tests.cloud.clocks import DAY_MS, HOUR_MS, ManualClock, RealClock
 from tests.cloud.faults import (
     THROTTLED,
     Garbage,
@@ -42,6 +41,7 @@ from tests.cloud.faults import (
 )
 from tests.cloud.meanwhile import Before, Every, Random, delete, write
 from tests.cloud.protocols import nested
+from tests.cloud.quotas import Buckets
 from tests.cloud.scenarios import ACCOUNT, REGION, bench, messy, million, targets
 from tests.cloud.store import Group, Lags, Store
 
@@ -176,7 +176,18 @@ def test_retention_is_put_and_taken_away(logs: Any) -> None:
         ("describe_log_streams", {}),
         ("describe_subscription_filters", {}),
         ("create_log_stream", {"logStreamName": "s"}),
+        ("delete_log_stream", {"logStreamName": "s"}),
         ("filter_log_events", {}),
+        ("get_log_events", {"logStreamName": "s"}),
+        ("put_log_events", {"logStreamName": "s", "logEvents": [{"timestamp": 1, "message": "m"}]}),
+        ("delete_retention_policy", {}),
+        (
+            "put_subscription_filter",
+            {"filterName": "f", "filterPattern": "", "destinationArn": "x"},
+        ),
+        ("list_tags_log_group", {}),
+        ("tag_log_group", {"tags": {"a": "b"}}),
+        ("untag_log_group", {"tags": ["a"]}),
     ],
 )
 def test_missing_group_is_not_found(logs: Any, method: str, parameters: dict[str, Any]) -> None:
@@ -184,6 +195,31 @@ def test_missing_group_is_not_found(logs: Any, method: str, parameters: dict[str
     with pytest.raises(ClientError) as error:
         getattr(logs, method)(logGroupName="/none", **parameters)
     assert code(error) == "ResourceNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("create_log_group", {"logGroupName": "a" * 513}),
+        ("describe_log_groups", {"limit": 51}),
+        ("describe_log_streams", {"logGroupName": "/a", "limit": 51}),
+        ("describe_log_streams", {"logGroupName": "/a", "orderBy": "Size"}),
+        (
+            "describe_log_streams",
+            {"logGroupName": "/a", "orderBy": "LastEventTime", "logStreamNamePrefix": "s"},
+        ),
+        ("filter_log_events", {"logGroupName": "/a", "limit": 10_001}),
+        ("get_log_events", {"logGroupName": "/a", "logStreamName": "s", "limit": 10_001}),
+        ("get_log_events", {"logGroupName": "/a", "logStreamName": "s", "nextToken": "garbage"}),
+    ],
+)
+def test_invalid_values_are_refused(logs: Any, method: str, parameters: dict[str, Any]) -> None:
+    """Too many, too long, of no kind that there is, or not together: InvalidParameterException."""
+    logs.create_log_group(logGroupName="/a")
+    logs.create_log_stream(logGroupName="/a", logStreamName="s")
+    with pytest.raises(ClientError) as error:
+        getattr(logs, method)(**parameters)
+    assert code(error) == "InvalidParameterException"
 
 
 def test_names_are_taken_once(logs: Any) -> None:
@@ -266,6 +302,7 @@ def test_events_are_filtered_by_time_and_stream(logs: Any) -> None:
     assert times(logStreamNames=["s"]) == [-5000, -4000, -3000, -2000, -1000]
     assert times(startTime=now - 2000, limit=1) == [-2000, -2000, -1000, -1000]
     assert times(startTime=now) == []
+    assert times(endTime=now - 4000, logStreamNames=["s"]) == [-5000, -4000]
 
 
 def test_events_of_a_stream_end_where_the_token_stays(logs: Any) -> None:
@@ -289,6 +326,81 @@ def test_events_of_a_stream_end_where_the_token_stays(logs: Any) -> None:
     assert found == [event["timestamp"] for event in events]
 
 
+def test_events_of_a_stream_are_read_backwards(logs: Any) -> None:
+    """Without a token the newest come first; the way back ends where its token stays."""
+    logs.create_log_group(logGroupName="/a")
+    logs.create_log_stream(logGroupName="/a", logStreamName="s")
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    times = [now - 9000 + n * 1000 for n in range(5)]
+    events = [{"timestamp": at, "message": "m"} for at in times]
+    logs.put_log_events(logGroupName="/a", logStreamName="s", logEvents=events)
+    where = {"logGroupName": "/a", "logStreamName": "s", "limit": 2}
+    found: list[list[int]] = []
+    answer = logs.get_log_events(**where)
+    for _ in range(9):
+        found.append([event["timestamp"] for event in answer["events"]])
+        token = answer["nextBackwardToken"]
+        answer = logs.get_log_events(**where, nextToken=token)
+        if answer["nextBackwardToken"] == token:
+            break
+    else:
+        pytest.fail("no end")
+    assert [page for page in found if page] == [times[3:], times[1:3], times[:1]]
+    assert answer["events"] == []
+
+
+def test_too_old_and_too_new_events_are_rejected(logs: Any) -> None:
+    """They are told of in the answer, and are not there."""
+    logs.create_log_group(logGroupName="/a")
+    logs.create_log_stream(logGroupName="/a", logStreamName="s")
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    for at, key in (
+        (now - 15 * DAY_MS, "tooOldLogEventEndIndex"),
+        (now + 3 * HOUR_MS, "tooNewLogEventStartIndex"),
+    ):
+        written = logs.put_log_events(
+            logGroupName="/a", logStreamName="s", logEvents=[{"timestamp": at, "message": "m"}]
+        )
+        assert key in written["rejectedLogEventsInfo"]
+    assert logs.filter_log_events(logGroupName="/a")["events"] == []
+
+
+def test_tagged_groups_are_known_to_the_tagging_api(aws: Account) -> None:
+    """By the ARN that does not end in `:*`; who has no tags is left out."""
+    for name, tags in (("/tagged", {"team": "shop"}), ("/bare", {})):
+        aws["logs"].create_log_group(logGroupName=name, tags=tags)
+    answer = aws["resourcegroupstaggingapi"].get_resources()
+    assert answer["ResourceTagMappingList"] == [
+        {"ResourceARN": arn_of("/tagged"), "Tags": [{"Key": "team", "Value": "shop"}]}
+    ]
+    assert not answer.get("PaginationToken")
+
+
+def test_metric_that_nobody_published_has_no_points(aws: Account) -> None:
+    """It is answered, completely, with nothing; an end before the start is refused."""
+    metric = {"Namespace": "AWS/Logs", "MetricName": "IncomingLogEvents"}
+    now = datetime.now(UTC)
+    query = {"Id": "g0", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Sum"}}
+    asked = {"MetricDataQueries": [query], "StartTime": now - timedelta(days=1), "EndTime": now}
+    [result] = aws["cloudwatch"].get_metric_data(**asked)["MetricDataResults"]
+    assert (result["Id"], result["StatusCode"], result["Values"]) == ("g0", "Complete", [])
+    with pytest.raises(ClientError) as error:
+        aws["cloudwatch"].get_metric_data(**asked | {"StartTime": now, "EndTime": now})
+    assert code(error) == "ValidationError"
+    del asked["MetricDataQueries"]
+    found = aws["cloudwatch"].get_metric_statistics(
+        **metric, Period=3600, Statistics=["Sum"], **asked
+    )
+    assert (found["Label"], found["Datapoints"]) == ("IncomingLogEvents", [])
+
+
+def test_quotas_of_no_service_are_not_found(aws: Account) -> None:
+    """NoSuchResourceException."""
+    with pytest.raises(ClientError) as error:
+        aws["service-quotas"].list_aws_default_service_quotas(ServiceCode="nosuch")
+    assert code(error) == "NoSuchResourceException"
+
+
 def test_tags_are_kept_either_way(logs: Any) -> None:
     """Tags put by ARN or by name are listed by both, until they are taken away."""
     logs.create_log_group(logGroupName="/a", tags={"one": "1"})
@@ -300,6 +412,8 @@ def test_tags_are_kept_either_way(logs: Any) -> None:
     assert logs.list_tags_log_group(logGroupName="/a")["tags"] == tags
     logs.untag_resource(resourceArn=arn, tagKeys=["one", "three"])
     assert logs.list_tags_for_resource(resourceArn=arn)["tags"] == {"two": "2"}
+    logs.untag_log_group(logGroupName="/a", tags=["two"])
+    assert logs.list_tags_log_group(logGroupName="/a")["tags"] == {}
 
 
 def test_caller_and_regions(aws: Account) -> None:
@@ -339,6 +453,31 @@ def test_metric_filters_are_described_as_they_were_put(logs: Any) -> None:
     [found] = logs.describe_metric_filters(logGroupName="/a")["metricFilters"]
     assert (found["filterName"], found["filterPattern"]) == ("errors", "ERROR")
     assert found["metricTransformations"] == [metric]
+
+
+def test_subscription_filters_are_described_as_they_were_put(logs: Any) -> None:
+    """Name, pattern and destination; a third one is refused."""
+    # moto looks whether the destination is there, and takes a log group for one.
+    for name in ("/a", "/to"):
+        logs.create_log_group(logGroupName=name)
+    destination = arn_of("/to")
+    for number in range(2):
+        logs.put_subscription_filter(
+            logGroupName="/a",
+            filterName=f"f{number}",
+            filterPattern="ERROR",
+            destinationArn=destination,
+        )
+    found = logs.describe_subscription_filters(logGroupName="/a")["subscriptionFilters"]
+    told = ("logGroupName", "filterName", "filterPattern", "destinationArn", "distribution")
+    assert [[entry[key] for key in told] for entry in found] == [
+        ["/a", f"f{number}", "ERROR", destination, "ByLogStream"] for number in range(2)
+    ]
+    with pytest.raises(ClientError) as error:
+        logs.put_subscription_filter(
+            logGroupName="/a", filterName="f2", filterPattern="", destinationArn=destination
+        )
+    assert code(error) == "LimitExceededException"
 
 
 # ---- what is shown, and what is true -------------------------------------------------------------
@@ -385,15 +524,23 @@ def test_groups_by_identifiers() -> None:
         arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/c"
         found = logs.describe_log_groups(logGroupIdentifiers=["/none", arn, "/a"])["logGroups"]
         assert [group["logGroupName"] for group in found] == ["/a", "/c"]
-        with pytest.raises(ClientError) as many:
-            logs.describe_log_groups(logGroupIdentifiers=[f"/{n}" for n in range(51)])
-        with pytest.raises(ClientError) as both:
-            logs.describe_log_groups(logGroupIdentifiers=["/a"], logGroupNamePrefix="/a")
-    assert code(many) == code(both) == "InvalidParameterException"
+        elsewhere = arn.replace(REGION, "us-east-1"), arn.replace(ACCOUNT, OTHER)
+        assert logs.describe_log_groups(logGroupIdentifiers=elsewhere)["logGroups"] == []
+        for wrong in (
+            {"logGroupIdentifiers": [f"/{n}" for n in range(51)]},
+            {"logGroupIdentifiers": [arn + ":*"]},
+            {"logGroupIdentifiers": ["/a"], "logGroupNamePrefix": "/a"},
+            {"logGroupIdentifiers": ["/a"], "logGroupClass": "STANDARD"},
+        ):
+            with pytest.raises(ClientError) as error:
+                logs.describe_log_groups(**wrong)
+            assert code(error) == "InvalidParameterException"
 
 
 def test_groups_by_pattern() -> None:
-    """A pattern matches anywhere in the name, and is not allowed beside a prefix."""
+    """A pattern matches anywhere in the name, tells names, ARNs and times only, and is not allowed
+    beside a prefix.
+    """
     store = empty_store()
     for name in ("/a", "/a/b", "/ab", "/b/a", "/c"):
         add(store, name)
@@ -401,9 +548,27 @@ def test_groups_by_pattern() -> None:
         logs = cloud.client("logs")
         found = flat(pages(logs.describe_log_groups, "logGroups", logGroupNamePattern="b", limit=2))
         assert [group["logGroupName"] for group in found] == ["/a/b", "/ab", "/b/a"]
+        assert all(group.keys() == {"arn", "creationTime", "logGroupName"} for group in found)
         with pytest.raises(ClientError) as error:
             logs.describe_log_groups(logGroupNamePattern="b", logGroupNamePrefix="/a")
     assert code(error) == "InvalidParameterException"
+
+
+def test_groups_by_class() -> None:
+    """To ask for one of INFREQUENT_ACCESS and ESSENTIALS is to ask for both (botocore 1.44.5)."""
+    store = empty_store()
+    for log_class in ("STANDARD", "INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"):
+        add(store, f"/{log_class}", log_class=log_class)
+    with quick(store) as cloud:
+        logs = cloud.client("logs")
+        for asked, wanted in (
+            ("STANDARD", ["/STANDARD"]),
+            ("DELIVERY", ["/DELIVERY"]),
+            ("ESSENTIALS", ["/ESSENTIALS", "/INFREQUENT_ACCESS"]),
+            ("INFREQUENT_ACCESS", ["/ESSENTIALS", "/INFREQUENT_ACCESS"]),
+        ):
+            found = logs.describe_log_groups(logGroupClass=asked)["logGroups"]
+            assert [group["logGroupName"] for group in found] == wanted
 
 
 def test_list_log_groups_by_name_class_and_tag() -> None:
@@ -446,9 +611,55 @@ def test_tagging_api_knows_log_groups() -> None:
         arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
         wanted = [arn + name for name in ("/untagged", "/007", "/none")]
         assert found(ResourceARNList=wanted) == ["/007"]
-        with pytest.raises(ClientError) as error:
-            tagging.get_resources(ResourceARNList=wanted, TagFilters=[{"Key": "even"}])
-    assert code(error) == "InvalidParameterException"
+        beside = [
+            {"TagFilters": [{"Key": "even"}]},
+            {"ResourceTypeFilters": ["logs"]},
+            {"ResourcesPerPage": 100},
+        ]
+        for more in beside:
+            with pytest.raises(ClientError) as error:
+                tagging.get_resources(ResourceARNList=wanted, **more)
+            assert code(error) == "InvalidParameterException"
+        other = [
+            arn_of("/007", "us-east-1"),
+            arn_of("/007:*"),
+            arn_of("/007").replace(ACCOUNT, OTHER),
+        ]
+        assert found(ResourceARNList=[*other, arn_of("/008"), arn_of("/008")]) == ["/008"]
+
+
+def test_tagging_tokens_live_for_a_quarter_of_an_hour() -> None:
+    """PaginationTokenExpiredException after that, InvalidParameterException for garbage (Resource
+    Groups Tagging API reference).
+    """
+    clock, store = ManualClock(), empty_store()
+    for number in range(60):
+        add(store, f"/{number:02d}", tags={"a": "b"})
+    with quick(store, clock=clock) as cloud:
+        tagging = cloud.client("resourcegroupstaggingapi")
+        token = tagging.get_resources()["PaginationToken"]
+        clock.advance(900)
+        assert len(tagging.get_resources(PaginationToken=token)["ResourceTagMappingList"]) == 10
+        clock.advance(1)
+        for wrong, said in (
+            (token, "PaginationTokenExpiredException"),
+            ("garbage", "InvalidParameterException"),
+        ):
+            with pytest.raises(ClientError) as error:
+                tagging.get_resources(PaginationToken=wrong)
+            assert code(error) == said
+
+
+def test_what_is_asked_by_name_turns_no_row_into_a_group() -> None:
+    """A million rows stay lean where the tags of each are asked for."""
+    store = million(500, now=NOW).store
+    place = store.region(ACCOUNT, REGION)
+    with quick(store) as cloud:
+        names = place.plain.names[:100]
+        tagging = cloud.client("resourcegroupstaggingapi")
+        answer = tagging.get_resources(ResourceARNList=[arn_of(name) for name in names])
+        assert answer["ResourceTagMappingList"] == []
+    assert place.groups == {}
 
 
 def test_stream_times_lag() -> None:
@@ -568,6 +779,59 @@ def test_metric_data_is_answered_in_parts() -> None:
         assert sorted(point["Sum"] for point in statistics["Datapoints"]) == [1.0, 1.0]
 
 
+def test_metric_of_many_points_comes_in_partial_results() -> None:
+    """A metric that does not fit is PartialData, with a token for the rest of it."""
+    store = empty_store()
+    group = add(store, "/a")
+    hours = range(5)
+    events = [(NOW // HOUR_MS * HOUR_MS - hour * HOUR_MS, 1, 1) for hour in hours]
+    store.add_stream(group, "s", created=NOW - DAY_MS, events=events)
+    stat = {
+        "Metric": {
+            "Namespace": "AWS/Logs",
+            "MetricName": "IncomingLogEvents",
+            "Dimensions": [{"Name": "LogGroupName", "Value": "/a"}],
+        },
+        "Period": 3600,
+        "Stat": "Sum",
+    }
+    with quick(store) as cloud:
+        metrics = cloud.client("cloudwatch")
+        asked = {
+            "MetricDataQueries": [{"Id": "g0", "MetricStat": stat}],
+            "StartTime": datetime.fromtimestamp((NOW - DAY_MS) // HOUR_MS * HOUR_MS / 1000, UTC),
+            "EndTime": datetime.fromtimestamp(NOW / 1000 + 1, UTC),
+            "MaxDatapoints": 2,
+        }
+        found = flat(pages(metrics.get_metric_data, "MetricDataResults", "NextToken", **asked))
+        twice = asked["MetricDataQueries"] * 2
+        for wrong in (twice, [{"Id": "G0", "MetricStat": stat}]):
+            with pytest.raises(ClientError) as error:
+                metrics.get_metric_data(**asked | {"MetricDataQueries": wrong})
+            assert code(error) == "ValidationError"
+    assert [result["StatusCode"] for result in found] == ["PartialData", "PartialData", "Complete"]
+    times = flat([result["Timestamps"] for result in found])
+    assert [int(at.timestamp() * 1000) for at in times] == [at for at, _, _ in events]
+
+
+def test_start_is_rounded_down_by_its_age() -> None:
+    """To the minute, after 15 days to five minutes, after 63 to the hour (botocore 1.44.5,
+    GetMetricData): an event just before the start asked for counts if the rounded one is before it.
+    """
+    store = empty_store()
+    group = add(store, "/a")
+    asked = {}
+    for days, seconds in ((10, 59), (40, 299), (100, 3599)):
+        start = (NOW - days * DAY_MS) // HOUR_MS * HOUR_MS
+        store.add_stream(group, f"{days}", created=NOW, events=[(start, days, 1)])
+        asked[days] = start + seconds * 1000
+    with quick(store) as cloud:
+        metrics = cloud.client("cloudwatch")
+        for days, start in asked.items():
+            assert arrived(metrics, "/a", start, start + HOUR_MS, 3600) == [days]
+            assert arrived(metrics, "/a", start + 1000, start + HOUR_MS, 3600) == []
+
+
 def test_query_protocol_is_understood() -> None:
     """An older botocore's form fields become the parameters that newer ones send as JSON."""
     fields = {
@@ -668,6 +932,20 @@ def test_pages_may_be_empty_and_not_the_last() -> None:
         ):
             call = getattr(logs, method)
             assert len(flat(pages(call, key, logGroupName="/many", limit=10))) == count
+        where = {"logGroupName": "/many", "logStreamName": "s000", "startFromHead": True}
+        stream = group.streams["s000"]
+        for number in range(40):
+            store.write(group, stream, NOW - 9000 + number)
+        found, token = [], None
+        while True:
+            more = {} if token is None else {"nextToken": token}
+            answer = logs.get_log_events(**where, limit=2, **more)
+            if answer["nextForwardToken"] == token:
+                break
+            found.append(answer["events"])
+            token = answer["nextForwardToken"]
+        assert [] in found[1:-2], "an empty page in the midst"
+        assert len(flat(found)) == 41
         tagging = cloud.client("resourcegroupstaggingapi")
         got = pages(tagging.get_resources, "ResourceTagMappingList", "PaginationToken")
         assert len(flat(got)) == 1
@@ -726,6 +1004,123 @@ def test_classes_refuse_what_they_do_not_serve() -> None:
             assert code(error) == "InvalidParameterException"
 
 
+def known_codes(client: Any, method: str) -> set[str]:
+    """The codes of errors that botocore's service model has for a call."""
+    model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method])
+    return {shape.name for shape in model.error_shapes}
+
+
+def arn_of(name: str, region: str = REGION) -> str:
+    return f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{name}"
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "wanted"),
+    [
+        ("describe_log_groups", {"limit": 51}, "InvalidParameterException"),
+        ("describe_log_groups", {"logGroupNamePrefix": "/a*"}, "InvalidParameterException"),
+        ("describe_log_groups", {"logGroupClass": "GLACIAL"}, "InvalidParameterException"),
+        ("list_log_groups", {"logGroupNamePattern": "ab|cd"}, "InvalidParameterException"),
+        ("describe_log_streams", {"logGroupName": "/a", "limit": 51}, "InvalidParameterException"),
+        (
+            "describe_log_streams",
+            {"logGroupName": "/a", "logGroupIdentifier": "/a"},
+            "InvalidParameterException",
+        ),
+        ("describe_log_streams", {}, "InvalidParameterException"),
+        ("describe_log_streams", {"logGroupIdentifier": arn_of("/a:*")}, None),
+        ("describe_log_streams", {"logGroupIdentifier": arn_of("/a", "us-east-1")}, None),
+        ("filter_log_events", {"logGroupName": "/a", "logStreamNames": ["s"] * 101}, None),
+        ("filter_log_events", {"logGroupName": "/a", "logStreamNames": ["none"]}, None),
+        ("delete_log_group", {"logGroupName": arn_of("/a")}, "InvalidParameterException"),
+        ("delete_log_stream", {"logGroupName": "/safe", "logStreamName": "s"}, None),
+        (
+            "put_retention_policy",
+            {"logGroupName": arn_of("/a"), "retentionInDays": 30},
+            "InvalidParameterException",
+        ),
+        (
+            "put_retention_policy",
+            {"logGroupName": "/a", "retentionInDays": 0},
+            "InvalidParameterException",
+        ),
+        ("create_log_group", {"logGroupName": "a b"}, "InvalidParameterException"),
+        (
+            "put_metric_filter",
+            {
+                "logGroupName": "/rare",
+                "filterName": "f",
+                "filterPattern": "",
+                "metricTransformations": [
+                    {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
+                ],
+            },
+            "InvalidOperationException",
+        ),
+        (
+            "put_subscription_filter",
+            {
+                "logGroupName": "/rare",
+                "filterName": "f",
+                "filterPattern": "",
+                "destinationArn": "arn:aws:lambda:x",
+            },
+            "InvalidOperationException",
+        ),
+    ],
+)
+def test_refusals_are_those_that_the_service_model_knows(
+    method: str, parameters: dict[str, Any], wanted: str | None
+) -> None:
+    """Each code is one that botocore's model of the call has; without `wanted` any of them."""
+    store = empty_store()
+    store.region(ACCOUNT, "us-east-1")
+    add(store, "/a")
+    add(store, "/rare", log_class="INFREQUENT_ACCESS")
+    store.add_stream(add(store, "/safe", protected=True), "s", created=NOW)
+    before = store.state()
+    with quick(store) as cloud:
+        logs = cloud.client("logs", ACCOUNT, REGION)
+        with pytest.raises(ClientError) as error:
+            getattr(logs, method)(**parameters)
+    assert store.state() == before
+    assert code(error) in known_codes(logs, method)
+    assert wanted in (None, code(error))
+
+
+def test_tags_are_not_told_by_the_arn_that_groups_are_listed_with() -> None:
+    """`arn` ends in `:*`; the calls about tags take `logGroupArn` only and answer the other with
+    ValidationException (boto3 issue 4104, cloud-nuke issue 1150).
+    """
+    store = empty_store()
+    add(store, "/a", tags={"a": "b"})
+    with quick(store) as cloud:
+        logs = cloud.client("logs")
+        [group] = logs.describe_log_groups()["logGroups"]
+        with pytest.raises(ClientError) as error:
+            logs.list_tags_for_resource(resourceArn=group["arn"])
+        assert error.value.response["Error"] == {
+            "Code": "ValidationException",
+            "Message": "Invalid resourceArn",
+        }
+        assert logs.list_tags_for_resource(resourceArn=group["logGroupArn"])["tags"] == {"a": "b"}
+        with pytest.raises(ClientError) as elsewhere:
+            logs.list_tags_for_resource(resourceArn=arn_of("/a", "us-east-1"))
+    assert code(elsewhere) == "ResourceNotFoundException"
+
+
+def test_parameters_that_nothing_here_heeds_are_refused_and_counted() -> None:
+    """To leave a filter out would answer with more than was asked for."""
+    store = empty_store()
+    store.add_stream(add(store, "/a"), "s", created=NOW, events=[(NOW, 1, 100)])
+    with quick(store) as cloud:
+        logs = cloud.client("logs")
+        with pytest.raises(ClientError) as error:
+            logs.filter_log_events(logGroupName="/a", filterPattern="ERROR")
+        assert code(error) == "UnknownOperationException"
+        assert cloud.unknown == {"FilterLogEvents filterPattern": 1}
+
+
 def test_what_a_group_has_of_its_own_is_read_as_it_was_put() -> None:
     """Policies, transformer, key, token authentication and subscription filters; with nothing
     there, the answers that the API reference and Terraform's provider tell of.
@@ -777,7 +1172,9 @@ def test_only_standard_groups_have_policies_and_transformers() -> None:
         ):
             with pytest.raises(ClientError) as error:
                 getattr(logs, method)(**parameters)
-            assert code(error) == "InvalidOperationException"
+            has_its_own = "InvalidOperationException" in known_codes(logs, method)
+            kind = "Operation" if has_its_own else "Parameter"
+            assert code(error) == f"Invalid{kind}Exception"
 
 
 def test_protected_group_cannot_be_deleted() -> None:
@@ -795,15 +1192,23 @@ def test_protected_group_cannot_be_deleted() -> None:
 
 
 def test_put_beneath_an_account_policy_is_wasted() -> None:
-    """It succeeds, changes nothing, and is counted."""
+    """It succeeds and is counted; nothing expires by it and nothing shows it, but it is saved for
+    the day on which the policy goes (botocore 1.44.5, PutRetentionPolicy).
+    """
     store = empty_store()
-    add(store, "/a", policy="forever", retention=30)
-    before = store.state()
+    group = add(store, "/a", policy="forever", retention=30)
+    store.add_stream(group, "s", created=group.created, events=[(NOW - 20 * DAY_MS, 1, 100)])
     with quick(store) as cloud:
-        cloud.client("logs").put_retention_policy(logGroupName="/a", retentionInDays=7)
-        [wasted] = cloud.judge().wasted_puts
-    assert (wasted.group, wasted.policy) == ("/a", "forever")
-    assert store.state() == before
+        logs = cloud.client("logs")
+        shown = logs.describe_log_groups()["logGroups"]
+        logs.put_retention_policy(logGroupName="/a", retentionInDays=7)
+        assert logs.describe_log_groups()["logGroups"] == shown
+        assert len(logs.filter_log_events(logGroupName="/a")["events"]) == 1
+        verdict = cloud.judge()
+    [wasted] = verdict.wasted_puts
+    assert (wasted.group, wasted.policy, wasted.alive) == ("/a", "forever", ())
+    assert [(put.before, put.after) for put in verdict.overwritten] == [(30, 7)]
+    assert group.retention == 7
 
 
 def test_unknown_call_is_refused_and_counted() -> None:
@@ -953,7 +1358,112 @@ def test_quotas_limit_each_call_apart() -> None:
     assert verdict.bound == pytest.approx(2.5)
 
 
+@pytest.mark.parametrize(
+    ("operation", "rate"),
+    [("PutRetentionPolicy", 5), ("DescribeLogGroups", 10), ("DeleteLogStream", 15)],
+)
+@pytest.mark.parametrize(("share", "throttled"), [(0.5, 0.0), (1.0, 0.0), (1.1, 1 - 1 / 1.1)])
+def test_who_keeps_to_a_quota_is_never_throttled(
+    operation: str, rate: int, share: float, throttled: float
+) -> None:
+    """At the quota nothing is refused, however long it goes on; 10 % over, what is over."""
+    clock = ManualClock()
+    buckets = Buckets(empty_store(), clock)
+    while buckets.take(ACCOUNT, REGION, operation):
+        pass
+    calls, refused = 10_000, 0
+    for _ in range(calls):
+        clock.advance(1 / (rate * share))
+        refused += not buckets.take(ACCOUNT, REGION, operation)
+    assert refused / calls == pytest.approx(throttled, abs=0.001)
+    assert (refused == 0) == (throttled == 0)
+
+
+def test_data_points_have_a_quota_of_their_own() -> None:
+    """396,000 a second that are asked for, however few there are; 180,000 of the last three hours.
+
+    500 metrics of 198 points each are 99,000: five such calls at once are one too many.
+    """
+    clock = ManualClock()
+
+    def asked(days: float, period: int) -> dict[str, Any]:
+        stat = {
+            "Metric": {"Namespace": "AWS/Logs", "MetricName": "IncomingLogEvents"},
+            "Period": period,
+            "Stat": "Sum",
+        }
+        return {
+            "MetricDataQueries": [{"Id": f"g{n}", "MetricStat": stat} for n in range(500)],
+            "StartTime": datetime.fromtimestamp(clock.now() / 1000 - days * 86_400, UTC),
+            "EndTime": datetime.fromtimestamp(clock.now() / 1000, UTC),
+        }
+
+    with quick(quotas=True, clock=clock) as cloud:
+        metrics = cloud.client("cloudwatch")
+
+        def passed(tries: int, parameters: dict[str, Any]) -> int:
+            for number in range(tries):
+                try:
+                    metrics.get_metric_data(**parameters)
+                except metrics.exceptions.ClientError as error:
+                    return number if "(Throttling)" in str(error) else -1
+            return tries
+
+        assert passed(9, asked(198, 86_400)) == 4
+        clock.advance(0.25)
+        assert passed(9, asked(198, 86_400)) == 1
+        clock.advance(60)
+        assert passed(9, asked(180 / 1440, 60)) == 2
+        clock.advance(60)
+        assert passed(49, asked(10, 86_400)) == 49
+
+
+def test_throttling_is_called_as_each_service_calls_it() -> None:
+    """Codes as botocore's service models and error references have them."""
+    codes = {}
+    with quick(faults=lambda _call: THROTTLED) as cloud:
+        for service, method, parameters in (
+            ("logs", "describe_log_groups", {}),
+            ("resourcegroupstaggingapi", "get_resources", {}),
+            ("lambda", "list_functions", {}),
+            ("service-quotas", "list_service_quotas", {"ServiceCode": "logs"}),
+            ("ec2", "describe_regions", {}),
+            ("sts", "get_caller_identity", {}),
+        ):
+            with pytest.raises(ClientError) as error:
+                getattr(cloud.client(service), method)(**parameters)
+            status = error.value.response["ResponseMetadata"]["HTTPStatusCode"]
+            codes[service] = (code(error), status)
+        assert sum(cloud.throttled.values()) == 6
+    assert codes == {
+        "logs": ("ThrottlingException", 400),
+        "resourcegroupstaggingapi": ("ThrottledException", 400),
+        "lambda": ("TooManyRequestsException", 429),
+        "service-quotas": ("TooManyRequestsException", 400),
+        "ec2": ("RequestLimitExceeded", 503),
+        "sts": ("Throttling", 400),
+    }
+
+
 # ---- faults --------------------------------------------------------------------------------------
+
+
+def test_a_fault_of_the_simulator_itself_is_not_taken_for_an_answer_of_aws() -> None:
+    """What breaks in an actor or a handler fails the test that met it."""
+
+    def broken(_world: Any) -> None:
+        raise KeyError("a slip in an actor")
+
+    for actor in (Before("DescribeLogGroups", broken), Every(0.01, broken)):
+        options = {} if isinstance(actor, Before) else {"clock": RealClock()}
+        cloud = quick(meanwhile=[actor], **options)
+        cloud.__enter__()
+        logs = cloud.client("logs")
+        while not cloud.broken:
+            with contextlib.suppress(ClientError):
+                logs.describe_log_groups()
+        with pytest.raises(KeyError, match="a slip in an actor"):
+            cloud.__exit__(None, None, None)
 
 
 def test_reset_after_the_effect_has_the_effect() -> None:
@@ -962,19 +1472,15 @@ def test_reset_after_the_effect_has_the_effect() -> None:
     for name in ("/a", "/b"):
         add(store, name)
     script = first_of(
-        once("DeleteLogGroup", Reset(after=False), 1), once("DeleteLogGroup", Reset(after=True), 1)
+        once("DeleteLogGroup", Reset(after=False), 1), once("DeleteLogGroup", Reset(after=True), 2)
     )
     with quick(store, faults=script) as cloud:
         logs = cloud.client("logs")
-        for _ in range(2):
+        for left in (["/a", "/b"], ["/b"]):
             with pytest.raises(ConnectionClosedError):
                 logs.delete_log_group(logGroupName="/a")
             there = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
-            if there == ["/b"]:
-                break
-            assert there == ["/a", "/b"]
-        else:
-            pytest.fail("the second reset came after the effect")
+            assert there == left
         assert len(cloud.judge().deletions) == 1
 
 
@@ -1007,6 +1513,17 @@ def test_refusals_by_script() -> None:
         with pytest.raises(ClientError) as denied:
             cloud.client("logs", ACCOUNT, "us-east-1").describe_log_groups()
         assert code(denied) == "AccessDeniedException"
+        for service, method, wanted in (
+            ("ec2", "describe_regions", "UnauthorizedOperation"),
+            ("sts", "get_caller_identity", "AccessDenied"),
+            ("lambda", "list_functions", "AccessDeniedException"),
+        ):
+            with pytest.raises(ClientError) as denied:
+                getattr(cloud.client(service, ACCOUNT, "us-east-1"), method)()
+            assert code(denied) == wanted
+            assert denied.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+            said = denied.value.response["Error"]["Message"]
+            assert ("not authorized to perform: " in said) == (service != "ec2")
         assert [g["logGroupName"] for g in logs.describe_log_groups()["logGroups"]] == ["/b"]
         assert cloud.throttled == {"DescribeLogGroups": 1}
 
@@ -1027,10 +1544,9 @@ def test_slow_answer_holds_up_nobody_else() -> None:
     script = once("DescribeLogGroups", Slow(30))
     with quick(faults=script) as cloud:
         impatient = Config(read_timeout=0.2, retries={"total_max_attempts": 1, "mode": "standard"})
-        client = cloud.session().client("logs", config=impatient)
         with pytest.raises((ReadTimeoutError, ConnectTimeoutError)):
-            client.describe_log_groups()
-        assert client.describe_log_groups()["logGroups"] == []
+            cloud.session().client("logs", config=impatient).describe_log_groups()
+        assert cloud.client("logs").describe_log_groups()["logGroups"] == []
 
 
 def test_faults_by_rate_are_the_same_for_a_seed() -> None:
@@ -1097,6 +1613,101 @@ def test_judge_measures_the_time_since_the_last_look() -> None:
     assert [change.look for change in verdict.deletions] == [5, 2, None]
     assert verdict.longest_look == 5
     assert [change.group for change in verdict.unlooked] == ["/c"]
+
+
+def test_last_stream_takes_the_stored_bytes_with_it() -> None:
+    """Bytes whose single events are not known are in a stream, at last in the only one."""
+    store = empty_store()
+    group = add(store, "/a", stored=7)
+    for name in ("s", "t"):
+        store.add_stream(group, name, created=group.created)
+    with quick(store) as cloud:
+        logs = cloud.client("logs")
+        for name in ("s", "t"):
+            logs.delete_log_stream(logGroupName="/a", logStreamName=name)
+        verdict = cloud.judge()
+    assert [sweep.stream for sweep in verdict.sweeps] == ["s", "t"]
+    assert [(sweep.stream, sweep.alive_bytes) for sweep in verdict.wrong_sweeps] == [("t", 7)]
+
+
+def test_verdict_tells_how_long_it_took_beside_how_long_it_had_to() -> None:
+    """From the first call to the last one; a call that is not known here is none."""
+    clock, store = ManualClock(), empty_store()
+    add(store, "/a")
+    with quick(store, clock=clock) as cloud:
+        logs = cloud.client("logs")
+        assert (cloud.judge().seconds, cloud.judge().bound) == (0, 0)
+        clock.advance(100)
+        for _ in range(20):
+            logs.describe_log_groups()
+            clock.advance(0.5)
+        with contextlib.suppress(ClientError):
+            logs.describe_queries()
+        verdict = cloud.judge()
+    assert (verdict.seconds, verdict.bound) == (9.5, 2)
+    assert verdict.summary()["seconds"] == 9.5
+
+
+def test_an_answer_that_never_arrived_is_no_look() -> None:
+    """Garbage, a reset and an error after the effect tell the caller nothing of the group."""
+    clock, store = ManualClock(), empty_store()
+    group = add(store, "/a")
+    store.add_stream(group, "s", created=NOW)
+    lost = (Garbage(b"{}"), Reset(after=True), Refuse("InternalFailure", 500, after=True))
+    script = first_of(
+        *(once("DescribeLogStreams", fault, nth) for nth, fault in enumerate(lost, 1)),
+        *(once("DescribeLogGroups", fault, nth) for nth, fault in enumerate(lost, 1)),
+    )
+    with quick(store, clock=clock, faults=script) as cloud:
+        logs = cloud.client("logs")
+
+        for _ in lost:
+            with contextlib.suppress(ClientError, ConnectionClosedError):
+                logs.describe_log_groups(logGroupNamePrefix="/a")
+            with contextlib.suppress(ClientError, ConnectionClosedError):
+                logs.describe_log_streams(logGroupName="/a")
+        logs.delete_log_group(logGroupName="/a")
+        verdict = cloud.judge()
+    assert verdict.calls == {"DescribeLogGroups": 3, "DescribeLogStreams": 3, "DeleteLogGroup": 1}
+    assert [change.look for change in verdict.deletions] == [None]
+
+
+def test_streams_were_looked_at_when_their_reading_began() -> None:
+    """The first page of many is as old as the reading when the last one comes; a page that was
+    empty and not the last is no look by itself.
+    """
+    clock, store = ManualClock(), empty_store()
+    for name in ("/whole", "/empty"):
+        group = add(store, name)
+        for number in range(120):
+            store.add_stream(group, f"s{number:03d}", created=NOW)
+    with quick(store, clock=clock) as cloud:
+        logs = cloud.client("logs")
+        token = {}
+        for _ in range(3):
+            answer = logs.describe_log_streams(logGroupName="/whole", **token)
+            token = {"nextToken": answer.get("nextToken")}
+            clock.advance(10)
+        cloud.world.empty_pages = 1
+        logs.describe_log_streams(logGroupName="/empty")
+        for name in ("/whole", "/empty"):
+            logs.delete_log_group(logGroupName=name)
+        verdict = cloud.judge()
+    assert [change.look for change in verdict.deletions] == [30, None]
+
+
+def test_retention_that_was_taken_away_is_overwritten() -> None:
+    """As a put of other days; where there was none, nothing was."""
+    store = empty_store()
+    add(store, "/had", retention=30)
+    add(store, "/never")
+    with quick(store) as cloud:
+        logs = cloud.client("logs")
+        for name in ("/had", "/never"):
+            logs.delete_retention_policy(logGroupName=name)
+        verdict = cloud.judge()
+    assert [(c.group, c.before, c.after) for c in verdict.overwritten] == [("/had", 30, None)]
+    assert verdict.puts == []
 
 
 def test_retention_once_shortened_brings_nothing_back() -> None:
@@ -1220,25 +1831,37 @@ def test_misses_tell_what_went_otherwise() -> None:
     assert len(scenario.misses(before)) == 1
 
 
+class Counted(list[str]):
+    """Names that count how often one of them is looked at."""
+
+    looked = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        self.looked += 1
+        return super().__getitem__(at)
+
+    def __iter__(self) -> Iterator[str]:
+        for name in super().__iter__():
+            self.looked += 1
+            yield name
+
+
 def test_million_groups_cost_the_same_at_either_end() -> None:
-    """Pages deep in a list of a million take no longer than those at its start."""
+    """A page deep in a list of a million looks at no more names than one at its start: its own,
+    and those of a search by halves.
+    """
     scenario = million(now=NOW)
     place = scenario.store.region(ACCOUNT, REGION)
     assert len(place) == 1_000_000
+    names = place.plain.names = Counted(place.plain.names)
     with quick(scenario.store) as cloud:
         logs = cloud.client("logs")
-
-        def measured(name: str) -> float:
-            token, spent = cloud.world.token("DescribeLogGroups", name), []
-            for _ in range(30):
-                start = perf_counter()
-                answer = logs.describe_log_groups(nextToken=token)
-                spent.append(perf_counter() - start)
-                token = answer["nextToken"]
-            return median(spent)
-
-        start, end = measured("/app/service-0000000"), measured("/app/service-0990000")
-        assert end < 3 * start
+        for name in ("/app/service-0000000", "/app/service-0500000", "/app/service-0999900"):
+            token = cloud.world.token("DescribeLogGroups", name)
+            names.looked = 0
+            assert len(logs.describe_log_groups(nextToken=token)["logGroups"]) == 50
+            assert 50 <= names.looked < 50 * 4 + 40
+        assert place.groups == {}
         found = logs.describe_log_groups(logGroupNamePrefix="/app/service-0999999")["logGroups"]
         assert len(found) == 1
         logs.put_retention_policy(logGroupName="/app/service-0999999", retentionInDays=1)
@@ -1258,6 +1881,18 @@ def test_copies_of_a_million_share_their_rows() -> None:
     store.remove_group(group)
     assert copy.group(ACCOUNT, REGION, "/app/service-0000007") is not None
     assert store.group(ACCOUNT, REGION, "/app/service-0000007") is None
+
+
+def test_a_share_of_faults_that_is_none_is_refused() -> None:
+    """Seven kinds of more than a tenth each might be more than all calls."""
+    process = subprocess.run(
+        [sys.executable, "-m", "tests.cloud", "--faults", "0.5"],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 2
+    assert "0 to 0.1" in process.stderr
 
 
 def test_serves_as_a_process_of_its_own() -> None:

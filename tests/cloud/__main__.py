@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--jitter", type=float, default=0.01, help="seconds")
     parser.add_argument("--no-quotas", action="store_true")
     parser.add_argument("--empty-pages", type=float, default=0.0, help="share, 0 to 1")
-    parser.add_argument("--faults", type=float, default=0.0, help="share of each kind, 0 to 0.1")
+    parser.add_argument("--faults", type=_share, default=0.0, help="share of each kind, 0 to 0.1")
     options = parser.parse_args()
     size = {} if options.groups is None else {"groups": options.groups}
     make = targets if options.scenario == "targets" else SCENARIOS[options.scenario]
@@ -66,6 +66,13 @@ def main() -> None:
         with contextlib.suppress(KeyboardInterrupt):
             sys.stdin.read()
         _say(cloud.judge().summary())
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 0.1:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0 to 0.1")
+    return share
 
 
 def _say(value: object) -> None:

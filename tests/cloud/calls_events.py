@@ -43,6 +43,8 @@ def put_log_events(world: World, call: Call) -> dict[str, Any]:
 
 def filter_log_events(world: World, call: Call) -> dict[str, Any]:
     p, group = call.parameters, _readable(world, call)
+    # FilterLogEvents answers with what is as late as endTime, GetLogEvents does not.
+    until = None if p.get("endTime") is None else p["endTime"] + 1
     named, prefix = p.get("logStreamNames"), p.get("logStreamNamePrefix")
     if named and prefix:
         raise invalid("logStreamNames and logStreamNamePrefix are mutually exclusive.")
@@ -58,7 +60,7 @@ def filter_log_events(world: World, call: Call) -> dict[str, Any]:
     if world.empty():
         return {"events": [], "searchedLogStreams": [], "nextToken": world.token(kind, place)}
     limit = whole(call, "limit", 1, 10_000, _PAGE)
-    found = list(islice(_events(world, call, group, streams), place, place + limit + 1))
+    found = list(islice(_events(world, call, group, streams, until), place, place + limit + 1))
     answer: dict[str, Any] = {"events": found[:limit], "searchedLogStreams": []}
     if len(found) > limit:
         answer["nextToken"] = world.token(kind, place + limit)
@@ -69,7 +71,7 @@ def get_log_events(world: World, call: Call) -> dict[str, Any]:
     """The end is where the answered token is the one that was passed."""
     p, group = call.parameters, _readable(world, call)
     stream = _stream(group, call)
-    found = list(_events(world, call, group, [stream]))
+    found = list(_events(world, call, group, [stream], p.get("endTime")))
     limit = whole(call, "limit", 1, 10_000, _PAGE)
     token = p.get("nextToken")
     if token is None:
@@ -79,12 +81,21 @@ def get_log_events(world: World, call: Call) -> dict[str, Any]:
         start = 0 if p.get("startFromHead") else max(len(found) - limit, 0)
         end = min(start + limit, len(found))
     else:
-        way, _, at = token.partition("/")
-        if way not in ("f", "b") or not at.isdigit():
+        way, place = [*str(token).split("/"), ""][:2]
+        if way not in ("f", "b") or not place.isdigit():
             raise invalid("The specified nextToken is invalid.")
-        here = min(int(at), len(found))
+        here = min(int(place), len(found))
         start, end = (here, min(here + limit, len(found))) if way == "f" else (here - limit, here)
         start = max(start, 0)
+        if start < end and world.empty():
+            # Another token than the one that was passed: this is not the end.
+            world.tokens += 1
+            again = f"{here}/{world.tokens}"
+            return {
+                "events": [],
+                "nextForwardToken": f"f/{again}",
+                "nextBackwardToken": f"b/{again}",
+            }
     events = [
         {key: entry[key] for key in ("timestamp", "message", "ingestionTime")}
         for entry in found[start:end]
@@ -107,12 +118,13 @@ def _stream(group: Group, call: Call) -> Stream:
 
 
 def _events(
-    world: World, call: Call, group: Group, streams: list[Stream]
+    world: World, call: Call, group: Group, streams: list[Stream], end: int | None
 ) -> Iterator[dict[str, Any]]:
-    """Events alive now and asked for, in order of time; made up one by one from their counts."""
+    """Events alive now, from startTime on and before `end`, in order of time; made up one by
+    one from their counts.
+    """
     now = world.clock.now()
     start = max(call.parameters.get("startTime") or 0, group.horizon(now))
-    end = call.parameters.get("endTime")
     chosen: list[tuple[int, str, int, Events]] = sorted(
         (events.at, stream.name, index, events)
         for stream in streams

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
 from tests.cloud.protocols import Call, RefusedError
-from tests.cloud.store import Group, Stream, name_of
+from tests.cloud.store import Group, Stream
 from tests.cloud.world import World, whole
 
 Handler = Callable[[World, Call], dict[str, Any]]
@@ -21,9 +20,14 @@ RETENTION_DAYS = frozenset(
         *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
     )
 )
-_GROUP_NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
-_STREAM_NAME = re.compile(r"[^:*]{1,512}")
-_CLASSES = ("STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "ESSENTIALS")
+_EITHER = ("INFREQUENT_ACCESS", "ESSENTIALS")
+"""Asked for one of these classes, DescribeLogGroups answers with both (botocore 1.44.5)."""
+_OF_PATTERN = ("arn", "creationTime", "logGroupName")
+"""All that DescribeLogGroups tells of groups asked for by logGroupNamePattern (botocore 1.44.5)."""
+_INVALID_OPERATION = frozenset(
+    {"GetTransformer", "PutTransformer", "PutMetricFilter", "PutSubscriptionFilter"}
+)
+"""Calls whose model has InvalidOperationException for what a class does not support."""
 
 
 def invalid(message: str) -> RefusedError:
@@ -38,41 +42,39 @@ def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
         for key in ("logGroupNamePrefix", "logGroupNamePattern", "logGroupIdentifiers")
         if p.get(key)
     ]
-    if len(narrowed) > 1:
-        raise invalid(f"{' and '.join(narrowed)} are mutually exclusive parameters.")
+    if len(narrowed) > 1 or ("logGroupIdentifiers" in narrowed and p.get("logGroupClass")):
+        raise invalid(f"{' and '.join(narrowed)} exclude other filters.")
     place = world.place("DescribeLogGroups", p.get("nextToken"), "")
     if world.empty():
         return {"logGroups": [], "nextToken": world.token("DescribeLogGroups", place)}
     found = list(islice(_selected(world, call, place), limit + 1))
     now, lags = world.clock.now(), world.store.lags
     page = found[:limit]
-    answer: dict[str, Any] = {"logGroups": [group.shown(now, lags) for group in page]}
+    shown = [group.shown(now, lags) for group in page]
+    if "logGroupNamePattern" in narrowed:
+        shown = [{key: entry[key] for key in _OF_PATTERN if key in entry} for entry in shown]
+    answer: dict[str, Any] = {"logGroups": shown}
     if len(found) > limit:
         answer["nextToken"] = world.token("DescribeLogGroups", page[-1].name)
-    if narrowed:
-        # A page of the whole list is no look at one group.
+    if narrowed and narrowed != ["logGroupNamePattern"]:
+        # A page of the whole list is no look at one group, and names alone are none either.
         seconds = world.clock.seconds()
         for group in page:
-            key = (group.account, group.region, group.name)
-            world.record.group_looks[key] = seconds
+            world.record.looked(world.record.group_looks, group, seconds)
     return answer
 
 
 def _selected(world: World, call: Call, place: str) -> Iterator[Group]:
     """The groups that DescribeLogGroups is asked for, behind `place`, in order of name."""
-    p, region = call.parameters, world.region(call)
-    identifiers = p.get("logGroupIdentifiers")
-    log_class = p.get("logGroupClass")
-    if identifiers:
-        if len(identifiers) > 50:
-            raise invalid("at most 50 logGroupIdentifiers")
-        names = sorted({name_of(identifier) for identifier in identifiers})
-        groups: Iterator[Group] = (
-            group for name in names if name > place and (group := region.get(name)) is not None
-        )
-    else:
-        groups = _named(world, call, place)
-    return (group for group in groups if log_class in (None, group.log_class))
+    p = call.parameters
+    if identifiers := p.get("logGroupIdentifiers"):
+        groups = (world.identified(call, identifier) for identifier in identifiers)
+        found = {group.name: group for group in groups if group is not None}
+        return (found[name] for name in sorted(found) if name > place)
+    asked = p.get("logGroupClass")
+    classes = _EITHER if asked in _EITHER else (asked,)
+    named = _named(world, call, place)
+    return (group for group in named if asked is None or group.log_class in classes)
 
 
 def _named(world: World, call: Call, place: str) -> Iterator[Group]:
@@ -84,11 +86,10 @@ def _named(world: World, call: Call, place: str) -> Iterator[Group]:
         if exact is not None:
             yield exact
         place = prefix
-    for group in region.after(place):
+    for group in region.after(place, pattern):
         if not group.name.startswith(prefix):
             return
-        if pattern in group.name:
-            yield group
+        yield group
 
 
 def list_log_groups(world: World, call: Call) -> dict[str, Any]:
@@ -131,30 +132,29 @@ def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
     limit = min(whole(call, "limit", 1, 50, 50), world.page)
     by, prefix = p.get("orderBy", "LogStreamName"), p.get("logStreamNamePrefix")
     descending = bool(p.get("descending", False))
-    if by not in ("LogStreamName", "LastEventTime"):
-        raise invalid(f"orderBy: {by}")
     if prefix and by == "LastEventTime":
         raise invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
     kind = f"DescribeLogStreams {group.name} {by} {prefix} {descending}"
-    place = world.place(kind, p.get("nextToken"), None)
-    key = (group.account, group.region, group.name)
-    world.record.stream_looks[key] = world.clock.seconds()
+    began, place = world.place(kind, p.get("nextToken"), (world.clock.seconds(), None))
     if world.empty():
-        return {"logStreams": [], "nextToken": world.token(kind, place)}
+        return {"logStreams": [], "nextToken": world.token(kind, (began, place))}
     now, lag = world.clock.now(), world.store.lags.stream
     if by == "LastEventTime":
         keyed = _by_last_event(group, now, lag, descending=descending)
         start = 0 if place is None else bisect_right(keyed, place)
         page, more = keyed[start : start + limit], start + limit < len(keyed)
-        names, last = [key[-1] for key in page], page[-1] if page else None
+        names = [key[-1] for key in page]
+        last: list[Any] = page[-1:]
     else:
         names, more = _by_name(group.ordered(), prefix or "", place, limit, descending=descending)
-        last = names[-1] if names else None
+        last = names[-1:]
     answer: dict[str, Any] = {
         "logStreams": [_stream_shown(group, group.streams[name], now, lag) for name in names]
     }
     if more:
-        answer["nextToken"] = world.token(kind, last)
+        answer["nextToken"] = world.token(kind, (began, *last))
+    # What the first page said is as old as the reading.
+    world.record.looked(world.record.stream_looks, group, began)
     return answer
 
 
@@ -209,8 +209,6 @@ def _stream_shown(group: Group, stream: Stream, now: int, lag: float) -> dict[st
 def create_log_group(world: World, call: Call) -> dict[str, Any]:
     p = call.parameters
     name, log_class = str(p.get("logGroupName")), p.get("logGroupClass", "STANDARD")
-    if not _GROUP_NAME.fullmatch(name) or log_class not in _CLASSES:
-        raise invalid(f"logGroupName or logGroupClass: {name!r}, {log_class!r}")
     if world.region(call).get(name) is not None:
         raise RefusedError(
             "ResourceAlreadyExistsException", "The specified log group already exists"
@@ -234,8 +232,6 @@ def create_log_group(world: World, call: Call) -> dict[str, Any]:
 
 def create_log_stream(world: World, call: Call) -> dict[str, Any]:
     group, name = world.group(call), str(call.parameters.get("logStreamName"))
-    if not _STREAM_NAME.fullmatch(name):
-        raise invalid(f"logStreamName: {name!r}")
     if name in group.streams:
         raise RefusedError(
             "ResourceAlreadyExistsException", "The specified log stream already exists"
@@ -284,10 +280,9 @@ def _retention(world: World, call: Call, days: int | None) -> dict[str, Any]:
     if group.log_class == "DELIVERY":
         world.record.refused(group, now, call.operation)
         raise invalid("Log groups of class DELIVERY take no retention.")
-    before, lost = group.retention, []
-    if group.policy is None:
-        lost = world.store.set_retention(group, days, now)
-    # Under an account-level policy the call succeeds and changes nothing.
+    before = group.retention
+    # Under an account-level policy this is saved and nothing expires by it.
+    lost = world.store.set_retention(group, days, now)
     world.record.retained(group, now, before, lost, call.operation)
     return {}
 
@@ -298,6 +293,7 @@ def _retention(world: World, call: Call, days: int | None) -> dict[str, Any]:
 def describe_metric_filters(world: World, call: Call) -> dict[str, Any]:
     region = world.region(call)
     groups = [world.group(call)] if call.group else list(region.groups.values())
+    prefix = (call.parameters.get("filterNamePrefix") or "") if call.group else ""
     filters = [
         {
             "filterName": name,
@@ -310,13 +306,15 @@ def describe_metric_filters(world: World, call: Call) -> dict[str, Any]:
             **group.filters.get(("metric", name), {}),
         }
         for group in groups
-        for name in sorted(group.metric_filters)
+        for name in group.metric_filters
+        if name.startswith(prefix)
     ]
     return _filters(world, call, "metricFilters", filters)
 
 
 def describe_subscription_filters(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
+    prefix = call.parameters.get("filterNamePrefix") or ""
     filters = [
         {
             "filterName": name,
@@ -327,7 +325,8 @@ def describe_subscription_filters(world: World, call: Call) -> dict[str, Any]:
             "distribution": "ByLogStream",
             **group.filters.get(("subscription", name), {}),
         }
-        for name in sorted(group.subscriptions)
+        for name in group.subscriptions
+        if name.startswith(prefix)
     ]
     return _filters(world, call, "subscriptionFilters", filters)
 
@@ -336,8 +335,7 @@ def _filters(world: World, call: Call, key: str, filters: list[Any]) -> dict[str
     kind = f"{call.operation} {call.group}"
     place = world.place(kind, call.parameters.get("nextToken"), 0)
     limit = min(whole(call, "limit", 1, 50, 50), world.page)
-    prefix = call.parameters.get("filterNamePrefix") or ""
-    found = [entry for entry in filters if entry["filterName"].startswith(prefix)]
+    found = sorted(filters, key=lambda entry: (entry["filterName"], entry["logGroupName"]))
     if world.empty():
         return {key: [], "nextToken": world.token(kind, place)}
     answer: dict[str, Any] = {key: found[place : place + limit]}
@@ -347,7 +345,7 @@ def _filters(world: World, call: Call, key: str, filters: list[Any]) -> dict[str
 
 
 def put_metric_filter(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
+    group = _standard(world, call)
     names = {*group.metric_filters, _put_filter(world, call, group, "metric")}
     group.metric_filters = tuple(sorted(names))
     return {}
@@ -355,6 +353,8 @@ def put_metric_filter(world: World, call: Call) -> dict[str, Any]:
 
 def put_subscription_filter(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
+    if group.log_class in _EITHER:
+        raise _unsupported(call)
     names = {*group.subscriptions, str(call.parameters.get("filterName"))}
     if len(names) > 2:
         raise RefusedError("LimitExceededException", "at most 2 subscription filters")
@@ -378,10 +378,14 @@ def _standard(world: World, call: Call) -> Group:
     """The group, for what only class STANDARD has."""
     group = world.group(call)
     if group.log_class != "STANDARD":
-        raise RefusedError(
-            "InvalidOperationException", "This operation is not supported for this log class."
-        )
+        raise _unsupported(call)
     return group
+
+
+def _unsupported(call: Call) -> RefusedError:
+    said = "This operation is not supported for this log class."
+    known = call.operation in _INVALID_OPERATION
+    return RefusedError("InvalidOperationException", said) if known else invalid(said)
 
 
 def get_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
@@ -407,7 +411,7 @@ def _document(call: Call) -> str:
 
 
 def describe_index_policies(world: World, call: Call) -> dict[str, Any]:
-    identifiers = call.parameters.get("logGroupIdentifiers") or []
+    identifiers = call.parameters["logGroupIdentifiers"]
     if len(identifiers) != 1:
         raise invalid("logGroupIdentifiers: a fixed number of 1 item")
     group = _standard(world, call)

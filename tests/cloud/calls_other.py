@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -13,6 +14,9 @@ from tests.cloud.quotas import service_quotas
 from tests.cloud.store import name_of
 from tests.cloud.world import World, whole
 
+_TAGGING_TOKEN = 900
+"""Seconds that a PaginationToken lives (Resource Groups Tagging API reference)."""
+_ID = re.compile("[a-z][a-zA-Z0-9_]*")
 _KEPT_MS = 455 * DAY_MS
 _POINTS = 100_800
 
@@ -28,31 +32,48 @@ def get_metric_data(world: World, call: Call) -> dict[str, Any]:
     start, end = moment(p["StartTime"]), moment(p["EndTime"])
     if start >= end:
         raise RefusedError("ValidationError", "StartTime must be before EndTime")
-    place = world.place("GetMetricData", p.get("NextToken"), 0, "InvalidNextToken")
+    ids = [str(query["Id"]) for query in queries]
+    if len(set(ids)) < len(ids) or not all(_ID.fullmatch(said) for said in ids):
+        raise RefusedError("ValidationError", "Id: unique, a lowercase letter first")
+    place = world.place("GetMetricData", p.get("NextToken"), (0, 0), "InvalidNextToken")
     if world.empty():
         token = world.token("GetMetricData", place)
         return {"MetricDataResults": [], "NextToken": token, "Messages": []}
     limit = min(int(p.get("MaxDatapoints") or _POINTS), _POINTS)
     results: list[dict[str, Any]] = []
-    points = 0
-    for index, query in enumerate(queries[place:], place):
+    first, told = place
+    for index, query in enumerate(queries[first:], first):
         stat = query["MetricStat"]
         found = _points(world, call, stat["Metric"], int(stat["Period"]), stat["Stat"], start, end)
-        if results and points + len(found) > limit:
-            token = world.token("GetMetricData", index)
+        rest = sorted(found, reverse=p.get("ScanBy") != "TimestampAscending")[told:]
+        page = rest[:limit]
+        whole_rest = len(page) == len(rest)
+        if page or whole_rest:
+            results.append(
+                {
+                    "Id": query["Id"],
+                    "Label": stat["Metric"]["MetricName"],
+                    "Timestamps": [timestamp(at, call.protocol) for at in page],
+                    "Values": [float(found[at]) for at in page],
+                    "StatusCode": "Complete" if whole_rest else "PartialData",
+                }
+            )
+        if not whole_rest:
+            token = world.token("GetMetricData", (index, told + len(page)))
             return {"MetricDataResults": results, "NextToken": token, "Messages": []}
-        points += len(found)
-        newest_first = sorted(found, reverse=p.get("ScanBy") != "TimestampAscending")
-        results.append(
-            {
-                "Id": query["Id"],
-                "Label": stat["Metric"]["MetricName"],
-                "Timestamps": [timestamp(at, call.protocol) for at in newest_first],
-                "Values": [float(found[at]) for at in newest_first],
-                "StatusCode": "Complete",
-            }
-        )
+        limit, told = limit - len(page), 0
     return {"MetricDataResults": results, "Messages": []}
+
+
+def points_asked(call: Call) -> tuple[int, int]:
+    """How many data points a GetMetricData asks for, and from when on (ms).
+
+    CloudWatch estimates them from time range and period, whatever there is (its quotas page).
+    """
+    p = call.parameters
+    start, end = moment(p["StartTime"]), moment(p["EndTime"])
+    periods = [int(query["MetricStat"]["Period"]) for query in p.get("MetricDataQueries") or []]
+    return sum(-(-(end - start) // (period * 1000)) for period in periods if period > 0), start
 
 
 def get_metric_statistics(world: World, call: Call) -> dict[str, Any]:
@@ -87,9 +108,8 @@ def _points(
     value = {"IncomingLogEvents": "count", "IncomingBytes": "bytes"}.get(metric["MetricName"])
     if metric["Namespace"] != "AWS/Logs" or value is None or name is None:
         return {}
-    if old > 63 * DAY_MS:
-        start = start // HOUR_MS * HOUR_MS
-    first = start // 60_000 * 60_000
+    grain = HOUR_MS if old > 63 * DAY_MS else 300_000 if old > 15 * DAY_MS else 60_000
+    first = start // grain * grain
     shown = now - int(world.store.lags.metric * 1000)
     found: dict[int, int] = {}
     for events in world.region(call).arrivals.get(name, ()):
@@ -104,21 +124,31 @@ def _points(
 # ---- tagging -------------------------------------------------------------------------------------
 
 
+_NOT_BESIDE_ARNS = ("TagFilters", "ResourceTypeFilters", "ResourcesPerPage", "PaginationToken")
+
+
 def get_resources(world: World, call: Call) -> dict[str, Any]:
     """What was never tagged is left out."""
     p, region = call.parameters, world.region(call)
     arns = p.get("ResourceARNList")
     code = "InvalidParameterException"
     if arns:
-        if len(arns) > 100 or p.get("TagFilters") or p.get("ResourceTypeFilters"):
-            raise RefusedError(code, "at most 100 ARNs, and no filters beside them")
-        groups = [region.get(name_of(arn)) for arn in arns]
-        found = [group for group in groups if group is not None and group.tags]
+        if len(arns) > 100 or any(p.get(other) for other in _NOT_BESIDE_ARNS):
+            raise RefusedError(code, "at most 100 ARNs, no filters and no pages beside them")
+        # Rows of `Plain` have no tags, so none needs to be made a group.
+        groups = {arn: region.groups.get(name_of(arn)) for arn in arns}
+        found = [g for arn, g in groups.items() if g is not None and g.arn == arn and g.tags]
         return {"PaginationToken": "", "ResourceTagMappingList": [_mapping(g) for g in found]}
     types = p.get("ResourceTypeFilters") or ["logs"]
     filters = p.get("TagFilters") or []
     limit = whole(call, "ResourcesPerPage", 1, 100, 50)
-    place = world.place("GetResources", p.get("PaginationToken") or None, "")
+    place = world.place(
+        "GetResources",
+        p.get("PaginationToken") or None,
+        "",
+        expired="PaginationTokenExpiredException",
+        age=_TAGGING_TOKEN,
+    )
     if world.empty():
         token = world.token("GetResources", place)
         return {"PaginationToken": token, "ResourceTagMappingList": []}
@@ -177,6 +207,9 @@ def list_functions(world: World, call: Call) -> dict[str, Any]:
 
 
 def invoke(world: World, call: Call) -> dict[str, Any]:
+    if call.parameters["InvocationType"] != "Event":
+        world.record.unknown["Invoke RequestResponse"] += 1
+        raise RefusedError("UnknownOperationException", "nothing runs here to wait for")
     world.invoked.append(
         {
             "account": call.account,

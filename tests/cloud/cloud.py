@@ -14,7 +14,8 @@ import boto3
 
 from tests.cloud import calls_events, calls_logs, calls_other
 from tests.cloud.clocks import Clock, RealClock
-from tests.cloud.faults import Faults, Garbage, Refuse, Reset, Slow
+from tests.cloud.constraints import check
+from tests.cloud.faults import DENIED, Faults, Garbage, Refuse, Reset, Slow
 from tests.cloud.judge import Record, Verdict, judge
 from tests.cloud.meanwhile import Actor
 from tests.cloud.protocols import Answer, Call, RefusedError, answered, parse, refused
@@ -28,6 +29,30 @@ _HANDLERS: dict[tuple[str, str], calls_logs.Handler] = {
     **{("logs", operation): handler for operation, handler in calls_events.CALLS.items()},
     **calls_other.CALLS,
 }
+_UNHEEDED = {
+    "DescribeLogGroups": frozenset({"includeLinkedAccounts", "accountIdentifiers"}),
+    "ListLogGroups": frozenset(
+        {"includeLinkedAccounts", "accountIdentifiers", "dataSources", "fieldIndexNames"}
+    ),
+    "DescribeMetricFilters": frozenset({"metricName", "metricNamespace"}),
+    "FilterLogEvents": frozenset({"filterPattern", "startFromHead"}),
+    "GetResources": frozenset({"TagsPerPage", "ExcludeCompliantResources"}),
+    "ListFunctions": frozenset({"MasterRegion", "FunctionVersion"}),
+    "DescribeRegions": frozenset({"Filter", "RegionName", "AllRegions"}),
+}
+"""Parameters that change what AWS answers with, and have no meaning here."""
+_THROTTLING = {
+    "logs": ("ThrottlingException", 400),
+    "monitoring": ("Throttling", 400),
+    "tagging": ("ThrottledException", 400),
+    "lambda": ("TooManyRequestsException", 429),
+    "servicequotas": ("TooManyRequestsException", 400),
+    "ec2": ("RequestLimitExceeded", 503),
+    "sts": ("Throttling", 400),
+}
+"""Code and status with which each service throttles: its botocore model's, or, where that has none,
+those of its list of common errors."""
+_ACTION_SERVICE = {"monitoring": "cloudwatch", "tagging": "tag"}
 _TICK = 0.05
 
 
@@ -37,7 +62,7 @@ class Cloud:
     `latency` and `jitter` are seconds of real time. `faults` is asked before each call,
     `meanwhile` are actors. `empty_pages` is a share (0 to 1), `token_age` seconds, `page` the most
     log groups, streams or filters of a page. `store` and `world` may be touched while it runs,
-    under `lock`.
+    under `lock`. What broke in a handler or an actor is in `broken`, and raised at the end.
     """
 
     def __init__(
@@ -72,6 +97,7 @@ class Cloud:
             page=page,
         )
         self.url = ""
+        self.broken: list[Exception] = []
         self._buckets = Buckets(store, self.clock) if quotas else None
         self._latency = Latency(latency, jitter, random.Random(seed))
         self._faults = faults
@@ -98,6 +124,9 @@ class Cloud:
             client.close()
         if self._server is not None:
             self._server.stop()
+        if self.broken and kind is None:
+            # Told to the caller as a failure of AWS, it would look like one of the tool's trials.
+            raise self.broken[0]
 
     # ---- for callers -------------------------------------------------------------------------
 
@@ -161,8 +190,11 @@ class Cloud:
 
     def _tick(self) -> None:
         with self.lock:
-            for actor in self._actors:
-                actor(None, self.world)
+            try:
+                for actor in self._actors:
+                    actor(None, self.world)
+            except Exception as error:  # noqa: BLE001 - raised by __exit__
+                self.broken.append(error)
 
     def handle(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
         """The reply to a request, however it came; header names in lower case."""
@@ -178,8 +210,9 @@ class Cloud:
                 return self._reply(call, delay)
             except RefusedError as error:
                 return Reply(refused(call, error), delay)
-            except (KeyError, TypeError, ValueError) as error:
-                said = RefusedError("SerializationException", f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 - raised by __exit__
+                self.broken.append(error)
+                said = RefusedError("InternalFailure", f"the simulator broke: {error!r}", 500)
                 return Reply(refused(call, said), delay)
 
     def _known(self, call: Call) -> None:
@@ -197,7 +230,10 @@ class Cloud:
         if (call.service, call.operation) not in _HANDLERS:
             self.record.unknown[call.operation] += 1
             raise RefusedError("UnknownOperationException", f"no such operation: {call.operation}")
-        self.record.calls[account, call.region, call.operation] += 1
+        for name in _UNHEEDED.get(call.operation, frozenset()) & call.parameters.keys():
+            self.record.unknown[f"{call.operation} {name}"] += 1
+            raise RefusedError("UnknownOperationException", f"{name} is not heeded here")
+        self.record.called(account, call.region, call.operation, self.clock.seconds())
         if (account, call.region) not in self.store.regions and call.service not in (
             "sts",
             "ec2",
@@ -209,9 +245,7 @@ class Cloud:
             actor(call, self.world)
 
     def _reply(self, call: Call, delay: float) -> Reply:
-        if self._buckets is not None and not self._buckets.take(
-            call.account, call.region, call.operation
-        ):
+        if not self._within_quotas(call):
             return Reply(self._throttle(call), delay)
         match None if self._faults is None else self._faults(call):
             case None:
@@ -220,27 +254,54 @@ class Cloud:
                 return Reply(self._answer(call), delay + seconds)
             case Reset(after):
                 if after:
-                    self._answer(call)
+                    self._answer(call, told=False)
                 return Reply(None, delay)
             case Garbage(body):
-                self._answer(call)
+                self._answer(call, told=False)
                 return Reply(Answer(200, "application/x-amz-json-1.1", body), delay)
             case Refuse(code, status, message, after):
                 if "Throttl" in code or status == 429:
                     return Reply(self._throttle(call), delay)
+                if code == DENIED.code:
+                    return Reply(_denied(call), delay)
                 if after:
-                    self._answer(call)
+                    self._answer(call, told=False)
                 return Reply(refused(call, RefusedError(code, message, status)), delay)
 
     def _throttle(self, call: Call) -> Answer:
         self.record.throttled[call.account, call.region, call.operation] += 1
-        code = "Throttling" if call.protocol == "query" else "ThrottlingException"
-        if call.service == "lambda":
-            return refused(call, RefusedError("TooManyRequestsException", "Rate exceeded", 429))
-        return refused(call, RefusedError(code, "Rate exceeded"))
+        code, status = _THROTTLING[call.service]
+        return refused(call, RefusedError(code, "Rate exceeded", status))
 
-    def _answer(self, call: Call) -> Answer:
-        return answered(call, _HANDLERS[call.service, call.operation](self.world, call))
+    def _within_quotas(self, call: Call) -> bool:
+        if self._buckets is None:
+            return True
+        if not self._buckets.take(call.account, call.region, call.operation):
+            return False
+        if call.operation != "GetMetricData":
+            return True
+        points, start = calls_other.points_asked(call)
+        age = (self.clock.now() - start) / 1000
+        return self._buckets.take_points(call.account, call.region, points, age)
+
+    def _answer(self, call: Call, *, told: bool = True) -> Answer:
+        self.record.unsent.clear()
+        check(call)
+        result = _HANDLERS[call.service, call.operation](self.world, call)
+        self.record.sent(told=told)
+        return answered(call, result)
+
+
+def _denied(call: Call) -> Answer:
+    if call.protocol == "ec2":
+        said = "You are not authorized to perform this operation."
+        return refused(call, RefusedError("UnauthorizedOperation", said, 403))
+    action = f"{_ACTION_SERVICE.get(call.service, call.service)}:{call.operation}"
+    said = f"User: arn:aws:iam::{call.account}:user/somebody is not authorized to perform: {action}"
+    if call.protocol == "query":
+        return refused(call, RefusedError("AccessDenied", said, 403))
+    status = 403 if call.protocol == "rest" else 400
+    return refused(call, RefusedError(DENIED.code, said, status))
 
 
 class _Session(boto3.Session):

@@ -151,9 +151,12 @@ def once(operation: str, fault: Fault, nth: int = 1) -> Faults:
 
 
 def first_of(*scripts: Faults) -> Faults:
-    """The first fault that any of the scripts has."""
+    """The first fault that any of the scripts has; each is told of every call, so that they count
+    alike.
+    """
 
     def scripted(call: Call) -> Fault | None:
-        return next((fault for script in scripts if (fault := script(call))), None)
+        faults = [script(call) for script in scripts]
+        return next((fault for fault in faults if fault is not None), None)
 
     return scripted

@@ -9,13 +9,21 @@ from typing import Any
 from tests.cloud.quotas import rate_of
 from tests.cloud.store import Events, Group, Store, Stream
 
+GroupKey = tuple[str, str, str]
+Looks = dict[GroupKey, float]
+"""The second at which a group, by account, Region and name, was looked at last."""
+_RETENTION = ("PutRetentionPolicy", "DeleteRetentionPolicy")
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change, or an attempt at one that was refused (`effect` False).
 
     `alive` are the events inside the retention in force that it took away; `alive_bytes` their
-    bytes and those of `Group.stored`. Looks are seconds before a deletion, None without any.
+    bytes and those of `Group.stored` (of streams: with the group's last one). Looks are seconds
+    before a deletion, None without any that the caller was answered: `group_look` since
+    DescribeLogGroups showed the group by prefix or identifier, `streams_look` since the reading of
+    its streams began.
     """
 
     at: int
@@ -59,11 +67,31 @@ class Record:
     """Written by the simulator while requests come in."""
 
     changes: list[Change] = field(default_factory=list)
-    group_looks: dict[tuple[str, str, str], float] = field(default_factory=dict)
-    stream_looks: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    group_looks: Looks = field(default_factory=dict)
+    stream_looks: Looks = field(default_factory=dict)
+    unsent: list[tuple[Looks, GroupKey, float]] = field(default_factory=list)
+    """Looks of an answer that is being made: whether the caller gets it is not settled yet."""
     calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     throttled: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    began: float | None = None
+    ended: float = 0.0
+
+    def called(self, account: str, region: str, operation: str, seconds: float) -> None:
+        """A call came in, whatever becomes of it."""
+        self.calls[account, region, operation] += 1
+        self.began = seconds if self.began is None else self.began
+        self.ended = seconds
+
+    def looked(self, looks: Looks, group: Group, seconds: float) -> None:
+        """The answer that is being made shows the group, or its streams, as of `seconds`."""
+        self.unsent.append((looks, (group.account, group.region, group.name), seconds))
+
+    def sent(self, *, told: bool) -> None:
+        """The answer is on its way, or (not `told`) it got lost and nobody has looked."""
+        for looks, key, seconds in self.unsent if told else ():
+            looks[key] = max(seconds, looks.get(key, seconds))
+        self.unsent.clear()
 
     def deleted(self, group: Group, now: int, seconds: float, *, by: str = "caller") -> None:
         """A log group is about to go."""
@@ -84,13 +112,15 @@ class Record:
         """A log stream is about to go."""
         key = (group.account, group.region, group.name)
         alive = group.alive(now, [stream])
+        # Which stream holds them is not known before it is the only one.
+        stored = group.stored if len(group.streams) == 1 else 0
         self._add(
             now,
             "DeleteLogStream",
             group,
             stream=stream.name,
             alive=tuple(alive),
-            alive_bytes=sum(events.bytes for events in alive),
+            alive_bytes=stored + sum(events.bytes for events in alive),
             group_look=_age(self.group_looks.get(key), seconds),
             streams_look=_age(self.stream_looks.get(key), seconds),
         )
@@ -98,7 +128,7 @@ class Record:
     def retained(
         self, group: Group, now: int, before: int | None, lost: list[Events], operation: str
     ) -> None:
-        """Retention was put or taken away; under an account-level policy without any effect."""
+        """Retention was put or taken away; under an account-level policy it is only saved."""
         self._add(
             now,
             operation,
@@ -133,8 +163,9 @@ def _age(look: float | None, seconds: float) -> float | None:
 class Verdict:
     """What to think of a run.
 
-    `overwritten`: retention put where the group had some of its own. `wasted_puts`: puts on groups
-    under an account-level policy. `protected`: deletions of protected groups that were tried.
+    `overwritten`: retention changed or taken away where the group had some of its own.
+    `wasted_puts`: puts on groups under an account-level policy. `protected`: deletions of protected
+    groups that were tried. `seconds` passed between the first call and the last.
     """
 
     deletions: list[Change]
@@ -149,6 +180,7 @@ class Verdict:
     throttled: Counter[str]
     unknown: Counter[str]
     bounds: dict[str, float]
+    seconds: float
 
     @property
     def bound(self) -> float:
@@ -183,6 +215,7 @@ class Verdict:
             "unknown": dict(self.unknown),
             "bounds": self.bounds,
             "bound": self.bound,
+            "seconds": self.seconds,
         }
 
 
@@ -199,20 +232,26 @@ def judge(record: Record, store: Store) -> Verdict:
         puts=puts,
         wrong_deletions=[change for change in deletions if change.wrong],
         wrong_sweeps=[change for change in sweeps if change.wrong],
-        overwritten=[change for change in puts if change.before not in (None, change.after)],
+        overwritten=[
+            change
+            for change in done
+            if change.operation in _RETENTION and change.before not in (None, change.after)
+        ],
         wasted_puts=[change for change in puts if change.policy is not None],
         protected=[c for c in mine if not c.effect and c.operation == "DeleteLogGroup"],
         calls=_summed(record.calls),
         throttled=_summed(record.throttled),
         unknown=Counter(record.unknown),
         bounds=bounds(record.calls - record.throttled, store),
+        seconds=0.0 if record.began is None else record.ended - record.began,
     )
 
 
 def bounds(needed: Counter[tuple[str, str, str]], store: Store) -> dict[str, float]:
     """Seconds that the quotas ask for per operation, in the account and Region that needs most.
 
-    A bucket that is full to begin with saves up to a second of it.
+    A bucket that is full to begin with saves up to a second of it. The data points that
+    GetMetricData may ask for are left out: they depend on what was asked.
     """
     seconds: dict[str, float] = {}
     for (account, region, operation), count in needed.items():

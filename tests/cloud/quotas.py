@@ -92,6 +92,11 @@ _TABLE = (
     Quota("tagging", "GetResources", 15),
     Quota("lambda", "ListFunctions", 15),
 )
+_RECENT = 3 * 3600
+_RECENT_POINTS = 180_000.0
+_OLD_POINTS = 396_000.0
+"""Data points a second that GetMetricData may ask for, from within the last three hours on and from
+earlier on (CloudWatch quotas page)."""
 QUOTAS: dict[str, Quota] = {quota.operation: quota for quota in _TABLE}
 
 
@@ -136,12 +141,21 @@ class Buckets:
     def take(self, account: str, region: str, operation: str) -> bool:
         """Whether the call may be made now; it counts if so."""
         rate = rate_of(self._store, account, region, operation)
-        if rate is None:
-            return True
+        return rate is None or self._taken((account, region, operation), rate, 1)
+
+    def take_points(self, account: str, region: str, points: int, age: float) -> bool:
+        """Whether so many data points may be asked for now, from `age` seconds ago on."""
+        recent = age <= _RECENT
+        rate = _RECENT_POINTS if recent else _OLD_POINTS
+        kind = "recent data points" if recent else "data points"
+        return self._taken((account, region, kind), rate, points)
+
+    def _taken(self, bucket: tuple[str, str, str], rate: float, cost: float) -> bool:
         now = self._clock.seconds()
         size = max(rate, 1.0)
-        tokens, then = self._filled.get((account, region, operation), (size, now))
+        tokens, then = self._filled.get(bucket, (size, now))
         tokens = min(size, tokens + (now - then) * rate)
-        allowed = tokens >= 1
-        self._filled[account, region, operation] = (tokens - allowed, now)
+        # Sums of fractions fall short of a whole by less than this.
+        allowed = tokens >= cost - 1e-6
+        self._filled[bucket] = (tokens - cost if allowed else tokens, now)
         return allowed

@@ -270,11 +270,12 @@ class Plain:
         there = at < len(self.names) and self.names[at] == name and not self.gone[at]
         return at if there else None
 
-    def after(self, name: str) -> Iterator[tuple[str, int]]:
-        """Names behind `name`, in order, with their rows."""
+    def after(self, name: str, within: str = "") -> Iterator[tuple[str, int]]:
+        """Names behind `name` with `within` in them, in order, with their rows."""
         at = self.gone.find(0, bisect_right(self.names, name))
         while at >= 0:
-            yield self.names[at], at
+            if within in self.names[at]:
+                yield self.names[at], at
             at = self.gone.find(0, at + 1)
 
     def __len__(self) -> int:
@@ -334,14 +335,17 @@ class Region:
         del self.groups[name]
         del self.names[bisect_left(self.names, name)]
 
-    def after(self, name: str) -> Iterator[Group]:
-        """Groups behind `name` in order of name. Rows are shown, not turned into groups."""
-        plain = self.plain.after(name)
+    def after(self, name: str, within: str = "") -> Iterator[Group]:
+        """Groups behind `name` with `within` in their names, in order of name. Rows are shown, not
+        turned into groups.
+        """
+        plain = self.plain.after(name, within)
         row = next(plain, None)
         at = bisect_right(self.names, name)
         while row is not None or at < len(self.names):
             if row is None or (at < len(self.names) and self.names[at] < row[0]):
-                yield self.groups[self.names[at]]
+                if within in self.names[at]:
+                    yield self.groups[self.names[at]]
                 at += 1
             else:
                 yield self._row(row[1])

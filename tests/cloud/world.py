@@ -12,7 +12,7 @@ from typing import Any
 from tests.cloud.clocks import Clock
 from tests.cloud.judge import Record
 from tests.cloud.protocols import Call, RefusedError
-from tests.cloud.store import Group, Region, Store
+from tests.cloud.store import Group, Region, Store, arn_of, name_of
 
 
 @dataclass
@@ -37,13 +37,32 @@ class World:
 
     def group(self, call: Call) -> Group:
         """The log group that the call names. Raises RefusedError where there is none."""
-        name = call.group
-        found = None if name is None else self.region(call).get(name)
+        p = call.parameters
+        if "logGroupName" in p and "logGroupIdentifier" in p:
+            raise RefusedError(
+                "InvalidParameterException", "logGroupName and logGroupIdentifier are exclusive."
+            )
+        identifier = p.get("logGroupName") or p.get("logGroupIdentifier") or p.get("resourceArn")
+        if identifier is None and call.operation == "DescribeIndexPolicies":
+            identifier = p["logGroupIdentifiers"][0]
+        if identifier is None:
+            raise RefusedError("InvalidParameterException", "logGroupName or logGroupIdentifier")
+        if "resourceArn" in p and (":log-group:" not in identifier or identifier.endswith(":*")):
+            # As boto3 issue 4104 and cloud-nuke issue 1150 have it, though no model names the code.
+            raise RefusedError("ValidationException", "Invalid resourceArn")
+        found = self.identified(call, identifier)
         if found is None:
             raise RefusedError(
                 "ResourceNotFoundException", "The specified log group does not exist."
             )
         return found
+
+    def identified(self, call: Call, identifier: str) -> Group | None:
+        """The log group of that name, or of that ARN in the caller's account and Region."""
+        name = name_of(identifier)
+        if identifier not in (name, arn_of(call.account, call.region, name)):
+            return None
+        return self.region(call).get(name)
 
     def token(self, kind: str, place: Any) -> str:
         """A page token, never the same twice."""
@@ -52,7 +71,14 @@ class World:
         return base64.urlsafe_b64encode(text.encode()).decode()
 
     def place(
-        self, kind: str, token: str | None, start: Any, code: str = "InvalidParameterException"
+        self,
+        kind: str,
+        token: str | None,
+        start: Any,
+        code: str = "InvalidParameterException",
+        *,
+        expired: str | None = None,
+        age: float | None = None,
     ) -> Any:
         """Where a token says to go on. Raises RefusedError on garbage or an expired one."""
         if token is None:
@@ -61,8 +87,10 @@ class World:
             made_for, _number, at, place = json.loads(base64.urlsafe_b64decode(token))
         except (ValueError, binascii.Error) as error:
             raise RefusedError(code, "The specified nextToken is invalid.") from error
-        if made_for != kind or self.clock.now() - at > self.token_age * 1000:
+        if made_for != kind:
             raise RefusedError(code, "The specified nextToken is invalid.")
+        if self.clock.now() - at > 1000 * (self.token_age if age is None else age):
+            raise RefusedError(expired or code, "The specified nextToken is invalid.")
         return place
 
     def empty(self) -> bool:

@@ -1,0 +1,84 @@
+"""What CloudWatch Logs refuses before it looks at any log group: values outside its service model.
+
+botocore itself checks only what is missing, of the wrong type, or below a minimum; patterns, enums
+and maxima are left to the service.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import botocore.session
+
+from tests.cloud.protocols import Call, RefusedError
+
+_ANSWERED_OTHERWISE = frozenset({"resourceArn"})
+"""Refused as ValidationException, see `World.group`."""
+
+
+def check(call: Call) -> None:
+    """Raises RefusedError where AWS would, in its words; only CloudWatch Logs is checked."""
+    if call.service != "logs":
+        return
+    shape = _model().operation_model(call.operation).input_shape
+    for name in shape.required_members:
+        if call.parameters.get(name) is None:
+            raise _refused("null", name, "Member must not be null")
+    for name, member in shape.members.items():
+        value = call.parameters.get(name)
+        if value is not None and name not in _ANSWERED_OTHERWISE:
+            _check(name, value, member)
+
+
+@cache
+def _model() -> Any:
+    return botocore.session.Session().get_service_model("logs")
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    # Tags have patterns in Java's dialect, which Python does not read.
+    return re.compile(".*" if r"\p" in text else text, re.DOTALL)
+
+
+def _check(name: str, value: Any, shape: Any) -> None:
+    limits: Mapping[str, Any] = shape.metadata
+    match shape.type_name:
+        case "string" if isinstance(value, str):
+            _sized(name, value, len(value), limits, "length")
+            if shape.enum and value not in shape.enum:
+                allowed = ", ".join(shape.enum)
+                raise _refused(value, name, f"Member must satisfy enum value set: [{allowed}]")
+            pattern = _pattern(limits.get("pattern", ".*"))
+            if not pattern.fullmatch(value):
+                said = f"Member must satisfy regular expression pattern: {pattern.pattern}"
+                raise _refused(value, name, said)
+        case "integer" | "long" if isinstance(value, int) and not isinstance(value, bool):
+            _sized(name, value, value, limits, "value")
+        case "list" if isinstance(value, list):
+            _sized(name, value, len(value), limits, "length")
+            for item in value:
+                _check(name, item, shape.member)
+        case "boolean" if isinstance(value, bool):
+            pass
+        case "map" | "structure" if isinstance(value, dict):
+            pass
+        case kind:
+            raise RefusedError("SerializationException", f"{name} is no {kind}: {value!r}")
+
+
+def _sized(name: str, value: Any, size: int, limits: Mapping[str, Any], what: str) -> None:
+    if size < limits.get("min", size):
+        said = f"Member must have {what} greater than or equal to {limits['min']}"
+        raise _refused(value, name, said)
+    if size > limits.get("max", size):
+        said = f"Member must have {what} less than or equal to {limits['max']}"
+        raise _refused(value, name, said)
+
+
+def _refused(value: Any, name: str, said: str) -> RefusedError:
+    text = f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint:"
+    return RefusedError("InvalidParameterException", f"{text} {said}")
