@@ -55,7 +55,7 @@ DEFAULT_QUOTAS: dict[str, float] = {
     "PutBearerTokenAuthentication": 5,
     "PutMetricFilter": 5,
     "PutSubscriptionFilter": 5,
-    "GetMetricData": 50,
+    "GetMetricData": 3,
     "GetResources": 15,
     "ListFunctions": 15,
     "ListServiceQuotas": 5,
@@ -64,7 +64,9 @@ DEFAULT_QUOTAS: dict[str, float] = {
 }
 """Calls per second, account and Region (CloudWatch Logs quotas page). FilterLogEvents is 5 to 25
 by Region and cannot be raised: the lowest is safe everywhere. The last five, and the two of index
-policies, are not published per call and are assumed."""
+policies, are not published per call and are assumed. GetMetricData is 50 a second, but all data
+points together at most 396,000 (CloudWatch quotas page), and one call here asks for up to 100,500.
+"""
 
 _T = TypeVar("_T")
 

@@ -11,8 +11,10 @@ from botocore.parsers import create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.logs import _groups_as_sent, _odd_group, parse_group
+from janitor.logs import METRICS_A_CALL, Logs, _groups_as_sent, _odd_group, parse_group
 from janitor.model import Target
+from janitor.policy import DEFAULT_QUOTAS
+from tests.account import Cloud, api, days_ago
 
 TARGET = Target("123456789012", "eu-west-1")
 WHOLE = {
@@ -81,3 +83,22 @@ def test_what_makes_no_sense_is_left_to_botocore(body: bytes) -> None:
     customized: dict[str, Any] = {}
     _groups_as_sent(response, customized)
     assert (response["body"], customized) == (body, {})
+
+
+@pytest.mark.parametrize("days", [1, 37, 372, 455, 4000])
+def test_the_pace_of_metrics_holds_for_data_points_too(days: int) -> None:
+    """CloudWatch lets pass 396,000 data points a second, whatever the number of calls."""
+    cloud = Cloud([])
+    points: list[float] = []
+
+    def asked(operation: str, given: dict[str, Any]) -> None:
+        if operation == "GetMetricData":
+            queries = given["MetricDataQueries"]
+            seconds = (given["EndTime"] - given["StartTime"]).total_seconds()
+            points.append(len(queries) * seconds / queries[0]["MetricStat"]["Period"])
+
+    cloud.before_call = asked
+    names = [f"/g/{number}" for number in range(METRICS_A_CALL)]
+    Logs(api(cloud)).arrivals(names, days_ago(days))
+    assert points
+    assert max(points) * DEFAULT_QUOTAS["GetMetricData"] <= 396_000
