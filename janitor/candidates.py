@@ -42,6 +42,12 @@ from janitor.tags import read_tags
 from janitor.upkeep import Upkeep
 
 DELETIONS_A_LOOK = 3
+"""Log groups whose tags are read in one call: a few, because they are looked at one after the other
+within TAGS_LAST."""
+
+DELETIONS_AT_ONCE = 6
+"""More than the quotas need: where a call is slow or tried again, the others go on meanwhile."""
+
 TAGS_LAST = 0.5
 
 
@@ -204,7 +210,7 @@ class Candidates:
         candidates = self.forget()
         owners = Owners(self._context.api)
         lane: Lane[_Deletion] = self._context.lane(
-            "delete", self._delete_all, self._not_deleted, threads=DELETIONS_A_LOOK
+            "delete", self._delete_all, self._not_deleted, threads=DELETIONS_AT_ONCE
         )
         for start in range(0, len(candidates), DELETIONS_A_LOOK):
             chunk = candidates[start : start + DELETIONS_A_LOOK]

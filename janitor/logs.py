@@ -7,6 +7,7 @@ Reads raise CallError or UnavailableError (`janitor.aws.ReadError`) rather than 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -346,31 +347,35 @@ class Logs:
         )
         return any(page for page in pages)
 
-    def arrivals(self, groups: Sequence[str], since: int) -> dict[str, bool]:
-        """For each log group, whether events arrived from `since` (ms) on.
+    def arrivals(self, since: Mapping[str, int]) -> dict[str, bool]:
+        """For each log group, whether events arrived from its moment (ms) on.
 
         `AWS/Logs IncomingLogEvents`, 500 groups a call. The metric is kept for 15 months, so an
-        older `since` is answered for those 15 months. A group that the answer does not speak of
-        clearly raises UnavailableError. The first bucket may begin before `since` (buckets are
-        aligned so that none is cut off at the start); what has a data point only there is asked
-        again by the hour.
+        older moment is answered for those 15 months. A group that the answer does not speak of
+        clearly is left out. Buckets are aligned so that none is cut off at the start; a group whose
+        last data point is in the bucket of its own moment is asked for again by the hour.
         """
         now = self._api.clock.now()
-        since = max(since, now - METRIC_KEPT_DAYS * DAY_MS)
-        buckets = POINTS_A_CALL // METRICS_A_CALL - 2
-        days = max((now - since) // DAY_MS + 1, 1)
-        period = DAY_MS * -(-days // buckets)
-        start = since // period * period
-        sure: dict[str, bool] = {}
-        for chunk in _chunks(groups, METRICS_A_CALL):
-            points = self._arrival_points(chunk, start, now + HOUR_MS, period)
-            sure.update({name: any(at >= since for at in times) for name, times in points.items()})
-            border = [name for name, times in points.items() if times and not sure[name]]
-            if border:
-                first_hour = since // HOUR_MS * HOUR_MS
-                hours = self._arrival_points(border, first_hour, start + period, HOUR_MS)
-                sure.update({name: bool(times) for name, times in hours.items()})
-        return sure
+        kept = now - METRIC_KEPT_DAYS * DAY_MS
+        told: dict[str, bool] = {}
+        for chunk in _chunks(sorted(since, key=lambda name: since[name]), METRICS_A_CALL):
+            first = {name: max(since[name], kept) for name in chunk}
+            oldest = min(first.values())
+            days = max((now - oldest) // DAY_MS + 1, 1)
+            period = DAY_MS * -(-days // (POINTS_A_CALL // METRICS_A_CALL - 2))
+            start = oldest // period * period
+            border: dict[int, list[str]] = defaultdict(list)
+            for name, times in self._arrival_points(chunk, start, now + HOUR_MS, period).items():
+                told[name] = any(at >= first[name] for at in times)
+                if not told[name] and any(at + period > first[name] for at in times):
+                    border[first[name] // period * period].append(name)
+            for bucket, names in border.items():
+                for name in names:
+                    del told[name]
+                hours = self._arrival_points(names, bucket, bucket + period, HOUR_MS)
+                for name, times in hours.items():
+                    told[name] = any(at >= first[name] // HOUR_MS * HOUR_MS for at in times)
+        return told
 
     def incoming_bytes(self, groups: Sequence[str], days: int) -> dict[str, Ingestion]:
         """What arrived in each log group in the last `days` whole days (UTC), and today so far.
@@ -400,19 +405,13 @@ class Logs:
     def _arrival_points(
         self, groups: Sequence[str], start: int, end: int, period: int
     ) -> dict[str, list[int]]:
-        """The times (ms) of the data points of each group."""
+        """The times (ms) of the data points of each group whose answer is complete."""
         points: dict[str, list[int]] = {}
         complete: set[str] = set()
         for name, result in self._metric("IncomingLogEvents", groups, start, end, period):
             points.setdefault(name, []).extend(_times(result))
             complete |= {name} if _is_complete(result) else set()
-        unclear = [name for name in groups if name not in complete]
-        if unclear:
-            raise UnavailableError(
-                "GetMetricData",
-                f"no complete answer for {len(unclear)} groups, {unclear[0]} first",
-            )
-        return points
+        return {name: points[name] for name in complete}
 
     def _metric(
         self, metric: str, groups: Sequence[str], start: int, end: int, period: int

@@ -22,7 +22,8 @@ from janitor.clock import Clock
 ATTEMPTS = 8
 LONGEST_WAIT = 20.0
 CATCH_UP = 2
-RECOVERY = 30.0
+LOWERED = 0.7
+RECOVERY = 15.0
 SAME_MOMENT = 1.0
 SLOWEST = 0.05
 """Of the ceiling: throttled again and again, a pace of one in twenty remains."""
@@ -43,8 +44,10 @@ class Bucket:
 
     Catching up keeps the average at the quota when threads wake late; it stays far below the
     burst of a second's worth of calls that AWS's own token buckets allow. A throttled call shows
-    that others use the quota too, or that it is lower than thought: the pace is halved at once and
-    comes back to the ceiling within RECOVERY seconds.
+    that others use the quota too, or that it is lower than thought: the pace is lowered at once. It
+    comes back near the pace that was refused soon, passes it slowly after RECOVERY seconds, and
+    grows faster and faster where nothing is refused any more, as TCP CUBIC's window does (RFC
+    9438). So a single refusal costs little, and a quota that is shared is seldom run into.
     """
 
     def __init__(self, ceiling: float, clock: Clock) -> None:
@@ -52,7 +55,7 @@ class Bucket:
         self._clock = clock
         self._lock = threading.Lock()
         self._next = clock.monotonic()
-        self._lowered = ceiling
+        self._refused = self._lowered = ceiling
         self._lowered_at = self._next
 
     def acquire(self, stop: threading.Event) -> None:
@@ -73,13 +76,14 @@ class Bucket:
             pace = self._pace(now)
             if pace < self.ceiling and now - self._lowered_at < SAME_MOMENT:
                 return
-            self._lowered = max(pace / 2, self.ceiling * SLOWEST)
+            self._lowered = max(pace * LOWERED, self.ceiling * SLOWEST)
+            self._refused = self._lowered / LOWERED
             self._lowered_at = now
             self._next = max(self._next, now + 1 / self._lowered)
 
     def _pace(self, now: float) -> float:
-        regained = (now - self._lowered_at) * self.ceiling / RECOVERY
-        return min(self.ceiling, self._lowered + regained)
+        away = (now - self._lowered_at) / RECOVERY - 1
+        return min(self.ceiling, self._refused + (self._refused - self._lowered) * away**3)
 
 
 class Pace:

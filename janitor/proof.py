@@ -6,7 +6,6 @@ Every function fails closed: what cannot be read is `Unreadable`, and is never d
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -125,25 +124,25 @@ def no_arrivals(logs: Logs, candidates: Iterable[tuple[LogGroup, int]]) -> list[
     """Line 6: nothing arrived since each candidate's cutoff (ms). One verdict each, in order."""
     source, now = "GetMetricData", logs.clock.now()
     wanted = list(candidates)
-    by_cutoff: dict[int, list[str]] = defaultdict(list)
+    since: dict[str, int] = {}
     for group, before in wanted:
-        by_cutoff[before].append(group.name)
-    verdicts: dict[tuple[str, int], Verdict] = {}
-    for before, names in by_cutoff.items():
-        try:
-            arrived = logs.arrivals(names, before)
-        except ReadError as error:
-            unread = _unreadable(source, error, now)
-            verdicts.update(((name, before), unread) for name in names)
-            continue
-        for name in names:
-            text = "IncomingLogEvents has {} data point since the cutoff"
-            verdicts[name, before] = (
-                NotEmpty(Evidence(source, text.format("a"), now))
-                if arrived[name]
-                else Empty(Evidence(source, text.format("no"), now))
-            )
-    return [verdicts[group.name, before] for group, before in wanted]
+        since[group.name] = min(before, since.get(group.name, before))
+    try:
+        arrived = logs.arrivals(since)
+    except ReadError as error:
+        return [_unreadable(source, error, now) for _ in wanted]
+    text = "IncomingLogEvents has {} data point since the cutoff"
+    verdicts: list[Verdict] = []
+    for group, _ in wanted:
+        match arrived.get(group.name):
+            case None:
+                unclear = "could not be read: no complete answer for this log group"
+                verdicts.append(Unreadable(Evidence(source, unclear, now)))
+            case True:
+                verdicts.append(NotEmpty(Evidence(source, text.format("a"), now)))
+            case False:
+                verdicts.append(Empty(Evidence(source, text.format("no"), now)))
+    return verdicts
 
 
 def count_silent(logs: Logs, group: LogGroup, before: int) -> int:

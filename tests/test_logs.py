@@ -11,10 +11,10 @@ from botocore.parsers import create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.logs import METRICS_A_CALL, Logs, _groups_as_sent, _odd_group, parse_group
+from janitor.logs import HOUR_MS, METRICS_A_CALL, Logs, _groups_as_sent, _odd_group, parse_group
 from janitor.model import Target
 from janitor.policy import DEFAULT_QUOTAS
-from tests.account import Cloud, api, days_ago
+from tests.account import NOW, Cloud, Group, api, days_ago
 
 TARGET = Target("123456789012", "eu-west-1")
 WHOLE = {
@@ -99,6 +99,24 @@ def test_the_pace_of_metrics_holds_for_data_points_too(days: int) -> None:
 
     cloud.before_call = asked
     names = [f"/g/{number}" for number in range(METRICS_A_CALL)]
-    Logs(api(cloud)).arrivals(names, days_ago(days))
+    Logs(api(cloud)).arrivals(dict.fromkeys(names, days_ago(days)))
     assert points
     assert max(points) * DEFAULT_QUOTAS["GetMetricData"] <= 396_000
+
+
+moments = st.integers(days_ago(440), NOW)
+
+
+@given(st.lists(st.tuples(st.lists(moments, max_size=3), moments), min_size=1, max_size=8))
+def test_arrivals_are_told_to_the_hour_for_each_group_by_its_own_moment(
+    drawn: list[tuple[list[int], int]],
+) -> None:
+    """In one call for all of them, and one more for those in whose bucket the moment lies."""
+    groups = [Group(f"/{i}", days_ago(900), arrivals=at) for i, (at, _) in enumerate(drawn)]
+    cloud = Cloud(groups)
+    told = Logs(api(cloud)).arrivals({f"/{i}": since for i, (_, since) in enumerate(drawn)})
+    for i, (arrived, since) in enumerate(drawn):
+        hour = since // HOUR_MS * HOUR_MS
+        some = any(at >= hour for at in arrived)
+        assert any(at >= since for at in arrived) <= told[f"/{i}"] <= some
+    assert cloud.calls["GetMetricData"] <= 1 + len(drawn)
