@@ -22,7 +22,7 @@ from janitor.clock import Clock
 ATTEMPTS = 8
 LONGEST_WAIT = 20.0
 CATCH_UP = 2
-LOWERED = 0.7
+LOWERED = 0.8
 RECOVERY = 15.0
 SAME_MOMENT = 1.0
 SLOWEST = 0.05
