@@ -157,7 +157,8 @@ def tags_not_read_again(patch: pytest.MonkeyPatch) -> None:
     real = Hands._look
 
     def look(self: Hands, group: Any, action: Any, owners: Any, _read_tags: Any) -> Any:
-        return real(self, group, action, owners, lambda: group.tags or {})
+        now = self._clock.monotonic()
+        return real(self, group, action, owners, lambda: (group.tags or {}, now))
 
     patch.setattr(Hands, "_look", look)
 
