@@ -292,6 +292,14 @@ def policies(draw: st.DrawFn, *, limited: bool = True) -> Wanted:
     return Wanted(said)
 
 
+def lowered(wanted: Wanted) -> Wanted:
+    """The same with one scope, which lowers every longer retention to 30 days and sweeps."""
+    scope = {key: wanted.said["defaults"][key] for key in ("delete_empty", "grace_days", "proof")}
+    days = {"retention_days": 30, "max_days": 30, "sweep_streams": True}
+    others = {key: said for key, said in wanted.said.items() if key != "rules"}
+    return Wanted(others | {"defaults": days | scope})
+
+
 def toml(said: dict[str, Any]) -> str:
     lines: list[str] = []
     for section, values in said.items():
