@@ -358,4 +358,5 @@ def test_chained(
             if not told.refused:
                 alike(here.store, told.store)
             assert [done[name] for name in names] == made
+            assert done["groups_scanned"] == len(scanned), "each is scanned once"
         over(here, account, rules, trouble, refused=bool(trouble.shares or trouble.denied))

@@ -300,6 +300,11 @@ def lowered(wanted: Wanted) -> Wanted:
     return Wanted(others | {"defaults": days | scope})
 
 
+def limits_groups(wanted: Wanted) -> bool:
+    """Whether a few deletions exceed a limit."""
+    return bool(wanted.said["limits"].get("max_group_deletions", 500) < 500)
+
+
 def toml(said: dict[str, Any]) -> str:
     lines: list[str] = []
     for section, values in said.items():
@@ -391,7 +396,7 @@ busy = st.builds(Trouble, seeds, meanwhile=st.sampled_from([0.05, 0.2, 0.5]), ki
 
 def only(kind: str) -> st.SearchStrategy[Trouble]:
     """Others at work who do one thing only."""
-    shares = st.sampled_from([0.05, 0.2])
+    shares = st.sampled_from([0.2, 0.5])
     return st.builds(Trouble, seeds, meanwhile=shares, kinds=st.just((kind,)))
 
 
