@@ -3,7 +3,8 @@
 A deletion is judged when it is asked for, whether it takes place or not: that a protected group
 refuses it, or that a lost answer hid it, is no merit of the janitor's.
 
-An event that arrived when no call could have shown it any more (metadata lags) is nobody's fault;
+An event that arrived when no call could have shown it any more (metadata lags) is nobody's fault,
+nor is a log group made again after the last look, be it in the same millisecond (time is virtual);
 everything else is. A wrong that is found is added to `wrongs`, because it is found on the
 janitor's own threads.
 """
@@ -281,7 +282,7 @@ class Witness:
             yield "the last look was not right before it"
         if tags.thread == threading.get_ident() and clock.own - tags.own > LOOK_LASTS:
             yield "its tags were read too long before it"
-        if effect is not None and group.group.created != effect.created <= group.now:
+        if effect is not None and group.group.created != effect.created < group.now:
             yield "another group of that name was looked at"
         if min(group.number, subscribed.number, streams.number, tags.number) < arrivals.number:
             yield "the last look came before the proof"
@@ -349,7 +350,7 @@ class Witness:
         if not (group and listed):
             yield "not everything was looked at"
             return
-        if effect is not None and group.group.created != effect.created <= group.now:
+        if effect is not None and group.group.created != effect.created < group.now:
             yield "another group of that name was looked at"
         seen = group.group.copy()
         tags = self.life.tags.get(key)
