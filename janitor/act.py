@@ -54,6 +54,10 @@ LOOK_LASTS = 1.0
 """Seconds between the last look at a group and its deletion, at most."""
 
 
+TagsRead = tuple[Mapping[str, str], float]
+"""A group's tags, and when they were asked for (monotonic seconds)."""
+
+
 class StaleLookError(TransientError):
     """More time than LOOK_LASTS passed since the look, so it must be repeated."""
 
@@ -92,7 +96,9 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """The last look at a group: when its record was read (monotonic), and what else it has."""
+    """The last look at a group: when its record and its tags were asked for (monotonic seconds,
+    the earlier), and what else it has.
+    """
 
     at: float
     extras: Extras
@@ -161,11 +167,12 @@ class Hands:
         action: DeleteGroup,
         owners: Owners,
         evidence: tuple[Evidence, ...],
-        read_tags: Callable[[], Mapping[str, str]],
+        read_tags: Callable[[], TagsRead],
     ) -> Outcome:
         """Look once more at lines 1 to 5, and delete within a second of that look.
 
-        `read_tags` answers with the group's tags as they are now (or were, an instant ago).
+        `read_tags` answers with the group's tags as they are now (or were, an instant ago): that
+        instant counts as part of the second.
         After an attempt that may have taken effect the look is repeated, never the deletion
         alone: the name may belong to another group by then.
         """
@@ -232,7 +239,7 @@ class Hands:
         group: LogGroup,
         action: DeleteGroup,
         owners: Owners,
-        read_tags: Callable[[], Mapping[str, str]],
+        read_tags: Callable[[], TagsRead],
     ) -> tuple[LogGroup, tuple[Evidence, ...], Outcome | _Look]:
         """The group as it is now, what was seen, and the reason to keep it or the look itself.
 
@@ -266,7 +273,7 @@ class Hands:
             return group, tuple(seen), outcome
         looked_at = self._clock.monotonic()
         try:
-            tags = read_tags()
+            tags, tags_at = read_tags()
             fresh = self._logs.group(group.name)
         except ReadError as error:
             unreadable = Unreadable(
@@ -291,7 +298,7 @@ class Hands:
         seen.append(evidence)
         if not isinstance(again, DeleteGroup) or again.before != action.before:
             return fresh, tuple(seen), self.keep(fresh, action, evidence, tuple(seen))
-        return fresh, tuple(seen), _Look(looked_at, extras)
+        return fresh, tuple(seen), _Look(min(looked_at, tags_at), extras)
 
     def keep(
         self, group: LogGroup, action: Action, why: Evidence, seen: tuple[Evidence, ...]

@@ -6,10 +6,12 @@ because the limits hold for the whole run and are checked before the first delet
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from janitor.act import TagsRead
 from janitor.aws import Api
 from janitor.context import TargetContext
 from janitor.errors import JanitorError
@@ -264,13 +266,13 @@ class _SharedTags:
         self._arns = arns
         self._lock = threading.Lock()
         self._tags: Mapping[str, Mapping[str, str]] = {}
-        self._until = 0.0
+        self._asked = -math.inf
 
-    def of(self, arn: str) -> Mapping[str, str]:
-        """A group's tags, at most half a second old. Raises ReadError."""
+    def of(self, arn: str) -> TagsRead:
+        """A group's tags, asked for at most half a second ago. Raises ReadError."""
         with self._lock:
-            asked = self._api.clock.monotonic()
-            if asked >= self._until:
+            now = self._api.clock.monotonic()
+            if now - self._asked >= TAGS_LAST:
                 self._tags = read_tags(self._api, self._arns)
-                self._until = asked + TAGS_LAST
-            return self._tags[arn]
+                self._asked = now
+            return self._tags[arn], self._asked

@@ -54,4 +54,4 @@ def test_tags_whose_reading_failed_are_read_again(monkeypatch: pytest.MonkeyPatc
     tags = candidates._SharedTags(Fake(), ["arn"])  # type: ignore[arg-type]
     with pytest.raises(UnavailableError):
         tags.of("arn")
-    assert tags.of("arn") == {"env": "prod"}
+    assert tags.of("arn")[0] == {"env": "prod"}

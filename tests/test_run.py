@@ -464,6 +464,26 @@ def test_a_look_older_than_a_second_is_repeated(policy, journal) -> None:
     assert cloud.calls["DescribeLogGroups"] == 3
 
 
+def test_tags_older_than_a_second_are_a_stale_look_too(policy, journal) -> None:
+    """Deletions share the tags that were read; what is left of their second is for the rest."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    slow = [0.9, 0.25]
+    refusals = [refused("DeleteLogGroup", "ThrottlingException")]
+    times: dict[str, float] = {}
+
+    def delay(operation: str, parameters: dict[str, Any]) -> None:
+        times[operation] = cloud.clock.monotonic()
+        if operation == "DescribeLogGroups" and parameters.get("logGroupNamePrefix") and slow:
+            cloud.clock.wait(slow.pop(), threading.Event())
+        if operation == "DeleteLogGroup" and refusals:
+            raise refusals.pop()
+
+    cloud.before_call = delay
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 1
+    assert times["DeleteLogGroup"] - times["GetResources"] <= 1
+
+
 def test_a_dry_run_calls_nothing_that_changes(policy, journal) -> None:
     """It counts under `planned` only, and what it plans is what a run then does."""
     group = Group("/aws/lambda/f", days_ago(900), 9, retention=30)

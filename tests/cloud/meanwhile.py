@@ -77,12 +77,16 @@ class Random:
         names = [] if region is None else [n for n in region.names if n.startswith(self.prefix)]
         if region is None or not names:
             return
-        group = region.groups[self._random.choice(names)]
+        group = region.groups[self._chosen(call, names)]
         kind = self._random.choice(list(self.kinds))
         self.done.append((kind, group.name))
         getattr(self, kind)(world, group)
         if kind != "delete":
             world.record.other(group, world.clock.now(), kind, by="actor")
+
+    def _chosen(self, call: Call, names: Sequence[str]) -> str:
+        """The name of the group to be changed; a subclass may go by the call."""
+        return self._random.choice(names)
 
     def write(self, world: World, group: Group) -> None:
         write(world, group)

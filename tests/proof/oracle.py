@@ -129,6 +129,8 @@ def expected(before: Store, rules: Rules, page: int, now: int = NOW) -> Expected
     store, lags = result.store, before.lags
     deletions: list[Group] = []
     sweeps: list[tuple[Group, list[str], int]] = []
+    late: list[tuple[Group, list[str], int]] = []
+    kept_late = 0
     puts: list[tuple[Group, int]] = []
     scanned = 0
     for group in list(store.groups()):
@@ -142,16 +144,21 @@ def expected(before: Store, rules: Rules, page: int, now: int = NOW) -> Expected
         days = rules.days(group)
         if days is not None:
             puts.append((group, days))
-        if cut is not None and _sweepable(group, region, rules, cut, store, now):
+        known_late = _late(group, region, rules, store, now)
+        kept_late += known_late
+        if cut is not None and _sweepable(group, rules, cut):
             silent = _silent(group, cut, lags.stream, now)
             drained = rules.scope(group)["proof"] == "events"
             names = _drained(group, silent, page, cut, now) if drained else silent
-            sweeps.append((group, names, len(silent)))
+            (late if known_late else sweeps).append((group, names, len(silent)))
     limits = rules.said["limits"]
     most = min(
         limits.get("max_group_deletions", 500),
         int(limits["max_group_deletion_share"] * scanned),
     )
+    if len(deletions) + kept_late > most:
+        # Subscriptions are then asked for before the limits are checked, in time for the sweeps.
+        sweeps += late
     counted = sum(count for _, _, count in sweeps)
     result.refused = len(deletions) > most or counted > limits.get("max_stream_deletions", 50_000)
     if result.refused:
@@ -213,18 +220,17 @@ def holds(group: Group, before: int, now: int, streams: Iterable[str] | None = N
     )
 
 
-def _sweepable(
-    group: Group, region: Region, rules: Rules, cut: int, store: Store, now: int
-) -> bool:
-    """A group that stays, and whose expired streams go."""
-    if not rules.scope(group)["sweep_streams"] or group.protected or group.created >= cut:
-        return False
-    # Found out at the last look only, which takes what else is to be done to the next run.
-    return not _late(group, region, rules, store, now)
+def _sweepable(group: Group, rules: Rules, cut: int) -> bool:
+    """A group that, where it stays, has its expired streams swept."""
+    return rules.scope(group)["sweep_streams"] and not group.protected and group.created < cut
 
 
 def _late(group: Group, region: Region, rules: Rules, store: Store, now: int) -> bool:
-    """Whether a subscription alone keeps the group."""
+    """Whether a subscription alone keeps the group.
+
+    That costs a call a group at the slowest quota. It is asked for at the last look, which is too
+    late for sweeps (their limit is checked by then), or where too many seem to be deleted.
+    """
     if not group.subscriptions:
         return False
     bare = group.copy()

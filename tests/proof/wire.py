@@ -112,11 +112,11 @@ class _Wire:
         self.cloud: Cloud | None = None
         self.clock = VirtualClock(0)
         self.process = Process()
-        self._clients: dict[tuple[str, str, str], Any] = {}
+        self._clients: dict[tuple[str, str, str, str], Any] = {}
         self._lock = threading.Lock()
 
-    def client(self, account: str, service: str, region: str) -> Any:
-        key = (account, service, region)
+    def client(self, account: str, service: str, region: str, owner: str) -> Any:
+        key = (account, service, region, owner)
         with self._lock:
             if key not in self._clients:
                 session = boto3.Session(f"AKIA{account}", "secret", region_name=region)
@@ -170,5 +170,9 @@ class WireSession(boto3.Session):
         self._account = account
         self._region = region
 
-    def client(self, service_name: str, region_name: str | None = None, **_more: Any) -> Any:
-        return WIRE.client(self._account, service_name, region_name or self._region)
+    def client(self, service_name: str, region_name: str | None = None, **more: Any) -> Any:
+        """As boto3 makes clients: one that is asked for otherwise is another, with hooks of its
+        own.
+        """
+        owner = f"{region_name} {sorted(more)}"
+        return WIRE.client(self._account, service_name, region_name or self._region, owner)

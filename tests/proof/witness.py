@@ -1,6 +1,10 @@
 """Watches each request and answer, and judges each change by what the janitor had been shown.
 
-An event that arrived when no call could have shown it any more (metadata lags) is nobody's fault;
+A deletion is judged when it is asked for, whether it takes place or not: that a protected group
+refuses it, or that a lost answer hid it, is no merit of the janitor's.
+
+An event that arrived when no call could have shown it any more (metadata lags) is nobody's fault,
+nor is a log group made again after the last look, be it in the same millisecond (time is virtual);
 everything else is. A wrong that is found is added to `wrongs`, because it is found on the
 janitor's own threads.
 """
@@ -15,9 +19,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.cloud import Cloud
-from tests.cloud.faults import CHANGES, Fault, Garbage
+from tests.cloud.faults import CHANGES, Fault, Garbage, Refuse
 from tests.cloud.judge import Change
-from tests.cloud.protocols import Call
+from tests.cloud.protocols import Call, RefusedError, refused
 from tests.cloud.server import Reply
 from tests.cloud.store import Events, Group, name_of
 from tests.proof.oracle import METRIC_KEPT, Rules, arrived, holds, lawful, newest, owned
@@ -60,14 +64,33 @@ class Arrivals:
 
 
 @dataclass
+class Tags:
+    """What GetResources said of a group, and when the thread that asked was told."""
+
+    number: int
+    thread: int
+    own: float
+    tags: dict[str, str]
+
+
+@dataclass
+class Functions:
+    """The functions of a Region as they were last listed, and when they were last asked for."""
+
+    asked: int = 0
+    number: int = 0
+    functions: dict[str, str | None] | None = None
+
+
+@dataclass
 class Life:
     """What is known of one process."""
 
     threads: dict[int, list[Look]] = field(default_factory=dict)
     shown: dict[Key, Look] = field(default_factory=dict)
     arrivals: dict[Key, Arrivals] = field(default_factory=dict)
-    tags: dict[Key, tuple[int, dict[str, str]]] = field(default_factory=dict)
-    functions: dict[tuple[str, str], dict[str, str | None]] = field(default_factory=dict)
+    tags: dict[Key, Tags] = field(default_factory=dict)
+    functions: dict[tuple[str, str], Functions] = field(default_factory=dict)
     effects: Counter[Item] = field(default_factory=Counter)
     lost: set[Item] = field(default_factory=set)
     scanned: set[tuple[Key, int]] = field(default_factory=set)
@@ -106,15 +129,19 @@ class Witness:
             and reply.delay <= READ_TIMEOUT
         )
         for change in changes:
-            self._changed(cloud, change)
+            self._changed(change)
+        if call.operation in ("DeleteLogGroup", "DeleteLogStream"):
+            self._tried(cloud, call, next((c for c in changes if c.effect), None))
         if call.operation in CHANGES and not told:
             self._lost(cloud, call, fault, changes)
         if told and answer is not None and call.service in ("logs", "monitoring", "tagging"):
             self._shown(cloud, call, json.loads(answer.body or b"{}"))
-        listed = told and answer is not None and call.operation == "ListFunctions"
-        if listed and answer is not None and not json.loads(answer.body).get("NextMarker"):
+        if call.operation == "ListFunctions":
             home = cloud.store.region(call.account, call.region)
-            self.life.functions[call.account, call.region] = dict(home.functions)
+            known = self.life.functions.setdefault((call.account, call.region), Functions())
+            known.asked = self._number
+            if told and answer is not None and not json.loads(answer.body).get("NextMarker"):
+                known.number, known.functions = self._number, dict(home.functions)
 
     def _lost(self, cloud: Cloud, call: Call, fault: Fault | None, changes: list[Change]) -> None:
         """The caller cannot know whether its change took place."""
@@ -149,11 +176,14 @@ class Witness:
             case "GetMetricData":
                 self._asked(cloud, call, body)
             case "GetResources":
+                clock = cloud.clock
+                assert isinstance(clock, VirtualClock)
                 for arn in call.parameters["ResourceARNList"]:
                     key = (call.account, call.region, name_of(arn))
                     tagged = cloud.store.group(*key)
                     tags = {} if tagged is None else dict(tagged.tags)
-                    self.life.tags[key] = (self._number, tags)
+                    seen = Tags(self._number, threading.get_ident(), clock.own, tags)
+                    self.life.tags[key] = seen
 
     def _look(self, cloud: Cloud, call: Call, name: str, *, whole: bool) -> None:
         key = (call.account, call.region, name)
@@ -198,7 +228,7 @@ class Witness:
 
     # ---- what is changed ---------------------------------------------------------------------
 
-    def _changed(self, cloud: Cloud, change: Change) -> None:
+    def _changed(self, change: Change) -> None:
         key = (change.account, change.region, change.group)
         if not change.effect:
             return
@@ -210,20 +240,27 @@ class Witness:
         shown = self.life.shown.get(key)
         created = change.created if shown is None else shown.group.created
         self.life.effects[*key, created, verb, change.stream] += 1
+        if verb == "set_retention":
+            for reason in self._put(change, key):
+                self.wrong(f"{verb} {key}: {reason}")
+
+    def _tried(self, cloud: Cloud, call: Call, effect: Change | None) -> None:
+        """A deletion was asked for. Each takes a look of its own: a second one needs another."""
+        key = (call.account, call.region, str(call.group))
         looks = self.life.threads.setdefault(threading.get_ident(), [])
         reasons: Iterable[str]
-        match verb:
-            case "delete_group":
-                reasons = list(self._deletion(cloud, change, key, looks))
-                looks.clear()
-            case "sweep_streams":
-                reasons = self._sweep(cloud, change, key, looks)
-            case _:
-                reasons = self._put(change, key)
+        if call.operation == "DeleteLogGroup":
+            reasons = list(self._deletion(cloud, effect, key, looks))
+            looks.clear()
+        else:
+            stream = str(call.parameters.get("logStreamName"))
+            reasons = self._sweep(cloud, effect, key, stream, looks)
         for reason in reasons:
-            self.wrong(f"{verb} {key} {change.stream or ''}: {reason}")
+            self.wrong(f"{call.operation} {key}: {reason}")
 
-    def _deletion(self, cloud: Cloud, change: Change, key: Key, looks: list[Look]) -> Iterable[str]:
+    def _deletion(
+        self, cloud: Cloud, effect: Change | None, key: Key, looks: list[Look]
+    ) -> Iterable[str]:
         group = _last(looks, "DescribeLogGroups", key)
         subscribed = _last(looks, "DescribeSubscriptionFilters", key)
         streams = _last(looks, "DescribeLogStreams", key)
@@ -243,14 +280,16 @@ class Witness:
         assert isinstance(clock, VirtualClock)
         if looks[-1] is not group or clock.own - group.own > LOOK_LASTS:
             yield "the last look was not right before it"
-        if group.group.created != change.created <= group.now:
+        if tags.thread == threading.get_ident() and clock.own - tags.own > LOOK_LASTS:
+            yield "its tags were read too long before it"
+        if effect is not None and group.group.created != effect.created < group.now:
             yield "another group of that name was looked at"
-        if min(group.number, subscribed.number, streams.number, tags[0]) < arrivals.number:
+        if min(group.number, subscribed.number, streams.number, tags.number) < arrivals.number:
             yield "the last look came before the proof"
         if not (subscribed.whole and streams.whole):
             yield "the listing was not read to its end"
         seen = group.group.copy()
-        seen.tags, seen.subscriptions = tags[1], subscribed.group.subscriptions
+        seen.tags, seen.subscriptions = tags.tags, subscribed.group.subscriptions
         lags = cloud.store.lags
         stored = group.group.stored_shown(group.now, lags.stored)
         now = streams.now
@@ -266,12 +305,13 @@ class Witness:
         lag = (NOW - arrivals.until) / 1000
         if arrived(arrivals.group, home, before, NOW, lag):
             yield "the metric knew of arrivals"
-        yield from self._owner(key, seen, home)
+        yield from self._owner(key, seen, home, arrivals.number)
         if self.rules.scope(seen)["proof"] == "events":
             found = [group for group, streams in self.read.get(key, []) if streams is None]
             if not found or holds(found[-1], before, NOW):
                 yield "its events were not read, or it had some"
-        for events in change.alive:  # what came within the very millisecond of a look came after it
+        # What came within the very millisecond of a look came after it.
+        for events in () if effect is None else effect.alive:
             shown = (
                 arrivals.until > events.ingested >= NOW - METRIC_KEPT,
                 group.now - lags.stored * 1000 > events.ingested,
@@ -285,33 +325,40 @@ class Witness:
             if any(shown):
                 yield f"lost {events}, which could be seen"
 
-    def _owner(self, key: Key, seen: Group, home: Any) -> Iterable[str]:
+    def _owner(self, key: Key, seen: Group, home: Any, proved: int) -> Iterable[str]:
+        """Functions are listed once more after the proof. Where that fails, only a group that is
+        named for a function may be one's.
+        """
         if not self.rules.said["protect"]["live_owners"]:
             return
-        functions = self.life.functions.get(key[:2])
-        if functions is None:
-            if key[2].startswith("/aws/lambda/"):
-                yield "whether a function logs to it was unknown"
+        known = self.life.functions.get(key[:2], Functions())
+        if known.asked < proved:
+            yield "whether a function logs to it was not asked again"
+        if key[2].startswith("/aws/lambda/") and known.number < proved:
+            yield "whether a function logs to it was unknown"
+        if known.functions is None:
             return
-        home.functions = functions
+        home.functions = known.functions
         if owned(seen, home):
             yield "a function logged to it"
 
-    def _sweep(self, cloud: Cloud, change: Change, key: Key, looks: list[Look]) -> Iterable[str]:
+    def _sweep(
+        self, cloud: Cloud, effect: Change | None, key: Key, name: str, looks: list[Look]
+    ) -> Iterable[str]:
         group = _last(looks, "DescribeLogGroups", key)
         listed = _last(looks, "DescribeLogStreams", key)
         if not (group and listed):
             yield "not everything was looked at"
             return
-        if group.group.created != change.created <= group.now:
+        if effect is not None and group.group.created != effect.created < group.now:
             yield "another group of that name was looked at"
         seen = group.group.copy()
         tags = self.life.tags.get(key)
         if tags is None and self.rules.said["protect"]["tags"]:
             yield "its tags were not read"
-        seen.tags = {} if tags is None else tags[1]
+        seen.tags = {} if tags is None else tags.tags
         scope, before = self.rules.scope(seen), self.rules.cutoff(seen, NOW)
-        stream = listed.group.streams.get(str(change.stream))
+        stream = listed.group.streams.get(name)
         if self.rules.exempt(seen) or seen.protected or not scope["sweep_streams"]:
             yield "exempt, protected, or the policy does not sweep"
         if before is None or seen.created >= before:
@@ -326,7 +373,7 @@ class Witness:
             if not found or holds(found[-1], before, NOW, [stream.name]):
                 yield "its events were not read, or it had some"
         own = lag if stream.lag is None else stream.lag
-        for events in change.alive:
+        for events in () if effect is None else effect.alive:
             if events.ingested <= listed.now - own * 1000:
                 yield f"lost {events}, which could be seen"
 
@@ -338,7 +385,7 @@ class Witness:
         if tags is None and self.rules.said["protect"]["tags"]:
             yield "its tags were not read"
         seen = shown.group.copy()
-        seen.tags = {} if tags is None else tags[1]
+        seen.tags = {} if tags is None else tags.tags
         if self.rules.exempt(seen) or change.policy is not None:
             yield "exempt, or under an account-level policy"
         if self.rules.days(seen) != change.after:
@@ -413,7 +460,12 @@ class WatchedCloud(Cloud):
 
     def _reply(self, call: Call, delay: float) -> Reply:
         before = len(self.record.changes)
-        reply = super()._reply(call, delay)
+        try:
+            reply = super()._reply(call, delay)
+        except RefusedError as error:
+            fault = Refuse(error.code, error.status)
+            self._witness.note(self, call, Reply(refused(call, error), delay), fault, [])
+            raise
         changes = [c for c in self.record.changes[before:] if c.by == "caller"]
         self._witness.note(self, call, reply, self._fault, changes)
         return reply

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -68,6 +68,13 @@ class Account:
     @property
     def targets(self) -> int:
         return max(plan.target for plan in self.groups) + 1
+
+    def make_again(self, store: Store, plan: Plan) -> None:
+        """The group was deleted and made again under its name, long ago too."""
+        group = store.group(*TARGETS[plan.target], plan.name)
+        assert group is not None, "nothing deletes it"
+        store.remove_group(group)
+        self._put(store, replace(plan, age=plan.age * 0.99, before=None))
 
     def _put(self, store: Store, plan: Plan) -> None:
         account, region = TARGETS[plan.target]
@@ -173,10 +180,28 @@ def empties(draw: st.DrawFn) -> Plan:
     )
 
 
+@st.composite
+def inhabited(draw: st.DrawFn) -> Plan:
+    """What stays, with streams that are swept, or would be but for one thing."""
+    name = draw(names.filter(lambda name: name not in (OWN, "/audit/1")))
+    more: dict[str, Any] = {"retention": draw(st.sampled_from([None, 14, 30, 365, 3653]))}
+    trap = draw(st.none() | st.none() | st.sampled_from(sorted(_usual)))
+    if trap is not None:
+        more[trap] = draw(_usual[trap])
+    event = st.sampled_from([None, 898.0, 500.0, 100.0]) | ages
+    old = [Stream(stream, 899.0, draw(event), False, None) for stream in "abc"]
+    lately = Stream("worker", 899.0, draw(st.sampled_from([0.001, 3.0])), False, None)
+    count = draw(st.integers(1, 3))
+    return Plan(name, draw(st.sampled_from([0, 0, 1])), 900.0, [*old[:count], lately], None, more)
+
+
 accounts = st.builds(
     Account,
     st.lists(
-        empties() | plans(), min_size=1, max_size=9, unique_by=lambda plan: (plan.target, plan.name)
+        empties() | plans() | inhabited(),
+        min_size=1,
+        max_size=9,
+        unique_by=lambda plan: (plan.target, plan.name),
     ),
     st.lists(
         st.tuples(
@@ -206,10 +231,10 @@ def scopes(draw: st.DrawFn) -> dict[str, Any]:
         said["retention_days"] = days
     if draw(st.integers(0, 3)) == 0:
         said["min_days"] = low
-    if draw(st.integers(0, 3)) == 0:
+    if draw(st.integers(0, 2)) == 0:
         said["max_days"] = high
     said["delete_empty"] = draw(st.sampled_from([True, True, True, False]))
-    said["sweep_streams"] = draw(st.booleans())
+    said["sweep_streams"] = draw(st.sampled_from([True, True, False]))
     said["grace_days"] = draw(st.sampled_from([7, 7, 0, 1]))
     said["proof"] = draw(st.sampled_from(["arrivals", "arrivals", "events"]))
     return said
@@ -267,6 +292,19 @@ def policies(draw: st.DrawFn, *, limited: bool = True) -> Wanted:
     return Wanted(said)
 
 
+def lowered(wanted: Wanted) -> Wanted:
+    """The same with one scope, which lowers every longer retention to 30 days and sweeps."""
+    scope = {key: wanted.said["defaults"][key] for key in ("delete_empty", "grace_days", "proof")}
+    days = {"retention_days": 30, "max_days": 30, "sweep_streams": True}
+    others = {key: said for key, said in wanted.said.items() if key != "rules"}
+    return Wanted(others | {"defaults": days | scope})
+
+
+def limits_groups(wanted: Wanted) -> bool:
+    """Whether a few deletions exceed a limit."""
+    return bool(wanted.said["limits"].get("max_group_deletions", 500) < 500)
+
+
 def toml(said: dict[str, Any]) -> str:
     lines: list[str] = []
     for section, values in said.items():
@@ -287,10 +325,18 @@ def _value(value: Any) -> str:
 # ---- trouble -------------------------------------------------------------------------------------
 
 
+OTHERS = (
+    *("write", "stream", "delete", "recreate", "retain", "tag", "protect"),
+    *("subscribe", "filter", "own"),
+)
+"""What others do meanwhile."""
+
+
 @dataclass
 class Trouble:
-    """What goes wrong in a run. Shares are of the calls; `denied` names an operation and maybe a
-    group or a Region, `expired` the call from which on the credentials are refused.
+    """What goes wrong in a run. Shares are of the calls, with `slow_seconds` among them; `denied`
+    names an operation and maybe a group or a Region, `expired` the call from which on the
+    credentials are refused. Before a share of `meanwhile` calls somebody else does one of `kinds`.
     """
 
     seed: int = 0
@@ -299,6 +345,7 @@ class Trouble:
     denied: tuple[str | None, str | None, str | None] | None = None
     expired: float = math.inf
     meanwhile: float = 0.0
+    kinds: tuple[str, ...] = OTHERS
 
 
 KINDS = (
@@ -312,18 +359,56 @@ operations = st.sampled_from(
         *("PutRetentionPolicy", "DeleteLogGroup", "DeleteLogStream"),
     ]
 )
-shares = st.dictionaries(
-    st.sampled_from(KINDS), st.sampled_from([0.03, 0.1, 0.3, 0.9]), min_size=1, max_size=4
+shares = st.builds(
+    lambda kinds, seconds: kinds | ({"slow_seconds": seconds} if "slow" in kinds else {}),
+    st.dictionaries(
+        st.sampled_from(KINDS), st.sampled_from([0.03, 0.1, 0.3, 0.9]), min_size=1, max_size=4
+    ),
+    st.sampled_from([0.4, 1.2, 1.2, 40.0]),
 )
-troubles = st.builds(
+"""Slow answers make a look stale (LOOK_LASTS is 1 s), or come after the caller gave up (30 s)."""
+seeds = st.integers(0, 2**32 - 1)
+denials = st.tuples(operations, st.none() | names, st.none() | st.just("us-east-1")) | st.tuples(
+    st.none(), st.none(), st.just("us-east-1")
+)
+kinds = st.just(OTHERS) | st.sampled_from(OTHERS).map(lambda kind: (kind,))
+flaky = st.builds(Trouble, seeds, shares, st.none() | operations)
+sluggish = st.builds(
     Trouble,
-    st.integers(0, 2**32 - 1),
+    seeds,
+    st.builds(
+        lambda share, seconds: {"slow": share, "slow_seconds": seconds},
+        st.sampled_from([0.3, 0.9]),
+        st.sampled_from([0.4, 1.2]),
+    ),
+    st.sampled_from([None, "DescribeLogGroups", "GetResources"]),
+)
+at_the_deletion = st.builds(
+    Trouble,
+    seeds,
+    shares,
+    st.sampled_from(["DeleteLogGroup", "DeleteLogGroup", "DescribeLogGroups", "DeleteLogStream"]),
+    meanwhile=st.sampled_from([0.0, 0.05, 0.2]),
+    kinds=kinds,
+)
+busy = st.builds(Trouble, seeds, meanwhile=st.sampled_from([0.05, 0.2, 0.5]), kinds=kinds)
+
+
+def only(kind: str) -> st.SearchStrategy[Trouble]:
+    """Others at work who do one thing only."""
+    shares = st.sampled_from([0.2, 0.5])
+    return st.builds(Trouble, seeds, meanwhile=shares, kinds=st.just((kind,)))
+
+
+denied = st.builds(Trouble, seeds, denied=denials)
+anything = st.builds(
+    Trouble,
+    seeds,
     st.just({}) | shares | shares,
     st.none() | st.none() | operations,
-    st.none()
-    | st.tuples(operations, st.none(), st.none())
-    | st.tuples(operations, st.none() | names, st.none() | st.just("us-east-1"))
-    | st.tuples(st.none(), st.none(), st.just("us-east-1")),
+    st.none() | denials,
     st.sampled_from([math.inf] * 9 + [10.0, 25.0]),
     st.sampled_from([0.0, 0.0, 0.05, 0.2]),
 )
+troubles = flaky | sluggish | at_the_deletion | busy | busy | denied | anything
+"""Mostly of one kind: where everything goes wrong at once nothing is ever deleted."""
