@@ -54,6 +54,10 @@ LOOK_LASTS = 1.0
 """Seconds between the last look at a group and its deletion, at most."""
 
 
+STREAMS_LAST = 0.5
+"""Of that, for reading the streams. Where there are more of them (or an answer is slow) what
+subscribes to the group is read once more after them: it could not be a second old otherwise."""
+
 TagsRead = tuple[Mapping[str, str], float]
 """A group's tags, and when they were asked for (monotonic seconds)."""
 
@@ -269,9 +273,13 @@ class Hands:
             return group, tuple(seen), self.unread(group, action, extras, tuple(seen))
         if outcome := kept(no_subscription_filters(self._logs, group)):
             return group, tuple(seen), outcome
+        looked_at = self._clock.monotonic()
         if outcome := kept(streams_silent(self._logs, group, action.before)):
             return group, tuple(seen), outcome
-        looked_at = self._clock.monotonic()
+        if self._clock.monotonic() - looked_at > STREAMS_LAST:
+            if outcome := kept(no_subscription_filters(self._logs, group)):
+                return group, tuple(seen), outcome
+            looked_at = self._clock.monotonic()
         try:
             tags, tags_at = read_tags()
             fresh = self._logs.group(group.name)

@@ -464,6 +464,23 @@ def test_a_look_older_than_a_second_is_repeated(policy, journal) -> None:
     assert cloud.calls["DescribeLogGroups"] == 3
 
 
+def test_what_subscribes_is_read_again_where_the_streams_took_long(policy, journal) -> None:
+    """Thousands of streams take longer than a second; a subscription is no older than that."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    times: dict[str, float] = {}
+
+    def delay(operation: str, _: dict[str, Any]) -> None:
+        if operation == "DescribeLogStreams" and "DescribeSubscriptionFilters" in times:
+            cloud.clock.wait(5, threading.Event())
+        times[operation] = cloud.clock.monotonic()
+
+    cloud.before_call = delay
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 1
+    assert times["DeleteLogGroup"] - times["DescribeSubscriptionFilters"] <= 1
+    assert cloud.calls["DescribeSubscriptionFilters"] == 2
+
+
 def test_tags_older_than_a_second_are_a_stale_look_too(policy, journal) -> None:
     """Deletions share the tags that were read; what is left of their second is for the rest."""
     cloud = Cloud([empty(retention=30), *fillers()])
