@@ -23,8 +23,8 @@ test: $(STAMP) ## Run the whole test suite.
 proof: $(STAMP) ## Try the properties on 10,000 random accounts; takes up to an hour.
 	$(BIN)/python -m tests.proof --accounts 10000 --minutes 60 --write docs/proof.md --readme README.md
 
-bench: $(STAMP) ## Measure beside other tools (half an hour; QUICK=1: 5 minutes); see docs/bench/.
-	$(BIN)/python -m tests.bench --readme README.md $(if $(QUICK),--quick)
+bench: $(STAMP) ## Measure beside other tools (half an hour; QUICK=1: 5 minutes, into build/bench/).
+	$(BIN)/python -m tests.bench $(if $(QUICK),--quick,--readme README.md)
 
 check: $(STAMP) ## Lint, formatting, types, documentation.
 	$(BIN)/ruff check .

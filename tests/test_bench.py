@@ -135,7 +135,7 @@ def test_a_tool_that_does_not_end_is_stopped_and_said_to_be(tmp_path: Path) -> N
     command = tmp_path / "janitor"
     command.write_text("#!/bin/sh\nexec sleep 60\n")
     command.chmod(0o755)
-    bench = Bench(Sizes(speed=50, deadline=0.2, total=60), bin_of=lambda _tool: tmp_path)
+    bench = Bench(Sizes(speed=50, deadline=0.2, total=3), bin_of=lambda _tool: tmp_path)
     rows.speed(bench)
     assert (bench.comparisons[0].sides[0].stopped, bench.rows[0].met) == (True, False)
     late = Bench(Sizes(total=0), bin_of=lambda _tool: tmp_path)

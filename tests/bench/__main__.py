@@ -2,7 +2,8 @@
 
 Every tool runs as its users run it: a process of its own, from its published package in a virtual
 environment of its own under build/bench/ (made at the first time), against a simulated AWS on
-127.0.0.1 in another process. Writes table.md, results.json and plot.svg, and the README's table.
+127.0.0.1 in another process. Writes table.md, results.json and plot.svg (into docs/bench/; with
+--quick, whose figures say little, into build/bench/), and the README's table where asked to.
 
 It takes about half an hour and never more than 40 minutes (--quick: 5), the making of the virtual
 environments aside: what is not done then is stopped, and the table says so.
@@ -84,9 +85,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--deadline", type=float, metavar="SECONDS", help="of each other tool (1,000; --quick: 45)"
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, default=ROOT / "docs" / "bench", help="a folder"
-    )
+    parser.add_argument("-o", "--output", type=Path, help="a folder, instead of those")
     parser.add_argument(
         "--readme", type=Path, help="a file to put the table into, between its markers"
     )
@@ -94,6 +93,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     for given, known in ((options.only, ROWS), (options.tools, OTHERS)):
         if unknown := set(filter(None, given.split(","))) - known.keys():
             parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(known)}")
+    if options.output is None:
+        options.output = tools.BUILD if options.quick else ROOT / "docs" / "bench"
     return options
 
 

@@ -6,6 +6,7 @@ process's peak, and the benchmark itself holds a million log groups.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,8 @@ def main(report: str, timeout: str, *command: str) -> None:
     def too_late(_signal: int, _frame: object) -> None:
         nonlocal timed_out
         timed_out = True
-        os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(child, signal.SIGKILL)
 
     signal.signal(signal.SIGALRM, too_late)
     signal.setitimer(signal.ITIMER_REAL, float(timeout))

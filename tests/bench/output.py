@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,15 +68,24 @@ def write(results: Results, folder: Path, readme: Path | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     table = markdown(results)
     (folder / "table.md").write_text(table, encoding="utf-8")
-    (folder / "results.json").write_text(
-        json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    (folder / "results.json").write_text(_json(asdict(results)), encoding="utf-8")
     timed = [comparison for comparison in results.comparisons if comparison.bounds]
     if timed:
         (folder / "plot.svg").write_text(svg(timed[0]), encoding="utf-8")
     if readme is not None:
         text = readme.read_text(encoding="utf-8")
         readme.write_text(between_markers(text, table), encoding="utf-8")
+
+
+def _json(results: dict[str, Any]) -> str:
+    """A line for each row, comparison and note, so that two runs can be told apart line by line."""
+
+    def listed(items: Iterable[Any]) -> str:
+        return "[\n" + ",\n".join(json.dumps(item, ensure_ascii=False) for item in items) + "\n]"
+
+    conditions = json.dumps(results["conditions"], ensure_ascii=False)
+    lists = [f'"{key}": {listed(items)}' for key, items in results.items() if key != "conditions"]
+    return "{" + ",\n".join([f'"conditions": {conditions}', *lists]) + "}\n"
 
 
 def between_markers(text: str, table: str, name: str = "bench") -> str:
