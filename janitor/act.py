@@ -100,9 +100,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """The last look at a group: when its record and its tags were asked for (monotonic seconds,
-    the earlier), and what else it has.
-    """
+    """The last look at a group: when it began (monotonic seconds), and what else the group has."""
 
     at: float
     extras: Extras
@@ -185,7 +183,6 @@ class Hands:
 
         def attempt() -> Outcome:
             nonlocal lost
-            self._logs.reserve_deletion()
             fresh, seen, verdict = self._look(group, action, owners, read_tags)
             looked = evidence + seen
             if isinstance(verdict, Outcome):
@@ -193,16 +190,15 @@ class Hands:
                     text = "the first answer was lost"
                     return self.outcome(group, action, Status.DONE, text, looked)
                 return verdict
-            age = self._clock.monotonic() - verdict.at
-            if age > LOOK_LASTS:
-                raise StaleLookError(f"the last look was {age:.1f} s old")
             change = _undo(fresh, verdict.extras)
 
             def remove() -> Status:
                 nonlocal begun
+                self._check_age(verdict)
                 if change != begun:
                     self._begin(Verb.DELETE_GROUP, fresh, change, action)
                 begun = change
+                self._check_age(verdict)  # the journal's disk may be slow
                 self._logs.delete_group_once(group.name)
                 return Status.DONE
 
@@ -238,6 +234,11 @@ class Hands:
         ended(outcome.status)
         return outcome
 
+    def _check_age(self, look: _Look) -> None:
+        age = self._clock.monotonic() - look.at
+        if age > LOOK_LASTS:
+            raise StaleLookError(f"the last look was {age:.1f} s old")
+
     def _look(
         self,
         group: LogGroup,
@@ -247,9 +248,10 @@ class Hands:
     ) -> tuple[LogGroup, tuple[Evidence, ...], Outcome | _Look]:
         """The group as it is now, what was seen, and the reason to keep it or the look itself.
 
-        What the journal must hold is read first, then what decides: the slowest quota of that
-        (subscription filters) first, the group itself last, so that nothing waits between the
-        look and the deletion.
+        What the journal must hold is read first. Then everything is waited for that the paces ask
+        for, and what decides is read, the group itself last: the look dates from before the first
+        of these calls. Where the streams take long what subscribes is read again after them, so
+        that only the streams may have been read earlier than that.
         """
         seen: list[Evidence] = []
 
@@ -271,15 +273,17 @@ class Hands:
         if isinstance(extras, Unreadable):
             seen.append(extras.evidence)
             return group, tuple(seen), self.unread(group, action, extras, tuple(seen))
+        self._logs.reserve_look()
+        looked_at = self._clock.monotonic()
         if outcome := kept(no_subscription_filters(self._logs, group)):
             return group, tuple(seen), outcome
-        looked_at = self._clock.monotonic()
         if outcome := kept(streams_silent(self._logs, group, action.before)):
             return group, tuple(seen), outcome
         if self._clock.monotonic() - looked_at > STREAMS_LAST:
+            self._logs.reserve_look()
+            looked_at = self._clock.monotonic()
             if outcome := kept(no_subscription_filters(self._logs, group)):
                 return group, tuple(seen), outcome
-            looked_at = self._clock.monotonic()
         try:
             tags, tags_at = read_tags()
             fresh = self._logs.group(group.name)

@@ -83,7 +83,7 @@ class Order:
 
 
 class Findings:
-    """A Recorder: logs each outcome, and keeps for the answer as many findings as fit."""
+    """A Recorder: logs each finding, and keeps for the answer as many as fit."""
 
     def __init__(self, prices: PriceList) -> None:
         self._prices = prices
@@ -95,10 +95,10 @@ class Findings:
         """Nothing: the summary counts."""
 
     def outcome(self, outcome: Outcome) -> None:
-        """One more outcome."""
-        log_outcome(outcome)
+        """One more outcome; a million that are plainly kept are not worth a log line each."""
         if not is_finding(outcome):
             return
+        log_outcome(outcome)
         if self._room > 0:
             row = full_row(outcome, self._prices)
             self._room -= len(json.dumps(row)) + 2

@@ -46,6 +46,15 @@ ACTIONS: dict[str, str] = {
 CHANGES = ("PutRetentionPolicy", "DeleteLogGroup", "DeleteLogStream")
 DEFINITION = ("GetDataProtectionPolicy", "DescribeIndexPolicies", "GetTransformer")
 """What is read before a log group is deleted, so that it can be made again."""
+LAST_LOOK = (
+    "DescribeSubscriptionFilters",
+    "DescribeLogStreams",
+    "GetResources",
+    "DescribeLogGroups",
+    "DeleteLogGroup",
+)
+"""What is called right before a deletion, and it; the slowest quota first, so that the others are
+not waited for long before they are called."""
 RESTORING = (
     "PutRetentionPolicy",
     "DeleteRetentionPolicy",
@@ -352,7 +361,8 @@ class Logs:
 
         `AWS/Logs IncomingLogEvents`, 500 groups a call. The metric is kept for 15 months, so an
         older moment is answered for those 15 months. A group that the answer does not speak of
-        clearly is left out. Buckets are aligned so that none is cut off at the start; a group whose
+        clearly is left out. Buckets are asked for from multiples of their length on, one more than
+        is needed: how CloudWatch aligns long ones is not documented. A group whose
         last data point is in the bucket of its own moment is asked for again by the hour.
         """
         now = self._api.clock.now()
@@ -363,7 +373,7 @@ class Logs:
             oldest = min(first.values())
             days = max((now - oldest) // DAY_MS + 1, 1)
             period = DAY_MS * -(-days // (POINTS_A_CALL // METRICS_A_CALL - 2))
-            start = oldest // period * period
+            start = oldest // period * period - period
             border: dict[int, list[str]] = defaultdict(list)
             for name, times in self._arrival_points(chunk, start, now + HOUR_MS, period).items():
                 told[name] = any(at >= first[name] for at in times)
@@ -372,7 +382,7 @@ class Logs:
             for bucket, names in border.items():
                 for name in names:
                     del told[name]
-                hours = self._arrival_points(names, bucket, bucket + period, HOUR_MS)
+                hours = self._arrival_points(names, bucket, bucket + 2 * period, HOUR_MS)
                 for name, times in hours.items():
                     told[name] = any(at >= first[name] // HOUR_MS * HOUR_MS for at in times)
         return told
@@ -410,7 +420,7 @@ class Logs:
         complete: set[str] = set()
         for name, result in self._metric("IncomingLogEvents", groups, start, end, period):
             points.setdefault(name, []).extend(_times(result))
-            complete |= {name} if _is_complete(result) else set()
+            (complete.add if _is_complete(result) else complete.discard)(name)
         return {name: points[name] for name in complete}
 
     def _metric(
@@ -571,20 +581,17 @@ class Logs:
         }[kind]
         self._api.call(operation, method, logGroupName=group, **described)
 
-    def reserve_deletion(self) -> None:
-        """Wait for DeleteLogGroup's pace now, so that nothing waits between look and deletion."""
-        self._api.pace.acquire("DeleteLogGroup", self._api.stop)
+    def reserve_look(self) -> None:
+        """Wait now for the pace of a last look's calls and of its DeleteLogGroup, so that nothing
+        waits between them. Raises StoppedError.
+        """
+        self._api.pace.reserve(LAST_LOOK, self._api.stop)
 
     def delete_group_once(self, group: str) -> None:
-        """One DeleteLogGroup, unpaced (see `reserve_deletion`) and never repeated by itself:
-        who repeats it must look again first. Raises TransientError or CallError.
+        """One DeleteLogGroup (see `reserve_look`), never repeated by itself: who repeats it must
+        look again first. Raises TransientError, CallError or StoppedError.
         """
-        self._api.once(
-            "DeleteLogGroup",
-            self._client.delete_log_group,
-            paced=False,
-            logGroupName=group,
-        )
+        self._api.once("DeleteLogGroup", self._client.delete_log_group, logGroupName=group)
 
     def delete_stream(self, group: str, stream: str) -> None:
         """Delete one log stream. Not there any more after an attempt whose answer was lost, it was
@@ -745,7 +752,7 @@ def _times(result: Mapping[str, Any]) -> list[int]:
 
 
 def _is_complete(result: Mapping[str, Any]) -> bool:
-    return bool(result.get("StatusCode", "Complete") == "Complete")
+    return bool(result.get("StatusCode") == "Complete")
 
 
 def _chunks(items: Sequence[str], length: int) -> Iterator[Sequence[str]]:

@@ -7,7 +7,7 @@ spread evenly instead of sent in bursts, because a burst is what gets throttled.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from tenacity import (
@@ -86,6 +86,11 @@ class Bucket:
         return min(self.ceiling, self._refused + (self._refused - self._lowered) * away**3)
 
 
+class _Reserved(threading.local):
+    def __init__(self) -> None:
+        self.operations: set[str] = set()
+
+
 class Pace:
     """The buckets of one target. `rate` gives calls a second for an operation."""
 
@@ -95,6 +100,7 @@ class Pace:
         self._lock = threading.Lock()
         self._learned: dict[str, float] = {}
         self._buckets: dict[str, Bucket] = {}
+        self._reserved = _Reserved()
 
     def learn(self, rates: Mapping[str, float]) -> None:
         """These rates hold instead, from the next call of each operation on."""
@@ -104,8 +110,22 @@ class Pace:
                 self._buckets.pop(operation, None)
 
     def acquire(self, operation: str, stop: threading.Event) -> None:
-        """Wait until `operation` may be called. Raises StoppedError."""
-        self._bucket(operation).acquire(stop)
+        """Wait until `operation` may be called. Raises StoppedError, but for what was reserved:
+        that is in flight, and finished.
+        """
+        if operation in self._reserved.operations:
+            self._reserved.operations.remove(operation)
+        else:
+            self._bucket(operation).acquire(stop)
+
+    def reserve(self, operations: Sequence[str], stop: threading.Event) -> None:
+        """Wait now for the next call of each operation by this thread, so that nothing waits
+        between them. What it reserved before and did not call is given up. Raises StoppedError.
+        """
+        self._reserved.operations = set()
+        for operation in operations:
+            self._bucket(operation).acquire(stop)
+        self._reserved.operations = set(operations)
 
     def throttled(self, operation: str) -> None:
         """A call of `operation` was refused: slow down."""

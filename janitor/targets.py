@@ -62,7 +62,7 @@ def assumed(aws: boto3.Session, role: str) -> boto3.Session:
         role,
         extra_args={"RoleSessionName": "cloudwatch-janitor"},
     )
-    renewed = _session()
+    renewed = _session(region=aws.region_name)
     # boto3 has no public way to make a session whose credentials renew themselves.
     renewed._session._credentials = DeferredRefreshableCredentials(
         method="assume-role", refresh_using=fetcher.fetch_credentials
@@ -70,20 +70,19 @@ def assumed(aws: boto3.Session, role: str) -> boto3.Session:
     return renewed
 
 
-def _session(profile: str | None = None) -> boto3.Session:
+def _session(profile: str | None = None, region: str | None = None) -> boto3.Session:
     inner = botocore.session.Session(profile=profile)
     inner.get_scoped_config()  # raises ProfileNotFound now, not at the first call
-    inner.register_component("data_loader", _loader())
-    return boto3.Session(botocore_session=inner)
+    inner.register_component("data_loader", _loader(inner.get_config_variable("data_path")))
+    return boto3.Session(botocore_session=inner, region_name=region)
 
 
 @functools.cache
-def _loader() -> botocore.loaders.Loader:
+def _loader(data_path: str | None = None) -> botocore.loaders.Loader:
     """What botocore knows of the services, read once for all sessions: a session of its own for
     each account would read it all anew.
     """
-    path = botocore.session.Session().get_config_variable("data_path")
-    return botocore.loaders.create_loader(path)
+    return botocore.loaders.create_loader(data_path)
 
 
 def each_account(

@@ -165,6 +165,8 @@ class Cloud:
         self.policed: dict[str, tuple[str, int | None]] = {}
         self.page = 50
         self.quotas: dict[str, float] = {}
+        self.buckets_begin: int | None = None
+        """ms since the epoch from which a metric's buckets count; None: the start asked for."""
         self.token_age = 0
         self.scanned: list[str | None] = []
         self.invoked: list[dict[str, Any]] = []
@@ -318,10 +320,12 @@ class Cloud:
             metric = query["MetricStat"]["Metric"]
             period = query["MetricStat"]["Period"] * 1000
             points = self._points(metric["MetricName"], metric["Dimensions"][0]["Value"])
+            zero = start if self.buckets_begin is None else self.buckets_begin
             buckets: Counter[float] = Counter()
             for at, value in points:
-                if start <= at < end:
-                    buckets[start + (at - start) // period * period] += value
+                bucket = zero + (at - zero) // period * period
+                if start <= bucket and at < end:
+                    buckets[bucket] += value
             times = [datetime.fromtimestamp(at / 1000, StartTime.tzinfo) for at in sorted(buckets)]
             values = [float(buckets[at]) for at in sorted(buckets)]
             results.append(

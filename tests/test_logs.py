@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janitor.logs import HOUR_MS, METRICS_A_CALL, Logs, _groups_as_sent, _odd_group, parse_group
-from janitor.model import Target
+from janitor.model import DAY_MS, Target
 from janitor.policy import DEFAULT_QUOTAS
 from tests.account import NOW, Cloud, Group, api, days_ago
 
@@ -120,3 +120,26 @@ def test_arrivals_are_told_to_the_hour_for_each_group_by_its_own_moment(
         some = any(at >= hour for at in arrived)
         assert any(at >= since for at in arrived) <= told[f"/{i}"] <= some
     assert cloud.calls["GetMetricData"] <= 1 + len(drawn)
+
+
+@pytest.mark.parametrize("offset", [0, HOUR_MS, 12 * HOUR_MS, DAY_MS])
+@given(st.lists(moments, max_size=3), moments)
+def test_no_arrival_is_missed_wherever_buckets_begin(
+    offset: int, arrived: list[int], since: int
+) -> None:
+    """How CloudWatch aligns long periods is not documented."""
+    cloud = Cloud([Group("/a", days_ago(900), arrivals=arrived)])
+    cloud.buckets_begin = offset
+    told = Logs(api(cloud)).arrivals({"/a": since})
+    assert told["/a"] >= any(at >= since for at in arrived)
+
+
+def test_an_answer_that_ends_incomplete_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever an earlier page said of the log group."""
+    cloud = Cloud([Group("/a", days_ago(900))])
+    pages = [
+        {"MetricDataResults": [{"Id": "g0", "StatusCode": code}], **more}
+        for code, more in (("Complete", {"NextToken": "more"}), ("InternalError", {}))
+    ]
+    monkeypatch.setattr(cloud, "_GetMetricData", lambda **_asked: pages.pop(0))
+    assert Logs(api(cloud)).arrivals({"/a": days_ago(5)}) == {}

@@ -197,7 +197,7 @@ def protection_overlooked(patch: pytest.MonkeyPatch) -> None:
     real = act.with_tags
 
     def bare(group: Any, *more: Any) -> Any:
-        return replace(real(group, *more), deletion_protected=False)
+        return real(group, *more)._replace(deletion_protected=False)
 
     patch.setattr(act, "with_tags", bare)
 
@@ -206,7 +206,7 @@ def metric_filters_overlooked(patch: pytest.MonkeyPatch) -> None:
     """The last look does not see that somebody added a metric filter meanwhile."""
     real = act.with_tags
     patch.setattr(
-        act, "with_tags", lambda group, *more: replace(real(group, *more), metric_filters=0)
+        act, "with_tags", lambda group, *more: real(group, *more)._replace(metric_filters=0)
     )
 
 
@@ -216,7 +216,7 @@ def planned_by_name(patch: pytest.MonkeyPatch) -> None:
 
     def allowed(self: Any, group: Any, action: Any) -> Any:
         created = next(item.creation_time for item in self._items[group.name])
-        return real(self, replace(group, creation_time=created), action)
+        return real(self, group._replace(creation_time=created), action)
 
     patch.setattr(plan.PlannedGroups, "allowed", allowed)
 
@@ -252,7 +252,7 @@ def swept_though_protected(patch: pytest.MonkeyPatch) -> None:
 
     def group(self: Any, name: str) -> Any:
         found = real(self, name)
-        return None if found is None else replace(found, deletion_protected=False)
+        return None if found is None else found._replace(deletion_protected=False)
 
     patch.setattr(logs.Logs, "group", group)
 
@@ -298,7 +298,7 @@ def account_policy_ignored(patch: pytest.MonkeyPatch) -> None:
     real = judge.wanted_days
 
     def wanted(group: Any, settings: Any) -> Any:
-        return real(replace(group, retention_policy=None), settings)
+        return real(group._replace(retention_policy=None), settings)
 
     patch.setattr(judge, "wanted_days", wanted)
 
@@ -309,14 +309,14 @@ def wanted_retention_counts(patch: pytest.MonkeyPatch) -> None:
 
     def cutoff(group: Any, settings: Any, now: int) -> Any:
         days = judge.wanted_days(group, settings)
-        return real(group if days is None else replace(group, retention_days=days), settings, now)
+        return real(group if days is None else group._replace(retention_days=days), settings, now)
 
     patch.setattr(judge, "cutoff", cutoff)
 
 
 def odd_values_ignored(patch: pytest.MonkeyPatch) -> None:
     real = logs.parse_group
-    patch.setattr(logs, "parse_group", lambda *args: replace(real(*args), defects=()))
+    patch.setattr(logs, "parse_group", lambda *args: real(*args)._replace(defects=()))
 
 
 def events_not_read(patch: pytest.MonkeyPatch) -> None:

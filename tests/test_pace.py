@@ -175,3 +175,18 @@ def test_the_summary_names_the_quota_that_set_the_pace() -> None:
     first, second = counts.slowest()
     assert (first["operation"], first["calls"], first["seconds"]) == ("DeleteLogGroup", 50, 25.0)
     assert (second["operation"], second["seconds"]) == ("DescribeLogGroups", 20.0)
+
+
+def test_what_is_reserved_is_called_without_a_wait() -> None:
+    """Once, by the thread that reserved it; the quota holds all the same."""
+    clock = FastClock()
+    pace = Pace(lambda _operation: 10.0, clock)
+    for _ in range(20):
+        pace.reserve(("DescribeLogStreams", "DeleteLogGroup"), GO)
+        reserved = clock.monotonic()
+        pace.acquire("DescribeLogStreams", GO)
+        pace.acquire("DeleteLogGroup", GO)
+        assert clock.monotonic() == reserved
+    assert clock.monotonic() >= 19 * 0.1 - 1e-6
+    pace.acquire("DeleteLogGroup", GO)
+    assert clock.monotonic() > reserved

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from janitor.targets import assumed, session
 from tests.cloud.cloud import Cloud
 from tests.cloud.scenarios import ACCOUNT, REGIONS, Scenario, targets
 from tests.test_cli import janitor
@@ -93,3 +94,22 @@ def test_a_plan_of_another_account_is_applied_with_its_role(tmp_path: Path, clou
     assert applied.returncode == 0, applied.stderr
     deleted = {change.account for change in cloud.judge().deletions}
     assert deleted == {OTHER}
+
+
+def test_an_assumed_role_keeps_the_region_of_the_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the default profile's, which nobody named. AWS_PROFILE does not matter beside --profile."""
+    config = tmp_path / "config"
+    config.write_text(
+        "[default]\nregion = us-east-1\n[profile prod]\nregion = eu-west-1\n"
+        "aws_access_key_id = a\naws_secret_access_key = b\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    assert assumed(session("prod"), MINE).region_name == "eu-west-1"
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert session("prod").region_name == "eu-west-1"

@@ -378,3 +378,5 @@ ROWS: dict[str, Callable[[Bench], None]] = {
     "targets": many_targets,
     "faults": faults,
 }
+COMPARED = ("speed", "messy")
+"""The rows that other tools are measured in as well."""
