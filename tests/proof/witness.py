@@ -394,16 +394,24 @@ class Witness:
     # ---- what is told ------------------------------------------------------------------------
 
     def check_journal(self, lines: list[dict[str, Any]], *, killed: bool) -> None:
-        """Each change has one line before it and, in a process that lives, one line after it."""
+        """Each change has one line before it and, in a process that lives, one line after it.
+
+        A deletion that is tried again is announced once more where what it takes to undo it has
+        changed meanwhile: whoever reads the journal goes by the last of them (`janitor.history`).
+        """
         begun, ended = Counter[Item](), Counter[Item]()
         done = Counter[Item]()
+        announced: dict[Item, Any] = {}
         for line in lines:
             item = (
                 *(line["account"], line["region"], line["group"], line["creation_time"]),
                 *(line["action"], line.get("stream")),
             )
-            counted = begun if line["status"] == "begun" else ended
-            counted[item] += 1
+            if line["status"] != "begun":
+                ended[item] += 1
+            elif item[4] != "delete_group" or announced.get(item) in (None, line["before"]):
+                begun[item] += 1
+            announced[item] = line["before"]
             done[item] += line["status"] == "done"
         effects, lost = self.life.effects, self.life.lost
         for item, count in [*begun.items(), *ended.items()]:
