@@ -99,7 +99,7 @@ def test_a_plan_of_another_account_is_applied_with_its_role(tmp_path: Path, clou
 def test_an_assumed_role_keeps_the_region_of_the_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not the default profile's, which nobody named. AWS_PROFILE does not matter beside --profile."""
+    """Not the default profile's, which nobody named; AWS_PROFILE is overruled by --profile."""
     config = tmp_path / "config"
     config.write_text(
         "[default]\nregion = us-east-1\n[profile prod]\nregion = eu-west-1\n"
