@@ -51,6 +51,8 @@ DELETIONS_AT_ONCE = 6
 """More than the quotas need: where a call is slow or tried again, the others go on meanwhile."""
 
 TAGS_LAST = 0.5
+OWNERS_LAST = 60.0
+"""Seconds. Listing a thousand functions takes 20 calls: too many to be made for each deletion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ class Candidates:
     def delete(self) -> None:
         """A few at a time; those that are looked at together have their tags read in one call."""
         candidates = self.forget()
-        owners = Owners(self._context.api)
+        owners = Owners(self._context.api, OWNERS_LAST)
         lane: Lane[_Deletion] = self._context.lane(
             "delete", self._delete_all, self._not_deleted, threads=DELETIONS_AT_ONCE
         )
@@ -243,7 +245,7 @@ class Candidates:
         self._context.tell(outcome)
 
     def _stay_put(self, group: LogGroup, action: SetRetention) -> None:
-        """Retention for a group that the last look kept; its streams wait for the next run."""
+        """Retention for a group that the last look kept; its streams are left."""
         kept = self._context.source.allowed(group, replace(action, then=None))
         if isinstance(kept, SetRetention):
             self._upkeep.put(group, kept)

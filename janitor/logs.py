@@ -372,7 +372,7 @@ class Logs:
             first = {name: max(since[name], kept) for name in chunk}
             oldest = min(first.values())
             days = max((now - oldest) // DAY_MS + 1, 1)
-            period = DAY_MS * -(-days // (POINTS_A_CALL // METRICS_A_CALL - 2))
+            period = DAY_MS * -(-days // (POINTS_A_CALL // METRICS_A_CALL - 3))
             start = oldest // period * period - period
             border: dict[int, list[str]] = defaultdict(list)
             for name, times in self._arrival_points(chunk, start, now + HOUR_MS, period).items():

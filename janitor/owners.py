@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from typing import Any
@@ -14,12 +15,15 @@ _EDGE = re.compile(r"^/aws/lambda/([a-z]{2}(?:-[a-z]+)+-\d)\.")
 
 
 class Owners:
-    """The log groups of a target's functions, listed once when first asked for."""
+    """The log groups of a target's functions, listed when first asked for, and again once that is
+    more than `lasts` seconds ago.
+    """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, lasts: float = math.inf) -> None:
         self._api = api
+        self._lasts = lasts
         self._lock = threading.Lock()
-        self._listed: dict[str, dict[str, str] | str] = {}
+        self._listed: dict[str, tuple[float, dict[str, str] | str]] = {}
 
     def owner(self, group: str) -> str | None:
         """The function that logs to the group, or None. Raises UnavailableError when unknown:
@@ -42,12 +46,15 @@ class Owners:
         """Log group to function name, or the error text where functions cannot be listed."""
         region = region or self._api.target.region
         with self._lock:
-            if region not in self._listed:
+            now = self._api.clock.monotonic()
+            listed = self._listed.get(region)
+            if listed is None or now - listed[0] > self._lasts:
                 try:
-                    self._listed[region] = self._list(region)
+                    listed = now, self._list(region)
                 except ReadError as error:
-                    self._listed[region] = str(error)
-            return self._listed[region]
+                    listed = now, str(error)
+                self._listed[region] = listed
+            return listed[1]
 
     def _list(self, region: str) -> dict[str, str]:
         owners: dict[str, str] = {}

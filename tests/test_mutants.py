@@ -177,7 +177,7 @@ def tags_kept_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 def owners_not_listed_again(patch: pytest.MonkeyPatch) -> None:
     """The last look takes the functions that the proof listed."""
-    patch.setattr(candidates, "Owners", lambda api: owners_of[api])
+    patch.setattr(candidates, "Owners", lambda api, *_: owners_of[api])
     owners_of: dict[Any, Any] = {}
     real = context.Owners
 

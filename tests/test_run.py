@@ -464,6 +464,22 @@ def test_a_look_older_than_a_second_is_repeated(policy, journal) -> None:
     assert cloud.calls["DescribeLogGroups"] == 3
 
 
+def test_a_function_made_while_groups_are_deleted_keeps_its_group(policy, journal) -> None:
+    """Functions are listed again once a minute: deletions may go on for many."""
+    cloud = Cloud([empty(f"/old/{number:02}", retention=30) for number in range(12)])
+    cloud.groups.update({group.name: group for group in fillers(200)})
+
+    def meanwhile(operation: str, _: dict[str, Any]) -> None:
+        if operation == "DeleteLogGroup":
+            cloud.functions["late"] = "/old/11"
+            cloud.clock.wait(90, threading.Event())
+
+    cloud.before_call = meanwhile
+    _, recorded = janitor(cloud, policy, journal)
+    assert "/old/11" in cloud.groups
+    assert "Lambda function 'late' logs to it" in only(recorded, "/old/11")[1]
+
+
 def test_what_subscribes_is_read_again_where_the_streams_took_long(policy, journal) -> None:
     """Thousands of streams take longer than a second; a subscription is no older than that."""
     cloud = Cloud([empty(retention=30), *fillers()])
