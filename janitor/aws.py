@@ -162,6 +162,10 @@ class Counts:
         return sorted(taken, key=lambda said: -float(str(said["seconds"])))[:most]
 
 
+_MAKING = threading.Lock()
+"""One client at a time: targets share sessions, and those are not thread-safe (boto3 guide)."""
+
+
 class Clients(Protocol):
     """Makes clients for one account: boto3's Session, or a fake."""
 
@@ -188,13 +192,14 @@ class Api:
         self.stop = stop
         self._clients = clients
         self._counts = counts
-        self._lock = threading.Lock()
         self._made: dict[tuple[str, str], Any] = {}
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """The service's client, made once (making one is not thread-safe in boto3)."""
+        """The service's client, made once."""
         key = (service, region or self.target.region)
-        with self._lock:
+        if (made := self._made.get(key)) is not None:
+            return made
+        with _MAKING:
             if key not in self._made:
                 made = self._clients.client(key[0], key[1], config=CLIENT_CONFIG)
                 if made.meta is not None:

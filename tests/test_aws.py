@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,6 +19,8 @@ from tests.account import FastClock
 from tests.cloud.cloud import Cloud
 from tests.cloud.faults import Garbage
 from tests.cloud.scenarios import ACCOUNT, REGION, bench
+
+GO = threading.Event()
 
 
 @pytest.mark.parametrize("said", [b"{}", b'"none"', b"7", b"null"])
@@ -55,3 +61,35 @@ def test_tags_whose_reading_failed_are_read_again(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UnavailableError):
         tags.of("arn")
     assert tags.of("arn")[0] == {"env": "prod"}
+
+
+def test_clients_of_targets_that_share_a_session_are_made_one_at_a_time() -> None:
+    """A session is not thread-safe; the Regions of an account have one together."""
+
+    class Session:
+        making = 0
+        overlapped = False
+
+        def client(self, *_named: str, config: object) -> Any:
+            self.making += 1
+            for _ in range(2000):
+                self.overlapped |= self.making != 1
+            self.making -= 1
+            return SimpleNamespace(meta=None)
+
+    session, clock = Session(), FastClock()
+    apis = [
+        Api(Target(ACCOUNT, f"r-{n}"), session, Pace(lambda _: 1e6, clock), clock, Counts(), GO)
+        for n in range(4)
+    ]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            services = [f"s{number}" for number in range(20)] * 2
+            calls = [pool.map(api.client, services) for api in apis]
+            made = [list(call) for call in calls]
+    finally:
+        sys.setswitchinterval(before)
+    assert not session.overlapped
+    assert all(len({id(client) for client in clients}) == 20 for clients in made)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from tests.cloud.store import Store
 from tests.proof import worlds
 from tests.proof.engine import Life, Place, place, settle
 from tests.proof.oracle import Expected, Rules, expected
-from tests.proof.witness import Item
-from tests.proof.worlds import Account, Plan, Stream, Trouble, Wanted
+from tests.proof.witness import Item, Key
+from tests.proof.worlds import NOW, Account, Plan, Stream, Trouble, Wanted
 
 VERBS = ("delete_group", "set_retention", "sweep_streams")
 SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event"}
@@ -50,7 +51,22 @@ def same(one: Store, other: Store) -> None:
     _same(_without_expiry(one.state()), _without_expiry(other.state()))
 
 
-def alike(one: Store, other: Store, rules: Rules) -> None:
+def appearing(store: Store) -> set[Key]:
+    """The log groups with events that metadata do not show yet at the moment of the run. A chain
+    lasts long enough for them to appear, and keeps then what the oracle could not know better of.
+    """
+    lags = store.lags
+    return {
+        (group.account, group.region, group.name)
+        for group in store.groups()
+        for stream in group.streams.values()
+        for events in stream.events
+        if events.ingested
+        > NOW - 1000 * max(lags.stored, lags.metric, lags.stream, stream.lag or 0)
+    }
+
+
+def alike(one: Store, other: Store, rules: Rules, apart: Set[Key] = frozenset()) -> None:
     """The same, but for the streams of two kinds of log groups, of which it depends on what a run
     did before it was cut off which are swept. To sweep or to keep them is both lawful: the group
     is kept, the witness sees that only expired streams go, and `at_rest` that none is forgotten.
@@ -67,6 +83,8 @@ def alike(one: Store, other: Store, rules: Rules) -> None:
     }
     left, right = (_without_expiry(store.state()) for store in (one, other))
     for state in (left, right):
+        for key in apart & state.keys():
+            del state[key]
         state.update({key: state[key] | {"streams": {}} for key in unsure & state.keys()})
     _same(left, right)
 
@@ -365,7 +383,7 @@ def test_chained(
             made = [sum(item[4] == verb for item in effects) for verb in VERBS]
             told = expected(account.store(), rules, account.page)
             if not told.refused:
-                alike(here.store, told.store, rules)
+                alike(here.store, told.store, rules, appearing(account.store()))
             assert [done[name] for name in names] == made
             assert done["groups_scanned"] == len(scanned), "each is scanned once"
         over(here, account, rules, trouble, refused=bool(trouble.shares or trouble.denied))
