@@ -383,10 +383,11 @@ def test_logs_are_json_lines_on_stderr_when_asked(tmp_path: Path) -> None:
     assert {"group", "action", "status", "reason", "region"} <= set(logged[0])
 
 
-def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
-    """`janitor … | head -1`."""
+@pytest.mark.parametrize("form", ["jsonl", "table"])
+def test_a_closed_pipe_is_no_traceback(tmp_path: Path, form: str) -> None:
+    """`janitor … | head -1`; nor is it findings."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "janitor", "--sandbox", "--all", "--format", "jsonl"],
+        [sys.executable, "-m", "janitor", "--sandbox", "--all", "--format", form],
         cwd=tmp_path,
         env=environment(PYTHONPATH=str(ROOT)),
         stdout=subprocess.PIPE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 from rich import box
 from rich.console import Console
@@ -19,13 +19,24 @@ from janitor.report.overview import OverviewReport, Section, money_note, money_r
 TALKERS = 10
 
 
+class Output(Console):
+    """rich's console for results: text as it is, and a closed pipe is told to the caller."""
+
+    def __init__(self, file: IO[str]) -> None:
+        super().__init__(file=file, highlight=False, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Raise the BrokenPipeError that is being handled; rich would exit with 1: findings."""
+        raise
+
+
 class TableReport(OverviewReport):
     """Counts, the largest groups, then what will happen (or happened) and why."""
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Print everything."""
         info = self.info
-        console = Console(file=self.out, highlight=False, markup=False, emoji=False)
+        console = Output(self.out)
         doing = "dry run: nothing was changed" if info.dry_run else "changes were made"
         console.print(Text(f"account {info.account} · {', '.join(info.regions)}", style="bold"))
         console.print(f"policy: {info.policy} · {doing}")

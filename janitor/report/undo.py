@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any, assert_never
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from janitor.model import Status
 from janitor.report.base import Format, RunInfo
 from janitor.report.markdown import plain
+from janitor.report.table import Output
 from janitor.restore import Item
 
 TITLES = {
@@ -112,7 +112,7 @@ def _markdown(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
 
 
 def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
-    console = Console(file=out, highlight=False, markup=False, emoji=False)
+    console = Output(out)
     doing = "dry run: nothing was changed" if info.dry_run else "changes were made"
     console.print(Text(f"account {info.account} · {', '.join(info.regions)}", style="bold"))
     console.print(f"undo: {doing}")
