@@ -133,11 +133,12 @@ def test_a_tiny_account_end_to_end(here: Path) -> None:
 def test_a_tool_that_does_not_end_is_stopped_and_said_to_be(tmp_path: Path) -> None:
     """Its deadline ends it, with what it did until then; the benchmark's own ends the rest."""
     command = tmp_path / "janitor"
-    command.write_text("#!/bin/sh\nexec sleep 60\n")
+    command.write_text(f"#!/bin/sh\necho {tools.ROOT}/x $HOME >&2\nexec sleep 60\n")
     command.chmod(0o755)
     bench = Bench(Sizes(speed=50, deadline=0.2, total=3), bin_of=lambda _tool: tmp_path)
     rows.speed(bench)
     assert (bench.comparisons[0].sides[0].stopped, bench.rows[0].met) == (True, False)
+    assert bench.rows[0].figures["stderr"] == "./x ~\n", "no path of this machine"
     late = Bench(Sizes(total=0), bin_of=lambda _tool: tmp_path)
     with pytest.raises(TimeIsUpError):
         rows.speed(late)
