@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from janitor.judge import age, cutoff, judge, needs_tags, size
+from janitor.judge import age, cutoff, judge, lines, needs_tags, size
 from janitor.model import (
     DAY_MS,
     DeleteGroup,
@@ -191,3 +193,42 @@ def test_sizes_for_people(count: int, text: str) -> None:
 def test_ages_for_people(ms: int, text: str) -> None:
     """Days from one day up, hours below."""
     assert age(ms) == text
+
+
+fields = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["/app/x", "/keep/x", "/aws/lambda/f"]),
+        "days": st.sampled_from([0.5, 20, 36.9, 37.1, 371.9, 372.1, 900]),
+        "stored_bytes": st.sampled_from([0, 7]),
+        "retention_days": st.sampled_from([None, 1, 30, 365]),
+        "retention_policy": st.sampled_from([None, "account"]),
+        "log_class": st.sampled_from(["STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "NEW"]),
+        "metric_filters": st.sampled_from([0, 1]),
+        "deletion_protected": st.booleans(),
+        "tags": st.sampled_from([{}, {"janitor:keep": ""}, {"env": "dev"}]),
+        "defects": st.sampled_from([(), ("storedBytes is 'x'",)]),
+    }
+)
+
+
+@given(fields, st.sampled_from(["", "sweep_streams = true", "delete_empty = false"]))
+def test_the_first_line_that_does_not_hold_decides_and_is_the_reason(
+    drawn: dict[str, Any], rule: str
+) -> None:
+    """What `explain` shows is what was decided by; nothing is deleted against any line."""
+    policy = rules(
+        f'[protect]\nnames = ["/keep/*"]\n[[rules]]\nid = "r"\nnames = ["/aws/*"]\n{rule}\n'
+    )
+    of = group(**drawn)
+    broken = [line for line in lines(of, policy, NOW) if not line.holds]
+    match judge(of, policy, NOW):
+        case DeleteGroup():
+            assert not broken
+        case Keep(reason=reason):
+            assert reason.startswith(broken[0].text)
+        case SweepStreams(kept=kept):
+            assert kept == broken[0].text
+        case Unknown(reason=reason):
+            assert (broken[0].unknown, broken[0].text) == (True, reason)
+        case SetRetention():
+            assert broken
