@@ -480,6 +480,22 @@ def test_a_function_made_while_groups_are_deleted_keeps_its_group(policy, journa
     assert "Lambda function 'late' logs to it" in only(recorded, "/old/11")[1]
 
 
+def test_a_slow_disk_makes_the_look_stale(policy, journal, monkeypatch) -> None:
+    """The journal is written between look and deletion; what took long there is looked at again."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    real, slow = Journal.begin, [2.0]
+
+    def begin(self: Journal, *said: Any, **more: Any) -> None:
+        real(self, *said, **more)
+        if slow:
+            cloud.clock.wait(slow.pop(), threading.Event())
+
+    monkeypatch.setattr(Journal, "begin", begin)
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 1
+    assert cloud.calls["DescribeSubscriptionFilters"] == 2
+
+
 def test_what_subscribes_is_read_again_where_the_streams_took_long(policy, journal) -> None:
     """Thousands of streams take longer than a second; a subscription is no older than that."""
     cloud = Cloud([empty(retention=30), *fillers()])
