@@ -78,7 +78,7 @@ def _session(profile: str | None = None, region: str | None = None) -> boto3.Ses
 
 
 @functools.cache
-def _loader(data_path: str | None = None) -> botocore.loaders.Loader:
+def _loader(data_path: str | None) -> botocore.loaders.Loader:
     """What botocore knows of the services, read once for all sessions: a session of its own for
     each account would read it all anew.
     """
@@ -176,7 +176,7 @@ def _ask(api: Api, operation: str, service: str, method: str, expect: str) -> Ma
 @functools.cache
 def known_regions() -> tuple[str, ...]:
     """Every Region that has CloudWatch Logs, as far as this botocore knows."""
-    partitions = _loader().load_data("endpoints")["partitions"]
+    partitions = _loader(None).load_data("endpoints")["partitions"]
     return tuple(
         sorted(
             region

@@ -269,28 +269,25 @@ def empty_page_is_the_end(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(logs.Logs, "_pages_and_tokens", pages)
 
 
-def position_forgotten(patch: pytest.MonkeyPatch) -> None:
-    """The next link scans from the first page again."""
+def _handed_on_as(patch: pytest.MonkeyPatch, name: str, value: object) -> None:
     real = handler.unpack
 
     def unpacked(state: Any) -> Any:
         progress = real(state)
-        progress.position = None
+        setattr(progress, name, value)
         return progress
 
     patch.setattr(handler, "unpack", unpacked)
+
+
+def position_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """The next link scans from the first page again."""
+    _handed_on_as(patch, "position", None)
 
 
 def rest_not_scanned(patch: pytest.MonkeyPatch) -> None:
     """The next link takes the scan for complete."""
-    real = handler.unpack
-
-    def unpacked(state: Any) -> Any:
-        progress = real(state)
-        progress.whole = True
-        return progress
-
-    patch.setattr(handler, "unpack", unpacked)
+    _handed_on_as(patch, "whole", True)
 
 
 def account_policy_ignored(patch: pytest.MonkeyPatch) -> None:
