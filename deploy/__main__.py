@@ -24,7 +24,7 @@ from deploy.image import ContainerImage, ContainerImageArgs
 from deploy.journals import Journals, JournalsArgs
 from deploy.schedule import Schedule, ScheduleArgs
 from deploy.topic import Topic, TopicArgs
-from janitor.iam import function_policy, watch_policy
+from janitor.function.iam import function_policy, watch_policy
 
 JANITOR = "cloudwatch-janitor"
 WATCH = "cloudwatch-janitor-watch"
@@ -70,7 +70,9 @@ def janitor(config: Config, archive: Path) -> None:
         LambdaFunctionArgs(
             name=JANITOR,
             description="Gives log groups a retention and deletes those that are proved empty.",
-            code=ZipCode(archive=archive, runtime=RUNTIME, handler="janitor.handler.handler"),
+            code=ZipCode(
+                archive=archive, runtime=RUNTIME, handler="janitor.function.handler.handler"
+            ),
             memory_mb=256,
             timeout_s=900,
             environment=environment,
@@ -137,7 +139,9 @@ def watch(archive: Path) -> LambdaFunction:
         LambdaFunctionArgs(
             name=WATCH,
             description="Says whether a complete run of the janitor is overdue.",
-            code=ZipCode(archive=archive, runtime=RUNTIME, handler="janitor.watch.handler"),
+            code=ZipCode(
+                archive=archive, runtime=RUNTIME, handler="janitor.function.watch.handler"
+            ),
             memory_mb=256,
             timeout_s=60,
             environment={**_powertools(WATCH), "JANITOR_FUNCTION": JANITOR},

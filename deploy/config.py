@@ -17,8 +17,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from deploy.schedule import checked_expression
-from janitor.errors import PolicyError
-from janitor.policy import Policy, load
+from janitor.core.errors import PolicyError
+from janitor.policy.file import Policy, load
 
 PROJECT = "cloudwatch-janitor"
 ROOT = Path(__file__).resolve().parent.parent

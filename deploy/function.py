@@ -38,7 +38,7 @@ class ZipCode:
     Attributes:
         archive: The zip file; it is read when the function is declared.
         runtime: A Lambda runtime, such as `python3.13`.
-        handler: Where Lambda finds the handler, such as `janitor.handler.handler`.
+        handler: Where Lambda finds the handler, such as `janitor.function.handler.handler`.
     """
 
     archive: Path

@@ -111,7 +111,7 @@ class Function:
 
 JANITOR = Function(
     name="janitor",
-    handler="janitor.handler.handler",
+    handler="janitor.function.handler.handler",
     sources=(ROOT / "janitor",),
     requirements=REQUIREMENTS / "janitor.txt",
     services=frozenset(
@@ -131,13 +131,12 @@ JANITOR = Function(
     left_out=(
         # The terminal, and who deploys.
         "janitor/__main__.py",
-        "janitor/cli.py",
-        "janitor/commands/*",
-        "janitor/explain.py",
-        "janitor/history.py",
-        "janitor/iam.py",
-        "janitor/plan.py",
-        "janitor/restore.py",
+        "janitor/terminal/*",
+        "janitor/engine/explain.py",
+        "janitor/engine/plan.py",
+        "janitor/function/iam.py",
+        "janitor/journal/history.py",
+        "janitor/journal/restore.py",
         "janitor/sandbox.py",
         "janitor/report/assets/*",
         "janitor/report/delimited.py",

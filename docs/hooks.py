@@ -13,9 +13,9 @@ from typing import Any
 import typer.main
 from typer.cli import get_docs_for_click
 
-from janitor.cli import app
-from janitor.iam import function_policy, iam_policy
-from janitor.policy import json_schema, load
+from janitor.function.iam import function_policy, iam_policy
+from janitor.policy.file import json_schema, load
+from janitor.terminal.cli import app
 
 MARK = re.compile(r"<!-- from the program: ([a-z-]+) -->")
 
@@ -119,7 +119,7 @@ def shipped_policy() -> str:
     """The policy that applies without a file."""
     from importlib.resources import files
 
-    text = (files("janitor") / "default_policy.toml").read_text(encoding="utf-8")
+    text = (files("janitor.policy") / "default_policy.toml").read_text(encoding="utf-8")
     return f"```toml\n{text}```"
 
 

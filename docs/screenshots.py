@@ -19,10 +19,10 @@ from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from rich.console import Console
 from rich.text import Text
 
-from janitor.cli import main as janitor
-from janitor.clock import SystemClock
+from janitor.core.clock import SystemClock
 from janitor.sandbox import sandbox
-from tests.browser import MISSING, arguments, chromium
+from janitor.terminal.cli import main as janitor
+from tests.report.browser import MISSING, arguments, chromium
 
 IMAGES = Path(__file__).parent / "images"
 NOW = 1_798_794_000_000

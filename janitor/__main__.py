@@ -1,6 +1,6 @@
 """``python -m janitor``."""
 
-from janitor.cli import entry
+from janitor.terminal.cli import entry
 
 if __name__ == "__main__":
     entry()

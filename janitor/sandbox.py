@@ -47,9 +47,9 @@ from moto.logs.responses import LogsResponse
 from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend
 from moto.servicequotas.responses import ServiceQuotasResponse
 
-from janitor.errors import Exit
-from janitor.model import DAY_MS
-from janitor.policy import OWN_GROUP, RETENTION_DAYS
+from janitor.core.errors import Exit
+from janitor.core.model import DAY_MS
+from janitor.policy.file import OWN_GROUP, RETENTION_DAYS
 
 ACCOUNT: Final = "123456789012"
 REGIONS: Final = ("eu-west-1", "us-east-1")
@@ -1075,7 +1075,7 @@ def main() -> int:
     the first one of the commands that means failure, else 0: items that could not be judged (3)
     belong to the show. An undo that leaves a difference is a failure.
     """
-    from janitor.cli import main as cli_main
+    from janitor.terminal.cli import main as cli_main
 
     folder = Path(tempfile.mkdtemp(prefix="janitor-demo-"))
     journal, undo = folder / "journal.jsonl", folder / "undo.jsonl"

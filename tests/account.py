@@ -15,13 +15,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from janitor.aws import Api, Counts
-from janitor.journal import Journal
-from janitor.model import DAY_MS, LogGroup, Outcome, Target
-from janitor.pace import Pace
-from janitor.policy import Policy
-from janitor.run import Run
-from janitor.summary import Summary
+from janitor.aws.api import Api, Counts
+from janitor.aws.pace import Pace
+from janitor.core.model import DAY_MS, LogGroup, Outcome, Target
+from janitor.engine.run import Run
+from janitor.engine.summary import Summary
+from janitor.journal.journal import Journal
+from janitor.policy.file import Policy
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"

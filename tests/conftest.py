@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from janitor.journal import Journal
-from janitor.policy import Policy, load
-from tests.browser import LEFT_OUT
+from janitor.journal.journal import Journal
+from janitor.policy.file import Policy, load
+from tests.report.browser import LEFT_OUT
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,7 +9,7 @@ from typing import IO, Any, Protocol, assert_never
 
 import structlog
 
-from janitor.model import (
+from janitor.core.model import (
     Ingestion,
     LogGroup,
     Outcome,
@@ -18,7 +18,7 @@ from janitor.model import (
     SweepStreams,
     verb_of,
 )
-from janitor.money import PriceList, monthly_usd, saves_usd
+from janitor.cost.money import PriceList, monthly_usd, saves_usd
 
 log = structlog.get_logger("janitor")
 

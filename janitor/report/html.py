@@ -20,8 +20,7 @@ from typing import IO, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from janitor.judge import size
-from janitor.model import (
+from janitor.core.model import (
     DAY_MS,
     DeleteGroup,
     Ingestion,
@@ -30,7 +29,8 @@ from janitor.model import (
     SetRetention,
     Status,
 )
-from janitor.money import PriceList
+from janitor.core.text import size
+from janitor.cost.money import PriceList
 from janitor.report.base import RunInfo
 from janitor.report.overview import Overview
 from janitor.report.packed import FOR_A_PERSON, MOST, Findings

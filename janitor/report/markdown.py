@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from janitor.judge import size
-from janitor.money import monthly_usd
+from janitor.core.text import size
+from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
 from janitor.report.overview import OverviewReport, money_note, money_rows
 

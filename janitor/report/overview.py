@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar
 
-from janitor.judge import size
-from janitor.model import Ingestion, LogGroup, Outcome, Status, SweepStreams, Verb, verb_of
-from janitor.money import PriceList
+from janitor.core.model import Ingestion, LogGroup, Outcome, Status, SweepStreams, Verb, verb_of
+from janitor.core.text import size
+from janitor.cost.money import PriceList
 from janitor.report.base import RunInfo, dollars
 
 _T = TypeVar("_T")

@@ -13,8 +13,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from janitor.model import Outcome, Status, Verb, verb_of
-from janitor.money import PriceList
+from janitor.core.model import Outcome, Status, Verb, verb_of
+from janitor.cost.money import PriceList
 from janitor.report.base import full_row
 from janitor.report.overview import title
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from math import log10
 from typing import Any
 
-from janitor.model import LogGroup
+from janitor.core.model import LogGroup
 
 NODES = 20_000
 """Prefixes held at most; beyond, the smaller half is folded into what they begin with."""

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import IO, Any
 
-from janitor.model import Ingestion, LogGroup, Outcome
-from janitor.plan import end_line, head_line, item_line
+from janitor.core.model import Ingestion, LogGroup, Outcome
+from janitor.engine.plan import end_line, head_line, item_line
 from janitor.report.base import RunInfo
 
 

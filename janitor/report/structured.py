@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import IO, Any
 
-from janitor.model import Ingestion, LogGroup, Outcome
-from janitor.money import PriceList
+from janitor.core.model import Ingestion, LogGroup, Outcome
+from janitor.cost.money import PriceList
 from janitor.report.base import RunInfo, full_row
 
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from janitor.judge import size
-from janitor.model import Outcome, SweepStreams
-from janitor.money import monthly_usd
+from janitor.core.model import Outcome, SweepStreams
+from janitor.core.text import size
+from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
 from janitor.report.overview import OverviewReport, Section, money_note, money_rows
 

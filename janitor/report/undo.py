@@ -11,11 +11,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from janitor.model import Status
+from janitor.core.model import Status
+from janitor.journal.restore import Item
 from janitor.report.base import Format, RunInfo
 from janitor.report.markdown import plain
 from janitor.report.table import Output
-from janitor.restore import Item
 
 TITLES = {
     Status.PLANNED: "Would be given back",

@@ -1,4 +1,4 @@
-"""Tries the properties of `tests.test_proof` on many random accounts, on every core.
+"""Tries the properties of `tests.proof.test_proof` on many random accounts, on every core.
 
     python -m tests.proof --accounts 10000 --minutes 45 [--seed SEED] [--write docs/proof.md]
 
@@ -19,8 +19,9 @@ from pathlib import Path
 
 from hypothesis import Phase, seed, settings
 
-from tests import conftest, test_proof
+from tests import conftest
 from tests.bench.output import between_markers
+from tests.proof import test_proof
 from tests.proof.engine import TALLY, Tally
 
 assert conftest, "registers the profiles"
@@ -95,7 +96,7 @@ def main() -> int:
 def told(total: Tally, by_name: dict[str, int], failures: int, first: int) -> str:
     """The result as Markdown."""
     rows = "\n".join(f"| `test_{name}` | {count:,} |" for name, count in by_name.items())
-    return f"""| property (`tests/test_proof.py`) | accounts |
+    return f"""| property (`tests/proof/test_proof.py`) | accounts |
 |---|---|
 {rows}
 

@@ -18,21 +18,22 @@ from unittest.mock import patch
 import structlog
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from janitor import context, handler, plan
-from janitor.aws import Api, Counts
-from janitor.errors import JanitorError
-from janitor.handler import Janitor, RunFailedError
-from janitor.journal import Journal
-from janitor.lanes import Lane
-from janitor.model import LogGroup, Outcome, Target
-from janitor.money import price_list
-from janitor.pace import Pace
-from janitor.policy import Policy
+from janitor.aws.api import Api, Counts
+from janitor.aws.pace import Pace
+from janitor.core.errors import JanitorError
+from janitor.core.model import LogGroup, Outcome, Target
+from janitor.cost.money import price_list
+from janitor.engine import context, plan
+from janitor.engine.lanes import Lane
+from janitor.engine.run import Run
+from janitor.engine.summary import Summary
+from janitor.function import handler
+from janitor.function.handler import Janitor, RunFailedError
+from janitor.function.settings import read_settings
+from janitor.journal.journal import Journal
+from janitor.policy.file import Policy
 from janitor.report import RunInfo
 from janitor.report.plan import PlanReport
-from janitor.run import Run
-from janitor.settings import read_settings
-from janitor.summary import Summary
 from tests.cloud import Cloud
 from tests.cloud.faults import Fault, Rates, Refuse
 from tests.cloud.meanwhile import Random

@@ -18,7 +18,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from janitor.aws import CLIENT_CONFIG
+from janitor.aws.api import CLIENT_CONFIG
 from tests.cloud import Cloud
 
 READ_TIMEOUT = 30.0

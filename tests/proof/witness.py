@@ -397,7 +397,8 @@ class Witness:
         """Each change has one line before it and, in a process that lives, one line after it.
 
         A deletion that is tried again is announced once more where what it takes to undo it has
-        changed meanwhile: whoever reads the journal goes by the last of them (`janitor.history`).
+        changed meanwhile: whoever reads the journal goes by the last of them
+        (`janitor.journal.history`).
         """
         begun, ended = Counter[Item](), Counter[Item]()
         done = Counter[Item]()

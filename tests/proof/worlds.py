@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from janitor.policy import Policy, parse
+from janitor.policy.file import Policy, parse
 from tests.cloud.clocks import DAY_MS
 from tests.cloud.store import Group, Lags, Store
 

@@ -1,0 +1,1 @@
+"""How AWS is called: clients, pace, retries, quotas. Only `logs` calls CloudWatch Logs."""

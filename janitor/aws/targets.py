@@ -1,0 +1,196 @@
+"""Which account and Regions a run is about, and the calls of each."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import boto3
+import botocore.loaders
+import botocore.session
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import BotoCoreError, ProfileNotFound
+
+from janitor.aws.api import CLIENT_CONFIG, Api, CallError, Counts, UnavailableError
+from janitor.aws.pace import Pace
+from janitor.core.clock import Clock
+from janitor.core.errors import CredentialsError, UsageError
+from janitor.core.model import Target
+from janitor.policy.file import Policy
+
+ACTIONS: dict[str, str] = {"DescribeRegions": "ec2:DescribeRegions"}
+ALL = "all"
+HINT = "try `janitor report --sandbox` for a look without an account"
+_SOMEWHERE = "us-east-1"
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
+
+
+def session(profile: str | None) -> boto3.Session:
+    """A boto3 session by boto3's own conventions. Raises UsageError on an unknown profile."""
+    try:
+        return _session(profile)
+    except ProfileNotFound as error:
+        known = ", ".join(botocore.session.Session().available_profiles) or "none"
+        raise UsageError(f"{error} (profiles: {known}); {HINT}") from error
+    except BotoCoreError as error:
+        raise UsageError(f"{error}; {HINT}") from error
+
+
+def assumed(aws: boto3.Session, role: str) -> boto3.Session:
+    """A session of the role, by sts:AssumeRole from `aws`, renewed before it expires.
+
+    Nothing is called yet. Raises UsageError on what is no ARN of a role, CredentialsError where
+    there is nothing to assume it with.
+    """
+    if not _ROLE.fullmatch(role):
+        raise UsageError(
+            f"--role: {role!r} is no ARN of a role (such as arn:aws:iam::123456789012:role/janitor)"
+        )
+    source = aws.get_credentials()
+    if source is None:
+        raise CredentialsError(f"Unable to locate credentials; {HINT}")
+    fetcher = AssumeRoleCredentialFetcher(
+        functools.partial(
+            aws.client, region_name=_configured(aws) or _SOMEWHERE, config=CLIENT_CONFIG
+        ),
+        source,
+        role,
+        extra_args={"RoleSessionName": "cloudwatch-janitor"},
+    )
+    renewed = _session(region=aws.region_name)
+    # boto3 has no public way to make a session whose credentials renew themselves.
+    renewed._session._credentials = DeferredRefreshableCredentials(
+        method="assume-role", refresh_using=fetcher.fetch_credentials
+    )
+    return renewed
+
+
+def _session(profile: str | None = None, region: str | None = None) -> boto3.Session:
+    inner = botocore.session.Session(profile=profile)
+    inner.get_scoped_config()  # raises ProfileNotFound now, not at the first call
+    inner.register_component("data_loader", _loader(inner.get_config_variable("data_path")))
+    return boto3.Session(botocore_session=inner, region_name=region)
+
+
+@functools.cache
+def _loader(data_path: str | None) -> botocore.loaders.Loader:
+    """What botocore knows of the services, read once for all sessions: a session of its own for
+    each account would read it all anew.
+    """
+    return botocore.loaders.create_loader(data_path)
+
+
+def each_account(
+    aws: boto3.Session, roles: Sequence[str], connected: Callable[[boto3.Session], list[Api]]
+) -> list[Api]:
+    """What `connected` says of a session of each role, or without any of `aws` itself.
+
+    Raises what `connected` and `assumed` raise, and UsageError where two roles are of one account,
+    which would be scanned twice, at twice the share of its quotas.
+    """
+    apis: dict[Target, Api] = {}
+    for own in [assumed(aws, role) for role in dict.fromkeys(roles)] or [aws]:
+        for api in connected(own):
+            if api.target in apis:
+                raise UsageError(f"--role: two roles are of account {api.target.account}")
+            apis[api.target] = api
+    return list(apis.values())
+
+
+def _configured(aws: boto3.Session) -> str | None:
+    return os.environ.get("AWS_REGION") or aws.region_name
+
+
+def connect(
+    aws: boto3.Session,
+    wanted: Sequence[str],
+    policy: Policy,
+    clock: Clock,
+    counts: Counts,
+    stop: threading.Event,
+    *,
+    paced: bool,
+) -> list[Api]:
+    """The calls of the account's wanted Regions; `all` asks EC2 which are enabled.
+
+    Without any the configured Region is meant. `paced` is off only where there are no quotas.
+    Raises UsageError or CredentialsError before anything else is called.
+    """
+
+    def rate(operation: str) -> float:
+        return policy.quota(operation) * policy.limits.api_share if paced else 1e6
+
+    def api(account: str, region: str) -> Api:
+        return Api(Target(account, region), aws, Pace(rate, clock), clock, counts, stop)
+
+    configured = _configured(aws)
+    named = [region for region in dict.fromkeys(wanted) if region != ALL]
+    for region in named:
+        check_region(region, "-r/--region")
+    if not wanted and not configured:
+        raise UsageError(
+            f"no Region: give -r/--region REGION (or `all`), or set AWS_REGION; {HINT}"
+        )
+    first = api("", (named or [configured or _SOMEWHERE])[0])
+    account = _account(first)
+    if ALL in wanted:
+        named = _enabled(api(account, configured or _SOMEWHERE))
+    return [api(account, region) for region in named or [str(configured)]]
+
+
+def _account(api: Api) -> str:
+    answer = _ask(api, "GetCallerIdentity", "sts", "get_caller_identity", "Account")
+    return str(answer["Account"])
+
+
+def _enabled(api: Api) -> list[str]:
+    answer = _ask(api, "DescribeRegions", "ec2", "describe_regions", "Regions")
+    return sorted(str(region["RegionName"]) for region in answer["Regions"])
+
+
+def _ask(api: Api, operation: str, service: str, method: str, expect: str) -> Mapping[str, Any]:
+    """A call that a run cannot do without, tried twice; its errors name the way out."""
+    try:
+        for last in (False, True):
+            try:
+                return api.once(
+                    operation, getattr(api.client(service), method), expect=expect, paced=False
+                )
+            except UnavailableError:
+                if last:
+                    raise
+    except CredentialsError as error:
+        raise CredentialsError(f"{error}; {HINT}") from error
+    except UnavailableError as error:
+        raise UsageError(f"AWS cannot be reached: {error}; {HINT}") from error
+    except (CallError, BotoCoreError, ValueError) as error:
+        raise UsageError(f"{error}; {HINT}") from error
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+@functools.cache
+def known_regions() -> tuple[str, ...]:
+    """Every Region that has CloudWatch Logs, as far as this botocore knows."""
+    partitions = _loader(None).load_data("endpoints")["partitions"]
+    return tuple(
+        sorted(
+            region
+            for partition in partitions
+            for region in partition["services"].get("logs", {}).get("endpoints", ())
+            if region in partition["regions"]
+        )
+    )
+
+
+def check_region(region: str, where: str) -> None:
+    """Raise UsageError where there is no such Region; `where` names the option or key."""
+    known = known_regions()
+    if region not in known:
+        near = get_close_matches(region, known, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+        raise UsageError(f"{where}: {region!r} is no AWS Region ({hint})")

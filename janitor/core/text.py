@@ -1,0 +1,35 @@
+"""Text for people: sizes and ages, and what comes from an account made safe to print.
+
+Tag values, stream and filter names are free text.
+"""
+
+from __future__ import annotations
+
+from janitor.core.model import DAY_MS
+
+
+def visible(text: str) -> str:
+    r"""The text with all that a terminal or a mail reader might obey shown as `\x1b` or `\u202e`.
+
+    Control characters (line ends too), bidirectional overrides, private and unassigned characters:
+    whatever Unicode does not count as printable.
+    """
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def size(count: int) -> str:
+    """Bytes for people: 0 B, 1.5 KiB, 2.0 GiB."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def age(ms: int) -> str:
+    """A span for people: days from one day up, else hours."""
+    days = ms // DAY_MS
+    return f"{days} day{'' if days == 1 else 's'}" if days else f"{ms // 3_600_000} h"

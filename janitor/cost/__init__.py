@@ -1,0 +1,1 @@
+"""What log groups cost, and what a change saves."""

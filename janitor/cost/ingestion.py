@@ -1,0 +1,307 @@
+"""What arrives where: `--ingestion`, because most accounts pay more for that than for storage.
+
+`Measured` reads `AWS/Logs IncomingBytes` beside the scan; `Talkers` adds it up, in bounded memory.
+None of it decides anything: what cannot be read is counted as unread, and the run goes on.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from janitor.aws.api import CallError, ReadError
+from janitor.aws.logs import METRICS_A_CALL, Logs
+from janitor.core.model import Action, Ingestion, LogGroup
+from janitor.cost.money import Key, PriceList, key_of, usd
+from janitor.engine.context import Source
+from janitor.engine.resume import ScanProgress
+
+DAYS = 30
+TOP = 20
+MOST_PREFIXES = 1000
+OTHER = "(other)"
+"""Where log groups are counted whose prefix comes after MOST_PREFIXES others."""
+
+API_GATEWAY = "API-Gateway-Execution-Logs_"
+BATCHES_AHEAD = 4
+EMBEDDED_METRICS = ("/aws/containerinsights/", "/aws/lambda-insights", "RDSOSMetrics")
+"""Names of groups that CloudWatch and RDS take metrics from: never advised to change class."""
+
+WORTH_MOVING = 1.0
+"""USD a month that Infrequent Access must save to be worth a word."""
+
+NOTE = (
+    "estimate: list prices, without the free tier and the cheaper tiers for vended and Lambda logs "
+    "above 10 TB. A log group's class cannot be changed after it is made, so another class means "
+    "a new log group. INFREQUENT_ACCESS has no metric filters, subscription filters, Live Tail, "
+    "export to S3, masking of sensitive data, embedded metrics, field indexes, transformers, "
+    "GetLogEvents or FilterLogEvents"
+)
+"""CreateLogGroup (API reference) says that the class stays; the User Guide's "Log classes" what
+each class has, shortened here to what is missed most.
+"""
+
+
+class Measured:
+    """A Source whose log groups carry what arrived in them, as far as that could be read.
+
+    The scan goes on while up to BATCHES_AHEAD batches of 500 groups are being read, so the position
+    in `progress` runs ahead of the pages: not for a run that is resumed.
+    """
+
+    def __init__(self, source: Source, talkers: Talkers) -> None:
+        """`talkers` is told what was asked, and why something could not be read."""
+        self._source = source
+        self._talkers = talkers
+        self._refused = threading.Event()
+
+    def allowed(self, group: LogGroup, action: Action) -> Action:
+        """As the source says."""
+        return self._source.allowed(group, action)
+
+    def scanned(self, groups: int) -> int:
+        """As the source says."""
+        return self._source.scanned(groups)
+
+    def pages(self, logs: Logs, progress: ScanProgress) -> Iterator[list[LogGroup]]:
+        """The source's log groups, up to 500 a page. Raises what the source raises, after all
+        that it had given.
+        """
+        ended: list[Exception] = []
+        reading: deque[Future[list[LogGroup]]] = deque()
+        with ThreadPoolExecutor(BATCHES_AHEAD, "ingestion") as pool:
+            for batch in _batches(self._until_error(logs, progress, ended)):
+                reading.append(pool.submit(self._measured, logs, batch))
+                if len(reading) > BATCHES_AHEAD:
+                    yield reading.popleft().result()
+            while reading:
+                yield reading.popleft().result()
+        if ended:
+            raise ended[0]
+
+    def _until_error(
+        self, logs: Logs, progress: ScanProgress, ended: list[Exception]
+    ) -> Iterator[list[LogGroup]]:
+        try:
+            yield from self._source.pages(logs, progress)
+        except ReadError as error:
+            ended.append(error)
+
+    def _measured(self, logs: Logs, groups: list[LogGroup]) -> list[LogGroup]:
+        found: dict[str, Ingestion] = {}
+        try:
+            if not self._refused.is_set():
+                self._talkers.asked(logs.target.region, len(groups))
+                found = logs.incoming_bytes([group.name for group in groups], DAYS)
+        except ReadError as error:
+            if isinstance(error, CallError):
+                self._refused.set()  # asking again for the next 500 would change nothing
+            self._talkers.failed(f"{logs.target}: ingestion could not be read: {error}")
+        return [group._replace(ingestion=found.get(group.name)) for group in groups]
+
+
+def _batches(pages: Iterable[list[LogGroup]]) -> Iterator[list[LogGroup]]:
+    """As many whole pages as fit into one call."""
+    batch: list[LogGroup] = []
+    for page in pages:
+        if len(batch) + len(page) > METRICS_A_CALL and batch:
+            yield batch
+            batch = []
+        batch += page
+    if batch:
+        yield batch
+
+
+@dataclass
+class _Prefix:
+    """`units` is bytes times nano-USD per GB, of what has a price: `priced` bytes."""
+
+    groups: int = 0
+    bytes: int = 0
+    priced: int = 0
+    units: int = 0
+
+
+class Talkers:
+    """Sums of what arrived, and the groups and prefixes where most did. One call at a time."""
+
+    def __init__(self, prices: PriceList) -> None:
+        self._prices = prices
+        self._lock = threading.Lock()
+        self._largest: list[tuple[int, tuple[str, str, str, int], LogGroup]] = []
+        self._prefixes: dict[str, _Prefix] = {}
+        self._read: Counter[Key] = Counter()
+        self._bytes: Counter[Key] = Counter()
+        self._asked: Counter[str] = Counter()
+        self._unread = 0
+        self._silent = 0
+        self.failures: list[str] = []
+
+    def asked(self, region: str, metrics: int) -> None:
+        """So many metrics are asked for. May come from any thread."""
+        with self._lock:
+            self._asked[region] += metrics
+
+    def failed(self, why: str) -> None:
+        """Something could not be read. May come from any thread."""
+        with self._lock:
+            if why not in self.failures and len(self.failures) < TOP:
+                self.failures.append(why)
+
+    def add(self, group: LogGroup) -> None:
+        """A log group was scanned."""
+        ingestion, key = group.ingestion, key_of(group)
+        if ingestion is None:
+            self._unread += 1
+            return
+        self._read[key] += 1
+        self._bytes[key] += ingestion.bytes
+        self._silent += ingestion.last_day is None
+        self._count_prefix(group, ingestion)
+        if not ingestion.bytes:
+            return
+        entry = (ingestion.bytes, group.identity, group)
+        if len(self._largest) < TOP:
+            heapq.heappush(self._largest, entry)
+        else:
+            heapq.heappushpop(self._largest, entry)
+
+    def _count_prefix(self, group: LogGroup, ingestion: Ingestion) -> None:
+        name = prefix_of(group.name)
+        if name not in self._prefixes and len(self._prefixes) >= MOST_PREFIXES:
+            name = OTHER
+        prefix = self._prefixes.setdefault(name, _Prefix())
+        prefix.groups += 1
+        prefix.bytes += ingestion.bytes
+        price = self._prices.ingestion(key_of(group))
+        if price is not None:
+            prefix.priced += ingestion.bytes
+            prefix.units += ingestion.bytes * price
+
+    def largest(self) -> list[LogGroup]:
+        """The log groups in which most arrived, most first."""
+        return [group for _, _, group in sorted(self._largest, reverse=True)]
+
+    def as_dict(self, subscribed: Callable[[LogGroup], bool | None]) -> dict[str, Any]:
+        """The `ingestion` object of the summary.
+
+        `subscribed` tells whether a log group has subscription filters, None where that cannot be
+        known; it is asked for at most TOP groups.
+        """
+        total = sum(self._bytes.values())
+        return {
+            "days": DAYS,
+            "groups": sum(self._read.values()),
+            "unread": self._unread,
+            "bytes": total,
+            "usd_a_month": self._usd(self._bytes),
+            "bytes_without_price": sum(
+                count for key, count in self._bytes.items() if self._prices.ingestion(key) is None
+            ),
+            "no_arrivals": self._silent,
+            "top_groups": [self._group(group, total, subscribed) for group in self.largest()],
+            "top_prefixes": [
+                {
+                    "prefix": name,
+                    "groups": prefix.groups,
+                    "bytes": prefix.bytes,
+                    "usd_a_month": usd(prefix.units) if prefix.priced else None,
+                    "share": _share(prefix.bytes, total),
+                }
+                for name, prefix in self._top_prefixes()
+            ],
+            "metrics_asked": sum(self._asked.values()),
+            "metrics_usd": self._metrics_usd(),
+            "failures": list(self.failures),
+            "note": NOTE,
+        }
+
+    def _top_prefixes(self) -> list[tuple[str, _Prefix]]:
+        heard = [(name, prefix) for name, prefix in self._prefixes.items() if prefix.bytes]
+        return heapq.nsmallest(TOP, heard, key=lambda item: (-item[1].bytes, item[0]))
+
+    def _group(
+        self, group: LogGroup, total: int, subscribed: Callable[[LogGroup], bool | None]
+    ) -> dict[str, Any]:
+        received = group.ingestion.bytes if group.ingestion else 0
+        return {
+            "account": group.target.account,
+            "region": group.target.region,
+            "group": group.name,
+            "class": group.log_class,
+            "bytes": received,
+            "usd_a_month": self._usd(Counter({key_of(group): received})),
+            "share": _share(received, total),
+            "retention_days": group.retention_days,
+            "advice": [
+                *self._cheaper(group, received, subscribed),
+                *self._shorter(group, received),
+            ],
+        }
+
+    def _cheaper(
+        self, group: LogGroup, received: int, subscribed: Callable[[LogGroup], bool | None]
+    ) -> Iterator[str]:
+        """Infrequent Access, where nothing that is known speaks against it."""
+        region, log_class = key_of(group)
+        now = self._prices.ingestion((region, log_class))
+        then = self._prices.ingestion((region, "INFREQUENT_ACCESS"))
+        if log_class != "STANDARD" or now is None or then is None:
+            return
+        if group.metric_filters or group.name.startswith(EMBEDDED_METRICS):
+            return
+        saved = usd(received * (now - then)) or 0.0
+        if saved < WORTH_MOVING or (filters := subscribed(group)):
+            return
+        unsure = "; whether it has subscription filters could not be read" * (filters is None)
+        yield f"as a new log group of class INFREQUENT_ACCESS: ${saved:,.2f} a month less{unsure}"
+
+    def _shorter(self, group: LogGroup, received: int) -> Iterator[str]:
+        """Retention, where there is none."""
+        if group.retention_days is not None or group.log_class == "DELIVERY":
+            return
+        policy, price = group.retention_policy, self._prices.storage(key_of(group))
+        by = f" (account-level policy {policy!r})" if policy else ""
+        more = "" if price is None else f"{usd(received * price):,.2f}"
+        grows = f": storage costs up to ${more} more every month" if more else ""
+        yield f"give it a retention, it never expires{by}{grows}"
+
+    def _usd(self, counter: Counter[Key]) -> float | None:
+        priced = [
+            count * price
+            for key, count in counter.items()
+            if (price := self._prices.ingestion(key)) is not None
+        ]
+        return None if counter and not priced else usd(sum(priced))
+
+    def _metrics_usd(self) -> float | None:
+        """What asking cost; CloudWatch bills each metric that is asked for."""
+        nano = 0
+        for region, asked in self._asked.items():
+            price = self._prices.metrics(region)
+            if price is None:
+                return None
+            nano += asked * price
+        return nano / 1000 / 10**9
+
+
+def prefix_of(name: str) -> str:
+    """The first two segments of a log group's name, without its last: `/aws/lambda/orders` is under
+    `/aws/lambda`, `/ecs/search` under `/ecs`, `RDSOSMetrics` under itself. API Gateway's names
+    begin with the number of the API, which says nothing.
+    """
+    if name.startswith(API_GATEWAY):
+        return API_GATEWAY
+    rooted = name.startswith("/")
+    segments = name.strip("/").split("/")
+    kept = segments[: min(2, max(len(segments) - 1, 1))]
+    return "/" * rooted + "/".join(kept)
+
+
+def _share(part: int, total: int) -> float:
+    return round(part / total, 6) if total else 0.0

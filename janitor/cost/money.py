@@ -1,0 +1,277 @@
+"""What stored bytes cost and what a change saves: pure, in whole numbers.
+
+The figures are estimates, and upper bounds of the bill: AWS charges for archived logs compressed,
+and says of `storedBytes` only that it is "the number of bytes stored" (API reference, LogGroup);
+a GB is taken as 10^9 bytes; the free tier and discounts are left out.
+
+Everything is counted in bytes by Region and log class, and priced last. Bytes and prices are whole
+numbers (nano-USD per GB), so sums are the same however they are grouped.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib import resources
+from typing import Any
+
+from janitor.core.model import DAY_MS, Ingestion, LogGroup, Outcome, SetRetention, Status
+from janitor.policy.file import Prices, RegionPrices
+
+GB = 10**9
+NANO = 10**9
+NO_SIZE = "unreadable size"
+"""In place of the log class where `storedBytes` made no sense: such bytes have no price."""
+
+NOTE = (
+    "estimate: an upper bound of the bill, which counts archived logs compressed and leaves out a "
+    "free tier; savings are of storage, take arrival as even over what is stored now (at steady "
+    "state as measured, where that was read), and begin once CloudWatch has removed the events, "
+    "within about three days; what is deleted was proved empty and saves nothing, and what a "
+    "raised retention will add is not counted"
+)
+
+Key = tuple[str, str]
+"""Region and log class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """Bytes that a change frees: within days of it, and once arrival and expiry are level."""
+
+    at_once: int = 0
+    steady: int = 0
+
+
+class PriceList:
+    """Prices by Region and log class, in nano-USD per GB; None where there is no figure."""
+
+    def __init__(self, date: str, source: str, regions: Mapping[str, RegionPrices]) -> None:
+        self.date = date
+        self.source = source
+        self._regions = regions
+
+    def storage(self, key: Key) -> int | None:
+        """Of a GB for a month."""
+        return self._of(key, "storage")
+
+    def ingestion(self, key: Key) -> int | None:
+        """Of a GB that arrives."""
+        return self._of(key, "ingestion")
+
+    def metrics(self, region: str) -> int | None:
+        """Of 1,000 metrics asked for by GetMetricData."""
+        prices = self._regions.get(region)
+        return None if prices is None else _nano(prices.metrics)
+
+    def _of(self, key: Key, what: str) -> int | None:
+        region, log_class = key
+        prices = self._regions.get(region)
+        price = getattr(prices, log_class, None) if log_class in _CLASSES else None
+        return _nano(getattr(price, what, None))
+
+
+_CLASSES = RegionPrices.model_fields.keys() - {"metrics"}
+
+
+def _nano(usd: float | None) -> int | None:
+    """Nano-USD; by way of its text, so that 0.03 is 0.03."""
+    return None if usd is None else int(Decimal(str(usd)) * NANO)
+
+
+def price_list(own: Prices) -> PriceList:
+    """The shipped prices, with those of a policy file in their place where it has any."""
+    shipped = _shipped()
+    merged = {
+        region: _merged(shipped.regions.get(region), own.regions.get(region))
+        for region in shipped.regions.keys() | own.regions.keys()
+    }
+    source = str(shipped.source)
+    if own.regions:
+        theirs = own.source or "the policy file"
+        source = f"{theirs} for {', '.join(sorted(own.regions))}; else {source}"
+    return PriceList(own.date or str(shipped.date), source, merged)
+
+
+@functools.cache
+def _shipped() -> Prices:
+    text = (resources.files("janitor.cost") / "prices.toml").read_text(encoding="utf-8")
+    return Prices.model_validate(tomllib.loads(text))
+
+
+def _merged(shipped: RegionPrices | None, own: RegionPrices | None) -> RegionPrices:
+    """One Region's prices, each figure the policy file's or else the shipped one."""
+    merged: dict[str, Any] = {}
+    for prices in (shipped, own):
+        for name, said in prices.model_dump(exclude_none=True).items() if prices else ():
+            merged[name] = {**merged.get(name, {}), **said} if isinstance(said, dict) else said
+    return RegionPrices.model_validate(merged)
+
+
+def key_of(group: LogGroup) -> Key:
+    """What a log group is counted under."""
+    if group.defects and any(defect.startswith("storedBytes") for defect in group.defects):
+        return (group.target.region, NO_SIZE)
+    return (group.target.region, group.log_class)
+
+
+def usd(units: int | None) -> float | None:
+    """USD from bytes times nano-USD per GB, to the nano-dollar; None stays None."""
+    return None if units is None else round(units / (GB * NANO), 9)
+
+
+def monthly_usd(group: LogGroup, prices: PriceList) -> float | None:
+    """What the group's storage costs a month now; None where there is no price."""
+    return usd(_times(group.stored_bytes, prices.storage(key_of(group))))
+
+
+def saves_usd(outcome: Outcome, prices: PriceList) -> float | None:
+    """What the planned or done action saves a month at steady state; None without a price."""
+    return usd(_times(freed(outcome).steady, prices.storage(key_of(outcome.group))))
+
+
+def _times(count: int, price: int | None) -> int | None:
+    return None if price is None else count * price
+
+
+def freed(outcome: Outcome) -> Freed:
+    """What an outcome frees. Only a retention does: what is deleted or swept was empty."""
+    if isinstance(outcome.action, SetRetention) and outcome.status in (Status.PLANNED, Status.DONE):
+        return freed_by(outcome.group, outcome.action.days, outcome.at)
+    return Freed()
+
+
+def freed_by(group: LogGroup, days: int, now: int) -> Freed:
+    """What a retention of `days` frees of a group that is as described at `now` (ms).
+
+    The stored bytes are taken as spread evenly over the group's life, or over its present
+    retention where that is shorter. A retention that is not shorter than the present one frees
+    nothing.
+    """
+    present = group.retention_days
+    if group.defects or (present is not None and present <= days):
+        return Freed()
+    age = now - group.creation_time
+    window = age if present is None else min(age, present * DAY_MS)
+    older = max(window - days * DAY_MS, 0)
+    at_once = group.stored_bytes * older // window if older else 0
+    return Freed(at_once, _steady(group, days, age // DAY_MS, at_once))
+
+
+def _steady(group: LogGroup, days: int, age: int, at_once: int) -> int:
+    """The bytes that will be stored less: by the measured rate of arrival where that is known,
+    compared with what is stored now or, where it expires anyway, with what would be.
+    """
+    arrived = group.ingestion
+    if arrived is None or age < 1:
+        return at_once
+    after = _stays(group, arrived, days, age)
+    present = group.retention_days
+    before = group.stored_bytes if present is None else _stays(group, arrived, present, age)
+    return max(before - after, 0)
+
+
+def _stays(group: LogGroup, arrived: Ingestion, days: int, age: int) -> int:
+    """The bytes stored at steady state, at most those stored now; rounded up: less is saved."""
+    return min(group.stored_bytes, -(-arrived.bytes * days // min(arrived.days, age)))
+
+
+class Ledger:
+    """The bytes of a run by Region and log class. Whoever shares it between threads locks."""
+
+    def __init__(self) -> None:
+        self._groups: Counter[Key] = Counter()
+        self._stored: Counter[Key] = Counter()
+        self._at_once: Counter[Key] = Counter()
+        self._steady: Counter[Key] = Counter()
+
+    @classmethod
+    def resumed(cls, rows: Iterable[Mapping[str, Any]]) -> Ledger:
+        """One that goes on from the `by_region` of an earlier `as_dict`.
+
+        Raises KeyError, TypeError or ValueError on what is no such list.
+        """
+        ledger = cls()
+        for row in rows:
+            key = (str(row["region"]), str(row["class"]))
+            for counter, name in ledger._columns():
+                counter[key] = count(row[name])
+        return ledger
+
+    def scanned(self, page: Iterable[LogGroup]) -> None:
+        """Log groups were read."""
+        groups, stored = self._groups, self._stored
+        for group in page:
+            key = key_of(group)
+            groups[key] += 1
+            stored[key] += group.stored_bytes
+
+    def add(self, outcome: Outcome) -> None:
+        """An outcome that frees bytes, or none."""
+        bytes_freed = freed(outcome)
+        if bytes_freed.at_once or bytes_freed.steady:
+            key = key_of(outcome.group)
+            self._at_once[key] += bytes_freed.at_once
+            self._steady[key] += bytes_freed.steady
+
+    def forget(self, region: str, *, plans: bool) -> None:
+        """A Region is scanned from the start again; with `plans`, what was planned is too."""
+        for counter in (self._groups, self._stored, *([self._at_once, self._steady] * plans)):
+            for key in [key for key in counter if key[0] == region]:
+                del counter[key]
+
+    def as_dict(self, prices: PriceList) -> dict[str, Any]:
+        """The `money` object of the summary."""
+        keys = sorted(self._groups.keys() | self._at_once.keys() | self._steady.keys())
+        unpriced = [key for key in keys if prices.storage(key) is None]
+        return {
+            "currency": "USD",
+            "prices_date": prices.date,
+            "prices_source": prices.source,
+            "storage_usd": _total(self._stored, self._groups, prices),
+            "saved_at_once_usd": _total(self._at_once, +self._at_once, prices),
+            "saved_steady_usd": _total(self._steady, +self._steady, prices),
+            "freed_at_once_bytes": sum(self._at_once.values()),
+            "freed_steady_bytes": sum(self._steady.values()),
+            "groups_without_price": sum(self._groups[key] for key in unpriced),
+            "bytes_without_price": sum(self._stored[key] for key in unpriced),
+            "by_region": [self._row(key, prices) for key in keys],
+            "note": NOTE,
+        }
+
+    def _row(self, key: Key, prices: PriceList) -> dict[str, Any]:
+        price = prices.storage(key)
+        return {
+            "region": key[0],
+            "class": key[1],
+            **{name: counter[key] for counter, name in self._columns()},
+            "storage_usd": usd(_times(self._stored[key], price)),
+            "saved_at_once_usd": usd(_times(self._at_once[key], price)),
+            "saved_steady_usd": usd(_times(self._steady[key], price)),
+        }
+
+    def _columns(self) -> tuple[tuple[Counter[Key], str], ...]:
+        return (
+            (self._groups, "groups"),
+            (self._stored, "stored_bytes"),
+            (self._at_once, "freed_at_once_bytes"),
+            (self._steady, "freed_steady_bytes"),
+        )
+
+
+def _total(counter: Counter[Key], keys: Iterable[Key], prices: PriceList) -> float | None:
+    """What has a price, together; None where there are keys and none of them has one."""
+    units = [_times(counter[key], prices.storage(key)) for key in keys]
+    priced = [one for one in units if one is not None]
+    return None if units and not priced else usd(sum(priced))
+
+
+def count(value: object) -> int:
+    """A count from JSON. Raises ValueError on what is none."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value

@@ -1,0 +1,1 @@
+"""A run: survey, plan, limits, act."""

@@ -1,0 +1,515 @@
+"""`janitor explain GROUP`: why a log group is dealt with as it is, line by line.
+
+What is done comes from a dry run of the engine over this one group. The lines beside it are the
+judge's own (`judge.lines`) and the proof's own (`janitor.engine.proof`); all of them are asked,
+where the engine stops at the first that fails, so that one look shows everything that would have to
+change.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from janitor.aws.api import Api, ReadError
+from janitor.aws.logs import Logs
+from janitor.aws.tags import read_tags
+from janitor.core.errors import Exit, UsageError
+from janitor.core.model import Action, LogGroup, Outcome, SweepStreams, Verb, verb_of
+from janitor.core.text import age, size, visible
+from janitor.cost.money import PriceList
+from janitor.engine.act import with_tags
+from janitor.engine.proof import (
+    Empty,
+    NotEmpty,
+    Unreadable,
+    Verdict,
+    no_arrivals,
+    no_events,
+    no_owner,
+    no_subscription_filters,
+    streams_silent,
+)
+from janitor.engine.resume import ScanProgress
+from janitor.engine.run import Run
+from janitor.journal.journal import Journal
+from janitor.owners.functions import Owners
+from janitor.policy.file import Policy, Settings
+from janitor.policy.judge import Check, Line, cutoff, lines
+from janitor.report.base import full_row
+
+WIDTH = 80
+PAGES_A_LOOK = 2
+"""Pages of 50 names that each look for a similar name reads at most."""
+
+NEAREST = 5
+NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
+"""What a log group may be called (CloudWatch Logs API reference, CreateLogGroup)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A line, and the call that it rests on: None where it is the policy's alone. `at` in ms."""
+
+    line: Line
+    source: str | None
+    at: int | None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether it speaks for deletion; None: that is not known."""
+        return None if self.line.unknown else self.line.holds
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that would change what is done with the group.
+
+    `to` is `kept` (this alone keeps it) or `deleted` (needed, with all others of the kind).
+    """
+
+    to: Literal["kept", "deleted"]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All that is to be said of one log group.
+
+    `rules` are those that were tried, with why each does not match, None where it does. `outcomes`
+    are the engine's, `exit_code` what a run of this group alone would end in. `at` is the moment
+    (ms) to which ages are counted.
+    """
+
+    group: LogGroup
+    rules: tuple[tuple[str, str | None], ...]
+    lines: tuple[Shown, ...]
+    outcomes: tuple[Outcome, ...]
+    changes: tuple[Change, ...]
+    at: int
+    exit_code: Exit
+
+    def as_dict(self, prices: PriceList) -> dict[str, Any]:
+        """One of the `groups` of `--format json`; times in ms since the epoch, sizes in bytes.
+
+        `account`, `region`, `group`, `creation_time`, `stored_bytes`, `retention_days`,
+        `retention_policy`, `class`, `tags` (null where they could not be read) and `tags_error`;
+        `rules`, each `{rule, matches, why}`; `lines`, each `{line, check, holds, text, source,
+        at}`, where `line` is the number in the list of what must hold before a deletion and
+        `holds` is null where that is not known; `outcomes`, as the `findings` of `report`;
+        `changes`, each `{to, by}`.
+        """
+        group = self.group
+        return {
+            "account": group.target.account,
+            "region": group.target.region,
+            "group": group.name,
+            "creation_time": group.creation_time,
+            "stored_bytes": group.stored_bytes,
+            "retention_days": group.retention_days,
+            "retention_policy": group.retention_policy,
+            "class": group.log_class,
+            "tags": None if group.tags is None else dict(group.tags),
+            "tags_error": group.tags_error,
+            "rules": [
+                {"rule": rule, "matches": _matched(miss), "why": miss} for rule, miss in self.rules
+            ],
+            "lines": [
+                {
+                    "line": shown.line.number,
+                    "check": shown.line.check.value,
+                    "holds": shown.holds,
+                    "text": shown.line.text,
+                    "source": shown.source,
+                    "at": shown.at,
+                }
+                for shown in self.lines
+            ],
+            "outcomes": [full_row(outcome, prices) for outcome in self.outcomes],
+            "changes": [{"to": change.to, "by": change.by} for change in self.changes],
+        }
+
+
+def find(api: Api, name: str) -> tuple[LogGroup, int] | None:
+    """The log group of that very name, and when it was read (ms). Raises what reading raises."""
+    group = Logs(api).group(name)
+    return None if group is None else (group, api.clock.now())
+
+
+def explain(
+    api: Api,
+    group: LogGroup,
+    read_at: int,
+    policy: Policy,
+    now: int,
+    stop: threading.Event,
+) -> Explanation:
+    """Judge and prove a log group (read at `read_at`) as a run would, and say why.
+
+    `now` (ms) is the moment by which ages are judged.
+    Raises StoppedError once `stop` is set, and CredentialsError.
+    """
+    tags_at = api.clock.now()
+    try:
+        group = with_tags(group, read_tags(api, [group.arn])[group.arn])
+    except ReadError as error:
+        group = with_tags(group, None, str(error))
+    found = [
+        Shown(line, *_origin(line.check, read_at, tags_at)) for line in lines(group, policy, now)
+    ]
+    before: int | None = None
+    if not group.defects:
+        settings = policy.settings_for(group)
+        before = None if settings is None else cutoff(group, settings, now)
+        verdicts = _verdicts(api, group, policy, settings, before)
+        found += [_proved(number, check, verdict) for number, check, verdict in verdicts]
+    found.sort(key=lambda shown: shown.line.number)
+    outcomes, code = _outcomes(api, group, policy, now, stop)
+    span = None if before is None else now - before
+    return Explanation(
+        group,
+        tuple((settings.rule, miss) for settings, miss in policy.trials(group)),
+        tuple(found),
+        outcomes,
+        tuple(_changes(group, policy, found, outcomes, span)),
+        api.clock.now(),
+        code,
+    )
+
+
+def _origin(check: Check, read_at: int, tags_at: int) -> tuple[str | None, int | None]:
+    """Where the judge's lines come from: the group's record, its tags, or the policy alone."""
+    match check:
+        case Check.TAG | Check.RULE:
+            return "GetResources", tags_at
+        case Check.OWN_GROUP | Check.NAME | Check.DELETE_EMPTY:
+            return None, None
+        case _:
+            return "DescribeLogGroups", read_at
+
+
+def _verdicts(
+    api: Api, group: LogGroup, policy: Policy, settings: Settings | None, before: int | None
+) -> Iterator[tuple[int, Check, Verdict]]:
+    """Everything that speaks for or against deletion beyond the group's own record."""
+    logs = Logs(api)
+    if policy.protect.live_owners:
+        yield 1, Check.OWNER, no_owner(Owners(api), logs, group)
+    yield 1, Check.SUBSCRIPTION_FILTERS, no_subscription_filters(logs, group)
+    if settings is None or before is None:
+        return
+    yield 5, Check.STREAMS, streams_silent(logs, group, before)
+    if settings.proof == "events":
+        yield 6, Check.EVENTS, no_events(logs, group, before)
+    yield 6, Check.ARRIVALS, no_arrivals(logs, [(group, before)])[0]
+
+
+def _proved(number: int, check: Check, verdict: Verdict) -> Shown:
+    evidence = verdict.evidence
+    match verdict:
+        case Empty():
+            line = Line(number, True, evidence.finding, check)
+        case NotEmpty():
+            line = Line(number, False, evidence.finding, check)
+        case Unreadable():
+            line = Line(number, False, evidence.finding, check, unknown=True)
+    return Shown(line, evidence.source, evidence.at)
+
+
+# ---- what the engine does with it ------------------------------------------------------------
+
+
+class _One:
+    """A source of one log group. Shares are not taken of it: they are the whole run's."""
+
+    def __init__(self, group: LogGroup) -> None:
+        self._group = group
+
+    def pages(self, logs: Logs, progress: ScanProgress) -> Iterator[list[LogGroup]]:  # noqa: ARG002
+        yield [self._group]
+
+    def allowed(self, group: LogGroup, action: Action) -> Action:  # noqa: ARG002
+        return action
+
+    def scanned(self, groups: int) -> int:  # noqa: ARG002
+        return sys.maxsize
+
+
+class _Collector:
+    """Keeps outcomes."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+
+    def outcome(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+    def scanned(self, page: Sequence[LogGroup]) -> None:
+        pass
+
+
+def _outcomes(
+    api: Api, group: LogGroup, policy: Policy, now: int, stop: threading.Event
+) -> tuple[tuple[Outcome, ...], Exit]:
+    collector = _Collector()
+    run = Run(
+        [api],
+        policy,
+        collector,
+        Journal(Path(os.devnull), "explain", ""),
+        stop,
+        now,
+        dry_run=True,
+        source=lambda _target: _One(group),
+    )
+    code = run.execute().exit_code()
+    return tuple(collector.outcomes), code
+
+
+# ---- what would change it --------------------------------------------------------------------
+
+
+def _changes(
+    group: LogGroup,
+    policy: Policy,
+    found: list[Shown],
+    outcomes: tuple[Outcome, ...],
+    span: int | None,
+) -> Iterator[Change]:
+    """What would keep a group that is changed, and what would delete one that is not deleted."""
+    actions = [outcome.action for outcome in outcomes]
+    verbs = {verb_of(action) for action in actions}
+    if verbs & {Verb.DELETE_GROUP, Verb.SET_RETENTION, Verb.SWEEP_STREAMS}:
+        rule = next(action.rule for action in actions)
+        yield from (Change("kept", by) for by in _keeping(group, policy, verbs, rule))
+    if Verb.DELETE_GROUP not in verbs:
+        for shown in found:
+            if shown.holds is not True:
+                by = _remedy(shown, group, policy, span)
+                yield Change("deleted", by)
+
+
+def _keeping(group: LogGroup, policy: Policy, verbs: set[Verb], rule: str) -> Iterator[str]:
+    """Each of these alone keeps the group from every change; the last ones, from this change."""
+    if policy.protect.tags:
+        yield f"a tag {policy.protect.tags[0]}"
+    yield f"{group.name!r} among the names of [protect]"
+    where = _place(rule)
+    if Verb.DELETE_GROUP in verbs:
+        yield "deletion protection of the log group, or a metric or subscription filter"
+        yield f"delete_empty = false in {where}"
+    if Verb.SET_RETENTION in verbs:
+        if group.retention_days is None:
+            yield "a retention of its own, or an account-level policy for it"
+        else:
+            yield f"a retention within min_days and max_days of {where}"
+    if Verb.SWEEP_STREAMS in verbs:
+        yield f"sweep_streams = false in {where}"
+
+
+def _place(rule: str) -> str:
+    return "[defaults]" if rule == "defaults" else f"rule {rule!r}"
+
+
+def _remedy(shown: Shown, group: LogGroup, policy: Policy, span: int | None) -> str:
+    """What would make a line hold. `span` is retention + grace in ms."""
+    line = shown.line
+    if line.unknown:
+        return f"an answer of {shown.source} that can be read; now: {line.text}"
+    settings = policy.settings_for(group)
+    rule = _place(settings.rule if settings else "defaults")
+    silence = f"for longer than {age(span or 0)} (retention + grace)"
+    match line.check:
+        case Check.OWN_GROUP:
+            return "nothing: the janitor leaves its own log group alone"
+        case Check.NAME:
+            return f"no such pattern among the names of [protect]: {line.text}"
+        case Check.TAG:
+            return f"no such tag on the log group, or not among those of [protect]: {line.text}"
+        case Check.CLASS:
+            return "nothing: log groups of class DELIVERY are left alone"
+        case Check.DELETE_EMPTY:
+            return f"delete_empty = true in {rule}"
+        case Check.DELETION_PROTECTION:
+            return "deletion protection of the log group turned off"
+        case Check.METRIC_FILTERS:
+            return f"its {line.text} removed"
+        case Check.OWNER:
+            return f"the function removed, or live_owners = false in [protect]: {line.text}"
+        case Check.SUBSCRIPTION_FILTERS:
+            return f"the {line.text} removed"
+        case Check.RETENTION:
+            return _retention_remedy(group, rule)
+        case Check.AGE:
+            over = group.creation_time + (span or 0)
+            return f"time: retention + grace ends on {_moment(over)}"
+        case Check.STORED:
+            return f"nothing stored any more: {line.text}; expired events take up to 72 h to go"
+        case Check.STREAMS:
+            return f"every stream silent {silence}: {line.text}"
+        case Check.ARRIVALS | Check.EVENTS:
+            return f"no event {silence}: {line.text}"
+        case Check.VALUES | Check.RULE:
+            raise AssertionError(f"{line.check} fails only where it is unknown")
+
+
+def _retention_remedy(group: LogGroup, rule: str) -> str:
+    if group.retention_policy is not None:
+        return f"days, not NEVER_EXPIRE, in account-level policy {group.retention_policy!r}"
+    return f"retention_days in {rule}, or a retention of its own"
+
+
+# ---- as text ---------------------------------------------------------------------------------
+
+
+def text(explanation: Explanation) -> str:
+    """For people: at most 80 columns, save where a name is longer; ends with a line end."""
+    group, at = explanation.group, explanation.at
+    return "\n".join(
+        [
+            *_wrapped(group.name),
+            f"  in {group.target}",
+            *_facts(group, at),
+            "rules: the first that matches decides",
+            *(row for rule, miss in explanation.rules for row in _rule(rule, miss)),
+            "may it be deleted? every line must hold",
+            *(row for shown in explanation.lines for row in _line(shown, at)),
+            "so, as a run that only looks:",
+            *(row for outcome in explanation.outcomes for row in _outcome(outcome)),
+            *_change_rows(explanation.changes),
+            "",
+        ]
+    )
+
+
+def _facts(group: LogGroup, at: int) -> Iterator[str]:
+    retention = "never expires" if group.retention_days is None else f"{group.retention_days} days"
+    by = f" (account-level policy {group.retention_policy!r})" if group.retention_policy else ""
+    tags = ", ".join(f"{key}={value}" for key, value in (group.tags or {}).items())
+    since = f"{_moment(group.creation_time)}, {age(max(at - group.creation_time, 0))} ago"
+    yield from _wrapped("makes no sense" if group.defects else since, "  created    ")
+    yield from _wrapped(f"{size(group.stored_bytes)}, class {group.log_class}", "  stored     ")
+    yield from _wrapped(retention + by, "  retention  ")
+    yield from _wrapped(group.tags_error or tags or "none", "  tags       ")
+
+
+def _matched(miss: str | None) -> bool | None:
+    if miss is None:
+        return True
+    return None if miss.startswith("unknown") else False
+
+
+def _rule(rule: str, miss: str | None) -> list[str]:
+    return _wrapped("matches" if miss is None else miss, f"  {rule:<12} ")
+
+
+def _line(shown: Shown, at: int) -> list[str]:
+    mark = {True: "yes", False: "NO ", None: "?  "}[shown.holds]
+    origin = "policy"
+    if shown.source is not None and shown.at is not None:
+        origin = f"{shown.source}, read {(at - shown.at) / 1000:.1f} s ago"
+    return _wrapped(f"{shown.line.text} [{origin}]", f"  {shown.line.number} {mark} ")
+
+
+def _outcome(outcome: Outcome) -> list[str]:
+    streams = f" ({outcome.streams:,} streams)" if isinstance(outcome.action, SweepStreams) else ""
+    verb = verb_of(outcome.action)
+    return _wrapped(f"{outcome.status}: {verb}{streams}: {outcome.reason}", "  ")
+
+
+def _change_rows(changes: tuple[Change, ...]) -> Iterator[str]:
+    heads: Mapping[str, str] = {
+        "kept": "it would be left as it is with any of these:",
+        "deleted": "it would be deleted only with all of these:",
+    }
+    for to, head in heads.items():
+        rows = [change.by for change in changes if change.to == to]
+        if rows:
+            yield head
+        for by in rows:
+            yield from _wrapped(by, "  - ")
+
+
+def _wrapped(said: str, start: str = "") -> list[str]:
+    """Lines of at most WIDTH columns, nothing in them that a terminal obeys."""
+    return textwrap.wrap(
+        visible(said),
+        WIDTH,
+        initial_indent=visible(start),
+        subsequent_indent=" " * len(start) if start else "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _moment(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+# ---- a name that is not there ----------------------------------------------------------------
+
+
+def checked_name(name: str) -> str:
+    """The name itself. Raises UsageError on what no log group can be called."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{visible(name)!r} is no log group's name "
+            "(1 to 512 of letters, digits and the signs . - _ / #)"
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Where names like one that is not there are looked for: at most four looks a target.
+
+    One slip of the finger leaves one half of the last part whole, so each half is looked for
+    within all names (`logGroupNamePattern` finds a part of a name); so are that whole part, for a
+    wrong beginning, and the beginning, for a wrong end.
+    """
+
+    patterns: tuple[str, ...]
+    prefix: str
+
+    @classmethod
+    def like(cls, name: str) -> Looks:
+        """Those for a name."""
+        head, slash, tail = name.rpartition("/")
+        parts = [tail, tail[: (len(tail) + 1) // 2], tail[len(tail) // 2 :]]
+        patterns = dict.fromkeys(part for part in parts if len(part) > 1)
+        return cls(tuple(patterns), head + slash if head else "")
+
+    def names(self, api: Api) -> list[str]:
+        """The names found in a target, two pages a look whatever the number of log groups.
+
+        Raises what reading raises.
+        """
+        logs = Logs(api)
+        found: dict[str, None] = {}
+        for pattern in self.patterns:
+            found.update(dict.fromkeys(logs.names(PAGES_A_LOOK, pattern=pattern)))
+        if self.prefix:
+            found.update(dict.fromkeys(logs.names(PAGES_A_LOOK, prefix=self.prefix)))
+        return list(found)
+
+    def __str__(self) -> str:
+        kinds = [f"contain {pattern!r}" for pattern in self.patterns]
+        if self.prefix:
+            kinds.append(f"begin with {self.prefix!r}")
+        return " or ".join(kinds) or "are like it"
+
+
+def nearest(name: str, names: list[str]) -> tuple[str, ...]:
+    """The five most similar names at most, the nearest first; upper and lower case are alike."""
+    folded = {other.casefold(): other for other in reversed(names)}
+    close = difflib.get_close_matches(name.casefold(), list(folded), NEAREST)
+    return tuple(folded[other] for other in close)

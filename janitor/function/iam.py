@@ -1,0 +1,160 @@
+"""The least IAM policy for a policy file, from the actions declared beside the calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from janitor.aws import logs, quotas, tags, targets
+from janitor.journal import archive
+from janitor.owners import functions as owners
+from janitor.policy.file import Defaults, Policy, Rule
+
+
+def iam_policy(
+    policy: Policy,
+    *,
+    account: str = "*",
+    partition: str = "aws",
+    region: str = "*",
+    ingestion: bool = False,
+) -> dict[str, Any]:
+    """An IAM policy document: log groups of `account`, in the Regions that `region` matches.
+
+    `ingestion` adds what `--ingestion` reads, where the policy does not need that anyway.
+
+    Whatever IAM can scope to log groups is scoped; the other lists take `*` only.
+    GetCallerIdentity, which names the account, needs no permission.
+    """
+    scopes: list[Defaults | Rule] = [policy.defaults, *policy.rules]
+    delete = any(scope.delete_empty for scope in scopes)
+    sweep = any(scope.sweep_streams for scope in scopes)
+    retain = any(scope.retention_days or scope.min_days or scope.max_days for scope in scopes)
+    events = any(scope.proof == "events" for scope in scopes)
+    acts = logs.ACTIONS
+    listing = {targets.ACTIONS["DescribeRegions"], quotas.ACTIONS["ListServiceQuotas"]}
+    reading = {acts["DescribeLogGroups"]}
+    changing: set[str] = set()
+    if ingestion:
+        listing.add(acts["GetMetricData"])
+        reading.add(acts["DescribeSubscriptionFilters"])
+    if policy.protect.tags or policy.rules_need_tags:
+        listing.add(tags.ACTIONS["GetResources"])
+    if delete:
+        listing.add(acts["GetMetricData"])
+        reading |= {acts["DescribeLogStreams"], acts["DescribeSubscriptionFilters"]}
+        reading |= {acts[name] for name in logs.DEFINITION}
+        changing.add(acts["DeleteLogGroup"])
+        if policy.protect.live_owners:
+            listing.add(owners.ACTIONS["ListFunctions"])
+    if sweep:
+        reading.add(acts["DescribeLogStreams"])
+        changing.add(acts["DeleteLogStream"])
+    if events and (delete or sweep):
+        reading.add(acts["FilterLogEvents"])
+    if retain:
+        changing.add(acts["PutRetentionPolicy"])
+    groups = f"arn:{partition}:logs:{region}:{account}:log-group:"
+    own = [groups + name + end for name in policy.protect.own_groups for end in ("", ":*")]
+    spared = {acts[name] for name in logs.CHANGES}
+    return _document(
+        _statement("List", "Allow", listing, ["*"]),
+        _statement("Read", "Allow", reading, [groups + "*"]),
+        _statement("Change", "Allow", changing, [groups + "*"]),
+        _statement("SpareTheJanitor", "Deny", spared if own else (), own),
+    )
+
+
+def function_policy(
+    policy: Policy,
+    *,
+    account: str,
+    partition: str,
+    region: str,
+    function: str,
+    parameter: str | None = None,
+    notify_topic: str | None = None,
+    journal_bucket: str | None = None,
+) -> dict[str, Any]:
+    """The same for the Lambda function named `function` in `region`, which cleans every Region.
+
+    It may call itself, to go on after the 15 minutes, read its policy where `parameter` names an
+    SSM parameter, publish to the SNS topic whose ARN is `notify_topic`, and write its journals
+    where `journal_bucket` names a bucket.
+    """
+    from janitor.function import (
+        chain,
+        notify,
+        settings,  # they need powertools, which the terminal does without
+    )
+
+    own = policy.with_own_groups(f"{owners.LAMBDA_PREFIX}{function}")
+    itself = f"arn:{partition}:lambda:{region}:{account}:function:{function}"
+    document = iam_policy(own, account=account, partition=partition)
+    statements = [
+        *document["Statement"],
+        _statement("GoOn", "Allow", {chain.ACTIONS["Invoke"]}, [itself, f"{itself}:*"]),
+    ]
+    if parameter is not None:
+        arn = f"arn:{partition}:ssm:{region}:{account}:parameter/{parameter.lstrip('/')}"
+        action = settings.ACTIONS["GetParameter"]
+        statements.append(_statement("ReadPolicy", "Allow", {action}, [arn]))
+    if notify_topic is not None:
+        action = notify.ACTIONS["Publish"]
+        statements.append(_statement("Tell", "Allow", {action}, [notify_topic]))
+    if journal_bucket is not None:
+        journals = f"arn:{partition}:s3:::{journal_bucket}/{archive.PREFIX}{account}/*"
+        action = archive.ACTIONS["PutObject"]
+        statements.append(_statement("KeepJournals", "Allow", {action}, [journals]))
+    return {**document, "Statement": statements}
+
+
+def restore_policy(
+    *,
+    account: str = "*",
+    partition: str = "aws",
+    region: str = "*",
+    journal_bucket: str | None = None,
+) -> dict[str, Any]:
+    """What `janitor restore --apply` needs; without `--apply` the first two statements do.
+
+    A log group with a KMS key also needs that key's own policy to let CloudWatch Logs use it, a
+    subscription filter with a role the right to pass that role.
+    """
+    groups = f"arn:{partition}:logs:{region}:{account}:log-group:*"
+    acts = logs.ACTIONS
+    bucket = f"arn:{partition}:s3:::{journal_bucket}"
+    reading = {archive.ACTIONS["GetObject"]} if journal_bucket else set()
+    finding = {archive.ACTIONS["ListObjectsV2"]} if journal_bucket else set()
+    quota = {quotas.ACTIONS["ListServiceQuotas"]}
+    return _document(
+        _statement("List", "Allow", quota, ["*"]),
+        _statement("Read", "Allow", {acts[name] for name in logs.COMPARED}, [groups]),
+        _statement("Restore", "Allow", {acts[name] for name in logs.RESTORING}, [groups]),
+        _statement("ReadJournals", "Allow", reading, [f"{bucket}/{archive.PREFIX}*"]),
+        _statement("FindJournals", "Allow", finding, [bucket]),
+    )
+
+
+def watch_policy(*, account: str, partition: str, region: str) -> dict[str, Any]:
+    """What `janitor.function.watch` may do in `region`."""
+    from janitor.function import watch
+
+    groups = f"arn:{partition}:logs:{region}:{account}:log-group:*"
+    return _document(
+        _statement("Count", "Allow", {watch.ACTIONS["GetMetricData"]}, ["*"]),
+        _statement("Age", "Allow", {logs.ACTIONS["DescribeLogGroups"]}, [groups]),
+    )
+
+
+def _document(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [statement for statement in statements if statement["Action"]],
+    }
+
+
+def _statement(
+    sid: str, effect: str, actions: Iterable[str], resources: list[str]
+) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": effect, "Action": sorted(actions), "Resource": resources}

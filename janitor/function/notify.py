@@ -1,0 +1,223 @@
+"""Word of a run: a message to an SNS topic at the end of a scheduled run that matters to people.
+
+Such a run changed something, failed, or was refused by a limit. A dry run changes nothing, so it
+tells only of failures and of limits that would refuse. There is one message a run,
+from the last link of its chain. SNS delivers at least once, and so does whatever starts the
+function: a second message about a run that was told of already has the same `run_id`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from janitor.core.errors import JanitorError
+from janitor.core.text import visible
+
+ACTIONS: dict[str, str] = {"Publish": "sns:Publish"}
+LONGEST_SUBJECT = 100
+"""ASCII characters, none of them a control character (SNS API reference, Publish)."""
+
+LONGEST_MESSAGE = 200_000
+"""Bytes of a body. SNS takes 262,144, attributes included."""
+
+MOST_PROBLEMS = 20
+LONGEST_PROBLEM = 500
+REMEMBERED = 100
+CLIENT_CONFIG = Config(
+    retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=5, read_timeout=5
+)
+"""In all well under the minute that a last link keeps for itself (`janitor.function.chain`)."""
+
+COUNTED = (
+    ("Retention set", "retention_set", "set_retention"),
+    ("Log groups deleted", "groups_deleted", "delete_group"),
+    ("Log streams deleted", "streams_deleted", "sweep_streams"),
+)
+"""What people read, the summary's key of what was done, and that of what a dry run would do."""
+
+LEFT = (
+    ("Failed", "failed"),
+    ("Refused by a limit", "refused"),
+    ("Not reached", "not_reached"),
+    ("Unknown, and kept", "unknown"),
+)
+_IN_SUBJECT = (
+    ("failed", "failed"),
+    ("refused", "refused"),
+    ("not reached", "not_reached"),
+    ("groups deleted", "groups_deleted"),
+    ("streams swept", "streams_deleted"),
+    ("retentions set", "retention_set"),
+)
+"""The first of these that fit, where they are not 0."""
+
+
+class NotifyError(JanitorError):
+    """The message could not be sent; the run itself is done all the same."""
+
+
+@dataclass(slots=True)
+class Word:
+    """What there is to tell at the end of a link, filled as it becomes known.
+
+    `function` is the function's ARN, `summary` the run's (None where it ended before there was
+    one), `error` what the link ended in, and `goes_on` whether another link follows.
+    """
+
+    run_id: str
+    function: str
+    dry_run: bool
+    summary: Mapping[str, Any] | None = None
+    error: str = ""
+    goes_on: bool = False
+
+    @property
+    def result(self) -> str | None:
+        """`failed`, `refused` or `changed`, the first that fits; None where nobody need know."""
+        told = self.summary or {}
+        if self.goes_on:
+            return None
+        refused = told.get("refused_because")
+        if told.get("failed") or told.get("not_reached") or told.get("errors"):
+            return "failed"
+        if refused:
+            return "refused"
+        if self.error:
+            return "failed"
+        return "changed" if any(told.get(done) for _, done, _ in COUNTED) else None
+
+
+class Topic:
+    """Sends words to a topic, each run's once as far as this (warm) function remembers."""
+
+    def __init__(self, client: Any, arn: str) -> None:
+        self._client = client
+        self._arn = arn
+        self._told: deque[str] = deque(maxlen=REMEMBERED)
+
+    def tell(self, word: Word, now: int) -> None:
+        """Send the word, if it is worth it and was not sent before. `now` in ms.
+
+        Raises NotifyError.
+        """
+        result = word.result
+        if result is None or word.run_id in self._told:
+            return
+        try:
+            self._client.publish(
+                TopicArn=self._arn,
+                Subject=subject(word, result),
+                Message=message(word, result, now),
+                MessageAttributes=attributes(word, result),
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise NotifyError(f"nobody was told: {self._arn}: {error}") from error
+        self._told.append(word.run_id)
+
+
+def subject(word: Word, result: str) -> str:
+    """One line: which function of which account, and how its run ended."""
+    _, _, _, _, account, _, name, *_ = word.function.split(":")
+    told = word.summary or {}
+    text = f"{name} in {account}: {result}"
+    for label, key in _IN_SUBJECT:
+        longer = f"{text}, {told.get(key)} {label}"
+        if told.get(key) and len(longer) <= LONGEST_SUBJECT:
+            text = longer
+    return text.encode("ascii", "replace").decode()
+
+
+def message(word: Word, result: str, now: int) -> str:
+    """The body: short text for people, at most LONGEST_MESSAGE bytes. `now` in ms."""
+    text = "\n".join(_paragraphs(word, result, now))
+    return text.encode()[:LONGEST_MESSAGE].decode(errors="ignore")
+
+
+def _paragraphs(word: Word, result: str, now: int) -> Iterator[str]:
+    _, _, _, region, account, _, name, *_ = word.function.split(":")
+    ended = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    kind = "dry run (nothing was changed)" if word.dry_run else "run"
+    yield f"A scheduled {kind} of {name} in account {account}, {region}, ended on {ended}: {result}"
+    yield ""
+    if word.summary is None:
+        yield "It ended before there was anything to count."
+    else:
+        yield from _counts(word.summary, dry_run=word.dry_run)
+        yield from _problems(word.summary)
+    if word.error:
+        yield f"It ended with: {_short(word.error)}"
+    yield ""
+    yield f'Each change is a line of the log group /aws/lambda/{name} with run_id "{word.run_id}".'
+
+
+def _counts(summary: Mapping[str, Any], *, dry_run: bool) -> Iterator[str]:
+    yield f"{'Log groups scanned':<32}{summary['groups_scanned']:>12,}"
+    for label, done, planned in COUNTED:
+        count = summary["planned"][planned] if dry_run else summary[done]
+        yield f"{label + ' (would be)' * dry_run:<32}{count:>12,}"
+    for label, key in LEFT:
+        if summary[key]:
+            yield f"{label:<32}{summary[key]:>12,}"
+
+
+def _problems(summary: Mapping[str, Any]) -> Iterator[str]:
+    if refused := summary.get("refused_because"):
+        yield f"Refused: {_short(refused)}"
+    for kind in ("errors", "warnings"):
+        problems = summary[kind]
+        yield from (
+            f"{kind[:-1].capitalize()}: {_short(each)}" for each in problems[:MOST_PROBLEMS]
+        )
+        if len(problems) > MOST_PROBLEMS:
+            yield f"… and {len(problems) - MOST_PROBLEMS} more {kind}"
+
+
+def _short(text: str) -> str:
+    whole = visible(text)
+    return whole if len(whole) <= LONGEST_PROBLEM else f"{whole[:LONGEST_PROBLEM]}…"
+
+
+def attributes(word: Word, result: str) -> dict[str, dict[str, str]]:
+    """The same for programs and filter policies: ten, the most that raw delivery to SQS takes.
+
+    `run_id`, `account`, `region`, `result` (`changed`, `failed` or `refused`) and `dry_run`
+    (`true` or `false`) are strings; `retention_set`, `groups_deleted`, `streams_deleted` and
+    `failed` are numbers; `summary` is a JSON object of all the run's counters.
+    """
+    _, _, _, region, account, *_ = word.function.split(":")
+    told = word.summary or {}
+    strings = {
+        "run_id": word.run_id,
+        "account": account,
+        "region": region,
+        "result": result,
+        "dry_run": "true" if word.dry_run else "false",
+        "summary": json.dumps({key: value for key, value in told.items() if _is_counter(value)}),
+    }
+    numbers = {
+        key: str(told.get(key, 0))
+        for key in ("retention_set", "groups_deleted", "streams_deleted", "failed")
+    }
+    return {
+        **{name: {"DataType": "String", "StringValue": value} for name, value in strings.items()},
+        **{name: {"DataType": "Number", "StringValue": value} for name, value in numbers.items()},
+    }
+
+
+def _is_counter(value: object) -> bool:
+    """Numbers, flags, and counters by kind; not the texts and lists, which have no bound."""
+    match value:
+        case bool() | int():
+            return True
+        case dict():
+            return all(isinstance(each, int) for each in value.values())
+        case _:
+            return False

@@ -1,0 +1,142 @@
+"""What the Lambda function is told by its environment, and the policy it works by."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from aws_lambda_powertools.utilities.parser import parse
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from janitor.aws.targets import check_region
+from janitor.core.errors import PolicyError, UsageError
+from janitor.policy import file as policies
+from janitor.policy.file import Policy
+
+ACTIONS: dict[str, str] = {"GetParameter": "ssm:GetParameter"}
+PREFIX = "JANITOR_"
+POLICY_CACHED_FOR = 300
+"""Seconds for which a policy from SSM is not asked for again by a warm function."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
+_Number = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")]
+
+
+def _topic(arn: str) -> str:
+    if not _TOPIC.fullmatch(arn):
+        raise ValueError(f"{arn!r} is not the ARN of an SNS topic (not FIFO)")
+    return arn
+
+
+class Settings(BaseModel):
+    """The environment variables, all optional. Their values are text, as the environment is."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    scheduled_dry_run: Literal["true", "false"] = Field("false", alias="JANITOR_SCHEDULED_DRY_RUN")
+    regions: str = Field("", alias="JANITOR_REGIONS", description="Comma-separated; empty: all.")
+    policy_file: str | None = Field(None, alias="JANITOR_POLICY_FILE", min_length=1)
+    policy_parameter: str | None = Field(None, alias="JANITOR_POLICY_PARAMETER", min_length=1)
+    max_links: _Number = Field("100", alias="JANITOR_MAX_LINKS")
+    max_hours: _Number = Field("20", alias="JANITOR_MAX_HOURS")
+    notify_topic: Annotated[str, AfterValidator(_topic)] | None = Field(
+        None, alias="JANITOR_NOTIFY_TOPIC", description="ARN of the SNS topic that is told of runs."
+    )
+    journal_bucket: str | None = Field(
+        None,
+        alias="JANITOR_JOURNAL_BUCKET",
+        pattern=r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$",
+        description="Where each link leaves its journal, beside the log.",
+    )
+    watched: str = Field("cloudwatch-janitor", alias="JANITOR_FUNCTION", min_length=1)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.policy_file and self.policy_parameter:
+            raise ValueError("JANITOR_POLICY_FILE and JANITOR_POLICY_PARAMETER exclude each other")
+        for region in self.region_names:
+            check_region(region, "JANITOR_REGIONS")
+        return self
+
+    @property
+    def region_names(self) -> list[str]:
+        """The Regions to clean; none means all that are enabled."""
+        return [name.strip() for name in self.regions.split(",") if name.strip()]
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings. Raises UsageError with a line for each variable that is wrong or unknown."""
+    own = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
+    return parsed(own, Settings, "environment")
+
+
+def parsed(value: Any, model: type[_Model], what: str) -> _Model:
+    """`value` as `model`, by powertools' parser. Raises UsageError, a line for each problem."""
+    try:
+        return parse(event=value, model=model)
+    except ValidationError as error:
+        lines = [_problem(problem, what) for problem in error.errors()]
+        raise UsageError("\n".join(lines)) from error
+
+
+def _problem(problem: Any, what: str) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        text = "unknown key"
+    if problem["type"] in ("bool_type", "bool_parsing"):
+        text = f"{problem['input']!r} is not a boolean (accepted: true, false)"
+    return f"{what}: {key}: {text}" if key else f"{what}: {text}"
+
+
+def current_policy(settings: Settings) -> Policy:
+    """The policy in force: from SSM, from the package, or the shipped one.
+
+    The function's own log group is spared whatever the policy says. Raises PolicyError.
+    """
+    policy = _loaded(settings)
+    own = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+    return policy.with_own_groups(own) if own else policy
+
+
+def _loaded(settings: Settings) -> Policy:
+    if settings.policy_parameter is not None:
+        return _parsed_policy(*_from_ssm(settings.policy_parameter))
+    if settings.policy_file is not None:
+        return _policy_file(Path(__file__).parents[2] / settings.policy_file)
+    return _policy_file(None)
+
+
+def _from_ssm(name: str) -> tuple[str, str]:
+    """The parameter's text, and what to call it in messages."""
+    source = f"SSM parameter {name}"
+    try:
+        text = parameters.get_parameter(name, max_age=POLICY_CACHED_FOR)
+    except GetParameterError as error:
+        raise PolicyError(source, [f"cannot be read: {error}"]) from error
+    return str(text), source
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed_policy(text: str, source: str) -> Policy:
+    return policies.parse(text, source)
+
+
+@functools.lru_cache(maxsize=4)
+def _policy_file(path: Path | None) -> Policy:
+    return policies.load(path)

@@ -1,0 +1,90 @@
+"""A second, tiny Lambda function: says once a day whether a complete run is overdue.
+
+The janitor runs monthly, and a CloudWatch alarm looks back 7 days at most (PutMetricAlarm:
+Period × EvaluationPeriods is at most 604,800 s), so no alarm can see by itself that a run was
+missed. This publishes the metric `Overdue`, which one can.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from janitor.aws.api import Api, Counts
+from janitor.aws.logs import Logs
+from janitor.aws.pace import Pace
+from janitor.core.clock import SystemClock
+from janitor.core.errors import JanitorError
+from janitor.core.model import DAY_MS, Target
+from janitor.function.settings import read_settings
+from janitor.owners.functions import LAMBDA_PREFIX
+
+ACTIONS: dict[str, str] = {"GetMetricData": "cloudwatch:GetMetricData"}
+OVERDUE_DAYS = 35
+NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "CloudWatchJanitor")
+
+
+class WatchError(JanitorError):
+    """Whether a run is overdue could not be found out; the alarm counts that as overdue."""
+
+
+def overdue(api: Api, function: str) -> bool:
+    """Whether the function named `function` had no complete scheduled run in 35 days.
+
+    A function that was deployed less than 35 days ago (its log group was made then) has had no
+    time for one. Raises CallError, UnavailableError or WatchError.
+    """
+    group = Logs(api).group(LAMBDA_PREFIX + function)
+    if group is None:
+        raise WatchError(f"no log group {LAMBDA_PREFIX}{function}: is {function} deployed here?")
+    now = api.clock.now()
+    since = now - OVERDUE_DAYS * DAY_MS
+    return group.creation_time < since and _complete_runs(api, function, since, now) == 0
+
+
+def _complete_runs(api: Api, function: str, since: int, until: int) -> float:
+    dimensions = {"service": function, "trigger": "schedule"}
+    metric = {
+        "Namespace": NAMESPACE,
+        "MetricName": "Complete",
+        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+    }
+    answer = api.read(
+        "GetMetricData",
+        api.client("cloudwatch").get_metric_data,
+        expect="MetricDataResults",
+        MetricDataQueries=[
+            {"Id": "complete", "MetricStat": {"Metric": metric, "Period": 86_400, "Stat": "Sum"}}
+        ],
+        StartTime=datetime.fromtimestamp(since / 1000, UTC),
+        EndTime=datetime.fromtimestamp(until / 1000, UTC),
+    )
+    return float(sum(sum(result["Values"]) for result in answer["MetricDataResults"]))
+
+
+@functools.cache
+def _here() -> Api:
+    """The calls of the account and Region that this runs in, made once."""
+    clock = SystemClock()
+    pace = Pace(lambda _operation: 5.0, clock)
+    target = Target("", os.environ["AWS_REGION"])
+    return Api(target, boto3.Session(), pace, clock, Counts(), threading.Event())
+
+
+METRICS = Metrics(namespace=NAMESPACE)
+_settings = read_settings(os.environ)
+
+
+@METRICS.log_metrics
+def handler(_event: Any, _context: Any) -> dict[str, bool]:
+    """The entry point that Lambda calls once a day. Raises what `overdue` raises."""
+    answer = overdue(_here(), _settings.watched)
+    METRICS.add_metric("Overdue", MetricUnit.Count, int(answer))
+    return {"overdue": answer}

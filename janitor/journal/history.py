@@ -1,0 +1,299 @@
+"""What journals say was done to each log group: the material of an undo. Pure, apart from files.
+
+Understands journal files, the Lambda function's log lines, and both as `aws logs` prints them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from janitor.core.model import Extras
+from janitor.journal.journal import BEGUN
+from janitor.policy.file import Days, LogClass
+
+LOGGED = ("event", "level", "timestamp", "request_id", "run_id")
+"""What the function's logger adds to a journal line."""
+
+
+def _with_name(described: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(described.get("filterName"), str):
+        raise ValueError("a filter without filterName")
+    return described
+
+
+Filter = Annotated[dict[str, Any], AfterValidator(_with_name)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+
+class Line(_Strict):
+    """One line of a journal. `at` and `creation_time` are ms since the epoch."""
+
+    run: str
+    policy: str
+    version: Literal[1] = 1
+    at: int
+    action: Literal[
+        "set_retention", "delete_group", "sweep_streams", "restore_retention", "restore_group"
+    ]
+    status: Literal["begun", "done", "gone", "failed", "kept", "unknown"]
+    account: str
+    region: str
+    group: str = Field(min_length=1)
+    creation_time: int
+    stream: str | None = None
+    before: dict[str, Any]
+    after: dict[str, Any]
+    reason: str
+    error: str | None = None
+    perhaps_done: bool = False
+
+
+class Retention(_Strict):
+    """`before` and `after` of a change of retention; None: events never expire."""
+
+    retention_days: Days | None
+
+
+class Definition(_Strict):
+    """`before` of a deletion: all that it takes to make the log group again.
+
+    `retention_days` is the group's own; under an account-level policy it was not to be seen.
+    """
+
+    arn: str
+    retention_days: Days | None
+    retention_policy: str | None
+    log_class: LogClass = Field(alias="class")
+    kms_key_id: str | None
+    tags: dict[str, str]
+    bearer_token: bool = False
+    data_protection_policy: str | None = None
+    index_policy: str | None = None
+    transformer: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
+    metric_filters: tuple[Filter, ...] = Field(default=(), strict=False)
+    subscription_filters: tuple[Filter, ...] = Field(default=(), strict=False)
+
+    @property
+    def extras(self) -> Extras:
+        """What DescribeLogGroups does not show."""
+        return Extras(
+            self.data_protection_policy,
+            self.index_policy,
+            self.transformer,
+            self.metric_filters,
+            self.subscription_filters,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Retention was set, or (not `sure`) may have been."""
+
+    creation_time: int
+    sure: bool
+    before: int | None
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """The group was deleted, or (not `sure`) may have been."""
+
+    creation_time: int
+    sure: bool
+    definition: Definition
+
+
+Step = Put | Deletion
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was done to the log groups of one name, in order."""
+
+    account: str
+    region: str
+    group: str
+    steps: tuple[Step, ...]
+
+    @property
+    def deleted(self) -> bool:
+        """Whether a group of this name was deleted, or may have been."""
+        return any(isinstance(step, Deletion) for step in self.steps)
+
+
+@dataclass
+class History:
+    """All that the journals say. `streams` counts swept streams by (account, Region, group);
+    `complaints` name what could not be read, `torn` counts lines that were cut off by a crash:
+    what such a line was to announce was not begun, and what it was to confirm is looked at.
+    """
+
+    pasts: list[Past] = field(default_factory=list)
+    streams: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    complaints: list[str] = field(default_factory=list)
+    lines: int = 0
+    torn: int = 0
+
+    @property
+    def accounts(self) -> list[str]:
+        """The accounts that something was changed in."""
+        places = [past.account for past in self.pasts] + [key[0] for key in self.streams]
+        return sorted(set(places))
+
+    @property
+    def regions(self) -> list[str]:
+        """The Regions that something was changed in."""
+        places = [past.region for past in self.pasts] + [key[1] for key in self.streams]
+        return sorted(set(places))
+
+
+_Key = tuple[str, str, str, int, str]
+
+
+def read(journals: Iterable[tuple[str, str]]) -> History:
+    """The history in journals of (name for messages, text), in whatever order they are given.
+
+    A line that is there twice (in the log and in an archive) counts once. Lines that are not
+    understood are left out and complained about, once for each journal.
+    """
+    history = History()
+    parsed = [_parse(name, text, history) for name, text in journals]
+    parsed.sort(key=lambda lines: lines[0].at if lines else 0)
+    seen: set[str] = set()
+    open_: dict[_Key, Line] = {}
+    steps: dict[tuple[str, str, str], list[tuple[int, Step]]] = {}
+
+    def happened(line: Line, begun: Line | None, *, sure: bool) -> None:
+        place = (line.account, line.region, line.group)
+        step = _step(begun or line, sure=sure)
+        if step is not None:
+            steps.setdefault(place, []).append(((begun or line).at, step))
+
+    for line in (line for lines in parsed for line in lines):
+        text = line.model_dump_json()
+        if text in seen:
+            continue
+        seen.add(text)
+        history.lines += 1
+        if line.action == "sweep_streams":
+            done = line.status == "done" or line.perhaps_done
+            history.streams[line.account, line.region, line.group] += done
+            continue
+        key = (line.account, line.region, line.group, line.creation_time, line.action)
+        if line.status == BEGUN:
+            open_[key] = line
+            continue
+        begun = open_.pop(key, None)
+        if line.status == "done" or line.perhaps_done:
+            happened(line, begun, sure=line.status == "done")
+    for line in open_.values():
+        happened(line, line, sure=False)
+    for (account, region, group), found in steps.items():
+        found.sort(key=lambda at_step: at_step[0])
+        history.pasts.append(Past(account, region, group, tuple(step for _, step in found)))
+    history.streams = +history.streams
+    return history
+
+
+def _step(line: Line, *, sure: bool) -> Step | None:
+    """What a line says was done. One group made again is no step: an undo never deletes."""
+    if line.action == "delete_group":
+        return Deletion(line.creation_time, sure, Definition.model_validate(line.before))
+    if line.action in ("set_retention", "restore_retention"):
+        before = Retention.model_validate(line.before).retention_days
+        after = Retention.model_validate(line.after).retention_days
+        return Put(line.creation_time, sure, before, after)
+    return None
+
+
+def _parse(name: str, text: str, history: History) -> list[Line]:
+    """The journal lines in a text; notes in `history` what could not be understood."""
+    lines: list[Line] = []
+    wrong: list[str] = []
+    for number, found in enumerate(_json_texts(text), 1):
+        try:
+            said = json.loads(found)
+        except ValueError:
+            history.torn += 1
+            continue
+        if not isinstance(said, dict) or said.get("event", "journal") != "journal":
+            continue
+        try:
+            line = Line.model_validate({k: v for k, v in said.items() if k not in LOGGED})
+            _step(line, sure=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            wrong.append(f"line {number}: {key}: {first['msg']}")
+            continue
+        lines.append(line)
+    if wrong:
+        history.complaints.append(
+            f"{name}: {len(wrong)} lines are not understood (another version's?) and are left "
+            f"out; the first: {wrong[0]}"
+        )
+    return lines
+
+
+def _json_texts(text: str) -> Iterator[str]:
+    """Each line from its first brace on; `aws logs tail` puts time and stream before it.
+
+    Of what `aws logs filter-log-events` prints, a single object, the messages.
+    """
+    lines = text.splitlines()
+    if lines and lines[0].rstrip() == "{":
+        try:
+            whole = json.loads(text)
+        except ValueError:
+            whole = None
+        if isinstance(whole, dict) and isinstance(whole.get("events"), list):
+            messages = (event.get("message") for event in whole["events"] if _is_object(event))
+            lines = [str(message) for message in messages]
+    for line in lines:
+        start = line.find("{")
+        if start >= 0:
+            yield line[start:]
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def retention_before(days: int | None, puts: Iterable[Put]) -> tuple[int | None, bool]:
+    """The retention before the first of these puts, when it is `days` now; undone in reverse.
+
+    The second value is whether somebody else changed it since: then only what came after that
+    is undone.
+    """
+    inner = list(puts)
+    for put in reversed(inner):
+        if days == put.after:
+            days = put.before
+        elif put.sure:
+            return days, days != inner[0].before
+    return days, False
+
+
+def lost_for_good(history: History, wanted: Callable[[Past], bool]) -> str:
+    """What no undo of the wanted log groups brings back, in words."""
+    deleted = sum(past.deleted for past in history.pasts if wanted(past))
+    swept = sum(n for place, n in history.streams.items() if wanted(Past(*place, ())))
+    return (
+        f"what cannot come back: the log streams, events and creation times of {deleted:,} "
+        f"deleted log groups; {swept:,} swept log streams and their events"
+    )
+
+
+def select(pasts: Iterable[Past], wanted: Callable[[Past], bool]) -> list[Past]:
+    """The last changed first: an undo goes backwards."""
+    return [past for past in reversed(list(pasts)) if wanted(past)]

@@ -1,0 +1,525 @@
+"""The undo: what journals say was done is taken back, where nobody else has changed it since.
+
+What is missing is added, what is set differently is left and told. So an undo that was cut off
+anywhere goes on where it stopped, and one that is repeated changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+from janitor.aws.api import Api, CallError, Counts, ReadError
+from janitor.aws.logs import IDENTIFIERS_A_CALL, FilterKind, Logs
+from janitor.aws.pace import StoppedError
+from janitor.core.errors import Exit, JanitorError
+from janitor.core.model import Change, Extras, LogGroup, Status, Target
+from janitor.engine.act import Commit
+from janitor.journal.history import Definition, Deletion, Past, Put, retention_before
+from janitor.journal.journal import Journal
+
+Verb = Literal["restore_group", "restore_retention"]
+VERBS: Final[tuple[Verb, ...]] = ("restore_group", "restore_retention")
+_COUNTED: Final = (Status.KEPT, Status.UNKNOWN, Status.FAILED, Status.NOT_REACHED)
+ALREADY: Final = "as it was already"
+_EXISTS: Final = "ResourceAlreadyExistsException"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What would become, or became, of one log group. `changes` name what is given back, `left`
+    what is not, and why.
+    """
+
+    target: Target
+    group: str
+    action: Verb
+    status: Status
+    reason: str
+    changes: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One call. A `first` one makes what the others need."""
+
+    label: str
+    call: Callable[[], None]
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """What is to be done about one name, and why; no steps: nothing is."""
+
+    action: Verb
+    reason: str
+    group: LogGroup
+    change: Change
+    steps: tuple[_Step, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """What a log group of the name has now."""
+
+    group: LogGroup
+    tags: Mapping[str, str]
+    extras: Extras
+
+
+class Tally:
+    """What an undo did, counted. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.by_status: Counter[Status] = Counter()
+        self.done: Counter[str] = Counter()
+        self.planned: Counter[str] = Counter()
+        self.errors: list[str] = []
+        self.warnings: list[str] = []
+        self.interrupted = False
+
+    def add(self, item: Item) -> None:
+        """Count an item."""
+        with self._lock:
+            self.by_status[item.status] += 1
+            self.done[item.action] += item.status is Status.DONE
+            self.planned[item.action] += item.status is Status.PLANNED
+
+    def error(self, text: str) -> None:
+        """The undo is incomplete."""
+        with self._lock:
+            self.errors.append(text)
+
+    def exit_code(self) -> Exit:
+        """The exit code that the undo ends in."""
+        if self.interrupted:
+            return Exit.INTERRUPTED
+        status = self.by_status
+        if status[Status.FAILED] or status[Status.UNKNOWN] or not self.complete:
+            return Exit.INCOMPLETE
+        return Exit.DONE
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was reached."""
+        return not (self.errors or self.interrupted or self.by_status[Status.NOT_REACHED])
+
+    def as_dict(self, counts: Counts) -> dict[str, Any]:
+        """The `summary` object of every machine-readable output."""
+        status = self.by_status
+        return {
+            "groups_restored": self.done["restore_group"],
+            "retention_restored": self.done["restore_retention"],
+            "planned": {verb: self.planned[verb] for verb in VERBS},
+            **{counted.value: status[counted] for counted in _COUNTED},
+            "api_calls": sum(counts.calls.values()),
+            "throttled": sum(counts.throttled.values()),
+            "calls": dict(sorted(counts.calls.items())),
+            "pace": counts.slowest(),
+            "complete": self.complete,
+            "warnings": list(self.warnings),
+            "errors": list(self.errors),
+        }
+
+
+@dataclass
+class Undo:
+    """One undo over the targets of `apis`; `tell` gets each item, one at a time."""
+
+    apis: Sequence[Api]
+    pasts: Sequence[Past]
+    commit: Commit
+    journal: Journal
+    stop: threading.Event
+    tell: Callable[[Item], None]
+    tally: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        self._telling = threading.Lock()
+
+    def execute(self) -> Tally:
+        """To the end, or until `stop` is set. Raises only what is a bug."""
+        with ThreadPoolExecutor(max(len(self.apis), 1), "undo") as pool:
+            for done in [pool.submit(self._target, api) for api in self.apis]:
+                done.result()
+        return self.tally
+
+    def _target(self, api: Api) -> None:
+        mine = [past for past in self.pasts if past.region == api.target.region]
+        hands = _Hands(Logs(api), self.commit, self.journal)
+        for start in range(0, len(mine), IDENTIFIERS_A_CALL):
+            chunk = mine[start : start + IDENTIFIERS_A_CALL]
+            for past, found in zip(chunk, self._found(hands, chunk), strict=True):
+                self._record(self._item(hands, past, found))
+
+    def _found(self, hands: _Hands, chunk: list[Past]) -> list[LogGroup | Exception | None]:
+        """For each, the group of that name, or why that is not known."""
+        try:
+            if not self.stop.is_set():
+                groups = hands.logs.named([past.group for past in chunk])
+                return [groups.get(past.group) for past in chunk]
+            return [StoppedError() for _ in chunk]
+        except (*ReadError, StoppedError) as error:
+            return [error for _ in chunk]
+        except JanitorError as error:
+            self._fail(error)
+            return [StoppedError() for _ in chunk]
+
+    def _item(self, hands: _Hands, past: Past, found: LogGroup | Exception | None) -> Item:
+        verb: Verb = "restore_group" if past.deleted else "restore_retention"
+        blank = Item(hands.logs.target, past.group, verb, Status.NOT_REACHED, "stopped before")
+        if self.stop.is_set() or isinstance(found, StoppedError):
+            return blank
+        try:
+            if isinstance(found, Exception):
+                raise found
+            return hands.undo(past, found)
+        except StoppedError:
+            return blank
+        except ReadError as error:
+            return replace(blank, status=Status.UNKNOWN, reason=f"could not be read: {error}")
+        except JanitorError as error:
+            self._fail(error)
+            return blank
+
+    def _record(self, item: Item) -> None:
+        self.tally.add(item)
+        with self._telling:
+            self.tell(item)
+
+    def _fail(self, error: JanitorError) -> None:
+        """Nothing more can be done."""
+        self.tally.error(str(error))
+        self.stop.set()
+
+
+class _Hands:
+    """What decides about a name in one target, and takes back what was done."""
+
+    def __init__(self, logs: Logs, commit: Commit, journal: Journal) -> None:
+        self.logs = logs
+        self._commit = commit
+        self._journal = journal
+
+    def undo(self, past: Past, found: LogGroup | None) -> Item:
+        """Decide by what was found in bulk; before anything is changed, look again."""
+        decision = self._decide(past, found)
+        item = self._said(past, decision, Status.KEPT)
+        if not decision.steps:
+            return item
+
+        def change() -> Status:
+            nonlocal item
+            item = self._make(past)
+            return item.status
+
+        return replace(item, status=self._commit(change))
+
+    def _said(
+        self, past: Past, decision: _Decision, status: Status, reason: str | None = None
+    ) -> Item:
+        return Item(
+            self.logs.target,
+            past.group,
+            decision.action,
+            status,
+            decision.reason if reason is None else reason,
+            tuple(step.label for step in decision.steps),
+            decision.left,
+        )
+
+    # ---- doing -------------------------------------------------------------------------------
+
+    def _make(self, past: Past) -> Item:
+        """Look, and do what that look asks for; again where a group appeared in between."""
+        for last in (False, False, True):
+            decision = self._decide(past, self.logs.group(past.group))
+            if not decision.steps:
+                return self._said(past, decision, Status.KEPT)
+            self._write(decision, None)
+            failures: list[Exception] = []
+            for step in decision.steps:
+                try:
+                    step.call()
+                except StoppedError as error:
+                    self._write(decision, Status.FAILED, [error], perhaps=True)
+                    text = "stopped halfway: start it again"
+                    return self._said(past, decision, Status.NOT_REACHED, text)
+                except ReadError as error:
+                    failures.append(error)
+                    if step.first:
+                        break
+            first = failures[0] if failures else None
+            perhaps = any(not isinstance(error, CallError) for error in failures)
+            status = Status.FAILED if failures else Status.DONE
+            self._write(decision, status, failures, perhaps=perhaps)
+            if first is None:
+                return self._said(past, decision, Status.DONE)
+            appeared = isinstance(first, CallError) and first.code == _EXISTS
+            if last or not appeared:
+                break
+        return self._said(past, decision, Status.FAILED, "; ".join(map(str, failures)))
+
+    def _write(
+        self,
+        decision: _Decision,
+        status: Status | None,
+        failures: Iterable[Exception] = (),
+        *,
+        perhaps: bool = False,
+    ) -> None:
+        now, group, change = self.logs.clock.now(), decision.group, decision.change
+        if status is None:
+            self._journal.begin(now, decision.action, group, change, decision.reason)
+            return
+        error = "; ".join(str(error) or "stopped" for error in failures) or None
+        self._journal.write(
+            now,
+            decision.action,
+            status,
+            group,
+            change,
+            decision.reason,
+            error=error,
+            perhaps_done=perhaps,
+        )
+
+    # ---- deciding ----------------------------------------------------------------------------
+
+    def _decide(self, past: Past, found: LogGroup | None) -> _Decision:
+        """What is to be done, given the group of that name as it is now.
+
+        A group that has the creation time of a deleted one was not deleted. Of several deletions
+        the first counts: the state before it is the one to come back to.
+        """
+        deletions = [
+            (index, step)
+            for index, step in enumerate(past.steps)
+            if isinstance(step, Deletion)
+            and (found is None or step.creation_time != found.creation_time)
+        ]
+        if not deletions:
+            return self._retention(past, found)
+        index, deletion = deletions[0]
+        definition, days = deletion.definition, deletion.definition.retention_days
+        if definition.retention_policy is None:
+            days, _ = retention_before(days, _puts(past.steps[:index], deletion.creation_time))
+        if found is None:
+            return self._made_again(past, deletion, days)
+        return self._completed(past, deletion, days, found)
+
+    def _retention(self, past: Past, found: LogGroup | None) -> _Decision:
+        """For a group that was not deleted: the retention that it had."""
+        gone = LogGroup(self.logs.target, past.group, "", past.steps[0].creation_time, 0)
+        group = found or gone
+        puts = _puts(past.steps, group.creation_time)
+        days, foreign = retention_before(group.retention_days, puts)
+        change = Change({"retention_days": group.retention_days}, {"retention_days": days})
+
+        def kept(reason: str) -> _Decision:
+            return _Decision("restore_retention", reason, group, change)
+
+        if found is None:
+            return kept("does not exist any more, and this journal did not delete it")
+        if not puts and past.deleted:
+            return kept("was not deleted: it is there")
+        if not puts:
+            return kept("another log group of that name: made again since")
+        if found.retention_policy is not None:
+            return kept(f"the account-level policy {found.retention_policy!r} sets its retention")
+        if days == found.retention_days:
+            return kept("its retention was changed since, by somebody else" if foreign else ALREADY)
+        reason = f"its retention was {_days(days)}, the janitor made it {_days(puts[-1].after)}"
+        if days is not None and (found.retention_days is None or days < found.retention_days):
+            reason += f"; events older than {_days(days)} expire again"
+        return replace(kept(reason), steps=(self._put_retention(past.group, days),))
+
+    def _made_again(self, past: Past, deletion: Deletion, days: int | None) -> _Decision:
+        """For a group that is gone: all of it."""
+        definition, name = deletion.definition, past.group
+        log_class, key, tags = definition.log_class, definition.kms_key_id, _own(definition.tags)
+        before = LogGroup(
+            self.logs.target,
+            name,
+            definition.arn,
+            deletion.creation_time,
+            0,
+            log_class=log_class,
+            kms_key_id=key,
+        )
+        create = _Step(
+            f"the log group, class {log_class}"
+            + (f", key {key}" if key else "")
+            + (f", tags {_listed(tags)}" if tags else ""),
+            lambda: self.logs.create_group(name, log_class, key, tags),
+            first=True,
+        )
+        steps, left = self._missing(definition, days, _Present(before, tags, Extras()), days)
+        change = Change({}, {"given": [step.label for step in (create, *steps)]})
+        reason = "the janitor deleted it" if deletion.sure else "the janitor may have deleted it"
+        return _Decision("restore_group", reason, before, change, (create, *steps), left)
+
+    def _completed(
+        self, past: Past, deletion: Deletion, days: int | None, found: LogGroup
+    ) -> _Decision:
+        """For a group that was made again since, by somebody or by an undo: what it lacks."""
+        definition, extras = deletion.definition, deletion.definition.extras
+        present = _Present(
+            found,
+            self.logs.tags(found.arn) if definition.tags else {},
+            Extras(
+                extras.data_protection_policy and self.logs.data_protection_policy(found),
+                extras.index_policy and self.logs.index_policy(found),
+                extras.transformer and self.logs.transformer(found),
+                extras.metric_filters and tuple(self.logs.filters(found.name, "metric")),
+                extras.subscription_filters
+                and tuple(self.logs.filters(found.name, "subscription")),
+            ),
+        )
+        puts = _puts(past.steps, found.creation_time)
+        own, _ = retention_before(found.retention_days, puts)
+        steps, left = self._missing(definition, days, present, days if own is None else own)
+        change = Change({}, {"given": [step.label for step in steps]})
+        missing = "made again since, without all that it had"
+        reason = missing if steps else "made again since, and different" if left else ALREADY
+        return _Decision("restore_group", reason, found, change, steps, left)
+
+    def _missing(
+        self, definition: Definition, days: int | None, present: _Present, wanted: int | None
+    ) -> tuple[tuple[_Step, ...], tuple[str, ...]]:
+        """The steps that give a group what it lacks of its definition, and what differs.
+
+        `days` is the retention that it had, `wanted` the one that it is to have.
+        """
+        logs, group, name = self.logs, present.group, present.group.name
+        steps: list[_Step] = []
+        left: list[str] = []
+
+        def part(label: str, had: object, has: object, give: Callable[[], None]) -> None:
+            if not had or _same(had, has):
+                return
+            if has:
+                left.append(f"{label} is another now")
+            else:
+                steps.append(_Step(label, give))
+
+        if group.log_class != definition.log_class:
+            left.append(f"class {group.log_class} cannot be made {definition.log_class}")
+        if group.retention_policy is not None:
+            left.append(f"the account-level policy {group.retention_policy!r} sets its retention")
+        elif wanted != group.retention_days:
+            steps.append(self._put_retention(name, wanted))
+        if group.retention_policy is None and wanted != days:
+            left.append(f"retention is {_days(wanted)} now, it was {_days(days)}")
+        key = definition.kms_key_id
+        part(f"key {key}", key, group.kms_key_id, lambda: logs.associate_key(name, str(key)))
+        part(
+            "bearer token authentication",
+            definition.bearer_token,
+            group.bearer_token,
+            lambda: logs.require_bearer_token(name),
+        )
+        self._tags(definition, present, steps, left)
+        had, has = definition.extras, present.extras
+        policy, index = had.data_protection_policy or "", had.index_policy or ""
+        part(
+            "data protection policy",
+            policy,
+            has.data_protection_policy,
+            lambda: logs.set_data_protection_policy(name, policy),
+        )
+        part(
+            "field index policy",
+            index,
+            has.index_policy,
+            lambda: logs.set_index_policy(name, index),
+        )
+        part(
+            "transformer",
+            had.transformer,
+            has.transformer,
+            lambda: logs.set_transformer(name, had.transformer),
+        )
+        self._filters("metric", name, had.metric_filters, has.metric_filters, part)
+        self._filters(
+            "subscription", name, had.subscription_filters, has.subscription_filters, part
+        )
+        return tuple(steps), tuple(left)
+
+    def _tags(
+        self, definition: Definition, present: _Present, steps: list[_Step], left: list[str]
+    ) -> None:
+        own, arn = _own(definition.tags), present.group.arn
+        missing = {key: value for key, value in own.items() if key not in present.tags}
+        different = {k: v for k, v in own.items() if present.tags.get(k, v) != v}
+        reserved = definition.tags.keys() - own.keys() - present.tags.keys()
+        if missing:
+            give = lambda: self.logs.tag(arn, missing)  # noqa: E731
+            steps.append(_Step(f"tags {_listed(missing)}", give))
+        if different:
+            left.append(f"tags {_listed(different)} are others now")
+        if reserved:
+            left.append(f"tags {_listed(reserved)} are AWS's own and cannot be put")
+
+    def _filters(
+        self,
+        kind: FilterKind,
+        group: str,
+        had: Sequence[Mapping[str, object]],
+        has: Sequence[Mapping[str, object]],
+        part: Callable[[str, object, object, Callable[[], None]], None],
+    ) -> None:
+        by_name = {str(described["filterName"]): described for described in has}
+        for described in had:
+            name = str(described["filterName"])
+
+            def give(described: Mapping[str, object] = described) -> None:
+                self.logs.put_filter(group, kind, described)
+
+            part(f"{kind} filter {name}", described, by_name.get(name), give)
+
+    def _put_retention(self, name: str, days: int | None) -> _Step:
+        if days is None:
+            return _Step("no retention", lambda: self.logs.delete_retention(name))
+        return _Step(f"retention of {_days(days)}", lambda: self.logs.put_retention(name, days))
+
+
+def _puts(steps: Iterable[Put | Deletion], creation_time: int) -> list[Put]:
+    """The changes of retention of one group."""
+    return [s for s in steps if isinstance(s, Put) and s.creation_time == creation_time]
+
+
+def _own(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that an account may put itself."""
+    return {key: value for key, value in tags.items() if not key.startswith("aws:")}
+
+
+def _same(had: object, has: object) -> bool:
+    """Whether two settings are equal; JSON documents are, however they are written."""
+    if isinstance(had, str) and isinstance(has, str) and had != has:
+        try:
+            return bool(json.loads(had) == json.loads(has))
+        except ValueError:
+            return False
+    if isinstance(had, tuple) and isinstance(has, tuple):
+        return list(had) == list(has)
+    return had == has
+
+
+def _days(days: int | None) -> str:
+    if days is None:
+        return "none"
+    return "1 day" if days == 1 else f"{days} days"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

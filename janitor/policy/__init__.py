@@ -1,0 +1,1 @@
+"""The policy file, and what it says should be done with a log group."""

@@ -1,0 +1,536 @@
+"""The policy file: what may be done to which log group. TOML in, one frozen `Policy` out."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import cached_property, lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from janitor.core.errors import PolicyError
+from janitor.core.model import LogGroup
+
+RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+"""What PutRetentionPolicy accepts (CloudWatch Logs API reference)."""
+
+DEFAULT_QUOTAS: dict[str, float] = {
+    "DescribeLogGroups": 10,
+    "DescribeLogStreams": 25,
+    "DescribeMetricFilters": 5,
+    "DescribeSubscriptionFilters": 5,
+    "GetDataProtectionPolicy": 5,
+    "GetTransformer": 5,
+    "DescribeIndexPolicies": 5,
+    "FilterLogEvents": 5,
+    "ListTagsForResource": 5,
+    "PutRetentionPolicy": 5,
+    "DeleteRetentionPolicy": 5,
+    "DeleteLogGroup": 10,
+    "DeleteLogStream": 15,
+    "CreateLogGroup": 10,
+    "AssociateKmsKey": 5,
+    "TagResource": 5,
+    "PutDataProtectionPolicy": 5,
+    "PutIndexPolicy": 5,
+    "PutTransformer": 5,
+    "PutBearerTokenAuthentication": 5,
+    "PutMetricFilter": 5,
+    "PutSubscriptionFilter": 5,
+    "GetMetricData": 3,
+    "GetResources": 15,
+    "ListFunctions": 15,
+    "ListServiceQuotas": 5,
+    "GetCallerIdentity": 100,
+    "DescribeRegions": 20,
+}
+"""Calls per second, account and Region (CloudWatch Logs quotas page). FilterLogEvents is 5 to 25
+by Region and cannot be raised: the lowest is safe everywhere. The last five, and the two of index
+policies, are not published per call and are assumed. GetMetricData is 50 a second, but all data
+points together at most 396,000 (CloudWatch quotas page), and one call here asks for up to 100,500.
+"""
+
+_T = TypeVar("_T")
+
+OWN_GROUP = "/aws/lambda/cloudwatch-janitor"
+SHIPPED = "the shipped policy"
+
+Quota = Literal[
+    "DescribeLogGroups",
+    "DescribeLogStreams",
+    "DescribeMetricFilters",
+    "DescribeSubscriptionFilters",
+    "GetDataProtectionPolicy",
+    "GetTransformer",
+    "DescribeIndexPolicies",
+    "FilterLogEvents",
+    "ListTagsForResource",
+    "PutRetentionPolicy",
+    "DeleteRetentionPolicy",
+    "DeleteLogGroup",
+    "DeleteLogStream",
+    "CreateLogGroup",
+    "AssociateKmsKey",
+    "TagResource",
+    "PutDataProtectionPolicy",
+    "PutIndexPolicy",
+    "PutTransformer",
+    "PutBearerTokenAuthentication",
+    "PutMetricFilter",
+    "PutSubscriptionFilter",
+    "GetMetricData",
+    "GetResources",
+    "ListFunctions",
+]
+LogClass = Literal["STANDARD", "INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"]
+Proof = Literal["arrivals", "events"]
+
+
+def _accepted(days: int) -> int:
+    if days not in RETENTION_DAYS:
+        raise ValueError(f"accepted days: {', '.join(map(str, RETENTION_DAYS))}")
+    return days
+
+
+def _pattern(text: str) -> str:
+    if text.startswith("re:"):
+        try:
+            re.compile(text[3:])
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+    return text
+
+
+def _tag(text: str) -> str:
+    if not text.partition("=")[0]:
+        raise ValueError('a tag is "key" or "key=value"')
+    return text
+
+
+Days = Annotated[
+    int,
+    AfterValidator(_accepted),
+    WithJsonSchema({"type": "integer", "enum": list(RETENTION_DAYS)}),
+]
+Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
+Tag = Annotated[str, Field(min_length=1), AfterValidator(_tag)]
+
+
+class _Strict(BaseModel):
+    """Unknown keys and wrong types are errors: a mistyped key must not widen what is deleted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+
+class _Band(_Strict):
+    retention_days: Days | None = Field(
+        None,
+        description="Retention for groups that have none in force. Absent: none is given.",
+    )
+    min_days: Days | None = Field(None, description="Shorter retention is raised to this.")
+    max_days: Days | None = Field(
+        None,
+        description="Longer retention is lowered to this, which deletes older events.",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high, days = self.min_days, self.max_days, self.retention_days
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"min_days {low} is more than max_days {high}")
+        if days is not None and not (low or days) <= days <= (high or days):
+            raise ValueError(f"retention_days {days} is outside min_days to max_days")
+        return self
+
+
+class Defaults(_Band):
+    """What applies where no rule says otherwise. What is absent is not done."""
+
+    delete_empty: bool = Field(False, description="Delete groups that are proved empty.")
+    sweep_streams: bool = Field(False, description="Delete streams that are wholly expired.")
+    grace_days: int = Field(7, ge=0, le=3653, description="Days added to retention before acting.")
+    proof: Proof = Field("arrivals", description='"events" reads the logs too: stronger.')
+
+
+class Protect(_Strict):
+    """What is never touched. Names and tags exempt a group from every change."""
+
+    names: list[Pattern] = Field([], description='Globs over the whole name, or "re:…".')
+    tags: list[Tag] = Field(
+        ["janitor:keep", "aws:cloudformation:stack-name"],
+        description='"key", or "key=value" where the value may be a glob.',
+    )
+    live_owners: bool = Field(
+        True, description="Keep groups that an existing Lambda function logs to."
+    )
+    own_groups: list[str] = Field([OWN_GROUP], description="The janitor's own log groups.")
+
+
+class Limits(_Strict):
+    """Over a deletion limit nothing is deleted at all."""
+
+    max_group_deletions: int = Field(
+        500, ge=0, description="Log groups that one run may delete, over all accounts and Regions."
+    )
+    max_group_deletion_share: float = Field(
+        0.25, ge=0, le=1, description="The same as a share of the log groups that were scanned."
+    )
+    max_stream_deletions: int = Field(
+        50_000, ge=0, description="Log streams that one run may sweep."
+    )
+    api_share: float = Field(
+        0.8, gt=0, le=1, description="Share of each API quota that the calls are spread over."
+    )
+
+
+Usd = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+RegionName = Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)+-[0-9]+$")]
+
+
+class Price(_Strict):
+    """USD per GB of one log class. What is absent is as shipped, or unknown."""
+
+    storage: Usd | None = Field(None, description="USD per GB and month.")
+    ingestion: Usd | None = Field(None, description="USD per GB.")
+
+
+class RegionPrices(_Strict):
+    """A Region's prices, by log class."""
+
+    metrics: Usd | None = Field(None, description="USD per 1,000 metrics of GetMetricData.")
+    STANDARD: Price | None = None
+    INFREQUENT_ACCESS: Price | None = None
+    ESSENTIALS: Price | None = None
+    DELIVERY: Price | None = None
+
+
+class Prices(_Strict):
+    """What CloudWatch Logs costs, where it is not what `janitor/cost/prices.toml` says."""
+
+    date: str | None = Field(None, description="When these prices held; shown in reports.")
+    source: str | None = Field(None, description="Where they are from; shown in reports.")
+    regions: dict[RegionName, RegionPrices] = Field(default_factory=dict, description="By Region.")
+
+
+class Rule(_Band):
+    """The first rule whose conditions all hold decides; what it leaves out, `defaults` say."""
+
+    id: str = Field(min_length=1, description="Its name in plans, journals and reports.")
+    names: list[Pattern] | None = Field(
+        None, min_length=1, description='Condition: globs over the whole name, or "re:…".'
+    )
+    tags: list[Tag] | None = Field(
+        None, min_length=1, description='Condition: "key", or "key=value" with a glob.'
+    )
+    classes: list[LogClass] | None = Field(
+        None, min_length=1, description="Condition: the log class."
+    )
+    regions: list[Pattern] | None = Field(
+        None, min_length=1, description='Condition: globs over the Region, or "re:…".'
+    )
+    delete_empty: bool | None = Field(None, description="As in `[defaults]`.")
+    sweep_streams: bool | None = Field(None, description="As in `[defaults]`.")
+    grace_days: int | None = Field(None, ge=0, le=3653, description="As in `[defaults]`.")
+    proof: Proof | None = Field(None, description="As in `[defaults]`.")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A rule with the defaults filled in: what holds for one group."""
+
+    rule: str
+    retention_days: int | None
+    min_days: int | None
+    max_days: int | None
+    delete_empty: bool
+    sweep_streams: bool
+    grace_days: int
+    proof: Proof
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern[3:] if pattern.startswith("re:") else translate(pattern))
+
+
+def _finder(pattern: str) -> Callable[[str], object]:
+    compiled = _compiled(pattern)
+    return compiled.search if pattern.startswith("re:") else compiled.match
+
+
+def _any_of(patterns: Sequence[str] | None) -> Callable[[str], object] | None:
+    """Something truthy for a text that any of the patterns matches; None without patterns."""
+    finders = [_finder(pattern) for pattern in patterns or ()]
+    if len(finders) > 1:
+        return lambda text: any(find(text) for find in finders)
+    return finders[0] if finders else None
+
+
+def matches(pattern: str, text: str) -> bool:
+    """A glob over the whole text (case-sensitive, `*` crosses `/`), or a searched `re:…`."""
+    return _finder(pattern)(text) is not None
+
+
+def has_tag(wanted: str, tags: Mapping[str, str]) -> bool:
+    """Whether `tags` hold "key", or "key=value" with a glob for the value."""
+    key, equals, value = wanted.partition("=")
+    return key in tags and (not equals or matches(value, tags[key]))
+
+
+def _pick(own: _T | None, default: _T) -> _T:
+    return default if own is None else own
+
+
+class Policy(_Strict):
+    """The whole policy. `settings_for` tells what holds for a group."""
+
+    defaults: Defaults = Field(default_factory=lambda: Defaults())
+    protect: Protect = Field(default_factory=lambda: Protect())
+    limits: Limits = Field(default_factory=lambda: Limits())
+    quotas: dict[Quota, Annotated[float, Field(gt=0, le=10_000)]] = Field(
+        default_factory=dict,
+        description="Calls per second, only where the account's differ.",
+    )
+    prices: Prices = Field(default_factory=lambda: Prices())
+    rules: list[Rule] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        seen: set[str] = set()
+        for rule in self.rules:
+            if rule.id in seen or rule.id == "defaults":
+                raise ValueError(f"rules: the id {rule.id!r} is used twice or reserved")
+            seen.add(rule.id)
+            days = self._filled(rule)
+            low, high = days.min_days, days.max_days
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"rule {rule.id!r}: min_days {low} is more than max_days {high}")
+            if days.retention_days is not None and not (
+                (low or 0) <= days.retention_days <= (high or days.retention_days)
+            ):
+                raise ValueError(
+                    f"rule {rule.id!r}: retention_days {days.retention_days} is outside "
+                    f"min_days to max_days, once [defaults] are filled in"
+                )
+        return self
+
+    def _filled(self, rule: Rule) -> Settings:
+        d = self.defaults
+
+        return Settings(
+            rule=rule.id,
+            retention_days=_pick(rule.retention_days, d.retention_days),
+            min_days=_pick(rule.min_days, d.min_days),
+            max_days=_pick(rule.max_days, d.max_days),
+            delete_empty=_pick(rule.delete_empty, d.delete_empty),
+            sweep_streams=_pick(rule.sweep_streams, d.sweep_streams),
+            grace_days=_pick(rule.grace_days, d.grace_days),
+            proof=_pick(rule.proof, d.proof),
+        )
+
+    @cached_property
+    def _resolved(self) -> tuple[tuple[_Conditions, Settings], ...]:
+        everything = Rule(id="defaults")
+        return tuple((_Conditions(rule), self._filled(rule)) for rule in [*self.rules, everything])
+
+    @property
+    def rules_need_tags(self) -> bool:
+        """Whether tags must be known before a rule can be chosen."""
+        return any(rule.tags for rule in self.rules)
+
+    def trials(self, group: LogGroup) -> list[tuple[Settings, str | None]]:
+        """Each rule in turn with why it does not match, or None where it does; stops there.
+
+        A rule that hangs on tags that could not be read ends the search with a text that
+        starts with "unknown".
+        """
+        tried: list[tuple[Settings, str | None]] = []
+        for conditions, settings in self._resolved:
+            miss = conditions.missed_by(group)
+            tried.append((settings, None if miss is None else conditions.text(miss, group)))
+            if miss is None or miss == "unread tags":
+                break
+        return tried
+
+    def settings_for(self, group: LogGroup) -> Settings | None:
+        """The settings of the first rule that matches; None where unread tags hide which."""
+        for conditions, settings in self._resolved:
+            miss = conditions.missed_by(group)
+            if miss is None:
+                return settings
+            if miss == "unread tags":
+                break
+        return None
+
+    def quota(self, operation: str) -> float:
+        """Calls per second of an operation: the policy's, or AWS's default."""
+        return self.own_quotas.get(operation, DEFAULT_QUOTAS[operation])
+
+    @property
+    def own_quotas(self) -> Mapping[str, float]:
+        """Those that the policy file gives itself."""
+        return self.quotas  # type: ignore[return-value]
+
+    def with_own_groups(self, *names: str) -> Policy:
+        """The same policy that also spares the named groups as the janitor's own."""
+        own = list(dict.fromkeys([*self.protect.own_groups, *names]))
+        protect = self.protect.model_copy(update={"own_groups": own})
+        return self.model_copy(update={"protect": protect})
+
+    def digest(self) -> str:
+        """SHA-256 over what the policy decides: not its layout, nor how fast it is carried out,
+        nor what that saves.
+        """
+        said = self.model_dump_json(
+            exclude_none=True,
+            exclude={"quotas": True, "prices": True, "limits": {"api_share"}},
+        )
+        return hashlib.sha256(said.encode()).hexdigest()
+
+
+_Miss = Literal["names", "classes", "regions", "tags", "unread tags"]
+"""Which condition of a rule does not hold. Its text is made only for who reads it: most groups of a
+large account miss most rules.
+"""
+
+
+class _Conditions:
+    """A rule's conditions, made ready to be asked of a million log groups."""
+
+    __slots__ = ("_classes", "_names", "_regions", "_rule", "_tags")
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._names = _any_of(rule.names)
+        self._classes = rule.classes
+        self._regions = _any_of(rule.regions)
+        self._tags = rule.tags
+
+    def missed_by(self, group: LogGroup) -> _Miss | None:
+        """The first condition that the group does not meet."""
+        if self._names is not None and not self._names(group.name):
+            return "names"
+        if self._classes and group.log_class not in self._classes:
+            return "classes"
+        if self._regions is not None and not self._regions(group.target.region):
+            return "regions"
+        if self._tags:
+            if group.tags is None:
+                return "unread tags"
+            if not any(has_tag(tag, group.tags) for tag in self._tags):
+                return "tags"
+        return None
+
+    def text(self, miss: _Miss, group: LogGroup) -> str:
+        """Why the group misses the rule, for people."""
+        rule = self._rule
+        match miss:
+            case "names":
+                return f"the name matches none of {rule.names}"
+            case "classes":
+                return f"class {group.log_class} is not in {rule.classes}"
+            case "regions":
+                return f"Region {group.target.region} matches none of {rule.regions}"
+            case "tags":
+                return f"the tags match none of {rule.tags}"
+            case "unread tags":
+                return f"unknown: tags were not read ({group.tags_error or 'not asked for'})"
+
+
+def load(path: Path | None) -> Policy:
+    """The policy in `path`, or the shipped one.
+
+    Raises PolicyError with every problem found, each naming rule, key, value and what is accepted.
+    """
+    if path is None:
+        return parse(
+            (resources.files("janitor.policy") / "default_policy.toml").read_text(), SHIPPED
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PolicyError(str(path), [f"cannot be read: {error.strerror or error}"]) from error
+    except UnicodeDecodeError as error:
+        raise PolicyError(str(path), [f"is not UTF-8 text: {error.reason}"]) from error
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> Policy:
+    """The policy in `text`. Raises PolicyError."""
+    try:
+        raw = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise PolicyError(source, [f"is not TOML: {error}"]) from error
+    try:
+        return Policy.model_validate(raw)
+    except ValidationError as error:
+        raise PolicyError(source, [_problem(dict(e), raw) for e in error.errors()]) from error
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the policy file, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cloudwatch-janitor policy",
+        **{k: v for k, v in Policy.model_json_schema().items() if k != "title"},
+    }
+
+
+def _problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
+    where: list[str] = []
+    location = list(error["loc"])
+    if location[:1] == ["rules"] and len(location) > 1:
+        index = location[1]
+        rules = raw.get("rules")
+        entry = rules[index] if isinstance(rules, list) and isinstance(index, int) else None
+        name = entry.get("id") if isinstance(entry, dict) else None
+        where.append(f"rule {name!r}" if isinstance(name, str) and name else f"rules[{index}]")
+        location = location[2:]
+    key = ".".join(str(part) for part in location if part != "[key]")
+    if key:
+        where.append(key)
+    value = error["input"]
+    shown = "" if isinstance(value, dict) or error["type"] == "missing" else f" (got {value!r})"
+    return f"{': '.join(where) or 'policy'}: {_accepts(error)}{shown}"
+
+
+def _accepts(error: Mapping[str, Any]) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            return f"unknown key; accepted: {', '.join(_keys_at(error['loc']))}"
+        case "missing":
+            return "is required"
+        case _:
+            return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _keys_at(location: tuple[str | int, ...]) -> list[str]:
+    sections: dict[str, type[BaseModel]] = {
+        "defaults": Defaults,
+        "protect": Protect,
+        "limits": Limits,
+        "rules": Rule,
+    }
+    if location[0] == "prices" and len(location) > 1:
+        prices: dict[int, type[BaseModel]] = {2: Prices, 4: RegionPrices, 5: Price}
+        return list(prices[len(location)].model_fields)
+    model = sections[str(location[0])] if len(location) > 1 else Policy
+    return list(model.model_fields)

@@ -1,0 +1,394 @@
+"""What should be done with a log group. Pure: no AWS, no clock; `now` is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, ParamSpec
+
+from janitor.core.model import (
+    DAY_MS,
+    Action,
+    DeleteGroup,
+    Keep,
+    LogGroup,
+    SetRetention,
+    SweepStreams,
+    Unknown,
+)
+from janitor.core.text import age, size
+from janitor.policy.file import LogClass, Policy, Settings, has_tag, matches
+
+KNOWN_CLASSES: tuple[LogClass, ...] = (
+    "STANDARD",
+    "INFREQUENT_ACCESS",
+    "ESSENTIALS",
+    "DELIVERY",
+)
+TAKING_RETENTION = frozenset(KNOWN_CLASSES) - {"DELIVERY"}
+
+P = ParamSpec("P")
+
+
+class Check(StrEnum):
+    """What a line is about, so that `janitor.engine.explain` can say what would change it."""
+
+    VALUES = "values"
+    OWN_GROUP = "own_group"
+    NAME = "name"
+    TAG = "tag"
+    CLASS = "class"
+    RULE = "rule"
+    DELETE_EMPTY = "delete_empty"
+    DELETION_PROTECTION = "deletion_protection"
+    METRIC_FILTERS = "metric_filters"
+    OWNER = "owner"
+    SUBSCRIPTION_FILTERS = "subscription_filters"
+    RETENTION = "retention"
+    AGE = "age"
+    STORED = "stored"
+    STREAMS = "streams"
+    ARRIVALS = "arrivals"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the deletion rules: does it hold, and the sentence that says so.
+
+    `unknown` says that it cannot be told. A line that does not hold for that reason makes the
+    group Unknown; tags that were not read hold as far as they go, and let nothing be changed.
+    """
+
+    number: int
+    holds: bool
+    text: str
+    check: Check
+    unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Test(Generic[P]):
+    """How one line is found. A scan asks a million groups whether it holds, and makes the sentence
+    only where it does not.
+    """
+
+    number: int
+    check: Check
+    holds: Callable[P, bool]
+    text: Callable[P, str]
+    unknown: Callable[P, bool] = lambda *_args, **_named: False
+
+    def line(self, *args: P.args, **named: P.kwargs) -> Line:
+        return Line(
+            self.number,
+            self.holds(*args, **named),
+            self.text(*args, **named),
+            self.check,
+            self.unknown(*args, **named),
+        )
+
+
+def judge(group: LogGroup, policy: Policy, now: int) -> Action:
+    """The action for a group, with its reason. `now` in ms since the epoch.
+
+    A group whose tags were not read is Unknown where they could matter; `needs_tags` tells.
+    A DeleteGroup is a candidate: it has yet to be proved empty (`janitor.engine.proof`).
+    """
+    action = _decide(group, policy, now)
+    match action:
+        case Keep() | Unknown():
+            return action
+        case _ if group.tags is None and policy.protect.tags:
+            return Unknown(_tags_unread(group))
+        case _:
+            return action
+
+
+def needs_tags(group: LogGroup, policy: Policy, now: int) -> bool:
+    """Whether the decision waits for nothing but the group's tags."""
+    if group.tags is not None or group.tags_error is not None:
+        return False
+    untagged = group._replace(tags={})
+    return isinstance(judge(group, policy, now), Unknown) and not isinstance(
+        judge(untagged, policy, now), Unknown
+    )
+
+
+def _decide(group: LogGroup, policy: Policy, now: int) -> Action:
+    for exempt in EXEMPTIONS:
+        if not exempt.holds(group, policy):
+            text = exempt.text(group, policy)
+            return Unknown(text) if exempt.unknown(group, policy) else Keep(text)
+    settings = policy.settings_for(group)
+    if settings is None:
+        return Unknown(_no_rule(group).text)
+    before = cutoff(group, settings, now)
+    for test in DELETION:
+        if not test.holds(group, settings, before, now):
+            return _stay(group, settings, before, now, test.text(group, settings, before, now))
+    assert before is not None, "line 2 holds, so retention is known"
+    reason = f"empty for more than {age(now - before)}; rule {settings.rule!r} deletes empty groups"
+    return DeleteGroup(reason, settings.rule, before, _stay(group, settings, before, now, ""))
+
+
+def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[Line]:
+    """Every line that the group's own facts decide, in the order in which `judge` takes them.
+
+    Of a group whose values make no sense only that is said.
+    """
+    for exempt in EXEMPTIONS:
+        line = exempt.line(group, policy)
+        yield line
+        if line.check is Check.VALUES and not line.holds:
+            return
+    settings = policy.settings_for(group)
+    if settings is None:
+        yield _no_rule(group)
+        return
+    before = cutoff(group, settings, now)
+    for test in DELETION:
+        if test.check is not Check.AGE or before is not None:
+            yield test.line(group, settings, before, now)
+
+
+# ---- line 1, as far as it exempts a group from every change --------------------------------------
+
+
+def _values_text(group: LogGroup, _policy: Policy) -> str:
+    return f"odd values: {'; '.join(group.defects)}" if group.defects else "no odd values"
+
+
+def _own_text(group: LogGroup, policy: Policy) -> str:
+    return f"{'' if group.name in policy.protect.own_groups else 'not '}the janitor's own log group"
+
+
+def _protecting_name(group: LogGroup, policy: Policy) -> str | None:
+    for pattern in policy.protect.names:
+        if matches(pattern, group.name):
+            return pattern
+    return None
+
+
+def _name_text(group: LogGroup, policy: Policy) -> str:
+    pattern = _protecting_name(group, policy)
+    return "not protected by name" if pattern is None else f"protected by name: {pattern}"
+
+
+def _protecting_tag(group: LogGroup, policy: Policy) -> str | None:
+    if group.tags:
+        for tag in policy.protect.tags:
+            if has_tag(tag, group.tags):
+                return tag
+    return None
+
+
+def _tags_missed(group: LogGroup, policy: Policy) -> bool:
+    return group.tags is None and bool(policy.protect.tags)
+
+
+def _tags_unread(group: LogGroup) -> str:
+    return f"tags could not be read: {group.tags_error or 'not asked for'}"
+
+
+def _tag_text(group: LogGroup, policy: Policy) -> str:
+    if _tags_missed(group, policy):
+        return _tags_unread(group)
+    tag = _protecting_tag(group, policy)
+    return "not protected by tag" if tag is None else f"protected by tag: {tag}"
+
+
+def _class_text(group: LogGroup, _policy: Policy) -> str:
+    name = group.log_class
+    if name not in KNOWN_CLASSES:
+        return f"log class {name} is not known to this version"
+    if name == "DELIVERY":
+        return "class DELIVERY keeps events for one day and takes no retention"
+    return f"class {name}"
+
+
+EXEMPTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (
+    _Test(
+        1,
+        Check.VALUES,
+        lambda group, _: not group.defects,
+        _values_text,
+        lambda group, _: bool(group.defects),
+    ),
+    _Test(
+        1,
+        Check.OWN_GROUP,
+        lambda group, policy: group.name not in policy.protect.own_groups,
+        _own_text,
+    ),
+    _Test(1, Check.NAME, lambda group, policy: _protecting_name(group, policy) is None, _name_text),
+    _Test(
+        1,
+        Check.TAG,
+        lambda group, policy: not group.tags or _protecting_tag(group, policy) is None,
+        _tag_text,
+        _tags_missed,
+    ),
+    _Test(
+        1,
+        Check.CLASS,
+        lambda group, _: group.log_class in TAKING_RETENTION,
+        _class_text,
+        lambda group, _: group.log_class not in KNOWN_CLASSES,
+    ),
+)
+"""Line 1, as far as it exempts a group from every change; the first that fails decides."""
+
+
+def _no_rule(group: LogGroup) -> Line:
+    text = f"which rule applies is unknown: tags: {group.tags_error or 'not read'}"
+    return Line(1, False, text, Check.RULE, unknown=True)
+
+
+# ---- the deletion rules --------------------------------------------------------------------------
+
+
+def cutoff(group: LogGroup, settings: Settings, now: int) -> int | None:
+    """Nothing at or after this moment (ms) may exist in what is deleted: now - retention - grace.
+
+    Retention is the longer of what is in force and what the policy gives; None when unknown.
+    """
+    days = group.retention_days
+    if group.retention_policy is None:
+        wanted = wanted_days(group, settings)
+        if wanted is not None and (days is None or wanted > days):
+            days = wanted
+    return None if days is None else now - (days + settings.grace_days) * DAY_MS
+
+
+def wanted_days(group: LogGroup, settings: Settings) -> int | None:
+    """The retention that the policy gives the group, or None where it leaves it as it is."""
+    if group.retention_policy is not None or group.log_class == "DELIVERY":
+        return None
+    days = group.retention_days
+    if days is None:
+        return settings.retention_days
+    if settings.min_days is not None and days < settings.min_days:
+        return settings.min_days
+    if settings.max_days is not None and days > settings.max_days:
+        return settings.max_days
+    return None
+
+
+def _permission_text(_group: LogGroup, settings: Settings, _before: int | None, _now: int) -> str:
+    verdict = "deletes" if settings.delete_empty else "does not delete"
+    return f"rule {settings.rule!r} {verdict} empty groups"
+
+
+def _filters_text(group: LogGroup, _settings: Settings, _before: int | None, _now: int) -> str:
+    filters = group.metric_filters
+    return f"{filters or 'no'} metric filter{'' if filters == 1 else 's'}"
+
+
+def _age_text(group: LogGroup, _settings: Settings, before: int | None, now: int) -> str:
+    assert before is not None, "line 2 holds, so retention is known"
+    compared = "more" if group.creation_time < before else "not more"
+    due = (now - before) // DAY_MS
+    lived = age(now - group.creation_time)
+    return f"created {lived} ago, {compared} than retention + grace ({due} days)"
+
+
+DELETION: tuple[_Test[[LogGroup, Settings, int | None, int]], ...] = (
+    _Test(
+        1,
+        Check.DELETE_EMPTY,
+        lambda _group, settings, _before, _now: settings.delete_empty,
+        _permission_text,
+    ),
+    _Test(
+        1,
+        Check.DELETION_PROTECTION,
+        lambda group, _settings, _before, _now: not group.deletion_protected,
+        lambda group, _settings, _before, _now: (
+            f"deletion protection is {'on' if group.deletion_protected else 'off'}"
+        ),
+    ),
+    _Test(
+        1,
+        Check.METRIC_FILTERS,
+        lambda group, _settings, _before, _now: group.metric_filters == 0,
+        _filters_text,
+    ),
+    _Test(
+        2,
+        Check.RETENTION,
+        lambda _group, _settings, before, _now: before is not None,
+        lambda group, settings, _before, _now: _retention_text(group, settings),
+    ),
+    _Test(
+        3,
+        Check.AGE,
+        lambda group, _settings, before, _now: before is not None and group.creation_time < before,
+        _age_text,
+    ),
+    _Test(
+        4,
+        Check.STORED,
+        lambda group, _settings, _before, _now: group.stored_bytes == 0,
+        lambda group, _settings, _before, _now: f"{size(group.stored_bytes)} stored",
+    ),
+)
+"""The deletion rules that the group's own facts decide (lines 1 to 4) once nothing exempts it; the
+first that fails is the reason to keep. Owners, streams and arrivals are for `janitor.engine.proof`.
+"""
+
+
+# ---- what is done with a group that stays --------------------------------------------------------
+
+
+def _stay(
+    group: LogGroup, settings: Settings, before: int | None, now: int, why: str
+) -> Keep | SetRetention | SweepStreams:
+    """What to do with a group that is kept because of `why` (empty: it may yet be deleted)."""
+    rule = settings.rule
+    days = wanted_days(group, settings)
+    sweep = _sweep(group, settings, before, now, "" if days else why)
+    if days is None:
+        if sweep is not None:
+            return sweep
+        text = _retention_text(group, settings)
+        return Keep(text if why in ("", text) else f"{why}; {text}", rule)
+    if group.retention_days is None:
+        reason = f"no retention is in force; rule {rule!r} gives {days} days"
+    else:
+        bound = "min_days" if days > group.retention_days else "max_days"
+        reason = (
+            f"retention of {group.retention_days} days is outside {bound} {days} of rule {rule!r}"
+        )
+    return SetRetention(reason, rule, days, sweep)
+
+
+def _sweep(
+    group: LogGroup, settings: Settings, before: int | None, now: int, kept: str
+) -> SweepStreams | None:
+    if (
+        not settings.sweep_streams
+        or group.deletion_protected
+        or before is None
+        or group.creation_time >= before
+    ):
+        return None
+    return SweepStreams(
+        f"streams silent for more than {age(now - before)}; rule {settings.rule!r} sweeps them",
+        settings.rule,
+        before,
+        kept,
+    )
+
+
+def _retention_text(group: LogGroup, settings: Settings) -> str:
+    days = group.retention_days
+    if group.retention_policy is not None:
+        term = "NEVER_EXPIRE" if days is None else f"{days} days"
+        return f"account-level retention policy {group.retention_policy!r}: {term}"
+    if days is not None:
+        return f"retention of {days} days"
+    if settings.retention_days is None:
+        return f"never expires, and rule {settings.rule!r} gives no retention_days"
+    return f"no retention in force; rule {settings.rule!r} gives {settings.retention_days} days"

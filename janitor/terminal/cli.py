@@ -1,0 +1,369 @@
+"""The terminal's face: how the commands are typed. What they do is in `janitor.terminal`.
+
+Nothing that talks to AWS is imported before a command needs it, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from janitor import __version__
+from janitor.core.errors import Exit, JanitorError, UsageError
+from janitor.report import Format
+
+COMMANDS = ("report", "plan", "apply", "run", "restore", "explain", "policy", "iam-policy")
+
+app = typer.Typer(
+    name="janitor",
+    help="Retention for CloudWatch log groups that have none, and proof before every deletion.\n\n"
+    "Without a command, `report` runs; it changes nothing.",
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+policy_app = typer.Typer(help="The policy in force.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(policy_app, name="policy")
+
+
+class LogFormat(StrEnum):
+    """The values of `--log-format`."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="AWS profile.")]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option("-r", "--region", metavar="REGION", help="Repeatable; `all`: every enabled one."),
+]
+Roles = Annotated[
+    list[str] | None,
+    typer.Option("--role", metavar="ARN", help="Work in its account; repeatable."),
+]
+PolicyFile = Annotated[
+    Path | None, typer.Option("-p", "--policy", metavar="FILE", help="Policy file (TOML).")
+]
+Sandbox = Annotated[
+    bool, typer.Option("--sandbox", help="Use the embedded demo account instead of AWS.")
+]
+Form = Annotated[
+    Format,
+    typer.Option("--format", metavar="FORMAT", help="table, json, jsonl, csv, markdown or html."),
+]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there, not to stdout.")
+]
+ApiShare = Annotated[
+    float | None,
+    typer.Option("--api-share", min=0.01, max=1.0, metavar="X", help="Share of each API quota."),
+]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log each item; show tracebacks.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")]
+Logs = Annotated[LogFormat, typer.Option("--log-format", help="Format of the logs on stderr.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before changing things.")]
+Fail = Annotated[
+    bool, typer.Option("--fail-on-findings", help="Exit with 1 if there are findings.")
+]
+Everything = Annotated[bool, typer.Option("--all", help="List what is plainly kept as well.")]
+JournalFile = Annotated[
+    Path | None,
+    typer.Option("--journal", metavar="FILE", help="Record of changes (default: a dated file)."),
+]
+Ingestion = Annotated[
+    bool,
+    typer.Option("--ingestion", help="Also read what arrives where (GetMetricData is billed)."),
+]
+
+
+_OWN = ("apply", "path", "name", "paths", "groups")
+"""What a command takes beside the options that all share."""
+
+
+def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
+    """Run a command of `janitor.terminal` with the options given, and exit with its code.
+
+    Only what the command needs is imported: a third of the time that a small report takes.
+    """
+    module, _, command = call.partition(".")
+    commands = import_module(f"janitor.terminal.{module}")
+    verbose, quiet = given.get("verbose", False), given.get("quiet", False)
+    configure_logs(log_format, verbose=verbose, quiet=quiet)
+    extra = {key: given.pop(key) for key in _OWN if key in given}
+    for several in ("regions", "roles"):
+        given[several] = tuple(given.get(several) or ())
+    raise typer.Exit(int(getattr(commands, command)(commands.Options(**given), **extra)))
+
+
+@app.command()
+def report(
+    profile: Profile = None,
+    roles: Roles = None,
+    regions: Regions = None,
+    policy: PolicyFile = None,
+    sandbox: Sandbox = False,
+    format: Form = Format.TABLE,
+    output: Output = None,
+    ingestion: Ingestion = False,
+    all_groups: Everything = False,
+    fail_on_findings: Fail = False,
+    api_share: ApiShare = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    log_format: Logs = LogFormat.CONSOLE,
+    yes: Yes = False,
+) -> None:
+    """Show what would be done and why; change nothing."""
+    _finish("run.report", **locals())
+
+
+@app.command()
+def plan(
+    output: Output = None,
+    profile: Profile = None,
+    roles: Roles = None,
+    regions: Regions = None,
+    policy: PolicyFile = None,
+    sandbox: Sandbox = False,
+    fail_on_findings: Fail = False,
+    api_share: ApiShare = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    log_format: Logs = LogFormat.CONSOLE,
+    yes: Yes = False,
+) -> None:
+    """Write what would be done as lines that `apply` takes."""
+    _finish("run.plan", **locals())
+
+
+@app.command()
+def apply(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `plan` wrote.")],
+    profile: Profile = None,
+    roles: Roles = None,
+    policy: PolicyFile = None,
+    sandbox: Sandbox = False,
+    format: Form = Format.TABLE,
+    output: Output = None,
+    journal: JournalFile = None,
+    yes: Yes = False,
+    all_groups: Everything = False,
+    fail_on_findings: Fail = False,
+    api_share: ApiShare = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    log_format: Logs = LogFormat.CONSOLE,
+) -> None:
+    """Do what a plan says; what changed since is kept."""
+    _finish("run.apply", **locals())
+
+
+@app.command()
+def run(
+    apply: Annotated[bool, typer.Option("--apply", help="Act; without it, a dry run.")] = False,
+    profile: Profile = None,
+    roles: Roles = None,
+    regions: Regions = None,
+    policy: PolicyFile = None,
+    sandbox: Sandbox = False,
+    format: Form = Format.TABLE,
+    output: Output = None,
+    journal: JournalFile = None,
+    yes: Yes = False,
+    ingestion: Ingestion = False,
+    all_groups: Everything = False,
+    fail_on_findings: Fail = False,
+    api_share: ApiShare = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    log_format: Logs = LogFormat.CONSOLE,
+) -> None:
+    """Scan, judge and act in one go; a dry run unless --apply."""
+    _finish("run.run", **locals())
+
+
+@app.command()
+def restore(
+    journals: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="JOURNAL...", help="Files, `-`, s3://BUCKET/KEY or s3://BUCKET/PREFIX/."
+        ),
+    ],
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without it, only show.")] = False,
+    groups: Annotated[
+        list[str] | None,
+        typer.Option("--group", metavar="GLOB", help="Only log groups named so; repeatable."),
+    ] = None,
+    profile: Profile = None,
+    roles: Roles = None,
+    regions: Regions = None,
+    policy: PolicyFile = None,
+    sandbox: Sandbox = False,
+    format: Form = Format.TABLE,
+    output: Output = None,
+    journal: JournalFile = None,
+    yes: Yes = False,
+    all_groups: Everything = False,
+    api_share: ApiShare = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    log_format: Logs = LogFormat.CONSOLE,
+) -> None:
+    """Undo what journals say was done; shows it unless --apply."""
+    given = locals()
+    given["paths"] = tuple(given.pop("journals"))
+    given["groups"] = tuple(groups or ())
+    _finish("restore.restore", **given)
+
+
+@app.command()
+def explain(
+    name: Annotated[str, typer.Argument(metavar="GROUP", help="The log group's name.")],
+    profile: Profile = None,
+    roles: Roles = None,
+    regions: Regions = None,
+    policy: PolicyFile = None,
+    sandbox: Sandbox = False,
+    format: Annotated[
+        Format, typer.Option("--format", metavar="FORMAT", help="table or json.")
+    ] = Format.TABLE,
+    output: Output = None,
+    api_share: ApiShare = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    log_format: Logs = LogFormat.CONSOLE,
+) -> None:
+    """Show each rule and each piece of evidence for one log group."""
+    _finish("explain.explain", **locals())
+
+
+@policy_app.command("show")
+def policy_show(policy: PolicyFile = None, sandbox: Sandbox = False) -> None:
+    """Print the policy in force, with every default filled in."""
+    import tomli_w
+
+    from janitor.policy.file import load
+
+    content = load(policy).model_dump(mode="json", exclude_none=True)
+    sys.stdout.write(tomli_w.dumps(content))
+
+
+@policy_app.command("validate")
+def policy_validate(policy: PolicyFile = None, sandbox: Sandbox = False) -> None:
+    """Check a policy file; every problem is named."""
+    from janitor.policy.file import SHIPPED, load
+
+    rules = len(load(policy).rules)
+    sys.stdout.write(f"{policy or SHIPPED}: valid, {rules} rule{'' if rules == 1 else 's'}\n")
+
+
+@policy_app.command("schema")
+def policy_schema(sandbox: Sandbox = False) -> None:
+    """Print the JSON Schema of the policy file, for editors."""
+    from janitor.policy.file import json_schema
+
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
+
+
+@app.command("iam-policy")
+def iam_policy_command(
+    policy: PolicyFile = None,
+    sandbox: Sandbox = False,
+    ingestion: Ingestion = False,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="What `restore --apply` needs instead.")
+    ] = False,
+    journal_bucket: Annotated[
+        str | None,
+        typer.Option("--journal-bucket", metavar="NAME", help="With journals in this S3 bucket."),
+    ] = None,
+) -> None:
+    """Print the least IAM policy that the policy in force needs."""
+    from janitor.function.iam import iam_policy, restore_policy
+    from janitor.policy.file import load
+
+    if journal_bucket is not None and not restore:
+        raise UsageError("--journal-bucket: is for --restore")
+    if restore:
+        needed = restore_policy(journal_bucket=journal_bucket)
+    else:
+        needed = iam_policy(load(policy), ingestion=ingestion)
+    sys.stdout.write(json.dumps(needed, indent=2) + "\n")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        sys.stdout.write(f"janitor {__version__}\n")
+        raise typer.Exit
+
+
+def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
+    """Logs go to stderr: warnings and worse, or everything with `verbose`."""
+    import structlog
+
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
+    render: Any = (
+        structlog.processors.JSONRenderer()
+        if form is LogFormat.JSON
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and answer with the exit code. No traceback unless `-v`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):
+        words.insert(0, "report")
+    verbose = bool({"-v", "--verbose"} & set(words))
+    try:
+        app(args=words, prog_name="janitor", standalone_mode=True)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else Exit.DONE
+    except JanitorError as error:
+        if verbose:
+            traceback.print_exc()
+        for line in str(error).splitlines():
+            sys.stderr.write(f"janitor: {line}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("janitor: interrupted\n")
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        return Exit.INCOMPLETE
+    except Exception as error:  # a bug: say so in one line, the traceback is for -v
+        if verbose:
+            traceback.print_exc()
+        sys.stderr.write(f"janitor: internal error: {type(error).__name__}: {error} (see -v)\n")
+        return Exit.INCOMPLETE
+    return Exit.DONE
+
+
+def entry() -> None:
+    """The installed command and `python -m janitor`."""
+    sys.exit(main())

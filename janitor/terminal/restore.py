@@ -1,0 +1,174 @@
+"""`restore`: journals read, and undone."""
+
+from __future__ import annotations
+
+import fnmatch
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from janitor.aws import targets
+from janitor.aws.api import Counts
+from janitor.aws.quotas import learn_quotas
+from janitor.core.clock import SystemClock
+from janitor.core.errors import Exit, UsageError
+from janitor.core.model import Status
+from janitor.engine.act import Commit
+from janitor.journal import archive
+from janitor.journal.history import History, Past, lost_for_good, select
+from janitor.journal.history import read as read_history
+from janitor.journal.journal import Journal
+from janitor.journal.restore import Item, Tally, Undo
+from janitor.report import Format
+from janitor.report import undo as undo_report
+from janitor.terminal.shared import (
+    Options,
+    ask_first,
+    connect,
+    in_account,
+    interruptible,
+    let_go_of_stdout,
+    output,
+    read_policy,
+    run_info,
+    say,
+)
+
+
+def restore(
+    options: Options, paths: tuple[str, ...], groups: tuple[str, ...], *, apply: bool
+) -> Exit:
+    """Show what undoing journals would change; with `apply` change it.
+
+    `paths` are files, `-` for stdin, `s3://bucket/key` or `s3://bucket/prefix/`; `groups` are
+    patterns of names to keep to, all if there are none.
+    """
+    if options.format is Format.HTML:
+        raise UsageError("--format: html is not for an undo; table, json, jsonl, csv, markdown are")
+    clock, stop, counts = SystemClock(), threading.Event(), Counts()
+    policy = read_policy(options)
+    now, run_id = clock.now(), uuid.uuid4().hex
+    journal = Journal(options.journal or Journal.default_path(now), run_id, policy.digest())
+    if apply:
+        journal.check()
+    if options.sandbox:
+        _warn_of_a_new_sandbox(options)
+    for region in options.regions:
+        if region != targets.ALL:
+            targets.check_region(region, "-r/--region")
+    with in_account(options), output(options) as out:
+        history = read_history(_journals(options, paths))
+        _complain(options, history)
+        if not history.lines:
+            raise UsageError(f"{', '.join(paths)}: no line is a journal's")
+        wanted = _wanted(options, groups)
+        pasts = select(history.pasts, wanted)
+        lost = lost_for_good(history, wanted)
+        regions = tuple(dict.fromkeys(past.region for past in pasts)) or tuple(history.regions[:1])
+        apis = connect(replace(options, regions=regions), policy, clock, counts, stop)
+        account = apis[0].target.account
+        if history.accounts != [account]:
+            raise UsageError(
+                f"{', '.join(paths)}: of account {', '.join(history.accounts)}; "
+                f"these credentials are of account {account}"
+            )
+        say(options, lost)
+        if apply and pasts:
+            what = f"Undo what was done to {len(pasts)} log groups"
+            ask_first(options, apis, what)
+        items: list[Item] = []
+        commit = Commit(journal, dry_run=not apply)
+        for api in apis:
+            learn_quotas(api, policy)
+        engine = Undo(apis, pasts, commit, journal, stop, items.append)
+        with interruptible(engine.tally, stop):
+            tally = engine.execute()
+        journal.close()
+        if history.complaints:
+            tally.error("not all of the journal was understood")
+        summary = tally.as_dict(counts)
+        info = run_info(options, "restore", policy, apis, now, run_id, dry_run=not apply)
+        try:
+            undo_report.write(
+                options.format, out, info, items, summary, everything=options.all_groups
+            )
+            out.flush()
+        except BrokenPipeError:
+            tally.error("the output was closed before everything was written")
+            let_go_of_stdout()
+    _tell_undo(options, tally, journal, lost, dry_run=not apply)
+    return tally.exit_code()
+
+
+def _warn_of_a_new_sandbox(options: Options) -> None:
+    from janitor.sandbox import running
+
+    if not running():
+        say(
+            options,
+            "the demo account is made anew in each process: what another one changed is not in "
+            "it (`make demo` shows an undo)",
+        )
+
+
+def _journals(options: Options, paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """The journals named on the command line, as (name, text). Raises UsageError."""
+    for path in paths:
+        if path.startswith(archive.SCHEME):
+            profile = None if options.sandbox else options.profile
+            yield from archive.journals(targets.session(profile).client("s3"), path)
+            continue
+        try:
+            text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path}: is not a journal: not UTF-8 text") from error
+        yield ("stdin" if path == "-" else path), text
+
+
+def _wanted(options: Options, groups: tuple[str, ...]) -> Callable[[Past], bool]:
+    """Whether a log group is within `-r/--region` and `--group`."""
+
+    def wanted(past: Past) -> bool:
+        region = not options.regions or {past.region, targets.ALL} & {*options.regions}
+        named = not groups or any(fnmatch.fnmatchcase(past.group, glob) for glob in groups)
+        return bool(region and named)
+
+    return wanted
+
+
+def _complain(options: Options, history: History) -> None:
+    for complaint in history.complaints:
+        say(options, f"janitor: warning: {complaint}")
+    if history.torn:
+        say(
+            options,
+            f"janitor: warning: {history.torn} lines of the journal were cut off; what they were "
+            "to announce was not begun, and what they were to confirm is looked at",
+        )
+
+
+def _tell_undo(
+    options: Options, tally: Tally, journal: Journal, lost: str, *, dry_run: bool
+) -> None:
+    """The summary of an undo for people, on stderr."""
+    changes = tally.planned if dry_run else tally.done
+    verb = "would be" if dry_run else "were"
+    say(
+        options,
+        f"{changes['restore_group']:,} log groups {verb} made again or completed, "
+        f"{changes['restore_retention']:,} retentions {verb} put back; "
+        f"{tally.by_status[Status.KEPT]:,} left as they are, "
+        f"{tally.by_status[Status.UNKNOWN]:,} unknown, {tally.by_status[Status.FAILED]:,} failed, "
+        f"{tally.by_status[Status.NOT_REACHED]:,} not reached",
+    )
+    if not dry_run:
+        say(options, lost)
+    if journal.written:
+        say(options, f"journal: {journal.path}")
+    for error in tally.errors:
+        sys.stderr.write(f"janitor: error: {error}\n")

@@ -1,0 +1,190 @@
+"""What every command of the terminal has in common: its options, its account, its output."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import IO, Protocol
+
+from janitor import __version__
+from janitor.aws import targets
+from janitor.aws.api import Api, Counts
+from janitor.core.clock import SystemClock
+from janitor.core.errors import UsageError
+from janitor.policy import file as policies
+from janitor.policy.file import SHIPPED, Policy
+from janitor.report import Format, RunInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the terminal was told, whatever the command."""
+
+    profile: str | None = None
+    roles: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    policy: Path | None = None
+    sandbox: bool = False
+    format: Format = Format.TABLE
+    output: Path | None = None
+    api_share: float | None = None
+    quiet: bool = False
+    verbose: bool = False
+    yes: bool = False
+    fail_on_findings: bool = False
+    all_groups: bool = False
+    journal: Path | None = None
+    ingestion: bool = False
+
+
+def read_policy(options: Options) -> Policy:
+    """The policy in force, with what the command line says instead. Raises PolicyError."""
+    policy = policies.load(options.policy)
+    own = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+    if options.api_share is not None:
+        limits = policy.limits.model_copy(update={"api_share": options.api_share})
+        policy = policy.model_copy(update={"limits": limits})
+    return policy.with_own_groups(own) if own else policy
+
+
+@contextlib.contextmanager
+def in_account(options: Options) -> Iterator[None]:
+    """With AWS as boto3 finds it, or inside the demo account."""
+    if not options.sandbox:
+        yield
+        return
+    from janitor.sandbox import sandbox
+
+    with sandbox():
+        yield
+
+
+def connect(
+    options: Options, policy: Policy, clock: SystemClock, counts: Counts, stop: threading.Event
+) -> list[Api]:
+    """The calls of every account and Region that is meant. Raises UsageError, CredentialsError."""
+    wanted = options.regions
+    if options.sandbox and not wanted:
+        from janitor.sandbox import REGIONS
+
+        wanted = tuple(REGIONS)
+    profile = None if options.sandbox else options.profile
+    roles = () if options.sandbox else options.roles
+    paced = not options.sandbox
+    return targets.each_account(
+        targets.session(profile),
+        roles,
+        lambda aws: targets.connect(aws, wanted, policy, clock, counts, stop, paced=paced),
+    )
+
+
+def run_info(
+    options: Options,
+    command: str,
+    policy: Policy,
+    apis: list[Api],
+    now: int,
+    run_id: str,
+    *,
+    dry_run: bool,
+) -> RunInfo:
+    """What machine-readable outputs say of the run; `now` in ms."""
+    return RunInfo(
+        id=run_id,
+        command=command,
+        version=__version__,
+        started=datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="seconds"),
+        account=", ".join(dict.fromkeys(api.target.account for api in apis)),
+        regions=list(dict.fromkeys(api.target.region for api in apis)),
+        policy=str(options.policy or SHIPPED),
+        policy_sha256=policy.digest(),
+        dry_run=dry_run,
+    )
+
+
+@contextlib.contextmanager
+def output(options: Options) -> Iterator[IO[str]]:
+    """Stdout, or a file that takes its name only once it is whole."""
+    path = options.output
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("w", encoding="utf-8") as device:
+                yield device
+            return
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+    except OSError as error:
+        raise UsageError(f"-o/--output: {path}: {error.strerror}") from error
+    part = Path(name)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            yield file
+        umask = os.umask(0)
+        os.umask(umask)
+        part.chmod(0o666 & ~umask)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def ask_first(options: Options, apis: list[Api], what: str) -> None:
+    """Ask a person at a terminal whether to do it. Raises UsageError on anything but yes."""
+    if options.yes or options.sandbox or not sys.stdin.isatty():
+        return
+    places = ", ".join(str(api.target) for api in apis)
+    sys.stderr.write(f"{what} in {places}? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("not confirmed; nothing was done")
+
+
+class Interrupted(Protocol):
+    """A summary that says whether the run was interrupted."""
+
+    interrupted: bool
+
+
+@contextlib.contextmanager
+def interruptible(summary: Interrupted, stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C takes no new work and finishes what is in flight; a second one ends at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        if stop.is_set() and summary.interrupted:
+            raise KeyboardInterrupt
+        summary.interrupted = True
+        stop.set()
+        sys.stderr.write("\njanitor: interrupted: finishing what is in flight\n")
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def say(options: Options, text: str) -> None:
+    """A line for people, on stderr."""
+    if not options.quiet:
+        sys.stderr.write(text + "\n")
+
+
+def let_go_of_stdout() -> None:
+    """Keep Python from writing to the closed pipe again at its exit."""
+    with contextlib.suppress(OSError, io.UnsupportedOperation):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,192 @@
+"""How fast calls go: at a share of each quota, slower when throttled, and slowly back."""
+
+from __future__ import annotations
+
+import threading
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from janitor.aws.api import Counts, UnavailableError
+from janitor.aws.pace import RECOVERY, Bucket, Pace, StoppedError
+from janitor.aws.quotas import learn_quotas
+from janitor.policy.file import parse
+from tests.account import Cloud, FastClock, api, refused
+
+GO = threading.Event()
+
+
+def moments(bucket: Bucket, clock: FastClock, count: int) -> list[float]:
+    """When each of the next calls may be made, in seconds."""
+    times = []
+    for _ in range(count):
+        bucket.acquire(GO)
+        times.append(clock.monotonic())
+    return times
+
+
+def gaps(times: list[float]) -> list[float]:
+    """The seconds between calls."""
+    return [round(later - earlier, 6) for earlier, later in pairwise(times)]
+
+
+def test_calls_are_spread_evenly_at_the_ceiling() -> None:
+    """Never a burst."""
+    clock = FastClock()
+    assert set(gaps(moments(Bucket(10, clock), clock, 50))) == {0.1}
+
+
+def test_a_throttled_call_lowers_the_pace_at_once_and_it_comes_back() -> None:
+    """After RECOVERY seconds the ceiling holds again, and is never passed."""
+    clock = FastClock()
+    bucket = Bucket(10, clock)
+    moments(bucket, clock, 20)
+    bucket.throttled()
+    after = gaps(moments(bucket, clock, 2 + int(10 * RECOVERY)))
+    assert after[0] == pytest.approx(0.1 / 0.8, rel=0.05)
+    assert all(earlier >= later - 1e-6 for earlier, later in pairwise(after))
+    assert after[-1] == pytest.approx(0.1)
+    assert min(after) >= 0.1 - 1e-6
+
+
+def test_calls_throttled_at_the_same_moment_count_once() -> None:
+    """Threads whose calls were under way together learn nothing new."""
+    clock = FastClock()
+    bucket = Bucket(10, clock)
+    moments(bucket, clock, 5)
+    for _ in range(4):
+        bucket.throttled()
+    assert gaps(moments(bucket, clock, 2))[0] == pytest.approx(0.1 / 0.8, rel=0.05)
+
+
+def shared(bucket: Bucket, clock: FastClock, left: float, seconds: float) -> tuple[int, int]:
+    """Calls and refusals where others leave so many calls a second, in a bucket of one second."""
+    calls = refusals = 0
+    tokens, filled = left, clock.monotonic()
+    ends = filled + seconds
+    while clock.monotonic() < ends:
+        bucket.acquire(GO)
+        calls += 1
+        tokens = min(left, tokens + (clock.monotonic() - filled) * left)
+        filled = clock.monotonic()
+        if tokens >= 1:
+            tokens -= 1
+        else:
+            refusals += 1
+            bucket.throttled()
+    return calls, refusals
+
+
+@pytest.mark.parametrize("left", [0.3, 0.5, 0.9])
+def test_a_quota_that_others_share_is_used_and_seldom_run_into(left: float) -> None:
+    """Of what they leave most is used, with few refusals; all of it once they are gone."""
+    clock = FastClock()
+    bucket = Bucket(10, clock)
+    calls, refusals = shared(bucket, clock, 10 * left, 600)
+    assert refusals <= 0.04 * calls
+    assert calls - refusals >= 0.95 * 600 * 10 * left
+    shared(bucket, clock, 10, 60)
+    assert set(gaps(moments(bucket, clock, 10))) == {0.1}
+
+
+def test_throttled_again_and_again_it_still_goes_on() -> None:
+    """The pace has a floor."""
+    clock = FastClock()
+    bucket = Bucket(10, clock)
+    for _ in range(30):
+        moments(bucket, clock, 1)
+        bucket.throttled()
+    assert max(gaps(moments(bucket, clock, 3))) <= 2.0
+    assert gaps(moments(bucket, clock, 600))[-1] == pytest.approx(0.1)
+
+
+def test_each_operation_has_a_pace_of_its_own() -> None:
+    """A throttled call slows no other."""
+    clock = FastClock()
+    pace = Pace(lambda _operation: 10.0, clock)
+    pace.throttled("PutRetentionPolicy")
+    before = clock.monotonic()
+    for _ in range(11):
+        pace.acquire("DescribeLogGroups", GO)
+    assert clock.monotonic() - before == pytest.approx(1.0)
+
+
+def test_waiting_ends_when_the_run_is_stopped() -> None:
+    """Nothing is called any more."""
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(StoppedError):
+        Pace(lambda _operation: 10.0, FastClock()).acquire("DescribeLogGroups", stop)
+
+
+def test_a_throttled_answer_slows_the_calls_down_and_is_counted() -> None:
+    """By AWS's error code."""
+    cloud, counts = Cloud(), Counts()
+    cloud.fault = lambda operation, _said: refused(operation, "ThrottlingException")
+    calls = api(cloud, counts=counts)
+    with pytest.raises(UnavailableError):
+        calls.once("DescribeLogGroups", calls.client("logs").describe_log_groups)
+    assert counts.throttled == {"DescribeLogGroups": 1}
+    start = cloud.clock.monotonic()
+    calls.pace.acquire("DescribeLogGroups", GO)
+    assert cloud.clock.monotonic() - start == pytest.approx(1 / 800, rel=0.05)
+
+
+def test_the_accounts_own_quotas_set_the_pace_at_the_policys_share() -> None:
+    """What the policy file says itself wins."""
+    cloud = Cloud()
+    cloud.quotas = {"DescribeLogGroups": 50.0, "DeleteLogGroup": 20.0, "GetLogEvents": 30.0}
+    policy = parse("[limits]\napi_share = 0.5\n[quotas]\nDeleteLogGroup = 8", "test")
+    calls = api(cloud)
+    learn_quotas(calls, policy)
+    assert calls.pace.ceiling("DescribeLogGroups") == 25.0
+    assert calls.pace.ceiling("DeleteLogGroup") == 1000.0  # as this account's policy was given it
+    assert calls.pace.ceiling("PutRetentionPolicy") == 1000.0
+
+
+@pytest.mark.parametrize("error", [refused("L", "AccessDeniedException"), ValueError("garbage")])
+def test_without_service_quotas_the_defaults_stay(error: Exception) -> None:
+    """One call, not tried again."""
+    cloud = Cloud()
+    cloud.fault = lambda _operation, _said: error
+    calls = api(cloud)
+    learn_quotas(calls, parse("", "test"))
+    assert cloud.calls == {"ListServiceQuotas": 1}
+    assert calls.pace.ceiling("DescribeLogGroups") == 1000.0
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, "10", None])
+def test_a_quota_without_sense_is_left_out(value: Any) -> None:
+    """The default stays."""
+    cloud = Cloud()
+    cloud.quotas = {"DescribeLogGroups": value}
+    calls = api(cloud)
+    learn_quotas(calls, parse("", "test"))
+    assert calls.pace.ceiling("DescribeLogGroups") == 1000.0
+
+
+def test_the_summary_names_the_quota_that_set_the_pace() -> None:
+    """The operation whose calls take longest at its rate, with the arithmetic."""
+    counts, calls = Counts(), api(Cloud())
+    for operation, count, rate in (("DescribeLogGroups", 200, 10.0), ("DeleteLogGroup", 50, 2.0)):
+        for _ in range(count):
+            counts.called(operation, calls.target, rate)
+    first, second = counts.slowest()
+    assert (first["operation"], first["calls"], first["seconds"]) == ("DeleteLogGroup", 50, 25.0)
+    assert (second["operation"], second["seconds"]) == ("DescribeLogGroups", 20.0)
+
+
+def test_what_is_reserved_is_called_without_a_wait() -> None:
+    """Once, by the thread that reserved it; the quota holds all the same."""
+    clock = FastClock()
+    pace = Pace(lambda _operation: 10.0, clock)
+    for _ in range(20):
+        pace.reserve(("DescribeLogStreams", "DeleteLogGroup"), GO)
+        reserved = clock.monotonic()
+        pace.acquire("DescribeLogStreams", GO)
+        pace.acquire("DeleteLogGroup", GO)
+        assert clock.monotonic() == reserved
+    assert clock.monotonic() >= 19 * 0.1 - 1e-6
+    pace.acquire("DeleteLogGroup", GO)
+    assert clock.monotonic() > reserved

@@ -1,0 +1,399 @@
+"""`--ingestion`: what is read, what is added up, what is advised, and that nothing hangs on it."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from janitor.aws.api import CallError
+from janitor.aws.logs import METRICS_A_CALL, Logs
+from janitor.aws.pace import StoppedError
+from janitor.core.errors import Exit
+from janitor.core.model import DAY_MS, Ingestion, LogGroup, Target, verb_of
+from janitor.cost.ingestion import (
+    API_GATEWAY,
+    BATCHES_AHEAD,
+    DAYS,
+    MOST_PREFIXES,
+    OTHER,
+    TOP,
+    Measured,
+    Talkers,
+    prefix_of,
+)
+from janitor.cost.money import GB, price_list
+from janitor.engine.resume import ScanProgress
+from janitor.engine.run import Run, WholeRegion
+from janitor.engine.summary import Summary
+from janitor.journal.journal import Journal
+from janitor.policy.file import Policy, Prices, load
+from tests.account import (
+    ACCOUNT,
+    NOW,
+    REGION,
+    Cloud,
+    Group,
+    Recorded,
+    api,
+    days_ago,
+    janitor,
+    refused,
+)
+from tests.engine.test_properties import accounts, policies, relaxed
+
+PRICES = price_list(Prices())
+TODAY = NOW // DAY_MS * DAY_MS
+
+
+def account(count: int) -> Cloud:
+    """So many groups; into number i came i bytes, yesterday."""
+    return Cloud(
+        Group(f"/app/{i:05}", days_ago(100), 5, 30, received={TODAY - DAY_MS: i})
+        for i in range(count)
+    )
+
+
+def measured_run(
+    cloud: Cloud, policy: Policy, journal: Journal, *, dry_run: bool = True
+) -> tuple[Summary, Recorded, Talkers]:
+    """A run with `--ingestion`."""
+    stop, recorded, talkers = threading.Event(), Recorded(), Talkers(PRICES)
+    run = Run(
+        [api(cloud, stop)],
+        policy,
+        recorded,
+        journal,
+        stop,
+        NOW,
+        dry_run=dry_run,
+        source=lambda _target: Measured(WholeRegion(), talkers),
+    )
+    summary = run.execute()
+    for group in recorded.groups:
+        talkers.add(group)
+    return summary, recorded, talkers
+
+
+@pytest.fixture
+def journal() -> Iterator[Journal]:
+    with tempfile.TemporaryDirectory() as folder:
+        made = Journal(Path(folder) / "j.jsonl", "run", "policy")
+        yield made
+        made.close()
+
+
+def test_whole_days_are_added_up_and_today_only_dates_the_last_arrival() -> None:
+    """30 days up to midnight; what is older is left out."""
+    received = {
+        TODAY + 1: 1000,
+        TODAY - 1: 200,
+        TODAY - 30 * DAY_MS: 30,
+        TODAY - 30 * DAY_MS - 1: 4,
+    }
+    cloud = Cloud(
+        [
+            Group("/a", days_ago(100), received=received),
+            Group("/b", days_ago(100), received={TODAY - 31 * DAY_MS: 7}),
+            Group("/c", days_ago(100), received={TODAY - 5 * DAY_MS + 9: 6}),
+        ]
+    )
+    found = Logs(api(cloud)).incoming_bytes(["/a", "/b", "/c", "/no-such"], DAYS)
+    assert found == {
+        "/a": Ingestion(230, 30, TODAY),
+        "/b": Ingestion(0, 30, None),
+        "/c": Ingestion(6, 30, TODAY - 5 * DAY_MS),
+        "/no-such": Ingestion(0, 30, None),
+    }
+
+
+def test_every_group_is_read_once_in_batches_of_500(journal: Journal) -> None:
+    """Three calls for 1,200 groups, and each group keeps what is its own."""
+    cloud = account(1200)
+    asked: list[dict[str, Any]] = []
+    cloud.before_call = lambda operation, given: (
+        asked.append(given) if operation == "GetMetricData" else None
+    )
+    summary, recorded, talkers = measured_run(cloud, load(None), journal)
+    assert summary.exit_code() is Exit.DONE
+    assert [len(one["MetricDataQueries"]) for one in asked] == [500, 500, 200]
+    points = DAYS + 1
+    assert all(len(one["MetricDataQueries"]) * points <= 100_800 for one in asked)
+    assert [group.name for group in recorded.groups] == sorted(cloud.groups)
+    for group in recorded.groups:
+        assert group.ingestion == Ingestion(
+            int(group.name[-5:]), 30, TODAY - DAY_MS if int(group.name[-5:]) else None
+        )
+    told = talkers.as_dict(lambda _group: False)
+    assert (told["groups"], told["unread"], told["metrics_asked"]) == (1200, 0, 1200)
+    assert told["bytes"] == sum(range(1200))
+    assert told["metrics_usd"] == pytest.approx(0.012)
+    assert told["no_arrivals"] == 1
+
+
+@relaxed
+@given(accounts, policies)
+def test_ingestion_changes_nothing_that_is_done(groups: list[Group], policy: Policy) -> None:
+    """The same puts, deletions and sweeps, with and without, readable or not."""
+    done = []
+    for how in ("without", "read", "unreadable"):
+        cloud = Cloud(deepcopy(groups))
+        for index, group in enumerate(cloud.groups.values()):
+            group.received = {TODAY - DAY_MS * (index + 1): index * 10**6}
+        if how == "unreadable":
+            cloud.fault = _no_bytes
+        with tempfile.TemporaryDirectory() as folder:
+            journal = Journal(Path(folder) / "j.jsonl", "run", "policy")
+            if how == "without":
+                summary, recorded = janitor(cloud, policy, journal)
+            else:
+                summary, recorded, _ = measured_run(cloud, policy, journal, dry_run=False)
+            journal.close()
+        done.append(
+            (
+                sorted(cloud.puts),
+                sorted(group.name for group in cloud.deleted),
+                sorted(cloud.swept),
+                sorted((o.group.name, o.status, verb_of(o.action)) for o in recorded.outcomes),
+                summary.by_status,
+            )
+        )
+    assert done[0] == done[1] == done[2]
+
+
+def _no_bytes(operation: str, given: dict[str, Any]) -> Exception | None:
+    if operation != "GetMetricData":
+        return None
+    metric = given["MetricDataQueries"][0]["MetricStat"]["Metric"]["MetricName"]
+    return refused(operation, "AccessDenied") if metric == "IncomingBytes" else None
+
+
+def test_without_the_permission_all_are_unread_and_it_is_not_asked_for_ever(
+    journal: Journal,
+) -> None:
+    """Unknown, not zero; the run itself is as good as before."""
+    cloud = account(METRICS_A_CALL * 20)
+    cloud.fault = _no_bytes
+    summary, recorded, talkers = measured_run(cloud, load(None), journal)
+    assert summary.exit_code() is Exit.DONE
+    assert cloud.calls["GetMetricData"] <= BATCHES_AHEAD + 1
+    told = talkers.as_dict(lambda _group: False)
+    assert (told["groups"], told["unread"]) == (0, METRICS_A_CALL * 20)
+    assert told["bytes"] == told["no_arrivals"] == 0
+    [why] = told["failures"]
+    assert "AccessDenied" in why
+    assert len(recorded.groups) == METRICS_A_CALL * 20
+
+
+def test_one_batch_that_cannot_be_read_leaves_the_others(journal: Journal) -> None:
+    """500 groups unread, of 1,200."""
+    cloud = account(1200)
+
+    def fault(operation: str, given: dict[str, Any]) -> Exception | None:
+        first = str(given.get("MetricDataQueries"))
+        return refused(operation, "InternalFailure", 500) if "/app/00500" in first else None
+
+    cloud.fault = fault
+    _, _, talkers = measured_run(cloud, load(None), journal)
+    told = talkers.as_dict(lambda _group: False)
+    assert (told["groups"], told["unread"]) == (700, 500)
+    assert "InternalFailure" in told["failures"][0]
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        {"StatusCode": "PartialData"},
+        {"StatusCode": "InternalError"},
+        {"Values": []},
+        {"Values": [-5.0]},
+    ],
+)
+def test_a_group_that_the_answer_is_not_clear_about_is_unread(
+    spoiled: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only that group."""
+    cloud = account(3)
+    whole = Cloud._GetMetricData
+
+    def partial(self: Cloud, **given: Any) -> dict[str, Any]:
+        answer = whole(self, **given)
+        answer["MetricDataResults"][1] |= spoiled
+        return answer
+
+    monkeypatch.setattr(Cloud, "_GetMetricData", partial)
+    found = Logs(api(cloud)).incoming_bytes(sorted(cloud.groups), DAYS)
+    assert sorted(found) == ["/app/00000", "/app/00002"]
+
+
+def test_a_scan_that_breaks_off_gives_all_that_it_read_before() -> None:
+    """Then fails as it would have."""
+    cloud = account(1000)
+    cloud.fault = lambda operation, given: (
+        refused(operation, "AccessDenied")
+        if operation == "DescribeLogGroups" and "/app/00749" in str(given.get("nextToken"))
+        else None
+    )
+    pages = Measured(WholeRegion(), Talkers(PRICES)).pages(Logs(api(cloud)), ScanProgress())
+    seen: list[LogGroup] = []
+
+    def drain() -> None:
+        for page in pages:
+            seen.extend(page)
+
+    with pytest.raises(CallError, match="AccessDenied"):
+        drain()
+    assert [group.name for group in seen] == sorted(cloud.groups)[:750]
+    assert all(group.ingestion is not None for group in seen)
+
+
+def test_a_stop_ends_the_reading_at_once(journal: Journal) -> None:
+    """As Ctrl-C sets it: no further call of either kind."""
+    cloud, stop = account(5000), threading.Event()
+
+    def before(operation: str, _given: dict[str, Any]) -> None:
+        if operation == "GetMetricData":
+            stop.set()
+
+    cloud.before_call = before
+    pages = Measured(WholeRegion(), Talkers(PRICES)).pages(Logs(api(cloud, stop)), ScanProgress())
+    with pytest.raises(StoppedError):
+        list(pages)
+    assert cloud.calls["GetMetricData"] == 1
+
+
+# ---- sums and advice -------------------------------------------------------------------------
+
+
+def heard(name: str = "/app/a", received: int = 0, **more: Any) -> LogGroup:
+    """A log group in which so much arrived."""
+    region = more.pop("region", REGION)
+    last = TODAY if received else None
+    return LogGroup(
+        Target(ACCOUNT, region), name, "", 0, 9, ingestion=Ingestion(received, 30, last), **more
+    )
+
+
+talks = st.lists(
+    st.builds(
+        heard,
+        st.sampled_from(["/aws/lambda/", "/ecs/", "x", "/a/b/c/", API_GATEWAY]).flatmap(
+            lambda prefix: st.integers(0, 40).map(lambda i: f"{prefix}{i}")
+        ),
+        st.integers(0, 10**13),
+        region=st.sampled_from(["eu-west-1", "us-east-1", "xx-nowhere-1"]),
+        log_class=st.sampled_from(["STANDARD", "INFREQUENT_ACCESS", "DELIVERY"]),
+        retention_days=st.sampled_from([None, 30]),
+    ),
+    max_size=60,
+    unique_by=lambda group: group.identity,
+)
+
+
+def told(groups: list[LogGroup]) -> dict[str, Any]:
+    """The summary's `ingestion` of a run over these."""
+    talkers = Talkers(PRICES)
+    for group in groups:
+        talkers.add(group)
+    return talkers.as_dict(lambda _group: False)
+
+
+@relaxed
+@given(talks, st.randoms())
+def test_sums_of_what_arrived_agree(groups: list[LogGroup], random: Random) -> None:
+    """Prefixes add up to the total, the top is the top, the order makes no difference."""
+    said = told(groups)
+    arrived = [group.ingestion.bytes for group in groups if group.ingestion]
+    assert said["bytes"] == sum(arrived)
+    assert said["no_arrivals"] == arrived.count(0)
+    if len({prefix_of(group.name) for group in groups}) <= TOP:
+        assert sum(prefix["bytes"] for prefix in said["top_prefixes"]) == sum(arrived)
+        dollars = sum(prefix["usd_a_month"] or 0 for prefix in said["top_prefixes"])
+        assert dollars == pytest.approx(said["usd_a_month"] or 0, abs=1e-6)
+    largest = [one["bytes"] for one in said["top_groups"]]
+    assert largest == sorted(filter(None, arrived), reverse=True)[:TOP]
+    unpriced = [
+        group.ingestion.bytes
+        for group in groups
+        if group.ingestion and (group.target.region.startswith("xx") or group.log_class[0] == "D")
+    ]
+    assert said["bytes_without_price"] == sum(unpriced)
+    random.shuffle(groups)
+    assert told(groups) == said
+
+
+def test_a_million_groups_are_not_held() -> None:
+    """Nor a prefix each."""
+    talkers = Talkers(PRICES)
+    for i in range(MOST_PREFIXES * 5):
+        talkers.add(heard(f"/team-{i}/app", i))
+    assert len(talkers.largest()) == TOP
+    assert len(talkers._prefixes) == MOST_PREFIXES + 1
+    said = talkers.as_dict(lambda _group: False)
+    [other] = [prefix for prefix in said["top_prefixes"] if prefix["prefix"] == OTHER]
+    assert other["groups"] == MOST_PREFIXES * 4
+    assert other["bytes"] == sum(range(MOST_PREFIXES, MOST_PREFIXES * 5))
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [
+        ("/aws/lambda/orders", "/aws/lambda"),
+        ("/aws/lambda/a/b", "/aws/lambda"),
+        ("/ecs/search", "/ecs"),
+        ("/ecs", "/ecs"),
+        ("RDSOSMetrics", "RDSOSMetrics"),
+        ("team/app/web", "team/app"),
+        ("API-Gateway-Execution-Logs_k3v9x2m7q1/dev", API_GATEWAY),
+        ("/", "/"),
+    ],
+)
+def test_prefixes(name: str, prefix: str) -> None:
+    """Two segments, never the whole of a longer name."""
+    assert prefix_of(name) == prefix
+
+
+def advice(group: LogGroup, *, subscribed: bool | None = False) -> list[str]:
+    """What is advised for a group."""
+    talkers = Talkers(PRICES)
+    talkers.add(group)
+    [said] = talkers.as_dict(lambda _group: subscribed)["top_groups"]
+    words: list[str] = said["advice"]
+    return words
+
+
+def test_infrequent_access_is_advised_only_where_nothing_speaks_against_it() -> None:
+    """A large group of class STANDARD, without filters, where the class saves something."""
+    large = 100 * GB
+    [said] = advice(heard("/a", large, retention_days=30, region="us-east-1"))
+    assert said == "as a new log group of class INFREQUENT_ACCESS: $25.00 a month less"
+    [unsure] = advice(heard("/a", large, retention_days=30), subscribed=None)
+    assert "could not be read" in unsure
+    for against in (
+        heard("/a", large, retention_days=30, log_class="INFREQUENT_ACCESS"),
+        heard("/a", large, retention_days=30, metric_filters=1),
+        heard("/a", 2 * GB, retention_days=30),
+        heard("/a", large, retention_days=30, region="xx-nowhere-1"),
+        heard("/aws/containerinsights/prod/performance", large, retention_days=30),
+    ):
+        assert advice(against) == []
+    assert advice(heard("/a", large, retention_days=30), subscribed=True) == []
+
+
+def test_retention_is_advised_where_there_is_none() -> None:
+    """With what it costs to go on, where that is known."""
+    [said] = advice(heard("/a", 2 * GB, region="us-east-1"))
+    assert said == (
+        "give it a retention, it never expires: storage costs up to $0.06 more every month"
+    )
+    [said] = advice(heard("/a", 2 * GB, region="xx-nowhere-1", retention_policy="for-ever"))
+    assert said == "give it a retention, it never expires (account-level policy 'for-ever')"
+    assert advice(heard("/a", 2 * GB, log_class="DELIVERY")) == []

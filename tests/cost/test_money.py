@@ -1,0 +1,415 @@
+"""What it costs and saves: the arithmetic, as properties and by hand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from janitor.core.errors import PolicyError
+from janitor.core.model import (
+    DAY_MS,
+    Action,
+    DeleteGroup,
+    Ingestion,
+    Keep,
+    LogGroup,
+    Outcome,
+    SetRetention,
+    Status,
+    SweepStreams,
+    Target,
+    Unknown,
+    verb_of,
+)
+from janitor.cost.ingestion import prefix_of
+from janitor.cost.money import (
+    GB,
+    NANO,
+    NO_SIZE,
+    Freed,
+    Ledger,
+    PriceList,
+    freed,
+    freed_by,
+    key_of,
+    monthly_usd,
+    price_list,
+    saves_usd,
+)
+from janitor.policy.file import RETENTION_DAYS, Policy, Price, Prices, RegionPrices, load, parse
+from janitor.policy.judge import judge
+from janitor.report.base import row
+from tests.account import ACCOUNT, NOW, days_ago
+from tests.engine.test_properties import relaxed
+
+SHIPPED = price_list(Prices())
+PRICED, UNPRICED = "eu-west-1", "xx-nowhere-1"
+
+
+def group(
+    name: str = "/app/a",
+    age: float = 1000,
+    stored: int = 0,
+    retention: int | None = None,
+    region: str = PRICED,
+    **more: Any,
+) -> LogGroup:
+    """A log group made `age` days before NOW."""
+    return LogGroup(
+        Target(ACCOUNT, region), name, "", days_ago(age), stored, retention_days=retention, **more
+    )
+
+
+def put(of: LogGroup, days: int, status: Status = Status.PLANNED) -> Outcome:
+    """Retention of `days` is set."""
+    return Outcome(of, SetRetention("", "r", days), status, "", NOW)
+
+
+ingestions = st.none() | st.builds(
+    Ingestion, st.integers(0, 10**13), st.just(30), st.none() | st.integers(0, NOW)
+)
+groups = st.builds(
+    group,
+    st.sampled_from(["/aws/lambda/a", "/aws/lambda/b", "/ecs/c", "plain", "/one/two/three/four"]),
+    st.floats(0, 4000),
+    st.integers(0, 10**14),
+    st.sampled_from([None, *RETENTION_DAYS]),
+    st.sampled_from([PRICED, "us-east-1", "sa-east-1", UNPRICED]),
+    log_class=st.sampled_from(["STANDARD", "INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY", "NEW"]),
+    defects=st.sampled_from([(), (), (), ("storedBytes is -1",), ("creationTime is missing",)]),
+    ingestion=ingestions,
+)
+sweeps = st.builds(SweepStreams, st.just(""), st.just("r"), st.just(0))
+actions: st.SearchStrategy[Action] = st.one_of(
+    st.builds(
+        SetRetention, st.just(""), st.just("r"), st.sampled_from(RETENTION_DAYS), st.none() | sweeps
+    ),
+    sweeps,
+    st.just(DeleteGroup("", "r", 0, Keep(""))),
+    st.just(Keep("")),
+    st.just(Unknown("")),
+)
+outcomes = st.builds(
+    Outcome, groups, actions, st.sampled_from(list(Status)), st.just(""), st.just(NOW)
+)
+runs = st.lists(outcomes, max_size=30)
+GROUPINGS: list[Callable[[Outcome], Any]] = [
+    lambda outcome: outcome.group.target.region,
+    lambda outcome: outcome.group.log_class,
+    lambda outcome: prefix_of(outcome.group.name),
+    lambda outcome: (verb_of(outcome.action), outcome.status),
+    lambda outcome: key_of(outcome.group),
+]
+
+
+def ledger(of: list[Outcome]) -> Ledger:
+    """A run that scanned the groups of these outcomes."""
+    made = Ledger()
+    for outcome in of:
+        made.scanned([outcome.group])
+        made.add(outcome)
+    return made
+
+
+def money(of: list[Outcome], prices: PriceList = SHIPPED) -> dict[str, Any]:
+    """The summary's `money` of such a run."""
+    return ledger(of).as_dict(prices)
+
+
+def units(of: list[Outcome], prices: PriceList = SHIPPED) -> tuple[int, int, int]:
+    """Cost, saved at once and saved at steady state by hand: bytes times nano-USD per GB."""
+    cost = at_once = steady = 0
+    for outcome in of:
+        price = prices.storage(key_of(outcome.group))
+        if price is not None:
+            bytes_freed = freed(outcome)
+            cost += outcome.group.stored_bytes * price
+            at_once += bytes_freed.at_once * price
+            steady += bytes_freed.steady * price
+    return cost, at_once, steady
+
+
+def as_usd(count: int) -> float:
+    """Units as USD, to the nano-dollar."""
+    return round(count / (GB * NANO), 9)
+
+
+@relaxed
+@given(runs, st.sampled_from(GROUPINGS))
+def test_sums_agree_across_every_grouping(run: list[Outcome], by: Callable[[Outcome], Any]) -> None:
+    """The parts of any grouping add up to the total, and the total is what the summary shows."""
+    parts: dict[Any, list[Outcome]] = defaultdict(list)
+    for outcome in run:
+        parts[by(outcome)].append(outcome)
+    total = units(run)
+    assert tuple(map(sum, zip((0, 0, 0), *map(units, parts.values()), strict=True))) == total
+    shown = money(run)
+    names = ("storage_usd", "saved_at_once_usd", "saved_steady_usd")
+    for name, count in zip(names, total, strict=True):
+        assert (shown[name] or 0) == as_usd(count)
+    bytes_freed = [freed(outcome) for outcome in run]
+    assert shown["freed_at_once_bytes"] == sum(one.at_once for one in bytes_freed)
+    assert shown["freed_steady_bytes"] == sum(one.steady for one in bytes_freed)
+    rows = shown["by_region"]
+    assert sum(one["stored_bytes"] for one in rows) == sum(o.group.stored_bytes for o in run)
+    assert sum(one["groups"] for one in rows) == len(run)
+
+
+@relaxed
+@given(runs)
+def test_the_rows_of_the_findings_add_up_to_the_summary(run: list[Outcome]) -> None:
+    """What CSV and JSON list by log group is what the summary adds up, to the nano-dollar each."""
+    shown, rows = money(run), [row(outcome, SHIPPED) for outcome in run]
+    for name, total in (("monthly_usd", "storage_usd"), ("saves_usd", "saved_steady_usd")):
+        added = sum(one[name] or 0 for one in rows)
+        assert added == pytest.approx(shown[total] or 0, abs=1e-8 * (len(rows) + 1), rel=1e-9)
+
+
+@relaxed
+@given(outcomes)
+def test_nothing_saves_more_than_it_costs(outcome: Outcome) -> None:
+    """Neither in bytes nor in dollars; and nothing saves less than nothing."""
+    bytes_freed = freed(outcome)
+    stored = outcome.group.stored_bytes
+    assert 0 <= bytes_freed.at_once <= stored
+    assert 0 <= bytes_freed.steady <= stored
+    cost, saves = monthly_usd(outcome.group, SHIPPED), saves_usd(outcome, SHIPPED)
+    assert (cost is None) == (saves is None)
+    if cost is not None and saves is not None:
+        assert 0 <= saves <= cost
+
+
+@relaxed
+@given(groups, st.sampled_from(RETENTION_DAYS))
+def test_nothing_is_counted_twice(of: LogGroup, days: int) -> None:
+    """A retention, then the sweep of that group, then its deletion: only the retention saves; and
+    what was refused, failed or never reached saves nothing.
+    """
+    retention = put(of, days)
+    sweep = Outcome(of, SweepStreams("", "r", 0), Status.PLANNED, "", NOW, streams=9)
+    deletion = Outcome(of, DeleteGroup("", "r", 0, Keep("")), Status.PLANNED, "", NOW)
+    undone = [
+        put(of, days, status) for status in Status if status not in (Status.PLANNED, Status.DONE)
+    ]
+    both = Ledger()
+    both.scanned([of])
+    for outcome in (retention, sweep, deletion, *undone):
+        both.add(outcome)
+    assert both.as_dict(SHIPPED) == money([retention])
+    assert freed(put(of, days, Status.DONE)) == freed(retention)
+
+
+@relaxed
+@given(runs)
+def test_what_has_no_price_is_never_counted_as_zero(run: list[Outcome]) -> None:
+    """A Region or class without a price is None in its row and counted apart in the summary."""
+    shown = money(run)
+    unpriced = [o.group for o in run if SHIPPED.storage(key_of(o.group)) is None]
+    assert shown["groups_without_price"] == len(unpriced)
+    assert shown["bytes_without_price"] == sum(of.stored_bytes for of in unpriced)
+    assert (shown["storage_usd"] is None) == (len(unpriced) == len(run) > 0)
+    for outcome in run:
+        priced = row(outcome, SHIPPED)["monthly_usd"] is not None
+        sized = key_of(outcome.group)[1] != NO_SIZE
+        known = outcome.group.target.region != UNPRICED and outcome.group.log_class in (
+            "STANDARD",
+            "INFREQUENT_ACCESS",
+        )
+        assert priced == (sized and known)
+
+
+@relaxed
+@given(runs, st.randoms())
+def test_the_order_makes_no_difference(run: list[Outcome], random: Random) -> None:
+    """Threads hand outcomes over in any order."""
+    shuffled = list(run)
+    random.shuffle(shuffled)
+    assert money(shuffled) == money(run)
+
+
+@relaxed
+@given(runs, st.integers(2, 9), st.data())
+def test_links_of_a_chain_carry_the_sums(run: list[Outcome], cuts: int, data: Any) -> None:
+    """Cut anywhere, each link goes on from what the last one handed on, and ends with the same."""
+    link = Ledger()
+    places = data.draw(st.lists(st.integers(0, len(run)), max_size=cuts))
+    for index, outcome in enumerate(run):
+        for _ in range(places.count(index)):
+            link = Ledger.resumed(link.as_dict(SHIPPED)["by_region"])
+        link.scanned([outcome.group])
+        link.add(outcome)
+    assert link.as_dict(SHIPPED) == money(run)
+
+
+@relaxed
+@given(runs)
+def test_a_scan_that_starts_again_counts_a_region_once(run: list[Outcome]) -> None:
+    """As after a page token that expired; of a dry run its plans too are made again."""
+    twice = ledger(run)
+    for region in {outcome.group.target.region for outcome in run}:
+        twice.forget(region, plans=True)
+    assert twice.as_dict(SHIPPED) == money([])
+    for outcome in run:
+        twice.scanned([outcome.group])
+        twice.add(outcome)
+    assert twice.as_dict(SHIPPED) == money(run)
+
+
+@relaxed
+@given(runs, st.integers(1, 50))
+def test_money_is_linear_in_the_prices(run: list[Outcome], times: int) -> None:
+    """Prices times n, money times n, bytes the same."""
+
+    def prices(factor: int) -> PriceList:
+        storage = 0.03 * factor
+        regions = {
+            region: RegionPrices(STANDARD=Price(storage=round(storage, 6)))
+            for region in (PRICED, UNPRICED)
+        }
+        return PriceList("d", "s", regions)
+
+    one, many = units(run, prices(1)), units(run, prices(times))
+    assert many == tuple(count * times for count in one)
+    assert money(run, prices(times))["freed_steady_bytes"] == money(run)["freed_steady_bytes"]
+
+
+@relaxed
+@given(groups, st.sampled_from(RETENTION_DAYS), st.sampled_from(RETENTION_DAYS))
+def test_a_shorter_retention_never_saves_less(of: LogGroup, one: int, other: int) -> None:
+    """Neither at once nor at steady state."""
+    short, long = freed_by(of, min(one, other), NOW), freed_by(of, max(one, other), NOW)
+    assert short.at_once >= long.at_once
+    assert short.steady >= long.steady
+
+
+@pytest.mark.parametrize(
+    ("of", "days", "expected"),
+    [
+        (group(age=1000, stored=1000), 100, Freed(900, 900)),
+        (group(age=1000, stored=1000), 1096, Freed(0, 0)),
+        (group(age=100, stored=1000), 100, Freed(0, 0)),
+        (group(age=1000, stored=1000, retention=400), 100, Freed(750, 750)),
+        (group(age=200, stored=1000, retention=400), 100, Freed(500, 500)),
+        (group(age=1000, stored=1000, retention=30), 90, Freed(0, 0)),
+        # 300 a month, so 10 a day: 100 days of it stay.
+        (
+            group(age=1500, stored=3000, ingestion=Ingestion(300, 30, NOW)),
+            150,
+            Freed(2700, 1500),
+        ),
+        # Nothing arrives any more: all of it expires in time.
+        (group(age=50, stored=1000, ingestion=Ingestion(0, 30, None)), 60, Freed(0, 1000)),
+        # … which it would have done under the retention that it has.
+        (
+            group(age=500, stored=1000, retention=90, ingestion=Ingestion(0, 30, None)),
+            30,
+            Freed(666, 0),
+        ),
+        # Ten days old, so the 100 bytes came in ten days, not in thirty.
+        (group(age=10, stored=1000, ingestion=Ingestion(100, 30, NOW)), 30, Freed(0, 700)),
+        (group(age=0.5, stored=1000, ingestion=Ingestion(0, 30, NOW)), 30, Freed(0, 0)),
+        (group(age=1000, stored=1000, defects=("creationTime is missing",)), 1, Freed()),
+    ],
+)
+def test_what_a_retention_frees(of: LogGroup, days: int, expected: Freed) -> None:
+    """By hand: even arrival over the life of the group or its present retention."""
+    assert freed_by(of, days, NOW) == expected
+
+
+def test_the_shipped_prices_say_when_and_from_where() -> None:
+    """The figures of us-east-1 are AWS's own example; every Region has both classes."""
+    assert SHIPPED.date == "2025-04-30"
+    assert "AWS list prices" in SHIPPED.source
+    assert SHIPPED.storage(("us-east-1", "STANDARD")) == 30_000_000
+    assert SHIPPED.ingestion(("us-east-1", "STANDARD")) == 500_000_000
+    assert SHIPPED.ingestion(("us-east-1", "INFREQUENT_ACCESS")) == 250_000_000
+    assert SHIPPED.metrics("us-east-1") == 10_000_000
+    assert monthly_usd(group(stored=10 * GB, region="us-east-1"), SHIPPED) == 0.3
+    for region in ("eu-west-1", "ap-northeast-1", "sa-east-1"):
+        standard = SHIPPED.ingestion((region, "STANDARD"))
+        infrequent = SHIPPED.ingestion((region, "INFREQUENT_ACCESS"))
+        assert standard
+        assert infrequent
+        assert infrequent < standard
+    assert SHIPPED.storage(("cn-north-1", "STANDARD")) is None
+    assert SHIPPED.storage(("us-east-1", "metrics")) is None
+
+
+OWN = """
+[prices]
+date = "2026-01-01"
+source = "our contract"
+[prices.regions.us-east-1.STANDARD]
+storage = 0.02
+[prices.regions.cn-north-1.STANDARD]
+storage = 0.05
+"""
+
+
+def test_a_policy_file_overrides_prices_one_by_one() -> None:
+    """The rest stays as shipped, and the report says from where the prices are."""
+    prices = price_list(parse(OWN, "p").prices)
+    assert prices.storage(("us-east-1", "STANDARD")) == 20_000_000
+    assert prices.ingestion(("us-east-1", "STANDARD")) == 500_000_000
+    assert prices.storage(("us-east-1", "INFREQUENT_ACCESS")) == 30_000_000
+    assert prices.storage(("cn-north-1", "STANDARD")) == 50_000_000
+    assert prices.ingestion(("cn-north-1", "STANDARD")) is None
+    assert prices.metrics("cn-north-1") is None
+    assert prices.date == "2026-01-01"
+    assert prices.source.startswith("our contract for cn-north-1, us-east-1; else AWS list prices")
+
+
+def test_prices_do_not_change_the_digest() -> None:
+    """They change nothing that is done, so a plan stays good when they change."""
+    assert parse(OWN, "p").digest() == parse("", "p").digest() != load(None).digest()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[prices]\ncurrency = 'EUR'", "prices.currency: unknown key; accepted: date, source, reg"),
+        ("[prices.regions.us-east-1]\nX = 1", "unknown key; accepted: metrics, STANDARD"),
+        (
+            "[prices.regions.us-east-1.STANDARD]\nstored = 1.0",
+            "prices.regions.us-east-1.STANDARD.stored: unknown key; accepted: storage, ingestion",
+        ),
+        (
+            "[prices.regions.us-east-1.STANDARD]\nstorage = -1.0",
+            "prices.regions.us-east-1.STANDARD.storage: Input should be greater than or equal to 0",
+        ),
+        ("[prices.regions.us-east-1.STANDARD]\nstorage = 'free'", "STANDARD.storage: Input should"),
+        ("[prices.regions.us-east-1.STANDARD]\nstorage = inf", "STANDARD.storage: Input should"),
+        ("[prices.regions.Virginia.STANDARD]\nstorage = 1.0", "prices.regions.Virginia: String"),
+    ],
+)
+def test_a_mistake_in_the_prices_is_named(text: str, said: str) -> None:
+    """With file and key."""
+    with pytest.raises(PolicyError) as error:
+        parse(text, "team.toml")
+    assert "team.toml" in str(error.value)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change", [{"groups": -1}, {"stored_bytes": "1"}, {"freed_steady_bytes": None}]
+)
+def test_sums_that_this_program_did_not_make_are_refused(change: dict[str, Any]) -> None:
+    """A resume value comes from outside."""
+    [good] = money([put(group(stored=5), 1)])["by_region"]
+    assert Ledger.resumed([good]).as_dict(SHIPPED)["by_region"] == [good]
+    with pytest.raises(ValueError, match="is no count"):
+        Ledger.resumed([{**good, **change}])
+
+
+def test_nothing_is_decided_by_ingestion(policy: Policy) -> None:
+    """What arrived lately is for people; the deletion rules have evidence of their own."""
+    of = group()
+    measured = of._replace(ingestion=Ingestion(5, 30, NOW - DAY_MS))
+    assert measured.identity == of.identity
+    assert judge(measured, policy, NOW) == judge(of, policy, NOW)

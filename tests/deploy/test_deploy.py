@@ -1,0 +1,1218 @@
+"""The Pulumi program: what it makes is asked back through boto3, on moto."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import inspect
+import io
+import json
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import boto3
+import pulumi
+import pytest
+import yaml
+from aws_lambda_powertools.metrics import EphemeralMetrics
+from moto import mock_aws
+
+from deploy import packaging
+from deploy.config import Config, ConfigError, parse
+from deploy.schedule import checked_expression
+from janitor.function.handler import Janitor, Order, configure_logs
+from janitor.function.iam import function_policy, watch_policy
+from janitor.function.settings import read_settings
+from janitor.policy.file import load
+from tests.deploy.pulumi_on_moto import PROJECT, Account
+from tests.function.test_handler import SCHEDULED, CloudSession, Context, mixed
+
+# pulumi_aws warns about resources of its own when its Lambda and S3 modules are first used.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:aws.lambda/microvmsimage:DeprecationWarning",
+    r"ignore:(aws.s3/\w+|s3).\w+V2 has been deprecated:DeprecationWarning",
+)
+
+ROOT = Path(__file__).parents[2]
+REGION = "eu-west-1"
+ACCOUNT = "123456789012"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:operations"
+JANITOR, WATCH = "cloudwatch-janitor", "cloudwatch-janitor-watch"
+_RESOURCE = {JANITOR: "janitor", WATCH: "watch", "hash": "hash", "helloworld": "helloworld"}
+FUNCTIONS = tuple(_RESOURCE)
+OTHERWISE: dict[str, Any] = {  # every key that need not be left out, and none at its default
+    "functions": ["janitor"],
+    "schedule": "rate(7 days)",
+    "scheduledRun": "apply",
+    "policyParameter": "/janitor/policy",
+    "regions": ["eu-west-1", "us-east-1"],
+    "alarmTopic": TOPIC,
+    "notify": True,
+    "dashboard": True,
+    "journalBucket": True,
+    "journalDays": 90,
+    "reservedConcurrency": 0,
+    "tags": {"team": "operations"},
+}
+
+
+JOURNALS = f"{JANITOR}-journals-{ACCOUNT}-{REGION}"
+EVERYTHING: dict[str, Any] = {  # what has to be asked for
+    "functions": ["janitor"],
+    "notify": True,
+    "notifyEmail": ["operations@example.com", "finance@example.com"],
+    "dashboard": True,
+    "journalBucket": True,
+    "tags": {"team": "operations"},
+}
+
+REAL_STAGE = packaging.stage
+REAL_ZIP_OF = packaging.zip_of
+
+
+@dataclass
+class Packages:
+    """In place of deploy.packaging: small real packages, without pip. `calls` are its stages."""
+
+    folder: Path
+    calls: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        for name in ("stage", "zip_of", "image_context"):
+            real, mine = getattr(packaging, name), getattr(self, name)
+            patch.setattr(packaging, name, _like(real, mine))
+
+    def stage(self, function: Any, *, extra: Mapping[str, Path] | None = None) -> Path:
+        name = function.name
+        self.calls.append((name, tuple(extra or ())))
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        (folder / "Dockerfile").write_text(f"FROM scratch\nCOPY {name} /\n")
+        (folder / "handler.py").write_text(f"# {name}\n")
+        for path, source in (extra or {}).items():
+            (folder / path).write_bytes(source.read_bytes())
+        return folder
+
+    def zip_of(self, folder: Path) -> Path:
+        archive = folder.with_suffix(".zip")
+        with zipfile.ZipFile(archive, "w") as file:
+            for path in sorted(folder.iterdir()):
+                file.writestr(zipfile.ZipInfo(path.name), path.read_bytes())
+        return archive
+
+    def image_context(self, folder: Path) -> Path:
+        return folder
+
+
+def _like(real: Any, mine: Any) -> Any:
+    """`mine`, called only in ways that `real` can be called."""
+    signature = inspect.signature(real)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        signature.bind(*args, **kwargs)
+        return mine(*args, **kwargs)
+
+    return call
+
+
+class Cloud:
+    """One account at a time; asking for the same configuration again does not deploy again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._config: Mapping[str, str] | None = None
+        self._open = ExitStack()
+        self.account = Account()
+        self.packages = Packages(folder)
+
+    def deployed(self, config: Mapping[str, Any] | None = None) -> Account:
+        texts = _texts(config or {})
+        if texts != self._config:
+            self.start()
+            self.deploy(config or {})
+            self._config = texts
+        return self.account
+
+    def deploy(self, config: Mapping[str, Any]) -> None:
+        """As Pulumi does: in the project's folder, which it runs as a program."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(ROOT / "deploy")
+            patch.setattr(sys, "path", list(sys.path))
+            self.account.up(lambda: runpy.run_path(".", run_name="__main__"), _texts(config))
+
+    def refused(self, config: Mapping[str, Any]) -> pulumi.RunError:
+        """The error of a program that must not have made anything."""
+        self.start()
+        return self.failed(config)
+
+    def failed(self, config: Mapping[str, Any]) -> pulumi.RunError:
+        with pytest.raises(pulumi.RunError) as error:
+            self.deploy(config)
+        assert self.account.made == []
+        return error.value
+
+    def start(self) -> pytest.MonkeyPatch:
+        """An empty account, and the patch that lasts as long as it does."""
+        self.close()
+        self._open.enter_context(
+            mock_aws(
+                config={"iam": {"load_aws_managed_policies": True}, "lambda": {"use_docker": False}}
+            )
+        )
+        patch = self._open.enter_context(pytest.MonkeyPatch.context())
+        patch.delenv("AWS_PROFILE", raising=False)
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("MOTO_LAMBDA_STUB_ECR", "false")  # an image that is not there is refused
+        self.account = Account()
+        self.packages = Packages(self.folder)
+        self.packages.install(patch)
+        return patch
+
+    def close(self) -> None:
+        self._config = None
+        self._open.close()
+
+
+def _texts(config: Mapping[str, Any]) -> dict[str, str]:
+    """As Pulumi hands them over: text as it is, all else as JSON. aws:region is not ours."""
+    return {"aws:region": REGION} | {
+        f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in config.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    cloud = Cloud(tmp_path_factory.mktemp("packages"))
+    yield cloud
+    cloud.close()
+
+
+@pytest.fixture
+def account(cloud: Cloud) -> Account:
+    """With the default configuration."""
+    return cloud.deployed()
+
+
+def _function(name: str) -> dict[str, Any]:
+    return boto3.client("lambda").get_function(FunctionName=name)["Configuration"]
+
+
+def _documents(role: str) -> dict[str, Any]:
+    """The inline policies of a role, by name."""
+    iam = boto3.client("iam")
+    return {
+        name: iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    }
+
+
+def _alarm(name: str) -> dict[str, Any]:
+    (alarm,) = boto3.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return alarm
+
+
+def _env(name: str) -> dict[str, str]:
+    return _function(name)["Environment"]["Variables"]
+
+
+def _sha256(archive: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(archive).digest()).decode()
+
+
+# What is made
+
+
+def test_functions(account: Account) -> None:
+    """The account has exactly the four functions."""
+    functions = boto3.client("lambda").list_functions()["Functions"]
+    assert {function["FunctionName"] for function in functions} == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "handler", "memory", "timeout"),
+    [
+        (JANITOR, "janitor.function.handler.handler", 256, 900),
+        (WATCH, "janitor.function.watch.handler", 256, 60),
+        ("hash", "handler.handler", 128, 3),
+    ],
+)
+def test_zip_functions(
+    account: Account, cloud: Cloud, name: str, handler: str, memory: int, timeout: int
+) -> None:
+    """A zip function runs that very zip, on arm64, with its runtime, memory and timeout."""
+    function = _function(name)
+    package = "hash" if name == "hash" else "janitor"
+    archive = (cloud.folder / f"{package}.zip").read_bytes()
+    assert function["CodeSha256"] == _sha256(archive)
+    assert (function["Handler"], function["MemorySize"], function["Timeout"]) == (
+        handler,
+        memory,
+        timeout,
+    )
+    assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
+    assert function["PackageType"] == "Zip"
+
+
+def test_image_function(account: Account) -> None:
+    """The image function runs the image that was pushed, by its digest."""
+    function = boto3.client("lambda").get_function(FunctionName="helloworld")
+    ecr = boto3.client("ecr")
+    (repository,) = ecr.describe_repositories(repositoryNames=["helloworld"])["repositories"]
+    (image,) = ecr.describe_images(repositoryName="helloworld")["imageDetails"]
+    assert function["Code"]["ImageUri"] == f"{repository['repositoryUri']}@{image['imageDigest']}"
+    configuration = function["Configuration"]
+    assert configuration["PackageType"] == "Image"
+    assert configuration["Architectures"] == ["arm64"]
+    assert (configuration["MemorySize"], configuration["Timeout"]) == (128, 3)
+
+
+def test_image_is_built_for_the_functions_architecture(account: Account) -> None:
+    """The image is built for arm64 from its context folder, by a path of no machine's own."""
+    (image,) = account.of("docker-build:index:Image")
+    assert image.inputs["platforms"] == ["linux/arm64"]
+    location = image.inputs["context"]["location"]
+    assert not Path(location).is_absolute()
+    assert (ROOT / "deploy" / location / "Dockerfile").is_file()
+
+
+def test_repository(account: Account) -> None:
+    """Images are scanned, the one in use is tagged, untagged ones expire after 7 days."""
+    ecr = boto3.client("ecr")
+    (repository,) = ecr.describe_repositories(repositoryNames=["helloworld"])["repositories"]
+    assert repository["imageScanningConfiguration"]["scanOnPush"]
+    (image,) = ecr.describe_images(repositoryName="helloworld")["imageDetails"]
+    assert len(image["imageTags"]) == 1
+    text = ecr.get_lifecycle_policy(repositoryName="helloworld")["lifecyclePolicyText"]
+    (rule,) = json.loads(text)["rules"]
+    assert rule["action"] == {"type": "expire"}
+    assert rule["selection"] == {
+        "tagStatus": "untagged",
+        "countType": "sinceImagePushed",
+        "countUnit": "days",
+        "countNumber": 7,
+    }
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_log_group(account: Account, name: str) -> None:
+    """A function's log group keeps 30 days, and stands before the function can write to it."""
+    (group,) = boto3.client("logs").describe_log_groups(
+        logGroupNamePrefix=f"/aws/lambda/{name}", limit=1
+    )["logGroups"]
+    assert (group["logGroupName"], group["retentionInDays"]) == (f"/aws/lambda/{name}", 30)
+    function = account.the("aws:lambda/function:Function", _RESOURCE[name])
+    log_group = account.the("aws:cloudwatch/logGroup:LogGroup", _RESOURCE[name])
+    assert (log_group.type, log_group.name) in function.after
+    assert account.made.index(log_group) < account.made.index(function)
+    assert function.inputs["loggingConfig"]["logGroup"] == f"/aws/lambda/{name}"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_role(account: Account, name: str) -> None:
+    """Each function has a role of its own, complete before the function can run."""
+    iam = boto3.client("iam")
+    role = iam.get_role(RoleName=name)["Role"]
+    assert _function(name)["Role"] == role["Arn"]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+    (attached,) = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    assert attached["PolicyName"] == "AWSLambdaBasicExecutionRole"
+    rights = {(made.type, made.name) for made in account.made if made.inputs.get("role") == name}
+    assert rights
+    assert rights <= account.the("aws:lambda/function:Function", _RESOURCE[name]).after
+
+
+@pytest.mark.parametrize(
+    ("name", "expression"), [(JANITOR, "cron(0 6 1 * ? *)"), (WATCH, "rate(1 day)")]
+)
+def test_schedule(account: Account, name: str, expression: str) -> None:
+    """A rule fires the function with its own event, and only that rule may invoke it."""
+    events = boto3.client("events")
+    rule = events.describe_rule(Name=name)
+    assert (rule["ScheduleExpression"], rule["State"]) == (expression, "ENABLED")
+    (target,) = events.list_targets_by_rule(Rule=name)["Targets"]
+    assert set(target) == {"Id", "Arn"}
+    assert target["Arn"] == _function(name)["FunctionArn"]
+    policy = json.loads(boto3.client("lambda").get_policy(FunctionName=name)["Policy"])
+    (statement,) = policy["Statement"]
+    assert statement["Sid"] == "AllowExecutionFromCloudWatch"
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Action"] == "lambda:InvokeFunction"
+    assert statement["Condition"] == {"ArnLike": {"AWS:SourceArn": rule["Arn"]}}
+
+
+def test_failures(account: Account) -> None:
+    """A failed run is not repeated; its event goes to a queue that keeps it for 14 days."""
+    sqs = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName=f"{JANITOR}-failures")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    config = boto3.client("lambda").get_function_event_invoke_config(FunctionName=JANITOR)
+    assert config["MaximumRetryAttempts"] == 0
+    assert config["MaximumEventAgeInSeconds"] == 21_600
+    assert config["DestinationConfig"]["OnFailure"] == {"Destination": queue["QueueArn"]}
+    assert queue["MessageRetentionPeriod"] == str(14 * 24 * 3600)
+    assert queue["SqsManagedSseEnabled"] == "true"
+    assert account.outputs["failures"] == url
+
+
+def test_janitor_goes_on_by_itself(account: Account) -> None:
+    """Only the janitor may call itself for more than 16 rounds."""
+    (recursion,) = account.of("aws:lambda/functionRecursionConfig:FunctionRecursionConfig")
+    assert recursion.inputs == {"functionName": JANITOR, "recursiveLoop": "Allow"}
+
+
+def test_runs_do_not_overlap(account: Account) -> None:
+    """One run at a time; the other functions have no limit."""
+    reserved = {
+        name: boto3.client("lambda")
+        .get_function_concurrency(FunctionName=name)
+        .get("ReservedConcurrentExecutions")
+        for name in FUNCTIONS
+    }
+    assert reserved == {JANITOR: 1, WATCH: None, "hash": None, "helloworld": None}
+
+
+def test_environment(account: Account) -> None:
+    """A first deployment deletes nothing; what has no value is left out."""
+    assert _env(JANITOR) == {
+        "JANITOR_SCHEDULED_DRY_RUN": "true",
+        "POWERTOOLS_METRICS_NAMESPACE": "CloudWatchJanitor",
+        "POWERTOOLS_SERVICE_NAME": JANITOR,
+    }
+    assert _env(WATCH) == {
+        "JANITOR_FUNCTION": JANITOR,
+        "POWERTOOLS_METRICS_NAMESPACE": "CloudWatchJanitor",
+        "POWERTOOLS_SERVICE_NAME": WATCH,
+    }
+
+
+def test_alarms(account: Account) -> None:
+    """One alarm on errors, and one that also fires when nobody watches any more."""
+    errors = _alarm(f"{JANITOR}-errors")
+    assert (errors["Namespace"], errors["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert errors["Dimensions"] == [{"Name": "FunctionName", "Value": JANITOR}]
+    assert (errors["Statistic"], errors["Threshold"]) == ("Sum", 1)
+    assert errors["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert errors["TreatMissingData"] == "notBreaching"
+    runs = _alarm(f"{JANITOR}-overdue")
+    assert (runs["Namespace"], runs["MetricName"]) == ("CloudWatchJanitor", "Overdue")
+    assert runs["Dimensions"] == [{"Name": "service", "Value": WATCH}]
+    assert (runs["Statistic"], runs["Period"], runs["EvaluationPeriods"]) == ("Maximum", 86_400, 1)
+    assert (runs["ComparisonOperator"], runs["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
+    assert runs["TreatMissingData"] == "breaching"
+    assert "first deployment" in runs["AlarmDescription"]
+    assert errors["AlarmActions"] == runs["AlarmActions"] == []
+
+
+def test_outputs(account: Account) -> None:
+    """The outputs name what was made."""
+    arn = {name: _function(name)["FunctionArn"] for name in FUNCTIONS}
+    assert account.outputs == {
+        "lambda": arn[JANITOR],
+        "hash": arn["hash"],
+        "helloworld": arn["helloworld"],
+        "rule": JANITOR,
+        "failures": account.outputs["failures"],
+        "alarms": [f"{JANITOR}-errors", f"{JANITOR}-overdue"],
+    }
+
+
+def test_destroy_leaves_nothing(account: Account) -> None:
+    """Nothing is protected or retained, and a repository with images is deleted as well."""
+    assert len(account.made) > 30
+    assert not [made for made in account.made if made.kept_on_destroy]
+    assert not [made for made in account.made if made.inputs.get("skipDestroy")]
+    (repository,) = account.of("aws:ecr/repository:Repository")
+    assert repository.inputs["forceDelete"] is True
+
+
+def test_no_change_changes_nothing(cloud: Cloud) -> None:
+    """A second run declares the same, byte for byte."""
+    first = _declared(cloud.deployed())
+    cloud.close()
+    assert _declared(cloud.deployed()) == first
+
+
+def _declared(account: Account) -> list[tuple[str, str, str]]:
+    def text(value: Any) -> Any:
+        assert isinstance(value, pulumi.FileArchive)
+        return hashlib.sha256(Path(value.path).read_bytes()).hexdigest()
+
+    inputs = [
+        # The password is new each time; the provider does not compare it.
+        {**made.inputs, "registries": [{**made.inputs["registries"][0], "password": ""}]}
+        if "registries" in made.inputs
+        else made.inputs
+        for made in account.made
+    ]
+    return sorted(
+        (made.type, made.name, json.dumps(each, sort_keys=True, default=text))
+        for made, each in zip(account.made, inputs, strict=True)
+    )
+
+
+def test_handlers_are_those_that_are_packaged(account: Account) -> None:
+    """The handler that Lambda calls is the one that the package was made for."""
+    assert _function(JANITOR)["Handler"] == packaging.FUNCTIONS["janitor"].handler
+    assert _function("hash")["Handler"] == packaging.FUNCTIONS["hash"].handler
+
+
+# What has to be asked for
+
+
+def test_nothing_of_it_unless_asked_for(account: Account) -> None:
+    """No topic, no dashboard, no bucket."""
+    assert boto3.client("sns").list_topics()["Topics"] == []
+    assert boto3.client("cloudwatch").list_dashboards()["DashboardEntries"] == []
+    assert boto3.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_a_topic_is_made_for_runs_and_alarms(cloud: Cloud) -> None:
+    """Who subscribed gets both; the function is told of it, and may publish to it alone."""
+    account = cloud.deployed(EVERYTHING)
+    sns = boto3.client("sns")
+    (topic,) = (each["TopicArn"] for each in sns.list_topics()["Topics"])
+    assert topic == f"arn:aws:sns:{REGION}:{ACCOUNT}:{JANITOR}" == account.outputs["topic"]
+    subscriptions = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert {(each["Protocol"], each["Endpoint"]) for each in subscriptions} == {
+        ("email", "operations@example.com"),
+        ("email", "finance@example.com"),
+    }
+    assert "KmsMasterKeyId" not in sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+    assert _env(JANITOR)["JANITOR_NOTIFY_TOPIC"] == topic
+    for alarm in (f"{JANITOR}-errors", f"{JANITOR}-overdue"):
+        assert _alarm(alarm)["AlarmActions"] == [topic]
+    documents = _documents(JANITOR)
+    assert _allowed(documents, "sns:Publish", topic)
+    assert not _allowed(documents, "sns:Publish", f"{topic}-other")
+    assert not _allowed(documents, "sns:DeleteTopic", topic)
+    assert not _allowed(_documents(WATCH), "sns:Publish", topic)
+
+
+def test_an_existing_topic_is_used_for_both_and_none_is_made(cloud: Cloud) -> None:
+    """One concept: whoever is told is told there."""
+    cloud.deployed(OTHERWISE)
+    assert boto3.client("sns").list_topics()["Topics"] == []
+    assert _env(JANITOR)["JANITOR_NOTIFY_TOPIC"] == TOPIC
+    assert _allowed(_documents(JANITOR), "sns:Publish", TOPIC)
+
+
+def test_a_topic_for_alarms_alone_hears_nothing_of_runs(cloud: Cloud) -> None:
+    """Without notify."""
+    cloud.deployed({"functions": ["janitor"], "alarmTopic": TOPIC})
+    assert "JANITOR_NOTIFY_TOPIC" not in _env(JANITOR)
+    assert not _allowed(_documents(JANITOR), "sns:Publish", TOPIC)
+    assert _alarm(f"{JANITOR}-errors")["AlarmActions"] == [TOPIC]
+
+
+def test_journals_are_private_encrypted_and_versioned(cloud: Cloud) -> None:
+    """Nobody but the account, over TLS only."""
+    account = cloud.deployed(EVERYTHING)
+    s3 = boto3.client("s3")
+    assert account.outputs["journals"] == JOURNALS
+    assert _env(JANITOR)["JANITOR_JOURNAL_BUCKET"] == JOURNALS
+    block = s3.get_public_access_block(Bucket=JOURNALS)["PublicAccessBlockConfiguration"]
+    assert len(block) == 4
+    assert all(block.values())
+    (rule,) = s3.get_bucket_encryption(Bucket=JOURNALS)["ServerSideEncryptionConfiguration"][
+        "Rules"
+    ]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    (owner,) = s3.get_bucket_ownership_controls(Bucket=JOURNALS)["OwnershipControls"]["Rules"]
+    assert owner == {"ObjectOwnership": "BucketOwnerEnforced"}
+    assert s3.get_bucket_versioning(Bucket=JOURNALS)["Status"] == "Enabled"
+    (deny,) = json.loads(s3.get_bucket_policy(Bucket=JOURNALS)["Policy"])["Statement"]
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
+    arn = f"arn:aws:s3:::{JOURNALS}"
+    assert deny["Resource"] == [arn, f"{arn}/*"]
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize(("config", "days"), [(EVERYTHING, 400), (OTHERWISE, 90)])
+def test_journals_expire(cloud: Cloud, config: dict[str, Any], days: int) -> None:
+    """After the days that are configured; what was overwritten, 30 days later."""
+    cloud.deployed(config)
+    s3 = boto3.client("s3")
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=JOURNALS)["Rules"]
+    assert all(rule["Status"] == "Enabled" for rule in rules)
+    assert all(rule["Filter"] == {"Prefix": ""} for rule in rules)
+    expire, markers = rules
+    assert expire["Expiration"] == {"Days": days}
+    assert expire["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert expire["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert markers["Expiration"] == {"ExpiredObjectDeleteMarker": True}
+
+
+def test_the_janitor_may_only_add_journals(cloud: Cloud) -> None:
+    """It writes them in its own bucket; what is there it can neither read nor delete."""
+    cloud.deployed(EVERYTHING)
+    documents = _documents(JANITOR)
+    key = f"arn:aws:s3:::{JOURNALS}/journal/{ACCOUNT}/2026-12-01/run-000.jsonl"
+    assert _allowed(documents, "s3:PutObject", key)
+    assert not _allowed(documents, "s3:PutObject", key.replace(JOURNALS, f"{JOURNALS}-other"))
+    for action in ("s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion"):
+        assert not _allowed(documents, action, key)
+
+
+def test_journals_stay_when_the_rest_is_destroyed(cloud: Cloud) -> None:
+    """AWS refuses to delete a bucket that holds something, and nothing here empties it."""
+    account = cloud.deployed(EVERYTHING)
+    (bucket,) = account.of("aws:s3/bucket:Bucket")
+    assert bucket.inputs["forceDestroy"] is False
+    s3 = boto3.client("s3")
+    s3.delete_bucket_policy(Bucket=JOURNALS)  # moto would deny TLS too: it knows no conditions
+    s3.put_object(Bucket=JOURNALS, Key="journal/a.jsonl", Body=b"{}")
+    with pytest.raises(s3.exceptions.ClientError, match="BucketNotEmpty"):
+        s3.delete_bucket(Bucket=JOURNALS)
+
+
+def _dashboard() -> dict[str, Any]:
+    text = boto3.client("cloudwatch").get_dashboard(DashboardName=JANITOR)["DashboardBody"]
+    body: dict[str, Any] = json.loads(text)
+    return body
+
+
+def _shown(body: dict[str, Any]) -> list[tuple[str, str, dict[str, str]]]:
+    """Namespace, name and dimensions of each metric that the dashboard shows."""
+    rows = [
+        row
+        for widget in body["widgets"]
+        if widget["type"] == "metric"
+        for row in widget["properties"]["metrics"]
+    ]
+    return [(row[0], row[1], dict(zip(row[2:-1:2], row[3:-1:2], strict=True))) for row in rows]
+
+
+def test_dashboard_widgets_have_their_place(cloud: Cloud) -> None:
+    """None covers another, all are within the 24 units, and all are of the stack's Region."""
+    cloud.deployed(EVERYTHING)
+    body = _dashboard()
+    taken = [
+        (x, y)
+        for widget in body["widgets"]
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(taken) == len(set(taken))
+    assert max(x for x, _ in taken) < 24
+    assert body["periodOverride"] == "inherit"
+    by_kind = {widget["type"]: widget["properties"] for widget in body["widgets"]}
+    assert set(by_kind) == {"alarm", "metric", "log"}
+    (alarms,) = (w["properties"]["alarms"] for w in body["widgets"] if w["type"] == "alarm")
+    assert alarms == [_alarm(f"{JANITOR}-{name}")["AlarmArn"] for name in ("errors", "overdue")]
+    for widget in body["widgets"]:
+        assert widget["properties"].get("region", REGION) == REGION
+
+
+def test_dashboard_shows_what_the_janitor_publishes(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each metric of a run is shown with its dimensions, and nothing is shown that no run has;
+    the fields of the table are those of the log line that it looks for.
+    """
+    account = cloud.deployed(EVERYTHING)
+    body, environment = _dashboard(), _env(JANITOR)
+    published = EphemeralMetrics(
+        namespace=environment["POWERTOOLS_METRICS_NAMESPACE"],
+        service=environment["POWERTOOLS_SERVICE_NAME"],
+    )
+    memory = mixed()
+    settings = read_settings({})
+    configure_logs()
+    capsys.readouterr()
+    Janitor(settings, CloudSession(memory), memory.clock, published).answer(SCHEDULED, Context())
+    emitted = published.serialize_metric_set()
+    (metrics,) = emitted["_aws"]["CloudWatchMetrics"]
+    (dimensions,) = metrics["Dimensions"]
+    shown = _shown(body)
+    ours = [each for each in shown if "trigger" in each[2]]
+    assert {name for _, name, _ in ours} == {metric["Name"] for metric in metrics["Metrics"]}
+    for namespace, _, by in ours:
+        assert namespace == metrics["Namespace"]
+        assert set(by) == set(dimensions)
+        assert by["service"] == emitted["service"]
+    triggers = {by["trigger"] for _, _, by in ours}
+    assert emitted["trigger"] in triggers
+    assert triggers == set(get_args(get_type_hints(Order)["trigger"]))
+    (query,) = (w["properties"]["query"] for w in body["widgets"] if w["type"] == "log")
+    ended = [
+        line
+        for line in map(json.loads, capsys.readouterr().out.splitlines())
+        if f'event = "{line["event"]}"' in query
+    ]
+    assert len(ended) == 1
+    fields = re.search(r"fields @timestamp, ([^|]*) \|", query)
+    assert fields is not None
+    for name in fields[1].split(", "):
+        value = ended[0]
+        for part in name.split("."):
+            value = value[part]
+    (group,) = re.findall(r"SOURCE '([^']*)'", query)
+    function = account.the("aws:lambda/function:Function", "janitor")
+    assert group == function.inputs["loggingConfig"]["logGroup"]
+
+
+def test_dashboard_shows_what_the_alarms_look_at(cloud: Cloud) -> None:
+    """The same metrics, by the same dimensions."""
+    cloud.deployed(EVERYTHING)
+    others = [each for each in _shown(_dashboard()) if "trigger" not in each[2]]
+    assert others == [
+        (
+            alarm["Namespace"],
+            alarm["MetricName"],
+            {each["Name"]: each["Value"] for each in alarm["Dimensions"]},
+        )
+        for alarm in (_alarm(f"{JANITOR}-{name}") for name in ("overdue", "errors"))
+    ]
+
+
+# What the roles may do
+
+
+def _allowed(documents: Mapping[str, Any], action: str, resource: str) -> bool:
+    """IAM's decision for one role: a Deny wins, without an Allow nothing is allowed."""
+    effects = {
+        statement["Effect"]
+        for document in documents.values()
+        for statement in document["Statement"]
+        if _matches(statement["Action"], action.lower(), lower=True)
+        and _matches(statement["Resource"], resource)
+    }
+    return effects == {"Allow"}
+
+
+def _matches(patterns: str | list[str], text: str, *, lower: bool = False) -> bool:
+    each = [patterns] if isinstance(patterns, str) else patterns
+    return any(_glob(pattern.lower() if lower else pattern, text) for pattern in each)
+
+
+def _glob(pattern: str, text: str) -> bool:
+    regex = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(regex, text, re.DOTALL) is not None
+
+
+def test_no_conditions(account: Account) -> None:
+    """The decision above reads all of a statement: there is nothing in one that it ignores."""
+    statements = [
+        statement
+        for name in FUNCTIONS
+        for document in _documents(name).values()
+        for statement in document["Statement"]
+    ]
+    assert statements
+    for statement in statements:
+        assert set(statement) <= {"Sid", "Effect", "Action", "Resource"}
+
+
+@pytest.mark.parametrize(
+    "action", ["logs:DeleteLogGroup", "logs:DeleteLogStream", "logs:PutRetentionPolicy"]
+)
+def test_janitor_may_change_its_accounts_log_groups_but_its_own(
+    account: Account, action: str
+) -> None:
+    """In every Region of its account, and nowhere else."""
+    documents = _documents(JANITOR)
+    groups = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
+    assert _allowed(documents, action, f"{groups}/some/group:*")
+    assert _allowed(documents, action, f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/some/group:*")
+    assert not _allowed(documents, action, f"{groups}/aws/lambda/{JANITOR}:*")
+    assert not _allowed(documents, action, f"{groups}/aws/lambda/{JANITOR}")
+    assert not _allowed(documents, action, f"arn:aws:logs:{REGION}:999999999999:log-group:/g:*")
+
+
+def test_janitor_may_invoke_itself_only(account: Account) -> None:
+    """Itself, in its own Region, and no other function."""
+    documents = _documents(JANITOR)
+    functions = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
+    assert _allowed(documents, "lambda:InvokeFunction", functions + JANITOR)
+    for other in (WATCH, "hash", f"{JANITOR}x"):
+        assert not _allowed(documents, "lambda:InvokeFunction", functions + other)
+    elsewhere = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{JANITOR}"
+    assert not _allowed(documents, "lambda:InvokeFunction", elsewhere)
+
+
+def test_janitor_may_send_to_its_queue_only(account: Account) -> None:
+    """Lambda reports failures with the function's own rights."""
+    documents = _documents(JANITOR)
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{JANITOR}-failures"
+    assert _allowed(documents, "sqs:SendMessage", queue)
+    assert not _allowed(documents, "sqs:SendMessage", queue + "2")
+    assert not _allowed(documents, "sqs:ReceiveMessage", queue)
+
+
+def test_janitor_may_not_read_logs_or_parameters(account: Account) -> None:
+    """Log contents and parameters are for policies that need them."""
+    documents = _documents(JANITOR)
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/some/group:*"
+    parameter = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/janitor/policy"
+    assert not _allowed(documents, "logs:FilterLogEvents", group)
+    assert not _allowed(documents, "ssm:GetParameter", parameter)
+
+
+def test_janitors_rights_are_those_of_its_policy(account: Account) -> None:
+    """What the janitor says it needs is what its role gets, beside its queue."""
+    documents = _documents(JANITOR)
+    assert set(documents) == {"work", "failures"}
+    assert documents["work"] == function_policy(
+        load(None), account=ACCOUNT, partition="aws", region=REGION, function=JANITOR
+    )
+
+
+def test_the_watchs_rights(account: Account) -> None:
+    """What the watch says it needs, all of it reading; it may change nothing."""
+    documents = _documents(WATCH)
+    assert list(documents.values()) == [
+        watch_policy(account=ACCOUNT, partition="aws", region=REGION)
+    ]
+    groups = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
+    assert _allowed(documents, "cloudwatch:GetMetricData", "*")
+    assert not _allowed(documents, "logs:DeleteLogGroup", f"{groups}/some/group:*")
+    assert not _allowed(documents, "lambda:InvokeFunction", _function(JANITOR)["FunctionArn"])
+
+
+def test_the_samples_have_no_rights_of_their_own(account: Account) -> None:
+    """Beyond writing their logs."""
+    assert _documents("hash") == _documents("helloworld") == {}
+
+
+# What the functions make of it
+
+
+def _python(script: str, environment: Mapping[str, str]) -> str:
+    """What a fresh interpreter prints that has a function's environment, as on Lambda."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"AWS_REGION": REGION, **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_alarm_looks_at_what_the_watch_publishes(account: Account) -> None:
+    """The watch, with the environment that it is given here, feeds the alarm that is made here."""
+    script = (
+        "from janitor.function import watch\n"
+        "watch._here, watch.overdue = lambda: None, lambda *_: True\n"
+        "watch.handler({}, None)\n"
+    )
+    published = json.loads(_python(script, _env(WATCH)))
+    alarm = _alarm(f"{JANITOR}-overdue")
+    (metrics,) = published["_aws"]["CloudWatchMetrics"]
+    assert metrics["Namespace"] == alarm["Namespace"]
+    assert [metric["Name"] for metric in metrics["Metrics"]] == [alarm["MetricName"]]
+    dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+    assert metrics["Dimensions"] == [list(dimensions)]
+    assert {name: published[name] for name in dimensions} == dimensions
+    assert published[alarm["MetricName"]] == [alarm["Threshold"]]
+
+
+@pytest.mark.parametrize("config", [{}, OTHERWISE], ids=["default", "otherwise"])
+def test_janitor_understands_its_environment(cloud: Cloud, config: dict[str, Any]) -> None:
+    """It refuses settings that it does not know, so each has to be one of its own."""
+    cloud.deployed(config)
+    script = (
+        "import json, os\n"
+        "from janitor.function.settings import read_settings\n"
+        "print(json.dumps(read_settings(os.environ).model_dump()))\n"
+    )
+    settings = json.loads(_python(script, _env(JANITOR)))
+    assert settings["scheduled_dry_run"] == ("false" if config else "true")
+    assert settings["regions"] == ",".join(config.get("regions", []))
+    assert settings["policy_parameter"] == config.get("policyParameter")
+    assert settings["notify_topic"] == (TOPIC if config else None)
+    assert settings["journal_bucket"] == (JOURNALS if config else None)
+
+
+# Configuration
+
+
+def test_every_value(cloud: Cloud) -> None:
+    """Each configured value arrives where it belongs."""
+    account = cloud.deployed(OTHERWISE)
+    assert set(account.outputs) == {
+        "lambda",
+        "rule",
+        "failures",
+        "alarms",
+        "dashboard",
+        "journals",
+        "topic",
+    }
+    assert boto3.client("events").describe_rule(Name=JANITOR)["ScheduleExpression"] == (
+        "rate(7 days)"
+    )
+    environment = _env(JANITOR)
+    assert environment["JANITOR_SCHEDULED_DRY_RUN"] == "false"
+    assert environment["JANITOR_REGIONS"] == "eu-west-1,us-east-1"
+    assert environment["JANITOR_POLICY_PARAMETER"] == "/janitor/policy"
+    assert "JANITOR_POLICY_FILE" not in environment
+    concurrency = boto3.client("lambda").get_function_concurrency(FunctionName=JANITOR)
+    assert "ReservedConcurrentExecutions" not in concurrency
+    for alarm in (f"{JANITOR}-errors", f"{JANITOR}-overdue"):
+        assert _alarm(alarm)["AlarmActions"] == [TOPIC]
+
+
+def test_policy_parameter_may_be_read(cloud: Cloud) -> None:
+    """The role may read the parameter that is named, and no other."""
+    cloud.deployed(OTHERWISE)
+    documents = _documents(JANITOR)
+    parameters = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/"
+    assert _allowed(documents, "ssm:GetParameter", f"{parameters}janitor/policy")
+    assert not _allowed(documents, "ssm:GetParameter", f"{parameters}janitor/other")
+
+
+def test_tags(cloud: Cloud) -> None:
+    """Whatever can have tags has those of the configuration."""
+    asked = {key: value for key, value in EVERYTHING.items() if key != "functions"}
+    account = cloud.deployed({**asked, "tags": {"team": "operations", "env": "prod"}})
+    tagged = {made.type for made in account.made if "tags" in made.inputs}
+    assert tagged == {
+        "aws:cloudwatch/eventRule:EventRule",
+        "aws:cloudwatch/logGroup:LogGroup",
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        "aws:ecr/repository:Repository",
+        "aws:iam/role:Role",
+        "aws:lambda/function:Function",
+        "aws:s3/bucket:Bucket",
+        "aws:sns/topic:Topic",
+        "aws:sqs/queue:Queue",
+        "docker-build:index:Image",  # whose tags are names, and stay so
+    }
+    for made in account.made:
+        if made.type in tagged and made.type.startswith("aws:"):
+            assert made.inputs["tags"] == {"team": "operations", "env": "prod"}, made
+    arn = _function(JANITOR)["FunctionArn"]
+    tags = boto3.client("lambda").list_tags(Resource=arn)["Tags"]
+    assert tags == {"team": "operations", "env": "prod"}
+    (image,) = account.of("docker-build:index:Image")
+    assert len(image.inputs["tags"]) == 1
+
+
+@pytest.mark.parametrize("name", ["hash", "helloworld"])
+def test_samples_alone(cloud: Cloud, name: str) -> None:
+    """Without the janitor there is no schedule, no alarm, no watch and no queue."""
+    account = cloud.deployed({"functions": [name]})
+    assert set(account.outputs) == {name}
+    functions = boto3.client("lambda").list_functions()["Functions"]
+    assert [function["FunctionName"] for function in functions] == [name]
+    assert boto3.client("events").list_rules()["Rules"] == []
+    assert boto3.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    assert "QueueUrls" not in boto3.client("sqs").list_queues()
+
+
+def test_policy_file(cloud: Cloud, tmp_path: Path) -> None:
+    """A policy file is packaged, and the role has the rights that this policy needs."""
+    path = tmp_path / "strict.toml"
+    path.write_text("[defaults]\nretention_days = 30\n")
+    cloud.deployed({"functions": ["janitor"], "policyFile": str(path)})
+    assert _env(JANITOR)["JANITOR_POLICY_FILE"] == "policy.toml"
+    assert cloud.packages.calls == [("janitor", ("policy.toml",))]
+    archive = (cloud.folder / "janitor.zip").read_bytes()
+    assert zipfile.ZipFile(io.BytesIO(archive)).read("policy.toml") == path.read_bytes()
+    documents = _documents(JANITOR)
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/some/group:*"
+    assert _allowed(documents, "logs:PutRetentionPolicy", group)
+    assert not _allowed(documents, "logs:DeleteLogGroup", group)
+
+
+def test_policy_file_is_relative_to_the_repository() -> None:
+    """Not to deploy/, which only Pulumi has for its working directory."""
+    path = parse({"policyFile": "janitor/policy/default_policy.toml"}, region=None).policy_path()
+    assert path == ROOT / "janitor" / "policy" / "default_policy.toml"
+
+
+def _problems(cloud: Cloud, texts: Mapping[str, str]) -> list[str]:
+    """What is wrong with a configuration, which must not have made anything, packages included."""
+    error = cloud.refused(texts)
+    assert isinstance(error, ConfigError)
+    assert cloud.packages.calls == []
+    return error.problems
+
+
+MANY_TAGS = json.dumps({f"key{i}": "" for i in range(46)})
+BAD = [
+    ("functions", "janitor"),
+    ("functions", '"janitor"'),
+    ("functions", "[]"),
+    ("functions", '["janitor", "sweeper"]'),
+    ("functions", '["hash", "hash"]'),
+    ("schedule", "every month"),
+    ("schedule", "cron(0 6 1 * *)"),
+    ("scheduledRun", "true"),
+    ("scheduledRun", "Apply"),
+    ("policyFile", ""),
+    ("policyFile", "no/such/file.toml"),
+    ("policyFile", "pyproject.toml"),
+    ("policyParameter", ""),
+    ("policyParameter", "no/leading/slash"),
+    ("policyParameter", "/aws/policy"),
+    ("policyParameter", "white space"),
+    ("policyParameter", "trailing-newline\n"),
+    ("regions", "eu-west-1"),
+    ("regions", '["all"]'),
+    ("regions", '["eu-west-99"]'),
+    ("regions", '["xx-west-1"]'),
+    ("regions", '["eu-west-1", "eu-west-1"]'),
+    ("alarmTopic", "operations"),
+    ("alarmTopic", f"{TOPIC}.fifo"),
+    ("alarmTopic", TOPIC.replace(":sns:", ":sqs:")),
+    ("alarmTopic", TOPIC.replace(REGION, "us-east-1")),  # the stack is in another Region
+    ("notify", "yes"),
+    ("notify", '"true"'),
+    ("notify", "1"),
+    ("notifyEmail", "operations@example.com"),
+    ("notifyEmail", '["operations"]'),
+    ("notifyEmail", '["a b@example.com"]'),
+    ("notifyEmail", '["operations@example.com"]'),  # without notify
+    ("dashboard", "TRUE"),
+    ("journalBucket", "my-journals"),
+    ("journalDays", "0"),
+    ("journalDays", "forever"),
+    ("reservedConcurrency", "-1"),
+    ("reservedConcurrency", "1.5"),
+    ("reservedConcurrency", "true"),
+    ("reservedConcurrency", "none"),
+    ("reservedConcurrency", '"1"'),
+    ("tags", '["team"]'),
+    ("tags", '{"team": 1}'),
+    ("tags", '{"aws:team": "operations"}'),
+    ("tags", '{"AWS:team": "operations"}'),
+    ("tags", '{"": "operations"}'),
+    ("tags", '{"team": "a\\u0000b"}'),
+    ("tags", MANY_TAGS),
+    ("schedul", "cron(0 6 1 * ? *)"),
+    ("Schedule", "cron(0 6 1 * ? *)"),
+    ("scheduled_run", "apply"),
+]
+
+
+@pytest.mark.parametrize(("key", "text"), BAD)
+def test_bad_value(cloud: Cloud, key: str, text: str) -> None:
+    """A bad value is refused before anything is made, by lines that name key and choices."""
+    problems = _problems(cloud, {key: text})
+    assert problems
+    for problem in problems:
+        assert problem.startswith(f"{PROJECT}:{key}: ")
+        assert "accepted" in problem
+        assert "\n" not in problem
+    assert len(set(problems)) == len(problems)
+
+
+def test_policy_file_and_parameter(cloud: Cloud) -> None:
+    """There is one policy: a file and a parameter together are refused."""
+    texts = {"policyFile": "janitor/policy/default_policy.toml", "policyParameter": "/policy"}
+    (problem,) = _problems(cloud, texts)
+    assert problem.startswith(f"{PROJECT}:policyParameter: '/policy' is refused: there is a policy")
+
+
+def test_subscribers_of_somebody_elses_topic(cloud: Cloud) -> None:
+    """An existing topic has an owner, who subscribes people."""
+    texts = {"notify": "true", "alarmTopic": TOPIC, "notifyEmail": '["a@example.com"]'}
+    (problem,) = _problems(cloud, texts)
+    assert problem.startswith(f"{PROJECT}:notifyEmail: ['a@example.com'] is refused: there is an")
+
+
+def test_all_problems_at_once(cloud: Cloud) -> None:
+    """One line for each problem, so that one look mends them all."""
+    problems = _problems(cloud, {"schedule": "x", "regions": '["x", "y"]', "unknown": "x"})
+    assert [problem.split(": ")[0] for problem in problems] == [
+        f"{PROJECT}:schedule",
+        f"{PROJECT}:regions",
+        f"{PROJECT}:regions",
+        f"{PROJECT}:unknown",
+    ]
+    assert problems[0] == (
+        f"{PROJECT}:schedule: 'x' is refused: it is neither cron(…) nor rate(…); accepted: an "
+        "EventBridge schedule in UTC, such as cron(0 6 1 * ? *) or rate(7 days)"
+    )
+    assert "'x' is refused: it is not a Region's name; accepted: a list of" in problems[1]
+
+
+def test_problems_of_a_policy_file(cloud: Cloud, tmp_path: Path) -> None:
+    """Each mistake in the policy file is a line of its own."""
+    path = tmp_path / "bad.toml"
+    path.write_text("[defaults]\nretention_days = 31\nsweep = true\n")
+    problems = _problems(cloud, {"policyFile": str(path)})
+    assert len(problems) == 2
+    assert any("retention_days" in problem for problem in problems)
+    assert any("sweep" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "cron(0 6 1 * ? *)",
+        "cron(0 10 * * ? *)",
+        "cron(15 12 * * ? *)",
+        "cron(0 18 ? * MON-FRI *)",
+        "cron(0/10 * ? * MON-FRI *)",
+        "cron(0/5 8-17 ? * MON-FRI *)",
+        "cron(0/30 20-2 ? * 2-6 *)",
+        "cron(0,30 6 L * ? *)",
+        "cron(0 6 15W * ? 2026-2030)",
+        "cron(0 6 LW * ? *)",
+        "cron(0 6 ? JAN,JUL 2#1 *)",
+        "cron(0 6 ? jan 6L *)",
+        "cron(*/15 * ? * * *)",
+        "rate(1 minute)",
+        "rate(5 minutes)",
+        "rate(1 day)",
+        "rate(12 hours)",
+    ],
+)
+def test_schedule_is_accepted(expression: str) -> None:
+    """Schedules as EventBridge's user guide has them."""
+    assert checked_expression(expression) == expression
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ("", "neither"),
+        ("0 6 1 * ? *", "neither"),
+        ("cron(0 6 1 * ? *) ", "neither"),
+        ("at(2026-01-01T00:00:00)", "neither"),
+        ("cron()", "six fields"),
+        ("cron(6 1 * ? *)", "not 5"),
+        ("cron(0 0 6 1 * ? *)", "not 7"),
+        ("cron(60 6 1 * ? *)", "'60' is not a value of minutes (0-59)"),
+        ("cron(0 24 1 * ? *)", "hours"),
+        ("cron(0 6 0 * ? *)", "day-of-month"),
+        ("cron(0 6 32 * ? *)", "day-of-month"),
+        ("cron(0 6 1 13 ? *)", "'13' is not a value of month (1-12 or JAN-DEC)"),
+        ("cron(0 6 ? * 0 *)", "day-of-week"),
+        ("cron(0 6 ? * 8 *)", "day-of-week"),
+        ("cron(0 6 ? * MONDAY *)", "day-of-week"),
+        ("cron(0 6 ? * 2#6 *)", "day-of-week"),
+        ("cron(0 6 1 * ? 1969)", "year"),
+        ("cron(0 ? 1 * ? *)", "hours"),
+        ("cron(0/0 6 1 * ? *)", "minutes"),
+        ("cron(0, 6 1 * ? *)", "minutes"),
+        ("cron(1-2-3 6 1 * ? *)", "minutes"),
+        ("cron(*,5 6 1 * ? *)", "minutes"),
+        ("cron(٣ 6 1 * ? *)", "minutes"),
+        ("cron(0 6 1 * * *)", "exactly one"),
+        ("cron(0 6 * * * *)", "exactly one"),
+        ("cron(0 6 ? * ? *)", "exactly one"),
+        ("rate(0 days)", "positive"),
+        ("rate(-1 days)", "positive"),
+        ("rate(1 month)", "positive"),
+        ("rate(1.5 days)", "positive"),
+        ("rate(1 days)", "singular"),
+        ("rate(2 day)", "plural"),
+    ],
+)
+def test_schedule_is_refused(expression: str, why: str) -> None:
+    """What EventBridge would refuse after half the stack is made is refused before."""
+    with pytest.raises(ValueError, match=re.escape(why)):
+        checked_expression(expression)
+
+
+# Packages
+
+
+def test_no_package_no_deployment(cloud: Cloud) -> None:
+    """A package that cannot be made ends it in one line, before anything is made."""
+    patch = cloud.start()
+    whole = packaging.stage
+
+    def stage(function: Any, **kwargs: Any) -> Path:
+        if function.name == "helloworld":  # the last one
+            raise packaging.PackagingError("helloworld: no wheel")
+        return whole(function, **kwargs)
+
+    patch.setattr(packaging, "stage", stage)
+    assert str(cloud.failed({})) == "helloworld: no wheel"
+    assert [name for name, _ in cloud.packages.calls] == ["janitor", "hash"]
+
+
+def test_real_package_of_hash(cloud: Cloud, tmp_path: Path) -> None:
+    """NO STAND-IN HERE: what deploy.packaging makes of the hash sample is what Lambda gets."""
+    patch = cloud.start()
+    patch.setattr(packaging, "stage", functools.partial(REAL_STAGE, root=tmp_path))
+    patch.setattr(packaging, "zip_of", REAL_ZIP_OF)
+    cloud.deploy({"functions": ["hash"]})
+    archive = (tmp_path / "hash.zip").read_bytes()
+    assert _function("hash")["CodeSha256"] == _sha256(archive)
+    names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
+    assert f"{_function('hash')['Handler'].split('.')[0]}.py" in names
+
+
+# The project's files
+
+
+def test_declared_configuration_is_the_programs() -> None:
+    """Pulumi.yaml declares keys that exist, with the program's own defaults."""
+    project = yaml.safe_load((ROOT / "deploy" / "Pulumi.yaml").read_text())
+    assert project["name"] == PROJECT
+    assert project["runtime"]["options"] == {"toolchain": "pip", "virtualenv": "../.venv"}
+    defaults = Config().model_dump(mode="json", by_alias=True)
+    declared = project["config"]
+    assert declared
+    for key, declaration in declared.items():
+        assert declaration["default"] == defaults[key], key
+    # The others have no default, or a type that Pulumi cannot declare.
+    assert set(defaults) - set(declared) == {
+        "policyFile",
+        "policyParameter",
+        "alarmTopic",
+        "tags",
+    }
+
+
+def test_example_configuration_is_accepted() -> None:
+    """The example shows every key, with values that pass."""
+    text = (ROOT / "deploy" / "Pulumi.example.yaml").read_text()
+    prefix = f"{PROJECT}:"
+    example = {
+        key.removeprefix(prefix): value if isinstance(value, str) else json.dumps(value)
+        for key, value in yaml.safe_load(text)["config"].items()
+        if key.startswith(prefix)
+    }
+    parse(example, region=REGION)
+    assert set(re.findall(rf"{prefix}(\w+):", text)) == {
+        field.alias for field in Config.model_fields.values()
+    }
+
+
+def test_program_runs_as_pulumi_runs_it(tmp_path: Path) -> None:
+    """In deploy/, by its folder, with the configuration in the environment: modules in it hide no
+    others, and a bad value ends it before Pulumi's engine is asked for anything."""
+    script = (
+        "import runpy\n"
+        "try:\n"
+        "    runpy.run_path('.', run_name='__main__')\n"
+        "except Exception as error:\n"
+        "    print(type(error).__mro__[1].__name__, error)\n"
+        "import packaging.version\n"
+        "from deploy import packaging as ours\n"
+        "assert ours.__file__ != packaging.__file__\n"
+        "print(packaging.version.Version('1.0'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT / "deploy",
+        env={**os.environ, "PULUMI_CONFIG": json.dumps({f"{PROJECT}:schedule": "never"})},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"RunError {PROJECT}:schedule: 'never' is refused")
+    assert lines[1] == "1.0"

@@ -1,0 +1,360 @@
+"""`explain`: the same verdict as a run's, its lines, what would change it, and names not found."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from janitor.core.model import DAY_MS, Status, Verb, verb_of
+from janitor.core.text import visible
+from janitor.engine import explain as explaining
+from janitor.engine.explain import Explanation, explain, find
+from janitor.policy.file import Policy, parse
+from janitor.terminal import explain as command
+from janitor.terminal.cli import main
+from tests.account import NOW, REGION, Cloud, Group, Stream, api, days_ago, refused
+from tests.account import janitor as run_of
+from tests.engine.test_properties import accounts, journal, policies, relaxed
+from tests.terminal.test_cli import GOES
+from tests.terminal.test_cli import janitor as terminal
+
+
+def explained(cloud: Cloud, name: str, policy: Policy) -> Explanation:
+    """One group of the cloud, explained."""
+    calls = api(cloud)
+    found = find(calls, name)
+    assert found is not None
+    return explain(calls, *found, policy, NOW, threading.Event())
+
+
+def verdicts(outcomes: Any) -> list[tuple[Verb, Status]]:
+    """What was decided, and what became of it; a refusal is the whole run's."""
+    return sorted(
+        (verb_of(o.action), Status.PLANNED if o.status is Status.REFUSED else o.status)
+        for o in outcomes
+    )
+
+
+READS = [
+    "GetResources",
+    "ListFunctions",
+    "DescribeSubscriptionFilters",
+    "DescribeLogStreams",
+    "GetMetricData",
+    "FilterLogEvents",
+]
+
+
+@relaxed
+@given(accounts, policies, st.none() | st.sampled_from(READS))
+def test_the_verdict_is_a_runs_and_the_lines_agree(
+    groups: list[Group], policy: Policy, broken: str | None
+) -> None:
+    """On random accounts, with any read refused: what a dry run of all of it does with the group.
+
+    All lines hold where it would be deleted, and only there; what would change it is said, in
+    one way for each line that fails.
+    """
+    cloud = Cloud(deepcopy(groups))
+    cloud.fault = lambda operation, _said: (
+        refused(operation, "AccessDeniedException") if operation == broken else None
+    )
+    with journal() as record:
+        _, recorded = run_of(cloud, policy, record, dry_run=True)
+    for name in cloud.groups:
+        told = explained(cloud, name, policy)
+        assert verdicts(told.outcomes) == verdicts(recorded.of(name))
+        goes = Verb.DELETE_GROUP in {verb_of(outcome.action) for outcome in told.outcomes}
+        assert goes == all(shown.holds is True for shown in told.lines)
+        failing = [shown for shown in told.lines if shown.holds is not True]
+        assert len([c for c in told.changes if c.to == "deleted"]) == len(failing)
+        changed = any(outcome.status is Status.PLANNED for outcome in told.outcomes)
+        assert changed == any(change.to == "kept" for change in told.changes)
+    assert not cloud.deleted + cloud.puts + cloud.swept
+
+
+def test_the_first_line_that_fails_is_the_reason(policy: Policy) -> None:
+    """Word for word: the lines are those that decide."""
+    cloud = Cloud([Group("/a", days_ago(900), 5, 365, protected=True, metric_filters=2)])
+    told = explained(cloud, "/a", policy)
+    failing = [shown.line.text for shown in told.lines if not shown.holds]
+    assert failing == ["deletion protection is on", "2 metric filters", "5 B stored"]
+    [outcome] = told.outcomes
+    assert outcome.reason == f"{failing[0]}; retention of 365 days"
+
+
+EMPTY: dict[str, Any] = {"created": days_ago(900), "retention": 30}
+
+
+def _to_delete(group: Group, policy: Policy, functions: dict[str, str | None]) -> list[str]:
+    cloud = Cloud([group])
+    cloud.functions = functions
+    told = explained(cloud, group.name, policy)
+    return [change.by for change in told.changes if change.to == "deleted"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"tags": {"janitor:keep": ""}}, "no such tag on the log group, or not among those of"),
+        ({"protected": True}, "deletion protection of the log group turned off"),
+        ({"metric_filters": 1}, "its 1 metric filter removed"),
+        ({"subscriptions": ("to-kinesis",)}, "the subscription filter to-kinesis removed"),
+        ({"stored": 2048}, "nothing stored any more: 2.0 KiB stored"),
+        ({"retention": None, "account_policy": "org"}, "days, not NEVER_EXPIRE, in account-level"),
+        ({"log_class": "DELIVERY"}, "nothing: log groups of class DELIVERY are left alone"),
+        ({"log_class": "NEW"}, "an answer of DescribeLogGroups that can be read; now: log class"),
+        ({"odd": {"storedBytes": -1}}, "an answer of DescribeLogGroups that can be read; now: odd"),
+        ({"arrivals": [days_ago(1)]}, "no event for longer than 37 days (retention + grace)"),
+        ({"streams": [Stream("s", days_ago(1))]}, "every stream silent for longer than 37 days"),
+        ({"name": "/aws/lambda/f"}, "the function removed, or live_owners = false in [protect]"),
+        ({"name": "/audit/a"}, "no such pattern among the names of [protect]: protected by name"),
+        ({"name": "/kept/a"}, "delete_empty = true in rule 'kept'"),
+        ({"name": "/own"}, "nothing: the janitor leaves its own log group alone"),
+    ],
+)
+def test_what_would_let_it_be_deleted(fields: dict[str, Any], said: str) -> None:
+    """Exactly the one thing that stands in the way, concretely."""
+    policy = parse(
+        "[defaults]\ndelete_empty = true\n[protect]\nnames = ['/audit/*']\nown_groups = ['/own']\n"
+        "[[rules]]\nid = 'kept'\nnames = ['/kept/*']\ndelete_empty = false",
+        "test",
+    )
+    group = Group(**{"name": "/a", **EMPTY, **fields})
+    [by] = _to_delete(group, policy, {"f": None})
+    assert by.startswith(said)
+
+
+def test_the_day_from_which_on_it_is_old_enough(policy: Policy) -> None:
+    """Created 30 days ago, kept for 365: old enough 372 days after its creation."""
+    day = datetime.fromtimestamp((days_ago(30) + 372 * DAY_MS) / 1000, UTC)
+    group = Group("/young", days_ago(30), retention=365)
+    [by] = _to_delete(group, policy, {})
+    assert by == f"time: retention + grace ends on {day:%Y-%m-%d %H:%M:%SZ}"
+
+
+def test_without_retention_the_rule_must_give_one() -> None:
+    """A group that never expires, under a policy that gives it no retention."""
+    policy = parse("[defaults]\ndelete_empty = true", "test")
+    [by] = _to_delete(Group("/a", days_ago(900)), policy, {})
+    assert by == "retention_days in [defaults], or a retention of its own"
+
+
+@pytest.mark.parametrize(
+    ("group", "verbs", "said"),
+    [
+        (Group("/a", days_ago(900), 0, 30), {"delete_group"}, "delete_empty = false in [defaults]"),
+        (Group("/a", days_ago(900), 5), {"set_retention"}, "a retention of its own, or"),
+        (
+            Group("/aws/lambda/a", days_ago(900), 5, 30, streams=[Stream("s", days_ago(800))]),
+            {"sweep_streams"},
+            "sweep_streams = false in rule 'lambda'",
+        ),
+    ],
+)
+def test_what_would_keep_it(group: Group, verbs: set[str], said: str, policy: Policy) -> None:
+    """Each of the things that are named does keep it; the tag and the name are among them."""
+    told = explained(Cloud([group]), group.name, policy)
+    assert {verb_of(outcome.action).value for outcome in told.outcomes} == verbs
+    kept = [change.by for change in told.changes if change.to == "kept"]
+    assert kept[:2] == ["a tag janitor:keep", f"{group.name!r} among the names of [protect]"]
+    assert any(by.startswith(said) for by in kept)
+    tagged = deepcopy(group)
+    tagged.tags = {"janitor:keep": ""}
+    assert not [c for c in _changes_of(tagged, policy) if c == "kept"]
+
+
+def _changes_of(group: Group, policy: Policy) -> list[str]:
+    return [change.to for change in explained(Cloud([group]), group.name, policy).changes]
+
+
+def test_every_line_names_its_call_and_its_age(policy: Policy) -> None:
+    """What comes from the account says from which call, and how long ago."""
+    cloud = Cloud([Group("/a", **EMPTY)])
+    told = explained(cloud, "/a", policy)
+    calls = {shown.source for shown in told.lines if shown.source}
+    assert calls == {
+        "DescribeLogGroups",
+        "GetResources",
+        "ListFunctions",
+        "DescribeSubscriptionFilters",
+        "DescribeLogStreams",
+        "GetMetricData",
+    }
+    for shown in told.lines:
+        assert (shown.source is None) == (shown.at is None)
+        assert shown.at is None or NOW <= shown.at <= told.at
+    assert "[GetMetricData, read 0." in " ".join(explaining.text(told).split())
+
+
+HOSTILE = "\x1b[2J\x9b31m\u202eevil\r\nfake line\x00"
+
+
+def test_nothing_reaches_the_terminal_that_it_would_obey(policy: Policy) -> None:
+    """Tag values and names of streams and filters are whatever somebody wrote there."""
+    streams = [Stream(f"s{HOSTILE}", days_ago(1))]
+    group = Group("/a", days_ago(900), tags={"t": HOSTILE}, streams=streams)
+    group.subscriptions = (HOSTILE,)
+    text = explaining.text(explained(Cloud([group]), "/a", policy))
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert not [line for line in text.splitlines() if line.startswith("fake line")]
+    assert r"t=\x1b[2J\x9b31m\u202eevil\r\nfake line\x00" in text.replace("\n             ", " ")
+
+
+@given(st.text())
+def test_visible_text_is_printable_and_plain_text_stays(text: str) -> None:
+    """Whatever is printable is as it was."""
+    assert visible(text).isprintable()
+    assert visible(text) == text or not text.isprintable()
+
+
+@relaxed
+@given(accounts, policies)
+def test_text_fits_80_columns(groups: list[Group], policy: Policy) -> None:
+    """Whatever the group."""
+    cloud = Cloud(groups)
+    for name in cloud.groups:
+        for line in explaining.text(explained(cloud, name, policy)).splitlines():
+            assert len(line) <= 80, line
+
+
+# ---- the command -----------------------------------------------------------------------------
+
+
+def test_the_command_shows_rules_lines_and_verdict(tmp_path: Any) -> None:
+    """For a group that would go, and for one that stays."""
+    goes = terminal("explain", GOES, "-r", "eu-west-1", "--sandbox", cwd=tmp_path)
+    assert "  lambda       matches\n" in goes.stdout
+    assert "  5 yes 130 streams, all silent since the cutoff [DescribeLogStreams" in goes.stdout
+    assert "  planned: delete_group: " in goes.stdout
+    assert "  - a tag janitor:keep\n" in goes.stdout
+    stays = terminal("explain", "/platform/protected/ledger", "--sandbox", cwd=tmp_path)
+    assert "1 NO  deletion protection is on" in stays.stdout
+    assert "  - deletion protection of the log group turned off\n" in stays.stdout
+
+
+def test_the_same_name_in_several_regions_is_shown_for_each(tmp_path: Any) -> None:
+    """As JSON, whose keys are those that the docstring names."""
+    done = terminal(
+        "explain", "/aws/apigateway/billing-http", "--sandbox", "--format", "json", cwd=tmp_path
+    )
+    told = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert told["run"]["command"] == "explain"
+    assert [group["region"] for group in told["groups"]] == ["eu-west-1", "us-east-1"]
+    described = str(Explanation.as_dict.__doc__)
+    for group in told["groups"]:
+        assert [outcome["action"] for outcome in group["outcomes"]] == ["set_retention"]
+        parts = [group, *group["rules"], *group["lines"], *group["changes"]]
+        for key in {key for part in parts for key in part}:
+            assert key in described, key
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "markdown", "html"])
+def test_other_formats_are_refused(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is asked."""
+    assert main(["explain", "/a", "--format", form]) == 2
+    said = capsys.readouterr().err
+    assert said == f"janitor: --format: explain prints table or json, not {form}\n"
+
+
+@pytest.mark.parametrize("name", ["", "a b", "/a*", "\x1b[2J", "a" * 513])
+def test_what_no_log_group_can_be_called_is_refused(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is asked, and without its control characters."""
+    assert main(["explain", name]) == 2
+    said = capsys.readouterr().err
+    assert "is no log group's name" in said
+    assert "\x1b" not in said
+
+
+@pytest.fixture
+def places(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Runs the command on accounts in memory, one a Region."""
+
+    def connect(*clouds: Cloud) -> None:
+        monkeypatch.setattr(command, "connect", lambda *_: [api(cloud) for cloud in clouds])
+
+    return connect
+
+
+def test_a_region_that_cannot_be_read_is_an_error_and_the_others_are_shown(
+    places: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 3; 2 where nothing was found elsewhere."""
+    broken, sound = Cloud(), Cloud([Group("/a", **EMPTY)])
+    broken.fault = lambda operation, _said: refused(operation, "AccessDeniedException")
+    places(broken, sound)
+    assert main(["explain", "/a"]) == 3
+    told = capsys.readouterr()
+    assert f"/{REGION}: could not be looked into: DescribeLogGroups: Access" in told.err
+    assert "planned: delete_group" in told.out
+    assert main(["explain", "/b"]) == 2
+    told = capsys.readouterr()
+    assert "could not be looked into" in told.err
+    assert "no log group is named '/b'" in told.err
+    assert told.out == ""
+
+
+TYPOS = [
+    "/aws/lambda/checkout-worker-prdo",
+    "/aws/lambda/chekcout-worker-prod",
+    "/aws/lamdba/checkout-worker-prod",
+    "/lambda/checkout-worker-prod",
+    "/aws/lambda/Checkout-Worker-Prod",
+    "checkout-worker-prod",
+    "/aws/lambda/checkout-worker",
+]
+
+
+@pytest.mark.parametrize("name", TYPOS)
+def test_a_name_with_a_slip_finds_the_right_one(
+    name: str, places: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """First of the nearest, in few calls, among thousands of log groups."""
+    right = "/aws/lambda/checkout-worker-prod"
+    others = [Group(f"/app/{i:04}/service", days_ago(9)) for i in range(3000)]
+    cloud = Cloud([*others, *(Group(f"/aws/lambda/x{i}", days_ago(9)) for i in range(20))])
+    cloud.groups[right] = Group(right, days_ago(9))
+    places(cloud)
+    assert main(["explain", name]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith(f"janitor: no log group is named {name!r} in ")
+    assert said[2] == f"janitor:   {right}"
+    assert said[-2].startswith("janitor: looked among ")
+    assert cloud.calls["DescribeLogGroups"] <= 1 + 4 * explaining.PAGES_A_LOOK
+    assert set(cloud.calls) == {"DescribeLogGroups"}
+
+
+def test_nothing_alike_is_said_too(
+    places: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what was looked for."""
+    places(Cloud([Group("/app", days_ago(9))]))
+    assert main(["explain", "/quite/otherwise"]) == 2
+    assert capsys.readouterr().err.splitlines()[1] == (
+        "janitor: looked among 0 names that contain 'otherwise' or contain 'other' or contain "
+        "'rwise' or begin with '/quite/'"
+    )
+
+
+def test_interrupted_while_reading(
+    places: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends it with 130 and no traceback."""
+    cloud = Cloud([Group("/a", **EMPTY)])
+    stop = threading.Event()
+
+    monkeypatch.setattr(command, "connect", lambda *_: [api(cloud, stop)])
+    cloud.before_call = lambda operation, _said: stop.set()
+    cloud.fault = lambda operation, _said: refused(operation, "ThrottlingException")
+    assert main(["explain", "/a"]) == 130

@@ -1,0 +1,229 @@
+"""Safety as properties: random accounts, policies and faults, with an oracle of its own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from janitor.core.model import Status
+from janitor.journal.journal import Journal
+from janitor.policy.file import RETENTION_DAYS, Policy, load, parse
+from tests.account import MUTATING, NOW, Cloud, Group, Stream, days_ago, janitor, refused
+
+# The same examples each time where a verdict is wanted.
+relaxed = settings(
+    deadline=None,
+    derandomize="CI" in os.environ,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+
+moments = st.one_of(
+    st.sampled_from([0, 1, 6, 7, 8, 14, 21, 36, 37, 38, 60, 371, 372, 373]).map(days_ago),
+    st.integers(days_ago(1500), days_ago(0)),
+    st.sampled_from([days_ago(37) - 1, days_ago(37) + 1, days_ago(372) - 1, days_ago(372) + 1]),
+)
+maybe = st.none() | moments
+streams = st.builds(
+    Stream,
+    st.sampled_from(["2020/01/01/[1]a", "2026/01/01/[1]b", "worker", "z"]),
+    moments,
+    maybe,
+    st.booleans(),
+)
+groups = st.builds(
+    Group,
+    st.sampled_from(["/aws/lambda/", "/app/", "/audit/"]).flatmap(
+        lambda prefix: st.integers(0, 9).map(lambda i: f"{prefix}{i}")
+    ),
+    moments,
+    stored=st.sampled_from([0, 0, 0, 1, 10**9]),
+    retention=st.sampled_from([None, 1, 14, 30, 365, 3653]),
+    account_policy=st.sampled_from([None, None, None, "org"]),
+    log_class=st.sampled_from(["STANDARD"] * 4 + ["INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"]),
+    protected=st.sampled_from([False, False, False, True]),
+    metric_filters=st.sampled_from([0, 0, 0, 1]),
+    subscriptions=st.sampled_from([(), (), (), ("s",)]),
+    tags=st.sampled_from([{}, {}, {"janitor:keep": "x"}, {"env": "prod"}, {"env": "dev"}]),
+    streams=st.lists(streams, max_size=4, unique_by=lambda s: s.name),
+    arrivals=st.lists(moments, max_size=1),
+    odd=st.sampled_from([{}] * 6 + [{"storedBytes": -1}, {"creationTime": ...}]),
+)
+accounts = st.lists(groups, min_size=1, max_size=12, unique_by=lambda g: g.name)
+policies = st.sampled_from(
+    [
+        load(None).model_copy(
+            update={"limits": load(None).limits.model_copy(update={"max_group_deletion_share": 1})}
+        ),
+        parse(
+            "[defaults]\nretention_days = 30\ndelete_empty = true\nsweep_streams = true\n"
+            "min_days = 7\nmax_days = 400\ngrace_days = 0\n[protect]\nnames = ['/audit/*']\n"
+            "tags = ['env=prod']\n[limits]\nmax_group_deletion_share = 1.0",
+            "t",
+        ),
+        parse(
+            "[defaults]\nretention_days = 14\ndelete_empty = true\nproof = 'events'\n"
+            "[limits]\nmax_group_deletion_share = 1.0\nmax_group_deletions = 3\n"
+            "[[rules]]\nid = 'dev'\ntags = ['env=dev']\nretention_days = 1\nsweep_streams = true",
+            "t",
+        ),
+    ]
+)
+
+
+@contextmanager
+def journal() -> Iterator[Journal]:
+    """A journal of its own for each example."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Journal(Path(folder) / "j", "run", "policy")
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+class Chaos:
+    """Faults at a rate, reproducible from a seed; threads may interleave as they like."""
+
+    codes = ("ThrottlingException", "InternalFailure", "AccessDeniedException", "garbage")
+
+    def __init__(self, seed: int, rate: float) -> None:
+        self._dice = Random(seed)
+        self._rate = rate
+
+    def __call__(self, operation: str, parameters: dict[str, Any]) -> Exception | None:
+        if self._dice.random() >= self._rate:
+            return None
+        code = self._dice.choice(self.codes)
+        return ValueError(code) if code == "garbage" else refused(operation, code)
+
+
+def expected_days(group: Group, policy: Policy) -> tuple[int | None, int, str]:
+    """The oracle's reading of the policy: longest retention, grace, proof."""
+    scopes: list[Any] = [policy.defaults]
+    for rule in reversed(policy.rules):
+        names = rule.names is None or group.name.startswith("/aws/lambda/")
+        tags = rule.tags is None or group.tags.get("env") == "dev"
+        if names and tags:
+            scopes = [policy.defaults, rule]
+
+    def said(key: str) -> Any:
+        values = [getattr(s, key, None) for s in scopes]
+        return next((v for v in reversed(values) if v is not None), None)
+
+    wanted = said("retention_days")
+    if group.account_policy is not None:
+        return group.retention, said("grace_days"), said("proof")
+    if group.retention is None:
+        return wanted, said("grace_days"), said("proof")
+    low = said("min_days") or 0
+    return max(group.retention, low), said("grace_days"), said("proof")
+
+
+def assert_lawful(group: Group, before: Group, policy: Policy, functions: set[str]) -> None:
+    """Each of the deletion rules, checked against the truth and not against the code."""
+    days, grace, proof = expected_days(before, policy)
+    assert days is not None, "retention unknown"
+    cut = NOW - (days + grace) * 86_400_000
+    tags = before.tags
+    assert not before.protected
+    assert not before.metric_filters
+    assert not before.subscriptions
+    assert before.log_class != "DELIVERY"
+    assert not before.odd
+    assert not ("janitor:keep" in tags and "janitor:keep" in policy.protect.tags)
+    assert not (tags.get("env") == "prod" and "env=prod" in policy.protect.tags)
+    assert not (before.name.startswith("/audit/") and policy.protect.names)
+    assert before.name.removeprefix("/aws/lambda/") not in functions
+    assert before.created < cut
+    assert before.stored == 0
+    assert not (before.account_policy and before.retention is None)
+    for stream in before.streams:
+        assert stream.created < cut
+        assert stream.lagging or (stream.last or 0) < cut
+    assert all(at < cut for at in before.arrivals)
+    if proof == "events":
+        assert all(at < cut for at in before.events)
+
+
+@relaxed
+@given(accounts, policies, st.integers(), st.sampled_from([0, 0, 0.1, 0.5]), st.booleans())
+def test_a_deletion_implies_all_eight_lines(
+    account: list[Group], policy: Policy, seed: int, rate: float, owned: bool
+) -> None:
+    """For any account, policy and faults: deleted means lawfully deleted; counts are true."""
+    before = {group.name: deepcopy(group) for group in account}
+    cloud = Cloud(account)
+    cloud.functions = {"3": None} if owned else {}
+    cloud.fault = Chaos(seed, rate)
+    with journal() as written:
+        summary, recorded = janitor(cloud, policy, written)
+        text = written.path.read_text() if written.written else ""
+    for group in cloud.deleted:
+        assert_lawful(group, before[group.name], policy, set(cloud.functions))
+    assert len(cloud.deleted) <= policy.limits.max_group_deletions
+    for name, days in cloud.puts:
+        assert days in RETENTION_DAYS
+        assert before[name].account_policy is None
+        assert before[name].log_class != "DELIVERY"
+        assert not before[name].odd
+    assert summary.done["delete_group"] == len(cloud.deleted)
+    assert summary.done["sweep_streams"] == len(cloud.swept)
+    assert summary.done["set_retention"] == len(cloud.puts)
+    lines = len([line for line in text.splitlines() if '"status": "done"' in line])
+    assert lines == len(cloud.deleted) + len(cloud.swept) + len(cloud.puts)
+    assert {o.group.name for o in recorded.outcomes} >= {g.name for g in recorded.groups}
+
+
+@relaxed
+@given(accounts, policies, st.booleans())
+def test_a_dry_run_changes_nothing_and_foretells_the_run(
+    account: list[Group], policy: Policy, owned: bool
+) -> None:
+    """What is planned is what is done, and a second run does nothing more.
+
+    Only a group whose retention was lowered may go in the second run: what its old retention
+    still promised decides in the first.
+    """
+    before = {group.name: group.retention for group in account}
+    cloud = Cloud(account)
+    cloud.functions = {"3": None} if owned else {}
+    with journal() as written:
+        planned, _ = janitor(cloud, policy, written, dry_run=True)
+        assert not MUTATING & set(cloud.calls)
+        done, _ = janitor(cloud, policy, written)
+        assert planned.planned == done.done
+        lowered = {name for name, days in cloud.puts if days < (before[name] or 0)}
+        _, again = janitor(cloud, policy, written)
+        assert {o.group.name for o in again.outcomes if o.status is Status.DONE} <= lowered
+
+
+@relaxed
+@given(accounts, policies, st.integers())
+def test_lost_answers_and_a_second_run_end_in_the_same_state(
+    account: list[Group], policy: Policy, seed: int
+) -> None:
+    """Resets after the effect, then a quiet run: as after two quiet runs."""
+    quiet, shaken = Cloud(deepcopy(account)), Cloud(account)
+    dice = Random(seed)
+    shaken.after = lambda op, _: (
+        refused(op, "InternalFailure", 500) if dice.random() < 0.3 else None
+    )
+    with journal() as first, journal() as second:
+        janitor(quiet, policy, first)
+        janitor(quiet, policy, first)
+        janitor(shaken, policy, second)
+        shaken.after = lambda _op, _: None
+        summary, _ = janitor(shaken, policy, second)
+    if Status.REFUSED not in summary.by_status:
+        assert shaken.groups == quiet.groups

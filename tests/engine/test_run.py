@@ -1,0 +1,698 @@
+"""Whole runs over an account in memory: what is done, what is kept, and why."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from janitor.aws.api import Counts
+from janitor.core.errors import Exit, JournalError
+from janitor.core.model import Status
+from janitor.engine import plan
+from janitor.engine.candidates import DELETIONS_AT_ONCE
+from janitor.engine.run import Run
+from janitor.journal.journal import Journal
+from janitor.policy.file import Policy, parse
+from tests.account import (
+    ACCOUNT,
+    MUTATING,
+    NOW,
+    REGION,
+    Cloud,
+    Group,
+    Recorded,
+    Stream,
+    api,
+    days_ago,
+    janitor,
+    refused,
+)
+
+
+def empty(name: str = "/old/empty", **fields: Any) -> Group:
+    """A group that the shipped policy deletes, apart from `fields`."""
+    return Group(name, days_ago(800), **fields)
+
+
+def fillers(count: int = 20) -> list[Group]:
+    """Groups that are kept, so that a deletion is a small share."""
+    return [Group(f"/kept/{i:04}", days_ago(900), 5, retention=30) for i in range(count)]
+
+
+def only(recorded: Any, name: str) -> tuple[Status, str]:
+    """The single outcome of a group, as status and reason."""
+    [outcome] = recorded.of(name)
+    return outcome.status, outcome.reason
+
+
+def test_an_old_empty_group_is_deleted_and_its_neighbours_are_not(policy, journal) -> None:
+    """The main job: one proved empty, the others full."""
+    cloud = Cloud([empty(), *fillers()])
+    summary, recorded = janitor(cloud, policy, journal)
+    assert [group.name for group in cloud.deleted] == ["/old/empty"]
+    assert only(recorded, "/old/empty")[0] is Status.DONE
+    assert summary.exit_code() is Exit.DONE
+
+
+def test_pages_are_read_to_the_last_even_behind_empty_ones(policy, journal) -> None:
+    """More than three pages, an empty page after each: every group is seen once."""
+    cloud = Cloud([Group(f"/g/{i:04}", days_ago(5)) for i in range(230)])
+    summary, _ = janitor(cloud, policy, journal)
+    assert summary.groups_scanned == 230
+    assert sorted(name for name, _ in cloud.puts) == sorted(cloud.groups)
+
+
+KEPT: dict[str, tuple[Group, str]] = {
+    "young": (Group("/x", days_ago(37), retention=30), "not more than retention"),
+    "bytes": (empty("/x", stored=1, retention=30), "1 B stored"),
+    "tag": (empty("/x", tags={"janitor:keep": ""}), "protected by tag"),
+    "stack": (empty("/x", tags={"aws:cloudformation:stack-name": "s"}), "protected by tag"),
+    "deletion protection": (empty("/x", protected=True, retention=30), "deletion protection"),
+    "metric filter": (empty("/x", metric_filters=2, retention=30), "2 metric filters"),
+    "subscription": (empty("/x", subscriptions=("ship",), retention=30), "filter ship"),
+    "delivery": (empty("/x", log_class="DELIVERY"), "class DELIVERY"),
+    "never by account": (empty("/x", account_policy="all"), "NEVER_EXPIRE"),
+    "own": (empty("/aws/lambda/cloudwatch-janitor"), "janitor's own"),
+    "arrivals": (empty("/x", retention=30, arrivals=[days_ago(1)]), "IncomingLogEvents"),
+    "live stream": (
+        empty(
+            "/x",
+            retention=30,
+            streams=[Stream(f"a{i:03}", days_ago(700)) for i in range(120)]
+            + [Stream("z", days_ago(700), days_ago(2))],
+        ),
+        "stream 'z' shows life",
+    ),
+    "new stream, never written": (
+        empty("/x", retention=30, streams=[Stream("s", days_ago(1))]),
+        "stream 's' shows life",
+    ),
+}
+
+
+@pytest.mark.parametrize(("group", "reason"), KEPT.values(), ids=KEPT.keys())
+def test_each_line_of_the_deletion_rules_keeps_a_group(group, reason, policy, journal) -> None:
+    """One thing that speaks against deletion is enough, and it is the printed reason."""
+    cloud = Cloud([group, *fillers()])
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert reason in only(recorded, group.name)[1]
+
+
+UNKNOWN: dict[str, dict[str, Any]] = {
+    "no creation time": {"creationTime": ...},
+    "negative bytes": {"storedBytes": -1},
+    "text for bytes": {"storedBytes": "0"},
+    "no bytes": {"storedBytes": ...},
+    "retention of zero": {"retentionInDays": 0},
+    "a class of tomorrow": {"logGroupClass": "GLACIAL"},
+}
+
+
+@pytest.mark.parametrize("odd", UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_an_odd_value_is_unknown_and_kept(odd, policy, journal) -> None:
+    """Whatever makes no sense is neither deleted nor changed."""
+    cloud = Cloud([empty(odd=odd), *fillers()])
+    summary, recorded = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert cloud.puts == []
+    assert only(recorded, "/old/empty")[0] is Status.UNKNOWN
+    assert summary.by_status[Status.UNKNOWN] == 1
+
+
+READS = [
+    "DescribeLogStreams",
+    "DescribeSubscriptionFilters",
+    "GetMetricData",
+    "GetResources",
+    "ListFunctions",
+]
+
+
+@pytest.mark.parametrize("operation", READS)
+@pytest.mark.parametrize("kind", ["AccessDeniedException", "InternalFailure", "garbage"])
+def test_what_cannot_be_read_is_never_deleted(operation, kind, policy, journal) -> None:
+    """A denied, failing or unparsable read keeps the group; the others are still done."""
+    cloud = Cloud([empty("/aws/lambda/gone"), Group("/new", days_ago(1), retention=30), *fillers()])
+
+    def fault(called: str, parameters: dict[str, Any]) -> Exception | None:
+        if called != operation:
+            return None
+        return ValueError("garbage") if kind == "garbage" else refused(called, kind, 500)
+
+    cloud.fault = fault
+    if kind == "AccessDeniedException":
+        cloud.fault = lambda called, _: refused(called, kind) if called == operation else None
+    summary, recorded = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert Status.UNKNOWN in {outcome.status for outcome in recorded.of("/aws/lambda/gone")}
+    assert summary.by_status[Status.KEPT] == 21
+
+
+def test_an_answer_without_its_list_is_garbage_not_emptiness(policy, journal) -> None:
+    """botocore reads an unparsable body as {}: that is not a group without streams."""
+    cloud = Cloud([empty(retention=30, streams=[Stream("s", days_ago(1))]), *fillers()])
+    honest = cloud._DescribeLogStreams
+    cloud._DescribeLogStreams = lambda **_: {}  # type: ignore[method-assign]
+    janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    cloud._DescribeLogStreams = honest  # type: ignore[method-assign]
+
+
+def test_a_live_owner_keeps_its_group_under_any_name(policy, journal) -> None:
+    """A function's default group, its custom one, and a Lambda@Edge replica's."""
+    names = ["/aws/lambda/f", "/team/custom", "/aws/lambda/us-east-1.f"]
+    cloud = Cloud([*(empty(name, retention=30) for name in names), *fillers()])
+    cloud.functions = {"f": None, "g": "/team/custom"}
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert all("Lambda function" in only(recorded, name)[1] for name in names)
+
+
+def test_where_functions_cannot_be_listed_other_groups_are_still_deleted(policy, journal) -> None:
+    """Only names that may be a function's are kept, with one warning."""
+    cloud = Cloud([empty("/aws/lambda/a"), empty("/aws/lambda/b"), empty("/x"), *fillers()])
+    cloud.fault = lambda op, _: refused(op, "AccessDenied") if op == "ListFunctions" else None
+    summary, _ = janitor(cloud, policy, journal)
+    assert [group.name for group in cloud.deleted] == ["/x"]
+    assert len(summary.warnings) == 1
+
+
+def test_proof_by_events_drains_to_the_last_token(journal) -> None:
+    """The event stands behind an empty page with a token."""
+    policy = parse(
+        '[defaults]\nretention_days = 365\ndelete_empty = true\nproof = "events"', "test"
+    )
+    cloud = Cloud([empty("/has", retention=30, events=[days_ago(1)]), empty("/not"), *fillers()])
+    _, recorded = janitor(cloud, policy, journal)
+    assert [group.name for group in cloud.deleted] == ["/not"]
+    assert "holds events" in only(recorded, "/has")[1]
+
+
+def test_infrequent_access_is_unknown_under_proof_by_events(journal) -> None:
+    """Its events cannot be read, so it is kept and says so; arrivals prove it well enough."""
+    for proof, deleted in (("events", []), ("arrivals", ["/ia"])):
+        policy = parse(
+            f'[defaults]\nretention_days = 365\ndelete_empty = true\nproof = "{proof}"', "test"
+        )
+        cloud = Cloud([empty("/ia", retention=30, log_class="INFREQUENT_ACCESS"), *fillers()])
+        _, recorded = janitor(cloud, policy, journal)
+        assert [group.name for group in cloud.deleted] == deleted
+        if not deleted:
+            assert "FilterLogEvents" in only(recorded, "/ia")[1]
+
+
+CHANGES: dict[str, Any] = {
+    "made again": lambda g: setattr(g, "created", days_ago(600)),
+    "protected": lambda g: setattr(g, "protected", True),
+    "filled": lambda g: setattr(g, "stored", 7),
+    "given a metric filter": lambda g: setattr(g, "metric_filters", 1),
+    "subscribed to": lambda g: setattr(g, "subscriptions", ("s",)),
+    "tagged": lambda g: setattr(g, "tags", {"janitor:keep": "yes"}),
+    "given a stream": lambda g: g.streams.append(Stream("n", days_ago(0))),
+    "put under NEVER_EXPIRE": lambda g: (
+        setattr(g, "account_policy", "p"),
+        setattr(g, "retention", None),
+    ),
+    "given longer retention": lambda g: setattr(g, "retention", 3653),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_what_changes_between_proof_and_deletion_is_kept(change, policy, journal) -> None:
+    """The last look sees it."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    done: list[bool] = []
+
+    def before(operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "DescribeSubscriptionFilters" and not done:
+            done.append(True)
+            change(cloud.groups["/old/empty"])
+
+    cloud.before_call = before
+    summary, _ = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert summary.by_status[Status.FAILED] == 0
+
+
+def test_a_group_that_vanishes_is_gone_not_failed(policy, journal) -> None:
+    """Somebody else deleted it between look and call."""
+    cloud = Cloud([empty(), *fillers()])
+
+    def vanish(operation: str, _: dict[str, Any]) -> None:
+        if operation == "DeleteLogGroup":
+            cloud.groups.pop("/old/empty", None)
+
+    cloud.before_call = vanish
+    summary, recorded = janitor(cloud, policy, journal)
+    assert only(recorded, "/old/empty")[0] is Status.GONE
+    assert summary.exit_code() is Exit.DONE
+
+
+def test_a_deletion_whose_answer_is_lost_is_not_repeated_on_another_group(policy, journal) -> None:
+    """Reset after the effect, and the name is taken by a new group at once: that one lives."""
+    cloud = Cloud([empty(), *fillers()])
+
+    def lost(operation: str, _: dict[str, Any]) -> Exception | None:
+        if operation == "DeleteLogGroup" and "/old/empty" not in cloud.groups:
+            cloud.groups["/old/empty"] = Group("/old/empty", days_ago(0), retention=30)
+            return refused(operation, "InternalFailure", 500)
+        return None
+
+    cloud.after = lost
+    summary, _ = janitor(cloud, policy, journal)
+    assert "/old/empty" in cloud.groups
+    assert (len(cloud.deleted), summary.done["delete_group"]) == (1, 1)
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "OperationAbortedException"])
+@pytest.mark.parametrize("operation", sorted(MUTATING))
+def test_passing_failures_are_tried_again(code, operation, policy, journal) -> None:
+    """Three failures each, then success; throttled attempts are counted."""
+    sweep = Group("/aws/lambda/f", days_ago(900), 9, retention=30)
+    sweep.streams = [Stream("2020/01/01/[1]a", days_ago(800))]
+    cloud = Cloud([empty(), Group("/new", days_ago(3)), sweep, *fillers()])
+    failures = {operation: 3}
+
+    def fault(called: str, _: dict[str, Any]) -> Exception | None:
+        if failures.get(called, 0):
+            failures[called] -= 1
+            return refused(called, code)
+        return None
+
+    cloud.fault = fault
+    counts = Counts()
+    summary, _ = janitor(cloud, policy, journal, counts=counts)
+    assert (len(cloud.deleted), len(cloud.puts), len(cloud.swept)) == (1, 1, 1)
+    assert summary.exit_code() is Exit.DONE
+    assert sum(counts.throttled.values()) == (3 if code == "ThrottlingException" else 0)
+    assert sum(counts.calls.values()) == sum(cloud.calls.values())
+
+
+@pytest.mark.parametrize("operation", sorted(MUTATING))
+def test_a_denied_change_fails_alone(operation, policy, journal) -> None:
+    """One item's AccessDenied does not stop the others, and ends in exit code 3."""
+    sweeps = [Group(f"/aws/lambda/{n}", days_ago(900), 9, retention=30) for n in "ab"]
+    for group in sweeps:
+        group.streams = [Stream("2020/01/01/[1]a", days_ago(800))]
+    news = [Group(f"/new/{n}", days_ago(3)) for n in "ab"]
+    olds = [empty(f"/old/{n}") for n in "ab"]
+    cloud = Cloud([*sweeps, *news, *olds, *fillers()])
+
+    def fault(called: str, parameters: dict[str, Any]) -> Exception | None:
+        denied = called == operation and parameters["logGroupName"].endswith("a")
+        return refused(called, "AccessDeniedException") if denied else None
+
+    cloud.fault = fault
+    summary, _ = janitor(cloud, policy, journal)
+    assert len(cloud.deleted) + len(cloud.puts) + len(cloud.swept) == 5
+    assert summary.by_status[Status.FAILED] == 1
+    assert summary.exit_code() is Exit.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    "limit", ["max_group_deletions = 2", "max_group_deletion_share = 0.1"], ids=str
+)
+def test_over_a_limit_nothing_at_all_is_deleted(limit, journal) -> None:
+    """Three candidates of twenty-three; retention is still given."""
+    policy = parse(
+        f"[defaults]\nretention_days = 365\ndelete_empty = true\n[limits]\n{limit}", "test"
+    )
+    cloud = Cloud([*(empty(f"/old/{i}") for i in range(3)), *fillers()])
+    summary, _ = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert summary.exit_code() is Exit.REFUSED
+    assert summary.by_status[Status.REFUSED] == 3
+    assert len(cloud.puts) == 3
+
+
+def test_groups_that_something_subscribes_to_do_not_count_against_the_limit(journal) -> None:
+    """They would not be deleted anyway, so the limit is not exceeded."""
+    policy = parse(
+        "[defaults]\nretention_days = 365\ndelete_empty = true\n[limits]\nmax_group_deletions = 1",
+        "test",
+    )
+    subscribed = [empty(f"/old/{i}", subscriptions=("s",), retention=30) for i in range(5)]
+    cloud = Cloud([*subscribed, empty("/old/z"), *fillers()])
+    summary, _ = janitor(cloud, policy, journal)
+    assert [group.name for group in cloud.deleted] == ["/old/z"]
+    assert summary.exit_code() is Exit.DONE
+
+
+def test_too_many_streams_are_not_swept_at_all(journal) -> None:
+    """The limit on streams is checked before the first one is deleted."""
+    policy = parse(
+        "[defaults]\nretention_days = 30\nsweep_streams = true\n[limits]\nmax_stream_deletions = 3",
+        "test",
+    )
+    group = Group("/s", days_ago(900), 9, retention=30)
+    group.streams = [Stream(f"s{i}", days_ago(800)) for i in range(4)]
+    cloud = Cloud([group])
+    summary, _ = janitor(cloud, policy, journal)
+    assert cloud.swept == []
+    assert summary.exit_code() is Exit.REFUSED
+
+
+def test_only_wholly_expired_streams_are_swept(policy, journal) -> None:
+    """Created, written and ingested before the cutoff, over several pages, to the millisecond."""
+    border = days_ago(37)
+    group = Group("/aws/lambda/f", days_ago(900), 9, retention=30)
+    group.streams = [Stream(f"2020/01/01/[1]{i:03}", days_ago(800)) for i in range(120)]
+    group.streams += [
+        Stream("a-last-before", days_ago(700), border - 1),
+        Stream("b-last-at", days_ago(700), border),
+        Stream("c-born-at", border),
+    ]
+    cloud = Cloud([group])
+    summary, _ = janitor(cloud, policy, journal)
+    assert [stream.name for stream in group.streams] == ["b-last-at", "c-born-at"]
+    assert summary.done["sweep_streams"] == 121
+
+
+def test_streams_are_swept_only_after_retention_was_set(policy, journal) -> None:
+    """Where the put is denied, nothing has expired yet."""
+    group = Group("/aws/lambda/f", days_ago(900), 9)
+    group.streams = [Stream("2020/01/01/[1]a", days_ago(800))]
+    cloud = Cloud([group])
+    cloud.fault = lambda op, _: refused(op, "AccessDenied") if op == "PutRetentionPolicy" else None
+    janitor(cloud, policy, journal)
+    assert cloud.swept == []
+    cloud.fault = lambda _op, _: None
+    janitor(cloud, policy, journal)
+    assert cloud.swept == [("/aws/lambda/f", "2020/01/01/[1]a")]
+
+
+def test_streams_are_not_swept_once_retention_was_lengthened(policy, journal) -> None:
+    """Somebody else lengthens it between the count and the sweep: nothing has expired yet."""
+    group = Group("/aws/lambda/f", days_ago(900), 9, retention=30)
+    group.streams = [Stream("2020/01/01/[1]a", days_ago(800))]
+    cloud = Cloud([group])
+
+    def meanwhile(operation: str, _: dict[str, Any]) -> None:
+        if operation == "DescribeLogStreams":
+            group.retention = 3653
+
+    cloud.before_call = meanwhile
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.swept == []
+    assert "changed meanwhile" in only(recorded, "/aws/lambda/f")[1]
+
+
+def test_streams_are_not_swept_where_somebody_removed_the_retention_again(policy, journal) -> None:
+    """The run set it; what was to expire is kept for ever again."""
+    stream = Stream("2020/01/01/[1]old", days_ago(900))
+    cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 5, None, streams=[stream]), *fillers()])
+
+    def meanwhile(operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "DescribeLogGroups" and "logGroupNamePrefix" in parameters and cloud.puts:
+            cloud.groups["/aws/lambda/f"].retention = None
+
+    cloud.before_call = meanwhile
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.puts == [("/aws/lambda/f", 30)]
+    assert cloud.swept == []
+    statuses = [outcome.status for outcome in recorded.of("/aws/lambda/f")]
+    assert statuses == [Status.DONE, Status.KEPT]
+
+
+def test_a_broken_scan_deletes_nothing_and_says_so(policy, journal) -> None:
+    """A later page is denied: candidates of the first are not reached."""
+    cloud = Cloud([empty(), *fillers(200)])
+
+    def fault(operation: str, parameters: dict[str, Any]) -> Exception | None:
+        late = operation == "DescribeLogGroups" and len(cloud.scanned) >= 3
+        return refused(operation, "AccessDeniedException") if late else None
+
+    cloud.fault = fault
+    summary, _ = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert not summary.complete
+    assert summary.exit_code() is Exit.INCOMPLETE
+
+
+def test_retention_that_somebody_else_set_meanwhile_is_not_overwritten(policy, journal) -> None:
+    """A long queue at five puts a second: groups are read again before their turn."""
+    cloud = Cloud([Group(f"/g/{i:03}", days_ago(3)) for i in range(60)])
+
+    def meanwhile(operation: str, _: dict[str, Any]) -> None:
+        if operation == "PutRetentionPolicy":
+            cloud.clock.wait(6, threading.Event())
+            cloud.groups["/g/059"].retention = 7
+
+    cloud.before_call = meanwhile
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.groups["/g/059"].retention == 7
+    assert "changed meanwhile" in only(recorded, "/g/059")[1]
+
+
+def test_a_look_older_than_a_second_is_repeated(policy, journal) -> None:
+    """A slow answer between look and deletion makes the look stale."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    slow = [3.0]
+
+    def delay(operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "DescribeLogGroups" and parameters.get("logGroupNamePrefix") and slow:
+            cloud.clock.wait(slow.pop(), threading.Event())
+
+    cloud.before_call = delay
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 1
+    assert cloud.calls["DescribeLogGroups"] == 3
+
+
+def test_a_function_made_while_groups_are_deleted_keeps_its_group(policy, journal) -> None:
+    """Functions are listed again once a minute: deletions may go on for many."""
+    cloud = Cloud([empty(f"/old/{number:02}", retention=30) for number in range(12)])
+    cloud.groups.update({group.name: group for group in fillers(200)})
+
+    def meanwhile(operation: str, _: dict[str, Any]) -> None:
+        if operation == "DeleteLogGroup":
+            cloud.functions["late"] = "/old/11"
+            cloud.clock.wait(90, threading.Event())
+
+    cloud.before_call = meanwhile
+    _, recorded = janitor(cloud, policy, journal)
+    assert "/old/11" in cloud.groups
+    assert "Lambda function 'late' logs to it" in only(recorded, "/old/11")[1]
+
+
+def test_a_slow_disk_makes_the_look_stale(policy, journal, monkeypatch) -> None:
+    """The journal is written between look and deletion; what took long there is looked at again."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    real, slow = Journal.begin, [2.0]
+
+    def begin(self: Journal, *said: Any, **more: Any) -> None:
+        real(self, *said, **more)
+        if slow:
+            cloud.clock.wait(slow.pop(), threading.Event())
+
+    monkeypatch.setattr(Journal, "begin", begin)
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 1
+    assert cloud.calls["DescribeSubscriptionFilters"] == 2
+
+
+def test_what_subscribes_is_read_again_where_the_streams_took_long(policy, journal) -> None:
+    """Thousands of streams take longer than a second; a subscription is no older than that."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    times: dict[str, float] = {}
+
+    def delay(operation: str, _: dict[str, Any]) -> None:
+        if operation == "DescribeLogStreams" and "DescribeSubscriptionFilters" in times:
+            cloud.clock.wait(5, threading.Event())
+        times[operation] = cloud.clock.monotonic()
+
+    cloud.before_call = delay
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 1
+    assert times["DeleteLogGroup"] - times["DescribeSubscriptionFilters"] <= 1
+    assert cloud.calls["DescribeSubscriptionFilters"] == 2
+
+
+def test_tags_older_than_a_second_are_a_stale_look_too(policy, journal) -> None:
+    """Deletions share the tags that were read; what is left of their second is for the rest."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    slow = [0.9, 0.25]
+    refusals = [refused("DeleteLogGroup", "ThrottlingException")]
+    times: dict[str, float] = {}
+
+    def delay(operation: str, parameters: dict[str, Any]) -> None:
+        times[operation] = cloud.clock.monotonic()
+        if operation == "DescribeLogGroups" and parameters.get("logGroupNamePrefix") and slow:
+            cloud.clock.wait(slow.pop(), threading.Event())
+        if operation == "DeleteLogGroup" and refusals:
+            raise refusals.pop()
+
+    cloud.before_call = delay
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 1
+    assert times["DeleteLogGroup"] - times["GetResources"] <= 1
+
+
+def test_a_dry_run_calls_nothing_that_changes(policy, journal) -> None:
+    """It counts under `planned` only, and what it plans is what a run then does."""
+    group = Group("/aws/lambda/f", days_ago(900), 9, retention=30)
+    group.streams = [Stream(f"2020/01/01/[1]{i}", days_ago(800)) for i in range(3)]
+    cloud = Cloud([empty(), Group("/new", days_ago(3)), group, *fillers()])
+    planned, _ = janitor(cloud, policy, journal, dry_run=True)
+    assert not MUTATING & set(cloud.calls)
+    assert not journal.written
+    assert not +planned.done
+    done, _ = janitor(cloud, policy, journal)
+    assert planned.planned == done.done
+    again, _ = janitor(cloud, policy, journal)
+    assert not +again.done
+
+
+def test_the_journal_holds_what_it_takes_to_undo(policy, journal) -> None:
+    """One line for each change, with before and after values."""
+    cloud = Cloud([empty(retention=14, tags={"team": "a"}), Group("/new", days_ago(3)), *fillers()])
+    janitor(cloud, policy, journal)
+    lines = {
+        entry["group"]: entry for entry in map(json.loads, journal.path.read_text().splitlines())
+    }
+    assert lines["/new"]["before"] == {"retention_days": None}
+    assert lines["/new"]["after"] == {"retention_days": 365}
+    assert lines["/old/empty"]["before"] == {
+        "arn": cloud.arn("/old/empty"),
+        "retention_days": 14,
+        "retention_policy": None,
+        "class": "STANDARD",
+        "kms_key_id": None,
+        "tags": {"team": "a"},
+        "bearer_token": False,
+        "data_protection_policy": None,
+        "index_policy": None,
+        "transformer": [],
+        "metric_filters": [],
+        "subscription_filters": [],
+    }
+
+
+def test_what_cannot_be_journaled_is_not_done(policy: Policy, tmp_path: Path) -> None:
+    """The journal is a folder: no change is made, and the run says why."""
+    (tmp_path / "j").mkdir()
+    journal = Journal(tmp_path / "j", "run", "policy")
+    with pytest.raises(JournalError):
+        journal.check()
+    cloud = Cloud([empty(), Group("/new", days_ago(3)), *fillers()])
+    summary, _ = janitor(cloud, policy, journal)
+    assert not MUTATING & set(cloud.calls)
+    assert summary.exit_code() is Exit.INCOMPLETE
+    assert any("cannot be written" in error for error in summary.errors)
+
+
+def test_a_torn_last_line_of_the_journal_is_left_alone(policy: Policy, tmp_path: Path) -> None:
+    """A new line begins behind it."""
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"torn": ')
+    cloud = Cloud([Group("/new", days_ago(3))])
+    journal = Journal(path, "run", "policy")
+    janitor(cloud, policy, journal)
+    journal.close()
+    torn, *lines = path.read_text().splitlines()
+    assert torn == '{"torn": '
+    told = [(line["group"], line["status"]) for line in map(json.loads, lines)]
+    assert told == [("/new", "begun"), ("/new", "done")]
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_stream_whose_deletion_lost_its_answer_counts_and_is_journaled(
+    gone: bool, policy: Policy, tmp_path: Path
+) -> None:
+    """Not there any more, this run deleted it; but after a refusal somebody else did."""
+    old = Stream("2020/01/01/[1]a", days_ago(500))
+    cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 5, 30, streams=[old])])
+
+    def lost(operation: str, _parameters: dict[str, Any]) -> Exception | None:
+        if operation != "DeleteLogStream" or cloud.calls[operation] > 1:
+            return None
+        if gone:
+            return refused(operation, "InternalFailure", 500)
+        return refused(operation, "ThrottlingException")
+
+    cloud.after = lost
+    journal = Journal(tmp_path / "journal.jsonl", "run", "policy")
+    summary, _ = janitor(cloud, policy, journal)
+    journal.close()
+    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
+    assert [line["status"] for line in lines] == ["begun", "done" if gone else "gone"]
+    assert summary.done["sweep_streams"] == gone
+
+
+def test_streams_swept_before_the_credentials_expired_count(
+    policy: Policy, journal: Journal
+) -> None:
+    """In the middle of a log group: one was deleted, the other was not."""
+    old = [Stream(f"2020/01/01/[1]{name}", days_ago(500)) for name in "ab"]
+    cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 5, 30, streams=old)])
+    cloud.fault = lambda op, _p: (
+        refused(op, "ExpiredTokenException")
+        if op == "DeleteLogStream" and cloud.calls[op] > 1
+        else None
+    )
+    summary, _ = janitor(cloud, policy, journal)
+    assert summary.done["sweep_streams"] == 1
+    assert summary.exit_code() is not Exit.DONE
+
+
+def test_stopping_takes_no_new_work_and_says_what_was_not_reached(policy, journal) -> None:
+    """As Ctrl-C does, in the middle of the deletions."""
+    stop = threading.Event()
+    cloud = Cloud([*(empty(f"/old/{i:02}") for i in range(12)), *fillers(60)])
+
+    def halt(operation: str, _: dict[str, Any]) -> None:
+        if operation == "DeleteLogGroup":
+            stop.set()
+
+    cloud.before_call = halt
+    summary, _ = janitor(cloud, policy, journal, stop=stop)
+    assert 1 <= len(cloud.deleted) <= DELETIONS_AT_ONCE
+    assert summary.done["delete_group"] == len(cloud.deleted)
+    assert summary.by_status[Status.NOT_REACHED] == 12 - len(cloud.deleted)
+    assert summary.exit_code() is Exit.INCOMPLETE
+
+
+def test_credentials_that_expire_in_the_middle_stop_the_run(policy, journal) -> None:
+    """Nothing is retried with them, and the rest is not reached."""
+    cloud = Cloud([*(empty(f"/old/{i:02}") for i in range(8)), *fillers(60)])
+    cloud.fault = lambda op, _: (
+        refused(op, "ExpiredTokenException") if op == "DescribeSubscriptionFilters" else None
+    )
+    summary, _ = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert any("ExpiredToken" in error for error in summary.errors)
+    assert summary.exit_code() is Exit.INCOMPLETE
+
+
+def test_retention_planned_for_a_group_that_only_its_subscription_keeps_is_put(
+    policy: Policy, tmp_path: Path
+) -> None:
+    """By its own facts it could be deleted; the plan found out that it stays, and so it does."""
+    path = tmp_path / "plan.jsonl"
+    cloud = Cloud([Group("/kept", days_ago(900), subscriptions=("to",))])
+    head = plan.head_line(ACCOUNT, policy.digest(), NOW)
+    journal = Journal(tmp_path / "journal.jsonl", "run", "policy")
+    _, planned = janitor(cloud, policy, journal, dry_run=True)
+    items = [plan.item_line(outcome, policy.digest()) for outcome in planned.outcomes]
+    end = plan.end_line(1, {REGION: 1}, complete=True)
+    path.write_text("\n".join([head, *filter(None, items), end]))
+    stop, recorded = threading.Event(), Recorded()
+    run = Run(
+        [api(cloud, stop)],
+        policy,
+        recorded,
+        journal,
+        stop,
+        NOW,
+        dry_run=False,
+        source=plan.load(path).source,
+    )
+    run.execute()
+    journal.close()
+    assert cloud.puts == [("/kept", 365)]
+    assert not cloud.deleted

@@ -1,0 +1,704 @@
+"""The undo: run, then restore, on an account in memory: field by field as it was before."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from janitor.core.errors import Exit, JournalError
+from janitor.core.model import Status
+from janitor.engine.act import Commit
+from janitor.journal.history import History, read, select
+from janitor.journal.journal import Journal
+from janitor.journal.restore import Item, Undo
+from janitor.policy.file import Policy, load, parse
+from tests.account import CHANGING, Cloud, Group, Stream, api, days_ago, janitor, refused
+from tests.engine.test_properties import Chaos, accounts, policies, relaxed
+
+ALL = load(None).model_copy(
+    update={"limits": load(None).limits.model_copy(update={"max_group_deletion_share": 1})}
+)
+DOCUMENT = '{"Name": "emails", "Version": "2021-06-01", "Statement": []}'
+FURNISHED: dict[str, Any] = {
+    "retention": 30,
+    "kms": "arn:aws:kms:eu-west-1:123456789012:key/k",
+    "tags": {"team": "media", "env": "dev"},
+    "bearer": True,
+    "data_protection": DOCUMENT,
+    "index": '{"Fields": ["requestId"]}',
+    "transformer": [{"parseJSON": {}}],
+}
+
+
+class KilledError(BaseException):
+    """The process ends here: nothing may catch it and go on."""
+
+
+def old(name: str = "/old/empty", **fields: Any) -> Group:
+    """A group that the shipped policy deletes."""
+    return Group(name, days_ago(800), **fields)
+
+
+@contextmanager
+def journal(folder: Path, name: str = "journal.jsonl") -> Iterator[Journal]:
+    made = Journal(folder / name, "run", "policy")
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def history(*paths: Path) -> History:
+    return read((str(path), path.read_text()) for path in paths if path.exists())
+
+
+def undo(
+    cloud: Cloud, *paths: Path, apply: bool = True, stop: threading.Event | None = None
+) -> tuple[Undo, list[Item]]:
+    """`janitor restore` of these journals, without the command line."""
+    stop, items = stop or threading.Event(), list[Item]()
+    with journal(paths[0].parent, "undo.jsonl") as own:
+        engine = Undo(
+            [api(cloud, stop)],
+            select(history(*paths).pasts, lambda _past: True),
+            Commit(own, dry_run=not apply),
+            own,
+            stop,
+            items.append,
+        )
+        engine.execute()
+    return engine, items
+
+
+def run(cloud: Cloud, folder: Path, policy: Policy = ALL) -> Path:
+    """A run that acts; its journal."""
+    with journal(folder) as made:
+        janitor(cloud, policy, made)
+    return folder / "journal.jsonl"
+
+
+def defined(cloud: Cloud) -> dict[str, Any]:
+    """What an undo is to bring back."""
+    return {name: group.defined() for name, group in cloud.groups.items()}
+
+
+def never(name: str = "/new") -> Group:
+    return Group(name, days_ago(3), 5)
+
+
+def status(items: Iterable[Item]) -> dict[str, Status]:
+    return {item.group: item.status for item in items}
+
+
+# ---- what comes back -------------------------------------------------------------------------
+
+
+def test_everything_that_a_group_had_comes_back(tmp_path: Path) -> None:
+    """Field by field; and the undo is journaled itself."""
+    cloud = Cloud([old(**deepcopy(FURNISHED)), never()])
+    before = defined(cloud)
+    path = run(cloud, tmp_path)
+    assert (cloud.groups.keys(), cloud.groups["/new"].retention) == ({"/new"}, 365)
+    engine, items = undo(cloud, path)
+    assert defined(cloud) == before
+    assert engine.tally.exit_code() is Exit.DONE
+    assert status(items) == {"/old/empty": Status.DONE, "/new": Status.DONE}
+    said = [json.loads(line) for line in (tmp_path / "undo.jsonl").read_text().splitlines()]
+    assert [(line["action"], line["status"]) for line in said] == [
+        ("restore_retention" if line["group"] == "/new" else "restore_group", status)
+        for line, status in zip(said, ["begun", "done"] * 2, strict=True)
+    ]
+
+
+def test_classes_without_the_features_are_deleted_and_made_again(tmp_path: Path) -> None:
+    """They refuse the questions, which means that they have nothing; the class comes back."""
+    cloud = Cloud([old(log_class="INFREQUENT_ACCESS", retention=30)])
+    before = defined(cloud)
+    path = run(cloud, tmp_path)
+    assert not cloud.groups
+    undo(cloud, path)
+    assert defined(cloud) == before
+
+
+@pytest.mark.parametrize(
+    "operation", ["GetDataProtectionPolicy", "DescribeIndexPolicies", "GetTransformer"]
+)
+@pytest.mark.parametrize("code", ["AccessDeniedException", "InvalidParameterException"])
+def test_what_cannot_be_recorded_is_not_deleted(operation: str, code: str, tmp_path: Path) -> None:
+    """Unknown, with the call named; a refusal that its class does not explain is none."""
+    cloud = Cloud([old()])
+    cloud.fault = lambda op, _: refused(op, code) if op == operation else None
+    with journal(tmp_path) as made:
+        summary, recorded = janitor(cloud, ALL, made)
+    assert not cloud.deleted
+    [outcome] = recorded.of("/old/empty")
+    assert outcome.status is Status.UNKNOWN
+    assert outcome.reason.startswith(f"{operation}: unreadable, and without it the log group")
+    assert summary.exit_code() is Exit.INCOMPLETE
+
+
+def test_an_account_level_index_policy_is_not_the_groups(tmp_path: Path) -> None:
+    """It applies by itself to the group that is made again."""
+    cloud = Cloud([old(account_index='{"Fields": ["a"]}')])
+    path = run(cloud, tmp_path)
+    assert json.loads(path.read_text().splitlines()[0])["before"]["index_policy"] is None
+    undo(cloud, path)
+    assert "PutIndexPolicy" not in cloud.calls
+
+
+def test_an_answer_that_says_nothing_is_asked_for_twice(tmp_path: Path) -> None:
+    """botocore makes an empty answer out of a body that it cannot read."""
+    cloud = Cloud([old(**deepcopy(FURNISHED))])
+    answers = {"GetTransformer": 1, "GetDataProtectionPolicy": 1}
+    real = cloud.call
+
+    def call(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        answer = real(operation, parameters)
+        if answers.get(operation):
+            answers[operation] -= 1
+            return {}
+        return answer
+
+    cloud.call = call  # type: ignore[method-assign]
+    before = defined(cloud)
+    path = run(cloud, tmp_path)
+    undo(cloud, path)
+    assert defined(cloud) == before
+
+
+def test_filters_come_back_where_a_journal_has_them(tmp_path: Path) -> None:
+    """A run never deletes such a group, but its journal has a place for them."""
+    cloud = Cloud([old(retention=30)])
+    path = run(cloud, tmp_path)
+    metric = {
+        "filterName": "errors",
+        "filterPattern": "ERROR",
+        "metricTransformations": [
+            {"metricName": "Errors", "metricNamespace": "App", "metricValue": "1"}
+        ],
+    }
+    shipped = {"filterName": "ship", "filterPattern": "", "destinationArn": "arn:aws:lambda:x"}
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line["before"] |= {"metric_filters": [metric], "subscription_filters": [shipped]}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    undo(cloud, path)
+    made = cloud.groups["/old/empty"]
+    assert (made.metrics, made.shipped) == ({"errors": metric}, {"ship": shipped})
+    made.shipped.clear()
+    made.metrics["errors"] = metric | {"filterPattern": "FATAL"}
+    _, [item] = undo(cloud, path)
+    assert item.changes == ("subscription filter ship",)
+    assert item.left == ("metric filter errors is another now",)
+    assert made.shipped == {"ship": shipped}
+    assert made.metrics["errors"]["filterPattern"] == "FATAL"
+
+
+# ---- what others did meanwhile ---------------------------------------------------------------
+
+
+def test_retention_that_somebody_changed_since_is_left(tmp_path: Path) -> None:
+    """Also a group that was made again, which is another."""
+    cloud = Cloud([never("/a"), never("/b"), never("/c"), never("/d")])
+    path = run(cloud, tmp_path)
+    cloud.groups["/a"].retention = 7
+    cloud.groups["/b"] = Group("/b", days_ago(0), retention=365)
+    del cloud.groups["/c"]
+    before = defined(cloud)
+    _, items = undo(cloud, path)
+    reasons = {item.group: (item.status, item.reason) for item in items}
+    assert reasons["/a"] == (
+        Status.KEPT,
+        "its retention was changed since, by somebody else",
+    )
+    assert reasons["/b"][1] == "another log group of that name: made again since"
+    assert reasons["/c"][1] == "does not exist any more, and this journal did not delete it"
+    assert reasons["/d"][0] is Status.DONE
+    assert {n: g for n, g in defined(cloud).items() if n != "/d"} == {
+        n: g for n, g in before.items() if n != "/d"
+    }
+    assert cloud.groups["/d"].retention is None
+
+
+def test_a_shorter_retention_is_put_back_and_what_it_costs_is_told(tmp_path: Path) -> None:
+    """Lowering retention deletes; a longer one costs nothing."""
+    policy = parse("[defaults]\nmin_days = 30\nmax_days = 90", "t")
+    cloud = Cloud([Group("/a", days_ago(3), 5, 7), Group("/b", days_ago(3), 5, 365)])
+    path = run(cloud, tmp_path, policy)
+    assert [cloud.groups[name].retention for name in ("/a", "/b")] == [30, 90]
+    _, items = undo(cloud, path)
+    assert [cloud.groups[name].retention for name in ("/a", "/b")] == [7, 365]
+    assert {item.group: "older than 7 days expire again" in item.reason for item in items} == {
+        "/a": True,
+        "/b": False,
+    }
+
+
+def test_a_group_that_a_function_made_again_gets_what_it_lacks(tmp_path: Path) -> None:
+    """Bare, as Lambda makes it: retention, key, tags and policies are given back."""
+    cloud = Cloud([old("/aws/lambda/x", **deepcopy(FURNISHED))])
+    before = defined(cloud)
+    path = run(cloud, tmp_path)
+    cloud.groups["/aws/lambda/x"] = Group("/aws/lambda/x", days_ago(0))
+    _, [item] = undo(cloud, path)
+    assert item.reason == "made again since, without all that it had"
+    assert defined(cloud) == before
+    assert "CreateLogGroup" not in cloud.calls
+
+
+def test_what_is_set_differently_is_left_and_told(tmp_path: Path) -> None:
+    """Nothing of another's is overwritten or removed; what is missing is added all the same."""
+    cloud = Cloud([old(**deepcopy(FURNISHED))])
+    path = run(cloud, tmp_path)
+    other = Group(
+        "/old/empty",
+        days_ago(0),
+        retention=7,
+        kms="another",
+        tags={"team": "web", "more": "1"},
+        data_protection="{}",
+        index='{"Fields":["requestId"]}',
+        transformer=[{"parseWAF": {}}],
+    )
+    cloud.groups["/old/empty"] = deepcopy(other)
+    _, [item] = undo(cloud, path)
+    assert item.status is Status.DONE
+    assert item.changes == ("bearer token authentication", "tags env")
+    assert item.left == (
+        "retention is 7 days now, it was 30 days",
+        f"key {FURNISHED['kms']} is another now",
+        "tags team are others now",
+        "data protection policy is another now",
+        "transformer is another now",
+    )
+    other.bearer = True
+    other.tags["env"] = "dev"
+    assert cloud.groups["/old/empty"] == other
+
+
+def test_tags_of_aws_are_told_and_not_put(tmp_path: Path) -> None:
+    """Nobody but AWS can."""
+    policy = parse(
+        "[defaults]\ndelete_empty = true\n[protect]\ntags = ['janitor:keep']\n"
+        "[limits]\nmax_group_deletion_share = 1.0",
+        "t",
+    )
+    tags = {"aws:cloudformation:stack-name": "s", "env": "dev"}
+    cloud = Cloud([old(retention=30, tags=tags)])
+    path = run(cloud, tmp_path, policy)
+    engine, [item] = undo(cloud, path)
+    assert item.left == ("tags aws:cloudformation:stack-name are AWS's own and cannot be put",)
+    assert cloud.groups["/old/empty"].tags == {"env": "dev"}
+    assert engine.tally.exit_code() is Exit.DONE
+
+
+# ---- chains of changes -----------------------------------------------------------------------
+
+
+def test_several_changes_of_a_group_end_before_the_first(tmp_path: Path) -> None:
+    """Retention put, the group deleted, made again by a function, put and deleted again."""
+    cloud = Cloud([Group("/aws/lambda/x", days_ago(800), 5, tags={"team": "media"})])
+    before = defined(cloud)
+    path = run(cloud, tmp_path)
+    assert cloud.groups["/aws/lambda/x"].retention == 30
+    cloud.groups["/aws/lambda/x"].stored = 0
+    run(cloud, tmp_path)
+    assert not cloud.groups
+    cloud.groups["/aws/lambda/x"] = Group("/aws/lambda/x", days_ago(700), 5)
+    run(cloud, tmp_path)
+    cloud.groups["/aws/lambda/x"].stored = 0
+    run(cloud, tmp_path)
+    assert len(cloud.deleted) == 2
+    undo(cloud, path)
+    assert defined(cloud) == before
+
+
+def test_a_put_on_the_group_that_was_made_again_is_undone_too(tmp_path: Path) -> None:
+    """The janitor's own retention does not stand in the way of the old one."""
+    cloud = Cloud([old("/aws/lambda/x", retention=90)])
+    path = run(cloud, tmp_path)
+    cloud.groups["/aws/lambda/x"] = Group("/aws/lambda/x", days_ago(1), 5)
+    run(cloud, tmp_path)
+    assert cloud.groups["/aws/lambda/x"].retention == 30
+    undo(cloud, path)
+    assert cloud.groups["/aws/lambda/x"].retention == 90
+
+
+def test_the_undo_of_retention_can_be_undone(tmp_path: Path) -> None:
+    """Its journal says it as a run's does."""
+    cloud = Cloud([never()])
+    undo(cloud, run(cloud, tmp_path))
+    assert cloud.groups["/new"].retention is None
+    (tmp_path / "undo.jsonl").rename(tmp_path / "second.jsonl")
+    undo(cloud, tmp_path / "second.jsonl")
+    assert cloud.groups["/new"].retention == 365
+
+
+# ---- crashes ---------------------------------------------------------------------------------
+
+
+def die(cloud: Cloud, operation: str, *, after: bool) -> None:
+    """The process ends at the first call of an operation, before or after its effect."""
+
+    def killed(op: str, _: dict[str, Any]) -> None:
+        if op == operation:
+            raise KilledError
+
+    if after:
+        cloud.after = killed
+    else:
+        cloud.fault = killed
+
+
+def revive(cloud: Cloud) -> None:
+    cloud.fault = cloud.after = lambda _op, _parameters: None
+
+
+@pytest.mark.parametrize("after", [True, False], ids=["done", "not done"])
+@pytest.mark.parametrize("operation", ["DeleteLogGroup", "PutRetentionPolicy"])
+def test_a_crash_between_change_and_journal_loses_nothing(
+    operation: str, after: bool, tmp_path: Path
+) -> None:
+    """What was begun is looked at: if it was done it is undone, if not it is left."""
+    cloud = Cloud([old(**deepcopy(FURNISHED)), never()])
+    before = defined(cloud)
+    die(cloud, operation, after=after)
+    with journal(tmp_path) as made, pytest.raises(KilledError):
+        janitor(cloud, ALL, made)
+    revive(cloud)
+    undo(cloud, tmp_path / "journal.jsonl")
+    assert defined(cloud) == before
+
+
+def test_a_group_whose_making_was_answered_by_nothing_is_completed_at_once(
+    tmp_path: Path,
+) -> None:
+    """The second attempt is told that it exists; what it lacks is given in the same undo."""
+    cloud = Cloud([old(**deepcopy(FURNISHED))])
+    before = defined(cloud)
+    path = run(cloud, tmp_path)
+    lost = iter([refused("CreateLogGroup", "InternalFailure", 500)])
+    cloud.after = lambda op, _: next(lost, None) if op == "CreateLogGroup" else None
+    engine, items = undo(cloud, path)
+    assert defined(cloud) == before
+    assert status(items) == {"/old/empty": Status.DONE}
+    assert engine.tally.exit_code() is Exit.DONE
+    said = [json.loads(line) for line in (tmp_path / "undo.jsonl").read_text().splitlines()]
+    assert [line["status"] for line in said] == ["begun", "failed", "begun", "done"]
+
+
+def test_a_deletion_that_was_refused_is_not_undone(tmp_path: Path) -> None:
+    """When somebody else deletes the group later, that is theirs."""
+    cloud = Cloud([old()])
+    cloud.fault = lambda op, _: (
+        refused(op, "AccessDeniedException") if op == "DeleteLogGroup" else None
+    )
+    path = run(cloud, tmp_path)
+    revive(cloud)
+    cloud.groups.clear()
+    _, items = undo(cloud, path)
+    assert items == []
+
+
+def test_what_cannot_be_journaled_is_neither_deleted_nor_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line comes first."""
+    cloud = Cloud([old()])
+    path = run(cloud, tmp_path)
+
+    def full(*_: object) -> None:
+        raise JournalError("no space left on device")
+
+    monkeypatch.setattr(Journal, "_append", full)
+    engine, items = undo(cloud, path)
+    assert not cloud.groups
+    assert engine.tally.errors == ["no space left on device"]
+    assert engine.tally.exit_code() is Exit.INCOMPLETE
+    assert status(items) == {"/old/empty": Status.NOT_REACHED}
+    second = Cloud([old()])
+    with journal(tmp_path, "second.jsonl") as made:
+        summary, _ = janitor(second, ALL, made)
+    assert not second.deleted
+    assert summary.errors == ["no space left on device"]
+
+
+def test_stopping_takes_no_new_item(tmp_path: Path) -> None:
+    """As Ctrl-C does; what was not reached is said, and the next time done."""
+    cloud = Cloud([old(f"/old/{i:02}") for i in range(10)])
+    before = defined(cloud)
+    path = run(cloud, tmp_path)
+    stop = threading.Event()
+
+    def halt(operation: str, _: dict[str, Any]) -> None:
+        if operation == "CreateLogGroup" and len(cloud.made) == 3:
+            stop.set()
+
+    cloud.before_call = halt
+    engine, items = undo(cloud, path, stop=stop)
+    assert len(cloud.groups) == 4
+    assert list(status(items).values()).count(Status.NOT_REACHED) == 6
+    assert engine.tally.exit_code() is Exit.INCOMPLETE
+    cloud.before_call = lambda _op, _parameters: None
+    undo(cloud, path)
+    assert defined(cloud) == before
+
+
+def test_one_failure_does_not_stop_the_rest(tmp_path: Path) -> None:
+    """A missing permission is an item's failure; all else of the group is given back."""
+    cloud = Cloud([old("/a", **deepcopy(FURNISHED)), old("/b", retention=30)])
+    before = defined(cloud)
+    path = run(cloud, tmp_path)
+    cloud.fault = lambda op, _: (
+        refused(op, "AccessDeniedException") if op == "PutTransformer" else None
+    )
+    engine, items = undo(cloud, path)
+    assert status(items) == {"/a": Status.FAILED, "/b": Status.DONE}
+    assert engine.tally.exit_code() is Exit.INCOMPLETE
+    assert defined(cloud) == before | {"/a": before["/a"] | {"transformer": []}}
+    revive(cloud)
+    _, items = undo(cloud, path)
+    assert status(items) == {"/a": Status.DONE, "/b": Status.KEPT}
+    assert defined(cloud) == before
+
+
+# ---- journals --------------------------------------------------------------------------------
+
+
+def as_log_lines(text: str) -> str:
+    """The function's log, as `aws logs tail` prints it, with what else is there."""
+    lines = [
+        "2026-11-01T06:00:00 2026/11/01/[$LATEST]0a START RequestId: 1 Version: $LATEST",
+        '2026-11-01T06:00:00 2026/11/01/[$LATEST]0a {"event": "run_started", "level": "info"}',
+    ]
+    for line in text.splitlines():
+        extra = {"event": "journal", "level": "info", "timestamp": "t", "request_id": "1"}
+        said = json.dumps({"run_id": "run", **json.loads(line), **extra})
+        lines.append(f"2026-11-01T06:00:01 2026/11/01/[$LATEST]0a {said}")
+    return "\n".join(lines)
+
+
+def as_events(text: str) -> str:
+    """As `aws logs filter-log-events` prints them."""
+    events = [{"message": line.split("0a ", 1)[1]} for line in as_log_lines(text).splitlines()]
+    return json.dumps({"events": events, "searchedLogStreams": []}, indent=4)
+
+
+@pytest.mark.parametrize("form", [str, as_log_lines, as_events], ids=["file", "tail", "events"])
+def test_each_form_of_a_journal_says_the_same(form: Callable[[str], str], tmp_path: Path) -> None:
+    """And a change that two journals name was made once."""
+    cloud = Cloud([old(**deepcopy(FURNISHED)), never()])
+    text = run(cloud, tmp_path).read_text()
+    plain = read([("plain", text)])
+    again = read([("form", form(text)), ("plain", text)])
+    assert again.pasts == plain.pasts
+    assert (again.complaints, again.torn, len(plain.pasts)) == ([], 0, 2)
+
+
+def test_lines_that_are_torn_or_of_another_version_are_left_out_and_told(tmp_path: Path) -> None:
+    """One message a journal; the rest is undone."""
+    cloud = Cloud([old(), never()])
+    path = run(cloud, tmp_path)
+    lines = path.read_text().splitlines(keepends=True)
+    future = json.dumps({**json.loads(lines[0]), "version": 2}) + "\n"
+    odd = json.dumps({**json.loads(lines[0]), "creation_time": "1"}) + "\n"
+    path.write_text("".join([*lines, future, odd, lines[0][:40]]))
+    found = history(path)
+    assert found.torn == 1
+    [complaint] = found.complaints
+    assert "2 lines are not understood" in complaint
+    assert "line 5: version" in complaint
+    assert len(found.pasts) == 2
+
+
+def test_journals_may_be_given_in_any_order(tmp_path: Path) -> None:
+    """What happened first is known from the lines."""
+    cloud = Cloud([Group("/aws/lambda/x", days_ago(800), 5)])
+    before = defined(cloud)
+    first = run(cloud, tmp_path).rename(tmp_path / "first.jsonl")
+    cloud.groups["/aws/lambda/x"].stored = 0
+    cloud.clock.wait(60, threading.Event())
+    second = run(cloud, tmp_path)
+    undo(cloud, second, first)
+    assert defined(cloud) == before
+
+
+def test_swept_streams_are_counted_as_lost(tmp_path: Path) -> None:
+    """They are named, not promised."""
+    streams = [Stream(f"2020/01/0{i}/[1]a", days_ago(800)) for i in range(1, 5)]
+    cloud = Cloud([Group("/aws/lambda/x", days_ago(900), 5, 30, streams=streams)])
+    found = history(run(cloud, tmp_path))
+    assert list(found.streams.values()) == [4]
+    assert found.pasts == []
+
+
+# ---- properties ------------------------------------------------------------------------------
+
+furniture = st.fixed_dictionaries(
+    {},
+    optional={
+        "kms": st.just("key"),
+        "bearer": st.just(True),
+        "data_protection": st.just(DOCUMENT),
+        "index": st.just('{"Fields": ["a"]}'),
+        "account_index": st.just('{"Fields": ["b"]}'),
+        "transformer": st.just([{"parseJSON": {}}]),
+    },
+)
+
+
+def furnish(account: list[Group], drawn: list[dict[str, Any]]) -> Cloud:
+    """The groups, some of them with more; older classes have no such features."""
+    for group, more in zip(account, drawn, strict=False):
+        for name, value in more.items():
+            if group.log_class == "STANDARD" or name in ("kms", "bearer"):
+                setattr(group, name, deepcopy(value))
+    return Cloud(account)
+
+
+def undone_until_quiet(cloud: Cloud, path: Path) -> None:
+    """Again, without faults, as a person would."""
+    revive(cloud)
+    undo(cloud, path)
+
+
+def assert_as_before(cloud: Cloud, before: dict[str, Any]) -> None:
+    """Apart from deletion protection, which no deleted group had."""
+    assert defined(cloud) == before
+
+
+@relaxed
+@given(accounts, st.lists(furniture), policies, st.integers(), st.sampled_from([0, 0.05, 0.3]))
+def test_run_and_undo_leave_the_account_as_it_was(
+    account: list[Group], drawn: list[dict[str, Any]], policy: Policy, seed: int, rate: float
+) -> None:
+    """Under faults in both; a second undo, without faults, gives the rest. A third does nothing."""
+    cloud = furnish(account, drawn)
+    before = defined(cloud)
+    cloud.fault = Chaos(seed, rate)
+    with tempfile.TemporaryDirectory() as name:
+        path = run(cloud, Path(name), policy)
+        if not path.exists():
+            assert defined(cloud) == before
+            return
+        shown = defined(cloud)
+        undo(cloud, path, apply=False)
+        assert defined(cloud) == shown
+        undo(cloud, path)
+        undone_until_quiet(cloud, path)
+        assert_as_before(cloud, before)
+        cloud.calls.clear()
+        _, items = undo(cloud, path)
+    assert not CHANGING & set(cloud.calls)
+    assert {item.status for item in items} <= {Status.KEPT}
+
+
+@relaxed
+@given(
+    accounts, st.lists(furniture), policies, st.integers(1, 60), st.integers(1, 60), st.booleans()
+)
+def test_killed_at_any_call_and_started_again(
+    account: list[Group],
+    drawn: list[dict[str, Any]],
+    policy: Policy,
+    first: int,
+    second: int,
+    after: bool,
+) -> None:
+    """The run at one call, then the undo at another, before or after the call's effect."""
+    cloud = furnish(account, drawn)
+    before = defined(cloud)
+
+    def killed_at(number: int) -> None:
+        left = number
+
+        def kill(_operation: str, _: dict[str, Any]) -> None:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                raise KilledError
+
+        revive(cloud)
+        if after:
+            cloud.after = kill
+        else:
+            cloud.fault = kill
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for number, work in (
+            (first, lambda: run(cloud, folder, policy)),
+            (second, lambda: undo(cloud, folder / "journal.jsonl")),
+        ):
+            killed_at(number)
+            with suppress(KilledError):
+                work()
+        path = folder / "journal.jsonl"
+        if path.exists():
+            undone_until_quiet(cloud, path)
+    assert_as_before(cloud, before)
+
+
+@relaxed
+@given(accounts, st.lists(furniture), policies, st.integers())
+def test_lost_answers_do_not_lose_anything(
+    account: list[Group], drawn: list[dict[str, Any]], policy: Policy, seed: int
+) -> None:
+    """Resets after the effect, in the run and in the undo."""
+    cloud = furnish(account, drawn)
+    before, dice = defined(cloud), Random(seed)
+    cloud.after = lambda op, _: refused(op, "InternalFailure", 500) if dice.random() < 0.3 else None
+    with tempfile.TemporaryDirectory() as name:
+        path = run(cloud, Path(name), policy)
+        if path.exists():
+            undo(cloud, path)
+            undone_until_quiet(cloud, path)
+    assert_as_before(cloud, before)
+
+
+@relaxed
+@given(accounts, st.lists(furniture), policies, st.integers())
+def test_what_others_changed_meanwhile_is_not_overwritten(
+    account: list[Group], drawn: list[dict[str, Any]], policy: Policy, seed: int
+) -> None:
+    """Whatever is set when the undo begins is set afterwards, but for the janitor's retention."""
+    cloud = furnish(account, drawn)
+    dice = Random(seed)
+    with tempfile.TemporaryDirectory() as name:
+        path = run(cloud, Path(name), policy)
+        if not path.exists():
+            return
+        put = dict(cloud.puts)
+        for gone in cloud.deleted:
+            if dice.random() < 0.5:
+                log_class = dice.choice(["STANDARD", "INFREQUENT_ACCESS"])
+                other = Group(gone.name, days_ago(0), log_class=log_class)
+                other.retention = dice.choice([None, 7])
+                other.tags = dice.choice([{}, {"env": "other"}])
+                cloud.groups[gone.name] = other
+        for group in cloud.groups.values():
+            if dice.random() < 0.3:
+                group.retention, group.tags = 5, group.tags | {"mine": "1"}
+        before = defined(cloud)
+        undo(cloud, path)
+        after = defined(cloud)
+    for name_, was in before.items():
+        for field, value in was.items():
+            now = after[name_][field]
+            if field == "tags":
+                assert value.items() <= now.items()
+            elif field == "retention" and value == put.get(name_):
+                continue
+            elif value not in (None, False, []):
+                assert now == value, (name_, field)

@@ -1,0 +1,205 @@
+"""The policy file: what it accepts, and what it says of everything else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
+
+from janitor.core.errors import PolicyError
+from janitor.function.iam import iam_policy
+from janitor.policy.file import RETENTION_DAYS, Policy, json_schema, load, parse
+
+DESIGN = """
+[defaults]
+retention_days = 365
+delete_empty   = true
+sweep_streams  = false
+grace_days     = 7
+proof          = "arrivals"
+[protect]
+names = ["/audit/*"]
+tags  = ["janitor:keep", "aws:cloudformation:stack-name", "env=prod"]
+live_owners = true
+[limits]
+max_group_deletions      = 500
+max_group_deletion_share = 0.25
+max_stream_deletions     = 50000
+api_share                = 0.8
+[quotas]
+DescribeLogGroups = 10
+[[rules]]
+id = "lambda"
+names = ["/aws/lambda/*"]
+retention_days = 30
+sweep_streams = true
+"""
+
+
+def test_the_documented_example_is_accepted() -> None:
+    """Word for word."""
+    policy = parse(DESIGN, "test")
+    assert policy.quota("DescribeLogGroups") == 10
+    assert policy.rules[0].sweep_streams is True
+
+
+def test_what_policy_show_prints_is_the_same_policy(policy: Policy) -> None:
+    """Every default filled in, nothing lost."""
+    shown = tomli_w.dumps(policy.model_dump(mode="json", exclude_none=True))
+    assert parse(shown, "test").digest() == policy.digest()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[default]\n", ["p.toml", "default", "unknown key", "defaults"]),
+        ("[defaults]\nretention_day = 1", ["defaults.retention_day", "retention_days"]),
+        ("[defaults]\nretention_days = 31", ["defaults.retention_days", "got 31", "30, 60"]),
+        ('[defaults]\nretention_days = "30"', ["retention_days", "integer", "'30'"]),
+        ("[defaults]\nretention_days = true", ["retention_days", "True"]),
+        ('[defaults]\ndelete_empty = "false"', ["delete_empty", "boolean"]),
+        ('[defaults]\nproof = "hope"', ["proof", "'arrivals' or 'events'"]),
+        ("[defaults]\ngrace_days = -1", ["grace_days", "-1"]),
+        ("[defaults]\nmin_days = 90\nmax_days = 30", ["min_days 90 is more than max_days 30"]),
+        ("[limits]\nmax_group_deletion_share = 1.5", ["max_group_deletion_share", "1.5"]),
+        ("[limits]\nmax_group_deletion_share = nan", ["max_group_deletion_share"]),
+        ("[limits]\napi_share = 0", ["api_share"]),
+        ("[quotas]\nDescribeLogGroup = 5", ["quotas", "DescribeLogGroups"]),
+        ("[quotas]\nDescribeLogGroups = 0", ["quotas.DescribeLogGroups"]),
+        ('[[rules]]\nnames = ["/x"]', ["rules[0]", "id"]),
+        ('[[rules]]\nid = "r"\nnames = []', ["rule 'r'", "names"]),
+        ('[[rules]]\nid = "r"\nnames = ["re:["]', ["rule 'r'", "regular expression"]),
+        ('[[rules]]\nid = "r"\nclasses = ["COLD"]', ["rule 'r'", "STANDARD"]),
+        ('[[rules]]\nid = "r"\n[[rules]]\nid = "r"', ["'r'", "twice"]),
+        ("nonsense", ["p.toml", "not TOML"]),
+    ],
+)
+def test_a_mistake_is_named_with_key_value_and_what_is_accepted(text: str, said: list[str]) -> None:
+    """One clear line."""
+    with pytest.raises(PolicyError) as error:
+        parse(text, "p.toml")
+    assert all(part in str(error.value) for part in said), str(error.value)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    """Not one by one."""
+    with pytest.raises(PolicyError) as error:
+        parse('x = 1\n[defaults]\nretention_days = 2\nproof = ""\n[[rules]]\nid = ""', "p")
+    assert len(error.value.problems) == 4
+
+
+def test_a_file_that_cannot_be_read_is_a_policy_error(tmp_path: Path) -> None:
+    """Missing, a folder, not text."""
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for path in (tmp_path / "missing", tmp_path, tmp_path / "binary"):
+        with pytest.raises(PolicyError):
+            load(path)
+
+
+toml_values = st.recursive(
+    st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *("defaults", "protect", "limits", "rules", "quotas", "id", "names", "tags"),
+                    *("retention_days", "min_days", "max_days", "delete_empty", "grace_days"),
+                    "x",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+def parsed(text: str) -> Policy | None:
+    """The policy, or None where the loader said what is wrong; any other error fails the test."""
+    try:
+        return parse(text, "t")
+    except PolicyError as error:
+        return None if error.problems else parse(text, "t")
+
+
+@given(st.text())
+def test_any_text_is_a_policy_or_a_policy_error(text: str) -> None:
+    """Nothing else ever comes out of the loader."""
+    policy = parsed(text)
+    assert policy is None or isinstance(policy, Policy)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["defaults", "protect", "limits", "rules", "quotas", "x"]), toml_values
+    )
+)
+def test_any_toml_is_a_policy_or_a_policy_error(raw: dict[str, object]) -> None:
+    """And retention is always one that AWS accepts."""
+    policy = parsed(tomli_w.dumps(raw))
+    if policy is None:
+        return
+    for scope in (policy.defaults, *policy.rules):
+        for days in (scope.retention_days, scope.min_days, scope.max_days):
+            assert days is None or days in RETENTION_DAYS
+
+
+def test_the_schema_names_what_is_accepted() -> None:
+    """For editors: no unknown keys, the accepted days."""
+    schema = json_schema()
+    defaults = schema["$defs"]["Defaults"]
+    assert defaults["additionalProperties"] is False
+    assert str(list(RETENTION_DAYS)) in json.dumps(defaults)
+
+
+def test_speed_does_not_change_the_digest() -> None:
+    """A plan may be applied at another pace, but not under other rules."""
+    assert parse("[limits]\napi_share = 0.1", "a").digest() == parse("", "b").digest()
+    assert parse("[defaults]\ngrace_days = 8", "a").digest() != parse("", "b").digest()
+
+
+def actions(policy: Policy, effect: str = "Allow") -> set[str]:
+    """The actions that the policy's IAM policy allows (or denies)."""
+    statements = iam_policy(policy)["Statement"]
+    return {act for s in statements if s["Effect"] == effect for act in s["Action"]}
+
+
+def test_the_iam_policy_is_no_more_than_the_policy_needs(policy: Policy) -> None:
+    """No deletion without delete_empty, no reading of logs without proof by events."""
+    assert "logs:FilterLogEvents" not in actions(policy)
+    assert {"logs:DeleteLogGroup", "logs:DeleteLogStream"} <= actions(policy)
+    careful = parse("[defaults]\nretention_days = 30\n[protect]\ntags = []", "t")
+    assert actions(careful) == {
+        "logs:DescribeLogGroups",
+        "logs:PutRetentionPolicy",
+        "ec2:DescribeRegions",
+        "servicequotas:ListServiceQuotas",
+    }
+    assert "logs:FilterLogEvents" in actions(
+        parse('[defaults]\ndelete_empty = true\nproof = "events"', "t")
+    )
+
+
+def test_ingestion_needs_two_reads_and_no_more() -> None:
+    """The metric, and whether something subscribes to the largest groups."""
+    careful = parse("[defaults]\nretention_days = 30", "t")
+    document = iam_policy(careful, ingestion=True)
+    allowed = [s["Action"] for s in document["Statement"] if s["Effect"] == "Allow"]
+    assert set().union(*allowed) - actions(careful) == {
+        "cloudwatch:GetMetricData",
+        "logs:DescribeSubscriptionFilters",
+    }
+
+
+def test_the_iam_policy_denies_changes_of_the_janitors_own_group(policy: Policy) -> None:
+    """Whatever else is allowed."""
+    assert "logs:DeleteLogGroup" in actions(policy, "Deny")
