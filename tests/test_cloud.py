@@ -27,7 +27,7 @@ from botocore.parsers import QueryParser
 from moto import mock_aws
 
 from tests.cloud import Cloud
-from tests.cloud.clocks import DAY_MS, HOUR_MS, ManualClock, RealClock
+from janitor.sandbox.clocks import DAY_MS, HOUR_MS, ManualClock, RealClock
 from tests.cloud.faults import (
     THROTTLED,
     Garbage,
@@ -40,10 +40,10 @@ from tests.cloud.faults import (
     once,
 )
 from tests.cloud.meanwhile import Before, Every, Random, delete, write
-from tests.cloud.protocols import nested
-from tests.cloud.quotas import Buckets
+from janitor.sandbox.wire import nested
+from janitor.sandbox.quotas import Buckets
 from tests.cloud.scenarios import ACCOUNT, REGION, bench, messy, million, targets
-from tests.cloud.store import Group, Lags, Store
+from janitor.sandbox.store import Group, Lags, Store
 
 ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 NOW = ManualClock().now()

@@ -104,7 +104,7 @@ def restore(
 
 
 def _warn_of_a_new_sandbox(options: Options) -> None:
-    from janitor.sandbox import running
+    from janitor.moto_sandbox import running
 
     if not running():
         say(

@@ -63,7 +63,7 @@ def in_account(options: Options) -> Iterator[None]:
     if not options.sandbox:
         yield
         return
-    from janitor.sandbox import sandbox
+    from janitor.moto_sandbox import sandbox
 
     with sandbox():
         yield
@@ -75,7 +75,7 @@ def connect(
     """The calls of every account and Region that is meant. Raises UsageError, CredentialsError."""
     wanted = options.regions
     if options.sandbox and not wanted:
-        from janitor.sandbox import REGIONS
+        from janitor.moto_sandbox import REGIONS
 
         wanted = tuple(REGIONS)
     profile = None if options.sandbox else options.profile

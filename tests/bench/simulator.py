@@ -20,10 +20,10 @@ from typing import Any, Self
 from tests.bench.tools import ROOT
 from tests.cloud import Cloud
 from tests.cloud.faults import Rates
-from tests.cloud.protocols import Call
+from janitor.sandbox.wire import Call
 from tests.cloud.scenarios import SCENARIOS, Scenario, targets
-from tests.cloud.store import Store
-from tests.cloud.world import World
+from janitor.sandbox.store import Store
+from janitor.sandbox.world import World
 
 KINDS = 9
 """How many kinds of faults there are; a share of faults is spread evenly over them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.cloud.quotas import QUOTAS
+from janitor.sandbox.quotas import QUOTAS
 
 SUBSCRIPTIONS = "DescribeSubscriptionFilters"
 DEFINITION = ("GetDataProtectionPolicy", "DescribeIndexPolicies", "GetTransformer")

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.cloud.protocols import Call
+from janitor.sandbox.wire import Call
 
 
 @dataclass(frozen=True, slots=True)

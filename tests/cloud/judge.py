@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tests.cloud.quotas import rate_of
-from tests.cloud.store import Events, Group, Store, Stream
+from janitor.sandbox.quotas import rate_of
+from janitor.sandbox.store import Events, Group, Store, Stream
 
 GroupKey = tuple[str, str, str]
 Looks = dict[GroupKey, float]

@@ -10,9 +10,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tests.cloud.protocols import Call
-from tests.cloud.store import Group
-from tests.cloud.world import World
+from janitor.sandbox.wire import Call
+from janitor.sandbox.store import Group
+from janitor.sandbox.world import World
 
 Actor = Callable[[Call | None, World], None]
 """Called with None where only time has passed."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.cloud.clocks import DAY_MS
-from tests.cloud.store import Group, Lags, Plain, Store
+from janitor.sandbox.clocks import DAY_MS
+from janitor.sandbox.store import Group, Lags, Plain, Store
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"

@@ -37,9 +37,9 @@ from janitor.report.plan import PlanReport
 from tests.cloud import Cloud
 from tests.cloud.faults import Fault, Rates, Refuse
 from tests.cloud.meanwhile import Random
-from tests.cloud.protocols import Call
-from tests.cloud.store import Group, Store
-from tests.cloud.world import World
+from janitor.sandbox.wire import Call
+from janitor.sandbox.store import Group, Store
+from janitor.sandbox.world import World
 from tests.proof.wire import KilledError, Process, VirtualClock, WireSession, connected
 from tests.proof.witness import WatchedCloud, Witness
 from tests.proof.worlds import ACCOUNT, NOW, Account, Trouble

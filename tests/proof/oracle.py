@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from tests.cloud.clocks import DAY_MS, HOUR_MS
-from tests.cloud.store import Group, Region, Store, Stream
+from janitor.sandbox.clocks import DAY_MS, HOUR_MS
+from janitor.sandbox.store import Group, Region, Store, Stream
 from tests.proof.worlds import NOW, OWN
 
 METRIC_KEPT = 455 * DAY_MS

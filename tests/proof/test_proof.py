@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from janitor.core.errors import JanitorError
-from tests.cloud.store import Store
+from janitor.sandbox.store import Store
 from tests.proof import worlds
 from tests.proof.engine import Life, Place, place, settle
 from tests.proof.oracle import Expected, Rules, expected

@@ -21,9 +21,9 @@ from typing import Any
 from tests.cloud import Cloud
 from tests.cloud.faults import CHANGES, Fault, Garbage, Refuse
 from tests.cloud.judge import Change
-from tests.cloud.protocols import Call, RefusedError, refused
-from tests.cloud.server import Reply
-from tests.cloud.store import Events, Group, name_of
+from janitor.sandbox.wire import Call, RefusedError, refused
+from janitor.sandbox.server import Reply
+from janitor.sandbox.store import Events, Group, name_of
 from tests.proof.oracle import METRIC_KEPT, Rules, arrived, holds, lawful, newest, owned
 from tests.proof.wire import READ_TIMEOUT, VirtualClock
 from tests.proof.worlds import NOW

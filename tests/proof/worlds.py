@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from janitor.policy.file import Policy, parse
-from tests.cloud.clocks import DAY_MS
-from tests.cloud.store import Group, Lags, Store
+from janitor.sandbox.clocks import DAY_MS
+from janitor.sandbox.store import Group, Lags, Store
 
 NOW = 1_800_000_000_000
 ACCOUNT, OTHER = "123456789012", "123456789013"

@@ -37,7 +37,7 @@ from tests.account import CHANGING, FastClock, Recorded
 from tests.cloud import Cloud
 from tests.cloud.faults import Faults, Rates, deny
 from tests.cloud.scenarios import ACCOUNT, REGION, messy
-from tests.cloud.store import Store
+from janitor.sandbox.store import Store
 from tests.function.test_handler import SCHEDULED, Context
 from tests.terminal.test_cli import ROOT, environment, janitor
 

@@ -44,6 +44,8 @@ class Call:
     account: str = ""
     number: int = 0
     body: bytes = field(default=b"", repr=False)
+    result: dict[str, Any] | None = field(default=None, repr=False)
+    """What is answered, once it is carried out."""
 
     @property
     def group(self) -> str | None:
@@ -54,6 +56,16 @@ class Call:
         if name is None and self.operation == "DescribeIndexPolicies":
             name = next(iter(self.parameters.get("logGroupIdentifiers") or []), None)
         return str(name).split(":log-group:", 1)[-1].removesuffix(":*") if name else None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request as it arrives; header names in lower case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class RefusedError(Exception):
@@ -75,8 +87,17 @@ class Answer:
     body: bytes
 
 
-def parse(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Call:
-    """The call in a request; header names in lower case. Raises RefusedError."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to be sent after `delay` seconds; None resets the connection instead."""
+
+    answer: Answer | None
+    delay: float = 0.0
+
+
+def parse(request: Request) -> Call:
+    """The call in a request. Raises RefusedError."""
+    method, path, headers, body = request.method, request.url, request.headers, request.body
     found = _CREDENTIAL.search(headers.get("authorization", ""))
     if found is None:
         raise RefusedError("MissingAuthenticationTokenException", "no signature", 403)

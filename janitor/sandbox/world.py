@@ -1,4 +1,4 @@
-"""What a call is answered from: the store, the time, the record, and page tokens."""
+"""What a call is answered from: the store, the time, the keys, and page tokens."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import base64
 import binascii
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.cloud.clocks import Clock
-from tests.cloud.judge import Record
-from tests.cloud.protocols import Call, RefusedError
-from tests.cloud.store import Group, Region, Store, arn_of, name_of
+from janitor.sandbox.clocks import Clock
+from janitor.sandbox.store import Group, Region, Store, arn_of, name_of
+from janitor.sandbox.wire import Call, RefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An access key. `expires` is ms since the epoch, None for never."""
+
+    account: str
+    expires: int | None = None
 
 
 @dataclass
@@ -23,12 +31,11 @@ class World:
 
     store: Store
     clock: Clock
-    record: Record
     random: random.Random
     empty_pages: float = 0.0
     token_age: float = 86_400.0
     invoked: list[dict[str, Any]] = field(default_factory=list)
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, Key] = field(default_factory=dict)
     tokens: int = 0
     page: int = 50
 
@@ -96,6 +103,10 @@ class World:
     def empty(self) -> bool:
         """Whether this page shall be empty, though it is not the last."""
         return self.empty_pages > 0 and self.random.random() < self.empty_pages
+
+
+Handler = Callable[[World, Call], dict[str, Any]]
+"""Carries a call out and answers with its result. Raises RefusedError."""
 
 
 def whole(call: Call, name: str, low: int, high: int, default: int) -> int:

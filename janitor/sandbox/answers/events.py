@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from tests.cloud.calls_logs import Handler, invalid
-from tests.cloud.clocks import DAY_MS
-from tests.cloud.protocols import Call, RefusedError
-from tests.cloud.store import Events, Group, Stream
-from tests.cloud.world import World, whole
+from janitor.sandbox.answers.logs import invalid
+from janitor.sandbox.clocks import DAY_MS
+from janitor.sandbox.store import Events, Group, Stream
+from janitor.sandbox.wire import Call, RefusedError
+from janitor.sandbox.world import Handler, World, whole
 
 _PAGE = 1000
 """Events a page when no limit is given: stands for the page's limit of 1 MB."""
@@ -37,7 +37,6 @@ def put_log_events(world: World, call: Call) -> dict[str, Any]:
     }
     if rejected:
         answer["rejectedLogEventsInfo"] = rejected
-    world.record.other(group, now, call.operation)
     return answer
 
 
@@ -142,8 +141,8 @@ def _events(
             }
 
 
-CALLS: dict[str, Handler] = {
-    "PutLogEvents": put_log_events,
-    "FilterLogEvents": filter_log_events,
-    "GetLogEvents": get_log_events,
+CALLS: dict[tuple[str, str], Handler] = {
+    ("logs", "PutLogEvents"): put_log_events,
+    ("logs", "FilterLogEvents"): filter_log_events,
+    ("logs", "GetLogEvents"): get_log_events,
 }

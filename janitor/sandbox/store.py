@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.cloud.clocks import DAY_MS
+from janitor.sandbox.clocks import DAY_MS
 
 Target = tuple[str, str]
 """Account and Region."""

@@ -8,25 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import socket
 import struct
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from http.client import responses
 
-from tests.cloud.protocols import Answer
+from janitor.sandbox.wire import Answer, Reply, Request
 
-Handle = Callable[[str, str, dict[str, str], bytes], "Reply"]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer to be sent after `delay` seconds; None resets the connection instead."""
-
-    answer: Answer | None
-    delay: float
+Handle = Callable[[Request], Reply]
 
 
 class _Connection(asyncio.Protocol):
@@ -44,7 +34,7 @@ class _Connection(asyncio.Protocol):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server.connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _error: Exception | None) -> None:
         self._transport = None
         self._server.connections.discard(self)
 
@@ -72,7 +62,7 @@ class _Connection(asyncio.Protocol):
         del self._received[: end + 4 + length]
         method, path, _version = first.split(" ", 2)
         self._busy = True
-        reply = self._server.handle(method, path, headers, body)
+        reply = self._server.handle(Request(method, path, headers, body))
         if reply.delay > 0:
             asyncio.get_running_loop().call_later(reply.delay, self._send, reply.answer)
         else:
@@ -166,17 +156,3 @@ class Server:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
-
-
-@dataclass
-class Latency:
-    """Seconds that an answer takes, evenly spread around `mean` by `jitter`."""
-
-    mean: float
-    jitter: float
-    random: random.Random
-
-    def draw(self) -> float:
-        if self.mean <= 0:
-            return 0.0
-        return max(0.0, self.mean + self.random.uniform(-self.jitter, self.jitter))

@@ -12,8 +12,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from tests.cloud.clocks import Clock
-from tests.cloud.store import Store
+from janitor.sandbox.clocks import Clock
+from janitor.sandbox.store import Store
 
 
 @dataclass(frozen=True, slots=True)

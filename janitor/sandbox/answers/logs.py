@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from tests.cloud.protocols import Call, RefusedError
-from tests.cloud.store import Group, Stream
-from tests.cloud.world import World, whole
-
-Handler = Callable[[World, Call], dict[str, Any]]
+from janitor.sandbox.store import Group, Stream
+from janitor.sandbox.wire import Call, RefusedError
+from janitor.sandbox.world import Handler, World, whole
 
 RETENTION_DAYS = frozenset(
     (
@@ -56,11 +54,6 @@ def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
     answer: dict[str, Any] = {"logGroups": shown}
     if len(found) > limit:
         answer["nextToken"] = world.token("DescribeLogGroups", page[-1].name)
-    if narrowed and narrowed != ["logGroupNamePattern"]:
-        # A page of the whole list is no look at one group, and names alone are none either.
-        seconds = world.clock.seconds()
-        for group in page:
-            world.record.looked(world.record.group_looks, group, seconds)
     return answer
 
 
@@ -135,26 +128,24 @@ def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
     if prefix and by == "LastEventTime":
         raise invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
     kind = f"DescribeLogStreams {group.name} {by} {prefix} {descending}"
-    began, place = world.place(kind, p.get("nextToken"), (world.clock.seconds(), None))
+    place = world.place(kind, p.get("nextToken"), None)
     if world.empty():
-        return {"logStreams": [], "nextToken": world.token(kind, (began, place))}
+        return {"logStreams": [], "nextToken": world.token(kind, place)}
     now, lag = world.clock.now(), world.store.lags.stream
     if by == "LastEventTime":
         keyed = _by_last_event(group, now, lag, descending=descending)
         start = 0 if place is None else bisect_right(keyed, place)
         page, more = keyed[start : start + limit], start + limit < len(keyed)
         names = [key[-1] for key in page]
-        last: list[Any] = page[-1:]
+        last: Any = page[-1] if page else None
     else:
         names, more = _by_name(group.ordered(), prefix or "", place, limit, descending=descending)
-        last = names[-1:]
+        last = names[-1] if names else None
     answer: dict[str, Any] = {
         "logStreams": [_stream_shown(group, group.streams[name], now, lag) for name in names]
     }
     if more:
-        answer["nextToken"] = world.token(kind, (began, *last))
-    # What the first page said is as old as the reading.
-    world.record.looked(world.record.stream_looks, group, began)
+        answer["nextToken"] = world.token(kind, last)
     return answer
 
 
@@ -214,7 +205,7 @@ def create_log_group(world: World, call: Call) -> dict[str, Any]:
             "ResourceAlreadyExistsException", "The specified log group already exists"
         )
     policy, days = world.region(call).policed.get(name, (None, None))
-    group = world.store.add_group(
+    world.store.add_group(
         call.account,
         call.region,
         name,
@@ -226,7 +217,6 @@ def create_log_group(world: World, call: Call) -> dict[str, Any]:
         tags=p.get("tags"),
         protected=p.get("deletionProtectionEnabled", False),
     )
-    world.record.other(group, world.clock.now(), call.operation)
     return {}
 
 
@@ -237,16 +227,13 @@ def create_log_stream(world: World, call: Call) -> dict[str, Any]:
             "ResourceAlreadyExistsException", "The specified log stream already exists"
         )
     world.store.add_stream(group, name, created=world.clock.now())
-    world.record.other(group, world.clock.now(), call.operation)
     return {}
 
 
 def delete_log_group(world: World, call: Call) -> dict[str, Any]:
-    group, now = world.group(call), world.clock.now()
+    group = world.group(call)
     if group.protected:
-        world.record.refused(group, now, call.operation)
         raise RefusedError("ValidationException", "Deletion protection is enabled.")
-    world.record.deleted(group, now, world.clock.seconds())
     world.store.remove_group(group)
     return {}
 
@@ -257,9 +244,7 @@ def delete_log_stream(world: World, call: Call) -> dict[str, Any]:
     if stream is None:
         raise RefusedError("ResourceNotFoundException", "The specified log stream does not exist.")
     if group.protected:
-        world.record.refused(group, world.clock.now(), call.operation)
         raise RefusedError("ValidationException", "Deletion protection is enabled.")
-    world.record.swept(group, stream, world.clock.now(), world.clock.seconds())
     world.store.remove_stream(group, name)
     return {}
 
@@ -278,12 +263,9 @@ def delete_retention_policy(world: World, call: Call) -> dict[str, Any]:
 def _retention(world: World, call: Call, days: int | None) -> dict[str, Any]:
     group, now = world.group(call), world.clock.now()
     if group.log_class == "DELIVERY":
-        world.record.refused(group, now, call.operation)
         raise invalid("Log groups of class DELIVERY take no retention.")
-    before = group.retention
     # Under an account-level policy this is saved and nothing expires by it.
-    lost = world.store.set_retention(group, days, now)
-    world.record.retained(group, now, before, lost, call.operation)
+    world.store.set_retention(group, days, now)
     return {}
 
 
@@ -367,7 +349,6 @@ def _put_filter(world: World, call: Call, group: Group, kind: str) -> str:
     described = {key: value for key, value in call.parameters.items() if key != "logGroupName"}
     name = str(described["filterName"])
     group.filters[kind, name] = described
-    world.record.other(group, world.clock.now(), call.operation)
     return name
 
 
@@ -397,7 +378,6 @@ def get_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
 def put_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
     group = _standard(world, call)
     group.data_protection = _document(call)
-    world.record.other(group, world.clock.now(), call.operation)
     return {"logGroupIdentifier": group.name, "policyDocument": group.data_protection}
 
 
@@ -425,7 +405,6 @@ def describe_index_policies(world: World, call: Call) -> dict[str, Any]:
 def put_index_policy(world: World, call: Call) -> dict[str, Any]:
     group = _standard(world, call)
     group.index = _document(call)
-    world.record.other(group, world.clock.now(), call.operation)
     return {"indexPolicy": {"logGroupIdentifier": group.arn, "policyDocument": group.index}}
 
 
@@ -441,21 +420,18 @@ def put_transformer(world: World, call: Call) -> dict[str, Any]:
     if not isinstance(processors, list) or not 1 <= len(processors) <= 20:
         raise invalid("transformerConfig: 1 to 20 processors")
     group.transformer = processors
-    world.record.other(group, world.clock.now(), call.operation)
     return {}
 
 
 def put_bearer_token_authentication(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
     group.bearer = bool(call.parameters["bearerTokenAuthenticationEnabled"])
-    world.record.other(group, world.clock.now(), call.operation)
     return {}
 
 
 def associate_kms_key(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
     group.kms = str(call.parameters["kmsKeyId"])
-    world.record.other(group, world.clock.now(), call.operation)
     return {}
 
 
@@ -471,7 +447,6 @@ def tag(world: World, call: Call) -> dict[str, Any]:
     if len(tags) > 50:
         raise RefusedError("TooManyTagsException", "at most 50 tags")
     group.tags = tags
-    world.record.other(group, world.clock.now(), call.operation)
     return {}
 
 
@@ -479,36 +454,35 @@ def untag(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
     gone = set(call.parameters.get("tagKeys") or call.parameters.get("tags") or [])
     group.tags = {key: value for key, value in group.tags.items() if key not in gone}
-    world.record.other(group, world.clock.now(), call.operation)
     return {}
 
 
-CALLS: dict[str, Handler] = {
-    "DescribeLogGroups": describe_log_groups,
-    "ListLogGroups": list_log_groups,
-    "DescribeLogStreams": describe_log_streams,
-    "CreateLogGroup": create_log_group,
-    "CreateLogStream": create_log_stream,
-    "DeleteLogGroup": delete_log_group,
-    "DeleteLogStream": delete_log_stream,
-    "PutRetentionPolicy": put_retention_policy,
-    "DeleteRetentionPolicy": delete_retention_policy,
-    "DescribeMetricFilters": describe_metric_filters,
-    "DescribeSubscriptionFilters": describe_subscription_filters,
-    "PutMetricFilter": put_metric_filter,
-    "PutSubscriptionFilter": put_subscription_filter,
-    "GetDataProtectionPolicy": get_data_protection_policy,
-    "PutDataProtectionPolicy": put_data_protection_policy,
-    "DescribeIndexPolicies": describe_index_policies,
-    "PutIndexPolicy": put_index_policy,
-    "GetTransformer": get_transformer,
-    "PutTransformer": put_transformer,
-    "PutBearerTokenAuthentication": put_bearer_token_authentication,
-    "AssociateKmsKey": associate_kms_key,
-    "ListTagsForResource": list_tags,
-    "ListTagsLogGroup": list_tags,
-    "TagResource": tag,
-    "TagLogGroup": tag,
-    "UntagResource": untag,
-    "UntagLogGroup": untag,
+CALLS: dict[tuple[str, str], Handler] = {
+    ("logs", "DescribeLogGroups"): describe_log_groups,
+    ("logs", "ListLogGroups"): list_log_groups,
+    ("logs", "DescribeLogStreams"): describe_log_streams,
+    ("logs", "CreateLogGroup"): create_log_group,
+    ("logs", "CreateLogStream"): create_log_stream,
+    ("logs", "DeleteLogGroup"): delete_log_group,
+    ("logs", "DeleteLogStream"): delete_log_stream,
+    ("logs", "PutRetentionPolicy"): put_retention_policy,
+    ("logs", "DeleteRetentionPolicy"): delete_retention_policy,
+    ("logs", "DescribeMetricFilters"): describe_metric_filters,
+    ("logs", "DescribeSubscriptionFilters"): describe_subscription_filters,
+    ("logs", "PutMetricFilter"): put_metric_filter,
+    ("logs", "PutSubscriptionFilter"): put_subscription_filter,
+    ("logs", "GetDataProtectionPolicy"): get_data_protection_policy,
+    ("logs", "PutDataProtectionPolicy"): put_data_protection_policy,
+    ("logs", "DescribeIndexPolicies"): describe_index_policies,
+    ("logs", "PutIndexPolicy"): put_index_policy,
+    ("logs", "GetTransformer"): get_transformer,
+    ("logs", "PutTransformer"): put_transformer,
+    ("logs", "PutBearerTokenAuthentication"): put_bearer_token_authentication,
+    ("logs", "AssociateKmsKey"): associate_kms_key,
+    ("logs", "ListTagsForResource"): list_tags,
+    ("logs", "ListTagsLogGroup"): list_tags,
+    ("logs", "TagResource"): tag,
+    ("logs", "TagLogGroup"): tag,
+    ("logs", "UntagResource"): untag,
+    ("logs", "UntagLogGroup"): untag,
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 import botocore.session
 
-from tests.cloud.protocols import Call, RefusedError
+from janitor.sandbox.wire import Call, RefusedError
 
 _ANSWERED_OTHERWISE = frozenset({"resourceArn"})
 """Refused as ValidationException, see `World.group`."""

@@ -1115,6 +1115,6 @@ def _say(line: str) -> None:
 
 if __name__ == "__main__":
     # Run as a script this module is a second copy; the command line joins the imported one.
-    from janitor.sandbox import main as imported_main
+    from janitor.moto_sandbox import main as imported_main
 
     sys.exit(imported_main())

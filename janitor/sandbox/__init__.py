@@ -1,0 +1,1 @@
+"""One fake account: what `--sandbox` and the tests run on."""

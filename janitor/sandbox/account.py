@@ -1,0 +1,226 @@
+"""The fake account as a whole: requests in, answers out, in the process or on the loopback.
+
+sandbox = Sandbox(store)
+sandbox.session().client("logs").describe_log_groups()
+with sandbox.serving() as url: ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+
+from janitor.sandbox import inprocess
+from janitor.sandbox.answers import ANSWERS
+from janitor.sandbox.answers.metrics import points_asked
+from janitor.sandbox.clocks import Clock, RealClock
+from janitor.sandbox.quotas import Buckets
+from janitor.sandbox.server import Server
+from janitor.sandbox.store import Store
+from janitor.sandbox.validation import check
+from janitor.sandbox.wire import (
+    Answer,
+    Call,
+    RefusedError,
+    Reply,
+    Request,
+    answered,
+    parse,
+    refused,
+)
+from janitor.sandbox.world import Key, World
+
+_UNHEEDED = {
+    "DescribeLogGroups": frozenset({"includeLinkedAccounts", "accountIdentifiers"}),
+    "ListLogGroups": frozenset(
+        {"includeLinkedAccounts", "accountIdentifiers", "dataSources", "fieldIndexNames"}
+    ),
+    "DescribeMetricFilters": frozenset({"metricName", "metricNamespace"}),
+    "FilterLogEvents": frozenset({"filterPattern", "startFromHead"}),
+    "GetResources": frozenset({"TagsPerPage", "ExcludeCompliantResources"}),
+    "ListFunctions": frozenset({"MasterRegion", "FunctionVersion"}),
+    "DescribeRegions": frozenset({"Filter", "RegionName", "AllRegions"}),
+}
+"""Parameters that change what AWS answers with, and have no meaning here."""
+_THROTTLING = {
+    "logs": ("ThrottlingException", 400),
+    "monitoring": ("Throttling", 400),
+    "tagging": ("ThrottledException", 400),
+    "lambda": ("TooManyRequestsException", 429),
+    "servicequotas": ("TooManyRequestsException", 400),
+    "ec2": ("RequestLimitExceeded", 503),
+    "sts": ("Throttling", 400),
+}
+"""Code and status with which each service throttles: its botocore model's or, where that has none,
+those of its list of common errors."""
+
+
+class Interceptor(Protocol):
+    """Stands between a caller and the account: tests see every call, and disturb some.
+
+    Called under the sandbox's lock, for every call that can be read, with the account filled in.
+    `answer` carries the call out and may be left uncalled; afterwards `call.result` holds what is
+    answered. It raises RefusedError where AWS says no, which the interceptor passes on.
+    """
+
+    def __call__(self, call: Call, answer: Callable[[], Answer], /) -> Reply:
+        """The reply to the call. Raises RefusedError."""
+
+
+def _plain(_call: Call, answer: Callable[[], Answer]) -> Reply:
+    return Reply(answer())
+
+
+class Sandbox:
+    """Accounts and Regions that answer as AWS does.
+
+    `quotas` throttles at the quotas of AWS. `empty_pages` is a share (0 to 1) of pages that are
+    empty and not the last, `token_age` the seconds that a page token lives, `page` the most log
+    groups, streams or filters of a page. `store` and `world` may be touched under `lock`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock | None = None,
+        quotas: bool = False,
+        empty_pages: float = 0.0,
+        token_age: float = 86_400.0,
+        page: int = 50,
+        seed: int = 0,
+        intercept: Interceptor = _plain,
+    ) -> None:
+        self.store = store
+        self.clock = clock or RealClock()
+        self.lock = threading.RLock()
+        self.world = World(
+            store,
+            self.clock,
+            random.Random(seed),
+            empty_pages,
+            token_age,
+            keys={f"AKIA{account}": Key(account) for account in store.accounts},
+            page=page,
+        )
+        self._buckets = Buckets(store, self.clock) if quotas else None
+        self._intercept = intercept
+        self._numbers = 0
+
+    # ---- ways in -----------------------------------------------------------------------------
+
+    def session(self, account: str | None = None, region: str | None = None) -> boto3.Session:
+        """A session of an account (the first, if not given) whose clients call this sandbox.
+
+        Nothing of the caller's environment or configuration files reaches it, and no request
+        leaves the process.
+        """
+        account, region = self.place(account, region)
+        return inprocess.session(self.handle, f"AKIA{account}", region)
+
+    def client(self, service: str, account: str | None = None, region: str | None = None) -> Any:
+        """A client that tries each call once."""
+        config = Config(retries={"total_max_attempts": 1, "mode": "standard"})
+        return self.session(account, region).client(service, config=config)
+
+    @contextlib.contextmanager
+    def serving(self, port: int = 0) -> Iterator[str]:
+        """The URL under which it answers on 127.0.0.1, until the end of the block."""
+        server = Server(self.handle, port)
+        url = server.start()
+        try:
+            yield url
+        finally:
+            server.stop()
+
+    def environment(
+        self, url: str, account: str | None = None, region: str | None = None
+    ) -> dict[str, str]:
+        """The AWS_… variables that send another process to `url`."""
+        account, region = self.place(account, region)
+        return {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": f"AKIA{account}",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "NO_PROXY": "127.0.0.1",
+        }
+
+    def place(self, account: str | None, region: str | None) -> tuple[str, str]:
+        """An account and a Region: those given, or the first there are."""
+        first = next(iter(self.store.regions), ("123456789012", "eu-west-1"))
+        account = account or first[0]
+        own = [name for owner, name in self.store.regions if owner == account]
+        return account, region or (own or [first[1]])[0]
+
+    # ---- requests ----------------------------------------------------------------------------
+
+    def handle(self, request: Request) -> Reply:
+        """The reply to a request, however it came."""
+        call = None
+        with self.lock:
+            try:
+                call = parse(request)
+                self._known(call)
+                return self._intercept(call, lambda: self._answer(call))
+            except RefusedError as error:
+                return Reply(refused(call, error))
+
+    def _known(self, call: Call) -> None:
+        """Number the call and fill in its account. Raises RefusedError."""
+        self._numbers += 1
+        call.number = self._numbers
+        key = self.world.keys.get(call.key)
+        if key is None:
+            raise RefusedError(_bad_key(call), "The security token included is invalid.", 403)
+        call.account = key.account
+
+    def _answer(self, call: Call) -> Answer:
+        """Carry the call out. Raises RefusedError."""
+        if (answer := ANSWERS.get((call.service, call.operation))) is None:
+            raise RefusedError("UnknownOperationException", f"no such operation: {call.operation}")
+        if unheeded := _UNHEEDED.get(call.operation, frozenset()) & call.parameters.keys():
+            raise RefusedError("UnknownOperationException", f"{unheeded} is not heeded here")
+        here = (call.account, call.region) in self.store.regions
+        if not here and call.service not in ("sts", "ec2"):
+            text = f"{call.region} is not enabled in {call.account}"
+            raise RefusedError("UnrecognizedClientException", text, 403)
+        if not self._within_quotas(call):
+            code, status = _THROTTLING[call.service]
+            raise RefusedError(code, "Rate exceeded", status)
+        check(call)
+        call.result = answer(self.world, call)
+        return answered(call, call.result)
+
+    def _within_quotas(self, call: Call) -> bool:
+        if self._buckets is None:
+            return True
+        if not self._buckets.take(call.account, call.region, call.operation):
+            return False
+        if call.operation != "GetMetricData":
+            return True
+        points, start = points_asked(call)
+        age = (self.clock.now() - start) / 1000
+        return self._buckets.take_points(call.account, call.region, points, age)
+
+
+def _bad_key(call: Call) -> str:
+    """The code with which a service refuses a key that it does not know."""
+    match call.protocol:
+        case "ec2":
+            return "AuthFailure"
+        case "query":
+            return "InvalidClientTokenId"
+        case _:
+            return "UnrecognizedClientException"

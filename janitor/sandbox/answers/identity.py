@@ -1,0 +1,60 @@
+"""Who is asking, as whom, and in which Regions: STS and EC2."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from janitor.sandbox.wire import Call, RefusedError
+from janitor.sandbox.world import Handler, Key, World
+
+
+def get_caller_identity(world: World, call: Call) -> dict[str, Any]:
+    arn = f"arn:aws:iam::{call.account}:user/somebody"
+    return {"Arn": arn, "UserId": call.key, "Account": call.account}
+
+
+def assume_role(world: World, call: Call) -> dict[str, Any]:
+    """Keys of the account in the role's ARN, if the store knows that account."""
+    role, session = str(call.parameters["RoleArn"]), call.parameters["RoleSessionName"]
+    account = role.split(":")[4]
+    if account not in world.store.accounts:
+        said = f"not authorized to perform: sts:AssumeRole on {role}"
+        raise RefusedError("AccessDenied", said, 403)
+    key = f"ASIA{account}"
+    until = world.clock.now() + 3_600_000
+    world.keys[key] = Key(account, until)
+    expires = datetime.fromtimestamp(until / 1000, UTC)
+    name = role.rsplit("/", 1)[-1]
+    return {
+        "Credentials": {
+            "AccessKeyId": key,
+            "SecretAccessKey": "secret",
+            "SessionToken": "session",
+            "Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        },
+        "AssumedRoleUser": {
+            "AssumedRoleId": f"AROA:{session}",
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session}",
+        },
+    }
+
+
+def describe_regions(world: World, call: Call) -> dict[str, Any]:
+    names = sorted(region for account, region in world.store.regions if account == call.account)
+    entries = [
+        {
+            "regionName": name,
+            "regionEndpoint": f"ec2.{name}.amazonaws.com",
+            "optInStatus": "opt-in-not-required",
+        }
+        for name in names
+    ]
+    return {"requestId": "0", "regionInfo": entries}
+
+
+CALLS: dict[tuple[str, str], Handler] = {
+    ("sts", "GetCallerIdentity"): get_caller_identity,
+    ("sts", "AssumeRole"): assume_role,
+    ("ec2", "DescribeRegions"): describe_regions,
+}

@@ -1,0 +1,36 @@
+"""Service Quotas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from janitor.sandbox.quotas import service_quotas
+from janitor.sandbox.wire import Call, RefusedError
+from janitor.sandbox.world import Handler, World, whole
+
+
+def list_service_quotas(world: World, call: Call) -> dict[str, Any]:
+    return _quotas(world, call, applied=True)
+
+
+def list_default_quotas(world: World, call: Call) -> dict[str, Any]:
+    return _quotas(world, call, applied=False)
+
+
+def _quotas(world: World, call: Call, *, applied: bool) -> dict[str, Any]:
+    service = call.parameters["ServiceCode"]
+    quotas = service_quotas(world.store if applied else None, call.account, call.region, service)
+    if not quotas:
+        raise RefusedError("NoSuchResourceException", f"no such service: {service}")
+    place = world.place(call.operation, call.parameters.get("NextToken"), 0)
+    limit = whole(call, "MaxResults", 1, 100, 10)
+    answer: dict[str, Any] = {"Quotas": quotas[place : place + limit]}
+    if place + limit < len(quotas):
+        answer["NextToken"] = world.token(call.operation, place + limit)
+    return answer
+
+
+CALLS: dict[tuple[str, str], Handler] = {
+    ("servicequotas", "ListServiceQuotas"): list_service_quotas,
+    ("servicequotas", "ListAWSDefaultServiceQuotas"): list_default_quotas,
+}

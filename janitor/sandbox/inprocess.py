@@ -1,0 +1,58 @@
+"""Requests of real boto3 clients, carried to the sandbox without a socket.
+
+botocore resolves, serialises, signs, parses and raises as ever; only the HTTP session below its
+`before-send` event is replaced (botocore 1.44.5, `endpoint.py`, `_send`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ConnectionClosedError
+
+from janitor.sandbox.wire import Reply, Request
+
+_OUTSIDE: dict[str, tuple[None, None, Any, None]] = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+    "ignore_configured_endpoint_urls": (None, None, True, None),
+    "use_fips_endpoint": (None, None, False, None),
+    "use_dualstack_endpoint": (None, None, False, None),
+}
+"""What botocore reads from the environment and from files elsewhere, and must not here."""
+
+
+class _Body(BytesIO):
+    def stream(self, **_options: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+def session(handle: Callable[[Request], Reply], key: str, region: str) -> boto3.Session:
+    """A session whose every request goes to `handle`. A reply's delay is not waited for."""
+    inner = botocore.session.Session(session_vars=_OUTSIDE)
+    inner.set_credentials(key, "secret")
+    inner.register("before-send", lambda request, **_more: send(handle, request))
+    return boto3.Session(botocore_session=inner, region_name=region)
+
+
+def send(handle: Callable[[Request], Reply], request: AWSPreparedRequest) -> AWSResponse:
+    """The response to a prepared request. Raises ConnectionClosedError where there is none."""
+    body = request.body or b""
+    headers = {
+        name.lower(): value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in request.headers.items()
+    }
+    data = body.encode() if isinstance(body, str) else bytes(body)
+    reply = handle(Request(request.method, request.url, headers, data))
+    answer = reply.answer
+    if answer is None:
+        raise ConnectionClosedError(endpoint_url=request.url)
+    told = {"content-type": answer.kind, "content-length": str(len(answer.body))}
+    return AWSResponse(request.url, answer.status, told, _Body(answer.body))
