@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -29,6 +30,12 @@ _OUTSIDE: dict[str, tuple[None, None, Any, None]] = {
 """What botocore reads from the environment and from files elsewhere, and must not here."""
 
 
+@cache
+def _models() -> Any:
+    """botocore's service models, read once for all sessions, which is most of a client's cost."""
+    return botocore.session.Session(session_vars=_OUTSIDE).get_component("data_loader")
+
+
 class _Body(BytesIO):
     def stream(self, **_options: Any) -> Iterator[bytes]:
         yield self.read()
@@ -37,6 +44,7 @@ class _Body(BytesIO):
 def session(handle: Callable[[Request], Reply], key: str, region: str) -> boto3.Session:
     """A session whose every request goes to `handle`. A reply's delay is not waited for."""
     inner = botocore.session.Session(session_vars=_OUTSIDE)
+    inner.register_component("data_loader", _models())
     inner.set_credentials(key, "secret")
     inner.register("before-send", lambda request, **_more: send(handle, request))
     return boto3.Session(botocore_session=inner, region_name=region)
