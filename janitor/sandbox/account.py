@@ -49,7 +49,7 @@ _UNHEEDED = {
     "DescribeRegions": frozenset({"Filter", "RegionName", "AllRegions"}),
 }
 """Parameters that change what AWS answers with, and have no meaning here."""
-_THROTTLING = {
+THROTTLING = {
     "logs": ("ThrottlingException", 400),
     "monitoring": ("Throttling", 400),
     "tagging": ("ThrottledException", 400),
@@ -197,7 +197,7 @@ class Sandbox:
             text = f"{call.region} is not enabled in {call.account}"
             raise RefusedError("UnrecognizedClientException", text, 403)
         if not self._within_quotas(call):
-            code, status = _THROTTLING[call.service]
+            code, status = THROTTLING[call.service]
             raise RefusedError(code, "Rate exceeded", status)
         check(call)
         call.result = answer(self.world, call)
