@@ -64,7 +64,7 @@ logs: ## Follow the deployed janitor's logs.
 	aws logs tail /aws/lambda/$(FUNCTION) --since 1d --follow
 
 package-check: $(ALL) ## Build the wheel, install it elsewhere, and use it from there.
-	@PYTHON=$(PYTHON) .ci/package $(BIN)
+	@$(BIN)/python .ci/package.py
 
 format: $(ALL) ## Format the code.
 	$(BIN)/ruff check --fix .
@@ -78,10 +78,10 @@ requirements: ## Pin with hashes what pyproject.toml asks for (UPGRADE=1: the ne
 	build/uv/bin/python -m pip --quiet --disable-pip-version-check install uv==0.13.9
 	.ci/requirements build/uv/bin/uv $(if $(UPGRADE),--upgrade)
 
-$(RUN): pyproject.toml requirements.txt
+$(RUN): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
 	@echo "setting up $(VENV) (once)"
-	@$(PYTHON) -m venv $(VENV) || { echo "python venv is missing: on Debian, apt-get install python3-venv"; exit 1; }; \
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "python venv is missing: on Debian, apt-get install python3-venv"; exit 1; }; \
 	$(PIP) install --require-hashes --requirement requirements.txt && \
 	$(PIP) install --no-deps --no-build-isolation --editable . && \
 	times > $@.cpu
