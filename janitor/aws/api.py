@@ -295,15 +295,17 @@ class Api:
 
 def _lists_are_lists(operation_model: Any, response_dict: dict[str, Any], **_more: Any) -> None:
     """An object where a list belongs is garbage; botocore takes it for an empty list (1.44.5,
-    `parsers.py`), which must not read as "no filters". Raises ResponseParserError.
+    `parsers.py`), which must not read as "no filters". Raises ResponseParserError, also on what
+    cannot be looked into: some services speak CBOR too, and botocore chooses.
     """
-    shape = operation_model.output_shape
-    if response_dict["status_code"] != 200 or shape is None:
+    shape, protocol = operation_model.output_shape, operation_model.service_model.resolved_protocol
+    body = response_dict["body"]
+    if response_dict["status_code"] != 200 or shape is None or protocol in _XML or not body:
         return
     try:
-        answer = json.loads(response_dict["body"])
-    except ValueError:
-        return  # not JSON: botocore says so, or it is another protocol's
+        answer = json.loads(body)
+    except ValueError as error:
+        raise ResponseParserError(f"an answer that is no JSON ({protocol})") from error
     if not isinstance(answer, dict):
         return
     for name, member in shape.members.items():
@@ -312,6 +314,8 @@ def _lists_are_lists(operation_model: Any, response_dict: dict[str, Any], **_mor
             raise ResponseParserError(f"{name} is no list: {said!r:.80}")
 
 
+_XML = ("ec2", "query", "rest-xml")
+"""Protocols in which nothing is read that decides about a log group."""
 _UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError)
 """What botocore's parsers let through on answers that are JSON, but of the wrong shape."""
 

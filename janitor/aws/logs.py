@@ -11,11 +11,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from janitor.aws.api import Api, CallError, UnavailableError
 from janitor.aws.pace import StoppedError, TransientError, retrying
 from janitor.core.model import DAY_MS, Ingestion, LogGroup, LogStream, Target
+
+if TYPE_CHECKING:
+    from types_boto3_logs import CloudWatchLogsClient
 
 ACTIONS: dict[str, str] = {
     "DescribeLogGroups": "logs:DescribeLogGroups",
@@ -122,8 +125,9 @@ class Logs:
         self.clock = api.clock
 
     @property
-    def _client(self) -> Any:
-        return self._api.client("logs")
+    def _client(self) -> CloudWatchLogsClient:
+        client: CloudWatchLogsClient = self._api.client("logs")
+        return client
 
     # ---- reads -------------------------------------------------------------------------------
 
@@ -224,18 +228,14 @@ class Logs:
 
     def filters(self, group: str, kind: FilterKind) -> list[dict[str, Any]]:
         """A log group's filters of a kind, as the call that puts them takes them."""
-        operation, method, key = {
-            "metric": (
-                "DescribeMetricFilters",
-                self._client.describe_metric_filters,
-                "metricFilters",
-            ),
-            "subscription": (
-                "DescribeSubscriptionFilters",
-                self._client.describe_subscription_filters,
-                "subscriptionFilters",
-            ),
-        }[kind]
+        method: Callable[..., Mapping[str, Any]]
+        match kind:
+            case "metric":
+                operation, key = "DescribeMetricFilters", "metricFilters"
+                method = self._client.describe_metric_filters
+            case "subscription":
+                operation, key = "DescribeSubscriptionFilters", "subscriptionFilters"
+                method = self._client.describe_subscription_filters
         pages = self._pages(operation, method, key, logGroupName=group)
         return [{k: entry[k] for k in _FILTER_KEYS if k in entry} for p in pages for entry in p]
 
@@ -575,10 +575,12 @@ class Logs:
 
     def put_filter(self, group: str, kind: FilterKind, described: Mapping[str, Any]) -> None:
         """Put a filter that `filters` described."""
-        operation, method = {
-            "metric": ("PutMetricFilter", self._client.put_metric_filter),
-            "subscription": ("PutSubscriptionFilter", self._client.put_subscription_filter),
-        }[kind]
+        method: Callable[..., Mapping[str, Any]]
+        match kind:
+            case "metric":
+                operation, method = "PutMetricFilter", self._client.put_metric_filter
+            case "subscription":
+                operation, method = "PutSubscriptionFilter", self._client.put_subscription_filter
         self._api.call(operation, method, logGroupName=group, **described)
 
     def reserve_look(self) -> None:

@@ -17,6 +17,7 @@ from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshabl
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 
 from janitor.aws.api import CLIENT_CONFIG, Api, CallError, Counts, UnavailableError
+from janitor.aws.checked import check
 from janitor.aws.pace import Pace
 from janitor.core.clock import Clock
 from janitor.core.errors import CredentialsError, UsageError
@@ -31,9 +32,13 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
 def session(profile: str | None) -> boto3.Session:
-    """A boto3 session by boto3's own conventions. Raises UsageError on an unknown profile."""
+    """A boto3 session by boto3's own conventions. Raises UsageError on an unknown profile, or on a
+    botocore that is not safe to work with.
+    """
     try:
-        return _session(profile)
+        made = _session(profile)
+        check(made)
+        return made
     except ProfileNotFound as error:
         known = ", ".join(botocore.session.Session().available_profiles) or "none"
         raise UsageError(f"{error} (profiles: {known}); {HINT}") from error
@@ -62,11 +67,16 @@ def assumed(aws: boto3.Session, role: str) -> boto3.Session:
         role,
         extra_args={"RoleSessionName": "cloudwatch-janitor"},
     )
-    renewed = _session(region=aws.region_name)
-    # boto3 has no public way to make a session whose credentials renew themselves.
-    renewed._session._credentials = DeferredRefreshableCredentials(
+    credentials = DeferredRefreshableCredentials(
         method="assume-role", refresh_using=fetcher.fetch_credentials
     )
+    renewed = _session(region=aws.region_name)
+    # boto3 has no public way to make a session whose credentials renew themselves.
+    renewed._session._credentials = credentials  # type: ignore[attr-defined]
+    if renewed.get_credentials() is not credentials:
+        raise CredentialsError(
+            f"botocore {botocore.__version__} does not take a role's credentials"
+        )
     return renewed
 
 

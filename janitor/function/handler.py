@@ -111,7 +111,7 @@ class Findings:
             self.left_out += 1
 
 
-class WarmSession(boto3.Session):  # type: ignore[misc]  # boto3 has no types
+class WarmSession(boto3.Session):
     """A session that makes each client once, for all invocations of a warm function."""
 
     def __init__(self) -> None:
@@ -119,7 +119,9 @@ class WarmSession(boto3.Session):  # type: ignore[misc]  # boto3 has no types
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str | None], Any] = {}
 
-    def client(self, service_name: str, region_name: str | None = None, **more: Any) -> Any:
+    def client(  # type: ignore[override]  # the rest of boto3's parameters are in `more`
+        self, service_name: str, region_name: str | None = None, **more: Any
+    ) -> Any:
         """The service's client in the Region, made with the first caller's configuration."""
         with self._lock:
             key = (service_name, region_name)

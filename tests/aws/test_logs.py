@@ -51,6 +51,7 @@ def parsed(body: bytes, status: int, *, quick: bool) -> Any:
     """An answer as botocore gives it to its caller, with the hook or without."""
     loader = botocore.session.get_session()
     shape = loader.get_service_model("logs").operation_model("DescribeLogGroups").output_shape
+    assert shape is not None
     response: dict[str, Any] = {"body": body, "headers": {}, "status_code": status}
     customized: dict[str, Any] = {}
     if quick:

@@ -133,31 +133,30 @@ def install(tool: Tool) -> str:
     stamp = tool.venv / "installed.txt"
     if not stamp.exists() or stamp.read_text() != requirements.read_text():
         _make_venv(tool.venv)
-        _pip(tool.venv, "--requirement", str(requirements))
+        _pip(tool.venv, "--require-hashes", "--requirement", str(requirements))
         stamp.write_text(requirements.read_text())
     return _version(tool)
 
 
 def _install_janitor() -> str:
-    """The wheel of this checkout, made anew each time; its dependencies as the developers'."""
-    pins = ROOT / "requirements-dev.txt"
+    """The wheel of this checkout, made anew each time; its dependencies as pinned."""
+    pins = ROOT / "requirements.txt"
     wheels = BUILD / "wheel"
     shutil.rmtree(wheels, ignore_errors=True)
     _quietly(
         [
             *(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"),
-            *("--no-deps", "--wheel-dir", str(wheels), str(ROOT)),
+            *("--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(ROOT)),
         ]
     )
     (wheel,) = wheels.glob("*.whl")
     stamp = JANITOR.venv / "installed.txt"
     if not stamp.exists() or stamp.read_text() != pins.read_text():
         _make_venv(JANITOR.venv)
-        _pip(JANITOR.venv, "--constraint", str(pins), str(wheel))
+        _pip(JANITOR.venv, "--require-hashes", "--requirement", str(pins))
         stamp.write_text(pins.read_text())
-    else:  # the version is the same at each commit, so pip would not replace it by itself
-        _pip(JANITOR.venv, "--constraint", str(pins), str(wheel))
-        _pip(JANITOR.venv, "--force-reinstall", "--no-deps", str(wheel))
+    # The version is the same at each commit, so pip would not replace it by itself.
+    _pip(JANITOR.venv, "--force-reinstall", "--no-deps", str(wheel))
     return _version(JANITOR)
 
 

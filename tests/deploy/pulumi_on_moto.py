@@ -50,7 +50,8 @@ async def _run(
     await run_pulumi_func(run)
     stack = pulumi.runtime.get_root_resource()
     assert stack is not None
-    return await pulumi.Output.from_input(dict(stack.outputs)).future() or {}
+    outputs = dict(stack.outputs)  # type: ignore[attr-defined]  # a Stack is not exported
+    return await pulumi.Output.from_input(outputs).future() or {}
 
 
 class _Monitor(MockMonitor):
@@ -68,11 +69,11 @@ class _Monitor(MockMonitor):
         with self.account.lock:
             self.account.notes[request.type, request.name] = (after, kept)
         with _event_loop():
-            return super().RegisterResource(request)
+            return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
     def Invoke(self, request: Any) -> Any:
         with _event_loop():
-            return super().Invoke(request)
+            return super().Invoke(request)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -94,7 +94,7 @@ class Packages:
             patch.setattr(packaging, name, _like(real, mine))
 
     def stage(self, function: Any, *, extra: Mapping[str, Path] | None = None) -> Path:
-        name = function.name
+        name: str = function.name
         self.calls.append((name, tuple(extra or ())))
         folder = self.folder / name
         shutil.rmtree(folder, ignore_errors=True)
@@ -206,7 +206,7 @@ def account(cloud: Cloud) -> Account:
     return cloud.deployed()
 
 
-def _function(name: str) -> dict[str, Any]:
+def _function(name: str) -> Any:
     return boto3.client("lambda").get_function(FunctionName=name)["Configuration"]
 
 
@@ -219,12 +219,12 @@ def _documents(role: str) -> dict[str, Any]:
     }
 
 
-def _alarm(name: str) -> dict[str, Any]:
+def _alarm(name: str) -> Any:
     (alarm,) = boto3.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
     return alarm
 
 
-def _env(name: str) -> dict[str, str]:
+def _env(name: str) -> Any:
     return _function(name)["Environment"]["Variables"]
 
 
@@ -633,8 +633,9 @@ def test_dashboard_shows_what_the_janitor_publishes(
     settings = read_settings({})
     configure_logs()
     capsys.readouterr()
-    Janitor(settings, CloudSession(memory), memory.clock, published).answer(SCHEDULED, Context())
-    emitted = published.serialize_metric_set()
+    janitor = Janitor(settings, CloudSession(memory), memory.clock, published)  # type: ignore[arg-type]
+    janitor.answer(SCHEDULED, Context())
+    emitted: Mapping[str, Any] = published.serialize_metric_set()
     (metrics,) = emitted["_aws"]["CloudWatchMetrics"]
     (dimensions,) = metrics["Dimensions"]
     shown = _shown(body)

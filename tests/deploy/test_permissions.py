@@ -19,13 +19,13 @@ import botocore.session
 import pytest
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities import parameters
-from aws_lambda_powertools.utilities.parameters.base import DEFAULT_PROVIDERS
+from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from botocore import xform_name
 from moto.core import set_initial_no_auth_action_count
 from moto.core.config import default_user_config
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 from moto.iam.access_control import IAMRequest
-from moto.logs import logs_backends
+from moto.logs.models import logs_backends
 
 from janitor.aws import logs
 from janitor.core.errors import JanitorError
@@ -94,7 +94,7 @@ def declared(module: str) -> set[str]:
     tree = ast.parse((PACKAGE / f"{module}.py").read_text())
     for node in tree.body:
         if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "ACTIONS":
-            return set(ast.literal_eval(node.value or ast.Constant({})).values())
+            return set(ast.literal_eval(node.value).values()) if node.value else set()
     return set()
 
 
@@ -244,7 +244,7 @@ def become_the_function(actions: Iterable[str], monkeypatch: pytest.MonkeyPatch)
 
 def two_runs() -> dict[str, Any]:
     """A scheduled run, and one whose time is up at once, which has to invoke the next link."""
-    parameters.clear_caches()
+    parameters.clear_caches()  # type: ignore[no-untyped-call]
     DEFAULT_PROVIDERS.clear()
     environment = {
         "JANITOR_POLICY_PARAMETER": "/janitor/policy",
@@ -254,12 +254,13 @@ def two_runs() -> dict[str, Any]:
     clock = FastClock(time.time_ns() // 1_000_000)
     metrics = EphemeralMetrics(namespace="test", service="test")
     aws = boto3.Session(region_name=REGION)
-    function = Janitor(read_settings(environment), aws, clock, metrics)
+    function = Janitor(read_settings(environment), aws, clock, metrics)  # type: ignore[arg-type]
     enforced = set_initial_no_auth_action_count(0)
     answer: dict[str, Any] = enforced(lambda: function.answer(SCHEDULED, Context()))()
     short = enforced(lambda: function.answer(SCHEDULED, Context(10)))()
     assert "resume" in short
-    return answer["summary"]
+    summary: dict[str, Any] = answer["summary"]
+    return summary
 
 
 SPEED_ONLY = {"servicequotas:ListServiceQuotas"}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import (
@@ -470,7 +470,9 @@ def test_no_barrier_that_axe_knows_of(
     ]
     assert problems == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator("#rows th.name").first.bounding_box()["width"] > 100
+    box = page.locator("#rows th.name").first.bounding_box()
+    assert box is not None
+    assert box["width"] > 100
 
 
 def test_fifty_thousand_rows(reader: Reader) -> None:
