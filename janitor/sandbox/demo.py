@@ -274,7 +274,7 @@ class _Ireland(_Content):
         self._group("/archive/infrequent/retired-batch", age=700, retention=30, **infrequent)
 
     def _plant_under_account_policies(self) -> None:
-        ninety = {"policy": "ninety-days", "policy_days": 90}
+        ninety: dict[str, Any] = {"policy": "ninety-days", "policy_days": 90}
         ingest = self._group("/managed/quarterly/ingest", age=410, stored=9_700_000_000, **ninety)
         self._streams(ingest, 4, oldest=80, newest=1)
         self._takes_in(ingest, 107_000_000)

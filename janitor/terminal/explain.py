@@ -21,6 +21,7 @@ from janitor.policy.file import Policy
 from janitor.report import Format
 from janitor.terminal.shared import (
     Options,
+    connect,
     in_account,
     interruptible,
     output,
@@ -45,7 +46,7 @@ def explain(options: Options, name: str) -> Exit:
         interruptible(summary, stop),
     ):
         now = account.clock.now()
-        apis = account.connect(policy, counts, stop, options.regions)
+        apis = connect(account, options.regions, policy, counts, stop)
         try:
             told = _explanations(apis, name, policy, now, stop, summary)
         except StoppedError:

@@ -26,6 +26,7 @@ from janitor.terminal.shared import (
     Account,
     Options,
     ask_first,
+    connect,
     in_account,
     interruptible,
     let_go_of_stdout,
@@ -72,7 +73,7 @@ def restore(
         pasts = select(history.pasts, wanted)
         lost = lost_for_good(history, wanted)
         regions = tuple(dict.fromkeys(past.region for past in pasts)) or tuple(history.regions[:1])
-        apis = account.connect(policy, counts, stop, regions)
+        apis = connect(account, regions, policy, counts, stop)
         own = apis[0].target.account
         if history.accounts != [own]:
             raise UsageError(

@@ -36,6 +36,7 @@ from janitor.report.plan import PlanReport
 from janitor.terminal.shared import (
     Options,
     ask_first,
+    connect,
     in_account,
     interruptible,
     let_go_of_stdout,
@@ -172,7 +173,7 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
         journal = Journal(options.journal or Journal.default_path(now), run_id, policy.digest())
         if not dry_run:
             journal.check()
-        apis = account.connect(policy, counts, stop, options.regions)
+        apis = connect(account, options.regions, policy, counts, stop)
         if of is not None and apis[0].target.account != of.account:
             raise PlanError(
                 f"{of.path}: is a plan for account {of.account}; "

@@ -77,30 +77,34 @@ class Account:
             return targets.session(self.options.profile)
         return self.sandbox.session()
 
-    def connect(
-        self, policy: Policy, counts: Counts, stop: threading.Event, regions: tuple[str, ...]
-    ) -> list[Api]:
-        """The calls of every account and Region that is meant.
 
-        Raises UsageError, CredentialsError.
-        """
-        wanted = regions if self.sandbox is None else _regions(self.sandbox, regions)
-        paced = self.sandbox is None
-        return targets.each_account(
-            self._sessions(),
-            lambda aws: targets.connect(aws, wanted, policy, self.clock, counts, stop, paced=paced),
-        )
+def connect(
+    account: Account,
+    regions: tuple[str, ...],
+    policy: Policy,
+    counts: Counts,
+    stop: threading.Event,
+) -> list[Api]:
+    """The calls of every account and Region that is meant. Raises UsageError, CredentialsError."""
+    paced = account.sandbox is None
+    wanted = regions if account.sandbox is None else _regions(account.sandbox, regions)
+    return targets.each_account(
+        _sessions(account),
+        lambda aws: targets.connect(aws, wanted, policy, account.clock, counts, stop, paced=paced),
+    )
 
-    def _sessions(self) -> list[boto3.Session]:
-        roles = dict.fromkeys(self.options.roles)
-        if self.sandbox is None:
-            aws = self.session()
-            return [targets.assumed(aws, role) for role in roles] or [aws]
-        accounts = [targets.account_of(role) for role in roles]
-        for account in accounts:
-            if account not in self.sandbox.store.accounts:
-                raise UsageError(f"--role: the sandbox has no account {account}")
-        return [self.sandbox.session(account) for account in accounts] or [self.session()]
+
+def _sessions(account: Account) -> list[boto3.Session]:
+    """One for each role, or what there is without any. Raises UsageError, CredentialsError."""
+    roles = dict.fromkeys(account.options.roles)
+    if account.sandbox is None:
+        aws = account.session()
+        return [targets.assumed(aws, role) for role in roles] or [aws]
+    named = [targets.account_of(role) for role in roles]
+    for number in named:
+        if number not in account.sandbox.store.accounts:
+            raise UsageError(f"--role: the sandbox has no account {number}")
+    return [account.sandbox.session(number) for number in named] or [account.session()]
 
 
 def _regions(sandbox: Sandbox, wanted: tuple[str, ...]) -> tuple[str, ...]:
