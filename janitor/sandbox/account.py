@@ -24,6 +24,7 @@ from janitor.sandbox.clocks import Clock, RealClock
 from janitor.sandbox.quotas import Buckets
 from janitor.sandbox.server import Server
 from janitor.sandbox.store import Store
+from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.validation import check
 from janitor.sandbox.wire import (
     Answer,
@@ -45,8 +46,9 @@ _UNHEEDED = {
     "DescribeMetricFilters": frozenset({"metricName", "metricNamespace"}),
     "FilterLogEvents": frozenset({"filterPattern", "startFromHead"}),
     "GetResources": frozenset({"TagsPerPage", "ExcludeCompliantResources"}),
-    "ListFunctions": frozenset({"MasterRegion", "FunctionVersion"}),
-    "DescribeRegions": frozenset({"Filter", "RegionName", "AllRegions"}),
+    "ListFunctions": frozenset({"MasterRegion"}),
+    "DescribeRegions": frozenset({"Filter", "RegionName"}),
+    "DescribeAccountPolicies": frozenset({"accountIdentifiers"}),
 }
 """Parameters that change what AWS answers with, and have no meaning here."""
 _THROTTLING = {
@@ -83,7 +85,8 @@ class Sandbox:
 
     `quotas` throttles at the quotas of AWS. `empty_pages` is a share (0 to 1) of pages that are
     empty and not the last, `token_age` the seconds that a page token lives, `page` the most log
-    groups, streams or filters of a page. `store` and `world` may be touched under `lock`.
+    groups, streams or filters of a page; `unknowns` are answers to what AWS leaves open. `store`
+    and `world` may be touched under `lock`.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Sandbox:
         token_age: float = 86_400.0,
         page: int = 50,
         seed: int = 0,
+        unknowns: Unknowns | None = None,
         intercept: Interceptor = _plain,
     ) -> None:
         self.store = store
@@ -109,6 +113,7 @@ class Sandbox:
             token_age,
             keys={f"AKIA{account}": Key(account) for account in store.accounts},
             page=page,
+            unknowns=unknowns or Unknowns(),
         )
         self._buckets = Buckets(store, self.clock) if quotas else None
         self._intercept = intercept
@@ -184,6 +189,8 @@ class Sandbox:
         key = self.world.keys.get(call.key)
         if key is None:
             raise RefusedError(_bad_key(call), "The security token included is invalid.", 403)
+        if key.expires is not None and key.expires <= self.clock.now():
+            raise _expired(call)
         call.account = key.account
 
     def _answer(self, call: Call) -> Answer:
@@ -192,16 +199,25 @@ class Sandbox:
             raise RefusedError("UnknownOperationException", f"no such operation: {call.operation}")
         if unheeded := _UNHEEDED.get(call.operation, frozenset()) & call.parameters.keys():
             raise RefusedError("UnknownOperationException", f"{unheeded} is not heeded here")
-        here = (call.account, call.region) in self.store.regions
-        if not here and call.service not in ("sts", "ec2"):
-            text = f"{call.region} is not enabled in {call.account}"
-            raise RefusedError("UnrecognizedClientException", text, 403)
+        if call.service not in ("sts", "ec2"):
+            self._here(call)
         if not self._within_quotas(call):
             code, status = _THROTTLING[call.service]
             raise RefusedError(code, "Rate exceeded", status)
         check(call)
         call.result = answer(self.world, call)
         return answered(call, call.result)
+
+    def _here(self, call: Call) -> None:
+        """Raises RefusedError where the Region does not take the caller, or has no such feature."""
+        region = self.store.regions.get((call.account, call.region))
+        if region is None or region.refuses_tokens or not region.enabled:
+            said = "The security token included in the request is invalid."
+            raise RefusedError("UnrecognizedClientException", said, 403)
+        if call.operation in region.lacks:
+            said = f"{call.operation} is not supported in {call.region}"
+            raise RefusedError(self.world.unknowns.missing_code, said)
+        region.policed(self.clock.now())
 
     def _within_quotas(self, call: Call) -> bool:
         if self._buckets is None:
@@ -213,6 +229,20 @@ class Sandbox:
         points, start = points_asked(call)
         age = (self.clock.now() - start) / 1000
         return self._buckets.take_points(call.account, call.region, points, age)
+
+
+def _expired(call: Call) -> RefusedError:
+    """How a service refuses a key whose time is over: EC2's code is in its list of client errors,
+    the JSON services' among the common errors; STS's is what its callers report.
+    """
+    said = "The security token included in the request is expired"
+    match call.protocol:
+        case "ec2":
+            return RefusedError("RequestExpired", said)
+        case "query":
+            return RefusedError("ExpiredToken", said, 403)
+        case _:
+            return RefusedError("ExpiredTokenException", said)
 
 
 def _bad_key(call: Call) -> str:

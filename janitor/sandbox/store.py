@@ -1,19 +1,21 @@
 """The truth of several accounts and Regions, and what CloudWatch Logs shows of it.
 
 Times are ms since the epoch, sizes bytes, retention days. What is shown lags behind the truth by
-`Store.lags`; stream `storedBytes` is always 0. A million groups are columns of numbers (`Plain`)
-until somebody touches one, which makes it a `Group`.
+`Store.lags` (FACTS: an hour or more for streams, minutes for metrics, tags eventually); stream
+`storedBytes` is always 0. A million groups are columns of numbers (`Plain`) until somebody touches
+one, which makes it a `Group`.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from janitor.sandbox.clocks import DAY_MS
+from janitor.sandbox.retention_policies import RetentionPolicy, Terms, ruling
 
 Target = tuple[str, str]
 """Account and Region."""
@@ -21,16 +23,19 @@ Target = tuple[str, str]
 
 @dataclass(slots=True)
 class Lags:
-    """How many seconds what is shown lags behind what arrived."""
+    """How many seconds what is shown lags behind what arrived; `tags` is the tagging API's lag
+    behind the tags of the group itself.
+    """
 
     stream: float = 0
     stored: float = 0
     metric: float = 0
+    tags: float = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Some log events of one moment."""
+    """Some log events of one moment, which arrived at another."""
 
     at: int
     count: int
@@ -68,10 +73,11 @@ class Stream:
 
 
 class Group:
-    """A log group. `policy` names an account-level retention policy of `policy_days` (None: never).
+    """A log group. `retention` is its own, `days` the one in force.
 
     `stored` are bytes that never expire, for groups whose single events do not matter; `odd`
-    overrides what DescribeLogGroups shows (`...` leaves a key out).
+    overrides what DescribeLogGroups shows (`...` leaves a key out), another account's ARN included.
+    `policies` are those of its Region.
     """
 
     __slots__ = (
@@ -87,9 +93,9 @@ class Group:
         "name",
         "odd",
         "order",
-        "policy",
-        "policy_days",
+        "policies",
         "protected",
+        "protection_status",
         "region",
         "retention",
         "stored",
@@ -106,12 +112,12 @@ class Group:
         self.created = created
         self.retention: int | None = None
         self.stored = 0
-        self.policy: str | None = None
-        self.policy_days: int | None = None
+        self.policies: Sequence[RetentionPolicy] = ()
         self.log_class = "STANDARD"
         self.kms: str | None = None
         self.bearer = False
         self.data_protection: str | None = None
+        self.protection_status: str | None = None
         self.index: str | None = None
         self.transformer: list[dict[str, Any]] = []
         self.filters: dict[tuple[str, str], dict[str, Any]] = {}
@@ -141,11 +147,33 @@ class Group:
         return (self.account, self.region, self.name, self.created)
 
     @property
+    def policy(self) -> str | None:
+        """The account-level retention policy that it is under."""
+        found = self._ruling
+        return None if found is None else found[0]
+
+    @property
+    def policy_days(self) -> int | None:
+        """The days of that policy (None: never expire)."""
+        found = self._ruling
+        return None if found is None else found[1]
+
+    @property
+    def _ruling(self) -> tuple[str, int | None] | None:
+        return ruling(self.policies, self.name, self.created) if self.policies else None
+
+    @property
     def days(self) -> int | None:
         """The retention in force."""
-        if self.policy is not None:
-            return self.policy_days
-        return 1 if self.log_class == "DELIVERY" else self.retention
+        found = self._ruling
+        return self.own_days if found is None else found[1]
+
+    @property
+    def own_days(self) -> int | None:
+        """The retention without account-level policies. AWS gives class DELIVERY 2 days
+        (hashicorp/terraform-provider-aws pull request 42658).
+        """
+        return 2 if self.log_class == "DELIVERY" else self.retention
 
     def horizon(self, now: int) -> int:
         """Events before this have expired."""
@@ -204,10 +232,12 @@ class Group:
             "logGroupArn": arn,
             "deletionProtectionEnabled": self.protected,
         }
-        if self.days is not None:
-            entry["retentionInDays"] = self.days
-        if self.policy is not None:
-            entry["retentionPolicyName"] = self.policy
+        if (days := self.days) is not None:
+            entry["retentionInDays"] = days
+        if (policy := self.policy) is not None:
+            entry["retentionPolicyName"] = policy
+        if (status := self.protection) is not None:
+            entry["dataProtectionStatus"] = status
         if self.kms is not None:
             entry["kmsKeyId"] = self.kms
         if self.bearer:
@@ -216,18 +246,23 @@ class Group:
             entry = {key: v for key, v in (entry | dict(self.odd)).items() if v is not ...}
         return entry
 
+    @property
+    def protection(self) -> str | None:
+        """`dataProtectionStatus`: None if there never was a policy (botocore 1.44.5, LogGroup)."""
+        return self.protection_status if self.data_protection is None else "ACTIVATED"
+
     def state(self) -> dict[str, Any]:
         """Everything that a change could change."""
         return {
             "created": self.created,
             "retention": self.retention,
             "stored": self.stored,
-            "policy": (self.policy, self.policy_days),
+            "policy": self._ruling,
             "class": self.log_class,
             "kms": self.kms,
             "protected": self.protected,
             "bearer": self.bearer,
-            "data_protection": self.data_protection,
+            "data_protection": (self.data_protection, self.protection),
             "index": self.index,
             "transformer": list(self.transformer),
             "filters": (self.metric_filters, self.subscriptions, dict(self.filters)),
@@ -283,7 +318,13 @@ class Plain:
 
 
 class Region:
-    """One account in one Region."""
+    """One account in one Region.
+
+    `functions` are log groups by function (None for the usual one), `versions` those of published
+    versions by function and version; `lacks` are the operations of features that do not exist
+    here. `opt_in` is as DescribeRegions has it; a Region that `refuses_tokens` is listed, and
+    refuses those that callers have (as one does that the global STS endpoint's are not valid in).
+    """
 
     def __init__(self, account: str, name: str) -> None:
         self.account = account
@@ -292,18 +333,52 @@ class Region:
         self.groups: dict[str, Group] = {}
         self.names: list[str] = []
         self.functions: dict[str, str | None] = {}
+        self.versions: dict[str, dict[str, str | None]] = {}
         self.arrivals: dict[str, list[Events]] = {}
-        self.policed: dict[str, tuple[str, int | None]] = {}
-        """The account-level policies of names whose group is gone: they hold for the next one."""
+        self.policies: list[RetentionPolicy] = []
+        self.resource_policies: dict[tuple[str, str | None], dict[str, Any]] = {}
+        self.syslog: list[dict[str, Any]] = []
+        self.opt_in = "opt-in-not-required"
+        self.refuses_tokens = False
+        self.lacks: frozenset[str] = frozenset()
+        self.tagged: dict[str, list[tuple[int, dict[str, str]]]] = {}
+        """By name: when tags changed, and those before."""
 
     def copy(self) -> Region:
         same = Region(self.account, self.name)
         same.plain = self.plain.copy()
-        same.groups = {name: group.copy() for name, group in self.groups.items()}
-        same.names = self.names.copy()
-        same.functions, same.policed = dict(self.functions), dict(self.policed)
+        for group in self.groups.values():
+            same.put(group.copy())
+        same.functions, same.syslog = dict(self.functions), [dict(one) for one in self.syslog]
+        same.versions = {name: dict(versions) for name, versions in self.versions.items()}
         same.arrivals = {name: events.copy() for name, events in self.arrivals.items()}
+        same.policies += [replace(policy) for policy in self.policies]
+        same.resource_policies = {key: dict(one) for key, one in self.resource_policies.items()}
+        same.opt_in, same.refuses_tokens = self.opt_in, self.refuses_tokens
+        same.lacks = self.lacks
+        same.tagged = {name: changes.copy() for name, changes in self.tagged.items()}
         return same
+
+    @property
+    def enabled(self) -> bool:
+        return self.opt_in != "not-opted-in"
+
+    def policed(self, now: int, change: Callable[[], None] | None = None) -> None:
+        """Let account-level policies change, and those come into force that are due by now.
+
+        What has expired before or does so after does not come back.
+        """
+        due = [policy for policy in self.policies if policy.due(now)]
+        if not due and change is None:
+            return
+        for group in self.groups.values():
+            group.drop_expired(now)
+        if change is not None:
+            change()
+        for policy in due:
+            policy.in_force = policy.terms
+        for group in self.groups.values():
+            group.drop_expired(now)
 
     def __len__(self) -> int:
         return len(self.groups) + len(self.plain)
@@ -320,13 +395,18 @@ class Region:
     def _row(self, row: int) -> Group:
         plain = self.plain
         group = Group(self.account, self.name, plain.names[row], plain.created[row])
+        group.policies = self.policies
         group.retention = plain.retention[row] or None
         group.stored = plain.stored[row]
         if group.stored:
             group.streams["application"] = Stream("application", group.created)
         return group
 
+    def __contains__(self, name: str) -> bool:
+        return name in self.groups or self.plain.find(name) is not None
+
     def put(self, group: Group) -> None:
+        group.policies = self.policies
         if group.name not in self.groups:
             insort(self.names, group.name)
         self.groups[group.name] = group
@@ -362,9 +442,8 @@ class Store:
     """Calls per second by account, Region and operation, where they differ from the default."""
 
     def copy(self) -> Store:
-        lags = Lags(self.lags.stream, self.lags.stored, self.lags.metric)
         regions = {target: region.copy() for target, region in self.regions.items()}
-        return Store(lags, regions, dict(self.quotas))
+        return Store(replace(self.lags), regions, dict(self.quotas))
 
     @property
     def accounts(self) -> list[str]:
@@ -404,17 +483,20 @@ class Store:
         tags: Mapping[str, str] | None = None,
         odd: Mapping[str, Any] | None = None,
     ) -> Group:
-        """A new group. Raises KeyError where there is one of that name."""
+        """A new group, and if `policy` is given, an account-level policy of `policy_days` (None:
+        never expire) in force on its name. Raises KeyError where there is one of that name.
+        """
         place = self.region(account, region)
         if place.get(name) is not None:
             raise KeyError(name)
         group = Group(account, region, name, created)
         group.retention, group.stored = retention, stored
-        group.policy, group.policy_days = policy, policy_days
         group.log_class, group.kms, group.protected = log_class, kms, protected
         group.metric_filters, group.subscriptions = tuple(metric_filters), tuple(subscriptions)
         group.tags, group.odd = dict(tags or {}), odd
         place.put(group)
+        if policy is not None:
+            self.add_policy(account, region, policy, policy_days, name)
         return group
 
     def add_stream(
@@ -468,12 +550,49 @@ class Store:
             if group.order[at : at + 1] == [name]:
                 del group.order[at]
 
-    def remove_group(self, group: Group) -> None:
-        """What arrived under the name stays known to the metric."""
-        region = self.region(group.account, group.region)
-        region.remove(group.name)
-        if group.policy is not None:
-            region.policed[group.name] = (group.policy, group.policy_days)
+    def add_policy(
+        self, account: str, region: str, name: str, days: int | None, *prefixes: str
+    ) -> RetentionPolicy:
+        """An account-level retention policy that has been in force for long (None: never expire),
+        on all groups or those of the prefixes, beside those that it has. Raises KeyError where one
+        of that name has other days.
+        """
+        policies = self.region(account, region).policies
+        policy = next((one for one in policies if one.name == name), None)
+        if policy is None:
+            policy = RetentionPolicy(name, Terms(days, ()))
+            policies.append(policy)
+        if policy.terms.days != days:
+            raise KeyError(name)
+        known = dict.fromkeys((*policy.terms.prefixes, *(prefixes or ("",))))
+        policy.terms = policy.in_force = replace(policy.terms, prefixes=tuple(known))
+        return policy
+
+    def tag(self, group: Group, tags: Mapping[str, str], now: int) -> None:
+        """Change the group's own tags; the tagging API shows it later."""
+        self._retagged(group, now)
+        group.tags = dict(tags)
+
+    def _retagged(self, group: Group, now: int) -> None:
+        changes = self.region(group.account, group.region).tagged.setdefault(group.name, [])
+        changes.append((now, group.tags))
+
+    def indexed_tags(self, region: Region, name: str, now: int) -> dict[str, str]:
+        """The tags of the group of that name as the tagging API has them."""
+        then = now - int(1000 * self.lags.tags)
+        for at, before in region.tagged.get(name, ()):
+            if at > then:
+                return before
+        group = region.groups.get(name)
+        return {} if group is None else group.tags
+
+    def remove_group(self, group: Group, now: int | None = None) -> None:
+        """What arrived under the name stays known to the metric; with `now`, the tagging API shows
+        for a while what it was.
+        """
+        if now is not None:
+            self._retagged(group, now)
+        self.region(group.account, group.region).remove(group.name)
 
     def recreate(self, group: Group, at: int) -> Group:
         """Another group under the same name, bare as CreateLogGroup makes it."""

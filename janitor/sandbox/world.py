@@ -1,4 +1,4 @@
-"""What a call is answered from: the store, the time, the keys, and page tokens."""
+"""What a call is answered from: the store, the time, the keys, open questions and page tokens."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import base64
 import binascii
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from janitor.sandbox import classes
 from janitor.sandbox.clocks import Clock
 from janitor.sandbox.store import Group, Region, Store, arn_of, name_of
+from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.wire import Call, RefusedError
+
+_NAMED_BY = ("logGroupName", "logGroupIdentifier", "resourceArn", "resourceIdentifier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +42,25 @@ class World:
     keys: dict[str, Key] = field(default_factory=dict)
     tokens: int = 0
     page: int = 50
+    unknowns: Unknowns = field(default_factory=Unknowns)
 
     def region(self, call: Call) -> Region:
         return self.store.region(call.account, call.region)
 
     def group(self, call: Call) -> Group:
-        """The log group that the call names. Raises RefusedError where there is none."""
+        """The log group that the call names. Raises RefusedError where there is none, or where its
+        class refuses the call.
+        """
         p = call.parameters
-        if "logGroupName" in p and "logGroupIdentifier" in p:
-            raise RefusedError(
-                "InvalidParameterException", "logGroupName and logGroupIdentifier are exclusive."
-            )
-        identifier = p.get("logGroupName") or p.get("logGroupIdentifier") or p.get("resourceArn")
-        if identifier is None and call.operation == "DescribeIndexPolicies":
-            identifier = p["logGroupIdentifiers"][0]
-        if identifier is None:
+        given = [str(p[key]) for key in _NAMED_BY if p.get(key)]
+        given = given or list(p.get("logGroupIdentifiers") or ())
+        if not given:
             raise RefusedError("InvalidParameterException", "logGroupName or logGroupIdentifier")
+        if len(given) > 1:
+            # As AWS says for DescribeLogStreams (LocalStack's recorded test_logs_streams).
+            said = "LogGroup name and LogGroup ARN are mutually exclusive parameters."
+            raise RefusedError("ValidationException", said)
+        [identifier] = given
         if "resourceArn" in p and (":log-group:" not in identifier or identifier.endswith(":*")):
             # As boto3 issue 4104 and cloud-nuke issue 1150 have it, though no model names the code.
             raise RefusedError("ValidationException", "Invalid resourceArn")
@@ -62,6 +69,7 @@ class World:
             raise RefusedError(
                 "ResourceNotFoundException", "The specified log group does not exist."
             )
+        classes.refuse(call, found.name, found.log_class, self.unknowns)
         return found
 
     def identified(self, call: Call, identifier: str) -> Group | None:
@@ -99,6 +107,23 @@ class World:
         if self.clock.now() - at > 1000 * (self.token_age if age is None else age):
             raise RefusedError(expired or code, "The specified nextToken is invalid.")
         return place
+
+    def page_of(
+        self, call: Call, key: str, entries: Sequence[Any], size: tuple[str, int, int]
+    ) -> dict[str, Any]:
+        """A page of entries in their order; `size` is the parameter that asks for how many, its
+        maximum and its default.
+        """
+        kind, name = f"{call.operation} {call.group}", size[0]
+        token = "NextToken" if name[0].isupper() else "nextToken"
+        place = self.place(kind, call.parameters.get(token), 0)
+        limit = min(whole(call, name, 1, *size[1:]), self.page)
+        if self.empty():
+            return {key: [], token: self.token(kind, place)}
+        answer: dict[str, Any] = {key: entries[place : place + limit]}
+        if place + limit < len(entries):
+            answer[token] = self.token(kind, place + limit)
+        return answer
 
     def empty(self) -> bool:
         """Whether this page shall be empty, though it is not the last."""

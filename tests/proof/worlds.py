@@ -137,7 +137,7 @@ _usual: dict[str, Any] = {
         ]
     ),
 }
-_policies = st.sampled_from([{}] * 7 + [{"policy": "org"}, {"policy": "org", "policy_days": 30}])
+_policies = st.sampled_from([{}] * 7 + [{"policy": "org"}, {"policy": "month", "policy_days": 30}])
 names = st.sampled_from([*(f"/app/{i}" for i in range(6)), "/audit/1", OWN]) | st.sampled_from(
     [f"/aws/lambda/{i}" for i in range(4)]
 )

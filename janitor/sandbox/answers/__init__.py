@@ -1,11 +1,14 @@
 """What each call is answered with, a module for each service or part of one."""
 
 from janitor.sandbox.answers import (
+    account_policies,
     events,
+    filters,
     functions,
     identity,
     logs,
     metrics,
+    policies,
     service_quotas,
     tagging,
 )
@@ -14,6 +17,9 @@ from janitor.sandbox.world import Handler
 ANSWERS: dict[tuple[str, str], Handler] = {
     **logs.CALLS,
     **events.CALLS,
+    **filters.CALLS,
+    **policies.CALLS,
+    **account_policies.CALLS,
     **metrics.CALLS,
     **tagging.CALLS,
     **functions.CALLS,

@@ -20,6 +20,9 @@ def put_log_events(world: World, call: Call) -> dict[str, Any]:
     group, now = world.group(call), world.clock.now()
     stream = _stream(group, call)
     entries = call.parameters.get("logEvents") or []
+    times = [entry["timestamp"] for entry in entries]
+    if times != sorted(times):
+        raise invalid("Log events in a single PutLogEvents request must be in chronological order.")
     horizon = max(group.horizon(now), now - 14 * DAY_MS)
     late, early = 0, len(entries)
     for index, entry in enumerate(entries):
@@ -41,7 +44,7 @@ def put_log_events(world: World, call: Call) -> dict[str, Any]:
 
 
 def filter_log_events(world: World, call: Call) -> dict[str, Any]:
-    p, group = call.parameters, _readable(world, call)
+    p, group = call.parameters, world.group(call)
     # FilterLogEvents answers with what is as late as endTime, GetLogEvents does not.
     until = None if p.get("endTime") is None else p["endTime"] + 1
     named, prefix = p.get("logStreamNames"), p.get("logStreamNamePrefix")
@@ -68,7 +71,7 @@ def filter_log_events(world: World, call: Call) -> dict[str, Any]:
 
 def get_log_events(world: World, call: Call) -> dict[str, Any]:
     """The end is where the answered token is the one that was passed."""
-    p, group = call.parameters, _readable(world, call)
+    p, group = call.parameters, world.group(call)
     stream = _stream(group, call)
     found = list(_events(world, call, group, [stream], p.get("endTime")))
     limit = whole(call, "limit", 1, 10_000, _PAGE)
@@ -102,13 +105,6 @@ def get_log_events(world: World, call: Call) -> dict[str, Any]:
     return {"events": events, "nextForwardToken": f"f/{end}", "nextBackwardToken": f"b/{start}"}
 
 
-def _readable(world: World, call: Call) -> Group:
-    group = world.group(call)
-    if group.log_class in ("INFREQUENT_ACCESS", "DELIVERY"):
-        raise invalid(f"{call.operation} is not supported for the class {group.log_class}.")
-    return group
-
-
 def _stream(group: Group, call: Call) -> Stream:
     stream = group.streams.get(str(call.parameters.get("logStreamName")))
     if stream is None:
@@ -119,8 +115,8 @@ def _stream(group: Group, call: Call) -> Stream:
 def _events(
     world: World, call: Call, group: Group, streams: list[Stream], end: int | None
 ) -> Iterator[dict[str, Any]]:
-    """Events alive now, from startTime on and before `end`, in order of time; made up one by
-    one from their counts.
+    """Events that have arrived and are alive now, from startTime on and before `end`, in order of
+    time; made up one by one from their counts.
     """
     now = world.clock.now()
     start = max(call.parameters.get("startTime") or 0, group.horizon(now))
@@ -128,7 +124,7 @@ def _events(
         (events.at, stream.name, index, events)
         for stream in streams
         for index, events in enumerate(stream.events)
-        if events.at >= start and (end is None or events.at < end)
+        if events.at >= start and (end is None or events.at < end) and events.ingested <= now
     )
     for at, stream, index, events in chosen:
         for number in range(events.count):

@@ -9,27 +9,40 @@ from janitor.sandbox.world import Handler, World
 
 
 def list_functions(world: World, call: Call) -> dict[str, Any]:
-    functions = world.region(call).functions
-    limit = int(call.parameters.get("MaxItems", 50))
-    place = world.place("ListFunctions", call.parameters.get("Marker"), "")
-    names = sorted(name for name in functions if name > place)
-    page = names[: min(limit, 50)]
+    """`$LATEST` of each function; with FunctionVersion=ALL the published versions too, and all ARNs
+    with their version (Lambda API reference).
+    """
+    region, every = world.region(call), call.parameters.get("FunctionVersion") == "ALL"
+    limit = min(int(call.parameters.get("MaxItems", 50)), 50)
+    place = tuple(world.place("ListFunctions", call.parameters.get("Marker"), ("", "")))
+    listed = {
+        (name, version): group
+        for name, latest in region.functions.items()
+        for version, group in {
+            "$LATEST": latest,
+            **(region.versions.get(name, {}) if every else {}),
+        }.items()
+    }
+    behind = sorted(key for key in listed if key > place)
+    page = behind[:limit]
+    arn = f"arn:aws:lambda:{call.region}:{call.account}:function:"
     answer: dict[str, Any] = {
         "Functions": [
             {
                 "FunctionName": name,
-                "FunctionArn": f"arn:aws:lambda:{call.region}:{call.account}:function:{name}",
+                "FunctionArn": arn + (f"{name}:{version}" if every else name),
+                "Version": version,
                 "Runtime": "python3.13",
                 "LoggingConfig": {
                     "LogFormat": "Text",
-                    "LogGroup": functions[name] or f"/aws/lambda/{name}",
+                    "LogGroup": listed[name, version] or f"/aws/lambda/{name}",
                 },
             }
-            for name in page
+            for name, version in page
         ],
         "NextMarker": None,
     }
-    if len(names) > len(page):
+    if len(behind) > len(page):
         answer["NextMarker"] = world.token("ListFunctions", page[-1])
     return answer
 

@@ -41,14 +41,16 @@ def assume_role(world: World, call: Call) -> dict[str, Any]:
 
 
 def describe_regions(world: World, call: Call) -> dict[str, Any]:
-    names = sorted(region for account, region in world.store.regions if account == call.account)
+    """Those that are enabled, or all (botocore 1.44.5)."""
+    every = call.parameters.get("AllRegions") in ("true", True)
     entries = [
         {
             "regionName": name,
             "regionEndpoint": f"ec2.{name}.amazonaws.com",
-            "optInStatus": "opt-in-not-required",
+            "optInStatus": region.opt_in,
         }
-        for name in names
+        for (account, name), region in sorted(world.store.regions.items())
+        if account == call.account and (every or region.enabled)
     ]
     return {"requestId": "0", "regionInfo": entries}
 

@@ -1,11 +1,10 @@
-"""CloudWatch Logs: groups, streams, retention, filters and tags."""
+"""CloudWatch Logs: groups, streams, retention and tags."""
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from janitor.sandbox.store import Group, Stream
@@ -22,10 +21,6 @@ _EITHER = ("INFREQUENT_ACCESS", "ESSENTIALS")
 """Asked for one of these classes, DescribeLogGroups answers with both (botocore 1.44.5)."""
 _OF_PATTERN = ("arn", "creationTime", "logGroupName")
 """All that DescribeLogGroups tells of groups asked for by logGroupNamePattern (botocore 1.44.5)."""
-_INVALID_OPERATION = frozenset(
-    {"GetTransformer", "PutTransformer", "PutMetricFilter", "PutSubscriptionFilter"}
-)
-"""Calls whose model has InvalidOperationException for what a class does not support."""
 
 
 def invalid(message: str) -> RefusedError:
@@ -42,10 +37,10 @@ def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
     ]
     if len(narrowed) > 1 or ("logGroupIdentifiers" in narrowed and p.get("logGroupClass")):
         raise invalid(f"{' and '.join(narrowed)} exclude other filters.")
-    place = world.place("DescribeLogGroups", p.get("nextToken"), "")
+    place = world.place("DescribeLogGroups", p.get("nextToken"), ("", 0))
     if world.empty():
         return {"logGroups": [], "nextToken": world.token("DescribeLogGroups", place)}
-    found = list(islice(_selected(world, call, place), limit + 1))
+    found = list(islice(_from(world, call, *place, twice=limit > 1), limit + 1))
     now, lags = world.clock.now(), world.store.lags
     page = found[:limit]
     shown = [group.shown(now, lags) for group in page]
@@ -53,17 +48,35 @@ def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
         shown = [{key: entry[key] for key in _OF_PATTERN if key in entry} for entry in shown]
     answer: dict[str, Any] = {"logGroups": shown}
     if len(found) > limit:
-        answer["nextToken"] = world.token("DescribeLogGroups", page[-1].name)
+        following = (page[-1].name, place[1] + len(page))
+        answer["nextToken"] = world.token("DescribeLogGroups", following)
     return answer
+
+
+def _from(world: World, call: Call, last: str, listed: int, *, twice: bool) -> Iterator[Group]:
+    """The groups behind those listed, the last of which is named; `twice` lets it be repeated."""
+    unknowns, region = world.unknowns, world.region(call)
+    if unknowns.tokens == "offset":
+        return islice(_selected(world, call, ""), listed, None)
+    if unknowns.tokens in ("end", "refused") and last and last not in region:
+        if unknowns.tokens == "refused":
+            raise invalid("The specified nextToken is invalid.")
+        return iter(())
+    if twice and unknowns.listed_twice and (again := region.get(last)) is not None:
+        return chain((again,), _selected(world, call, last))
+    return _selected(world, call, last)
 
 
 def _selected(world: World, call: Call, place: str) -> Iterator[Group]:
     """The groups that DescribeLogGroups is asked for, behind `place`, in order of name."""
     p = call.parameters
     if identifiers := p.get("logGroupIdentifiers"):
-        groups = (world.identified(call, identifier) for identifier in identifiers)
-        found = {group.name: group for group in groups if group is not None}
-        return (found[name] for name in sorted(found) if name > place)
+        # ARNs are for monitoring accounts, which none is here (botocore 1.44.5).
+        if any(identifier.startswith("arn:") for identifier in identifiers):
+            raise invalid("logGroupIdentifiers: only names of log groups in this account")
+        region = world.region(call)
+        names = sorted({name for name in identifiers if name > place})
+        return (group for name in names if (group := region.get(name)) is not None)
     asked = p.get("logGroupClass")
     classes = _EITHER if asked in _EITHER else (asked,)
     named = _named(world, call, place)
@@ -182,7 +195,6 @@ def _stream_shown(group: Group, stream: Stream, now: int, lag: float) -> dict[st
         "creationTime": stream.created,
         "arn": f"{group.arn}:log-stream:{stream.name}",
         "storedBytes": 0,
-        "uploadSequenceToken": "49",
     }
     if (times := stream.shown(now, lag)) is not None:
         first, last, ingested = times
@@ -204,19 +216,20 @@ def create_log_group(world: World, call: Call) -> dict[str, Any]:
         raise RefusedError(
             "ResourceAlreadyExistsException", "The specified log group already exists"
         )
-    policy, days = world.region(call).policed.get(name, (None, None))
-    world.store.add_group(
+    if name.startswith("aws/"):
+        raise invalid("Log groups starting with AWS/ are reserved for AWS.")
+    now = world.clock.now()
+    group = world.store.add_group(
         call.account,
         call.region,
         name,
-        created=world.clock.now(),
-        policy=policy,
-        policy_days=days,
+        created=now,
         log_class=log_class,
         kms=p.get("kmsKeyId"),
-        tags=p.get("tags"),
         protected=p.get("deletionProtectionEnabled", False),
     )
+    if p.get("tags"):
+        world.store.tag(group, p["tags"], now)
     return {}
 
 
@@ -234,7 +247,7 @@ def delete_log_group(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
     if group.protected:
         raise RefusedError("ValidationException", "Deletion protection is enabled.")
-    world.store.remove_group(group)
+    world.store.remove_group(group, world.clock.now())
     return {}
 
 
@@ -261,165 +274,13 @@ def delete_retention_policy(world: World, call: Call) -> dict[str, Any]:
 
 
 def _retention(world: World, call: Call, days: int | None) -> dict[str, Any]:
-    group, now = world.group(call), world.clock.now()
-    if group.log_class == "DELIVERY":
-        raise invalid("Log groups of class DELIVERY take no retention.")
     # Under an account-level policy this is saved and nothing expires by it.
-    world.store.set_retention(group, days, now)
+    world.store.set_retention(world.group(call), days, world.clock.now())
     return {}
 
 
-# ---- filters and tags ----------------------------------------------------------------------------
-
-
-def describe_metric_filters(world: World, call: Call) -> dict[str, Any]:
-    region = world.region(call)
-    groups = [world.group(call)] if call.group else list(region.groups.values())
-    prefix = (call.parameters.get("filterNamePrefix") or "") if call.group else ""
-    filters = [
-        {
-            "filterName": name,
-            "filterPattern": "",
-            "logGroupName": group.name,
-            "creationTime": group.created,
-            "metricTransformations": [
-                {"metricName": name, "metricNamespace": "own", "metricValue": "1"}
-            ],
-            **group.filters.get(("metric", name), {}),
-        }
-        for group in groups
-        for name in group.metric_filters
-        if name.startswith(prefix)
-    ]
-    return _filters(world, call, "metricFilters", filters)
-
-
-def describe_subscription_filters(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
-    prefix = call.parameters.get("filterNamePrefix") or ""
-    filters = [
-        {
-            "filterName": name,
-            "filterPattern": "",
-            "logGroupName": group.name,
-            "creationTime": group.created,
-            "destinationArn": f"arn:aws:lambda:{group.region}:{group.account}:function:{name}",
-            "distribution": "ByLogStream",
-            **group.filters.get(("subscription", name), {}),
-        }
-        for name in group.subscriptions
-        if name.startswith(prefix)
-    ]
-    return _filters(world, call, "subscriptionFilters", filters)
-
-
-def _filters(world: World, call: Call, key: str, filters: list[Any]) -> dict[str, Any]:
-    kind = f"{call.operation} {call.group}"
-    place = world.place(kind, call.parameters.get("nextToken"), 0)
-    limit = min(whole(call, "limit", 1, 50, 50), world.page)
-    found = sorted(filters, key=lambda entry: (entry["filterName"], entry["logGroupName"]))
-    if world.empty():
-        return {key: [], "nextToken": world.token(kind, place)}
-    answer: dict[str, Any] = {key: found[place : place + limit]}
-    if place + limit < len(found):
-        answer["nextToken"] = world.token(kind, place + limit)
-    return answer
-
-
-def put_metric_filter(world: World, call: Call) -> dict[str, Any]:
-    group = _standard(world, call)
-    names = {*group.metric_filters, _put_filter(world, call, group, "metric")}
-    group.metric_filters = tuple(sorted(names))
-    return {}
-
-
-def put_subscription_filter(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
-    if group.log_class in _EITHER:
-        raise _unsupported(call)
-    names = {*group.subscriptions, str(call.parameters.get("filterName"))}
-    if len(names) > 2:
-        raise RefusedError("LimitExceededException", "at most 2 subscription filters")
-    _put_filter(world, call, group, "subscription")
-    group.subscriptions = tuple(sorted(names))
-    return {}
-
-
-def _put_filter(world: World, call: Call, group: Group, kind: str) -> str:
-    described = {key: value for key, value in call.parameters.items() if key != "logGroupName"}
-    name = str(described["filterName"])
-    group.filters[kind, name] = described
-    return name
-
-
-# ---- what DescribeLogGroups does not show --------------------------------------------------------
-
-
-def _standard(world: World, call: Call) -> Group:
-    """The group, for what only class STANDARD has."""
-    group = world.group(call)
-    if group.log_class != "STANDARD":
-        raise _unsupported(call)
-    return group
-
-
-def _unsupported(call: Call) -> RefusedError:
-    said = "This operation is not supported for this log class."
-    known = call.operation in _INVALID_OPERATION
-    return RefusedError("InvalidOperationException", said) if known else invalid(said)
-
-
-def get_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
-    group = _standard(world, call)
-    own = {} if group.data_protection is None else {"policyDocument": group.data_protection}
-    return {"logGroupIdentifier": group.name, **own}
-
-
-def put_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
-    group = _standard(world, call)
-    group.data_protection = _document(call)
-    return {"logGroupIdentifier": group.name, "policyDocument": group.data_protection}
-
-
-def _document(call: Call) -> str:
-    document = str(call.parameters.get("policyDocument"))
-    try:
-        json.loads(document)
-    except ValueError as error:
-        raise invalid(f"policyDocument: {error}") from error
-    return document
-
-
-def describe_index_policies(world: World, call: Call) -> dict[str, Any]:
-    identifiers = call.parameters["logGroupIdentifiers"]
-    if len(identifiers) != 1:
-        raise invalid("logGroupIdentifiers: a fixed number of 1 item")
-    group = _standard(world, call)
-    place = world.place("DescribeIndexPolicies", call.parameters.get("nextToken"), 0)
-    if world.empty():
-        return {"indexPolicies": [], "nextToken": world.token("DescribeIndexPolicies", place)}
-    own = {"logGroupIdentifier": group.arn, "source": "LOG_GROUP", "policyDocument": group.index}
-    return {"indexPolicies": [] if group.index is None else [own]}
-
-
-def put_index_policy(world: World, call: Call) -> dict[str, Any]:
-    group = _standard(world, call)
-    group.index = _document(call)
-    return {"indexPolicy": {"logGroupIdentifier": group.arn, "policyDocument": group.index}}
-
-
-def get_transformer(world: World, call: Call) -> dict[str, Any]:
-    group = _standard(world, call)
-    if not group.transformer:
-        raise RefusedError("ResourceNotFoundException", "The specified resource does not exist.")
-    return {"logGroupIdentifier": group.name, "transformerConfig": group.transformer}
-
-
-def put_transformer(world: World, call: Call) -> dict[str, Any]:
-    group, processors = _standard(world, call), call.parameters.get("transformerConfig")
-    if not isinstance(processors, list) or not 1 <= len(processors) <= 20:
-        raise invalid("transformerConfig: 1 to 20 processors")
-    group.transformer = processors
+def put_deletion_protection(world: World, call: Call) -> dict[str, Any]:
+    world.group(call).protected = bool(call.parameters["deletionProtectionEnabled"])
     return {}
 
 
@@ -435,6 +296,14 @@ def associate_kms_key(world: World, call: Call) -> dict[str, Any]:
     return {}
 
 
+def disassociate_kms_key(world: World, call: Call) -> dict[str, Any]:
+    world.group(call).kms = None
+    return {}
+
+
+# ---- tags ----------------------------------------------------------------------------------------
+
+
 def list_tags(world: World, call: Call) -> dict[str, Any]:
     return {"tags": dict(world.group(call).tags)}
 
@@ -446,14 +315,15 @@ def tag(world: World, call: Call) -> dict[str, Any]:
         raise invalid("Tag keys cannot start with aws:")
     if len(tags) > 50:
         raise RefusedError("TooManyTagsException", "at most 50 tags")
-    group.tags = tags
+    world.store.tag(group, tags, world.clock.now())
     return {}
 
 
 def untag(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
     gone = set(call.parameters.get("tagKeys") or call.parameters.get("tags") or [])
-    group.tags = {key: value for key, value in group.tags.items() if key not in gone}
+    tags = {key: value for key, value in group.tags.items() if key not in gone}
+    world.store.tag(group, tags, world.clock.now())
     return {}
 
 
@@ -467,18 +337,10 @@ CALLS: dict[tuple[str, str], Handler] = {
     ("logs", "DeleteLogStream"): delete_log_stream,
     ("logs", "PutRetentionPolicy"): put_retention_policy,
     ("logs", "DeleteRetentionPolicy"): delete_retention_policy,
-    ("logs", "DescribeMetricFilters"): describe_metric_filters,
-    ("logs", "DescribeSubscriptionFilters"): describe_subscription_filters,
-    ("logs", "PutMetricFilter"): put_metric_filter,
-    ("logs", "PutSubscriptionFilter"): put_subscription_filter,
-    ("logs", "GetDataProtectionPolicy"): get_data_protection_policy,
-    ("logs", "PutDataProtectionPolicy"): put_data_protection_policy,
-    ("logs", "DescribeIndexPolicies"): describe_index_policies,
-    ("logs", "PutIndexPolicy"): put_index_policy,
-    ("logs", "GetTransformer"): get_transformer,
-    ("logs", "PutTransformer"): put_transformer,
+    ("logs", "PutLogGroupDeletionProtection"): put_deletion_protection,
     ("logs", "PutBearerTokenAuthentication"): put_bearer_token_authentication,
     ("logs", "AssociateKmsKey"): associate_kms_key,
+    ("logs", "DisassociateKmsKey"): disassociate_kms_key,
     ("logs", "ListTagsForResource"): list_tags,
     ("logs", "ListTagsLogGroup"): list_tags,
     ("logs", "TagResource"): tag,

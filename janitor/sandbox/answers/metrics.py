@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from janitor.sandbox.clocks import DAY_MS, HOUR_MS
@@ -12,6 +13,8 @@ from janitor.sandbox.world import Handler, World
 _ID = re.compile("[a-z][a-zA-Z0-9_]*")
 _KEPT_MS = 455 * DAY_MS
 _POINTS = 100_800
+_WHOLE = -1
+"""In the place of a page token: the metric that was unclear is answered from its first point on."""
 
 
 def get_metric_data(world: World, call: Call) -> dict[str, Any]:
@@ -34,25 +37,40 @@ def get_metric_data(world: World, call: Call) -> dict[str, Any]:
     first, told = place
     for index, query in enumerate(queries[first:], first):
         stat = query["MetricStat"]
+        unclear = world.unknowns.unclear.get(_group_of(stat["Metric"]) or "")
+        if unclear is not None and told != _WHOLE:
+            results.append(_result(query, [], {}, unclear, call))
+            if world.unknowns.unclear_once:
+                token = world.token("GetMetricData", (index, _WHOLE))
+                return {"MetricDataResults": results, "NextToken": token, "Messages": []}
+            continue
         found = _points(world, call, stat["Metric"], int(stat["Period"]), stat["Stat"], start, end)
-        rest = sorted(found, reverse=p.get("ScanBy") != "TimestampAscending")[told:]
+        rest = sorted(found, reverse=p.get("ScanBy") != "TimestampAscending")[max(told, 0) :]
         page = rest[:limit]
         whole_rest = len(page) == len(rest)
         if page or whole_rest:
-            results.append(
-                {
-                    "Id": query["Id"],
-                    "Label": stat["Metric"]["MetricName"],
-                    "Timestamps": [timestamp(at, call.protocol) for at in page],
-                    "Values": [float(found[at]) for at in page],
-                    "StatusCode": "Complete" if whole_rest else "PartialData",
-                }
-            )
+            status = "Complete" if whole_rest else "PartialData"
+            results.append(_result(query, page, found, status, call))
         if not whole_rest:
-            token = world.token("GetMetricData", (index, told + len(page)))
+            token = world.token("GetMetricData", (index, max(told, 0) + len(page)))
             return {"MetricDataResults": results, "NextToken": token, "Messages": []}
         limit, told = limit - len(page), 0
     return {"MetricDataResults": results, "Messages": []}
+
+
+def _result(
+    query: Mapping[str, Any], times: list[int], found: Mapping[int, int], status: str, call: Call
+) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "Id": query["Id"],
+        "Label": query["MetricStat"]["Metric"]["MetricName"],
+        "Timestamps": [timestamp(at, call.protocol) for at in times],
+        "Values": [float(found[at]) for at in times],
+        "StatusCode": status,
+    }
+    if status in ("InternalError", "Forbidden"):
+        result["Messages"] = [{"Code": status, "Value": "the metric could not be read"}]
+    return result
 
 
 def points_asked(call: Call) -> tuple[int, int]:
@@ -94,7 +112,7 @@ def _points(
     old = now - start
     if (old > 63 * DAY_MS and period % 3600) or (old > 15 * DAY_MS and period % 300):
         return {}
-    name = {d["Name"]: d["Value"] for d in metric.get("Dimensions") or []}.get("LogGroupName")
+    name = _group_of(metric)
     value = {"IncomingLogEvents": "count", "IncomingBytes": "bytes"}.get(metric["MetricName"])
     if metric["Namespace"] != "AWS/Logs" or value is None or name is None:
         return {}
@@ -105,10 +123,19 @@ def _points(
     for events in world.region(call).arrivals.get(name, ()):
         at = events.ingested
         if first <= at < end and now - _KEPT_MS <= at <= shown:
-            bucket = first + (at - first) // step * step
+            origin = first if world.unknowns.buckets == "start" else 0
+            bucket = origin + (at - origin) // step * step
+            if bucket < first:
+                continue
             amount = 1 if stat == "SampleCount" else getattr(events, value)
             found[bucket] = found.get(bucket, 0) + amount
     return found
+
+
+def _group_of(metric: Mapping[str, Any]) -> str | None:
+    """The log group that a metric is about."""
+    dimensions = {one["Name"]: one["Value"] for one in metric.get("Dimensions") or []}
+    return dimensions.get("LogGroupName")
 
 
 CALLS: dict[tuple[str, str], Handler] = {

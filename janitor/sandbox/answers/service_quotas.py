@@ -6,7 +6,7 @@ from typing import Any
 
 from janitor.sandbox.quotas import service_quotas
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World, whole
+from janitor.sandbox.world import Handler, World
 
 
 def list_service_quotas(world: World, call: Call) -> dict[str, Any]:
@@ -22,12 +22,7 @@ def _quotas(world: World, call: Call, *, applied: bool) -> dict[str, Any]:
     quotas = service_quotas(world.store if applied else None, call.account, call.region, service)
     if not quotas:
         raise RefusedError("NoSuchResourceException", f"no such service: {service}")
-    place = world.place(call.operation, call.parameters.get("NextToken"), 0)
-    limit = whole(call, "MaxResults", 1, 100, 10)
-    answer: dict[str, Any] = {"Quotas": quotas[place : place + limit]}
-    if place + limit < len(quotas):
-        answer["NextToken"] = world.token(call.operation, place + limit)
-    return answer
+    return world.page_of(call, "Quotas", quotas, ("MaxResults", 100, 10))
 
 
 CALLS: dict[tuple[str, str], Handler] = {

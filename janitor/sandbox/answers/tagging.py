@@ -1,11 +1,13 @@
-"""The tagging API, as far as log groups go."""
+"""The tagging API, as far as log groups go; it lags behind their own tags by `Lags.tags`."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from janitor.sandbox.store import Group, name_of
+from janitor.sandbox.store import arn_of, name_of
 from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import Handler, World, whole
 
@@ -18,18 +20,16 @@ _NOT_BESIDE_ARNS = ("TagFilters", "ResourceTypeFilters", "ResourcesPerPage", "Pa
 
 def get_resources(world: World, call: Call) -> dict[str, Any]:
     """What was never tagged is left out."""
-    p, region = call.parameters, world.region(call)
+    p = call.parameters
     arns = p.get("ResourceARNList")
-    code = "InvalidParameterException"
     if arns:
         if len(arns) > 100 or any(p.get(other) for other in _NOT_BESIDE_ARNS):
+            code = "InvalidParameterException"
             raise RefusedError(code, "at most 100 ARNs, no filters and no pages beside them")
-        # Rows of `Plain` have no tags, so none needs to be made a group.
-        groups = {arn: region.groups.get(name_of(arn)) for arn in arns}
-        found = [g for arn, g in groups.items() if g is not None and g.arn == arn and g.tags]
-        return {"PaginationToken": "", "ResourceTagMappingList": [_mapping(g) for g in found]}
-    types = p.get("ResourceTypeFilters") or ["logs"]
-    filters = p.get("TagFilters") or []
+        own = [arn for arn in arns if arn == arn_of(call.account, call.region, name_of(arn))]
+        names = dict.fromkeys(name_of(arn) for arn in own)
+        found = [entry for name in names if (entry := _mapping(world, call, name))]
+        return {"PaginationToken": "", "ResourceTagMappingList": found}
     limit = whole(call, "ResourcesPerPage", 1, 100, 50)
     place = world.place(
         "GetResources",
@@ -41,29 +41,39 @@ def get_resources(world: World, call: Call) -> dict[str, Any]:
     if world.empty():
         token = world.token("GetResources", place)
         return {"PaginationToken": token, "ResourceTagMappingList": []}
-    # Rows of `Plain` have no tags, so only groups are gone through.
-    names = (name for name in region.names if name > place)
-    tagged = (
-        region.groups[name]
-        for name in names
-        if region.groups[name].tags
-        and any(kind in ("logs", "logs:log-group") for kind in types)
-        and all(
-            f["Key"] in region.groups[name].tags
-            and (not f.get("Values") or region.groups[name].tags[f["Key"]] in f["Values"])
-            for f in filters
-        )
-    )
-    page = list(islice(tagged, limit + 1))
+    page = list(islice(_tagged(world, call, place), limit + 1))
     more = len(page) > limit
-    token = world.token("GetResources", page[limit - 1].name) if more else ""
-    mappings = [_mapping(group) for group in page[:limit]]
-    return {"PaginationToken": token, "ResourceTagMappingList": mappings}
+    token = world.token("GetResources", name_of(page[limit - 1]["ResourceARN"])) if more else ""
+    return {"PaginationToken": token, "ResourceTagMappingList": page[:limit]}
 
 
-def _mapping(group: Group) -> dict[str, Any]:
-    tags = [{"Key": key, "Value": value} for key, value in sorted(group.tags.items())]
-    return {"ResourceARN": group.arn, "Tags": tags}
+def _tagged(world: World, call: Call, place: str) -> Iterator[dict[str, Any]]:
+    """What is tagged as it was asked for, behind `place`, in order of name.
+
+    Rows of `Plain` have no tags, so only groups are gone through, and what was one.
+    """
+    p, region = call.parameters, world.region(call)
+    types, filters = p.get("ResourceTypeFilters") or ["logs"], p.get("TagFilters") or []
+    if not any(kind in ("logs", "logs:log-group") for kind in types):
+        return
+    gone = region.tagged.keys() - region.groups.keys()
+    names = sorted({*region.names, *gone}) if gone else region.names
+    for name in islice(names, bisect_right(names, place), None):
+        if not (entry := _mapping(world, call, name)):
+            continue
+        tags = {tag["Key"]: tag["Value"] for tag in entry["Tags"]}
+        if all(
+            f["Key"] in tags and (not f.get("Values") or tags[f["Key"]] in f["Values"])
+            for f in filters
+        ):
+            yield entry
+
+
+def _mapping(world: World, call: Call, name: str) -> dict[str, Any] | None:
+    tags = world.store.indexed_tags(world.region(call), name, world.clock.now())
+    shown = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+    arn = arn_of(call.account, call.region, name)
+    return {"ResourceARN": arn, "Tags": shown} if shown else None
 
 
 CALLS: dict[tuple[str, str], Handler] = {

@@ -1,0 +1,55 @@
+"""What AWS does not document, or what reports disagree on: a field for each open question.
+
+`make contract-aws` asks an account of AWS most of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Nothing = Literal["empty", "identifier", "not found"]
+"""`{}`, the group's identifier alone, or ResourceNotFoundException."""
+Unclear = Literal["PartialData", "InternalError", "Forbidden"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknowns:
+    """The answers to the open questions; the likeliest by default."""
+
+    tokens: Literal["name", "offset", "end", "refused"] = "name"
+    """Where a page of DescribeLogGroups goes on when groups came or went meanwhile: behind the last
+    name; behind as many groups as were listed, so that some are skipped or listed twice; nowhere,
+    silently, if the last one listed is gone (as moto does); or with InvalidParameterException then.
+    """
+    listed_twice: bool = False
+    """Each page of DescribeLogGroups begins with the last entry of the one before."""
+    no_data_protection: Nothing = "identifier"
+    """GetDataProtectionPolicy for a group that has none; Terraform's provider reads an answer
+    without policyDocument and ResourceNotFoundException alike.
+    """
+    no_transformer: Nothing = "not found"
+    """GetTransformer for a group that has none."""
+    subscription_filters: Literal["refused", "served"] = "refused"
+    """DescribeSubscriptionFilters of other classes than STANDARD: turbot/steampipe-plugin-aws issue
+    2758 tells of a refusal, go-to-k/cdk-real-drift issue 1726 of an answer.
+    """
+    class_code: Literal[
+        "ValidationException", "InvalidOperationException", "InvalidParameterException"
+    ] = "ValidationException"
+    """The code with which a class refuses a call, where no report tells it."""
+    missing_code: str = "UnknownOperationException"
+    """The code with which a Region refuses a call about a feature that it lacks (as boto3 issue
+    2359 has it for Logs Insights in China).
+    """
+    buckets: Literal["start", "multiples"] = "start"
+    """Whether CloudWatch counts periods from the start asked for, or in multiples of the period; a
+    multiple that began before the start is left out.
+    """
+    unclear: Mapping[str, Unclear] = field(default_factory=dict)
+    """The StatusCode of a log group's metrics in GetMetricData, by the group's name: without data
+    points, whatever arrived.
+    """
+    unclear_once: bool = False
+    """An unclear answer comes with a NextToken, which leads to the whole one."""

@@ -1,0 +1,68 @@
+"""Small accounts in the sandbox, and what is asked of them again and again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from janitor.sandbox.account import Sandbox
+from janitor.sandbox.clocks import DAY_MS, ManualClock
+from janitor.sandbox.store import Group, Lags, Store, arn_of
+
+ACCOUNT, OTHER = "123456789012", "210987654321"
+REGION, ELSEWHERE = "eu-west-1", "us-east-1"
+NOW = ManualClock().now()
+
+
+def empty_store(**lags: float) -> Store:
+    store = Store(Lags(**lags))
+    store.region(ACCOUNT, REGION)
+    return store
+
+
+def still(store: Store | None = None, **options: Any) -> Sandbox:
+    """A sandbox without quotas whose time stands still unless it is moved."""
+    return Sandbox(empty_store() if store is None else store, **{"clock": ManualClock()} | options)
+
+
+def add(store: Store, name: str, age: float = 400, **more: Any) -> Group:
+    """A group so many days old."""
+    return store.add_group(ACCOUNT, REGION, name, created=NOW - int(age * DAY_MS), **more)
+
+
+def arn(name: str, region: str = REGION) -> str:
+    return arn_of(ACCOUNT, region, name)
+
+
+def code(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return str(error.value.response["Error"]["Code"])
+
+
+def refusal(client: Any, method: str, **parameters: Any) -> str:
+    """The code with which the call is refused."""
+    with pytest.raises(ClientError) as error:
+        getattr(client, method)(**parameters)
+    return code(error)
+
+
+def pages(call: Any, key: str, token: str = "nextToken", **parameters: Any) -> list[list[Any]]:
+    """Every page to the last token."""
+    found: list[list[Any]] = []
+    while True:
+        answer = call(**parameters)
+        found.append(answer[key])
+        if not answer.get(token):
+            return found
+        parameters[token] = answer[token]
+
+
+def flat(lists: list[list[Any]]) -> list[Any]:
+    return [item for page in lists for item in page]
+
+
+def names(logs: Any, **narrowed: Any) -> list[str]:
+    """The names that DescribeLogGroups lists."""
+    found = flat(pages(logs.describe_log_groups, "logGroups", **narrowed))
+    return [str(group["logGroupName"]) for group in found]

@@ -1,0 +1,54 @@
+"""Lambda functions, their published versions, and where they log."""
+
+from __future__ import annotations
+
+from tests.sandbox.asking import ACCOUNT, REGION, empty_store, flat, pages, still
+
+
+def test_functions_are_listed_in_pages() -> None:
+    """`$LATEST` of each, with the log group that it has or the usual one."""
+    store = empty_store()
+    region = store.region(ACCOUNT, REGION)
+    region.functions.update({f"f{number:02d}": None for number in range(60)}, custom="/custom")
+    region.versions["custom"] = {"1": "/old"}
+    listed = pages(still(store).client("lambda").list_functions, "Functions", "Marker", MaxItems=50)
+    assert [len(page) for page in listed] == [50]
+    client = still(store).client("lambda")
+    found = flat([page["Functions"] for page in client.get_paginator("list_functions").paginate()])
+    groups = {one["FunctionName"]: one["LoggingConfig"]["LogGroup"] for one in found}
+    assert len(found) == len(groups) == 61
+    assert (groups["custom"], groups["f59"]) == ("/custom", "/aws/lambda/f59")
+    assert {one["Version"] for one in found} == {"$LATEST"}
+    assert found[0]["FunctionArn"] == f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:custom"
+
+
+def test_published_versions_may_log_elsewhere() -> None:
+    """They are listed only where FunctionVersion=ALL asks for them (FACTS.md), in pages too."""
+    store = empty_store()
+    region = store.region(ACCOUNT, REGION)
+    region.functions.update(a="/new", b=None)
+    region.versions["a"] = {"1": "/old", "2": None}
+    client = still(store).client("lambda")
+    every = client.get_paginator("list_functions").paginate(
+        FunctionVersion="ALL", PaginationConfig={"PageSize": 1}
+    )
+    found = flat([page["Functions"] for page in every])
+    assert [(one["FunctionArn"], one["LoggingConfig"]["LogGroup"]) for one in found] == [
+        (f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{version}", group)
+        for version, group in (
+            ("a:$LATEST", "/new"),
+            ("a:1", "/old"),
+            ("a:2", "/aws/lambda/a"),
+            ("b:$LATEST", "/aws/lambda/b"),
+        )
+    ]
+
+
+def test_invocation_is_recorded() -> None:
+    """An asynchronous one is answered with 202; nothing runs."""
+    sandbox = still()
+    client = sandbox.client("lambda")
+    answer = client.invoke(FunctionName="f", InvocationType="Event", Payload=b'{"a": 1}')
+    assert answer["StatusCode"] == 202
+    [invoked] = sandbox.world.invoked
+    assert (invoked["function"], invoked["payload"]) == ("f", b'{"a": 1}')

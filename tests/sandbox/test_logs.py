@@ -1,0 +1,318 @@
+"""Log groups and streams: what is shown of the truth, in what pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from janitor.sandbox.clocks import DAY_MS, ManualClock
+from janitor.sandbox.unknowns import Unknowns
+from tests.sandbox.asking import (
+    NOW,
+    OTHER,
+    add,
+    arn,
+    empty_store,
+    flat,
+    names,
+    pages,
+    refusal,
+    still,
+)
+
+
+def test_group_shows_all_that_it_is() -> None:
+    """Class, key, protection and filters are in the entry; odd values override, or take away."""
+    store = empty_store()
+    add(
+        store,
+        "/a",
+        retention=30,
+        log_class="INFREQUENT_ACCESS",
+        kms="key",
+        protected=True,
+        metric_filters=("f",),
+        stored=7,
+    )
+    linked = arn("/b").replace("123456789012", OTHER)
+    odd = {"storedBytes": ..., "creationTime": -1, "logGroupArn": linked, "arn": f"{linked}:*"}
+    add(store, "/b", odd=odd)
+    a, b = still(store).client("logs").describe_log_groups()["logGroups"]
+    assert a == {
+        "logGroupName": "/a",
+        "creationTime": NOW - 400 * DAY_MS,
+        "arn": f"{arn('/a')}:*",
+        "logGroupArn": arn("/a"),
+        "retentionInDays": 30,
+        "logGroupClass": "INFREQUENT_ACCESS",
+        "kmsKeyId": "key",
+        "deletionProtectionEnabled": True,
+        "metricFilterCount": 1,
+        "storedBytes": 7,
+    }
+    assert (b["creationTime"], b["logGroupArn"], "storedBytes" in b) == (-1, linked, False)
+
+
+def test_groups_by_identifiers() -> None:
+    """Names of this account, at most 50; what does not exist is left out; not beside a filter."""
+    store = empty_store()
+    for name in ("/a", "/b", "/c"):
+        add(store, name)
+    logs = still(store).client("logs")
+    assert names(logs, logGroupIdentifiers=["/none", "/c", "/a"]) == ["/a", "/c"]
+    for wrong in (
+        {"logGroupIdentifiers": [f"/{n}" for n in range(51)]},
+        {"logGroupIdentifiers": [arn("/c")]},
+        {"logGroupIdentifiers": ["/a"], "logGroupNamePrefix": "/a"},
+        {"logGroupIdentifiers": ["/a"], "logGroupClass": "STANDARD"},
+    ):
+        assert refusal(logs, "describe_log_groups", **wrong) == "InvalidParameterException"
+
+
+def test_groups_by_pattern() -> None:
+    """A pattern matches anywhere in the name, and shows names, ARNs and times only."""
+    store = empty_store()
+    for name in ("/a", "/a/b", "/ab", "/b/a", "/c"):
+        add(store, name)
+    logs = still(store).client("logs")
+    found = flat(pages(logs.describe_log_groups, "logGroups", logGroupNamePattern="b", limit=2))
+    assert [group["logGroupName"] for group in found] == ["/a/b", "/ab", "/b/a"]
+    assert all(group.keys() == {"arn", "creationTime", "logGroupName"} for group in found)
+
+
+def test_groups_by_class() -> None:
+    """To ask for one of INFREQUENT_ACCESS and ESSENTIALS is to ask for both (botocore 1.44.5)."""
+    store = empty_store()
+    for log_class in ("STANDARD", "INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"):
+        add(store, f"/{log_class}", log_class=log_class)
+    logs = still(store).client("logs")
+    for asked, wanted in (
+        ("STANDARD", ["/STANDARD"]),
+        ("DELIVERY", ["/DELIVERY"]),
+        ("ESSENTIALS", ["/ESSENTIALS", "/INFREQUENT_ACCESS"]),
+        ("INFREQUENT_ACCESS", ["/ESSENTIALS", "/INFREQUENT_ACCESS"]),
+    ):
+        assert names(logs, logGroupClass=asked) == wanted
+
+
+def test_list_log_groups_by_name_class_and_tag() -> None:
+    """ListLogGroups shows names, ARNs and classes only, up to 1,000 a page."""
+    store = empty_store()
+    for number in range(60):
+        add(store, f"/app/{number:02d}", tags={"even": str(number % 2)} if number < 4 else None)
+    add(store, "/other", log_class="INFREQUENT_ACCESS")
+    logs = still(store).client("logs")
+    assert [len(page) for page in pages(logs.list_log_groups, "logGroups")] == [50, 11]
+    assert len(logs.list_log_groups(limit=1000)["logGroups"]) == 61
+
+    def listed(**by: Any) -> list[str]:
+        return [group["logGroupName"] for group in logs.list_log_groups(**by)["logGroups"]]
+
+    assert listed(logGroupNamePattern="^/other|app/59") == ["/app/59", "/other"]
+    assert listed(logGroupClass="INFREQUENT_ACCESS") == ["/other"]
+    assert len(listed(logGroupTags=[{"key": "even"}])) == 4
+    assert len(listed(logGroupTags=[{"key": "even", "values": ["1"]}])) == 2
+
+
+# ---- page tokens ---------------------------------------------------------------------------------
+
+
+def test_tokens_expire_and_belong_to_their_call() -> None:
+    """After 24 hours, for another call, and garbage: InvalidParameterException."""
+    clock, store = ManualClock(), empty_store()
+    for number in range(100):
+        add(store, f"/{number:03d}")
+    logs = still(store, clock=clock).client("logs")
+    token = logs.describe_log_groups()["nextToken"]
+    clock.advance(86_400)
+    assert logs.describe_log_groups(nextToken=token)["logGroups"]
+    clock.advance(1)
+    fresh = logs.describe_log_groups()["nextToken"]
+    for method, wrong in (
+        ("describe_log_groups", token),
+        ("list_log_groups", fresh),
+        ("describe_log_groups", "garbage"),
+    ):
+        assert refusal(logs, method, nextToken=wrong) == "InvalidParameterException"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "deleted", "wanted"),
+    [
+        ("name", ["/01", "/03"], ["/04", "/05", "/06", "/07"]),
+        ("offset", ["/01", "/03"], ["/06", "/07"]),
+        ("offset", ["/02"], ["/05", "/06", "/07"]),
+        ("end", ["/01"], ["/04", "/05", "/06", "/07"]),
+        ("end", ["/01", "/03"], []),
+        ("refused", ["/01"], ["/04", "/05", "/06", "/07"]),
+        ("refused", ["/01", "/03"], None),
+    ],
+)
+def test_pages_after_groups_have_gone(
+    tokens: Any, deleted: list[str], wanted: list[str] | None
+) -> None:
+    """AWS does not say if listing goes on, skips, ends or is refused: it can do any of these."""
+    store = empty_store()
+    for number in range(8):
+        add(store, f"/0{number}")
+    logs = still(store, unknowns=Unknowns(tokens=tokens)).client("logs")
+    first = logs.describe_log_groups(limit=4)
+    for name in deleted:
+        logs.delete_log_group(logGroupName=name)
+    rest = {"limit": 4, "nextToken": first["nextToken"]}
+    if wanted is None:
+        assert refusal(logs, "describe_log_groups", **rest) == "InvalidParameterException"
+        return
+    answer = logs.describe_log_groups(**rest)
+    assert [group["logGroupName"] for group in answer["logGroups"]] == wanted
+    assert "nextToken" not in answer
+
+
+def test_groups_are_listed_twice() -> None:
+    """As each page may begin with the last entry of the one before, or as a new group moves all."""
+    store = empty_store()
+    for number in range(6):
+        add(store, f"/0{number}")
+    logs = still(store, unknowns=Unknowns(listed_twice=True)).client("logs")
+    assert names(logs, limit=4) == ["/00", "/01", "/02", "/03", "/03", "/04", "/05"]
+    assert len(names(logs, limit=1)) == 6
+    logs = still(store, unknowns=Unknowns(tokens="offset")).client("logs")
+    token = logs.describe_log_groups(limit=3)["nextToken"]
+    logs.create_log_group(logGroupName="/000")
+    assert names(logs, nextToken=token) == ["/02", "/03", "/04", "/05"]
+
+
+def test_pages_may_be_empty_and_not_the_last() -> None:
+    """With empty pages every listing is whole at its last token, and only there."""
+    store = empty_store()
+    for number in range(300):
+        add(store, f"/app/{number:03d}")
+    group = add(store, "/many", metric_filters=[f"f{n}" for n in range(60)], tags={"a": "b"})
+    for number in range(120):
+        store.add_stream(group, f"s{number:03d}", created=NOW, events=[(NOW - number, 1, 50)])
+    sandbox = still(store, empty_pages=0.4)
+    logs, tagging = sandbox.client("logs"), sandbox.client("resourcegroupstaggingapi")
+    found = pages(logs.describe_log_groups, "logGroups", limit=10)
+    assert [] in found[:-1]
+    assert len(flat(found)) == 301
+    for method, key, count in (
+        ("describe_log_streams", "logStreams", 120),
+        ("filter_log_events", "events", 120),
+        ("describe_metric_filters", "metricFilters", 60),
+    ):
+        found = pages(getattr(logs, method), key, logGroupName="/many", limit=10)
+        assert len(flat(found)) == count
+    got = pages(tagging.get_resources, "ResourceTagMappingList", "PaginationToken")
+    assert len(flat(got)) == 1
+
+
+# ---- streams -------------------------------------------------------------------------------------
+
+
+def test_stream_times_lag() -> None:
+    """What was written is shown only after the lag; a stream's own lag goes before the store's."""
+    clock, store = ManualClock(), empty_store(stream=3600)
+    group = add(store, "/a")
+    store.add_stream(group, "usual", created=NOW - DAY_MS, events=[(NOW, 1, 10)])
+    store.add_stream(group, "slow", created=NOW - DAY_MS, events=[(NOW, 1, 10)], lag=7200)
+    logs = still(store, clock=clock).client("logs")
+
+    def shown() -> list[str]:
+        streams = logs.describe_log_streams(logGroupName="/a")["logStreams"]
+        assert all(stream["storedBytes"] == 0 for stream in streams)
+        return [s["logStreamName"] for s in streams if "lastEventTimestamp" in s]
+
+    assert shown() == []
+    clock.advance(3600)
+    assert shown() == ["usual"]
+    clock.advance(3600)
+    assert shown() == ["slow", "usual"]
+
+
+def test_last_ingestion_is_when_events_arrived() -> None:
+    """An event of long ago that arrives now moves the last ingestion, not the last event."""
+    store = empty_store()
+    group = add(store, "/a")
+    store.add_stream(group, "s", created=group.created, events=[(NOW - 9 * DAY_MS, 1, 10)])
+    store.write(group, "s", NOW - 12 * DAY_MS, ingested=NOW)
+    store.write(group, "s", NOW - DAY_MS, ingested=NOW + 1)
+    [stream] = still(store).client("logs").describe_log_streams(logGroupName="/a")["logStreams"]
+    shown = ("firstEventTimestamp", "lastEventTimestamp", "lastIngestionTime")
+    assert [stream[key] for key in shown] == [NOW - 12 * DAY_MS, NOW - 9 * DAY_MS, NOW]
+
+
+def test_stored_bytes_lag() -> None:
+    """Bytes follow minutes later, and go when the events expire."""
+    clock, store = ManualClock(), empty_store(stored=600)
+    group = add(store, "/a", retention=1)
+    store.add_stream(group, "s", created=NOW - DAY_MS, events=[(NOW, 3, 99)])
+    logs = still(store, clock=clock).client("logs")
+    shown = []
+    for seconds in (0, 599, 1, 86_400, 1):
+        clock.advance(seconds)
+        shown.append(logs.describe_log_groups()["logGroups"][0]["storedBytes"])
+    assert shown == [0, 0, 99, 99, 0]
+
+
+def test_never_written_streams_hide_a_live_one() -> None:
+    """By last event, either way round, a live stream stands behind a page of unwritten ones."""
+    store = empty_store()
+    group = add(store, "/a")
+    for number in range(60):
+        store.add_stream(group, f"never/{number}", created=NOW - DAY_MS)
+    store.add_stream(group, "live", created=NOW - DAY_MS, events=[(NOW, 1, 1)])
+    store.add_stream(group, "lived", created=NOW - DAY_MS, events=[(NOW - 9, 1, 1)])
+    logs = still(store).client("logs")
+    for descending in (True, False):
+        by = {"orderBy": "LastEventTime", "descending": descending}
+        found = flat(pages(logs.describe_log_streams, "logStreams", logGroupName="/a", **by))
+        listed = [stream["logStreamName"] for stream in found]
+        assert "live" not in listed[:50]
+        assert listed[-2:] == (["live", "lived"] if descending else ["lived", "live"])
+        assert len(set(listed)) == len(listed) == 62
+
+
+# ---- changes -------------------------------------------------------------------------------------
+
+
+def test_deletion_protection() -> None:
+    """While it is on, ValidationException, for the group and for its streams (FACTS.md)."""
+    store = empty_store()
+    store.add_stream(add(store, "/a"), "s", created=NOW)
+    logs = still(store).client("logs")
+    switch = {"logGroupIdentifier": arn("/a"), "deletionProtectionEnabled": True}
+    logs.put_log_group_deletion_protection(**switch)
+    assert logs.describe_log_groups()["logGroups"][0]["deletionProtectionEnabled"] is True
+    stream = {"logGroupName": "/a", "logStreamName": "s"}
+    assert refusal(logs, "delete_log_group", logGroupName="/a") == "ValidationException"
+    assert refusal(logs, "delete_log_stream", **stream) == "ValidationException"
+    logs.put_log_group_deletion_protection(**switch | {"deletionProtectionEnabled": False})
+    logs.delete_log_stream(**stream)
+    logs.delete_log_group(logGroupName="/a")
+    assert names(logs) == []
+
+
+def test_key_comes_and_goes() -> None:
+    """AssociateKmsKey shows, DisassociateKmsKey does not any more; by name or by ARN."""
+    store = empty_store()
+    add(store, "/a")
+    logs = still(store).client("logs")
+    logs.associate_kms_key(resourceIdentifier=arn("/a"), kmsKeyId="arn:aws:kms:x")
+    assert logs.describe_log_groups()["logGroups"][0]["kmsKeyId"] == "arn:aws:kms:x"
+    logs.disassociate_kms_key(logGroupName="/a")
+    assert "kmsKeyId" not in logs.describe_log_groups()["logGroups"][0]
+
+
+def test_retention_once_shortened_brings_nothing_back() -> None:
+    """Events that a put has expired are not there after a longer one (FACTS.md)."""
+    store = empty_store()
+    group = add(store, "/a")
+    events = [(NOW - days * DAY_MS, 1, 100) for days in (400, 100, 1)]
+    store.add_stream(group, "s", created=group.created, events=events)
+    logs = still(store).client("logs")
+    for days in (365, 30, 3653):
+        logs.put_retention_policy(logGroupName="/a", retentionInDays=days)
+    logs.delete_retention_policy(logGroupName="/a")
+    assert len(logs.filter_log_events(logGroupName="/a")["events"]) == 1
+    assert len(group.alive(NOW)) == 1

@@ -1,0 +1,330 @@
+"""What a log group has of its own beside retention, and the policies of the account."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from janitor.sandbox.clocks import DAY_MS, ManualClock
+from janitor.sandbox.unknowns import Unknowns
+from tests.sandbox.asking import (
+    ACCOUNT,
+    NOW,
+    REGION,
+    add,
+    arn,
+    code,
+    empty_store,
+    flat,
+    pages,
+    refusal,
+    still,
+)
+
+NAMED = {"logGroupIdentifier": "/a"}
+
+
+def test_what_a_group_has_of_its_own_is_read_as_it_was_put_until_it_is_deleted() -> None:
+    """Data protection, index policy, transformer and token authentication."""
+    store = empty_store()
+    add(store, "/a")
+    logs = still(store).client("logs")
+    logs.put_data_protection_policy(**NAMED, policyDocument='{"Name": "p"}')
+    logs.put_index_policy(**NAMED, policyDocument='{"Fields": ["a"]}')
+    logs.put_transformer(**NAMED, transformerConfig=[{"parseJSON": {}}])
+    logs.put_bearer_token_authentication(**NAMED, bearerTokenAuthenticationEnabled=True)
+    assert logs.get_data_protection_policy(**NAMED)["policyDocument"] == '{"Name": "p"}'
+    [index] = logs.describe_index_policies(logGroupIdentifiers=["/a"])["indexPolicies"]
+    assert (index["source"], index["policyDocument"]) == ("LOG_GROUP", '{"Fields": ["a"]}')
+    assert logs.get_transformer(**NAMED)["transformerConfig"] == [{"parseJSON": {}}]
+    [group] = logs.describe_log_groups()["logGroups"]
+    assert group["bearerTokenAuthenticationEnabled"] is True
+    for kind in ("data_protection_policy", "index_policy", "transformer"):
+        getattr(logs, f"delete_{kind}")(**NAMED)
+        assert refusal(logs, f"delete_{kind}", **NAMED) == "ResourceNotFoundException"
+    assert "policyDocument" not in logs.get_data_protection_policy(**NAMED)
+    assert logs.describe_index_policies(logGroupIdentifiers=["/a"])["indexPolicies"] == []
+
+
+def test_data_protection_status_tells_of_now_and_before() -> None:
+    """Absent: never put (FACTS.md); then ACTIVATED, then DELETED (botocore 1.44.5, LogGroup)."""
+    store = empty_store()
+    add(store, "/a")
+    logs = still(store).client("logs")
+
+    def status() -> str | None:
+        return logs.describe_log_groups()["logGroups"][0].get("dataProtectionStatus")
+
+    assert status() is None
+    logs.put_data_protection_policy(**NAMED, policyDocument="{}")
+    assert status() == "ACTIVATED"
+    logs.delete_data_protection_policy(**NAMED)
+    assert status() == "DELETED"
+
+
+@pytest.mark.parametrize("nothing", ["empty", "identifier", "not found"])
+def test_nothing_is_answered_in_every_way_that_aws_might(nothing: Any) -> None:
+    """`{}`, the identifier alone (as asked, or the ARN), or ResourceNotFoundException."""
+    store = empty_store()
+    add(store, "/a")
+    unknowns = Unknowns(no_data_protection=nothing, no_transformer=nothing)
+    logs = still(store, unknowns=unknowns).client("logs")
+    for method, identifier in (
+        ("get_data_protection_policy", "/a"),
+        ("get_transformer", arn("/a")),
+    ):
+        if nothing == "not found":
+            assert refusal(logs, method, **NAMED) == "ResourceNotFoundException"
+            continue
+        answer = getattr(logs, method)(**NAMED)
+        del answer["ResponseMetadata"]
+        assert answer == ({} if nothing == "empty" else {"logGroupIdentifier": identifier})
+
+
+# ---- account-level retention policies ------------------------------------------------------------
+
+
+def put(logs: Any, name: str, days: Any, mode: str = "RETROACTIVE", **more: Any) -> dict[str, Any]:
+    said = json.dumps({"retentionInDays": days, "enforcementMode": mode})
+    answer = logs.put_account_policy(
+        policyName=name, policyType="RETENTION_POLICY", policyDocument=said, **more
+    )
+    return dict(answer)
+
+
+def prefixes(*given: str) -> dict[str, str]:
+    return {"selectionCriteria": f"LogGroupNamePrefix IN {json.dumps(given)}"}
+
+
+def shown(logs: Any) -> dict[str, tuple[int | None, str | None]]:
+    """Retention and policy of each group."""
+    return {
+        group["logGroupName"]: (group.get("retentionInDays"), group.get("retentionPolicyName"))
+        for group in logs.describe_log_groups()["logGroups"]
+    }
+
+
+def test_longest_retention_decides_whatever_the_prefix() -> None:
+    """NEVER_EXPIRE is the longest and shows no days; among equals the policy made first is named
+    (botocore 1.44.5, PutAccountPolicy).
+    """
+    store = empty_store()
+    for name in ("/a", "/a/b", "/a/b/c", "/x"):
+        add(store, name, retention=3653)
+    store.add_policy(ACCOUNT, REGION, "base", 90)
+    store.add_policy(ACCOUNT, REGION, "short", 30, "/a/b")
+    store.add_policy(ACCOUNT, REGION, "same", 90, "/a/b")
+    store.add_policy(ACCOUNT, REGION, "forever", None, "/a/b/c", "/x")
+    assert shown(still(store).client("logs")) == {
+        "/a": (90, "base"),
+        "/a/b": (90, "base"),
+        "/a/b/c": (None, "forever"),
+        "/x": (None, "forever"),
+    }
+
+
+def test_policy_is_in_force_a_day_later() -> None:
+    """A new one after 24 hours, and what it replaces until then; events expire by it for good."""
+    clock, store = ManualClock(), empty_store()
+    group = add(store, "/a")
+    events = [(NOW - days * DAY_MS, 1, 100) for days in (380, 80, 40, 1)]
+    store.add_stream(group, "s", created=group.created, events=events)
+    logs = still(store, clock=clock).client("logs")
+
+    def left() -> int:
+        return len(logs.filter_log_events(logGroupName="/a")["events"])
+
+    put(logs, "org", 365)
+    clock.advance(86_399)
+    assert (shown(logs), left()) == ({"/a": (None, None)}, 4)
+    clock.advance(1)
+    assert (shown(logs), left()) == ({"/a": (365, "org")}, 3)
+    put(logs, "org", 60)
+    clock.advance(86_399)
+    assert shown(logs) == {"/a": (365, "org")}
+    clock.advance(1)
+    assert (shown(logs), left()) == ({"/a": (60, "org")}, 2)
+    logs.delete_account_policy(policyName="org", policyType="RETENTION_POLICY")
+    assert (shown(logs), left()) == ({"/a": (None, None)}, 2)
+
+
+def test_new_only_spares_what_was_there() -> None:
+    """The groups that are older than the policy keep their own retention."""
+    clock, store = ManualClock(), empty_store()
+    add(store, "/old", retention=7)
+    logs = still(store, clock=clock).client("logs")
+    put(logs, "org", 90, "NEW_ONLY")
+    clock.advance(1)
+    logs.create_log_group(logGroupName="/new")
+    clock.advance(86_400)
+    assert shown(logs) == {"/new": (90, "org"), "/old": (7, None)}
+
+
+def test_put_beneath_a_policy_is_saved_until_it_goes() -> None:
+    """It succeeds, shows nothing and expires nothing; then it is in force."""
+    store = empty_store()
+    group = add(store, "/a", retention=30)
+    store.add_policy(ACCOUNT, REGION, "forever", None)
+    store.add_stream(group, "s", created=group.created, events=[(NOW - 20 * DAY_MS, 1, 100)])
+    logs = still(store).client("logs")
+    logs.put_retention_policy(logGroupName="/a", retentionInDays=7)
+    assert shown(logs) == {"/a": (None, "forever")}
+    assert len(logs.filter_log_events(logGroupName="/a")["events"]) == 1
+    logs.delete_account_policy(policyName="forever", policyType="RETENTION_POLICY")
+    assert shown(logs) == {"/a": (7, None)}
+    assert logs.filter_log_events(logGroupName="/a")["events"] == []
+
+
+def test_policy_holds_for_a_group_made_again() -> None:
+    """It belongs to the Region, not to the group."""
+    store = empty_store()
+    add(store, "/a")
+    store.add_policy(ACCOUNT, REGION, "org", 90, "/a")
+    logs = still(store).client("logs")
+    logs.delete_log_group(logGroupName="/a")
+    logs.create_log_group(logGroupName="/a")
+    assert shown(logs) == {"/a": (90, "org")}
+
+
+def test_dry_run_previews_and_changes_nothing() -> None:
+    """How many groups would keep longer, shorter or the same, and the largest of them."""
+    store = empty_store()
+    for name, days, stored in (("/a", 30, 1), ("/b", None, 9), ("/c", 90, 5), ("/x", 7, 0)):
+        add(store, name, retention=days, stored=stored)
+    logs = still(store).client("logs")
+    before = shown(logs)
+    criteria = prefixes("/a", "/b", "/c")
+    result = put(logs, "org", 90, dryRun=True, **criteria)["dryRunResult"]
+    counts = {key: value for key, value in result.items() if isinstance(value, int)}
+    assert counts == {
+        "totalMatchedLogGroups": 3,
+        "increasedRetentionLogGroupCount": 1,
+        "decreasedRetentionLogGroupCount": 1,
+        "unchangedRetentionLogGroupCount": 1,
+        "failedAnalysisCount": 0,
+    }
+    assert [list(impact.values()) for impact in result["topLogGroupsImpacted"]] == [
+        ["/b", "NEVER_EXPIRE", "90", 9],
+        ["/c", "90", "90", 5],
+        ["/a", "30", "90", 1],
+    ]
+    assert shown(logs) == before
+    store.add_policy(ACCOUNT, REGION, "org", 30, "/b")
+    gone = {"policyName": "org", "policyType": "RETENTION_POLICY", "dryRun": True}
+    [impact] = logs.delete_account_policy(**gone)["dryRunResult"]["topLogGroupsImpacted"]
+    assert (impact["currentRetention"], impact["proposedRetention"]) == ("30", "NEVER_EXPIRE")
+    assert shown(logs)["/b"] == (30, "org")
+
+
+def test_policies_are_described_as_they_were_put() -> None:
+    """All of a type, or the one that is named, with what they apply to."""
+    store = empty_store()
+    store.add_policy(ACCOUNT, REGION, "long since", None, "/a")
+    logs = still(store).client("logs")
+    policy = put(logs, "org", 365, "NEW_ONLY", **prefixes("/b", "/c"))["accountPolicy"]
+    kind = {"policyType": "RETENTION_POLICY"}
+    found = flat(pages(logs.describe_account_policies, "accountPolicies", **kind))
+    assert [one["policyName"] for one in found] == ["long since", "org"]
+    assert found[1] == policy
+    assert (policy["accountId"], policy["lastUpdatedTime"]) == (ACCOUNT, NOW)
+    assert json.loads(policy["policyDocument"]) == {
+        "retentionInDays": 365,
+        "enforcementMode": "NEW_ONLY",
+    }
+    assert found[0]["selectionCriteria"] == 'LogGroupNamePrefix IN ["/a"]'
+    assert logs.describe_account_policies(**kind, policyName="none")["accountPolicies"] == []
+    other = logs.describe_account_policies(policyType="TRANSFORMER_POLICY")
+    assert other["accountPolicies"] == []
+
+
+def test_account_policies_are_bounded() -> None:
+    """30 days at least, days that AWS knows, prefixes only, 20 policies a Region, a name of one's
+    own; one that is not there cannot be deleted.
+    """
+    logs = still().client("logs")
+    for name, days, mode, more in (
+        ("org", 14, "RETROACTIVE", {}),
+        ("org", 31, "RETROACTIVE", {}),
+        ("org", "never", "RETROACTIVE", {}),
+        ("org", 30, "SOMETIMES", {}),
+        ("aws/org", 30, "RETROACTIVE", {}),
+        ("org", 30, "RETROACTIVE", {"selectionCriteria": 'LogGroupName NOT IN ["/a"]'}),
+        ("org", 30, "RETROACTIVE", prefixes()),
+    ):
+        with pytest.raises(logs.exceptions.InvalidParameterException):
+            put(logs, name, days, mode, **more)
+    for number in range(20):
+        put(logs, f"org-{number}", 30)
+    with pytest.raises(logs.exceptions.LimitExceededException):
+        put(logs, "org-20", 30)
+    put(logs, "org-19", 60)
+    gone = {"policyName": "none", "policyType": "RETENTION_POLICY"}
+    assert refusal(logs, "delete_account_policy", **gone) == "ResourceNotFoundException"
+
+
+# ---- resource policies and syslog ----------------------------------------------------------------
+
+
+def test_resource_policies_of_the_account() -> None:
+    """At most 10, changed by name; codes and texts as LocalStack recorded them of AWS."""
+    logs = still().client("logs")
+    for number in range(10):
+        logs.put_resource_policy(policyName=f"p{number}", policyDocument="{}")
+    more = {"policyName": "p10", "policyDocument": "{}"}
+    assert refusal(logs, "put_resource_policy", **more) == "LimitExceededException"
+    policy = logs.put_resource_policy(policyName="p3", policyDocument="[]")["resourcePolicy"]
+    assert policy == {
+        "policyName": "p3",
+        "policyDocument": "[]",
+        "lastUpdatedTime": NOW,
+        "policyScope": "ACCOUNT",
+    }
+    found = flat(pages(logs.describe_resource_policies, "resourcePolicies", limit=4))
+    assert [one["policyName"] for one in found] == [f"p{number}" for number in range(10)]
+    assert policy in found
+    logs.delete_resource_policy(policyName="p3")
+    with pytest.raises(logs.exceptions.ResourceNotFoundException) as error:
+        logs.delete_resource_policy(policyName="p3")
+    assert "Policy with name [p3] does not exist." in str(error.value)
+
+
+def test_resource_policy_of_a_group_goes_by_its_revision() -> None:
+    """Whoever does not know the last revision changes nothing; it is not among the account's."""
+    store = empty_store()
+    add(store, "/a")
+    logs = still(store).client("logs")
+    of = {"policyName": "p", "resourceArn": arn("/a")}
+    first = logs.put_resource_policy(**of, policyDocument="{}")["revisionId"]
+    stale = of | {"policyDocument": "[]"}
+    assert refusal(logs, "put_resource_policy", **stale) == "InvalidParameterException"
+    logs.put_resource_policy(**stale, expectedRevisionId=first)
+    assert logs.describe_resource_policies()["resourcePolicies"] == []
+    for asked in ({"resourceArn": arn("/a")}, {"policyScope": "RESOURCE"}):
+        [policy] = logs.describe_resource_policies(**asked)["resourcePolicies"]
+        assert (policy["policyDocument"], policy["resourceArn"]) == ("[]", arn("/a"))
+    logs.delete_resource_policy(**of, expectedRevisionId=policy["revisionId"])
+    assert logs.describe_resource_policies(policyScope="RESOURCE")["resourcePolicies"] == []
+    with pytest.raises(logs.exceptions.ResourceNotFoundException) as error:
+        logs.put_resource_policy(**of | {"resourceArn": arn("/none")}, policyDocument="{}")
+    assert code(error) == "ResourceNotFoundException"
+
+
+def test_syslog_configurations_are_listed_by_group_and_endpoint() -> None:
+    """Log groups that a VPC endpoint writes syslog to."""
+    store = empty_store()
+    add(store, "/a")
+    one, two = (
+        {"logGroupArn": arn(name), "sourceType": "VPCE", "vpcEndpointId": endpoint}
+        for name, endpoint in (("/a", "vpce-1"), ("/b", "vpce-2"))
+    )
+    store.region(ACCOUNT, REGION).syslog += [one, two]
+    logs = still(store).client("logs")
+
+    def found(**by: Any) -> list[Any]:
+        return flat(pages(logs.list_syslog_configurations, "syslogConfigurations", **by))
+
+    assert found(maxResults=1) == [one, two]
+    assert found(logGroupIdentifier="/a") == [one]
+    assert found(vpcEndpointId="vpce-2") == [two]
