@@ -51,7 +51,7 @@ _UNHEEDED = {
     "DescribeAccountPolicies": frozenset({"accountIdentifiers"}),
 }
 """Parameters that change what AWS answers with, and have no meaning here."""
-_THROTTLING = {
+THROTTLING = {
     "logs": ("ThrottlingException", 400),
     "monitoring": ("Throttling", 400),
     "tagging": ("ThrottledException", 400),
@@ -202,7 +202,7 @@ class Sandbox:
         if call.service not in ("sts", "ec2"):
             self._here(call)
         if not self._within_quotas(call):
-            code, status = _THROTTLING[call.service]
+            code, status = THROTTLING[call.service]
             raise RefusedError(code, "Rate exceeded", status)
         check(call)
         call.result = answer(self.world, call)

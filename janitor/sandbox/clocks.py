@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
+
+
+class Clock(Protocol):
+    """What the simulator needs of time."""
+
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
+
+    def seconds(self) -> float:
+        """Seconds that only grow, for quotas and actors."""
 
 
 class RealClock:
@@ -15,11 +26,9 @@ class RealClock:
         self._shift = 0 if start is None else start - int(time.time() * 1000)
 
     def now(self) -> int:
-        """Milliseconds since the epoch."""
         return int(time.time() * 1000) + self._shift
 
     def seconds(self) -> float:
-        """Seconds that only grow, for quotas and actors."""
         return time.monotonic()
 
 
@@ -38,6 +47,3 @@ class ManualClock:
 
     def advance(self, seconds: float) -> None:
         self._passed += seconds
-
-
-Clock = RealClock | ManualClock

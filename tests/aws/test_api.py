@@ -16,9 +16,9 @@ from janitor.aws.pace import Pace
 from janitor.core.model import Target
 from janitor.engine import candidates
 from tests.account import FastClock
-from tests.cloud.cloud import Cloud
-from tests.cloud.faults import Garbage
-from tests.cloud.scenarios import ACCOUNT, REGION, bench
+from tests.fakes import Cloud
+from tests.fakes.faults import Garbage
+from tests.fakes.scenarios import ACCOUNT, REGION, bench
 
 GO = threading.Event()
 
@@ -29,7 +29,7 @@ def test_an_object_where_a_list_belongs_is_no_empty_list(said: bytes) -> None:
     scenario = bench(50, never_expire=0, empty=0)
     garbage = Garbage(b'{"subscriptionFilters":' + said + b"}")
     name = next(iter(scenario.expected))[2]
-    with Cloud(scenario.store, quotas=False, latency=0, faults=lambda _call: garbage) as cloud:
+    with Cloud(scenario, faults=lambda _call: garbage) as cloud:
         clock = FastClock(scenario.now)
         api = Api(
             Target(ACCOUNT, REGION),

@@ -1,4 +1,4 @@
-"""The engine on the simulator: an account with every trap, seen through real boto3 clients."""
+"""The engine on an account with every trap, seen through real boto3 clients."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from janitor.engine.run import Run
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy
 from tests.account import FastClock, Recorded
-from tests.cloud import Cloud
-from tests.cloud.scenarios import ACCOUNT, REGION, messy
+from tests.fakes import Cloud
+from tests.fakes.scenarios import ACCOUNT, REGION, messy
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -24,10 +24,10 @@ def test_no_trap_is_fallen_into_and_no_work_is_missed(
 ) -> None:
     """Each group ends as its maker expected; the judge, who knows every event, agrees."""
     scenario = messy(300)
-    before = scenario.store.copy()
+    before = scenario.truth.copy()
     stop, counts, clock = threading.Event(), Counts(), FastClock(scenario.now)
     journal = Journal(tmp_path / "journal.jsonl", "run", "policy")
-    with Cloud(scenario.store, quotas=False, latency=0, jitter=0, empty_pages=0.2) as cloud:
+    with Cloud(scenario, empty_pages=0.2) as cloud:
         pace = Pace(lambda _operation: 1000.0, clock)
         api = Api(Target(ACCOUNT, REGION), cloud.session(), pace, clock, counts, stop)
         run = Run([api], policy, Recorded(), journal, stop, scenario.now, dry_run=dry_run)
@@ -38,7 +38,7 @@ def test_no_trap_is_fallen_into_and_no_work_is_missed(
     assert sum(counts.calls.values()) == sum(verdict.calls.values())
     if dry_run:
         assert [verdict.deletions, verdict.sweeps, verdict.puts] == [[], [], []]
-        assert scenario.store.state() == before.state()
+        assert scenario.truth == before
         return
     assert scenario.misses(before) == []
     wrong = [verdict.wrong_deletions, verdict.wrong_sweeps, verdict.overwritten]

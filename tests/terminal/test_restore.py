@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,9 @@ from janitor.policy.file import Policy
 from janitor.sandbox import definitions, sandbox
 from janitor.terminal.cli import main
 from tests.account import CHANGING, FastClock, Recorded
-from tests.cloud import Cloud
-from tests.cloud.faults import Faults, Rates, deny
-from tests.cloud.scenarios import ACCOUNT, REGION, messy
-from janitor.sandbox.store import Store
+from tests.fakes import Builder, Cloud
+from tests.fakes.faults import Faults, Rates, deny
+from tests.fakes.scenarios import ACCOUNT, REGION, messy
 from tests.function.test_handler import SCHEDULED, Context
 from tests.terminal.test_cli import ROOT, environment, janitor
 
@@ -248,15 +247,15 @@ def test_a_new_sandbox_is_told_apart(tmp_path: Path, cleaned: Any) -> None:
     assert cleaned
 
 
-# ---- over HTTP, on the simulator -----------------------------------------------------------------
+# ---- over HTTP, on the loopback ------------------------------------------------------------------
 
 
-def furnished() -> Store:
+def furnished() -> Builder:
     """Groups to delete and to give retention, with all that a group can have."""
-    store, now = Store(), SystemClock().now()
+    account, now = Builder(), SystemClock().now()
     ago = lambda days: now - days * DAY_MS  # noqa: E731
     for index in range(8):
-        group = store.add_group(
+        key = account.group(
             ACCOUNT,
             REGION,
             f"/old/{index}",
@@ -267,29 +266,29 @@ def furnished() -> Store:
             log_class="INFREQUENT_ACCESS" if index == 7 else "STANDARD",
         )
         if index < 4:
-            group.data_protection = '{"Name": "emails"}'
-            group.index = '{"Fields": ["requestId"]}'
-            group.transformer = [{"parseJSON": {}}, {"lowerCaseString": {"withKeys": ["level"]}}]
-            group.bearer = True
+            account.set(
+                key,
+                data_protection='{"Name": "emails"}',
+                index='{"Fields": ["requestId"]}',
+                transformer=[{"parseJSON": {}}, {"lowerCaseString": {"withKeys": ["level"]}}],
+                bearer=True,
+            )
     for index in range(32):
-        store.add_group(ACCOUNT, REGION, f"/new/{index:02}", created=ago(3), stored=9)
-    return store
+        account.group(ACCOUNT, REGION, f"/new/{index:02}", created=ago(3), stored=9)
+    return account
 
 
-def state(store: Store) -> dict[Any, dict[str, Any]]:
+def state(account: Builder) -> dict[Any, Any]:
     """The truth, apart from creation times and streams."""
-    return {
-        key: {field: v for field, v in value.items() if field not in ("created", "streams")}
-        for key, value in store.state().items()
-    }
+    return {g.key: replace(g, created=0, streams={}) for g in account.truth.all()}
 
 
-def start(cloud: Cloud, folder: Path, *words: str) -> subprocess.Popen[str]:
-    """A command as a process of its own, sent to the simulator."""
+def start(environment: dict[str, str], folder: Path, *words: str) -> subprocess.Popen[str]:
+    """A command as a process of its own, sent to the loopback."""
     return subprocess.Popen(
         [sys.executable, "-m", "janitor", *words],
         cwd=folder,
-        env=environment(PYTHONPATH=str(ROOT)) | cloud.environment(),
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -304,16 +303,17 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 def test_processes_on_the_simulator_and_one_that_is_killed(tmp_path: Path) -> None:
     """run --apply; restore --apply, killed halfway; interrupted by Ctrl-C; and to its end."""
-    store = furnished()
-    before = state(store)
-    with Cloud(store, latency=0.01, jitter=0.0) as cloud:
+    account = furnished()
+    before = state(account)
+    with Cloud(account, quotas=True, latency=0.01) as cloud, cloud.serving() as url:
+        variables = environment(PYTHONPATH=str(ROOT)) | cloud.environment(url)
         words = ("run", "--apply", "--yes", "--journal", "j.jsonl", "--format", "json")
-        code, out, error = finish(start(cloud, tmp_path, *words))
+        code, out, error = finish(start(variables, tmp_path, *words))
         summary = json.loads(out)["summary"]
         assert (code, summary["groups_deleted"], summary["retention_set"]) == (0, 8, 32), error
         undo = ("restore", "j.jsonl", "--apply", "--yes", "--journal", "undo.jsonl", "-q")
         for end, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
-            process = start(cloud, tmp_path, *undo)
+            process = start(variables, tmp_path, *undo)
             seen = cloud.calls["TagResource"] + cloud.calls["DeleteRetentionPolicy"]
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline and process.poll() is None:
@@ -324,15 +324,17 @@ def test_processes_on_the_simulator_and_one_that_is_killed(tmp_path: Path) -> No
             returned, _, error = finish(process)
             assert returned == code, error
             assert "Traceback" not in error
-            assert state(store) != before
-        code, out, error = finish(start(cloud, tmp_path, *undo, "--format", "json"))
+            assert state(account) != before
+        code, out, error = finish(start(variables, tmp_path, *undo, "--format", "json"))
         assert code == 0, error
-        assert state(store) == before
+        assert state(account) == before
         summary = json.loads(out)["summary"]
         assert summary["groups_restored"] + summary["retention_restored"] > 0
-        assert not cloud.unknown
-        assert not cloud.throttled, "paced within the quotas"
-        assert cloud.judge().longest_look < 1
+        verdict = cloud.judge()
+        assert not verdict.unknown
+        assert not verdict.throttled, "paced within the quotas"
+        assert verdict.longest_look is not None
+        assert verdict.longest_look < 1
 
 
 def engine_run(cloud: Cloud, now: int, policy: Policy, path: Path) -> None:
@@ -363,7 +365,7 @@ def engine_undo(cloud: Cloud, now: int, path: Path) -> list[Item]:
 def test_the_messiest_account_is_as_it_was(policy: Policy, tmp_path: Path, faulty: bool) -> None:
     """Real clients, pages that are empty and not the last; under faults after a second undo."""
     scenario = messy(200)
-    before = deepcopy(state(scenario.store))
+    before = state(scenario)
     faults: Faults | None = None
     if faulty:
         faults = Rates(
@@ -375,33 +377,31 @@ def test_the_messiest_account_is_as_it_was(policy: Policy, tmp_path: Path, fault
             aborted=0.02,
         )
     path = tmp_path / "j.jsonl"
-    options: dict[str, Any] = {"quotas": False, "latency": 0, "jitter": 0, "empty_pages": 0.2}
-    with Cloud(scenario.store, faults=faults, **options) as cloud:
+    with Cloud(scenario, faults=faults, empty_pages=0.2) as cloud:
         engine_run(cloud, scenario.now, policy, path)
-        assert len(state(scenario.store)) < len(before)
+        assert len(state(scenario)) < len(before)
         engine_undo(cloud, scenario.now, path)
-    with Cloud(scenario.store, **options) as cloud:
+    with Cloud(scenario, empty_pages=0.2) as cloud:
         items = engine_undo(cloud, scenario.now, path)
         assert {item.status for item in items} <= {Status.KEPT, Status.DONE}
-        assert state(scenario.store) == before
+        assert state(scenario) == before
         again = engine_undo(cloud, scenario.now, path)
         assert {item.status for item in again} == {Status.KEPT}
-        assert not cloud.unknown
+        assert not cloud.judge().unknown
 
 
 def test_a_missing_permission_is_an_items_failure(policy: Policy, tmp_path: Path) -> None:
     """The others are undone."""
-    store = furnished()
-    before = state(store)
+    account = furnished()
+    before = state(account)
     path = tmp_path / "j.jsonl"
     now = SystemClock().now()
-    options: dict[str, Any] = {"quotas": False, "latency": 0, "jitter": 0}
     limits = policy.limits.model_copy(update={"max_group_deletion_share": 1.0})
-    with Cloud(store, **options) as cloud:
+    with Cloud(account) as cloud:
         engine_run(cloud, now, policy.model_copy(update={"limits": limits}), path)
-    with Cloud(store, faults=deny(operation="CreateLogGroup", group="/old/1"), **options) as cloud:
+    with Cloud(account, faults=deny(operation="CreateLogGroup", group="/old/1")) as cloud:
         items = engine_undo(cloud, now, path)
     assert [item.group for item in items if item.status is Status.FAILED] == ["/old/1"]
     assert {item.status for item in items} == {Status.FAILED, Status.DONE}
-    lost = {key for key in before if state(store).get(key) != before[key]}
+    lost = {key for key in before if state(account).get(key) != before[key]}
     assert {name for _, _, name in lost} == {"/old/1"}

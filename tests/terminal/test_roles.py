@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from janitor.aws.targets import assumed, session
-from tests.cloud.cloud import Cloud
-from tests.cloud.scenarios import ACCOUNT, REGIONS, Scenario, targets
+from tests.fakes import Cloud
+from tests.fakes.scenarios import ACCOUNT, REGIONS, Scenario, targets
 from tests.terminal.test_cli import janitor
 
 OTHER = str(int(ACCOUNT) + 1)
@@ -26,21 +26,28 @@ def scenario() -> Scenario:
 
 @pytest.fixture
 def cloud(scenario: Scenario) -> Iterator[Cloud]:
-    """The simulator, without quotas."""
-    with Cloud(scenario.store, quotas=False, latency=0) as cloud:
+    """That account, without quotas."""
+    with Cloud(scenario) as cloud:
         yield cloud
 
 
+@pytest.fixture
+def variables(cloud: Cloud) -> Iterator[dict[str, str]]:
+    """What leads a process to it."""
+    with cloud.serving() as url:
+        yield cloud.environment(url)
+
+
 def test_both_accounts_are_cleaned_in_one_run(
-    tmp_path: Path, cloud: Cloud, scenario: Scenario
+    tmp_path: Path, cloud: Cloud, variables: dict[str, str], scenario: Scenario
 ) -> None:
     """What should be done is done in every account and Region, and findings name the account."""
-    before = scenario.store.copy()
+    before = scenario.truth.copy()
     done = janitor(
         *("run", "--apply", "--yes", "--format", "json", "--role", MINE, "--role", THEIRS),
         *TWO_REGIONS,
         cwd=tmp_path,
-        **cloud.environment(),
+        **variables,
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
@@ -62,10 +69,10 @@ def test_both_accounts_are_cleaned_in_one_run(
     ],
 )
 def test_a_wrong_role_is_one_clear_line(
-    tmp_path: Path, cloud: Cloud, words: list[str], says: str
+    tmp_path: Path, cloud: Cloud, variables: dict[str, str], words: list[str], says: str
 ) -> None:
     """Exit 2, nothing scanned, nothing on stdout."""
-    done = janitor(*words, cwd=tmp_path, **cloud.environment())
+    done = janitor(*words, cwd=tmp_path, **variables)
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -80,19 +87,19 @@ def test_without_credentials_a_role_gets_the_hint(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_plan_of_another_account_is_applied_with_its_role(tmp_path: Path, cloud: Cloud) -> None:
+def test_a_plan_of_another_account_is_applied_with_its_role(
+    tmp_path: Path, cloud: Cloud, variables: dict[str, str]
+) -> None:
     """One role works with plan and apply; without it the plan is of another account."""
     plan = tmp_path / "plan.jsonl"
-    made = janitor("plan", "--role", THEIRS, "-o", str(plan), cwd=tmp_path, **cloud.environment())
+    made = janitor("plan", "--role", THEIRS, "-o", str(plan), cwd=tmp_path, **variables)
     assert made.returncode == 0, made.stderr
-    refused = janitor("apply", str(plan), "--yes", cwd=tmp_path, **cloud.environment())
+    refused = janitor("apply", str(plan), "--yes", cwd=tmp_path, **variables)
     assert refused.returncode == 2
     assert f"is a plan for account {OTHER}" in refused.stderr
-    applied = janitor(
-        *("apply", str(plan), "--yes", "--role", THEIRS), cwd=tmp_path, **cloud.environment()
-    )
+    applied = janitor(*("apply", str(plan), "--yes", "--role", THEIRS), cwd=tmp_path, **variables)
     assert applied.returncode == 0, applied.stderr
-    deleted = {change.account for change in cloud.judge().deletions}
+    deleted = {change.key[0] for change in cloud.judge().deletions}
     assert deleted == {OTHER}
 
 

@@ -11,12 +11,14 @@ import random
 import time
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from janitor.sandbox.clocks import DAY_MS
-from janitor.sandbox.store import Group, Lags, Plain, Store
+from janitor.sandbox.store import Lags
+from tests.fakes.builder import Builder
+from tests.fakes.truth import Key, Rows, Truth
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -43,28 +45,26 @@ class Expected:
         return "sweep" if self.sweep else "keep"
 
 
-@dataclass
-class Scenario:
-    """A store as it is at `now`, and what should become of its groups."""
+class Scenario(Builder):
+    """An account as it is at `now`, and what should become of its groups."""
 
-    store: Store
-    now: int
-    expected: dict[tuple[str, str, str], Expected] = field(default_factory=dict)
+    def __init__(self, now: int | None = None, lags: Lags | None = None) -> None:
+        super().__init__(lags)
+        self.now = int(time.time() * 1000) if now is None else now
+        self.expected: dict[Key, Expected] = {}
 
     def count(self, verdict: str) -> int:
         return sum(entry.verdict == verdict for entry in self.expected.values())
 
-    def misses(self, before: Store) -> list[str]:
-        """How the store differs from what was expected; `before` is its copy from before the run.
+    def misses(self, before: Truth) -> list[str]:
+        """How the account differs from what was expected; `before` is the truth before the run.
 
-        Only for stores that nobody else touched meanwhile.
+        Only for accounts that nobody else touched meanwhile.
         """
         found: list[str] = []
-        for (account, region, name), wanted in self.expected.items():
-            old = before.group(account, region, name)
-            new = self.store.group(account, region, name)
-            assert old is not None, "the scenario made it"
-            where = f"{account}/{region} {name} ({wanted.why})"
+        for key, wanted in self.expected.items():
+            old, new = before.there(key), self.truth.get(key)
+            where = f"{'/'.join(key[:2])} {key[2]} ({wanted.why})"
             if new is None or new.created != old.created:
                 if not wanted.delete:
                     found.append(f"{where}: deleted, not {wanted.verdict}")
@@ -81,37 +81,37 @@ class Scenario:
         return found
 
 
-class _Builder:
-    """Makes groups; ages are days before now."""
+class _Target:
+    """Makes groups in one account and Region; ages are days before now."""
 
-    def __init__(self, scenario: Scenario, seed: int, account: str, region: str) -> None:
+    def __init__(
+        self, scenario: Scenario, seed: int, account: str = ACCOUNT, region: str = REGION
+    ) -> None:
         self.scenario = scenario
-        self.store = scenario.store
         self.random = random.Random(f"{seed} {account} {region}")
         self.account = account
         self.region = region
-        self.store.region(account, region)
+        scenario.region(account, region)
 
     def ago(self, days: float) -> int:
         return self.scenario.now - int(days * DAY_MS)
 
-    def group(self, name: str, age: float, expected: Expected, **more: Any) -> Group:
-        group = self.store.add_group(self.account, self.region, name, created=self.ago(age), **more)
-        self.scenario.expected[self.account, self.region, name] = expected
-        return group
+    def group(self, name: str, age: float, expected: Expected, **more: Any) -> Key:
+        key = self.scenario.group(self.account, self.region, name, created=self.ago(age), **more)
+        self.scenario.expected[key] = expected
+        return key
 
     def stream(
         self,
-        group: Group,
+        group: Key,
         name: str,
         age: float,
         event: float | None = None,
         *,
         lag: float | None = None,
-        count: int = 10,
     ) -> None:
-        events = [] if event is None else [(self.ago(event), count, count * 200)]
-        self.store.add_stream(group, name, created=self.ago(age), events=events, lag=lag)
+        events = [] if event is None else [(self.ago(event), 10, 2000)]
+        self.scenario.stream(group, name, created=self.ago(age), events=events, lag=lag)
 
     def plain(self, name: str) -> None:
         """Retention, and events inside it."""
@@ -140,10 +140,6 @@ class _Builder:
             self.stream(group, f"application/{number}", age, event)
 
 
-def _now(now: int | None) -> int:
-    return int(time.time() * 1000) if now is None else now
-
-
 def bench(
     groups: int = 10_000,
     never_expire: float = 0.02,
@@ -156,13 +152,13 @@ def bench(
     into: Scenario | None = None,
 ) -> Scenario:
     """Mostly groups with retention and stored bytes; some that never expire; some empty."""
-    scenario = into or Scenario(Store(), _now(now))
-    builder = _Builder(scenario, seed, account, region)
+    scenario = into or Scenario(now)
+    target = _Target(scenario, seed, account, region)
     without, nothing = round(groups * never_expire), round(groups * empty)
-    kinds: list[Callable[[str], None]] = [builder.never] * without
-    kinds += [builder.empty] * nothing
-    kinds += [builder.plain] * (groups - without - nothing)
-    builder.random.shuffle(kinds)
+    kinds: list[Callable[[str], None]] = [target.never] * without
+    kinds += [target.empty] * nothing
+    kinds += [target.plain] * (groups - without - nothing)
+    target.random.shuffle(kinds)
     for number, make in enumerate(kinds):
         make(f"/app/{number % 97:02d}/service-{number:06d}")
     return scenario
@@ -174,16 +170,16 @@ def million(groups: int = 1_000_000, *, seed: int = 0, now: int | None = None) -
     Nothing is expected of single groups: no map of a million entries is made.
     """
     drawn = random.Random(seed)
-    scenario = Scenario(Store(), _now(now))
-    place = scenario.store.region(ACCOUNT, REGION)
+    scenario = Scenario(now)
     some = [scenario.now - int(drawn.uniform(1, 900) * DAY_MS) for _ in range(4096)]
     days = [drawn.choice((7, 14, 30, 60, 90, 365)) for _ in range(4096)]
-    place.plain = Plain(
+    rows = Rows(
         [f"/app/service-{number:07d}" for number in range(groups)],
         array("q", (some[number & 4095] for number in range(groups))),
         array("h", (days[number * 7 & 4095] for number in range(groups))),
         array("q", (1 + (number * 2_654_435_761 & 0xFFFFFFF) for number in range(groups))),
     )
+    scenario.rows((ACCOUNT, REGION), rows)
     return scenario
 
 
@@ -196,7 +192,7 @@ def targets(
     now: int | None = None,
 ) -> Scenario:
     """Several accounts and Regions, each a small `bench`."""
-    scenario = Scenario(Store(), _now(now))
+    scenario = Scenario(now)
     for account in range(accounts):
         for region in REGIONS[:regions]:
             owner = str(int(ACCOUNT) + account)
@@ -209,140 +205,142 @@ def targets(
 
 def messy(groups: int = 2_000, *, seed: int = 0, now: int | None = None) -> Scenario:
     """Every trap, each several times, among plain groups. Metadata lags by an hour or less."""
-    scenario = Scenario(Store(Lags(stream=1800, stored=3600, metric=180)), _now(now))
-    builder = _Builder(scenario, seed, ACCOUNT, REGION)
-    scenario.store.region(ACCOUNT, "us-east-1")
+    scenario = Scenario(now, Lags(stream=1800, stored=3600, metric=180))
+    target = _Target(scenario, seed)
+    scenario.region(ACCOUNT, "us-east-1")
     copies = max(1, groups // (12 * len(_TRAPS)))
     for copy in range(copies):
         for trap in _TRAPS:
-            trap(builder, f"{trap.__name__.strip('_').replace('_', '-')}-{copy:03d}")
-    _own(builder)
+            trap(target, f"{trap.__name__.strip('_').replace('_', '-')}-{copy:03d}")
+    _own(target)
     for number in range(groups - len(scenario.expected)):
-        (builder.plain if number % 20 else builder.never)(f"/app/service-{number:06d}")
+        (target.plain if number % 20 else target.never)(f"/app/service-{number:06d}")
     return scenario
 
 
-def _empty_old(b: _Builder, name: str) -> None:
-    b.empty(f"/trap/{name}")
+def _empty_old(t: _Target, name: str) -> None:
+    t.empty(f"/trap/{name}")
     gone = Expected("empty, 30 days, no streams", delete=True)
-    b.group(f"/trap/{name}/bare", 400, gone, retention=30)
+    t.group(f"/trap/{name}/bare", 400, gone, retention=30)
     gone = Expected("just older than retention + grace", delete=True)
-    b.group(f"/trap/{name}/edge", 30 + GRACE + 0.5, gone, retention=30)
+    t.group(f"/trap/{name}/edge", 30 + GRACE + 0.5, gone, retention=30)
     gone = Expected("never expired, empty for more than 372 days", delete=True)
-    b.group(f"/trap/{name}/never", 500, gone)
+    t.group(f"/trap/{name}/never", 500, gone)
     gone = Expected("streams that were never written, long ago", delete=True)
-    group = b.group(f"/trap/{name}/unwritten", 300, gone, retention=30)
+    group = t.group(f"/trap/{name}/unwritten", 300, gone, retention=30)
     for number in range(70):
-        b.stream(group, f"never/{number:03d}", 299)
+        t.stream(group, f"never/{number:03d}", 299)
 
 
-def _young(b: _Builder, name: str) -> None:
+def _young(t: _Target, name: str) -> None:
     kept = Expected("empty, but young")
-    b.group(f"/trap/{name}/minutes", 0.001, kept, retention=1)
-    b.group(f"/trap/{name}/days", 20, kept, retention=30)
-    b.group(f"/trap/{name}/grace", 30 + GRACE - 0.2, kept, retention=30)
+    t.group(f"/trap/{name}/minutes", 0.001, kept, retention=1)
+    t.group(f"/trap/{name}/days", 20, kept, retention=30)
+    t.group(f"/trap/{name}/grace", 30 + GRACE - 0.2, kept, retention=30)
     wanted = Expected("empty and never expires, but younger than 372 days", days=365)
-    b.group(f"/trap/{name}/never", 300, wanted)
+    t.group(f"/trap/{name}/never", 300, wanted)
 
 
-def _protected(b: _Builder, name: str) -> None:
+def _protected(t: _Target, name: str) -> None:
     def kept(why: str) -> Expected:
         return Expected(f"protected by {why}")
 
-    b.group(f"/trap/{name}/tag", 400, kept("tag"), retention=30, tags={"janitor:keep": ""})
-    b.group(f"/trap/{name}/tag-never", 400, kept("tag"), tags={"janitor:keep": "true"})
+    t.group(f"/trap/{name}/tag", 400, kept("tag"), retention=30, tags={"janitor:keep": ""})
+    t.group(f"/trap/{name}/tag-never", 400, kept("tag"), tags={"janitor:keep": "true"})
     stack = {"aws:cloudformation:stack-name": "shop", "team": "shop"}
-    b.group(f"/trap/{name}/stack", 400, kept("stack"), retention=30, tags=stack)
-    b.group(f"/trap/{name}/deletion", 400, kept("AWS"), retention=30, protected=True)
+    t.group(f"/trap/{name}/stack", 400, kept("stack"), retention=30, tags=stack)
+    t.group(f"/trap/{name}/deletion", 400, kept("AWS"), retention=30, protected=True)
     wanted = Expected("deletion protection does not mind retention", days=365)
-    b.group(f"/trap/{name}/deletion-never", 500, wanted, protected=True)
-    b.group(f"/trap/{name}/metric", 400, kept("filter"), retention=30, metric_filters=("errors",))
-    b.group(f"/trap/{name}/subscribed", 400, kept("filter"), retention=30, subscriptions=("to",))
+    t.group(f"/trap/{name}/deletion-never", 500, wanted, protected=True)
+    t.group(f"/trap/{name}/metric", 400, kept("filter"), retention=30, metric_filters=("errors",))
+    t.group(f"/trap/{name}/subscribed", 400, kept("filter"), retention=30, subscriptions=("to",))
     wanted = Expected("subscribed to, and never expires", days=365)
-    b.group(f"/trap/{name}/subscribed-never", 500, wanted, subscriptions=("to",))
+    t.group(f"/trap/{name}/subscribed-never", 500, wanted, subscriptions=("to",))
     tagged = Expected("a tag that protects nothing", delete=True)
-    b.group(f"/trap/{name}/other-tag", 400, tagged, retention=30, tags={"janitor:kept": "no"})
+    t.group(f"/trap/{name}/other-tag", 400, tagged, retention=30, tags={"janitor:kept": "no"})
 
 
-def _owned(b: _Builder, name: str) -> None:
-    home = b.store.region(b.account, b.region)
-    home.functions[f"live-{name}"] = None
+def _owned(t: _Target, name: str) -> None:
+    def function(function: str, group: str | None = None, region: str = t.region) -> None:
+        t.scenario.function(t.account, region, function, group)
+
+    function(f"live-{name}")
     kept = Expected("a live function logs here")
-    b.group(f"/aws/lambda/live-{name}", 400, kept, retention=30)
-    home.functions[f"custom-{name}"] = f"/trap/{name}/custom"
-    b.group(f"/trap/{name}/custom", 400, kept, retention=30)
+    t.group(f"/aws/lambda/live-{name}", 400, kept, retention=30)
+    function(f"custom-{name}", f"/trap/{name}/custom")
+    t.group(f"/trap/{name}/custom", 400, kept, retention=30)
     gone = Expected("its function logs elsewhere", delete=True)
-    b.group(f"/aws/lambda/custom-{name}", 400, gone, retention=30)
+    t.group(f"/aws/lambda/custom-{name}", 400, gone, retention=30)
     gone = Expected("its function was deleted", delete=True)
-    b.group(f"/aws/lambda/former-{name}", 400, gone, retention=30)
-    b.store.region(b.account, "us-east-1").functions[f"edge-{name}"] = None
+    t.group(f"/aws/lambda/former-{name}", 400, gone, retention=30)
+    function(f"edge-{name}", region="us-east-1")
     edge = Expected("a live Lambda@Edge function logs here")
-    b.group(f"/aws/lambda/us-east-1.edge-{name}", 400, edge, retention=30)
+    t.group(f"/aws/lambda/us-east-1.edge-{name}", 400, edge, retention=30)
 
 
-def _account_policy(b: _Builder, name: str) -> None:
+def _account_policy(t: _Target, name: str) -> None:
     kept = Expected("account-level NEVER_EXPIRE")
-    b.group(f"/trap/{name}/forever", 900, kept, policy="forever")
-    group = b.group(f"/aws/lambda/{name}-forever", 900, kept, policy="forever", stored=9)
-    b.stream(group, "application", 900, 500)
-    b.group(f"/trap/{name}/own-beneath", 900, kept, policy="forever", retention=30)
+    t.group(f"/trap/{name}/forever", 900, kept, policy="forever")
+    group = t.group(f"/aws/lambda/{name}-forever", 900, kept, policy="forever", stored=9)
+    t.stream(group, "application", 900, 500)
+    t.group(f"/trap/{name}/own-beneath", 900, kept, policy="forever", retention=30)
     gone = Expected("empty beyond the account-level 90 days", delete=True)
-    b.group(f"/trap/{name}/ninety", 400, gone, policy="ninety", policy_days=90)
+    t.group(f"/trap/{name}/ninety", 400, gone, policy="ninety", policy_days=90)
     kept = Expected("younger than the account-level 731 days")
-    b.group(f"/trap/{name}/two-years", 400, kept, policy="two", policy_days=731, retention=30)
+    t.group(f"/trap/{name}/two-years", 400, kept, policy="two", policy_days=731, retention=30)
 
 
-def _classes(b: _Builder, name: str) -> None:
+def _classes(t: _Target, name: str) -> None:
     kept = Expected("DELIVERY takes no retention")
-    b.group(f"/trap/{name}/delivery", 400, kept, log_class="DELIVERY")
+    t.group(f"/trap/{name}/delivery", 400, kept, log_class="DELIVERY")
     gone = Expected("empty, of whatever class", delete=True)
     for log_class in ("INFREQUENT_ACCESS", "ESSENTIALS"):
-        b.group(f"/trap/{name}/{log_class}", 400, gone, log_class=log_class, retention=30)
+        t.group(f"/trap/{name}/{log_class}", 400, gone, log_class=log_class, retention=30)
     wanted = Expected("never expires, of whatever class", days=365)
-    b.group(f"/trap/{name}/never", 400, wanted, log_class="INFREQUENT_ACCESS", stored=1)
+    t.group(f"/trap/{name}/never", 400, wanted, log_class="INFREQUENT_ACCESS", stored=1)
     gone = Expected("empty and encrypted", delete=True)
-    b.group(f"/trap/{name}/kms", 400, gone, kms="arn:aws:kms:::key/1", retention=30)
+    t.group(f"/trap/{name}/kms", 400, gone, kms="arn:aws:kms:::key/1", retention=30)
 
 
-def _lagging(b: _Builder, name: str) -> None:
+def _lagging(t: _Target, name: str) -> None:
     kept = Expected("written two hours ago, which its stream does not show yet")
-    group = b.group(f"/trap/{name}/hidden", 400, kept, retention=30, odd={"storedBytes": 0})
-    b.stream(group, "application", 399, 2 / 24, lag=6 * 3600)
+    group = t.group(f"/trap/{name}/hidden", 400, kept, retention=30, odd={"storedBytes": 0})
+    t.stream(group, "application", 399, 2 / 24, lag=6 * 3600)
     kept = Expected("written 20 minutes ago, stream and bytes lag")
-    group = b.group(f"/trap/{name}/recent", 400, kept, retention=30)
-    b.stream(group, "application", 399, 20 / 1440)
+    group = t.group(f"/trap/{name}/recent", 400, kept, retention=30)
+    t.stream(group, "application", 399, 20 / 1440)
     kept = Expected("bytes of what has expired are still shown")
-    group = b.group(f"/trap/{name}/stored", 400, kept, retention=30, odd={"storedBytes": 4096})
-    b.stream(group, "application", 399, 200)
+    group = t.group(f"/trap/{name}/stored", 400, kept, retention=30, odd={"storedBytes": 4096})
+    t.stream(group, "application", 399, 200)
     kept = Expected("a stream was created just now")
-    group = b.group(f"/trap/{name}/created", 400, kept, retention=30)
-    b.stream(group, "application", 0.0001)
+    group = t.group(f"/trap/{name}/created", 400, kept, retention=30)
+    t.stream(group, "application", 0.0001)
     kept = Expected("a live stream behind a page of never-written ones")
-    group = b.group(f"/trap/{name}/behind", 400, kept, retention=30, odd={"storedBytes": 0})
+    group = t.group(f"/trap/{name}/behind", 400, kept, retention=30, odd={"storedBytes": 0})
     for number in range(60):
-        b.stream(group, f"never/{number:03d}", 399)
-    b.stream(group, "written", 399, 3)
+        t.stream(group, f"never/{number:03d}", 399)
+    t.stream(group, "written", 399, 3)
     kept = Expected("expired, but within the days of grace")
-    group = b.group(f"/trap/{name}/grace", 400, kept, retention=30)
-    b.stream(group, "application", 399, 33)
+    group = t.group(f"/trap/{name}/grace", 400, kept, retention=30)
+    t.stream(group, "application", 399, 33)
 
 
-def _recreated(b: _Builder, name: str) -> None:
+def _recreated(t: _Target, name: str) -> None:
     kept = Expected("made again five days ago; the metric knows the first one")
-    first = b.group(f"/trap/{name}/young", 400, kept, retention=30)
-    b.stream(first, "application", 399, 100)
-    b.store.recreate(first, b.ago(5)).retention = 30
+    first = t.group(f"/trap/{name}/young", 400, kept, retention=30)
+    t.stream(first, "application", 399, 100)
+    t.scenario.recreate(first, t.ago(5), retention=30)
     gone = Expected("made again long ago, and empty since", delete=True)
-    first = b.group(f"/trap/{name}/old", 400, gone, retention=30)
-    b.stream(first, "application", 399, 150)
-    b.store.recreate(first, b.ago(140)).retention = 30
+    first = t.group(f"/trap/{name}/old", 400, gone, retention=30)
+    t.stream(first, "application", 399, 150)
+    t.scenario.recreate(first, t.ago(140), retention=30)
     kept = Expected("the metric knows of events under this name since the cutoff")
-    group = b.group(f"/trap/{name}/arrived", 400, kept, retention=30)
-    b.stream(group, "application", 399, 3)
-    b.store.remove_stream(group, "application")
+    group = t.group(f"/trap/{name}/arrived", 400, kept, retention=30)
+    t.stream(group, "application", 399, 3)
+    t.scenario.delete_stream(group, "application")
 
 
-def _odd(b: _Builder, name: str) -> None:
+def _odd(t: _Target, name: str) -> None:
     kept = Expected("odd values")
     odd: dict[str, dict[str, Any]] = {
         "no-bytes": {"storedBytes": ...},
@@ -352,51 +350,51 @@ def _odd(b: _Builder, name: str) -> None:
         "class": {"logGroupClass": "GLACIAL"},
     }
     for kind, values in odd.items():
-        b.group(f"/trap/{name}/{kind}", 400, kept, retention=30, odd=values)
-    b.group(f"/trap/{name}/never-odd", 400, kept, odd={"storedBytes": -1})
+        t.group(f"/trap/{name}/{kind}", 400, kept, retention=30, odd=values)
+    t.group(f"/trap/{name}/never-odd", 400, kept, odd={"storedBytes": -1})
 
 
-def _lambda(b: _Builder, name: str) -> None:
+def _lambda(t: _Target, name: str) -> None:
     """Streams as Lambda names them: by day."""
 
-    def streams(group: Group, ages: list[float]) -> None:
+    def streams(group: Key, ages: list[float]) -> None:
         for number, age in enumerate(ages):
-            day = datetime.fromtimestamp(b.ago(age) / 1000, UTC)
-            b.stream(group, f"{day:%Y/%m/%d}/[$LATEST]{number:032x}", age + 0.01, age)
+            day = datetime.fromtimestamp(t.ago(age) / 1000, UTC)
+            t.stream(group, f"{day:%Y/%m/%d}/[$LATEST]{number:032x}", age + 0.01, age)
 
     silent = [300.0, 200.0, 120.0, 60.0, 45.0]
     alive = [36.0, 20.0, 5.0, 0.1]
     wanted = Expected("silent streams beside live ones", sweep=len(silent))
-    group = b.group(f"/aws/lambda/{name}-busy", 400, wanted, retention=30, stored=5)
+    group = t.group(f"/aws/lambda/{name}-busy", 400, wanted, retention=30, stored=5)
     streams(group, silent + alive)
     wanted = Expected("never expires, and is swept then", days=30, sweep=len(silent))
-    group = b.group(f"/aws/lambda/{name}-never", 400, wanted, stored=5)
+    group = t.group(f"/aws/lambda/{name}-never", 400, wanted, stored=5)
     streams(group, silent + alive)
-    b.store.region(b.account, b.region).functions[f"{name}-idle"] = None
+    t.scenario.function(t.account, t.region, f"{name}-idle")
     wanted = Expected("empty, kept for its live function, swept", sweep=len(silent))
-    group = b.group(f"/aws/lambda/{name}-idle", 400, wanted, retention=30)
+    group = t.group(f"/aws/lambda/{name}-idle", 400, wanted, retention=30)
     streams(group, silent)
     wanted = Expected("several pages of silent streams", sweep=120)
-    group = b.group(f"/aws/lambda/{name}-many", 400, wanted, retention=30, stored=5)
+    group = t.group(f"/aws/lambda/{name}-many", 400, wanted, retention=30, stored=5)
     streams(group, [100 + number / 10 for number in range(120)] + alive)
     wanted = Expected("too young to be swept", days=30)
-    group = b.group(f"/aws/lambda/{name}-young", 20, wanted, stored=5)
+    group = t.group(f"/aws/lambda/{name}-young", 20, wanted, stored=5)
     streams(group, [19.0, 5.0])
     kept = Expected("protected by tag, so not swept either")
     tags = {"janitor:keep": "1"}
-    group = b.group(f"/aws/lambda/{name}-kept", 400, kept, retention=30, stored=5, tags=tags)
+    group = t.group(f"/aws/lambda/{name}-kept", 400, kept, retention=30, stored=5, tags=tags)
     streams(group, silent)
     kept = Expected("protected from deletion, so not swept either")
-    group = b.group(f"/aws/lambda/{name}-safe", 400, kept, retention=30, protected=True)
+    group = t.group(f"/aws/lambda/{name}-safe", 400, kept, retention=30, protected=True)
     streams(group, silent)
 
 
-def _own(b: _Builder) -> None:
+def _own(t: _Target) -> None:
     """The janitor's own group, of which there is one only."""
-    b.group("/aws/lambda/cloudwatch-janitor", 400, Expected("the janitor's own"), retention=30)
+    t.group("/aws/lambda/cloudwatch-janitor", 400, Expected("the janitor's own"), retention=30)
 
 
-_TRAPS: tuple[Callable[[_Builder, str], None], ...] = (
+_TRAPS: tuple[Callable[[_Target, str], None], ...] = (
     _empty_old,
     _young,
     _protected,

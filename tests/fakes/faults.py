@@ -9,7 +9,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from janitor.sandbox.wire import Call
+from janitor.sandbox.account import THROTTLING
+from janitor.sandbox.wire import Call, RefusedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,26 @@ class Refuse:
     status: int = 400
     message: str = "told to"
     after: bool = False
+
+    def of(self, call: Call) -> RefusedError:
+        """As the service says it that is called."""
+        if "Throttl" in self.code:
+            code, status = THROTTLING[call.service]
+            return RefusedError(code, "Rate exceeded", status)
+        if self.code == DENIED.code:
+            return _denied(call)
+        return RefusedError(self.code, self.message, self.status)
+
+
+def _denied(call: Call) -> RefusedError:
+    if call.protocol == "ec2":
+        said = "You are not authorized to perform this operation."
+        return RefusedError("UnauthorizedOperation", said, 403)
+    action = f"{_ACTION_SERVICE.get(call.service, call.service)}:{call.operation}"
+    said = f"User: arn:aws:iam::{call.account}:user/somebody is not authorized to perform: {action}"
+    if call.protocol == "query":
+        return RefusedError("AccessDenied", said, 403)
+    return RefusedError(DENIED.code, said, 403 if call.protocol == "rest" else 400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +64,7 @@ class Garbage:
     body: bytes
 
 
+_ACTION_SERVICE = {"monitoring": "cloudwatch", "tagging": "tag"}
 Fault = Refuse | Reset | Slow | Garbage
 Faults = Callable[[Call], Fault | None]
 

@@ -1,0 +1,109 @@
+"""Others who use the account while a run goes on.
+
+An actor is any callable that is told of each call before it is answered, with the account and the
+time (ms since the epoch). What actors do is true, and nobody is blamed for it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from janitor.sandbox.wire import Call
+from tests.fakes.builder import Builder
+from tests.fakes.truth import Key
+
+Actor = Callable[[Call, Builder, int], None]
+
+
+@dataclass
+class Before:
+    """Lets `act` run once, before the nth call of an operation (about `group`, if given)."""
+
+    operation: str
+    act: Callable[[Builder, int], None]
+    group: str | None = None
+    nth: int = 1
+
+    def __call__(self, call: Call, account: Builder, now: int) -> None:
+        if call.operation == self.operation and self.group in (None, call.group):
+            self.nth -= 1
+            if self.nth == 0:
+                self.act(account, now)
+
+
+@dataclass
+class Random:
+    """Before each call, with the given chance, a random change to a random group.
+
+    `prefix` keeps it to groups named so; `kinds` names methods of this class.
+    """
+
+    seed: int = 0
+    chance: float = 0.01
+    prefix: str = ""
+    kinds: Sequence[str] = (
+        *("write", "stream", "delete", "recreate", "retain", "tag", "protect"),
+        *("subscribe", "filter", "own"),
+    )
+    done: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def __call__(self, call: Call, account: Builder, now: int) -> None:
+        if self._random.random() >= self.chance:
+            return
+        here = (call.account, call.region)
+        keys = sorted(g.key for g in account.truth.all() if g.key[:2] == here)
+        if keys := [key for key in keys if key[2].startswith(self.prefix)]:
+            key = self._chosen(call, keys)
+            kind = self._random.choice(list(self.kinds))
+            self.done.append((kind, key[2]))
+            getattr(self, kind)(account, key, now)
+
+    def _chosen(self, call: Call, keys: Sequence[Key]) -> Key:
+        """The group to be changed; a subclass may go by the call."""
+        return self._random.choice(keys)
+
+    def write(self, account: Builder, key: Key, now: int) -> None:
+        write(account, key, now)
+
+    def stream(self, account: Builder, key: Key, now: int) -> None:
+        account.stream(key, f"meanwhile-{len(self.done)}", created=now)
+
+    def delete(self, account: Builder, key: Key, now: int) -> None:
+        if not account.truth.there(key).protected:
+            account.delete(key)
+
+    def recreate(self, account: Builder, key: Key, now: int) -> None:
+        account.recreate(key, now)
+
+    def retain(self, account: Builder, key: Key, now: int) -> None:
+        days = self._random.choice((30, 90, 365, None))
+        if account.truth.there(key).log_class != "DELIVERY":
+            account.retain(key, days, now)
+
+    def tag(self, account: Builder, key: Key, now: int) -> None:
+        account.set(key, tags={**account.truth.there(key).tags, "janitor:keep": "1"})
+
+    def protect(self, account: Builder, key: Key, now: int) -> None:
+        account.set(key, protected=True)
+
+    def subscribe(self, account: Builder, key: Key, now: int) -> None:
+        account.set(key, subscriptions=("somebody",))
+
+    def filter(self, account: Builder, key: Key, now: int) -> None:
+        account.set(key, metric_filters=("somebody",))
+
+    def own(self, account: Builder, key: Key, now: int) -> None:
+        """A function appears that logs to the group."""
+        account.function(key[0], key[1], "somebody", key[2])
+
+
+def write(account: Builder, key: Key, now: int, stream: str = "meanwhile") -> None:
+    """One event arrives now."""
+    if stream not in account.truth.there(key).streams:
+        account.stream(key, stream, created=now)
+    account.write(key, stream, now)

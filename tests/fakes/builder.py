@@ -1,0 +1,123 @@
+"""Makes log groups, and what is in them, in the store and in the record of truth alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from janitor.sandbox import store
+from tests.fakes.truth import Event, Group, Key, Rows, Target, Truth
+
+
+class Builder:
+    """The fake account, for whoever makes it or changes it without calling it.
+
+    Log groups go by account, Region and name, times are ms since the epoch; for the rest see
+    `janitor.sandbox.store`.
+    """
+
+    def __init__(self, lags: store.Lags | None = None) -> None:
+        self.lags = lags or store.Lags()
+        self.store, self.truth = store.Store(self.lags), Truth(self.lags)
+
+    def _stored(self, key: Key) -> store.Group:
+        group = self.store.group(*key)
+        assert group is not None, f"{key} is not there"
+        return group
+
+    def region(self, account: str, region: str) -> None:
+        """The Region is enabled in the account."""
+        self.store.region(account, region)
+
+    def function(self, account: str, region: str, name: str, group: str | None = None) -> None:
+        """A Lambda function, which logs to `group` if that is not its own."""
+        self.store.region(account, region).functions[name] = group
+        self.truth.function(account, region, name, group)
+
+    def group(self, account: str, region: str, name: str, *, created: int, **more: Any) -> Key:
+        """A log group; `more` are the settings that `Store.add_group` takes."""
+        self.store.add_group(account, region, name, created=created, **more)
+        self.truth.group(account, region, name, created=created, **more)
+        return (account, region, name)
+
+    def rows(self, target: Target, rows: Rows) -> None:
+        """So many groups that they are not made one by one."""
+        plain = store.Plain(rows.names, rows.created, rows.retention, rows.stored)
+        self.store.region(*target).plain = plain
+        self.truth.rows[target] = rows
+
+    def stream(
+        self,
+        key: Key,
+        name: str,
+        *,
+        created: int,
+        events: Iterable[tuple[int, int, int]] = (),
+        lag: float | None = None,
+    ) -> None:
+        """A log stream, with events of (time, count, bytes) that arrived at once."""
+        written = list(events)
+        self.store.add_stream(self._stored(key), name, created=created, events=written, lag=lag)
+        self.truth.stream(key, name, created=created, events=written, lag=lag)
+
+    def write(
+        self,
+        key: Key,
+        stream: str,
+        at: int,
+        count: int = 1,
+        size: int = 100,
+        *,
+        ingested: int | None = None,
+    ) -> None:
+        """Events of the time `at`, which arrived then or at `ingested`."""
+        arrived = at if ingested is None else ingested
+        self.store.write(self._stored(key), stream, at, count, size, ingested=arrived)
+        self.truth.write(key, stream, [Event(at, count, size, arrived)])
+
+    def set(self, key: Key, **settings: Any) -> None:
+        """Other settings than the retention, which `retain` changes."""
+        for name, value in settings.items():
+            setattr(self._stored(key), name, value)
+        self.truth.set(key, **settings)
+
+    def retain(self, key: Key, days: int | None, now: int) -> None:
+        """Another retention, or none."""
+        self.store.set_retention(self._stored(key), days, now)
+        self.truth.retain(key, days, now)
+
+    def delete_stream(self, key: Key, name: str) -> None:
+        self.store.remove_stream(self._stored(key), name)
+        self.truth.delete_stream(key, name)
+
+    def delete(self, key: Key) -> None:
+        self.store.remove_group(self._stored(key))
+        self.truth.delete(key)
+
+    def recreate(self, key: Key, at: int, **more: Any) -> None:
+        """The group is deleted, and another made under its name."""
+        self.delete(key)
+        self.group(*key, created=at, **more)
+
+    def agree(self) -> None:
+        """Raises AssertionError where the store holds anything else than what is true."""
+        if self.truth.rows:
+            return  # too many to be compared
+        true = {group.key: _values(group) for group in self.truth.all()}
+        held = {(g.account, g.region, g.name): _values(g) for g in self.store.groups()}
+        differ = [key for key in true.keys() | held.keys() if true.get(key) != held.get(key)]
+        assert not differ, [(key, true.get(key), held.get(key)) for key in differ]
+
+
+def _values(group: Group | store.Group) -> dict[str, Any]:
+    streams = {
+        stream.name: (
+            stream.created,
+            stream.lag,
+            [(e.at, e.count, e.bytes, e.ingested) for e in stream.events],
+        )
+        for stream in group.streams.values()
+    }
+    said = {one.name: getattr(group, one.name) for one in fields(Group)}
+    return said | {"streams": streams, "transformer": list(group.transformer)}

@@ -1,0 +1,180 @@
+"""The fake account on trial: calls are seen, some are disturbed, and others use it meanwhile."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from janitor.sandbox.account import Sandbox
+from janitor.sandbox.clocks import Clock, RealClock
+from janitor.sandbox.wire import Answer, Call, RefusedError, Reply, Request, refused
+from tests.fakes.actors import Actor
+from tests.fakes.builder import Builder
+from tests.fakes.faults import Fault, Faults, Garbage, Refuse, Reset, Slow
+from tests.fakes.judge import Change, Judge, Verdict
+
+
+@dataclass
+class Seen:
+    """What became of a call: `heard` says that the caller is answered with `call.result`, after
+    `delay` seconds; `change` is what it changed, or was refused to.
+    """
+
+    call: Call
+    delay: float
+    fault: Fault | None = None
+    change: Change | None = None
+    refused: RefusedError | None = None
+    heard: bool = False
+
+
+class _Still:
+    """Another clock as it was when the last call came in: all who are asked then must agree."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.seconds = clock.seconds
+        self._clock = clock
+        self.tick()
+
+    def tick(self) -> None:
+        self._now = self._clock.now()
+
+    def now(self) -> int:
+        return self._now
+
+
+class Cloud(Sandbox):
+    """The account that a builder made.
+
+    `faults` is asked before each call, `meanwhile` are actors; `latency` and `jitter` are seconds,
+    for callers on the loopback. At its end what broke in a handler or an actor is raised, and the
+    store must hold what is true.
+    """
+
+    def __init__(
+        self,
+        account: Builder,
+        *,
+        quotas: bool = False,
+        latency: float = 0.0,
+        jitter: float = 0.0,
+        faults: Faults | None = None,
+        clock: Clock | None = None,
+        meanwhile: Iterable[Actor] = (),
+        empty_pages: float = 0.0,
+        token_age: float = 86_400.0,
+        page: int = 50,
+        seed: int = 0,
+    ) -> None:
+        self.account = account
+        self.broken: list[Exception] = []
+        self._judge = Judge(account.truth)
+        self._latency, self._jitter = latency, jitter
+        self._random = random.Random(seed)
+        self._faults = faults
+        self._actors = list(meanwhile)
+        self._still = _Still(clock or RealClock())
+        super().__init__(
+            account.store,
+            clock=self._still,
+            quotas=quotas,
+            empty_pages=empty_pages,
+            token_age=token_age,
+            page=page,
+            seed=seed,
+            intercept=self._between,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            if self.broken:
+                # Told to the caller as a failure of AWS, it would look like one of its trials.
+                raise self.broken[0]
+            self.account.agree()
+
+    # ---- for callers -------------------------------------------------------------------------
+
+    @property
+    def calls(self) -> Counter[str]:
+        """Requests per operation, those that were throttled or failed too."""
+        return self.judge().calls
+
+    @property
+    def throttled(self) -> Counter[str]:
+        """Requests per operation that were answered with throttling."""
+        return self.judge().throttled
+
+    def judge(self) -> Verdict:
+        """What happened so far."""
+        with self.lock:
+            return self._judge.verdict()
+
+    # ---- between the caller and the account --------------------------------------------------
+
+    def seen(self, seen: Seen) -> None:
+        """For a subclass: every call, once it is over."""
+
+    def handle(self, request: Request) -> Reply:
+        with self.lock:
+            self._still.tick()
+            return super().handle(request)
+
+    def _between(self, call: Call, answer: Callable[[], Answer]) -> Reply:
+        self._judge.called(call, self.clock.seconds())
+        delay = self._latency + self._random.uniform(-self._jitter, self._jitter)
+        seen = Seen(call, max(delay, 0.0))
+        try:
+            for actor in self._actors:
+                actor(call, self.account, self.clock.now())
+            seen.fault = None if self._faults is None else self._faults(call)
+            said = self._disturbed(seen, answer)
+        except RefusedError as error:
+            seen.refused = error
+            self._judge.refused(call, error)
+            if seen.change is None:
+                seen.change = self._judge.tried(call, self.clock.now())
+            said = refused(call, error)
+        except Exception as error:  # noqa: BLE001 - raised by __exit__
+            self.broken.append(error)
+            said = refused(call, RefusedError("InternalFailure", f"the fake broke: {error!r}", 500))
+        self.seen(seen)
+        return Reply(said, seen.delay)
+
+    def _disturbed(self, seen: Seen, answer: Callable[[], Answer]) -> Answer | None:
+        match seen.fault:
+            case None:
+                return self._effect(seen, answer)
+            case Slow(seconds):
+                seen.delay += seconds
+                return self._effect(seen, answer)
+            case Reset(after):
+                if after:
+                    self._effect(seen, answer, heard=False)
+                return None
+            case Garbage(body):
+                self._effect(seen, answer, heard=False)
+                return Answer(200, "application/x-amz-json-1.1", body)
+            case Refuse() as fault:
+                if fault.after:
+                    self._effect(seen, answer, heard=False)
+                raise fault.of(seen.call)
+
+    def _effect(self, seen: Seen, answer: Callable[[], Answer], *, heard: bool = True) -> Answer:
+        said, now, seconds = answer(), self.clock.now(), self.clock.seconds()
+        seen.change = self._judge.answered(seen.call, now, seconds)
+        seen.heard = heard
+        if heard:
+            self._judge.heard(seen.call, seconds)
+        return said

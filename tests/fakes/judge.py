@@ -1,0 +1,252 @@
+"""What was done to the fake account, and what to think of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from janitor.sandbox.account import THROTTLING
+from janitor.sandbox.quotas import QUOTAS
+from janitor.sandbox.wire import Call, RefusedError
+from tests.fakes.faults import CHANGES
+from tests.fakes.truth import Event, Group, Key, Truth
+
+_RETENTION = ("PutRetentionPolicy", "DeleteRetentionPolicy")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that a call made, or (`effect` False) that it was refused.
+
+    `group` is as it was before; `alive` are the events inside the retention in force that were
+    lost, `alive_bytes` their bytes and those of `Group.stored` (with the group or its last stream).
+    Looks are seconds before it, None without any that the caller was answered: `group_look` since
+    DescribeLogGroups showed the group by prefix or identifier, `streams_look` since the reading of
+    its streams began.
+    """
+
+    at: int
+    operation: str
+    group: Group
+    stream: str | None = None
+    effect: bool = True
+    alive: tuple[Event, ...] = ()
+    alive_bytes: int = 0
+    after: int | None = None
+    group_look: float | None = None
+    streams_look: float | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.group.key
+
+    @property
+    def look(self) -> float | None:
+        """Seconds since the last look at the group or its streams."""
+        looks = [age for age in (self.group_look, self.streams_look) if age is not None]
+        return min(looks, default=None)
+
+    @property
+    def wrong(self) -> bool:
+        """It took away what was alive."""
+        return self.effect and (bool(self.alive) or self.alive_bytes > 0)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to think of a run; of the lists, those of changes that took effect but for `protected`.
+
+    `overwritten`: retention changed or taken away where the group had some of its own.
+    `wasted_puts`: puts on groups under an account-level policy. `protected`: deletions of protected
+    groups that were tried. `bounds`: seconds that the quotas ask for per operation, given the calls
+    that were let through; `seconds` passed between the first call and the last.
+    """
+
+    changes: list[Change]
+    calls: Counter[str]
+    throttled: Counter[str]
+    unknown: Counter[str]
+    bounds: dict[str, float]
+    seconds: float
+
+    def _done(self, *operations: str) -> list[Change]:
+        return [c for c in self.changes if c.effect and c.operation in operations]
+
+    @property
+    def deletions(self) -> list[Change]:
+        return self._done("DeleteLogGroup")
+
+    @property
+    def sweeps(self) -> list[Change]:
+        return self._done("DeleteLogStream")
+
+    @property
+    def puts(self) -> list[Change]:
+        return self._done("PutRetentionPolicy")
+
+    @property
+    def wrong_deletions(self) -> list[Change]:
+        return [change for change in self.deletions if change.wrong]
+
+    @property
+    def wrong_sweeps(self) -> list[Change]:
+        return [change for change in self.sweeps if change.wrong]
+
+    @property
+    def overwritten(self) -> list[Change]:
+        changed = self._done(*_RETENTION)
+        return [c for c in changed if c.group.retention not in (None, c.after)]
+
+    @property
+    def wasted_puts(self) -> list[Change]:
+        return [change for change in self.puts if change.group.policy is not None]
+
+    @property
+    def protected(self) -> list[Change]:
+        tried = [c for c in self.changes if c.operation == "DeleteLogGroup"]
+        return [change for change in tried if change.group.protected]
+
+    @property
+    def unlooked(self) -> list[Change]:
+        """Deletions of groups that were never looked at."""
+        return [change for change in self.deletions if change.look is None]
+
+    @property
+    def longest_look(self) -> float | None:
+        """Seconds between look and deletion, of the deletion that was looked at longest ago."""
+        return max((c.look for c in self.deletions if c.look is not None), default=None)
+
+    @property
+    def bound(self) -> float:
+        """Seconds that the quotas ask for at least."""
+        return max(self.bounds.values(), default=0.0)
+
+
+class Judge:
+    """Sees every call and what became of it, and keeps the truth up to date."""
+
+    def __init__(self, truth: Truth) -> None:
+        self.truth = truth
+        self.changes: list[Change] = []
+        self.seconds: Counter[tuple[str, int]] = Counter()
+        """Calls per operation, in each second since the first."""
+        self._calls: Counter[tuple[str, str, str]] = Counter()
+        self._throttled: Counter[tuple[str, str, str]] = Counter()
+        self._unknown: Counter[str] = Counter()
+        self._group_looks: dict[tuple[Key, int], float] = {}
+        self._stream_looks: dict[tuple[Key, int], float] = {}
+        self._readings: dict[str, float] = {}
+        """When the reading of streams began that a page token goes on with."""
+        self._began: float | None = None
+        self._ended = 0.0
+
+    def called(self, call: Call, seconds: float) -> None:
+        """A call came in, whatever becomes of it."""
+        self._calls[call.account, call.region, call.operation] += 1
+        self._began = seconds if self._began is None else self._began
+        self._ended = seconds
+        self.seconds[call.operation, int(seconds - self._began)] += 1
+
+    def refused(self, call: Call, error: RefusedError) -> None:
+        """It was refused, by the account or by a fault."""
+        if error.code == "UnknownOperationException":
+            self._unknown[f"{call.operation}: {error.message}"] += 1
+        if (error.code, error.status) in THROTTLING.values():
+            self._throttled[call.account, call.region, call.operation] += 1
+
+    def tried(self, call: Call, now: int) -> Change | None:
+        """It changed nothing."""
+        group = self.truth.get(_key(call))
+        if call.operation not in CHANGES or group is None:
+            return None
+        return self._add(Change(now, call.operation, group, _stream(call), effect=False))
+
+    def answered(self, call: Call, now: int, seconds: float) -> Change | None:
+        """It took effect; whether the caller will hear of it is another matter."""
+        key = _key(call)
+        before = self.truth.get(key)
+        self.truth.follow(call, now)
+        after = self.truth.get(key)
+        if call.operation not in CHANGES or before is None:
+            return None
+        left = [] if after is None else after.alive(now)
+        lost = tuple((Counter(before.alive(now)) - Counter(left)).elements())
+        # In which stream bytes lie whose events are not known is open until it is the only one.
+        stored = before.stored if after is None or not after.streams else 0
+        stored *= call.operation in ("DeleteLogGroup", "DeleteLogStream")
+        identity = (key, before.created)
+        change = Change(
+            now,
+            call.operation,
+            before,
+            _stream(call),
+            alive=lost,
+            alive_bytes=stored + sum(event.bytes for event in lost),
+            after=None if after is None else after.retention,
+            group_look=_age(self._group_looks.get(identity), seconds),
+            streams_look=_age(self._stream_looks.get(identity), seconds),
+        )
+        return self._add(change)
+
+    def heard(self, call: Call, seconds: float) -> None:
+        """The answer is on its way to the caller, who has looked at what it shows."""
+        p, result = call.parameters, call.result or {}
+        following = result.get("nextToken")
+        if call.operation == "DescribeLogGroups":
+            # A page of the whole list is no look at one group, and names alone are none either.
+            if p.get("logGroupNamePrefix") or p.get("logGroupIdentifiers"):
+                for entry in result["logGroups"]:
+                    key = (call.account, call.region, entry["logGroupName"])
+                    self._looked(self._group_looks, key, seconds)
+        elif call.operation == "DescribeLogStreams":
+            # What the first page said is as old as the reading.
+            began = self._readings.get(p.get("nextToken") or "", seconds)
+            if following:
+                self._readings[following] = began
+            if result["logStreams"] or not following:
+                self._looked(self._stream_looks, _key(call), began)
+
+    def _looked(self, looks: dict[tuple[Key, int], float], key: Key, seconds: float) -> None:
+        identity = (key, self.truth.there(key).created)
+        looks[identity] = max(seconds, looks.get(identity, seconds))
+
+    def _add(self, change: Change) -> Change:
+        self.changes.append(change)
+        return change
+
+    def verdict(self) -> Verdict:
+        """What to think of what happened so far."""
+        bounds: dict[str, float] = {}
+        for (_, region, operation), count in (self._calls - self._throttled).items():
+            if (quota := QUOTAS.get(operation)) is not None:
+                # A bucket that is full to begin with saves up to a second of it. The data points
+                # that GetMetricData may ask for are left out: they depend on what was asked.
+                seconds = count / quota.default(region)
+                bounds[operation] = max(bounds.get(operation, 0.0), seconds)
+        return Verdict(
+            self.changes.copy(),
+            _summed(self._calls),
+            _summed(self._throttled),
+            self._unknown.copy(),
+            bounds,
+            0.0 if self._began is None else self._ended - self._began,
+        )
+
+
+def _key(call: Call) -> Key:
+    return (call.account, call.region, call.group or "")
+
+
+def _stream(call: Call) -> str | None:
+    return call.parameters.get("logStreamName")
+
+
+def _age(look: float | None, seconds: float) -> float | None:
+    return None if look is None else seconds - look
+
+
+def _summed(counted: Counter[tuple[str, str, str]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for (_account, _region, operation), count in counted.items():
+        total[operation] += count
+    return total
