@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy, load
+from janitor.terminal.cli import main
 from tests.report.browser import LEFT_OUT
 
 
@@ -47,3 +52,41 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     journal = Journal(tmp_path / "journal.jsonl", "run", "policy")
     yield journal
     journal.close()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command answered with."""
+
+    code: int
+    out: str
+    err: str
+
+
+def janitor(*words: str) -> Said:
+    """`janitor …` in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([*words])
+    return Said(code, out.getvalue(), err.getvalue())
+
+
+Run = Callable[..., Said]
+
+
+def nothing_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment without AWS, at 80 columns."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "JANITOR_"))]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`janitor …` in this process, in an empty folder, with nothing of AWS around."""
+    monkeypatch.chdir(tmp_path)
+    nothing_of_aws(monkeypatch)
+    return janitor

@@ -46,16 +46,22 @@ def session(profile: str | None) -> boto3.Session:
         raise UsageError(f"{error}; {HINT}") from error
 
 
+def account_of(role: str) -> str:
+    """The account in a role's ARN. Raises UsageError on what is none."""
+    if not _ROLE.fullmatch(role):
+        raise UsageError(
+            f"--role: {role!r} is no ARN of a role (such as arn:aws:iam::123456789012:role/janitor)"
+        )
+    return role.split(":")[4]
+
+
 def assumed(aws: boto3.Session, role: str) -> boto3.Session:
     """A session of the role, by sts:AssumeRole from `aws`, renewed before it expires.
 
     Nothing is called yet. Raises UsageError on what is no ARN of a role, CredentialsError where
     there is nothing to assume it with.
     """
-    if not _ROLE.fullmatch(role):
-        raise UsageError(
-            f"--role: {role!r} is no ARN of a role (such as arn:aws:iam::123456789012:role/janitor)"
-        )
+    account_of(role)
     source = aws.get_credentials()
     if source is None:
         raise CredentialsError(f"Unable to locate credentials; {HINT}")
@@ -96,16 +102,16 @@ def _loader(data_path: str | None) -> botocore.loaders.Loader:
 
 
 def each_account(
-    aws: boto3.Session, roles: Sequence[str], connected: Callable[[boto3.Session], list[Api]]
+    sessions: Sequence[boto3.Session], connected: Callable[[boto3.Session], list[Api]]
 ) -> list[Api]:
-    """What `connected` says of a session of each role, or without any of `aws` itself.
+    """What `connected` says of each session.
 
-    Raises what `connected` and `assumed` raise, and UsageError where two roles are of one account,
+    Raises what `connected` raises, and UsageError where two roles' sessions are of one account,
     which would be scanned twice, at twice the share of its quotas.
     """
     apis: dict[Target, Api] = {}
-    for own in [assumed(aws, role) for role in dict.fromkeys(roles)] or [aws]:
-        for api in connected(own):
+    for session in sessions:
+        for api in connected(session):
             if api.target in apis:
                 raise UsageError(f"--role: two roles are of account {api.target.account}")
             apis[api.target] = api

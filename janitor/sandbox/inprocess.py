@@ -8,32 +8,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from functools import cache
 from io import BytesIO
 from typing import Any
 
 import boto3
-import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError
+from botocore.loaders import Loader
+from botocore.session import Session
 
 from janitor.sandbox.wire import Reply, Request
 
-_OUTSIDE: dict[str, tuple[None, None, Any, None]] = {
-    "profile": (None, None, None, None),
+_OUTSIDE: dict[str, tuple[None, None, Any, Any]] = {
+    **{name: (None, None, *how) for name, (_, _, *how) in Session.SESSION_VARIABLES.items()},
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
     "ignore_configured_endpoint_urls": (None, None, True, None),
-    "use_fips_endpoint": (None, None, False, None),
-    "use_dualstack_endpoint": (None, None, False, None),
 }
-"""What botocore reads from the environment and from files elsewhere, and must not here."""
-
-
-@cache
-def _models() -> Any:
-    """botocore's service models, read once for all sessions, which is most of a client's cost."""
-    return botocore.session.Session(session_vars=_OUTSIDE).get_component("data_loader")
+"""What botocore reads from the environment and from files elsewhere, and must not here: every
+variable has botocore's own default.
+"""
+MODELS = Loader([Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+"""Of the services; each is read once for all sessions, and none from the user's own folder."""
 
 
 class _Body(BytesIO):
@@ -43,8 +39,8 @@ class _Body(BytesIO):
 
 def session(handle: Callable[[Request], Reply], key: str, region: str) -> boto3.Session:
     """A session whose every request goes to `handle`. A reply's delay is not waited for."""
-    inner = botocore.session.Session(session_vars=_OUTSIDE)
-    inner.register_component("data_loader", _models())
+    inner = Session(session_vars=_OUTSIDE)
+    inner.register_component("data_loader", MODELS)
     inner.set_credentials(key, "secret")
     inner.register("before-send", lambda request, **_more: send(handle, request))
     return boto3.Session(botocore_session=inner, region_name=region)

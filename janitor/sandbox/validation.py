@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import botocore.session
+from botocore.model import ServiceModel
 
+from janitor.sandbox.inprocess import MODELS
 from janitor.sandbox.wire import Call, RefusedError
 
 _ANSWERED_OTHERWISE = frozenset({"resourceArn"})
@@ -35,7 +36,7 @@ def check(call: Call) -> None:
 
 @cache
 def _model() -> Any:
-    return botocore.session.Session().get_service_model("logs")
+    return ServiceModel(MODELS.load_service_model("logs", "service-2"))
 
 
 @cache

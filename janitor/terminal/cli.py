@@ -58,6 +58,14 @@ PolicyFile = Annotated[
 Sandbox = Annotated[
     bool, typer.Option("--sandbox", help="Use the embedded demo account instead of AWS.")
 ]
+State = Annotated[
+    Path | None,
+    typer.Option(
+        "--sandbox-state",
+        metavar="FOLDER",
+        help="--sandbox, with the account kept in this folder between commands.",
+    ),
+]
 Form = Annotated[
     Format,
     typer.Option("--format", metavar="FORMAT", help="table, json, jsonl, csv, markdown or html."),
@@ -101,6 +109,7 @@ def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
     verbose, quiet = given.get("verbose", False), given.get("quiet", False)
     configure_logs(log_format, verbose=verbose, quiet=quiet)
     extra = {key: given.pop(key) for key in _OWN if key in given}
+    given["sandbox"] = given["sandbox"] or given["sandbox_state"] is not None
     for several in ("regions", "roles"):
         given[several] = tuple(given.get(several) or ())
     raise typer.Exit(int(getattr(commands, command)(commands.Options(**given), **extra)))
@@ -113,6 +122,7 @@ def report(
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
+    sandbox_state: State = None,
     format: Form = Format.TABLE,
     output: Output = None,
     ingestion: Ingestion = False,
@@ -136,6 +146,7 @@ def plan(
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
+    sandbox_state: State = None,
     fail_on_findings: Fail = False,
     api_share: ApiShare = None,
     verbose: Verbose = False,
@@ -154,6 +165,7 @@ def apply(
     roles: Roles = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
+    sandbox_state: State = None,
     format: Form = Format.TABLE,
     output: Output = None,
     journal: JournalFile = None,
@@ -177,6 +189,7 @@ def run(
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
+    sandbox_state: State = None,
     format: Form = Format.TABLE,
     output: Output = None,
     journal: JournalFile = None,
@@ -211,6 +224,7 @@ def restore(
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
+    sandbox_state: State = None,
     format: Form = Format.TABLE,
     output: Output = None,
     journal: JournalFile = None,
@@ -236,6 +250,7 @@ def explain(
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
+    sandbox_state: State = None,
     format: Annotated[
         Format, typer.Option("--format", metavar="FORMAT", help="table or json.")
     ] = Format.TABLE,
@@ -250,7 +265,9 @@ def explain(
 
 
 @policy_app.command("show")
-def policy_show(policy: PolicyFile = None, sandbox: Sandbox = False) -> None:
+def policy_show(
+    policy: PolicyFile = None, sandbox: Sandbox = False, sandbox_state: State = None
+) -> None:
     """Print the policy in force, with every default filled in."""
     import tomli_w
 
@@ -261,7 +278,9 @@ def policy_show(policy: PolicyFile = None, sandbox: Sandbox = False) -> None:
 
 
 @policy_app.command("validate")
-def policy_validate(policy: PolicyFile = None, sandbox: Sandbox = False) -> None:
+def policy_validate(
+    policy: PolicyFile = None, sandbox: Sandbox = False, sandbox_state: State = None
+) -> None:
     """Check a policy file; every problem is named."""
     from janitor.policy.file import SHIPPED, load
 
@@ -270,7 +289,7 @@ def policy_validate(policy: PolicyFile = None, sandbox: Sandbox = False) -> None
 
 
 @policy_app.command("schema")
-def policy_schema(sandbox: Sandbox = False) -> None:
+def policy_schema(sandbox: Sandbox = False, sandbox_state: State = None) -> None:
     """Print the JSON Schema of the policy file, for editors."""
     from janitor.policy.file import json_schema
 
@@ -281,6 +300,7 @@ def policy_schema(sandbox: Sandbox = False) -> None:
 def iam_policy_command(
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
+    sandbox_state: State = None,
     ingestion: Ingestion = False,
     restore: Annotated[
         bool, typer.Option("--restore", help="What `restore --apply` needs instead.")

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.pace import StoppedError
-from janitor.core.clock import SystemClock
 from janitor.core.errors import Exit, UsageError
 from janitor.core.text import visible
 from janitor.cost.money import price_list
@@ -39,11 +38,15 @@ def explain(options: Options, name: str) -> Exit:
     if options.format not in (Format.TABLE, Format.JSON):
         raise UsageError(f"--format: explain prints table or json, not {options.format}")
     explaining.checked_name(name)
-    clock, stop, counts, summary = SystemClock(), threading.Event(), Counts(), Summary()
+    stop, counts, summary = threading.Event(), Counts(), Summary()
     policy = read_policy(options)
-    now = clock.now()
-    with in_account(options), output(options) as out, interruptible(summary, stop):
-        apis = connect(options, policy, clock, counts, stop)
+    with (
+        in_account(options) as account,
+        output(options) as out,
+        interruptible(summary, stop),
+    ):
+        now = account.clock.now()
+        apis = connect(account, options.regions, policy, counts, stop)
         try:
             told = _explanations(apis, name, policy, now, stop, summary)
         except StoppedError:

@@ -7,13 +7,11 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from janitor.aws import targets
 from janitor.aws.api import Counts
 from janitor.aws.quotas import learn_quotas
-from janitor.core.clock import SystemClock
 from janitor.core.errors import Exit, UsageError
 from janitor.core.model import Status
 from janitor.engine.act import Commit
@@ -25,6 +23,7 @@ from janitor.journal.restore import Item, Tally, Undo
 from janitor.report import Format
 from janitor.report import undo as undo_report
 from janitor.terminal.shared import (
+    Account,
     Options,
     ask_first,
     connect,
@@ -35,6 +34,7 @@ from janitor.terminal.shared import (
     read_policy,
     run_info,
     say,
+    say_gone,
 )
 
 
@@ -48,19 +48,24 @@ def restore(
     """
     if options.format is Format.HTML:
         raise UsageError("--format: html is not for an undo; table, json, jsonl, csv, markdown are")
-    clock, stop, counts = SystemClock(), threading.Event(), Counts()
+    stop, counts = threading.Event(), Counts()
     policy = read_policy(options)
-    now, run_id = clock.now(), uuid.uuid4().hex
-    journal = Journal(options.journal or Journal.default_path(now), run_id, policy.digest())
-    if apply:
-        journal.check()
-    if options.sandbox:
-        _warn_of_a_new_sandbox(options)
+    run_id = uuid.uuid4().hex
     for region in options.regions:
         if region != targets.ALL:
             targets.check_region(region, "-r/--region")
-    with in_account(options), output(options) as out:
-        history = read_history(_journals(options, paths))
+    with in_account(options, changing=apply) as account, output(options) as out:
+        now = account.clock.now()
+        journal = Journal(options.journal or Journal.default_path(now), run_id, policy.digest())
+        if apply:
+            journal.check()
+        if account.sandbox is not None and options.sandbox_state is None:
+            say(
+                options,
+                "this sandbox's account was made just now: what another command did is not in it "
+                "(--sandbox-state FOLDER keeps it)",
+            )
+        history = read_history(_journals(account, paths))
         _complain(options, history)
         if not history.lines:
             raise UsageError(f"{', '.join(paths)}: no line is a journal's")
@@ -68,12 +73,12 @@ def restore(
         pasts = select(history.pasts, wanted)
         lost = lost_for_good(history, wanted)
         regions = tuple(dict.fromkeys(past.region for past in pasts)) or tuple(history.regions[:1])
-        apis = connect(replace(options, regions=regions), policy, clock, counts, stop)
-        account = apis[0].target.account
-        if history.accounts != [account]:
+        apis = connect(account, regions, policy, counts, stop)
+        own = apis[0].target.account
+        if history.accounts != [own]:
             raise UsageError(
                 f"{', '.join(paths)}: of account {', '.join(history.accounts)}; "
-                f"these credentials are of account {account}"
+                f"these credentials are of account {own}"
             )
         say(options, lost)
         if apply and pasts:
@@ -100,26 +105,16 @@ def restore(
             tally.error("the output was closed before everything was written")
             let_go_of_stdout()
     _tell_undo(options, tally, journal, lost, dry_run=not apply)
+    if apply:
+        say_gone(options)
     return tally.exit_code()
 
 
-def _warn_of_a_new_sandbox(options: Options) -> None:
-    from janitor.moto_sandbox import running
-
-    if not running():
-        say(
-            options,
-            "the demo account is made anew in each process: what another one changed is not in "
-            "it (`make demo` shows an undo)",
-        )
-
-
-def _journals(options: Options, paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _journals(account: Account, paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """The journals named on the command line, as (name, text). Raises UsageError."""
     for path in paths:
         if path.startswith(archive.SCHEME):
-            profile = None if options.sandbox else options.profile
-            yield from archive.journals(targets.session(profile).client("s3"), path)
+            yield from archive.journals(account.session().client("s3"), path)
             continue
         try:
             text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")

@@ -19,7 +19,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
 from janitor.aws.pace import StoppedError
-from janitor.core.clock import SystemClock
 from janitor.core.errors import Exit, JanitorError, PlanError, UsageError
 from janitor.core.model import LogGroup, Outcome, Status, Target, Verb
 from janitor.core.text import size
@@ -45,6 +44,7 @@ from janitor.terminal.shared import (
     read_policy,
     run_info,
     say,
+    say_gone,
 )
 
 log = structlog.get_logger("janitor")
@@ -164,16 +164,16 @@ def apply(options: Options, path: Path) -> Exit:
 def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None = None) -> Exit:
     if options.format is Format.HTML and options.output is None and sys.stdout.isatty():
         raise UsageError("--format html: a terminal cannot show it; give -o FILE, or pipe it")
-    clock, stop, counts = SystemClock(), threading.Event(), Counts()
+    stop, counts = threading.Event(), Counts()
     policy = read_policy(options)
     prices = price_list(policy.prices)
-    now = clock.now()
     run_id = uuid.uuid4().hex
-    journal = Journal(options.journal or Journal.default_path(now), run_id, policy.digest())
-    if not dry_run:
-        journal.check()
-    with in_account(options), output(options) as out:
-        apis = connect(options, policy, clock, counts, stop)
+    with in_account(options, changing=not dry_run) as account, output(options) as out:
+        now = account.clock.now()
+        journal = Journal(options.journal or Journal.default_path(now), run_id, policy.digest())
+        if not dry_run:
+            journal.check()
+        apis = connect(account, options.regions, policy, counts, stop)
         if of is not None and apis[0].target.account != of.account:
             raise PlanError(
                 f"{of.path}: is a plan for account {of.account}; "
@@ -223,6 +223,8 @@ def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None
         let_go_of_stdout()
     _tell(options, summary, counts, journal, dry_run=dry_run)
     _tell_money(options, summary_object)
+    if not dry_run:
+        say_gone(options)
     code = summary.exit_code()
     if code is Exit.DONE and options.fail_on_findings and sink.findings:
         return Exit.FINDINGS
@@ -254,6 +256,8 @@ def _subscribed(apis: Sequence[Api]) -> Callable[[LogGroup], bool | None]:
 def _explain_words(options: Options) -> list[str]:
     """The options with which `explain` sees the account and the policy of this run."""
     words = ["--sandbox"] if options.sandbox else []
+    if options.sandbox_state is not None:
+        words = ["--sandbox-state", str(options.sandbox_state)]
     if options.profile is not None:
         words += ["--profile", options.profile]
     if options.policy is not None:

@@ -14,16 +14,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from janitor import __version__
 from janitor.aws import targets
 from janitor.aws.api import Api, Counts
-from janitor.core.clock import SystemClock
+from janitor.core.clock import Clock, SystemClock
 from janitor.core.errors import UsageError
 from janitor.policy import file as policies
 from janitor.policy.file import SHIPPED, Policy
 from janitor.report import Format, RunInfo
+
+if TYPE_CHECKING:  # boto3 only for what calls AWS, the sandbox only for --sandbox
+    import boto3
+
+    from janitor.sandbox.account import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Options:
     regions: tuple[str, ...] = ()
     policy: Path | None = None
     sandbox: bool = False
+    sandbox_state: Path | None = None
     format: Format = Format.TABLE
     output: Path | None = None
     api_share: float | None = None
@@ -57,35 +63,87 @@ def read_policy(options: Options) -> Policy:
     return policy.with_own_groups(own) if own else policy
 
 
-@contextlib.contextmanager
-def in_account(options: Options) -> Iterator[None]:
-    """With AWS as boto3 finds it, or inside the demo account."""
-    if not options.sandbox:
-        yield
-        return
-    from janitor.moto_sandbox import sandbox
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where a command works: AWS as boto3 finds it, or the sandbox. `clock` is the time there."""
 
-    with sandbox():
-        yield
+    options: Options
+    clock: Clock
+    sandbox: Sandbox | None = None
+
+    def session(self) -> boto3.Session:
+        """With what the account is called. Raises UsageError on an unknown profile."""
+        if self.sandbox is None:
+            return targets.session(self.options.profile)
+        return self.sandbox.session()
 
 
 def connect(
-    options: Options, policy: Policy, clock: SystemClock, counts: Counts, stop: threading.Event
+    account: Account,
+    regions: tuple[str, ...],
+    policy: Policy,
+    counts: Counts,
+    stop: threading.Event,
 ) -> list[Api]:
     """The calls of every account and Region that is meant. Raises UsageError, CredentialsError."""
-    wanted = options.regions
-    if options.sandbox and not wanted:
-        from janitor.moto_sandbox import REGIONS
-
-        wanted = tuple(REGIONS)
-    profile = None if options.sandbox else options.profile
-    roles = () if options.sandbox else options.roles
-    paced = not options.sandbox
+    paced = account.sandbox is None
+    wanted = regions if account.sandbox is None else _regions(account.sandbox, regions)
     return targets.each_account(
-        targets.session(profile),
-        roles,
-        lambda aws: targets.connect(aws, wanted, policy, clock, counts, stop, paced=paced),
+        _sessions(account),
+        lambda aws: targets.connect(aws, wanted, policy, account.clock, counts, stop, paced=paced),
     )
+
+
+def _sessions(account: Account) -> list[boto3.Session]:
+    """One for each role, or what there is without any. Raises UsageError, CredentialsError."""
+    roles = dict.fromkeys(account.options.roles)
+    if account.sandbox is None:
+        aws = account.session()
+        return [targets.assumed(aws, role) for role in roles] or [aws]
+    named = [targets.account_of(role) for role in roles]
+    for number in named:
+        if number not in account.sandbox.store.accounts:
+            raise UsageError(f"--role: the sandbox has no account {number}")
+    return [account.sandbox.session(number) for number in named] or [account.session()]
+
+
+def _regions(sandbox: Sandbox, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """The sandbox's Regions, or those of them that are wanted. Raises UsageError on others."""
+    enabled = tuple(dict.fromkeys(region for _account, region in sandbox.store.regions))
+    for region in wanted:
+        if region not in (*enabled, targets.ALL):
+            targets.check_region(region, "-r/--region")
+            raise UsageError(f"{region} is not enabled in the sandbox: {', '.join(enabled)} are")
+    return enabled if not wanted or targets.ALL in wanted else wanted
+
+
+class _SandboxClock(SystemClock):
+    """The sandbox's moment; what is waited for and measured is real."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
+        return self._sandbox.clock.now()
+
+
+@contextlib.contextmanager
+def in_account(options: Options, *, changing: bool = False) -> Iterator[Account]:
+    """AWS, or the sandbox: as a folder keeps it, or made anew. Raises UsageError."""
+    if not options.sandbox:
+        yield Account(options, SystemClock())
+        return
+    if options.sandbox_state is None:
+        from janitor.sandbox import demo
+
+        sandbox = demo.sandbox(demo.account(), demo.NOW)
+        yield Account(options, _SandboxClock(sandbox), sandbox)
+        return
+    from janitor.sandbox.saved import kept
+
+    with kept(options.sandbox_state, changing=changing) as sandbox:
+        yield Account(options, _SandboxClock(sandbox), sandbox)
 
 
 def run_info(
@@ -182,6 +240,12 @@ def say(options: Options, text: str) -> None:
     """A line for people, on stderr."""
     if not options.quiet:
         sys.stderr.write(text + "\n")
+
+
+def say_gone(options: Options) -> None:
+    """That what was changed in the sandbox is not kept."""
+    if options.sandbox and options.sandbox_state is None:
+        say(options, "the sandbox's account is gone now; --sandbox-state FOLDER would keep it")
 
 
 def let_go_of_stdout() -> None:

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: as a process, on the sandbox account."""
+"""The command line as a user meets it: on the sandbox account, and a few times as a process."""
 
 from __future__ import annotations
 
@@ -12,16 +12,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from janitor.terminal.cli import main
-from tests.account import MUTATING
+from janitor.sandbox import demo
+from janitor.sandbox.account import Sandbox
+from janitor.sandbox.clocks import ManualClock
+from janitor.sandbox.saved import kept
+from janitor.sandbox.store import Store
+from janitor.sandbox.wire import Answer, Call, RefusedError, Reply
+from tests.conftest import Run, Said, nothing_of_aws
+from tests.conftest import janitor as run_here
 
 GOES = "/aws/lambda/black-friday-2022"
 ROOT = Path(__file__).parents[2]
+GROUPS, DELETED, RETENTIONS, STREAMS = 300, 23, 144, 360
+"""What there is in the demo account, and what the shipped policy does with it."""
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -36,284 +46,140 @@ def environment(**extra: str) -> dict[str, str]:
     }
 
 
-def janitor(*words: str, cwd: Path, **extra: str) -> subprocess.CompletedProcess[str]:
+def start(
+    *words: str, cwd: Path, stdout: int = subprocess.PIPE, **extra: str
+) -> subprocess.Popen[str]:
     """`python -m janitor …` in a folder of its own."""
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "janitor", *words],
         cwd=cwd,
-        env=environment(PYTHONPATH=str(ROOT), **extra),
-        capture_output=True,
-        text=True,
-        timeout=120,
+        env=environment(**{"PYTHONPATH": str(ROOT), **extra}),
         stdin=subprocess.DEVNULL,
-        check=False,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+
+
+def janitor(
+    *words: str, cwd: Path, stdout: int = subprocess.PIPE, **extra: str
+) -> subprocess.CompletedProcess[str]:
+    """The same, to its end."""
+    process = start(*words, cwd=cwd, stdout=stdout, **extra)
+    out, error = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(words, process.returncode, out, error)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Call], None]], None]:
+    """Shows each call on the sandbox to a function, which may raise RefusedError."""
+
+    def watch(look: Callable[[Call], None]) -> None:
+        def between(call: Call, answer: Callable[[], Answer]) -> Reply:
+            look(call)
+            return Reply(answer())
+
+        def sandbox(store: Store, now: int) -> Sandbox:
+            return Sandbox(store, clock=ManualClock(now), intercept=between)
+
+        monkeypatch.setattr(demo, "sandbox", sandbox)
+
+    return watch
+
+
+def only_reads(operations: set[str]) -> bool:
+    """Whether there are some, and none of them changes anything."""
+    reading = ("Describe", "Get", "List", "Filter")
+    return bool(operations) and all(operation.startswith(reading) for operation in operations)
+
+
+# ---- as a process --------------------------------------------------------------------------------
 
 
 def test_no_command_means_report(tmp_path: Path) -> None:
     """`python -m janitor --sandbox`: a table on stdout, the summary for people on stderr.
 
-    One group there has an odd value: it is unknown, which the exit code shows.
+    One group there has an odd value: it is unknown, which the exit code shows. moto is not needed.
     """
-    assert janitor("--sandbox", "-r", "eu-west-1", cwd=tmp_path).returncode == 0
-    done = janitor("--sandbox", cwd=tmp_path)
+    blocked, folder = tmp_path / "blocked", tmp_path / "empty"
+    for path in (blocked, folder):
+        path.mkdir()
+    (blocked / "moto.py").write_text("raise ImportError('moto is for tests')\n")
+    done = janitor("--sandbox", cwd=folder, PYTHONPATH=f"{blocked}:{ROOT}")
     assert done.returncode == 3, done.stderr
     assert "Would delete the log group" in done.stdout
-    assert "300 log groups scanned" in done.stderr
+    assert f"{GROUPS} log groups scanned" in done.stderr
     assert "Traceback" not in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
-def test_the_table_is_readable_at_80_columns_and_without_colour(tmp_path: Path) -> None:
-    """No line is longer, and nothing but text comes out of a pipe."""
-    done = janitor("report", "--sandbox", "--all", "--ingestion", cwd=tmp_path, NO_COLOR="1")
-    assert max(len(line) for line in done.stdout.splitlines()) <= 80
-    assert "\x1b" not in done.stdout
-    for reason in (
-        "protected by tag: janitor:keep",
-        "subscription filter",
-        "class DELIVERY",
-    ):
-        assert reason in " ".join(done.stdout.split()), reason
-
-
-def test_json_is_one_object_with_the_promised_summary(tmp_path: Path) -> None:
-    """run --apply: done is counted, planned is not."""
-    done = janitor("run", "--apply", "--sandbox", "--format", "json", cwd=tmp_path)
-    answer = json.loads(done.stdout)
-    assert done.returncode == 3
-    assert answer["summary"]["unknown"] == 1
-    assert set(answer) == {"run", "findings", "summary"}
-    summary = answer["summary"]
-    assert summary["groups_deleted"] == 22
-    assert summary["planned"] == {"set_retention": 0, "delete_group": 0, "sweep_streams": 0}
-    assert {"kept", "unknown", "failed", "not_reached", "stored_bytes"} <= set(summary)
-    assert {"api_calls", "throttled", "complete"} <= set(summary)
-    [journal] = tmp_path.glob("janitor-journal-*.jsonl")
-    changes = [json.loads(line) for line in journal.read_text().splitlines()]
-    expected = summary["groups_deleted"] + summary["retention_set"] + summary["streams_deleted"]
-    assert sum(change["status"] == "done" for change in changes) == expected
-
-
-def test_every_format_says_the_same(tmp_path: Path) -> None:
-    """The findings of json, jsonl and csv are the same groups; markdown counts them."""
-    texts = {
-        form: janitor("report", "--sandbox", "-q", "--format", form, cwd=tmp_path)
-        for form in ("json", "jsonl", "csv", "markdown")
-    }
-    assert {done.stderr for done in texts.values()} == {""}
-    findings = json.loads(texts["json"].stdout)["findings"]
-    lines = [json.loads(line) for line in texts["jsonl"].stdout.splitlines()]
-    rows = list(csv.DictReader(io.StringIO(texts["csv"].stdout)))
-    names = sorted((f["region"], f["group"], f["action"]) for f in findings)
-    assert names == sorted(
-        (f["region"], f["group"], f["action"]) for f in lines if f["type"] == "finding"
+def test_the_installed_command_is_the_same(tmp_path: Path) -> None:
+    """And exits with the command's code."""
+    code = "import sys; sys.argv = ['janitor', 'reprot']; from janitor.terminal.cli import entry; "
+    done = subprocess.run(
+        [sys.executable, "-c", code + "entry()"],
+        env=environment(PYTHONPATH=str(ROOT)),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert names == sorted((f["region"], f["group"], f["action"]) for f in rows)
-    assert "| Would delete the log group | 22 |" in texts["markdown"].stdout
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such command 'reprot'" in done.stderr
 
 
-def test_every_format_shows_the_money(tmp_path: Path) -> None:
-    """Each finding has its cost, the summary their sum; what has no price is unknown."""
-    texts = {
-        form: janitor("report", "--sandbox", "--all", "--format", form, cwd=tmp_path)
-        for form in ("json", "jsonl", "csv", "markdown", "table")
-    }
-    answer = json.loads(texts["json"].stdout)
-    money, findings = answer["summary"]["money"], answer["findings"]
-    scanned = {(f["region"], f["group"]): f["monthly_usd"] for f in findings}
-    assert len(scanned) == answer["summary"]["groups_scanned"]
-    assert sum(cost or 0 for cost in scanned.values()) == pytest.approx(money["storage_usd"])
-    saved = sum(f["saves_usd"] or 0 for f in findings)
-    assert saved == pytest.approx(money["saved_steady_usd"], abs=1e-6)
-    assert 0 < saved < money["storage_usd"]
-    assert [group for (_, group), cost in scanned.items() if cost is None] == [
-        "/aws/vendedlogs/delivery/cdn-access"
-    ]
-    assert money["groups_without_price"] == 1
-    rows = list(csv.DictReader(io.StringIO(texts["csv"].stdout)))
-    assert {(r["region"], r["group"]): r["monthly_usd"] for r in rows} == {
-        place: "" if cost is None else str(cost) for place, cost in scanned.items()
-    }
-    told = [json.loads(line) for line in texts["jsonl"].stdout.splitlines()][-1]
-    assert told["money"]["storage_usd"] == money["storage_usd"]
-    cost = f"${money['storage_usd']:,.2f}"
-    assert f"| Storage now, at most | {cost} |" in texts["markdown"].stdout
-    assert re.search(rf"Storage now, at most +{re.escape(cost)}", texts["table"].stdout)
-    for form in ("markdown", "table"):
-        assert "Without a known price: 1 log group" in texts[form].stdout
-        assert "upper bound" in texts[form].stdout
-    assert f"stored logs cost up to {cost} a month" in texts["csv"].stderr
+@pytest.mark.parametrize("form", ["jsonl", "table"])
+def test_a_closed_pipe_is_no_traceback(tmp_path: Path, form: str) -> None:
+    """`janitor … | head -1`; nor is it findings."""
+    words = ("--sandbox", "-r", "us-east-1", "--all", "--format", form)
+    process = start(*words, cwd=tmp_path)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 3
+    assert "Traceback" not in error
+    assert "output was closed" in error
 
 
-def test_ingestion_shows_the_top_talkers_and_what_asking_costs(tmp_path: Path) -> None:
-    """Before and after; the findings stay the same."""
-    without = json.loads(janitor("report", "--sandbox", "--format", "json", cwd=tmp_path).stdout)
-    done = janitor("report", "--sandbox", "--ingestion", "--format", "json", cwd=tmp_path)
-    answer = json.loads(done.stdout)
-    kinds = [
-        sorted((f["region"], f["group"], f["action"], f["status"]) for f in one["findings"])
-        for one in (without, answer)
-    ]
-    assert kinds[0] == kinds[1]
-    assert "ingestion" not in without["summary"]
-    told = answer["summary"]["ingestion"]
-    assert (told["groups"], told["unread"], told["days"]) == (300, 0, 30)
-    assert len(told["top_groups"]) == 20
-    assert sum(group["bytes"] for group in told["top_groups"]) < told["bytes"]
-    assert sum(prefix["groups"] for prefix in told["top_prefixes"]) <= 300
-    assert any("INFREQUENT_ACCESS" in text for g in told["top_groups"] for text in g["advice"])
-    assert done.stderr.startswith(
-        "ingestion: GetMetricData is billed, up to $0.01 per 1,000 log groups"
+@contextmanager
+def slow_account() -> Iterator[dict[str, str]]:
+    """The variables that lead to an account where each call takes its time."""
+    store, now = Store(), int(time.time() * 1000)
+    for number in range(40):
+        store.add_group("123456789012", "eu-west-1", f"/new/{number:02}", created=now, stored=9)
+    sandbox = Sandbox(store, intercept=lambda _call, answer: Reply(answer(), delay=0.02))
+    with sandbox.serving() as url:
+        yield sandbox.environment(url)
+
+
+def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(tmp_path: Path) -> None:
+    """The object on stdout is still whole, and says that it is not complete."""
+    with slow_account() as variables:
+        process = start("run", "--apply", "--format", "json", cwd=tmp_path, **variables)
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("janitor-journal-*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=60)
+    summary = json.loads(out)["summary"]
+    assert process.returncode == 130, error
+    assert summary["complete"] is False
+    assert summary["not_reached"] > 0
+    assert "Traceback" not in error
+
+
+def test_help_imports_neither_boto3_nor_the_sandbox() -> None:
+    """So that it is quick."""
+    code = (
+        "import sys; from janitor.terminal.cli import main; main(['--help']);"
+        "sys.exit(bool({'boto3', 'botocore', 'janitor.sandbox.account'} & set(sys.modules)))"
     )
-    assert "asking cost <$0.01" in done.stderr
-    largest = told["top_groups"][0]
-    for form in ("markdown", "table"):
-        shown = janitor("report", "--sandbox", "--ingestion", "--format", form, cwd=tmp_path)
-        assert "Ingestion of the last 30 days" in shown.stdout
-        [line] = [
-            line
-            for line in shown.stdout.splitlines()
-            if largest["group"] in line and f"${largest['usd_a_month']:,.2f}" in line
-        ]
-        assert f"{largest['share']:.0%}" in line
-
-
-def test_html_is_for_a_file_or_a_pipe(tmp_path: Path) -> None:
-    """To stdout if that is piped; a terminal is refused in one line, before anything is done."""
-    piped = janitor("--sandbox", "--format", "html", "-q", "-r", "eu-west-1", cwd=tmp_path)
-    assert piped.returncode == 0, piped.stderr
-    assert piped.stdout.startswith("<!doctype html>")
-    assert piped.stdout.rstrip().endswith("</html>")
-    ours, terminal = pty.openpty()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "janitor", "--sandbox", "--format", "html"],
-            cwd=tmp_path,
-            env=environment(PYTHONPATH=str(ROOT)),
-            stdin=subprocess.DEVNULL,
-            stdout=terminal,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-    finally:
-        os.close(terminal)
-        os.close(ours)
-    assert done.returncode == 2
-    [line] = done.stderr.splitlines()
-    assert line == "janitor: --format html: a terminal cannot show it; give -o FILE, or pipe it"
-
-
-@pytest.mark.parametrize(
-    ("words", "title"),
-    [
-        (["report"], "would be deleted and"),
-        (["run"], "would be deleted and"),
-        (["run", "--apply"], "were deleted and"),
-    ],
-)
-def test_html_says_would_or_did(tmp_path: Path, words: list[str], title: str) -> None:
-    """The same page for each command, in the right tense."""
-    done = janitor(*words, "--sandbox", "--format", "html", "-o", "report.html", cwd=tmp_path)
-    assert done.returncode == 3, done.stderr  # one odd group is unknown
-    page = (tmp_path / "report.html").read_text()
-    assert f"22 of 300 log groups {title} 145 given a retention." in " ".join(page.split())
-
-
-def test_html_of_a_plan_that_is_carried_out(tmp_path: Path) -> None:
-    """`apply` writes it too, and says that it is no dry run."""
-    assert janitor("plan", "--sandbox", "-o", "plan.jsonl", cwd=tmp_path).returncode == 3
-    words = ("apply", "plan.jsonl", "--sandbox", "--yes", "--format", "html", "-o", "report.html")
-    done = janitor(*words, cwd=tmp_path)
-    page = (tmp_path / "report.html").read_text()
-    assert "applied: changes were made" in page, done.stderr
-    assert "<code>janitor apply</code>" in page
-
-
-def test_plan_and_apply_do_what_the_plan_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """In one process, because the sandbox lives in one; what changed since is kept and told."""
-    import boto3
-
-    from janitor.sandbox import sandbox
-
-    monkeypatch.chdir(tmp_path)
-    with sandbox():
-        assert main(["plan", "--sandbox", "-q", "-o", "plan.jsonl"]) == 3
-        logs = boto3.client("logs", region_name="eu-west-1")
-        logs.delete_log_group(logGroupName="/aws/lambda/legacy-thumbnailer")
-        logs.create_log_group(logGroupName="/aws/lambda/legacy-thumbnailer")
-        logs.create_log_stream(logGroupName="/aws/lambda/pdf-render-2021", logStreamName="new")
-        assert main(["apply", "plan.jsonl", "--sandbox", "-q", "--yes", "--format", "json"]) == 0
-        answer = json.loads(capsys.readouterr().out)
-        assert answer["summary"]["groups_deleted"] == 20
-        told = {f["group"]: f["reason"] for f in answer["findings"] if f["status"] == "kept"}
-        assert "made again under the same name" in told["/aws/lambda/legacy-thumbnailer"]
-        assert "shows life" in told["/aws/lambda/pdf-render-2021"]
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda lines: lines[:-1], "was cut off"),
-        (lambda lines: [], "is empty"),
-        (lambda lines: [*lines[:1], "{", *lines[1:]], "plan.jsonl:2"),
-        (lambda lines: [line.replace("123456789012", "999999999999") for line in lines], "999999"),
-        (lambda lines: [re.sub("[0-9a-f]{64}", "0" * 64, line) for line in lines], "policy"),
-    ],
-    ids=["cut off", "empty", "torn", "other account", "other policy"],
-)
-def test_a_plan_that_is_not_whole_or_not_of_this_account_is_refused(
-    change: Any, said: str, tmp_path: Path
-) -> None:
-    """Exit 2, one line, nothing done."""
-    janitor("plan", "--sandbox", "-q", "-o", "plan.jsonl", cwd=tmp_path)
-    path = tmp_path / "plan.jsonl"
-    path.write_text("\n".join(change(path.read_text().splitlines())))
-    done = janitor("apply", "plan.jsonl", "--sandbox", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not list(tmp_path.glob("janitor-journal-*"))
-
-
-def test_policy_commands(tmp_path: Path) -> None:
-    """show is valid TOML, schema and iam-policy are JSON, validate names what is wrong."""
-    shown = janitor("policy", "show", cwd=tmp_path)
-    (tmp_path / "p.toml").write_text(shown.stdout)
-    assert "valid" in janitor("policy", "validate", "-p", "p.toml", cwd=tmp_path).stdout
-    (tmp_path / "p.toml").write_text("[defaults]\nretention_days = 31\ngrace = 1")
-    wrong = janitor("policy", "validate", "-p", "p.toml", cwd=tmp_path)
-    assert wrong.returncode == 2
-    assert len(wrong.stderr.splitlines()) == 2
-    assert json.loads(janitor("policy", "schema", "--sandbox", cwd=tmp_path).stdout)["properties"]
-    assert json.loads(janitor("iam-policy", cwd=tmp_path).stdout)["Statement"]
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["reprot"], "No such command 'reprot'"),
-        (["report", "--region", "eu-wst-1", "--sandbox"], "'eu-wst-1' is no AWS Region"),
-        (["report", "--api-share", "2", "--sandbox"], "--api-share"),
-        (["report", "--format", "yaml"], "yaml"),
-        (["report", "-p", "missing.toml", "--sandbox"], "missing.toml: cannot be read"),
-        (["report", "-o", "no/such/folder", "--sandbox"], "no/such/folder"),
-        (["apply", "missing.jsonl", "--sandbox"], "missing.jsonl: cannot be read"),
-        (["run", "--apply", "--sandbox", "--journal", "no/such"], "journal cannot be written"),
-    ],
-)
-def test_a_mistake_is_one_clear_line_and_exit_2(
-    words: list[str], said: str, tmp_path: Path
-) -> None:
-    """Nothing on stdout, no traceback."""
-    done = janitor(*words, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), cwd=ROOT, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -335,185 +201,374 @@ def test_a_mistake_is_one_clear_line_and_exit_2(
     ids=["no credentials", "wrong profile", "no Region", "unreachable"],
 )
 def test_without_a_way_to_aws_there_is_one_line_and_a_hint(
-    words: list[str], extra: dict[str, str], said: str, tmp_path: Path
+    words: list[str],
+    extra: dict[str, str],
+    said: str,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Exit 2, and `--sandbox` is named."""
-    done = janitor("report", *words, cwd=tmp_path, **extra)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    [line] = done.stderr.splitlines()
+    for name, value in extra.items():
+        monkeypatch.setenv(name, value)
+    done = run("report", *words)
+    assert (done.code, done.out) == (2, "")
+    [line] = done.err.splitlines()
     assert said in line
     assert "--sandbox" in line
 
 
-def test_fail_on_findings(tmp_path: Path) -> None:
-    """Exit 1 only when asked for."""
-    words = ("report", "--sandbox", "-q", "-r", "eu-west-1")
-    assert janitor(*words, cwd=tmp_path).returncode == 0
-    assert janitor(*words, "--fail-on-findings", cwd=tmp_path).returncode == 1
+# ---- what is printed -----------------------------------------------------------------------------
+
+FORMS = ("json", "jsonl", "csv", "markdown", "table")
 
 
-def test_over_a_limit_the_exit_code_is_4(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def shown() -> dict[str, Said]:
+    """`report --all --ingestion`, in every form that is text."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        nothing_of_aws(monkeypatch)
+        words = ("report", "--sandbox", "--all", "--ingestion", "--format")
+        return {form: run_here(*words, form) for form in FORMS}
+
+
+def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str, Said]) -> None:
+    """No line is longer, and nothing but text comes out of a pipe."""
+    table = shown["table"].out
+    assert max(len(line) for line in table.splitlines()) <= 80
+    assert "\x1b" not in table
+    for reason in (
+        "protected by tag: janitor:keep",
+        "subscription filter",
+        "class DELIVERY",
+    ):
+        assert reason in " ".join(table.split()), reason
+
+
+def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
+    """run --apply: done is counted, planned is not."""
+    done = run("run", "--apply", "--sandbox", "--format", "json")
+    answer = json.loads(done.out)
+    assert done.code == 3
+    assert answer["summary"]["unknown"] == 1
+    assert set(answer) == {"run", "findings", "summary"}
+    summary = answer["summary"]
+    did = (summary["groups_deleted"], summary["retention_set"], summary["streams_deleted"])
+    assert did == (DELETED, RETENTIONS, STREAMS)
+    assert summary["planned"] == {"set_retention": 0, "delete_group": 0, "sweep_streams": 0}
+    assert {"kept", "unknown", "failed", "not_reached", "stored_bytes"} <= set(summary)
+    assert {"api_calls", "throttled", "complete"} <= set(summary)
+    [journal] = Path.cwd().glob("janitor-journal-*.jsonl")
+    changes = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert sum(change["status"] == "done" for change in changes) == sum(did)
+
+
+def test_every_format_says_the_same(shown: dict[str, Said]) -> None:
+    """The findings of json, jsonl and csv are the same groups; markdown counts them."""
+    findings = json.loads(shown["json"].out)["findings"]
+    lines = [json.loads(line) for line in shown["jsonl"].out.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(shown["csv"].out)))
+    names = sorted((f["region"], f["group"], f["action"]) for f in findings)
+    assert names == sorted(
+        (f["region"], f["group"], f["action"]) for f in lines if f["type"] == "finding"
+    )
+    assert names == sorted((f["region"], f["group"], f["action"]) for f in rows)
+    assert f"| Would delete the log group | {DELETED} |" in shown["markdown"].out
+
+
+def test_every_format_shows_the_money(shown: dict[str, Said]) -> None:
+    """Each finding has its cost, the summary their sum; what has no price is unknown."""
+    answer = json.loads(shown["json"].out)
+    money, findings = answer["summary"]["money"], answer["findings"]
+    scanned = {(f["region"], f["group"]): f["monthly_usd"] for f in findings}
+    assert len(scanned) == answer["summary"]["groups_scanned"]
+    assert sum(cost or 0 for cost in scanned.values()) == pytest.approx(money["storage_usd"])
+    saved = sum(f["saves_usd"] or 0 for f in findings)
+    assert saved == pytest.approx(money["saved_steady_usd"], abs=1e-6)
+    assert 0 < saved < money["storage_usd"]
+    assert [group for (_, group), cost in scanned.items() if cost is None] == [
+        "/aws/vendedlogs/delivery/cdn-access"
+    ]
+    assert money["groups_without_price"] == 1
+    rows = list(csv.DictReader(io.StringIO(shown["csv"].out)))
+    assert {(r["region"], r["group"]): r["monthly_usd"] for r in rows} == {
+        place: "" if cost is None else str(cost) for place, cost in scanned.items()
+    }
+    told = [json.loads(line) for line in shown["jsonl"].out.splitlines()][-1]
+    assert told["money"]["storage_usd"] == money["storage_usd"]
+    cost = f"${money['storage_usd']:,.2f}"
+    assert f"| Storage now, at most | {cost} |" in shown["markdown"].out
+    assert re.search(rf"Storage now, at most +{re.escape(cost)}", shown["table"].out)
+    for form in ("markdown", "table"):
+        assert "Without a known price: 1 log group" in shown[form].out
+        assert "upper bound" in shown[form].out
+    assert f"stored logs cost up to {cost} a month" in shown["csv"].err
+
+
+def test_ingestion_shows_the_top_talkers_and_what_asking_costs(
+    run: Run, shown: dict[str, Said]
+) -> None:
+    """Before and after; the findings stay the same."""
+    without = json.loads(run("report", "--sandbox", "--all", "--format", "json").out)
+    answer = json.loads(shown["json"].out)
+    kinds = [
+        sorted((f["region"], f["group"], f["action"], f["status"]) for f in one["findings"])
+        for one in (without, answer)
+    ]
+    assert kinds[0] == kinds[1]
+    assert "ingestion" not in without["summary"]
+    told = answer["summary"]["ingestion"]
+    assert (told["groups"], told["unread"], told["days"]) == (GROUPS, 0, 30)
+    assert len(told["top_groups"]) == 20
+    assert sum(group["bytes"] for group in told["top_groups"]) < told["bytes"]
+    assert sum(prefix["groups"] for prefix in told["top_prefixes"]) <= GROUPS
+    assert any("INFREQUENT_ACCESS" in text for g in told["top_groups"] for text in g["advice"])
+    assert shown["json"].err.startswith(
+        "ingestion: GetMetricData is billed, up to $0.01 per 1,000 log groups"
+    )
+    assert "asking cost <$0.01" in shown["json"].err
+    largest = told["top_groups"][0]
+    for form in ("markdown", "table"):
+        assert "Ingestion of the last 30 days" in shown[form].out
+        [line] = [
+            line
+            for line in shown[form].out.splitlines()
+            if largest["group"] in line and f"${largest['usd_a_month']:,.2f}" in line
+        ]
+        assert f"{largest['share']:.0%}" in line
+
+
+def test_html_is_for_a_file_or_a_pipe(run: Run, tmp_path: Path) -> None:
+    """To stdout if that is piped; a terminal is refused in one line, before anything is done."""
+    piped = run("--sandbox", "--format", "html", "-q", "-r", "eu-west-1")
+    assert piped.code == 0, piped.err
+    assert piped.out.startswith("<!doctype html>")
+    assert piped.out.rstrip().endswith("</html>")
+    ours, terminal = pty.openpty()
+    try:
+        done = janitor("--sandbox", "--format", "html", cwd=tmp_path, stdout=terminal)
+    finally:
+        os.close(terminal)
+        os.close(ours)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line == "janitor: --format html: a terminal cannot show it; give -o FILE, or pipe it"
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        (["report"], "would be deleted and"),
+        (["run"], "would be deleted and"),
+        (["run", "--apply"], "were deleted and"),
+    ],
+    ids=["report", "run", "run --apply"],
+)
+def test_html_says_would_or_did(run: Run, words: list[str], title: str) -> None:
+    """The same page for each command, in the right tense."""
+    done = run(*words, "--sandbox", "--format", "html", "-o", "report.html")
+    assert done.code == 3, done.err  # one odd group is unknown
+    page = Path("report.html").read_text()
+    whole = f"{DELETED} of {GROUPS} log groups {title} {RETENTIONS} given a retention."
+    assert whole in " ".join(page.split())
+
+
+def test_html_of_a_plan_that_is_carried_out(run: Run) -> None:
+    """`apply` writes it too, and says that it is no dry run."""
+    assert run("plan", "--sandbox", "-o", "plan.jsonl").code == 3
+    done = run("apply", "plan.jsonl", "--sandbox", "--format", "html", "-o", "report.html")
+    page = Path("report.html").read_text()
+    assert "applied: changes were made" in page, done.err
+    assert "<code>janitor apply</code>" in page
+
+
+def test_output_goes_to_a_file_only_when_whole(run: Run) -> None:
+    """-o leaves stdout empty, and no half-written file behind."""
+    words = ("--sandbox", "-r", "us-east-1", "--format", "json", "-o", "out.json")
+    assert run(*words).out == ""
+    assert json.loads(Path("out.json").read_text())["summary"]["groups_scanned"] == 110
+    assert [path.name for path in Path.cwd().iterdir()] == ["out.json"]
+
+
+def test_logs_are_json_lines_on_stderr_when_asked(run: Run) -> None:
+    """With -v each outcome is a line; stdout stays parseable."""
+    words = ("--sandbox", "-r", "us-east-1", "-v", "--log-format", "json", "--format", "json")
+    done = run(*words)
+    json.loads(done.out)
+    logged = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
+    assert {"group", "action", "status", "reason", "region"} <= set(logged[0])
+
+
+# ---- plans ---------------------------------------------------------------------------------------
+
+
+def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
+    """What changed since is kept and told."""
+    state = ("--sandbox-state", "account", "-q")
+    assert run("plan", *state, "-o", "plan.jsonl").code == 3
+    with kept(Path("account"), changing=True) as sandbox:
+        logs = sandbox.client("logs", region="eu-west-1")
+        logs.delete_log_group(logGroupName="/aws/lambda/legacy-thumbnailer")
+        logs.create_log_group(logGroupName="/aws/lambda/legacy-thumbnailer")
+        logs.create_log_stream(logGroupName="/aws/lambda/pdf-render-2021", logStreamName="new")
+    done = run("apply", "plan.jsonl", *state, "--format", "json")
+    answer = json.loads(done.out)
+    assert (done.code, answer["summary"]["groups_deleted"]) == (0, DELETED - 2)
+    told = {f["group"]: f["reason"] for f in answer["findings"] if f["status"] == "kept"}
+    assert "made again under the same name" in told["/aws/lambda/legacy-thumbnailer"]
+    assert "shows life" in told["/aws/lambda/pdf-render-2021"]
+
+
+def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run: Run) -> None:
+    """The account is the same each time, so a plan fits it; without a folder nothing is kept."""
+    assert run("plan", "--sandbox", "-q", "-o", "plan.jsonl").code == 3
+    done = run("apply", "plan.jsonl", "--sandbox")
+    assert (done.code, f"{DELETED} groups and {STREAMS} streams were deleted" in done.err) == (
+        0,
+        True,
+    )
+    assert done.err.splitlines()[-1] == (
+        "the sandbox's account is gone now; --sandbox-state FOLDER would keep it"
+    )
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The lines of a plan."""
+    path = tmp_path_factory.mktemp("plan") / "plan.jsonl"
+    run_here("plan", "--sandbox", "-r", "us-east-1", "-o", str(path))
+    return path.read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda lines: lines[:-1], "was cut off"),
+        (lambda lines: [], "is empty"),
+        (lambda lines: [*lines[:1], "{", *lines[1:]], "plan.jsonl:2"),
+        (lambda lines: [line.replace("123456789012", "999999999999") for line in lines], "999999"),
+        (lambda lines: [re.sub("[0-9a-f]{64}", "0" * 64, line) for line in lines], "policy"),
+    ],
+    ids=["cut off", "empty", "torn", "other account", "other policy"],
+)
+def test_a_plan_that_is_not_whole_or_not_of_this_account_is_refused(
+    change: Any, said: str, run: Run, planned: list[str]
+) -> None:
+    """Exit 2, one line, nothing done."""
+    Path("plan.jsonl").write_text("\n".join(change(planned)))
+    done = run("apply", "plan.jsonl", "--sandbox")
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert not list(Path.cwd().glob("janitor-journal-*"))
+
+
+# ---- codes and mistakes --------------------------------------------------------------------------
+
+
+def test_policy_commands(run: Run) -> None:
+    """show is valid TOML, schema and iam-policy are JSON, validate names what is wrong."""
+    file = Path("p.toml")
+    file.write_text(run("policy", "show").out)
+    assert "valid" in run("policy", "validate", "-p", "p.toml").out
+    file.write_text("[defaults]\nretention_days = 31\ngrace = 1")
+    wrong = run("policy", "validate", "-p", "p.toml")
+    assert wrong.code == 2
+    assert len(wrong.err.splitlines()) == 2
+    assert json.loads(run("policy", "schema", "--sandbox").out)["properties"]
+    for words in ([], ["--sandbox"], ["--sandbox-state", "none"]):
+        assert json.loads(run("iam-policy", *words).out)["Statement"]
+    assert not Path("none").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["reprot"], "No such command 'reprot'"),
+        (["report", "--region", "eu-wst-1", "--sandbox"], "'eu-wst-1' is no AWS Region"),
+        (
+            ["report", "--region", "eu-west-3", "--sandbox"],
+            "eu-west-3 is not enabled in the sandbox: eu-west-1, us-east-1 are",
+        ),
+        (["report", "--api-share", "2", "--sandbox"], "--api-share"),
+        (["report", "--format", "yaml"], "yaml"),
+        (["report", "-p", "missing.toml", "--sandbox"], "missing.toml: cannot be read"),
+        (["report", "-o", "no/such/folder", "--sandbox"], "no/such/folder"),
+        (["apply", "missing.jsonl", "--sandbox"], "missing.jsonl: cannot be read"),
+        (["run", "--apply", "--sandbox", "--journal", "no/such"], "journal cannot be written"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_exit_2(words: list[str], said: str, run: Run) -> None:
+    """Nothing on stdout, no traceback."""
+    done = run(*words)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+def test_fail_on_findings(run: Run) -> None:
+    """Exit 1 only when asked for; and -q leaves stderr empty."""
+    words = ("report", "--sandbox", "-q", "-r", "eu-west-1", "--format", "csv")
+    asked = run(*words, "--fail-on-findings")
+    assert (run(*words).code, asked.code, asked.err) == (0, 1, "")
+
+
+def test_over_a_limit_the_exit_code_is_4(run: Run) -> None:
     """The run says so, deletes nothing, and a dry run tells the same."""
-    (tmp_path / "p.toml").write_text(
+    Path("p.toml").write_text(
         "[defaults]\nretention_days = 30\ndelete_empty = true\n[limits]\nmax_group_deletions = 3"
     )
     for words in (["run", "--apply", "--yes"], ["report"]):
-        done = janitor(*words, "--sandbox", "-p", "p.toml", "--format", "json", cwd=tmp_path)
-        assert done.returncode == 4
-        assert "max_group_deletions = 3" in done.stderr
-        summary = json.loads(done.stdout)["summary"]
+        where = ("--sandbox", "-r", "us-east-1")
+        done = run(*words, *where, "-p", "p.toml", "--format", "json")
+        assert done.code == 4
+        assert "max_group_deletions = 3" in done.err
+        summary = json.loads(done.out)["summary"]
         assert (summary["groups_deleted"], summary["planned"]["delete_group"]) == (0, 0)
         assert summary["refused"] > 3
 
 
-def test_output_goes_to_a_file_only_when_whole(tmp_path: Path) -> None:
-    """-o leaves stdout empty, and no half-written file behind."""
-    done = janitor("--sandbox", "--format", "json", "-o", "out.json", cwd=tmp_path)
-    assert done.stdout == ""
-    assert json.loads((tmp_path / "out.json").read_text())["summary"]["groups_scanned"] == 300
-    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
-
-
-def test_logs_are_json_lines_on_stderr_when_asked(tmp_path: Path) -> None:
-    """With -v each outcome is a line; stdout stays parseable."""
-    done = janitor("--sandbox", "-v", "--log-format", "json", "--format", "json", cwd=tmp_path)
-    json.loads(done.stdout)
-    logged = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
-    assert {"group", "action", "status", "reason", "region"} <= set(logged[0])
-
-
-@pytest.mark.parametrize("form", ["jsonl", "table"])
-def test_a_closed_pipe_is_no_traceback(tmp_path: Path, form: str) -> None:
-    """`janitor … | head -1`; nor is it findings."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "janitor", "--sandbox", "--all", "--format", form],
-        cwd=tmp_path,
-        env=environment(PYTHONPATH=str(ROOT)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    error = process.stderr.read()
-    process.stderr.close()
-    assert process.wait(60) == 3
-    assert "Traceback" not in error
-    assert "output was closed" in error
-
-
-def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(tmp_path: Path) -> None:
-    """The object on stdout is still whole, and says that it is not complete."""
-    slow = tmp_path / "sitecustomize.py"
-    slow.write_text(
-        "import janitor.sandbox as s, time\n"
-        "from moto.core.botocore_stubber import BotocoreStubber as B\n"
-        "real = B.process_request\n"
-        "B.process_request = lambda self, r: (time.sleep(0.05), real(self, r))[1]\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "janitor", "run", "--apply", "--sandbox", "--format", "json"],
-        cwd=tmp_path,
-        env=environment(PYTHONPATH=f"{tmp_path}:{ROOT}"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("janitor-journal-*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=60)
-    summary = json.loads(out)["summary"]
-    assert process.returncode == 130, error
-    assert summary["complete"] is False
-    assert summary["not_reached"] > 0
-    assert "Traceback" not in error
-
-
-READING = [
-    ["report"],
-    ["report", "-r", "all"],
-    ["plan"],
-    ["run"],
-    ["explain", GOES],
-    ["policy", "show"],
-    ["iam-policy"],
-    ["report", "--ingestion"],
-]
-
-
-@pytest.mark.parametrize("words", READING, ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", "-r", "all", "--ingestion"],
+        ["plan", "-r", "us-east-1"],
+        ["run", "-r", "us-east-1"],
+        ["explain", GOES],
+        ["policy", "show"],
+        ["iam-policy"],
+    ],
+    ids=" ".join,
+)
 def test_commands_that_only_look_send_nothing_that_changes(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    words: list[str], run: Run, watched: Callable[[Callable[[Call], None]], None]
 ) -> None:
-    """Seen at the transport, below everything of the janitor's own."""
-    from moto.core.botocore_stubber import BotocoreStubber
-
-    from janitor.sandbox import sandbox
-
-    monkeypatch.chdir(tmp_path)
+    """Seen by the account that is called."""
     sent: set[str] = set()
-    real = BotocoreStubber.process_request
-
-    def watch(self: Any, request: Any) -> Any:
-        target = request.headers.get("X-Amz-Target", b"")
-        sent.add((target.decode() if isinstance(target, bytes) else target).split(".")[-1])
-        return real(self, request)
-
-    with sandbox():
-        monkeypatch.setattr(BotocoreStubber, "process_request", watch)
-        code = main([*words, "--sandbox"])
-    assert code in (0, 3)  # 3 where the one odd group of the account is among them
-    assert not MUTATING & sent
-    if words[0] not in {"policy", "iam-policy"}:
+    watched(lambda call: sent.add(call.operation))
+    assert run(*words, "--sandbox").code in (0, 3)  # 3: the odd group of the account is among them
+    if words[0] in {"policy", "iam-policy"}:
+        assert not sent
+    else:
         assert "DescribeLogGroups" in sent
-
-
-def test_help_imports_neither_boto3_nor_moto() -> None:
-    """So that it is quick."""
-    code = (
-        "import sys; from janitor.terminal.cli import main; main(['--help']);"
-        "sys.exit(bool({'boto3', 'botocore', 'moto'} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment(), cwd=ROOT, capture_output=True, check=False
-    )
-    assert done.returncode == 0
-
-
-def test_the_readme_shows_the_programs_own_help(tmp_path: Path) -> None:
-    """Word for word."""
-    shown = janitor("--help", cwd=tmp_path).stdout.strip()
-    assert shown in (ROOT / "README.md").read_text()
+        assert only_reads(sent)
 
 
 def test_one_denied_region_is_an_error_and_the_other_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, watched: Callable[[Callable[[Call], None]], None]
 ) -> None:
     """Exit 3, the Region is named, and the other Region's log groups are cleaned."""
-    from moto.core.botocore_stubber import BotocoreStubber
 
-    from janitor.sandbox import sandbox
+    def deny(call: Call) -> None:
+        if (call.region, call.operation) == ("us-east-1", "DescribeLogGroups"):
+            raise RefusedError("AccessDeniedException", "no")
 
-    monkeypatch.chdir(tmp_path)
-    real = BotocoreStubber.process_request
-    denied = (400, {}, b'{"__type": "AccessDeniedException", "message": "no"}')
+    watched(deny)
+    done = run("run", "--apply", "--sandbox", "-r", "all", "--format", "json")
+    summary = json.loads(done.out)["summary"]
+    assert (done.code, summary["complete"]) == (3, False)
+    assert (summary["groups_scanned"], summary["groups_deleted"]) == (190, 16)
+    assert "us-east-1: the scan failed: DescribeLogGroups: AccessDeniedException" in done.err
 
-    def deny(self: Any, request: Any) -> Any:
-        target = str(request.headers.get("X-Amz-Target", ""))
-        wanted = "logs.us-east-1" in request.url and "DescribeLogGroups" in target
-        return denied if wanted else real(self, request)
 
-    with sandbox():
-        monkeypatch.setattr(BotocoreStubber, "process_request", deny)
-        assert main(["run", "--apply", "--sandbox", "-r", "all", "--format", "json"]) == 3
-    shown = capsys.readouterr()
-    summary = json.loads(shown.out)["summary"]
-    assert summary["complete"] is False
-    assert summary["groups_scanned"] == 190
-    assert summary["groups_deleted"] == 15
-    assert "us-east-1: the scan failed: DescribeLogGroups: AccessDeniedException" in shown.err
+def test_the_readme_shows_the_programs_own_help(run: Run) -> None:
+    """Word for word."""
+    assert run("--help").out.strip() in (ROOT / "README.md").read_text()

@@ -1,0 +1,69 @@
+"""The demo (`make demo`, `python -m janitor.terminal.demo`): look, also as a page, clean, look
+again, undo; on one sandbox.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from janitor.core.errors import Exit
+from janitor.sandbox.saved import kept
+from janitor.terminal import cli
+
+
+def main() -> int:
+    """Run it; give the exit code: the first one of the commands that means failure, else 0.
+
+    Items that could not be judged (3) belong to the show; an undo that leaves a difference does
+    not.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="janitor-demo-"))
+    account, journal, undo = folder / "account", folder / "journal.jsonl", folder / "undo.jsonl"
+    page = Path("report.html")
+    commands = (
+        ["report"],
+        ["report", "--ingestion", "--quiet", "--format", "html", "-o", str(page)],
+        ["run", "--apply", "--journal", str(journal)],
+        ["report"],
+        ["restore", str(journal), "--apply", "--journal", str(undo)],
+    )
+    before = _definitions(account)
+    failures: list[int] = []
+    for command in commands:
+        words = [*command, "--sandbox-state", str(account)]
+        _say(f"\n$ janitor {' '.join(words)}")
+        code = cli.main(words)
+        if code in (Exit.USAGE, Exit.REFUSED, Exit.INTERRUPTED):
+            failures.append(code)
+    after = _definitions(account)
+    different = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
+    if different:
+        failures.append(Exit.INCOMPLETE)
+    _say(
+        f"\nAfter the undo {len(different)} of {len(before)} log groups differ from what they were."
+    )
+    _say(f"What was changed, and what it takes to undo it: {journal}")
+    _say(f"The first report as a page to open in a browser: {page.resolve()}")
+    _say(f"The account, to go on with: janitor report --sandbox-state {account}")
+    return failures[0] if failures else Exit.DONE
+
+
+def _definitions(account: Path) -> dict[Any, dict[str, Any]]:
+    """All that an undo is to bring back of each log group: everything but streams and its age."""
+    with kept(account, changing=False) as sandbox:
+        state = sandbox.store.state()
+    for group in state.values():
+        del group["created"], group["streams"]
+    return state
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
