@@ -17,7 +17,7 @@ help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(RUN) ## Report, clean and report again, on the embedded sandbox account.
-	@$(BIN)/python -m janitor.sandbox && times > $(VENV)/.demo
+	@$(BIN)/python -m janitor.terminal.demo && times > $(VENV)/.demo
 	@echo "The demo took $$($(CPU) $(VENV)/.demo) s of CPU; its set-up, once: $$(cat $(RUN))"
 
 screenshots: $(ALL) ## Draw docs/images/ anew from the sandbox (needs chromium).
@@ -81,7 +81,7 @@ requirements: ## Pin with hashes what pyproject.toml asks for (UPGRADE=1: the ne
 $(RUN): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
 	@echo "setting up $(VENV) (once)"
-	@$(PYTHON) -m venv --clear $(VENV) || { echo "python venv is missing: on Debian, apt-get install python3-venv"; exit 1; }; \
+	@$(PYTHON) -m venv $(VENV) || { echo "python venv is missing: on Debian, apt-get install python3-venv"; exit 1; }; \
 	$(PIP) install --require-hashes --requirement requirements.txt && \
 	$(PIP) install --no-deps --no-build-isolation --editable . && \
 	times > $@.cpu
