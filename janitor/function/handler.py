@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol
 import boto3
 import structlog
 from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from pydantic import BaseModel, ConfigDict, Field
 
 from janitor import __version__
@@ -134,7 +134,11 @@ class Janitor:
     """What is made once and reused while the function is warm."""
 
     def __init__(
-        self, settings: Settings, aws: boto3.Session, clock: Clock, metrics: Metrics
+        self,
+        settings: Settings,
+        aws: boto3.Session,
+        clock: Clock,
+        metrics: Metrics | EphemeralMetrics,
     ) -> None:
         self._settings = settings
         self._aws = aws

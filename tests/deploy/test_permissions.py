@@ -254,7 +254,7 @@ def two_runs() -> dict[str, Any]:
     clock = FastClock(time.time_ns() // 1_000_000)
     metrics = EphemeralMetrics(namespace="test", service="test")
     aws = boto3.Session(region_name=REGION)
-    function = Janitor(read_settings(environment), aws, clock, metrics)  # type: ignore[arg-type]
+    function = Janitor(read_settings(environment), aws, clock, metrics)
     enforced = set_initial_no_auth_action_count(0)
     answer: dict[str, Any] = enforced(lambda: function.answer(SCHEDULED, Context()))()
     short = enforced(lambda: function.answer(SCHEDULED, Context(10)))()
