@@ -89,6 +89,8 @@ CHANGES = frozenset(
         "DeleteLogGroup",
         "DeleteLogStream",
         "CreateLogGroup",
+        "CreateLogStream",
+        "PutLogEvents",
         "AssociateKmsKey",
         "PutBearerTokenAuthentication",
         "PutDataProtectionPolicy",
