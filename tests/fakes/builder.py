@@ -37,9 +37,11 @@ class Builder:
 
     def group(self, account: str, region: str, name: str, *, created: int, **more: Any) -> Key:
         """A log group; `more` are the settings that `Store.add_group` takes."""
-        self.store.add_group(account, region, name, created=created, **more)
-        self.truth.group(account, region, name, created=created, **more)
-        return (account, region, name)
+        key = (account, region, name)
+        more = self.truth.policy(key) | more
+        self.store.add_group(*key, created=created, **more)
+        self.truth.group(*key, created=created, **more)
+        return key
 
     def rows(self, target: Target, rows: Rows) -> None:
         """So many groups that they are not made one by one."""

@@ -187,9 +187,12 @@ class Truth:
     def group(self, account: str, region: str, name: str, *, created: int, **more: Any) -> None:
         key = (account, region, name)
         assert self.get(key) is None, f"{key} is there"
-        policy, days = self.policed.pop(key, (None, None))
-        given = {"policy": policy, "policy_days": days} | more
-        self.groups[key] = Group(account, region, name, created, **given)
+        self.groups[key] = Group(account, region, name, created, **self.policy(key) | more)
+
+    def policy(self, key: Key) -> dict[str, Any]:
+        """The account-level policy that the next group of the name will be under."""
+        policy, days = self.policed.get(key, (None, None))
+        return {"policy": policy, "policy_days": days}
 
     def set(self, key: Key, **settings: Any) -> None:
         self.groups[key] = replace(self.there(key), **settings)
