@@ -102,7 +102,7 @@ class Cloud(Sandbox):
             if self.broken:
                 # Told to the caller as a failure of AWS, it would look like one of its trials.
                 raise self.broken[0]
-            self.account.agree()
+            self.account.agree(self.clock.now())
 
     # ---- for callers -------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class Cloud(Sandbox):
             return super().handle(request)
 
     def _between(self, call: Call, answer: Callable[[], Answer]) -> Reply:
-        self._judge.called(call, self.clock.seconds())
+        self._judge.called(call, self.clock.now(), self.clock.seconds())
         delay = self._latency + self._random.uniform(-self._jitter, self._jitter)
         seen = Seen(call, max(delay, 0.0))
         try:

@@ -140,8 +140,9 @@ class Judge:
         self._began: float | None = None
         self._ended = 0.0
 
-    def called(self, call: Call, seconds: float) -> None:
+    def called(self, call: Call, now: int, seconds: float) -> None:
         """A call came in, whatever becomes of it."""
+        self.truth.elapse(now)
         self._calls[call.account, call.region, call.operation] += 1
         self._began = seconds if self._began is None else self._began
         self._ended = seconds

@@ -46,9 +46,8 @@ def test_a_deletion_takes_away_what_is_alive() -> None:
 def test_the_retention_in_force_is_an_account_level_policys_where_there_is_one() -> None:
     """A longer one keeps alive what the group's own would let expire, and puts are wasted there."""
     account = Old()
-    for name, policy in (("/never", None), ("/long", 365), ("/short", 30)):
-        key = account.add(name, retention=60, policy="org", policy_days=policy)
-        account.written(key, 45)
+    for name, days in (("/never", None), ("/long", 365), ("/short", 30)):
+        account.written(account.add(name, retention=60, policy=name[1:], policy_days=days), 45)
     with Cloud(account, clock=ManualClock()) as cloud:
         logs = cloud.client("logs")
         for name in ("/never", "/long", "/short"):

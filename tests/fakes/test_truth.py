@@ -27,7 +27,7 @@ def account(drawn: random.Random) -> Builder:
     """A few groups with events on either side of every retention there is."""
     made = Builder()
     for name in NAMES:
-        policy = drawn.choice([{}, {}, {"policy": "org", "policy_days": drawn.choice((None, 30))}])
+        policy = drawn.choice([{}, {}, {"policy": name, "policy_days": drawn.choice((None, 30))}])
         log_class = drawn.choice(("STANDARD", "STANDARD", "INFREQUENT_ACCESS", "DELIVERY"))
         days = drawn.choice((None, *DAYS))
         settings = {"retention": days, "log_class": log_class, "tags": {"a": "b"}} | policy
