@@ -143,7 +143,10 @@ def _values(group: Group | store.Group, now: int) -> dict[str, Any]:
         stream.name: (
             stream.created,
             stream.lag,
-            [(e.at, e.ingested, *((e.count, e.bytes) if e.at >= horizon else ())) for e in stream.events],
+            [
+                (e.at, e.ingested, *((e.count, e.bytes) if e.at >= horizon else ()))
+                for e in stream.events
+            ],
         )
         for stream in group.streams.values()
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from janitor.sandbox.account import THROTTLING
 from janitor.sandbox.quotas import QUOTAS
 from janitor.sandbox.wire import Call, RefusedError
-from tests.fakes.faults import CHANGES
+from tests.fakes.faults import CHANGING
 from tests.fakes.truth import Event, Group, Key, Truth
 
 _RETENTION = ("PutRetentionPolicy", "DeleteRetentionPolicy")
@@ -158,7 +158,7 @@ class Judge:
     def tried(self, call: Call, now: int) -> Change | None:
         """It changed nothing."""
         group = self.truth.get(_key(call))
-        if call.operation not in CHANGES or group is None:
+        if not call.operation.startswith(CHANGING) or group is None:
             return None
         return self._add(Change(now, call.operation, group, _stream(call), effect=False))
 
@@ -169,7 +169,7 @@ class Judge:
         self.truth.follow(call, now)
         after = self.truth.get(key)
         group = before or after
-        if call.operation not in CHANGES or group is None:
+        if not call.operation.startswith(CHANGING) or group is None:
             return None
         alive, left = ([] if g is None else g.alive(now) for g in (before, after))
         lost = tuple((Counter(alive) - Counter(left)).elements())

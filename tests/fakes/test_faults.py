@@ -106,11 +106,13 @@ def test_garbage_is_sent_as_it_is() -> None:
 def test_a_slow_answer_holds_up_nobody_else() -> None:
     """While one caller runs into its timeout, others are answered."""
     script = once("DescribeLogGroups", Slow(30))
-    once_each = {"retries": {"total_max_attempts": 1, "mode": "standard"}}
     with Cloud(two_groups(), faults=script) as cloud, cloud.serving() as url:
         session = boto3.Session(f"AKIA{ACCOUNT}", "secret", region_name=REGION)
+        once_each = Config(retries={"total_max_attempts": 1, "mode": "standard"})
         impatient, patient = (
-            session.client("logs", endpoint_url=url, config=Config(read_timeout=wait, **once_each))
+            session.client(
+                "logs", endpoint_url=url, config=once_each.merge(Config(read_timeout=wait))
+            )
             for wait in (0.2, 30)
         )
         with pytest.raises((ReadTimeoutError, ConnectTimeoutError)):

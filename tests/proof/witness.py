@@ -21,7 +21,7 @@ from janitor.sandbox.store import name_of
 from janitor.sandbox.wire import Call
 from tests.fakes import Builder, Cloud
 from tests.fakes.cloud import Seen
-from tests.fakes.faults import CHANGES
+from tests.fakes.faults import CHANGING
 from tests.fakes.judge import Change
 from tests.fakes.truth import Event, Group, Key, Truth
 from tests.proof.oracle import METRIC_KEPT, Rules, arrived, holds, lawful, owned
@@ -127,7 +127,7 @@ class Witness:
             self._changed(effect)
         if call.operation in ("DeleteLogGroup", "DeleteLogStream"):
             self._tried(call, effect)
-        if call.operation in CHANGES and not told:
+        if call.operation.startswith(CHANGING) and not told:
             self._lost(seen, effect)
         if told and call.result is not None:
             self._shown(call, call.result)
