@@ -94,6 +94,33 @@ def test_refusals_by_script() -> None:
         assert cloud.throttled == {"DescribeLogGroups": 1}
 
 
+def test_throttling_is_called_as_each_service_calls_it() -> None:
+    """Codes as botocore's service models and error references have them."""
+    codes = {}
+    with Cloud(two_groups(), faults=lambda _call: THROTTLED) as cloud:
+        for service, method, parameters in (
+            ("logs", "describe_log_groups", {}),
+            ("resourcegroupstaggingapi", "get_resources", {}),
+            ("lambda", "list_functions", {}),
+            ("service-quotas", "list_service_quotas", {"ServiceCode": "logs"}),
+            ("ec2", "describe_regions", {}),
+            ("sts", "get_caller_identity", {}),
+        ):
+            with pytest.raises(ClientError) as error:
+                getattr(cloud.client(service), method)(**parameters)
+            told = error.value.response
+            codes[service] = (told["Error"]["Code"], told["ResponseMetadata"]["HTTPStatusCode"])
+        assert sum(cloud.throttled.values()) == 6
+    assert codes == {
+        "logs": ("ThrottlingException", 400),
+        "resourcegroupstaggingapi": ("ThrottledException", 400),
+        "lambda": ("TooManyRequestsException", 429),
+        "service-quotas": ("TooManyRequestsException", 400),
+        "ec2": ("RequestLimitExceeded", 503),
+        "sts": ("Throttling", 400),
+    }
+
+
 def test_garbage_is_sent_as_it_is() -> None:
     """A body that is not JSON reads as an empty answer, which is why callers must look twice."""
     script = once("DescribeLogGroups", Garbage(b"{not json"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from janitor.sandbox.clocks import DAY_MS, ManualClock
@@ -55,8 +56,30 @@ def test_the_retention_in_force_is_an_account_level_policys_where_there_is_one()
             logs.delete_log_group(logGroupName=name)
         verdict = cloud.judge()
     assert [change.group.name for change in verdict.wrong_deletions] == ["/never", "/long"]
-    assert len(verdict.wasted_puts) == 3
-    assert not any(put.wrong for put in verdict.puts)
+    assert [(put.group.policy, put.wrong) for put in verdict.wasted_puts] == [
+        ("never", False),
+        ("long", False),
+        ("short", False),
+    ]
+    assert [(put.group.retention, put.after) for put in verdict.overwritten] == [(60, 1)] * 3
+
+
+def test_a_policy_is_in_force_a_day_after_it_was_put() -> None:
+    """Until then the group's own retention holds; what the policy lets expire stays lost."""
+    clock, account = ManualClock(), Old()
+    key = account.add("/a")
+    account.written(key, 45)
+    document = '{"retentionInDays": 30, "enforcementMode": "RETROACTIVE"}'
+    policy = {"policyName": "month", "policyType": "RETENTION_POLICY"}
+    with Cloud(account, clock=clock) as cloud:
+        logs = cloud.client("logs")
+        logs.put_account_policy(**policy, policyDocument=document)
+        for hours, alive in ((23, 1), (2, 0), (0, 0)):
+            clock.advance(hours * 3600)
+            if not hours:
+                logs.delete_account_policy(**policy)
+            assert len(logs.filter_log_events(logGroupName="/a")["events"]) == alive
+            assert len(account.truth.there(key).alive(clock.now())) == alive
 
 
 def test_the_last_stream_takes_the_stored_bytes_with_it() -> None:
@@ -170,14 +193,18 @@ def test_how_long_it_took_beside_how_long_it_had_to() -> None:
     assert (verdict.seconds, verdict.bound) == (9.5, 2)
 
 
-def test_a_call_that_there_is_not_here_is_told_of() -> None:
-    """Whoever needs it sees that it is missing."""
+def test_what_is_not_answered_here_is_told_of() -> None:
+    """To leave a filter out would answer with more than was asked for, so that is refused too."""
     account = Old()
-    account.region(ACCOUNT, REGION)
+    account.written(account.add("/a"), 1)
     with Cloud(account) as cloud:
-        with contextlib.suppress(ClientError):
-            cloud.client("logs").describe_queries()
-        assert any("DescribeQueries" in said for said in cloud.judge().unknown)
+        for service, method, parameters in (
+            ("logs", "filter_log_events", {"logGroupName": "/a", "filterPattern": "ERROR"}),
+            ("logs", "describe_queries", {}),
+        ):
+            with pytest.raises(ClientError, match="UnknownOperationException"):
+                getattr(cloud.client(service), method)(**parameters)
+        assert len(cloud.judge().unknown) == 2
 
 
 def test_a_protected_group_is_not_to_be_tried() -> None:
@@ -185,7 +212,7 @@ def test_a_protected_group_is_not_to_be_tried() -> None:
     account = Old()
     account.add("/a", protected=True)
     with Cloud(account) as cloud:
-        with contextlib.suppress(ClientError):
+        with pytest.raises(ClientError, match="ValidationException"):
             cloud.client("logs").delete_log_group(logGroupName="/a")
         verdict = cloud.judge()
     assert [change.group.name for change in verdict.protected] == ["/a"]

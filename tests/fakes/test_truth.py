@@ -124,7 +124,9 @@ def trials(many: int) -> set[str]:
 def test_whatever_is_called_and_whoever_is_at_work_both_say_the_same() -> None:
     """Each kind of change among them, also where its answer was lost."""
     done = trials(20)
-    named = {"".join(word.title() for word in name.split("_")) for name in calls(random.Random(), NOW)}
+    named = {
+        "".join(word.title() for word in name.split("_")) for name in calls(random.Random(), NOW)
+    }
     assert {operation.lower() for operation in named} == {operation.lower() for operation in done}
 
 
