@@ -75,7 +75,7 @@ class Random:
 
     def delete(self, account: Builder, key: Key, now: int) -> None:
         if not account.truth.there(key).protected:
-            account.delete(key)
+            account.delete(key, now)
 
     def recreate(self, account: Builder, key: Key, now: int) -> None:
         account.recreate(key, now)
@@ -86,7 +86,7 @@ class Random:
             account.retain(key, days, now)
 
     def tag(self, account: Builder, key: Key, now: int) -> None:
-        account.set(key, tags={**account.truth.there(key).tags, "janitor:keep": "1"})
+        account.tag(key, {**account.truth.there(key).tags, "janitor:keep": "1"}, now)
 
     def protect(self, account: Builder, key: Key, now: int) -> None:
         account.set(key, protected=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
 from janitor.sandbox import store
-from tests.fakes.truth import Event, Group, Key, Rows, Target, Truth
+from tests.fakes.truth import Event, Group, Key, Policy, Rows, Target, Terms, Truth
 
 
 class Builder:
@@ -38,8 +38,25 @@ class Builder:
     def group(self, account: str, region: str, name: str, *, created: int, **more: Any) -> Key:
         """A log group; `more` are the settings that `Store.add_group` takes."""
         self.store.add_group(account, region, name, created=created, **more)
+        policy, days = more.pop("policy", None), more.pop("policy_days", None)
         self.truth.group(account, region, name, created=created, **more)
+        if policy is not None:
+            self._policed((account, region), policy, days, (name,))
         return (account, region, name)
+
+    def policy(self, target: Target, name: str, days: int | None, *prefixes: str) -> None:
+        """An account-level retention policy (None: never expire) that has long been in force."""
+        self.store.add_policy(*target, name, days, *prefixes)
+        self._policed(target, name, days, prefixes or ("",))
+
+    def _policed(
+        self, target: Target, name: str, days: int | None, prefixes: tuple[str, ...]
+    ) -> None:
+        policies = {policy.name: policy for policy in self.truth.policies.get(target, ())}
+        terms = policies[name].force if name in policies else None
+        known = () if terms is None else terms.prefixes
+        policies[name] = Policy(name, Terms(days, (*known, *prefixes)))
+        self.truth.police(target, policies.values())
 
     def rows(self, target: Target, rows: Rows) -> None:
         """So many groups that they are not made one by one."""
@@ -77,10 +94,15 @@ class Builder:
         self.truth.write(key, stream, [Event(at, count, size, arrived)])
 
     def set(self, key: Key, **settings: Any) -> None:
-        """Other settings than the retention, which `retain` changes."""
+        """Other settings than retention and tags, which `retain` and `tag` change."""
         for name, value in settings.items():
             setattr(self._stored(key), name, value)
         self.truth.set(key, **settings)
+
+    def tag(self, key: Key, tags: Mapping[str, str], now: int) -> None:
+        """The group has these tags from now on; the tagging API shows it later."""
+        self.store.tag(self._stored(key), tags, now)
+        self.truth.set(key, tags=tags)
 
     def retain(self, key: Key, days: int | None, now: int) -> None:
         """Another retention, or none."""
@@ -91,31 +113,40 @@ class Builder:
         self.store.remove_stream(self._stored(key), name)
         self.truth.delete_stream(key, name)
 
-    def delete(self, key: Key) -> None:
-        self.store.remove_group(self._stored(key))
+    def delete(self, key: Key, now: int | None = None) -> None:
+        """With `now`, the tagging API shows its tags for a while."""
+        self.store.remove_group(self._stored(key), now)
         self.truth.delete(key)
 
     def recreate(self, key: Key, at: int, **more: Any) -> None:
         """The group is deleted, and another made under its name."""
-        self.delete(key)
+        self.delete(key, at)
         self.group(*key, created=at, **more)
 
-    def agree(self) -> None:
-        """Raises AssertionError where the store holds anything else than what is true."""
+    def agree(self, now: int) -> None:
+        """Raises AssertionError where the store holds anything else than what is true by now."""
         if self.truth.rows:
             return  # too many to be compared
-        true = {group.key: _values(group) for group in self.truth.all()}
-        held = {(g.account, g.region, g.name): _values(g) for g in self.store.groups()}
+        self.truth.elapse(now)
+        for region in self.store.regions.values():
+            region.policed(now)
+        true = {group.key: _values(group, now) for group in self.truth.all()}
+        held = {(g.account, g.region, g.name): _values(g, now) for g in self.store.groups()}
         differ = [key for key in true.keys() | held.keys() if true.get(key) != held.get(key)]
         assert not differ, [(key, true.get(key), held.get(key)) for key in differ]
 
 
-def _values(group: Group | store.Group) -> dict[str, Any]:
+def _values(group: Group | store.Group, now: int) -> dict[str, Any]:
+    """All there is of it; of events that have expired, no more than their times."""
+    horizon = group.horizon(now)
     streams = {
         stream.name: (
             stream.created,
             stream.lag,
-            [(e.at, e.count, e.bytes, e.ingested) for e in stream.events],
+            [
+                (e.at, e.ingested, *((e.count, e.bytes) if e.at >= horizon else ()))
+                for e in stream.events
+            ],
         )
         for stream in group.streams.values()
     }

@@ -76,7 +76,7 @@ class Cloud(Sandbox):
         self._latency, self._jitter = latency, jitter
         self._random = random.Random(seed)
         self._faults = faults
-        self._actors = list(meanwhile)
+        self.actors = list(meanwhile)
         self._still = _Still(clock or RealClock())
         super().__init__(
             account.store,
@@ -102,7 +102,7 @@ class Cloud(Sandbox):
             if self.broken:
                 # Told to the caller as a failure of AWS, it would look like one of its trials.
                 raise self.broken[0]
-            self.account.agree()
+            self.account.agree(self.clock.now())
 
     # ---- for callers -------------------------------------------------------------------------
 
@@ -132,11 +132,11 @@ class Cloud(Sandbox):
             return super().handle(request)
 
     def _between(self, call: Call, answer: Callable[[], Answer]) -> Reply:
-        self._judge.called(call, self.clock.seconds())
+        self._judge.called(call, self.clock.now(), self.clock.seconds())
         delay = self._latency + self._random.uniform(-self._jitter, self._jitter)
         seen = Seen(call, max(delay, 0.0))
         try:
-            for actor in self._actors:
+            for actor in self.actors:
                 actor(call, self.account, self.clock.now())
             seen.fault = None if self._faults is None else self._faults(call)
             said = self._disturbed(seen, answer)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from janitor.sandbox.account import THROTTLING
 from janitor.sandbox.quotas import QUOTAS
 from janitor.sandbox.wire import Call, RefusedError
-from tests.fakes.faults import CHANGES
+from tests.fakes.faults import CHANGING
 from tests.fakes.truth import Event, Group, Key, Truth
 
 _RETENTION = ("PutRetentionPolicy", "DeleteRetentionPolicy")
@@ -18,11 +18,11 @@ _RETENTION = ("PutRetentionPolicy", "DeleteRetentionPolicy")
 class Change:
     """A change that a call made, or (`effect` False) that it was refused.
 
-    `group` is as it was before; `alive` are the events inside the retention in force that were
-    lost, `alive_bytes` their bytes and those of `Group.stored` (with the group or its last stream).
-    Looks are seconds before it, None without any that the caller was answered: `group_look` since
-    DescribeLogGroups showed the group by prefix or identifier, `streams_look` since the reading of
-    its streams began.
+    `group` is as it was before, or as it was made; `alive` are the events inside the retention in
+    force that were lost, `alive_bytes` their bytes and those of `Group.stored` (with the group or
+    its last stream). Looks are seconds before it, None without any that the caller was answered:
+    `group_look` since DescribeLogGroups showed the group by prefix or identifier, `streams_look`
+    since the reading of its streams began.
     """
 
     at: int
@@ -140,8 +140,9 @@ class Judge:
         self._began: float | None = None
         self._ended = 0.0
 
-    def called(self, call: Call, seconds: float) -> None:
+    def called(self, call: Call, now: int, seconds: float) -> None:
         """A call came in, whatever becomes of it."""
+        self.truth.elapse(now)
         self._calls[call.account, call.region, call.operation] += 1
         self._began = seconds if self._began is None else self._began
         self._ended = seconds
@@ -157,7 +158,7 @@ class Judge:
     def tried(self, call: Call, now: int) -> Change | None:
         """It changed nothing."""
         group = self.truth.get(_key(call))
-        if call.operation not in CHANGES or group is None:
+        if not call.operation.startswith(CHANGING) or group is None:
             return None
         return self._add(Change(now, call.operation, group, _stream(call), effect=False))
 
@@ -167,18 +168,19 @@ class Judge:
         before = self.truth.get(key)
         self.truth.follow(call, now)
         after = self.truth.get(key)
-        if call.operation not in CHANGES or before is None:
+        group = before or after
+        if not call.operation.startswith(CHANGING) or group is None:
             return None
-        left = [] if after is None else after.alive(now)
-        lost = tuple((Counter(before.alive(now)) - Counter(left)).elements())
+        alive, left = ([] if g is None else g.alive(now) for g in (before, after))
+        lost = tuple((Counter(alive) - Counter(left)).elements())
         # In which stream bytes lie whose events are not known is open until it is the only one.
-        stored = before.stored if after is None or not after.streams else 0
+        stored = group.stored if after is None or not after.streams else 0
         stored *= call.operation in ("DeleteLogGroup", "DeleteLogStream")
-        identity = (key, before.created)
+        identity = (key, group.created)
         change = Change(
             now,
             call.operation,
-            before,
+            group,
             _stream(call),
             alive=lost,
             alive_bytes=stored + sum(event.bytes for event in lost),

@@ -10,6 +10,8 @@ are ms since the epoch, sizes bytes, retention days.
 
 from __future__ import annotations
 
+import json
+import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,7 +55,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A log group, with the account-level policy that it is under; see `janitor.sandbox.store`."""
+    """A log group, with the account-level retention policy that it is under, if any."""
 
     account: str
     region: str
@@ -68,6 +70,7 @@ class Group:
     protected: bool = False
     bearer: bool = False
     data_protection: str | None = None
+    protection_status: str | None = None
     index: str | None = None
     transformer: Sequence[Mapping[str, Any]] = ()
     metric_filters: tuple[str, ...] = ()
@@ -86,7 +89,7 @@ class Group:
         """The retention in force."""
         if self.policy is not None:
             return self.policy_days
-        return 1 if self.log_class == "DELIVERY" else self.retention
+        return 2 if self.log_class == "DELIVERY" else self.retention
 
     def horizon(self, now: int) -> int:
         """Events before this have expired."""
@@ -109,9 +112,10 @@ class Group:
 
     def retained(self, days: int | None, now: int) -> Group:
         """Under another retention of its own: what expires, or has expired, never comes back."""
-        return replace(self._expired(now), retention=days)._expired(now)
+        return replace(self.expired(now), retention=days).expired(now)
 
-    def _expired(self, now: int) -> Group:
+    def expired(self, now: int) -> Group:
+        """With nothing in what has expired by now."""
         horizon = self.horizon(now)
 
         def left(event: Event) -> Event:
@@ -122,6 +126,36 @@ class Group:
             for name, stream in self.streams.items()
         }
         return replace(self, streams=streams)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Of a policy: `days` (None: never expire) for the groups of these prefixes, but not
+    (`new_only`) for those that are older than the policy.
+    """
+
+    days: int | None
+    prefixes: tuple[str, ...] = ("",)
+    new_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """An account-level retention policy: the terms in force, and those that will be once due."""
+
+    name: str
+    force: Terms | None
+    put: Terms | None = None
+    due: int = 0
+    created: int = 0
+
+    def days_of(self, group: Group) -> list[float]:
+        """How long it keeps the group's events, if it is under it."""
+        terms = self.force
+        if terms is None or not group.name.startswith(terms.prefixes):
+            return []
+        old = terms.new_only and group.created <= self.created
+        return [] if old else [math.inf if terms.days is None else terms.days]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +187,8 @@ class Truth:
     """Lambda functions, and the log groups that they write to where those are not their own."""
     arrivals: dict[Key, tuple[Event, ...]] = field(default_factory=dict)
     """All that ever arrived under a name, which is what the metric knows."""
-    policed: dict[Key, tuple[str, int | None]] = field(default_factory=dict)
-    """The account-level policies of names whose group is gone: they hold for the next one."""
+    policies: dict[Target, tuple[Policy, ...]] = field(default_factory=dict)
+    """Account-level retention policies, in the order in which they were made."""
 
     def copy(self) -> Truth:
         same = Truth(self.lags)
@@ -166,7 +200,8 @@ class Truth:
         if key in self.groups:
             return self.groups[key]
         rows = self.rows.get(key[:2])
-        return None if rows is None else rows.find(key)
+        found = None if rows is None else rows.find(key)
+        return None if found is None else self._ruled(found)
 
     def there(self, key: Key) -> Group:
         """A group that must be there."""
@@ -187,9 +222,7 @@ class Truth:
     def group(self, account: str, region: str, name: str, *, created: int, **more: Any) -> None:
         key = (account, region, name)
         assert self.get(key) is None, f"{key} is there"
-        policy, days = self.policed.pop(key, (None, None))
-        given = {"policy": policy, "policy_days": days} | more
-        self.groups[key] = Group(account, region, name, created, **given)
+        self.groups[key] = self._ruled(Group(*key, created, **more))
 
     def set(self, key: Key, **settings: Any) -> None:
         self.groups[key] = replace(self.there(key), **settings)
@@ -198,9 +231,7 @@ class Truth:
         self.groups[key] = self.there(key).retained(days, now)
 
     def delete(self, key: Key) -> None:
-        group = self.there(key)
-        if group.policy is not None:
-            self.policed[key] = (group.policy, group.policy_days)
+        assert self.get(key) is not None, f"{key} is not there"
         if key[:2] in self.rows:
             self.groups[key] = None
         else:
@@ -230,6 +261,53 @@ class Truth:
         streams = self.there(key).streams
         self.set(key, streams={other: streams[other] for other in streams if other != name})
 
+    # ---- account-level policies --------------------------------------------------------------
+
+    def police(self, target: Target, policies: Iterable[Policy], now: int | None = None) -> None:
+        """These are the policies; changed `now`, what expires by them does not come back."""
+        self.policies[target] = tuple(policies)
+        for group in self.all():
+            if group.key[:2] == target:
+                before = group if now is None else group.expired(now)
+                after = self._ruled(before)
+                self.groups[group.key] = after if now is None else after.expired(now)
+
+    def elapse(self, now: int) -> None:
+        """It is as late as that: policies come into force that are due."""
+        for target, policies in list(self.policies.items()):
+            for due in sorted({p.due for p in policies if p.put is not None and p.due <= now}):
+                then = [
+                    replace(p, force=p.put, put=None) if p.put is not None and p.due == due else p
+                    for p in self.policies[target]
+                ]
+                self.police(target, then, due)
+
+    def _ruled(self, group: Group) -> Group:
+        """Under the policy that decides: the one that keeps longest, among equals the first."""
+        policies = self.policies.get((group.account, group.region), ())
+        found = [(days, policy.name) for policy in policies for days in policy.days_of(group)]
+        if not found:
+            return replace(group, policy=None, policy_days=None) if group.policy else group
+        days, name = max(found, key=lambda one: one[0])
+        return replace(group, policy=name, policy_days=None if days == math.inf else int(days))
+
+    def _policy_put(self, call: Call, now: int) -> None:
+        p, target = call.parameters, (call.account, call.region)
+        said = json.loads(p["policyDocument"])
+        days, new_only = said["retentionInDays"], said["enforcementMode"] == "NEW_ONLY"
+        criteria = (p.get("selectionCriteria") or 'LogGroupNamePrefix IN [""]').partition(" IN ")
+        prefixes = tuple(json.loads(criteria[2]))
+        terms = Terms(None if days == "NEVER_EXPIRE" else days, prefixes, new_only)
+        policies = {policy.name: policy for policy in self.policies.get(target, ())}
+        policy = policies.get(p["policyName"]) or Policy(p["policyName"], None, created=now)
+        policies[policy.name] = replace(policy, put=terms, due=now + DAY_MS)
+        self.policies[target] = tuple(policies.values())
+
+    def _policy_deleted(self, call: Call, now: int) -> None:
+        target, name = (call.account, call.region), call.parameters["policyName"]
+        left = [policy for policy in self.policies[target] if policy.name != name]
+        self.police(target, left, now)
+
     # ---- what calls do -----------------------------------------------------------------------
 
     def follow(self, call: Call, now: int) -> None:
@@ -255,31 +333,42 @@ class Truth:
                 self.write(key, p["logStreamName"], _accepted(call, now))
             case "PutRetentionPolicy" | "DeleteRetentionPolicy":
                 self.retain(key, p.get("retentionInDays"), now)
-            case "AssociateKmsKey":
-                self.set(key, kms=p["kmsKeyId"])
+            case "AssociateKmsKey" | "DisassociateKmsKey":
+                self.set(key, kms=p.get("kmsKeyId"))
+            case "PutLogGroupDeletionProtection":
+                self.set(key, protected=p["deletionProtectionEnabled"])
             case "PutBearerTokenAuthentication":
                 self.set(key, bearer=p["bearerTokenAuthenticationEnabled"])
             case "PutDataProtectionPolicy":
                 self.set(key, data_protection=p["policyDocument"])
-            case "PutIndexPolicy":
-                self.set(key, index=p["policyDocument"])
-            case "PutTransformer":
-                self.set(key, transformer=p["transformerConfig"])
-            case "PutMetricFilter":
-                self._filter(key, "metric", "metric_filters", p)
-            case "PutSubscriptionFilter":
-                self._filter(key, "subscription", "subscriptions", p)
+            case "DeleteDataProtectionPolicy":
+                self.set(key, data_protection=None, protection_status="DELETED")
+            case "PutIndexPolicy" | "DeleteIndexPolicy":
+                self.set(key, index=p.get("policyDocument"))
+            case "PutTransformer" | "DeleteTransformer":
+                self.set(key, transformer=p.get("transformerConfig") or ())
+            case "PutMetricFilter" | "DeleteMetricFilter":
+                self._filter(key, call, "metric", "metric_filters")
+            case "PutSubscriptionFilter" | "DeleteSubscriptionFilter":
+                self._filter(key, call, "subscription", "subscriptions")
+            case "PutAccountPolicy" if not p.get("dryRun"):
+                self._policy_put(call, now)
+            case "DeleteAccountPolicy" if not p.get("dryRun"):
+                self._policy_deleted(call, now)
             case "TagResource" | "TagLogGroup":
                 self.set(key, tags={**self.there(key).tags, **p["tags"]})
             case "UntagResource" | "UntagLogGroup":
                 gone, tags = p.get("tagKeys") or p.get("tags") or (), self.there(key).tags
                 self.set(key, tags={name: tags[name] for name in tags if name not in gone})
 
-    def _filter(self, key: Key, kind: str, names: str, p: Mapping[str, Any]) -> None:
-        group, name = self.there(key), p["filterName"]
-        described = {said: value for said, value in p.items() if said != "logGroupName"}
-        filters = {**group.filters, (kind, name): described}
-        self.set(key, filters=filters, **{names: tuple(sorted({*getattr(group, names), name}))})
+    def _filter(self, key: Key, call: Call, kind: str, names: str) -> None:
+        group, name = self.there(key), call.parameters["filterName"]
+        filters = {one: said for one, said in group.filters.items() if one != (kind, name)}
+        left = {*getattr(group, names)} - {name}
+        if call.operation.startswith("Put"):
+            said = {part: v for part, v in call.parameters.items() if part != "logGroupName"}
+            filters, left = {**filters, (kind, name): said}, {*left, name}
+        self.set(key, filters=filters, **{names: tuple(sorted(left))})
 
 
 def _accepted(call: Call, now: int) -> list[Event]:

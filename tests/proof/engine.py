@@ -34,15 +34,14 @@ from janitor.journal.journal import Journal
 from janitor.policy.file import Policy
 from janitor.report import RunInfo
 from janitor.report.plan import PlanReport
-from tests.cloud import Cloud
-from tests.cloud.faults import Fault, Rates, Refuse
-from tests.cloud.meanwhile import Random
 from janitor.sandbox.wire import Call
-from janitor.sandbox.store import Group, Store
-from janitor.sandbox.world import World
-from tests.proof.wire import KilledError, Process, VirtualClock, WireSession, connected
+from tests.fakes import Builder
+from tests.fakes.actors import Random
+from tests.fakes.faults import Fault, Rates, Refuse
+from tests.fakes.truth import Key, Truth
+from tests.proof.process import KilledError, Process, VirtualClock, connected, session
 from tests.proof.witness import WatchedCloud, Witness
-from tests.proof.worlds import ACCOUNT, NOW, Account, Trouble
+from tests.proof.worlds import ACCOUNT, NOW, TARGETS, Account, Trouble
 
 MARGIN = 950.0
 """Seconds that time jumps to end a link: more than any link lasts, less than a page token lives."""
@@ -52,23 +51,14 @@ NEAR = 0.7
 
 
 class Somebody(Random):
-    """Also subscribes, adds metric filters, and lets functions appear; and likes to be at work
-    just where the janitor is, between a look and what follows from it.
-    """
+    """Likes to be at work just where the janitor is, between a look and what follows from it."""
 
-    def _chosen(self, call: Call, names: Sequence[str]) -> str:
-        name = call.group or call.parameters.get("logGroupNamePrefix")
-        there = name in names and self._random.random() < NEAR
-        return str(name) if there else super()._chosen(call, names)
-
-    def subscribe(self, world: World, group: Group) -> None:
-        group.subscriptions = ("somebody",)
-
-    def filter(self, world: World, group: Group) -> None:
-        group.metric_filters = ("somebody",)
-
-    def own(self, world: World, group: Group) -> None:
-        world.store.region(group.account, group.region).functions["somebody"] = group.name
+    def _chosen(self, call: Call, keys: Sequence[Key]) -> Key:
+        name = call.group or call.parameters.get("logGroupNamePrefix") or ""
+        key = (call.account, call.region, name)
+        if key in keys and self._random.random() < NEAR:
+            return key
+        return super()._chosen(call, keys)
 
 
 class Chaos:
@@ -97,7 +87,7 @@ class Chaos:
         key = (call.operation, call.account, call.region, call.group, stream)
         self._made[key] += 1
         seed = zlib.crc32(repr((trouble.seed, key, self._made[key])).encode())
-        return Rates(seed, **trouble.shares)(call)
+        return Rates(**trouble.shares, seed=seed)(call)
 
 
 class MortalJournal(Journal):
@@ -172,13 +162,18 @@ class Place:
     policy: Policy
     said: dict[str, Any]
     folder: Path
-    store: Store = field(init=False)
+    made: Builder = field(init=False)
     witness: Witness = field(init=False)
     queue: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.store = self.account.store()
-        self.witness = Witness(self.said)
+        self.made = self.account.build()
+        self.witness = Witness(self.said, self.made.truth)
+
+    @property
+    def truth(self) -> Truth:
+        """As it is by now."""
+        return self.made.truth.copy()
 
     @property
     def journal(self) -> Path:
@@ -202,16 +197,12 @@ class Place:
         faults = Chaos(trouble) if trouble != Trouble() else None
         somebody = Somebody(trouble.seed, trouble.meanwhile, kinds=trouble.kinds)
         actors = [somebody] if trouble.meanwhile else []
-        self.witness.begin()
         told = len(self.lines())
         cloud = WatchedCloud(
             self.witness,
-            self.store,
-            quotas=False,
-            latency=0,
-            jitter=0,
+            self.made,
+            clock,
             faults=faults,
-            clock=clock,
             meanwhile=actors,
             empty_pages=self.account.empty,
             page=self.account.page,
@@ -219,7 +210,7 @@ class Place:
         )
         lanes: list[Lane[Any]] = []
         life = Life(self, cloud, clock, process)
-        with connected(cloud, clock, process), _tracked(lanes):
+        with cloud, connected(cloud, clock, process), _tracked(lanes):
             try:
                 yield life
             except KilledError:
@@ -240,7 +231,7 @@ class Life:
     """One process: what it can do, and what is left of it."""
 
     place: Place
-    cloud: Cloud
+    cloud: WatchedCloud
     clock: VirtualClock
     process: Process
     counts: Counts = field(default_factory=Counts)
@@ -254,13 +245,13 @@ class Life:
         apis = [
             Api(
                 Target(account, region),
-                WireSession(account, region),
+                session(account, region),
                 Pace(lambda _operation: 1000.0, self.clock),
                 self.clock,
                 self.counts,
                 self.stop,
             )
-            for account, region in place.store.regions
+            for account, region in TARGETS[: place.account.targets]
         ]
         journal = MortalJournal(place.journal, "run", "policy", self.process)
         more = {} if source is None else {"source": source}
@@ -307,8 +298,7 @@ class Life:
             _jump_after(self, after_calls)
         metrics = EphemeralMetrics(namespace="test", service="test")
         settings = read_settings({"JANITOR_MAX_LINKS": "9999", "JANITOR_MAX_HOURS": "9999"})
-        session = WireSession(ACCOUNT, "eu-west-1")
-        janitor = Janitor(settings, session, self.clock, metrics)
+        janitor = Janitor(settings, session(ACCOUNT, "eu-west-1"), self.clock, metrics)
 
         def journal(run_id: str, policy: str, *, keep: bool) -> Journal:
             made = MortalJournal(place.journal, run_id, policy, self.process)
@@ -325,8 +315,8 @@ class Life:
             except (JanitorError, RunFailedError):
                 return None
             finally:
-                place.queue += [json.loads(made["payload"]) for made in self.cloud.invoked]
-                self.cloud.invoked.clear()
+                place.queue += [json.loads(made["payload"]) for made in self.cloud.world.invoked]
+                self.cloud.world.invoked.clear()
 
 
 @dataclass
@@ -343,14 +333,14 @@ def _jump_after(life: Life, calls: int) -> None:
     """Let time jump past the link's deadline with its call number `calls`."""
     made = 0
 
-    def act(call: Call | None, world: World) -> None:
+    def act(call: Call, _account: Builder, _now: int) -> None:
         nonlocal made
-        made += call is not None and call.service not in ("sts", "ec2")
+        made += call.service not in ("sts", "ec2")
         if made == calls:
             made += 1
             life.clock.jump(MARGIN)
 
-    life.cloud._actors.append(act)
+    life.cloud.actors.append(act)
 
 
 @contextlib.contextmanager
@@ -402,9 +392,9 @@ def settle(place: Place, most: int = 4) -> list[Summary]:
     """Undisturbed runs until one changes nothing."""
     summaries: list[Summary] = []
     for _ in range(most):
-        before = place.store.state()
+        before = place.truth
         with place.process() as life:
             summaries.append(life.run())
-        if place.store.state() == before:
+        if place.truth == before:
             return summaries
     raise AssertionError(f"after {most} undisturbed runs there is still something to do")

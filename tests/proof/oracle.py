@@ -6,13 +6,13 @@ The rules are those of the README, read once more: what is said here twice is sa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from janitor.sandbox.clocks import DAY_MS, HOUR_MS
-from janitor.sandbox.store import Group, Region, Store, Stream
+from tests.fakes.truth import Event, Group, Stream, Truth
 from tests.proof.worlds import NOW, OWN
 
 METRIC_KEPT = 455 * DAY_MS
@@ -25,8 +25,9 @@ class Rules:
     said: dict[str, Any]
 
     def scope(self, group: Group) -> dict[str, Any]:
+        defaults: dict[str, Any] = self.said["defaults"]
         rules = [rule for rule in self.said.get("rules", []) if self._applies(rule, group)]
-        return self.said["defaults"] | (rules[0] if rules else {})
+        return defaults | (rules[0] if rules else {})
 
     def _applies(self, rule: dict[str, Any], group: Group) -> bool:
         if "names" in rule:
@@ -51,15 +52,13 @@ class Rules:
     def days(self, group: Group) -> int | None:
         """The retention to put, if any."""
         scope = self.scope(group)
+        wanted: int | None = scope.get("retention_days")
+        low, high = scope.get("min_days", 0), scope.get("max_days", 9999)
         if group.policy is not None:
             return None
-        if group.retention is None:
-            return scope.get("retention_days")
-        if group.retention < scope.get("min_days", 0):
-            return scope["min_days"]
-        if group.retention > scope.get("max_days", 9999):
-            return scope["max_days"]
-        return None
+        if group.retention is None or low <= group.retention <= high:
+            return wanted if group.retention is None else None
+        return int(low if group.retention < low else high)
 
     def cutoff(self, group: Group, now: int) -> int | None:
         """Retention and grace before now: nothing newer may be deleted."""
@@ -74,22 +73,14 @@ def named(pattern: str, text: str) -> bool:
     return fnmatchcase(text, pattern)
 
 
-def tagged(tag: str, tags: dict[str, str]) -> bool:
+def tagged(tag: str, tags: Mapping[str, str]) -> bool:
     key, _, value = tag.partition("=")
     return key in tags and value in ("", tags[key])
 
 
-def newest(stream: Stream, now: int, lag: float) -> int:
-    """The newest sign of life that a stream shows."""
-    shown = stream.shown(now, lag)
-    return max(stream.created, *(shown or (0,)))
-
-
-def owned(group: Group, region: Region) -> bool:
+def owned(group: Group, functions: Mapping[str, str | None]) -> bool:
     """Whether a function logs to the group."""
-    return any(
-        (custom or f"/aws/lambda/{name}") == group.name for name, custom in region.functions.items()
-    )
+    return any((own or f"/aws/lambda/{name}") == group.name for name, own in functions.items())
 
 
 def lawful(
@@ -107,7 +98,7 @@ def lawful(
         "young": before is not None and group.created >= before,
         "stored bytes": stored > 0,
         "a stream with life": before is not None
-        and any(newest(stream, now, lag) >= before for stream in streams),
+        and any(stream.newest(now, lag) >= before for stream in streams),
     }
     return ", ".join(reason for reason, holds in reasons.items() if holds)
 
@@ -116,45 +107,43 @@ def lawful(
 class Expected:
     """What is left, and the changes that lead there; `refused`: a limit forbids deletions."""
 
-    store: Store
+    truth: Truth
     refused: bool = False
     deleted: int = 0
     put: int = 0
     swept: int = 0
 
 
-def expected(before: Store, rules: Rules, page: int, now: int = NOW) -> Expected:
+def expected(before: Truth, rules: Rules, page: int, now: int = NOW) -> Expected:
     """What one undisturbed run leaves behind."""
-    result = Expected(before.copy())
-    store, lags = result.store, before.lags
+    truth = before.copy()
+    result = Expected(truth)
     deletions: list[Group] = []
     sweeps: list[tuple[Group, list[str], int]] = []
     late: list[tuple[Group, list[str], int]] = []
     kept_late = 0
     puts: list[tuple[Group, int]] = []
-    scanned = 0
-    for group in list(store.groups()):
-        scanned += 1
+    groups = truth.all()
+    for group in groups:
         if rules.exempt(group):
             continue
-        region, cut = store.region(group.account, group.region), rules.cutoff(group, now)
-        if _empty(group, region, rules, lags.stored, lags.stream, lags.metric, now):
+        if _empty(group, truth, rules, now):
             deletions.append(group)
             continue
-        days = rules.days(group)
+        cut, days = rules.cutoff(group, now), rules.days(group)
         if days is not None:
             puts.append((group, days))
-        known_late = _late(group, region, rules, store, now)
+        known_late = _late(group, truth, rules, now)
         kept_late += known_late
         if cut is not None and _sweepable(group, rules, cut):
-            silent = _silent(group, cut, lags.stream, now)
+            silent = _silent(group, cut, truth.lags.stream, now)
             drained = rules.scope(group)["proof"] == "events"
             names = _drained(group, silent, page, cut, now) if drained else silent
             (late if known_late else sweeps).append((group, names, len(silent)))
     limits = rules.said["limits"]
     most = min(
         limits.get("max_group_deletions", 500),
-        int(limits["max_group_deletion_share"] * scanned),
+        int(limits["max_group_deletion_share"] * len(groups)),
     )
     if len(deletions) + kept_late > most:
         # Subscriptions are then asked for before the limits are checked, in time for the sweeps.
@@ -164,37 +153,31 @@ def expected(before: Store, rules: Rules, page: int, now: int = NOW) -> Expected
     if result.refused:
         puts += [(group, days) for group in deletions if (days := rules.days(group)) is not None]
     for group, days in puts:
-        store.set_retention(group, days, now)
+        truth.retain(group.key, days, now)
         result.put += 1
     if result.refused:
         return result
     for group in deletions:
-        store.remove_group(group)
+        truth.delete(group.key)
         result.deleted += 1
     for group, names, _ in sweeps:
         for name in names:
-            store.remove_stream(group, name)
+            truth.delete_stream(group.key, name)
             result.swept += 1
     return result
 
 
-def _empty(
-    group: Group,
-    region: Region,
-    rules: Rules,
-    stored_lag: float,
-    stream_lag: float,
-    metric_lag: float,
-    now: int,
-) -> bool:
-    stored = group.stored_shown(now, stored_lag)
-    if lawful(group, group.streams.values(), rules, stream_lag, stored, now):
+def _empty(group: Group, truth: Truth, rules: Rules, now: int) -> bool:
+    lags = truth.lags
+    stored = group.bytes_seen(now, lags.stored)
+    if lawful(group, group.streams.values(), rules, lags.stream, stored, now):
         return False
     before = rules.cutoff(group, now)
     assert before is not None, "lawful"
-    if rules.said["protect"]["live_owners"] and owned(group, region):
+    functions = truth.functions.get((group.account, group.region), {})
+    if rules.said["protect"]["live_owners"] and owned(group, functions):
         return False
-    if arrived(group, region, before, now, metric_lag):
+    if arrived(truth.arrivals.get(group.key, ()), before, now, lags.metric):
         return False
     if rules.scope(group)["proof"] != "events":
         return True
@@ -202,21 +185,21 @@ def _empty(
     return group.log_class != "INFREQUENT_ACCESS" and not holds(group, before, now)
 
 
-def arrived(group: Group, region: Region, before: int, now: int, lag: float) -> bool:
+def arrived(arrivals: Iterable[Event], before: int, now: int, lag: float) -> bool:
     """Whether the metric knows of arrivals in the hour of the cutoff or later."""
     since = max(before, now - METRIC_KEPT) // HOUR_MS * HOUR_MS
     shown = now - int(lag * 1000)
-    return any(since <= e.ingested <= shown for e in region.arrivals.get(group.name, ()))
+    return any(since <= event.ingested <= shown for event in arrivals)
 
 
 def holds(group: Group, before: int, now: int, streams: Iterable[str] | None = None) -> bool:
     """Whether FilterLogEvents finds something."""
     start = max(before, group.horizon(now))
     return any(
-        events.at >= start and events.count
+        event.at >= start and event.count
         for name, stream in group.streams.items()
         if streams is None or name in streams
-        for events in stream.events
+        for event in stream.events
     )
 
 
@@ -225,22 +208,17 @@ def _sweepable(group: Group, rules: Rules, cut: int) -> bool:
     return rules.scope(group)["sweep_streams"] and not group.protected and group.created < cut
 
 
-def _late(group: Group, region: Region, rules: Rules, store: Store, now: int) -> bool:
+def _late(group: Group, truth: Truth, rules: Rules, now: int) -> bool:
     """Whether a subscription alone keeps the group.
 
     That costs a call a group at the slowest quota. It is asked for at the last look, which is too
     late for sweeps (their limit is checked by then), or where too many seem to be deleted.
     """
-    if not group.subscriptions:
-        return False
-    bare = group.copy()
-    bare.subscriptions = ()
-    lags = store.lags
-    return _empty(bare, region, rules, lags.stored, lags.stream, lags.metric, now)
+    return bool(group.subscriptions) and _empty(replace(group, subscriptions=()), truth, rules, now)
 
 
 def _silent(group: Group, cut: int, lag: float, now: int) -> list[str]:
-    return [name for name in group.ordered() if newest(group.streams[name], now, lag) < cut]
+    return [n for n in sorted(group.streams) if group.streams[n].newest(now, lag) < cut]
 
 
 def _drained(group: Group, silent: list[str], page: int, cut: int, now: int) -> list[str]:
@@ -248,7 +226,7 @@ def _drained(group: Group, silent: list[str], page: int, cut: int, now: int) -> 
     if group.log_class == "INFREQUENT_ACCESS":
         return []
     found: list[str] = []
-    ordered = group.ordered()
+    ordered = sorted(group.streams)
     for start in range(0, len(ordered), page):
         names = [name for name in ordered[start : start + page] if name in silent]
         if names and not holds(group, cut, now, names):

@@ -10,6 +10,7 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,28 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from janitor.core.errors import JanitorError
-from janitor.sandbox.store import Store
+from janitor.core.model import Verb
+from tests.fakes import truth as fakes
+from tests.fakes.truth import Group, Key, Truth
 from tests.proof import worlds
 from tests.proof.engine import Life, Place, place, settle
 from tests.proof.oracle import Expected, Rules, expected
-from tests.proof.witness import Item, Key
+from tests.proof.witness import Item
 from tests.proof.worlds import NOW, Account, Plan, Stream, Trouble, Wanted
 
-VERBS = ("delete_group", "set_retention", "sweep_streams")
+VERBS = (Verb.DELETE_GROUP, Verb.SET_RETENTION, Verb.SWEEP_STREAMS)
 SCHEDULED = {"source": "aws.events", "detail-type": "Scheduled Event"}
 
 
 def settled(account: Account, rules: Rules) -> tuple[Expected, bool]:
     """What undisturbed runs end in, and whether a limit forbade anything in one of them."""
-    store, refused = account.store(), False
+    truth, refused = account.build().truth, False
     while True:
-        outcome = expected(store, rules, account.page)
+        outcome = expected(truth, rules, account.page)
         refused |= outcome.refused
-        if outcome.store.state() == store.state():
+        if outcome.truth.groups == truth.groups:
             return outcome, refused
-        store = outcome.store
+        truth = outcome.truth
 
 
 def lawful(here: Place) -> None:
@@ -44,29 +47,48 @@ def lawful(here: Place) -> None:
     assert not here.witness.wrongs, here.witness.wrongs
 
 
-def same(one: Store, other: Store) -> None:
-    """Two stores hold the same truth. How many events of a stream have expired is left out: it
-    depends on when the run came to its end, and no event is lost unseen by the witness.
-    """
-    _same(_without_expiry(one.state()), _without_expiry(other.state()))
-
-
-def appearing(store: Store) -> set[Key]:
+def appearing(truth: Truth) -> set[Key]:
     """The log groups with events that metadata do not show yet at the moment of the run. A chain
     lasts long enough for them to appear, and keeps then what the oracle could not know better of.
     """
-    lags = store.lags
+    lags = truth.lags
     return {
-        (group.account, group.region, group.name)
-        for group in store.groups()
+        group.key
+        for group in truth.all()
         for stream in group.streams.values()
-        for events in stream.events
-        if events.ingested
-        > NOW - 1000 * max(lags.stored, lags.metric, lags.stream, stream.lag or 0)
+        for event in stream.events
+        if event.ingested > NOW - 1000 * max(lags.stored, lags.metric, lags.stream, stream.lag or 0)
     }
 
 
-def alike(one: Store, other: Store, rules: Rules, apart: Set[Key] = frozenset()) -> None:
+def same(one: Truth, other: Truth, without_streams: Set[Key] = frozenset()) -> None:
+    """Two accounts hold the same. How many events of a stream have expired is left out: it depends
+    on when the run came to its end, and no event is lost unseen by the witness.
+    """
+    left, right = (_without_expiry(truth, without_streams) for truth in (one, other))
+    differ = [key for key in left.keys() | right.keys() if left.get(key) != right.get(key)]
+    assert not differ, [(key, left.get(key), right.get(key)) for key in differ]
+
+
+def _without_expiry(truth: Truth, without_streams: Set[Key]) -> dict[Key, Group]:
+    def times(stream: fakes.Stream) -> fakes.Stream:
+        events = tuple(replace(event, count=0, bytes=0) for event in stream.events)
+        return replace(stream, events=events)
+
+    return {
+        group.key: replace(
+            group,
+            streams={
+                name: times(stream)
+                for name, stream in group.streams.items()
+                if group.key not in without_streams
+            },
+        )
+        for group in truth.all()
+    }
+
+
+def alike(one: Truth, other: Truth, rules: Rules, apart: Set[Key] = frozenset()) -> None:
     """The same, but for the streams of two kinds of log groups, of which it depends on what a run
     did before it was cut off which are swept. To sweep or to keep them is both lawful: the group
     is kept, the witness sees that only expired streams go, and `at_rest` that none is forgotten.
@@ -77,41 +99,20 @@ def alike(one: Store, other: Store, rules: Rules, apart: Set[Key] = frozenset())
     shares a page with it changes with what was swept before.
     """
     unsure = {
-        (group.account, group.region, group.name)
-        for group in one.groups()
+        group.key
+        for group in one.all()
         if group.subscriptions or rules.scope(group)["proof"] == "events"
     }
-    left, right = (_without_expiry(store.state()) for store in (one, other))
-    for state in (left, right):
-        for key in apart & state.keys():
-            del state[key]
-        state.update({key: state[key] | {"streams": {}} for key in unsure & state.keys()})
-    _same(left, right)
+    left, right = one.copy(), other.copy()
+    for truth in (left, right):
+        for key in apart:
+            truth.groups.pop(key, None)
+    same(left, right, unsure)
 
 
 def at_rest(here: Place, account: Account, rules: Rules) -> None:
     """Where runs leave everything as it is, there is nothing to do either."""
-    same(here.store, expected(here.store, rules, account.page).store)
-
-
-def _same(left: dict[Any, Any], right: dict[Any, Any]) -> None:
-    differ = [key for key in left.keys() | right.keys() if left.get(key) != right.get(key)]
-    assert not differ, [(key, left.get(key), right.get(key)) for key in differ]
-
-
-def _without_expiry(state: dict[Any, Any]) -> dict[Any, Any]:
-    return {
-        key: group
-        | {
-            "streams": {
-                name: (created, tuple((events.at, events.ingested) for events in written))
-                for name, (created, written) in group["streams"].items()
-            }
-        }
-        if isinstance(group, dict) and "streams" in group
-        else group
-        for key, group in state.items()
-    }
+    same(here.truth, expected(here.truth, rules, account.page).truth)
 
 
 def counted(here: Place, life: Life, done: dict[Any, int], effects: Counter[Item]) -> None:
@@ -216,16 +217,16 @@ def test_undisturbed(account: Account, wanted: Wanted) -> None:
     """
     rules = Rules(wanted.said)
     with place(account, wanted.said, wanted.policy) as here:
-        told = expected(here.store, rules, account.page)
-        before = here.store.state()
+        told = expected(here.truth, rules, account.page)
+        before = here.truth
         with here.process() as life:
             planned = life.run(dry_run=True)
-        assert here.store.state() == before
+        assert here.truth == before
         assert not here.journal.exists()
         with here.process() as life:
             done = life.run()
         lawful(here)
-        same(here.store, told.store)
+        same(here.truth, told.truth)
         assert bool(done.refused_because) == told.refused
         assert [done.done[verb] for verb in VERBS] == [told.deleted, told.put, told.swept]
         assert planned.planned == done.done
@@ -233,13 +234,13 @@ def test_undisturbed(account: Account, wanted: Wanted) -> None:
         changes = [verdict.deletions, verdict.puts, verdict.sweeps]
         assert [len(made) for made in changes] == [told.deleted, told.put, told.swept]
         assert life.counts.calls == verdict.calls
-        touched = {(c.account, c.region, c.group) for c in [*verdict.puts, *verdict.sweeps]}
+        touched = {change.key for change in [*verdict.puts, *verdict.sweeps]}
         with here.process() as life:
             life.run()
         lawful(here)
-        same(here.store, expected(told.store, rules, account.page).store)
-        changes = [change for change in life.cloud.record.changes if change.effect]
-        assert told.refused or {(c.account, c.region, c.group) for c in changes} <= touched
+        same(here.truth, expected(told.truth, rules, account.page).truth)
+        again = {change.key for change in life.cloud.judge().changes if change.effect}
+        assert told.refused or again <= touched
 
 
 @given(**GIVEN["plan_and_apply"])
@@ -250,18 +251,18 @@ def test_plan_and_apply(
     were made `again` since, or others are at work, nothing is done that was not planned.
     """
     with place(account, wanted.said, wanted.policy) as here:
-        before = here.store.state()
+        before = here.truth
         still = Trouble(trouble.seed, trouble.shares, trouble.only, trouble.denied, trouble.expired)
         with here.process(still) as life, contextlib.suppress(JanitorError):
             life.plan()
-        assert here.store.state() == before
+        assert here.truth == before
         assert not here.journal.exists()
         with here.process() as life:
             path = life.plan()
-        assert here.store.state() == before
+        assert here.truth == before
         others = [account.groups[number] for number in set(again) if number < len(account.groups)]
         for plan in others:
-            account.make_again(here.store, plan)
+            account.make_again(here.made, plan)
         with here.process(
             Trouble(trouble.seed, meanwhile=trouble.meanwhile, kinds=trouble.kinds)
         ) as life:
@@ -270,9 +271,9 @@ def test_plan_and_apply(
         assert {item[:5] for item in here.witness.life.effects} <= planned(path)
         if others or trouble.meanwhile:
             return
-        told = expected(account.store(), Rules(wanted.said), account.page)
+        told = expected(account.build().truth, Rules(wanted.said), account.page)
         if not told.refused:
-            same(here.store, told.store)
+            same(here.truth, told.truth)
             assert [done.done[verb] for verb in VERBS] == [told.deleted, told.put, told.swept]
 
 
@@ -308,7 +309,7 @@ def test_troubled(account: Account, wanted: Wanted, trouble: Trouble) -> None:
 
 def over(here: Place, account: Account, rules: Rules, trouble: Trouble, refused: bool) -> None:
     """The trouble is over: undisturbed runs do what is left to do."""
-    left = here.store.copy()
+    left = here.truth
     summaries = settle(here)
     lawful(here)
     at_rest(here, account, rules)
@@ -319,7 +320,7 @@ def over(here: Place, account: Account, rules: Rules, trouble: Trouble, refused:
         return
     told, forbidden = settled(account, rules)
     if not (forbidden or refused):
-        alike(here.store, told.store, rules)
+        alike(here.truth, told.truth, rules)
 
 
 @given(**GIVEN["killed"])
@@ -337,7 +338,7 @@ def test_killed(account: Account, wanted: Wanted, deaths: list[int], after: bool
         told, refused = settled(account, rules)
         refused |= any(summary.refused_because for summary in summaries)
         if not refused:
-            alike(here.store, told.store, rules)
+            alike(here.truth, told.truth, rules)
 
 
 @given(**GIVEN["chained"])
@@ -381,9 +382,9 @@ def test_chained(
             done = answer["summary"]
             names = ("groups_deleted", "retention_set", "streams_deleted")
             made = [sum(item[4] == verb for item in effects) for verb in VERBS]
-            told = expected(account.store(), rules, account.page)
+            told = expected(account.build().truth, rules, account.page)
             if not told.refused:
-                alike(here.store, told.store, rules, appearing(account.store()))
+                alike(here.truth, told.truth, rules, appearing(account.build().truth))
             assert [done[name] for name in names] == made
             assert done["groups_scanned"] == len(scanned), "each is scanned once"
         over(here, account, rules, trouble, refused=bool(trouble.shares or trouble.denied))

@@ -11,21 +11,21 @@ janitor's own threads.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.cloud import Cloud
-from tests.cloud.faults import CHANGES, Fault, Garbage, Refuse
-from tests.cloud.judge import Change
-from janitor.sandbox.wire import Call, RefusedError, refused
-from janitor.sandbox.server import Reply
-from janitor.sandbox.store import Events, Group, name_of
-from tests.proof.oracle import METRIC_KEPT, Rules, arrived, holds, lawful, newest, owned
-from tests.proof.wire import READ_TIMEOUT, VirtualClock
+from janitor.sandbox.store import name_of
+from janitor.sandbox.wire import Call
+from tests.fakes import Builder, Cloud
+from tests.fakes.cloud import Seen
+from tests.fakes.faults import CHANGING
+from tests.fakes.judge import Change
+from tests.fakes.truth import Event, Group, Key, Truth
+from tests.proof.oracle import METRIC_KEPT, Rules, arrived, holds, lawful, owned
+from tests.proof.process import READ_TIMEOUT, VirtualClock
 from tests.proof.worlds import NOW
 
 LOOK_LASTS = 1.0
@@ -34,14 +34,13 @@ VERBS = {
     "DeleteLogGroup": "delete_group",
     "DeleteLogStream": "sweep_streams",
 }
-Key = tuple[str, str, str]
 Item = tuple[str, str, str, int, str, str | None]
 """Account, Region, log group, its creation time, verb, log stream."""
 
 
 @dataclass
 class Look:
-    """What one answer showed, as a copy of the truth of that moment."""
+    """What was true when one answer was made that showed it."""
 
     operation: str
     key: Key
@@ -59,7 +58,7 @@ class Arrivals:
 
     number: int
     until: int
-    events: list[Events]
+    events: tuple[Event, ...]
     group: Group
 
 
@@ -70,7 +69,7 @@ class Tags:
     number: int
     thread: int
     own: float
-    tags: dict[str, str]
+    tags: Mapping[str, str]
 
 
 @dataclass
@@ -79,7 +78,7 @@ class Functions:
 
     asked: int = 0
     number: int = 0
-    functions: dict[str, str | None] | None = None
+    functions: Mapping[str, str | None] | None = None
 
 
 @dataclass
@@ -99,99 +98,88 @@ class Life:
 class Witness:
     """Of one account, over all processes."""
 
-    def __init__(self, said: dict[str, Any]) -> None:
+    def __init__(self, said: dict[str, Any], truth: Truth) -> None:
         self.rules = Rules(said)
         self.wrongs: list[str] = []
         self.life = Life()
         self.read: dict[Key, list[tuple[Group, tuple[str, ...] | None]]] = {}
         """Groups whose events were read to the last page, and of which streams."""
+        self._truth = truth
+        self._clock = VirtualClock(NOW)
         self._number = 0
 
-    def begin(self) -> None:
+    def begin(self, clock: VirtualClock) -> None:
         """Another process."""
-        self.life = Life()
+        self.life, self._clock = Life(), clock
 
     def wrong(self, text: str) -> None:
         self.wrongs.append(text)
 
     # ---- what is shown -----------------------------------------------------------------------
 
-    def note(
-        self, cloud: Cloud, call: Call, reply: Reply, fault: Fault | None, changes: list[Change]
-    ) -> None:
-        """A request was answered; `changes` are what it changed."""
+    def note(self, seen: Seen) -> None:
+        """A call is over."""
+        call, change = seen.call, seen.change
         self._number += 1
-        answer = reply.answer
-        told = (
-            answer is not None
-            and answer.status < 300
-            and not isinstance(fault, Garbage)
-            and reply.delay <= READ_TIMEOUT
-        )
-        for change in changes:
-            self._changed(change)
+        told = seen.heard and seen.delay <= READ_TIMEOUT
+        effect = change if change is not None and change.effect else None
+        if effect is not None:
+            self._changed(effect)
         if call.operation in ("DeleteLogGroup", "DeleteLogStream"):
-            self._tried(cloud, call, next((c for c in changes if c.effect), None))
-        if call.operation in CHANGES and not told:
-            self._lost(cloud, call, fault, changes)
-        if told and answer is not None and call.service in ("logs", "monitoring", "tagging"):
-            self._shown(cloud, call, json.loads(answer.body or b"{}"))
+            self._tried(call, effect)
+        if call.operation.startswith(CHANGING) and not told:
+            self._lost(seen, effect)
+        if told and call.result is not None:
+            self._shown(call, call.result)
         if call.operation == "ListFunctions":
-            home = cloud.store.region(call.account, call.region)
-            known = self.life.functions.setdefault((call.account, call.region), Functions())
+            target = (call.account, call.region)
+            known = self.life.functions.setdefault(target, Functions())
             known.asked = self._number
-            if told and answer is not None and not json.loads(answer.body).get("NextMarker"):
-                known.number, known.functions = self._number, dict(home.functions)
+            if told and call.result is not None and not call.result.get("NextMarker"):
+                known.number = self._number
+                known.functions = self._truth.functions.get(target, {})
 
-    def _lost(self, cloud: Cloud, call: Call, fault: Fault | None, changes: list[Change]) -> None:
+    def _lost(self, seen: Seen, effect: Change | None) -> None:
         """The caller cannot know whether its change took place."""
-        certain = getattr(fault, "status", 500) < 500
+        call, key = seen.call, _key(seen.call)
+        certain = seen.refused is not None and seen.refused.status < 500
         if certain or call.operation not in VERBS:
             return
         stream = call.parameters.get("logStreamName")
-        verb, name = VERBS[call.operation], str(call.group)
-        created = {change.created for change in changes}
-        shown = self.life.shown.get((call.account, call.region, name))
-        if shown is not None:
-            created.add(shown.group.created)
-        if (group := cloud.store.group(call.account, call.region, name)) is not None:
-            created.add(group.created)
-        for at in created:
-            self.life.lost.add((call.account, call.region, name, at, verb, stream))
+        shown = self.life.shown.get(key)
+        known = [None if look is None else look.group for look in (effect, shown)]
+        known.append(self._truth.get(key))
+        for created in {group.created for group in known if group is not None}:
+            self.life.lost.add((*key, created, VERBS[call.operation], stream))
 
-    def _shown(self, cloud: Cloud, call: Call, body: dict[str, Any]) -> None:
+    def _shown(self, call: Call, body: dict[str, Any]) -> None:
         match call.operation:
             case "DescribeLogGroups":
                 for entry in body["logGroups"]:
-                    self._look(cloud, call, entry["logGroupName"], whole=True)
+                    key = (call.account, call.region, entry["logGroupName"])
+                    self._look(call, key, whole=True)
             case "DescribeSubscriptionFilters" | "DescribeLogStreams":
-                self._paged(cloud, call, body)
+                self._paged(call, body)
             case "FilterLogEvents" if not body.get("nextToken"):
-                key = (call.account, call.region, str(call.group))
                 streams = call.parameters.get("logStreamNames")
-                group = cloud.store.group(*key)
-                assert group is not None, "it answered"
-                seen = (group.copy(), None if streams is None else tuple(streams))
-                self.read.setdefault(key, []).append(seen)
+                seen = (self._there(_key(call)), None if streams is None else tuple(streams))
+                self.read.setdefault(_key(call), []).append(seen)
             case "GetMetricData":
-                self._asked(cloud, call, body)
+                self._asked(call, body)
             case "GetResources":
-                clock = cloud.clock
-                assert isinstance(clock, VirtualClock)
                 for arn in call.parameters["ResourceARNList"]:
                     key = (call.account, call.region, name_of(arn))
-                    tagged = cloud.store.group(*key)
-                    tags = {} if tagged is None else dict(tagged.tags)
-                    seen = Tags(self._number, threading.get_ident(), clock.own, tags)
-                    self.life.tags[key] = seen
+                    tagged = self._truth.get(key)
+                    tags = {} if tagged is None else tagged.tags
+                    read = Tags(self._number, threading.get_ident(), self._clock.own, tags)
+                    self.life.tags[key] = read
 
-    def _look(self, cloud: Cloud, call: Call, name: str, *, whole: bool) -> None:
-        key = (call.account, call.region, name)
-        group = cloud.store.group(*key)
-        assert group is not None, "it answered"
-        clock = cloud.clock
-        assert isinstance(clock, VirtualClock)
-        look = Look(call.operation, key, self._number, clock.own, clock.now(), group.copy(), whole)
+    def _there(self, key: Key) -> Group:
+        return self._truth.there(key)
+
+    def _look(self, call: Call, key: Key, *, whole: bool) -> None:
+        clock, group = self._clock, self._there(key)
+        look = Look(call.operation, key, self._number, clock.own, clock.now(), group, whole)
         if call.operation == "DescribeLogGroups":
             self.life.shown[key] = look
             self.life.scanned.add((key, group.created))
@@ -199,68 +187,57 @@ class Witness:
                 return
         self.life.threads.setdefault(threading.get_ident(), []).append(look)
 
-    def _paged(self, cloud: Cloud, call: Call, body: dict[str, Any]) -> None:
+    def _paged(self, call: Call, body: dict[str, Any]) -> None:
         """A listing shows what there was when it began, once its last page is read."""
         last = not body.get("nextToken")
         if not call.parameters.get("nextToken"):
-            self._look(cloud, call, str(call.group), whole=last)
+            self._look(call, _key(call), whole=last)
             return
         looks = self.life.threads.get(threading.get_ident(), [])
-        key = (call.account, call.region, str(call.group))
-        for look in reversed(looks):
-            if (look.operation, look.key) == (call.operation, key):
-                look.whole = last
-                return
+        if (look := _last(looks, call.operation, _key(call))) is not None:
+            look.whole = last
 
-    def _asked(self, cloud: Cloud, call: Call, body: dict[str, Any]) -> None:
+    def _asked(self, call: Call, body: dict[str, Any]) -> None:
         names = {
             query["Id"]: query["MetricStat"]["Metric"]["Dimensions"][0]["Value"]
             for query in call.parameters["MetricDataQueries"]
         }
-        home = cloud.store.region(call.account, call.region)
-        until = cloud.clock.now() - int(cloud.store.lags.metric * 1000)
+        until = self._clock.now() - int(self._truth.lags.metric * 1000)
         for result in body["MetricDataResults"]:
-            name = names[result["Id"]]
-            if (group := home.get(name)) is not None:
-                events = list(home.arrivals.get(name, ()))
-                seen = Arrivals(self._number, until, events, group.copy())
-                self.life.arrivals[call.account, call.region, name] = seen
+            key = (call.account, call.region, names[result["Id"]])
+            group = self._truth.get(key)
+            if group is not None and result["StatusCode"] == "Complete":
+                events = self._truth.arrivals.get(key, ())
+                self.life.arrivals[key] = Arrivals(self._number, until, events, group)
 
     # ---- what is changed ---------------------------------------------------------------------
 
     def _changed(self, change: Change) -> None:
-        key = (change.account, change.region, change.group)
-        if not change.effect:
-            return
         verb = VERBS.get(change.operation)
         if verb is None:
-            self.wrong(f"{change.operation} of {key}: never asked for")
+            self.wrong(f"{change.operation} of {change.key}: never asked for")
             return
         # Calls go by name: what was made anew after the look is taken for what was looked at.
-        shown = self.life.shown.get(key)
-        created = change.created if shown is None else shown.group.created
-        self.life.effects[*key, created, verb, change.stream] += 1
+        shown = self.life.shown.get(change.key)
+        created = change.group.created if shown is None else shown.group.created
+        self.life.effects[*change.key, created, verb, change.stream] += 1
         if verb == "set_retention":
-            for reason in self._put(change, key):
-                self.wrong(f"{verb} {key}: {reason}")
+            for reason in self._put(change):
+                self.wrong(f"{verb} {change.key}: {reason}")
 
-    def _tried(self, cloud: Cloud, call: Call, effect: Change | None) -> None:
+    def _tried(self, call: Call, effect: Change | None) -> None:
         """A deletion was asked for. Each takes a look of its own: a second one needs another."""
-        key = (call.account, call.region, str(call.group))
         looks = self.life.threads.setdefault(threading.get_ident(), [])
-        reasons: Iterable[str]
         if call.operation == "DeleteLogGroup":
-            reasons = list(self._deletion(cloud, effect, key, looks))
+            reasons = list(self._deletion(effect, _key(call), looks))
             looks.clear()
         else:
             stream = str(call.parameters.get("logStreamName"))
-            reasons = self._sweep(cloud, effect, key, stream, looks)
+            reasons = list(self._sweep(effect, _key(call), stream, looks))
         for reason in reasons:
-            self.wrong(f"{call.operation} {key}: {reason}")
+            self.wrong(f"{call.operation} {_key(call)}: {reason}")
 
-    def _deletion(
-        self, cloud: Cloud, effect: Change | None, key: Key, looks: list[Look]
-    ) -> Iterable[str]:
+    def _deletion(self, effect: Change | None, key: Key, looks: list[Look]) -> Iterable[str]:
         group = _last(looks, "DescribeLogGroups", key)
         subscribed = _last(looks, "DescribeSubscriptionFilters", key)
         streams = _last(looks, "DescribeLogStreams", key)
@@ -276,56 +253,51 @@ class Witness:
             missing = [name for name, part in looked.items() if not part]
             yield f"not looked at: {', '.join(missing)}"
             return
-        clock = cloud.clock
-        assert isinstance(clock, VirtualClock)
+        clock = self._clock
         if looks[-1] is not group or clock.own - group.own > LOOK_LASTS:
             yield "the last look was not right before it"
         if tags.thread == threading.get_ident() and clock.own - tags.own > LOOK_LASTS:
             yield "its tags were read too long before it"
-        if effect is not None and group.group.created != effect.created < group.now:
+        if effect is not None and group.group.created != effect.group.created < group.now:
             yield "another group of that name was looked at"
         if min(group.number, subscribed.number, streams.number, tags.number) < arrivals.number:
             yield "the last look came before the proof"
         if not (subscribed.whole and streams.whole):
             yield "the listing was not read to its end"
-        seen = group.group.copy()
-        seen.tags, seen.subscriptions = tags.tags, subscribed.group.subscriptions
-        lags = cloud.store.lags
-        stored = group.group.stored_shown(group.now, lags.stored)
-        now = streams.now
+        seen = replace(group.group, tags=tags.tags, subscriptions=subscribed.group.subscriptions)
+        lags, now = self._truth.lags, streams.now
+        stored = group.group.bytes_seen(group.now, lags.stored)
         if why := lawful(seen, [], self.rules, lags.stream, stored, NOW):
             yield why
             return
         before = self.rules.cutoff(seen, NOW)
         assert before is not None, "lawful"
-        if any(newest(s, now, lags.stream) >= before for s in streams.group.streams.values()):
+        listed = streams.group.streams.values()
+        if any(stream.newest(now, lags.stream) >= before for stream in listed):
             yield "a stream showed life"
-        home = cloud.store.region(*key[:2]).copy()
-        home.arrivals = {key[2]: arrivals.events}
-        lag = (NOW - arrivals.until) / 1000
-        if arrived(arrivals.group, home, before, NOW, lag):
+        if arrived(arrivals.events, before, NOW, (NOW - arrivals.until) / 1000):
             yield "the metric knew of arrivals"
-        yield from self._owner(key, seen, home, arrivals.number)
+        yield from self._owner(key, seen, arrivals.number)
         if self.rules.scope(seen)["proof"] == "events":
-            found = [group for group, streams in self.read.get(key, []) if streams is None]
+            found = [group for group, names in self.read.get(key, []) if names is None]
             if not found or holds(found[-1], before, NOW):
                 yield "its events were not read, or it had some"
         # What came within the very millisecond of a look came after it.
-        for events in () if effect is None else effect.alive:
+        for event in () if effect is None else effect.alive:
             shown = (
-                arrivals.until > events.ingested >= NOW - METRIC_KEPT,
-                group.now - lags.stored * 1000 > events.ingested,
+                arrivals.until > event.ingested >= NOW - METRIC_KEPT,
+                group.now - lags.stored * 1000 > event.ingested,
                 any(
-                    events in stream.events
+                    event in stream.events
                     and now - 1000 * (lags.stream if stream.lag is None else stream.lag)
-                    > events.ingested
-                    for stream in streams.group.streams.values()
+                    > event.ingested
+                    for stream in listed
                 ),
             )
             if any(shown):
-                yield f"lost {events}, which could be seen"
+                yield f"lost {event}, which could be seen"
 
-    def _owner(self, key: Key, seen: Group, home: Any, proved: int) -> Iterable[str]:
+    def _owner(self, key: Key, seen: Group, proved: int) -> Iterable[str]:
         """Functions are listed once more after the proof. Where that fails, only a group that is
         named for a function may be one's.
         """
@@ -336,27 +308,20 @@ class Witness:
             yield "whether a function logs to it was not asked again"
         if key[2].startswith("/aws/lambda/") and known.number < proved:
             yield "whether a function logs to it was unknown"
-        if known.functions is None:
-            return
-        home.functions = known.functions
-        if owned(seen, home):
+        if known.functions is not None and owned(seen, known.functions):
             yield "a function logged to it"
 
     def _sweep(
-        self, cloud: Cloud, effect: Change | None, key: Key, name: str, looks: list[Look]
+        self, effect: Change | None, key: Key, name: str, looks: list[Look]
     ) -> Iterable[str]:
         group = _last(looks, "DescribeLogGroups", key)
         listed = _last(looks, "DescribeLogStreams", key)
         if not (group and listed):
             yield "not everything was looked at"
             return
-        if effect is not None and group.group.created != effect.created < group.now:
+        if effect is not None and group.group.created != effect.group.created < group.now:
             yield "another group of that name was looked at"
-        seen = group.group.copy()
-        tags = self.life.tags.get(key)
-        if tags is None and self.rules.said["protect"]["tags"]:
-            yield "its tags were not read"
-        seen.tags = {} if tags is None else tags.tags
+        seen = yield from self._tagged(group.group)
         scope, before = self.rules.scope(seen), self.rules.cutoff(seen, NOW)
         stream = listed.group.streams.get(name)
         if self.rules.exempt(seen) or seen.protected or not scope["sweep_streams"]:
@@ -364,32 +329,36 @@ class Witness:
         if before is None or seen.created >= before:
             yield "retention unknown, or a young group"
             return
-        lag = cloud.store.lags.stream
-        if stream is None or newest(stream, listed.now, lag) >= before:
+        lag = self._truth.lags.stream
+        if stream is None or stream.newest(listed.now, lag) >= before:
             yield "the stream showed life, or was not looked at"
             return
         if scope["proof"] == "events":
-            found = [g for g, names in self.read.get(key, []) if names and stream.name in names]
-            if not found or holds(found[-1], before, NOW, [stream.name]):
+            found = [g for g, names in self.read.get(key, []) if names and name in names]
+            if not found or holds(found[-1], before, NOW, [name]):
                 yield "its events were not read, or it had some"
         own = lag if stream.lag is None else stream.lag
-        for events in () if effect is None else effect.alive:
-            if events.ingested <= listed.now - own * 1000:
-                yield f"lost {events}, which could be seen"
+        for event in () if effect is None else effect.alive:
+            if event.ingested <= listed.now - own * 1000:
+                yield f"lost {event}, which could be seen"
 
-    def _put(self, change: Change, key: Key) -> Iterable[str]:
-        shown, tags = self.life.shown.get(key), self.life.tags.get(key)
+    def _put(self, change: Change) -> Iterable[str]:
+        shown = self.life.shown.get(change.key)
         if shown is None:
             yield "it was never looked at"
             return
-        if tags is None and self.rules.said["protect"]["tags"]:
-            yield "its tags were not read"
-        seen = shown.group.copy()
-        seen.tags = {} if tags is None else tags.tags
-        if self.rules.exempt(seen) or change.policy is not None:
+        seen = yield from self._tagged(shown.group)
+        if self.rules.exempt(seen) or change.group.policy is not None:
             yield "exempt, or under an account-level policy"
         if self.rules.days(seen) != change.after:
             yield f"{change.after} days is not what the policy says of {seen.retention}"
+
+    def _tagged(self, group: Group) -> Generator[str, None, Group]:
+        """The group with the tags that were read of it."""
+        tags = self.life.tags.get(group.key)
+        if tags is None and self.rules.said["protect"]["tags"]:
+            yield "its tags were not read"
+        return replace(group, tags={} if tags is None else tags.tags)
 
     # ---- what is told ------------------------------------------------------------------------
 
@@ -452,29 +421,21 @@ def _last(looks: list[Look], operation: str, key: Key) -> Look | None:
     return next(found, None)
 
 
+def _key(call: Call) -> Key:
+    return (call.account, call.region, str(call.group))
+
+
 class WatchedCloud(Cloud):
-    """A simulator whose every reply a witness sees."""
+    """An account whose every call a witness sees."""
 
-    def __init__(self, witness: Witness, *args: Any, faults: Any = None, **options: Any) -> None:
-        self._witness = witness
-        self._asked = faults
-        self._fault: Fault | None = None
+    def __init__(
+        self, witness: Witness, account: Builder, clock: VirtualClock, **options: Any
+    ) -> None:
+        super().__init__(account, clock=clock, **options)
         self.faults = 0
-        super().__init__(*args, faults=self._ask, **options)
+        self._witness = witness
+        witness.begin(clock)
 
-    def _ask(self, call: Call) -> Fault | None:
-        self._fault = None if self._asked is None else self._asked(call)
-        self.faults += self._fault is not None
-        return self._fault
-
-    def _reply(self, call: Call, delay: float) -> Reply:
-        before = len(self.record.changes)
-        try:
-            reply = super()._reply(call, delay)
-        except RefusedError as error:
-            fault = Refuse(error.code, error.status)
-            self._witness.note(self, call, Reply(refused(call, error), delay), fault, [])
-            raise
-        changes = [c for c in self.record.changes[before:] if c.by == "caller"]
-        self._witness.note(self, call, reply, self._fault, changes)
-        return reply
+    def seen(self, seen: Seen) -> None:
+        self.faults += seen.fault is not None
+        self._witness.note(seen)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from janitor.policy.file import Policy, parse
 from janitor.sandbox.clocks import DAY_MS
-from janitor.sandbox.store import Group, Lags, Store
+from janitor.sandbox.store import Lags
+from tests.fakes import Builder
+from tests.fakes.truth import Key
 
 NOW = 1_800_000_000_000
 ACCOUNT, OTHER = "123456789012", "123456789013"
@@ -53,46 +55,45 @@ class Account:
     page: int
     empty: float
 
-    def store(self) -> Store:
-        """A store of its own, the same each time."""
-        store = Store(Lags(*self.lags))
+    def build(self) -> Builder:
+        """An account of its own, the same each time."""
+        made = Builder(Lags(*self.lags))
         for account, region in TARGETS[: self.targets]:
-            store.region(account, region)
+            made.region(account, region)
         for target, name, custom in self.functions:
             if target < self.targets:
-                store.region(*TARGETS[target]).functions[name] = custom
+                made.function(*TARGETS[target], name, custom)
         for plan in self.groups:
-            self._put(store, plan)
-        return store
+            self._make(made, plan)
+        return made
 
     @property
     def targets(self) -> int:
         return max(plan.target for plan in self.groups) + 1
 
-    def make_again(self, store: Store, plan: Plan) -> None:
+    def make_again(self, made: Builder, plan: Plan) -> None:
         """The group was deleted and made again under its name, long ago too."""
-        group = store.group(*TARGETS[plan.target], plan.name)
-        assert group is not None, "nothing deletes it"
-        store.remove_group(group)
-        self._put(store, replace(plan, age=plan.age * 0.99, before=None))
+        made.delete((*TARGETS[plan.target], plan.name))
+        self._make(made, replace(plan, age=plan.age * 0.99, before=None))
 
-    def _put(self, store: Store, plan: Plan) -> None:
-        account, region = TARGETS[plan.target]
+    def _make(self, made: Builder, plan: Plan) -> None:
+        target = TARGETS[plan.target]
         if plan.before is not None:
-            first = store.add_group(account, region, plan.name, created=ago(plan.before))
-            store.add_stream(first, "first", created=first.created)
-            store.write(first, "first", first.created)
-            store.remove_group(first)
-        group = store.add_group(account, region, plan.name, created=ago(plan.age), **plan.more)
+            at = ago(plan.before)
+            first = made.group(*target, plan.name, created=at)
+            made.stream(first, "first", created=at)
+            made.write(first, "first", at)
+            made.delete(first)
+        key = made.group(*target, plan.name, created=ago(plan.age), **plan.more)
         for stream in plan.streams:
-            self._stream(store, group, stream)
+            self._stream(made, key, stream)
 
-    def _stream(self, store: Store, group: Group, plan: Stream) -> None:
-        created = ago(min(plan.created, (NOW - group.created) / DAY_MS))
-        store.add_stream(group, plan.name, created=created, lag=plan.lag)
+    def _stream(self, made: Builder, key: Key, plan: Stream) -> None:
+        created = ago(min(plan.created, (NOW - made.truth.there(key).created) / DAY_MS))
+        made.stream(key, plan.name, created=created, lag=plan.lag)
         if plan.event is not None:
             at = max(ago(plan.event), created)
-            store.write(group, plan.name, at, 2, 100, ingested=at + 3000 if plan.late else at)
+            made.write(key, plan.name, at, 2, 100, ingested=at + 3000 if plan.late else at)
 
 
 def _near(days: float) -> st.SearchStrategy[float]:
@@ -137,7 +138,9 @@ _usual: dict[str, Any] = {
         ]
     ),
 }
-_policies = st.sampled_from([{}] * 7 + [{"policy": "org"}, {"policy": "month", "policy_days": 30}])
+_policies: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{}] * 7 + [{"policy": "org"}, {"policy": "month", "policy_days": 30}]
+)
 names = st.sampled_from([*(f"/app/{i}" for i in range(6)), "/audit/1", OWN]) | st.sampled_from(
     [f"/aws/lambda/{i}" for i in range(4)]
 )

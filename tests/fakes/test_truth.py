@@ -1,0 +1,169 @@
+"""The record of what is true, and the store, which know nothing of each other, say the same."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from janitor.sandbox import store
+from janitor.sandbox.clocks import DAY_MS, ManualClock
+from tests.fakes import Builder, Cloud
+from tests.fakes.actors import Random
+from tests.fakes.cloud import Seen
+from tests.fakes.faults import Rates
+from tests.fakes.scenarios import ACCOUNT, REGION
+from tests.fakes.truth import Truth
+
+NOW = ManualClock().now()
+NAMES = ("/a", "/a/b", "/b")
+STREAMS = ("s", "t", "meanwhile")
+DAYS = (1, 3, 30, 90)
+
+
+def account(drawn: random.Random) -> Builder:
+    """A few groups with events on either side of every retention there is."""
+    made = Builder()
+    for name in NAMES:
+        policy = drawn.choice([{}, {}, {"policy": name, "policy_days": drawn.choice((None, 30))}])
+        log_class = drawn.choice(("STANDARD", "STANDARD", "INFREQUENT_ACCESS", "DELIVERY"))
+        days = drawn.choice((None, *DAYS))
+        settings = {"retention": days, "log_class": log_class, "tags": {"a": "b"}} | policy
+        key = made.group(ACCOUNT, REGION, name, created=NOW - 400 * DAY_MS, **settings)
+        for stream in STREAMS[:2]:
+            ages = [drawn.choice(DAYS) + drawn.choice((-0.5, 0.5)) for _ in range(4)]
+            events = [(NOW - int(age * DAY_MS), 1, 100) for age in ages]
+            made.stream(key, stream, created=NOW - 400 * DAY_MS, events=events)
+    return made
+
+
+def calls(drawn: random.Random, now: int) -> dict[str, dict[str, Any]]:
+    """Everything that changes something, by its method."""
+    group, stream = {"logGroupName": drawn.choice(NAMES)}, {"logStreamName": drawn.choice(STREAMS)}
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group['logGroupName']}"
+    filtered = {"filterName": drawn.choice("fgh"), "filterPattern": "x"}
+    metric = {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
+    ages = sorted((drawn.choice((-0.5, 0, 0.9, 1.1, 2.9, 15)) for _ in range(4)), reverse=True)
+    entries = [{"timestamp": now - int(age * DAY_MS), "message": "é"} for age in ages]
+    terms = {
+        "retentionInDays": drawn.choice((30, 90, "NEVER_EXPIRE")),
+        "enforcementMode": drawn.choice(("NEW_ONLY", "RETROACTIVE")),
+    }
+    policy = {"policyName": drawn.choice("pq"), "policyType": "RETENTION_POLICY"}
+    scope = drawn.choice(('["/"]', '["/a", "/c"]', '["/a/b"]'))
+    own = {"logGroupIdentifier": group["logGroupName"]}
+    return {
+        "create_log_group": group | {"tags": {"made": "again"}},
+        "delete_log_group": group,
+        "create_log_stream": group | stream,
+        "delete_log_stream": group | stream,
+        "put_log_events": group | stream | {"logEvents": entries},
+        "put_retention_policy": group | {"retentionInDays": drawn.choice(DAYS)},
+        "delete_retention_policy": group,
+        "put_log_group_deletion_protection": own
+        | {"deletionProtectionEnabled": drawn.random() < 0.3},
+        "disassociate_kms_key": group,
+        "associate_kms_key": group | {"kmsKeyId": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/k"},
+        "put_bearer_token_authentication": own | {"bearerTokenAuthenticationEnabled": True},
+        "put_data_protection_policy": own | {"policyDocument": '{"Name": "d"}'},
+        "delete_data_protection_policy": own,
+        "put_index_policy": own | {"policyDocument": '{"Fields": []}'},
+        "delete_index_policy": own,
+        "put_transformer": own | {"transformerConfig": [{"parseJSON": {}}]},
+        "delete_transformer": own,
+        "put_metric_filter": group | filtered | {"metricTransformations": [metric]},
+        "delete_metric_filter": group | {"filterName": filtered["filterName"]},
+        "delete_subscription_filter": group | {"filterName": filtered["filterName"]},
+        "put_subscription_filter": group | filtered | {"destinationArn": "arn:aws:lambda:::f"},
+        "tag_resource": {"resourceArn": arn, "tags": {drawn.choice("abc"): "1"}},
+        "put_account_policy": policy
+        | {
+            "policyDocument": json.dumps(terms),
+            "selectionCriteria": f"LogGroupNamePrefix IN {scope}",
+        },
+        "delete_account_policy": policy,
+        "untag_resource": {"resourceArn": arn, "tagKeys": [drawn.choice("abc")]},
+    }
+
+
+class Noted(Cloud):
+    """Notes which operations took effect."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.done = set[str]()
+
+    def seen(self, seen: Seen) -> None:
+        if seen.call.result is not None:
+            self.done.add(seen.call.operation)
+
+
+def trial(seed: int) -> set[str]:
+    """Random calls of all kinds, with faults, while others are at work: those that took effect."""
+    drawn, clock = random.Random(seed), ManualClock()
+    faults = Rates(seed, throttle=0.05, internal_after=0.05, reset_after=0.05)
+    others, made = Random(seed, chance=0.1), account(drawn)
+    with Noted(made, clock=clock, faults=faults, meanwhile=[others]) as cloud:
+        client = cloud.client("logs")
+        for _ in range(100):
+            method, parameters = drawn.choice(sorted(calls(drawn, clock.now()).items()))
+            with contextlib.suppress(ClientError, ConnectionClosedError):
+                getattr(client, method)(**parameters)
+            clock.advance(drawn.choice((1, 3600, 3600, 40_000)))
+        return cloud.done
+
+
+def trials(many: int) -> set[str]:
+    return set.union(*map(trial, range(many)))
+
+
+def test_whatever_is_called_and_whoever_is_at_work_both_say_the_same() -> None:
+    """Each kind of change among them, also where its answer was lost."""
+    done = trials(20)
+    named = {
+        "".join(word.title() for word in name.split("_")) for name in calls(random.Random(), NOW)
+    }
+    assert {operation.lower() for operation in named} == {operation.lower() for operation in done}
+
+
+def _another_stream(self: store.Store, group: store.Group, name: str) -> None:
+    del group.streams[max(group.streams)]
+    group.order = None
+
+
+def _another_group(self: store.Store, group: store.Group, _now: int | None = None) -> None:
+    region = self.region(group.account, group.region)
+    region.remove(region.names[0])
+
+
+def _another_retention(self: store.Store, group: store.Group, days: int, _now: int) -> None:
+    next(iter(self.region(group.account, group.region).groups.values())).retention = days
+
+
+def _a_day_late(group: store.Group, now: int) -> int:
+    return 0 if group.days is None else now - (group.days + 1) * DAY_MS
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "broken"),
+    [
+        pytest.param(store.Group, "horizon", _a_day_late, id="expires a day late"),
+        pytest.param(store.Group, "days", property(lambda g: g.retention), id="knows no policy"),
+        pytest.param(store.Group, "drop_expired", lambda *_: None, id="brings events back"),
+        pytest.param(store.Store, "remove_stream", _another_stream, id="another stream"),
+        pytest.param(store.Store, "remove_group", _another_group, id="another group"),
+        pytest.param(store.Store, "set_retention", _another_retention, id="another group's days"),
+        pytest.param(Truth, "retain", lambda *_: None, id="a record that misses a call"),
+    ],
+)
+def test_a_store_that_is_wrong_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, owner: type, name: str, broken: Any
+) -> None:
+    """Some random account shows it."""
+    monkeypatch.setattr(owner, name, broken)
+    with pytest.raises((AssertionError, KeyError), match="/"):
+        trials(40)
