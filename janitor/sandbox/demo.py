@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any, Final
 
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.clocks import DAY_MS, ManualClock
 from janitor.sandbox.store import Events, Group, Store
+from janitor.sandbox.unknowns import Unknowns
 
 ACCOUNT: Final = "123456789012"
 GROUPS: Final[Mapping[str, int]] = {"eu-west-1": 190, "us-east-1": 110}
@@ -42,6 +44,7 @@ _SHARED: Final[Mapping[str, int]] = {
     "/aws/route53/example.com": 3_400_000_000,
 }
 _ALNUM: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
+_UNCLEAR: Final = "/odd/unclear-metric"
 _INGESTED_DAYS: Final = 35
 """Days of `IncomingBytes`: `--ingestion` asks for 30."""
 _LAG_DAYS: Final = 3
@@ -50,8 +53,9 @@ _NOT_COUNTED_YET: Final = {"storedBytes": 0}
 
 
 def sandbox(store: Store, now: int) -> Sandbox:
-    """An account that answers as of `now` (ms): there time stands still."""
-    return Sandbox(store, clock=ManualClock(now))
+    """The account as it answers at `now` (ms): there time stands still."""
+    unknowns = Unknowns(unclear={_UNCLEAR: "PartialData"})
+    return Sandbox(store, clock=ManualClock(now), unknowns=unknowns)
 
 
 def account() -> Store:
@@ -224,7 +228,7 @@ class _Ireland(_Content):
     def _plant_protected(self) -> None:
         """Groups that look empty, and that somebody protects or uses."""
         self._group("/aws/lambda/cloudwatch-janitor", age=400, retention=30)
-        self._group("aws-controltower/CloudTrailLogs", age=1100, retention=14)
+        self._group("aws-controltower/CloudTrailLogs", age=1100, retention=14, stored=2_000_000_000)
         self._group("/aws/lambda/disaster-recovery", age=600, retention=30)
         self._function("/aws/lambda/disaster-recovery")
         self._group("/platform/functions/nightly-audit", age=700, retention=90)
@@ -274,16 +278,17 @@ class _Ireland(_Content):
         self._group("/archive/infrequent/retired-batch", age=700, retention=30, **infrequent)
 
     def _plant_under_account_policies(self) -> None:
-        ninety: dict[str, Any] = {"policy": "ninety-days", "policy_days": 90}
-        ingest = self._group("/managed/quarterly/ingest", age=410, stored=9_700_000_000, **ninety)
+        policy = partial(self._store.add_policy, ACCOUNT, self._region.name)
+        policy("ninety-days", 90, "/managed/quarterly/")
+        policy("keep-for-ever", None, "/compliance/")
+        ingest = self._group("/managed/quarterly/ingest", age=410, stored=9_700_000_000)
         self._streams(ingest, 4, oldest=80, newest=1)
         self._takes_in(ingest, 107_000_000)
-        self._deletable("/managed/quarterly/retired", age=500, streams=4, **ninety)
-        endless = {"policy": "keep-for-ever", "policy_days": None}
-        trail = self._group("/compliance/trail", age=1300, stored=152_000_000_000, **endless)
+        self._deletable("/managed/quarterly/retired", age=500, streams=4)
+        trail = self._group("/compliance/trail", age=1300, stored=152_000_000_000)
         self._streams(trail, 3, oldest=1290, newest=1)
         self._takes_in(trail, 116_000_000)
-        self._group("/compliance/empty-vault", age=900, retention=30, **endless)
+        self._group("/compliance/empty-vault", age=900, retention=30)
 
 
 class _Virginia(_Content):
@@ -304,6 +309,7 @@ class _Virginia(_Content):
         stack = {"aws:cloudformation:stack-name": "build-prod"}
         self._group("/aws/codebuild/stack-managed-build", age=480, retention=30, tags=stack)
         odd = {"creationTime": ...}
+        self._deletable(_UNCLEAR, age=430, retention=30, streams=2)
         self._group("/odd/no-creation-time", age=500, retention=30, odd=odd)
         self._sweepable("/aws/lambda/click-collector", age=420, expired=52, retention=14)
         self._sweepable("/aws/lambda/ab-assigner", age=300, expired=19, retention=30)

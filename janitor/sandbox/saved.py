@@ -13,7 +13,8 @@ import json
 import os
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from typing import Any, Final
 from janitor.core.errors import UsageError
 from janitor.sandbox import demo
 from janitor.sandbox.account import Sandbox
+from janitor.sandbox.retention_policies import RetentionPolicy, Terms
 from janitor.sandbox.store import Events, Group, Lags, Plain, Region, Store, Stream
 
 VERSION: Final = 1
@@ -113,14 +115,13 @@ def _alone(folder: Path) -> Iterator[None]:
 
 # ---- the account as JSON -------------------------------------------------------------------------
 
-_FIELDS: Final[dict[type, Iterable[str]]] = {
-    Store: vars(Store()).keys(),
+_DATA: Final = (Lags, Events, RetentionPolicy, Terms)
+_FIELDS: Final[dict[type, Collection[str]]] = {
     Region: vars(Region("", "")).keys(),
     Plain: vars(Plain()).keys(),
-    Group: Group.__slots__,
+    Group: [slot for slot in Group.__slots__ if slot not in ("order", "policies")],
     Stream: Stream.__slots__,
-    Events: ("at", "count", "bytes", "ingested"),
-    Lags: ("stream", "stored", "metric"),
+    **{kind: [one.name for one in fields(kind)] for kind in (Store, *_DATA)},
 }
 _BY_NAME: Final = {kind.__name__: kind for kind in _FIELDS}
 
@@ -142,18 +143,19 @@ def _said(value: Any) -> Any:
             return [_said(item) for item in value]
         case dict():
             return {"dict": [[_said(key), _said(item)] for key, item in value.items()]}
+        case frozenset():
+            return {"frozenset": sorted(value)}
         case tuple():
             return {"tuple": [_said(item) for item in value]}
         case array():
             return {"array": [value.typecode, value.tolist()]}
-        case bytearray():
-            return {"bytearray": value.hex()}
+        case bytes() | bytearray():
+            return {type(value).__name__: value.hex()}
         case _ if value is ...:
             return {"...": None}
         case _:
             kind = type(value)
-            fields = _FIELDS[kind]
-            return {kind.__name__: {field: _said(getattr(value, field)) for field in fields}}
+            return {kind.__name__: {name: _said(getattr(value, name)) for name in _FIELDS[kind]}}
 
 
 def _read(said: Any) -> Any:
@@ -165,20 +167,24 @@ def _read(said: Any) -> Any:
             return {_read(key): _read(item) for key, item in pairs}
         case {"tuple": items}:
             return tuple(_read(item) for item in items)
+        case {"frozenset": items}:
+            return frozenset(items)
         case {"array": [code, items]}:
             return array(code, items)
+        case {"bytes": digits}:
+            return bytes.fromhex(digits)
         case {"bytearray": digits}:
             return bytearray.fromhex(digits)
         case {"...": _}:
             return ...
         case dict():
-            [(name, fields)] = said.items()
-            return _made(name, fields)
+            [(name, values)] = said.items()
+            return _made(name, values)
         case _:
             return said
 
 
-def _made(name: str, said: dict[str, Any]) -> Any:
+def _made(name: str, said: dict[str, Any]) -> object:
     if (kind := _BY_NAME.get(name)) is None:
         raise _UnknownError(name)
     if differing := said.keys() ^ set(_FIELDS[kind]):
@@ -186,4 +192,11 @@ def _made(name: str, said: dict[str, Any]) -> Any:
     made: object = object.__new__(kind)
     for field, value in said.items():
         object.__setattr__(made, field, _read(value))  # some are frozen
+    match made:  # what is one object in a store, not two alike
+        case Region():
+            for group in made.groups.values():
+                group.order = None
+                made.put(group)
+        case RetentionPolicy() if made.in_force == made.terms:
+            made.in_force = made.terms
     return made

@@ -117,7 +117,7 @@ def _regions(sandbox: Sandbox, wanted: tuple[str, ...]) -> tuple[str, ...]:
     return enabled if not wanted or targets.ALL in wanted else wanted
 
 
-class _SandboxClock(SystemClock):
+class SandboxClock(SystemClock):
     """The sandbox's moment; what is waited for and measured is real."""
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -138,12 +138,12 @@ def in_account(options: Options, *, changing: bool = False) -> Iterator[Account]
         from janitor.sandbox import demo
 
         sandbox = demo.sandbox(demo.account(), demo.NOW)
-        yield Account(options, _SandboxClock(sandbox), sandbox)
+        yield Account(options, SandboxClock(sandbox), sandbox)
         return
     from janitor.sandbox.saved import kept
 
     with kept(options.sandbox_state, changing=changing) as sandbox:
-        yield Account(options, _SandboxClock(sandbox), sandbox)
+        yield Account(options, SandboxClock(sandbox), sandbox)
 
 
 def run_info(

@@ -1,0 +1,331 @@
+"""The demo account: every kind of decision, the same every day, and nothing from outside."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from janitor.aws.api import Api, Counts
+from janitor.aws.logs import Logs
+from janitor.aws.pace import Pace
+from janitor.aws.tags import read_tags
+from janitor.core.model import DAY_MS, DeleteGroup, LogGroup, Target
+from janitor.engine.act import with_tags
+from janitor.engine.explain import explain
+from janitor.policy.file import Policy, parse
+from janitor.policy.judge import Check, judge, lines
+from janitor.sandbox import demo
+from janitor.sandbox.account import Sandbox
+from janitor.sandbox.clocks import ManualClock
+from janitor.sandbox.wire import Call, RefusedError, Reply
+from janitor.terminal import cli
+from janitor.terminal import demo as shown
+from janitor.terminal.shared import SandboxClock
+from tests.conftest import Run
+
+EU, US = demo.REGIONS
+
+# ---- every kind of decision ----------------------------------------------------------------------
+
+KEPT = {
+    "/aws/lambda/cloudwatch-janitor": "the janitor's own log group",
+    "/legal/hold/2023-audit": "protected by tag: janitor:keep",
+    "/ecs/stack-managed-worker": "protected by tag: aws:cloudformation:stack-name",
+    "/aws/vendedlogs/delivery/cdn-access": "class DELIVERY",
+    "/platform/protected/ledger": "deletion protection is on",
+    "/platform/metrics/failed-logins": "1 metric filter",
+    "/platform/shipped/access-log": "subscription filter",
+    "/aws/lambda/disaster-recovery": "Lambda function 'disaster-recovery' logs to it",
+    "/platform/functions/nightly-audit": "Lambda function 'nightly-audit' logs to it",
+    "/aws/lambda/us-east-1.edge-auth": "Lambda function 'edge-auth' logs to it",
+    "/compliance/empty-vault": "account-level retention policy 'keep-for-ever': NEVER_EXPIRE",
+    "/managed/quarterly/ingest": "account-level retention policy 'ninety-days': 90 days",
+    "/aws/lambda/new-onboarding-flow": "no retention is in force",
+    "/ecs/payments-canary": "not more than retention + grace (37 days)",
+    "/ecs/slow-to-shrink": "47.1 KiB stored",
+    "/ecs/long-tail": "stream 'zzz/the-live-one' shows life 3 days ago",
+    "/ecs/canary-probe": "stream 'ecs/probe/never-written' shows life 2 days ago",
+    "/ecs/quiet-but-alive": "IncomingLogEvents has a data point since the cutoff",
+    "/odd/no-creation-time": "odd values: creationTime is missing",
+    "/odd/unclear-metric": "no complete answer for this log group",
+}
+"""Log groups that look empty or are special otherwise, and why they are not deleted."""
+GOES = {
+    "/aws/lambda/orders-api-v1",  # two pages of expired streams
+    "/aws/lambda/legacy-thumbnailer",  # no streams at all, no retention, tags
+    "/ecs/checkout-blue",  # with a key, policies and processors
+    "/ecs/reports-legacy",  # a stream that was never written
+    "/managed/quarterly/retired",  # by the days of an account-level policy
+}
+
+
+def test_each_special_log_group_is_decided_for_the_reason_that_it_is_there_for(run: Run) -> None:
+    """By the shipped policy, as the report tells it."""
+    answer = json.loads(run("report", "--sandbox", "--all", "--format", "json").out)
+    found = {finding["group"]: finding for finding in answer["findings"]}
+    for name, reason in KEPT.items():
+        assert reason in found[name]["reason"], name
+        assert found[name]["action"] != "delete_group"
+    for name in GOES:
+        assert (found[name]["action"], found[name]["status"]) == ("delete_group", "planned")
+    kinds = {(finding["action"], finding["status"]) for finding in answer["findings"]}
+    assert kinds == {
+        ("delete_group", "planned"),
+        ("set_retention", "planned"),
+        ("sweep_streams", "planned"),
+        ("keep", "kept"),
+        ("unknown", "unknown"),
+    }
+    both = "/aws/lambda/price-feed"  # gets a retention, and its streams are swept by that
+    did = {finding["action"] for finding in answer["findings"] if finding["group"] == both}
+    assert did == {"set_retention", "sweep_streams"}
+    instead = found["/aws/lambda/break-glass"]
+    assert instead["action"] == "set_retention"
+    assert "'break-glass'" in instead["reason"]
+
+
+OTHERWISE = """
+[defaults]
+delete_empty = true
+proof = "events"
+[protect]
+names = ["*controltower*"]
+[[rules]]
+id = "databases"
+names = ["/aws/rds/*"]
+delete_empty = false
+"""
+"""Decides by what the shipped policy does not use."""
+BY_TAG = """
+[defaults]
+delete_empty = true
+[[rules]]
+id = "media"
+tags = ["team=media"]
+retention_days = 30
+"""
+
+
+def _deny_tags(call: Call, answer: Any) -> Reply:
+    if call.operation == "GetResources":
+        raise RefusedError("AccessDeniedException", "no")
+    return Reply(answer())
+
+
+def deciding(sandbox: Sandbox, policy: Policy) -> Iterator[Check]:
+    """What the first line that does not hold is about, for each log group that has one."""
+    stop, clock = threading.Event(), SandboxClock(sandbox)
+    for region in demo.REGIONS:
+        pace = Pace(lambda _operation: 1e6, clock)
+        here = Target(demo.ACCOUNT, region)
+        api = Api(here, sandbox.session(), pace, clock, Counts(), stop)
+        groups = [group for page, _ in Logs(api).groups() for group in page]
+        for group in tagged(api, groups):
+            failing = [line for line in lines(group, policy, demo.NOW) if not line.holds]
+            if not failing and isinstance(judge(group, policy, demo.NOW), DeleteGroup):
+                seen = explain(api, group, demo.NOW, policy, demo.NOW, stop).lines
+                failing = [one.line for one in seen if not one.holds]
+            if failing:
+                yield failing[0].check
+
+
+def tagged(api: Api, groups: list[LogGroup]) -> Iterator[LogGroup]:
+    for start in range(0, len(groups), 100):
+        some = groups[start : start + 100]
+        try:
+            tags = read_tags(api, [group.arn for group in some])
+        except Exception as error:  # noqa: BLE001 - whatever it is, they could not be read
+            yield from (with_tags(group, None, str(error)) for group in some)
+        else:
+            yield from (with_tags(group, tags[group.arn]) for group in some)
+
+
+def test_every_check_decides_something(policy: Policy) -> None:
+    """By the shipped policy; the few that it does not ask, by another one."""
+    account = demo.sandbox(demo.account(), demo.NOW)
+    shipped = set(deciding(account, policy))
+    elsewhere = {Check.NAME, Check.DELETE_EMPTY, Check.EVENTS, Check.RULE}
+    assert shipped == set(Check) - elsewhere
+    denied = Sandbox(demo.account(), clock=ManualClock(demo.NOW), intercept=_deny_tags)
+    others = set(deciding(account, parse(OTHERWISE, "otherwise")))
+    others |= set(deciding(denied, parse(BY_TAG, "by tag")))
+    assert elsewhere <= others
+
+
+def test_a_class_refuses_what_it_does_not_have() -> None:
+    """There is a log group of each kind to see it on."""
+    account = demo.sandbox(demo.account(), demo.NOW)
+    logs = account.client("logs")
+    delivery, infrequent = "/aws/vendedlogs/delivery/cdn-access", "/archive/infrequent/clickstream"
+    for call in (
+        lambda: logs.put_retention_policy(logGroupName=delivery, retentionInDays=30),
+        lambda: logs.describe_subscription_filters(logGroupName=infrequent),
+        lambda: logs.filter_log_events(logGroupName=infrequent),
+    ):
+        with pytest.raises(ClientError, match=r"(not|only) supported"):
+            call()
+
+
+# ---- the account ---------------------------------------------------------------------------------
+
+
+def test_it_is_the_same_every_time() -> None:
+    """Down to the streams and their times; of about 300 log groups in two Regions."""
+    one, other = demo.account(), demo.account()
+    assert one.state() == other.state()
+    assert one is not other
+    assert {region: len(one.region(demo.ACCOUNT, region)) for region in demo.REGIONS} == demo.GROUPS
+    assert sum(demo.GROUPS.values()) == 300
+
+
+def test_most_of_what_holds_data_never_expires() -> None:
+    """As AWS makes log groups; and what holds data takes some in, more on workdays."""
+    store = demo.account()
+    held = [group for group in store.groups() if group.stored > 10**6]
+    endless = [group for group in held if group.days is None]
+    assert len(held) / 3 < len(endless) < len(held)
+    arrivals = store.region(demo.ACCOUNT, EU).arrivals
+    flow = [events.bytes for events in arrivals["/aws/vpc/flow-logs"] if events.bytes > 10**6]
+    assert len(flow) >= 30
+    assert min(flow) * 1.5 < max(flow)
+    dead = [events.at for events in arrivals["/aws/lambda/black-friday-2022"]]
+    assert max(dead) < demo.NOW - 37 * DAY_MS
+
+
+# ---- under --sandbox -----------------------------------------------------------------------------
+
+
+def test_the_time_is_the_accounts(run: Run) -> None:
+    """In what is printed, in the journal's name and in its lines."""
+    words = ("run", "--apply", "--sandbox", "-r", "us-east-1", "--format", "json")
+    answer = json.loads(run(*words).out)
+    assert answer["run"]["started"] == "2026-11-25T09:00:00+00:00"
+    [journal] = Path.cwd().glob("*.jsonl")
+    assert journal.name == "janitor-journal-20261125T090000Z.jsonl"
+    assert {json.loads(line)["at"] for line in journal.read_text().splitlines()} == {demo.NOW}
+
+
+OUTSIDE = {
+    "AWS_PROFILE": "nonexistent",
+    "AWS_DEFAULT_REGION": "no region",
+    "AWS_REGION": "no region",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_ENDPOINT_URL_LOGS": "http://127.0.0.1:9",
+    "AWS_USE_FIPS_ENDPOINT": "true",
+    "AWS_USE_DUALSTACK_ENDPOINT": "true",
+    "AWS_RETRY_MODE": "nonsense",
+    "AWS_MAX_ATTEMPTS": "nonsense",
+    "AWS_CA_BUNDLE": "/nonexistent",
+    "AWS_DATA_PATH": "/nonexistent",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", "-r", "us-east-1"],
+        ["explain", "/ecs/long-tail"],
+        ["report", "-r", "us-east-1", "--profile", "nonexistent"],
+        ["report", "-r", "us-east-1", "--role", f"arn:aws:iam::{demo.ACCOUNT}:role/janitor"],
+    ],
+    ids=["report", "explain", "profile", "role"],
+)
+def test_nothing_of_the_users_aws_reaches_it(
+    words: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither profile nor endpoint nor configuration: the answer is the same, to the last line."""
+    alone = run(*words, "--sandbox", "--format", "json")
+    for name, value in OUTSIDE.items():
+        monkeypatch.setenv(name, value)
+    config = Path("config")
+    config.write_text("[default]\nregion = ap-south-1\nendpoint_url = http://127.0.0.1:9\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    among = run(*words, "--sandbox", "--format", "json")
+    assert alone.code in (0, 3)
+    assert (among.code, sorted_findings(among.out)) == (alone.code, sorted_findings(alone.out))
+    assert among.err == alone.err
+
+
+def sorted_findings(text: str) -> Any:
+    """Several threads tell of them; and each run has an id of its own."""
+    answer = json.loads(text)
+    answer["run"]["id"] = ""
+    answer.get("findings", []).sort(key=json.dumps)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("role", "said"),
+    [
+        ("arn:aws:iam::999999999999:role/janitor", "--role: the sandbox has no account 9999"),
+        ("janitor", "--role: 'janitor' is no ARN of a role"),
+    ],
+)
+def test_a_role_of_another_account_is_refused(role: str, said: str, run: Run) -> None:
+    """In one line."""
+    done = run("report", "--sandbox", "--role", role)
+    assert (done.code, done.out) == (2, "")
+    [line] = done.err.splitlines()
+    assert said in line
+
+
+# ---- the demo ------------------------------------------------------------------------------------
+
+
+def test_the_demo_cleans_looks_again_and_undoes(
+    run: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It leaves a page, and names the files that it leaves."""
+    del run  # an empty folder, at 80 columns
+    assert shown.main() == 0
+    told = capfd.readouterr()
+    first, second, third = (line for line in told.err.splitlines() if "groups scanned" in line)
+    assert "21 groups and 360 streams would be deleted" in first
+    assert "21 groups and 360 streams were deleted" in second
+    assert "0 retentions would be set, 0 groups and 0 streams would be deleted" in third
+    restored = "21 log groups were made again or completed, 143 retentions were put back; 0 left"
+    assert restored in told.err
+    assert "After the undo 0 of 300 log groups differ from what they were" in told.out
+    assert "21 of 300 log groups would be deleted" in Path("report.html").read_text()
+    for line in told.out.splitlines()[-3:]:
+        assert Path(line.split()[-1]).exists(), line
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [([0, 0, 0, 0, 0], 0), ([0, 3, 3, 0, 0], 0), ([0, 2, 4, 0, 0], 2), ([0, 0, 0, 130, 0], 130)],
+)
+def test_the_demos_exit_code_is_the_first_that_means_failure(
+    codes: list[int], expected: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Items that are merely unknown do not."""
+    said: list[str] = []
+
+    def command(words: list[str]) -> int:
+        said.append(words[0])
+        return codes[len(said) - 1]
+
+    monkeypatch.setattr(cli, "main", command)
+    assert shown.main() == expected
+    assert said == ["report", "report", "run", "report", "restore"]
+
+
+def test_a_difference_after_the_undo_is_a_failure(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The comparison is one: an undo that does nothing does not pass."""
+    command = cli.main
+
+    def forgetful(words: list[str]) -> int:
+        return command(words) if words[0] == "run" else 0
+
+    monkeypatch.setattr(cli, "main", forgetful)
+    assert shown.main() == 3
+    assert "After the undo 164 of 300 log groups differ" in capsys.readouterr().out
