@@ -9,7 +9,7 @@ import tempfile
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,8 @@ class Chaos:
         key = (call.operation, call.account, call.region, call.group, stream)
         self._made[key] += 1
         seed = zlib.crc32(repr((trouble.seed, key, self._made[key])).encode())
-        return Rates(**trouble.shares, seed=seed)(call)
+        shares: Mapping[str, Any] = trouble.shares
+        return Rates(**shares, seed=seed)(call)
 
 
 class MortalJournal(Journal):

@@ -135,5 +135,5 @@ def connected(cloud: Cloud, clock: VirtualClock, process: Process) -> Iterator[N
 def session(account: str, region: str) -> boto3.Session:
     """A session of an account; a client that is asked for otherwise is another one."""
     made = inprocess.session(_LINE.carry, f"AKIA{account}", region)
-    made.client = cache(made.client)
+    made.client = cache(made.client)  # type: ignore[method-assign]
     return made

@@ -19,6 +19,7 @@ from janitor.engine.act import Hands
 from janitor.engine.proof import Empty
 from janitor.function import handler
 from janitor.journal.journal import Journal
+from janitor.owners.functions import Owners
 from janitor.policy import judge
 from tests.proof import test_proof, worlds
 
@@ -167,7 +168,7 @@ def owners_not_listed_again(patch: pytest.MonkeyPatch) -> None:
     """The last look takes the functions that the proof listed."""
     patch.setattr(candidates, "Owners", lambda api, *_: owners_of[api])
     owners_of: dict[Any, Any] = {}
-    real = context.Owners
+    real = Owners
 
     def listed(api: Any) -> Any:
         owners_of[api] = real(api)
@@ -258,7 +259,7 @@ def empty_page_is_the_end(patch: pytest.MonkeyPatch) -> None:
 
 
 def _handed_on_as(patch: pytest.MonkeyPatch, name: str, value: object) -> None:
-    real = handler.unpack
+    real = resume.unpack
 
     def unpacked(state: Any) -> Any:
         progress = real(state)

@@ -163,13 +163,13 @@ def test_a_class_refuses_what_it_does_not_have() -> None:
     account = demo.sandbox(demo.account(), demo.NOW)
     logs = account.client("logs")
     delivery, infrequent = "/aws/vendedlogs/delivery/cdn-access", "/archive/infrequent/clickstream"
-    for call in (
-        lambda: logs.put_retention_policy(logGroupName=delivery, retentionInDays=30),
-        lambda: logs.describe_subscription_filters(logGroupName=infrequent),
-        lambda: logs.filter_log_events(logGroupName=infrequent),
+    for call, parameters in (
+        (logs.put_retention_policy, {"logGroupName": delivery, "retentionInDays": 30}),
+        (logs.describe_subscription_filters, {"logGroupName": infrequent}),
+        (logs.filter_log_events, {"logGroupName": infrequent}),
     ):
         with pytest.raises(ClientError, match=r"(not|only) supported"):
-            call()
+            call(**parameters)
 
 
 # ---- the account ---------------------------------------------------------------------------------

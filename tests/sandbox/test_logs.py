@@ -265,7 +265,7 @@ def test_never_written_streams_hide_a_live_one() -> None:
     store.add_stream(group, "lived", created=NOW - DAY_MS, events=[(NOW - 9, 1, 1)])
     logs = still(store).client("logs")
     for descending in (True, False):
-        by = {"orderBy": "LastEventTime", "descending": descending}
+        by: dict[str, Any] = {"orderBy": "LastEventTime", "descending": descending}
         found = flat(pages(logs.describe_log_streams, "logStreams", logGroupName="/a", **by))
         listed = [stream["logStreamName"] for stream in found]
         assert "live" not in listed[:50]

@@ -176,7 +176,7 @@ def test_answer_may_be_unclear(status: Any, once: bool) -> None:
         [(result["Id"], result["StatusCode"], result["Values"]) for result in page]
         for page in found
     ]
-    others = [("g0", "Complete", []), ("g2", "Complete", [])]
+    others: list[Any] = [("g0", "Complete", []), ("g2", "Complete", [])]
     if once:
         whole = ("g1", "Complete", [1.0])
         assert said == [[others[0], ("g1", status, [])], [whole, others[1]]]

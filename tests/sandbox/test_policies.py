@@ -54,7 +54,7 @@ def test_data_protection_status_tells_of_now_and_before() -> None:
     add(store, "/a")
     logs = still(store).client("logs")
 
-    def status() -> str | None:
+    def status() -> Any:
         return logs.describe_log_groups()["logGroups"][0].get("dataProtectionStatus")
 
     assert status() is None

@@ -106,7 +106,7 @@ def test_data_points_have_a_quota_of_their_own() -> None:
 def test_throttling_is_called_as_each_service_calls_it() -> None:
     """Codes as botocore's service models and error references have them."""
     store = empty_store()
-    calls = (
+    calls: tuple[tuple[str, str, dict[str, Any], tuple[str, int]], ...] = (
         ("logs", "describe_log_groups", {}, ("ThrottlingException", 400)),
         ("resourcegroupstaggingapi", "get_resources", {}, ("ThrottledException", 400)),
         ("lambda", "list_functions", {}, ("TooManyRequestsException", 429)),

@@ -144,7 +144,7 @@ def test_a_closed_pipe_is_no_traceback(tmp_path: Path, form: str) -> None:
 
 
 @contextmanager
-def slow_account() -> Iterator[dict[str, str]]:
+def slow_account() -> Iterator[dict[str, Any]]:
     """The variables that lead to an account where each call takes its time."""
     store, now = Store(), int(time.time() * 1000)
     for number in range(40):

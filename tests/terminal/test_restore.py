@@ -253,7 +253,10 @@ def test_a_new_sandbox_is_told_apart(tmp_path: Path, cleaned: Any) -> None:
 def furnished() -> Builder:
     """Groups to delete and to give retention, with all that a group can have."""
     account, now = Builder(), SystemClock().now()
-    ago = lambda days: now - days * DAY_MS  # noqa: E731
+
+    def ago(days: int) -> int:
+        return now - days * DAY_MS
+
     for index in range(8):
         key = account.group(
             ACCOUNT,

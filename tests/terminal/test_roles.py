@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,14 +33,14 @@ def cloud(scenario: Scenario) -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def variables(cloud: Cloud) -> Iterator[dict[str, str]]:
+def variables(cloud: Cloud) -> Iterator[dict[str, Any]]:
     """What leads a process to it."""
     with cloud.serving() as url:
         yield cloud.environment(url)
 
 
 def test_both_accounts_are_cleaned_in_one_run(
-    tmp_path: Path, cloud: Cloud, variables: dict[str, str], scenario: Scenario
+    tmp_path: Path, cloud: Cloud, variables: dict[str, Any], scenario: Scenario
 ) -> None:
     """What should be done is done in every account and Region, and findings name the account."""
     before = scenario.truth.copy()
@@ -69,7 +70,7 @@ def test_both_accounts_are_cleaned_in_one_run(
     ],
 )
 def test_a_wrong_role_is_one_clear_line(
-    tmp_path: Path, cloud: Cloud, variables: dict[str, str], words: list[str], says: str
+    tmp_path: Path, cloud: Cloud, variables: dict[str, Any], words: list[str], says: str
 ) -> None:
     """Exit 2, nothing scanned, nothing on stdout."""
     done = janitor(*words, cwd=tmp_path, **variables)
@@ -88,7 +89,7 @@ def test_without_credentials_a_role_gets_the_hint(tmp_path: Path) -> None:
 
 
 def test_a_plan_of_another_account_is_applied_with_its_role(
-    tmp_path: Path, cloud: Cloud, variables: dict[str, str]
+    tmp_path: Path, cloud: Cloud, variables: dict[str, Any]
 ) -> None:
     """One role works with plan and apply; without it the plan is of another account."""
     plan = tmp_path / "plan.jsonl"
