@@ -6,6 +6,7 @@ A resource type, or an input of one, that is not known here fails the program.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import json
 import threading
@@ -24,6 +25,12 @@ from pulumi.runtime.stack import run_pulumi_func
 PROJECT = "cloudwatch-janitor"
 Inputs = dict[str, Any]
 Answer = tuple[str, Inputs]
+
+
+@functools.cache
+def client(service: str) -> Any:
+    """The one client of a service: making one takes longer than most tests that use it."""
+    return boto3.client(service)
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,6 @@ class Account(Mocks):
         default_factory=dict
     )
     lock: threading.RLock = field(default_factory=threading.RLock)
-    clients: dict[str, Any] = field(default_factory=dict)
 
     def up(self, program: Callable[[], object], config: Mapping[str, str]) -> None:
         """Run `program` with `config`, texts by full key."""
@@ -111,11 +117,6 @@ class Account(Mocks):
     def the(self, type_: str, name: str) -> Made:
         (made,) = [made for made in self.of(type_) if made.name == name]
         return made
-
-    def client(self, service: str) -> Any:
-        if service not in self.clients:
-            self.clients[service] = boto3.client(service)
-        return self.clients[service]
 
     def new_resource(self, args: MockResourceArgs) -> Answer:
         with self.lock:
@@ -138,7 +139,7 @@ class Account(Mocks):
 
     def role(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
-        role = self.client("iam").create_role(
+        role = client("iam").create_role(
             RoleName=name,
             AssumeRolePolicyDocument=inputs.pop("assumeRolePolicy"),
             Tags=_pairs(inputs),
@@ -147,20 +148,20 @@ class Account(Mocks):
 
     def role_policy(self, inputs: Inputs) -> Answer:
         role, name = inputs.pop("role"), inputs.pop("name")
-        self.client("iam").put_role_policy(
+        client("iam").put_role_policy(
             RoleName=role, PolicyName=name, PolicyDocument=inputs.pop("policy")
         )
         return f"{role}:{name}", {}
 
     def attachment(self, inputs: Inputs) -> Answer:
         role, arn = inputs.pop("role"), inputs.pop("policyArn")
-        self.client("iam").attach_role_policy(RoleName=role, PolicyArn=arn)
+        client("iam").attach_role_policy(RoleName=role, PolicyArn=arn)
         return f"{role}/{arn}", {}
 
     def log_group(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
-        self.client("logs").create_log_group(logGroupName=name, tags=inputs.pop("tags", {}))
-        self.client("logs").put_retention_policy(
+        client("logs").create_log_group(logGroupName=name, tags=inputs.pop("tags", {}))
+        client("logs").put_retention_policy(
             logGroupName=name, retentionInDays=inputs.pop("retentionInDays")
         )
         return name, {}
@@ -186,19 +187,19 @@ class Account(Mocks):
             request |= {"Runtime": inputs.pop("runtime"), "Handler": inputs.pop("handler")}
         else:
             request["Code"] = {"ImageUri": inputs.pop("imageUri")}
-        answer = self.client("lambda").create_function(**request)
+        answer = client("lambda").create_function(**request)
         if request["PackageType"] == "Zip":
             assert inputs.pop("sourceCodeHash") == answer["CodeSha256"]
         reserved = inputs.pop("reservedConcurrentExecutions", None)
         if reserved is not None:
-            self.client("lambda").put_function_concurrency(
+            client("lambda").put_function_concurrency(
                 FunctionName=name, ReservedConcurrentExecutions=reserved
             )
         return name, {"arn": answer["FunctionArn"]}
 
     def permission(self, inputs: Inputs) -> Answer:
         statement = inputs.pop("statementId")
-        self.client("lambda").add_permission(
+        client("lambda").add_permission(
             FunctionName=inputs.pop("function"),
             StatementId=statement,
             Action=inputs.pop("action"),
@@ -210,7 +211,7 @@ class Account(Mocks):
     def invoke_config(self, inputs: Inputs) -> Answer:
         name = inputs.pop("functionName")
         destination = inputs.pop("destinationConfig")["onFailure"]["destination"]
-        self.client("lambda").put_function_event_invoke_config(
+        client("lambda").put_function_event_invoke_config(
             FunctionName=name,
             MaximumRetryAttempts=inputs.pop("maximumRetryAttempts"),
             MaximumEventAgeInSeconds=inputs.pop("maximumEventAgeInSeconds"),
@@ -221,13 +222,13 @@ class Account(Mocks):
     def recursion_config(self, inputs: Inputs) -> Answer:
         """Moto has none: only the record tells."""
         name = inputs.pop("functionName")
-        self.client("lambda").get_function(FunctionName=name)
+        client("lambda").get_function(FunctionName=name)
         inputs.pop("recursiveLoop")
         return name, {}
 
     def rule(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
-        arn = self.client("events").put_rule(
+        arn = client("events").put_rule(
             Name=name,
             Description=inputs.pop("description"),
             ScheduleExpression=inputs.pop("scheduleExpression"),
@@ -237,11 +238,11 @@ class Account(Mocks):
 
     def target(self, inputs: Inputs) -> Answer:
         rule, arn = inputs.pop("rule"), inputs.pop("arn")
-        self.client("events").put_targets(Rule=rule, Targets=[{"Id": "target", "Arn": arn}])
+        client("events").put_targets(Rule=rule, Targets=[{"Id": "target", "Arn": arn}])
         return f"{rule}-target", {}
 
     def queue(self, inputs: Inputs) -> Answer:
-        url = self.client("sqs").create_queue(
+        url = client("sqs").create_queue(
             QueueName=inputs.pop("name"),
             Attributes={
                 "MessageRetentionPeriod": str(inputs.pop("messageRetentionSeconds")),
@@ -249,15 +250,15 @@ class Account(Mocks):
             },
             tags=inputs.pop("tags", {}),
         )["QueueUrl"]
-        attributes = self.client("sqs").get_queue_attributes(
-            QueueUrl=url, AttributeNames=["QueueArn"]
-        )["Attributes"]
+        attributes = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])[
+            "Attributes"
+        ]
         return url, {"arn": attributes["QueueArn"], "url": url}
 
     def repository(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
         inputs.pop("forceDelete")  # not of the repository: how it is deleted
-        repository = self.client("ecr").create_repository(
+        repository = client("ecr").create_repository(
             repositoryName=name,
             imageTagMutability=inputs.pop("imageTagMutability"),
             imageScanningConfiguration={
@@ -272,7 +273,7 @@ class Account(Mocks):
 
     def lifecycle_policy(self, inputs: Inputs) -> Answer:
         name = inputs.pop("repository")
-        self.client("ecr").put_lifecycle_policy(
+        client("ecr").put_lifecycle_policy(
             repositoryName=name, lifecyclePolicyText=inputs.pop("policy")
         )
         return name, {}
@@ -289,7 +290,7 @@ class Account(Mocks):
         repository, tag = tag.rsplit(":", 1)
         assert (login["address"], login["username"]) == (repository, "AWS")
         assert login["password"]
-        pushed = self.client("ecr").put_image(
+        pushed = client("ecr").put_image(
             repositoryName=repository.rsplit("/", 1)[1],
             imageManifest=json.dumps(
                 {
@@ -307,7 +308,7 @@ class Account(Mocks):
 
     def alarm(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
-        self.client("cloudwatch").put_metric_alarm(
+        client("cloudwatch").put_metric_alarm(
             AlarmName=name,
             AlarmDescription=inputs.pop("alarmDescription"),
             Namespace=inputs.pop("namespace"),
@@ -324,22 +325,22 @@ class Account(Mocks):
             AlarmActions=inputs.pop("alarmActions", []),
             Tags=_pairs(inputs),
         )
-        (made,) = self.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        (made,) = client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
         return name, {"arn": made["AlarmArn"]}
 
     def dashboard(self, inputs: Inputs) -> Answer:
         name = inputs.pop("dashboardName")
         body = inputs.pop("dashboardBody")
-        self.client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody=body)
+        client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody=body)
         return name, {}
 
     def topic(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
-        arn = self.client("sns").create_topic(Name=name, Tags=_pairs(inputs))["TopicArn"]
+        arn = client("sns").create_topic(Name=name, Tags=_pairs(inputs))["TopicArn"]
         return arn, {"arn": arn}
 
     def subscription(self, inputs: Inputs) -> Answer:
-        arn = self.client("sns").subscribe(
+        arn = client("sns").subscribe(
             TopicArn=inputs.pop("topic"),
             Protocol=inputs.pop("protocol"),
             Endpoint=inputs.pop("endpoint"),
@@ -349,25 +350,23 @@ class Account(Mocks):
     def bucket(self, inputs: Inputs) -> Answer:
         name = inputs.pop("bucket")
         inputs.pop("forceDestroy")  # not of the bucket: how it is deleted
-        region = self.client("s3").meta.region_name
-        self.client("s3").create_bucket(
+        region = client("s3").meta.region_name
+        client("s3").create_bucket(
             Bucket=name, CreateBucketConfiguration={"LocationConstraint": region}
         )
         if tags := _pairs(inputs):
-            self.client("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+            client("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
         return name, {}
 
     def access_block(self, inputs: Inputs) -> Answer:
         name = inputs.pop("bucket")
         blocks = {_upper(key): inputs.pop(key) for key in list(inputs)}
-        self.client("s3").put_public_access_block(
-            Bucket=name, PublicAccessBlockConfiguration=blocks
-        )
+        client("s3").put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=blocks)
         return name, {}
 
     def ownership(self, inputs: Inputs) -> Answer:
         name, rule = inputs.pop("bucket"), inputs.pop("rule")
-        self.client("s3").put_bucket_ownership_controls(
+        client("s3").put_bucket_ownership_controls(
             Bucket=name, OwnershipControls={"Rules": [_uppered(rule)]}
         )
         return name, {}
@@ -379,14 +378,14 @@ class Account(Mocks):
             {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": each["sseAlgorithm"]}}
             for each in defaults
         ]
-        self.client("s3").put_bucket_encryption(
+        client("s3").put_bucket_encryption(
             Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules}
         )
         return name, {}
 
     def versioning(self, inputs: Inputs) -> Answer:
         name = inputs.pop("bucket")
-        self.client("s3").put_bucket_versioning(
+        client("s3").put_bucket_versioning(
             Bucket=name, VersioningConfiguration=_uppered(inputs.pop("versioningConfiguration"))
         )
         return name, {}
@@ -396,29 +395,29 @@ class Account(Mocks):
         rules = [{**_uppered(rule), "ID": rule["id"]} for rule in inputs.pop("rules")]
         for rule in rules:
             del rule["Id"]
-        self.client("s3").put_bucket_lifecycle_configuration(
+        client("s3").put_bucket_lifecycle_configuration(
             Bucket=name, LifecycleConfiguration={"Rules": rules}
         )
         return name, {}
 
     def bucket_policy(self, inputs: Inputs) -> Answer:
         name = inputs.pop("bucket")
-        self.client("s3").put_bucket_policy(Bucket=name, Policy=inputs.pop("policy"))
+        client("s3").put_bucket_policy(Bucket=name, Policy=inputs.pop("policy"))
         return name, {}
 
     # What the program asks the account.
 
     def get_caller_identity(self, _: Inputs) -> Inputs:
-        return {"accountId": self.client("sts").get_caller_identity()["Account"]}
+        return {"accountId": client("sts").get_caller_identity()["Account"]}
 
     def get_region(self, _: Inputs) -> Inputs:
-        return {"region": self.client("lambda").meta.region_name}
+        return {"region": client("lambda").meta.region_name}
 
     def get_partition(self, _: Inputs) -> Inputs:
-        return {"partition": self.client("lambda").meta.partition}
+        return {"partition": client("lambda").meta.partition}
 
     def get_authorization_token(self, arguments: Inputs) -> Inputs:
-        (data,) = self.client("ecr").get_authorization_token(registryIds=[arguments["registryId"]])[
+        (data,) = client("ecr").get_authorization_token(registryIds=[arguments["registryId"]])[
             "authorizationData"
         ]
         return {"userName": "AWS", "password": data["authorizationToken"]}

@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import boto3
 import pulumi
 import pytest
 import yaml
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from moto import mock_aws
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from deploy import packaging
 from deploy.config import Config, ConfigError, parse
@@ -35,7 +35,7 @@ from janitor.function.handler import Janitor, Order, configure_logs
 from janitor.function.iam import function_policy, watch_policy
 from janitor.function.settings import read_settings
 from janitor.policy.file import load
-from tests.deploy.pulumi_on_moto import PROJECT, Account
+from tests.deploy.pulumi_on_moto import PROJECT, Account, client
 from tests.function.test_handler import SCHEDULED, CloudSession, Context, mixed
 
 # pulumi_aws warns about resources of its own when its Lambda and S3 modules are first used.
@@ -43,7 +43,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:aws.lambda/microvmsimage:DeprecationWarning",
     r"ignore:(aws.s3/\w+|s3).\w+V2 has been deprecated:DeprecationWarning",
 )
-
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -69,13 +68,15 @@ OTHERWISE: dict[str, Any] = {  # every key that need not be left out, and none a
 
 JOURNALS = f"{JANITOR}-journals-{ACCOUNT}-{REGION}"
 EVERYTHING: dict[str, Any] = {  # what has to be asked for
-    "functions": ["janitor"],
     "notify": True,
     "notifyEmail": ["operations@example.com", "finance@example.com"],
     "dashboard": True,
     "journalBucket": True,
-    "tags": {"team": "operations"},
+    "tags": {"team": "operations", "env": "prod"},
 }
+BASIC = "AWSLambdaBasicExecutionRole"
+MANAGED = json.dumps({BASIC: json.loads(aws_managed_policies_data)[BASIC]})
+"""Of AWS's managed policies, all of which moto would read again for each account and partition."""
 
 REAL_STAGE = packaging.stage
 REAL_ZIP_OF = packaging.zip_of
@@ -128,7 +129,10 @@ def _like(real: Any, mine: Any) -> Any:
 
 
 class Cloud:
-    """One account at a time; asking for the same configuration again does not deploy again."""
+    """One account at a time; asking for the same configuration again does not deploy again.
+
+    So the tests of one configuration stand together.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -175,6 +179,7 @@ class Cloud:
         patch.delenv("AWS_PROFILE", raising=False)
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         patch.setenv("MOTO_LAMBDA_STUB_ECR", "false")  # an image that is not there is refused
+        patch.setattr("moto.iam.models.aws_managed_policies_data", MANAGED)
         self.account = Account()
         self.packages = Packages(self.folder)
         self.packages.install(patch)
@@ -207,12 +212,12 @@ def account(cloud: Cloud) -> Account:
 
 
 def _function(name: str) -> Any:
-    return boto3.client("lambda").get_function(FunctionName=name)["Configuration"]
+    return client("lambda").get_function(FunctionName=name)["Configuration"]
 
 
 def _documents(role: str) -> dict[str, Any]:
     """The inline policies of a role, by name."""
-    iam = boto3.client("iam")
+    iam = client("iam")
     return {
         name: iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
@@ -220,7 +225,7 @@ def _documents(role: str) -> dict[str, Any]:
 
 
 def _alarm(name: str) -> Any:
-    (alarm,) = boto3.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    (alarm,) = client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
     return alarm
 
 
@@ -237,7 +242,7 @@ def _sha256(archive: bytes) -> str:
 
 def test_functions(account: Account) -> None:
     """The account has exactly the four functions."""
-    functions = boto3.client("lambda").list_functions()["Functions"]
+    functions = client("lambda").list_functions()["Functions"]
     assert {function["FunctionName"] for function in functions} == set(FUNCTIONS)
 
 
@@ -268,8 +273,8 @@ def test_zip_functions(
 
 def test_image_function(account: Account) -> None:
     """The image function runs the image that was pushed, by its digest."""
-    function = boto3.client("lambda").get_function(FunctionName="helloworld")
-    ecr = boto3.client("ecr")
+    function = client("lambda").get_function(FunctionName="helloworld")
+    ecr = client("ecr")
     (repository,) = ecr.describe_repositories(repositoryNames=["helloworld"])["repositories"]
     (image,) = ecr.describe_images(repositoryName="helloworld")["imageDetails"]
     assert function["Code"]["ImageUri"] == f"{repository['repositoryUri']}@{image['imageDigest']}"
@@ -290,7 +295,7 @@ def test_image_is_built_for_the_functions_architecture(account: Account) -> None
 
 def test_repository(account: Account) -> None:
     """Images are scanned, the one in use is tagged, untagged ones expire after 7 days."""
-    ecr = boto3.client("ecr")
+    ecr = client("ecr")
     (repository,) = ecr.describe_repositories(repositoryNames=["helloworld"])["repositories"]
     assert repository["imageScanningConfiguration"]["scanOnPush"]
     (image,) = ecr.describe_images(repositoryName="helloworld")["imageDetails"]
@@ -309,7 +314,7 @@ def test_repository(account: Account) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_log_group(account: Account, name: str) -> None:
     """A function's log group keeps 30 days, and stands before the function can write to it."""
-    (group,) = boto3.client("logs").describe_log_groups(
+    (group,) = client("logs").describe_log_groups(
         logGroupNamePrefix=f"/aws/lambda/{name}", limit=1
     )["logGroups"]
     assert (group["logGroupName"], group["retentionInDays"]) == (f"/aws/lambda/{name}", 30)
@@ -323,13 +328,13 @@ def test_log_group(account: Account, name: str) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_role(account: Account, name: str) -> None:
     """Each function has a role of its own, complete before the function can run."""
-    iam = boto3.client("iam")
+    iam = client("iam")
     role = iam.get_role(RoleName=name)["Role"]
     assert _function(name)["Role"] == role["Arn"]
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
     (attached,) = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    assert attached["PolicyName"] == "AWSLambdaBasicExecutionRole"
+    assert attached["PolicyName"] == BASIC
     rights = {(made.type, made.name) for made in account.made if made.inputs.get("role") == name}
     assert rights
     assert rights <= account.the("aws:lambda/function:Function", _RESOURCE[name]).after
@@ -340,13 +345,13 @@ def test_role(account: Account, name: str) -> None:
 )
 def test_schedule(account: Account, name: str, expression: str) -> None:
     """A rule fires the function with its own event, and only that rule may invoke it."""
-    events = boto3.client("events")
+    events = client("events")
     rule = events.describe_rule(Name=name)
     assert (rule["ScheduleExpression"], rule["State"]) == (expression, "ENABLED")
     (target,) = events.list_targets_by_rule(Rule=name)["Targets"]
     assert set(target) == {"Id", "Arn"}
     assert target["Arn"] == _function(name)["FunctionArn"]
-    policy = json.loads(boto3.client("lambda").get_policy(FunctionName=name)["Policy"])
+    policy = json.loads(client("lambda").get_policy(FunctionName=name)["Policy"])
     (statement,) = policy["Statement"]
     assert statement["Sid"] == "AllowExecutionFromCloudWatch"
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
@@ -356,10 +361,10 @@ def test_schedule(account: Account, name: str, expression: str) -> None:
 
 def test_failures(account: Account) -> None:
     """A failed run is not repeated; its event goes to a queue that keeps it for 14 days."""
-    sqs = boto3.client("sqs")
+    sqs = client("sqs")
     url = sqs.get_queue_url(QueueName=f"{JANITOR}-failures")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    config = boto3.client("lambda").get_function_event_invoke_config(FunctionName=JANITOR)
+    config = client("lambda").get_function_event_invoke_config(FunctionName=JANITOR)
     assert config["MaximumRetryAttempts"] == 0
     assert config["MaximumEventAgeInSeconds"] == 21_600
     assert config["DestinationConfig"]["OnFailure"] == {"Destination": queue["QueueArn"]}
@@ -377,7 +382,7 @@ def test_janitor_goes_on_by_itself(account: Account) -> None:
 def test_runs_do_not_overlap(account: Account) -> None:
     """One run at a time; the other functions have no limit."""
     reserved = {
-        name: boto3.client("lambda")
+        name: client("lambda")
         .get_function_concurrency(FunctionName=name)
         .get("ReservedConcurrentExecutions")
         for name in FUNCTIONS
@@ -470,214 +475,11 @@ def test_handlers_are_those_that_are_packaged(account: Account) -> None:
     assert _function("hash")["Handler"] == packaging.FUNCTIONS["hash"].handler
 
 
-# What has to be asked for
-
-
 def test_nothing_of_it_unless_asked_for(account: Account) -> None:
     """No topic, no dashboard, no bucket."""
-    assert boto3.client("sns").list_topics()["Topics"] == []
-    assert boto3.client("cloudwatch").list_dashboards()["DashboardEntries"] == []
-    assert boto3.client("s3").list_buckets()["Buckets"] == []
-
-
-def test_a_topic_is_made_for_runs_and_alarms(cloud: Cloud) -> None:
-    """Who subscribed gets both; the function is told of it, and may publish to it alone."""
-    account = cloud.deployed(EVERYTHING)
-    sns = boto3.client("sns")
-    (topic,) = (each["TopicArn"] for each in sns.list_topics()["Topics"])
-    assert topic == f"arn:aws:sns:{REGION}:{ACCOUNT}:{JANITOR}" == account.outputs["topic"]
-    subscriptions = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    assert {(each["Protocol"], each["Endpoint"]) for each in subscriptions} == {
-        ("email", "operations@example.com"),
-        ("email", "finance@example.com"),
-    }
-    assert "KmsMasterKeyId" not in sns.get_topic_attributes(TopicArn=topic)["Attributes"]
-    assert _env(JANITOR)["JANITOR_NOTIFY_TOPIC"] == topic
-    for alarm in (f"{JANITOR}-errors", f"{JANITOR}-overdue"):
-        assert _alarm(alarm)["AlarmActions"] == [topic]
-    documents = _documents(JANITOR)
-    assert _allowed(documents, "sns:Publish", topic)
-    assert not _allowed(documents, "sns:Publish", f"{topic}-other")
-    assert not _allowed(documents, "sns:DeleteTopic", topic)
-    assert not _allowed(_documents(WATCH), "sns:Publish", topic)
-
-
-def test_an_existing_topic_is_used_for_both_and_none_is_made(cloud: Cloud) -> None:
-    """One concept: whoever is told is told there."""
-    cloud.deployed(OTHERWISE)
-    assert boto3.client("sns").list_topics()["Topics"] == []
-    assert _env(JANITOR)["JANITOR_NOTIFY_TOPIC"] == TOPIC
-    assert _allowed(_documents(JANITOR), "sns:Publish", TOPIC)
-
-
-def test_a_topic_for_alarms_alone_hears_nothing_of_runs(cloud: Cloud) -> None:
-    """Without notify."""
-    cloud.deployed({"functions": ["janitor"], "alarmTopic": TOPIC})
-    assert "JANITOR_NOTIFY_TOPIC" not in _env(JANITOR)
-    assert not _allowed(_documents(JANITOR), "sns:Publish", TOPIC)
-    assert _alarm(f"{JANITOR}-errors")["AlarmActions"] == [TOPIC]
-
-
-def test_journals_are_private_encrypted_and_versioned(cloud: Cloud) -> None:
-    """Nobody but the account, over TLS only."""
-    account = cloud.deployed(EVERYTHING)
-    s3 = boto3.client("s3")
-    assert account.outputs["journals"] == JOURNALS
-    assert _env(JANITOR)["JANITOR_JOURNAL_BUCKET"] == JOURNALS
-    block = s3.get_public_access_block(Bucket=JOURNALS)["PublicAccessBlockConfiguration"]
-    assert len(block) == 4
-    assert all(block.values())
-    (rule,) = s3.get_bucket_encryption(Bucket=JOURNALS)["ServerSideEncryptionConfiguration"][
-        "Rules"
-    ]
-    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-    (owner,) = s3.get_bucket_ownership_controls(Bucket=JOURNALS)["OwnershipControls"]["Rules"]
-    assert owner == {"ObjectOwnership": "BucketOwnerEnforced"}
-    assert s3.get_bucket_versioning(Bucket=JOURNALS)["Status"] == "Enabled"
-    (deny,) = json.loads(s3.get_bucket_policy(Bucket=JOURNALS)["Policy"])["Statement"]
-    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
-    arn = f"arn:aws:s3:::{JOURNALS}"
-    assert deny["Resource"] == [arn, f"{arn}/*"]
-    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-
-
-@pytest.mark.parametrize(("config", "days"), [(EVERYTHING, 400), (OTHERWISE, 90)])
-def test_journals_expire(cloud: Cloud, config: dict[str, Any], days: int) -> None:
-    """After the days that are configured; what was overwritten, 30 days later."""
-    cloud.deployed(config)
-    s3 = boto3.client("s3")
-    rules = s3.get_bucket_lifecycle_configuration(Bucket=JOURNALS)["Rules"]
-    assert all(rule["Status"] == "Enabled" for rule in rules)
-    assert all(rule["Filter"] == {"Prefix": ""} for rule in rules)
-    expire, markers = rules
-    assert expire["Expiration"] == {"Days": days}
-    assert expire["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
-    assert expire["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
-    assert markers["Expiration"] == {"ExpiredObjectDeleteMarker": True}
-
-
-def test_the_janitor_may_only_add_journals(cloud: Cloud) -> None:
-    """It writes them in its own bucket; what is there it can neither read nor delete."""
-    cloud.deployed(EVERYTHING)
-    documents = _documents(JANITOR)
-    key = f"arn:aws:s3:::{JOURNALS}/journal/{ACCOUNT}/2026-12-01/run-000.jsonl"
-    assert _allowed(documents, "s3:PutObject", key)
-    assert not _allowed(documents, "s3:PutObject", key.replace(JOURNALS, f"{JOURNALS}-other"))
-    for action in ("s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion"):
-        assert not _allowed(documents, action, key)
-
-
-def test_journals_stay_when_the_rest_is_destroyed(cloud: Cloud) -> None:
-    """AWS refuses to delete a bucket that holds something, and nothing here empties it."""
-    account = cloud.deployed(EVERYTHING)
-    (bucket,) = account.of("aws:s3/bucket:Bucket")
-    assert bucket.inputs["forceDestroy"] is False
-    s3 = boto3.client("s3")
-    s3.delete_bucket_policy(Bucket=JOURNALS)  # moto would deny TLS too: it knows no conditions
-    s3.put_object(Bucket=JOURNALS, Key="journal/a.jsonl", Body=b"{}")
-    with pytest.raises(s3.exceptions.ClientError, match="BucketNotEmpty"):
-        s3.delete_bucket(Bucket=JOURNALS)
-
-
-def _dashboard() -> dict[str, Any]:
-    text = boto3.client("cloudwatch").get_dashboard(DashboardName=JANITOR)["DashboardBody"]
-    body: dict[str, Any] = json.loads(text)
-    return body
-
-
-def _shown(body: dict[str, Any]) -> list[tuple[str, str, dict[str, str]]]:
-    """Namespace, name and dimensions of each metric that the dashboard shows."""
-    rows = [
-        row
-        for widget in body["widgets"]
-        if widget["type"] == "metric"
-        for row in widget["properties"]["metrics"]
-    ]
-    return [(row[0], row[1], dict(zip(row[2:-1:2], row[3:-1:2], strict=True))) for row in rows]
-
-
-def test_dashboard_widgets_have_their_place(cloud: Cloud) -> None:
-    """None covers another, all are within the 24 units, and all are of the stack's Region."""
-    cloud.deployed(EVERYTHING)
-    body = _dashboard()
-    taken = [
-        (x, y)
-        for widget in body["widgets"]
-        for x in range(widget["x"], widget["x"] + widget["width"])
-        for y in range(widget["y"], widget["y"] + widget["height"])
-    ]
-    assert len(taken) == len(set(taken))
-    assert max(x for x, _ in taken) < 24
-    assert body["periodOverride"] == "inherit"
-    by_kind = {widget["type"]: widget["properties"] for widget in body["widgets"]}
-    assert set(by_kind) == {"alarm", "metric", "log"}
-    (alarms,) = (w["properties"]["alarms"] for w in body["widgets"] if w["type"] == "alarm")
-    assert alarms == [_alarm(f"{JANITOR}-{name}")["AlarmArn"] for name in ("errors", "overdue")]
-    for widget in body["widgets"]:
-        assert widget["properties"].get("region", REGION) == REGION
-
-
-def test_dashboard_shows_what_the_janitor_publishes(
-    cloud: Cloud, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each metric of a run is shown with its dimensions, and nothing is shown that no run has;
-    the fields of the table are those of the log line that it looks for.
-    """
-    account = cloud.deployed(EVERYTHING)
-    body, environment = _dashboard(), _env(JANITOR)
-    published = EphemeralMetrics(
-        namespace=environment["POWERTOOLS_METRICS_NAMESPACE"],
-        service=environment["POWERTOOLS_SERVICE_NAME"],
-    )
-    memory = mixed()
-    settings = read_settings({})
-    configure_logs()
-    capsys.readouterr()
-    janitor = Janitor(settings, CloudSession(memory), memory.clock, published)
-    janitor.answer(SCHEDULED, Context())
-    emitted: Mapping[str, Any] = published.serialize_metric_set()
-    (metrics,) = emitted["_aws"]["CloudWatchMetrics"]
-    (dimensions,) = metrics["Dimensions"]
-    shown = _shown(body)
-    ours = [each for each in shown if "trigger" in each[2]]
-    assert {name for _, name, _ in ours} == {metric["Name"] for metric in metrics["Metrics"]}
-    for namespace, _, by in ours:
-        assert namespace == metrics["Namespace"]
-        assert set(by) == set(dimensions)
-        assert by["service"] == emitted["service"]
-    triggers = {by["trigger"] for _, _, by in ours}
-    assert emitted["trigger"] in triggers
-    assert triggers == set(get_args(get_type_hints(Order)["trigger"]))
-    (query,) = (w["properties"]["query"] for w in body["widgets"] if w["type"] == "log")
-    ended = [
-        line
-        for line in map(json.loads, capsys.readouterr().out.splitlines())
-        if f'event = "{line["event"]}"' in query
-    ]
-    assert len(ended) == 1
-    fields = re.search(r"fields @timestamp, ([^|]*) \|", query)
-    assert fields is not None
-    for name in fields[1].split(", "):
-        value = ended[0]
-        for part in name.split("."):
-            value = value[part]
-    (group,) = re.findall(r"SOURCE '([^']*)'", query)
-    function = account.the("aws:lambda/function:Function", "janitor")
-    assert group == function.inputs["loggingConfig"]["logGroup"]
-
-
-def test_dashboard_shows_what_the_alarms_look_at(cloud: Cloud) -> None:
-    """The same metrics, by the same dimensions."""
-    cloud.deployed(EVERYTHING)
-    others = [each for each in _shown(_dashboard()) if "trigger" not in each[2]]
-    assert others == [
-        (
-            alarm["Namespace"],
-            alarm["MetricName"],
-            {each["Name"]: each["Value"] for each in alarm["Dimensions"]},
-        )
-        for alarm in (_alarm(f"{JANITOR}-{name}") for name in ("overdue", "errors"))
-    ]
+    assert client("sns").list_topics()["Topics"] == []
+    assert client("cloudwatch").list_dashboards()["DashboardEntries"] == []
+    assert client("s3").list_buckets()["Buckets"] == []
 
 
 # What the roles may do
@@ -792,19 +594,6 @@ def test_the_samples_have_no_rights_of_their_own(account: Account) -> None:
 # What the functions make of it
 
 
-def _python(script: str, environment: Mapping[str, str]) -> str:
-    """What a fresh interpreter prints that has a function's environment, as on Lambda."""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={"AWS_REGION": REGION, **environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
-
-
 def test_alarm_looks_at_what_the_watch_publishes(account: Account) -> None:
     """The watch, with the environment that it is given here, feeds the alarm that is made here."""
     script = (
@@ -812,7 +601,15 @@ def test_alarm_looks_at_what_the_watch_publishes(account: Account) -> None:
         "watch._here, watch.overdue = lambda: None, lambda *_: True\n"
         "watch.handler({}, None)\n"
     )
-    published = json.loads(_python(script, _env(WATCH)))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"AWS_REGION": REGION, **_env(WATCH)},  # Powertools reads it when it is imported
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    published = json.loads(done.stdout)
     alarm = _alarm(f"{JANITOR}-overdue")
     (metrics,) = published["_aws"]["CloudWatchMetrics"]
     assert metrics["Namespace"] == alarm["Namespace"]
@@ -823,65 +620,188 @@ def test_alarm_looks_at_what_the_watch_publishes(account: Account) -> None:
     assert published[alarm["MetricName"]] == [alarm["Threshold"]]
 
 
-@pytest.mark.parametrize("config", [{}, OTHERWISE], ids=["default", "otherwise"])
-def test_janitor_understands_its_environment(cloud: Cloud, config: dict[str, Any]) -> None:
+def test_janitor_understands_its_environment(account: Account) -> None:
     """It refuses settings that it does not know, so each has to be one of its own."""
-    cloud.deployed(config)
-    script = (
-        "import json, os\n"
-        "from janitor.function.settings import read_settings\n"
-        "print(json.dumps(read_settings(os.environ).model_dump()))\n"
-    )
-    settings = json.loads(_python(script, _env(JANITOR)))
-    assert settings["scheduled_dry_run"] == ("false" if config else "true")
-    assert settings["regions"] == ",".join(config.get("regions", []))
-    assert settings["policy_parameter"] == config.get("policyParameter")
-    assert settings["notify_topic"] == (TOPIC if config else None)
-    assert settings["journal_bucket"] == (JOURNALS if config else None)
+    settings = read_settings(_env(JANITOR))
+    assert (settings.scheduled_dry_run, settings.regions) == ("true", "")
+    assert settings.policy_parameter is settings.notify_topic is settings.journal_bucket is None
 
 
-# Configuration
+# What has to be asked for
 
 
-def test_every_value(cloud: Cloud) -> None:
-    """Each configured value arrives where it belongs."""
-    account = cloud.deployed(OTHERWISE)
-    assert set(account.outputs) == {
-        "lambda",
-        "rule",
-        "failures",
-        "alarms",
-        "dashboard",
-        "journals",
-        "topic",
+def test_a_topic_is_made_for_runs_and_alarms(cloud: Cloud) -> None:
+    """Who subscribed gets both; the function is told of it, and may publish to it alone."""
+    account = cloud.deployed(EVERYTHING)
+    sns = client("sns")
+    (topic,) = (each["TopicArn"] for each in sns.list_topics()["Topics"])
+    assert topic == f"arn:aws:sns:{REGION}:{ACCOUNT}:{JANITOR}" == account.outputs["topic"]
+    subscriptions = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert {(each["Protocol"], each["Endpoint"]) for each in subscriptions} == {
+        ("email", "operations@example.com"),
+        ("email", "finance@example.com"),
     }
-    assert boto3.client("events").describe_rule(Name=JANITOR)["ScheduleExpression"] == (
-        "rate(7 days)"
-    )
-    environment = _env(JANITOR)
-    assert environment["JANITOR_SCHEDULED_DRY_RUN"] == "false"
-    assert environment["JANITOR_REGIONS"] == "eu-west-1,us-east-1"
-    assert environment["JANITOR_POLICY_PARAMETER"] == "/janitor/policy"
-    assert "JANITOR_POLICY_FILE" not in environment
-    concurrency = boto3.client("lambda").get_function_concurrency(FunctionName=JANITOR)
-    assert "ReservedConcurrentExecutions" not in concurrency
+    assert "KmsMasterKeyId" not in sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+    assert _env(JANITOR)["JANITOR_NOTIFY_TOPIC"] == topic
     for alarm in (f"{JANITOR}-errors", f"{JANITOR}-overdue"):
-        assert _alarm(alarm)["AlarmActions"] == [TOPIC]
-
-
-def test_policy_parameter_may_be_read(cloud: Cloud) -> None:
-    """The role may read the parameter that is named, and no other."""
-    cloud.deployed(OTHERWISE)
+        assert _alarm(alarm)["AlarmActions"] == [topic]
     documents = _documents(JANITOR)
-    parameters = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/"
-    assert _allowed(documents, "ssm:GetParameter", f"{parameters}janitor/policy")
-    assert not _allowed(documents, "ssm:GetParameter", f"{parameters}janitor/other")
+    assert _allowed(documents, "sns:Publish", topic)
+    assert not _allowed(documents, "sns:Publish", f"{topic}-other")
+    assert not _allowed(documents, "sns:DeleteTopic", topic)
+    assert not _allowed(_documents(WATCH), "sns:Publish", topic)
+
+
+def test_journals_are_private_encrypted_and_versioned(cloud: Cloud) -> None:
+    """Nobody but the account, over TLS only."""
+    account = cloud.deployed(EVERYTHING)
+    s3 = client("s3")
+    assert account.outputs["journals"] == JOURNALS
+    assert _env(JANITOR)["JANITOR_JOURNAL_BUCKET"] == JOURNALS
+    block = s3.get_public_access_block(Bucket=JOURNALS)["PublicAccessBlockConfiguration"]
+    assert len(block) == 4
+    assert all(block.values())
+    (rule,) = s3.get_bucket_encryption(Bucket=JOURNALS)["ServerSideEncryptionConfiguration"][
+        "Rules"
+    ]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    (owner,) = s3.get_bucket_ownership_controls(Bucket=JOURNALS)["OwnershipControls"]["Rules"]
+    assert owner == {"ObjectOwnership": "BucketOwnerEnforced"}
+    assert s3.get_bucket_versioning(Bucket=JOURNALS)["Status"] == "Enabled"
+    (deny,) = json.loads(s3.get_bucket_policy(Bucket=JOURNALS)["Policy"])["Statement"]
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
+    arn = f"arn:aws:s3:::{JOURNALS}"
+    assert deny["Resource"] == [arn, f"{arn}/*"]
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_janitor_may_only_add_journals(cloud: Cloud) -> None:
+    """It writes them in its own bucket; what is there it can neither read nor delete."""
+    cloud.deployed(EVERYTHING)
+    documents = _documents(JANITOR)
+    key = f"arn:aws:s3:::{JOURNALS}/journal/{ACCOUNT}/2026-12-01/run-000.jsonl"
+    assert _allowed(documents, "s3:PutObject", key)
+    assert not _allowed(documents, "s3:PutObject", key.replace(JOURNALS, f"{JOURNALS}-other"))
+    for action in ("s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion"):
+        assert not _allowed(documents, action, key)
+
+
+def test_journals_stay_when_the_rest_is_destroyed(cloud: Cloud) -> None:
+    """AWS refuses to delete a bucket that holds something, and nothing here empties it."""
+    account = cloud.deployed(EVERYTHING)
+    (bucket,) = account.of("aws:s3/bucket:Bucket")
+    assert bucket.inputs["forceDestroy"] is False
+    s3 = client("s3")
+    s3.delete_bucket_policy(Bucket=JOURNALS)  # moto would deny TLS too: it knows no conditions
+    s3.put_object(Bucket=JOURNALS, Key="journal/a.jsonl", Body=b"{}")
+    with pytest.raises(s3.exceptions.ClientError, match="BucketNotEmpty"):
+        s3.delete_bucket(Bucket=JOURNALS)
+
+
+def _dashboard() -> dict[str, Any]:
+    text = client("cloudwatch").get_dashboard(DashboardName=JANITOR)["DashboardBody"]
+    body: dict[str, Any] = json.loads(text)
+    return body
+
+
+def _shown(body: dict[str, Any]) -> list[tuple[str, str, dict[str, str]]]:
+    """Namespace, name and dimensions of each metric that the dashboard shows."""
+    rows = [
+        row
+        for widget in body["widgets"]
+        if widget["type"] == "metric"
+        for row in widget["properties"]["metrics"]
+    ]
+    return [(row[0], row[1], dict(zip(row[2:-1:2], row[3:-1:2], strict=True))) for row in rows]
+
+
+def test_dashboard_widgets_have_their_place(cloud: Cloud) -> None:
+    """None covers another, all are within the 24 units, and all are of the stack's Region."""
+    cloud.deployed(EVERYTHING)
+    body = _dashboard()
+    taken = [
+        (x, y)
+        for widget in body["widgets"]
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(taken) == len(set(taken))
+    assert max(x for x, _ in taken) < 24
+    assert body["periodOverride"] == "inherit"
+    by_kind = {widget["type"]: widget["properties"] for widget in body["widgets"]}
+    assert set(by_kind) == {"alarm", "metric", "log"}
+    (alarms,) = (w["properties"]["alarms"] for w in body["widgets"] if w["type"] == "alarm")
+    assert alarms == [_alarm(f"{JANITOR}-{name}")["AlarmArn"] for name in ("errors", "overdue")]
+    for widget in body["widgets"]:
+        assert widget["properties"].get("region", REGION) == REGION
+
+
+def test_dashboard_shows_what_the_janitor_publishes(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each metric of a run is shown with its dimensions, and nothing is shown that no run has;
+    the fields of the table are those of the log line that it looks for.
+    """
+    account = cloud.deployed(EVERYTHING)
+    body, environment = _dashboard(), _env(JANITOR)
+    published = EphemeralMetrics(
+        namespace=environment["POWERTOOLS_METRICS_NAMESPACE"],
+        service=environment["POWERTOOLS_SERVICE_NAME"],
+    )
+    memory = mixed()
+    settings = read_settings({})
+    configure_logs()
+    capsys.readouterr()
+    janitor = Janitor(settings, CloudSession(memory), memory.clock, published)  # type: ignore[arg-type]
+    janitor.answer(SCHEDULED, Context())
+    emitted: Mapping[str, Any] = published.serialize_metric_set()
+    (metrics,) = emitted["_aws"]["CloudWatchMetrics"]
+    (dimensions,) = metrics["Dimensions"]
+    shown = _shown(body)
+    ours = [each for each in shown if "trigger" in each[2]]
+    assert {name for _, name, _ in ours} == {metric["Name"] for metric in metrics["Metrics"]}
+    for namespace, _, by in ours:
+        assert namespace == metrics["Namespace"]
+        assert set(by) == set(dimensions)
+        assert by["service"] == emitted["service"]
+    triggers = {by["trigger"] for _, _, by in ours}
+    assert emitted["trigger"] in triggers
+    assert triggers == set(get_args(get_type_hints(Order)["trigger"]))
+    (query,) = (w["properties"]["query"] for w in body["widgets"] if w["type"] == "log")
+    ended = [
+        line
+        for line in map(json.loads, capsys.readouterr().out.splitlines())
+        if f'event = "{line["event"]}"' in query
+    ]
+    assert len(ended) == 1
+    fields = re.search(r"fields @timestamp, ([^|]*) \|", query)
+    assert fields is not None
+    for name in fields[1].split(", "):
+        value = ended[0]
+        for part in name.split("."):
+            value = value[part]
+    (group,) = re.findall(r"SOURCE '([^']*)'", query)
+    function = account.the("aws:lambda/function:Function", "janitor")
+    assert group == function.inputs["loggingConfig"]["logGroup"]
+
+
+def test_dashboard_shows_what_the_alarms_look_at(cloud: Cloud) -> None:
+    """The same metrics, by the same dimensions."""
+    cloud.deployed(EVERYTHING)
+    others = [each for each in _shown(_dashboard()) if "trigger" not in each[2]]
+    assert others == [
+        (
+            alarm["Namespace"],
+            alarm["MetricName"],
+            {each["Name"]: each["Value"] for each in alarm["Dimensions"]},
+        )
+        for alarm in (_alarm(f"{JANITOR}-{name}") for name in ("overdue", "errors"))
+    ]
 
 
 def test_tags(cloud: Cloud) -> None:
     """Whatever can have tags has those of the configuration."""
-    asked = {key: value for key, value in EVERYTHING.items() if key != "functions"}
-    account = cloud.deployed({**asked, "tags": {"team": "operations", "env": "prod"}})
+    account = cloud.deployed(EVERYTHING)
     tagged = {made.type for made in account.made if "tags" in made.inputs}
     assert tagged == {
         "aws:cloudwatch/eventRule:EventRule",
@@ -897,12 +817,83 @@ def test_tags(cloud: Cloud) -> None:
     }
     for made in account.made:
         if made.type in tagged and made.type.startswith("aws:"):
-            assert made.inputs["tags"] == {"team": "operations", "env": "prod"}, made
+            assert made.inputs["tags"] == EVERYTHING["tags"], made
     arn = _function(JANITOR)["FunctionArn"]
-    tags = boto3.client("lambda").list_tags(Resource=arn)["Tags"]
-    assert tags == {"team": "operations", "env": "prod"}
+    tags = client("lambda").list_tags(Resource=arn)["Tags"]
+    assert tags == EVERYTHING["tags"]
     (image,) = account.of("docker-build:index:Image")
     assert len(image.inputs["tags"]) == 1
+
+
+@pytest.mark.parametrize(("config", "days"), [(EVERYTHING, 400), (OTHERWISE, 90)])
+def test_journals_expire(cloud: Cloud, config: dict[str, Any], days: int) -> None:
+    """After the days that are configured; what was overwritten, 30 days later."""
+    cloud.deployed(config)
+    s3 = client("s3")
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=JOURNALS)["Rules"]
+    assert all(rule["Status"] == "Enabled" for rule in rules)
+    assert all(rule["Filter"] == {"Prefix": ""} for rule in rules)
+    expire, markers = rules
+    assert expire["Expiration"] == {"Days": days}
+    assert expire["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert expire["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert markers["Expiration"] == {"ExpiredObjectDeleteMarker": True}
+
+
+# Other configurations
+
+
+def test_an_existing_topic_is_used_for_both_and_none_is_made(cloud: Cloud) -> None:
+    """One concept: whoever is told is told there."""
+    cloud.deployed(OTHERWISE)
+    assert client("sns").list_topics()["Topics"] == []
+    assert _env(JANITOR)["JANITOR_NOTIFY_TOPIC"] == TOPIC
+    assert _allowed(_documents(JANITOR), "sns:Publish", TOPIC)
+
+
+def test_every_value(cloud: Cloud) -> None:
+    """Each configured value arrives where it belongs."""
+    account = cloud.deployed(OTHERWISE)
+    assert set(account.outputs) == {
+        "lambda",
+        "rule",
+        "failures",
+        "alarms",
+        "dashboard",
+        "journals",
+        "topic",
+    }
+    assert client("events").describe_rule(Name=JANITOR)["ScheduleExpression"] == ("rate(7 days)")
+    environment = _env(JANITOR)
+    assert environment["JANITOR_SCHEDULED_DRY_RUN"] == "false"
+    assert environment["JANITOR_REGIONS"] == "eu-west-1,us-east-1"
+    assert environment["JANITOR_POLICY_PARAMETER"] == "/janitor/policy"
+    assert "JANITOR_POLICY_FILE" not in environment
+    settings = read_settings(environment)
+    assert (settings.scheduled_dry_run, settings.regions) == ("false", "eu-west-1,us-east-1")
+    assert settings.policy_parameter == "/janitor/policy"
+    assert (settings.notify_topic, settings.journal_bucket) == (TOPIC, JOURNALS)
+    concurrency = client("lambda").get_function_concurrency(FunctionName=JANITOR)
+    assert "ReservedConcurrentExecutions" not in concurrency
+    for alarm in (f"{JANITOR}-errors", f"{JANITOR}-overdue"):
+        assert _alarm(alarm)["AlarmActions"] == [TOPIC]
+
+
+def test_policy_parameter_may_be_read(cloud: Cloud) -> None:
+    """The role may read the parameter that is named, and no other."""
+    cloud.deployed(OTHERWISE)
+    documents = _documents(JANITOR)
+    parameters = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/"
+    assert _allowed(documents, "ssm:GetParameter", f"{parameters}janitor/policy")
+    assert not _allowed(documents, "ssm:GetParameter", f"{parameters}janitor/other")
+
+
+def test_a_topic_for_alarms_alone_hears_nothing_of_runs(cloud: Cloud) -> None:
+    """Without notify."""
+    cloud.deployed({"functions": ["janitor"], "alarmTopic": TOPIC})
+    assert "JANITOR_NOTIFY_TOPIC" not in _env(JANITOR)
+    assert not _allowed(_documents(JANITOR), "sns:Publish", TOPIC)
+    assert _alarm(f"{JANITOR}-errors")["AlarmActions"] == [TOPIC]
 
 
 @pytest.mark.parametrize("name", ["hash", "helloworld"])
@@ -910,11 +901,11 @@ def test_samples_alone(cloud: Cloud, name: str) -> None:
     """Without the janitor there is no schedule, no alarm, no watch and no queue."""
     account = cloud.deployed({"functions": [name]})
     assert set(account.outputs) == {name}
-    functions = boto3.client("lambda").list_functions()["Functions"]
+    functions = client("lambda").list_functions()["Functions"]
     assert [function["FunctionName"] for function in functions] == [name]
-    assert boto3.client("events").list_rules()["Rules"] == []
-    assert boto3.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
-    assert "QueueUrls" not in boto3.client("sqs").list_queues()
+    assert client("events").list_rules()["Rules"] == []
+    assert client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    assert "QueueUrls" not in client("sqs").list_queues()
 
 
 def test_policy_file(cloud: Cloud, tmp_path: Path) -> None:
@@ -936,6 +927,9 @@ def test_policy_file_is_relative_to_the_repository() -> None:
     """Not to deploy/, which only Pulumi has for its working directory."""
     path = parse({"policyFile": "janitor/policy/default_policy.toml"}, region=None).policy_path()
     assert path == ROOT / "janitor" / "policy" / "default_policy.toml"
+
+
+# Bad configuration
 
 
 def _problems(cloud: Cloud, texts: Mapping[str, str]) -> list[str]:
