@@ -138,13 +138,18 @@ class Sandbox:
 
     @contextlib.contextmanager
     def serving(self, port: int = 0) -> Iterator[str]:
-        """The URL under which it answers on 127.0.0.1, until the end of the block."""
+        """The URL under which it answers on 127.0.0.1, until the end of the block.
+
+        Raises OSError where the port cannot be had, and at the end what broke in the sandbox.
+        """
         server = Server(self.handle, port)
         url = server.start()
         try:
             yield url
         finally:
             server.stop()
+        if server.broken:
+            raise server.broken[0]
 
     def environment(
         self, url: str, account: str | None = None, region: str | None = None

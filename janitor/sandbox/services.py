@@ -124,7 +124,6 @@ def _known(names: Iterable[str]) -> Iterator[Any]:
             continue
 
 
-@lru_cache(4096)
 def targeted(scope: str, target: str) -> Operation:
     """The operation of an `X-Amz-Target`."""
     prefix, _, name = target.rpartition(".")

@@ -113,36 +113,44 @@ class Reply:
 
 def parse(request: Request) -> Call:
     """The call in a request. Raises RefusedError."""
-    headers, body = request.headers, request.body
+    headers = request.headers
     found = _CREDENTIAL.search(headers.get("authorization", ""))
     if found is None:
         raise RefusedError("MissingAuthenticationTokenException", "no signature", 403)
     key, region, scope = found.groups()
     target = headers.get("x-amz-target")
-    if target is not None:
-        asked = services.targeted(scope, target)
-        read = json.loads if asked.as_is or asked.model is None else _json_of(asked)
-    else:
-        asked, read = _recognised(scope, request)
+    asked, read = _recognised(scope, request) if target is None else _targeted(scope, target)
     try:
-        parameters = read(body or b"{}") if target is not None else read(body)
+        parameters = read(request.body)
         if type(parameters) is not dict:
             raise ValueError("not an object")
     except (ValueError, KeyError, TypeError, AttributeError, ParseError, ResponseParserError) as e:
         # Whatever it is that does not have its shape.
         raise RefusedError("SerializationException", f"{type(e).__name__}: {e}") from e
     return Call(
-        asked.service, asked.name, parameters, key, region, asked.protocol, body=body, asked=asked
+        service=asked.service,
+        operation=asked.name,
+        parameters=parameters,
+        key=key,
+        region=region,
+        protocol=asked.protocol,
+        body=request.body,
+        asked=asked,
     )
 
 
-def _json_of(asked: Operation) -> Callable[[bytes], Any]:
-    shape = asked.model.input_shape
-    return lambda body: from_json(shape, json.loads(body))
+@lru_cache(4096)
+def _targeted(scope: str, target: str) -> tuple[Operation, Callable[[bytes], Any]]:
+    """The operation of plain JSON, and what reads its parameters in a body."""
+    asked = services.targeted(scope, target)
+    shape = None if asked.as_is or asked.model is None else asked.model.input_shape
+    if shape is None:
+        return asked, lambda body: json.loads(body or b"{}")
+    return asked, lambda body: from_json(shape, json.loads(body or b"{}"))
 
 
 def _recognised(scope: str, request: Request) -> tuple[Operation, Callable[[bytes], Any]]:
-    """The operation, in any protocol but plain JSON, and what reads its parameters in a body."""
+    """The operation, in any other protocol, and what reads its parameters in a body."""
     headers, (host, path, query) = request.headers, _located(request)
     if headers.get("smithy-protocol") == "rpc-v2-cbor":
         return services.rpc(scope, path), lambda body: from_cbor(body) if body else {}
@@ -158,15 +166,14 @@ def _recognised(scope: str, request: Request) -> tuple[Operation, Callable[[byte
     asked, labels = services.routed(scope, request.method, host, path, several, headers)
     if asked.model is None:
         return asked, lambda _: {}
-    read = (
-        _unchunked if "aws-chunked" in (encoding := headers.get("content-encoding", "")) else bytes
-    )
-    if read is _unchunked:
-        # This is how the body is sent. What else there is, the object itself is encoded with.
+    sent: Callable[[bytes], bytes] = bytes
+    if "aws-chunked" in (encoding := headers.get("content-encoding", "")):
+        # So the body is sent. What else there is, the object itself is encoded with.
+        sent = _unchunked
         headers = {name: text for name, text in headers.items() if name != "content-encoding"}
         if own := [part for part in encoding.split(",") if part.strip() != "aws-chunked"]:
             headers["content-encoding"] = ",".join(own)
-    return asked, lambda body: rest.parameters(asked.model, labels, several, headers, read(body))
+    return asked, lambda body: rest.parameters(asked.model, labels, several, headers, sent(body))
 
 
 def _located(request: Request) -> tuple[str, str, str]:

@@ -43,5 +43,6 @@ def answer_to(call: Call) -> Handler:
     """What carries the call out. Raises RefusedError for what is not known here."""
     known = ANSWERS.get((call.service, call.operation))
     if known is None and call.service in _HELD:
-        raise RefusedError("UnknownOperationException", f"no such operation: {call.operation}")
+        said = f"The sandbox does not know {call.operation}"
+        raise RefusedError("UnknownOperationException", said)
     return known or empty.answer

@@ -25,7 +25,8 @@ def answer(world: World, call: Call) -> dict[str, Any]:
     """Raises RefusedError."""
     model = call.model
     if model is None or not _READS.match(call.operation):
-        raise RefusedError("UnknownOperationException", f"no such operation: {call.operation}")
+        said = f"The sandbox does not know {call.operation}"
+        raise RefusedError("UnknownOperationException", said)
     errors = [error for error in model.error_shapes if _NOT_FOUND.search(error.name)]
     named = list(_named(call, [error.name.lower() for error in errors]))
     # Of a service that has to be joined first, as an organization, nothing can be read.
