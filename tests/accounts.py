@@ -158,6 +158,11 @@ class Cloud:
             arrived += [Events(at, 1, size, at) for at, size in group.arrivals.items()]
         self.region.arrivals.setdefault(group.name, []).extend(arrived)
 
+    def state(self) -> dict[str, Any]:
+        """What can be seen of the groups, but for events that expire meanwhile."""
+        shown = {name: group.state() for name, group in self.groups.items()}
+        return {name: each | {"streams": sorted(each["streams"])} for name, each in shown.items()}
+
     def quiet(self) -> None:
         """Nothing disturbs a call from now on."""
         self.fault: Disturbance = lambda _call: None
