@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from janitor.aws.api import CLIENT_CONFIG, Api, Counts
 from janitor.aws.pace import Pace
@@ -220,7 +221,9 @@ def _session() -> boto3.Session:
 
 @cache
 def _client(service: str, region: str) -> Any:
-    return _session().client(service, region, config=CLIENT_CONFIG)  # type: ignore[call-overload]
+    # botocore makes its long User-Agent anew twice a call, which takes a fifth of the call's time.
+    config = CLIENT_CONFIG.merge(Config(user_agent="tests"))
+    return _session().client(service, region, config=config)  # type: ignore[call-overload]
 
 
 class _Client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -14,7 +15,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from janitor.core.model import Status
+from janitor.core.model import Outcome, Status, SweepStreams
 from janitor.journal.journal import Journal
 from janitor.policy.file import RETENTION_DAYS, Policy, load, parse
 from janitor.sandbox.wire import Call, RefusedError, Reply
@@ -32,11 +33,12 @@ from tests.accounts import (
     stream,
 )
 
-# The same examples each time where a verdict is wanted.
+# The same examples each time where a verdict is wanted. Few, because `tests/proof` tries the same
+# properties of runs on larger accounts, and many more of them.
 relaxed = settings(
     deadline=None,
     derandomize="CI" in os.environ,
-    max_examples=100,
+    max_examples=50,
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,
 )
@@ -54,24 +56,34 @@ streams = st.builds(
     maybe,
     lag=st.sampled_from([None, FOR_EVER]),
 )
+TRAITS: list[dict[str, Any]] = [
+    {"stored": 1},
+    {"stored": 10**9},
+    {"policy": "org"},
+    {"policy": "org", "policy_days": 365},
+    {"log_class": "INFREQUENT_ACCESS"},
+    {"log_class": "ESSENTIALS"},
+    {"log_class": "DELIVERY"},
+    {"protected": True},
+    {"metric_filters": ("m",)},
+    {"subscriptions": ("s",)},
+    {"tags": {"janitor:keep": "x"}},
+    {"tags": {"env": "prod"}},
+    {"tags": {"env": "dev"}},
+    {"odd": {"storedBytes": -1}},
+    {"odd": {"creationTime": ...}},
+]
+names = st.builds(
+    "{}{}".format, st.sampled_from(["/aws/lambda/", "/app/", "/audit/"]), st.integers(0, 9)
+)
 groups = st.builds(
-    Group,
-    st.sampled_from(["/aws/lambda/", "/app/", "/audit/"]).flatmap(
-        lambda prefix: st.integers(0, 9).map(lambda i: f"{prefix}{i}")
-    ),
+    lambda traits, *given, **fields: Group(*given, **fields, **dict(ChainMap(*traits))),
+    st.lists(st.sampled_from(TRAITS), max_size=3),
+    names,
     moments,
-    stored=st.sampled_from([0, 0, 0, 1, 10**9]),
     retention=st.sampled_from([None, 1, 14, 30, 365, 3653]),
-    policy=st.sampled_from([None, None, None, "org"]),
-    policy_days=st.sampled_from([None, 30, 365]),
-    log_class=st.sampled_from(["STANDARD"] * 4 + ["INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"]),
-    protected=st.sampled_from([False, False, False, True]),
-    metric_filters=st.sampled_from([(), (), (), ("m",)]),
-    subscriptions=st.sampled_from([(), (), (), ("s",)]),
-    tags=st.sampled_from([{}, {}, {"janitor:keep": "x"}, {"env": "prod"}, {"env": "dev"}]),
     streams=st.lists(streams, max_size=4, unique_by=lambda s: s.name),
     arrivals=st.dictionaries(moments, st.just(9), max_size=1),
-    odd=st.sampled_from([{}] * 6 + [{"storedBytes": -1}, {"creationTime": ...}]),
 )
 accounts = st.lists(groups, min_size=1, max_size=12, unique_by=lambda g: g.name)
 policies = st.sampled_from(
@@ -202,6 +214,16 @@ def test_a_deletion_implies_all_eight_lines(
     assert {o.group.name for o in recorded.outcomes} >= {g.name for g in recorded.groups}
 
 
+def hides_events(group: Group) -> bool:
+    """Whether streams have events that DescribeLogStreams does not show."""
+    return any(there.lag and there.events for there in group.streams.values())
+
+
+def swept_nothing(outcome: Outcome) -> bool:
+    """Whether it is a sweep that found no stream to delete."""
+    return isinstance(outcome.action, SweepStreams) and not outcome.streams
+
+
 @relaxed
 @given(accounts, policies, st.booleans())
 def test_a_dry_run_changes_nothing_and_foretells_the_run(
@@ -210,7 +232,8 @@ def test_a_dry_run_changes_nothing_and_foretells_the_run(
     """What is planned is what is done, and a second run does nothing more.
 
     Only a group whose retention was lowered may go in the second run: what its old retention
-    still promised decides in the first.
+    still promised decides in the first. What a stream hides from the plan may expire by the run's
+    own retention.
     """
     before = {group.name: group.retention for group in account}
     cloud = Cloud(account)
@@ -219,10 +242,12 @@ def test_a_dry_run_changes_nothing_and_foretells_the_run(
         planned, _ = janitor(cloud, policy, written, dry_run=True)
         assert not changing(cloud.calls)
         done, _ = janitor(cloud, policy, written)
-        assert planned.planned == done.done
+        if not any(hides_events(group) for group in account):
+            assert planned.planned == done.done
         lowered = {name for name, days in cloud.puts if days < (before[name] or 0)}
         _, again = janitor(cloud, policy, written)
-        assert {o.group.name for o in again.outcomes if o.status is Status.DONE} <= lowered
+        acted = [o for o in again.outcomes if o.status is Status.DONE and not swept_nothing(o)]
+        assert {outcome.group.name for outcome in acted} <= lowered
 
 
 @relaxed
