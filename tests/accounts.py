@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -138,7 +139,7 @@ class Cloud:
         self.clock = clock or FastClock()
         self.store = Store(lags or Lags(stored=FOR_EVER))
         self.region = self.store.region(ACCOUNT, REGION)
-        self.groups = self.region.groups
+        self.groups = MappingProxyType(self.region.groups)
         self.functions = self.region.functions
         self.sandbox = Sandbox(self.store, clock=self.clock, intercept=self._intercept, **options)
         self.quiet()

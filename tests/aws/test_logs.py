@@ -92,10 +92,10 @@ def test_the_pace_of_metrics_holds_for_data_points_too(days: int) -> None:
     cloud = Cloud([])
     points: list[float] = []
 
-    def asked(operation: str, given: dict[str, Any]) -> None:
-        if operation == "GetMetricData":
-            queries = given["MetricDataQueries"]
-            seconds = (given["EndTime"] - given["StartTime"]).total_seconds()
+    def asked(call: Call) -> None:
+        if call.operation == "GetMetricData":
+            queries = call.parameters["MetricDataQueries"]
+            seconds = (call.parameters["EndTime"] - call.parameters["StartTime"]).total_seconds()
             points.append(len(queries) * seconds / queries[0]["MetricStat"]["Period"])
 
     cloud.before_call = asked

@@ -123,7 +123,7 @@ def test_waiting_ends_when_the_run_is_stopped() -> None:
 def test_a_throttled_answer_slows_the_calls_down_and_is_counted() -> None:
     """By AWS's error code."""
     cloud, counts = Cloud(), Counts()
-    cloud.fault = lambda operation, _said: refused(operation, "ThrottlingException")
+    cloud.fault = lambda _call: refused("ThrottlingException")
     calls = api(cloud, counts=counts)
     with pytest.raises(UnavailableError):
         calls.once("DescribeLogGroups", calls.client("logs").describe_log_groups)

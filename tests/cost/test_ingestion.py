@@ -169,11 +169,11 @@ def test_ingestion_changes_nothing_that_is_done(groups: list[Group], policy: Pol
     assert done[0] == done[1] == done[2]
 
 
-def _no_bytes(operation: str, given: dict[str, Any]) -> Exception | None:
-    if operation != "GetMetricData":
+def _no_bytes(call: Call) -> RefusedError | None:
+    if call.operation != "GetMetricData":
         return None
-    metric = given["MetricDataQueries"][0]["MetricStat"]["Metric"]["MetricName"]
-    return refused(operation, "AccessDenied") if metric == "IncomingBytes" else None
+    metric = call.parameters["MetricDataQueries"][0]["MetricStat"]["Metric"]["MetricName"]
+    return refused("AccessDenied") if metric == "IncomingBytes" else None
 
 
 def test_without_the_permission_all_are_unread_and_it_is_not_asked_for_ever(
@@ -197,9 +197,9 @@ def test_one_batch_that_cannot_be_read_leaves_the_others(journal: Journal) -> No
     """500 groups unread, of 1,200."""
     cloud = account(1200)
 
-    def fault(operation: str, given: dict[str, Any]) -> Exception | None:
-        first = str(given.get("MetricDataQueries"))
-        return refused(operation, "InternalFailure", 500) if "/app/00500" in first else None
+    def fault(call: Call) -> RefusedError | None:
+        first = str(call.parameters.get("MetricDataQueries"))
+        return refused("InternalFailure", 500) if "/app/00500" in first else None
 
     cloud.fault = fault
     _, _, talkers = measured_run(cloud, load(None), journal)
@@ -259,8 +259,8 @@ def test_a_stop_ends_the_reading_at_once(journal: Journal) -> None:
     """As Ctrl-C sets it: no further call of either kind."""
     cloud, stop = account(5000), threading.Event()
 
-    def before(operation: str, _given: dict[str, Any]) -> None:
-        if operation == "GetMetricData":
+    def before(call: Call) -> None:
+        if call.operation == "GetMetricData":
             stop.set()
 
     cloud.before_call = before

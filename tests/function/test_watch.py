@@ -60,7 +60,7 @@ def test_overdue_means_no_complete_run_in_35_days(
 def test_what_cannot_be_read_is_an_error_which_the_alarm_counts_as_overdue() -> None:
     """The alarm treats missing data as breaching."""
     cloud = Watched(days_ago(400), {})
-    cloud.fault = lambda operation, _said: refused(operation, "AccessDeniedException")
+    cloud.fault = lambda _call: refused("AccessDeniedException")
     with pytest.raises(CallError):
         overdue(api(cloud), FUNCTION)
     with pytest.raises(WatchError, match="no log group /aws/lambda/other"):
