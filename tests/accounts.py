@@ -88,10 +88,11 @@ class FastClock(ManualClock):
 
 class Group(store.Group):
     """A log group of the account. `arrivals` are bytes by the time (ms) at which they arrived,
-    beside what its streams hold; `fields` are the store's.
+    beside what its streams hold; `under` is an account-level retention policy, by name and days;
+    `fields` are the store's.
     """
 
-    __slots__ = ("arrivals",)
+    __slots__ = ("arrivals", "under")
 
     def __init__(
         self,
@@ -102,6 +103,7 @@ class Group(store.Group):
         *,
         streams: Iterable[Stream] = (),
         arrivals: Mapping[int, int] | None = None,
+        under: tuple[str, int | None] | None = None,
         **fields: Any,
     ) -> None:
         super().__init__(ACCOUNT, REGION, name, created)
@@ -109,6 +111,7 @@ class Group(store.Group):
         self.retention = retention
         self.streams = {stream.name: stream for stream in streams}
         self.arrivals = arrivals or {}
+        self.under = under
         for field, value in fields.items():
             setattr(self, field, value)
 
@@ -158,6 +161,8 @@ class Cloud:
         arrived = [events for stream in group.streams.values() for events in stream.events]
         if isinstance(group, Group):
             arrived += [Events(at, 1, size, at) for at, size in group.arrivals.items()]
+            if group.under is not None:
+                self.store.add_policy(ACCOUNT, REGION, *group.under, group.name)
         self.region.arrivals.setdefault(group.name, []).extend(arrived)
 
     def state(self) -> dict[str, Any]:

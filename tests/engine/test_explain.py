@@ -107,7 +107,7 @@ def _to_delete(group: Group, policy: Policy, functions: dict[str, str | None]) -
         ({"metric_filters": ("m",)}, "its 1 metric filter removed"),
         ({"subscriptions": ("to-kinesis",)}, "the subscription filter to-kinesis removed"),
         ({"stored": 2048}, "nothing stored any more: 2.0 KiB stored"),
-        ({"policy": "org"}, "days, not NEVER_EXPIRE, in account-level"),
+        ({"under": ("org", None)}, "days, not NEVER_EXPIRE, in account-level"),
         ({"log_class": "DELIVERY"}, "nothing: log groups of class DELIVERY are left alone"),
         ({"log_class": "NEW"}, "an answer of DescribeLogGroups that can be read; now: log class"),
         ({"odd": {"storedBytes": -1}}, "an answer of DescribeLogGroups that can be read; now: odd"),

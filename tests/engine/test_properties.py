@@ -59,8 +59,8 @@ streams = st.builds(
 TRAITS: list[dict[str, Any]] = [
     {"stored": 1},
     {"stored": 10**9},
-    {"policy": "org"},
-    {"policy": "org", "policy_days": 365},
+    {"under": ("for ever", None)},
+    {"under": ("a year", 365)},
     {"log_class": "INFREQUENT_ACCESS"},
     {"log_class": "ESSENTIALS"},
     {"log_class": "DELIVERY"},
@@ -154,8 +154,8 @@ def expected_days(group: Group, policy: Policy) -> tuple[int | None, int]:
         return next((v for v in reversed(values) if v is not None), None)
 
     wanted = said("retention_days")
-    if group.policy is not None:
-        return group.policy_days, said("grace_days")
+    if group.under is not None:
+        return group.under[1], said("grace_days")
     if group.retention is None:
         return wanted, said("grace_days")
     low = said("min_days") or 0
@@ -203,7 +203,7 @@ def test_a_deletion_implies_all_eight_lines(
     assert len(cloud.deleted) <= policy.limits.max_group_deletions
     for name, days in cloud.puts:
         assert days in RETENTION_DAYS
-        assert before[name].policy is None
+        assert before[name].under is None
         assert before[name].log_class != "DELIVERY"
         assert not before[name].odd
     assert summary.done["delete_group"] == len(cloud.deleted)

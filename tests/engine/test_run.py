@@ -17,6 +17,7 @@ from janitor.engine.candidates import DELETIONS_AT_ONCE
 from janitor.engine.run import Run
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy, parse
+from janitor.sandbox.retention_policies import RetentionPolicy, Terms
 from janitor.sandbox.store import Lags, arn_of
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import (
@@ -92,7 +93,7 @@ KEPT: dict[str, tuple[Group, str]] = {
     "metric filter": (empty("/x", metric_filters=("m", "n"), retention=30), "2 metric filters"),
     "subscription": (empty("/x", subscriptions=("ship",), retention=30), "filter ship"),
     "delivery": (empty("/x", log_class="DELIVERY"), "class DELIVERY"),
-    "never by account": (empty("/x", policy="all"), "NEVER_EXPIRE"),
+    "never by account": (empty("/x", under=("all", None)), "NEVER_EXPIRE"),
     "own": (empty("/aws/lambda/cloudwatch-janitor"), "janitor's own"),
     "arrivals": (empty("/x", retention=30, arrivals={days_ago(1): 9}), "IncomingLogEvents"),
     "live stream": (
@@ -231,7 +232,9 @@ CHANGES: dict[str, Any] = {
     "subscribed to": lambda g: setattr(g, "subscriptions", ("s",)),
     "tagged": lambda g: setattr(g, "tags", {"janitor:keep": "yes"}),
     "given a stream": lambda g: g.streams.update(n=stream("n", days_ago(0))),
-    "put under NEVER_EXPIRE": lambda g: setattr(g, "policy", "p"),
+    "put under NEVER_EXPIRE": lambda g: setattr(
+        g, "policies", [RetentionPolicy("p", Terms(None), Terms(None))]
+    ),
     "given longer retention": lambda g: setattr(g, "retention", 3653),
 }
 
@@ -442,8 +445,8 @@ def test_retention_that_somebody_else_set_meanwhile_is_not_overwritten(policy, j
     cloud = Cloud([Group(f"/g/{i:03}", days_ago(3)) for i in range(60)])
 
     def meanwhile(call: Call) -> None:
-        if call.operation == "PutRetentionPolicy":
-            cloud.clock.wait(6, threading.Event())
+        if call.operation == "PutRetentionPolicy" and len(cloud.scanned) == 2:
+            cloud.clock.advance(6)
             cloud.groups["/g/059"].retention = 7
 
     cloud.before_call = meanwhile
@@ -459,7 +462,7 @@ def test_a_look_older_than_a_second_is_repeated(policy, journal) -> None:
 
     def delay(call: Call) -> None:
         if looks(call) and slow:
-            cloud.clock.wait(slow.pop(), threading.Event())
+            cloud.clock.advance(slow.pop())
 
     cloud.before_call = delay
     janitor(cloud, policy, journal)
@@ -475,7 +478,7 @@ def test_a_function_made_while_groups_are_deleted_keeps_its_group(policy, journa
     def meanwhile(call: Call) -> None:
         if call.operation == "DeleteLogGroup":
             cloud.functions["late"] = "/old/11"
-            cloud.clock.wait(90, threading.Event())
+            cloud.clock.advance(90)
 
     cloud.before_call = meanwhile
     _, recorded = janitor(cloud, policy, journal)
@@ -491,7 +494,7 @@ def test_a_slow_disk_makes_the_look_stale(policy, journal, monkeypatch) -> None:
     def begin(self: Journal, *said: Any, **more: Any) -> None:
         real(self, *said, **more)
         if slow:
-            cloud.clock.wait(slow.pop(), threading.Event())
+            cloud.clock.advance(slow.pop())
 
     monkeypatch.setattr(Journal, "begin", begin)
     janitor(cloud, policy, journal)
@@ -506,7 +509,7 @@ def test_what_subscribes_is_read_again_where_the_streams_took_long(policy, journ
 
     def delay(call: Call) -> None:
         if call.operation == "DescribeLogStreams" and "DescribeSubscriptionFilters" in times:
-            cloud.clock.wait(5, threading.Event())
+            cloud.clock.advance(5)
         times[call.operation] = cloud.clock.monotonic()
 
     cloud.before_call = delay
@@ -526,7 +529,7 @@ def test_tags_older_than_a_second_are_a_stale_look_too(policy, journal) -> None:
     def delay(call: Call) -> None:
         times[call.operation] = cloud.clock.monotonic()
         if looks(call) and slow:
-            cloud.clock.wait(slow.pop(), threading.Event())
+            cloud.clock.advance(slow.pop())
         if call.operation == "DeleteLogGroup" and refusals:
             raise refusals.pop()
 
