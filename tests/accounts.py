@@ -63,8 +63,8 @@ def refusing(operation: str, code: str, status: int = 400) -> Disturbance:
     return lambda call: refused(code, status) if call.operation == operation else None
 
 
-def garbage(body: bytes, kind: str = "application/x-amz-json-1.1") -> Reply:
-    """An answer of status 200 that says this."""
+def ok(body: bytes, kind: str = "application/x-amz-json-1.1") -> Reply:
+    """An answer of status 200 with this body, be it garbage."""
     return Reply(Answer(200, kind, body))
 
 

@@ -15,7 +15,7 @@ from janitor.aws.logs import Logs
 from janitor.aws.pace import Pace
 from janitor.core.model import Target
 from janitor.engine import candidates
-from tests.accounts import ACCOUNT, Cloud, FastClock, Group, api, days_ago, garbage
+from tests.accounts import ACCOUNT, Cloud, FastClock, Group, api, days_ago, ok
 
 GO = threading.Event()
 
@@ -27,7 +27,7 @@ def test_an_object_where_a_list_belongs_is_no_empty_list(said: bytes) -> None:
     logs = Logs(api(cloud))
     group = logs.group("/a")
     assert group is not None
-    cloud.fault = lambda _call: garbage(b'{"subscriptionFilters":' + said + b"}")
+    cloud.fault = lambda _call: ok(b'{"subscriptionFilters":' + said + b"}")
     with pytest.raises(UnavailableError):
         logs.filters(group, "subscription")
 

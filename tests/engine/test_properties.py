@@ -27,7 +27,7 @@ from tests.accounts import (
     Group,
     changing,
     days_ago,
-    garbage,
+    ok,
     janitor,
     refused,
     stream,
@@ -136,7 +136,7 @@ class Chaos:
         if self._dice.random() >= self._rate:
             return None
         # A change that was answered with success, however garbled, has taken place.
-        unreadable = () if changing([call.operation]) else (garbage(b"{"),)
+        unreadable = () if changing([call.operation]) else (ok(b"{"),)
         return self._dice.choice([*self.no_answers, *unreadable])
 
 
