@@ -115,7 +115,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 # ---- the account as JSON -------------------------------------------------------------------------
 
-_DATA: Final = (Lags, Events, RetentionPolicy, Terms)
+_DATA: Final = (Lags, RetentionPolicy, Terms)
 _FIELDS: Final[dict[type, Collection[str]]] = {
     Region: vars(Region("", "")).keys(),
     Plain: vars(Plain()).keys(),
@@ -139,6 +139,8 @@ def _said(value: Any) -> Any:
     match value:
         case None | bool() | int() | float() | str():
             return value
+        case list() if value and isinstance(value[0], Events):  # they are most of an account
+            return {"events": [[e.at, e.count, e.bytes, e.ingested] for e in value]}
         case list():
             return [_said(item) for item in value]
         case dict():
@@ -163,6 +165,8 @@ def _read(said: Any) -> Any:
     match said:
         case list():
             return [_read(item) for item in said]
+        case {"events": rows}:
+            return [Events(*row) for row in rows]
         case {"dict": pairs}:
             return {_read(key): _read(item) for key, item in pairs}
         case {"tuple": items}:

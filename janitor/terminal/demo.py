@@ -30,7 +30,7 @@ def main() -> int:
         ["report"],
         ["restore", str(journal), "--apply", "--journal", str(undo)],
     )
-    before = _definitions(account)
+    before = definitions(account)
     failures: list[int] = []
     for command in commands:
         words = [*command, "--sandbox-state", str(account)]
@@ -38,7 +38,7 @@ def main() -> int:
         code = cli.main(words)
         if code in (Exit.USAGE, Exit.REFUSED, Exit.INTERRUPTED):
             failures.append(code)
-    after = _definitions(account)
+    after = definitions(account)
     different = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
     if different:
         failures.append(Exit.INCOMPLETE)
@@ -51,7 +51,7 @@ def main() -> int:
     return failures[0] if failures else Exit.DONE
 
 
-def _definitions(account: Path) -> dict[Any, dict[str, Any]]:
+def definitions(account: Path) -> dict[Any, dict[str, Any]]:
     """All that an undo is to bring back of each log group: everything but streams and its age."""
     with kept(account, changing=False) as sandbox:
         state = sandbox.store.state()
