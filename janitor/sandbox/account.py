@@ -18,11 +18,12 @@ import boto3
 from botocore.config import Config
 
 from janitor.sandbox import inprocess
-from janitor.sandbox.answers import ANSWERS
+from janitor.sandbox.answers import answer_to
 from janitor.sandbox.answers.metrics import points_asked
 from janitor.sandbox.clocks import Clock, RealClock
 from janitor.sandbox.quotas import Buckets
 from janitor.sandbox.server import Server
+from janitor.sandbox.services import everywhere
 from janitor.sandbox.store import Store
 from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.validation import check
@@ -47,7 +48,7 @@ _UNHEEDED = {
     "FilterLogEvents": frozenset({"filterPattern", "startFromHead"}),
     "GetResources": frozenset({"TagsPerPage", "ExcludeCompliantResources"}),
     "ListFunctions": frozenset({"MasterRegion"}),
-    "DescribeRegions": frozenset({"Filter", "RegionName"}),
+    "DescribeRegions": frozenset({"Filters", "RegionNames"}),
     "DescribeAccountPolicies": frozenset({"accountIdentifiers"}),
 }
 """Parameters that change what AWS answers with, and have no meaning here."""
@@ -137,13 +138,18 @@ class Sandbox:
 
     @contextlib.contextmanager
     def serving(self, port: int = 0) -> Iterator[str]:
-        """The URL under which it answers on 127.0.0.1, until the end of the block."""
+        """The URL under which it answers on 127.0.0.1, until the end of the block.
+
+        Raises OSError where the port cannot be had, and at the end what broke in the sandbox.
+        """
         server = Server(self.handle, port)
         url = server.start()
         try:
             yield url
         finally:
             server.stop()
+        if server.broken:
+            raise server.broken[0]
 
     def environment(
         self, url: str, account: str | None = None, region: str | None = None
@@ -195,11 +201,10 @@ class Sandbox:
 
     def _answer(self, call: Call) -> Answer:
         """Carry the call out. Raises RefusedError."""
-        if (answer := ANSWERS.get((call.service, call.operation))) is None:
-            raise RefusedError("UnknownOperationException", f"no such operation: {call.operation}")
+        answer = answer_to(call)
         if unheeded := _UNHEEDED.get(call.operation, frozenset()) & call.parameters.keys():
             raise RefusedError("UnknownOperationException", f"{unheeded} is not heeded here")
-        if call.service not in ("sts", "ec2"):
+        if call.service not in ("sts", "ec2") and not everywhere(call.service):
             self._here(call)
         if not self._within_quotas(call):
             code, status = THROTTLING[call.service]
@@ -220,7 +225,7 @@ class Sandbox:
         region.policed(self.clock.now())
 
     def _within_quotas(self, call: Call) -> bool:
-        if self._buckets is None:
+        if self._buckets is None or call.service not in THROTTLING:
             return True
         if not self._buckets.take(call.account, call.region, call.operation):
             return False
@@ -252,5 +257,7 @@ def _bad_key(call: Call) -> str:
             return "AuthFailure"
         case "query":
             return "InvalidClientTokenId"
+        case "rest-xml" if call.service == "s3":
+            return "InvalidAccessKeyId"
         case _:
             return "UnrecognizedClientException"

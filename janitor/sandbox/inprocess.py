@@ -12,11 +12,11 @@ from io import BytesIO
 from typing import Any
 
 import boto3
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.exceptions import ConnectionClosedError
-from botocore.loaders import Loader
 from botocore.session import Session
 
+from janitor.sandbox.services import MODELS
 from janitor.sandbox.wire import Reply, Request
 
 _OUTSIDE: dict[str, tuple[None, None, Any, Any]] = {
@@ -28,8 +28,6 @@ _OUTSIDE: dict[str, tuple[None, None, Any, Any]] = {
 """What botocore reads from the environment and from files elsewhere, and must not here: every
 variable has botocore's own default.
 """
-MODELS = Loader([Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
-"""Of the services; each is read once for all sessions, and none from the user's own folder."""
 
 
 class _Body(BytesIO):
@@ -42,13 +40,19 @@ def session(handle: Callable[[Request], Reply], key: str, region: str) -> boto3.
     inner = Session(session_vars=_OUTSIDE)
     inner.register_component("data_loader", MODELS)
     inner.set_credentials(key, "secret")
-    inner.register("before-send", lambda request, **_more: send(handle, request))
+
+    def carry(**event: Any) -> Any:
+        return send(handle, event["request"])
+
+    inner.register("before-send", carry)
     return boto3.Session(botocore_session=inner, region_name=region)
 
 
 def send(handle: Callable[[Request], Reply], request: AWSPreparedRequest) -> AWSResponse:
     """The response to a prepared request. Raises ConnectionClosedError where there is none."""
     body = request.body or b""
+    if hasattr(body, "read"):  # a file, or the wrapper of an `aws-chunked` body
+        body = body.read()
     headers = {
         name.lower(): value.decode() if isinstance(value, bytes) else str(value)
         for name, value in request.headers.items()
@@ -58,5 +62,7 @@ def send(handle: Callable[[Request], Reply], request: AWSPreparedRequest) -> AWS
     answer = reply.answer
     if answer is None:
         raise ConnectionClosedError(endpoint_url=request.url)
-    told = {"content-type": answer.kind, "content-length": str(len(answer.body))}
+    told: Any = HeadersDict({"content-type": answer.kind, "content-length": str(len(answer.body))})
+    for name, value in answer.headers.items():
+        told[name] = value
     return AWSResponse(request.url, answer.status, told, _Body(answer.body))

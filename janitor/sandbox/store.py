@@ -43,6 +43,29 @@ class Events:
     ingested: int
 
 
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object in S3; `about` is what its headers say, by the names of GetObject's output."""
+
+    body: bytes
+    changed: int
+    etag: str
+    about: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A bucket without versions, and its objects by key."""
+
+    account: str
+    region: str
+    created: int
+    objects: dict[str, Object] = field(default_factory=dict)
+
+    def copy(self) -> Bucket:
+        return Bucket(self.account, self.region, self.created, dict(self.objects))
+
+
 class Stream:
     """A log stream. `lag` (s) overrides the store's for this one stream."""
 
@@ -343,6 +366,10 @@ class Region:
         self.lacks: frozenset[str] = frozenset()
         self.tagged: dict[str, list[tuple[int, dict[str, str]]]] = {}
         """By name: when tags changed, and those before."""
+        self.topics: dict[str, list[dict[str, Any]]] = {}
+        """What was published, by the name of the topic."""
+        self.parameters: dict[str, str] = {}
+        """Systems Manager's parameters."""
 
     def copy(self) -> Region:
         same = Region(self.account, self.name)
@@ -351,6 +378,8 @@ class Region:
             same.put(group.copy())
         same.functions, same.syslog = dict(self.functions), [dict(one) for one in self.syslog]
         same.versions = {name: dict(versions) for name, versions in self.versions.items()}
+        same.topics = {name: published.copy() for name, published in self.topics.items()}
+        same.parameters = dict(self.parameters)
         same.arrivals = {name: events.copy() for name, events in self.arrivals.items()}
         same.policies += [replace(policy) for policy in self.policies]
         same.resource_policies = {key: dict(one) for key, one in self.resource_policies.items()}
@@ -440,10 +469,12 @@ class Store:
     regions: dict[Target, Region] = field(default_factory=dict)
     quotas: dict[tuple[str, str, str], float] = field(default_factory=dict)
     """Calls per second by account, Region and operation, where they differ from the default."""
+    buckets: dict[str, Bucket] = field(default_factory=dict)
 
     def copy(self) -> Store:
         regions = {target: region.copy() for target, region in self.regions.items()}
-        return Store(replace(self.lags), regions, dict(self.quotas))
+        buckets = {name: bucket.copy() for name, bucket in self.buckets.items()}
+        return Store(replace(self.lags), regions, dict(self.quotas), buckets)
 
     @property
     def accounts(self) -> list[str]:

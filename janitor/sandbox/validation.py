@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from botocore.model import ServiceModel
-
-from janitor.sandbox.inprocess import MODELS
+from janitor.sandbox.services import service
 from janitor.sandbox.wire import Call, RefusedError
 
 _ANSWERED_OTHERWISE = frozenset({"resourceArn"})
@@ -24,7 +22,7 @@ def check(call: Call) -> None:
     """Raises RefusedError where AWS would, in its words; only CloudWatch Logs is checked."""
     if call.service != "logs":
         return
-    shape = _model().operation_model(call.operation).input_shape
+    shape = service("logs").operation_model(call.operation).input_shape
     for name in shape.required_members:
         if call.parameters.get(name) is None:
             raise _refused("null", name, "Member must not be null")
@@ -32,11 +30,6 @@ def check(call: Call) -> None:
         value = call.parameters.get(name)
         if value is not None and name not in _ANSWERED_OTHERWISE:
             _check(name, value, member)
-
-
-@cache
-def _model() -> Any:
-    return ServiceModel(MODELS.load_service_model("logs", "service-2"))
 
 
 @cache

@@ -1,34 +1,39 @@
-"""HTTP requests as botocore sends them, and answers as it reads them.
+"""HTTP requests as SDKs send them, and answers as SDKs read them, for every service of botocore.
 
-CloudWatch Logs, CloudWatch, tagging and Service Quotas speak AWS JSON (botocore 1.44.5 prefers it
-for CloudWatch, older ones the query protocol, which is answered as well); Lambda speaks REST with
-JSON; STS and EC2 the query protocol with XML answers.
+What is asked is found in `services`; how values are written, in `shapes` and `rest`. Answers are
+plain dicts of the operation's output shape, whatever its protocol.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl
+from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import escape
 
-_SERVICES = {
-    "Logs_20140328": "logs",
-    "GraniteServiceVersion20100801": "monitoring",
-    "ResourceGroupsTaggingAPI_20170126": "tagging",
-    "ServiceQuotasV20190624": "servicequotas",
-}
+from botocore.model import DenormalizedStructureBuilder
+from botocore.parsers import ResponseParserError
+
+from janitor.sandbox import rest, services
+from janitor.sandbox.services import Operation
+from janitor.sandbox.shapes import (
+    dumped,
+    from_cbor,
+    from_fields,
+    from_json,
+    to_cbor,
+    to_json,
+    to_xml,
+)
+
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
-_INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations$")
-_SPACES = {
-    "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
-    "ec2": "http://ec2.amazonaws.com/doc/2016-11-15/",
-    "monitoring": "http://monitoring.amazonaws.com/doc/2010-08-01/",
-}
+_BUCKET_HOST = re.compile(r"(.+)\.(?:s3(?!-control)[.-].*amazonaws\.com|localhost)(?::\d+)?")
+"""Hosts that name a bucket in front: AWS's own, and `localhost`, below which every name is here."""
 
 
 @dataclass(slots=True)
@@ -46,6 +51,8 @@ class Call:
     body: bytes = field(default=b"", repr=False)
     result: dict[str, Any] | None = field(default=None, repr=False)
     """What is answered, once it is carried out."""
+    asked: Operation | None = field(default=None, repr=False)
+    """The operation, with its model."""
 
     @property
     def group(self) -> str | None:
@@ -56,6 +63,11 @@ class Call:
         if name is None and self.operation == "DescribeIndexPolicies":
             name = next(iter(self.parameters.get("logGroupIdentifiers") or []), None)
         return str(name).split(":log-group:", 1)[-1].removesuffix(":*") if name else None
+
+    @property
+    def model(self) -> Any:
+        """The operation's model; None where botocore knows no such operation."""
+        return None if self.asked is None else self.asked.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +92,12 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, content type and body."""
+    """Status, content type, body, and what other headers there are, in lower case."""
 
     status: int
     kind: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,128 +108,191 @@ class Reply:
     delay: float = 0.0
 
 
+# ---- requests ------------------------------------------------------------------------------------
+
+
 def parse(request: Request) -> Call:
     """The call in a request. Raises RefusedError."""
-    method, path, headers, body = request.method, request.url, request.headers, request.body
+    headers = request.headers
     found = _CREDENTIAL.search(headers.get("authorization", ""))
     if found is None:
         raise RefusedError("MissingAuthenticationTokenException", "no signature", 403)
     key, region, scope = found.groups()
     target = headers.get("x-amz-target")
-    if target is not None:
-        prefix, _, operation = target.partition(".")
-        try:
-            parameters = json.loads(body or b"{}")
-        except ValueError as error:
-            raise RefusedError("SerializationException", str(error)) from error
-        service = _SERVICES.get(prefix, scope)
-        return Call(service, operation, parameters, key, region, "json")
-    if "x-www-form-urlencoded" in headers.get("content-type", ""):
-        fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
-        operation = fields.pop("Action", "")
-        fields.pop("Version", None)
-        protocol = "ec2" if scope == "ec2" else "query"
-        return Call(scope, operation, nested(fields), key, region, protocol)
-    url = urlsplit(path)
-    parameters = dict(parse_qsl(url.query))
-    if invoked := _INVOKE.search(url.path):
-        parameters |= {
-            "FunctionName": unquote(invoked.group(1)),
-            "InvocationType": headers.get("x-amz-invocation-type", "RequestResponse"),
-        }
-        return Call("lambda", "Invoke", parameters, key, region, "rest", body=body)
-    listing = method == "GET" and url.path.rstrip("/") == "/2015-03-31/functions"
-    operation = "ListFunctions" if listing else f"{method} {url.path}"
-    return Call(scope, operation, parameters, key, region, "rest", body=body)
+    asked, read = _recognised(scope, request) if target is None else _targeted(scope, target)
+    try:
+        parameters = read(request.body)
+        if type(parameters) is not dict:
+            raise ValueError("not an object")
+    except (ValueError, KeyError, TypeError, AttributeError, ParseError, ResponseParserError) as e:
+        # Whatever it is that does not have its shape.
+        raise RefusedError("SerializationException", f"{type(e).__name__}: {e}") from e
+    return Call(
+        service=asked.service,
+        operation=asked.name,
+        parameters=parameters,
+        key=key,
+        region=region,
+        protocol=asked.protocol,
+        body=request.body,
+        asked=asked,
+    )
 
 
-def nested(fields: Mapping[str, str]) -> dict[str, Any]:
-    """The query protocol's `A.member.1.B=x` as {"A": [{"B": "x"}]}."""
-    root: dict[str, Any] = {}
-    for path, value in fields.items():
-        at = root
-        *parents, last = path.split(".")
-        for part in parents:
-            at = at.setdefault(part, {})
-        at[last] = value
-    return {name: _listed(value) for name, value in root.items()}
+@lru_cache(4096)
+def _targeted(scope: str, target: str) -> tuple[Operation, Callable[[bytes], Any]]:
+    """The operation of plain JSON, and what reads its parameters in a body."""
+    asked = services.targeted(scope, target)
+    shape = None if asked.as_is or asked.model is None else asked.model.input_shape
+    if shape is None:
+        return asked, lambda body: json.loads(body or b"{}")
+    return asked, lambda body: from_json(shape, json.loads(body or b"{}"))
 
 
-def _listed(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    inner = value.get("member", value) if len(value) == 1 else value
-    if isinstance(inner, dict) and inner and all(name.isdigit() for name in inner):
-        return [_listed(inner[name]) for name in sorted(inner, key=int)]
-    return {name: _listed(child) for name, child in value.items()}
+def _recognised(scope: str, request: Request) -> tuple[Operation, Callable[[bytes], Any]]:
+    """The operation, in any other protocol, and what reads its parameters in a body."""
+    headers, (host, path, query) = request.headers, _located(request)
+    if headers.get("smithy-protocol") == "rpc-v2-cbor":
+        return services.rpc(scope, path), lambda body: from_cbor(body) if body else {}
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        fields = dict(parse_qsl(request.body.decode("latin-1"), keep_blank_values=True))
+        asked = services.action(scope, fields.pop("Action", ""), fields.pop("Version", ""))
+        shape = asked.model.input_shape if asked.model else None
+        ec2 = asked.protocol == "ec2"
+        return asked, lambda _: from_fields(shape, fields, ec2=ec2) if shape else {}
+    if scope == "s3" and (bucket := _BUCKET_HOST.fullmatch(host)):
+        path = f"/{bucket[1]}{path}"
+    several = parse_qs(query, keep_blank_values=True)
+    asked, labels = services.routed(scope, request.method, host, path, several, headers)
+    if asked.model is None:
+        return asked, lambda _: {}
+    sent: Callable[[bytes], bytes] = bytes
+    if "aws-chunked" in (encoding := headers.get("content-encoding", "")):
+        # So the body is sent. What else there is, the object itself is encoded with.
+        sent = _unchunked
+        headers = {name: text for name, text in headers.items() if name != "content-encoding"}
+        if own := [part for part in encoding.split(",") if part.strip() != "aws-chunked"]:
+            headers["content-encoding"] = ",".join(own)
+    return asked, lambda body: rest.parameters(asked.model, labels, several, headers, sent(body))
+
+
+def _located(request: Request) -> tuple[str, str, str]:
+    """Host, path and query of a URL, or of a path with the host in a header."""
+    host, url = request.headers.get("host", ""), request.url
+    if not url.startswith("/"):
+        host, slash, url = url.partition("://")[2].partition("/")
+        url = slash + url
+    path, _, query = url.partition("?")
+    return host, path or "/", query
+
+
+def _unchunked(body: bytes) -> bytes:
+    """The data of an `aws-chunked` body: chunks of a size in hex, which may be signed, up to one of
+    no size, and trailers. Raises ValueError.
+    """
+    data, at = bytearray(), 0
+    while True:
+        end = body.index(b"\r\n", at)
+        size = int(body[at:end].partition(b";")[0], 16)
+        if not size:
+            return bytes(data)
+        data += body[end + 2 : end + 2 + size]
+        at = end + 2 + size + 2
+
+
+# ---- answers -------------------------------------------------------------------------------------
 
 
 def answered(call: Call, result: Mapping[str, Any]) -> Answer:
     """The answer that says `result`."""
-    if call.protocol in ("query", "ec2"):
-        return Answer(200, "text/xml", _xml(call, result))
-    if call.operation == "Invoke":
-        return Answer(202, "application/json", b"")
-    text = json.dumps(result, separators=(",", ":")).encode()
-    return Answer(200, "application/x-amz-json-1.1", text)
+    asked = call.asked
+    if asked is None or (asked.answered_as_is and asked.protocol == "json"):
+        return Answer(200, _JSON if asked is None else asked.kind, dumped(result))
+    model = asked.model
+    shape = model.output_shape
+    match asked.protocol:
+        case "json":
+            return Answer(200, asked.kind, dumped(to_json(shape, result) if shape else {}))
+        case "query" | "ec2":
+            return Answer(200, "text/xml", _enveloped(model, result, asked.protocol))
+        case "smithy-rpc-v2-cbor":
+            body = b"" if shape is None else to_cbor(shape, result)
+            return Answer(200, "application/cbor", body, _CBOR)
+        case protocol:
+            status, headers, body = rest.answer(model, result)
+            kind = "application/xml" if protocol == "rest-xml" else "application/json"
+            return Answer(status, headers.pop("content-type", kind), body, headers)
+
+
+_JSON = "application/x-amz-json-1.1"
+_CBOR = {"smithy-protocol": "rpc-v2-cbor"}
+
+
+def _enveloped(model: Any, result: Mapping[str, Any], protocol: str) -> bytes:
+    shape, name = model.output_shape, model.name
+    space = model.metadata.get("xmlNamespace", "")
+    inner = ""
+    if shape is not None:
+        wrapper = shape.serialization.get("resultWrapper", "Result")
+        whole = to_xml(wrapper, shape, result)
+        inner = whole if protocol == "query" else whole.partition(">")[2].rpartition("</")[0]
+    if protocol == "query":
+        inner += "<ResponseMetadata><RequestId>0</RequestId></ResponseMetadata>"
+    else:
+        inner += "<requestId>0</requestId>"
+    return f'<{name}Response xmlns="{space}">{inner}</{name}Response>'.encode()
 
 
 def refused(call: Call | None, error: RefusedError) -> Answer:
     """The answer that says no, as the call's protocol does."""
     protocol = "json" if call is None else call.protocol
-    code, message = error.code, error.message
-    if protocol == "query":
-        text = f"<ErrorResponse><Error><Type>Sender</Type>{_pair(code, message)}</Error>"
-        body = (text + "<RequestId>0</RequestId></ErrorResponse>").encode()
-        return Answer(error.status, "text/xml", body)
-    if protocol == "ec2":
-        text = f"<Response><Errors><Error>{_pair(code, message)}</Error></Errors>"
-        body = (text + "<RequestID>0</RequestID></Response>").encode()
-        return Answer(error.status, "text/xml", body)
-    body = json.dumps({"__type": code, "message": message, "Message": message}).encode()
-    return Answer(error.status, "application/x-amz-json-1.1", body)
+    code, message, status = error.code, error.message, error.status
+    pair = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+    match protocol:
+        case "query":
+            text = f"<ErrorResponse><Error><Type>Sender</Type>{pair}</Error>"
+            text += "<RequestId>0</RequestId></ErrorResponse>"
+        case "ec2":
+            text = f"<Response><Errors><Error>{pair}</Error></Errors>"
+            text += "<RequestID>0</RequestID></Response>"
+        case "rest-xml" if call is not None and call.service == "s3":
+            text = f"<Error>{pair}<RequestId>0</RequestId></Error>"
+        case "rest-xml":
+            text = f"<ErrorResponse><Error>{pair}</Error><RequestId>0</RequestId></ErrorResponse>"
+        case _:
+            return _refused_in_json(call, error)
+    head = call is not None and call.model is not None and call.model.http["method"] == "HEAD"
+    return Answer(status, "text/xml", b"" if head else text.encode())
 
 
-def _pair(code: str, message: str) -> str:
-    return f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+def _refused_in_json(call: Call | None, error: RefusedError) -> Answer:
+    """JSON has the name of the error's shape, and in a header the code that the query protocol had,
+    where the service once spoke it. REST has the name in a header.
+    """
+    model = None if call is None else call.model
+    name, spelled = _error(model.service_model, error.code) if model else (error.code, "message")
+    said = {spelled: error.message}
+    headers = {}
+    if model is not None and model.service_model.is_query_compatible:
+        headers["x-amzn-query-error"] = f"{error.code};Sender"
+    match call.protocol if call is not None else "json":
+        case "rest-json":
+            headers["x-amzn-errortype"] = name
+            return Answer(error.status, "application/json", dumped(said), headers)
+        case "smithy-rpc-v2-cbor":
+            members = {key: {"type": "string"} for key in ("__type", spelled)}
+            shape = DenormalizedStructureBuilder().with_members(members).build_model()
+            body = to_cbor(shape, {"__type": name} | said)
+            return Answer(error.status, "application/cbor", body, headers | _CBOR)
+        case _:
+            return Answer(error.status, _JSON, dumped({"__type": name} | said), headers)
 
 
-def _xml(call: Call, result: Mapping[str, Any]) -> bytes:
-    name, space = call.operation, _SPACES.get(call.service, "")
-    inner = "".join(_element(key, value, call.protocol) for key, value in result.items())
-    if call.protocol == "ec2":
-        text = f'<{name}Response xmlns="{space}">{inner}</{name}Response>'
-    else:
-        text = (
-            f'<{name}Response xmlns="{space}"><{name}Result>{inner}</{name}Result>'
-            f"<ResponseMetadata><RequestId>0</RequestId></ResponseMetadata></{name}Response>"
-        )
-    return text.encode()
-
-
-def _element(name: str, value: Any, protocol: str) -> str:
-    if isinstance(value, Mapping):
-        inner = "".join(_element(key, child, protocol) for key, child in value.items())
-    elif isinstance(value, list):
-        item = "item" if protocol == "ec2" else "member"
-        inner = "".join(_element(item, child, protocol) for child in value)
-    else:
-        inner = escape(str(value))
-    return f"<{name}>{inner}</{name}>"
-
-
-def moment(value: float | str) -> int:
-    """A time as either protocol sends it, in ms since the epoch."""
-    if isinstance(value, (int, float)):
-        return int(value * 1000)
-    try:
-        return int(datetime.fromisoformat(value).timestamp() * 1000)
-    except ValueError as error:
-        raise RefusedError("InvalidParameterValue", f"no time: {value}") from error
-
-
-def timestamp(at: int, protocol: str) -> Any:
-    """A time (ms since the epoch) as the protocol's answers have it."""
-    if protocol != "query":
-        return at / 1000
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat().replace("+00:00", "Z")
+@lru_cache(4096)
+def _error(service: Any, code: str) -> tuple[str, str]:
+    """The name of the shape of an error with this code, and how it spells `message`."""
+    for shape in service.error_shapes:
+        if code in (shape.name, shape.metadata.get("error", {}).get("code")):
+            spelled = (name for name in shape.members if name.lower() == "message")
+            return shape.name, next(spelled, "message")
+    return code, "message"

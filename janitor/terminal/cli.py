@@ -34,6 +34,8 @@ app = typer.Typer(
 )
 policy_app = typer.Typer(help="The policy in force.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(policy_app, name="policy")
+sandbox_app = typer.Typer(help="The demo account.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(sandbox_app, name="sandbox")
 
 
 class LogFormat(StrEnum):
@@ -321,6 +323,19 @@ def iam_policy_command(
     else:
         needed = iam_policy(load(policy), ingestion=ingestion)
     sys.stdout.write(json.dumps(needed, indent=2) + "\n")
+
+
+@sandbox_app.command("serve")
+def sandbox_serve(
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, metavar="N", help="Default: a free one.")
+    ] = 0,
+    quotas: Annotated[bool, typer.Option("--quotas", help="Throttle as AWS does.")] = False,
+) -> None:
+    """Serve the demo account on 127.0.0.1, to try other tools on it; print how to reach it."""
+    from janitor.terminal.sandbox import serve
+
+    raise typer.Exit(int(serve(port, quotas=quotas)))
 
 
 @app.callback(invoke_without_command=True)

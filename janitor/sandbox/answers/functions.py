@@ -13,7 +13,7 @@ def list_functions(world: World, call: Call) -> dict[str, Any]:
     with their version (Lambda API reference).
     """
     region, every = world.region(call), call.parameters.get("FunctionVersion") == "ALL"
-    limit = min(int(call.parameters.get("MaxItems", 50)), 50)
+    limit = min(call.parameters.get("MaxItems", 50), 50)
     place = tuple(world.place("ListFunctions", call.parameters.get("Marker"), ("", "")))
     listed = {
         (name, version): group
@@ -48,7 +48,7 @@ def list_functions(world: World, call: Call) -> dict[str, Any]:
 
 
 def invoke(world: World, call: Call) -> dict[str, Any]:
-    if call.parameters["InvocationType"] != "Event":
+    if call.parameters.get("InvocationType") != "Event":
         raise RefusedError("UnknownOperationException", "nothing runs here to wait for")
     world.invoked.append(
         {
@@ -59,7 +59,7 @@ def invoke(world: World, call: Call) -> dict[str, Any]:
             "payload": call.body,
         }
     )
-    return {}
+    return {"StatusCode": 202}
 
 
 CALLS: dict[tuple[str, str], Handler] = {

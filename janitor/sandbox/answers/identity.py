@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from janitor.sandbox.wire import Call, RefusedError
@@ -24,14 +23,13 @@ def assume_role(world: World, call: Call) -> dict[str, Any]:
     key = f"ASIA{account}"
     until = world.clock.now() + 3_600_000
     world.keys[key] = Key(account, until)
-    expires = datetime.fromtimestamp(until / 1000, UTC)
     name = role.rsplit("/", 1)[-1]
     return {
         "Credentials": {
             "AccessKeyId": key,
             "SecretAccessKey": "secret",
             "SessionToken": "session",
-            "Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "Expiration": until // 1000,
         },
         "AssumedRoleUser": {
             "AssumedRoleId": f"AROA:{session}",
@@ -45,14 +43,14 @@ def describe_regions(world: World, call: Call) -> dict[str, Any]:
     every = call.parameters.get("AllRegions") in ("true", True)
     entries = [
         {
-            "regionName": name,
-            "regionEndpoint": f"ec2.{name}.amazonaws.com",
-            "optInStatus": region.opt_in,
+            "RegionName": name,
+            "Endpoint": f"ec2.{name}.amazonaws.com",
+            "OptInStatus": region.opt_in,
         }
         for (account, name), region in sorted(world.store.regions.items())
         if account == call.account and (every or region.enabled)
     ]
-    return {"requestId": "0", "regionInfo": entries}
+    return {"Regions": entries}
 
 
 CALLS: dict[tuple[str, str], Handler] = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from janitor.sandbox.clocks import DAY_MS, HOUR_MS
-from janitor.sandbox.wire import Call, RefusedError, moment, timestamp
+from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import Handler, World
 
 _ID = re.compile("[a-z][a-zA-Z0-9_]*")
@@ -22,7 +22,7 @@ def get_metric_data(world: World, call: Call) -> dict[str, Any]:
     queries = p.get("MetricDataQueries") or []
     if len(queries) > 500:
         raise RefusedError("ValidationError", "at most 500 MetricDataQueries")
-    start, end = moment(p["StartTime"]), moment(p["EndTime"])
+    start, end = _ms(p["StartTime"]), _ms(p["EndTime"])
     if start >= end:
         raise RefusedError("ValidationError", "StartTime must be before EndTime")
     ids = [str(query["Id"]) for query in queries]
@@ -39,7 +39,7 @@ def get_metric_data(world: World, call: Call) -> dict[str, Any]:
         stat = query["MetricStat"]
         unclear = world.unknowns.unclear.get(_group_of(stat["Metric"]) or "")
         if unclear is not None and told != _WHOLE:
-            results.append(_result(query, [], {}, unclear, call))
+            results.append(_result(query, [], {}, unclear))
             if world.unknowns.unclear_once:
                 token = world.token("GetMetricData", (index, _WHOLE))
                 return {"MetricDataResults": results, "NextToken": token, "Messages": []}
@@ -50,7 +50,7 @@ def get_metric_data(world: World, call: Call) -> dict[str, Any]:
         whole_rest = len(page) == len(rest)
         if page or whole_rest:
             status = "Complete" if whole_rest else "PartialData"
-            results.append(_result(query, page, found, status, call))
+            results.append(_result(query, page, found, status))
         if not whole_rest:
             token = world.token("GetMetricData", (index, max(told, 0) + len(page)))
             return {"MetricDataResults": results, "NextToken": token, "Messages": []}
@@ -59,12 +59,12 @@ def get_metric_data(world: World, call: Call) -> dict[str, Any]:
 
 
 def _result(
-    query: Mapping[str, Any], times: list[int], found: Mapping[int, int], status: str, call: Call
+    query: Mapping[str, Any], times: list[int], found: Mapping[int, int], status: str
 ) -> dict[str, Any]:
     result: dict[str, Any] = {
         "Id": query["Id"],
         "Label": query["MetricStat"]["Metric"]["MetricName"],
-        "Timestamps": [timestamp(at, call.protocol) for at in times],
+        "Timestamps": [at / 1000 for at in times],
         "Values": [float(found[at]) for at in times],
         "StatusCode": status,
     }
@@ -73,26 +73,30 @@ def _result(
     return result
 
 
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
 def points_asked(call: Call) -> tuple[int, int]:
     """How many data points a GetMetricData asks for, and from when on (ms).
 
     CloudWatch estimates them from time range and period, whatever there is (its quotas page).
     """
     p = call.parameters
-    start, end = moment(p["StartTime"]), moment(p["EndTime"])
+    start, end = _ms(p["StartTime"]), _ms(p["EndTime"])
     periods = [int(query["MetricStat"]["Period"]) for query in p.get("MetricDataQueries") or []]
     return sum(-(-(end - start) // (period * 1000)) for period in periods if period > 0), start
 
 
 def get_metric_statistics(world: World, call: Call) -> dict[str, Any]:
     p = call.parameters
-    start, end, period = moment(p["StartTime"]), moment(p["EndTime"]), int(p["Period"])
+    start, end, period = _ms(p["StartTime"]), _ms(p["EndTime"]), int(p["Period"])
     statistic = (p.get("Statistics") or ["Sum"])[0]
     if (end - start) / (period * 1000) > 1440:
         raise RefusedError("InvalidParameterCombination", "more than 1,440 data points")
     found = _points(world, call, p, period, statistic, start, end)
     points = [
-        {"Timestamp": timestamp(at, call.protocol), statistic: float(value), "Unit": "None"}
+        {"Timestamp": at / 1000, statistic: float(value), "Unit": "None"}
         for at, value in found.items()
     ]
     return {"Label": p["MetricName"], "Datapoints": points}

@@ -1,0 +1,92 @@
+"""Services that have no resources here: what their service models say of nothing.
+
+A call that lists is answered with nothing, from the shape of its output. One that names a thing is
+refused with the not-found error of its model, if that has one, as no such thing exists. Every other
+call is refused: what AWS would say is not known, and nothing is changed here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from janitor.sandbox.wire import Call, RefusedError
+from janitor.sandbox.world import World
+
+_READS = re.compile("(BatchDescribe|BatchGet|Describe|Get|List|Lookup|Search)[A-Z]")
+_NOT_FOUND = re.compile("NotFound|NoSuch|DoesNotExist|NonExistent|NotInUse")
+_NAMES = re.compile("(Identifier|Name|Arn|ARN|Id|ID)s?$|^(identifier|name|arn|id)s?$")
+_OTHERS = {"boolean": False, "string": "", "blob": b""}
+"""What is required and no number."""
+
+
+def answer(world: World, call: Call) -> dict[str, Any]:
+    """Raises RefusedError."""
+    model = call.model
+    if model is None or not _READS.match(call.operation):
+        said = f"The sandbox does not know {call.operation}"
+        raise RefusedError("UnknownOperationException", said)
+    errors = [error for error in model.error_shapes if _NOT_FOUND.search(error.name)]
+    named = list(_named(call, [error.name.lower() for error in errors]))
+    # Of a service that has to be joined first, as an organization, nothing can be read.
+    outside = any("NotInUse" in error.name for error in errors)
+    if named or outside or not _lists(model):
+        raise _not_found(model, errors, named)
+    return _nothing(model.output_shape)
+
+
+def _named(call: Call, errors: list[str]) -> Iterator[str]:
+    """The kinds of things that are meant by name: in what is required, is called a name, or is of a
+    kind that is said not to be found.
+    """
+    shape = call.model.input_shape
+    for name in call.parameters:
+        member = shape.members.get(name)
+        while member is not None and member.type_name == "list":
+            member = member.member
+        if member is None or member.type_name != "string" or member.enum:
+            continue
+        kind = _NAMES.sub("", name).removesuffix("s").lower()
+        required = name in shape.required_members
+        if required or _NAMES.search(name) or any(kind in error for error in errors):
+            yield kind
+
+
+def _lists(model: Any) -> bool:
+    """Whether the output is a list: at its top or, as CloudFront has it, one below."""
+    if (shape := model.output_shape) is None:
+        return False
+    inner = shape.members.values() if model.name.startswith("List") else ()
+    return _has_lists(shape) or any(
+        member.type_name == "structure" and _has_lists(member) for member in inner
+    )
+
+
+def _has_lists(shape: Any) -> bool:
+    return any(member.type_name in ("list", "map") for member in shape.members.values())
+
+
+def _not_found(model: Any, errors: list[Any], named: list[str]) -> RefusedError:
+    fitting = (error for error in errors if any(kind in error.name.lower() for kind in named))
+    error = next(fitting, errors[0] if errors else None)
+    if error is None:
+        said = f"{model.name}: how AWS says that there is no such thing is not in its model"
+        return RefusedError("UnknownOperationException", said)
+    rest = model.service_model.resolved_protocol.startswith("rest")
+    status = error.metadata.get("error", {}).get("httpStatusCode", 404 if rest else 400)
+    return RefusedError(error.error_code, "There is no such thing.", status)
+
+
+def _nothing(shape: Any, *, inner: bool = False) -> dict[str, Any]:
+    """Lists and maps without entries, and what else is required; no token."""
+    found: dict[str, Any] = {}
+    for name, member in shape.members.items():
+        kind, required = member.type_name, name in shape.required_members
+        if kind in ("list", "map"):
+            found[name] = [] if kind == "list" else {}
+        elif kind == "structure" and (required or (not inner and _has_lists(member))):
+            found[name] = _nothing(member, inner=True)
+        elif required:
+            found[name] = _OTHERS.get(kind, 0)
+    return found

@@ -1,0 +1,57 @@
+"""`janitor sandbox serve`: the demo account on 127.0.0.1, so that any tool can be tried on it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+from types import FrameType
+
+from janitor.core.errors import Exit, UsageError
+from janitor.sandbox import demo
+from janitor.sandbox.account import Sandbox
+from janitor.sandbox.clocks import RealClock
+
+_STRONGER = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+"""What in the user's environment would lead past the variables below."""
+
+
+def serve(port: int, *, quotas: bool) -> Exit:
+    """Serve until SIGTERM or Ctrl-C. The account's time goes on from its moment.
+
+    Port 0 is any that is free; `quotas` throttles as AWS does. Raises UsageError.
+    """
+    sandbox = Sandbox(demo.account(), clock=RealClock(demo.NOW), quotas=quotas)
+    ended, codes = threading.Event(), list[Exit]()
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        codes.append(Exit.INTERRUPTED if number == signal.SIGINT else Exit.DONE)
+        ended.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with sandbox.serving(port) as url:
+            _say(sandbox, url)
+            ended.wait()
+    except OSError as error:
+        raise UsageError(f"--port {port}: {os.strerror(error.errno or 0)}") from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return codes[0]
+
+
+def _say(sandbox: Sandbox, url: str) -> None:
+    """The variables for a shell to stdout, the rest to stderr."""
+    sys.stdout.write(f"unset {' '.join(_STRONGER)}\n")
+    for name, value in sandbox.environment(url).items():
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+    sys.stdout.flush()
+    moment = datetime.fromtimestamp(sandbox.clock.now() / 1000, UTC)
+    sys.stderr.write(
+        f"The demo account is served on {url} until Ctrl-C; there it is {moment:%Y-%m-%d %H:%M} "
+        "UTC. Paste the lines above into another shell, then try the AWS CLI.\n"
+    )
