@@ -23,7 +23,17 @@ from janitor.core.errors import UsageError
 from janitor.sandbox import demo
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.retention_policies import RetentionPolicy, Terms
-from janitor.sandbox.store import Events, Group, Lags, Plain, Region, Store, Stream
+from janitor.sandbox.store import (
+    Bucket,
+    Events,
+    Group,
+    Lags,
+    Object,
+    Plain,
+    Region,
+    Store,
+    Stream,
+)
 
 VERSION: Final = 1
 FILE: Final = "account.json"
@@ -115,7 +125,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 # ---- the account as JSON -------------------------------------------------------------------------
 
-_DATA: Final = (Lags, RetentionPolicy, Terms)
+_DATA: Final = (Lags, Bucket, Object, RetentionPolicy, Terms)
 _FIELDS: Final[dict[type, Collection[str]]] = {
     Region: vars(Region("", "")).keys(),
     Plain: vars(Plain()).keys(),

@@ -1,6 +1,4 @@
-"""The demo (`make demo`, `python -m janitor.terminal.demo`): look, also as a page, clean, look
-again, undo; on one sandbox.
-"""
+"""`janitor sandbox demo`: look, also as a page, clean, look again, undo; on one sandbox."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from janitor.sandbox.saved import kept
 from janitor.terminal import cli
 
 
-def main() -> int:
+def demo() -> int:
     """Run it; give the exit code: the first one of the commands that means failure, else 0.
 
     Items that could not be judged (3) belong to the show; an undo that leaves a difference does
@@ -63,7 +61,3 @@ def definitions(account: Path) -> dict[Any, dict[str, Any]]:
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

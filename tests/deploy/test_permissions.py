@@ -8,7 +8,6 @@ import fnmatch
 import functools
 import importlib
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,10 @@ from janitor.function.iam import UNSCOPED, function_policy, restore_policy, watc
 from janitor.function.settings import read_settings
 from janitor.policy.file import parse
 from janitor.sandbox.account import Sandbox
-from janitor.sandbox.clocks import DAY_MS, ManualClock
+from janitor.sandbox.clocks import DAY_MS
 from janitor.sandbox.store import Bucket, Store
 from janitor.sandbox.wire import Answer, Call, RefusedError, Reply
+from tests.clocks import Clock
 from tests.function.test_handler import SCHEDULED, Context
 
 PACKAGE = Path(importlib.import_module("janitor").__file__ or "").parent
@@ -200,15 +200,6 @@ def resource(call: Call, action: str) -> str:
             return "*"
 
 
-class Clock(ManualClock):
-    """The janitor's and the account's. Time passes where somebody waits, and then at once."""
-
-    monotonic = ManualClock.seconds
-
-    def wait(self, seconds: float, _stop: threading.Event) -> None:
-        self.advance(seconds)
-
-
 def account(now: int) -> Store:
     """Something for each action of the policy to be needed for."""
 
@@ -237,7 +228,7 @@ def account(now: int) -> Store:
 
 def two_runs(document: dict[str, Any]) -> tuple[dict[str, Any], Guard]:
     """A scheduled run, and one whose time is up at once, which has to invoke the next link."""
-    clock, guard = Clock(), Guard(document)
+    clock, guard = Clock(1_800_000_000_000), Guard(document)
     sandbox = Sandbox(account(clock.now()), clock=clock, intercept=guard)
     parameters.clear_caches()  # type: ignore[no-untyped-call]
     DEFAULT_PROVIDERS["ssm"] = SSMProvider(boto3_client=sandbox.client("ssm"))

@@ -25,7 +25,7 @@ from janitor.sandbox.account import Sandbox
 from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.wire import Call, RefusedError, Reply
 from janitor.terminal import cli
-from janitor.terminal import demo as shown
+from janitor.terminal.demo import demo as show
 from janitor.terminal.shared import SandboxClock
 from tests.conftest import Run
 
@@ -282,13 +282,10 @@ def test_a_role_of_another_account_is_refused(role: str, said: str, run: Run) ->
 # ---- the demo ------------------------------------------------------------------------------------
 
 
-def test_the_demo_cleans_looks_again_and_undoes(
-    run: Run, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_demo_cleans_looks_again_and_undoes(run: Run) -> None:
     """It leaves a page, and names the files that it leaves."""
-    del run  # an empty folder, at 80 columns
-    assert shown.main() == 0
-    told = capfd.readouterr()
+    told = run("sandbox", "demo")
+    assert told.code == 0
     first, second, third = (line for line in told.err.splitlines() if "groups scanned" in line)
     assert "21 groups and 360 streams would be deleted" in first
     assert "21 groups and 360 streams were deleted" in second
@@ -316,7 +313,7 @@ def test_the_demos_exit_code_is_the_first_that_means_failure(
         return codes[len(said) - 1]
 
     monkeypatch.setattr(cli, "main", command)
-    assert shown.main() == expected
+    assert show() == expected
     assert said == ["report", "report", "run", "report", "restore"]
 
 
@@ -330,5 +327,5 @@ def test_a_difference_after_the_undo_is_a_failure(
         return command(words) if words[0] == "run" else 0
 
     monkeypatch.setattr(cli, "main", forgetful)
-    assert shown.main() == 3
+    assert show() == 3
     assert "After the undo 164 of 300 log groups differ" in capsys.readouterr().out

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from janitor.sandbox.account import Sandbox
 from janitor.sandbox.saved import kept
 from janitor.sandbox.store import Store
 from janitor.sandbox.wire import Call, RefusedError, Reply
+from janitor.terminal.demo import definitions
 from tests.conftest import Run, Said, nothing_of_aws
 from tests.conftest import janitor as run_here
 from tests.terminal.conftest import Watch
@@ -538,6 +540,18 @@ def test_one_denied_region_is_an_error_and_the_other_goes_on(run: Run, watched: 
     assert (done.code, summary["complete"]) == (3, False)
     assert (summary["groups_scanned"], summary["groups_deleted"]) == (190, 14)
     assert "us-east-1: the scan failed: DescribeLogGroups: AccessDeniedException" in done.err
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/commands.md"])
+def test_the_lines_over_a_kept_sandbox_work_word_for_word(page: str, run: Run) -> None:
+    """In their order; afterwards all is as it was."""
+    text = (ROOT / page).read_text()
+    lines = [line for line in text.splitlines() if re.match("janitor .*--sandbox", line)]
+    did = [(line.split()[1], run(*shlex.split(line, comments=True)[1:])) for line in lines]
+    codes = [(command, done.code) for command, done in did]
+    assert codes[-4:] == [("plan", 3), ("apply", 0), ("report", 3), ("restore", 0)], did
+    assert "0 retentions would be set, 0 groups and 0 streams would be deleted" in did[-2][1].err
+    assert definitions(Path("demo")) == definitions(Path("none"))
 
 
 def test_the_readme_shows_the_programs_own_help(run: Run) -> None:

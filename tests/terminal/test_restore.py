@@ -13,13 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.metrics import EphemeralMetrics
 
+from janitor.function.handler import Janitor, configure_logs
+from janitor.function.settings import read_settings
 from janitor.sandbox.clocks import DAY_MS, RealClock
+from janitor.sandbox.demo import NOW
+from janitor.sandbox.saved import kept
+from janitor.sandbox.store import Bucket
 from janitor.terminal.demo import definitions
+from tests.clocks import Clock
 from tests.conftest import Run, nothing_of_aws
 from tests.conftest import janitor as here
 from tests.fakes.builder import Builder
 from tests.fakes.cloud import Cloud
+from tests.function.test_handler import SCHEDULED, Context
 from tests.terminal.conftest import Watch
 from tests.terminal.test_cli import DELETED, RETENTIONS, STREAMS, only_reads, start
 
@@ -149,6 +157,36 @@ def test_a_new_sandbox_is_told_apart(run: Run) -> None:
     assert done.err.startswith("this sandbox's account was made just now: what another command did")
     assert "--sandbox-state FOLDER" in done.err
     assert f"Left as it is ({CHANGED})" in done.out
+
+
+def test_the_functions_journals_are_undone_from_its_bucket(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From all objects under a prefix, from one, and from its log on stdin."""
+    with kept(Path("account"), changing=True) as sandbox:
+        sandbox.store.buckets["journals"] = Bucket(ACCOUNT, REGION, NOW)
+        before = definitions(Path("none yet"))
+        settings = read_settings({"JANITOR_JOURNAL_BUCKET": "journals"})
+        configure_logs()  # a command of an earlier test may have set up its own
+        metrics = EphemeralMetrics(namespace="t", service="t")
+        function = Janitor(settings, sandbox.session(), Clock(NOW), metrics)
+        capsys.readouterr()
+        function.answer(SCHEDULED, Context())
+        log = capsys.readouterr().out
+        [key] = sandbox.store.buckets["journals"].objects
+    assert account() != before
+    planned = {"restore_group": DELETED, "restore_retention": RETENTIONS}
+    address = f"s3://journals/journal/{ACCOUNT}/"
+    for where in (address, f"s3://journals/{key}", "-"):
+        monkeypatch.setattr("sys.stdin", io.StringIO(log))
+        said = run("restore", where, "--format", "json", *STATE)
+        assert json.loads(said.out)["summary"]["planned"] == planned, said.err
+    assert run("restore", address, "--apply", *STATE).code == 0
+    assert account() == before
+    for wrong in ("s3://journals/none", "s3://journals/none/", "s3://journals", "s3://other/x"):
+        done = run("restore", wrong, *STATE)
+        assert (done.code, done.out, wrong in done.err) == (2, "", True)
+        assert len(done.err.splitlines()) == 1
 
 
 def test_mistakes_are_one_clear_line_and_exit_2(run: Run) -> None:
