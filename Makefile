@@ -17,7 +17,7 @@ help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(RUN) ## Report, clean and report again, on the embedded sandbox account.
-	@$(BIN)/python -m janitor.terminal.demo && times > $(VENV)/.demo
+	@$(BIN)/python -m janitor sandbox demo && times > $(VENV)/.demo
 	@echo "The demo took $$($(CPU) $(VENV)/.demo) s of CPU; its set-up, once: $$(cat $(RUN))"
 
 screenshots: $(ALL) ## Draw docs/images/ anew from the sandbox (needs chromium).

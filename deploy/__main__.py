@@ -145,7 +145,7 @@ def watch(archive: Path) -> LambdaFunction:
             memory_mb=256,
             timeout_s=60,
             environment={**_powertools(WATCH), "JANITOR_FUNCTION": JANITOR},
-            policy=watch_policy(**_here()),
+            policy=watch_policy(),
         ),
     )
     Schedule(

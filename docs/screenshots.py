@@ -1,4 +1,4 @@
-"""The pictures in `docs/images/`, of the sandbox account at a fixed time: `make screenshots`.
+"""The pictures in `docs/images/`, of the sandbox account: `make screenshots`.
 
 terminal.svg is what `janitor report --sandbox` prints; report.png and report-dark.png are its page.
 """
@@ -19,14 +19,10 @@ from playwright.sync_api import Browser, ViewportSize, sync_playwright
 from rich.console import Console
 from rich.text import Text
 
-from janitor.core.clock import SystemClock
-from janitor.sandbox import sandbox
 from janitor.terminal.cli import main as janitor
 from tests.report.browser import MISSING, arguments, chromium
 
 IMAGES = Path(__file__).parent / "images"
-NOW = 1_798_794_000_000
-"""2027-01-01 09:00 UTC, in ms."""
 COLUMNS = 100
 LINES = 46
 VIEW: ViewportSize = {"width": 1360, "height": 1290}
@@ -69,11 +65,10 @@ def main() -> int:
         sys.stderr.write(f"{MISSING}\n")
         return 1
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, sandbox(NOW):
+    with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "report.html"
-        with patch.object(SystemClock, "now", lambda _clock: NOW):
-            (IMAGES / "terminal.svg").write_text(terminal(), encoding="utf-8")
-            janitor([*WORDS, "--format", "html", "-o", str(made)])
+        (IMAGES / "terminal.svg").write_text(terminal(), encoding="utf-8")
+        janitor([*WORDS, "--format", "html", "-o", str(made)])
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=path, args=arguments())
             page(browser, made, "light", IMAGES / "report.png")

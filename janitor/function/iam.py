@@ -10,6 +10,11 @@ from janitor.journal import archive
 from janitor.owners import functions as owners
 from janitor.policy.file import Defaults, Policy, Rule
 
+UNSCOPED = frozenset(
+    logs.ACTIONS[name] for name in ("DescribeLogGroups", "DescribeIndexPolicies", "PutIndexPolicy")
+)
+"""Actions for which the service authorization reference names no resource: they take `*` only."""
+
 
 def iam_policy(
     policy: Policy,
@@ -58,8 +63,8 @@ def iam_policy(
     own = [groups + name + end for name in policy.protect.own_groups for end in ("", ":*")]
     spared = {acts[name] for name in logs.CHANGES}
     return _document(
-        _statement("List", "Allow", listing, ["*"]),
-        _statement("Read", "Allow", reading, [groups + "*"]),
+        _statement("List", "Allow", listing | (reading & UNSCOPED), ["*"]),
+        _statement("Read", "Allow", reading - UNSCOPED, [groups + "*"]),
         _statement("Change", "Allow", changing, [groups + "*"]),
         _statement("SpareTheJanitor", "Deny", spared if own else (), own),
     )
@@ -116,7 +121,7 @@ def restore_policy(
     region: str = "*",
     journal_bucket: str | None = None,
 ) -> dict[str, Any]:
-    """What `janitor restore --apply` needs; without `--apply` the first two statements do.
+    """What `janitor restore --apply` needs; without `--apply` the statements List and Read do.
 
     A log group with a KMS key also needs that key's own policy to let CloudWatch Logs use it, a
     subscription filter with a role the right to pass that role.
@@ -126,25 +131,25 @@ def restore_policy(
     bucket = f"arn:{partition}:s3:::{journal_bucket}"
     reading = {archive.ACTIONS["GetObject"]} if journal_bucket else set()
     finding = {archive.ACTIONS["ListObjectsV2"]} if journal_bucket else set()
-    quota = {quotas.ACTIONS["ListServiceQuotas"]}
+    listing = {quotas.ACTIONS["ListServiceQuotas"]}
+    compared = {acts[name] for name in logs.COMPARED}
+    restoring = {acts[name] for name in logs.RESTORING}
     return _document(
-        _statement("List", "Allow", quota, ["*"]),
-        _statement("Read", "Allow", {acts[name] for name in logs.COMPARED}, [groups]),
-        _statement("Restore", "Allow", {acts[name] for name in logs.RESTORING}, [groups]),
+        _statement("List", "Allow", listing | (compared & UNSCOPED), ["*"]),
+        _statement("Read", "Allow", compared - UNSCOPED, [groups]),
+        _statement("Restore", "Allow", restoring - UNSCOPED, [groups]),
+        _statement("RestoreUnscoped", "Allow", restoring & UNSCOPED, ["*"]),
         _statement("ReadJournals", "Allow", reading, [f"{bucket}/{archive.PREFIX}*"]),
         _statement("FindJournals", "Allow", finding, [bucket]),
     )
 
 
-def watch_policy(*, account: str, partition: str, region: str) -> dict[str, Any]:
-    """What `janitor.function.watch` may do in `region`."""
+def watch_policy() -> dict[str, Any]:
+    """What `janitor.function.watch` may do."""
     from janitor.function import watch
 
-    groups = f"arn:{partition}:logs:{region}:{account}:log-group:*"
-    return _document(
-        _statement("Count", "Allow", {watch.ACTIONS["GetMetricData"]}, ["*"]),
-        _statement("Age", "Allow", {logs.ACTIONS["DescribeLogGroups"]}, [groups]),
-    )
+    looking = {watch.ACTIONS["GetMetricData"], logs.ACTIONS["DescribeLogGroups"]}
+    return _document(_statement("Look", "Allow", looking, ["*"]))
 
 
 def _document(*statements: dict[str, Any]) -> dict[str, Any]:

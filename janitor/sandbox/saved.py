@@ -23,7 +23,17 @@ from janitor.core.errors import UsageError
 from janitor.sandbox import demo
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.retention_policies import RetentionPolicy, Terms
-from janitor.sandbox.store import Events, Group, Lags, Plain, Region, Store, Stream
+from janitor.sandbox.store import (
+    Bucket,
+    Events,
+    Group,
+    Lags,
+    Object,
+    Plain,
+    Region,
+    Store,
+    Stream,
+)
 
 VERSION: Final = 1
 FILE: Final = "account.json"
@@ -115,7 +125,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 # ---- the account as JSON -------------------------------------------------------------------------
 
-_DATA: Final = (Lags, Events, RetentionPolicy, Terms)
+_DATA: Final = (Lags, Bucket, Object, RetentionPolicy, Terms)
 _FIELDS: Final[dict[type, Collection[str]]] = {
     Region: vars(Region("", "")).keys(),
     Plain: vars(Plain()).keys(),
@@ -139,6 +149,8 @@ def _said(value: Any) -> Any:
     match value:
         case None | bool() | int() | float() | str():
             return value
+        case list() if value and isinstance(value[0], Events):  # they are most of an account
+            return {"events": [[e.at, e.count, e.bytes, e.ingested] for e in value]}
         case list():
             return [_said(item) for item in value]
         case dict():
@@ -163,6 +175,8 @@ def _read(said: Any) -> Any:
     match said:
         case list():
             return [_read(item) for item in said]
+        case {"events": rows}:
+            return [Events(*row) for row in rows]
         case {"dict": pairs}:
             return {_read(key): _read(item) for key, item in pairs}
         case {"tuple": items}:

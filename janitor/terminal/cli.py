@@ -325,6 +325,14 @@ def iam_policy_command(
     sys.stdout.write(json.dumps(needed, indent=2) + "\n")
 
 
+@sandbox_app.command("demo")
+def sandbox_demo() -> None:
+    """Look, clean, look again and undo, on an account made for it; leave a page."""
+    from janitor.terminal.demo import demo
+
+    raise typer.Exit(int(demo()))
+
+
 @sandbox_app.command("serve")
 def sandbox_serve(
     port: Annotated[

@@ -1,6 +1,4 @@
-"""The demo (`make demo`, `python -m janitor.terminal.demo`): look, also as a page, clean, look
-again, undo; on one sandbox.
-"""
+"""`janitor sandbox demo`: look, also as a page, clean, look again, undo; on one sandbox."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from janitor.sandbox.saved import kept
 from janitor.terminal import cli
 
 
-def main() -> int:
+def demo() -> int:
     """Run it; give the exit code: the first one of the commands that means failure, else 0.
 
     Items that could not be judged (3) belong to the show; an undo that leaves a difference does
@@ -30,7 +28,7 @@ def main() -> int:
         ["report"],
         ["restore", str(journal), "--apply", "--journal", str(undo)],
     )
-    before = _definitions(account)
+    before = definitions(account)
     failures: list[int] = []
     for command in commands:
         words = [*command, "--sandbox-state", str(account)]
@@ -38,7 +36,7 @@ def main() -> int:
         code = cli.main(words)
         if code in (Exit.USAGE, Exit.REFUSED, Exit.INTERRUPTED):
             failures.append(code)
-    after = _definitions(account)
+    after = definitions(account)
     different = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
     if different:
         failures.append(Exit.INCOMPLETE)
@@ -51,7 +49,7 @@ def main() -> int:
     return failures[0] if failures else Exit.DONE
 
 
-def _definitions(account: Path) -> dict[Any, dict[str, Any]]:
+def definitions(account: Path) -> dict[Any, dict[str, Any]]:
     """All that an undo is to bring back of each log group: everything but streams and its age."""
     with kept(account, changing=False) as sandbox:
         state = sandbox.store.state()
@@ -63,7 +61,3 @@ def _definitions(account: Path) -> dict[Any, dict[str, Any]]:
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -242,7 +242,7 @@ def test_the_command_shows_rules_lines_and_verdict(tmp_path: Any) -> None:
 def test_the_same_name_in_several_regions_is_shown_for_each(tmp_path: Any) -> None:
     """As JSON, whose keys are those that the docstring names."""
     done = terminal(
-        "explain", "/aws/apigateway/billing-http", "--sandbox", "--format", "json", cwd=tmp_path
+        "explain", "/aws/cloudtrail/organization", "--sandbox", "--format", "json", cwd=tmp_path
     )
     told = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,17 @@ from janitor.core.errors import UsageError
 from janitor.sandbox import demo, saved
 from janitor.sandbox.retention_policies import RetentionPolicy, Terms
 from janitor.sandbox.saved import FILE, LATER_MS, kept, load, save
-from janitor.sandbox.store import Events, Group, Lags, Plain, Region, Store, Stream
+from janitor.sandbox.store import (
+    Bucket,
+    Events,
+    Group,
+    Lags,
+    Object,
+    Plain,
+    Region,
+    Store,
+    Stream,
+)
 
 NOW = demo.NOW
 HERE = (demo.ACCOUNT, "eu-west-1")
@@ -58,6 +68,8 @@ OF_REGION: dict[str, st.SearchStrategy[Any]] = {
     "opt_in": texts,
     "refuses_tokens": st.booleans(),
     "lacks": st.frozensets(texts, max_size=2),
+    "topics": st.dictionaries(texts, st.lists(tags, max_size=1), max_size=1),
+    "parameters": tags,
     "tagged": st.dictionaries(texts, st.lists(st.tuples(whole, tags), max_size=1), max_size=1),
 }
 terms = st.builds(Terms, days, st.lists(texts, max_size=2).map(tuple), st.booleans())
@@ -96,6 +108,9 @@ def stores(draw: st.DrawFn) -> Store:
                     stream, draw(whole), draw(st.none() | st.floats(0, 9))
                 )
                 group.streams[stream].events = draw(rows)
+    objects = st.builds(Object, st.binary(max_size=9), whole, texts, tags)
+    kept = st.builds(Bucket, texts, texts, whole, st.dictionaries(texts, objects, max_size=2))
+    store.buckets = draw(st.dictionaries(texts, kept, max_size=1))
     store.quotas = draw(
         st.dictionaries(st.tuples(texts, texts, texts), st.floats(0, 9), max_size=1)
     )
@@ -124,6 +139,7 @@ def test_every_part_of_a_store_is_tried() -> None:
     assert set(Group.__slots__) == OF_GROUP.keys() | own
     own = {"account", "name", "plain", "groups", "names", "policies"}
     assert vars(Region("", "")).keys() == OF_REGION.keys() | own
+    assert vars(Store()).keys() == {"lags", "regions", "quotas", "buckets"}
 
 
 @given(stores())

@@ -8,25 +8,26 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from janitor.sandbox import demo
 from janitor.sandbox.account import Sandbox
-from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.saved import kept
 from janitor.sandbox.store import Store
-from janitor.sandbox.wire import Answer, Call, RefusedError, Reply
+from janitor.sandbox.wire import Call, RefusedError, Reply
+from janitor.terminal.demo import definitions
 from tests.conftest import Run, Said, nothing_of_aws
 from tests.conftest import janitor as run_here
+from tests.terminal.conftest import Watch
 
 GOES = "/aws/lambda/black-friday-2022"
 ROOT = Path(__file__).parents[2]
@@ -36,9 +37,10 @@ GROUPS, DELETED, RETENTIONS, STREAMS, UNKNOWN = 300, 21, 143, 360, 3
 
 def environment(**extra: str) -> dict[str, str]:
     """The environment without anything of AWS, at 80 columns."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    return kept | {
+    left = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    return left | {
         "COLUMNS": "80",
+        "PYTHONPATH": str(ROOT),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -47,13 +49,16 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def start(
-    *words: str, cwd: Path, stdout: int = subprocess.PIPE, **extra: str
+    *words: str,
+    cwd: Path,
+    around: Mapping[str, str] | None = None,
+    stdout: int = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
-    """`python -m janitor …` in a folder of its own."""
+    """`python -m janitor …` in a folder of its own, with more variables `around` it."""
     return subprocess.Popen(
         [sys.executable, "-m", "janitor", *words],
         cwd=cwd,
-        env=environment(**{"PYTHONPATH": str(ROOT), **extra}),
+        env=environment(**(around or {})),
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,
@@ -61,30 +66,11 @@ def start(
     )
 
 
-def janitor(
-    *words: str, cwd: Path, stdout: int = subprocess.PIPE, **extra: str
-) -> subprocess.CompletedProcess[str]:
+def janitor(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
     """The same, to its end."""
-    process = start(*words, cwd=cwd, stdout=stdout, **extra)
+    process = start(*words, cwd=cwd, **more)
     out, error = process.communicate(timeout=120)
     return subprocess.CompletedProcess(words, process.returncode, out, error)
-
-
-@pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Call], None]], None]:
-    """Shows each call on the sandbox to a function, which may raise RefusedError."""
-
-    def watch(look: Callable[[Call], None]) -> None:
-        def between(call: Call, answer: Callable[[], Answer]) -> Reply:
-            look(call)
-            return Reply(answer())
-
-        def sandbox(store: Store, now: int) -> Sandbox:
-            return Sandbox(store, clock=ManualClock(now), intercept=between)
-
-        monkeypatch.setattr(demo, "sandbox", sandbox)
-
-    return watch
 
 
 def only_reads(operations: set[str]) -> bool:
@@ -105,7 +91,7 @@ def test_no_command_means_report(tmp_path: Path) -> None:
     for path in (blocked, folder):
         path.mkdir()
     (blocked / "moto.py").write_text("raise ImportError('moto is for tests')\n")
-    done = janitor("--sandbox", cwd=folder, PYTHONPATH=f"{blocked}:{ROOT}")
+    done = janitor("--sandbox", cwd=folder, around={"PYTHONPATH": f"{blocked}:{ROOT}"})
     assert done.returncode == 3, done.stderr
     assert "Would delete the log group" in done.stdout
     assert f"{GROUPS} log groups scanned" in done.stderr
@@ -118,7 +104,7 @@ def test_the_installed_command_is_the_same(tmp_path: Path) -> None:
     code = "import sys; sys.argv = ['janitor', 'reprot']; from janitor.terminal.cli import entry; "
     done = subprocess.run(
         [sys.executable, "-c", code + "entry()"],
-        env=environment(PYTHONPATH=str(ROOT)),
+        env=environment(),
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -156,8 +142,8 @@ def slow_account() -> Iterator[dict[str, Any]]:
 
 def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(tmp_path: Path) -> None:
     """The object on stdout is still whole, and says that it is not complete."""
-    with slow_account() as variables:
-        process = start("run", "--apply", "--format", "json", cwd=tmp_path, **variables)
+    with slow_account() as there:
+        process = start("run", "--apply", "--format", "json", cwd=tmp_path, around=there)
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("janitor-journal-*")) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -356,12 +342,8 @@ def test_html_is_for_a_file_or_a_pipe(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "title"),
-    [
-        (["report"], "would be deleted and"),
-        (["run"], "would be deleted and"),
-        (["run", "--apply"], "were deleted and"),
-    ],
-    ids=["report", "run", "run --apply"],
+    [(["run"], "would be deleted and"), (["run", "--apply"], "were deleted and")],
+    ids=["dry", "apply"],
 )
 def test_html_says_would_or_did(run: Run, words: list[str], title: str) -> None:
     """The same page for each command, in the right tense."""
@@ -370,15 +352,6 @@ def test_html_says_would_or_did(run: Run, words: list[str], title: str) -> None:
     page = Path("report.html").read_text()
     whole = f"{DELETED} of {GROUPS} log groups {title} {RETENTIONS} given a retention."
     assert whole in " ".join(page.split())
-
-
-def test_html_of_a_plan_that_is_carried_out(run: Run) -> None:
-    """`apply` writes it too, and says that it is no dry run."""
-    assert run("plan", "--sandbox", "-o", "plan.jsonl").code == 3
-    done = run("apply", "plan.jsonl", "--sandbox", "--format", "html", "-o", "report.html")
-    page = Path("report.html").read_text()
-    assert "applied: changes were made" in page, done.err
-    assert "<code>janitor apply</code>" in page
 
 
 def test_output_goes_to_a_file_only_when_whole(run: Run) -> None:
@@ -419,16 +392,17 @@ def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
 
 
 def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run: Run) -> None:
-    """The account is the same each time, so a plan fits it; without a folder nothing is kept."""
+    """The account is the same each time, so a plan fits it; its page says that it is no dry run."""
     assert run("plan", "--sandbox", "-q", "-o", "plan.jsonl").code == 3
-    done = run("apply", "plan.jsonl", "--sandbox")
-    assert (done.code, f"{DELETED} groups and {STREAMS} streams were deleted" in done.err) == (
-        0,
-        True,
-    )
+    done = run("apply", "plan.jsonl", "--sandbox", "--format", "html", "-o", "report.html")
+    deleted = f"{DELETED} groups and {STREAMS} streams were deleted"
+    assert (done.code, deleted in done.err) == (0, True)
     assert done.err.splitlines()[-1] == (
         "the sandbox's account is gone now; --sandbox-state FOLDER would keep it"
     )
+    page = Path("report.html").read_text()
+    assert "applied: changes were made" in page
+    assert "<code>janitor apply</code>" in page
 
 
 @pytest.fixture(scope="module")
@@ -540,7 +514,7 @@ def test_over_a_limit_the_exit_code_is_4(run: Run) -> None:
     ids=" ".join,
 )
 def test_commands_that_only_look_send_nothing_that_changes(
-    words: list[str], run: Run, watched: Callable[[Callable[[Call], None]], None]
+    words: list[str], run: Run, watched: Watch
 ) -> None:
     """Seen by the account that is called."""
     sent: set[str] = set()
@@ -553,9 +527,7 @@ def test_commands_that_only_look_send_nothing_that_changes(
         assert only_reads(sent)
 
 
-def test_one_denied_region_is_an_error_and_the_other_goes_on(
-    run: Run, watched: Callable[[Callable[[Call], None]], None]
-) -> None:
+def test_one_denied_region_is_an_error_and_the_other_goes_on(run: Run, watched: Watch) -> None:
     """Exit 3, the Region is named, and the other Region's log groups are cleaned."""
 
     def deny(call: Call) -> None:
@@ -568,6 +540,18 @@ def test_one_denied_region_is_an_error_and_the_other_goes_on(
     assert (done.code, summary["complete"]) == (3, False)
     assert (summary["groups_scanned"], summary["groups_deleted"]) == (190, 14)
     assert "us-east-1: the scan failed: DescribeLogGroups: AccessDeniedException" in done.err
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/commands.md"])
+def test_the_lines_over_a_kept_sandbox_work_word_for_word(page: str, run: Run) -> None:
+    """In their order; afterwards all is as it was."""
+    text = (ROOT / page).read_text()
+    lines = [line for line in text.splitlines() if re.match("janitor .*--sandbox", line)]
+    did = [(line.split()[1], run(*shlex.split(line, comments=True)[1:])) for line in lines]
+    codes = [(command, done.code) for command, done in did]
+    assert codes[-4:] == [("plan", 3), ("apply", 0), ("report", 3), ("restore", 0)], did
+    assert "0 retentions would be set, 0 groups and 0 streams would be deleted" in did[-2][1].err
+    assert definitions(Path("demo")) == definitions(Path("none"))
 
 
 def test_the_readme_shows_the_programs_own_help(run: Run) -> None:

@@ -1,18 +1,17 @@
-"""`--role`: several accounts in one run, each by a role of its own."""
+"""`--role`: several accounts in one run, each by a role of its own, over HTTP."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from janitor.aws.targets import assumed, session
-from tests.fakes import Cloud
+from tests.conftest import Run
+from tests.fakes.cloud import Cloud
 from tests.fakes.scenarios import ACCOUNT, REGIONS, Scenario, targets
-from tests.terminal.test_cli import janitor
 
 OTHER = str(int(ACCOUNT) + 1)
 MINE, THEIRS = (f"arn:aws:iam::{account}:role/ops/janitor" for account in (ACCOUNT, OTHER))
@@ -26,32 +25,21 @@ def scenario() -> Scenario:
 
 
 @pytest.fixture
-def cloud(scenario: Scenario) -> Iterator[Cloud]:
-    """That account, without quotas."""
-    with Cloud(scenario) as cloud:
+def cloud(run: Run, scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """The accounts, to which the environment leads; without quotas."""
+    with Cloud(scenario) as cloud, cloud.serving() as url:
+        for name, value in cloud.environment(url).items():
+            monkeypatch.setenv(name, value)
         yield cloud
 
 
-@pytest.fixture
-def variables(cloud: Cloud) -> Iterator[dict[str, Any]]:
-    """What leads a process to it."""
-    with cloud.serving() as url:
-        yield cloud.environment(url)
-
-
-def test_both_accounts_are_cleaned_in_one_run(
-    tmp_path: Path, cloud: Cloud, variables: dict[str, Any], scenario: Scenario
-) -> None:
+def test_both_accounts_are_cleaned_in_one_run(run: Run, cloud: Cloud, scenario: Scenario) -> None:
     """What should be done is done in every account and Region, and findings name the account."""
     before = scenario.truth.copy()
-    done = janitor(
-        *("run", "--apply", "--yes", "--format", "json", "--role", MINE, "--role", THEIRS),
-        *TWO_REGIONS,
-        cwd=tmp_path,
-        **variables,
-    )
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    words = ("run", "--apply", "--yes", "--format", "json", "--role", MINE, "--role", THEIRS)
+    done = run(*words, *TWO_REGIONS)
+    assert done.code == 0, done.err
+    said = json.loads(done.out)
     assert said["run"]["account"] == f"{ACCOUNT}, {OTHER}"
     assert said["run"]["regions"] == list(REGIONS[:2])
     assert {finding["account"] for finding in said["findings"]} == {ACCOUNT, OTHER}
@@ -70,42 +58,38 @@ def test_both_accounts_are_cleaned_in_one_run(
     ],
 )
 def test_a_wrong_role_is_one_clear_line(
-    tmp_path: Path, cloud: Cloud, variables: dict[str, Any], words: list[str], says: str
+    run: Run, cloud: Cloud, words: list[str], says: str
 ) -> None:
     """Exit 2, nothing scanned, nothing on stdout."""
-    done = janitor(*words, cwd=tmp_path, **variables)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert says in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    done = run(*words)
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+    assert len(done.err.splitlines()) == 1
     assert "DescribeLogGroups" not in cloud.calls
 
 
-def test_without_credentials_a_role_gets_the_hint(tmp_path: Path) -> None:
+def test_without_credentials_a_role_gets_the_hint(run: Run) -> None:
     """As every command without credentials."""
-    done = janitor("report", "--role", MINE, "-r", "eu-west-1", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "--sandbox" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    done = run("report", "--role", MINE, "-r", "eu-west-1")
+    assert done.code == 2
+    assert "--sandbox" in done.err
+    assert len(done.err.splitlines()) == 1
 
 
-def test_a_plan_of_another_account_is_applied_with_its_role(
-    tmp_path: Path, cloud: Cloud, variables: dict[str, Any]
-) -> None:
+def test_a_plan_of_another_account_is_applied_with_its_role(run: Run, cloud: Cloud) -> None:
     """One role works with plan and apply; without it the plan is of another account."""
-    plan = tmp_path / "plan.jsonl"
-    made = janitor("plan", "--role", THEIRS, "-o", str(plan), cwd=tmp_path, **variables)
-    assert made.returncode == 0, made.stderr
-    refused = janitor("apply", str(plan), "--yes", cwd=tmp_path, **variables)
-    assert refused.returncode == 2
-    assert f"is a plan for account {OTHER}" in refused.stderr
-    applied = janitor(*("apply", str(plan), "--yes", "--role", THEIRS), cwd=tmp_path, **variables)
-    assert applied.returncode == 0, applied.stderr
-    deleted = {change.key[0] for change in cloud.judge().deletions}
-    assert deleted == {OTHER}
+    made = run("plan", "--role", THEIRS, "-o", "plan.jsonl")
+    assert made.code == 0, made.err
+    refused = run("apply", "plan.jsonl", "--yes")
+    assert refused.code == 2
+    assert f"is a plan for account {OTHER}" in refused.err
+    applied = run("apply", "plan.jsonl", "--yes", "--role", THEIRS)
+    assert applied.code == 0, applied.err
+    assert {change.key[0] for change in cloud.judge().deletions} == {OTHER}
 
 
 def test_an_assumed_role_keeps_the_region_of_the_profile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not the default profile's, which nobody named; AWS_PROFILE is overruled by --profile."""
     config = tmp_path / "config"
@@ -114,10 +98,6 @@ def test_an_assumed_role_keeps_the_region_of_the_profile(
         "aws_access_key_id = a\naws_secret_access_key = b\n"
     )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
     assert assumed(session("prod"), MINE).region_name == "eu-west-1"
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert session("prod").region_name == "eu-west-1"
