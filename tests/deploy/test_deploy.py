@@ -577,9 +577,7 @@ def test_janitors_rights_are_those_of_its_policy(account: Account) -> None:
 def test_the_watchs_rights(account: Account) -> None:
     """What the watch says it needs, all of it reading; it may change nothing."""
     documents = _documents(WATCH)
-    assert list(documents.values()) == [
-        watch_policy(account=ACCOUNT, partition="aws", region=REGION)
-    ]
+    assert list(documents.values()) == [watch_policy()]
     groups = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
     assert _allowed(documents, "cloudwatch:GetMetricData", "*")
     assert not _allowed(documents, "logs:DeleteLogGroup", f"{groups}/some/group:*")
