@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from janitor.core.model import Outcome, Status, SweepStreams
+from janitor.core.model import Outcome, Status, SweepStreams, Verb
 from janitor.journal.journal import Journal
 from janitor.policy.file import RETENTION_DAYS, Policy, load, parse
 from janitor.sandbox.wire import Call, RefusedError, Reply
@@ -27,8 +27,8 @@ from tests.accounts import (
     Group,
     changing,
     days_ago,
-    ok,
     janitor,
+    ok,
     refused,
     stream,
 )
@@ -77,7 +77,7 @@ names = st.builds(
     "{}{}".format, st.sampled_from(["/aws/lambda/", "/app/", "/audit/"]), st.integers(0, 9)
 )
 groups = st.builds(
-    lambda traits, *given, **fields: Group(*given, **fields, **dict(ChainMap(*traits))),
+    lambda traits, name, created, **more: Group(name, created, **dict(ChainMap(more, *traits))),
     st.lists(st.sampled_from(TRAITS), max_size=3),
     names,
     moments,
@@ -137,7 +137,8 @@ class Chaos:
             return None
         # A change that was answered with success, however garbled, has taken place.
         unreadable = () if changing([call.operation]) else (ok(b"{"),)
-        return self._dice.choice([*self.no_answers, *unreadable])
+        answers: list[Reply | RefusedError] = [*self.no_answers, *unreadable]
+        return self._dice.choice(answers)
 
 
 def expected_days(group: Group, policy: Policy) -> tuple[int | None, int]:
@@ -162,7 +163,7 @@ def expected_days(group: Group, policy: Policy) -> tuple[int | None, int]:
     return max(group.retention, low), said("grace_days")
 
 
-def assert_lawful(group: Group, before: Group, policy: Policy, functions: set[str]) -> None:
+def assert_lawful(before: Group, policy: Policy, functions: set[str]) -> None:
     """Each of the deletion rules, checked against the truth and not against the code."""
     days, grace = expected_days(before, policy)
     assert days is not None, "retention unknown"
@@ -199,16 +200,16 @@ def test_a_deletion_implies_all_eight_lines(
         summary, recorded = janitor(cloud, policy, written)
         text = written.path.read_text() if written.written else ""
     for group in cloud.deleted:
-        assert_lawful(group, before[group.name], policy, set(cloud.functions))
+        assert_lawful(before[group.name], policy, set(cloud.functions))
     assert len(cloud.deleted) <= policy.limits.max_group_deletions
     for name, days in cloud.puts:
         assert days in RETENTION_DAYS
         assert before[name].under is None
         assert before[name].log_class != "DELIVERY"
         assert not before[name].odd
-    assert summary.done["delete_group"] == len(cloud.deleted)
-    assert summary.done["sweep_streams"] == len(cloud.swept)
-    assert summary.done["set_retention"] == len(cloud.puts)
+    assert summary.done[Verb.DELETE_GROUP] == len(cloud.deleted)
+    assert summary.done[Verb.SWEEP_STREAMS] == len(cloud.swept)
+    assert summary.done[Verb.SET_RETENTION] == len(cloud.puts)
     lines = len([line for line in text.splitlines() if '"status": "done"' in line])
     assert lines == len(cloud.deleted) + len(cloud.swept) + len(cloud.puts)
     assert {o.group.name for o in recorded.outcomes} >= {g.name for g in recorded.groups}
