@@ -71,7 +71,9 @@ class Random:
         write(account, key, now)
 
     def stream(self, account: Builder, key: Key, now: int) -> None:
-        account.stream(key, f"meanwhile-{len(self.done)}", created=now)
+        streams = account.truth.there(key).streams
+        if (name := f"meanwhile-{len(streams)}") not in streams:
+            account.stream(key, name, created=now)
 
     def delete(self, account: Builder, key: Key, now: int) -> None:
         if not account.truth.there(key).protected:
