@@ -114,11 +114,6 @@ class Expected:
     swept: int = 0
 
 
-def unread(group: Group, account: Account) -> bool:
-    """Whether AWS refuses to say what subscribes to the group, which keeps it."""
-    return group.log_class != "STANDARD" and account.unknowns.subscription_filters == "refused"
-
-
 def unrecorded(group: Group, account: Account) -> bool:
     """Whether it cannot be read what it takes to make the group again, which keeps it."""
     return bool(account.lacks_in(group.region))
@@ -132,23 +127,22 @@ def expected(before: Truth, rules: Rules, account: Account, now: int = NOW) -> E
     puts: list[tuple[Group, int]] = []
     sweeps: list[tuple[Group, list[str], int]] = []
     # What subscribes to a group costs a call at the slowest quota. It is asked for at the last
-    # look, which is too late for sweeps (their limit is checked by then) and, where there is no
-    # answer, for retention; or before the limits, where too many groups seem to be deleted.
+    # look, which is too late for sweeps (their limit is checked by then) and, where it does not
+    # get that far, for retention; or before the limits, where too many seem to be deleted.
     late_puts, late_sweeps, late = puts.copy(), sweeps.copy(), 0
     groups = truth.all()
     for group in groups:
         if rules.exempt(group):
             continue
         empty = _empty(group, truth, rules, account, now)
-        kept = bool(group.subscriptions) or unread(group, account)
-        if empty and not kept:
+        if empty and not group.subscriptions:
             deletions.append(group)
             continue
         late += empty
         cut, days = rules.cutoff(group, now), rules.days(group)
         if days is not None:
-            unknown = unread(group, account) or unrecorded(group, account)
-            (late_puts if empty and unknown else puts).append((group, days))
+            unknown = empty and unrecorded(group, account)
+            (late_puts if unknown else puts).append((group, days))
         if cut is not None and _sweepable(group, rules, cut):
             silent = _silent(group, cut, truth.lags.stream, now)
             drained = rules.scope(group)["proof"] == "events"

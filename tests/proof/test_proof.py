@@ -23,7 +23,7 @@ from tests.fakes import truth as fakes
 from tests.fakes.truth import Group, Key, Truth
 from tests.proof import worlds
 from tests.proof.engine import Life, Place, place, settle
-from tests.proof.oracle import Expected, Rules, expected, unread, unrecorded
+from tests.proof.oracle import Expected, Rules, expected, unrecorded
 from tests.proof.witness import Item
 from tests.proof.worlds import NOW, Account, Plan, Stream, Trouble, Wanted
 
@@ -94,7 +94,7 @@ def alike(
     """The same, but for the streams of two kinds of log groups, of which it depends on what a run
     did before it was cut off which are swept. To sweep or to keep them is both lawful: the group
     is kept, the witness sees that only expired streams go, and `at_rest` that none is forgotten.
-    Likewise all of what AWS does not let the last look read.
+    Likewise all of what the last look cannot read.
 
     Where something subscribes to a group, its streams are swept only by a run that learns of that
     before it checks the limits: a proof breaks off early, or too many groups seem to be deleted.
@@ -109,8 +109,7 @@ def alike(
     left, right = one.copy(), other.copy()
     for truth in (left, right):
         for group in truth.all():
-            unknown = unread(group, account) or unrecorded(group, account)
-            if unknown or group.key in apart:
+            if unrecorded(group, account) or group.key in apart:
                 del truth.groups[group.key]
     same(left, right, unsure)
 
