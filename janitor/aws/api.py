@@ -202,10 +202,9 @@ class Api:
         with _MAKING:
             if key not in self._made:
                 made = self._clients.client(key[0], key[1], config=CLIENT_CONFIG)
-                if made.meta is not None:
-                    made.meta.events.register(
-                        "before-parse", _lists_are_lists, unique_id="janitor-lists-are-lists"
-                    )
+                made.meta.events.register(
+                    "before-parse", _lists_are_lists, unique_id="janitor-lists-are-lists"
+                )
                 self._made[key] = made
             return self._made[key]
 

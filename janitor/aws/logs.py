@@ -137,8 +137,9 @@ class Logs:
         With each page comes the token of the next, None after the last. `start` is such a token;
         it lives for 24 hours (CloudWatch Logs API reference), then TokenExpiredError is raised.
         """
-        if (meta := self._client.meta) is not None:
-            meta.events.register(_PARSED, _groups_as_sent, unique_id="janitor-groups-as-sent")
+        self._client.meta.events.register(
+            _PARSED, _groups_as_sent, unique_id="janitor-groups-as-sent"
+        )
         parameters = {} if start is None else {"nextToken": start}
         pages = self._pages_and_tokens(
             "DescribeLogGroups", self._client.describe_log_groups, "logGroups", **parameters
@@ -216,18 +217,10 @@ class Logs:
         for page in pages:
             yield [parse_stream(entry) for entry in page]
 
-    def subscription_filters(self, group: str) -> list[str]:
-        """The names of a log group's subscription filters."""
-        pages = self._pages(
-            "DescribeSubscriptionFilters",
-            self._client.describe_subscription_filters,
-            "subscriptionFilters",
-            logGroupName=group,
-        )
-        return [str(entry.get("filterName")) for page in pages for entry in page]
-
-    def filters(self, group: str, kind: FilterKind) -> list[dict[str, Any]]:
-        """A log group's filters of a kind, as the call that puts them takes them."""
+    def filters(self, group: LogGroup, kind: FilterKind) -> list[dict[str, Any]]:
+        """A log group's filters of a kind, as the call that puts them takes them; none where its
+        class, which is not STANDARD, refuses the question.
+        """
         method: Callable[..., Mapping[str, Any]]
         match kind:
             case "metric":
@@ -236,8 +229,13 @@ class Logs:
             case "subscription":
                 operation, key = "DescribeSubscriptionFilters", "subscriptionFilters"
                 method = self._client.describe_subscription_filters
-        pages = self._pages(operation, method, key, logGroupName=group)
-        return [{k: entry[k] for k in _FILTER_KEYS if k in entry} for p in pages for entry in p]
+        pages = self._pages(operation, method, key, logGroupName=group.name)
+        try:
+            return [{k: entry[k] for k in _FILTER_KEYS if k in entry} for p in pages for entry in p]
+        except CallError as error:
+            if _refused_for_class(group, error):
+                return []
+            raise
 
     def tags(self, arn: str) -> dict[str, str]:
         """The tags of one log group (ARN without the trailing `:*`)."""
@@ -328,8 +326,7 @@ class Logs:
             try:
                 answer = self._api.call(operation, method, **parameters)
             except CallError as error:
-                refused = error.code in _NOT_FOR_THIS_CLASS and group.log_class != "STANDARD"
-                if error.not_found or refused:
+                if error.not_found or _refused_for_class(group, error):
                     return {}
                 raise
             except TransientError as error:
@@ -618,6 +615,10 @@ class Logs:
                     raise
 
         retrying(attempt, self._api.clock, self._api.stop)
+
+
+def _refused_for_class(group: LogGroup, error: CallError) -> bool:
+    return error.code in _NOT_FOR_THIS_CLASS and group.log_class != "STANDARD"
 
 
 def _groups_as_sent(

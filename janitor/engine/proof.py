@@ -66,11 +66,12 @@ def no_subscription_filters(logs: Logs, group: LogGroup) -> Verdict:
     """Line 1: nothing subscribes to the group."""
     source, now = "DescribeSubscriptionFilters", logs.clock.now()
     try:
-        names = logs.subscription_filters(group.name)
+        filters = logs.filters(group, "subscription")
     except ReadError as error:
         return _unreadable(source, error, now)
-    if names:
-        return NotEmpty(Evidence(source, f"subscription filter {', '.join(names)}", now))
+    if filters:
+        names = ", ".join(str(found.get("filterName")) for found in filters)
+        return NotEmpty(Evidence(source, f"subscription filter {names}", now))
     return Empty(Evidence(source, "no subscription filters", now))
 
 

@@ -380,9 +380,8 @@ class _Hands:
                 extras.data_protection_policy and self.logs.data_protection_policy(found),
                 extras.index_policy and self.logs.index_policy(found),
                 extras.transformer and self.logs.transformer(found),
-                extras.metric_filters and tuple(self.logs.filters(found.name, "metric")),
-                extras.subscription_filters
-                and tuple(self.logs.filters(found.name, "subscription")),
+                extras.metric_filters and tuple(self.logs.filters(found, "metric")),
+                extras.subscription_filters and tuple(self.logs.filters(found, "subscription")),
             ),
         )
         puts = _puts(past.steps, found.creation_time)

@@ -246,7 +246,7 @@ def _subscribed(apis: Sequence[Api]) -> Callable[[LogGroup], bool | None]:
 
     def subscribed(group: LogGroup) -> bool | None:
         try:
-            return bool(by_target[group.target].subscription_filters(group.name))
+            return bool(by_target[group.target].filters(group, "subscription"))
         except (*ReadError, StoppedError, JanitorError):
             return None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,10 +15,7 @@ from janitor.aws.logs import Logs
 from janitor.aws.pace import Pace
 from janitor.core.model import Target
 from janitor.engine import candidates
-from tests.account import FastClock
-from tests.fakes import Cloud
-from tests.fakes.faults import Garbage
-from tests.fakes.scenarios import ACCOUNT, REGION, bench
+from tests.accounts import ACCOUNT, Cloud, FastClock, Group, api, days_ago, ok
 
 GO = threading.Event()
 
@@ -26,21 +23,13 @@ GO = threading.Event()
 @pytest.mark.parametrize("said", [b"{}", b'"none"', b"7", b"null"])
 def test_an_object_where_a_list_belongs_is_no_empty_list(said: bytes) -> None:
     """botocore would make "no subscription filters" of the first."""
-    scenario = bench(50, never_expire=0, empty=0)
-    garbage = Garbage(b'{"subscriptionFilters":' + said + b"}")
-    name = next(iter(scenario.expected))[2]
-    with Cloud(scenario, faults=lambda _call: garbage) as cloud:
-        clock = FastClock(scenario.now)
-        api = Api(
-            Target(ACCOUNT, REGION),
-            cloud.session(),
-            Pace(lambda _operation: 1e6, clock),
-            clock,
-            Counts(),
-            threading.Event(),
-        )
-        with pytest.raises(UnavailableError):
-            Logs(api).subscription_filters(name)
+    cloud = Cloud([Group("/a", days_ago(9))])
+    logs = Logs(api(cloud))
+    group = logs.group("/a")
+    assert group is not None
+    cloud.fault = lambda _call: ok(b'{"subscriptionFilters":' + said + b"}")
+    with pytest.raises(UnavailableError):
+        logs.filters(group, "subscription")
 
 
 def test_tags_whose_reading_failed_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +64,7 @@ def test_clients_of_targets_that_share_a_session_are_made_one_at_a_time() -> Non
             for _ in range(2000):
                 self.overlapped |= self.making != 1
             self.making -= 1
-            return SimpleNamespace(meta=None)
+            return Mock()
 
     session, clock = Session(), FastClock()
     apis = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import botocore.session
 import pytest
@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janitor.aws.logs import HOUR_MS, METRICS_A_CALL, Logs, _groups_as_sent, _odd_group, parse_group
-from janitor.core.model import DAY_MS, Target
+from janitor.core.model import Target
 from janitor.policy.file import DEFAULT_QUOTAS
-from tests.account import NOW, Cloud, Group, api, days_ago
+from janitor.sandbox.unknowns import Unknowns
+from janitor.sandbox.wire import Call
+from tests.accounts import NOW, Cloud, Group, api, days_ago, ok
 
 TARGET = Target("123456789012", "eu-west-1")
 WHOLE = {
@@ -92,10 +94,10 @@ def test_the_pace_of_metrics_holds_for_data_points_too(days: int) -> None:
     cloud = Cloud([])
     points: list[float] = []
 
-    def asked(operation: str, given: dict[str, Any]) -> None:
-        if operation == "GetMetricData":
-            queries = given["MetricDataQueries"]
-            seconds = (given["EndTime"] - given["StartTime"]).total_seconds()
+    def asked(call: Call) -> None:
+        if call.operation == "GetMetricData":
+            queries = call.parameters["MetricDataQueries"]
+            seconds = call.parameters["EndTime"] - call.parameters["StartTime"]
             points.append(len(queries) * seconds / queries[0]["MetricStat"]["Period"])
 
     cloud.before_call = asked
@@ -113,8 +115,10 @@ def test_arrivals_are_told_to_the_hour_for_each_group_by_its_own_moment(
     drawn: list[tuple[list[int], int]],
 ) -> None:
     """In one call for all of them, and one more for those in whose bucket the moment lies."""
-    groups = [Group(f"/{i}", days_ago(900), arrivals=at) for i, (at, _) in enumerate(drawn)]
-    cloud = Cloud(groups)
+    cloud = Cloud(
+        Group(f"/{i}", days_ago(900), arrivals=dict.fromkeys(at, 9))
+        for i, (at, _) in enumerate(drawn)
+    )
     told = Logs(api(cloud)).arrivals({f"/{i}": since for i, (_, since) in enumerate(drawn)})
     for i, (arrived, since) in enumerate(drawn):
         hour = since // HOUR_MS * HOUR_MS
@@ -123,24 +127,24 @@ def test_arrivals_are_told_to_the_hour_for_each_group_by_its_own_moment(
     assert cloud.calls["GetMetricData"] <= 1 + len(drawn)
 
 
-@pytest.mark.parametrize("offset", [0, HOUR_MS, 12 * HOUR_MS, DAY_MS])
+@pytest.mark.parametrize("buckets", ["start", "multiples"])
 @given(st.lists(moments, max_size=3), moments)
 def test_no_arrival_is_missed_wherever_buckets_begin(
-    offset: int, arrived: list[int], since: int
+    buckets: Literal["start", "multiples"], arrived: list[int], since: int
 ) -> None:
     """How CloudWatch aligns long periods is not documented."""
-    cloud = Cloud([Group("/a", days_ago(900), arrivals=arrived)])
-    cloud.buckets_begin = offset
+    group = Group("/a", days_ago(900), arrivals=dict.fromkeys(arrived, 9))
+    cloud = Cloud([group], unknowns=Unknowns(buckets=buckets))
     told = Logs(api(cloud)).arrivals({"/a": since})
     assert told["/a"] >= any(at >= since for at in arrived)
 
 
-def test_an_answer_that_ends_incomplete_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_ends_incomplete_is_none() -> None:
     """Whatever an earlier page said of the log group."""
     cloud = Cloud([Group("/a", days_ago(900))])
     pages = [
         {"MetricDataResults": [{"Id": "g0", "StatusCode": code}], **more}
         for code, more in (("Complete", {"NextToken": "more"}), ("InternalError", {}))
     ]
-    monkeypatch.setattr(cloud, "_GetMetricData", lambda **_asked: pages.pop(0))
+    cloud.fault = lambda _call: ok(json.dumps(pages.pop(0)).encode())
     assert Logs(api(cloud)).arrivals({"/a": days_ago(5)}) == {}

@@ -12,7 +12,8 @@ from janitor.aws.api import Counts, UnavailableError
 from janitor.aws.pace import RECOVERY, Bucket, Pace, StoppedError
 from janitor.aws.quotas import learn_quotas
 from janitor.policy.file import parse
-from tests.account import Cloud, FastClock, api, refused
+from janitor.sandbox.wire import RefusedError, Reply
+from tests.accounts import ACCOUNT, REGION, RESET, Cloud, FastClock, api, ok, refused
 
 GO = threading.Event()
 
@@ -123,7 +124,7 @@ def test_waiting_ends_when_the_run_is_stopped() -> None:
 def test_a_throttled_answer_slows_the_calls_down_and_is_counted() -> None:
     """By AWS's error code."""
     cloud, counts = Cloud(), Counts()
-    cloud.fault = lambda operation, _said: refused(operation, "ThrottlingException")
+    cloud.fault = lambda _call: refused("ThrottlingException")
     calls = api(cloud, counts=counts)
     with pytest.raises(UnavailableError):
         calls.once("DescribeLogGroups", calls.client("logs").describe_log_groups)
@@ -136,7 +137,8 @@ def test_a_throttled_answer_slows_the_calls_down_and_is_counted() -> None:
 def test_the_accounts_own_quotas_set_the_pace_at_the_policys_share() -> None:
     """What the policy file says itself wins."""
     cloud = Cloud()
-    cloud.quotas = {"DescribeLogGroups": 50.0, "DeleteLogGroup": 20.0, "GetLogEvents": 30.0}
+    for operation, rate in (("DescribeLogGroups", 50.0), ("DeleteLogGroup", 20.0)):
+        cloud.store.quotas[ACCOUNT, REGION, operation] = rate
     policy = parse("[limits]\napi_share = 0.5\n[quotas]\nDeleteLogGroup = 8", "test")
     calls = api(cloud)
     learn_quotas(calls, policy)
@@ -145,11 +147,11 @@ def test_the_accounts_own_quotas_set_the_pace_at_the_policys_share() -> None:
     assert calls.pace.ceiling("PutRetentionPolicy") == 1000.0
 
 
-@pytest.mark.parametrize("error", [refused("L", "AccessDeniedException"), ValueError("garbage")])
-def test_without_service_quotas_the_defaults_stay(error: Exception) -> None:
+@pytest.mark.parametrize("answer", [refused("AccessDeniedException"), ok(b"garbage"), RESET])
+def test_without_service_quotas_the_defaults_stay(answer: RefusedError | Reply) -> None:
     """One call, not tried again."""
     cloud = Cloud()
-    cloud.fault = lambda _operation, _said: error
+    cloud.fault = lambda _call: answer
     calls = api(cloud)
     learn_quotas(calls, parse("", "test"))
     assert cloud.calls == {"ListServiceQuotas": 1}
@@ -160,7 +162,7 @@ def test_without_service_quotas_the_defaults_stay(error: Exception) -> None:
 def test_a_quota_without_sense_is_left_out(value: Any) -> None:
     """The default stays."""
     cloud = Cloud()
-    cloud.quotas = {"DescribeLogGroups": value}
+    cloud.store.quotas[ACCOUNT, REGION, "DescribeLogGroups"] = value
     calls = api(cloud)
     learn_quotas(calls, parse("", "test"))
     assert calls.pace.ceiling("DescribeLogGroups") == 1000.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -36,7 +37,8 @@ from janitor.engine.run import Run, WholeRegion
 from janitor.engine.summary import Summary
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy, Prices, load
-from tests.account import (
+from janitor.sandbox.wire import Call, RefusedError, Reply
+from tests.accounts import (
     ACCOUNT,
     NOW,
     REGION,
@@ -46,7 +48,9 @@ from tests.account import (
     api,
     days_ago,
     janitor,
+    ok,
     refused,
+    refusing,
 )
 from tests.engine.test_properties import accounts, policies, relaxed
 
@@ -57,7 +61,7 @@ TODAY = NOW // DAY_MS * DAY_MS
 def account(count: int) -> Cloud:
     """So many groups; into number i came i bytes, yesterday."""
     return Cloud(
-        Group(f"/app/{i:05}", days_ago(100), 5, 30, received={TODAY - DAY_MS: i})
+        Group(f"/app/{i:05}", days_ago(100), 5, 30, arrivals={TODAY - DAY_MS: i} if i else None)
         for i in range(count)
     )
 
@@ -101,9 +105,9 @@ def test_whole_days_are_added_up_and_today_only_dates_the_last_arrival() -> None
     }
     cloud = Cloud(
         [
-            Group("/a", days_ago(100), received=received),
-            Group("/b", days_ago(100), received={TODAY - 31 * DAY_MS: 7}),
-            Group("/c", days_ago(100), received={TODAY - 5 * DAY_MS + 9: 6}),
+            Group("/a", days_ago(100), arrivals=received),
+            Group("/b", days_ago(100), arrivals={TODAY - 31 * DAY_MS: 7}),
+            Group("/c", days_ago(100), arrivals={TODAY - 5 * DAY_MS + 9: 6}),
         ]
     )
     found = Logs(api(cloud)).incoming_bytes(["/a", "/b", "/c", "/no-such"], DAYS)
@@ -119,12 +123,12 @@ def test_every_group_is_read_once_in_batches_of_500(journal: Journal) -> None:
     """Three calls for 1,200 groups, and each group keeps what is its own."""
     cloud = account(1200)
     asked: list[dict[str, Any]] = []
-    cloud.before_call = lambda operation, given: (
-        asked.append(given) if operation == "GetMetricData" else None
+    cloud.before_call = lambda call: (
+        asked.append(call.parameters) if call.operation == "GetMetricData" else None
     )
     summary, recorded, talkers = measured_run(cloud, load(None), journal)
     assert summary.exit_code() is Exit.DONE
-    assert [len(one["MetricDataQueries"]) for one in asked] == [500, 500, 200]
+    assert sorted(len(one["MetricDataQueries"]) for one in asked) == [200, 500, 500]
     points = DAYS + 1
     assert all(len(one["MetricDataQueries"]) * points <= 100_800 for one in asked)
     assert [group.name for group in recorded.groups] == sorted(cloud.groups)
@@ -146,8 +150,6 @@ def test_ingestion_changes_nothing_that_is_done(groups: list[Group], policy: Pol
     done = []
     for how in ("without", "read", "unreadable"):
         cloud = Cloud(deepcopy(groups))
-        for index, group in enumerate(cloud.groups.values()):
-            group.received = {TODAY - DAY_MS * (index + 1): index * 10**6}
         if how == "unreadable":
             cloud.fault = _no_bytes
         with tempfile.TemporaryDirectory() as folder:
@@ -169,11 +171,11 @@ def test_ingestion_changes_nothing_that_is_done(groups: list[Group], policy: Pol
     assert done[0] == done[1] == done[2]
 
 
-def _no_bytes(operation: str, given: dict[str, Any]) -> Exception | None:
-    if operation != "GetMetricData":
+def _no_bytes(call: Call) -> RefusedError | None:
+    if call.operation != "GetMetricData":
         return None
-    metric = given["MetricDataQueries"][0]["MetricStat"]["Metric"]["MetricName"]
-    return refused(operation, "AccessDenied") if metric == "IncomingBytes" else None
+    metric = call.parameters["MetricDataQueries"][0]["MetricStat"]["Metric"]["MetricName"]
+    return refused("AccessDenied") if metric == "IncomingBytes" else None
 
 
 def test_without_the_permission_all_are_unread_and_it_is_not_asked_for_ever(
@@ -197,9 +199,9 @@ def test_one_batch_that_cannot_be_read_leaves_the_others(journal: Journal) -> No
     """500 groups unread, of 1,200."""
     cloud = account(1200)
 
-    def fault(operation: str, given: dict[str, Any]) -> Exception | None:
-        first = str(given.get("MetricDataQueries"))
-        return refused(operation, "InternalFailure", 500) if "/app/00500" in first else None
+    def fault(call: Call) -> RefusedError | None:
+        first = str(call.parameters.get("MetricDataQueries"))
+        return refused("InternalFailure", 500) if "/app/00500" in first else None
 
     cloud.fault = fault
     _, _, talkers = measured_run(cloud, load(None), journal)
@@ -217,19 +219,16 @@ def test_one_batch_that_cannot_be_read_leaves_the_others(journal: Journal) -> No
         {"Values": [-5.0]},
     ],
 )
-def test_a_group_that_the_answer_is_not_clear_about_is_unread(
-    spoiled: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_group_that_the_answer_is_not_clear_about_is_unread(spoiled: dict[str, Any]) -> None:
     """Only that group."""
     cloud = account(3)
-    whole = Cloud._GetMetricData
 
-    def partial(self: Cloud, **given: Any) -> dict[str, Any]:
-        answer = whole(self, **given)
-        answer["MetricDataResults"][1] |= spoiled
-        return answer
+    def spoil(call: Call) -> Reply:
+        assert call.result is not None
+        call.result["MetricDataResults"][1] |= spoiled
+        return ok(json.dumps(call.result).encode())
 
-    monkeypatch.setattr(Cloud, "_GetMetricData", partial)
+    cloud.after = spoil
     found = Logs(api(cloud)).incoming_bytes(sorted(cloud.groups), DAYS)
     assert sorted(found) == ["/app/00000", "/app/00002"]
 
@@ -237,11 +236,8 @@ def test_a_group_that_the_answer_is_not_clear_about_is_unread(
 def test_a_scan_that_breaks_off_gives_all_that_it_read_before() -> None:
     """Then fails as it would have."""
     cloud = account(1000)
-    cloud.fault = lambda operation, given: (
-        refused(operation, "AccessDenied")
-        if operation == "DescribeLogGroups" and "/app/00749" in str(given.get("nextToken"))
-        else None
-    )
+    denied = refusing("DescribeLogGroups", "AccessDenied")
+    cloud.fault = lambda call: denied(call) if len(cloud.scanned) == 15 else None
     pages = Measured(WholeRegion(), Talkers(PRICES)).pages(Logs(api(cloud)), ScanProgress())
     seen: list[LogGroup] = []
 
@@ -259,8 +255,8 @@ def test_a_stop_ends_the_reading_at_once(journal: Journal) -> None:
     """As Ctrl-C sets it: no further call of either kind."""
     cloud, stop = account(5000), threading.Event()
 
-    def before(operation: str, _given: dict[str, Any]) -> None:
-        if operation == "GetMetricData":
+    def before(call: Call) -> None:
+        if call.operation == "GetMetricData":
             stop.set()
 
     cloud.before_call = before

@@ -45,7 +45,7 @@ from janitor.cost.money import (
 from janitor.policy.file import RETENTION_DAYS, Policy, Price, Prices, RegionPrices, load, parse
 from janitor.policy.judge import judge
 from janitor.report.base import row
-from tests.account import ACCOUNT, NOW, days_ago
+from tests.accounts import ACCOUNT, NOW, days_ago
 from tests.engine.test_properties import relaxed
 
 SHIPPED = price_list(Prices())

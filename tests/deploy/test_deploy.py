@@ -752,7 +752,7 @@ def test_dashboard_shows_what_the_janitor_publishes(
     settings = read_settings({})
     configure_logs()
     capsys.readouterr()
-    janitor = Janitor(settings, CloudSession(memory), memory.clock, published)  # type: ignore[arg-type]
+    janitor = Janitor(settings, CloudSession(memory), memory.clock, published)
     janitor.answer(SCHEDULED, Context())
     emitted: Mapping[str, Any] = published.serialize_metric_set()
     (metrics,) = emitted["_aws"]["CloudWatchMetrics"]

@@ -20,8 +20,8 @@ from janitor.engine.explain import Explanation, explain, find
 from janitor.policy.file import Policy, parse
 from janitor.terminal import explain as command
 from janitor.terminal.cli import main
-from tests.account import NOW, REGION, Cloud, Group, Stream, api, days_ago, refused
-from tests.account import janitor as run_of
+from tests.accounts import NOW, REGION, Cloud, Group, api, days_ago, refused, refusing, stream
+from tests.accounts import janitor as run_of
 from tests.engine.test_properties import accounts, journal, policies, relaxed
 from tests.terminal.test_cli import GOES
 from tests.terminal.test_cli import janitor as terminal
@@ -64,9 +64,7 @@ def test_the_verdict_is_a_runs_and_the_lines_agree(
     one way for each line that fails.
     """
     cloud = Cloud(deepcopy(groups))
-    cloud.fault = lambda operation, _said: (
-        refused(operation, "AccessDeniedException") if operation == broken else None
-    )
+    cloud.fault = refusing(broken or "", "AccessDeniedException")
     with journal() as record:
         _, recorded = run_of(cloud, policy, record, dry_run=True)
     for name in cloud.groups:
@@ -83,7 +81,7 @@ def test_the_verdict_is_a_runs_and_the_lines_agree(
 
 def test_the_first_line_that_fails_is_the_reason(policy: Policy) -> None:
     """Word for word: the lines are those that decide."""
-    cloud = Cloud([Group("/a", days_ago(900), 5, 365, protected=True, metric_filters=2)])
+    cloud = Cloud([Group("/a", days_ago(900), 5, 365, protected=True, metric_filters=("m", "n"))])
     told = explained(cloud, "/a", policy)
     failing = [shown.line.text for shown in told.lines if not shown.holds]
     assert failing == ["deletion protection is on", "2 metric filters", "5 B stored"]
@@ -96,7 +94,7 @@ EMPTY: dict[str, Any] = {"created": days_ago(900), "retention": 30}
 
 def _to_delete(group: Group, policy: Policy, functions: dict[str, str | None]) -> list[str]:
     cloud = Cloud([group])
-    cloud.functions = functions
+    cloud.functions |= functions
     told = explained(cloud, group.name, policy)
     return [change.by for change in told.changes if change.to == "deleted"]
 
@@ -106,15 +104,15 @@ def _to_delete(group: Group, policy: Policy, functions: dict[str, str | None]) -
     [
         ({"tags": {"janitor:keep": ""}}, "no such tag on the log group, or not among those of"),
         ({"protected": True}, "deletion protection of the log group turned off"),
-        ({"metric_filters": 1}, "its 1 metric filter removed"),
+        ({"metric_filters": ("m",)}, "its 1 metric filter removed"),
         ({"subscriptions": ("to-kinesis",)}, "the subscription filter to-kinesis removed"),
         ({"stored": 2048}, "nothing stored any more: 2.0 KiB stored"),
-        ({"retention": None, "account_policy": "org"}, "days, not NEVER_EXPIRE, in account-level"),
+        ({"under": ("org", None)}, "days, not NEVER_EXPIRE, in account-level"),
         ({"log_class": "DELIVERY"}, "nothing: log groups of class DELIVERY are left alone"),
         ({"log_class": "NEW"}, "an answer of DescribeLogGroups that can be read; now: log class"),
         ({"odd": {"storedBytes": -1}}, "an answer of DescribeLogGroups that can be read; now: odd"),
-        ({"arrivals": [days_ago(1)]}, "no event for longer than 37 days (retention + grace)"),
-        ({"streams": [Stream("s", days_ago(1))]}, "every stream silent for longer than 37 days"),
+        ({"arrivals": {days_ago(1): 9}}, "no event for longer than 37 days (retention + grace)"),
+        ({"streams": [stream("s", days_ago(1))]}, "every stream silent for longer than 37 days"),
         ({"name": "/aws/lambda/f"}, "the function removed, or live_owners = false in [protect]"),
         ({"name": "/audit/a"}, "no such pattern among the names of [protect]: protected by name"),
         ({"name": "/kept/a"}, "delete_empty = true in rule 'kept'"),
@@ -154,7 +152,7 @@ def test_without_retention_the_rule_must_give_one() -> None:
         (Group("/a", days_ago(900), 0, 30), {"delete_group"}, "delete_empty = false in [defaults]"),
         (Group("/a", days_ago(900), 5), {"set_retention"}, "a retention of its own, or"),
         (
-            Group("/aws/lambda/a", days_ago(900), 5, 30, streams=[Stream("s", days_ago(800))]),
+            Group("/aws/lambda/a", days_ago(900), 5, 30, streams=[stream("s", days_ago(800))]),
             {"sweep_streams"},
             "sweep_streams = false in rule 'lambda'",
         ),
@@ -200,7 +198,7 @@ HOSTILE = "\x1b[2J\x9b31m\u202eevil\r\nfake line\x00"
 
 def test_nothing_reaches_the_terminal_that_it_would_obey(policy: Policy) -> None:
     """Tag values and names of streams and filters are whatever somebody wrote there."""
-    streams = [Stream(f"s{HOSTILE}", days_ago(1))]
+    streams = [stream(f"s{HOSTILE}", days_ago(1))]
     group = Group("/a", days_ago(900), tags={"t": HOSTILE}, streams=streams)
     group.subscriptions = (HOSTILE,)
     text = explaining.text(explained(Cloud([group]), "/a", policy))
@@ -279,7 +277,7 @@ def test_what_no_log_group_can_be_called_is_refused(
 
 @pytest.fixture
 def places(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Runs the command on accounts in memory, one a Region."""
+    """Runs the command on these accounts, one a Region."""
 
     def connect(*clouds: Cloud) -> None:
         monkeypatch.setattr(command, "connect", lambda *_: [api(cloud) for cloud in clouds])
@@ -292,7 +290,7 @@ def test_a_region_that_cannot_be_read_is_an_error_and_the_others_are_shown(
 ) -> None:
     """Exit code 3; 2 where nothing was found elsewhere."""
     broken, sound = Cloud(), Cloud([Group("/a", **EMPTY)])
-    broken.fault = lambda operation, _said: refused(operation, "AccessDeniedException")
+    broken.fault = lambda _call: refused("AccessDeniedException")
     places(broken, sound)
     assert main(["explain", "/a"]) == 3
     told = capsys.readouterr()
@@ -323,8 +321,8 @@ def test_a_name_with_a_slip_finds_the_right_one(
     """First of the nearest, in few calls, among thousands of log groups."""
     right = "/aws/lambda/checkout-worker-prod"
     others = [Group(f"/app/{i:04}/service", days_ago(9)) for i in range(3000)]
-    cloud = Cloud([*others, *(Group(f"/aws/lambda/x{i}", days_ago(9)) for i in range(20))])
-    cloud.groups[right] = Group(right, days_ago(9))
+    near = [Group(name, days_ago(9)) for name in (right, *(f"/aws/lambda/x{i}" for i in range(20)))]
+    cloud = Cloud([*others, *near])
     places(cloud)
     assert main(["explain", name]) == 2
     said = capsys.readouterr().err.splitlines()
@@ -355,6 +353,6 @@ def test_interrupted_while_reading(
     stop = threading.Event()
 
     monkeypatch.setattr(command, "connect", lambda *_: [api(cloud, stop)])
-    cloud.before_call = lambda operation, _said: stop.set()
-    cloud.fault = lambda operation, _said: refused(operation, "ThrottlingException")
+    cloud.before_call = lambda _call: stop.set()
+    cloud.fault = lambda _call: refused("ThrottlingException")
     assert main(["explain", "/a"]) == 130

@@ -13,7 +13,7 @@ from janitor.core.model import Target
 from janitor.engine.run import Run
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy
-from tests.account import FastClock, Recorded
+from tests.accounts import FastClock, Recorded
 from tests.fakes import Cloud
 from tests.fakes.scenarios import ACCOUNT, REGION, messy
 

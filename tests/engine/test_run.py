@@ -1,4 +1,4 @@
-"""Whole runs over an account in memory: what is done, what is kept, and why."""
+"""Whole runs over an account: what is done, what is kept, and why."""
 
 from __future__ import annotations
 
@@ -17,19 +17,26 @@ from janitor.engine.candidates import DELETIONS_AT_ONCE
 from janitor.engine.run import Run
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy, parse
-from tests.account import (
+from janitor.sandbox.retention_policies import RetentionPolicy, Terms
+from janitor.sandbox.store import Lags, arn_of
+from janitor.sandbox.wire import Call, RefusedError
+from tests.accounts import (
     ACCOUNT,
     MUTATING,
     NOW,
     REGION,
+    RESET,
     Cloud,
     Group,
     Recorded,
-    Stream,
     api,
+    changing,
     days_ago,
+    ok,
     janitor,
     refused,
+    refusing,
+    stream,
 )
 
 
@@ -41,6 +48,17 @@ def empty(name: str = "/old/empty", **fields: Any) -> Group:
 def fillers(count: int = 20) -> list[Group]:
     """Groups that are kept, so that a deletion is a small share."""
     return [Group(f"/kept/{i:04}", days_ago(900), 5, retention=30) for i in range(count)]
+
+
+def swept(name: str = "/aws/lambda/f", count: int = 1, retention: int | None = 30) -> Group:
+    """A group that is kept, with so many expired streams to sweep."""
+    old = [stream(f"2020/01/01/[1]{i:03}", days_ago(800)) for i in range(count)]
+    return Group(name, days_ago(900), 9, retention, streams=old)
+
+
+def looks(call: Call) -> bool:
+    """Whether it reads one log group again."""
+    return call.operation == "DescribeLogGroups" and "logGroupNamePrefix" in call.parameters
 
 
 def only(recorded: Any, name: str) -> tuple[Status, str]:
@@ -59,8 +77,8 @@ def test_an_old_empty_group_is_deleted_and_its_neighbours_are_not(policy, journa
 
 
 def test_pages_are_read_to_the_last_even_behind_empty_ones(policy, journal) -> None:
-    """More than three pages, an empty page after each: every group is seen once."""
-    cloud = Cloud([Group(f"/g/{i:04}", days_ago(5)) for i in range(230)])
+    """More than three pages, with empty ones between them: every group is seen once."""
+    cloud = Cloud([Group(f"/g/{i:04}", days_ago(5)) for i in range(230)], empty_pages=0.5)
     summary, _ = janitor(cloud, policy, journal)
     assert summary.groups_scanned == 230
     assert sorted(name for name, _ in cloud.puts) == sorted(cloud.groups)
@@ -72,23 +90,23 @@ KEPT: dict[str, tuple[Group, str]] = {
     "tag": (empty("/x", tags={"janitor:keep": ""}), "protected by tag"),
     "stack": (empty("/x", tags={"aws:cloudformation:stack-name": "s"}), "protected by tag"),
     "deletion protection": (empty("/x", protected=True, retention=30), "deletion protection"),
-    "metric filter": (empty("/x", metric_filters=2, retention=30), "2 metric filters"),
+    "metric filter": (empty("/x", metric_filters=("m", "n"), retention=30), "2 metric filters"),
     "subscription": (empty("/x", subscriptions=("ship",), retention=30), "filter ship"),
     "delivery": (empty("/x", log_class="DELIVERY"), "class DELIVERY"),
-    "never by account": (empty("/x", account_policy="all"), "NEVER_EXPIRE"),
+    "never by account": (empty("/x", under=("all", None)), "NEVER_EXPIRE"),
     "own": (empty("/aws/lambda/cloudwatch-janitor"), "janitor's own"),
-    "arrivals": (empty("/x", retention=30, arrivals=[days_ago(1)]), "IncomingLogEvents"),
+    "arrivals": (empty("/x", retention=30, arrivals={days_ago(1): 9}), "IncomingLogEvents"),
     "live stream": (
         empty(
             "/x",
             retention=30,
-            streams=[Stream(f"a{i:03}", days_ago(700)) for i in range(120)]
-            + [Stream("z", days_ago(700), days_ago(2))],
+            streams=[stream(f"a{i:03}", days_ago(700)) for i in range(120)]
+            + [stream("z", days_ago(700), days_ago(2))],
         ),
         "stream 'z' shows life",
     ),
     "new stream, never written": (
-        empty("/x", retention=30, streams=[Stream("s", days_ago(1))]),
+        empty("/x", retention=30, streams=[stream("s", days_ago(1))]),
         "stream 's' shows life",
     ),
 }
@@ -134,19 +152,15 @@ READS = [
 
 
 @pytest.mark.parametrize("operation", READS)
-@pytest.mark.parametrize("kind", ["AccessDeniedException", "InternalFailure", "garbage"])
-def test_what_cannot_be_read_is_never_deleted(operation, kind, policy, journal) -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [refused("AccessDeniedException"), refused("InternalFailure", 500), ok(b"{"), RESET],
+    ids=["denied", "failing", "garbage", "reset"],
+)
+def test_what_cannot_be_read_is_never_deleted(operation, answer, policy, journal) -> None:
     """A denied, failing or unparsable read keeps the group; the others are still done."""
     cloud = Cloud([empty("/aws/lambda/gone"), Group("/new", days_ago(1), retention=30), *fillers()])
-
-    def fault(called: str, parameters: dict[str, Any]) -> Exception | None:
-        if called != operation:
-            return None
-        return ValueError("garbage") if kind == "garbage" else refused(called, kind, 500)
-
-    cloud.fault = fault
-    if kind == "AccessDeniedException":
-        cloud.fault = lambda called, _: refused(called, kind) if called == operation else None
+    cloud.fault = lambda call: answer if call.operation == operation else None
     summary, recorded = janitor(cloud, policy, journal)
     assert cloud.deleted == []
     assert Status.UNKNOWN in {outcome.status for outcome in recorded.of("/aws/lambda/gone")}
@@ -155,19 +169,18 @@ def test_what_cannot_be_read_is_never_deleted(operation, kind, policy, journal) 
 
 def test_an_answer_without_its_list_is_garbage_not_emptiness(policy, journal) -> None:
     """botocore reads an unparsable body as {}: that is not a group without streams."""
-    cloud = Cloud([empty(retention=30, streams=[Stream("s", days_ago(1))]), *fillers()])
-    honest = cloud._DescribeLogStreams
-    cloud._DescribeLogStreams = lambda **_: {}  # type: ignore[method-assign]
+    cloud = Cloud([empty(retention=30, streams=[stream("s", days_ago(1))]), *fillers()])
+    cloud.fault = lambda call: ok(b"not JSON") if call.operation == "DescribeLogStreams" else None
     janitor(cloud, policy, journal)
     assert cloud.deleted == []
-    cloud._DescribeLogStreams = honest  # type: ignore[method-assign]
 
 
 def test_a_live_owner_keeps_its_group_under_any_name(policy, journal) -> None:
     """A function's default group, its custom one, and a Lambda@Edge replica's."""
     names = ["/aws/lambda/f", "/team/custom", "/aws/lambda/us-east-1.f"]
     cloud = Cloud([*(empty(name, retention=30) for name in names), *fillers()])
-    cloud.functions = {"f": None, "g": "/team/custom"}
+    cloud.functions |= {"f": None, "g": "/team/custom"}
+    cloud.store.region(ACCOUNT, "us-east-1").functions["f"] = None
     _, recorded = janitor(cloud, policy, journal)
     assert cloud.deleted == []
     assert all("Lambda function" in only(recorded, name)[1] for name in names)
@@ -176,18 +189,21 @@ def test_a_live_owner_keeps_its_group_under_any_name(policy, journal) -> None:
 def test_where_functions_cannot_be_listed_other_groups_are_still_deleted(policy, journal) -> None:
     """Only names that may be a function's are kept, with one warning."""
     cloud = Cloud([empty("/aws/lambda/a"), empty("/aws/lambda/b"), empty("/x"), *fillers()])
-    cloud.fault = lambda op, _: refused(op, "AccessDenied") if op == "ListFunctions" else None
+    cloud.fault = refusing("ListFunctions", "AccessDenied")
     summary, _ = janitor(cloud, policy, journal)
     assert [group.name for group in cloud.deleted] == ["/x"]
     assert len(summary.warnings) == 1
 
 
 def test_proof_by_events_drains_to_the_last_token(journal) -> None:
-    """The event stands behind an empty page with a token."""
+    """The event stands behind empty pages with a token, and nothing else tells of it yet."""
     policy = parse(
         '[defaults]\nretention_days = 365\ndelete_empty = true\nproof = "events"', "test"
     )
-    cloud = Cloud([empty("/has", retention=30, events=[days_ago(1)]), empty("/not"), *fillers()])
+    late = stream("s", days_ago(800), days_ago(1))
+    groups = [empty("/has", retention=30, streams=[late]), empty("/not"), *fillers()]
+    lags = Lags(stream=2 * 86_400, stored=2 * 86_400, metric=2 * 86_400)
+    cloud = Cloud(groups, lags=lags, empty_pages=0.5)
     _, recorded = janitor(cloud, policy, journal)
     assert [group.name for group in cloud.deleted] == ["/not"]
     assert "holds events" in only(recorded, "/has")[1]
@@ -210,13 +226,12 @@ CHANGES: dict[str, Any] = {
     "made again": lambda g: setattr(g, "created", days_ago(600)),
     "protected": lambda g: setattr(g, "protected", True),
     "filled": lambda g: setattr(g, "stored", 7),
-    "given a metric filter": lambda g: setattr(g, "metric_filters", 1),
+    "given a metric filter": lambda g: setattr(g, "metric_filters", ("m",)),
     "subscribed to": lambda g: setattr(g, "subscriptions", ("s",)),
     "tagged": lambda g: setattr(g, "tags", {"janitor:keep": "yes"}),
-    "given a stream": lambda g: g.streams.append(Stream("n", days_ago(0))),
-    "put under NEVER_EXPIRE": lambda g: (
-        setattr(g, "account_policy", "p"),
-        setattr(g, "retention", None),
+    "given a stream": lambda g: g.streams.update(n=stream("n", days_ago(0))),
+    "put under NEVER_EXPIRE": lambda g: setattr(
+        g, "policies", [RetentionPolicy("p", Terms(None), Terms(None))]
     ),
     "given longer retention": lambda g: setattr(g, "retention", 3653),
 }
@@ -228,8 +243,8 @@ def test_what_changes_between_proof_and_deletion_is_kept(change, policy, journal
     cloud = Cloud([empty(retention=30), *fillers()])
     done: list[bool] = []
 
-    def before(operation: str, parameters: dict[str, Any]) -> None:
-        if operation == "DescribeSubscriptionFilters" and not done:
+    def before(call: Call) -> None:
+        if call.operation == "DescribeSubscriptionFilters" and not done:
             done.append(True)
             change(cloud.groups["/old/empty"])
 
@@ -243,9 +258,9 @@ def test_a_group_that_vanishes_is_gone_not_failed(policy, journal) -> None:
     """Somebody else deleted it between look and call."""
     cloud = Cloud([empty(), *fillers()])
 
-    def vanish(operation: str, _: dict[str, Any]) -> None:
-        if operation == "DeleteLogGroup":
-            cloud.groups.pop("/old/empty", None)
+    def vanish(call: Call) -> None:
+        if call.operation == "DeleteLogGroup":
+            cloud.region.remove("/old/empty")
 
     cloud.before_call = vanish
     summary, recorded = janitor(cloud, policy, journal)
@@ -257,10 +272,10 @@ def test_a_deletion_whose_answer_is_lost_is_not_repeated_on_another_group(policy
     """Reset after the effect, and the name is taken by a new group at once: that one lives."""
     cloud = Cloud([empty(), *fillers()])
 
-    def lost(operation: str, _: dict[str, Any]) -> Exception | None:
-        if operation == "DeleteLogGroup" and "/old/empty" not in cloud.groups:
-            cloud.groups["/old/empty"] = Group("/old/empty", days_ago(0), retention=30)
-            return refused(operation, "InternalFailure", 500)
+    def lost(call: Call) -> RefusedError | None:
+        if call.operation == "DeleteLogGroup" and "/old/empty" not in cloud.groups:
+            cloud.put(Group("/old/empty", days_ago(0), retention=30))
+            return refused("InternalFailure", 500)
         return None
 
     cloud.after = lost
@@ -273,15 +288,13 @@ def test_a_deletion_whose_answer_is_lost_is_not_repeated_on_another_group(policy
 @pytest.mark.parametrize("operation", sorted(MUTATING))
 def test_passing_failures_are_tried_again(code, operation, policy, journal) -> None:
     """Three failures each, then success; throttled attempts are counted."""
-    sweep = Group("/aws/lambda/f", days_ago(900), 9, retention=30)
-    sweep.streams = [Stream("2020/01/01/[1]a", days_ago(800))]
-    cloud = Cloud([empty(), Group("/new", days_ago(3)), sweep, *fillers()])
+    cloud = Cloud([empty(), Group("/new", days_ago(3)), swept(), *fillers()])
     failures = {operation: 3}
 
-    def fault(called: str, _: dict[str, Any]) -> Exception | None:
-        if failures.get(called, 0):
-            failures[called] -= 1
-            return refused(called, code)
+    def fault(call: Call) -> RefusedError | None:
+        if failures.get(call.operation, 0):
+            failures[call.operation] -= 1
+            return refused(code)
         return None
 
     cloud.fault = fault
@@ -296,16 +309,14 @@ def test_passing_failures_are_tried_again(code, operation, policy, journal) -> N
 @pytest.mark.parametrize("operation", sorted(MUTATING))
 def test_a_denied_change_fails_alone(operation, policy, journal) -> None:
     """One item's AccessDenied does not stop the others, and ends in exit code 3."""
-    sweeps = [Group(f"/aws/lambda/{n}", days_ago(900), 9, retention=30) for n in "ab"]
-    for group in sweeps:
-        group.streams = [Stream("2020/01/01/[1]a", days_ago(800))]
+    sweeps = [swept(f"/aws/lambda/{n}") for n in "ab"]
     news = [Group(f"/new/{n}", days_ago(3)) for n in "ab"]
     olds = [empty(f"/old/{n}") for n in "ab"]
     cloud = Cloud([*sweeps, *news, *olds, *fillers()])
 
-    def fault(called: str, parameters: dict[str, Any]) -> Exception | None:
-        denied = called == operation and parameters["logGroupName"].endswith("a")
-        return refused(called, "AccessDeniedException") if denied else None
+    def fault(call: Call) -> RefusedError | None:
+        denied = call.operation == operation and call.parameters["logGroupName"].endswith("a")
+        return refused("AccessDeniedException") if denied else None
 
     cloud.fault = fault
     summary, _ = janitor(cloud, policy, journal)
@@ -349,9 +360,7 @@ def test_too_many_streams_are_not_swept_at_all(journal) -> None:
         "[defaults]\nretention_days = 30\nsweep_streams = true\n[limits]\nmax_stream_deletions = 3",
         "test",
     )
-    group = Group("/s", days_ago(900), 9, retention=30)
-    group.streams = [Stream(f"s{i}", days_ago(800)) for i in range(4)]
-    cloud = Cloud([group])
+    cloud = Cloud([swept("/s", 4)])
     summary, _ = janitor(cloud, policy, journal)
     assert cloud.swept == []
     assert summary.exit_code() is Exit.REFUSED
@@ -360,41 +369,37 @@ def test_too_many_streams_are_not_swept_at_all(journal) -> None:
 def test_only_wholly_expired_streams_are_swept(policy, journal) -> None:
     """Created, written and ingested before the cutoff, over several pages, to the millisecond."""
     border = days_ago(37)
-    group = Group("/aws/lambda/f", days_ago(900), 9, retention=30)
-    group.streams = [Stream(f"2020/01/01/[1]{i:03}", days_ago(800)) for i in range(120)]
-    group.streams += [
-        Stream("a-last-before", days_ago(700), border - 1),
-        Stream("b-last-at", days_ago(700), border),
-        Stream("c-born-at", border),
-    ]
+    group = swept(count=120)
+    for made in (
+        stream("a-last-before", days_ago(700), border - 1),
+        stream("b-last-at", days_ago(700), border),
+        stream("c-born-at", border),
+    ):
+        group.streams[made.name] = made
     cloud = Cloud([group])
     summary, _ = janitor(cloud, policy, journal)
-    assert [stream.name for stream in group.streams] == ["b-last-at", "c-born-at"]
+    assert [*group.streams] == ["b-last-at", "c-born-at"]
     assert summary.done["sweep_streams"] == 121
 
 
 def test_streams_are_swept_only_after_retention_was_set(policy, journal) -> None:
     """Where the put is denied, nothing has expired yet."""
-    group = Group("/aws/lambda/f", days_ago(900), 9)
-    group.streams = [Stream("2020/01/01/[1]a", days_ago(800))]
-    cloud = Cloud([group])
-    cloud.fault = lambda op, _: refused(op, "AccessDenied") if op == "PutRetentionPolicy" else None
+    cloud = Cloud([swept(retention=None)])
+    cloud.fault = refusing("PutRetentionPolicy", "AccessDenied")
     janitor(cloud, policy, journal)
     assert cloud.swept == []
-    cloud.fault = lambda _op, _: None
+    cloud.quiet()
     janitor(cloud, policy, journal)
-    assert cloud.swept == [("/aws/lambda/f", "2020/01/01/[1]a")]
+    assert cloud.swept == [("/aws/lambda/f", "2020/01/01/[1]000")]
 
 
 def test_streams_are_not_swept_once_retention_was_lengthened(policy, journal) -> None:
     """Somebody else lengthens it between the count and the sweep: nothing has expired yet."""
-    group = Group("/aws/lambda/f", days_ago(900), 9, retention=30)
-    group.streams = [Stream("2020/01/01/[1]a", days_ago(800))]
-    cloud = Cloud([group])
+    cloud = Cloud([swept()])
 
-    def meanwhile(operation: str, _: dict[str, Any]) -> None:
-        if operation == "DescribeLogStreams":
-            group.retention = 3653
+    def meanwhile(call: Call) -> None:
+        if call.operation == "DescribeLogStreams":
+            cloud.groups["/aws/lambda/f"].retention = 3653
 
     cloud.before_call = meanwhile
     _, recorded = janitor(cloud, policy, journal)
@@ -404,11 +409,10 @@ def test_streams_are_not_swept_once_retention_was_lengthened(policy, journal) ->
 
 def test_streams_are_not_swept_where_somebody_removed_the_retention_again(policy, journal) -> None:
     """The run set it; what was to expire is kept for ever again."""
-    stream = Stream("2020/01/01/[1]old", days_ago(900))
-    cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 5, None, streams=[stream]), *fillers()])
+    cloud = Cloud([swept(retention=None), *fillers()])
 
-    def meanwhile(operation: str, parameters: dict[str, Any]) -> None:
-        if operation == "DescribeLogGroups" and "logGroupNamePrefix" in parameters and cloud.puts:
+    def meanwhile(call: Call) -> None:
+        if looks(call) and cloud.puts:
             cloud.groups["/aws/lambda/f"].retention = None
 
     cloud.before_call = meanwhile
@@ -423,9 +427,9 @@ def test_a_broken_scan_deletes_nothing_and_says_so(policy, journal) -> None:
     """A later page is denied: candidates of the first are not reached."""
     cloud = Cloud([empty(), *fillers(200)])
 
-    def fault(operation: str, parameters: dict[str, Any]) -> Exception | None:
-        late = operation == "DescribeLogGroups" and len(cloud.scanned) >= 3
-        return refused(operation, "AccessDeniedException") if late else None
+    def fault(call: Call) -> RefusedError | None:
+        late = call.operation == "DescribeLogGroups" and len(cloud.scanned) >= 3
+        return refused("AccessDeniedException") if late else None
 
     cloud.fault = fault
     summary, _ = janitor(cloud, policy, journal)
@@ -438,9 +442,9 @@ def test_retention_that_somebody_else_set_meanwhile_is_not_overwritten(policy, j
     """A long queue at five puts a second: groups are read again before their turn."""
     cloud = Cloud([Group(f"/g/{i:03}", days_ago(3)) for i in range(60)])
 
-    def meanwhile(operation: str, _: dict[str, Any]) -> None:
-        if operation == "PutRetentionPolicy":
-            cloud.clock.wait(6, threading.Event())
+    def meanwhile(call: Call) -> None:
+        if call.operation == "PutRetentionPolicy" and len(cloud.scanned) == 2:
+            cloud.clock.advance(6)
             cloud.groups["/g/059"].retention = 7
 
     cloud.before_call = meanwhile
@@ -454,9 +458,9 @@ def test_a_look_older_than_a_second_is_repeated(policy, journal) -> None:
     cloud = Cloud([empty(retention=30), *fillers()])
     slow = [3.0]
 
-    def delay(operation: str, parameters: dict[str, Any]) -> None:
-        if operation == "DescribeLogGroups" and parameters.get("logGroupNamePrefix") and slow:
-            cloud.clock.wait(slow.pop(), threading.Event())
+    def delay(call: Call) -> None:
+        if looks(call) and slow:
+            cloud.clock.advance(slow.pop())
 
     cloud.before_call = delay
     janitor(cloud, policy, journal)
@@ -466,13 +470,13 @@ def test_a_look_older_than_a_second_is_repeated(policy, journal) -> None:
 
 def test_a_function_made_while_groups_are_deleted_keeps_its_group(policy, journal) -> None:
     """Functions are listed again once a minute: deletions may go on for many."""
-    cloud = Cloud([empty(f"/old/{number:02}", retention=30) for number in range(12)])
-    cloud.groups.update({group.name: group for group in fillers(200)})
+    old = [empty(f"/old/{number:02}", retention=30) for number in range(12)]
+    cloud = Cloud([*old, *fillers(200)])
 
-    def meanwhile(operation: str, _: dict[str, Any]) -> None:
-        if operation == "DeleteLogGroup":
+    def meanwhile(call: Call) -> None:
+        if call.operation == "DeleteLogGroup":
             cloud.functions["late"] = "/old/11"
-            cloud.clock.wait(90, threading.Event())
+            cloud.clock.advance(90)
 
     cloud.before_call = meanwhile
     _, recorded = janitor(cloud, policy, journal)
@@ -488,7 +492,7 @@ def test_a_slow_disk_makes_the_look_stale(policy, journal, monkeypatch) -> None:
     def begin(self: Journal, *said: Any, **more: Any) -> None:
         real(self, *said, **more)
         if slow:
-            cloud.clock.wait(slow.pop(), threading.Event())
+            cloud.clock.advance(slow.pop())
 
     monkeypatch.setattr(Journal, "begin", begin)
     janitor(cloud, policy, journal)
@@ -501,10 +505,10 @@ def test_what_subscribes_is_read_again_where_the_streams_took_long(policy, journ
     cloud = Cloud([empty(retention=30), *fillers()])
     times: dict[str, float] = {}
 
-    def delay(operation: str, _: dict[str, Any]) -> None:
-        if operation == "DescribeLogStreams" and "DescribeSubscriptionFilters" in times:
-            cloud.clock.wait(5, threading.Event())
-        times[operation] = cloud.clock.monotonic()
+    def delay(call: Call) -> None:
+        if call.operation == "DescribeLogStreams" and "DescribeSubscriptionFilters" in times:
+            cloud.clock.advance(5)
+        times[call.operation] = cloud.clock.monotonic()
 
     cloud.before_call = delay
     janitor(cloud, policy, journal)
@@ -517,14 +521,14 @@ def test_tags_older_than_a_second_are_a_stale_look_too(policy, journal) -> None:
     """Deletions share the tags that were read; what is left of their second is for the rest."""
     cloud = Cloud([empty(retention=30), *fillers()])
     slow = [0.9, 0.25]
-    refusals = [refused("DeleteLogGroup", "ThrottlingException")]
+    refusals = [refused("ThrottlingException")]
     times: dict[str, float] = {}
 
-    def delay(operation: str, parameters: dict[str, Any]) -> None:
-        times[operation] = cloud.clock.monotonic()
-        if operation == "DescribeLogGroups" and parameters.get("logGroupNamePrefix") and slow:
-            cloud.clock.wait(slow.pop(), threading.Event())
-        if operation == "DeleteLogGroup" and refusals:
+    def delay(call: Call) -> None:
+        times[call.operation] = cloud.clock.monotonic()
+        if looks(call) and slow:
+            cloud.clock.advance(slow.pop())
+        if call.operation == "DeleteLogGroup" and refusals:
             raise refusals.pop()
 
     cloud.before_call = delay
@@ -535,11 +539,9 @@ def test_tags_older_than_a_second_are_a_stale_look_too(policy, journal) -> None:
 
 def test_a_dry_run_calls_nothing_that_changes(policy, journal) -> None:
     """It counts under `planned` only, and what it plans is what a run then does."""
-    group = Group("/aws/lambda/f", days_ago(900), 9, retention=30)
-    group.streams = [Stream(f"2020/01/01/[1]{i}", days_ago(800)) for i in range(3)]
-    cloud = Cloud([empty(), Group("/new", days_ago(3)), group, *fillers()])
+    cloud = Cloud([empty(), Group("/new", days_ago(3)), swept(count=3), *fillers()])
     planned, _ = janitor(cloud, policy, journal, dry_run=True)
-    assert not MUTATING & set(cloud.calls)
+    assert not changing(cloud.calls)
     assert not journal.written
     assert not +planned.done
     done, _ = janitor(cloud, policy, journal)
@@ -558,7 +560,7 @@ def test_the_journal_holds_what_it_takes_to_undo(policy, journal) -> None:
     assert lines["/new"]["before"] == {"retention_days": None}
     assert lines["/new"]["after"] == {"retention_days": 365}
     assert lines["/old/empty"]["before"] == {
-        "arn": cloud.arn("/old/empty"),
+        "arn": arn_of(ACCOUNT, REGION, "/old/empty"),
         "retention_days": 14,
         "retention_policy": None,
         "class": "STANDARD",
@@ -581,7 +583,7 @@ def test_what_cannot_be_journaled_is_not_done(policy: Policy, tmp_path: Path) ->
         journal.check()
     cloud = Cloud([empty(), Group("/new", days_ago(3)), *fillers()])
     summary, _ = janitor(cloud, policy, journal)
-    assert not MUTATING & set(cloud.calls)
+    assert not changing(cloud.calls)
     assert summary.exit_code() is Exit.INCOMPLETE
     assert any("cannot be written" in error for error in summary.errors)
 
@@ -605,15 +607,12 @@ def test_a_stream_whose_deletion_lost_its_answer_counts_and_is_journaled(
     gone: bool, policy: Policy, tmp_path: Path
 ) -> None:
     """Not there any more, this run deleted it; but after a refusal somebody else did."""
-    old = Stream("2020/01/01/[1]a", days_ago(500))
-    cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 5, 30, streams=[old])])
+    cloud = Cloud([swept()])
 
-    def lost(operation: str, _parameters: dict[str, Any]) -> Exception | None:
-        if operation != "DeleteLogStream" or cloud.calls[operation] > 1:
+    def lost(call: Call) -> RefusedError | None:
+        if call.operation != "DeleteLogStream" or cloud.calls[call.operation] > 1:
             return None
-        if gone:
-            return refused(operation, "InternalFailure", 500)
-        return refused(operation, "ThrottlingException")
+        return refused("InternalFailure", 500) if gone else refused("ThrottlingException")
 
     cloud.after = lost
     journal = Journal(tmp_path / "journal.jsonl", "run", "policy")
@@ -628,12 +627,9 @@ def test_streams_swept_before_the_credentials_expired_count(
     policy: Policy, journal: Journal
 ) -> None:
     """In the middle of a log group: one was deleted, the other was not."""
-    old = [Stream(f"2020/01/01/[1]{name}", days_ago(500)) for name in "ab"]
-    cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 5, 30, streams=old)])
-    cloud.fault = lambda op, _p: (
-        refused(op, "ExpiredTokenException")
-        if op == "DeleteLogStream" and cloud.calls[op] > 1
-        else None
+    cloud = Cloud([swept(count=2)])
+    cloud.fault = lambda call: (
+        refused("ExpiredTokenException") if cloud.calls["DeleteLogStream"] > 1 else None
     )
     summary, _ = janitor(cloud, policy, journal)
     assert summary.done["sweep_streams"] == 1
@@ -645,8 +641,8 @@ def test_stopping_takes_no_new_work_and_says_what_was_not_reached(policy, journa
     stop = threading.Event()
     cloud = Cloud([*(empty(f"/old/{i:02}") for i in range(12)), *fillers(60)])
 
-    def halt(operation: str, _: dict[str, Any]) -> None:
-        if operation == "DeleteLogGroup":
+    def halt(call: Call) -> None:
+        if call.operation == "DeleteLogGroup":
             stop.set()
 
     cloud.before_call = halt
@@ -660,9 +656,7 @@ def test_stopping_takes_no_new_work_and_says_what_was_not_reached(policy, journa
 def test_credentials_that_expire_in_the_middle_stop_the_run(policy, journal) -> None:
     """Nothing is retried with them, and the rest is not reached."""
     cloud = Cloud([*(empty(f"/old/{i:02}") for i in range(8)), *fillers(60)])
-    cloud.fault = lambda op, _: (
-        refused(op, "ExpiredTokenException") if op == "DescribeSubscriptionFilters" else None
-    )
+    cloud.fault = refusing("DescribeSubscriptionFilters", "ExpiredTokenException")
     summary, _ = janitor(cloud, policy, journal)
     assert cloud.deleted == []
     assert any("ExpiredToken" in error for error in summary.errors)

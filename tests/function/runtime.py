@@ -99,7 +99,7 @@ class Function:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._end()
+        self.end()
         self._temporary.cleanup()
 
     @property
@@ -124,7 +124,7 @@ class Function:
             arn: The ARN that is invoked, which may name a version; the function's own if None.
         """
         if self._process is None or not self._process.alive:
-            self._end()
+            self.end()
             self._process = _Process(self._command(), self._folder, self._environment(), self._log)
         event = _Event(payload, deadline_ms, request_id or str(uuid.uuid4()), arn or self.arn)
         reply = self._process.answer(event)
@@ -133,7 +133,8 @@ class Function:
             reply.body, error.get("errorType"), error.get("errorMessage"), self._new_logs()
         )
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """End its process; the next invocation starts a new one."""
         if self._process is not None:
             self._process.kill()
             self._process = None

@@ -85,7 +85,7 @@ def mixed(count: int = 30) -> Cloud:
     groups += [Group(f"/never/{i:03}", days_ago(900), 5) for i in range(count)]
     groups += [Group(f"/old/{i:03}", days_ago(900), 0, 365) for i in range(count // 3)]
     for i in range(count):
-        streams = [Stream(f"2024/01/0{day}/[1]a", days_ago(800)) for day in range(1, 4)]
+        streams = [stream(f"2024/01/0{day}/[1]a", days_ago(800)) for day in range(1, 4)]
         groups.append(Group(f"/aws/lambda/{i:03}", days_ago(900), 5, 30, streams=streams))
     cloud = Cloud(groups)
     cloud.page = 10
@@ -97,9 +97,9 @@ def interrupted(cloud: Cloud, calls: int) -> Callable[[], None]:
     made = 0
     unpaced = {"GetCallerIdentity", "DescribeRegions", "Invoke"}
 
-    def before(operation: str, _parameters: dict[str, Any]) -> None:
+    def before(call: Call) -> None:
         nonlocal made
-        made += operation not in unpaced
+        made += call.operation not in unpaced
         if made == calls:
             cloud.clock._passed += 10_000
 
@@ -347,9 +347,7 @@ def test_metrics_and_logs_are_out_when_the_handler_fails(
 ) -> None:
     """A denied Region: the run failed, and what was counted is there."""
     cloud = mixed()
-    cloud.fault = lambda operation, _said: (
-        refused(operation, "AccessDeniedException") if operation == "DescribeLogGroups" else None
-    )
+    cloud.fault = refusing("DescribeLogGroups", "AccessDeniedException")
     with pytest.raises(RunFailedError, match="the scan failed"):
         deployed(cloud)(SCHEDULED, Context())
     out = capsys.readouterr().out
@@ -434,7 +432,7 @@ def test_the_journals_of_a_chain_are_undone_together() -> None:
 def test_a_bucket_that_cannot_be_written_fails_the_run_after_it_is_done() -> None:
     """Nothing is lost silently: the journal is in the log, and the invocation shows."""
     cloud = mixed()
-    cloud.fault = lambda op, _: refused(op, "AccessDenied", 403) if op == "PutObject" else None
+    cloud.fault = refusing("PutObject", "AccessDenied", 403)
     with pytest.raises(RunFailedError, match="journal could not be written to s3://journals/"):
         janitor(cloud, **BUCKET).answer(SCHEDULED, Context())
     assert len(cloud.deleted) == 10
@@ -451,8 +449,8 @@ def test_a_run_that_ends_in_a_bug_leaves_its_journal_too() -> None:
     """What it did until then can be undone."""
     cloud = mixed()
 
-    def broken(operation: str, _: dict[str, Any]) -> Exception | None:
-        if operation == "DeleteLogGroup" and len(cloud.deleted) == 4:
+    def broken(call: Call) -> RefusedError | None:
+        if call.operation == "DeleteLogGroup" and len(cloud.deleted) == 4:
             raise RuntimeError("a bug")
         return None
 
@@ -606,9 +604,7 @@ def test_a_chain_is_bounded_in_time() -> None:
 def test_a_link_that_may_not_invoke_the_next_says_so() -> None:
     """Without the permission to go on, what is left is not reached."""
     cloud = mixed(90)
-    cloud.fault = lambda operation, _said: (
-        refused(operation, "AccessDeniedException") if operation == "Invoke" else None
-    )
+    cloud.fault = refusing("Invoke", "AccessDeniedException")
     with pytest.raises(RunFailedError, match="the next link could not be invoked"):
         janitor(cloud).answer(SCHEDULED, Context(5_000))
     assert not cloud.deleted
@@ -712,7 +708,7 @@ def test_a_crash_in_any_link_and_a_new_run_end_in_the_same_state(
     whole, broken = Cloud(deepcopy(account)), Cloud(account)
     left = crash
 
-    def gone(_operation: str, _parameters: dict[str, Any]) -> Exception | None:
+    def gone(_call: Call) -> RefusedError | None:
         nonlocal left
         left -= 1
         if left <= 0:

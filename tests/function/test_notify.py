@@ -95,9 +95,7 @@ def test_a_dry_run_is_told_only_if_it_failed_or_would_be_refused(
     cloud = mixed()
     janitor(cloud, **DRY).answer(SCHEDULED, Context())
     assert cloud.published == []
-    cloud.fault = lambda operation, _said: (
-        refused(operation, "AccessDeniedException") if operation == "DescribeLogGroups" else None
-    )
+    cloud.fault = refusing("DescribeLogGroups", "AccessDeniedException")
     with pytest.raises(RunFailedError):
         janitor(cloud, **DRY).answer(SCHEDULED, Context())
     [failed] = cloud.published
@@ -170,9 +168,7 @@ def test_a_last_link_that_comes_twice_is_told_once_by_a_function_that_is_warm() 
 def test_who_cannot_be_told_is_an_error_after_the_work() -> None:
     """The invocation fails and says so; everything was done."""
     cloud = mixed()
-    cloud.fault = lambda operation, _said: (
-        refused(operation, "AuthorizationErrorException") if operation == "Publish" else None
-    )
+    cloud.fault = refusing("Publish", "AuthorizationErrorException")
     with pytest.raises(RunFailedError, match=f"nobody was told: {TOPIC}: .*Authorization"):
         janitor(cloud, **TELLING).answer(SCHEDULED, Context())
     assert (len(cloud.puts), len(cloud.deleted), len(cloud.swept)) == (30, 10, 90)
@@ -193,12 +189,12 @@ def test_a_failure_that_nobody_could_be_told_of_says_both() -> None:
 def test_a_message_that_failed_is_sent_the_next_time() -> None:
     """Only what was sent counts as told."""
     cloud = mixed()
-    cloud.fault = lambda operation, _said: refused(operation, "InternalError", 500)
+    cloud.fault = lambda _call: refused("InternalError", 500)
     topic = Topic(cloud.client("sns", REGION, None), TOPIC)
     word = Word("run", ARN, False, error="it broke")
     with pytest.raises(notify.NotifyError):
         topic.tell(word, NOW)
-    cloud.fault = lambda _operation, _said: None
+    cloud.quiet()
     topic.tell(word, NOW)
     topic.tell(word, NOW)
     assert len(cloud.published) == 1

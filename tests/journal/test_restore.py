@@ -138,7 +138,7 @@ def test_classes_without_the_features_are_deleted_and_made_again(tmp_path: Path)
 def test_what_cannot_be_recorded_is_not_deleted(operation: str, code: str, tmp_path: Path) -> None:
     """Unknown, with the call named; a refusal that its class does not explain is none."""
     cloud = Cloud([old()])
-    cloud.fault = lambda op, _: refused(op, code) if op == operation else None
+    cloud.fault = refusing(operation, code)
     with journal(tmp_path) as made:
         summary, recorded = janitor(cloud, ALL, made)
     assert not cloud.deleted
@@ -163,10 +163,10 @@ def test_an_answer_that_says_nothing_is_asked_for_twice(tmp_path: Path) -> None:
     answers = {"GetTransformer": 1, "GetDataProtectionPolicy": 1}
     real = cloud.call
 
-    def call(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        answer = real(operation, parameters)
-        if answers.get(operation):
-            answers[operation] -= 1
+    def call(call: Call) -> dict[str, Any]:
+        answer = real(call.operation, call.parameters)
+        if answers.get(call.operation):
+            answers[call.operation] -= 1
             return {}
         return answer
 
@@ -351,8 +351,8 @@ def test_the_undo_of_retention_can_be_undone(tmp_path: Path) -> None:
 def die(cloud: Cloud, operation: str, *, after: bool) -> None:
     """The process ends at the first call of an operation, before or after its effect."""
 
-    def killed(op: str, _: dict[str, Any]) -> None:
-        if op == operation:
+    def killed(call: Call) -> None:
+        if call.operation == operation:
             raise KilledError
 
     if after:
@@ -401,9 +401,7 @@ def test_a_group_whose_making_was_answered_by_nothing_is_completed_at_once(
 def test_a_deletion_that_was_refused_is_not_undone(tmp_path: Path) -> None:
     """When somebody else deletes the group later, that is theirs."""
     cloud = Cloud([old()])
-    cloud.fault = lambda op, _: (
-        refused(op, "AccessDeniedException") if op == "DeleteLogGroup" else None
-    )
+    cloud.fault = refusing("DeleteLogGroup", "AccessDeniedException")
     path = run(cloud, tmp_path)
     revive(cloud)
     cloud.groups.clear()
@@ -441,8 +439,8 @@ def test_stopping_takes_no_new_item(tmp_path: Path) -> None:
     path = run(cloud, tmp_path)
     stop = threading.Event()
 
-    def halt(operation: str, _: dict[str, Any]) -> None:
-        if operation == "CreateLogGroup" and len(cloud.made) == 3:
+    def halt(call: Call) -> None:
+        if call.operation == "CreateLogGroup" and len(cloud.made) == 3:
             stop.set()
 
     cloud.before_call = halt
@@ -460,9 +458,7 @@ def test_one_failure_does_not_stop_the_rest(tmp_path: Path) -> None:
     cloud = Cloud([old("/a", **deepcopy(FURNISHED)), old("/b", retention=30)])
     before = defined(cloud)
     path = run(cloud, tmp_path)
-    cloud.fault = lambda op, _: (
-        refused(op, "AccessDeniedException") if op == "PutTransformer" else None
-    )
+    cloud.fault = refusing("PutTransformer", "AccessDeniedException")
     engine, items = undo(cloud, path)
     assert status(items) == {"/a": Status.FAILED, "/b": Status.DONE}
     assert engine.tally.exit_code() is Exit.INCOMPLETE
@@ -536,7 +532,7 @@ def test_journals_may_be_given_in_any_order(tmp_path: Path) -> None:
 
 def test_swept_streams_are_counted_as_lost(tmp_path: Path) -> None:
     """They are named, not promised."""
-    streams = [Stream(f"2020/01/0{i}/[1]a", days_ago(800)) for i in range(1, 5)]
+    streams = [stream(f"2020/01/0{i}/[1]a", days_ago(800)) for i in range(1, 5)]
     cloud = Cloud([Group("/aws/lambda/x", days_ago(900), 5, 30, streams=streams)])
     found = history(run(cloud, tmp_path))
     assert list(found.streams.values()) == [4]
@@ -623,7 +619,7 @@ def test_killed_at_any_call_and_started_again(
     def killed_at(number: int) -> None:
         left = number
 
-        def kill(_operation: str, _: dict[str, Any]) -> None:
+        def kill(_call: Call) -> None:
             nonlocal left
             left -= 1
             if left <= 0:
@@ -658,7 +654,7 @@ def test_lost_answers_do_not_lose_anything(
     """Resets after the effect, in the run and in the undo."""
     cloud = furnish(account, drawn)
     before, dice = defined(cloud), Random(seed)
-    cloud.after = lambda op, _: refused(op, "InternalFailure", 500) if dice.random() < 0.3 else None
+    cloud.after = lambda _call: refused("InternalFailure", 500) if dice.random() < 0.3 else None
     with tempfile.TemporaryDirectory() as name:
         path = run(cloud, Path(name), policy)
         if path.exists():

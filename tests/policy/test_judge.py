@@ -21,7 +21,7 @@ from janitor.core.model import (
 from janitor.core.text import age, size
 from janitor.policy.file import Policy, parse
 from janitor.policy.judge import cutoff, judge, lines, needs_tags
-from tests.account import NOW
+from tests.accounts import NOW
 
 TARGET = Target("123456789012", "eu-west-1")
 

@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
@@ -67,13 +67,13 @@ def group(number: int, name: str | None = None, **more: Any) -> LogGroup:
     return LogGroup(Target(ACCOUNT, region), name, arn, **(fields | more))
 
 
-def outcome(number: int, of: LogGroup, status: Status = Status.PLANNED) -> Outcome:
+def outcome(number: int, of: LogGroup, status: Status = Status.PLANNED, pieces: int = 7) -> Outcome:
     """Deletions with as much evidence as real ones, retentions, a few that are unknown."""
     calls = ("ListFunctions", "DescribeLogStreams", "GetMetricData", "DescribeSubscriptionFilters")
     if number % 3 == 0:
         evidence = tuple(
             Evidence(call, f"{number} streams, all silent since the cutoff", NOW + number + at)
-            for at, call in enumerate((*calls, *calls[:2], "DescribeLogGroups"))
+            for at, call in enumerate((*calls, *calls[:2], "DescribeLogGroups")[:pieces])
         )
         reason = f"empty for more than {number % 400 + 37} days; rule 'lambda' deletes empty groups"
         action = DeleteGroup(reason, "lambda", NOW - 37 * DAY_MS, Keep(""))
@@ -127,9 +127,10 @@ def page_of(
     return out.getvalue()
 
 
-def many(count: int) -> str:
+def many(count: int, pieces: int = 7) -> str:
     groups = [group(number) for number in range(count)]
-    return page_of(groups, [outcome(number, one) for number, one in enumerate(groups)])
+    found = [outcome(number, one, pieces=pieces) for number, one in enumerate(groups)]
+    return page_of(groups, found)
 
 
 # ---- without a browser ---------------------------------------------------------------------------
@@ -247,20 +248,15 @@ def browser() -> Iterator[Browser]:
 
 
 class Reader:
-    """Opens pages from disk, and notes every request and every complaint."""
+    """Opens pages from disk, one after the other, and notes every request and every complaint."""
 
     def __init__(self, browser: Browser, folder: Path) -> None:
-        self._browser = browser
         self._folder = folder
+        self._page = browser.new_page()
+        self._page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        self.opened: list[str] = []
         self.requests: list[str] = []
         self.complaints: list[str] = []
-
-    def open(self, text: str, **context: Any) -> Page:
-        path = self._folder / "report.html"
-        path.write_text(text, encoding="utf-8")
-        made = self._browser.new_context(**context)
-        made.grant_permissions(["clipboard-read", "clipboard-write"])
-        page = made.new_page()
 
         def asked(request: Request) -> None:
             self.requests.append(request.url)
@@ -271,24 +267,40 @@ class Reader:
         def failed(error: Error) -> None:
             self.complaints.append(str(error))
 
-        page.on("request", asked)
-        page.on("console", said)
-        page.on("pageerror", failed)
-        page.goto(path.as_uri())
-        page.wait_for_selector("body[data-ready]")
-        return page
+        self._page.on("request", asked)
+        self._page.on("console", said)
+        self._page.on("pageerror", failed)
+
+    def open(
+        self, text: str, scheme: Literal["light", "dark"] = "light", width: int = 1280
+    ) -> Page:
+        """The page as somebody sees it who opens such a page for the first time."""
+        path = self._folder / f"report-{len(self.opened)}.html"
+        path.write_text(text, encoding="utf-8")
+        self.opened.append(path.as_uri())
+        self._page.set_viewport_size({"width": width, "height": 900})
+        # A click waits for a page that scrolls smoothly to stand still.
+        self._page.emulate_media(media="screen", color_scheme=scheme, reduced_motion="reduce")
+        self._page.goto(path.as_uri())
+        self._page.wait_for_selector("body[data-ready]")
+        return self._page
+
+    def close(self) -> None:
+        """Fail if a page asked for anything but itself, or said anything on the console."""
+        self._page.evaluate("localStorage.clear()")
+        assert self.complaints == []
+        assert set(self.requests) == set(self.opened)
+
+
+@pytest.fixture(scope="module")
+def readers(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    return Reader(browser, tmp_path_factory.mktemp("pages"))
 
 
 @pytest.fixture
-def reader(browser: Browser, tmp_path: Path) -> Iterator[Reader]:
-    """Fails if a page asked for anything but itself, or said anything on the console."""
-    before = len(browser.contexts)
-    made = Reader(browser, tmp_path)
-    yield made
-    for context in browser.contexts[before:]:
-        context.close()
-    assert made.complaints == []
-    assert {url.rpartition("/")[2] for url in made.requests} == {"report.html"}
+def reader(readers: Reader) -> Iterator[Reader]:
+    yield readers
+    readers.close()
 
 
 @pytest.fixture(scope="module")
@@ -311,7 +323,7 @@ def found(page: Page) -> str:
 def test_the_page_answers_first_and_asks_nobody(reader: Reader, sandbox_page: str) -> None:
     """The answer, four pictures, the table; the reader's teardown sees requests and complaints."""
     page = reader.open(sandbox_page)
-    assert page.locator("h1").inner_text().startswith("22 of 300 log groups would be deleted")
+    assert re.match(r"[1-9]\d of 300 log groups would be deleted", page.locator("h1").inner_text())
     assert page.locator(".figures > div").count() == 6
     for picture in ("bytes", "retentions", "arrivals", "costs"):
         assert page.locator(f"#{picture} svg rect, #{picture} svg circle").count() >= 2, picture
@@ -326,9 +338,10 @@ def test_search_filters_and_clear(reader: Reader, sandbox_page: str) -> None:
     page = reader.open(sandbox_page)
     total = found(page)
     page.get_by_label("Search").fill("empty for more")
-    assert found(page).startswith("22 of ")
+    deleted = page.locator("h1").inner_text().split()[0]
+    assert found(page).startswith(f"{deleted} of ")
     page.get_by_label("Region").select_option("eu-west-1")
-    assert 0 < len(names(page)) < 22
+    assert 0 < len(names(page)) < int(deleted)
     assert {c.inner_text() for c in page.locator("tr.row td:nth-child(2)").all()} == {"eu-west-1"}
     page.get_by_label("Rule").select_option("=lambda")
     assert all(name.startswith("/aws/lambda/") for name in names(page))
@@ -337,8 +350,12 @@ def test_search_filters_and_clear(reader: Reader, sandbox_page: str) -> None:
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("button.open")).to_have_count(100)
     assert found(page) == total
-    page.get_by_label("Action").select_option(label="Needs a person (1)")
-    assert names(page) == ["/odd/no-creation-time"]
+    page.get_by_label("Action").select_option(label="Needs a person (3)")
+    assert set(names(page)) == {
+        "/archive/infrequent/retired-batch",
+        "/odd/no-creation-time",
+        "/odd/unclear-metric",
+    }
 
 
 def test_a_prefix_leads_to_its_findings(reader: Reader, sandbox_page: str) -> None:
@@ -425,7 +442,7 @@ def background(page: Page) -> int:
 
 def test_light_and_dark(reader: Reader, sandbox_page: str) -> None:
     """As the system says, unless the button says otherwise; print is always light."""
-    page = reader.open(sandbox_page, color_scheme="dark")
+    page = reader.open(sandbox_page, "dark")
     assert background(page) < 150
     button = page.get_by_role("button", name="Theme")
     button.click()
@@ -454,16 +471,17 @@ def test_print_is_the_summary(reader: Reader, sandbox_page: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [380, 1360])
 def test_no_barrier_that_axe_knows_of(
-    reader: Reader, sandbox_page: str, scheme: str, width: int
+    reader: Reader, sandbox_page: str, scheme: Literal["light", "dark"], width: int
 ) -> None:
     """axe-core finds nothing, with the tables behind the pictures and a row open."""
-    size = {"width": width, "height": 900}
-    page = reader.open(sandbox_page, color_scheme=scheme, viewport=size)
+    page = reader.open(sandbox_page, scheme, width)
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     page.get_by_label("Search").fill("empty for more")
     page.locator("button.open").first.click()
     page.wait_for_selector(".evidence")
-    result = Axe().run(page)
+    # The slowest rule by far: a colour is the same at every width.
+    contrast = {"color-contrast": {"enabled": width == 380}}
+    result = Axe().run(page, options={"resultTypes": ["violations"], "rules": contrast})
     problems = [
         (violation["id"], [node["html"][:120] for node in violation["nodes"]][:3])
         for violation in result.response["violations"]
@@ -477,7 +495,7 @@ def test_no_barrier_that_axe_knows_of(
 
 def test_fifty_thousand_rows(reader: Reader) -> None:
     """They load, are searched and sorted, and the document stays small."""
-    page = reader.open(many(50_000))
+    page = reader.open(many(50_000, pieces=1))
     assert found(page).startswith("50,000 of 50,000 findings")
     assert len(names(page)) == 100
     assert page.evaluate("document.querySelectorAll('*').length") < 4_000

@@ -1,0 +1,298 @@
+"""One account and Region of the sandbox: short builders, what is done to it, and disturbances.
+
+Real boto3 clients call it in the process. They are made once a process, because to make one takes
+longer than most tests.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from janitor.aws.api import CLIENT_CONFIG, Api, Counts
+from janitor.aws.pace import Pace
+from janitor.core.model import DAY_MS, LogGroup, Outcome, Target
+from janitor.engine.run import Run
+from janitor.engine.summary import Summary
+from janitor.journal.journal import Journal
+from janitor.policy.file import Policy
+from janitor.sandbox import inprocess, store
+from janitor.sandbox.account import Sandbox
+from janitor.sandbox.clocks import ManualClock
+from janitor.sandbox.store import Events, Lags, Store, Stream
+from janitor.sandbox.wire import Answer, Call, RefusedError, Reply, Request
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+NOW = 1_800_000_000_000
+MUTATING = {"PutRetentionPolicy", "DeleteLogGroup", "DeleteLogStream"}
+"""What a run changes by."""
+FOR_EVER = 10.0**10
+"""Seconds; shown lags so far behind where a test says what is shown."""
+RESET = Reply(None)
+"""The connection breaks, and nobody knows what became of the call."""
+
+Disturbance = Callable[[Call], Reply | RefusedError | None]
+
+
+def days_ago(days: float) -> int:
+    """A time in ms, so many days before NOW."""
+    return NOW - int(days * DAY_MS)
+
+
+def changing(operations: Iterable[str]) -> set[str]:
+    """Those of the operations that do more than read."""
+    reading = ("Describe", "Filter", "Get", "List")
+    return {name for name in operations if not name.startswith(reading)}
+
+
+def refused(code: str, status: int = 400) -> RefusedError:
+    """An error of AWS's, for a disturbance to answer with."""
+    return RefusedError(code, "as the test wants it", status)
+
+
+def refusing(operation: str, code: str, status: int = 400) -> Disturbance:
+    """Each call of the operation is refused."""
+    return lambda call: refused(code, status) if call.operation == operation else None
+
+
+def ok(body: bytes, kind: str = "application/x-amz-json-1.1") -> Reply:
+    """An answer of status 200 with this body, be it garbage."""
+    return Reply(Answer(200, kind, body))
+
+
+class FastClock(ManualClock):
+    """The janitor's clock and the sandbox's. Time passes where somebody waits, and then at once."""
+
+    def __init__(self, start: int = NOW) -> None:
+        super().__init__(start)
+        self._lock = threading.Lock()
+
+    def monotonic(self) -> float:
+        return self.seconds()
+
+    def advance(self, seconds: float) -> None:
+        with self._lock:
+            super().advance(seconds)
+
+    def wait(self, seconds: float, stop: threading.Event) -> None:
+        self.advance(max(seconds, 0))
+
+
+class Group(store.Group):
+    """A log group of the account. `arrivals` are bytes by the time (ms) at which they arrived,
+    beside what its streams hold; `under` is an account-level retention policy, by name and days;
+    `fields` are the store's.
+    """
+
+    __slots__ = ("arrivals", "under")
+
+    def __init__(
+        self,
+        name: str,
+        created: int,
+        stored: int = 0,
+        retention: int | None = None,
+        *,
+        streams: Iterable[Stream] = (),
+        arrivals: Mapping[int, int] | None = None,
+        under: tuple[str, int | None] | None = None,
+        **fields: Any,
+    ) -> None:
+        super().__init__(ACCOUNT, REGION, name, created)
+        self.stored = stored
+        self.retention = retention
+        self.streams = {stream.name: stream for stream in streams}
+        self.arrivals = arrivals or {}
+        self.under = under
+        for field, value in fields.items():
+            setattr(self, field, value)
+
+
+def stream(name: str, created: int, last: int | None = None, *, lag: float | None = None) -> Stream:
+    """A log stream, with one event if `last` is given."""
+    made = Stream(name, created, lag)
+    if last is not None:
+        made.events.append(Events(last, 1, 100, last))
+    return made
+
+
+class Cloud:
+    """The account. Stored bytes are those that a group says, however much its streams hold.
+
+    `before_call` sees each call. `fault` may answer it in its stead, `after` when it has had its
+    effect, which loses the answer.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[store.Group] = (),
+        *,
+        lags: Lags | None = None,
+        clock: FastClock | None = None,
+        **options: Any,
+    ) -> None:
+        self.clock = clock or FastClock()
+        self.store = Store(lags or Lags(stored=FOR_EVER))
+        self.region = self.store.region(ACCOUNT, REGION)
+        self.groups = MappingProxyType(self.region.groups)
+        self.functions = self.region.functions
+        self.sandbox = Sandbox(self.store, clock=self.clock, intercept=self._intercept, **options)
+        self.quiet()
+        self.calls: Counter[str] = Counter()
+        self.deleted: list[store.Group] = []
+        self.swept: list[tuple[str, str]] = []
+        self.puts: list[tuple[str, int]] = []
+        self.scanned: list[str | None] = []
+        """The page tokens with which all log groups were asked for."""
+        for group in groups:
+            self.put(group)
+
+    def put(self, group: store.Group) -> None:
+        """Add a log group, or put it in the place of the one of that name."""
+        self.region.put(group)
+        arrived = [events for stream in group.streams.values() for events in stream.events]
+        if isinstance(group, Group):
+            arrived += [Events(at, 1, size, at) for at, size in group.arrivals.items()]
+            if group.under is not None:
+                self.store.add_policy(ACCOUNT, REGION, *group.under, group.name)
+        self.region.arrivals.setdefault(group.name, []).extend(arrived)
+
+    def state(self) -> dict[str, Any]:
+        """What can be seen of the groups, but for events that expire meanwhile."""
+        shown = {name: group.state() for name, group in self.groups.items()}
+        return {name: each | {"streams": sorted(each["streams"])} for name, each in shown.items()}
+
+    def quiet(self) -> None:
+        """Nothing disturbs a call from now on."""
+        self.fault: Disturbance = lambda _call: None
+        self.after: Disturbance = lambda _call: None
+        self.before_call: Callable[[Call], None] = lambda _call: None
+
+    def client(self, service: str, region: str = REGION, **_options: Any) -> Any:
+        return _Client(self.sandbox, _client(service, region))
+
+    def _intercept(self, call: Call, answer: Callable[[], Answer]) -> Reply:
+        self.calls[call.operation] += 1
+        self.before_call(call)
+        if (instead := self.fault(call)) is None:
+            group = self.groups.get(call.group or "")
+            reply = Reply(answer())
+            self._record(call, group)
+            instead = self.after(call) or reply
+        if isinstance(instead, RefusedError):
+            raise instead
+        return instead
+
+    def _record(self, call: Call, group: store.Group | None) -> None:
+        p = call.parameters
+        match call.operation:
+            case "DescribeLogGroups" if not p.keys() & _NARROWING:
+                self.scanned.append(p.get("nextToken"))
+            case "DeleteLogGroup" if group is not None:
+                self.deleted.append(group)
+            case "DeleteLogStream":
+                self.swept.append((p["logGroupName"], p["logStreamName"]))
+            case "PutRetentionPolicy":
+                self.puts.append((p["logGroupName"], p["retentionInDays"]))
+
+
+_NARROWING = {"logGroupNamePrefix", "logGroupNamePattern", "logGroupIdentifiers"}
+
+
+# ---- clients -------------------------------------------------------------------------------------
+
+
+class _Calling(threading.local):
+    sandbox: Sandbox
+
+
+_CALLING = _Calling()
+
+
+@cache
+def _session() -> boto3.Session:
+    def handle(request: Request) -> Reply:
+        return _CALLING.sandbox.handle(request)
+
+    return inprocess.session(handle, f"AKIA{ACCOUNT}", REGION)
+
+
+@cache
+def _client(service: str, region: str) -> Any:
+    # botocore makes its long User-Agent anew twice a call, which takes a fifth of the call's time.
+    config = CLIENT_CONFIG.merge(Config(user_agent="tests"))
+    return _session().client(service, region, config=config)  # type: ignore[call-overload]
+
+
+class _Client:
+    """The process's client of a service and Region, calling this sandbox."""
+
+    def __init__(self, sandbox: Sandbox, client: Any) -> None:
+        self._sandbox = sandbox
+        self._client = client
+        self.meta = client.meta
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+
+        def call(**parameters: Any) -> Any:
+            _CALLING.sandbox = self._sandbox
+            return method(**parameters)
+
+        return call
+
+
+# ---- the engine ----------------------------------------------------------------------------------
+
+
+class Recorded:
+    """A Recorder that remembers."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.groups: list[LogGroup] = []
+
+    def outcome(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+    def scanned(self, page: Sequence[LogGroup]) -> None:
+        self.groups += page
+
+    def of(self, name: str) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.group.name == name]
+
+
+def api(cloud: Cloud, stop: threading.Event | None = None, counts: Counts | None = None) -> Api:
+    """The calls of the cloud's one target."""
+    return Api(
+        Target(ACCOUNT, REGION),
+        cloud,
+        Pace(lambda _operation: 1000.0, cloud.clock),
+        cloud.clock,
+        counts or Counts(),
+        stop or threading.Event(),
+    )
+
+
+def janitor(
+    cloud: Cloud,
+    policy: Policy,
+    journal: Journal,
+    *,
+    dry_run: bool = False,
+    stop: threading.Event | None = None,
+    counts: Counts | None = None,
+) -> tuple[Summary, Recorded]:
+    """One run over the cloud."""
+    stop, recorded = stop or threading.Event(), Recorded()
+    calls = [api(cloud, stop, counts)]
+    run = Run(calls, policy, recorded, journal, stop, NOW, dry_run=dry_run)
+    return run.execute(), recorded
