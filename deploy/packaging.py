@@ -137,7 +137,6 @@ JANITOR = Function(
         "janitor/function/iam.py",
         "janitor/journal/history.py",
         "janitor/journal/restore.py",
-        "janitor/moto_sandbox.py",
         "janitor/sandbox/*",
         "janitor/report/assets/*",
         "janitor/report/delimited.py",

@@ -175,6 +175,18 @@ def test_the_demo_account_answers_as_before(tmp_path: Path) -> None:
 
 # ---- a folder ------------------------------------------------------------------------------------
 
+GROUPS = {f"/group/{number}" for number in range(4)}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a small account in it."""
+    store = Store()
+    for name in GROUPS:
+        store.add_group(*HERE, name, created=NOW)
+    save(tmp_path / FILE, store, NOW)
+    return tmp_path
+
 
 def delete(folder: Path, name: str, *, changing: bool = True) -> None:
     with kept(folder, changing=changing) as sandbox:
@@ -186,61 +198,65 @@ def names(folder: Path) -> set[str]:
         return set(sandbox.store.region(*HERE).groups)
 
 
-def test_what_changed_is_there_in_the_next_command_a_minute_later(tmp_path: Path) -> None:
-    """The first command finds the demo account; what changes nothing writes nothing."""
+def test_the_first_command_finds_the_demo_account(tmp_path: Path) -> None:
+    """And makes the folder when there is something to keep; what changes nothing writes nothing."""
     folder = tmp_path / "made" / "when needed"
     assert "/ecs/checkout-blue" in names(folder)
     assert not folder.exists()
     with kept(folder, changing=True):
         pass
     assert not (folder / FILE).exists()
-    for number, name in enumerate(("/ecs/checkout-blue", "/ecs/long-tail"), 1):
-        delete(folder, name)
-        assert name not in names(folder)
-        assert load(folder / FILE)[1] == NOW + number * LATER_MS
+    delete(folder, "/ecs/checkout-blue")
     assert "/ecs/checkout-blue" not in names(folder)
 
 
-def test_what_was_done_before_an_error_is_kept(tmp_path: Path) -> None:
+def test_what_changed_is_there_in_the_next_command_a_minute_later(folder: Path) -> None:
+    """Command after command."""
+    for number, name in enumerate(sorted(GROUPS), 1):
+        delete(folder, name)
+        assert name not in names(folder)
+        assert load(folder / FILE)[1] == NOW + number * LATER_MS
+    assert names(folder) == set()
+
+
+def test_what_was_done_before_an_error_is_kept(folder: Path) -> None:
     """As on AWS."""
 
     def interrupted() -> None:
-        with kept(tmp_path, changing=True) as sandbox:
-            sandbox.client("logs").delete_log_group(logGroupName="/ecs/checkout-blue")
+        with kept(folder, changing=True) as sandbox:
+            sandbox.client("logs").delete_log_group(logGroupName="/group/1")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert "/ecs/checkout-blue" not in names(tmp_path)
+    assert names(folder) == GROUPS - {"/group/1"}
 
 
-def test_one_command_at_a_time_may_change_an_account(tmp_path: Path) -> None:
+def test_one_command_at_a_time_may_change_an_account(folder: Path) -> None:
     """Another one is refused before it does anything; those that look see the whole one before."""
-    delete(tmp_path, "/ecs/checkout-blue")
-    with kept(tmp_path, changing=True) as sandbox:
-        sandbox.client("logs").delete_log_group(logGroupName="/ecs/long-tail")
+    with kept(folder, changing=True) as sandbox:
+        sandbox.client("logs").delete_log_group(logGroupName="/group/1")
         with pytest.raises(UsageError, match="another command is changing this account"):
-            delete(tmp_path, "/ecs/canary-probe")
-        assert "/ecs/long-tail" in names(tmp_path)
-    delete(tmp_path, "/ecs/canary-probe")
-    assert not {"/ecs/long-tail", "/ecs/canary-probe", "/ecs/checkout-blue"} & names(tmp_path)
+            delete(folder, "/group/2")
+        assert names(folder) == GROUPS
+    delete(folder, "/group/3")
+    assert names(folder) == {"/group/0", "/group/2"}
 
 
 def test_an_account_that_cannot_be_written_is_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk is an error that names the file; nothing half-written is left."""
-    delete(tmp_path, "/ecs/checkout-blue")
-    before = (tmp_path / FILE).read_bytes()
+    before = (folder / FILE).read_bytes()
 
     def full(_file: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UsageError, match=f"{FILE}: cannot be written: No space left on device"):
-        delete(tmp_path, "/ecs/long-tail")
-    assert (tmp_path / FILE).read_bytes() == before
-    assert {path.name for path in tmp_path.iterdir()} == {FILE, f".{FILE}.lock"}
+        delete(folder, "/group/1")
+    assert (folder / FILE).read_bytes() == before
+    assert {path.name for path in folder.iterdir()} == {FILE, f".{FILE}.lock"}
 
 
 def _head(text: str, **changed: Any) -> str:
@@ -263,7 +279,9 @@ def _broken() -> Iterator[Any]:
     yield pytest.param(lambda text: "\udcff" + text, foreign, id="not UTF-8")
     yield pytest.param(lambda text: _head(text, now="soon"), foreign, id="no time")
     yield pytest.param(lambda text: text[:-100], "is damaged", id="cut off")
-    yield pytest.param(lambda text: text.replace("ecs", "eks", 1), "is damaged", id="edited")
+    yield pytest.param(
+        lambda text: text.replace("group/1", "group/7", 1), "is damaged", id="edited"
+    )
     newer = f"is of version 2, and this program reads {saved.VERSION} only"
     yield pytest.param(lambda text: _head(text, sandbox_account=2), newer, id="newer")
     for old, new, named in (
@@ -277,16 +295,15 @@ def _broken() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("breaking", "said"), list(_broken()))
 def test_a_file_that_is_not_understood_is_an_error_and_is_left(
-    breaking: Any, said: str, tmp_path: Path
+    breaking: Any, said: str, folder: Path
 ) -> None:
     """One line that names it and what is wrong with it, for those that look and those that act."""
-    path = tmp_path / FILE
-    save(path, demo.account(), NOW)
+    path = folder / FILE
     path.write_bytes(breaking(path.read_text()).encode(errors="surrogateescape"))
     before = path.read_bytes()
     for changing in (False, True):
         with pytest.raises(UsageError) as refused:
-            delete(tmp_path, "/ecs/long-tail", changing=changing)
+            delete(folder, "/group/1", changing=changing)
         assert str(refused.value).startswith(f"--sandbox-state: {path}: {said}")
         assert "\n" not in str(refused.value)
     assert path.read_bytes() == before

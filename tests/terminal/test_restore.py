@@ -39,22 +39,23 @@ CHANGED = DELETED + RETENTIONS
 
 
 @pytest.fixture(scope="module")
-def cleaned_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a sandbox after `run --apply`, and the journal."""
+def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """A folder with a sandbox after `run --apply` and the journal, and what was there before."""
     folder = tmp_path_factory.mktemp("cleaned")
+    before = definitions(folder / "account")
     with pytest.MonkeyPatch.context() as monkeypatch:
         nothing_of_aws(monkeypatch)
         monkeypatch.chdir(folder)
         here("run", "--apply", *STATE, "--journal", "j.jsonl", "-q", "--format", "json")
-    return folder
+    assert definitions(folder / "account") != before
+    return folder, before
 
 
 @pytest.fixture
-def cleaned(cleaned_once: Path, tmp_path: Path, run: Run) -> Any:
-    """The same for one test alone, which runs in it; and what was there before."""
-    shutil.copytree(cleaned_once, tmp_path, dirs_exist_ok=True)
-    before = definitions(tmp_path / "none yet")
-    assert definitions(tmp_path / "account") != before
+def cleaned(once: tuple[Path, Any], tmp_path: Path, run: Run) -> Any:
+    """The same for one test alone, which runs in it."""
+    folder, before = once
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     return before
 
 
@@ -160,22 +161,31 @@ def test_a_new_sandbox_is_told_apart(run: Run) -> None:
 
 
 def test_the_functions_journals_are_undone_from_its_bucket(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run,
+    once: tuple[Path, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """From all objects under a prefix, from one, and from its log on stdin."""
     with kept(Path("account"), changing=True) as sandbox:
         sandbox.store.buckets["journals"] = Bucket(ACCOUNT, REGION, NOW)
         before = definitions(Path("none yet"))
-        settings = read_settings({"JANITOR_JOURNAL_BUCKET": "journals"})
+        environment = {"JANITOR_JOURNAL_BUCKET": "journals", "JANITOR_REGIONS": "us-east-1"}
+        settings = read_settings(environment)
         configure_logs()  # a command of an earlier test may have set up its own
         metrics = EphemeralMetrics(namespace="t", service="t")
         function = Janitor(settings, sandbox.session(), Clock(NOW), metrics)
         capsys.readouterr()
-        function.answer(SCHEDULED, Context())
+        did = function.answer(SCHEDULED, Context())["summary"]
         log = capsys.readouterr().out
         [key] = sandbox.store.buckets["journals"].objects
+    _, before = once
     assert account() != before
-    planned = {"restore_group": DELETED, "restore_retention": RETENTIONS}
+    planned = {
+        "restore_group": did["groups_deleted"],
+        "restore_retention": did["retention_set"],
+    }
+    assert min(planned.values()) > 0
     address = f"s3://journals/journal/{ACCOUNT}/"
     for where in (address, f"s3://journals/{key}", "-"):
         monkeypatch.setattr("sys.stdin", io.StringIO(log))
