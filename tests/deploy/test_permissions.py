@@ -31,7 +31,7 @@ from janitor.sandbox.account import Sandbox
 from janitor.sandbox.clocks import DAY_MS
 from janitor.sandbox.store import Bucket, Store
 from janitor.sandbox.wire import Answer, Call, RefusedError, Reply
-from tests.clocks import Clock
+from tests.accounts import FastClock
 from tests.function.test_handler import SCHEDULED, Context
 
 PACKAGE = Path(importlib.import_module("janitor").__file__ or "").parent
@@ -228,7 +228,7 @@ def account(now: int) -> Store:
 
 def two_runs(document: dict[str, Any]) -> tuple[dict[str, Any], Guard]:
     """A scheduled run, and one whose time is up at once, which has to invoke the next link."""
-    clock, guard = Clock(1_800_000_000_000), Guard(document)
+    clock, guard = FastClock(), Guard(document)
     sandbox = Sandbox(account(clock.now()), clock=clock, intercept=guard)
     parameters.clear_caches()  # type: ignore[no-untyped-call]
     DEFAULT_PROVIDERS["ssm"] = SSMProvider(boto3_client=sandbox.client("ssm"))
