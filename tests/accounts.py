@@ -229,7 +229,7 @@ def _session() -> boto3.Session:
 def _client(service: str, region: str) -> Any:
     # botocore makes its long User-Agent anew twice a call, which takes a fifth of the call's time.
     config = CLIENT_CONFIG.merge(Config(user_agent="tests"))
-    return _session().client(service, region, config=config)  # type: ignore[call-overload]
+    return _session().client(service, region, config=config)
 
 
 class _Client:

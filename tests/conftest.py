@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +18,32 @@ from janitor.journal.journal import Journal
 from janitor.policy.file import Policy, load
 from janitor.terminal.cli import main
 from tests.report.browser import LEFT_OUT
+
+T = TypeVar("T")
+
+
+def _seed() -> str:
+    """What a run tries of what is shared over several: another part with each commit. `all` is
+    everything.
+    """
+    said = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+    head = int(said.stdout or "0", 16)
+    return os.environ.setdefault("JANITOR_SEED", str(head % 1000))  # for the workers too
+
+
+SEED = _seed()
+
+
+def shared(items: Sequence[T], parts: int = 3) -> Sequence[T]:
+    """The part of the items that is this run's."""
+    return items if SEED == "all" else items[int(SEED) % parts :: parts]
+
+
+def pytest_report_header() -> str:
+    """How to run the same once more."""
+    return f"JANITOR_SEED={SEED}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

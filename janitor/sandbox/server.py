@@ -68,6 +68,7 @@ class _Connection(asyncio.Protocol):
         self._received = bytearray()
         self._head: _Head | None = None
         self._busy = False
+        self._ended = False
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -81,12 +82,14 @@ class _Connection(asyncio.Protocol):
         self._server.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
         self._received += data
         self._next()
 
     def _next(self) -> None:
         """Answer what has come whole, until an answer has to wait."""
-        while not self._busy and self._transport is not None:
+        while not (self._busy or self._ended or self._transport is None):
             try:
                 head = self._whole()
             except ValueError as error:
@@ -146,8 +149,9 @@ class _Connection(asyncio.Protocol):
         body = b"" if bodiless else answer.body
         self._transport.write(f"{first}{lines}\r\n".encode("latin-1", "replace") + body)
         if last:
-            self._transport.close()
-            self._transport = None
+            # The other side closes. Closed with something unread, it would get a reset instead.
+            self._ended = True
+            self._transport.write_eof()
 
     def reset(self) -> None:
         """End the connection with a reset instead of a goodbye."""

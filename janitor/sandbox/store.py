@@ -11,7 +11,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import deepcopy
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from janitor.sandbox.clocks import DAY_MS
@@ -62,25 +63,15 @@ class Bucket:
     created: int
     objects: dict[str, Object] = field(default_factory=dict)
 
-    def copy(self) -> Bucket:
-        return Bucket(self.account, self.region, self.created, dict(self.objects))
 
-
+@dataclass(slots=True, eq=False)
 class Stream:
     """A log stream. `lag` (s) overrides the store's for this one stream."""
 
-    __slots__ = ("created", "events", "lag", "name")
-
-    def __init__(self, name: str, created: int, lag: float | None = None) -> None:
-        self.name = name
-        self.created = created
-        self.lag = lag
-        self.events: list[Events] = []
-
-    def copy(self) -> Stream:
-        same = Stream(self.name, self.created, self.lag)
-        same.events = self.events.copy()
-        return same
+    name: str
+    created: int
+    lag: float | None = None
+    events: list[Events] = field(default_factory=list)
 
     def shown(self, now: int, lag: float) -> tuple[int, int, int] | None:
         """First event, last event and last ingestion as they are shown by now, if any are."""
@@ -95,6 +86,7 @@ class Stream:
         )
 
 
+@dataclass(slots=True, eq=False)
 class Group:
     """A log group. `retention` is its own, `days` the one in force.
 
@@ -103,71 +95,32 @@ class Group:
     `policies` are those of its Region.
     """
 
-    __slots__ = (
-        "account",
-        "bearer",
-        "created",
-        "data_protection",
-        "filters",
-        "index",
-        "kms",
-        "log_class",
-        "metric_filters",
-        "name",
-        "odd",
-        "order",
-        "policies",
-        "protected",
-        "protection_status",
-        "region",
-        "retention",
-        "stored",
-        "streams",
-        "subscriptions",
-        "tags",
-        "transformer",
-    )
-
-    def __init__(self, account: str, region: str, name: str, created: int) -> None:
-        self.account = account
-        self.region = region
-        self.name = name
-        self.created = created
-        self.retention: int | None = None
-        self.stored = 0
-        self.policies: Sequence[RetentionPolicy] = ()
-        self.log_class = "STANDARD"
-        self.kms: str | None = None
-        self.bearer = False
-        self.data_protection: str | None = None
-        self.protection_status: str | None = None
-        self.index: str | None = None
-        self.transformer: list[dict[str, Any]] = []
-        self.filters: dict[tuple[str, str], dict[str, Any]] = {}
-        self.protected = False
-        self.metric_filters: tuple[str, ...] = ()
-        self.subscriptions: tuple[str, ...] = ()
-        self.tags: dict[str, str] = {}
-        self.streams: dict[str, Stream] = {}
-        self.odd: Mapping[str, Any] | None = None
-        self.order: list[str] | None = None
-
-    def copy(self) -> Group:
-        same = Group.__new__(Group)
-        for slot in Group.__slots__:
-            setattr(same, slot, getattr(self, slot))
-        same.tags, same.filters = dict(self.tags), dict(self.filters)
-        same.streams = {name: stream.copy() for name, stream in self.streams.items()}
-        same.order = None
-        return same
+    account: str
+    region: str
+    name: str
+    created: int
+    retention: int | None = None
+    stored: int = 0
+    policies: Sequence[RetentionPolicy] = ()
+    log_class: str = "STANDARD"
+    kms: str | None = None
+    bearer: bool = False
+    data_protection: str | None = None
+    protection_status: str | None = None
+    index: str | None = None
+    transformer: list[dict[str, Any]] = field(default_factory=list)
+    filters: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    protected: bool = False
+    metric_filters: tuple[str, ...] = ()
+    subscriptions: tuple[str, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+    streams: dict[str, Stream] = field(default_factory=dict)
+    odd: Mapping[str, Any] | None = None
+    order: list[str] | None = None
 
     @property
     def arn(self) -> str:
         return arn_of(self.account, self.region, self.name)
-
-    @property
-    def identity(self) -> tuple[str, str, str, int]:
-        return (self.account, self.region, self.name, self.created)
 
     @property
     def policy(self) -> str | None:
@@ -276,25 +229,9 @@ class Group:
 
     def state(self) -> dict[str, Any]:
         """Everything that a change could change."""
-        return {
-            "created": self.created,
-            "retention": self.retention,
-            "stored": self.stored,
-            "policy": self._ruling,
-            "class": self.log_class,
-            "kms": self.kms,
-            "protected": self.protected,
-            "bearer": self.bearer,
-            "data_protection": (self.data_protection, self.protection),
-            "index": self.index,
-            "transformer": list(self.transformer),
-            "filters": (self.metric_filters, self.subscriptions, dict(self.filters)),
-            "tags": dict(self.tags),
-            "streams": {
-                name: (stream.created, tuple(stream.events))
-                for name, stream in self.streams.items()
-            },
-        }
+        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "order"}
+        streams = {name: (one.created, tuple(one.events)) for name, one in self.streams.items()}
+        return deepcopy(own) | {"policies": self._ruling, "streams": streams}
 
 
 class Plain:
@@ -316,7 +253,7 @@ class Plain:
         self.stored = stored or array("q")
         self.gone = bytearray(len(self.names))
 
-    def copy(self) -> Plain:
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Plain:
         same = Plain.__new__(Plain)
         same.names, same.created = self.names, self.created
         same.retention, same.stored = self.retention, self.stored
@@ -340,6 +277,7 @@ class Plain:
         return self.gone.count(0)
 
 
+@dataclass(eq=False)
 class Region:
     """One account in one Region.
 
@@ -347,46 +285,27 @@ class Region:
     versions by function and version; `lacks` are the operations of features that do not exist
     here. `opt_in` is as DescribeRegions has it; a Region that `refuses_tokens` is listed, and
     refuses those that callers have (as one does that the global STS endpoint's are not valid in).
+    `tagged` says by name when tags changed, and what they were before; `topics` what was published
+    by topic; `parameters` are Systems Manager's.
     """
 
-    def __init__(self, account: str, name: str) -> None:
-        self.account = account
-        self.name = name
-        self.plain = Plain()
-        self.groups: dict[str, Group] = {}
-        self.names: list[str] = []
-        self.functions: dict[str, str | None] = {}
-        self.versions: dict[str, dict[str, str | None]] = {}
-        self.arrivals: dict[str, list[Events]] = {}
-        self.policies: list[RetentionPolicy] = []
-        self.resource_policies: dict[tuple[str, str | None], dict[str, Any]] = {}
-        self.syslog: list[dict[str, Any]] = []
-        self.opt_in = "opt-in-not-required"
-        self.refuses_tokens = False
-        self.lacks: frozenset[str] = frozenset()
-        self.tagged: dict[str, list[tuple[int, dict[str, str]]]] = {}
-        """By name: when tags changed, and those before."""
-        self.topics: dict[str, list[dict[str, Any]]] = {}
-        """What was published, by the name of the topic."""
-        self.parameters: dict[str, str] = {}
-        """Systems Manager's parameters."""
-
-    def copy(self) -> Region:
-        same = Region(self.account, self.name)
-        same.plain = self.plain.copy()
-        for group in self.groups.values():
-            same.put(group.copy())
-        same.functions, same.syslog = dict(self.functions), [dict(one) for one in self.syslog]
-        same.versions = {name: dict(versions) for name, versions in self.versions.items()}
-        same.topics = {name: published.copy() for name, published in self.topics.items()}
-        same.parameters = dict(self.parameters)
-        same.arrivals = {name: events.copy() for name, events in self.arrivals.items()}
-        same.policies += [replace(policy) for policy in self.policies]
-        same.resource_policies = {key: dict(one) for key, one in self.resource_policies.items()}
-        same.opt_in, same.refuses_tokens = self.opt_in, self.refuses_tokens
-        same.lacks = self.lacks
-        same.tagged = {name: changes.copy() for name, changes in self.tagged.items()}
-        return same
+    account: str
+    name: str
+    plain: Plain = field(default_factory=Plain)
+    groups: dict[str, Group] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    functions: dict[str, str | None] = field(default_factory=dict)
+    versions: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    arrivals: dict[str, list[Events]] = field(default_factory=dict)
+    policies: list[RetentionPolicy] = field(default_factory=list)
+    resource_policies: dict[tuple[str, str | None], dict[str, Any]] = field(default_factory=dict)
+    syslog: list[dict[str, Any]] = field(default_factory=list)
+    opt_in: str = "opt-in-not-required"
+    refuses_tokens: bool = False
+    lacks: frozenset[str] = frozenset()
+    tagged: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
+    topics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
 
     @property
     def enabled(self) -> bool:
@@ -395,7 +314,7 @@ class Region:
     def policed(self, now: int, change: Callable[[], None] | None = None) -> None:
         """Let account-level policies change, and those come into force that are due by now.
 
-        What has expired before or does so after does not come back.
+        What has expired until then does not come back.
         """
         due = [policy for policy in self.policies if policy.due(now)]
         if not due and change is None:
@@ -406,8 +325,6 @@ class Region:
             change()
         for policy in due:
             policy.in_force = policy.terms
-        for group in self.groups.values():
-            group.drop_expired(now)
 
     def __len__(self) -> int:
         return len(self.groups) + len(self.plain)
@@ -472,9 +389,7 @@ class Store:
     buckets: dict[str, Bucket] = field(default_factory=dict)
 
     def copy(self) -> Store:
-        regions = {target: region.copy() for target, region in self.regions.items()}
-        buckets = {name: bucket.copy() for name, bucket in self.buckets.items()}
-        return Store(replace(self.lags), regions, dict(self.quotas), buckets)
+        return deepcopy(self)
 
     @property
     def accounts(self) -> list[str]:
@@ -502,29 +417,18 @@ class Store:
         name: str,
         *,
         created: int,
-        retention: int | None = None,
-        stored: int = 0,
         policy: str | None = None,
         policy_days: int | None = None,
-        log_class: str = "STANDARD",
-        kms: str | None = None,
-        protected: bool = False,
-        metric_filters: Iterable[str] = (),
-        subscriptions: Iterable[str] = (),
-        tags: Mapping[str, str] | None = None,
-        odd: Mapping[str, Any] | None = None,
+        **settings: Any,
     ) -> Group:
-        """A new group, and if `policy` is given, an account-level policy of `policy_days` (None:
-        never expire) in force on its name. Raises KeyError where there is one of that name.
+        """A new group with these attributes, and if `policy` is given, an account-level policy of
+        `policy_days` (None: never expire) in force on its name. Raises KeyError where there is a
+        group of that name.
         """
         place = self.region(account, region)
         if place.get(name) is not None:
             raise KeyError(name)
-        group = Group(account, region, name, created)
-        group.retention, group.stored = retention, stored
-        group.log_class, group.kms, group.protected = log_class, kms, protected
-        group.metric_filters, group.subscriptions = tuple(metric_filters), tuple(subscriptions)
-        group.tags, group.odd = dict(tags or {}), odd
+        group = Group(account, region, name, created, **settings)
         place.put(group)
         if policy is not None:
             self.add_policy(account, region, policy, policy_days, name)
@@ -624,11 +528,6 @@ class Store:
         if now is not None:
             self._retagged(group, now)
         self.region(group.account, group.region).remove(group.name)
-
-    def recreate(self, group: Group, at: int) -> Group:
-        """Another group under the same name, bare as CreateLogGroup makes it."""
-        self.remove_group(group)
-        return self.add_group(group.account, group.region, group.name, created=at)
 
     def state(self) -> dict[tuple[str, str, str], dict[str, Any]]:
         """The truth as plain values; two are equal if nothing changed. Not for a million groups."""

@@ -21,7 +21,8 @@ class Unknowns:
     tokens: Literal["name", "offset", "end", "refused"] = "name"
     """Where a page of DescribeLogGroups goes on when groups came or went meanwhile: behind the last
     name; behind as many groups as were listed, so that some are skipped or listed twice; nowhere,
-    silently, if the last one listed is gone (as moto does); or with InvalidParameterException then.
+    silently, or with InvalidParameterException, if a group beside the border of the pages is gone
+    (moto ends so, if it is the next one).
     """
     listed_twice: bool = False
     """Each page of DescribeLogGroups begins with the last entry of the one before."""

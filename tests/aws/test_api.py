@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import Mock
@@ -34,13 +35,16 @@ def test_an_object_where_a_list_belongs_is_no_empty_list(said: bytes) -> None:
 
 def test_tags_whose_reading_failed_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """For the next of those that share them; they are not missing."""
-    answers = iter([UnavailableError("GetResources", "lost"), {"arn": {"env": "prod"}}])
+    answers: Iterator[Any] = iter(
+        [UnavailableError("GetResources", "lost"), {"arn": {"env": "prod"}}]
+    )
 
     def read(_api: object, _arns: list[str]) -> dict[str, dict[str, str]]:
         answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        found: dict[str, dict[str, str]] = answer
+        return found
 
     class Fake:
         clock = FastClock(0)

@@ -16,7 +16,7 @@ from tests.bench.output import Comparison, Row, Side
 from tests.bench.simulator import Job, Seen, Simulator
 from tests.bench.tools import JANITOR, PLAIN, REPORT, UNPACED, Ran, Tool, Work
 from tests.bench.work import Need
-from tests.cloud.scenarios import ACCOUNT, REGION, REGIONS
+from tests.fakes.scenarios import ACCOUNT, REGION, REGIONS
 
 FAULTS = 0.05
 ACCOUNTS, PLACES = 2, 4

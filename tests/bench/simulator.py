@@ -18,12 +18,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.bench.tools import ROOT
-from tests.cloud import Cloud
-from tests.cloud.faults import Rates
-from janitor.sandbox.wire import Call
-from tests.cloud.scenarios import SCENARIOS, Scenario, targets
-from janitor.sandbox.store import Store
-from janitor.sandbox.world import World
+from tests.fakes import Cloud
+from tests.fakes.faults import Rates
+from tests.fakes.judge import Verdict
+from tests.fakes.scenarios import SCENARIOS, Scenario, targets
+from tests.fakes.truth import Truth
 
 KINDS = 9
 """How many kinds of faults there are; a share of faults is spread evenly over them."""
@@ -31,7 +30,7 @@ KINDS = 9
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Which account: a scenario of `tests.cloud.scenarios` and its size; `now` in ms.
+    """Which account: a scenario of `tests.fakes.scenarios` and its size; `now` in ms.
 
     `latency` and `jitter` in seconds; `faults` is the share of calls that go wrong, 0 to 1.
     """
@@ -136,39 +135,13 @@ class Simulator:
 # ---- in the simulator's process ------------------------------------------------------------------
 
 
-class _Timeline:
-    """An actor that does nothing but count the calls of each second."""
-
-    def __init__(self) -> None:
-        self._began: float | None = None
-        self._counted: Counter[tuple[str, int]] = Counter()
-
-    def __call__(self, call: Call | None, world: World) -> None:
-        if call is None:
-            return
-        now = world.clock.seconds()
-        if self._began is None:
-            self._began = now
-        self._counted[call.operation, int(now - self._began)] += 1
-
-    def as_lists(self) -> dict[str, list[int]]:
-        length = 1 + max((second for _, second in self._counted), default=-1)
-        operations = sorted({operation for operation, _ in self._counted})
-        return {
-            operation: [self._counted[operation, second] for second in range(length)]
-            for operation in operations
-        }
-
-
 def faults_of(share: float, seed: int) -> Rates | None:
     """The share of calls that go wrong, spread evenly over every kind of fault.
 
     OperationAborted only befalls changes, so the share of other calls is an eighth less.
     """
-    if not share:
-        return None
     each = share / KINDS
-    return Rates(
+    rates = Rates(
         seed=seed,
         throttle=each,
         unavailable=each,
@@ -180,6 +153,7 @@ def faults_of(share: float, seed: int) -> Rates | None:
         garbage=each,
         aborted=each,
     )
+    return rates if share else None
 
 
 def main(text: str) -> None:
@@ -187,44 +161,39 @@ def main(text: str) -> None:
     job = Job(**json.loads(text))
     make = targets if job.scenario == "targets" else SCENARIOS[job.scenario]
     scenario = make(**job.size, seed=job.seed, now=job.now)
-    # A million groups are not copied: nothing is expected of single ones.
-    before = scenario.store.copy() if scenario.expected else None
+    before = scenario.truth.copy()
+    # What is there now stays; looking through it again and again would cost time.
     gc.collect()
     gc.freeze()
-    timeline = _Timeline()
     cloud = Cloud(
-        scenario.store,
+        scenario,
         quotas=job.quotas,
         latency=job.latency,
         jitter=job.jitter,
         faults=faults_of(job.faults, job.seed),
-        meanwhile=[timeline],
         seed=job.seed,
     )
     with cloud:
-        _say(cloud.environment())
-        sys.stdin.read()
-        seen = see(cloud, scenario, before, timeline.as_lists())
-    _say(asdict(seen))
+        with cloud.serving() as url:
+            _say(cloud.environment(url))
+            sys.stdin.read()
+        _say(asdict(see(cloud.judge(), scenario, before)))
 
 
-def see(
-    cloud: Cloud, scenario: Scenario, before: Store | None, timeline: dict[str, list[int]]
-) -> Seen:
+def see(verdict: Verdict, scenario: Scenario, before: Truth) -> Seen:
     """What happened, by the judge and by comparison with what was expected."""
-    verdict = cloud.judge()
     ages = sorted(change.look for change in verdict.deletions if change.look is not None)
     looks = {"median": statistics.median(ages), "max": ages[-1]} if ages else {}
     compared: dict[str, Any] = {}
-    if before is not None:
-        compared = {**compare(scenario, before), "state": digest(scenario.store)}
+    if scenario.expected:
+        compared = {**compare(scenario, before), "state": digest(scenario.truth)}
     return Seen(
         calls=dict(verdict.calls),
         throttled=dict(verdict.throttled),
         bounds=verdict.bounds,
         unknown=dict(verdict.unknown),
         looks=looks,
-        timeline=timeline,
+        timeline=verdict.timeline,
         deletions=len(verdict.deletions),
         sweeps=len(verdict.sweeps),
         puts=len(verdict.puts),
@@ -234,8 +203,8 @@ def see(
     )
 
 
-def compare(scenario: Scenario, before: Store) -> dict[str, Any]:
-    """How the store differs from what was expected, counted by kind; see `Seen`.
+def compare(scenario: Scenario, before: Truth) -> dict[str, Any]:
+    """How the account differs from what was expected, counted by kind; see `Seen`.
 
     Any retention counts where one was missing: not every tool knows rules. Streams are compared
     where the group should be kept.
@@ -243,10 +212,8 @@ def compare(scenario: Scenario, before: Store) -> dict[str, Any]:
     counted: Counter[str] = Counter()
     wanted: Counter[str] = Counter()
     examples: list[str] = []
-    for (account, region, name), expected in scenario.expected.items():
-        old = before.group(account, region, name)
-        new = scenario.store.group(account, region, name)
-        assert old is not None
+    for key, expected in scenario.expected.items():
+        old, new = before.there(key), scenario.truth.get(key)
         wanted["deletions"] += expected.delete
         wanted["retention"] += expected.days is not None
         wanted["sweeps"] += expected.sweep
@@ -262,7 +229,7 @@ def compare(scenario: Scenario, before: Store) -> dict[str, Any]:
             faults["missed_sweeps"] = max(expected.sweep - gone, 0)
             faults["wrong_sweeps"] = max(gone - expected.sweep, 0)
         counted.update(faults)
-        examples += [f"{kind}: {name} ({expected.why})" for kind, many in faults.items() if many]
+        examples += [f"{kind}: {key[2]} ({expected.why})" for kind, many in faults.items() if many]
     kinds = ("deletions", "retention", "sweeps")
     return {
         **{
@@ -275,9 +242,9 @@ def compare(scenario: Scenario, before: Store) -> dict[str, Any]:
     }
 
 
-def digest(store: Store) -> str:
-    """Equal for stores in the same state."""
-    state = sorted(store.state().items())
+def digest(truth: Truth) -> str:
+    """Equal for accounts in the same state."""
+    state = sorted(truth.all(), key=lambda group: group.key)
     return hashlib.sha256(repr(state).encode()).hexdigest()
 
 

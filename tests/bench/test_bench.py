@@ -13,7 +13,7 @@ from tests.bench import output, rows, tools, work
 from tests.bench.output import Comparison, Results, Row, Side
 from tests.bench.rows import Bench, Sizes, TimeIsUpError
 from tests.bench.simulator import compare
-from tests.cloud.scenarios import bench as bench_scenario
+from tests.fakes.scenarios import bench as bench_scenario
 
 
 @pytest.fixture
@@ -90,11 +90,9 @@ def test_bounds_follow_from_the_job_and_the_quotas() -> None:
 def test_wrong_and_missed_are_counted_apart() -> None:
     """One group deleted that should stay, one kept that should go, one retention missing."""
     scenario = bench_scenario(50, never_expire=0.02, empty=0.02)
-    before = scenario.store.copy()
+    before = scenario.truth.copy()
     victim = next(key for key, wanted in scenario.expected.items() if wanted.verdict == "keep")
-    group = scenario.store.group(*victim)
-    assert group is not None
-    scenario.store.remove_group(group)
+    scenario.delete(victim)
     counted = compare(scenario, before)
     assert counted["wanted"] == {"deletions": 1, "retention": 1, "sweeps": 0}
     assert (counted["wrong_deletions"], counted["missed_deletions"]) == (1, 1)

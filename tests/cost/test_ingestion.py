@@ -32,8 +32,9 @@ from janitor.cost.ingestion import (
     prefix_of,
 )
 from janitor.cost.money import GB, price_list
+from janitor.engine.context import WholeRegion
 from janitor.engine.resume import ScanProgress
-from janitor.engine.run import Run, WholeRegion
+from janitor.engine.run import Run
 from janitor.engine.summary import Summary
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy, Prices, load

@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import ast
 import copy
-import fnmatch
 import functools
 import importlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
-from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from botocore import xform_name
-from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from janitor.aws import logs
 from janitor.core.errors import JanitorError
-from janitor.function.handler import Janitor, RunFailedError
+from janitor.function.handler import RunFailedError
 from janitor.function.iam import UNSCOPED, function_policy, restore_policy, watch_policy
-from janitor.function.settings import read_settings
 from janitor.policy.file import parse
-from janitor.sandbox.account import Sandbox
-from janitor.sandbox.clocks import DAY_MS
-from janitor.sandbox.store import Bucket, Store
-from janitor.sandbox.wire import Answer, Call, RefusedError, Reply
-from tests.accounts import FastClock
-from tests.function.test_handler import SCHEDULED, Context
+from janitor.sandbox.store import Bucket
+from janitor.sandbox.wire import Call, RefusedError
+from tests.accounts import ACCOUNT, REGION, Cloud, Group, days_ago, refused, stream
+from tests.deploy.iam import allowed
+from tests.function.test_handler import SCHEDULED, Context, janitor
 
 PACKAGE = Path(importlib.import_module("janitor").__file__ or "").parent
 PREFIXES = {
@@ -52,6 +46,7 @@ FREE = {"sts:GetCallerIdentity"}
 """Needs no permission (STS API reference)."""
 
 
+@functools.cache
 def methods() -> dict[str, str]:
     """Each method of the clients that are used, and the IAM action of its call.
 
@@ -72,7 +67,6 @@ MODULES = sorted(
     if "sandbox" not in path.relative_to(PACKAGE).parts and path.stem != "checked"
 )
 """Of the program that calls AWS: neither the fake account nor the check of botocore does."""
-METHODS = methods()
 
 
 def called(module: str) -> set[str]:
@@ -84,7 +78,7 @@ def called(module: str) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    return {METHODS[name] for name in names | texts if name in METHODS} - FREE
+    return {methods()[name] for name in names | texts if name in methods()} - FREE
 
 
 def declared(module: str) -> set[str]:
@@ -119,9 +113,8 @@ def test_the_modules_with_calls_are_found() -> None:
     assert "logs:DeleteLogGroup" in called("aws/logs")
 
 
-# ---- the role, judged by moto ----------------------------------------------------------------
+# ---- the role, call by call --------------------------------------------------------------------
 
-ACCOUNT, REGION = "123456789012", "eu-west-1"
 BUCKET = "journals"
 EVERYTHING = """
 [defaults]
@@ -163,20 +156,20 @@ SIGNED = {"monitoring": "cloudwatch", "tagging": "tag"}
 
 
 class Guard:
-    """Denies what a policy document, judged by moto, does not allow."""
+    """Denies what a policy document does not allow."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.denied: list[tuple[str, str]] = []
-        self._policy = IAMPolicy(json.dumps(document))
+        self._document = document
 
-    def __call__(self, call: Call, answer: Callable[[], Answer]) -> Reply:
+    def __call__(self, call: Call) -> RefusedError | None:
         action = f"{SIGNED.get(call.service, call.service)}:{call.operation}"
         action = OTHER_NAMES.get(action, action)
-        judged = self._policy.is_action_permitted(action, resource(call, action))
-        if action not in FREE and judged is not PermissionResult.PERMITTED:
-            self.denied.append((action, resource(call, action)))
-            raise RefusedError("AccessDeniedException", f"not authorized to perform: {action}")
-        return Reply(answer())
+        asked = resource(call, action)
+        if action in FREE or allowed([self._document], action, asked):
+            return None
+        self.denied.append((action, asked))
+        return refused("AccessDeniedException")
 
 
 def resource(call: Call, action: str) -> str:
@@ -200,49 +193,44 @@ def resource(call: Call, action: str) -> str:
             return "*"
 
 
-def account(now: int) -> Store:
+def account() -> Cloud:
     """Something for each action of the policy to be needed for."""
-
-    def ago(days: int) -> int:
-        return now - days * DAY_MS
-
-    store = Store()
-    store.region(ACCOUNT, REGION).parameters["/janitor/policy"] = EVERYTHING
-    store.region(ACCOUNT, REGION).topics["operations"] = []
-    store.buckets[BUCKET] = Bucket(ACCOUNT, REGION, now)
-    store.region(ACCOUNT, "us-east-1")
-    add = functools.partial(store.add_group, ACCOUNT, REGION, created=ago(900))
-    add("/old/empty", retention=30)
-    add("/old/held", retention=30, tags={"janitor:keep": ""})
-    add("/old/shipped", retention=30, subscriptions=["elsewhere"])
-    add("/new/endless", stored=9)
-    add("/aws/lambda/cloudwatch-janitor", retention=30)
-    add("/aws/lambda/without-a-function", retention=30)
-    store.region(ACCOUNT, REGION).functions["live"] = None
-    live = add("/aws/lambda/live", retention=30)
-    for number, days in enumerate((500, 400, 300, 1)):
-        events = [(ago(days), 1, 100)]
-        store.add_stream(live, f"stream-{number}", created=ago(days), events=events)
-    return store
+    old, days = days_ago(900), (500, 400, 300, 1)
+    streams = [stream(f"stream-{each}", days_ago(each), days_ago(each)) for each in days]
+    cloud = Cloud(
+        [
+            Group("/old/empty", old, 0, 30),
+            Group("/old/held", old, 0, 30, tags={"janitor:keep": ""}),
+            Group("/old/shipped", old, 0, 30, subscriptions=("elsewhere",)),
+            Group("/new/endless", old, 9),
+            Group("/aws/lambda/cloudwatch-janitor", old, 0, 30),
+            Group("/aws/lambda/without-a-function", old, 0, 30),
+            Group("/aws/lambda/live", old, 0, 30, streams=streams),
+        ]
+    )
+    cloud.functions["live"] = None
+    cloud.region.parameters["/janitor/policy"] = EVERYTHING
+    cloud.region.topics["operations"] = []
+    cloud.store.buckets[BUCKET] = Bucket(ACCOUNT, REGION, old)
+    cloud.store.region(ACCOUNT, "us-east-1")
+    return cloud
 
 
-def two_runs(document: dict[str, Any]) -> tuple[dict[str, Any], Guard]:
+def two_runs(cloud: Cloud) -> dict[str, Any]:
     """A scheduled run, and one whose time is up at once, which has to invoke the next link."""
-    clock, guard = FastClock(), Guard(document)
-    sandbox = Sandbox(account(clock.now()), clock=clock, intercept=guard)
     parameters.clear_caches()  # type: ignore[no-untyped-call]
-    DEFAULT_PROVIDERS["ssm"] = SSMProvider(boto3_client=sandbox.client("ssm"))
+    DEFAULT_PROVIDERS["ssm"] = SSMProvider(boto3_client=cloud.client("ssm"))
     environment = {
         "JANITOR_POLICY_PARAMETER": "/janitor/policy",
         "JANITOR_NOTIFY_TOPIC": TOPIC,
         "JANITOR_JOURNAL_BUCKET": BUCKET,
     }
-    metrics = EphemeralMetrics(namespace="test", service="test")
-    function = Janitor(read_settings(environment), sandbox.session(), clock, metrics)
+    function = janitor(cloud, **environment)
     answer: dict[str, Any] = function.answer(SCHEDULED, Context())
     short = function.answer(SCHEDULED, Context(10))
     assert "resume" in short
-    return answer["summary"], guard
+    summary: dict[str, Any] = answer["summary"]
+    return summary
 
 
 SPEED_ONLY = {"servicequotas:ListServiceQuotas"}
@@ -255,8 +243,10 @@ def test_the_role_may_do_what_it_must_and_nothing_that_it_need_not(missing: str 
     document = copy.deepcopy(DOCUMENT)
     for statement in document["Statement"]:
         statement["Action"] = [action for action in statement["Action"] if action != missing]
+    cloud, guard = account(), Guard(document)
+    cloud.fault = guard
     try:
-        done, guard = two_runs(document)
+        done = two_runs(cloud)
     except (RunFailedError, JanitorError):
         assert missing is not None
         return
@@ -267,18 +257,6 @@ def test_the_role_may_do_what_it_must_and_nothing_that_it_need_not(missing: str 
 
 
 # ---- the document's ARNs ---------------------------------------------------------------------
-
-
-def may(document: dict[str, Any], action: str, resource: str) -> bool:
-    """What IAM would say: an explicit Deny wins over any Allow."""
-
-    def speaks(statement: dict[str, Any]) -> bool:
-        resources = statement["Resource"]
-        matches = any(fnmatch.fnmatchcase(resource, pattern) for pattern in resources)
-        return action in statement["Action"] and matches
-
-    effects = {s["Effect"] for s in document["Statement"] if speaks(s)}
-    return effects == {"Allow"}
 
 
 def group_arn(name: str, region: str = REGION, account: str = "123456789012") -> str:
@@ -296,31 +274,31 @@ def test_changes_are_for_this_account_and_never_for_the_janitors_own_group(
 ) -> None:
     """In every Region."""
     for region in ("eu-west-1", "us-east-1"):
-        assert may(DOCUMENT, action, group_arn("/some/group", region) + end)
+        assert allowed([DOCUMENT], action, group_arn("/some/group", region) + end)
         own = group_arn("/aws/lambda/cloudwatch-janitor", region)
-        assert not may(DOCUMENT, action, own + end)
-    assert not may(DOCUMENT, action, group_arn("/some/group", account="999999999999") + end)
-    assert may(DOCUMENT, action, group_arn("/aws/lambda/cloudwatch-janitor-2") + end)
+        assert not allowed([DOCUMENT], action, own + end)
+    assert not allowed([DOCUMENT], action, group_arn("/some/group", account="999999999999") + end)
+    assert allowed([DOCUMENT], action, group_arn("/aws/lambda/cloudwatch-janitor-2") + end)
 
 
 def test_the_function_may_invoke_itself_only() -> None:
     """Whatever else there is in the account."""
     itself = "arn:aws:lambda:eu-west-1:123456789012:function:cloudwatch-janitor"
-    assert may(DOCUMENT, "lambda:InvokeFunction", itself)
-    assert not may(DOCUMENT, "lambda:InvokeFunction", f"{itself}-watch")
+    assert allowed([DOCUMENT], "lambda:InvokeFunction", itself)
+    assert not allowed([DOCUMENT], "lambda:InvokeFunction", f"{itself}-watch")
 
 
 def test_the_function_may_read_its_own_parameter_only() -> None:
     """Parameter names are paths; ARNs have one slash where the name begins with one."""
     parameter = "arn:aws:ssm:eu-west-1:123456789012:parameter/janitor/policy"
-    assert may(DOCUMENT, "ssm:GetParameter", parameter)
-    assert not may(DOCUMENT, "ssm:GetParameter", f"{parameter}2")
+    assert allowed([DOCUMENT], "ssm:GetParameter", parameter)
+    assert not allowed([DOCUMENT], "ssm:GetParameter", f"{parameter}2")
 
 
 def test_the_function_may_publish_to_its_topic_only() -> None:
     """And to none where it has none."""
-    assert may(DOCUMENT, "sns:Publish", TOPIC)
-    assert not may(DOCUMENT, "sns:Publish", f"{TOPIC}2")
+    assert allowed([DOCUMENT], "sns:Publish", TOPIC)
+    assert not allowed([DOCUMENT], "sns:Publish", f"{TOPIC}2")
     none = function_policy(
         parse(EVERYTHING, "everything"),
         account="123456789012",
@@ -328,17 +306,17 @@ def test_the_function_may_publish_to_its_topic_only() -> None:
         region=REGION,
         function="cloudwatch-janitor",
     )
-    assert not may(none, "sns:Publish", TOPIC)
+    assert not allowed([none], "sns:Publish", TOPIC)
 
 
 def test_the_function_may_only_add_journals_of_its_account() -> None:
     """Neither read them nor write anything else into the bucket; and nowhere without a bucket."""
     journal = f"arn:aws:s3:::{BUCKET}/journal/123456789012/2026-11-01/run-000.jsonl"
-    assert may(DOCUMENT, "s3:PutObject", journal)
-    assert not may(DOCUMENT, "s3:PutObject", journal.replace("123456789012", "999999999999"))
-    assert not may(DOCUMENT, "s3:PutObject", f"arn:aws:s3:::{BUCKET}/policy.toml")
-    assert not may(DOCUMENT, "s3:PutObject", journal.replace(BUCKET, "other"))
-    assert not may(DOCUMENT, "s3:GetObject", journal)
+    assert allowed([DOCUMENT], "s3:PutObject", journal)
+    assert not allowed([DOCUMENT], "s3:PutObject", journal.replace("123456789012", "999999999999"))
+    assert not allowed([DOCUMENT], "s3:PutObject", f"arn:aws:s3:::{BUCKET}/policy.toml")
+    assert not allowed([DOCUMENT], "s3:PutObject", journal.replace(BUCKET, "other"))
+    assert not allowed([DOCUMENT], "s3:GetObject", journal)
     bare = function_policy(
         parse(EVERYTHING, "everything"),
         account="123456789012",
@@ -354,11 +332,12 @@ def test_an_undo_may_do_what_it_declares_and_delete_nothing() -> None:
     document = restore_policy(account="123456789012", journal_bucket=BUCKET)
     for name in (*logs.RESTORING, *logs.COMPARED):
         action = logs.ACTIONS[name]
-        assert may(document, action, "*" if action in UNSCOPED else group_arn("/some/group"))
+        assert allowed([document], action, "*" if action in UNSCOPED else group_arn("/some/group"))
     actions = {action for statement in document["Statement"] for action in statement["Action"]}
     assert not {a for a in actions if "Delete" in a} - {"logs:DeleteRetentionPolicy"}
-    assert may(document, "s3:GetObject", f"arn:aws:s3:::{BUCKET}/journal/1/2026-01-01/a.jsonl")
-    assert may(document, "s3:ListBucket", f"arn:aws:s3:::{BUCKET}")
+    journal = f"arn:aws:s3:::{BUCKET}/journal/1/2026-01-01/a.jsonl"
+    assert allowed([document], "s3:GetObject", journal)
+    assert allowed([document], "s3:ListBucket", f"arn:aws:s3:::{BUCKET}")
     assert "s3:" not in json.dumps(restore_policy())
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from janitor.aws.api import Api, Counts
 from janitor.aws.pace import Pace
-from janitor.core.model import Target
+from janitor.core.model import Target, Verb
 from janitor.engine.run import Run
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy
@@ -43,6 +43,6 @@ def test_no_trap_is_fallen_into_and_no_work_is_missed(
     assert scenario.misses(before) == []
     wrong = [verdict.wrong_deletions, verdict.wrong_sweeps, verdict.overwritten]
     assert [*wrong, verdict.wasted_puts, verdict.protected, verdict.unlooked] == [[]] * 6
-    assert summary.done["delete_group"] == len(verdict.deletions) > 0
-    assert summary.done["set_retention"] == len(verdict.puts) > 0
-    assert summary.done["sweep_streams"] == len(verdict.sweeps) > 0
+    assert summary.done[Verb.DELETE_GROUP] == len(verdict.deletions) > 0
+    assert summary.done[Verb.SET_RETENTION] == len(verdict.puts) > 0
+    assert summary.done[Verb.SWEEP_STREAMS] == len(verdict.sweeps) > 0

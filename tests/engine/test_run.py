@@ -11,7 +11,7 @@ import pytest
 
 from janitor.aws.api import Counts
 from janitor.core.errors import Exit, JournalError
-from janitor.core.model import Status
+from janitor.core.model import Status, Verb
 from janitor.engine import plan
 from janitor.engine.candidates import DELETIONS_AT_ONCE
 from janitor.engine.run import Run
@@ -32,8 +32,8 @@ from tests.accounts import (
     api,
     changing,
     days_ago,
-    ok,
     janitor,
+    ok,
     refused,
     refusing,
     stream,
@@ -67,7 +67,9 @@ def only(recorded: Any, name: str) -> tuple[Status, str]:
     return outcome.status, outcome.reason
 
 
-def test_an_old_empty_group_is_deleted_and_its_neighbours_are_not(policy, journal) -> None:
+def test_an_old_empty_group_is_deleted_and_its_neighbours_are_not(
+    policy: Policy, journal: Journal
+) -> None:
     """The main job: one proved empty, the others full."""
     cloud = Cloud([empty(), *fillers()])
     summary, recorded = janitor(cloud, policy, journal)
@@ -76,7 +78,9 @@ def test_an_old_empty_group_is_deleted_and_its_neighbours_are_not(policy, journa
     assert summary.exit_code() is Exit.DONE
 
 
-def test_pages_are_read_to_the_last_even_behind_empty_ones(policy, journal) -> None:
+def test_pages_are_read_to_the_last_even_behind_empty_ones(
+    policy: Policy, journal: Journal
+) -> None:
     """More than three pages, with empty ones between them: every group is seen once."""
     cloud = Cloud([Group(f"/g/{i:04}", days_ago(5)) for i in range(230)], empty_pages=0.5)
     summary, _ = janitor(cloud, policy, journal)
@@ -113,7 +117,9 @@ KEPT: dict[str, tuple[Group, str]] = {
 
 
 @pytest.mark.parametrize(("group", "reason"), KEPT.values(), ids=KEPT.keys())
-def test_each_line_of_the_deletion_rules_keeps_a_group(group, reason, policy, journal) -> None:
+def test_each_line_of_the_deletion_rules_keeps_a_group(
+    group: Any, reason: str, policy: Policy, journal: Journal
+) -> None:
     """One thing that speaks against deletion is enough, and it is the printed reason."""
     cloud = Cloud([group, *fillers()])
     _, recorded = janitor(cloud, policy, journal)
@@ -132,7 +138,7 @@ UNKNOWN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("odd", UNKNOWN.values(), ids=UNKNOWN.keys())
-def test_an_odd_value_is_unknown_and_kept(odd, policy, journal) -> None:
+def test_an_odd_value_is_unknown_and_kept(odd: Any, policy: Policy, journal: Journal) -> None:
     """Whatever makes no sense is neither deleted nor changed."""
     cloud = Cloud([empty(odd=odd), *fillers()])
     summary, recorded = janitor(cloud, policy, journal)
@@ -157,7 +163,9 @@ READS = [
     [refused("AccessDeniedException"), refused("InternalFailure", 500), ok(b"{"), RESET],
     ids=["denied", "failing", "garbage", "reset"],
 )
-def test_what_cannot_be_read_is_never_deleted(operation, answer, policy, journal) -> None:
+def test_what_cannot_be_read_is_never_deleted(
+    operation: str, answer: Any, policy: Policy, journal: Journal
+) -> None:
     """A denied, failing or unparsable read keeps the group; the others are still done."""
     cloud = Cloud([empty("/aws/lambda/gone"), Group("/new", days_ago(1), retention=30), *fillers()])
     cloud.fault = lambda call: answer if call.operation == operation else None
@@ -167,7 +175,9 @@ def test_what_cannot_be_read_is_never_deleted(operation, answer, policy, journal
     assert summary.by_status[Status.KEPT] == 21
 
 
-def test_an_answer_without_its_list_is_garbage_not_emptiness(policy, journal) -> None:
+def test_an_answer_without_its_list_is_garbage_not_emptiness(
+    policy: Policy, journal: Journal
+) -> None:
     """botocore reads an unparsable body as {}: that is not a group without streams."""
     cloud = Cloud([empty(retention=30, streams=[stream("s", days_ago(1))]), *fillers()])
     cloud.fault = lambda call: ok(b"not JSON") if call.operation == "DescribeLogStreams" else None
@@ -175,7 +185,7 @@ def test_an_answer_without_its_list_is_garbage_not_emptiness(policy, journal) ->
     assert cloud.deleted == []
 
 
-def test_a_live_owner_keeps_its_group_under_any_name(policy, journal) -> None:
+def test_a_live_owner_keeps_its_group_under_any_name(policy: Policy, journal: Journal) -> None:
     """A function's default group, its custom one, and a Lambda@Edge replica's."""
     names = ["/aws/lambda/f", "/team/custom", "/aws/lambda/us-east-1.f"]
     cloud = Cloud([*(empty(name, retention=30) for name in names), *fillers()])
@@ -186,7 +196,9 @@ def test_a_live_owner_keeps_its_group_under_any_name(policy, journal) -> None:
     assert all("Lambda function" in only(recorded, name)[1] for name in names)
 
 
-def test_where_functions_cannot_be_listed_other_groups_are_still_deleted(policy, journal) -> None:
+def test_where_functions_cannot_be_listed_other_groups_are_still_deleted(
+    policy: Policy, journal: Journal
+) -> None:
     """Only names that may be a function's are kept, with one warning."""
     cloud = Cloud([empty("/aws/lambda/a"), empty("/aws/lambda/b"), empty("/x"), *fillers()])
     cloud.fault = refusing("ListFunctions", "AccessDenied")
@@ -195,7 +207,7 @@ def test_where_functions_cannot_be_listed_other_groups_are_still_deleted(policy,
     assert len(summary.warnings) == 1
 
 
-def test_proof_by_events_drains_to_the_last_token(journal) -> None:
+def test_proof_by_events_drains_to_the_last_token(journal: Journal) -> None:
     """The event stands behind empty pages with a token, and nothing else tells of it yet."""
     policy = parse(
         '[defaults]\nretention_days = 365\ndelete_empty = true\nproof = "events"', "test"
@@ -209,7 +221,7 @@ def test_proof_by_events_drains_to_the_last_token(journal) -> None:
     assert "holds events" in only(recorded, "/has")[1]
 
 
-def test_infrequent_access_is_unknown_under_proof_by_events(journal) -> None:
+def test_infrequent_access_is_unknown_under_proof_by_events(journal: Journal) -> None:
     """Its events cannot be read, so it is kept and says so; arrivals prove it well enough."""
     for proof, deleted in (("events", []), ("arrivals", ["/ia"])):
         policy = parse(
@@ -238,7 +250,9 @@ CHANGES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_what_changes_between_proof_and_deletion_is_kept(change, policy, journal) -> None:
+def test_what_changes_between_proof_and_deletion_is_kept(
+    change: Any, policy: Policy, journal: Journal
+) -> None:
     """The last look sees it."""
     cloud = Cloud([empty(retention=30), *fillers()])
     done: list[bool] = []
@@ -254,7 +268,7 @@ def test_what_changes_between_proof_and_deletion_is_kept(change, policy, journal
     assert summary.by_status[Status.FAILED] == 0
 
 
-def test_a_group_that_vanishes_is_gone_not_failed(policy, journal) -> None:
+def test_a_group_that_vanishes_is_gone_not_failed(policy: Policy, journal: Journal) -> None:
     """Somebody else deleted it between look and call."""
     cloud = Cloud([empty(), *fillers()])
 
@@ -268,7 +282,9 @@ def test_a_group_that_vanishes_is_gone_not_failed(policy, journal) -> None:
     assert summary.exit_code() is Exit.DONE
 
 
-def test_a_deletion_whose_answer_is_lost_is_not_repeated_on_another_group(policy, journal) -> None:
+def test_a_deletion_whose_answer_is_lost_is_not_repeated_on_another_group(
+    policy: Policy, journal: Journal
+) -> None:
     """Reset after the effect, and the name is taken by a new group at once: that one lives."""
     cloud = Cloud([empty(), *fillers()])
 
@@ -281,12 +297,14 @@ def test_a_deletion_whose_answer_is_lost_is_not_repeated_on_another_group(policy
     cloud.after = lost
     summary, _ = janitor(cloud, policy, journal)
     assert "/old/empty" in cloud.groups
-    assert (len(cloud.deleted), summary.done["delete_group"]) == (1, 1)
+    assert (len(cloud.deleted), summary.done[Verb.DELETE_GROUP]) == (1, 1)
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "OperationAbortedException"])
 @pytest.mark.parametrize("operation", sorted(MUTATING))
-def test_passing_failures_are_tried_again(code, operation, policy, journal) -> None:
+def test_passing_failures_are_tried_again(
+    code: str, operation: str, policy: Policy, journal: Journal
+) -> None:
     """Three failures each, then success; throttled attempts are counted."""
     cloud = Cloud([empty(), Group("/new", days_ago(3)), swept(), *fillers()])
     failures = {operation: 3}
@@ -307,7 +325,7 @@ def test_passing_failures_are_tried_again(code, operation, policy, journal) -> N
 
 
 @pytest.mark.parametrize("operation", sorted(MUTATING))
-def test_a_denied_change_fails_alone(operation, policy, journal) -> None:
+def test_a_denied_change_fails_alone(operation: str, policy: Policy, journal: Journal) -> None:
     """One item's AccessDenied does not stop the others, and ends in exit code 3."""
     sweeps = [swept(f"/aws/lambda/{n}") for n in "ab"]
     news = [Group(f"/new/{n}", days_ago(3)) for n in "ab"]
@@ -328,7 +346,7 @@ def test_a_denied_change_fails_alone(operation, policy, journal) -> None:
 @pytest.mark.parametrize(
     "limit", ["max_group_deletions = 2", "max_group_deletion_share = 0.1"], ids=str
 )
-def test_over_a_limit_nothing_at_all_is_deleted(limit, journal) -> None:
+def test_over_a_limit_nothing_at_all_is_deleted(limit: Any, journal: Journal) -> None:
     """Three candidates of twenty-three; retention is still given."""
     policy = parse(
         f"[defaults]\nretention_days = 365\ndelete_empty = true\n[limits]\n{limit}", "test"
@@ -341,7 +359,9 @@ def test_over_a_limit_nothing_at_all_is_deleted(limit, journal) -> None:
     assert len(cloud.puts) == 3
 
 
-def test_groups_that_something_subscribes_to_do_not_count_against_the_limit(journal) -> None:
+def test_groups_that_something_subscribes_to_do_not_count_against_the_limit(
+    journal: Journal,
+) -> None:
     """They would not be deleted anyway, so the limit is not exceeded."""
     policy = parse(
         "[defaults]\nretention_days = 365\ndelete_empty = true\n[limits]\nmax_group_deletions = 1",
@@ -354,7 +374,7 @@ def test_groups_that_something_subscribes_to_do_not_count_against_the_limit(jour
     assert summary.exit_code() is Exit.DONE
 
 
-def test_too_many_streams_are_not_swept_at_all(journal) -> None:
+def test_too_many_streams_are_not_swept_at_all(journal: Journal) -> None:
     """The limit on streams is checked before the first one is deleted."""
     policy = parse(
         "[defaults]\nretention_days = 30\nsweep_streams = true\n[limits]\nmax_stream_deletions = 3",
@@ -366,7 +386,7 @@ def test_too_many_streams_are_not_swept_at_all(journal) -> None:
     assert summary.exit_code() is Exit.REFUSED
 
 
-def test_only_wholly_expired_streams_are_swept(policy, journal) -> None:
+def test_only_wholly_expired_streams_are_swept(policy: Policy, journal: Journal) -> None:
     """Created, written and ingested before the cutoff, over several pages, to the millisecond."""
     border = days_ago(37)
     group = swept(count=120)
@@ -379,10 +399,10 @@ def test_only_wholly_expired_streams_are_swept(policy, journal) -> None:
     cloud = Cloud([group])
     summary, _ = janitor(cloud, policy, journal)
     assert [*group.streams] == ["b-last-at", "c-born-at"]
-    assert summary.done["sweep_streams"] == 121
+    assert summary.done[Verb.SWEEP_STREAMS] == 121
 
 
-def test_streams_are_swept_only_after_retention_was_set(policy, journal) -> None:
+def test_streams_are_swept_only_after_retention_was_set(policy: Policy, journal: Journal) -> None:
     """Where the put is denied, nothing has expired yet."""
     cloud = Cloud([swept(retention=None)])
     cloud.fault = refusing("PutRetentionPolicy", "AccessDenied")
@@ -393,7 +413,9 @@ def test_streams_are_swept_only_after_retention_was_set(policy, journal) -> None
     assert cloud.swept == [("/aws/lambda/f", "2020/01/01/[1]000")]
 
 
-def test_streams_are_not_swept_once_retention_was_lengthened(policy, journal) -> None:
+def test_streams_are_not_swept_once_retention_was_lengthened(
+    policy: Policy, journal: Journal
+) -> None:
     """Somebody else lengthens it between the count and the sweep: nothing has expired yet."""
     cloud = Cloud([swept()])
 
@@ -407,7 +429,9 @@ def test_streams_are_not_swept_once_retention_was_lengthened(policy, journal) ->
     assert "changed meanwhile" in only(recorded, "/aws/lambda/f")[1]
 
 
-def test_streams_are_not_swept_where_somebody_removed_the_retention_again(policy, journal) -> None:
+def test_streams_are_not_swept_where_somebody_removed_the_retention_again(
+    policy: Policy, journal: Journal
+) -> None:
     """The run set it; what was to expire is kept for ever again."""
     cloud = Cloud([swept(retention=None), *fillers()])
 
@@ -423,7 +447,7 @@ def test_streams_are_not_swept_where_somebody_removed_the_retention_again(policy
     assert statuses == [Status.DONE, Status.KEPT]
 
 
-def test_a_broken_scan_deletes_nothing_and_says_so(policy, journal) -> None:
+def test_a_broken_scan_deletes_nothing_and_says_so(policy: Policy, journal: Journal) -> None:
     """A later page is denied: candidates of the first are not reached."""
     cloud = Cloud([empty(), *fillers(200)])
 
@@ -438,7 +462,9 @@ def test_a_broken_scan_deletes_nothing_and_says_so(policy, journal) -> None:
     assert summary.exit_code() is Exit.INCOMPLETE
 
 
-def test_retention_that_somebody_else_set_meanwhile_is_not_overwritten(policy, journal) -> None:
+def test_retention_that_somebody_else_set_meanwhile_is_not_overwritten(
+    policy: Policy, journal: Journal
+) -> None:
     """A long queue at five puts a second: groups are read again before their turn."""
     cloud = Cloud([Group(f"/g/{i:03}", days_ago(3)) for i in range(60)])
 
@@ -453,7 +479,7 @@ def test_retention_that_somebody_else_set_meanwhile_is_not_overwritten(policy, j
     assert "changed meanwhile" in only(recorded, "/g/059")[1]
 
 
-def test_a_look_older_than_a_second_is_repeated(policy, journal) -> None:
+def test_a_look_older_than_a_second_is_repeated(policy: Policy, journal: Journal) -> None:
     """A slow answer between look and deletion makes the look stale."""
     cloud = Cloud([empty(retention=30), *fillers()])
     slow = [3.0]
@@ -468,7 +494,9 @@ def test_a_look_older_than_a_second_is_repeated(policy, journal) -> None:
     assert cloud.calls["DescribeLogGroups"] == 3
 
 
-def test_a_function_made_while_groups_are_deleted_keeps_its_group(policy, journal) -> None:
+def test_a_function_made_while_groups_are_deleted_keeps_its_group(
+    policy: Policy, journal: Journal
+) -> None:
     """Functions are listed again once a minute: deletions may go on for many."""
     old = [empty(f"/old/{number:02}", retention=30) for number in range(12)]
     cloud = Cloud([*old, *fillers(200)])
@@ -484,7 +512,9 @@ def test_a_function_made_while_groups_are_deleted_keeps_its_group(policy, journa
     assert "Lambda function 'late' logs to it" in only(recorded, "/old/11")[1]
 
 
-def test_a_slow_disk_makes_the_look_stale(policy, journal, monkeypatch) -> None:
+def test_a_slow_disk_makes_the_look_stale(
+    policy: Policy, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The journal is written between look and deletion; what took long there is looked at again."""
     cloud = Cloud([empty(retention=30), *fillers()])
     real, slow = Journal.begin, [2.0]
@@ -500,7 +530,9 @@ def test_a_slow_disk_makes_the_look_stale(policy, journal, monkeypatch) -> None:
     assert cloud.calls["DescribeSubscriptionFilters"] == 2
 
 
-def test_what_subscribes_is_read_again_where_the_streams_took_long(policy, journal) -> None:
+def test_what_subscribes_is_read_again_where_the_streams_took_long(
+    policy: Policy, journal: Journal
+) -> None:
     """Thousands of streams take longer than a second; a subscription is no older than that."""
     cloud = Cloud([empty(retention=30), *fillers()])
     times: dict[str, float] = {}
@@ -517,7 +549,7 @@ def test_what_subscribes_is_read_again_where_the_streams_took_long(policy, journ
     assert cloud.calls["DescribeSubscriptionFilters"] == 2
 
 
-def test_tags_older_than_a_second_are_a_stale_look_too(policy, journal) -> None:
+def test_tags_older_than_a_second_are_a_stale_look_too(policy: Policy, journal: Journal) -> None:
     """Deletions share the tags that were read; what is left of their second is for the rest."""
     cloud = Cloud([empty(retention=30), *fillers()])
     slow = [0.9, 0.25]
@@ -537,7 +569,7 @@ def test_tags_older_than_a_second_are_a_stale_look_too(policy, journal) -> None:
     assert times["DeleteLogGroup"] - times["GetResources"] <= 1
 
 
-def test_a_dry_run_calls_nothing_that_changes(policy, journal) -> None:
+def test_a_dry_run_calls_nothing_that_changes(policy: Policy, journal: Journal) -> None:
     """It counts under `planned` only, and what it plans is what a run then does."""
     cloud = Cloud([empty(), Group("/new", days_ago(3)), swept(count=3), *fillers()])
     planned, _ = janitor(cloud, policy, journal, dry_run=True)
@@ -550,7 +582,7 @@ def test_a_dry_run_calls_nothing_that_changes(policy, journal) -> None:
     assert not +again.done
 
 
-def test_the_journal_holds_what_it_takes_to_undo(policy, journal) -> None:
+def test_the_journal_holds_what_it_takes_to_undo(policy: Policy, journal: Journal) -> None:
     """One line for each change, with before and after values."""
     cloud = Cloud([empty(retention=14, tags={"team": "a"}), Group("/new", days_ago(3)), *fillers()])
     janitor(cloud, policy, journal)
@@ -620,7 +652,7 @@ def test_a_stream_whose_deletion_lost_its_answer_counts_and_is_journaled(
     journal.close()
     lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
     assert [line["status"] for line in lines] == ["begun", "done" if gone else "gone"]
-    assert summary.done["sweep_streams"] == gone
+    assert summary.done[Verb.SWEEP_STREAMS] == gone
 
 
 def test_streams_swept_before_the_credentials_expired_count(
@@ -632,11 +664,13 @@ def test_streams_swept_before_the_credentials_expired_count(
         refused("ExpiredTokenException") if cloud.calls["DeleteLogStream"] > 1 else None
     )
     summary, _ = janitor(cloud, policy, journal)
-    assert summary.done["sweep_streams"] == 1
+    assert summary.done[Verb.SWEEP_STREAMS] == 1
     assert summary.exit_code() is not Exit.DONE
 
 
-def test_stopping_takes_no_new_work_and_says_what_was_not_reached(policy, journal) -> None:
+def test_stopping_takes_no_new_work_and_says_what_was_not_reached(
+    policy: Policy, journal: Journal
+) -> None:
     """As Ctrl-C does, in the middle of the deletions."""
     stop = threading.Event()
     cloud = Cloud([*(empty(f"/old/{i:02}") for i in range(12)), *fillers(60)])
@@ -648,12 +682,14 @@ def test_stopping_takes_no_new_work_and_says_what_was_not_reached(policy, journa
     cloud.before_call = halt
     summary, _ = janitor(cloud, policy, journal, stop=stop)
     assert 1 <= len(cloud.deleted) <= DELETIONS_AT_ONCE
-    assert summary.done["delete_group"] == len(cloud.deleted)
+    assert summary.done[Verb.DELETE_GROUP] == len(cloud.deleted)
     assert summary.by_status[Status.NOT_REACHED] == 12 - len(cloud.deleted)
     assert summary.exit_code() is Exit.INCOMPLETE
 
 
-def test_credentials_that_expire_in_the_middle_stop_the_run(policy, journal) -> None:
+def test_credentials_that_expire_in_the_middle_stop_the_run(
+    policy: Policy, journal: Journal
+) -> None:
     """Nothing is retried with them, and the rest is not reached."""
     cloud = Cloud([*(empty(f"/old/{i:02}") for i in range(8)), *fillers(60)])
     cloud.fault = refusing("DescribeSubscriptionFilters", "ExpiredTokenException")

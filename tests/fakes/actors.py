@@ -71,7 +71,9 @@ class Random:
         write(account, key, now)
 
     def stream(self, account: Builder, key: Key, now: int) -> None:
-        account.stream(key, f"meanwhile-{len(self.done)}", created=now)
+        streams = account.truth.there(key).streams
+        if (name := f"meanwhile-{len(streams)}") not in streams:
+            account.stream(key, name, created=now)
 
     def delete(self, account: Builder, key: Key, now: int) -> None:
         if not account.truth.there(key).protected:
@@ -92,10 +94,14 @@ class Random:
         account.set(key, protected=True)
 
     def subscribe(self, account: Builder, key: Key, now: int) -> None:
-        account.set(key, subscriptions=("somebody",))
+        self._filtered(account, key, "subscriptions")
 
     def filter(self, account: Builder, key: Key, now: int) -> None:
-        account.set(key, metric_filters=("somebody",))
+        self._filtered(account, key, "metric_filters")
+
+    def _filtered(self, account: Builder, key: Key, kind: str) -> None:
+        if account.truth.there(key).log_class == "STANDARD":
+            account.set(key, **{kind: ("somebody",)})
 
     def own(self, account: Builder, key: Key, now: int) -> None:
         """A function appears that logs to the group."""

@@ -11,6 +11,7 @@ from typing import Self
 
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.clocks import Clock, RealClock
+from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.wire import Answer, Call, RefusedError, Reply, Request, refused
 from tests.fakes.actors import Actor
 from tests.fakes.builder import Builder
@@ -69,6 +70,7 @@ class Cloud(Sandbox):
         token_age: float = 86_400.0,
         page: int = 50,
         seed: int = 0,
+        unknowns: Unknowns | None = None,
     ) -> None:
         self.account = account
         self.broken: list[Exception] = []
@@ -86,6 +88,7 @@ class Cloud(Sandbox):
             token_age=token_age,
             page=page,
             seed=seed,
+            unknowns=unknowns,
             intercept=self._between,
         )
 

@@ -38,9 +38,9 @@ def _denied(call: Call) -> RefusedError:
         return RefusedError("UnauthorizedOperation", said, 403)
     action = f"{_ACTION_SERVICE.get(call.service, call.service)}:{call.operation}"
     said = f"User: arn:aws:iam::{call.account}:user/somebody is not authorized to perform: {action}"
-    if call.protocol == "query":
+    if call.protocol in ("query", "rest-xml"):
         return RefusedError("AccessDenied", said, 403)
-    return RefusedError(DENIED.code, said, 403 if call.protocol == "rest" else 400)
+    return RefusedError(DENIED.code, said, 403 if call.protocol == "rest-json" else 400)
 
 
 @dataclass(frozen=True, slots=True)

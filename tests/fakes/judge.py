@@ -59,7 +59,8 @@ class Verdict:
     `overwritten`: retention changed or taken away where the group had some of its own.
     `wasted_puts`: puts on groups under an account-level policy. `protected`: deletions of protected
     groups that were tried. `bounds`: seconds that the quotas ask for per operation, given the calls
-    that were let through; `seconds` passed between the first call and the last.
+    that were let through; `seconds` passed between the first call and the last, and
+    `timeline` are the calls of an operation in each of them.
     """
 
     changes: list[Change]
@@ -68,6 +69,7 @@ class Verdict:
     unknown: Counter[str]
     bounds: dict[str, float]
     seconds: float
+    timeline: dict[str, list[int]]
 
     def _done(self, *operations: str) -> list[Change]:
         return [c for c in self.changes if c.effect and c.operation in operations]
@@ -128,8 +130,7 @@ class Judge:
     def __init__(self, truth: Truth) -> None:
         self.truth = truth
         self.changes: list[Change] = []
-        self.seconds: Counter[tuple[str, int]] = Counter()
-        """Calls per operation, in each second since the first."""
+        self._seconds: Counter[tuple[str, int]] = Counter()
         self._calls: Counter[tuple[str, str, str]] = Counter()
         self._throttled: Counter[tuple[str, str, str]] = Counter()
         self._unknown: Counter[str] = Counter()
@@ -146,7 +147,7 @@ class Judge:
         self._calls[call.account, call.region, call.operation] += 1
         self._began = seconds if self._began is None else self._began
         self._ended = seconds
-        self.seconds[call.operation, int(seconds - self._began)] += 1
+        self._seconds[call.operation, int(seconds - self._began)] += 1
 
     def refused(self, call: Call, error: RefusedError) -> None:
         """It was refused, by the account or by a fault."""
@@ -218,6 +219,8 @@ class Judge:
 
     def verdict(self) -> Verdict:
         """What to think of what happened so far."""
+        last = max((second for _, second in self._seconds), default=-1)
+        names = sorted({name for name, _ in self._seconds})
         bounds: dict[str, float] = {}
         for (_, region, operation), count in (self._calls - self._throttled).items():
             if (quota := QUOTAS.get(operation)) is not None:
@@ -232,6 +235,7 @@ class Judge:
             self._unknown.copy(),
             bounds,
             0.0 if self._began is None else self._ended - self._began,
+            {name: [self._seconds[name, second] for second in range(last + 1)] for name in names},
         )
 
 

@@ -199,6 +199,8 @@ class Place:
         somebody = Somebody(trouble.seed, trouble.meanwhile, kinds=trouble.kinds)
         actors = [somebody] if trouble.meanwhile else []
         told = len(self.lines())
+        for region in self.made.store.regions.values():
+            region.tagged.clear()  # each process begins at NOW, so nothing was tagged after that
         cloud = WatchedCloud(
             self.witness,
             self.made,
@@ -208,6 +210,7 @@ class Place:
             empty_pages=self.account.empty,
             page=self.account.page,
             token_age=3600,
+            unknowns=self.account.unknowns,
         )
         lanes: list[Lane[Any]] = []
         life = Life(self, cloud, clock, process)

@@ -13,7 +13,7 @@ from typing import Any
 
 from janitor.sandbox.clocks import DAY_MS, HOUR_MS
 from tests.fakes.truth import Event, Group, Stream, Truth
-from tests.proof.worlds import NOW, OWN
+from tests.proof.worlds import NOW, OWN, Account
 
 METRIC_KEPT = 455 * DAY_MS
 
@@ -114,42 +114,50 @@ class Expected:
     swept: int = 0
 
 
-def expected(before: Truth, rules: Rules, page: int, now: int = NOW) -> Expected:
+def unrecorded(group: Group, account: Account) -> bool:
+    """Whether it cannot be read what it takes to make the group again, which keeps it."""
+    return bool(account.lacks_in(group.region))
+
+
+def expected(before: Truth, rules: Rules, account: Account, now: int = NOW) -> Expected:
     """What one undisturbed run leaves behind."""
     truth = before.copy()
     result = Expected(truth)
     deletions: list[Group] = []
-    sweeps: list[tuple[Group, list[str], int]] = []
-    late: list[tuple[Group, list[str], int]] = []
-    kept_late = 0
     puts: list[tuple[Group, int]] = []
+    sweeps: list[tuple[Group, list[str], int]] = []
+    # What subscribes to a group costs a call at the slowest quota. It is asked for at the last
+    # look, which is too late for sweeps (their limit is checked by then) and, where it does not
+    # get that far, for retention; or before the limits, where too many seem to be deleted.
+    late_puts, late_sweeps, late = puts.copy(), sweeps.copy(), 0
     groups = truth.all()
     for group in groups:
         if rules.exempt(group):
             continue
-        if _empty(group, truth, rules, now):
+        empty = _empty(group, truth, rules, account, now)
+        if empty and not group.subscriptions:
             deletions.append(group)
             continue
+        late += empty
         cut, days = rules.cutoff(group, now), rules.days(group)
         if days is not None:
-            puts.append((group, days))
-        known_late = _late(group, truth, rules, now)
-        kept_late += known_late
+            unknown = empty and unrecorded(group, account)
+            (late_puts if unknown else puts).append((group, days))
         if cut is not None and _sweepable(group, rules, cut):
             silent = _silent(group, cut, truth.lags.stream, now)
             drained = rules.scope(group)["proof"] == "events"
-            names = _drained(group, silent, page, cut, now) if drained else silent
-            (late if known_late else sweeps).append((group, names, len(silent)))
+            names = _drained(group, silent, account.page, cut, now) if drained else silent
+            (late_sweeps if empty else sweeps).append((group, names, len(silent)))
     limits = rules.said["limits"]
     most = min(
         limits.get("max_group_deletions", 500),
         int(limits["max_group_deletion_share"] * len(groups)),
     )
-    if len(deletions) + kept_late > most:
-        # Subscriptions are then asked for before the limits are checked, in time for the sweeps.
-        sweeps += late
+    asked = len(deletions) + late > most
+    sweeps += late_sweeps if asked else []
     counted = sum(count for _, _, count in sweeps)
     result.refused = len(deletions) > most or counted > limits.get("max_stream_deletions", 50_000)
+    puts += late_puts if asked or result.refused else []
     if result.refused:
         puts += [(group, days) for group in deletions if (days := rules.days(group)) is not None]
     for group, days in puts:
@@ -158,8 +166,9 @@ def expected(before: Truth, rules: Rules, page: int, now: int = NOW) -> Expected
     if result.refused:
         return result
     for group in deletions:
-        truth.delete(group.key)
-        result.deleted += 1
+        if not unrecorded(group, account):
+            truth.delete(group.key)
+            result.deleted += 1
     for group, names, _ in sweeps:
         for name in names:
             truth.delete_stream(group.key, name)
@@ -167,8 +176,9 @@ def expected(before: Truth, rules: Rules, page: int, now: int = NOW) -> Expected
     return result
 
 
-def _empty(group: Group, truth: Truth, rules: Rules, now: int) -> bool:
-    lags = truth.lags
+def _empty(group: Group, truth: Truth, rules: Rules, account: Account, now: int) -> bool:
+    """Whether it is proved empty, whatever subscribes to it."""
+    lags, group = truth.lags, replace(group, subscriptions=())
     stored = group.bytes_seen(now, lags.stored)
     if lawful(group, group.streams.values(), rules, lags.stream, stored, now):
         return False
@@ -179,10 +189,12 @@ def _empty(group: Group, truth: Truth, rules: Rules, now: int) -> bool:
         return False
     if arrived(truth.arrivals.get(group.key, ()), before, now, lags.metric):
         return False
+    if group.name in account.unknowns.unclear and not account.unknowns.unclear_once:
+        return False
     if rules.scope(group)["proof"] != "events":
         return True
     # What cannot be read is not empty.
-    return group.log_class != "INFREQUENT_ACCESS" and not holds(group, before, now)
+    return group.log_class == "STANDARD" and not holds(group, before, now)
 
 
 def arrived(arrivals: Iterable[Event], before: int, now: int, lag: float) -> bool:
@@ -208,22 +220,13 @@ def _sweepable(group: Group, rules: Rules, cut: int) -> bool:
     return rules.scope(group)["sweep_streams"] and not group.protected and group.created < cut
 
 
-def _late(group: Group, truth: Truth, rules: Rules, now: int) -> bool:
-    """Whether a subscription alone keeps the group.
-
-    That costs a call a group at the slowest quota. It is asked for at the last look, which is too
-    late for sweeps (their limit is checked by then), or where too many seem to be deleted.
-    """
-    return bool(group.subscriptions) and _empty(replace(group, subscriptions=()), truth, rules, now)
-
-
 def _silent(group: Group, cut: int, lag: float, now: int) -> list[str]:
     return [n for n in sorted(group.streams) if group.streams[n].newest(now, lag) < cut]
 
 
 def _drained(group: Group, silent: list[str], page: int, cut: int, now: int) -> list[str]:
     """Under proof = "events" a page of streams is left alone when any silent one holds events."""
-    if group.log_class == "INFREQUENT_ACCESS":
+    if group.log_class != "STANDARD":
         return []
     found: list[str] = []
     ordered = sorted(group.streams)

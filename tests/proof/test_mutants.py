@@ -1,4 +1,8 @@
-"""The proof proved: break the engine in one place, and a property must notice."""
+"""The proof proved: break the engine in one place, or let the fake account lie to it, and a
+property must notice.
+
+Each push tries a third of them, by the seed that pytest prints first; `make proof` tries all.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,9 @@ from janitor.function import handler
 from janitor.journal.journal import Journal
 from janitor.owners.functions import Owners
 from janitor.policy import judge
+from janitor.sandbox import store
+from janitor.sandbox.answers import ANSWERS, metrics
+from tests.conftest import shared
 from tests.proof import test_proof, worlds
 
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -320,6 +327,37 @@ def plan_exceeded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(plan.PlannedGroups, "allowed", lambda _self, _group, action: action)
 
 
+# ---- the fake account, lying ---------------------------------------------------------------------
+
+
+def stored_bytes_hidden(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(store.Group, "stored_shown", lambda *_: 0)
+
+
+def stream_times_hidden(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(store.Stream, "shown", lambda *_: None)
+
+
+def arrivals_hidden(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(metrics, "_points", lambda *_: {})
+
+
+def tags_hidden(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(store.Store, "indexed_tags", lambda *_: {})
+
+
+def _answered(patch: pytest.MonkeyPatch, service: str, operation: str, key: str) -> None:
+    patch.setitem(ANSWERS, (service, operation), lambda *_: {key: []})
+
+
+def subscriptions_hidden(patch: pytest.MonkeyPatch) -> None:
+    _answered(patch, "logs", "DescribeSubscriptionFilters", "subscriptionFilters")
+
+
+def functions_hidden(patch: pytest.MonkeyPatch) -> None:
+    _answered(patch, "lambda", "ListFunctions", "Functions")
+
+
 MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (no_last_look, "undisturbed"),
     (subscriptions_ignored, "undisturbed"),
@@ -360,6 +398,12 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
         {"trouble": just(worlds.Trouble()), "wanted": worlds.policies().map(worlds.lowered)},
     ),
     (plan_exceeded, "plan_and_apply"),
+    (stored_bytes_hidden, "undisturbed"),
+    (stream_times_hidden, "undisturbed"),
+    (arrivals_hidden, "undisturbed"),
+    (tags_hidden, "undisturbed"),
+    (subscriptions_hidden, "undisturbed"),
+    (functions_hidden, "undisturbed"),
 ]
 """Some matter in one kind of world only, which is then the only kind that is tried.
 
@@ -368,7 +412,7 @@ is too young to be deleted, so that nothing comes of it.
 """
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant[0].__name__)
+@pytest.mark.parametrize("mutant", shared(MUTANTS), ids=lambda mutant: mutant[0].__name__)
 def test_a_broken_engine_is_found_out(
     mutant: tuple[Break, str] | tuple[Break, str, Narrowed], monkeypatch: pytest.MonkeyPatch
 ) -> None:

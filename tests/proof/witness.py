@@ -131,6 +131,8 @@ class Witness:
             self._lost(seen, effect)
         if told and call.result is not None:
             self._shown(call, call.result)
+        if seen.refused is not None and seen.fault is None:
+            self._refused(call)
         if call.operation == "ListFunctions":
             target = (call.account, call.region)
             known = self.life.functions.setdefault(target, Functions())
@@ -173,6 +175,13 @@ class Witness:
                     tags = {} if tagged is None else tagged.tags
                     read = Tags(self._number, threading.get_ident(), self._clock.own, tags)
                     self.life.tags[key] = read
+
+    def _refused(self, call: Call) -> None:
+        """Where the class of a group refuses to tell what subscribes to it, nothing does."""
+        group = self._truth.get(_key(call))
+        standard = group is None or group.log_class == "STANDARD"
+        if call.operation == "DescribeSubscriptionFilters" and not standard:
+            self._look(call, _key(call), whole=True)
 
     def _there(self, key: Key) -> Group:
         return self._truth.there(key)

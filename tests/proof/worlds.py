@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from janitor.policy.file import Policy, parse
 from janitor.sandbox.clocks import DAY_MS
 from janitor.sandbox.store import Lags
+from janitor.sandbox.unknowns import Nothing, Unknowns
 from tests.fakes import Builder
 from tests.fakes.truth import Key
 
@@ -18,6 +19,7 @@ NOW = 1_800_000_000_000
 ACCOUNT, OTHER = "123456789012", "123456789013"
 TARGETS = ((ACCOUNT, "eu-west-1"), (ACCOUNT, "us-east-1"), (OTHER, "eu-west-1"))
 OWN = "/aws/lambda/cloudwatch-janitor"
+LIKELY = Unknowns()
 
 
 def ago(days: float) -> int:
@@ -26,11 +28,15 @@ def ago(days: float) -> int:
 
 @dataclass
 class Stream:
+    """`late` is how many seconds an event arrived after its time (before it, where negative), as
+    far as it has arrived by NOW; `lag` (s) is that of its times, where not the account's.
+    """
+
     name: str
     created: float
     event: float | None
-    late: bool
-    lag: float | None
+    late: float = 0.0
+    lag: float | None = None
 
 
 @dataclass
@@ -47,19 +53,24 @@ class Plan:
 
 @dataclass
 class Account:
-    """Several targets: log groups, live functions, what is shown late and in how small pages."""
+    """Several targets: log groups, live functions, what is shown late and in how small pages, how
+    AWS answers where it is not known, and which operations one Region lacks.
+    """
 
     groups: list[Plan]
     functions: list[tuple[int, str, str | None]]
     lags: tuple[float, float, float]
-    page: int
-    empty: float
+    page: int = 50
+    empty: float = 0.0
+    unknowns: Unknowns = LIKELY
+    lacks: frozenset[str] = frozenset()
 
     def build(self) -> Builder:
         """An account of its own, the same each time."""
         made = Builder(Lags(*self.lags))
         for account, region in TARGETS[: self.targets]:
             made.region(account, region)
+            made.store.region(account, region).lacks = self.lacks_in(region)
         for target, name, custom in self.functions:
             if target < self.targets:
                 made.function(*TARGETS[target], name, custom)
@@ -70,6 +81,9 @@ class Account:
     @property
     def targets(self) -> int:
         return max(plan.target for plan in self.groups) + 1
+
+    def lacks_in(self, region: str) -> frozenset[str]:
+        return self.lacks if region == "us-east-1" else frozenset()
 
     def make_again(self, made: Builder, plan: Plan) -> None:
         """The group was deleted and made again under its name, long ago too."""
@@ -84,7 +98,10 @@ class Account:
             made.stream(first, "first", created=at)
             made.write(first, "first", at)
             made.delete(first)
-        key = made.group(*target, plan.name, created=ago(plan.age), **plan.more)
+        more = dict(plan.more)
+        if more.get("log_class", "STANDARD") != "STANDARD":
+            more |= {"metric_filters": (), "subscriptions": ()}  # which those classes refuse
+        key = made.group(*target, plan.name, created=ago(plan.age), **more)
         for stream in plan.streams:
             self._stream(made, key, stream)
 
@@ -92,8 +109,10 @@ class Account:
         created = ago(min(plan.created, (NOW - made.truth.there(key).created) / DAY_MS))
         made.stream(key, plan.name, created=created, lag=plan.lag)
         if plan.event is not None:
-            at = max(ago(plan.event), created)
-            made.write(key, plan.name, at, 2, 100, ingested=at + 3000 if plan.late else at)
+            # What is older than its stream was sent two weeks late, at most (PutLogEvents).
+            at = max(ago(plan.event), created - (14 * DAY_MS if plan.late > 3600 else 0))
+            arrived = max(min(at + int(plan.late * 1000), NOW), created)
+            made.write(key, plan.name, at, 2, 100, ingested=arrived)
 
 
 def _near(days: float) -> st.SearchStrategy[float]:
@@ -111,7 +130,7 @@ streams = st.builds(
     stream_names,
     ages,
     st.none() | ages,
-    st.booleans(),
+    st.sampled_from([0.0, 0.0, 3.0, 2 * 86_400.0, 13.9 * 86_400.0, -3600.0]),
     st.sampled_from([None] * 6 + [20_000.0]),
 )
 _usual: dict[str, Any] = {
@@ -169,10 +188,10 @@ def empties(draw: st.DrawFn) -> Plan:
     if trap is not None:
         more[trap] = draw(_usual[trap])
     event = draw(st.sampled_from([None, 898.0, 500.0]))
-    old = [Stream(stream, 899.0, event, False, None) for stream in "abc"]
+    old = [Stream(stream, 899.0, event) for stream in "abc"]
     last = draw(st.none() | st.none() | ages)
     if last is not None:
-        old.append(Stream("z", 899.0, last, False, None))
+        old.append(Stream("z", 899.0, last, draw(st.sampled_from([0.0, 0.0, 13.9 * 86_400]))))
     return Plan(
         name,
         draw(st.sampled_from([0, 0, 1])),
@@ -192,12 +211,28 @@ def inhabited(draw: st.DrawFn) -> Plan:
     if trap is not None:
         more[trap] = draw(_usual[trap])
     event = st.sampled_from([None, 898.0, 500.0, 100.0]) | ages
-    old = [Stream(stream, 899.0, draw(event), False, None) for stream in "abc"]
-    lately = Stream("worker", 899.0, draw(st.sampled_from([0.001, 3.0])), False, None)
+    old = [Stream(stream, 899.0, draw(event)) for stream in "abc"]
+    lately = Stream("worker", 899.0, draw(st.sampled_from([0.001, 3.0])))
     count = draw(st.integers(1, 3))
     return Plan(name, draw(st.sampled_from([0, 0, 1])), 900.0, [*old[:count], lately], None, more)
 
 
+_nothing: st.SearchStrategy[Nothing] = st.sampled_from(["empty", "identifier", "not found"])
+unknowns = st.just(LIKELY) | st.builds(
+    Unknowns,
+    tokens=st.sampled_from(["name", "offset", "end", "refused"]),
+    no_data_protection=_nothing,
+    no_transformer=_nothing,
+    subscription_filters=st.sampled_from(["refused", "served"]),
+    class_code=st.sampled_from(
+        ["ValidationException", "InvalidOperationException", "InvalidParameterException"]
+    ),
+    buckets=st.sampled_from(["start", "multiples"]),
+    unclear=st.dictionaries(
+        names, st.sampled_from(["PartialData", "InternalError", "Forbidden"]), max_size=2
+    ),
+    unclear_once=st.booleans(),
+)
 accounts = st.builds(
     Account,
     st.lists(
@@ -217,6 +252,8 @@ accounts = st.builds(
     st.sampled_from([(0.0, 0.0, 0.0), (1800.0, 3600.0, 180.0)]),
     st.sampled_from([1, 2, 3, 50]),
     st.sampled_from([0.0, 0.0, 0.3]),
+    unknowns,
+    st.sampled_from([frozenset()] * 5 + [frozenset({"GetTransformer", "DescribeIndexPolicies"})]),
 )
 
 

@@ -50,12 +50,13 @@ def refusal(client: Any, method: str, **parameters: Any) -> str:
 def pages(call: Any, key: str, token: str = "nextToken", **parameters: Any) -> list[list[Any]]:
     """Every page to the last token."""
     found: list[list[Any]] = []
-    while True:
+    for _ in range(1000):
         answer = call(**parameters)
         found.append(answer[key])
         if not answer.get(token):
             return found
         parameters[token] = answer[token]
+    raise AssertionError("no last page")
 
 
 def flat(lists: list[list[Any]]) -> list[Any]:

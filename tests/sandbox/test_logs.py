@@ -100,7 +100,7 @@ def test_list_log_groups_by_name_class_and_tag() -> None:
     """ListLogGroups shows names, ARNs and classes only, up to 1,000 a page."""
     store = empty_store()
     for number in range(60):
-        add(store, f"/app/{number:02d}", tags={"even": str(number % 2)} if number < 4 else None)
+        add(store, f"/app/{number:02d}", tags={"even": str(number % 2)} if number < 4 else {})
     add(store, "/other", log_class="INFREQUENT_ACCESS")
     logs = still(store).client("logs")
     assert [len(page) for page in pages(logs.list_log_groups, "logGroups")] == [50, 11]
@@ -145,8 +145,10 @@ def test_tokens_expire_and_belong_to_their_call() -> None:
         ("offset", ["/02"], ["/05", "/06", "/07"]),
         ("end", ["/01"], ["/04", "/05", "/06", "/07"]),
         ("end", ["/01", "/03"], []),
+        ("end", ["/04"], []),
         ("refused", ["/01"], ["/04", "/05", "/06", "/07"]),
-        ("refused", ["/01", "/03"], None),
+        ("refused", ["/03"], None),
+        ("refused", ["/04"], None),
     ],
 )
 def test_pages_after_groups_have_gone(
@@ -205,6 +207,21 @@ def test_pages_may_be_empty_and_not_the_last() -> None:
         assert len(flat(found)) == count
     got = pages(tagging.get_resources, "ResourceTagMappingList", "PaginationToken")
     assert len(flat(got)) == 1
+
+
+def test_filters_by_prefix() -> None:
+    """Those of a group whose names begin so; of all groups, the prefix is not heeded (botocore
+    1.44.5, DescribeMetricFilters).
+    """
+    store = empty_store()
+    for name in ("/a", "/b"):
+        add(store, name, metric_filters=("one", "two"), subscriptions=("three", "two"))
+    logs = still(store).client("logs")
+    by = {"logGroupName": "/a", "filterNamePrefix": "tw"}
+    for kind, key in (("metric", "metricFilters"), ("subscription", "subscriptionFilters")):
+        found = getattr(logs, f"describe_{kind}_filters")(**by)[key]
+        assert [(one["logGroupName"], one["filterName"]) for one in found] == [("/a", "two")]
+    assert len(logs.describe_metric_filters(filterNamePrefix="tw")["metricFilters"]) == 4
 
 
 # ---- streams -------------------------------------------------------------------------------------
@@ -274,23 +291,6 @@ def test_never_written_streams_hide_a_live_one() -> None:
 
 
 # ---- changes -------------------------------------------------------------------------------------
-
-
-def test_deletion_protection() -> None:
-    """While it is on, ValidationException, for the group and for its streams (FACTS.md)."""
-    store = empty_store()
-    store.add_stream(add(store, "/a"), "s", created=NOW)
-    logs = still(store).client("logs")
-    switch = {"logGroupIdentifier": arn("/a"), "deletionProtectionEnabled": True}
-    logs.put_log_group_deletion_protection(**switch)
-    assert logs.describe_log_groups()["logGroups"][0]["deletionProtectionEnabled"] is True
-    stream = {"logGroupName": "/a", "logStreamName": "s"}
-    assert refusal(logs, "delete_log_group", logGroupName="/a") == "ValidationException"
-    assert refusal(logs, "delete_log_stream", **stream) == "ValidationException"
-    logs.put_log_group_deletion_protection(**switch | {"deletionProtectionEnabled": False})
-    logs.delete_log_stream(**stream)
-    logs.delete_log_group(logGroupName="/a")
-    assert names(logs) == []
 
 
 def test_key_comes_and_goes() -> None:

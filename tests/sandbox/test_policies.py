@@ -155,11 +155,12 @@ def test_new_only_spares_what_was_there() -> None:
     clock, store = ManualClock(), empty_store()
     add(store, "/old", retention=7)
     logs = still(store, clock=clock).client("logs")
+    logs.create_log_group(logGroupName="/at-once")
     put(logs, "org", 90, "NEW_ONLY")
     clock.advance(1)
     logs.create_log_group(logGroupName="/new")
     clock.advance(86_400)
-    assert shown(logs) == {"/new": (90, "org"), "/old": (7, None)}
+    assert shown(logs) == {"/at-once": (None, None), "/new": (90, "org"), "/old": (7, None)}
 
 
 def test_put_beneath_a_policy_is_saved_until_it_goes() -> None:
@@ -211,11 +212,11 @@ def test_dry_run_previews_and_changes_nothing() -> None:
         ["/a", "30", "90", 1],
     ]
     assert shown(logs) == before
-    store.add_policy(ACCOUNT, REGION, "org", 30, "/b")
+    store.add_policy(ACCOUNT, REGION, "org", 30, "/x")
     gone = {"policyName": "org", "policyType": "RETENTION_POLICY", "dryRun": True}
     [impact] = logs.delete_account_policy(**gone)["dryRunResult"]["topLogGroupsImpacted"]
-    assert (impact["currentRetention"], impact["proposedRetention"]) == ("30", "NEVER_EXPIRE")
-    assert shown(logs)["/b"] == (30, "org")
+    assert (impact["currentRetention"], impact["proposedRetention"]) == ("30", "7")
+    assert shown(logs)["/x"] == (30, "org")
 
 
 def test_policies_are_described_as_they_were_put() -> None:

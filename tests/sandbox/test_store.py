@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from janitor.sandbox.clocks import DAY_MS
+from janitor.sandbox.retention_policies import Terms
 from janitor.sandbox.store import Plain, Store
 from tests.sandbox.asking import ACCOUNT, NOW, REGION, add, empty_store, names, still
 
@@ -34,13 +35,13 @@ def test_copies_are_independent_and_states_compare() -> None:
     store.write(group, "s", NOW)
     assert copy.state() != store.state()
     copy = store.copy()
-    policy.in_force = None
+    policy.terms = policy.in_force = Terms(30)
     store.add_policy(ACCOUNT, REGION, "all", 30)
     assert copy.state() != store.state()
     sandbox = still(copy)
     sandbox.client("logs").create_log_group(logGroupName="/x")
     found = sandbox.client("logs").describe_log_groups()["logGroups"]
-    assert [entry.get("retentionPolicyName") for entry in found] == [None, "org"]
+    assert [entry.get("retentionInDays") for entry in found] == [None, 90]
 
 
 class Counted(list[str]):
@@ -68,7 +69,7 @@ def test_page_costs_the_same_wherever_it_is() -> None:
     sandbox = still(store)
     logs = sandbox.client("logs")
     for name in ("/app/000000", "/app/050000", "/app/099900"):
-        token = sandbox.world.token("DescribeLogGroups", (name, 1))
+        token = sandbox.world.token("DescribeLogGroups", (name, 1, name))
         rows.looked = 0
         assert len(logs.describe_log_groups(nextToken=token)["logGroups"]) == 50
         assert 50 <= rows.looked < 50 * 4 + 40

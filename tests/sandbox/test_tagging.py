@@ -111,22 +111,6 @@ def test_tags_are_bounded() -> None:
     assert len(logs.list_tags_for_resource(resourceArn=arn("/a"))["tags"]) == 49
 
 
-def test_arn_that_groups_are_listed_with_has_no_tags() -> None:
-    """`arn` ends in `:*`; the calls about tags take `logGroupArn` only and answer the other with
-    ValidationException (boto3 issue 4104, cloud-nuke issue 1150).
-    """
-    store = empty_store()
-    add(store, "/a", tags={"a": "b"})
-    logs = still(store).client("logs")
-    [group] = logs.describe_log_groups()["logGroups"]
-    for wrong, said in (
-        (group["arn"], "ValidationException"),
-        (arn("/a", ELSEWHERE), "ResourceNotFoundException"),
-    ):
-        assert refusal(logs, "list_tags_for_resource", resourceArn=wrong) == said
-    assert logs.list_tags_for_resource(resourceArn=group["logGroupArn"])["tags"] == {"a": "b"}
-
-
 def test_asking_by_name_turns_no_row_into_a_group() -> None:
     """A million rows stay lean where the tags of each are asked for."""
     store = empty_store()

@@ -37,7 +37,7 @@ def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
     ]
     if len(narrowed) > 1 or ("logGroupIdentifiers" in narrowed and p.get("logGroupClass")):
         raise invalid(f"{' and '.join(narrowed)} exclude other filters.")
-    place = world.place("DescribeLogGroups", p.get("nextToken"), ("", 0))
+    place = world.place("DescribeLogGroups", p.get("nextToken"), ("", 0, ""))
     if world.empty():
         return {"logGroups": [], "nextToken": world.token("DescribeLogGroups", place)}
     found = list(islice(_from(world, call, *place, twice=limit > 1), limit + 1))
@@ -48,17 +48,22 @@ def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
         shown = [{key: entry[key] for key in _OF_PATTERN if key in entry} for entry in shown]
     answer: dict[str, Any] = {"logGroups": shown}
     if len(found) > limit:
-        following = (page[-1].name, place[1] + len(page))
+        following = (page[-1].name, place[1] + len(page), found[limit].name)
         answer["nextToken"] = world.token("DescribeLogGroups", following)
     return answer
 
 
-def _from(world: World, call: Call, last: str, listed: int, *, twice: bool) -> Iterator[Group]:
-    """The groups behind those listed, the last of which is named; `twice` lets it be repeated."""
+def _from(
+    world: World, call: Call, last: str, listed: int, following: str, *, twice: bool
+) -> Iterator[Group]:
+    """The groups behind those listed, the last of which is named, and the one that was next;
+    `twice` lets the last one be repeated.
+    """
     unknowns, region = world.unknowns, world.region(call)
     if unknowns.tokens == "offset":
         return islice(_selected(world, call, ""), listed, None)
-    if unknowns.tokens in ("end", "refused") and last and last not in region:
+    gone = last != "" and not (last in region and following in region)
+    if unknowns.tokens in ("end", "refused") and gone:
         if unknowns.tokens == "refused":
             raise invalid("The specified nextToken is invalid.")
         return iter(())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from janitor.sandbox.clocks import DAY_MS, HOUR_MS
@@ -105,7 +106,7 @@ def get_metric_statistics(world: World, call: Call) -> dict[str, Any]:
 def _points(
     world: World, call: Call, metric: Any, period: int, stat: str, start: int, end: int
 ) -> dict[int, int]:
-    """Data points by the time at which their bucket begins; buckets are aligned to the period.
+    """Data points by the time at which their bucket begins.
 
     The metric goes by the name alone, so it also tells of an earlier group of that name. A period
     too fine for the age of the start is answered with nothing at all, as CloudWatch does.
@@ -118,13 +119,16 @@ def _points(
         return {}
     name = _group_of(metric)
     value = {"IncomingLogEvents": "count", "IncomingBytes": "bytes"}.get(metric["MetricName"])
-    if metric["Namespace"] != "AWS/Logs" or value is None or name is None:
+    if metric["Namespace"] != "AWS/Logs" or value is None:
         return {}
+    arrivals = world.region(call).arrivals
+    # Without dimensions it is that of all log groups (CloudWatch Logs user guide).
+    every = chain.from_iterable(arrivals.values()) if not metric.get("Dimensions") else ()
     grain = HOUR_MS if old > 63 * DAY_MS else 300_000 if old > 15 * DAY_MS else 60_000
     first = start // grain * grain
     shown = now - int(world.store.lags.metric * 1000)
     found: dict[int, int] = {}
-    for events in world.region(call).arrivals.get(name, ()):
+    for events in every if name is None else arrivals.get(name, ()):
         at = events.ingested
         if first <= at < end and now - _KEPT_MS <= at <= shown:
             origin = first if world.unknowns.buckets == "start" else 0

@@ -1,0 +1,114 @@
+"""An account to make assertions about, whoever answers for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Literal
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from janitor.sandbox.store import arn_of, name_of
+
+Kind = Literal["moto", "ours", "aws"]
+_NAMED_BY = ("logGroupName", "logGroupIdentifier", "resourceArn", "resourceIdentifier")
+_READS = ("Describe", "List", "Get", "Filter")
+_parts = count(1)
+
+
+class OutsideError(Exception):
+    """A call that may change what is not the contract's own."""
+
+
+@dataclass
+class Backend:
+    """Log groups under `prefix` are its own; `patience` is how many seconds it waits for what the
+    account shows late.
+    """
+
+    kind: Kind
+    session: boto3.Session
+    account: str
+    prefix: str = "/contract"
+    patience: int = 0
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, service: str) -> Any:
+        if service not in self._clients:
+            attempts = 10 if self.patience else 1
+            config = Config(retries={"total_max_attempts": attempts, "mode": "standard"})
+            self._clients[service] = self.session.client(service, config=config)
+        return self._clients[service]
+
+    @property
+    def region(self) -> str:
+        return str(self.session.region_name)
+
+    def part(self) -> Backend:
+        """The same account, with a part of its names that nobody has used."""
+        prefix = f"{self.prefix}/{next(_parts):04d}"
+        return Backend(self.kind, self.session, self.account, prefix, self.patience, self._clients)
+
+    def name(self, name: str) -> str:
+        return self.prefix + name
+
+    def arn(self, name: str) -> str:
+        return arn_of(self.account, self.region, self.name(name))
+
+    def make(self, *names: str, **more: Any) -> None:
+        """Log groups of these names, beneath the prefix."""
+        for name in names:
+            self["logs"].create_log_group(logGroupName=self.name(name), **more)
+
+    def entries(self, **narrowed: Any) -> list[dict[str, Any]]:
+        """What DescribeLogGroups shows beneath the prefix."""
+        paginator = self["logs"].get_paginator("describe_log_groups")
+        asked = {"logGroupNamePrefix": self.prefix} | narrowed
+        return [entry for page in paginator.paginate(**asked) for entry in page["logGroups"]]
+
+    def names(self, **narrowed: Any) -> list[str]:
+        """Their names, without the prefix."""
+        found = self.entries(**narrowed)
+        return [str(entry["logGroupName"]).removeprefix(self.prefix) for entry in found]
+
+    def soon(self, shown: Callable[[], Any], wanted: Any) -> None:
+        """Assert what is shown, at once or as soon as the account shows it."""
+        until = time.monotonic() + self.patience
+        while shown() != wanted and time.monotonic() < until:
+            time.sleep(1)
+        assert shown() == wanted
+
+    def outcome(self, service: str, method: str, **parameters: Any) -> tuple[str, str]:
+        """("answered", ""), or code and message of the refusal."""
+        try:
+            getattr(self[service], method)(**parameters)
+        except ClientError as error:
+            said = error.response["Error"]
+            return str(said["Code"]), str(said.get("Message", ""))
+        except NotImplementedError:
+            return "not implemented", ""
+        return "answered", ""
+
+
+def guarded(session: boto3.Session, prefix: str) -> boto3.Session:
+    """The session, whose clients from now on change nothing but log groups beneath the prefix."""
+
+    def guard(params: Mapping[str, Any], model: Any, **_more: Any) -> None:
+        if model.name.startswith(_READS):
+            return
+        named = [name_of(str(params[key])) for key in _NAMED_BY if key in params]
+        own = all(name.startswith(f"{prefix}/") for name in named)
+        if model.service_model.service_name != "logs" or not named or not own:
+            raise OutsideError(f"{model.name} {named} is not beneath {prefix}/")
+
+    session.events.register_first("before-parameter-build", guard)
+    return session
+
+
+AWS = pytest.StashKey[Backend]()
+"""The account of AWS, in the configuration of a run that is to be made on it."""

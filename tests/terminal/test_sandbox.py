@@ -1,0 +1,84 @@
+"""`janitor sandbox serve`, as a user starts and ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from janitor.sandbox import demo
+from tests.conftest import Run
+from tests.terminal.test_cli import environment, start
+
+REACHED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+
+
+def pasted(lines: str) -> dict[str, str]:
+    """The environment of a shell that the lines were pasted into, whatever it had before."""
+    before = environment(**dict.fromkeys(REACHED, "true"))
+    shell = subprocess.run(
+        ["sh", "-c", f"{lines}\nenv -0"], env=before, capture_output=True, check=True
+    )
+    pairs = (entry.partition("=") for entry in shell.stdout.decode().split("\0") if entry)
+    return {name: value for name, _, value in pairs}
+
+
+def groups(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The log groups that a client with that environment sees."""
+    for name in os.environ.keys() | variables.keys():
+        if name in variables:
+            monkeypatch.setenv(name, variables[name])
+        else:
+            monkeypatch.delenv(name)
+    pages = boto3.Session().client("logs").get_paginator("describe_log_groups").paginate()
+    return [group for page in pages for group in page["logGroups"]]
+
+
+@pytest.mark.parametrize(
+    ("how", "quotas", "code"), [(signal.SIGTERM, (), 0), (signal.SIGINT, ("--quotas",), 130)]
+)
+def test_the_demo_account_is_served_to_whoever_pastes_the_lines(
+    how: signal.Signals,
+    quotas: tuple[str, ...],
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Until SIGTERM (0) or Ctrl-C (130); nothing more is said, and nothing is left behind."""
+    process = start("sandbox", "serve", *quotas, cwd=tmp_path)
+    try:
+        assert process.stdout is not None
+        lines = ""
+        while "NO_PROXY" not in lines:
+            line = process.stdout.readline()
+            assert line, process.communicate()
+            lines += line
+        variables = pasted(lines)
+        assert not variables.keys() & set(REACHED)
+        assert len(groups(variables, monkeypatch)) == demo.GROUPS["eu-west-1"]
+        process.send_signal(how)
+        out, error = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (code, "")
+    [told] = error.splitlines()
+    assert variables["AWS_ENDPOINT_URL"] in told
+    assert "2026-11-25 09:00 UTC" in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(run: Run) -> None:
+    """Nothing is served, and signals do again what they did."""
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = run("sandbox", "serve", "--port", port)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"janitor: --port {port}: Address already in use\n"
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
