@@ -287,13 +287,13 @@ def test_the_demo_cleans_looks_again_and_undoes(run: Run) -> None:
     told = run("sandbox", "demo")
     assert told.code == 0
     first, second, third = (line for line in told.err.splitlines() if "groups scanned" in line)
-    assert "21 groups and 360 streams would be deleted" in first
-    assert "21 groups and 360 streams were deleted" in second
+    assert "22 groups and 360 streams would be deleted" in first
+    assert "22 groups and 360 streams were deleted" in second
     assert "0 retentions would be set, 0 groups and 0 streams would be deleted" in third
-    restored = "21 log groups were made again or completed, 143 retentions were put back; 0 left"
+    restored = "22 log groups were made again or completed, 143 retentions were put back; 0 left"
     assert restored in told.err
     assert "After the undo 0 of 300 log groups differ from what they were" in told.out
-    assert "21 of 300 log groups would be deleted" in Path("report.html").read_text()
+    assert "22 of 300 log groups would be deleted" in Path("report.html").read_text()
     for line in told.out.splitlines()[-3:]:
         assert Path(line.split()[-1]).exists(), line
 
@@ -328,4 +328,4 @@ def test_a_difference_after_the_undo_is_a_failure(
 
     monkeypatch.setattr(cli, "main", forgetful)
     assert show() == 3
-    assert "After the undo 164 of 300 log groups differ" in capsys.readouterr().out
+    assert "After the undo 165 of 300 log groups differ" in capsys.readouterr().out

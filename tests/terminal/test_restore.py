@@ -22,7 +22,7 @@ from janitor.sandbox.demo import NOW
 from janitor.sandbox.saved import kept
 from janitor.sandbox.store import Bucket
 from janitor.terminal.demo import definitions
-from tests.clocks import Clock
+from tests.accounts import FastClock
 from tests.conftest import Run, nothing_of_aws
 from tests.conftest import janitor as here
 from tests.fakes.builder import Builder
@@ -174,7 +174,7 @@ def test_the_functions_journals_are_undone_from_its_bucket(
         settings = read_settings(environment)
         configure_logs()  # a command of an earlier test may have set up its own
         metrics = EphemeralMetrics(namespace="t", service="t")
-        function = Janitor(settings, sandbox.session(), Clock(NOW), metrics)
+        function = Janitor(settings, sandbox.session(), FastClock(NOW), metrics)
         capsys.readouterr()
         did = function.answer(SCHEDULED, Context())["summary"]
         log = capsys.readouterr().out
