@@ -69,7 +69,7 @@ class CloudSession(boto3.Session):
         self._cloud = cloud
 
     def client(self, service_name: str, region_name: str | None = None, **_more: Any) -> Any:
-        return self._cloud.client(service_name, region_name or REGION, None)
+        return self._cloud.client(service_name, region_name or REGION, config=None)
 
 
 def janitor(cloud: Cloud, **environment: str) -> Janitor:
