@@ -29,7 +29,8 @@ test: $(ALL) ## Run the whole test suite.
 contract-aws: $(ALL) ## Assert on an AWS account of your own what the sandbox takes for granted.
 	$(BIN)/python -m tests.sandbox.contract
 
-proof: $(ALL) ## Try the properties on 10,000 random accounts; takes up to an hour.
+proof: $(ALL) ## Try all broken engines, and the properties on 10,000 accounts; takes up to an hour.
+	TEST_SEED=all $(BIN)/python -m pytest -q -n auto tests/proof/test_mutants.py
 	$(BIN)/python -m tests.proof --accounts 10000 --minutes 60 --write docs/proof.md --readme README.md
 
 bench: $(ALL) ## Measure beside other tools (half an hour; QUICK=1: 5 minutes, into build/bench/).

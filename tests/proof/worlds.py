@@ -121,7 +121,8 @@ def _near(days: float) -> st.SearchStrategy[float]:
 
 
 ages = st.one_of(
-    st.sampled_from([0.001, 3.0, 20.0, 100.0, 500.0, 900.0, 900.0, 1500.0]),
+    # 20 minutes: what only the metric shows, where stream times and bytes lag.
+    st.sampled_from([0.001, 0.014, 3.0, 20.0, 100.0, 500.0, 900.0, 900.0, 1500.0]),
     st.sampled_from([1.0, 7.0, 8.0, 14.0, 21.0, 30.0, 37.0, 365.0, 372.0, 455.0]).flatmap(_near),
 )
 stream_names = st.sampled_from(["a", "b", "c", "worker", "z", "2020/01/01/[1]a"])
@@ -233,6 +234,10 @@ unknowns = st.just(LIKELY) | st.builds(
     ),
     unclear_once=st.booleans(),
 )
+"""Left out is what a run does not bear: `listed_twice` (it journals twice, and counts twice for
+the share, what a page repeats), `Lags.tags` (it misses a protecting tag that GetResources does not
+show yet) and `Region.versions` (it misses a published function version that logs to the group).
+"""
 accounts = st.builds(
     Account,
     st.lists(
@@ -255,6 +260,30 @@ accounts = st.builds(
     unknowns,
     st.sampled_from([frozenset()] * 5 + [frozenset({"GetTransformer", "DescribeIndexPolicies"})]),
 )
+
+
+kept_longer = st.builds(
+    Account,
+    st.lists(
+        st.builds(
+            lambda name: Plan(
+                name, 0, 900.0, [Stream("a", 899.0, 100.0)], None, {"retention": 365}
+            ),
+            st.sampled_from([f"/app/{number}" for number in range(6)]),
+        ),
+        min_size=2,
+        unique_by=lambda plan: plan.name,
+    ),
+    st.just([]),
+    st.just((0.0, 0.0, 0.0)),
+    st.just(1),
+)
+"""Nothing but log groups that would be empty under a shorter retention."""
+
+
+def lagging(account: Account) -> Account:
+    """The same where what is shown lags."""
+    return replace(account, lags=(1800.0, 3600.0, 180.0))
 
 
 # ---- policies ------------------------------------------------------------------------------------
