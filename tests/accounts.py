@@ -176,8 +176,12 @@ class Cloud:
         self.after: Disturbance = lambda _call: None
         self.before_call: Callable[[Call], None] = lambda _call: None
 
-    def client(self, service: str, region: str = REGION, **_options: Any) -> Any:
-        return _Client(self.sandbox, _client(service, region))
+    def client(self, service: str, region: str | None = None, **_options: Any) -> Any:
+        return _Client(self.sandbox, _client(service, region or REGION))
+
+    def session(self) -> boto3.Session:
+        """A session whose clients call this account."""
+        return _Session(self)
 
     def _intercept(self, call: Call, answer: Callable[[], Answer]) -> Reply:
         self.calls[call.operation] += 1
@@ -230,6 +234,12 @@ def _client(service: str, region: str) -> Any:
     # botocore makes its long User-Agent anew twice a call, which takes a fifth of the call's time.
     config = CLIENT_CONFIG.merge(Config(user_agent="tests"))
     return _session().client(service, region, config=config)
+
+
+class _Session(boto3.Session):
+    def __init__(self, cloud: Cloud) -> None:
+        self._session = _session()._session
+        self.client = cloud.client  # type: ignore[method-assign]
 
 
 class _Client:

@@ -30,7 +30,7 @@ def _seed() -> str:
         ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
     )
     head = int(said.stdout or "0", 16)
-    return os.environ.setdefault("JANITOR_SEED", str(head % 1000))  # for the workers too
+    return os.environ.setdefault("TEST_SEED", str(head % 1000))  # for the workers too
 
 
 SEED = _seed()
@@ -43,7 +43,7 @@ def shared(items: Sequence[T], parts: int = 3) -> Sequence[T]:
 
 def pytest_report_header() -> str:
     """How to run the same once more."""
-    return f"JANITOR_SEED={SEED}"
+    return f"TEST_SEED={SEED}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

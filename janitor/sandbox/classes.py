@@ -1,8 +1,8 @@
 """Which calls a log class refuses: what is refused anywhere in the sandbox by class stands here.
 
 `ESSENTIALS` is taken to lack what `INFREQUENT_ACCESS` lacks: botocore 1.44.5 says of both that they
-have "a subset" of the features. GetLogEvents is refused like FilterLogEvents, which one report
-doubts.
+have "a subset" of the features; `DELIVERY` has less than that. GetLogEvents is refused like
+FilterLogEvents, which one report doubts.
 """
 
 from __future__ import annotations

@@ -55,51 +55,29 @@ _GET = (
     ("eu-west-3", 30.0),
     ("il-central-1", 10.0),
 )
+_FIVE_A_SECOND = """
+AssociateKmsKey DeleteAccountPolicy DeleteDataProtectionPolicy DeleteIndexPolicy
+DeleteMetricFilter DeleteResourcePolicy DeleteRetentionPolicy DeleteSubscriptionFilter
+DeleteTransformer DescribeAccountPolicies DescribeIndexPolicies DescribeMetricFilters
+DescribeResourcePolicies DescribeSubscriptionFilters DisassociateKmsKey
+GetDataProtectionPolicy GetTransformer ListSyslogConfigurations ListTagsForResource
+ListTagsLogGroup PutAccountPolicy PutBearerTokenAuthentication PutDataProtectionPolicy
+PutIndexPolicy PutLogGroupDeletionProtection PutMetricFilter PutResourcePolicy
+PutRetentionPolicy PutSubscriptionFilter PutTransformer TagLogGroup TagResource
+UntagLogGroup UntagResource
+"""
 _TABLE = (
-    Quota("logs", "AssociateKmsKey", 5),
+    *(Quota("logs", operation, 5) for operation in _FIVE_A_SECOND.split()),
     Quota("logs", "CreateLogGroup", 10, "L-D2832119"),
     Quota("logs", "CreateLogStream", 50, "L-76507CEF"),
-    Quota("logs", "DeleteAccountPolicy", 5),
-    Quota("logs", "DeleteDataProtectionPolicy", 5),
-    Quota("logs", "DeleteIndexPolicy", 5),
     Quota("logs", "DeleteLogGroup", 10, "L-07A912D5"),
     Quota("logs", "DeleteLogStream", 15, "L-C029A21C"),
-    Quota("logs", "DeleteMetricFilter", 5),
-    Quota("logs", "DeleteResourcePolicy", 5),
-    Quota("logs", "DeleteRetentionPolicy", 5),
-    Quota("logs", "DeleteSubscriptionFilter", 5),
-    Quota("logs", "DeleteTransformer", 5),
-    Quota("logs", "DescribeAccountPolicies", 5),
-    Quota("logs", "DescribeIndexPolicies", 5),
     Quota("logs", "DescribeLogGroups", 10, "L-4284EEDE"),
     Quota("logs", "DescribeLogStreams", 25, "L-3F243AD0"),
-    Quota("logs", "DescribeMetricFilters", 5),
-    Quota("logs", "DescribeResourcePolicies", 5),
-    Quota("logs", "DescribeSubscriptionFilters", 5),
-    Quota("logs", "DisassociateKmsKey", 5),
     Quota("logs", "FilterLogEvents", 10, None, _FILTER),
-    Quota("logs", "GetDataProtectionPolicy", 5),
     Quota("logs", "GetLogEvents", 25, None, _GET),
-    Quota("logs", "GetTransformer", 5),
     Quota("logs", "ListLogGroups", 10),
-    Quota("logs", "ListSyslogConfigurations", 5),
-    Quota("logs", "ListTagsForResource", 5),
-    Quota("logs", "ListTagsLogGroup", 5),
-    Quota("logs", "PutAccountPolicy", 5),
-    Quota("logs", "PutBearerTokenAuthentication", 5),
-    Quota("logs", "PutDataProtectionPolicy", 5),
-    Quota("logs", "PutIndexPolicy", 5),
     Quota("logs", "PutLogEvents", 5000, "L-7E1FAE88"),
-    Quota("logs", "PutLogGroupDeletionProtection", 5),
-    Quota("logs", "PutMetricFilter", 5),
-    Quota("logs", "PutResourcePolicy", 5),
-    Quota("logs", "PutRetentionPolicy", 5),
-    Quota("logs", "PutSubscriptionFilter", 5),
-    Quota("logs", "PutTransformer", 5),
-    Quota("logs", "TagLogGroup", 5),
-    Quota("logs", "TagResource", 5),
-    Quota("logs", "UntagLogGroup", 5),
-    Quota("logs", "UntagResource", 5),
     Quota("monitoring", "GetMetricData", 50, "L-5E141212"),
     Quota("monitoring", "GetMetricStatistics", 400),
     Quota("tagging", "GetResources", 15),

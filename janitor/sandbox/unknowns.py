@@ -40,7 +40,9 @@ class Unknowns:
         "ValidationException", "InvalidOperationException", "InvalidParameterException"
     ] = "ValidationException"
     """The code with which a class refuses a call, where no report tells it."""
-    missing_code: str = "UnknownOperationException"
+    missing_code: Literal[
+        "UnknownOperationException", "InvalidOperationException", "InvalidParameterException"
+    ] = "UnknownOperationException"
     """The code with which a Region refuses a call about a feature that it lacks (as boto3 issue
     2359 has it for Logs Insights in China).
     """

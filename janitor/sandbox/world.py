@@ -117,7 +117,9 @@ class World:
         kind, name = f"{call.operation} {call.group}", size[0]
         token = "NextToken" if name[0].isupper() else "nextToken"
         place = self.place(kind, call.parameters.get(token), 0)
-        limit = min(whole(call, name, 1, *size[1:]), self.page)
+        limit = whole(call, name, 1, *size[1:])
+        if call.service == "logs":
+            limit = min(limit, self.page)
         if self.empty():
             return {key: [], token: self.token(kind, place)}
         answer: dict[str, Any] = {key: entries[place : place + limit]}

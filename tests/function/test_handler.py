@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from hypothesis import given
@@ -30,7 +29,19 @@ from janitor.journal.history import read as read_history
 from janitor.journal.journal import Journal
 from janitor.journal.restore import Item, Undo
 from janitor.policy.file import Policy, parse
-from tests.account import NOW, REGION, Cloud, Group, Stream, api, days_ago, refused
+from janitor.sandbox.store import Bucket
+from janitor.sandbox.wire import Call, RefusedError
+from tests.accounts import (
+    ACCOUNT,
+    NOW,
+    REGION,
+    Cloud,
+    Group,
+    api,
+    days_ago,
+    refusing,
+    stream,
+)
 from tests.engine.test_properties import accounts, assert_lawful, policies, relaxed
 
 SCHEDULED = {
@@ -61,22 +72,11 @@ class Context:
         return self.remaining
 
 
-class CloudSession(boto3.Session):
-    """boto3's session, whose clients call the account in memory."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        super().__init__(region_name=REGION)
-        self._cloud = cloud
-
-    def client(self, service_name: str, region_name: str | None = None, **_more: Any) -> Any:
-        return self._cloud.client(service_name, region_name or REGION, None)
-
-
 def janitor(cloud: Cloud, **environment: str) -> Janitor:
     """The function as a deployment with this environment makes it."""
     settings = read_settings(environment)
     metrics = EphemeralMetrics(namespace="test", service="test")
-    return Janitor(settings, CloudSession(cloud), cloud.clock, metrics)
+    return Janitor(settings, cloud.session(), cloud.clock, metrics)
 
 
 def mixed(count: int = 30) -> Cloud:
@@ -87,8 +87,9 @@ def mixed(count: int = 30) -> Cloud:
     for i in range(count):
         streams = [stream(f"2024/01/0{day}/[1]a", days_ago(800)) for day in range(1, 4)]
         groups.append(Group(f"/aws/lambda/{i:03}", days_ago(900), 5, 30, streams=streams))
-    cloud = Cloud(groups)
-    cloud.page = 10
+    cloud = Cloud(groups, page=10)
+    cloud.store.buckets["journals"] = Bucket(ACCOUNT, REGION, NOW)
+    cloud.region.topics["operations"] = []
     return cloud
 
 
@@ -101,7 +102,7 @@ def interrupted(cloud: Cloud, calls: int) -> Callable[[], None]:
         nonlocal made
         made += call.operation not in unpaced
         if made == calls:
-            cloud.clock._passed += 10_000
+            cloud.clock.advance(10_000)
 
     def between() -> None:
         nonlocal made
@@ -111,13 +112,25 @@ def interrupted(cloud: Cloud, calls: int) -> Callable[[], None]:
     return between
 
 
+def next_link(cloud: Cloud) -> dict[str, Any]:
+    """The event with which the function invoked itself last."""
+    event: dict[str, Any] = json.loads(cloud.sandbox.world.invoked.pop()["payload"])
+    return event
+
+
+def journals(cloud: Cloud) -> dict[str, str]:
+    """What lies in the bucket."""
+    found = cloud.store.buckets["journals"].objects
+    return {f"s3://journals/{key}": each.body.decode() for key, each in found.items()}
+
+
 FOR_EVER = {"JANITOR_MAX_LINKS": "9999", "JANITOR_MAX_HOURS": "9999"}
 
 
 def state(cloud: Cloud) -> dict[str, Any]:
     """What can be seen of the account afterwards."""
     return {
-        name: (group.retention, group.created, sorted(stream.name for stream in group.streams))
+        name: (group.retention, group.created, sorted(group.streams))
         for name, group in cloud.groups.items()
     }
 
@@ -133,10 +146,10 @@ def chain(
     for links in range(1, 500):
         answer = janitor(cloud, **environment).answer(event, Context(remaining))
         if "resume" not in answer:
-            assert not cloud.invoked, "the last link invokes nothing"
+            assert not cloud.sandbox.world.invoked, "the last link invokes nothing"
             return answer, links
         assert answer["summary"]["complete"] is False
-        event = json.loads(cloud.invoked.pop()["payload"])
+        event = next_link(cloud)
         between()
     raise AssertionError("the chain does not end")
 
@@ -257,7 +270,9 @@ def test_a_wrong_environment_is_refused(environment: dict[str, str], said: str) 
 
 def test_regions_come_from_the_event_or_the_environment_or_ec2() -> None:
     """In this order."""
-    named = janitor(mixed(), JANITOR_REGIONS="us-east-1, eu-west-1").answer({}, Context())
+    two = mixed()
+    two.store.region(ACCOUNT, "us-east-1")
+    named = janitor(two, JANITOR_REGIONS="us-east-1, eu-west-1").answer({}, Context())
     assert named["run"]["regions"] == ["us-east-1", "eu-west-1"]
     said = janitor(mixed(), JANITOR_REGIONS="us-east-1")
     assert said.answer({"regions": [REGION]}, Context())["run"]["regions"] == [REGION]
@@ -279,11 +294,8 @@ def test_findings_that_do_not_fit_are_left_out_and_counted(monkeypatch: Any) -> 
 def test_a_failed_item_fails_the_invocation_after_everything_else_is_done() -> None:
     """Not before."""
     cloud = mixed()
-    cloud.fault = lambda operation, said: (
-        refused(operation, "AccessDeniedException")
-        if operation == "PutRetentionPolicy" and said["logGroupName"] == "/never/000"
-        else None
-    )
+    denied = refusing("PutRetentionPolicy", "AccessDeniedException")
+    cloud.fault = lambda call: denied(call) if call.group == "/never/000" else None
     with pytest.raises(RunFailedError, match="1 items failed, 0 were not reached"):
         janitor(cloud).answer(SCHEDULED, Context())
     assert (len(cloud.puts), len(cloud.deleted), len(cloud.swept)) == (29, 10, 90)
@@ -307,7 +319,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Cloud], Any]
 
     def deploy(cloud: Cloud, **environment: str) -> Any:
         function = Janitor(
-            read_settings(environment), CloudSession(cloud), cloud.clock, handler.METRICS_OUT
+            read_settings(environment), cloud.session(), cloud.clock, handler.METRICS_OUT
         )
         monkeypatch.setattr(handler, "_janitor", function)
         return handler.handler
@@ -400,16 +412,16 @@ def test_each_link_leaves_its_journal_in_the_bucket() -> None:
     run_id = answer["run"]["id"]
     day = answer["run"]["started"][:10]
     keys = [f"s3://journals/journal/123456789012/{day}/{run_id}-{i:03}.jsonl" for i in range(links)]
-    assert cloud.objects
-    assert cloud.objects.keys() <= set(keys), "a link that changes nothing leaves none"
-    lines = [json.loads(line) for text in cloud.objects.values() for line in text.splitlines()]
+    assert journals(cloud)
+    assert journals(cloud).keys() <= set(keys), "a link that changes nothing leaves none"
+    lines = [json.loads(line) for text in journals(cloud).values() for line in text.splitlines()]
     done = Counter(line["action"] for line in lines if line["status"] == "done")
     assert done["delete_group"] == len(cloud.deleted) == 20
     assert done["set_retention"] == len(cloud.puts) == 60
     assert done["sweep_streams"] == len(cloud.swept)
     bare = mixed()
     janitor(bare).answer(SCHEDULED, Context())
-    assert not bare.objects
+    assert not journals(bare)
 
 
 def test_the_journals_of_a_chain_are_undone_together() -> None:
@@ -417,7 +429,7 @@ def test_the_journals_of_a_chain_are_undone_together() -> None:
     cloud = mixed(60)
     before = {name: group.retention for name, group in cloud.groups.items()}
     chain(cloud, SCHEDULED, 30_000, **BUCKET)
-    found = read_history(sorted(cloud.objects.items(), reverse=True))
+    found = read_history(sorted(journals(cloud).items(), reverse=True))
     assert found.complaints == []
     stop, items = threading.Event(), list[Item]()
     with tempfile.TemporaryDirectory() as folder:
@@ -442,7 +454,7 @@ def test_a_dry_run_leaves_no_journal() -> None:
     """There is nothing to undo."""
     cloud = mixed()
     janitor(cloud, **BUCKET).answer({}, Context())
-    assert not cloud.objects
+    assert not journals(cloud)
 
 
 def test_a_run_that_ends_in_a_bug_leaves_its_journal_too() -> None:
@@ -457,7 +469,7 @@ def test_a_run_that_ends_in_a_bug_leaves_its_journal_too() -> None:
     cloud.fault = broken
     with pytest.raises(RuntimeError, match="a bug"):
         janitor(cloud, **BUCKET).answer(SCHEDULED, Context())
-    [text] = cloud.objects.values()
+    [text] = journals(cloud).values()
     lines = [json.loads(line) for line in text.splitlines()]
     deleted = [line for line in lines if line["action"] == "delete_group"]
     assert sum(line["status"] == "done" for line in deleted) == len(cloud.deleted) >= 4
@@ -503,7 +515,7 @@ def test_the_money_of_a_chain_is_that_of_one_link() -> None:
     whole, cut = janitor(mixed(60)).answer(SCHEDULED, Context()), mixed(60)
     function, event, links = janitor(cut), SCHEDULED, 1
     while "resume" in (answer := function.answer(event, Context(5_000))):
-        event = json.loads(cut.invoked.pop()["payload"])
+        event = next_link(cut)
         links += 1
     assert links > 2
     money = answer["summary"]["money"]
@@ -517,8 +529,8 @@ def test_the_next_link_is_invoked_asynchronously_on_the_same_function() -> None:
     """With the resume value that the answer shows."""
     cloud = mixed(90)
     answer = janitor(cloud).answer(SCHEDULED, Context(5_000))
-    [call] = cloud.invoked
-    assert (call["to"], call["how"]) == (ARN, "Event")
+    [call] = cloud.sandbox.world.invoked
+    assert (call["function"], call["type"]) == (ARN, "Event")
     event = json.loads(call["payload"])
     assert event["resume"] == json.loads(json.dumps(answer["resume"]))
     assert event["dry_run"] is False
@@ -535,7 +547,7 @@ def test_nothing_is_deleted_before_the_whole_account_was_scanned() -> None:
 
     janitor_, event = janitor(cloud), SCHEDULED
     while "resume" in (answer := janitor_.answer(event, Context(8_000))):
-        event = json.loads(cloud.invoked.pop()["payload"])
+        event = next_link(cloud)
         if not answer["resume"]["regions"][REGION]["whole"]:
             between()
     assert seen
@@ -571,8 +583,11 @@ def test_an_expired_page_token_starts_the_region_again() -> None:
     whole, several = mixed(60), mixed(60)
     chain(whole, SCHEDULED, 10**9)
 
+    several.sandbox.world.token_age = 30
+    once = iter([60])
+
     def expire() -> None:
-        several.token_age = 1
+        several.clock.advance(next(once, 0))
 
     answer, links = chain(several, SCHEDULED, 12_000, between=expire)
     assert links > 2
@@ -586,7 +601,7 @@ def test_a_chain_is_bounded_in_links() -> None:
     cloud = mixed(90)
     with pytest.raises(RunFailedError, match="not finished after 2 links"):
         chain(cloud, SCHEDULED, 5_000, JANITOR_MAX_LINKS="2")
-    assert not cloud.invoked
+    assert not cloud.sandbox.world.invoked
     assert not cloud.deleted
 
 
@@ -595,7 +610,7 @@ def test_a_chain_is_bounded_in_time() -> None:
     cloud = mixed(90)
 
     def pass_a_day() -> None:
-        cloud.clock._passed += 86_400
+        cloud.clock.advance(86_400)
 
     with pytest.raises(RunFailedError, match="not finished after 20 hours"):
         chain(cloud, SCHEDULED, 5_000, between=pass_a_day)
@@ -614,7 +629,7 @@ def test_a_resume_value_of_another_account_or_policy_is_refused(monkeypatch: Any
     """Nothing is done with it."""
     cloud = mixed(90)
     janitor(cloud).answer(SCHEDULED, Context(5_000))
-    event = json.loads(cloud.invoked.pop()["payload"])
+    event = next_link(cloud)
     foreign = deepcopy(event)
     foreign["resume"]["account"] = "999999999999"
     with pytest.raises(UsageError, match=r"resume\.account: 999999999999 is not this account"):
@@ -641,7 +656,7 @@ def test_a_group_made_again_between_links_is_left_alone() -> None:
 
     def replace() -> None:
         if cloud.groups["/old/000"].created != fresh.created:
-            cloud.groups["/old/000"] = fresh
+            cloud.put(fresh)
 
     answer, links = chain(cloud, SCHEDULED, 8_000, between=replace)
     assert links > 2
@@ -655,9 +670,9 @@ def test_any_account_cut_into_links_ends_as_in_one_run(
     account: list[Group], policy: Policy, calls: int, owned: bool
 ) -> None:
     """The same state and the same counts, wherever the links are cut."""
-    whole, several = Cloud(deepcopy(account)), Cloud(account)
-    whole.functions = several.functions = {"3": None} if owned else {}
-    whole.page = several.page = 2
+    whole, several = Cloud(deepcopy(account), page=2), Cloud(account, page=2)
+    for cloud in (whole, several):
+        cloud.functions |= {"3": None} if owned else {}
     between = interrupted(several, calls)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(handler, "current_policy", lambda _settings: policy)
@@ -678,7 +693,8 @@ def test_runs_that_overlap_are_safe_and_end_as_one(
     To the second run, a retention that the first one lowered is the retention in force.
     """
     whole, shared = Cloud(deepcopy(account)), Cloud(deepcopy(account))
-    whole.functions = shared.functions = {"3": None} if owned else {}
+    for cloud in (whole, shared):
+        cloud.functions |= {"3": None} if owned else {}
     before = {group.name: group for group in account}
     with pytest.MonkeyPatch.context() as patch:
         # Both judge ages by the same moment, however their threads are scheduled.
@@ -724,8 +740,8 @@ def test_a_crash_in_any_link_and_a_new_run_end_in_the_same_state(
         patch.setattr(handler, "current_policy", lambda _settings: policy)
         with contextlib.suppress(CrashError, RunFailedError):
             chain(broken, SCHEDULED, MINUTES_15, between, **FOR_EVER)
-        broken.fault = broken.after = broken.before_call = lambda _operation, _parameters: None
-        broken.invoked.clear()
+        broken.quiet()
+        broken.sandbox.world.invoked.clear()
         answers = [answer_or_refusal(cloud) for cloud in (whole, whole, broken, broken)]
     if not any(answers):
         assert state(broken) == state(whole)

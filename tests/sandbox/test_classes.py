@@ -89,7 +89,7 @@ def test_delivery_keeps_two_days_and_takes_no_retention() -> None:
 
 
 @pytest.mark.parametrize("said", ["UnknownOperationException", "InvalidParameterException"])
-def test_feature_may_not_exist_in_a_region(said: str) -> None:
+def test_feature_may_not_exist_in_a_region(said: Any) -> None:
     """What a Region lacks is refused for every group, and nothing else is."""
     store = empty_store()
     add(store, "/a")

@@ -56,6 +56,7 @@ def main() -> int:
     if not _confirmed(account, f"{session.region_name}, beneath {prefix}/"):
         echo(f"Nothing was done: {account} was not confirmed.", err=True)
         return 2
+    echo(f"In account {account}, {session.region_name}, beneath {prefix}/")
     patience = 10 if "AWS_ENDPOINT_URL" in os.environ else 120
     backend = Backend("aws", guarded(session, prefix), account, prefix, patience)
     try:

@@ -9,7 +9,7 @@ import pytest
 from botocore.session import Session
 
 from janitor.sandbox.account import Sandbox
-from janitor.sandbox.inprocess import MODELS
+from janitor.sandbox.services import MODELS
 from tests.sandbox.asking import ACCOUNT, REGION, empty_store
 from tests.sandbox.contract.backend import AWS, Backend
 
