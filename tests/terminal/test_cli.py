@@ -346,11 +346,13 @@ def test_html_is_for_a_file_or_a_pipe(run: Run, tmp_path: Path) -> None:
 )
 def test_html_says_would_or_did(run: Run, words: list[str], title: str) -> None:
     """The same page for each command, in the right tense."""
-    done = run(*words, "--sandbox", "--format", "html", "-o", "report.html")
+    done = run(*words, "--sandbox-state", "kept", "--format", "html", "-o", "report.html")
     assert done.code == 3, done.err  # some are unknown
     page = Path("report.html").read_text()
     whole = f"{DELETED} of {GROUPS} log groups {title} {RETENTIONS} given a retention."
     assert whole in " ".join(page.split())
+    # What to type for more of a log group.
+    assert '["janitor", "explain", "--sandbox-state", "kept"]' in page
 
 
 def test_output_goes_to_a_file_only_when_whole(run: Run) -> None:
