@@ -239,7 +239,7 @@ def _client(service: str, region: str) -> Any:
 class _Session(boto3.Session):
     def __init__(self, cloud: Cloud) -> None:
         self._session = _session()._session
-        self.client = cloud.client  # type: ignore[method-assign]
+        self.client = cloud.client  # type: ignore[method-assign, assignment]
 
 
 class _Client:

@@ -37,7 +37,7 @@ from janitor.function.settings import read_settings
 from janitor.policy.file import load
 from tests.deploy.iam import allowed
 from tests.deploy.pulumi_on_moto import PROJECT, Account, client
-from tests.function.test_handler import SCHEDULED, CloudSession, Context, mixed
+from tests.function.test_handler import SCHEDULED, Context, mixed
 
 # pulumi_aws warns about resources of its own when its Lambda and S3 modules are first used.
 pytestmark = pytest.mark.filterwarnings(
@@ -733,7 +733,7 @@ def test_dashboard_shows_what_the_janitor_publishes(
     settings = read_settings({})
     configure_logs()
     capsys.readouterr()
-    janitor = Janitor(settings, CloudSession(memory), memory.clock, published)
+    janitor = Janitor(settings, memory.session(), memory.clock, published)
     janitor.answer(SCHEDULED, Context())
     emitted: Mapping[str, Any] = published.serialize_metric_set()
     (metrics,) = emitted["_aws"]["CloudWatchMetrics"]

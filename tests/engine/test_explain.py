@@ -74,7 +74,7 @@ def test_the_verdict_is_a_runs_and_the_lines_agree(
         assert goes == all(shown.holds is True for shown in told.lines)
         failing = [shown for shown in told.lines if shown.holds is not True]
         assert len([c for c in told.changes if c.to == "deleted"]) == len(failing)
-        # A sweep whose streams hold events that only FilterLogEvents shows is done, with none swept.
+        # A sweep of streams with events that only FilterLogEvents shows is done, with none swept.
         acts = (Status.PLANNED, Status.DONE)
         changed = any(outcome.status in acts for outcome in told.outcomes)
         assert changed == any(change.to == "kept" for change in told.changes)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from janitor.core.model import Outcome, Status, SweepStreams
 from janitor.journal.journal import Journal
 from janitor.policy.file import RETENTION_DAYS, Policy, load, parse
+from janitor.sandbox import store
 from janitor.sandbox.wire import Call, RefusedError, Reply
 from tests.accounts import (
     FOR_EVER,
@@ -148,7 +149,8 @@ class Chaos:
             return None
         # A change that was answered with success, however garbled, has taken place.
         unreadable = () if changing([call.operation]) else (ok(b"{"),)
-        return self._dice.choice([*self.no_answers, *unreadable])
+        answers: list[Reply | RefusedError] = [*self.no_answers, *unreadable]
+        return self._dice.choice(answers)
 
 
 def expected_days(group: Group, policy: Policy) -> tuple[int | None, int]:
@@ -173,7 +175,7 @@ def expected_days(group: Group, policy: Policy) -> tuple[int | None, int]:
     return max(group.retention, low), said("grace_days")
 
 
-def assert_lawful(group: Group, before: Group, policy: Policy, functions: set[str]) -> None:
+def assert_lawful(group: store.Group, before: Group, policy: Policy, functions: set[str]) -> None:
     """Each of the deletion rules, checked against the truth and not against the code."""
     days, grace = expected_days(before, policy)
     assert days is not None, "retention unknown"
@@ -217,9 +219,9 @@ def test_a_deletion_implies_all_eight_lines(
         assert before[name].under is None
         assert before[name].log_class != "DELIVERY"
         assert not before[name].odd
-    assert summary.done["delete_group"] == len(cloud.deleted)
-    assert summary.done["sweep_streams"] == len(cloud.swept)
-    assert summary.done["set_retention"] == len(cloud.puts)
+    assert summary.done[Verb.DELETE_GROUP] == len(cloud.deleted)
+    assert summary.done[Verb.SWEEP_STREAMS] == len(cloud.swept)
+    assert summary.done[Verb.SET_RETENTION] == len(cloud.puts)
     lines = len([line for line in text.splitlines() if '"status": "done"' in line])
     assert lines == len(cloud.deleted) + len(cloud.swept) + len(cloud.puts)
     assert {o.group.name for o in recorded.outcomes} >= {g.name for g in recorded.groups}

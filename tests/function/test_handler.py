@@ -140,7 +140,7 @@ def chain(
     event: dict[str, Any],
     remaining: int,
     between: Callable[[], None] = lambda: None,
-    **environment: str,
+    **environment: Any,
 ) -> tuple[dict[str, Any], int]:
     """The last answer of a run, and the number of links that it took."""
     for links in range(1, 500):
@@ -407,7 +407,7 @@ BUCKET = {"JANITOR_JOURNAL_BUCKET": "journals"}
 def test_each_link_leaves_its_journal_in_the_bucket() -> None:
     """Together they name each change once, as the log does; without the setting there are none."""
     cloud = mixed(60)
-    answer, links = chain(cloud, SCHEDULED, 30_000, **BUCKET)
+    answer, links = chain(cloud, SCHEDULED, 30_000, lambda: None, **BUCKET)
     assert links > 1
     run_id = answer["run"]["id"]
     day = answer["run"]["started"][:10]
@@ -428,7 +428,7 @@ def test_the_journals_of_a_chain_are_undone_together() -> None:
     """In whatever order the bucket lists them."""
     cloud = mixed(60)
     before = {name: group.retention for name, group in cloud.groups.items()}
-    chain(cloud, SCHEDULED, 30_000, **BUCKET)
+    chain(cloud, SCHEDULED, 30_000, lambda: None, **BUCKET)
     found = read_history(sorted(journals(cloud).items(), reverse=True))
     assert found.complaints == []
     stop, items = threading.Event(), list[Item]()

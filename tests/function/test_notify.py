@@ -21,7 +21,7 @@ from janitor.function.handler import RunFailedError
 from janitor.function.notify import Topic, Word
 from janitor.function.settings import read_settings
 from janitor.policy.file import Prices, parse
-from tests.account import NOW, REGION, Cloud, Group, days_ago, refused
+from tests.accounts import NOW, REGION, Cloud, Group, days_ago, refused, refusing
 from tests.function.test_handler import (
     ARN,
     FOR_EVER,
@@ -32,10 +32,16 @@ from tests.function.test_handler import (
     interrupted,
     janitor,
     mixed,
+    next_link,
 )
 
 TOPIC = f"arn:aws:sns:{REGION}:123456789012:operations"
 TELLING = {"JANITOR_NOTIFY_TOPIC": TOPIC}
+
+
+def published(cloud: Cloud) -> list[dict[str, Any]]:
+    """What the topic was told."""
+    return cloud.region.topics["operations"]
 
 
 def attribute(published: dict[str, Any], name: str) -> str:
@@ -47,8 +53,7 @@ def test_a_scheduled_run_that_changed_something_is_told() -> None:
     """Once everything is done: the numbers are the summary's."""
     cloud = mixed()
     janitor(cloud, **TELLING).answer(SCHEDULED, Context())
-    [said] = cloud.published
-    assert said["TopicArn"] == TOPIC
+    [said] = published(cloud)
     assert said["Subject"] == (
         "cloudwatch-janitor in 123456789012: changed, "
         "10 groups deleted, 90 streams swept, 30 retentions set"
@@ -72,16 +77,17 @@ def test_nobody_is_told_who_did_not_ask() -> None:
     janitor(silent).answer(SCHEDULED, Context())
     janitor(by_hand, **TELLING).answer({"dry_run": False}, Context())
     assert len(silent.deleted) == len(by_hand.deleted) == 10
-    assert silent.published == by_hand.published == []
+    assert published(silent) == published(by_hand) == []
 
 
 def test_a_run_that_did_nothing_is_not_told() -> None:
     """Nothing was to be done; unknown groups, which are kept, are no reason either."""
-    cloud = Cloud([Group("/kept", days_ago(9), 5, 365), Group("/odd", days_ago(9), odd={"arn": 1})])
-    cloud.groups["/odd"].odd = {"storedBytes": -1}
+    odd = Group("/odd", days_ago(9), odd={"storedBytes": -1})
+    cloud = Cloud([Group("/kept", days_ago(9), 5, 365), odd])
+    cloud.region.topics["operations"] = []
     answer = janitor(cloud, **TELLING).answer(SCHEDULED, Context())
     assert answer["summary"]["unknown"] == 1
-    assert cloud.published == []
+    assert published(cloud) == []
 
 
 DRY = {**TELLING, "JANITOR_SCHEDULED_DRY_RUN": "true"}
@@ -94,18 +100,18 @@ def test_a_dry_run_is_told_only_if_it_failed_or_would_be_refused(
     """What it would change is in its answer and in the log; it changed nothing."""
     cloud = mixed()
     janitor(cloud, **DRY).answer(SCHEDULED, Context())
-    assert cloud.published == []
+    assert published(cloud) == []
     cloud.fault = refusing("DescribeLogGroups", "AccessDeniedException")
     with pytest.raises(RunFailedError):
         janitor(cloud, **DRY).answer(SCHEDULED, Context())
-    [failed] = cloud.published
+    [failed] = published(cloud)
     assert attribute(failed, "result") == "failed"
     assert "dry run (nothing was changed)" in failed["Message"]
     assert "Error: 123456789012/eu-west-1: the scan failed" in failed["Message"]
-    refusing = mixed()
+    limited = mixed()
     monkeypatch.setattr(handler, "current_policy", lambda _settings: TIGHT)
-    janitor(refusing, **DRY).answer(SCHEDULED, Context())
-    [said] = refusing.published
+    janitor(limited, **DRY).answer(SCHEDULED, Context())
+    [said] = published(limited)
     assert attribute(said, "result") == "refused"
     assert "Refused: nothing is deleted: it would be more than max_group" in said["Message"]
 
@@ -120,7 +126,7 @@ def test_a_run_that_ended_before_it_began_is_told(monkeypatch: pytest.MonkeyPatc
     cloud = mixed()
     with pytest.raises(PolicyError):
         janitor(cloud, **TELLING).answer(SCHEDULED, Context())
-    [said] = cloud.published
+    [said] = published(cloud)
     assert attribute(said, "result") == "failed"
     assert "It ended with: SSM parameter /policy: cannot be read" in said["Message"]
 
@@ -135,7 +141,7 @@ def test_a_chain_is_told_once_by_its_last_link_and_with_its_totals() -> None:
         cloud, SCHEDULED, MINUTES_15, interrupted(cloud, 25), **TELLING, **FOR_EVER
     )
     assert links > 3
-    [said] = cloud.published
+    [said] = published(cloud)
     assert attribute(said, "groups_deleted") == str(answer["summary"]["groups_deleted"]) == "10"
     assert attribute(said, "run_id") == answer["run"]["id"]
 
@@ -145,7 +151,7 @@ def test_an_event_that_comes_twice_is_told_once() -> None:
     cloud = mixed()
     for _ in range(2):
         janitor(cloud, **TELLING).answer(SCHEDULED, Context())
-    assert len(cloud.published) == 1
+    assert len(published(cloud)) == 1
 
 
 def test_a_last_link_that_comes_twice_is_told_once_by_a_function_that_is_warm() -> None:
@@ -154,14 +160,14 @@ def test_a_last_link_that_comes_twice_is_told_once_by_a_function_that_is_warm() 
     between = interrupted(cloud, 25)
     event: dict[str, Any] = SCHEDULED
     while "resume" in janitor(cloud, **TELLING, **FOR_EVER).answer(event, Context()):
-        event = json.loads(cloud.invoked.pop()["payload"])
+        event = next_link(cloud)
         between()
-    cloud.before_call = lambda _operation, _said: None
+    cloud.quiet()
     warm = janitor(cloud, **TELLING, **FOR_EVER)
     warm.answer(event, Context())
     warm.answer(event, Context())
-    assert len(cloud.published) == 2, "by the two functions, not by the warm one again"
-    first, second = (attribute(said, "run_id") for said in cloud.published)
+    assert len(published(cloud)) == 2, "by the two functions, not by the warm one again"
+    first, second = (attribute(said, "run_id") for said in published(cloud))
     assert first == second
 
 
@@ -177,10 +183,9 @@ def test_who_cannot_be_told_is_an_error_after_the_work() -> None:
 def test_a_failure_that_nobody_could_be_told_of_says_both() -> None:
     """The run's own failure is not hidden by the message's."""
     cloud = mixed()
-    cloud.fault = lambda operation, _said: (
-        refused(operation, "AccessDeniedException")
-        if operation in ("Publish", "DescribeLogGroups")
-        else None
+    denied = ("Publish", "DescribeLogGroups")
+    cloud.fault = lambda call: (
+        refused("AccessDeniedException") if call.operation in denied else None
     )
     with pytest.raises(RunFailedError, match=r"the scan failed: .*; nobody was told"):
         janitor(cloud, **TELLING).answer(SCHEDULED, Context())
@@ -190,14 +195,14 @@ def test_a_message_that_failed_is_sent_the_next_time() -> None:
     """Only what was sent counts as told."""
     cloud = mixed()
     cloud.fault = lambda _call: refused("InternalError", 500)
-    topic = Topic(cloud.client("sns", REGION, None), TOPIC)
+    topic = Topic(cloud.client("sns"), TOPIC)
     word = Word("run", ARN, False, error="it broke")
     with pytest.raises(notify.NotifyError):
         topic.tell(word, NOW)
     cloud.quiet()
     topic.tell(word, NOW)
     topic.tell(word, NOW)
-    assert len(cloud.published) == 1
+    assert len(published(cloud)) == 1
 
 
 # ---- what SNS takes --------------------------------------------------------------------------

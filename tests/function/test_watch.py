@@ -9,7 +9,7 @@ import pytest
 from janitor.aws.api import CallError
 from janitor.function import watch
 from janitor.function.watch import WatchError, overdue
-from janitor.sandbox.wire import Call, Reply, moment
+from janitor.sandbox.wire import Call, Reply
 from tests.accounts import NOW, Cloud, Group, api, days_ago, ok, refused
 
 FUNCTION = "cloudwatch-janitor"
@@ -28,8 +28,8 @@ def watched(deployed: int, runs: dict[int, float]) -> Cloud:
             {"Name": "service", "Value": FUNCTION},
             {"Name": "trigger", "Value": "schedule"},
         ]
-        start, end = (moment(call.parameters[key]) for key in ("StartTime", "EndTime"))
-        values = [value for at, value in runs.items() if start <= at < end]
+        start, end = (call.parameters[key] for key in ("StartTime", "EndTime"))
+        values = [value for at, value in runs.items() if start <= at / 1000 < end]
         result = {"Id": "complete", "Values": values, "StatusCode": "Complete"}
         return ok(json.dumps({"MetricDataResults": [result]}).encode())
 

@@ -127,7 +127,7 @@ def test_everything_that_a_group_had_comes_back(tmp_path: Path) -> None:
     cloud = Cloud([old(**deepcopy(FURNISHED)), never()])
     before = defined(cloud)
     path = run(cloud, tmp_path)
-    assert (cloud.groups.keys(), cloud.groups["/new"].retention) == ({"/new"}, 365)
+    assert ({*cloud.groups}, cloud.groups["/new"].retention) == ({"/new"}, 365)
     engine, items = undo(cloud, path)
     assert defined(cloud) == before
     assert engine.tally.exit_code() is Exit.DONE
