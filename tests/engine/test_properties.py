@@ -14,7 +14,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from janitor.core.model import Outcome, Status, SweepStreams
+from janitor.core.model import Outcome, Status, SweepStreams, Verb
 from janitor.journal.journal import Journal
 from janitor.policy.file import RETENTION_DAYS, Policy, load, parse
 from janitor.sandbox import store

@@ -124,7 +124,7 @@ def journals(cloud: Cloud) -> dict[str, str]:
     return {f"s3://journals/{key}": each.body.decode() for key, each in found.items()}
 
 
-FOR_EVER = {"JANITOR_MAX_LINKS": "9999", "JANITOR_MAX_HOURS": "9999"}
+FOR_EVER: dict[str, Any] = {"JANITOR_MAX_LINKS": "9999", "JANITOR_MAX_HOURS": "9999"}
 
 
 def state(cloud: Cloud) -> dict[str, Any]:
