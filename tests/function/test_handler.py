@@ -502,11 +502,11 @@ def test_a_large_account_is_finished_over_several_links_without_scanning_twice()
 
 def test_a_dry_run_over_several_links_changes_nothing_and_plans_the_same() -> None:
     """By hand too it goes on by itself."""
-    whole, several = mixed(60), mixed(60)
+    whole, several = mixed(90), mixed(90)
     one, _ = chain(whole, {}, 10**9)
     many, links = chain(several, {}, 12_000)
     assert links > 2
-    assert state(several) == state(mixed(60))
+    assert state(several) == state(mixed(90))
     assert counted(many) == counted(one)
 
 
@@ -539,7 +539,7 @@ def test_the_next_link_is_invoked_asynchronously_on_the_same_function() -> None:
 
 def test_nothing_is_deleted_before_the_whole_account_was_scanned() -> None:
     """The limits hold for the whole run, so a link that did not see the end deletes nothing."""
-    cloud = mixed(90)
+    cloud = mixed(150)
     seen: list[bool] = []
 
     def between() -> None:
@@ -552,7 +552,7 @@ def test_nothing_is_deleted_before_the_whole_account_was_scanned() -> None:
             between()
     assert seen
     assert all(seen)
-    assert len(cloud.deleted) == 30
+    assert len(cloud.deleted) == 50
 
 
 @pytest.mark.parametrize(

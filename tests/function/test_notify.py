@@ -157,7 +157,7 @@ def test_an_event_that_comes_twice_is_told_once() -> None:
 def test_a_last_link_that_comes_twice_is_told_once_by_a_function_that_is_warm() -> None:
     """Lambda delivers at least once as well. Elsewhere the run id tells that it is the same."""
     cloud = mixed()
-    between = interrupted(cloud, 25)
+    between = interrupted(cloud, 60)
     event: dict[str, Any] = SCHEDULED
     while "resume" in janitor(cloud, **TELLING, **FOR_EVER).answer(event, Context()):
         event = next_link(cloud)

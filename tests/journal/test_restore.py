@@ -106,7 +106,7 @@ def defined(cloud: Cloud) -> dict[str, Any]:
     for shown in found.values():
         for key in ("created", "stored", "streams"):
             del shown[key]
-        if shown["policy"] is not None:
+        if shown["policies"] is not None:
             del shown["retention"]  # its own: nobody is told what it is
     return found
 

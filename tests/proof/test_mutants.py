@@ -407,7 +407,7 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (stream_times_hidden, "undisturbed"),
     (arrivals_hidden, "undisturbed", {"account": worlds.accounts.map(worlds.lagging)}),
     (tags_hidden, "undisturbed"),
-    (subscriptions_hidden, "undisturbed"),
+    (subscriptions_hidden, "undisturbed", {"account": worlds.accounts.map(worlds.subscribed)}),
     (functions_hidden, "undisturbed"),
 ]
 """Some matter in one kind of world only, which is then the only kind that is tried.

@@ -286,6 +286,17 @@ def lagging(account: Account) -> Account:
     return replace(account, lags=(1800.0, 3600.0, 180.0))
 
 
+def subscribed(account: Account) -> Account:
+    """The same where something subscribes to every log group that can have that."""
+    told = [
+        replace(plan, more=plan.more | {"subscriptions": ("to",)})
+        if plan.more.get("log_class", "STANDARD") == "STANDARD"
+        else plan
+        for plan in account.groups
+    ]
+    return replace(account, groups=told)
+
+
 # ---- policies ------------------------------------------------------------------------------------
 
 DAYS = (1, 7, 14, 30, 90, 365)
