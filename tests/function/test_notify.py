@@ -138,7 +138,7 @@ def test_a_chain_is_told_once_by_its_last_link_and_with_its_totals() -> None:
     """However many links there are."""
     cloud = mixed()
     answer, links = chain(
-        cloud, SCHEDULED, MINUTES_15, interrupted(cloud, 25), **TELLING, **FOR_EVER
+        cloud, SCHEDULED, MINUTES_15, interrupted(cloud, 60), **TELLING, **FOR_EVER
     )
     assert links > 3
     [said] = published(cloud)
