@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import Any
 
 import boto3
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError
 from botocore.session import Session
 
@@ -62,7 +62,6 @@ def send(handle: Callable[[Request], Reply], request: AWSPreparedRequest) -> AWS
     answer = reply.answer
     if answer is None:
         raise ConnectionClosedError(endpoint_url=request.url)
-    told: Any = HeadersDict({"content-type": answer.kind, "content-length": str(len(answer.body))})
-    for name, value in answer.headers.items():
-        told[name] = value
+    told: Any = {"content-type": answer.kind, "content-length": str(len(answer.body))}
+    told |= answer.headers
     return AWSResponse(request.url, answer.status, told, _Body(answer.body))

@@ -116,7 +116,9 @@ def answer(model: Any, result: Mapping[str, Any]) -> tuple[int, dict[str, str], 
             case "statusCode":
                 status = value
             case "header" if member.type_name == "list":
-                headers[key.lower()] = ",".join(_quoted(member.member, item) for item in value)
+                headers[key.lower()] = ",".join(
+                    to_text(member.member, item, "rfc822") for item in value
+                )
             case "header":
                 headers[key.lower()] = to_text(member, value, "rfc822")
             case "headers":
@@ -132,12 +134,6 @@ def answer(model: Any, result: Mapping[str, Any]) -> tuple[int, dict[str, str], 
         there = inside.get(payload)
         body = b"" if there is None else _write(model, shape.members[payload], there)
     return status, headers, body
-
-
-def _quoted(shape: Any, value: Any) -> str:
-    text = to_text(shape, value, "rfc822")
-    quoted = text.replace('"', '\\"')
-    return f'"{quoted}"' if shape.type_name == "string" and set(text) & set(',"') else text
 
 
 def _write(model: Any, shape: Any, value: Any) -> bytes:

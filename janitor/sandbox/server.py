@@ -52,7 +52,7 @@ def _head(text: str) -> _Head:
     if "transfer-encoding" in headers:
         raise ValueError("Transfer-Encoding is not read here")
     length = headers.get("content-length", "" if method in ("POST", "PUT") else "0")
-    if not (length.isascii() and length.isdigit()):
+    if not length.isdecimal():
         raise ValueError("no Content-Length")
     if int(length) > LONGEST_BODY:
         raise ValueError("the body is too long")

@@ -72,7 +72,6 @@ _SHARED = {
     signed: tuple(services.split(","))
     for signed, _, services in (entry.partition("=") for entry in SIGNED_OTHERWISE.split())
 }
-_ELSEWHERE = frozenset(name for services in _SHARED.values() for name in services)
 _LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
 
 
@@ -102,8 +101,7 @@ def service(name: str) -> Any:
 @cache
 def signed_for(scope: str) -> tuple[Any, ...]:
     """The models of all services whose requests are signed for `scope`."""
-    own = () if scope in _ELSEWHERE else (scope,)
-    return tuple(_known((*own, *_SHARED.get(scope, ()))))
+    return tuple(_known((scope, *_SHARED.get(scope, ()))))
 
 
 @cache

@@ -41,7 +41,12 @@ def _value(shape: Any, inside: tuple[str, ...], text: str) -> Any:
                 if not any(_loops(shape.members[name], outer) for outer in inside)
             }
         case "list":
-            return [_value(shape.member, inside, text)] * max(2, low)
+            # More than nine in one place, so that their order is seen.
+            outer = len(inside) == 1 and shape.member.type_name == "string"
+            return [
+                _value(shape.member, inside, f"{text}{number}")
+                for number in range(max(11 if outer else 2, low))
+            ]
         case "map":
             keys = (shape.key.enum or ["key0", "key1"])[:2]
             return {key: _value(shape.value, inside, text) for key in keys}
