@@ -89,7 +89,8 @@ def cleaned(backend: Backend) -> Iterator[list[str]]:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
+    for one, _handler in before:  # SIGINT too: a shell starts what is in the background without it
+        signal.signal(one, stop)
     try:
         yield left
     finally:
