@@ -17,11 +17,11 @@ import pulumi_aws as aws
 
 from deploy import packaging
 from deploy.alarms import DAY_S, NAMESPACE, Alarms, AlarmsArgs
+from deploy.bucket import Bucket, BucketArgs
 from deploy.config import Config, from_stack
 from deploy.dashboard import Dashboard, DashboardArgs
 from deploy.function import ImageCode, LambdaFunction, LambdaFunctionArgs, ZipCode
 from deploy.image import ContainerImage, ContainerImageArgs
-from deploy.journals import Journals, JournalsArgs
 from deploy.schedule import Schedule, ScheduleArgs
 from deploy.topic import Topic, TopicArgs
 from janitor.function.iam import function_policy, watch_policy
@@ -58,13 +58,12 @@ def janitor(config: Config, archive: Path) -> None:
     )
     here = _here()
     topic = _topic(config)
-    bucket = f"{JANITOR}-journals-{here['account']}-{here['region']}"
+    bucket = f"{JANITOR}-{here['account']}-{here['region']}"
     environment = _environment(config)
     if config.notify and topic is not None:
         environment["JANITOR_NOTIFY_TOPIC"] = topic
-    if config.journal_bucket:
-        args = JournalsArgs(bucket=bucket, partition=here["partition"], days=config.journal_days)
-        environment["JANITOR_JOURNAL_BUCKET"] = Journals("journals", args).bucket
+    args = BucketArgs(bucket=bucket, partition=here["partition"], days=config.keep_days)
+    environment["JANITOR_BUCKET"] = Bucket("bucket", args).bucket
     function = LambdaFunction(
         "janitor",
         LambdaFunctionArgs(
@@ -82,7 +81,7 @@ def janitor(config: Config, archive: Path) -> None:
                 function=JANITOR,
                 parameter=config.policy_parameter,
                 notify_topic=_topic_arn(config, here) if config.notify else None,
-                journal_bucket=bucket if config.journal_bucket else None,
+                bucket=bucket,
             ),
             reserved_concurrency=config.reserved_concurrency or None,
             on_failure=failures.arn,
@@ -119,8 +118,7 @@ def janitor(config: Config, archive: Path) -> None:
             ),
         )
         pulumi.export("dashboard", dashboard.name)
-    if config.journal_bucket:
-        pulumi.export("journals", environment["JANITOR_JOURNAL_BUCKET"])
+    pulumi.export("bucket", environment["JANITOR_BUCKET"])
     if config.notify:
         pulumi.export("topic", topic)
     pulumi.export("lambda", function.arn)

@@ -11,6 +11,9 @@ NAMESPACE = "CloudWatchJanitor"
 OVERDUE = "Overdue"
 """What the watch publishes once a day: 1 without a complete scheduled run in 35 days, else 0."""
 
+FAILED = "RunFailed"
+"""What the janitor publishes at the end of each run: 1 where it failed or was refused, else 0."""
+
 DAY_S = 86_400
 
 
@@ -30,7 +33,7 @@ class AlarmsArgs:
 
 
 class Alarms(pulumi.ComponentResource):
-    """Two alarms.
+    """Three alarms.
 
     Attributes:
         names: The alarms' names.
@@ -52,8 +55,8 @@ class Alarms(pulumi.ComponentResource):
         errors = aws.cloudwatch.MetricAlarm(
             f"{resource_name}-errors",
             name=pulumi.Output.concat(args.function_name, "-errors"),
-            alarm_description="A run of the janitor ended with an error. Its event is in the queue "
-            "of failures, the reason in the function's log.",
+            alarm_description="The janitor crashed, or was asked for what it does not do. The "
+            "event is in the queue of failures, the reason in the function's log.",
             namespace="AWS/Lambda",
             metric_name="Errors",
             dimensions={"FunctionName": args.function_name},
@@ -87,6 +90,23 @@ class Alarms(pulumi.ComponentResource):
             alarm_actions=actions,
             opts=child,
         )
-        self.names = [errors.name, overdue.name]
-        self.arns = [errors.arn, overdue.arn]
+        failed = aws.cloudwatch.MetricAlarm(
+            f"{resource_name}-failed",
+            name=pulumi.Output.concat(args.function_name, "-failed"),
+            alarm_description="A scheduled run of the janitor ended, but something in it failed, "
+            "was not reached, or was refused by a limit: its summary says what.",
+            namespace=NAMESPACE,
+            metric_name=FAILED,
+            dimensions={"service": args.function_name, "trigger": "schedule"},
+            statistic="Maximum",
+            period=300,
+            evaluation_periods=1,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            threshold=1,
+            treat_missing_data="notBreaching",  # no data: no run has ended
+            alarm_actions=actions,
+            opts=child,
+        )
+        self.names = [errors.name, failed.name, overdue.name]
+        self.arns = [errors.arn, failed.arn, overdue.arn]
         self.register_outputs({"names": self.names, "arns": self.arns})

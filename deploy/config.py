@@ -167,14 +167,10 @@ class Config(BaseModel):
     dashboard: bool = Field(default=False, description="true or false")
     """Whether there is a CloudWatch dashboard. AWS gives three for nothing, then bills each."""
 
-    journal_bucket: bool = Field(default=False, description="true or false")
-    """Whether journals go to an S3 bucket as well, made here. AWS refuses to delete a bucket that
-    holds any: `pulumi destroy` ends with an error until it is emptied."""
-
-    journal_days: int = Field(
+    keep_days: int = Field(
         default=400, ge=1, le=36_500, description="a whole number of days from 1 on"
     )
-    """How long that bucket keeps a journal."""
+    """How long the bucket keeps what runs leave in it: plans, journals, and with them the undo."""
 
     reserved_concurrency: int = Field(
         default=1,
@@ -249,8 +245,7 @@ _JSON_KEYS = {
     "notify",
     "notifyEmail",
     "dashboard",
-    "journalBucket",
-    "journalDays",
+    "keepDays",
     "reservedConcurrency",
     "tags",
 }

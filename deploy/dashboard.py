@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from deploy.alarms import DAY_S, NAMESPACE, OVERDUE
+from deploy.alarms import DAY_S, FAILED, NAMESPACE, OVERDUE
 
 DONE = {
     "RetentionSet": "Retention set",
@@ -25,13 +25,13 @@ TROUBLE = {
 SCANNED = {"GroupsScanned": "Log groups scanned"}
 THROTTLED = {"Throttled": "Calls throttled"}
 DURATION = {"Duration": "Seconds from start to end"}
-COMPLETE = {"Complete": "Complete runs"}
+ENDED = {"Complete": "Complete runs", FAILED: "Runs that failed or were refused"}
 TRIGGERS = {"schedule": "", "hand": ", by hand"}
 """Values of the dimension `trigger`, and what is added to the label."""
 
 LAST_RUNS = (
     "run_id",
-    "hop",
+    "link",
     "summary.groups_scanned",
     "summary.retention_set",
     "summary.groups_deleted",
@@ -42,7 +42,7 @@ LAST_RUNS = (
 )
 """Fields of the log line that ends each link."""
 
-RUN_ENDED = "run_ended"
+LINK_ENDED = "link_ended"
 HALF = 12
 """Half the width of a dashboard, which is 24 units."""
 
@@ -97,7 +97,7 @@ def body(args: DashboardArgs, alarms: Sequence[str]) -> dict[str, Any]:
     errors = ["AWS/Lambda", "Errors", "FunctionName", args.function_name, {"label": "Links failed"}]
     cells = [
         _widget("alarm", {"title": "Alarms", "alarms": list(alarms)}),
-        _graph(args, "Health", [*_runs(args, COMPLETE), overdue, errors]),
+        _graph(args, "Health", [*_runs(args, ENDED), overdue, errors]),
         _graph(args, "Done", _runs(args, DONE)),
         _graph(args, "Trouble", _runs(args, TROUBLE)),
         _graph(args, "Scanned", _runs(args, SCANNED)),
@@ -150,7 +150,7 @@ def _last_runs(args: DashboardArgs) -> dict[str, Any]:
     query = " | ".join(
         [
             f"SOURCE '/aws/lambda/{args.function_name}'",
-            f'filter event = "{RUN_ENDED}"',
+            f'filter event = "{LINK_ENDED}"',
             f"fields @timestamp, {', '.join(LAST_RUNS)}",
             "sort @timestamp desc",
             "limit 20",

@@ -198,7 +198,7 @@ class LambdaFunction(pulumi.ComponentResource):
         aws.lambda_.FunctionEventInvokeConfig(
             self._resource_name,
             function_name=function.name,
-            maximum_retry_attempts=0,
+            maximum_retry_attempts=1,  # a link that crashed goes on from the state of its run
             maximum_event_age_in_seconds=MAXIMUM_EVENT_AGE_S,
             destination_config={"on_failure": {"destination": args.on_failure}},
             # Lambda refuses a destination that the role may not send to.

@@ -18,16 +18,24 @@ from botocore.config import Config
 
 from janitor.aws.api import CLIENT_CONFIG, Api, Counts
 from janitor.aws.pace import Pace
-from janitor.core.model import DAY_MS, LogGroup, Outcome, Target
-from janitor.engine.run import Run
-from janitor.engine.summary import Summary
+from janitor.aws.workers import Inline
+from janitor.core.clock import DAY_MS, Stop
+from janitor.core.errors import Exit
+from janitor.core.model import LogGroup, Outcome, Status, Target
+from janitor.core.tally import Tally
+from janitor.engine.act import Act, Part
+from janitor.engine.books import Books
+from janitor.engine.looks import Looks
+from janitor.engine.plan import action_line, grouped
+from janitor.engine.survey import Listing, Survey, every_group
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy
+from janitor.report.summary import summarize
 from janitor.sandbox import inprocess, store
 from janitor.sandbox.account import Sandbox
-from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.store import Events, Lags, Store, Stream
 from janitor.sandbox.wire import Answer, Call, RefusedError, Reply, Request
+from tests.virtual import VirtualClock
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -66,24 +74,6 @@ def refusing(operation: str, code: str, status: int = 400) -> Disturbance:
 def ok(body: bytes, kind: str = "application/x-amz-json-1.1") -> Reply:
     """An answer of status 200 with this body, be it garbage."""
     return Reply(Answer(200, kind, body))
-
-
-class FastClock(ManualClock):
-    """The janitor's clock and the sandbox's. Time passes where somebody waits, and then at once."""
-
-    def __init__(self, start: int = NOW) -> None:
-        super().__init__(start)
-        self._lock = threading.Lock()
-
-    def monotonic(self) -> float:
-        return self.seconds()
-
-    def advance(self, seconds: float) -> None:
-        with self._lock:
-            super().advance(seconds)
-
-    def wait(self, seconds: float, stop: threading.Event) -> None:
-        self.advance(max(seconds, 0))
 
 
 class Group(store.Group):
@@ -136,10 +126,10 @@ class Cloud:
         groups: Iterable[store.Group] = (),
         *,
         lags: Lags | None = None,
-        clock: FastClock | None = None,
+        clock: VirtualClock | None = None,
         **options: Any,
     ) -> None:
-        self.clock = clock or FastClock()
+        self.clock = clock or VirtualClock(NOW)
         self.store = Store(lags or Lags(stored=FOR_EVER))
         self.region = self.store.region(ACCOUNT, REGION)
         self.groups = MappingProxyType(self.region.groups)
@@ -164,6 +154,10 @@ class Cloud:
             if group.under is not None:
                 self.store.add_policy(ACCOUNT, REGION, *group.under, group.name)
         self.region.arrivals.setdefault(group.name, []).extend(arrived)
+
+    def police(self, name: str, policy: str = "p", days: int | None = None) -> None:
+        """The group of that name is under an account-level retention policy."""
+        self.store.add_policy(ACCOUNT, REGION, f"{policy}{name}", days, name)
 
     def state(self) -> dict[str, Any]:
         """What can be seen of the groups, but for events that expire meanwhile."""
@@ -263,33 +257,62 @@ class _Client:
 # ---- the engine ----------------------------------------------------------------------------------
 
 
+class Result:
+    """What a run came to, by its books."""
+
+    def __init__(self, total: Tally, refused: str, stop: Stop) -> None:
+        self.planned, self.done, self.by_status = total.planned, total.done, total.by_status
+        self.groups_scanned = total.scanned
+        self.errors, self.warnings, self.complete = total.errors, total.warnings, total.complete
+        self.refused = refused
+        interrupted = stop.cause == "interrupted"
+        self.summary = summarize(
+            total, {}, {}, {}, (), refused_because=refused, interrupted=interrupted
+        )
+
+    @property
+    def exit_code(self) -> Exit:
+        return self.summary.exit_code
+
+
 class Recorded:
-    """A Recorder that remembers."""
+    """Remembers log groups and outcomes. Those of a survey that were only planned are in
+    `planned`.
+    """
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
+        self.planned: list[Outcome] = []
         self.groups: list[LogGroup] = []
 
-    def outcome(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-
-    def scanned(self, page: Sequence[LogGroup]) -> None:
-        self.groups += page
+    def listen(self, groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
+        self.groups += groups
+        for outcome in outcomes:
+            planned = outcome.status is Status.PLANNED
+            (self.planned if planned else self.outcomes).append(outcome)
 
     def of(self, name: str) -> list[Outcome]:
         return [outcome for outcome in self.outcomes if outcome.group.name == name]
 
 
-def api(cloud: Cloud, stop: threading.Event | None = None, counts: Counts | None = None) -> Api:
+def api(cloud: Cloud, stop: Stop | None = None, counts: Counts | None = None) -> Api:
     """The calls of the cloud's one target."""
-    return Api(
-        Target(ACCOUNT, REGION),
-        cloud,
-        Pace(lambda _operation: 1000.0, cloud.clock),
-        cloud.clock,
-        counts or Counts(),
-        stop or threading.Event(),
-    )
+    pace = Pace(lambda _operation: 1000.0, cloud.clock)
+    target = Target(ACCOUNT, REGION)
+    stop, counts = stop or Stop(), counts or Counts()
+    return Api(target, cloud, pace, cloud.clock, counts, stop, Inline())
+
+
+def look(
+    cloud: Cloud,
+    policy: Policy,
+    *,
+    stop: Stop | None = None,
+    counts: Counts | None = None,
+    listing: Listing = every_group,
+) -> tuple[Result, Recorded]:
+    """What would be done about the cloud."""
+    return cloud.clock.run(whole(api(cloud, stop, counts), policy, listing=listing))
 
 
 def janitor(
@@ -297,12 +320,35 @@ def janitor(
     policy: Policy,
     journal: Journal,
     *,
-    dry_run: bool = False,
-    stop: threading.Event | None = None,
+    stop: Stop | None = None,
     counts: Counts | None = None,
-) -> tuple[Summary, Recorded]:
-    """One run over the cloud."""
-    stop, recorded = stop or threading.Event(), Recorded()
-    calls = [api(cloud, stop, counts)]
-    run = Run(calls, policy, recorded, journal, stop, NOW, dry_run=dry_run)
-    return run.execute(), recorded
+    between: Callable[[], None] = lambda: None,
+    listing: Listing = every_group,
+) -> tuple[Result, Recorded]:
+    """A run over the cloud; `between` is called between survey and act."""
+    calls = api(cloud, stop, counts)
+    return cloud.clock.run(whole(calls, policy, journal, between=between, listing=listing))
+
+
+async def whole(
+    calls: Api,
+    policy: Policy,
+    journal: Journal | None = None,
+    *,
+    now: int = NOW,
+    between: Callable[[], None] = lambda: None,
+    listing: Listing = every_group,
+) -> tuple[Result, Recorded]:
+    """A survey, and with a journal what follows from it."""
+    recorded, stop = Recorded(), calls.stop
+    apis = {calls.target: calls}
+    books = Books(apis, recorded.listen)
+    await Survey(policy, now, stop, books, listing=listing).run(apis, {calls.target: None})
+    refused = books.over_limit(policy.limits)
+    if journal is not None:
+        between()
+        lines = [line for outcome in recorded.planned if (line := action_line(outcome)) is not None]
+        part = Part(grouped(lines), refused=books.refusals(policy.limits)[calls.target])
+        act = Act(policy, now, stop, journal, books, Looks(calls.clock))
+        await act.run(apis, {calls.target: part})
+    return Result(books.total, refused, stop), recorded

@@ -14,7 +14,7 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 
-from janitor.journal.journal import Journal
+from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import Policy, load
 from janitor.terminal.cli import main
 from tests.report.browser import LEFT_OUT
@@ -75,9 +75,9 @@ def policy() -> Policy:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
+def journal(tmp_path: Path) -> Iterator[FileJournal]:
     """A journal in a folder of the test's own."""
-    journal = Journal(tmp_path / "journal.jsonl", "run", "policy")
+    journal = FileJournal(tmp_path / "journal.jsonl", Lines("run", "policy"))
     yield journal
     journal.close()
 

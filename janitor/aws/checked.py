@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,18 +16,18 @@ import botocore
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HTTPHeaders
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from botocore.parsers import ResponseParserError
 
-from janitor.aws.api import Api, Counts, UnavailableError
-from janitor.aws.pace import Pace
-from janitor.core.clock import SystemClock
+from janitor.aws.api import CLIENT_CONFIG, careful
 from janitor.core.errors import UsageError
-from janitor.core.model import Target
 
 _NOWHERE = "http://127.0.0.1:9"  # so that nothing is sent should `before-send` not be asked
 _REGION = "us-east-1"
-_MANAGED = [{"retentionPolicyName": "of the account"}]
+_MANAGED = {"retentionPolicyName": "of the account"}
 _ANSWERS = {
-    "DescribeLogGroups": {"logGroups": _MANAGED},
+    # The null has botocore walk over its model of a log group (`janitor.aws.api`).
+    "DescribeLogGroups": {"logGroups": [{**_MANAGED, "kmsKeyId": None}]},
     "DescribeSubscriptionFilters": {"subscriptionFilters": {}},
 }
 
@@ -43,25 +42,20 @@ def check(aws: boto3.Session) -> None:
       those of `AWS_DATA_PATH`) lack it, and the log group would look as if it never expired;
     - an object where a list of subscription filters belongs is no empty list.
     """
-    clock = SystemClock()
-    pace = Pace(lambda _operation: 1e6, clock)
-    api = Api(Target("", _REGION), _Offline(aws), pace, clock, Counts(), threading.Event())
     for service in ("logs", "cloudwatch", "resourcegroupstaggingapi"):
-        protocol = api.client(service).meta.service_model.resolved_protocol
+        protocol = _offline(aws, service).meta.service_model.resolved_protocol
         if protocol != "json":
             raise _refused(f"speaks {protocol} with {service}")
-    logs = api.client("logs")
+    logs = careful(_offline(aws, "logs"))
     try:
-        answer = api.once("DescribeLogGroups", logs.describe_log_groups)
-    except UnavailableError as error:
+        answer = logs.describe_log_groups()
+    except BotoCoreError as error:
         raise _refused(f"cannot be tried ({error})") from error
-    if answer.get("logGroups") != _MANAGED:
+    if answer.get("logGroups") != [_MANAGED]:
         raise _refused("does not know account-level retention policies")
     try:
-        api.once(
-            "DescribeSubscriptionFilters", logs.describe_subscription_filters, logGroupName="g"
-        )
-    except UnavailableError:
+        logs.describe_subscription_filters(logGroupName="g")
+    except ResponseParserError:
         return
     raise _refused("takes garbage for an empty list of subscription filters")
 
@@ -73,20 +67,15 @@ def _refused(what: str) -> UsageError:
     )
 
 
-class _Offline:
-    """Makes clients that are answered from `_ANSWERS`."""
-
-    def __init__(self, aws: boto3.Session) -> None:
-        self._aws = aws
-
-    def client(self, service: str, region: str, *, config: Config) -> Any:
-        unsigned = config.merge(Config(signature_version=UNSIGNED))  # credentials may be missing
-        made = self._aws.client(service, region, config=unsigned, endpoint_url=_NOWHERE)
-        for operation, answer in _ANSWERS.items():
-            made.meta.events.register(
-                f"before-send.cloudwatch-logs.{operation}", functools.partial(_answer, answer)
-            )
-        return made
+def _offline(aws: boto3.Session, service: str) -> Any:
+    """A client that is answered from `_ANSWERS`."""
+    unsigned = CLIENT_CONFIG.merge(Config(signature_version=UNSIGNED))  # perhaps no credentials
+    made: Any = aws.client(service, _REGION, config=unsigned, endpoint_url=_NOWHERE)
+    for operation, answer in _ANSWERS.items():
+        made.meta.events.register(
+            f"before-send.cloudwatch-logs.{operation}", functools.partial(_answer, answer)
+        )
+    return made
 
 
 def _answer(answer: object, request: AWSPreparedRequest, **_more: Any) -> AWSResponse:

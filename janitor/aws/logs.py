@@ -1,24 +1,17 @@
-"""CloudWatch Logs, and the metric of what arrives there: the only module that calls them.
+"""CloudWatch Logs: the only module that calls it. `Logs` reads, `Changes` changes.
 
-Each method names the IAM action it needs in `ACTIONS`, which the least policy is made from.
+Each operation has the IAM action that it needs in `ACTIONS`, which the least policy is made from.
 Reads raise CallError or UnavailableError (`janitor.aws.api.ReadError`) rather than answer in part.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal
 
-from janitor.aws.api import Api, CallError, UnavailableError
-from janitor.aws.pace import StoppedError, TransientError, retrying
-from janitor.core.model import DAY_MS, Ingestion, LogGroup, LogStream, Target
-
-if TYPE_CHECKING:
-    from types_boto3_logs import CloudWatchLogsClient
+from janitor.aws.api import Api, CallError, UnavailableError, chunks
+from janitor.aws.pace import retrying
+from janitor.core.model import LogGroup, LogStream, Target
 
 ACTIONS: dict[str, str] = {
     "DescribeLogGroups": "logs:DescribeLogGroups",
@@ -43,7 +36,6 @@ ACTIONS: dict[str, str] = {
     "PutTransformer": "logs:PutTransformer",
     "PutMetricFilter": "logs:PutMetricFilter",
     "PutSubscriptionFilter": "logs:PutSubscriptionFilter",
-    "GetMetricData": "cloudwatch:GetMetricData",
 }
 
 CHANGES = ("PutRetentionPolicy", "DeleteLogGroup", "DeleteLogStream")
@@ -51,8 +43,8 @@ DEFINITION = ("GetDataProtectionPolicy", "DescribeIndexPolicies", "GetTransforme
 """What is read before a log group is deleted, so that it can be made again."""
 LAST_LOOK = (
     "DescribeSubscriptionFilters",
+    "ListTagsForResource",
     "DescribeLogStreams",
-    "GetResources",
     "DescribeLogGroups",
     "DeleteLogGroup",
 )
@@ -102,14 +94,17 @@ _FILTER_KEYS = (
 """Of a described filter, what PutMetricFilter or PutSubscriptionFilter takes."""
 
 IDENTIFIERS_A_CALL = 50
-METRICS_A_CALL = 500
-POINTS_A_CALL = 100_800
-METRIC_KEPT_DAYS = 455
-HOUR_MS = 3_600_000
-
 
 FilterKind = Literal["metric", "subscription"]
-_PARSED = "before-parse.cloudwatch-logs.DescribeLogGroups"
+_FILTERS: dict[FilterKind, tuple[str, str, str]] = {
+    "metric": ("DescribeMetricFilters", "metricFilters", "PutMetricFilter"),
+    "subscription": (
+        "DescribeSubscriptionFilters",
+        "subscriptionFilters",
+        "PutSubscriptionFilter",
+    ),
+}
+"""Of each kind the call that lists, its key, and the call that puts."""
 
 
 class TokenExpiredError(Exception):
@@ -117,48 +112,44 @@ class TokenExpiredError(Exception):
 
 
 class Logs:
-    """The calls of one target."""
+    """What one target's CloudWatch Logs is asked."""
 
     def __init__(self, api: Api) -> None:
-        self._api = api
+        self.api = api
         self.target = api.target
         self.clock = api.clock
 
-    @property
-    def _client(self) -> CloudWatchLogsClient:
-        client: CloudWatchLogsClient = self._api.client("logs")
-        return client
-
-    # ---- reads -------------------------------------------------------------------------------
-
-    def groups(self, start: str | None = None) -> Iterator[tuple[list[LogGroup], str | None]]:
+    async def groups(
+        self, start: str | None = None
+    ) -> AsyncIterator[tuple[list[LogGroup], str | None]]:
         """All log groups, a page (at most 50) at a time; a page may be empty and not the last.
 
         With each page comes the token of the next, None after the last. `start` is such a token;
         it lives for 24 hours (CloudWatch Logs API reference), then TokenExpiredError is raised.
+        Where a page begins is not documented: what the one before listed is not listed again.
         """
-        self._client.meta.events.register(
-            _PARSED, _groups_as_sent, unique_id="janitor-groups-as-sent"
-        )
         parameters = {} if start is None else {"nextToken": start}
-        pages = self._pages_and_tokens(
-            "DescribeLogGroups", self._client.describe_log_groups, "logGroups", **parameters
-        )
+        listed = set[str]()
         try:
-            for page, following in pages:
+            async for page, following in self._pages("DescribeLogGroups", "logGroups", parameters):
                 start = None
-                yield [parse_group(entry, self.target) for entry in page], following
+                groups = [parse_group(entry, self.target) for entry in page]
+                if not listed.isdisjoint(group.name for group in groups):
+                    groups = [group for group in groups if group.name not in listed]
+                if groups:
+                    listed = {group.name for group in groups if group.name}
+                yield groups, following
         except CallError as error:
             if start is not None and error.code == "InvalidParameterException":
                 raise TokenExpiredError from error
             raise
 
-    def group(self, name: str) -> LogGroup | None:
+    async def group(self, name: str) -> LogGroup | None:
         """One log group as it is now, or None when there is none of that name.
 
         Asked by prefix: pages are sorted by name, so the exact name comes first.
         """
-        for page in self._described(logGroupNamePrefix=name):
+        async for page in self._described(logGroupNamePrefix=name):
             for found in page:
                 if found.name == name:
                     return found
@@ -166,22 +157,21 @@ class Logs:
                     return None
         return None
 
-    def named(self, names: Sequence[str]) -> dict[str, LogGroup]:
+    async def named(self, names: Sequence[str]) -> dict[str, LogGroup]:
         """Log groups by name as they are now, 50 a call; those that do not exist are left out."""
         found: dict[str, LogGroup] = {}
-        for start in range(0, len(names), IDENTIFIERS_A_CALL):
-            chunk = list(names[start : start + IDENTIFIERS_A_CALL])
+        for chunk in chunks(names, IDENTIFIERS_A_CALL):
             wanted = set(chunk)
-            for page in self._described(logGroupIdentifiers=chunk):
+            async for page in self._described(logGroupIdentifiers=list(chunk)):
                 found.update((group.name, group) for group in page if group.name in wanted)
                 if wanted <= found.keys():
                     break
             for name in chunk:
-                if name not in found and (group := self.group(name)) is not None:
+                if name not in found and (group := await self.group(name)) is not None:
                     found[name] = group
         return found
 
-    def names(
+    async def names(
         self, most_pages: int, *, prefix: str | None = None, pattern: str | None = None
     ) -> list[str]:
         """The names that begin with `prefix`, or contain `pattern` (not both), of the first pages.
@@ -189,423 +179,188 @@ class Logs:
         For people who look for a name: never the whole Region's.
         """
         named = {"logGroupNamePrefix": prefix, "logGroupNamePattern": pattern}
-        pages = self._described(**{key: text for key, text in named.items() if text is not None})
-        return [group.name for page in islice(pages, most_pages) for group in page]
+        asked = {key: text for key, text in named.items() if text is not None}
+        found: list[str] = []
+        async for page in self._described(**asked):
+            found += [group.name for group in page]
+            most_pages -= 1
+            if not most_pages:
+                break
+        return found
 
-    def _described(self, **parameters: Any) -> Iterator[list[LogGroup]]:
-        pages = self._pages(
-            "DescribeLogGroups",
-            self._client.describe_log_groups,
-            "logGroups",
-            **parameters,
-        )
-        for page in pages:
+    async def _described(self, **parameters: Any) -> AsyncIterator[list[LogGroup]]:
+        async for page, _ in self._pages("DescribeLogGroups", "logGroups", parameters):
             yield [parse_group(entry, self.target) for entry in page]
 
-    def streams(self, group: str) -> Iterator[list[LogStream]]:
+    async def streams(self, group: str) -> AsyncIterator[list[LogStream]]:
         """The streams of a log group, oldest name first, a page (at most 50) at a time.
 
         A stream whose times make no sense ends the reading in UnavailableError.
         """
-        pages = self._pages(
-            "DescribeLogStreams",
-            self._client.describe_log_streams,
-            "logStreams",
-            logGroupName=group,
-            orderBy="LogStreamName",
-        )
-        for page in pages:
+        asked = {"logGroupName": group, "orderBy": "LogStreamName"}
+        async for page, _ in self._pages("DescribeLogStreams", "logStreams", asked):
             yield [parse_stream(entry) for entry in page]
 
-    def filters(self, group: LogGroup, kind: FilterKind) -> list[dict[str, Any]]:
-        """A log group's filters of a kind, as the call that puts them takes them; none where its
-        class, which is not STANDARD, refuses the question.
-        """
-        method: Callable[..., Mapping[str, Any]]
-        match kind:
-            case "metric":
-                operation, key = "DescribeMetricFilters", "metricFilters"
-                method = self._client.describe_metric_filters
-            case "subscription":
-                operation, key = "DescribeSubscriptionFilters", "subscriptionFilters"
-                method = self._client.describe_subscription_filters
-        pages = self._pages(operation, method, key, logGroupName=group.name)
-        try:
-            return [{k: entry[k] for k in _FILTER_KEYS if k in entry} for p in pages for entry in p]
-        except CallError as error:
-            if _refused_for_class(group, error):
-                return []
-            raise
+    async def filters(self, group: LogGroup, kind: FilterKind) -> list[dict[str, Any]]:
+        """A log group's filters of a kind, as the call that puts them takes them.
 
-    def tags(self, arn: str) -> dict[str, str]:
+        A class other than STANDARD may refuse the call: it has none.
+        """
+        operation, key, _ = _FILTERS[kind]
+        found: list[dict[str, Any]] = []
+        try:
+            async for page, _ in self._pages(operation, key, {"logGroupName": group.name}):
+                found += [{name: e[name] for name in _FILTER_KEYS if name in e} for e in page]
+        except CallError as error:
+            if not _refused_for_class(group, error):
+                raise
+        return found
+
+    async def tags(self, arn: str) -> dict[str, str]:
         """The tags of one log group (ARN without the trailing `:*`)."""
-        answer = self._api.read(
-            "ListTagsForResource",
-            self._client.list_tags_for_resource,
-            expect="tags",
-            resourceArn=arn,
-        )
+        answer = await self.api.call("logs", "ListTagsForResource", expect="tags", resourceArn=arn)
         return {str(key): str(value) for key, value in answer["tags"].items()}
 
-    def data_protection_policy(self, group: LogGroup) -> str | None:
-        """The group's own data protection policy, a JSON document, or None."""
-        answer = self._own(
-            group,
-            "GetDataProtectionPolicy",
-            self._client.get_data_protection_policy,
-            "policyDocument",
-            logGroupIdentifier=group.name,
-        )
+    async def data_protection_policy(self, group: LogGroup) -> str | None:
+        """The group's own data protection policy, a JSON document, or None.
+
+        Not asked where DescribeLogGroups shows no `dataProtectionStatus`: there was never one.
+        """
+        if group.data_protection is None:
+            return None
+        answer = await self._own(group, "GetDataProtectionPolicy", logGroupIdentifier=group.name)
         document = answer.get("policyDocument")
         if document is not None and not isinstance(document, str):
             raise UnavailableError("GetDataProtectionPolicy", f"policyDocument is {document!r}")
         return document or None
 
-    def index_policy(self, group: LogGroup) -> str | None:
+    async def index_policy(self, group: LogGroup) -> str | None:
         """The group's own field index policy, a JSON document, or None.
 
         An account-level policy is shown for the groups that it applies to as well: that is not
         the group's.
         """
-        named: dict[str, Any] = {"logGroupIdentifiers": [group.name]}
+        operation = "DescribeIndexPolicies"
+        asked: dict[str, Any] = {"logGroupIdentifiers": [group.name]}
         documents: list[str] = []
-        while True:
-            answer = self._own(
-                group,
-                "DescribeIndexPolicies",
-                self._client.describe_index_policies,
-                "indexPolicies",
-                **named,
-            )
-            for policy in answer.get("indexPolicies", []):
-                document = policy.get("policyDocument")
-                if policy.get("source") == "ACCOUNT" or not document:
-                    continue
-                documents.append(str(document))
+        while answer := await self._own(group, operation, expect="indexPolicies", **asked):
+            documents += [
+                str(policy["policyDocument"])
+                for policy in answer["indexPolicies"]
+                if policy.get("source") != "ACCOUNT" and policy.get("policyDocument")
+            ]
             following = answer.get("nextToken")
             if not following:
                 break
-            if following == named.get("nextToken"):
-                raise UnavailableError("DescribeIndexPolicies", "the same page token twice")
-            named["nextToken"] = following
+            if following == asked.get("nextToken"):
+                raise UnavailableError(operation, "the same page token twice")
+            asked["nextToken"] = following
         if len(documents) > 1:
-            raise UnavailableError("DescribeIndexPolicies", f"{len(documents)} policies of a group")
+            raise UnavailableError(operation, f"{len(documents)} policies of a group")
         return documents[0] if documents else None
 
-    def transformer(self, group: LogGroup) -> tuple[dict[str, Any], ...]:
+    async def transformer(self, group: LogGroup) -> tuple[dict[str, Any], ...]:
         """The processors of the group's own transformer; none for none."""
-        answer = self._own(
-            group,
-            "GetTransformer",
-            self._client.get_transformer,
-            "transformerConfig",
-            logGroupIdentifier=group.name,
-        )
+        answer = await self._own(group, "GetTransformer", logGroupIdentifier=group.name)
         processors = answer.get("transformerConfig") or []
         if not isinstance(processors, list):
             raise UnavailableError("GetTransformer", f"transformerConfig is {processors!r}")
         return tuple(processors)
 
-    def _own(
-        self,
-        group: LogGroup,
-        operation: str,
-        method: Callable[..., Mapping[str, Any]],
-        key: str,
-        **parameters: Any,
+    async def _own(
+        self, group: LogGroup, operation: str, *, expect: str | None = None, **parameters: Any
     ) -> Mapping[str, Any]:
-        """What a group has of its own under `key`; an empty answer where it has nothing.
+        """What a group has of its own; an empty answer where it has nothing.
 
         "Not found" may mean the group too, which the next look at it shows. Classes other than
-        STANDARD lack some of these features, and refuse the call. Whether AWS echoes the
-        identifier where there is nothing is not documented: an answer that says nothing at all is
-        asked for once more, because botocore makes one out of a body that it cannot read.
+        STANDARD lack some of these features, and refuse the call.
         """
-        answer: Mapping[str, Any] = {}
-        for _ in range(2):
-            try:
-                answer = self._api.call(operation, method, **parameters)
-            except CallError as error:
-                if error.not_found or _refused_for_class(group, error):
-                    return {}
-                raise
-            except TransientError as error:
-                if self._api.stop.is_set():
-                    raise StoppedError from error
-                raise
-            if key in answer or "logGroupIdentifier" in answer:
-                return answer
-        return answer
+        try:
+            return await self.api.call("logs", operation, expect=expect, **parameters)
+        except CallError as error:
+            if error.not_found or _refused_for_class(group, error):
+                return {}
+            raise
 
-    def holds_events(self, group: str, since: int, streams: Sequence[str] | None = None) -> bool:
+    async def holds_events(
+        self, group: str, since: int, streams: Sequence[str] | None = None
+    ) -> bool:
         """Whether FilterLogEvents finds any event from `since` (ms) on, drained to its last token.
 
         `streams` narrows it to at most 100 named streams.
         """
-        narrowed: dict[str, Any] = {} if streams is None else {"logStreamNames": list(streams)}
-        pages = self._pages(
-            "FilterLogEvents",
-            self._client.filter_log_events,
-            "events",
-            logGroupName=group,
-            startTime=max(since, 0),
-            **narrowed,
-        )
-        return any(page for page in pages)
-
-    def arrivals(self, since: Mapping[str, int]) -> dict[str, bool]:
-        """For each log group, whether events arrived from its moment (ms) on.
-
-        `AWS/Logs IncomingLogEvents`, 500 groups a call. The metric is kept for 15 months, so an
-        older moment is answered for those 15 months. A group that the answer does not speak of
-        clearly is left out. Buckets are asked for from multiples of their length on, one more than
-        is needed: how CloudWatch aligns long ones is not documented. A group whose
-        last data point is in the bucket of its own moment is asked for again by the hour.
-        """
-        now = self._api.clock.now()
-        kept = now - METRIC_KEPT_DAYS * DAY_MS
-        told: dict[str, bool] = {}
-        for chunk in _chunks(sorted(since, key=lambda name: since[name]), METRICS_A_CALL):
-            first = {name: max(since[name], kept) for name in chunk}
-            oldest = min(first.values())
-            days = max((now - oldest) // DAY_MS + 1, 1)
-            period = DAY_MS * -(-days // (POINTS_A_CALL // METRICS_A_CALL - 3))
-            start = oldest // period * period - period
-            border: dict[int, list[str]] = defaultdict(list)
-            for name, times in self._arrival_points(chunk, start, now + HOUR_MS, period).items():
-                told[name] = any(at >= first[name] for at in times)
-                if not told[name] and any(at + period > first[name] for at in times):
-                    border[first[name] // period * period].append(name)
-            for bucket, names in border.items():
-                for name in names:
-                    del told[name]
-                hours = self._arrival_points(names, bucket, bucket + 2 * period, HOUR_MS)
-                for name, times in hours.items():
-                    told[name] = any(at >= first[name] // HOUR_MS * HOUR_MS for at in times)
-        return told
-
-    def incoming_bytes(self, groups: Sequence[str], days: int) -> dict[str, Ingestion]:
-        """What arrived in each log group in the last `days` whole days (UTC), and today so far.
-
-        `AWS/Logs IncomingBytes` by the day, 500 groups a call: 31 points each for 30 days, of the
-        100,800 that a call may answer with. A group that the answer does not speak of clearly is
-        left out.
-        """
-        now = self._api.clock.now()
-        today = now // DAY_MS * DAY_MS
-        start, end = today - days * DAY_MS, now + HOUR_MS
-        found: dict[str, Ingestion] = {}
-        for chunk in _chunks(groups, METRICS_A_CALL):
-            points: dict[str, list[tuple[int, float]]] = {}
-            complete: set[str] = set()
-            for name, result in self._metric("IncomingBytes", chunk, start, end, DAY_MS):
-                times, values = _times(result), result.get("Values", [])
-                if len(times) == len(values) and all(value >= 0 for value in values):
-                    points.setdefault(name, []).extend(zip(times, values, strict=True))
-                    complete |= {name} if _is_complete(result) else set()
-            for name in complete:
-                received = sum(int(value) for at, value in points[name] if at < today)
-                last = max((at for at, value in points[name] if value), default=None)
-                found[name] = Ingestion(received, days, last)
-        return found
-
-    def _arrival_points(
-        self, groups: Sequence[str], start: int, end: int, period: int
-    ) -> dict[str, list[int]]:
-        """The times (ms) of the data points of each group whose answer is complete."""
-        points: dict[str, list[int]] = {}
-        complete: set[str] = set()
-        for name, result in self._metric("IncomingLogEvents", groups, start, end, period):
-            points.setdefault(name, []).extend(_times(result))
-            (complete.add if _is_complete(result) else complete.discard)(name)
-        return {name: points[name] for name in complete}
-
-    def _metric(
-        self, metric: str, groups: Sequence[str], start: int, end: int, period: int
-    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """The results of one metric of `AWS/Logs`, with the log group that each is about."""
-        queries = [
-            {
-                "Id": f"g{index}",
-                "MetricStat": {
-                    "Metric": {
-                        "Namespace": "AWS/Logs",
-                        "MetricName": metric,
-                        "Dimensions": [{"Name": "LogGroupName", "Value": name}],
-                    },
-                    "Period": period // 1000,
-                    "Stat": "Sum",
-                },
-            }
-            for index, name in enumerate(groups)
-        ]
-        asked = {f"g{index}": name for index, name in enumerate(groups)}
-        pages = self._pages(
-            "GetMetricData",
-            self._api.client("cloudwatch").get_metric_data,
-            "MetricDataResults",
-            token="NextToken",
-            MetricDataQueries=queries,
-            StartTime=datetime.fromtimestamp(start / 1000, UTC),
-            EndTime=datetime.fromtimestamp(end / 1000, UTC),
-        )
-        for page in pages:
-            for result in page:
-                if (name := asked.get(str(result.get("Id")))) is not None:
-                    yield name, result
+        asked: dict[str, Any] = {"logGroupName": group, "startTime": max(since, 0)}
+        if streams is not None:
+            asked["logStreamNames"] = list(streams)
+        async for page, _ in self._pages("FilterLogEvents", "events", asked):
+            if page:
+                return True
+        return False
 
     def _pages(
-        self,
-        operation: str,
-        method: Callable[..., Mapping[str, Any]],
-        key: str,
-        token: str = "nextToken",
-        **parameters: Any,
-    ) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """Every page to the last token."""
-        for page, _ in self._pages_and_tokens(operation, method, key, token, **parameters):
-            yield page
+        self, operation: str, key: str, parameters: Mapping[str, Any]
+    ) -> AsyncIterator[tuple[Sequence[Mapping[str, Any]], str | None]]:
+        return pages(self.api, "logs", operation, key, "nextToken", parameters)
 
-    def _pages_and_tokens(
-        self,
-        operation: str,
-        method: Callable[..., Mapping[str, Any]],
-        key: str,
-        token: str = "nextToken",
-        **parameters: Any,
-    ) -> Iterator[tuple[Sequence[Mapping[str, Any]], str | None]]:
-        """Every page, with the token of the next; one that comes back unchanged is garbage."""
-        last: object = None
-        while True:
-            answer = self._api.read(operation, method, expect=key, **parameters)
-            page = answer[key]
-            if not isinstance(page, list):
-                raise UnavailableError(operation, f"{key!r} is not a list")
-            following = answer.get(token) or None
-            yield page, following
-            if following is None:
-                return
-            if following == last:
-                raise UnavailableError(operation, "the same page token twice: no end in sight")
-            last = parameters[token] = following
 
-    # ---- changes -----------------------------------------------------------------------------
+def _refused_for_class(group: LogGroup, error: CallError) -> bool:
+    """Whether AWS says that the group's class does not have what was asked for."""
+    return error.code in _NOT_FOR_THIS_CLASS and group.log_class != "STANDARD"
 
-    def put_retention(self, group: str, days: int) -> None:
-        """Set a log group's retention in days. Setting it twice is the same as once."""
-        self._api.call(
-            "PutRetentionPolicy",
-            self._client.put_retention_policy,
-            logGroupName=group,
-            retentionInDays=days,
-        )
 
-    def delete_retention(self, group: str) -> None:
-        """Let a log group's events never expire. Doing it twice is the same as once."""
-        self._api.call(
-            "DeleteRetentionPolicy", self._client.delete_retention_policy, logGroupName=group
-        )
+async def pages(
+    api: Api,
+    service: str,
+    operation: str,
+    key: str,
+    token: str,
+    parameters: Mapping[str, Any],
+) -> AsyncIterator[tuple[Sequence[Mapping[str, Any]], str | None]]:
+    """Every page, with the token of the next; one that comes back unchanged is garbage."""
+    asked, last = dict(parameters), parameters.get(token)
+    while True:
+        answer = await api.call(service, operation, expect=key, **asked)
+        page = answer[key]
+        if not isinstance(page, list):
+            raise UnavailableError(operation, f"{key!r} is not a list")
+        following = answer.get(token) or None
+        yield page, following
+        if following is None:
+            return
+        if following == last:
+            raise UnavailableError(operation, "the same page token twice: no end in sight")
+        last = asked[token] = following
 
-    def create_group(
-        self, group: str, log_class: str, kms_key_id: str | None, tags: Mapping[str, str]
-    ) -> None:
-        """Make a log group. ResourceAlreadyExistsException may be the echo of a lost answer."""
-        more: dict[str, Any] = {} if kms_key_id is None else {"kmsKeyId": kms_key_id}
-        if tags:
-            more["tags"] = dict(tags)
-        self._api.call(
-            "CreateLogGroup",
-            self._client.create_log_group,
-            logGroupName=group,
-            logGroupClass=log_class,
-            **more,
-        )
 
-    def associate_key(self, group: str, kms_key_id: str) -> None:
-        """Encrypt what a log group takes in from now on."""
-        self._api.call(
-            "AssociateKmsKey",
-            self._client.associate_kms_key,
-            logGroupName=group,
-            kmsKeyId=kms_key_id,
-        )
+class Changes:
+    """What one target's CloudWatch Logs is told. Only `engine.act` and `journal.restore` may."""
 
-    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
-        """Add tags to a log group (ARN without the trailing `:*`)."""
-        self._api.call("TagResource", self._client.tag_resource, resourceArn=arn, tags=dict(tags))
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
-    def require_bearer_token(self, group: str) -> None:
-        """Turn bearer token authentication on."""
-        self._api.call(
-            "PutBearerTokenAuthentication",
-            self._client.put_bearer_token_authentication,
-            logGroupIdentifier=group,
-            bearerTokenAuthenticationEnabled=True,
-        )
-
-    def set_data_protection_policy(self, group: str, document: str) -> None:
-        """Set a log group's own data protection policy."""
-        self._api.call(
-            "PutDataProtectionPolicy",
-            self._client.put_data_protection_policy,
-            logGroupIdentifier=group,
-            policyDocument=document,
-        )
-
-    def set_index_policy(self, group: str, document: str) -> None:
-        """Set a log group's own field index policy."""
-        self._api.call(
-            "PutIndexPolicy",
-            self._client.put_index_policy,
-            logGroupIdentifier=group,
-            policyDocument=document,
-        )
-
-    def set_transformer(self, group: str, processors: Sequence[Mapping[str, Any]]) -> None:
-        """Set a log group's own transformer."""
-        self._api.call(
-            "PutTransformer",
-            self._client.put_transformer,
-            logGroupIdentifier=group,
-            transformerConfig=list(processors),
-        )
-
-    def put_filter(self, group: str, kind: FilterKind, described: Mapping[str, Any]) -> None:
-        """Put a filter that `filters` described."""
-        method: Callable[..., Mapping[str, Any]]
-        match kind:
-            case "metric":
-                operation, method = "PutMetricFilter", self._client.put_metric_filter
-            case "subscription":
-                operation, method = "PutSubscriptionFilter", self._client.put_subscription_filter
-        self._api.call(operation, method, logGroupName=group, **described)
-
-    def reserve_look(self) -> None:
+    async def reserve_look(self) -> None:
         """Wait now for the pace of a last look's calls and of its DeleteLogGroup, so that nothing
         waits between them. Raises StoppedError.
         """
-        self._api.pace.reserve(LAST_LOOK, self._api.stop)
+        await self._api.pace.reserve(LAST_LOOK, self._api.stop)
 
-    def delete_group_once(self, group: str) -> None:
+    async def delete_group_once(self, group: str) -> None:
         """One DeleteLogGroup (see `reserve_look`), never repeated by itself: who repeats it must
         look again first. Raises TransientError, CallError or StoppedError.
         """
-        self._api.once("DeleteLogGroup", self._client.delete_log_group, logGroupName=group)
+        await self._api.once("logs", "DeleteLogGroup", logGroupName=group)
 
-    def delete_stream(self, group: str, stream: str) -> None:
+    async def delete_stream(self, group: str, stream: str) -> None:
         """Delete one log stream. Not there any more after an attempt whose answer was lost, it was
         deleted by that attempt.
         """
         lost = False
 
-        def attempt() -> None:
+        async def attempt() -> None:
             nonlocal lost
             try:
-                self._api.once(
-                    "DeleteLogStream",
-                    self._client.delete_log_stream,
-                    logGroupName=group,
-                    logStreamName=stream,
+                await self._api.once(
+                    "logs", "DeleteLogStream", logGroupName=group, logStreamName=stream
                 )
             except UnavailableError as error:
                 lost |= not error.refused
@@ -614,33 +369,63 @@ class Logs:
                 if not (lost and error.not_found):
                     raise
 
-        retrying(attempt, self._api.clock, self._api.stop)
+        await retrying(attempt, self._api.stop)
 
+    async def put_retention(self, group: str, days: int) -> None:
+        """Set a log group's retention in days. Setting it twice is the same as once."""
+        await self._tell("PutRetentionPolicy", logGroupName=group, retentionInDays=days)
 
-def _refused_for_class(group: LogGroup, error: CallError) -> bool:
-    return error.code in _NOT_FOR_THIS_CLASS and group.log_class != "STANDARD"
+    async def delete_retention(self, group: str) -> None:
+        """Let a log group's events never expire. Doing it twice is the same as once."""
+        await self._tell("DeleteRetentionPolicy", logGroupName=group)
 
+    async def create_group(
+        self, group: str, log_class: str, kms_key_id: str | None, tags: Mapping[str, str]
+    ) -> None:
+        """Make a log group. ResourceAlreadyExistsException may be the echo of a lost answer."""
+        more: dict[str, Any] = {} if kms_key_id is None else {"kmsKeyId": kms_key_id}
+        if tags:
+            more["tags"] = dict(tags)
+        await self._tell("CreateLogGroup", logGroupName=group, logGroupClass=log_class, **more)
 
-def _groups_as_sent(
-    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_more: Any
-) -> None:
-    """Take a page's log groups as its JSON has them, past botocore's walk over their shape.
+    async def associate_key(self, group: str, kms_key_id: str) -> None:
+        """Encrypt what a log group takes in from now on."""
+        await self._tell("AssociateKmsKey", logGroupName=group, kmsKeyId=kms_key_id)
 
-    For entries without nulls that walk only copies them (botocore 1.44.5, `parsers.py`), at a
-    fifth of the CPU time of a whole scan. Every other answer is left to botocore.
-    """
-    if response_dict["status_code"] != 200:
-        return
-    try:
-        answer = json.loads(response_dict["body"])
-    except ValueError:
-        return
-    groups = answer.pop("logGroups", None) if isinstance(answer, dict) else None
-    if not isinstance(groups, list):
-        return
-    if all(type(entry) is dict and None not in entry.values() for entry in groups):
-        customized_response_dict["logGroups"] = groups
-        response_dict["body"] = json.dumps(answer).encode()
+    async def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a log group (ARN without the trailing `:*`)."""
+        await self._tell("TagResource", resourceArn=arn, tags=dict(tags))
+
+    async def require_bearer_token(self, group: str) -> None:
+        """Turn bearer token authentication on."""
+        await self._tell(
+            "PutBearerTokenAuthentication",
+            logGroupIdentifier=group,
+            bearerTokenAuthenticationEnabled=True,
+        )
+
+    async def set_data_protection_policy(self, group: str, document: str) -> None:
+        """Set a log group's own data protection policy."""
+        await self._tell(
+            "PutDataProtectionPolicy", logGroupIdentifier=group, policyDocument=document
+        )
+
+    async def set_index_policy(self, group: str, document: str) -> None:
+        """Set a log group's own field index policy."""
+        await self._tell("PutIndexPolicy", logGroupIdentifier=group, policyDocument=document)
+
+    async def set_transformer(self, group: str, processors: Sequence[Mapping[str, Any]]) -> None:
+        """Set a log group's own transformer."""
+        await self._tell(
+            "PutTransformer", logGroupIdentifier=group, transformerConfig=list(processors)
+        )
+
+    async def put_filter(self, group: str, kind: FilterKind, described: Mapping[str, Any]) -> None:
+        """Put a filter that `Logs.filters` described."""
+        await self._tell(_FILTERS[kind][2], logGroupName=group, **described)
+
+    async def _tell(self, operation: str, **parameters: Any) -> None:
+        await self._api.call("logs", operation, **parameters)
 
 
 def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
@@ -677,6 +462,7 @@ def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
             filters,
             protected,
             bearer_token=entry.get("bearerTokenAuthenticationEnabled") is True,
+            data_protection=entry.get("dataProtectionStatus"),
         )
     return _odd_group(entry, target)
 
@@ -748,16 +534,3 @@ def parse_stream(entry: Mapping[str, Any]) -> LogStream:
         last_event=moment("lastEventTimestamp", required=False),
         last_ingestion=moment("lastIngestionTime", required=False),
     )
-
-
-def _times(result: Mapping[str, Any]) -> list[int]:
-    return [int(at.timestamp() * 1000) for at in result.get("Timestamps", [])]
-
-
-def _is_complete(result: Mapping[str, Any]) -> bool:
-    return bool(result.get("StatusCode") == "Complete")
-
-
-def _chunks(items: Sequence[str], length: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(items), length):
-        yield items[start : start + length]

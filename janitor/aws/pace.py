@@ -1,23 +1,24 @@
 """How fast, and how often again: pacing at a share of each quota, and the retry policy.
 
 Quotas hold per account, Region and operation, so there is one `Bucket` for each. Calls are
-spread evenly instead of sent in bursts, because a burst is what gets throttled.
+spread evenly instead of sent in bursts, because a burst is what gets throttled. All of it happens
+in one event loop, so nothing is locked.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TypeVar
 
 from tenacity import (
-    Retrying,
+    AsyncRetrying,
     retry_if_exception_type,
     stop_after_attempt,
     wait_random_exponential,
 )
 
-from janitor.core.clock import Clock
+from janitor.core.clock import Clock, Stop
 
 ATTEMPTS = 8
 LONGEST_WAIT = 20.0
@@ -35,10 +36,6 @@ class TransientError(Exception):
     """Worth another try: throttled, 5xx, reset, timeout, an answer that cannot be read."""
 
 
-class StoppedError(Exception):
-    """The run takes no new work, so this call was not made."""
-
-
 class Bucket:
     """Evenly spaced slots at `ceiling` a second; a late caller may catch up by two slots.
 
@@ -53,42 +50,36 @@ class Bucket:
     def __init__(self, ceiling: float, clock: Clock) -> None:
         self.ceiling = ceiling
         self._clock = clock
-        self._lock = threading.Lock()
         self._next = clock.monotonic()
         self._refused = self._lowered = ceiling
         self._lowered_at = self._next
 
-    def acquire(self, stop: threading.Event) -> None:
+    async def acquire(self, stop: Stop) -> None:
         """Wait for the next slot. Raises StoppedError when `stop` is set by then."""
-        with self._lock:
-            now = self._clock.monotonic()
-            interval = 1 / self._pace(now)
-            slot = max(self._next, now - CATCH_UP * interval)
-            self._next = slot + interval
-        self._clock.wait(slot - now, stop)
-        if stop.is_set():
-            raise StoppedError
+        now = self._clock.monotonic()
+        interval = 1 / self._pace(now)
+        slot = max(self._next, now - CATCH_UP * interval)
+        self._next = slot + interval
+        await stop.sleep(slot - now)
 
     def throttled(self) -> None:
         """A call was refused. Those that were under way with it say nothing new."""
-        with self._lock:
-            now = self._clock.monotonic()
-            pace = self._pace(now)
-            if pace < self.ceiling and now - self._lowered_at < SAME_MOMENT:
-                return
-            self._lowered = max(pace * LOWERED, self.ceiling * SLOWEST)
-            self._refused = self._lowered / LOWERED
-            self._lowered_at = now
-            self._next = max(self._next, now + 1 / self._lowered)
+        now = self._clock.monotonic()
+        pace = self._pace(now)
+        if pace < self.ceiling and now - self._lowered_at < SAME_MOMENT:
+            return
+        self._lowered = max(pace * LOWERED, self.ceiling * SLOWEST)
+        self._refused = self._lowered / LOWERED
+        self._lowered_at = now
+        self._next = max(self._next, now + 1 / self._lowered)
 
     def _pace(self, now: float) -> float:
         away = (now - self._lowered_at) / RECOVERY - 1
         return min(self.ceiling, self._refused + (self._refused - self._lowered) * away**3)
 
 
-class _Reserved(threading.local):
-    def __init__(self) -> None:
-        self.operations: set[str] = set()
+_RESERVED: ContextVar[set[str] | None] = ContextVar("reserved", default=None)
+"""The operations that the running task, or those that it waits for, may call without waiting."""
 
 
 class Pace:
@@ -97,35 +88,33 @@ class Pace:
     def __init__(self, rate: Callable[[str], float], clock: Clock) -> None:
         self._rate = rate
         self._clock = clock
-        self._lock = threading.Lock()
         self._learned: dict[str, float] = {}
         self._buckets: dict[str, Bucket] = {}
-        self._reserved = _Reserved()
 
     def learn(self, rates: Mapping[str, float]) -> None:
         """These rates hold instead, from the next call of each operation on."""
-        with self._lock:
-            self._learned.update(rates)
-            for operation in rates:
-                self._buckets.pop(operation, None)
+        self._learned.update(rates)
+        for operation in rates:
+            self._buckets.pop(operation, None)
 
-    def acquire(self, operation: str, stop: threading.Event) -> None:
+    async def acquire(self, operation: str, stop: Stop) -> None:
         """Wait until `operation` may be called. Raises StoppedError, but for what was reserved:
         that is in flight, and finished.
         """
-        if operation in self._reserved.operations:
-            self._reserved.operations.remove(operation)
+        reserved = _RESERVED.get()
+        if reserved and operation in reserved:
+            reserved.remove(operation)
         else:
-            self._bucket(operation).acquire(stop)
+            await self._bucket(operation).acquire(stop)
 
-    def reserve(self, operations: Sequence[str], stop: threading.Event) -> None:
-        """Wait now for the next call of each operation by this thread, so that nothing waits
+    async def reserve(self, operations: Sequence[str], stop: Stop) -> None:
+        """Wait now for the next call of each operation by this task, so that nothing waits
         between them. What it reserved before and did not call is given up. Raises StoppedError.
         """
-        self._reserved.operations = set()
+        _RESERVED.set(None)
         for operation in operations:
-            self._bucket(operation).acquire(stop)
-        self._reserved.operations = set(operations)
+            await self._bucket(operation).acquire(stop)
+        _RESERVED.set(set(operations))
 
     def throttled(self, operation: str) -> None:
         """A call of `operation` was refused: slow down."""
@@ -136,36 +125,36 @@ class Pace:
         return self._bucket(operation).ceiling
 
     def _bucket(self, operation: str) -> Bucket:
-        with self._lock:
-            bucket = self._buckets.get(operation)
-            if bucket is None:
-                rate = self._learned.get(operation) or self._rate(operation)
-                bucket = self._buckets[operation] = Bucket(rate, self._clock)
-            return bucket
+        bucket = self._buckets.get(operation)
+        if bucket is None:
+            rate = self._learned.get(operation) or self._rate(operation)
+            bucket = self._buckets[operation] = Bucket(rate, self._clock)
+        return bucket
 
 
-def retrying(call: Callable[[], _T], clock: Clock, stop: threading.Event) -> _T:
+async def retrying(call: Callable[[], Awaitable[_T]], stop: Stop) -> _T:
     """`call()`, again with full jitter while it raises TransientError, at most ATTEMPTS times.
 
-    Raises the last TransientError when all attempts failed or `stop` was set meanwhile.
+    Raises the last TransientError when all attempts failed, StoppedError when `stop` was set
+    meanwhile.
     """
     try:
-        return call()
+        return await call()
     except TransientError as error:
         first: TransientError | None = error
 
-    def again() -> _T:
+    async def again() -> _T:
         nonlocal first
         if first is not None:
             failed, first = first, None
             raise failed
-        return call()
+        return await call()
 
     # Only from the first failure on: nearly all calls succeed, and setting this up has its cost.
-    return Retrying(
+    return await AsyncRetrying(
         retry=retry_if_exception_type(TransientError),
         wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT),
-        stop=lambda state: stop.is_set() or stop_after_attempt(ATTEMPTS)(state),
-        sleep=lambda seconds: clock.wait(seconds, stop),
+        stop=stop_after_attempt(ATTEMPTS),
+        sleep=stop.sleep,
         reraise=True,
     )(again)

@@ -1,4 +1,4 @@
-"""The account's own quotas, where it may ask Service Quotas for them."""
+"""How often AWS may be called: default quotas, and the account's own from Service Quotas."""
 
 from __future__ import annotations
 
@@ -8,32 +8,65 @@ from typing import Any
 import structlog
 
 from janitor.aws.api import Api, ReadError, UnavailableError
-from janitor.policy.file import DEFAULT_QUOTAS, Policy
 
 ACTIONS: dict[str, str] = {"ListServiceQuotas": "servicequotas:ListServiceQuotas"}
+DEFAULT_QUOTAS: dict[str, float] = {
+    "DescribeLogGroups": 10,
+    "DescribeLogStreams": 25,
+    "DescribeMetricFilters": 5,
+    "DescribeSubscriptionFilters": 5,
+    "GetDataProtectionPolicy": 5,
+    "GetTransformer": 5,
+    "DescribeIndexPolicies": 5,
+    "FilterLogEvents": 5,
+    "ListTagsForResource": 5,
+    "PutRetentionPolicy": 5,
+    "DeleteRetentionPolicy": 5,
+    "DeleteLogGroup": 10,
+    "DeleteLogStream": 15,
+    "CreateLogGroup": 10,
+    "AssociateKmsKey": 5,
+    "TagResource": 5,
+    "PutDataProtectionPolicy": 5,
+    "PutIndexPolicy": 5,
+    "PutTransformer": 5,
+    "PutBearerTokenAuthentication": 5,
+    "PutMetricFilter": 5,
+    "PutSubscriptionFilter": 5,
+    "GetMetricData": 3,
+    "GetResources": 15,
+    "ListFunctions": 15,
+    "ListServiceQuotas": 5,
+    "GetCallerIdentity": 100,
+    "DescribeRegions": 20,
+}
+"""Calls per second, account and Region (CloudWatch Logs quotas page). FilterLogEvents is 5 to 25
+by Region and cannot be raised: the lowest is safe everywhere. The last five, and the two of index
+policies, are not published per call and are assumed. GetMetricData is 50 a second, but all data
+points together at most 396,000 (CloudWatch quotas page), and one call here asks for up to 100,500.
+"""
+
 _NAME = re.compile(r"(\w+) throttle limit in transactions per second")
 """How the quotas of CloudWatch Logs are named (CloudWatch Logs quotas page)."""
 
 log = structlog.get_logger("janitor")
 
 
-def learn_quotas(api: Api, policy: Policy) -> None:
-    """Pace the target's calls by the account's applied quotas, at the policy's share of each.
+async def learn_quotas(api: Api, share: float) -> None:
+    """Pace the target's calls by the account's applied quotas, at `share` (0 to 1) of each.
 
-    What the policy file says itself is left alone. Without the permission, or an answer that makes
-    sense, the defaults stay: they are what an account has unless AWS raised (or lowered) them.
+    Without the permission, or an answer that makes sense, the defaults stay: they are what an
+    account has unless AWS raised (or lowered) them.
     """
     try:
-        applied = _applied(api)
+        applied = await _applied(api)
     except ReadError as error:
         log.info("default_quotas", region=api.target.region, error=str(error))
         return
-    share = policy.limits.api_share
-    own = policy.own_quotas
-    api.pace.learn({name: value * share for name, value in applied.items() if name not in own})
+    api.pace.learn({name: value * share for name, value in applied.items()})
 
 
-def _applied(api: Api) -> dict[str, float]:
+async def _applied(api: Api) -> dict[str, float]:
     """Calls a second by operation, of those that this program makes. Raises ReadError.
 
     Asked once: this only makes a run faster, so no time is spent on trying again.
@@ -41,9 +74,9 @@ def _applied(api: Api) -> dict[str, float]:
     found: dict[str, float] = {}
     token: dict[str, Any] = {}
     while True:
-        answer = api.once(
+        answer = await api.once(
+            "service-quotas",
             "ListServiceQuotas",
-            api.client("service-quotas").list_service_quotas,
             expect="Quotas",
             ServiceCode="logs",
             MaxResults=100,

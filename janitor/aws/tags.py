@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from janitor.aws.api import Api, UnavailableError
+from janitor.aws.api import Api, UnavailableError, chunks
 
 ACTIONS: dict[str, str] = {"GetResources": "tag:GetResources"}
 ARNS_A_CALL = 100
 
 
-def read_tags(api: Api, arns: Iterable[str]) -> dict[str, dict[str, str]]:
+async def read_tags(api: Api, arns: Sequence[str]) -> dict[str, dict[str, str]]:
     """The tags of each log group ARN (without the trailing `:*`), 100 a call.
 
     GetResources leaves out what was never tagged, so a missing ARN has no tags; with a list of
     ARNs it does not page, and a page token in such an answer means that it is not whole.
     Raises CallError or UnavailableError.
     """
-    wanted = list(arns)
-    tags: dict[str, dict[str, str]] = {arn: {} for arn in wanted}
-    for start in range(0, len(wanted), ARNS_A_CALL):
-        answer = api.read(
+    tags: dict[str, dict[str, str]] = {arn: {} for arn in arns}
+    for chunk in chunks(arns, ARNS_A_CALL):
+        answer = await api.call(
+            "resourcegroupstaggingapi",
             "GetResources",
-            api.client("resourcegroupstaggingapi").get_resources,
             expect="ResourceTagMappingList",
-            ResourceARNList=wanted[start : start + ARNS_A_CALL],
+            ResourceARNList=list(chunk),
         )
         if answer.get("PaginationToken"):
             raise UnavailableError("GetResources", "the answer to a list of ARNs is not whole")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import re
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -16,13 +16,14 @@ import botocore.session
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 
-from janitor.aws.api import CLIENT_CONFIG, Api, CallError, Counts, UnavailableError
+from janitor.aws.api import CLIENT_CONFIG, Api, CallError, Clients, Counts, UnavailableError
 from janitor.aws.checked import check
 from janitor.aws.pace import Pace
-from janitor.core.clock import Clock
+from janitor.aws.quotas import DEFAULT_QUOTAS
+from janitor.aws.workers import Workers
+from janitor.core.clock import Clock, Stop
 from janitor.core.errors import CredentialsError, UsageError
 from janitor.core.model import Target
-from janitor.policy.file import Policy
 
 ACTIONS: dict[str, str] = {"DescribeRegions": "ec2:DescribeRegions"}
 ALL = "all"
@@ -47,10 +48,11 @@ def session(profile: str | None) -> boto3.Session:
 
 
 def account_of(role: str) -> str:
-    """The account in a role's ARN. Raises UsageError on what is none."""
+    """The account in a role's ARN. Raises UsageError on what is not one."""
     if not _ROLE.fullmatch(role):
         raise UsageError(
-            f"--role: {role!r} is no ARN of a role (such as arn:aws:iam::123456789012:role/janitor)"
+            f"--role: {role!r} is not the ARN of a role "
+            "(such as arn:aws:iam::123456789012:role/janitor)"
         )
     return role.split(":")[4]
 
@@ -58,8 +60,8 @@ def account_of(role: str) -> str:
 def assumed(aws: boto3.Session, role: str) -> boto3.Session:
     """A session of the role, by sts:AssumeRole from `aws`, renewed before it expires.
 
-    Nothing is called yet. Raises UsageError on what is no ARN of a role, CredentialsError where
-    there is nothing to assume it with.
+    Nothing is called yet. Raises UsageError on what is not the ARN of a role, CredentialsError
+    where there is nothing to assume it with.
     """
     account_of(role)
     source = aws.get_credentials()
@@ -101,8 +103,8 @@ def _loader(data_path: str | None) -> botocore.loaders.Loader:
     return botocore.loaders.create_loader(data_path)
 
 
-def each_account(
-    sessions: Sequence[boto3.Session], connected: Callable[[boto3.Session], list[Api]]
+async def each_account(
+    sessions: Sequence[boto3.Session], connected: Callable[[boto3.Session], Awaitable[list[Api]]]
 ) -> list[Api]:
     """What `connected` says of each session.
 
@@ -111,7 +113,7 @@ def each_account(
     """
     apis: dict[Target, Api] = {}
     for session in sessions:
-        for api in connected(session):
+        for api in await connected(session):
             if api.target in apis:
                 raise UsageError(f"--role: two roles are of account {api.target.account}")
             apis[api.target] = api
@@ -122,27 +124,37 @@ def _configured(aws: boto3.Session) -> str | None:
     return os.environ.get("AWS_REGION") or aws.region_name
 
 
-def connect(
-    aws: boto3.Session,
-    wanted: Sequence[str],
-    policy: Policy,
-    clock: Clock,
-    counts: Counts,
-    stop: threading.Event,
-    *,
-    paced: bool,
-) -> list[Api]:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What all targets of a process share. `share` (0 to 1) is of each quota; None: there are no
+    quotas.
+    """
+
+    clock: Clock
+    counts: Counts
+    stop: Stop
+    workers: Workers
+    share: float | None
+
+    def api(self, aws: Clients, target: Target) -> Api:
+        """The calls of a target, which `aws` makes clients for."""
+
+        def rate(operation: str) -> float:
+            return 1e6 if self.share is None else DEFAULT_QUOTAS[operation] * self.share
+
+        pace = Pace(rate, self.clock)
+        return Api(target, aws, pace, self.clock, self.counts, self.stop, self.workers)
+
+
+async def connect(aws: boto3.Session, wanted: Sequence[str], means: Means) -> list[Api]:
     """The calls of the account's wanted Regions; `all` asks EC2 which are enabled.
 
-    Without any the configured Region is meant. `paced` is off only where there are no quotas.
+    Without any the configured Region is meant.
     Raises UsageError or CredentialsError before anything else is called.
     """
 
-    def rate(operation: str) -> float:
-        return policy.quota(operation) * policy.limits.api_share if paced else 1e6
-
     def api(account: str, region: str) -> Api:
-        return Api(Target(account, region), aws, Pace(rate, clock), clock, counts, stop)
+        return means.api(aws, Target(account, region))
 
     configured = _configured(aws)
     named = [region for region in dict.fromkeys(wanted) if region != ALL]
@@ -153,30 +165,28 @@ def connect(
             f"no Region: give -r/--region REGION (or `all`), or set AWS_REGION; {HINT}"
         )
     first = api("", (named or [configured or _SOMEWHERE])[0])
-    account = _account(first)
+    account = await _account(first)
     if ALL in wanted:
-        named = _enabled(api(account, configured or _SOMEWHERE))
+        named = await _enabled(api(account, configured or _SOMEWHERE))
     return [api(account, region) for region in named or [str(configured)]]
 
 
-def _account(api: Api) -> str:
-    answer = _ask(api, "GetCallerIdentity", "sts", "get_caller_identity", "Account")
+async def _account(api: Api) -> str:
+    answer = await _ask(api, "sts", "GetCallerIdentity", "Account")
     return str(answer["Account"])
 
 
-def _enabled(api: Api) -> list[str]:
-    answer = _ask(api, "DescribeRegions", "ec2", "describe_regions", "Regions")
+async def _enabled(api: Api) -> list[str]:
+    answer = await _ask(api, "ec2", "DescribeRegions", "Regions")
     return sorted(str(region["RegionName"]) for region in answer["Regions"])
 
 
-def _ask(api: Api, operation: str, service: str, method: str, expect: str) -> Mapping[str, Any]:
+async def _ask(api: Api, service: str, operation: str, expect: str) -> Mapping[str, Any]:
     """A call that a run cannot do without, tried twice; its errors name the way out."""
     try:
         for last in (False, True):
             try:
-                return api.once(
-                    operation, getattr(api.client(service), method), expect=expect, paced=False
-                )
+                return await api.once(service, operation, expect=expect, paced=False)
             except UnavailableError:
                 if last:
                     raise
@@ -209,4 +219,4 @@ def check_region(region: str, where: str) -> None:
     if region not in known:
         near = get_close_matches(region, known, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-        raise UsageError(f"{where}: {region!r} is no AWS Region ({hint})")
+        raise UsageError(f"{where}: {region!r} is not an AWS Region ({hint})")

@@ -1,24 +1,26 @@
-"""Time as an argument: one clock that is injected, so that no test waits."""
+"""Time as an argument, and what ends a run early; both injected, so that no test waits."""
 
 from __future__ import annotations
 
-import math
-import threading
+import asyncio
 import time
-from typing import Protocol
+from typing import Literal, Protocol
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+
+Cause = Literal["interrupted", "late", "failed"]
+"""Somebody interrupted it; time is up; it cannot go on."""
 
 
 class Clock(Protocol):
-    """What the engine needs of time."""
+    """What the engine asks of time. It waits by the event loop's time (`Stop.sleep`)."""
 
     def now(self) -> int:
         """Wall clock, in milliseconds since the epoch (the unit of CloudWatch Logs)."""
 
     def monotonic(self) -> float:
         """Seconds that never go back."""
-
-    def wait(self, seconds: float, stop: threading.Event) -> None:
-        """Sleep; returns early when `stop` is set."""
 
 
 class SystemClock:
@@ -32,38 +34,50 @@ class SystemClock:
         """Seconds that never go back."""
         return time.monotonic()
 
-    def wait(self, seconds: float, stop: threading.Event) -> None:
-        """Sleep; returns early when `stop` is set."""
-        if seconds > 0:
-            stop.wait(seconds)
+
+class StoppedError(Exception):
+    """The run takes no new work, so this was not done."""
 
 
-class Stop(threading.Event):
-    """Tells a run to take no new work: because somebody set it, or because time is up.
-
-    `deadline` is in seconds of the clock's `monotonic()`.
+class Stop:
+    """Tells a run to begin nothing more. `drain` comes first where there is time for it: no new
+    pages and plan lines are taken, and what was taken is finished. To be used in one event loop.
     """
 
-    def __init__(self, clock: Clock, deadline: float = math.inf) -> None:
-        super().__init__()
-        self._clock = clock
-        self._deadline = deadline
+    def __init__(self) -> None:
+        self.cause: Cause | None = None
+        self._draining = False
+        self._stopped = asyncio.Event()
 
     @property
-    def late(self) -> bool:
-        """Whether time is up, and nobody set it."""
-        return not super().is_set() and self._time_left() <= 0
+    def draining(self) -> bool:
+        """Whether nothing new is to be taken."""
+        return self._draining or self.is_set()
+
+    def drain(self) -> None:
+        """Take nothing new."""
+        self._draining = True
+
+    def set(self, cause: Cause) -> None:
+        """Begin nothing more. The first cause counts."""
+        self.cause = self.cause or cause
+        self._stopped.set()
 
     def is_set(self) -> bool:
-        """Whether no new work may be taken, for either reason."""
-        return super().is_set() or self._time_left() <= 0
+        """Whether nothing may be begun."""
+        return self._stopped.is_set()
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until set, at most `timeout` seconds and never past the deadline."""
-        left = max(self._time_left(), 0)
-        longest = left if timeout is None else min(timeout, left)
-        super().wait(None if longest == math.inf else longest)
-        return self.is_set()
+    def check(self) -> None:
+        """Raise StoppedError once it is set."""
+        if self.is_set():
+            raise StoppedError
 
-    def _time_left(self) -> float:
-        return self._deadline - self._clock.monotonic()
+    async def sleep(self, seconds: float) -> None:
+        """Wait. Raises StoppedError as soon as it is set."""
+        if seconds > 0 and not self.is_set():
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._stopped.wait()
+            except TimeoutError:
+                return
+        self.check()

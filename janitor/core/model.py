@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
-
-DAY_MS = 86_400_000
+from typing import Literal, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,7 @@ class LogGroup(NamedTuple):
     `tags` is None while they have not been read, or could not be.
     `defects` lists values that make no sense; a group with any is never touched.
     `ingestion` is None where it was not asked for, or could not be read; nothing is decided by it.
+    `data_protection` is the `dataProtectionStatus`: None where there never was a policy.
     """
 
     target: Target
@@ -66,6 +65,7 @@ class LogGroup(NamedTuple):
     tags_error: str | None = None
     ingestion: Ingestion | None = None
     bearer_token: bool = False
+    data_protection: str | None = None
 
     @property
     def identity(self) -> tuple[str, str, str, int]:
@@ -231,3 +231,21 @@ class Outcome(NamedTuple):
         if not self.detail or self.detail == self.action.reason:
             return self.action.reason
         return f"{self.detail} ({self.action.reason})"
+
+
+UndoAction = Literal["restore_group", "restore_retention"]
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """What an undo would do, or did, about one log group. `changes` name what is given back, `left`
+    what is not, and why.
+    """
+
+    target: Target
+    group: str
+    action: UndoAction
+    status: Status
+    reason: str
+    changes: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ Tag values, stream and filter names are free text.
 
 from __future__ import annotations
 
-from janitor.core.model import DAY_MS
+from janitor.core.clock import DAY_MS
 
 
 def visible(text: str) -> str:

@@ -1,25 +1,18 @@
 """What arrives where: `--ingestion`, because most accounts pay more for that than for storage.
 
-`Measured` reads `AWS/Logs IncomingBytes` beside the scan; `Talkers` adds it up, in bounded memory.
-None of it decides anything: what cannot be read is counted as unread, and the run goes on.
+It is added up in bounded memory, and decides nothing: what cannot be read is counted as unread.
 """
 
 from __future__ import annotations
 
 import heapq
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from janitor.aws.api import CallError, ReadError
-from janitor.aws.logs import METRICS_A_CALL, Logs
-from janitor.core.model import Action, Ingestion, LogGroup
+from janitor.core.model import Ingestion, LogGroup
 from janitor.cost.money import Key, PriceList, key_of, usd
-from janitor.engine.context import Source
-from janitor.engine.resume import ScanProgress
 
 DAYS = 30
 TOP = 20
@@ -28,7 +21,6 @@ OTHER = "(other)"
 """Where log groups are counted whose prefix comes after MOST_PREFIXES others."""
 
 API_GATEWAY = "API-Gateway-Execution-Logs_"
-BATCHES_AHEAD = 4
 EMBEDDED_METRICS = ("/aws/containerinsights/", "/aws/lambda-insights", "RDSOSMetrics")
 """Names of groups that CloudWatch and RDS take metrics from: never advised to change class."""
 
@@ -47,76 +39,6 @@ each class has, shortened here to what is missed most.
 """
 
 
-class Measured:
-    """A Source whose log groups carry what arrived in them, as far as that could be read.
-
-    The scan goes on while up to BATCHES_AHEAD batches of 500 groups are being read, so the position
-    in `progress` runs ahead of the pages: not for a run that is resumed.
-    """
-
-    def __init__(self, source: Source, talkers: Talkers) -> None:
-        """`talkers` is told what was asked, and why something could not be read."""
-        self._source = source
-        self._talkers = talkers
-        self._refused = threading.Event()
-
-    def allowed(self, group: LogGroup, action: Action) -> Action:
-        """As the source says."""
-        return self._source.allowed(group, action)
-
-    def scanned(self, groups: int) -> int:
-        """As the source says."""
-        return self._source.scanned(groups)
-
-    def pages(self, logs: Logs, progress: ScanProgress) -> Iterator[list[LogGroup]]:
-        """The source's log groups, up to 500 a page. Raises what the source raises, after all
-        that it had given.
-        """
-        ended: list[Exception] = []
-        reading: deque[Future[list[LogGroup]]] = deque()
-        with ThreadPoolExecutor(BATCHES_AHEAD, "ingestion") as pool:
-            for batch in _batches(self._until_error(logs, progress, ended)):
-                reading.append(pool.submit(self._measured, logs, batch))
-                if len(reading) > BATCHES_AHEAD:
-                    yield reading.popleft().result()
-            while reading:
-                yield reading.popleft().result()
-        if ended:
-            raise ended[0]
-
-    def _until_error(
-        self, logs: Logs, progress: ScanProgress, ended: list[Exception]
-    ) -> Iterator[list[LogGroup]]:
-        try:
-            yield from self._source.pages(logs, progress)
-        except ReadError as error:
-            ended.append(error)
-
-    def _measured(self, logs: Logs, groups: list[LogGroup]) -> list[LogGroup]:
-        found: dict[str, Ingestion] = {}
-        try:
-            if not self._refused.is_set():
-                self._talkers.asked(logs.target.region, len(groups))
-                found = logs.incoming_bytes([group.name for group in groups], DAYS)
-        except ReadError as error:
-            if isinstance(error, CallError):
-                self._refused.set()  # asking again for the next 500 would change nothing
-            self._talkers.failed(f"{logs.target}: ingestion could not be read: {error}")
-        return [group._replace(ingestion=found.get(group.name)) for group in groups]
-
-
-def _batches(pages: Iterable[list[LogGroup]]) -> Iterator[list[LogGroup]]:
-    """As many whole pages as fit into one call."""
-    batch: list[LogGroup] = []
-    for page in pages:
-        if len(batch) + len(page) > METRICS_A_CALL and batch:
-            yield batch
-            batch = []
-        batch += page
-    if batch:
-        yield batch
-
-
 @dataclass
 class _Prefix:
     """`units` is bytes times nano-USD per GB, of what has a price: `priced` bytes."""
@@ -128,11 +50,10 @@ class _Prefix:
 
 
 class Talkers:
-    """Sums of what arrived, and the groups and prefixes where most did. One call at a time."""
+    """Sums of what arrived, and the groups and prefixes where most did."""
 
     def __init__(self, prices: PriceList) -> None:
         self._prices = prices
-        self._lock = threading.Lock()
         self._largest: list[tuple[int, tuple[str, str, str, int], LogGroup]] = []
         self._prefixes: dict[str, _Prefix] = {}
         self._read: Counter[Key] = Counter()
@@ -143,15 +64,13 @@ class Talkers:
         self.failures: list[str] = []
 
     def asked(self, region: str, metrics: int) -> None:
-        """So many metrics are asked for. May come from any thread."""
-        with self._lock:
-            self._asked[region] += metrics
+        """So many metrics are asked for."""
+        self._asked[region] += metrics
 
     def failed(self, why: str) -> None:
-        """Something could not be read. May come from any thread."""
-        with self._lock:
-            if why not in self.failures and len(self.failures) < TOP:
-                self.failures.append(why)
+        """Something could not be read."""
+        if why not in self.failures and len(self.failures) < TOP:
+            self.failures.append(why)
 
     def add(self, group: LogGroup) -> None:
         """A log group was scanned."""
@@ -190,8 +109,8 @@ class Talkers:
     def as_dict(self, subscribed: Callable[[LogGroup], bool | None]) -> dict[str, Any]:
         """The `ingestion` object of the summary.
 
-        `subscribed` tells whether a log group has subscription filters, None where that cannot be
-        known; it is asked for at most TOP groups.
+        `subscribed` tells of each of the `largest` whether it has subscription filters, None where
+        that is not known.
         """
         total = sum(self._bytes.values())
         return {

@@ -19,7 +19,8 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any
 
-from janitor.core.model import DAY_MS, Ingestion, LogGroup, Outcome, SetRetention, Status
+from janitor.core.clock import DAY_MS
+from janitor.core.model import Ingestion, LogGroup, Outcome, SetRetention, Status
 from janitor.policy.file import Prices, RegionPrices
 
 GB = 10**9
@@ -181,7 +182,7 @@ def _stays(group: LogGroup, arrived: Ingestion, days: int, age: int) -> int:
 
 
 class Ledger:
-    """The bytes of a run by Region and log class. Whoever shares it between threads locks."""
+    """The bytes of a run by Region and log class."""
 
     def __init__(self) -> None:
         self._groups: Counter[Key] = Counter()
@@ -191,15 +192,12 @@ class Ledger:
 
     @classmethod
     def resumed(cls, rows: Iterable[Mapping[str, Any]]) -> Ledger:
-        """One that goes on from the `by_region` of an earlier `as_dict`.
-
-        Raises KeyError, TypeError or ValueError on what is no such list.
-        """
+        """One that goes on from the `rows` of an earlier one."""
         ledger = cls()
         for row in rows:
-            key = (str(row["region"]), str(row["class"]))
+            key = (row["region"], row["class"])
             for counter, name in ledger._columns():
-                counter[key] = count(row[name])
+                counter[key] = row[name]
         return ledger
 
     def scanned(self, page: Iterable[LogGroup]) -> None:
@@ -217,6 +215,11 @@ class Ledger:
             key = key_of(outcome.group)
             self._at_once[key] += bytes_freed.at_once
             self._steady[key] += bytes_freed.steady
+
+    def forget_changes(self) -> None:
+        """What was planned is not counted any more: what is done will be."""
+        self._at_once.clear()
+        self._steady.clear()
 
     def forget(self, region: str, *, plans: bool) -> None:
         """A Region is scanned from the start again; with `plans`, what was planned is too."""
@@ -254,6 +257,18 @@ class Ledger:
             "saved_steady_usd": usd(_times(self._steady[key], price)),
         }
 
+    def rows(self) -> list[dict[str, Any]]:
+        """What `resumed` takes."""
+        keys = sorted(self._groups.keys() | self._at_once.keys() | self._steady.keys())
+        return [
+            {
+                "region": key[0],
+                "class": key[1],
+                **{name: counter[key] for counter, name in self._columns()},
+            }
+            for key in keys
+        ]
+
     def _columns(self) -> tuple[tuple[Counter[Key], str], ...]:
         return (
             (self._groups, "groups"),
@@ -268,10 +283,3 @@ def _total(counter: Counter[Key], keys: Iterable[Key], prices: PriceList) -> flo
     units = [_times(counter[key], prices.storage(key)) for key in keys]
     priced = [one for one in units if one is not None]
     return None if units and not priced else usd(sum(priced))
-
-
-def count(value: object) -> int:
-    """A count from JSON. Raises ValueError on what is none."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{value!r} is no count")
-    return value

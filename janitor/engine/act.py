@@ -1,23 +1,33 @@
-"""Putting retention, deleting groups, sweeping streams: each looked at again before it is done.
+"""Carrying out a plan, line by line: each log group is read and judged again, and changed only if
+it still comes out as planned.
 
-Nothing here asks whether this is a dry run except `Commit`: a dry run is the same path,
-stopped at that one place.
+This and the undo are the only places that change anything. What cannot be journaled is not done.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import asyncio
+import contextlib
+import functools
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from janitor.aws.api import CallError, ReadError, UnavailableError
-from janitor.aws.logs import Logs
-from janitor.aws.pace import StoppedError, TransientError, retrying
-from janitor.core.clock import Clock
+from janitor.aws.api import Api, CallError, ReadError, UnavailableError, chunks
+from janitor.aws.logs import Changes, Logs
+from janitor.aws.pace import TransientError, retrying
+from janitor.aws.tags import read_tags
+from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import CredentialsError, JanitorError
 from janitor.core.model import (
-    DAY_MS,
     Action,
     Change,
     DeleteGroup,
@@ -30,22 +40,30 @@ from janitor.core.model import (
     SetRetention,
     Status,
     SweepStreams,
+    Target,
     Unknown,
     Verb,
+    verb_of,
 )
+from janitor.core.together import together
+from janitor.engine.arrivals import Arrivals
+from janitor.engine.looks import Looks
+from janitor.engine.plan import Action as PlanLine
+from janitor.engine.plan import Planned
 from janitor.engine.proof import (
-    Empty,
     NotEmpty,
     Unreadable,
     Verdict,
+    extras_of,
+    no_arrivals,
+    no_events,
     no_owner,
     no_subscription_filters,
-    recorded,
-    silent,
     streams_silent,
-    until_recent,
+    sweepable,
 )
-from janitor.journal.journal import Journal
+from janitor.engine.window import Window
+from janitor.journal.journal import Entry, Journal
 from janitor.owners.functions import Owners
 from janitor.policy.file import Policy
 from janitor.policy.judge import judge
@@ -53,444 +71,660 @@ from janitor.policy.judge import judge
 LOOK_LASTS = 1.0
 """Seconds between the last look at a group and its deletion, at most."""
 
-
 STREAMS_LAST = 0.5
 """Of that, for reading the streams. Where there are more of them (or an answer is slow) what
 subscribes to the group is read once more after them: it could not be a second old otherwise."""
 
-TagsRead = tuple[Mapping[str, str], float]
-"""A group's tags, and when they were asked for (monotonic seconds)."""
+FRESH_FOR = 5.0
+"""Seconds after which a group is read again before its retention is put: with a long queue at
+five puts a second, somebody else may have set it meanwhile."""
+
+OWNERS_LAST = 60.0
+"""Seconds. Listing a thousand functions takes 20 calls: too many to be made for each deletion."""
+
+GROUPS_A_LOOK = 25
+"""Log groups that are read again in one call."""
+
+GROUPS_AHEAD = 200
+"""Log groups that are worked on while an earlier one is not done: so that each kind of work is done
+at its own quota, whatever comes first in the plan."""
+
+PUTS_AT_ONCE = 8
+SWEEPS_AT_ONCE = 4
+DELETIONS_AT_ONCE = 8
+"""Of one target. More than the quotas need: where a call is slow or tried again, the others go on
+meanwhile."""
+
+STREAMS_AT_ONCE = 100
+"""Streams that are journaled together before the first of them is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a log group of a plan, in the plan's order.
+
+    All lines before line `position` (from 0, of the target's part) are done, its own included. What
+    was cut short is not `complete`: what it did not get to is in its outcomes as not reached.
+    """
+
+    target: Target
+    outcomes: Sequence[Outcome]
+    position: int
+    complete: bool
+
+
+class Sink(Protocol):
+    """Where outcomes go; of each target in the plan's order, one call at a time."""
+
+    def done(self, done: Done) -> None:
+        """One more log group."""
+
+    def warned(self, target: Target, text: str) -> None:
+        """Something a person should know."""
+
+    def failed(self, target: Target, error: str) -> None:
+        """Nothing more can be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A target's part of a plan, from line `position` on, without the log groups at `done` (their
+    positions as in `Done`). `refused` says why nothing of it is deleted or swept; empty where it
+    may be.
+    """
+
+    planned: Iterable[Planned]
+    position: int = 0
+    done: Collection[int] = ()
+    refused: str = ""
+
+
+class Act:
+    """Acts on a plan over several targets. `now` (ms) is the moment by which the plan judged ages:
+    nothing becomes older by waiting.
+    """
+
+    def __init__(
+        self, policy: Policy, now: int, stop: Stop, journal: Journal, sink: Sink, looks: Looks
+    ) -> None:
+        self.policy = policy
+        self.now = now
+        self.stop = stop
+        self.journal = journal
+        self.sink = sink
+        self.looks = looks
+
+    async def run(self, apis: Mapping[Target, Api], parts: Mapping[Target, Part]) -> None:
+        """Carry out each target's part, to the end or until stopped."""
+        await together(
+            *(_TargetAct(self, apis[target]).run(part) for target, part in parts.items())
+        )
 
 
 class StaleLookError(TransientError):
     """More time than LOOK_LASTS passed since the look, so it must be repeated."""
 
 
-class Budget:
-    """How many more streams may be deleted, over all targets. Thread-safe."""
+@dataclass
+class _Looked:
+    """The planned log groups of a chunk as they are now, read again once that is too long ago."""
 
-    def __init__(self, limit: int) -> None:
-        self._left = limit
-        self._lock = threading.Lock()
+    logs: Logs
+    names: list[str]
+    at: float | None = None
+    found: dict[str, LogGroup] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def take(self) -> bool:
-        """Whether one more may be deleted; counts it."""
-        with self._lock:
-            self._left -= 1
-            return self._left >= 0
-
-
-class Commit:
-    """Makes changes, or only says that they would be made: the only place that knows of dry runs.
-
-    What cannot be journaled is not done.
-    """
-
-    def __init__(self, journal: Journal, *, dry_run: bool) -> None:
-        self._journal = journal
-        self._dry_run = dry_run
-
-    def __call__(self, change: Callable[[], Status]) -> Status:
-        """What became of the change. Raises JournalError, and what `change` raises."""
-        if self._dry_run:
-            return Status.PLANNED
-        self._journal.open()
-        return change()
+    async def of(self, name: str) -> LogGroup | None:
+        """The group, with its tags. Raises ReadError or StoppedError."""
+        async with self.lock:
+            if self.at is None or self.logs.clock.monotonic() - self.at > FRESH_FOR:
+                at = self.logs.clock.monotonic()
+                found = await self.logs.named(self.names)
+                tags = await read_tags(self.logs.api, [group.arn for group in found.values()])
+                self.found = {
+                    name: group._replace(tags=tags[group.arn]) for name, group in found.items()
+                }
+                self.at = at
+            return self.found.get(name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """The last look at a group: when it began (monotonic seconds), and what else the group has."""
+class _TargetAct:
+    """One target's part."""
 
-    at: float
-    extras: Extras
+    def __init__(self, act: Act, api: Api) -> None:
+        self._act = act
+        self._policy = act.policy
+        self._now = act.now
+        self._api = api
+        self._target = api.target
+        self._clock = api.clock
+        self._logs = Logs(api)
+        self._changes = Changes(api)
+        self._arrivals = Arrivals(api)
+        self._owners = Owners(api, OWNERS_LAST)
+        self._deletions = asyncio.Semaphore(DELETIONS_AT_ONCE)
+        self._puts = asyncio.Semaphore(PUTS_AT_ONCE)
+        self._sweeps = asyncio.Semaphore(SWEEPS_AT_ONCE)
 
+    async def run(self, part: Part) -> None:
+        """Carry out the part, several log groups at a time."""
+        position, chunk = part.position, list[tuple[Planned, int]]()
+        async with Window(GROUPS_AHEAD, self._act.sink.done) as window:
+            for planned in part.planned:
+                if self._act.stop.draining:
+                    break
+                position += len(planned.actions)
+                if position in part.done:
+                    continue
+                chunk.append((planned, position))
+                if len(chunk) == GROUPS_A_LOOK:
+                    await self._begin(window, chunk, part.refused)
+                    chunk = []
+            await self._begin(window, chunk, part.refused)
 
-class Hands:
-    """What changes a target, or would."""
-
-    def __init__(
-        self,
-        logs: Logs,
-        policy: Policy,
-        now: int,
-        stop: threading.Event,
-        journal: Journal,
-        budget: Budget,
-        *,
-        dry_run: bool,
+    async def _begin(
+        self, window: Window[Done], chunk: list[tuple[Planned, int]], refused: str
     ) -> None:
-        self._logs = logs
-        self._policy = policy
-        self._now = now
-        self._stop = stop
-        self._journal = journal
-        self._budget = budget
-        self._commit = Commit(journal, dry_run=dry_run)
+        """Begin the work on some log groups."""
+        looked = _Looked(self._logs, [planned.group for planned, _ in chunk])
+        for planned, position in chunk:
+            await window.add(self._group(planned, looked, position, refused))
 
-    @property
-    def _clock(self) -> Clock:
-        return self._logs.clock
+    async def _group(self, planned: Planned, looked: _Looked, position: int, refused: str) -> Done:
+        """All that is planned for one log group, one after the other."""
+        outcomes: list[Outcome] = []
+        for line in planned.actions:
+            verb = Verb(line.action)
+            if refused and verb is not Verb.SET_RETENTION:
+                stub = _stub(self._target, planned)
+                action = Keep(line.facts.reason, line.facts.rule)
+                outcomes.append(self._outcome(stub, action, Status.REFUSED, refused))
+                if verb is Verb.SWEEP_STREAMS or line.retention_after is None:
+                    continue
+                verb = Verb.SET_RETENTION
+            slots = {Verb.SET_RETENTION: self._puts, Verb.SWEEP_STREAMS: self._sweeps}.get(verb)
+            async with slots or contextlib.nullcontext():
+                outcomes.append(await self._line(planned, line, verb, looked))
+        complete = not any(outcome.status is Status.NOT_REACHED for outcome in outcomes)
+        return Done(self._target, outcomes, position, complete)
 
-    def outcome(
+    async def _line(self, planned: Planned, line: PlanLine, verb: Verb, looked: _Looked) -> Outcome:
+        """What a line says, or (`verb`) what it says is to be done if that is refused."""
+        group = _stub(self._target, planned)
+        try:
+            if verb is Verb.SET_RETENTION:
+                await self._api.pace.reserve(["PutRetentionPolicy"], self._act.stop)
+            fresh = await looked.of(planned.group)
+            if fresh is None or fresh.creation_time != planned.creation_time:
+                text = "gone already" if fresh is None else "made again under the same name"
+                keep = Keep("changed since the plan")
+                return self._outcome(group, keep, Status.GONE, text)
+            group = fresh
+            action = self._as_planned(fresh, planned, line, verb)
+            match action:
+                case SetRetention():
+                    outcome = await self._put(fresh, action)
+                    looked.at = None  # what is planned for it besides has to see it
+                    return outcome
+                case SweepStreams():
+                    changed = functools.partial(self._changed, planned, line, looked)
+                    return await self._sweep(fresh, action, line.streams or 0, changed)
+                case DeleteGroup():
+                    return await self._delete(fresh, action)
+                case Unknown():
+                    return self._outcome(fresh, action, Status.UNKNOWN)
+                case Keep():
+                    return self._outcome(fresh, action, Status.KEPT)
+        except StoppedError:
+            keep = Keep(f"planned {verb.value}")
+            return self._outcome(group, keep, Status.NOT_REACHED, "stopped before")
+        except ReadError as error:
+            unknown = Unknown(f"could not be read again: {error}")
+            return self._outcome(group, unknown, Status.UNKNOWN)
+        except JanitorError as error:
+            self._give_up(error)
+            keep = Keep(f"planned {verb.value}")
+            return self._outcome(group, keep, Status.NOT_REACHED, "stopped before")
+
+    # ---- judged again ------------------------------------------------------------------------
+
+    def _as_planned(self, group: LogGroup, planned: Planned, line: PlanLine, verb: Verb) -> Action:
+        """The planned action, if the group as it is now still comes out as planned; otherwise why
+        it is kept.
+        """
+        now = judge(group, self._policy, self._now)
+        if isinstance(now, Unknown):
+            return now
+        found = _part_of(now, verb)
+        if verb is Verb.SWEEP_STREAMS and planned.of("set_retention") is not None:
+            # Its own retention was put just before: what it leads to was judged before that.
+            found = self._sweep_after_put(group, planned)
+        match found:
+            case SetRetention(days=days) if (group.retention_days, days) == (
+                line.retention_before,
+                line.retention_after,
+            ):
+                return found
+            case SweepStreams(before=before) | DeleteGroup(before=before) if before == line.cutoff:
+                return found
+            case None:
+                text = f"planned {verb.value}, now {verb_of(now).value}: {now.reason}"
+                return Keep(f"changed since the plan: {text}", now.rule)
+            case _:
+                return Keep("changed since the plan: its retention", now.rule)
+
+    def _sweep_after_put(self, group: LogGroup, planned: Planned) -> SweepStreams | None:
+        """The sweep of a group to which this plan gave its retention, if that is in force now."""
+        put, line = planned.of("set_retention"), planned.of("sweep_streams")
+        assert put is not None, "asked for"
+        assert line is not None, "asked for"
+        if group.retention_days != put.retention_after or group.retention_policy is not None:
+            return None
+        before = group._replace(retention_days=put.retention_before)
+        action = judge(before, self._policy, self._now)
+        sweep = action.then if isinstance(action, SetRetention) else None
+        if isinstance(action, DeleteGroup) and isinstance(action.otherwise, SetRetention):
+            sweep = action.otherwise.then
+        return sweep
+
+    # ---- retention ---------------------------------------------------------------------------
+
+    async def _put(self, group: LogGroup, action: SetRetention) -> Outcome:
+        """Put the retention. A group that is gone is no failure."""
+        change = Change({"retention_days": group.retention_days}, {"retention_days": action.days})
+        entry = self._entry(Verb.SET_RETENTION, group, change, action)
+        await self._act.journal.begin(entry)
+        status, error = await self._made(
+            lambda: self._changes.put_retention(group.name, action.days), entry
+        )
+        return self._outcome(group, action, status, error)
+
+    async def _made(
+        self, change: Callable[[], Awaitable[None]], entry: Entry
+    ) -> tuple[Status, str]:
+        """Make an announced change, and journal how it ended. What is gone already is no failure.
+
+        A failure that is no answer (a broken connection, Ctrl-C) may hide a change that was made.
+        Raises what ends the run.
+        """
+        journal = self._act.journal
+        try:
+            await change()
+        except CallError as error:
+            gone = error.not_found
+            status = Status.GONE if gone else Status.FAILED
+            await journal.end(entry.ended(self._clock.now(), status, str(error)))
+            return status, "gone already" if gone else str(error)
+        except (TransientError, StoppedError, CredentialsError) as error:
+            ended = entry.ended(self._clock.now(), Status.FAILED, str(error), perhaps_done=True)
+            await journal.end(ended)
+            if isinstance(error, CredentialsError):
+                raise
+            if isinstance(error, StoppedError):
+                return Status.NOT_REACHED, "stopped"
+            return Status.FAILED, str(error)
+        await journal.end(entry.ended(self._clock.now(), Status.DONE))
+        return Status.DONE, ""
+
+    # ---- deletion ----------------------------------------------------------------------------
+
+    async def _delete(self, group: LogGroup, action: DeleteGroup) -> Outcome:
+        """Prove it once more, announce it, look for the last time, and delete within a second.
+
+        After an attempt that may have taken effect the look is repeated, never the deletion
+        alone: the name may belong to another group by then.
+        """
+        seen: list[Evidence] = []
+        if outcome := await self._disproved(group, action, self._still_empty(group, action), seen):
+            return outcome
+        async with self._deletions:
+            if outcome := await self._disproved(group, action, self._unused(group), seen):
+                return outcome
+            return await self._delete_proved(group, action, seen)
+
+    async def _delete_proved(
+        self, group: LogGroup, action: DeleteGroup, seen: list[Evidence]
+    ) -> Outcome:
+        deletion = _Deletion(self, group, action, seen)
+        try:
+            outcome = await retrying(deletion.attempt, self._act.stop)
+        except CredentialsError as error:
+            await deletion.ended(Status.FAILED, error)
+            raise
+        except (TransientError, StoppedError) as error:
+            if isinstance(error, StoppedError) and not deletion.tried:
+                await deletion.ended(Status.KEPT, None)
+                raise
+            await deletion.ended(Status.FAILED, error)
+            stopped = isinstance(error, StoppedError)
+            status = Status.NOT_REACHED if stopped else Status.FAILED
+            return self._outcome(group, action, status, str(error) or "stopped", seen)
+        await deletion.ended(outcome.status, None)
+        return outcome
+
+    async def _still_empty(self, group: LogGroup, action: DeleteGroup) -> AsyncIterator[Verdict]:
+        """What is proved again before its turn comes."""
+        yield await no_arrivals(self._arrivals, group, action.before)
+        if self._drained(group):
+            yield await no_events(self._logs, group, action.before)
+
+    async def _unused(self, group: LogGroup) -> AsyncIterator[Verdict]:
+        """What may be a minute old at the deletion."""
+        if self._policy.protect.live_owners:
+            yield await no_owner(self._owners, self._logs, group)
+
+    async def _disproved(
+        self,
+        group: LogGroup,
+        action: DeleteGroup,
+        verdicts: AsyncIterator[Verdict],
+        seen: list[Evidence],
+    ) -> Outcome | None:
+        """The reason to keep the group, if a verdict is one."""
+        async for verdict in verdicts:
+            seen.append(verdict.evidence)
+            match verdict:
+                case NotEmpty(evidence):
+                    keep = Keep(evidence.finding, action.rule)
+                    return self._outcome(group, keep, Status.KEPT, evidence=seen)
+                case Unreadable(evidence, gone):
+                    if gone:
+                        return self._outcome(group, action, Status.GONE, "gone already", seen)
+                    unknown = Unknown(f"{evidence.source}: {evidence.finding}", action.rule)
+                    return self._outcome(group, unknown, Status.UNKNOWN, evidence=seen)
+        return None
+
+    # ---- streams -----------------------------------------------------------------------------
+
+    async def _changed(self, planned: Planned, line: PlanLine, looked: _Looked) -> str:
+        """Why a sweep does not go on; empty where the group is as it was. Thousands of streams take
+        minutes, in which somebody may protect it.
+        """
+        try:
+            fresh = await looked.of(planned.group)
+        except ReadError as error:
+            return f"could not be read again: {error}"
+        except StoppedError:
+            return "stopped"
+        except JanitorError as error:
+            self._give_up(error)
+            return "stopped"
+        if fresh is None or fresh.creation_time != planned.creation_time:
+            return "gone, or made again under the same name"
+        now = self._as_planned(fresh, planned, line, Verb.SWEEP_STREAMS)
+        return "" if isinstance(now, SweepStreams) else now.reason
+
+    async def _sweep(
+        self,
+        group: LogGroup,
+        action: SweepStreams,
+        most: int,
+        changed: Callable[[], Awaitable[str]],
+    ) -> Outcome:
+        """Delete the streams that are wholly before the action's cutoff and can be trusted: no more
+        than were planned, which the limits were checked by.
+        """
+        try:
+            streams = await sweepable(
+                self._logs,
+                self._arrivals,
+                group,
+                action.before,
+                self._now,
+                drained=self._drained(group),
+            )
+        except ReadError as error:
+            unknown = Unknown(f"streams could not be read: {error}", action.rule)
+            return self._outcome(group, unknown, Status.UNKNOWN)
+        if not streams:
+            keep = Keep(f"{action.kept or action.reason}; no expired streams to sweep", action.rule)
+            return self._outcome(group, keep, Status.KEPT)
+        swept, failures, why = 0, list[str](), ""
+        for chunk in chunks(streams[:most], STREAMS_AT_ONCE):
+            if chunk[0] is not streams[0] and (why := await changed()):
+                break
+            swept += await self._sweep_some(group, action, chunk, failures)
+            if self._act.stop.is_set():
+                break
+        status, detail = Status.DONE, ""
+        if self._act.stop.is_set() and swept < len(streams):
+            status, detail = Status.NOT_REACHED, "stopped"
+        elif failures:
+            status = Status.FAILED
+            detail = f"{len(failures)} streams not deleted: {failures[0]}"
+        elif why:
+            status, detail = Status.KEPT, f"{swept} of {len(streams)} streams deleted: {why}"
+        return self._outcome(group, action, status, detail)._replace(streams=swept)
+
+    async def _sweep_some(
+        self,
+        group: LogGroup,
+        action: SweepStreams,
+        streams: Sequence[LogStream],
+        failures: list[str],
+    ) -> int:
+        """How many of the streams were deleted."""
+        entries = [
+            self._entry(
+                Verb.SWEEP_STREAMS,
+                group,
+                Change(
+                    {"last_event": stream.last_event, "creation_time": stream.creation_time}, {}
+                ),
+                action,
+                stream.name,
+            )
+            for stream in streams
+        ]
+        await self._act.journal.begin(*entries)
+        swept = 0
+        for stream, entry in zip(streams, entries, strict=True):
+            if self._act.stop.is_set():
+                await self._act.journal.end(entry.ended(self._clock.now(), Status.KEPT))
+                continue
+
+            async def remove(name: str = stream.name) -> None:
+                await self._changes.delete_stream(group.name, name)
+
+            try:
+                status, error = await self._made(remove, entry)
+            except JanitorError as error_:
+                self._give_up(error_)
+                failures.append(str(error_))
+                continue
+            swept += status is Status.DONE
+            if status is Status.FAILED:
+                failures.append(error)
+        return swept
+
+    def _give_up(self, error: JanitorError) -> None:
+        """Nothing more can be done."""
+        self._act.sink.failed(self._target, str(error))
+        self._act.stop.set("failed")
+
+    # ---- parts -------------------------------------------------------------------------------
+
+    def _drained(self, group: LogGroup) -> bool:
+        settings = self._policy.settings_for(group)
+        return settings is None or settings.proof == "events"
+
+    def _entry(
+        self,
+        verb: Verb,
+        group: LogGroup,
+        change: Change,
+        action: Action,
+        stream: str | None = None,
+    ) -> Entry:
+        return Entry(self._clock.now(), verb.value, group, change, action.reason, stream)
+
+    def _outcome(
         self,
         group: LogGroup,
         action: Action,
         status: Status,
         detail: str = "",
-        evidence: tuple[Evidence, ...] = (),
-        streams: int = 0,
+        evidence: Sequence[Evidence] = (),
     ) -> Outcome:
-        """An outcome of now."""
-        return Outcome(group, action, status, detail, self._clock.now(), streams, evidence)
+        at = self._clock.now()
+        return Outcome(group, action, status, detail, at, evidence=tuple(evidence))
 
-    # ---- retention ---------------------------------------------------------------------------
 
-    def set_retention(self, group: LogGroup, action: SetRetention) -> Outcome:
-        """Put the retention. A group that is gone is no failure."""
-        change = Change({"retention_days": group.retention_days}, {"retention_days": action.days})
+class _Deletion:
+    """One log group's deletion: what was announced, and what became of it so far.
 
-        def put() -> None:
-            self._logs.put_retention(group.name, action.days)
+    `tried` says that a DeleteLogGroup was sent, `_lost` that one may have taken effect unseen.
+    """
 
-        try:
-            status = self._commit(
-                lambda: self._journaled(Verb.SET_RETENTION, group, change, action, put)
-            )
-        except ReadError as error:
-            return self.outcome(group, action, Status.FAILED, str(error))
-        return self.outcome(group, action, status, "gone already" * (status is Status.GONE))
+    def __init__(
+        self, act: _TargetAct, group: LogGroup, action: DeleteGroup, proved: Sequence[Evidence]
+    ) -> None:
+        self._act = act
+        self._group = group
+        self._action = action
+        self._proved = proved
+        self._entry: Entry | None = None
+        self._change: Change | None = None
+        self.tried = False
+        self._lost = False
 
-    # ---- deletion ----------------------------------------------------------------------------
-
-    def delete(
-        self,
-        group: LogGroup,
-        action: DeleteGroup,
-        owners: Owners,
-        evidence: tuple[Evidence, ...],
-        read_tags: Callable[[], TagsRead],
-    ) -> Outcome:
-        """Look once more at lines 1 to 5, and delete within a second of that look.
-
-        `read_tags` answers with the group's tags as they are now (or were, an instant ago): that
-        instant counts as part of the second.
-        After an attempt that may have taken effect the look is repeated, never the deletion
-        alone: the name may belong to another group by then.
+    async def attempt(self) -> Outcome:
+        """Look, and delete if the look says so. Raises TransientError where that has to be repeated
+        from the look on, StoppedError, or what ends the run.
         """
-        begun: Change | None = None
-        lost = False
-
-        def attempt() -> Outcome:
-            nonlocal lost
-            fresh, seen, verdict = self._look(group, action, owners, read_tags)
-            looked = evidence + seen
-            if isinstance(verdict, Outcome):
-                if verdict.status is Status.GONE and lost:
-                    text = "the first answer was lost"
-                    return self.outcome(group, action, Status.DONE, text, looked)
-                return verdict
-            change = _undo(fresh, verdict.extras)
-
-            def remove() -> Status:
-                nonlocal begun
-                self._check_age(verdict)
-                if change != begun:
-                    self._begin(Verb.DELETE_GROUP, fresh, change, action)
-                begun = change
-                self._check_age(verdict)  # the journal's disk may be slow
-                self._logs.delete_group_once(group.name)
-                return Status.DONE
-
+        act, group, action = self._act, self._group, self._action
+        extras = await extras_of(act._logs, group)
+        if isinstance(extras, Unreadable):
+            seen = [*self._proved, extras.evidence]
+            if extras.gone:
+                return self._gone(seen)
+            reason = f"{extras.evidence.source}: {extras.evidence.finding}"
+            return act._outcome(group, Unknown(reason, action.rule), Status.UNKNOWN, evidence=seen)
+        if self._change is None:
+            self._change = _undo(group, extras)
+        await self._announce(self._change)
+        await act._changes.reserve_look()
+        async with act._act.looks.admitted():
+            seen = list(self._proved)
             try:
-                status = self._commit(remove)
+                fresh, looked_at, outcome = await self._look(seen)
+            except CallError as error:
+                if error.not_found:
+                    return self._gone(seen)
+                unknown = Unknown(f"could not be read again: {error}", action.rule)
+                return act._outcome(group, unknown, Status.UNKNOWN, evidence=seen)
+            if outcome is not None:
+                return outcome
+            assert fresh is not None, "there is no outcome, so it was found"
+            if (change := _undo(fresh, extras)) != self._change:
+                # Only now: of a group that is gone, or another one, the extras are not its own.
+                self._group, self._change = fresh, change
+                raise StaleLookError("what it takes to make the log group again has changed")
+            if act._clock.monotonic() - looked_at > LOOK_LASTS:
+                raise StaleLookError("the last look was more than a second old")
+            self.tried = True
+            try:
+                await act._changes.delete_group_once(group.name)
             except UnavailableError as error:
-                lost |= not error.refused
+                self._lost |= not error.refused
                 raise
             except CallError as error:
-                gone = error.not_found
-                text = "gone already" if gone else str(error)
-                failed = Status.GONE if gone else Status.FAILED
-                return self.outcome(fresh, action, failed, text, looked)
-            return self.outcome(fresh, action, status, "", looked)
+                if error.not_found:
+                    return self._gone(seen)
+                return act._outcome(fresh, action, Status.FAILED, str(error), seen)
+        return act._outcome(fresh, action, Status.DONE, evidence=seen)
 
-        def ended(status: Status, error: Exception | None = None) -> None:
-            if begun is not None:
-                perhaps = lost and status in (Status.FAILED, Status.UNKNOWN)
-                self._write(
-                    Verb.DELETE_GROUP, status, group, begun, action, error=error, perhaps=perhaps
-                )
+    async def _look(self, seen: list[Evidence]) -> tuple[LogGroup | None, float, Outcome | None]:
+        """The group as it is now, when the look began, and the outcome if it is not to be deleted.
 
-        try:
-            outcome = retrying(attempt, self._clock, self._stop)
-        except CredentialsError as error:
-            ended(Status.FAILED, error)
-            raise
-        except (TransientError, StoppedError) as error:
-            if isinstance(error, StoppedError) and begun is None:
-                raise
-            ended(Status.FAILED, error)
-            return self.outcome(group, action, Status.FAILED, str(error), evidence)
-        ended(outcome.status)
-        return outcome
-
-    def _check_age(self, look: _Look) -> None:
-        age = self._clock.monotonic() - look.at
-        if age > LOOK_LASTS:
-            raise StaleLookError(f"the last look was {age:.1f} s old")
-
-    def _look(
-        self,
-        group: LogGroup,
-        action: DeleteGroup,
-        owners: Owners,
-        read_tags: Callable[[], TagsRead],
-    ) -> tuple[LogGroup, tuple[Evidence, ...], Outcome | _Look]:
-        """The group as it is now, what was seen, and the reason to keep it or the look itself.
-
-        What the journal must hold is read first. Then everything is waited for that the paces ask
-        for, and what decides is read, the group itself last: the look dates from before the first
-        of these calls. Where the streams take long what subscribes is read again after them, so
-        that only the streams may have been read earlier than that.
+        The group itself is read last, its tags from itself, because the tagging API lags. Where the
+        streams take long what else may change is read again after them, so that only the streams
+        may have been read earlier than that.
         """
-        seen: list[Evidence] = []
-
-        def kept(verdict: Verdict) -> Outcome | None:
-            seen.append(verdict.evidence)
-            match verdict:
-                case Empty():
-                    return None
-                case NotEmpty():
-                    return self.keep(group, action, verdict.evidence, tuple(seen))
-                case Unreadable():
-                    return self.unread(group, action, verdict, tuple(seen))
-
-        if self._policy.protect.live_owners and (
-            outcome := kept(no_owner(owners, self._logs, group))
-        ):
-            return group, tuple(seen), outcome
-        extras = recorded(self._logs, group)
-        if isinstance(extras, Unreadable):
-            seen.append(extras.evidence)
-            return group, tuple(seen), self.unread(group, action, extras, tuple(seen))
-        self._logs.reserve_look()
-        looked_at = self._clock.monotonic()
-        if outcome := kept(no_subscription_filters(self._logs, group)):
-            return group, tuple(seen), outcome
-        if outcome := kept(streams_silent(self._logs, group, action.before)):
-            return group, tuple(seen), outcome
-        if self._clock.monotonic() - looked_at > STREAMS_LAST:
-            self._logs.reserve_look()
-            looked_at = self._clock.monotonic()
-            if outcome := kept(no_subscription_filters(self._logs, group)):
-                return group, tuple(seen), outcome
-        try:
-            tags, tags_at = read_tags()
-            fresh = self._logs.group(group.name)
-        except ReadError as error:
-            unreadable = Unreadable(
-                Evidence(
-                    "DescribeLogGroups",
-                    f"the last look failed: {error}",
-                    self._clock.now(),
-                )
-            )
-            return (
-                group,
-                tuple(seen),
-                self.unread(group, action, unreadable, tuple(seen)),
-            )
-        if fresh is None or fresh.identity != group.identity:
-            text = "gone already" if fresh is None else "made again under the same name"
-            return group, tuple(seen), self.outcome(group, action, Status.GONE, text)
-        fresh = with_tags(fresh, tags)
-        again = judge(fresh, self._policy, self._now)
-        text = "as it was" if isinstance(again, DeleteGroup) else f"changed: {again.reason}"
-        evidence = Evidence("DescribeLogGroups", text, self._clock.now())
-        seen.append(evidence)
-        if not isinstance(again, DeleteGroup) or again.before != action.before:
-            return fresh, tuple(seen), self.keep(fresh, action, evidence, tuple(seen))
-        return fresh, tuple(seen), _Look(min(looked_at, tags_at), extras)
-
-    def keep(
-        self, group: LogGroup, action: Action, why: Evidence, seen: tuple[Evidence, ...]
-    ) -> Outcome:
-        """Kept, because of what was seen."""
-        return self.outcome(group, Keep(why.finding, action.rule), Status.KEPT, evidence=seen)
-
-    def unread(
-        self,
-        group: LogGroup,
-        action: Action,
-        why: Unreadable,
-        seen: tuple[Evidence, ...],
-    ) -> Outcome:
-        """Kept, because something could not be read; or gone meanwhile."""
-        if why.gone:
-            return self.outcome(group, action, Status.GONE, "gone already", seen)
-        reason = f"{why.evidence.source}: {why.evidence.finding}"
-        return self.outcome(group, Unknown(reason, action.rule), Status.UNKNOWN, evidence=seen)
-
-    # ---- streams -----------------------------------------------------------------------------
-
-    def sweep(self, group: LogGroup, action: SweepStreams, *, drained: bool) -> Outcome:
-        """Delete the streams that are wholly before the action's cutoff.
-
-        With `drained` (proof = "events") FilterLogEvents must find nothing in them either.
-        """
-        try:
-            fresh = self._logs.group(group.name)
-        except ReadError as error:
-            return self.outcome(group, Unknown(str(error), action.rule), Status.UNKNOWN)
-        if fresh is None or fresh.identity != group.identity:
-            return self.outcome(group, action, Status.GONE, "gone already")
-        if fresh.deletion_protected:
-            return self.outcome(group, Keep("deletion protection is on", action.rule), Status.KEPT)
-        if not self._still_expired(group, fresh, action):
-            why = "its retention was changed meanwhile, by somebody else"
-            return self.outcome(fresh, Keep(why, action.rule), Status.KEPT)
-        counted: Counter[Status] = Counter()
-        failures: list[str] = []
-        try:
-            streams = self._sweepable(group, action, drained=drained)
-        except ReadError as error:
-            reason = f"streams could not be read: {error}"
-            return self.outcome(group, Unknown(reason, action.rule), Status.UNKNOWN)
-
-        def swept(status: Status, detail: str) -> Outcome:
-            return self.outcome(group, action, status, detail, streams=counted[Status.DONE])
-
-        for stream in streams:
-            if self._stop.is_set():
-                return swept(Status.NOT_REACHED, "stopped")
-            if not self._budget.take():
-                return swept(Status.NOT_REACHED, "max_stream_deletions")
-            try:
-                counted[self._sweep_one(group, action, stream)] += 1
-            except StoppedError:
-                return swept(Status.NOT_REACHED, "stopped")
-            except ReadError as error:
-                failures.append(str(error))
-            except JanitorError as error:  # ends the run, but what was swept has to be counted
-                if not counted[Status.DONE]:
-                    raise
-                return swept(Status.FAILED, str(error))
-        if failures:
-            text = f"{len(failures)} streams not deleted: {failures[0]}"
-            return swept(Status.FAILED, text)
-        if planned := counted[Status.PLANNED]:
-            return self.outcome(group, action, Status.PLANNED, streams=planned)
-        return swept(Status.DONE, "")
-
-    def _still_expired(self, group: LogGroup, fresh: LogGroup, action: SweepStreams) -> bool:
-        """Whether the retention in force still ends before the action's cutoff."""
-        if (fresh.retention_days, fresh.retention_policy) == (
-            group.retention_days,
-            group.retention_policy,
-        ):
-            return True
-        days = fresh.retention_days
-        return days is not None and self._now - days * DAY_MS >= action.before
-
-    def _sweepable(
-        self, group: LogGroup, action: SweepStreams, *, drained: bool
-    ) -> list[LogStream]:
-        """All streams to delete, read to the last page before the first is deleted: a page token
-        need not survive the deletion of the stream that it points at.
-        """
-        ready: list[LogStream] = []
-        for page in until_recent(self._logs.streams(group.name), action.before):
-            found = silent(page, action.before)
-            names = [stream.name for stream in found]
-            if drained and names and self._logs.holds_events(group.name, action.before, names):
-                continue
-            ready += found
-        return ready
-
-    def _sweep_one(self, group: LogGroup, action: SweepStreams, stream: LogStream) -> Status:
-        change = Change(
-            {"last_event": stream.last_event, "creation_time": stream.creation_time}, {}
+        act, group, action = self._act, self._group, self._action
+        looked_at = act._clock.monotonic()
+        subscribed, silent, tags = await asyncio.gather(
+            no_subscription_filters(act._logs, group),
+            streams_silent(act._logs, group, action.before),
+            act._logs.tags(group.arn),
         )
+        verdicts: list[Verdict] = [subscribed, silent]
+        if act._clock.monotonic() - looked_at > STREAMS_LAST:
+            await act._changes.reserve_look()
+            looked_at = act._clock.monotonic()
+            verdicts.append(await no_subscription_filters(act._logs, group))
+            tags = await act._logs.tags(group.arn)
+        if outcome := await act._disproved(group, action, _each(verdicts), seen):
+            return None, looked_at, self._gone(seen) if outcome.status is Status.GONE else outcome
+        fresh = await act._logs.group(group.name)
+        if fresh is None:
+            return None, looked_at, self._gone(seen)
+        if fresh.identity != group.identity:
+            return None, looked_at, self._gone(seen, "made again under the same name")
+        fresh = fresh._replace(tags=tags)
+        again = judge(fresh, act._policy, act._now)
+        same = isinstance(again, DeleteGroup) and again.before == action.before
+        text = "as it was" if same else f"changed: {again.reason}"
+        seen.append(Evidence("DescribeLogGroups", text, act._clock.now()))
+        if not same:
+            keep = Keep(text, action.rule)
+            return fresh, looked_at, act._outcome(fresh, keep, Status.KEPT, evidence=seen)
+        return fresh, looked_at, None
 
-        def remove() -> None:
-            self._logs.delete_stream(group.name, stream.name)
+    def _gone(self, seen: Sequence[Evidence], how: str = "gone already") -> Outcome:
+        """It does not exist any more: by an attempt whose answer was lost, or by somebody else."""
+        status = Status.DONE if self._lost else Status.GONE
+        text = "the first answer was lost" if self._lost else how
+        return self._act._outcome(self._group, self._action, status, text, seen)
 
-        return self._commit(
-            lambda: self._journaled(Verb.SWEEP_STREAMS, group, change, action, remove, stream.name)
-        )
+    async def _announce(self, change: Change) -> None:
+        """The journal's line before the deletion; another one where the change is not the same."""
+        if self._entry is None or self._entry.change != change:
+            verb = Verb.DELETE_GROUP
+            self._entry = self._act._entry(verb, self._group, change, self._action)
+            await self._act._act.journal.begin(self._entry)
 
-    # ---- the journal -------------------------------------------------------------------------
-
-    def _journaled(
-        self,
-        verb: Verb,
-        group: LogGroup,
-        change: Change,
-        action: Action,
-        make: Callable[[], None],
-        stream: str | None = None,
-    ) -> Status:
-        """Make the change between two lines of the journal. What is gone already is no failure.
-
-        A failure that is no answer (a broken connection, Ctrl-C) may hide a change that was made.
-        """
-        self._begin(verb, group, change, action, stream)
-        try:
-            make()
-        except CallError as error:
-            gone = error.not_found
-            status = Status.GONE if gone else Status.FAILED
-            self._write(verb, status, group, change, action, stream, error)
-            if gone:
-                return status
-            raise
-        except (TransientError, StoppedError, CredentialsError) as error:
-            self._write(verb, Status.FAILED, group, change, action, stream, error, perhaps=True)
-            raise
-        self._write(verb, Status.DONE, group, change, action, stream)
-        return Status.DONE
-
-    def _begin(
-        self,
-        verb: Verb,
-        group: LogGroup,
-        change: Change,
-        action: Action,
-        stream: str | None = None,
-    ) -> None:
-        self._journal.begin(self._clock.now(), verb, group, change, action.reason, stream)
-
-    def _write(
-        self,
-        verb: Verb,
-        status: Status,
-        group: LogGroup,
-        change: Change,
-        action: Action,
-        stream: str | None = None,
-        error: Exception | None = None,
-        *,
-        perhaps: bool = False,
-    ) -> None:
-        text = None if error is None else str(error)
-        self._journal.write(
-            self._clock.now(),
-            verb,
-            status,
-            group,
-            change,
-            action.reason,
-            stream,
-            text,
-            perhaps_done=perhaps,
-        )
+    async def ended(self, status: Status, error: Exception | None) -> None:
+        """The journal's line after it."""
+        if self._entry is None:
+            return
+        perhaps = self._lost and status in (Status.FAILED, Status.UNKNOWN)
+        text = "" if error is None else str(error)
+        now = self._act._clock.now()
+        await self._act._act.journal.end(self._entry.ended(now, status, text, perhaps_done=perhaps))
 
 
-def with_tags(
-    group: LogGroup, tags: Mapping[str, str] | None, error: str | None = None
-) -> LogGroup:
-    """The group with its tags, or with the reason why they could not be read."""
-    return group._replace(tags=tags, tags_error=error)
+async def _each(verdicts: Iterable[Verdict]) -> AsyncIterator[Verdict]:
+    for verdict in verdicts:
+        yield verdict
+
+
+def _stub(target: Target, planned: Planned) -> LogGroup:
+    """The log group as far as the plan knows it."""
+    facts = planned.actions[0].facts
+    return LogGroup(
+        target,
+        planned.group,
+        "",
+        planned.creation_time,
+        facts.stored_bytes,
+        planned.actions[0].retention_before,
+        log_class=facts.log_class,
+    )
+
+
+def _part_of(action: Action, verb: Verb) -> Action | None:
+    """The action of that kind, which may stand inside another."""
+    match action:
+        case DeleteGroup():
+            return action if verb is Verb.DELETE_GROUP else _part_of(action.otherwise, verb)
+        case SetRetention():
+            return action if verb is Verb.SET_RETENTION else action.then
+        case SweepStreams() if verb is Verb.SWEEP_STREAMS:
+            return action
+        case _:
+            return None
 
 
 def _undo(group: LogGroup, extras: Extras) -> Change:

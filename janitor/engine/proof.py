@@ -1,4 +1,4 @@
-"""Is this log group empty? Evidence in, a verdict and the evidence itself out.
+"""Is this log group empty, and can this log stream go? Evidence in, a verdict out.
 
 Every function fails closed: what cannot be read is `Unreadable`, and is never deleted.
 """
@@ -6,17 +6,31 @@ Every function fails closed: what cannot be read is `Unreadable`, and is never d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from janitor.aws.api import CallError, ReadError
 from janitor.aws.logs import Logs
+from janitor.core.clock import DAY_MS, HOUR_MS
 from janitor.core.model import Evidence, Extras, LogGroup, LogStream
 from janitor.core.text import age
+from janitor.engine.arrivals import Arrivals
 from janitor.owners.functions import Owners
 
-_LAMBDA_STREAM = re.compile(r"\d{4}/\d{2}/\d{2}/\[")
+LAG_WINDOW_MS = 48 * HOUR_MS
+"""Stream metadata lags "usually under an hour, sometimes more" (FilterLogEvents and LogStream, API
+reference): nothing that arrived longer ago than this is still missing from it."""
+
+DATED_DAYS = 30
+"""Nothing writes to a stream that long after it was named for the day on which its writer began: a
+Lambda execution environment lives for hours."""
+
+STREAMS_A_CALL = 100
+_LAMBDA_STREAM = re.compile(r"(\d{4})/(\d{2})/(\d{2})/\[")
+_CONTAINER_STREAM = re.compile(r"(^|/)([0-9a-f]{32}|[0-9a-f]{64})$")
+"""`prefix/container/task id` of the awslogs driver on ECS, or a Docker container's id: a running
+container holds its stream open however long it is silent, and fails once it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,62 +58,38 @@ class Unreadable:
 Verdict = Empty | NotEmpty | Unreadable
 
 
-def no_owner(owners: Owners, logs: Logs, group: LogGroup) -> Verdict:
-    """Line 1: no existing Lambda function logs to the group."""
-    now = logs.clock.now()
+async def no_owner(owners: Owners, logs: Logs, group: LogGroup) -> Verdict:
+    """Line 2: no existing Lambda function logs to the group."""
+    source, now = "ListFunctions", logs.clock.now()
     try:
-        owner = owners.owner(group.name)
+        owner = await owners.owner(group.name)
     except ReadError as error:
-        return Unreadable(
-            Evidence(
-                "ListFunctions",
-                f"whether a function logs here is unknown: {error}",
-                now,
-            )
-        )
+        text = f"whether a function logs here is unknown: {error}"
+        return Unreadable(Evidence(source, text, now))
     if owner is not None:
-        return NotEmpty(Evidence("ListFunctions", f"Lambda function {owner!r} logs to it", now))
-    return Empty(Evidence("ListFunctions", "no Lambda function logs to it", now))
+        return NotEmpty(Evidence(source, f"Lambda function {owner!r} logs to it", now))
+    return Empty(Evidence(source, "no Lambda function logs to it", now))
 
 
-def no_subscription_filters(logs: Logs, group: LogGroup) -> Verdict:
+async def no_subscription_filters(logs: Logs, group: LogGroup) -> Verdict:
     """Line 1: nothing subscribes to the group."""
     source, now = "DescribeSubscriptionFilters", logs.clock.now()
     try:
-        filters = logs.filters(group, "subscription")
+        filters = await logs.filters(group, "subscription")
     except ReadError as error:
         return _unreadable(source, error, now)
     if filters:
-        names = ", ".join(str(found.get("filterName")) for found in filters)
+        names = ", ".join(str(entry.get("filterName")) for entry in filters)
         return NotEmpty(Evidence(source, f"subscription filter {names}", now))
     return Empty(Evidence(source, "no subscription filters", now))
 
 
-def recorded(logs: Logs, group: LogGroup) -> Extras | Unreadable:
-    """What the journal must hold to make the group again, beside what DescribeLogGroups shows.
-
-    Its filters are proved absent elsewhere (line 1).
-    """
-    source = ""
-    try:
-        source = "GetDataProtectionPolicy"
-        data_protection = logs.data_protection_policy(group)
-        source = "DescribeIndexPolicies"
-        index = logs.index_policy(group)
-        source = "GetTransformer"
-        transformer = logs.transformer(group)
-    except ReadError as error:
-        text = f"unreadable, and without it the log group could not be made again: {error}"
-        return Unreadable(Evidence(source, text, logs.clock.now()))
-    return Extras(data_protection, index, transformer)
-
-
-def streams_silent(logs: Logs, group: LogGroup, before: int) -> Verdict:
-    """Line 5: every stream, all pages read, was created, written and ingested before `before`."""
+async def streams_silent(logs: Logs, group: LogGroup, before: int) -> Verdict:
+    """Line 6: every stream, all pages read, was created, written and ingested before `before`."""
     source, now = "DescribeLogStreams", logs.clock.now()
     count = 0
     try:
-        for page in logs.streams(group.name):
+        async for page in logs.streams(group.name):
             count += len(page)
             for stream in page:
                 if stream.newest() >= before:
@@ -109,11 +99,11 @@ def streams_silent(logs: Logs, group: LogGroup, before: int) -> Verdict:
     return Empty(Evidence(source, f"{count} streams, all silent since the cutoff", now))
 
 
-def no_events(logs: Logs, group: LogGroup, before: int) -> Verdict:
-    """Line 6 under `proof = "events"`: FilterLogEvents, drained, finds nothing since `before`."""
+async def no_events(logs: Logs, group: LogGroup, before: int) -> Verdict:
+    """Line 7 under `proof = "events"`: FilterLogEvents, drained, finds nothing since `before`."""
     source, now = "FilterLogEvents", logs.clock.now()
     try:
-        found = logs.holds_events(group.name, before)
+        found = await logs.holds_events(group.name, before)
     except ReadError as error:
         return _unreadable(source, error, now)
     if found:
@@ -121,53 +111,107 @@ def no_events(logs: Logs, group: LogGroup, before: int) -> Verdict:
     return Empty(Evidence(source, "no events since the cutoff", now))
 
 
-def no_arrivals(logs: Logs, candidates: Iterable[tuple[LogGroup, int]]) -> list[Verdict]:
-    """Line 6: nothing arrived since each candidate's cutoff (ms). One verdict each, in order."""
-    source, now = "GetMetricData", logs.clock.now()
-    wanted = list(candidates)
-    since: dict[str, int] = {}
-    for group, before in wanted:
-        since[group.name] = min(before, since.get(group.name, before))
+async def no_arrivals(arrivals: Arrivals, group: LogGroup, before: int) -> Verdict:
+    """Line 7: nothing arrived from the cutoff to the moment of asking."""
+    source = "GetMetricData"
     try:
-        arrived = logs.arrivals(since)
+        arrived, at = await arrivals.since(group.name, before)
     except ReadError as error:
-        return [_unreadable(source, error, now) for _ in wanted]
+        return _unreadable(source, error, arrivals.clock.now())
     text = "IncomingLogEvents has {} data point since the cutoff"
-    verdicts: list[Verdict] = []
-    for group, _ in wanted:
-        match arrived.get(group.name):
-            case None:
-                unclear = "could not be read: no complete answer for this log group"
-                verdicts.append(Unreadable(Evidence(source, unclear, now)))
-            case True:
-                verdicts.append(NotEmpty(Evidence(source, text.format("a"), now)))
-            case False:
-                verdicts.append(Empty(Evidence(source, text.format("no"), now)))
-    return verdicts
+    match arrived:
+        case None:
+            unclear = "could not be read: no complete answer for this log group"
+            return Unreadable(Evidence(source, unclear, at))
+        case True:
+            return NotEmpty(Evidence(source, text.format("a"), at))
+        case False:
+            return Empty(Evidence(source, text.format("no"), at))
 
 
-def count_silent(logs: Logs, group: LogGroup, before: int) -> int:
-    """How many streams a sweep would delete. Raises what reading raises (ReadError)."""
-    return sum(len(silent(page, before)) for page in until_recent(logs.streams(group.name), before))
+async def extras_of(logs: Logs, group: LogGroup) -> Extras | Unreadable:
+    """What the journal must hold to make the group again, beside what DescribeLogGroups shows.
+
+    Its filters are proved absent elsewhere (line 1).
+    """
+    source = ""
+    try:
+        source = "GetDataProtectionPolicy"
+        data_protection = await logs.data_protection_policy(group)
+        source = "DescribeIndexPolicies"
+        index = await logs.index_policy(group)
+        source = "GetTransformer"
+        transformer = await logs.transformer(group)
+    except ReadError as error:
+        text = f"unreadable, and without it the log group could not be made again: {error}"
+        return Unreadable(Evidence(source, text, logs.clock.now()))
+    return Extras(data_protection, index, transformer)
 
 
-def until_recent(pages: Iterator[list[LogStream]], before: int) -> Iterator[list[LogStream]]:
+# ---- streams -------------------------------------------------------------------------------------
+
+
+async def sweepable(
+    logs: Logs, arrivals: Arrivals, group: LogGroup, before: int, now: int, *, drained: bool
+) -> list[LogStream]:
+    """The streams wholly before `before` (ms) whose times can be trusted, all pages read.
+
+    A stream's metadata lags, so it may hold an event that its times do not show. They are trusted
+    where the stream's name says that its writer ended long ago, or nothing at all arrived in the
+    group within the lag. With `drained` (proof = "events") FilterLogEvents must find nothing in
+    any of them, and that is enough. Raises ReadError.
+    """
+    found = [
+        stream
+        async for page in _until_recent(logs.streams(group.name), before)
+        for stream in page
+        if stream.newest() < before and not _CONTAINER_STREAM.search(stream.name)
+    ]
+    if drained:
+        return await _without_events(logs, group, before, found)
+    ended = [stream for stream in found if _writer_ended(stream.name, now)]
+    if len(ended) == len(found):
+        return ended
+    arrived, _ = await arrivals.since(group.name, logs.clock.now() - LAG_WINDOW_MS)
+    return found if arrived is False else ended
+
+
+async def _without_events(
+    logs: Logs, group: LogGroup, before: int, streams: Sequence[LogStream]
+) -> list[LogStream]:
+    """Those of the streams in which no event is found; asked for a hundred at a time."""
+    empty: list[LogStream] = []
+    for start in range(0, len(streams), STREAMS_A_CALL):
+        chunk = streams[start : start + STREAMS_A_CALL]
+        if not await logs.holds_events(group.name, before, [stream.name for stream in chunk]):
+            empty += chunk
+    return empty
+
+
+async def _until_recent(
+    pages: AsyncIterator[list[LogStream]], before: int
+) -> AsyncIterator[list[LogStream]]:
     """Pages up to the first that ends in a stream which Lambda named for a day after `before`.
 
     Lambda names streams `YYYY/MM/DD/[version]id` and pages come in order of name, so behind such
     a page lie newer streams only. A live function's thousands of streams need not all be listed;
     stopping early can only keep.
     """
-    recent = datetime.fromtimestamp(max(before, 0) / 1000 + 86_400, UTC).strftime("%Y/%m/%d")
-    for page in pages:
+    recent = _day(before + DAY_MS)
+    async for page in pages:
         yield page
         if page and _LAMBDA_STREAM.match(page[-1].name) and page[-1].name[:10] > recent:
             return
 
 
-def silent(streams: Sequence[LogStream], before: int) -> list[LogStream]:
-    """The streams that show no sign of life at or after `before` (ms)."""
-    return [stream for stream in streams if stream.newest() < before]
+def _writer_ended(name: str, now: int) -> bool:
+    """Whether the name dates the writer, at least DATED_DAYS back."""
+    dated = _LAMBDA_STREAM.match(name) is not None
+    return dated and name[:10] < _day(now - DATED_DAYS * DAY_MS)
+
+
+def _day(at: int) -> str:
+    return datetime.fromtimestamp(max(at, 0) / 1000, UTC).strftime("%Y/%m/%d")
 
 
 def _alive(stream: LogStream, now: int) -> str:

@@ -1,7 +1,7 @@
 """Going on after the 15 minutes: each invocation is a link that invokes the next one.
 
-Lambda ends a function after 900 s. A link hands on what it did not get to
-(`janitor.engine.resume`) by an asynchronous invocation of the same function. The chain is bounded
+Lambda ends a function after 900 s. A link leaves the state of the run in the bucket
+(`janitor.function.state`) and invokes the function once more, asynchronously. The chain is bounded
 in links and in time.
 """
 
@@ -17,6 +17,8 @@ ACTIONS: dict[str, str] = {"Invoke": "lambda:InvokeFunction"}
 SHORTEST_MARGIN = 1.0
 LONGEST_MARGIN = 60.0
 MARGIN_SHARE = 0.2
+LONGEST_DRAIN = 90.0
+DRAIN_SHARE = 0.2
 
 
 class ChainError(JanitorError):
@@ -24,31 +26,38 @@ class ChainError(JanitorError):
 
 
 def margin(remaining: float) -> float:
-    """Seconds before the end of a link in which no new work is begun.
+    """Seconds before the end of a link in which nothing is begun any more.
 
     What is in flight takes at most a connection and a read timeout (35 s, `janitor.aws.api`), then
-    the summary is written and the next link invoked. A link that has little time to begin with
+    the state is written and the next link invoked. A link that has little time to begin with
     keeps a share of it.
     """
     return max(min(LONGEST_MARGIN, remaining * MARGIN_SHARE), SHORTEST_MARGIN)
 
 
-def may_go_on(hop: int, started: int, now: int, *, max_links: int, max_hours: int) -> None:
-    """Raise ChainError where link number `hop` (from 0) would be one too many.
+def drain(remaining: float) -> float:
+    """Seconds before that margin in which no new page and no new part of a plan is taken, so that
+    what was taken is finished and the next link goes on right behind it.
+    """
+    return min(LONGEST_DRAIN, remaining * DRAIN_SHARE)
+
+
+def too_long(link: int, started: int, now: int, *, max_links: int, max_hours: int) -> str:
+    """Why link number `link` (from 0) is one too many; empty where it is not.
 
     `started` and `now` in ms since the epoch.
     """
-    if hop >= max_links:
-        raise ChainError(f"not finished after {max_links} links (JANITOR_MAX_LINKS)")
+    if link >= max_links:
+        return f"not finished after {max_links} links (JANITOR_MAX_LINKS)"
     if now - started > max_hours * 3_600_000:
-        raise ChainError(f"not finished after {max_hours} hours (JANITOR_MAX_HOURS)")
+        return f"not finished after {max_hours} hours (JANITOR_MAX_HOURS)"
+    return ""
 
 
 def go_on(client: Any, function: str, payload: str) -> None:
     """Invoke the function (name or ARN) with a JSON payload, asynchronously. Raises ChainError.
 
-    A lost answer may start the next link twice; two links at work on the same groups are safe,
-    because each change is preceded by a look.
+    A lost answer may start the next link twice: the second finds that the first has claimed it.
     """
     try:
         answer = client.invoke(

@@ -1,65 +1,77 @@
 """The Lambda function: an event in, a summary out.
 
 EventBridge's scheduled event acts (unless the environment says otherwise); every other event is a
-dry run unless it says `"dry_run": false`. What does not fit into one invocation goes on in the
-next (`janitor.function.chain`).
+dry run unless it says `"dry_run": false`. One event is one run, however often it is delivered:
+what does not fit into one invocation goes on in the next, from the state in the bucket
+(`janitor.function.state`), of which an event names no more than run and link.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
+import re
 import sys
 import threading
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import boto3
 import structlog
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from janitor import __version__
 from janitor.aws import targets
 from janitor.aws.api import Api, Counts
+from janitor.aws.targets import Means
+from janitor.aws.workers import Threads, Workers
 from janitor.core.clock import Clock, Stop, SystemClock
-from janitor.core.errors import JanitorError, JournalError, UsageError
-from janitor.core.model import LogGroup, Outcome, Status, Target
-from janitor.cost.money import PriceList, price_list
-from janitor.engine.resume import Resume, ScanProgress, pack, unpack
-from janitor.engine.run import Run
-from janitor.engine.summary import Summary
+from janitor.core.errors import JanitorError, UsageError
+from janitor.core.model import Target
+from janitor.cost.money import price_list
 from janitor.function import chain, notify
-from janitor.function.notify import NotifyError, Topic, Word
+from janitor.function.findings import Findings
+from janitor.function.link import Link
+from janitor.function.notify import Notice
 from janitor.function.settings import Settings, current_policy, parsed, read_settings
-from janitor.journal import archive
-from janitor.journal.journal import LogJournal
+from janitor.function.state import CLIENT_CONFIG, Bucket, Claim, RunState, TakenError, TargetState
+from janitor.journal.archive import BucketJournal, key_of
+from janitor.journal.journal import Lines
 from janitor.policy.file import Policy
-from janitor.report.base import RunInfo, full_row, is_finding, log_outcome
-
-LARGEST_FINDINGS = 5_000_000
-"""Bytes of findings in an answer: Lambda's limit is 6 MB, summary and resume value included."""
+from janitor.report.base import RunInfo
 
 log = structlog.get_logger("janitor")
 _context: dict[str, str] = {}
 
-
-class RunFailedError(Exception):
-    """The run came to its end, but something in it failed: the invocation must show."""
+_RUN = re.compile(r"[A-Za-z0-9-]{1,64}")
+RunId = Annotated[str, StringConstraints(pattern=f"^{_RUN.pattern}$")]
 
 
 class Event(BaseModel):
-    """What a caller may say; everything is optional, unknown keys are refused."""
+    """What a caller may say; everything is optional, unknown keys are refused. `run` and `link` are
+    the function's own: they go on with a run, as it was begun.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     dry_run: bool = True
     regions: list[str] | None = Field(None, min_length=1)
-    resume: Resume | None = None
+    run: RunId | None = None
+    link: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Event:
+        if (self.run is None) != (self.link is None):
+            raise ValueError("run and link go together")
+        if self.run is not None and self.model_fields_set - {"run", "link"}:
+            raise ValueError("a run goes on as it was begun: only run and link may be given")
+        return self
 
 
 class Invocation(Protocol):
@@ -74,41 +86,14 @@ class Invocation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one link is to do. `started` (ms) is the moment by which the whole run judges ages."""
+    """What an event asks for. `started` (ms) is the moment by which a new run judges ages."""
 
-    run_id: str
-    trigger: Literal["schedule", "hand"]
-    dry_run: bool
-    regions: Sequence[str]
-    started: int
-    hop: int
-    resume: Resume | None
-
-
-class Findings:
-    """A Recorder: logs each finding, and keeps for the answer as many as fit."""
-
-    def __init__(self, prices: PriceList) -> None:
-        self._prices = prices
-        self.rows: list[dict[str, Any]] = []
-        self.left_out = 0
-        self._room = LARGEST_FINDINGS
-
-    def scanned(self, page: Sequence[LogGroup]) -> None:
-        """Nothing: the summary counts."""
-
-    def outcome(self, outcome: Outcome) -> None:
-        """One more outcome; a million that are plainly kept are not worth a log line each."""
-        if not is_finding(outcome):
-            return
-        log_outcome(outcome)
-        if self._room > 0:
-            row = full_row(outcome, self._prices)
-            self._room -= len(json.dumps(row)) + 2
-        if self._room > 0:
-            self.rows.append(row)
-        else:
-            self.left_out += 1
+    run: str
+    link: int
+    trigger: Literal["schedule", "hand"] = "hand"
+    dry_run: bool = True
+    regions: Sequence[str] = ()
+    started: int = 0
 
 
 class WarmSession(boto3.Session):
@@ -139,201 +124,245 @@ class Janitor:
         aws: boto3.Session,
         clock: Clock,
         metrics: Metrics | EphemeralMetrics,
+        workers: Workers,
     ) -> None:
         self._settings = settings
         self._aws = aws
         self._clock = clock
         self._metrics = metrics
-        self._topic: Topic | None = None
-        if (arn := settings.notify_topic) is not None:
-            client = aws.client("sns", arn.split(":")[3], config=notify.CLIENT_CONFIG)
-            self._topic = Topic(client, arn)
+        self._workers = workers
 
-    def answer(self, event: Any, context: Invocation) -> dict[str, Any]:
-        """Do what the event says and tell: `run`, `findings`, `findings_left_out`, `summary`, and
-        `resume` where another link goes on. People are told last (`janitor.function.notify`).
+    async def answer(self, event: Any, context: Invocation) -> dict[str, Any]:
+        """Do what the event says. The answer has `run`, `findings` (of this link),
+        `findings_left_out`, `summary` (of the whole run), and `goes_on`.
 
-        Raises UsageError or PolicyError before anything is done, RunFailedError after everything
-        is done and counted; that too where nobody could be told.
+        A run that ended says in its summary what failed. Raises UsageError or PolicyError where
+        nothing can be begun, and what is worth another try of the whole link.
         """
         remaining = context.get_remaining_time_in_millis() / 1000
-        deadline = self._clock.monotonic() + remaining - chain.margin(remaining)
-        stop = Stop(self._clock, deadline)
         _context.clear()
         _context["request_id"] = context.aws_request_id
-        order = self._order(event)
-        _context["run_id"] = order.run_id
-        word = Word(order.run_id, context.invoked_function_arn, order.dry_run)
-        try:
-            return self._link(order, stop, context, word)
-        except Exception as error:
-            word.error = str(error)
-            raise
-        finally:
-            self._tell(order, word)
-
-    def _link(self, order: Order, stop: Stop, context: Invocation, word: Word) -> dict[str, Any]:
-        """One link of the run, and its answer; `word` learns what there is to tell of it."""
+        order = self._order(event, context.aws_request_id)
+        _context["run_id"] = order.run
+        bucket = self._bucket()
         policy = current_policy(self._settings)
-        if order.resume is not None and order.resume.policy != policy.digest():
-            raise UsageError("event: resume: the policy was changed since the run began")
-        summary, counts = _so_far(order.resume)
-        apis = targets.connect(
-            self._aws, order.regions, policy, self._clock, counts, stop, paced=True
+        counts, stop = Counts(), Stop()
+        try:
+            state = await self._claimed(bucket, order, policy, counts, stop, context)
+            if state is None:
+                return {"run": {"id": order.run}, "repeated": True}
+            if state.ended is None:
+                counts = Counts.restored(state.counts) if state.counts else counts
+                return await self._link(state, bucket, policy, counts, stop, context, remaining)
+            await self._tell(state, bucket, context)
+            return {"run": {"id": order.run}, "summary": state.ended, "goes_on": False}
+        except TakenError:
+            log.info("repeated_delivery", run=order.run, link=order.link)
+            return {"run": {"id": order.run}, "repeated": True}
+
+    # ---- which run, and which link -----------------------------------------------------------
+
+    def _order(self, event: Any, request: str) -> Order:
+        now = self._clock.now()
+        configured = self._settings.region_names or [targets.ALL]
+        if _is_scheduled(event):
+            run, started = _scheduled(event, now)
+            dry_run = self._settings.scheduled_dry_run == "true"
+            return Order(run, 0, "schedule", dry_run, configured, started)
+        if not isinstance(event, dict | None):
+            raise UsageError(f"event: {type(event).__name__} is not an object")
+        # As JSON, because that is what was sent: there, strict takes objects for models.
+        asked = parsed(json.dumps(event or {}), Event, "event")
+        if asked.run is not None and asked.link is not None:
+            return Order(asked.run, asked.link)
+        for region in asked.regions or ():
+            targets.check_region(region, "event: regions")
+            if configured != [targets.ALL] and region not in configured:
+                raise UsageError(
+                    f"event: regions: {region} is not among those configured "
+                    f"({', '.join(configured)})"
+                )
+        return Order(request, 0, "hand", asked.dry_run, asked.regions or configured, now)
+
+    def _bucket(self) -> Bucket:
+        name = self._settings.bucket
+        if name is None:
+            raise UsageError("environment: JANITOR_BUCKET is missing: runs keep their state in it")
+        return Bucket(self._aws.client("s3", config=CLIENT_CONFIG), name, self._workers)
+
+    async def _claimed(
+        self,
+        bucket: Bucket,
+        order: Order,
+        policy: Policy,
+        counts: Counts,
+        stop: Stop,
+        context: Invocation,
+    ) -> RunState | None:
+        """The state of the run, claimed for this invocation; None where another has the link.
+
+        An invocation that died may be tried again, and has the same request id.
+        """
+        state = await bucket.load(order.run)
+        if state is None:
+            if order.link:
+                raise UsageError(f"event: run: there is no run {order.run}")
+            state = await self._begun(order, policy, counts, stop)
+        now = self._clock.now()
+        claim = state.claim
+        other = claim is not None and claim.request != context.aws_request_id and claim.until > now
+        if state.ended is not None:
+            return None if other else state
+        if state.link == order.link + 1 and claim is None:
+            self._go_on(state, context)  # this link ended, and may have died before it said so
+            return None
+        if other or state.link != order.link:
+            return None
+        until = now + context.get_remaining_time_in_millis()
+        state.claim = Claim(request=context.aws_request_id, until=until)
+        await bucket.save(state)
+        return state
+
+    async def _begun(self, order: Order, policy: Policy, counts: Counts, stop: Stop) -> RunState:
+        apis = await targets.connect(self._aws, order.regions, self._means(counts, stop, policy))
+        return RunState(
+            version=__version__,
+            run=order.run,
+            trigger=order.trigger,
+            dry_run=order.dry_run,
+            started=order.started,
+            policy=policy.digest(),
+            account=apis[0].target.account,
+            regions={api.target.region: TargetState() for api in apis},
         )
-        progress = _progress(order.resume, apis)
-        info = _info(order, policy, apis, self._settings)
+
+    def _means(self, counts: Counts, stop: Stop, policy: Policy) -> Means:
+        return Means(self._clock, counts, stop, self._workers, policy.limits.api_share)
+
+    # ---- a link ------------------------------------------------------------------------------
+
+    async def _link(
+        self,
+        state: RunState,
+        bucket: Bucket,
+        policy: Policy,
+        counts: Counts,
+        stop: Stop,
+        context: Invocation,
+        remaining: float,
+    ) -> dict[str, Any]:
+        info = self._info(state)
         prices = price_list(policy.prices)
         findings = Findings(prices)
-        bucket = self._settings.journal_bucket
-        journal = LogJournal(order.run_id, policy.digest(), keep=bucket is not None)
-        log.info("run_started", **info.as_dict(), hop=order.hop)
-        run = Run(
-            apis,
-            policy,
-            findings,
-            journal,
-            stop,
-            order.started,
-            dry_run=order.dry_run,
-            progress=progress,
-            summary=summary,
-        )
-        resume: Resume | None = None
-        try:
-            try:
-                run.execute()
-            finally:
-                self._archive(order, info.account, journal, summary)
-            if summary.goes_on:
-                resume = self._go_on(order, policy, progress, summary, counts, context)
-        finally:
-            told = summary.as_dict(counts, prices)
-            word.summary, word.goes_on = told, resume is not None
-            log.info("run_ended", hop=order.hop, goes_on=resume is not None, summary=told)
-            if resume is None:
-                self._measure(order, told)
+        means = self._means(counts, stop, policy)
+        apis: dict[Any, Api] = {
+            api.target: api
+            for api in (
+                means.api(self._aws, Target(state.account, region)) for region in state.regions
+            )
+        }
+        link = Link(state, bucket, apis, policy, prices, counts, findings, stop)
+        number = state.link
+        log.info("link_started", **info.as_dict(), link=number)
+        why = self._may_not_go_on(state, policy)
+        if why:
+            state.ended = {**link.summary().as_dict(), "complete": False, "errors": [why]}
+        else:
+            with _deadline(stop, remaining):
+                await self._worked(link, state, bucket, policy)
+        if state.ended is None:
+            state.link, state.claim = state.link + 1, None
+        await link.checkpoint()
+        if state.ended is None:
+            self._go_on(state, context)
+        else:
+            await self._tell(state, bucket, context)
         answer = {
             "run": info.as_dict(),
             "findings": findings.rows,
             "findings_left_out": findings.left_out,
-            "summary": told,
+            "summary": state.ended or link.summary().as_dict(),
+            "goes_on": state.ended is None,
         }
-        if resume is not None:
-            return {**answer, "resume": resume.model_dump()}
-        _raise_failures(summary, dry_run=order.dry_run)
+        told = {key: answer[key] for key in ("summary", "goes_on")}
+        log.info("link_ended", link=number, **told)
         return answer
 
-    def _tell(self, order: Order, word: Word) -> None:
-        """Tell people of a scheduled run. Raises RunFailedError where that cannot be."""
-        if self._topic is None or order.trigger != "schedule":
-            return
+    async def _worked(self, link: Link, state: RunState, bucket: Bucket, policy: Policy) -> None:
+        began = self._clock.now()
+        journal = BucketJournal(
+            bucket.client,
+            bucket.name,
+            lambda number: key_of(
+                state.account, state.started, state.run, state.link, began, number
+            ),
+            Lines(state.run, policy.digest()),
+            self._workers,
+        )
         try:
-            self._topic.tell(word, self._clock.now())
-        except NotifyError as error:
-            raise RunFailedError("; ".join(filter(None, [word.error, str(error)]))) from error
+            await link.run(self._clock, journal)
+        finally:
+            await journal.close()
 
-    def _order(self, event: Any) -> Order:
-        now = self._clock.now()
-        if _is_scheduled(event):
-            dry_run = self._settings.scheduled_dry_run == "true"
-            regions = self._settings.region_names or [targets.ALL]
-            return Order(uuid.uuid4().hex, "schedule", dry_run, regions, now, 0, None)
-        if not isinstance(event, dict | None):
-            raise UsageError(f"event: {type(event).__name__} is not an object")
-        # As JSON, because that is what was sent: there, strict takes objects for models.
-        said = parsed(json.dumps(event or {}), Event, "event")
-        if said.resume is not None:
-            if said.regions is not None:
-                raise UsageError("event: regions: a resume value names its Regions itself")
-            resume = said.resume
-            return Order(
-                resume.run_id,
-                resume.trigger,
-                said.dry_run,
-                list(resume.regions),
-                resume.started,
-                resume.hop,
-                resume,
-            )
-        regions = said.regions or self._settings.region_names or [targets.ALL]
-        for region in said.regions or ():
-            targets.check_region(region, "event: regions")
-        return Order(uuid.uuid4().hex, "hand", said.dry_run, regions, now, 0, None)
+    def _may_not_go_on(self, state: RunState, policy: Policy) -> str:
+        if state.policy != policy.digest():
+            return "the policy was changed since the run began: nothing more is done"
+        if state.version != __version__:
+            return "the function was deployed anew since the run began: nothing more is done"
+        return chain.too_long(
+            state.link,
+            state.started,
+            self._clock.now(),
+            max_links=int(self._settings.max_links),
+            max_hours=int(self._settings.max_hours),
+        )
 
-    def _go_on(
-        self,
-        order: Order,
-        policy: Policy,
-        progress: Mapping[Target, ScanProgress],
-        summary: Summary,
-        counts: Counts,
-        context: Invocation,
-    ) -> Resume | None:
-        """Invoke the next link; where that cannot be, what is left is not reached."""
-        before = {target: dict(state.left_out) for target, state in progress.items()}
-        regions = pack({target.region: state for target, state in progress.items()})
-        for target, state in progress.items():
-            grown = sum(state.left_out.values()) - sum(before[target].values())
-            summary.not_reached(grown, f"{target}: {grown} log groups did not fit into the resume")
-        hop = order.hop + 1
-        settings = self._settings
-        try:
-            chain.may_go_on(
-                hop,
-                order.started,
-                self._clock.now(),
-                max_links=int(settings.max_links),
-                max_hours=int(settings.max_hours),
-            )
-            resume = Resume(
-                run_id=order.run_id,
-                account=next(iter(progress)).account,
-                started=order.started,
-                hop=hop,
-                trigger=order.trigger,
-                policy=policy.digest(),
-                regions=regions,
-                summary=summary.as_dict(counts, price_list(policy.prices)),
-            )
-            if resume.stands_where(order.resume):
-                raise chain.ChainError("the last link made no progress")
-            event = Event(dry_run=order.dry_run, resume=resume)
-            payload = event.model_dump_json(exclude={"regions"})
-            chain.go_on(self._aws.client("lambda"), context.invoked_function_arn, payload)
-        except chain.ChainError as error:
-            summary.goes_on = False
-            summary.error(str(error))
-            left = sum(len(state.pending) for state in progress.values())
-            summary.not_reached(left, "")
-            return None
-        return resume
+    def _go_on(self, state: RunState, context: Invocation) -> None:
+        """Invoke the next link. Raises ChainError, and the link is tried again."""
+        payload = json.dumps({"run": state.run, "link": state.link})
+        chain.go_on(self._aws.client("lambda"), context.invoked_function_arn, payload)
 
-    def _archive(self, order: Order, account: str, journal: LogJournal, summary: Summary) -> None:
-        """Leave the link's journal in the bucket. Objects cannot be appended to, so this is done
-        at the end; until then, and after a crash, the journal is in the log. What cannot be
-        written is an error of the run.
+    async def _tell(self, state: RunState, bucket: Bucket, context: Invocation) -> None:
+        """Metrics, and a message to people about a scheduled run: once, as far as that goes. One
+        that was sent just before the function died is sent again. Raises NotifyError.
         """
-        bucket, text = self._settings.journal_bucket, journal.text
-        if bucket is None or not text:
+        assert state.ended is not None, "the run has ended"
+        if state.told:
             return
-        key = archive.key_of(account, order.started, order.run_id, order.hop)
-        try:
-            archive.put(self._aws.client("s3"), bucket, key, text)
-        except JournalError as error:
-            summary.error(str(error))
-        else:
-            log.info("journal_archived", bucket=bucket, key=key)
+        self._measure(state, state.ended)
+        if (arn := self._settings.notify_topic) is not None and state.trigger == "schedule":
+            client = self._aws.client("sns", arn.split(":")[3], config=notify.CLIENT_CONFIG)
+            notice = Notice(state.run, context.invoked_function_arn, state.dry_run, state.ended)
+            await self._workers.run(lambda: notify.send(client, arn, notice, self._clock.now()))
+        state.told, state.claim = True, None
+        await bucket.save(state)
 
-    def _measure(self, order: Order, told: Mapping[str, Any]) -> None:
+    def _measure(self, state: RunState, ended: dict[str, Any]) -> None:
         """The whole run's totals as metrics, once, in its last link."""
         metrics = self._metrics
-        metrics.add_dimension("trigger", order.trigger)
+        metrics.add_dimension("trigger", state.trigger)
         for name, key in METRICS.items():
-            metrics.add_metric(name, MetricUnit.Count, told[key])
-        seconds = max(self._clock.now() - order.started, 0) / 1000
+            metrics.add_metric(name, MetricUnit.Count, ended[key])
+        seconds = max(self._clock.now() - state.started, 0) / 1000
         metrics.add_metric("Duration", MetricUnit.Seconds, seconds)
-        metrics.add_metric("Complete", MetricUnit.Count, int(told["complete"]))
+        metrics.add_metric("Complete", MetricUnit.Count, int(ended["complete"]))
+        notice = Notice(state.run, "", state.dry_run, ended)
+        failed = notice.result in ("failed", "refused")
+        metrics.add_metric("RunFailed", MetricUnit.Count, int(failed))
+
+    def _info(self, state: RunState) -> RunInfo:
+        settings = self._settings
+        return RunInfo(
+            id=state.run,
+            command="function",
+            version=__version__,
+            started=datetime.fromtimestamp(state.started / 1000, UTC).isoformat(timespec="seconds"),
+            account=state.account,
+            regions=list(state.regions),
+            policy=settings.policy_parameter or settings.policy_file or "shipped",
+            policy_sha256=state.policy,
+            dry_run=state.dry_run,
+        )
 
 
 METRICS = {
@@ -357,52 +386,40 @@ def _is_scheduled(event: Any) -> bool:
     )
 
 
-def _so_far(resume: Resume | None) -> tuple[Summary, Counts]:
-    if resume is None:
-        return Summary(), Counts()
+def _scheduled(event: dict[str, Any], now: int) -> tuple[str, int]:
+    """The run id and the start (ms) that a scheduled event gives.
+
+    Whoever may invoke the function may invent such an event: its time may make a run older, in
+    which case less is old enough to be deleted, but never younger than it is. Raises UsageError.
+    """
+    run, time = event.get("id"), event.get("time")
+    if not isinstance(run, str) or not _RUN.fullmatch(run):
+        raise UsageError(f"event: id: {run!r} is not the id of an event")
     try:
-        summary = Summary.resumed(resume.summary)
-        counts = Counts.resumed(resume.summary)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"event: resume.summary: was not made by this program: {error}") from error
-    return summary, counts
+        started = int(datetime.fromisoformat(str(time)).timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"event: time: {time!r} is not a time") from error
+    return run, min(started, now)
 
 
-def _progress(resume: Resume | None, apis: Sequence[Api]) -> dict[Target, ScanProgress]:
-    if resume is None:
-        return {api.target: ScanProgress() for api in apis}
-    account = apis[0].target.account
-    if resume.account != account:
-        raise UsageError(f"event: resume.account: {resume.account} is not this account, {account}")
-    return {api.target: unpack(resume.regions[api.target.region]) for api in apis}
-
-
-def _info(order: Order, policy: Policy, apis: Sequence[Api], settings: Settings) -> RunInfo:
-    return RunInfo(
-        id=order.run_id,
-        command="function",
-        version=__version__,
-        started=datetime.fromtimestamp(order.started / 1000, UTC).isoformat(timespec="seconds"),
-        account=apis[0].target.account,
-        regions=[api.target.region for api in apis],
-        policy=settings.policy_parameter or settings.policy_file or "shipped",
-        policy_sha256=policy.digest(),
-        dry_run=order.dry_run,
-    )
-
-
-def _raise_failures(summary: Summary, *, dry_run: bool) -> None:
-    """A dry run that a limit would refuse is an answer; a run that it refused needs a person."""
-    failed = summary.by_status[Status.FAILED]
-    unreached = summary.by_status[Status.NOT_REACHED]
-    refused = "" if dry_run else summary.refused_because
-    if failed or unreached or summary.errors or refused:
-        why = "; ".join(filter(None, [*summary.errors[:5], refused]))
-        raise RunFailedError(f"{failed} items failed, {unreached} were not reached: {why}")
+@contextlib.contextmanager
+def _deadline(stop: Stop, remaining: float) -> Iterator[None]:
+    """First nothing new is taken, then nothing is begun any more, in time for the end."""
+    loop = asyncio.get_running_loop()
+    late = max(remaining - chain.margin(remaining), 0.0)
+    timers = [
+        loop.call_later(max(late - chain.drain(remaining), 0.0), stop.drain),
+        loop.call_later(late, stop.set, "late"),
+    ]
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
 
 
 def _with_context(_logger: Any, _method: str, line: Any) -> Any:
-    """The engine logs from many threads, so context variables would not reach all of them."""
+    """What every line of an invocation says."""
     return {**_context, **line}
 
 
@@ -424,7 +441,7 @@ def configure_logs() -> None:
 
 configure_logs()
 METRICS_OUT = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "CloudWatchJanitor"))
-_janitor = Janitor(read_settings(os.environ), WarmSession(), SystemClock(), METRICS_OUT)
+_janitor = Janitor(read_settings(os.environ), WarmSession(), SystemClock(), METRICS_OUT, Threads())
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
@@ -440,9 +457,9 @@ def _measured(event: Any, context: Any) -> dict[str, Any] | Exception:
     """The answer or the error: powertools leaves out the cold start of a handler that raises."""
     METRICS_OUT.add_metric("Links", MetricUnit.Count, 1)
     try:
-        return _janitor.answer(event, context)
+        return asyncio.run(_janitor.answer(event, context))
     except Exception as error:  # raised again by `handler`, once the metrics are out
-        if not isinstance(error, JanitorError | RunFailedError):
+        if not isinstance(error, JanitorError):
             log.exception("internal_error")
         else:
             log.error("run_failed", error=str(error))

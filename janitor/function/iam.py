@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from janitor.aws import logs, quotas, tags, targets
+from janitor.aws import logs, metrics, quotas, tags, targets
 from janitor.journal import archive
 from janitor.owners import functions as owners
 from janitor.policy.file import Defaults, Policy, Rule
@@ -41,18 +41,20 @@ def iam_policy(
     reading = {acts["DescribeLogGroups"]}
     changing: set[str] = set()
     if ingestion:
-        listing.add(acts["GetMetricData"])
+        listing.add(metrics.ACTIONS["GetMetricData"])
         reading.add(acts["DescribeSubscriptionFilters"])
     if policy.protect.tags or policy.rules_need_tags:
         listing.add(tags.ACTIONS["GetResources"])
     if delete:
-        listing.add(acts["GetMetricData"])
+        listing.add(metrics.ACTIONS["GetMetricData"])
         reading |= {acts["DescribeLogStreams"], acts["DescribeSubscriptionFilters"]}
+        reading.add(acts["ListTagsForResource"])
         reading |= {acts[name] for name in logs.DEFINITION}
         changing.add(acts["DeleteLogGroup"])
         if policy.protect.live_owners:
             listing.add(owners.ACTIONS["ListFunctions"])
     if sweep:
+        listing.add(metrics.ACTIONS["GetMetricData"])
         reading.add(acts["DescribeLogStreams"])
         changing.add(acts["DeleteLogStream"])
     if events and (delete or sweep):
@@ -79,18 +81,19 @@ def function_policy(
     function: str,
     parameter: str | None = None,
     notify_topic: str | None = None,
-    journal_bucket: str | None = None,
+    bucket: str,
 ) -> dict[str, Any]:
     """The same for the Lambda function named `function` in `region`, which cleans every Region.
 
-    It may call itself, to go on after the 15 minutes, read its policy where `parameter` names an
-    SSM parameter, publish to the SNS topic whose ARN is `notify_topic`, and write its journals
-    where `journal_bucket` names a bucket.
+    It may call itself, to go on after the 15 minutes, keep the state of its runs, their plans and
+    journals in `bucket`, read its policy where `parameter` names an SSM parameter, and publish to
+    the SNS topic whose ARN is `notify_topic`.
     """
     from janitor.function import (
         chain,
         notify,
         settings,  # they need powertools, which the terminal does without
+        state,
     )
 
     own = policy.with_own_groups(f"{owners.LAMBDA_PREFIX}{function}")
@@ -107,10 +110,18 @@ def function_policy(
     if notify_topic is not None:
         action = notify.ACTIONS["Publish"]
         statements.append(_statement("Tell", "Allow", {action}, [notify_topic]))
-    if journal_bucket is not None:
-        journals = f"arn:{partition}:s3:::{journal_bucket}/{archive.PREFIX}{account}/*"
-        action = archive.ACTIONS["PutObject"]
-        statements.append(_statement("KeepJournals", "Allow", {action}, [journals]))
+    objects = f"arn:{partition}:s3:::{bucket}/"
+    statements += [
+        _statement("KeepRuns", "Allow", state.ACTIONS.values(), [f"{objects}{state.PREFIX}*"]),
+        # Without it a state that is not there yet reads as one that is denied.
+        _statement("FindRuns", "Allow", {archive.ACTIONS["ListObjectsV2"]}, [objects[:-1]]),
+        _statement(
+            "KeepJournals",
+            "Allow",
+            {archive.ACTIONS["PutObject"]},
+            [f"{objects}{archive.PREFIX}{account}/*"],
+        ),
+    ]
     return {**document, "Statement": statements}
 
 

@@ -1,15 +1,13 @@
-"""Word of a run: a message to an SNS topic at the end of a scheduled run that matters to people.
+"""The notice of a run: a message to an SNS topic at the end of a scheduled one that matters.
 
 Such a run changed something, failed, or was refused by a limit. A dry run changes nothing, so it
-tells only of failures and of limits that would refuse. There is one message a run,
-from the last link of its chain. SNS delivers at least once, and so does whatever starts the
-function: a second message about a run that was told of already has the same `run_id`.
+tells only of failures and of limits that would refuse. There is one message a run, from its last
+link. SNS delivers at least once: a second message about the same run has the same `run_id`.
 """
 
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +28,6 @@ LONGEST_MESSAGE = 200_000
 
 MOST_PROBLEMS = 20
 LONGEST_PROBLEM = 500
-REMEMBERED = 100
 CLIENT_CONFIG = Config(
     retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=5, read_timeout=5
 )
@@ -64,69 +61,48 @@ class NotifyError(JanitorError):
     """The message could not be sent; the run itself is done all the same."""
 
 
-@dataclass(slots=True)
-class Word:
-    """What there is to tell at the end of a link, filled as it becomes known.
-
-    `function` is the function's ARN, `summary` the run's (None where it ended before there was
-    one), `error` what the link ended in, and `goes_on` whether another link follows.
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What there is to tell at the end of a run. `function` is the function's ARN, `summary` as in
+    `--format json`.
     """
 
-    run_id: str
+    run: str
     function: str
     dry_run: bool
-    summary: Mapping[str, Any] | None = None
-    error: str = ""
-    goes_on: bool = False
+    summary: Mapping[str, Any]
 
     @property
     def result(self) -> str | None:
         """`failed`, `refused` or `changed`, the first that fits; None where nobody need know."""
-        told = self.summary or {}
-        if self.goes_on:
-            return None
-        refused = told.get("refused_because")
-        if told.get("failed") or told.get("not_reached") or told.get("errors"):
+        told = self.summary
+        if told["failed"] or told["not_reached"] or told["errors"]:
             return "failed"
-        if refused:
+        if told.get("refused_because"):
             return "refused"
-        if self.error:
-            return "failed"
-        return "changed" if any(told.get(done) for _, done, _ in COUNTED) else None
+        return "changed" if any(told[done] for _, done, _ in COUNTED) else None
 
 
-class Topic:
-    """Sends words to a topic, each run's once as far as this (warm) function remembers."""
-
-    def __init__(self, client: Any, arn: str) -> None:
-        self._client = client
-        self._arn = arn
-        self._told: deque[str] = deque(maxlen=REMEMBERED)
-
-    def tell(self, word: Word, now: int) -> None:
-        """Send the word, if it is worth it and was not sent before. `now` in ms.
-
-        Raises NotifyError.
-        """
-        result = word.result
-        if result is None or word.run_id in self._told:
-            return
-        try:
-            self._client.publish(
-                TopicArn=self._arn,
-                Subject=subject(word, result),
-                Message=message(word, result, now),
-                MessageAttributes=attributes(word, result),
-            )
-        except (ClientError, BotoCoreError) as error:
-            raise NotifyError(f"nobody was told: {self._arn}: {error}") from error
-        self._told.append(word.run_id)
+def send(client: Any, topic: str, notice: Notice, now: int) -> None:
+    """Send the notice, if it is worth it. `client` is SNS's, `now` in ms. Raises NotifyError."""
+    result = notice.result
+    if result is None:
+        return
+    try:
+        client.publish(
+            TopicArn=topic,
+            Subject=subject(notice, result),
+            Message=message(notice, result, now),
+            MessageAttributes=attributes(notice, result),
+        )
+    except (ClientError, BotoCoreError) as error:
+        raise NotifyError(f"nobody could be told: {topic}: {error}") from error
 
 
-def subject(word: Word, result: str) -> str:
+def subject(notice: Notice, result: str) -> str:
     """One line: which function of which account, and how its run ended."""
-    _, _, _, _, account, _, name, *_ = word.function.split(":")
-    told = word.summary or {}
+    _, _, _, _, account, _, name, *_ = notice.function.split(":")
+    told = notice.summary
     text = f"{name} in {account}: {result}"
     for label, key in _IN_SUBJECT:
         longer = f"{text}, {told.get(key)} {label}"
@@ -135,27 +111,22 @@ def subject(word: Word, result: str) -> str:
     return text.encode("ascii", "replace").decode()
 
 
-def message(word: Word, result: str, now: int) -> str:
+def message(notice: Notice, result: str, now: int) -> str:
     """The body: short text for people, at most LONGEST_MESSAGE bytes. `now` in ms."""
-    text = "\n".join(_paragraphs(word, result, now))
+    text = "\n".join(_paragraphs(notice, result, now))
     return text.encode()[:LONGEST_MESSAGE].decode(errors="ignore")
 
 
-def _paragraphs(word: Word, result: str, now: int) -> Iterator[str]:
-    _, _, _, region, account, _, name, *_ = word.function.split(":")
+def _paragraphs(notice: Notice, result: str, now: int) -> Iterator[str]:
+    _, _, _, region, account, _, name, *_ = notice.function.split(":")
     ended = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    kind = "dry run (nothing was changed)" if word.dry_run else "run"
+    kind = "dry run (nothing was changed)" if notice.dry_run else "run"
     yield f"A scheduled {kind} of {name} in account {account}, {region}, ended on {ended}: {result}"
     yield ""
-    if word.summary is None:
-        yield "It ended before there was anything to count."
-    else:
-        yield from _counts(word.summary, dry_run=word.dry_run)
-        yield from _problems(word.summary)
-    if word.error:
-        yield f"It ended with: {_short(word.error)}"
+    yield from _counts(notice.summary, dry_run=notice.dry_run)
+    yield from _problems(notice.summary)
     yield ""
-    yield f'Each change is a line of the log group /aws/lambda/{name} with run_id "{word.run_id}".'
+    yield f'Each change is a line of the log group /aws/lambda/{name} with run_id "{notice.run}".'
 
 
 def _counts(summary: Mapping[str, Any], *, dry_run: bool) -> Iterator[str]:
@@ -185,21 +156,21 @@ def _short(text: str) -> str:
     return whole if len(whole) <= LONGEST_PROBLEM else f"{whole[:LONGEST_PROBLEM]}…"
 
 
-def attributes(word: Word, result: str) -> dict[str, dict[str, str]]:
+def attributes(notice: Notice, result: str) -> dict[str, dict[str, str]]:
     """The same for programs and filter policies: ten, the most that raw delivery to SQS takes.
 
     `run_id`, `account`, `region`, `result` (`changed`, `failed` or `refused`) and `dry_run`
     (`true` or `false`) are strings; `retention_set`, `groups_deleted`, `streams_deleted` and
     `failed` are numbers; `summary` is a JSON object of all the run's counters.
     """
-    _, _, _, region, account, *_ = word.function.split(":")
-    told = word.summary or {}
+    _, _, _, region, account, *_ = notice.function.split(":")
+    told = notice.summary
     strings = {
-        "run_id": word.run_id,
+        "run_id": notice.run,
         "account": account,
         "region": region,
         "result": result,
-        "dry_run": "true" if word.dry_run else "false",
+        "dry_run": "true" if notice.dry_run else "false",
         "summary": json.dumps({key: value for key, value in told.items() if _is_counter(value)}),
     }
     numbers = {

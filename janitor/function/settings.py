@@ -57,11 +57,11 @@ class Settings(BaseModel):
     notify_topic: Annotated[str, AfterValidator(_topic)] | None = Field(
         None, alias="JANITOR_NOTIFY_TOPIC", description="ARN of the SNS topic that is told of runs."
     )
-    journal_bucket: str | None = Field(
+    bucket: str | None = Field(
         None,
-        alias="JANITOR_JOURNAL_BUCKET",
+        alias="JANITOR_BUCKET",
         pattern=r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$",
-        description="Where each link leaves its journal, beside the log.",
+        description="Where runs keep their state, plans and journals.",
     )
     watched: str = Field("cloudwatch-janitor", alias="JANITOR_FUNCTION", min_length=1)
 

@@ -7,9 +7,8 @@ missed. This publishes the metric `Overdue`, which one can.
 
 from __future__ import annotations
 
-import functools
+import asyncio
 import os
-import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,10 +18,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from janitor.aws.api import Api, Counts
 from janitor.aws.logs import Logs
-from janitor.aws.pace import Pace
-from janitor.core.clock import SystemClock
+from janitor.aws.targets import Means
+from janitor.aws.workers import Inline
+from janitor.core.clock import DAY_MS, Stop, SystemClock
 from janitor.core.errors import JanitorError
-from janitor.core.model import DAY_MS, Target
+from janitor.core.model import Target
 from janitor.function.settings import read_settings
 from janitor.owners.functions import LAMBDA_PREFIX
 
@@ -35,30 +35,30 @@ class WatchError(JanitorError):
     """Whether a run is overdue could not be found out; the alarm counts that as overdue."""
 
 
-def overdue(api: Api, function: str) -> bool:
+async def overdue(api: Api, function: str) -> bool:
     """Whether the function named `function` had no complete scheduled run in 35 days.
 
     A function that was deployed less than 35 days ago (its log group was made then) has had no
     time for one. Raises CallError, UnavailableError or WatchError.
     """
-    group = Logs(api).group(LAMBDA_PREFIX + function)
+    group = await Logs(api).group(LAMBDA_PREFIX + function)
     if group is None:
         raise WatchError(f"no log group {LAMBDA_PREFIX}{function}: is {function} deployed here?")
     now = api.clock.now()
     since = now - OVERDUE_DAYS * DAY_MS
-    return group.creation_time < since and _complete_runs(api, function, since, now) == 0
+    return group.creation_time < since and await _complete_runs(api, function, since, now) == 0
 
 
-def _complete_runs(api: Api, function: str, since: int, until: int) -> float:
+async def _complete_runs(api: Api, function: str, since: int, until: int) -> float:
     dimensions = {"service": function, "trigger": "schedule"}
     metric = {
         "Namespace": NAMESPACE,
         "MetricName": "Complete",
         "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
     }
-    answer = api.read(
+    answer = await api.call(
+        "cloudwatch",
         "GetMetricData",
-        api.client("cloudwatch").get_metric_data,
         expect="MetricDataResults",
         MetricDataQueries=[
             {"Id": "complete", "MetricStat": {"Metric": metric, "Period": 86_400, "Stat": "Sum"}}
@@ -69,13 +69,10 @@ def _complete_runs(api: Api, function: str, since: int, until: int) -> float:
     return float(sum(sum(result["Values"]) for result in answer["MetricDataResults"]))
 
 
-@functools.cache
 def _here() -> Api:
-    """The calls of the account and Region that this runs in, made once."""
-    clock = SystemClock()
-    pace = Pace(lambda _operation: 5.0, clock)
-    target = Target("", os.environ["AWS_REGION"])
-    return Api(target, boto3.Session(), pace, clock, Counts(), threading.Event())
+    """The calls of the account and Region that this runs in."""
+    means = Means(SystemClock(), Counts(), Stop(), Inline(), 0.8)
+    return means.api(boto3.Session(), Target("", os.environ["AWS_REGION"]))
 
 
 METRICS = Metrics(namespace=NAMESPACE)
@@ -85,6 +82,6 @@ _settings = read_settings(os.environ)
 @METRICS.log_metrics
 def handler(_event: Any, _context: Any) -> dict[str, bool]:
     """The entry point that Lambda calls once a day. Raises what `overdue` raises."""
-    answer = overdue(_here(), _settings.watched)
+    answer = asyncio.run(overdue(_here(), _settings.watched))
     METRICS.add_metric("Overdue", MetricUnit.Count, int(answer))
     return {"overdue": answer}

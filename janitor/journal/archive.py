@@ -1,14 +1,19 @@
-"""Journals in S3: written by the function at the end of each link, read by `janitor restore`."""
+"""Journals in S3: written by the function while it acts, read by `janitor restore`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
+from janitor.aws.workers import Workers
 from janitor.core.errors import JournalError, UsageError
+from janitor.journal.journal import Ended, Entry, Lines
 
 ACTIONS: dict[str, str] = {
     "PutObject": "s3:PutObject",
@@ -19,24 +24,86 @@ PREFIX = "journal/"
 SCHEME = "s3://"
 
 
-def key_of(account: str, started: int, run_id: str, link: int) -> str:
-    """The key of a link's journal. `started` is when the run began, in ms since the epoch; keys
-    sort by day.
+LINGER = 1.0
+"""Seconds that an announcement waits for others to be written in the same object."""
+
+log = structlog.get_logger("janitor")
+
+
+def key_of(account: str, started: int, run: str, link: int, began: int, number: int) -> str:
+    """The key of a part of a link's journal; keys sort by time. `started` is when the run began,
+    `began` when this attempt at the link did, in ms since the epoch.
     """
     day = datetime.fromtimestamp(started / 1000, UTC).strftime("%Y-%m-%d")
-    return f"{PREFIX}{account}/{day}/{run_id}-{link:03}.jsonl"
+    return f"{PREFIX}{account}/{day}/{run}-{link:03}-{began}-{number:05}.jsonl"
 
 
-def put(client: Any, bucket: str, key: str, text: str) -> None:
-    """Write one object. Raises JournalError."""
-    try:
-        client.put_object(
-            Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/x-ndjson"
-        )
-    except (ClientError, BotoCoreError) as error:
-        raise JournalError(
-            f"the journal could not be written to {SCHEME}{bucket}/{key}: {error}"
-        ) from error
+class BucketJournal:
+    """A journal in objects of a bucket, and among the log lines.
+
+    What is announced at about the same time goes into one object; it is written when `begin`
+    returns. No key is used twice, so a write that botocore tries again is the same write.
+    """
+
+    def __init__(
+        self, client: Any, bucket: str, key: Callable[[int], str], lines: Lines, workers: Workers
+    ) -> None:
+        """`key` gives the key of each object by its number. `client` is S3's."""
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._lines = lines
+        self._workers = workers
+        self._number = 0
+        self._pending: list[str] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def begin(self, *entries: Entry) -> None:
+        """Announce changes. Raises JournalError."""
+        self._add(self._lines.begun(entry) for entry in entries)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._later())
+        await asyncio.shield(self._writing)
+
+    async def end(self, *ended: Ended) -> None:
+        """Tell what became of changes; written with the next announcement, or by `close`."""
+        self._add(self._lines.ended(one) for one in ended)
+
+    async def close(self) -> None:
+        """Write what is left. Raises JournalError."""
+        if self._writing is not None:
+            await self._writing
+        await self._write()
+
+    def _add(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            log.info("journal", **json.loads(line))
+            self._pending.append(line)
+
+    async def _later(self) -> None:
+        await asyncio.sleep(LINGER)
+        self._writing = None
+        await self._write()
+
+    async def _write(self) -> None:
+        lines, self._pending = self._pending, []
+        if not lines:
+            return
+        key, body = self._key(self._number), "".join(f"{line}\n" for line in lines).encode()
+        self._number += 1
+        try:
+            await self._workers.run(
+                lambda: self._client.put_object(
+                    Bucket=self._bucket, Key=key, Body=body, ContentType=_LINES
+                )
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise JournalError(
+                f"the journal could not be written to {SCHEME}{self._bucket}/{key}: {error}"
+            ) from error
+
+
+_LINES = "application/x-ndjson"
 
 
 def journals(client: Any, address: str) -> Iterator[tuple[str, str]]:

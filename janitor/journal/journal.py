@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final
-
-import structlog
+from typing import IO, Any, Final, Protocol
 
 from janitor.core.errors import JournalError
 from janitor.core.model import Change, LogGroup, Status
@@ -23,16 +22,101 @@ VERSION: Final = 1
 BEGUN: Final = "begun"
 
 
-class Journal:
-    """Appends to `path`, which is made with the first line.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A change that is announced. `at` in ms since the epoch."""
 
-    Raises JournalError where it cannot be written: what cannot be journaled is not done.
+    at: int
+    action: str
+    group: LogGroup
+    change: Change
+    reason: str
+    stream: str | None = None
+
+    def ended(
+        self, at: int, status: Status, error: str = "", *, perhaps_done: bool = False
+    ) -> Ended:
+        """How it ended. `perhaps_done` says of a failure that the change may have been made."""
+        return Ended(self, at, status, error, perhaps_done)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of an announced change. `at` in ms since the epoch."""
+
+    entry: Entry
+    at: int
+    status: Status
+    error: str = ""
+    perhaps_done: bool = False
+
+
+class Journal(Protocol):
+    """Where changes are announced before they are made, and told of afterwards.
+
+    Both raise JournalError where it cannot be written: what cannot be journaled is not done.
     """
 
-    def __init__(self, path: Path, run_id: str, policy: str) -> None:
+    async def begin(self, *entries: Entry) -> None:
+        """Announce changes; they are kept safe when this returns."""
+
+    async def end(self, *ended: Ended) -> None:
+        """Tell what became of changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """How the lines of one run are made."""
+
+    run: str
+    policy: str
+
+    def begun(self, entry: Entry) -> str:
+        """The line that announces a change."""
+        return self._text(entry, entry.at, BEGUN)
+
+    def ended(self, ended: Ended) -> str:
+        """The line that tells what became of it."""
+        more: dict[str, Any] = {"error": ended.error} if ended.error else {}
+        if ended.perhaps_done:
+            more["perhaps_done"] = True
+        return self._text(ended.entry, ended.at, ended.status.value, more)
+
+    def _text(
+        self, entry: Entry, at: int, status: str, more: Mapping[str, Any] | None = None
+    ) -> str:
+        group = entry.group
+        line: dict[str, Any] = {
+            "run": self.run,
+            "policy": self.policy,
+            "version": VERSION,
+            "at": at,
+            "action": entry.action,
+            "status": status,
+            "account": group.target.account,
+            "region": group.target.region,
+            "group": group.name,
+            "creation_time": group.creation_time,
+            **({"stream": entry.stream} if entry.stream is not None else {}),
+            "before": entry.change.before,
+            "after": entry.change.after,
+            "reason": entry.reason,
+            **(more or {}),
+        }
+        # As ASCII: line separators of Unicode in a tag must not tear a line.
+        return json.dumps(line)
+
+
+class FileJournal:
+    """Appends to `path`, which is made with the first line.
+
+    A line is handed to the operating system before its change is made: it survives the end of the
+    process, not a loss of power.
+    """
+
+    def __init__(self, path: Path, lines: Lines) -> None:
         self.path = path
-        self._head = {"run": run_id, "policy": policy}
-        self._lock = threading.Lock()
+        self._lines = lines
         self._file: IO[str] | None = None
 
     @staticmethod
@@ -49,111 +133,42 @@ class Journal:
     def check(self) -> None:
         """Raise JournalError now rather than in the middle of a run."""
         folder = self.path.parent
-        if self.path.is_dir() or not folder.is_dir():
-            raise JournalError(
-                f"{self.path}: the journal cannot be written: no such folder or file"
-            )
+        if self.path.is_dir():
+            raise JournalError(f"{self.path}: the journal cannot be written: it is a folder")
+        if not folder.is_dir():
+            raise JournalError(f"{self.path}: the journal cannot be written: no such folder")
         place = self.path if self.path.exists() else folder
         if not os.access(place, os.W_OK):
             raise JournalError(f"{self.path}: the journal cannot be written: permission denied")
 
-    def open(self) -> None:
-        """Make sure that a line can be written; called before each change."""
-        with self._lock:
+    async def begin(self, *entries: Entry) -> None:
+        """Announce changes. Raises JournalError."""
+        self._append([self._lines.begun(entry) for entry in entries])
+
+    async def end(self, *ended: Ended) -> None:
+        """Tell what became of changes. Raises JournalError."""
+        self._append([self._lines.ended(one) for one in ended])
+
+    def _append(self, lines: Sequence[str]) -> None:
+        try:
             if self._file is None:
-                try:
-                    torn = self._torn()
-                    self._file = self.path.open("a", encoding="utf-8")
-                    if torn:
-                        self._file.write("\n")
-                except OSError as error:
-                    raise JournalError(
-                        f"{self.path}: the journal cannot be written: {error.strerror}"
-                    ) from error
+                torn = self._torn()
+                self._file = self.path.open("a", encoding="utf-8")
+                self._file.write("\n" * torn)
+            self._write(self._file, "".join(f"{line}\n" for line in lines))
+        except OSError as error:
+            raise JournalError(
+                f"{self.path}: the journal cannot be written: {error.strerror}"
+            ) from error
 
-    def begin(
-        self,
-        at: int,
-        action: str,
-        group: LogGroup,
-        change: Change,
-        reason: str,
-        stream: str | None = None,
-    ) -> None:
-        """The line that is written before a change is made. `at` in ms since the epoch."""
-        self._line(at, action, BEGUN, group, change, reason, stream)
-
-    def write(
-        self,
-        at: int,
-        action: str,
-        status: Status,
-        group: LogGroup,
-        change: Change,
-        reason: str,
-        stream: str | None = None,
-        error: str | None = None,
-        *,
-        perhaps_done: bool = False,
-    ) -> None:
-        """What became of a change. `at` in ms since the epoch.
-
-        `perhaps_done` says of a failure that the change may have been made all the same.
-        """
-        self._line(
-            at, action, status.value, group, change, reason, stream, error, perhaps=perhaps_done
-        )
-
-    def _line(
-        self,
-        at: int,
-        action: str,
-        status: str,
-        group: LogGroup,
-        change: Change,
-        reason: str,
-        stream: str | None = None,
-        error: str | None = None,
-        *,
-        perhaps: bool = False,
-    ) -> None:
-        """One line, flushed."""
-        self.open()
-        line: dict[str, Any] = {
-            **self._head,
-            "version": VERSION,
-            "at": at,
-            "action": str(action),
-            "status": status,
-            "account": group.target.account,
-            "region": group.target.region,
-            "group": group.name,
-            "creation_time": group.creation_time,
-            **({"stream": stream} if stream is not None else {}),
-            "before": change.before,
-            "after": change.after,
-            "reason": reason,
-            **({"error": error} if error is not None else {}),
-            **({"perhaps_done": True} if perhaps else {}),
-        }
-        self._append(line)
-
-    def _append(self, line: dict[str, Any]) -> None:
-        with self._lock:
-            assert self._file is not None, "opened by write"
-            try:
-                self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                self._file.flush()
-            except OSError as error_:
-                raise JournalError(
-                    f"{self.path}: the journal cannot be written: {error_.strerror}"
-                ) from error_
+    def _write(self, file: IO[str], text: str) -> None:
+        file.write(text)
+        file.flush()
 
     def close(self) -> None:
         """Close the file, if it was opened."""
-        with self._lock:
-            if self._file is not None:
-                self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def _torn(self) -> bool:
         """Whether an earlier run left a line without its end."""
@@ -162,32 +177,3 @@ class Journal:
         with self.path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             return file.read(1) != b"\n"
-
-
-class LogJournal(Journal):
-    """A journal among the log lines, for where there is no file system that lasts."""
-
-    def __init__(self, run_id: str, policy: str, *, keep: bool = False) -> None:
-        """With `keep` the lines are kept in `text` as well, for an archive."""
-        super().__init__(Path(os.devnull), run_id, policy)
-        self._log = structlog.get_logger("janitor")
-        self._keep = keep
-        self._kept: list[str] = []
-
-    @property
-    def text(self) -> str:
-        """The lines so far, as in a journal file."""
-        with self._lock:
-            return "".join(self._kept)
-
-    def open(self) -> None:
-        """The log is always open."""
-
-    def _append(self, line: dict[str, Any]) -> None:
-        try:
-            self._log.info("journal", **line)
-            if self._keep:
-                with self._lock:
-                    self._kept.append(json.dumps(line, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise JournalError(f"the journal cannot be written: {error.strerror}") from error

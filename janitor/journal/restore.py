@@ -7,42 +7,24 @@ anywhere goes on where it stopped, and one that is repeated changes nothing.
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from janitor.aws.api import Api, CallError, Counts, ReadError
-from janitor.aws.logs import IDENTIFIERS_A_CALL, FilterKind, Logs
-from janitor.aws.pace import StoppedError
+from janitor.aws.api import Api, CallError, Counts, ReadError, chunks
+from janitor.aws.logs import IDENTIFIERS_A_CALL, Changes, FilterKind, Logs
+from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, JanitorError
-from janitor.core.model import Change, Extras, LogGroup, Status, Target
-from janitor.engine.act import Commit
+from janitor.core.model import Change, Extras, LogGroup, Restoration, Status, UndoAction
+from janitor.core.together import together
 from janitor.journal.history import Definition, Deletion, Past, Put, retention_before
-from janitor.journal.journal import Journal
+from janitor.journal.journal import Entry, Journal
 
-Verb = Literal["restore_group", "restore_retention"]
-VERBS: Final[tuple[Verb, ...]] = ("restore_group", "restore_retention")
+UNDO_ACTIONS: Final[tuple[UndoAction, ...]] = ("restore_group", "restore_retention")
 _COUNTED: Final = (Status.KEPT, Status.UNKNOWN, Status.FAILED, Status.NOT_REACHED)
 ALREADY: Final = "as it was already"
 _EXISTS: Final = "ResourceAlreadyExistsException"
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What would become, or became, of one log group. `changes` name what is given back, `left`
-    what is not, and why.
-    """
-
-    target: Target
-    group: str
-    action: Verb
-    status: Status
-    reason: str
-    changes: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +32,7 @@ class _Step:
     """One call. A `first` one makes what the others need."""
 
     label: str
-    call: Callable[[], None]
+    call: Callable[[], Awaitable[None]]
     first: bool = False
 
 
@@ -58,7 +40,7 @@ class _Step:
 class _Decision:
     """What is to be done about one name, and why; no steps: nothing is."""
 
-    action: Verb
+    action: UndoAction
     reason: str
     group: LogGroup
     change: Change
@@ -75,11 +57,10 @@ class _Present:
     extras: Extras
 
 
-class Tally:
-    """What an undo did, counted. Thread-safe."""
+class UndoTally:
+    """What an undo did, counted."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self.by_status: Counter[Status] = Counter()
         self.done: Counter[str] = Counter()
         self.planned: Counter[str] = Counter()
@@ -87,17 +68,15 @@ class Tally:
         self.warnings: list[str] = []
         self.interrupted = False
 
-    def add(self, item: Item) -> None:
+    def add(self, item: Restoration) -> None:
         """Count an item."""
-        with self._lock:
-            self.by_status[item.status] += 1
-            self.done[item.action] += item.status is Status.DONE
-            self.planned[item.action] += item.status is Status.PLANNED
+        self.by_status[item.status] += 1
+        self.done[item.action] += item.status is Status.DONE
+        self.planned[item.action] += item.status is Status.PLANNED
 
     def error(self, text: str) -> None:
         """The undo is incomplete."""
-        with self._lock:
-            self.errors.append(text)
+        self.errors.append(text)
 
     def exit_code(self) -> Exit:
         """The exit code that the undo ends in."""
@@ -119,7 +98,7 @@ class Tally:
         return {
             "groups_restored": self.done["restore_group"],
             "retention_restored": self.done["restore_retention"],
-            "planned": {verb: self.planned[verb] for verb in VERBS},
+            "planned": {verb: self.planned[verb] for verb in UNDO_ACTIONS},
             **{counted.value: status[counted] for counted in _COUNTED},
             "api_calls": sum(counts.calls.values()),
             "throttled": sum(counts.throttled.values()),
@@ -131,58 +110,71 @@ class Tally:
         }
 
 
-@dataclass
 class Undo:
-    """One undo over the targets of `apis`; `tell` gets each item, one at a time."""
+    """An undo over the targets of `apis`; `tell` gets each item."""
 
-    apis: Sequence[Api]
-    pasts: Sequence[Past]
-    commit: Commit
-    journal: Journal
-    stop: threading.Event
-    tell: Callable[[Item], None]
-    tally: Tally = field(default_factory=Tally)
+    def __init__(
+        self,
+        apis: Sequence[Api],
+        pasts: Sequence[Past],
+        stop: Stop,
+        tell: Callable[[Restoration], None],
+    ) -> None:
+        self.tally = UndoTally()
+        self._apis = apis
+        self._pasts = pasts
+        self._stop = stop
+        self._tell = tell
 
-    def __post_init__(self) -> None:
-        self._telling = threading.Lock()
+    async def show(self) -> UndoTally:
+        """Say what would be done. Raises only what is a bug."""
+        return await self._all(None)
 
-    def execute(self) -> Tally:
-        """To the end, or until `stop` is set. Raises only what is a bug."""
-        with ThreadPoolExecutor(max(len(self.apis), 1), "undo") as pool:
-            for done in [pool.submit(self._target, api) for api in self.apis]:
-                done.result()
+    async def carry_out(self, journal: Journal) -> UndoTally:
+        """Do it, to the end or until stopped. Raises only what is a bug."""
+        return await self._all(journal)
+
+    async def _all(self, journal: Journal | None) -> UndoTally:
+        await together(*(self._target(api, journal) for api in self._apis))
         return self.tally
 
-    def _target(self, api: Api) -> None:
-        mine = [past for past in self.pasts if past.region == api.target.region]
-        hands = _Hands(Logs(api), self.commit, self.journal)
-        for start in range(0, len(mine), IDENTIFIERS_A_CALL):
-            chunk = mine[start : start + IDENTIFIERS_A_CALL]
-            for past, found in zip(chunk, self._found(hands, chunk), strict=True):
-                self._record(self._item(hands, past, found))
+    async def _target(self, api: Api, journal: Journal | None) -> None:
+        mine = [past for past in self._pasts if past.region == api.target.region]
+        one = _TargetUndo(api)
+        for chunk in chunks(mine, IDENTIFIERS_A_CALL):
+            for past, found in zip(chunk, await self._found(one, chunk), strict=True):
+                item = await self._item(one, past, found, journal)
+                self.tally.add(item)
+                self._tell(item)
 
-    def _found(self, hands: _Hands, chunk: list[Past]) -> list[LogGroup | Exception | None]:
+    async def _found(
+        self, one: _TargetUndo, chunk: Sequence[Past]
+    ) -> list[LogGroup | Exception | None]:
         """For each, the group of that name, or why that is not known."""
         try:
-            if not self.stop.is_set():
-                groups = hands.logs.named([past.group for past in chunk])
-                return [groups.get(past.group) for past in chunk]
-            return [StoppedError() for _ in chunk]
+            self._stop.check()
+            groups = await one.logs.named([past.group for past in chunk])
+            return [groups.get(past.group) for past in chunk]
         except (*ReadError, StoppedError) as error:
             return [error for _ in chunk]
         except JanitorError as error:
             self._fail(error)
             return [StoppedError() for _ in chunk]
 
-    def _item(self, hands: _Hands, past: Past, found: LogGroup | Exception | None) -> Item:
-        verb: Verb = "restore_group" if past.deleted else "restore_retention"
-        blank = Item(hands.logs.target, past.group, verb, Status.NOT_REACHED, "stopped before")
-        if self.stop.is_set() or isinstance(found, StoppedError):
-            return blank
+    async def _item(
+        self,
+        one: _TargetUndo,
+        past: Past,
+        found: LogGroup | Exception | None,
+        journal: Journal | None,
+    ) -> Restoration:
+        verb: UndoAction = "restore_group" if past.deleted else "restore_retention"
+        blank = Restoration(one.logs.target, past.group, verb, Status.NOT_REACHED, "stopped before")
         try:
+            self._stop.check()
             if isinstance(found, Exception):
                 raise found
-            return hands.undo(past, found)
+            return await one.undo(past, found, journal)
         except StoppedError:
             return blank
         except ReadError as error:
@@ -191,43 +183,34 @@ class Undo:
             self._fail(error)
             return blank
 
-    def _record(self, item: Item) -> None:
-        self.tally.add(item)
-        with self._telling:
-            self.tell(item)
-
     def _fail(self, error: JanitorError) -> None:
         """Nothing more can be done."""
         self.tally.error(str(error))
-        self.stop.set()
+        self._stop.set("failed")
 
 
-class _Hands:
+class _TargetUndo:
     """What decides about a name in one target, and takes back what was done."""
 
-    def __init__(self, logs: Logs, commit: Commit, journal: Journal) -> None:
-        self.logs = logs
-        self._commit = commit
-        self._journal = journal
+    def __init__(self, api: Api) -> None:
+        self.logs = Logs(api)
+        self._changes = Changes(api)
 
-    def undo(self, past: Past, found: LogGroup | None) -> Item:
+    async def undo(
+        self, past: Past, found: LogGroup | None, journal: Journal | None
+    ) -> Restoration:
         """Decide by what was found in bulk; before anything is changed, look again."""
-        decision = self._decide(past, found)
-        item = self._said(past, decision, Status.KEPT)
+        decision = await self._decide(past, found)
         if not decision.steps:
-            return item
-
-        def change() -> Status:
-            nonlocal item
-            item = self._make(past)
-            return item.status
-
-        return replace(item, status=self._commit(change))
+            return self._said(past, decision, Status.KEPT)
+        if journal is None:
+            return self._said(past, decision, Status.PLANNED)
+        return await self._make(past, journal)
 
     def _said(
         self, past: Past, decision: _Decision, status: Status, reason: str | None = None
-    ) -> Item:
-        return Item(
+    ) -> Restoration:
+        return Restoration(
             self.logs.target,
             past.group,
             decision.action,
@@ -239,63 +222,53 @@ class _Hands:
 
     # ---- doing -------------------------------------------------------------------------------
 
-    def _make(self, past: Past) -> Item:
+    async def _make(self, past: Past, journal: Journal) -> Restoration:
         """Look, and do what that look asks for; again where a group appeared in between."""
         for last in (False, False, True):
-            decision = self._decide(past, self.logs.group(past.group))
+            decision = await self._decide(past, await self.logs.group(past.group))
             if not decision.steps:
                 return self._said(past, decision, Status.KEPT)
-            self._write(decision, None)
+            entry = Entry(
+                self.logs.clock.now(),
+                decision.action,
+                decision.group,
+                decision.change,
+                decision.reason,
+            )
+            await journal.begin(entry)
             failures: list[Exception] = []
+            stopped = False
             for step in decision.steps:
                 try:
-                    step.call()
+                    await step.call()
                 except StoppedError as error:
-                    self._write(decision, Status.FAILED, [error], perhaps=True)
-                    text = "stopped halfway: start it again"
-                    return self._said(past, decision, Status.NOT_REACHED, text)
+                    failures.append(error)
+                    stopped = True
+                    break
                 except ReadError as error:
                     failures.append(error)
                     if step.first:
                         break
-            first = failures[0] if failures else None
             perhaps = any(not isinstance(error, CallError) for error in failures)
             status = Status.FAILED if failures else Status.DONE
-            self._write(decision, status, failures, perhaps=perhaps)
-            if first is None:
+            text = "; ".join(str(error) or "stopped" for error in failures)
+            await journal.end(
+                entry.ended(self.logs.clock.now(), status, text, perhaps_done=perhaps)
+            )
+            if stopped:
+                text = "stopped halfway: start it again"
+                return self._said(past, decision, Status.NOT_REACHED, text)
+            if not failures:
                 return self._said(past, decision, Status.DONE)
+            first = failures[0]
             appeared = isinstance(first, CallError) and first.code == _EXISTS
             if last or not appeared:
                 break
-        return self._said(past, decision, Status.FAILED, "; ".join(map(str, failures)))
-
-    def _write(
-        self,
-        decision: _Decision,
-        status: Status | None,
-        failures: Iterable[Exception] = (),
-        *,
-        perhaps: bool = False,
-    ) -> None:
-        now, group, change = self.logs.clock.now(), decision.group, decision.change
-        if status is None:
-            self._journal.begin(now, decision.action, group, change, decision.reason)
-            return
-        error = "; ".join(str(error) or "stopped" for error in failures) or None
-        self._journal.write(
-            now,
-            decision.action,
-            status,
-            group,
-            change,
-            decision.reason,
-            error=error,
-            perhaps_done=perhaps,
-        )
+        return self._said(past, decision, Status.FAILED, text)
 
     # ---- deciding ----------------------------------------------------------------------------
 
-    def _decide(self, past: Past, found: LogGroup | None) -> _Decision:
+    async def _decide(self, past: Past, found: LogGroup | None) -> _Decision:
         """What is to be done, given the group of that name as it is now.
 
         A group that has the creation time of a deleted one was not deleted. Of several deletions
@@ -315,7 +288,7 @@ class _Hands:
             days, _ = retention_before(days, _puts(past.steps[:index], deletion.creation_time))
         if found is None:
             return self._made_again(past, deletion, days)
-        return self._completed(past, deletion, days, found)
+        return await self._completed(past, deletion, days, found)
 
     def _retention(self, past: Past, found: LogGroup | None) -> _Decision:
         """For a group that was not deleted: the retention that it had."""
@@ -360,7 +333,7 @@ class _Hands:
             f"the log group, class {log_class}"
             + (f", key {key}" if key else "")
             + (f", tags {_listed(tags)}" if tags else ""),
-            lambda: self.logs.create_group(name, log_class, key, tags),
+            lambda: self._changes.create_group(name, log_class, key, tags),
             first=True,
         )
         steps, left = self._missing(definition, days, _Present(before, tags, Extras()), days)
@@ -368,20 +341,21 @@ class _Hands:
         reason = "the janitor deleted it" if deletion.sure else "the janitor may have deleted it"
         return _Decision("restore_group", reason, before, change, (create, *steps), left)
 
-    def _completed(
+    async def _completed(
         self, past: Past, deletion: Deletion, days: int | None, found: LogGroup
     ) -> _Decision:
         """For a group that was made again since, by somebody or by an undo: what it lacks."""
         definition, extras = deletion.definition, deletion.definition.extras
         present = _Present(
             found,
-            self.logs.tags(found.arn) if definition.tags else {},
+            await self.logs.tags(found.arn) if definition.tags else {},
             Extras(
-                extras.data_protection_policy and self.logs.data_protection_policy(found),
-                extras.index_policy and self.logs.index_policy(found),
-                extras.transformer and self.logs.transformer(found),
-                extras.metric_filters and tuple(self.logs.filters(found, "metric")),
-                extras.subscription_filters and tuple(self.logs.filters(found, "subscription")),
+                extras.data_protection_policy and await self.logs.data_protection_policy(found),
+                extras.index_policy and await self.logs.index_policy(found),
+                extras.transformer and await self.logs.transformer(found),
+                extras.metric_filters and tuple(await self.logs.filters(found, "metric")),
+                extras.subscription_filters
+                and tuple(await self.logs.filters(found, "subscription")),
             ),
         )
         puts = _puts(past.steps, found.creation_time)
@@ -399,11 +373,11 @@ class _Hands:
 
         `days` is the retention that it had, `wanted` the one that it is to have.
         """
-        logs, group, name = self.logs, present.group, present.group.name
+        changes, group, name = self._changes, present.group, present.group.name
         steps: list[_Step] = []
         left: list[str] = []
 
-        def part(label: str, had: object, has: object, give: Callable[[], None]) -> None:
+        def part(label: str, had: object, has: object, give: Callable[[], Awaitable[None]]) -> None:
             if not had or _same(had, has):
                 return
             if has:
@@ -420,12 +394,12 @@ class _Hands:
         if group.retention_policy is None and wanted != days:
             left.append(f"retention is {_days(wanted)} now, it was {_days(days)}")
         key = definition.kms_key_id
-        part(f"key {key}", key, group.kms_key_id, lambda: logs.associate_key(name, str(key)))
+        part(f"key {key}", key, group.kms_key_id, lambda: changes.associate_key(name, str(key)))
         part(
             "bearer token authentication",
             definition.bearer_token,
             group.bearer_token,
-            lambda: logs.require_bearer_token(name),
+            lambda: changes.require_bearer_token(name),
         )
         self._tags(definition, present, steps, left)
         had, has = definition.extras, present.extras
@@ -434,19 +408,19 @@ class _Hands:
             "data protection policy",
             policy,
             has.data_protection_policy,
-            lambda: logs.set_data_protection_policy(name, policy),
+            lambda: changes.set_data_protection_policy(name, policy),
         )
         part(
             "field index policy",
             index,
             has.index_policy,
-            lambda: logs.set_index_policy(name, index),
+            lambda: changes.set_index_policy(name, index),
         )
         part(
             "transformer",
             had.transformer,
             has.transformer,
-            lambda: logs.set_transformer(name, had.transformer),
+            lambda: changes.set_transformer(name, had.transformer),
         )
         self._filters("metric", name, had.metric_filters, has.metric_filters, part)
         self._filters(
@@ -462,7 +436,7 @@ class _Hands:
         different = {k: v for k, v in own.items() if present.tags.get(k, v) != v}
         reserved = definition.tags.keys() - own.keys() - present.tags.keys()
         if missing:
-            give = lambda: self.logs.tag(arn, missing)  # noqa: E731
+            give = lambda: self._changes.tag(arn, missing)  # noqa: E731
             steps.append(_Step(f"tags {_listed(missing)}", give))
         if different:
             left.append(f"tags {_listed(different)} are others now")
@@ -475,21 +449,21 @@ class _Hands:
         group: str,
         had: Sequence[Mapping[str, object]],
         has: Sequence[Mapping[str, object]],
-        part: Callable[[str, object, object, Callable[[], None]], None],
+        part: Callable[[str, object, object, Callable[[], Awaitable[None]]], None],
     ) -> None:
         by_name = {str(described["filterName"]): described for described in has}
         for described in had:
             name = str(described["filterName"])
 
-            def give(described: Mapping[str, object] = described) -> None:
-                self.logs.put_filter(group, kind, described)
+            def give(described: Mapping[str, object] = described) -> Awaitable[None]:
+                return self._changes.put_filter(group, kind, described)
 
             part(f"{kind} filter {name}", described, by_name.get(name), give)
 
     def _put_retention(self, name: str, days: int | None) -> _Step:
         if days is None:
-            return _Step("no retention", lambda: self.logs.delete_retention(name))
-        return _Step(f"retention of {_days(days)}", lambda: self.logs.put_retention(name, days))
+            return _Step("no retention", lambda: self._changes.delete_retention(name))
+        return _Step(f"retention of {_days(days)}", lambda: self._changes.put_retention(name, days))
 
 
 def _puts(steps: Iterable[Put | Deletion], creation_time: int) -> list[Put]:

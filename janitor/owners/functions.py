@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
-import threading
 from typing import Any
 
 from janitor.aws.api import Api, ReadError, UnavailableError
@@ -22,10 +22,10 @@ class Owners:
     def __init__(self, api: Api, lasts: float = math.inf) -> None:
         self._api = api
         self._lasts = lasts
-        self._lock = threading.Lock()
+        self._lock = asyncio.Lock()
         self._listed: dict[str, tuple[float, dict[str, str] | str]] = {}
 
-    def owner(self, group: str) -> str | None:
+    async def owner(self, group: str) -> str | None:
         """The function that logs to the group, or None. Raises UnavailableError when unknown:
         functions could not be listed and the group may be a function's (`/aws/lambda/…`).
 
@@ -35,36 +35,33 @@ class Owners:
         edge = _EDGE.match(group)
         home = edge.group(1) if edge else self._api.target.region
         name = LAMBDA_PREFIX + group[edge.end() :] if edge else group
-        listed = self.listed(home)
+        listed = await self.listed(home)
         if isinstance(listed, str):
             if group.startswith(LAMBDA_PREFIX):
                 raise UnavailableError("ListFunctions", listed)
             return None
         return listed.get(name)
 
-    def listed(self, region: str | None = None) -> dict[str, str] | str:
+    async def listed(self, region: str | None = None) -> dict[str, str] | str:
         """Log group to function name, or the error text where functions cannot be listed."""
         region = region or self._api.target.region
-        with self._lock:
+        async with self._lock:
             now = self._api.clock.monotonic()
             listed = self._listed.get(region)
             if listed is None or now - listed[0] > self._lasts:
                 try:
-                    listed = now, self._list(region)
+                    listed = now, await self._list(region)
                 except ReadError as error:
                     listed = now, str(error)
                 self._listed[region] = listed
             return listed[1]
 
-    def _list(self, region: str) -> dict[str, str]:
+    async def _list(self, region: str) -> dict[str, str]:
         owners: dict[str, str] = {}
         marker: dict[str, Any] = {}
         while True:
-            answer = self._api.read(
-                "ListFunctions",
-                self._api.client("lambda", region).list_functions,
-                expect="Functions",
-                **marker,
+            answer = await self._api.call(
+                "lambda", "ListFunctions", expect="Functions", region=region, **marker
             )
             for function in answer["Functions"]:
                 name = str(function["FunctionName"])

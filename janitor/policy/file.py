@@ -32,74 +32,11 @@ RETENTION_DAYS = (
 )
 """What PutRetentionPolicy accepts (CloudWatch Logs API reference)."""
 
-DEFAULT_QUOTAS: dict[str, float] = {
-    "DescribeLogGroups": 10,
-    "DescribeLogStreams": 25,
-    "DescribeMetricFilters": 5,
-    "DescribeSubscriptionFilters": 5,
-    "GetDataProtectionPolicy": 5,
-    "GetTransformer": 5,
-    "DescribeIndexPolicies": 5,
-    "FilterLogEvents": 5,
-    "ListTagsForResource": 5,
-    "PutRetentionPolicy": 5,
-    "DeleteRetentionPolicy": 5,
-    "DeleteLogGroup": 10,
-    "DeleteLogStream": 15,
-    "CreateLogGroup": 10,
-    "AssociateKmsKey": 5,
-    "TagResource": 5,
-    "PutDataProtectionPolicy": 5,
-    "PutIndexPolicy": 5,
-    "PutTransformer": 5,
-    "PutBearerTokenAuthentication": 5,
-    "PutMetricFilter": 5,
-    "PutSubscriptionFilter": 5,
-    "GetMetricData": 3,
-    "GetResources": 15,
-    "ListFunctions": 15,
-    "ListServiceQuotas": 5,
-    "GetCallerIdentity": 100,
-    "DescribeRegions": 20,
-}
-"""Calls per second, account and Region (CloudWatch Logs quotas page). FilterLogEvents is 5 to 25
-by Region and cannot be raised: the lowest is safe everywhere. The last five, and the two of index
-policies, are not published per call and are assumed. GetMetricData is 50 a second, but all data
-points together at most 396,000 (CloudWatch quotas page), and one call here asks for up to 100,500.
-"""
-
 _T = TypeVar("_T")
 
 OWN_GROUP = "/aws/lambda/cloudwatch-janitor"
 SHIPPED = "the shipped policy"
 
-Quota = Literal[
-    "DescribeLogGroups",
-    "DescribeLogStreams",
-    "DescribeMetricFilters",
-    "DescribeSubscriptionFilters",
-    "GetDataProtectionPolicy",
-    "GetTransformer",
-    "DescribeIndexPolicies",
-    "FilterLogEvents",
-    "ListTagsForResource",
-    "PutRetentionPolicy",
-    "DeleteRetentionPolicy",
-    "DeleteLogGroup",
-    "DeleteLogStream",
-    "CreateLogGroup",
-    "AssociateKmsKey",
-    "TagResource",
-    "PutDataProtectionPolicy",
-    "PutIndexPolicy",
-    "PutTransformer",
-    "PutBearerTokenAuthentication",
-    "PutMetricFilter",
-    "PutSubscriptionFilter",
-    "GetMetricData",
-    "GetResources",
-    "ListFunctions",
-]
 LogClass = Literal["STANDARD", "INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"]
 Proof = Literal["arrivals", "events"]
 
@@ -305,10 +242,6 @@ class Policy(_Strict):
     defaults: Defaults = Field(default_factory=lambda: Defaults())
     protect: Protect = Field(default_factory=lambda: Protect())
     limits: Limits = Field(default_factory=lambda: Limits())
-    quotas: dict[Quota, Annotated[float, Field(gt=0, le=10_000)]] = Field(
-        default_factory=dict,
-        description="Calls per second, only where the account's differ.",
-    )
     prices: Prices = Field(default_factory=lambda: Prices())
     rules: list[Rule] = Field(default_factory=list)
 
@@ -380,15 +313,6 @@ class Policy(_Strict):
                 break
         return None
 
-    def quota(self, operation: str) -> float:
-        """Calls per second of an operation: the policy's, or AWS's default."""
-        return self.own_quotas.get(operation, DEFAULT_QUOTAS[operation])
-
-    @property
-    def own_quotas(self) -> Mapping[str, float]:
-        """Those that the policy file gives itself."""
-        return self.quotas  # type: ignore[return-value]
-
     def with_own_groups(self, *names: str) -> Policy:
         """The same policy that also spares the named groups as the janitor's own."""
         own = list(dict.fromkeys([*self.protect.own_groups, *names]))
@@ -401,7 +325,7 @@ class Policy(_Strict):
         """
         said = self.model_dump_json(
             exclude_none=True,
-            exclude={"quotas": True, "prices": True, "limits": {"api_share"}},
+            exclude={"prices": True, "limits": {"api_share"}},
         )
         return hashlib.sha256(said.encode()).hexdigest()
 
@@ -514,12 +438,21 @@ def _problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
 
 def _accepts(error: Mapping[str, Any]) -> str:
     match error["type"]:
+        case "extra_forbidden" if successor := _GONE.get(error["loc"]):
+            return successor
         case "extra_forbidden":
             return f"unknown key; accepted: {', '.join(_keys_at(error['loc']))}"
         case "missing":
             return "is required"
         case _:
             return str(error["msg"]).removeprefix("Value error, ")
+
+
+_GONE = {
+    ("quotas",): "is no key any more: the account's quotas are read from Service Quotas, and "
+    "limits.api_share says which share of them is used",
+}
+"""Keys of earlier versions, and what came in their place."""
 
 
 def _keys_at(location: tuple[str | int, ...]) -> list[str]:

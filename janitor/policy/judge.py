@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, ParamSpec
 
+from janitor.core.clock import DAY_MS
 from janitor.core.model import (
-    DAY_MS,
     Action,
     DeleteGroup,
     Keep,

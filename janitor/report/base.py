@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import IO, Any, Protocol, assert_never
+from typing import Any, Protocol
 
 import structlog
 
@@ -19,6 +18,7 @@ from janitor.core.model import (
     verb_of,
 )
 from janitor.cost.money import PriceList, monthly_usd, saves_usd
+from janitor.report.summary import Summary
 
 log = structlog.get_logger("janitor")
 
@@ -71,37 +71,8 @@ class Report(Protocol):
     def kept(self, outcome: Outcome) -> None:
         """An outcome that is plainly kept: it counts, but is not shown."""
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
-        """After everything; `summary` as in `--format json`."""
-
-
-def make_report(
-    form: Format, out: IO[str], *, everything: bool, prices: PriceList, explain: Sequence[str] = ()
-) -> Report:
-    """The report of a format, written to `out`; `everything` lists each finding for people too.
-
-    `explain` are the options that `janitor explain` needs to find the same account and policy.
-    """
-    from janitor.report import delimited, markdown, structured, table
-
-    match form:
-        case Format.TABLE:
-            return table.TableReport(out, everything=everything, prices=prices)
-        case Format.JSON:
-            return structured.JsonReport(out, prices)
-        case Format.JSONL:
-            return structured.JsonLinesReport(out, prices)
-        case Format.CSV:
-            return delimited.CsvReport(out, prices)
-        case Format.MARKDOWN:
-            return markdown.MarkdownReport(out, everything=everything, prices=prices)
-        case Format.HTML:
-            # Only here: the function on Lambda has no templates, and no Jinja2.
-            from janitor.report import html
-
-            return html.HtmlReport(out, prices, explain=explain)
-        case _:
-            assert_never(form)
+    def finish(self, summary: Summary) -> None:
+        """After everything."""
 
 
 def row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO
 
 from janitor.core.model import Ingestion, LogGroup, Outcome
 from janitor.cost.money import PriceList
 from janitor.report.base import RunInfo, row
+from janitor.report.summary import Summary
 
 COLUMNS = (
     "account",
@@ -54,5 +54,5 @@ class CsvReport:
     def kept(self, outcome: Outcome) -> None:
         """Nothing: only findings are listed."""
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
+    def finish(self, summary: Summary) -> None:
         """Nothing: a CSV file holds rows of one kind."""

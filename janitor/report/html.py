@@ -20,8 +20,8 @@ from typing import IO, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from janitor.core.clock import DAY_MS
 from janitor.core.model import (
-    DAY_MS,
     DeleteGroup,
     Ingestion,
     LogGroup,
@@ -35,6 +35,7 @@ from janitor.report.base import RunInfo
 from janitor.report.overview import Overview
 from janitor.report.packed import FOR_A_PERSON, MOST, Findings
 from janitor.report.pictures import Amount, Arrivals, PrefixTree, Retentions
+from janitor.report.summary import Summary
 
 MESSAGES = 50
 """Errors and warnings shown at most, of each."""
@@ -101,16 +102,16 @@ class HtmlReport:
         """Count it; it has no row."""
         self._overview.add(outcome, listed=False)
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
+    def finish(self, summary: Summary) -> None:
         """Write the page."""
         assert self._info is not None, "start comes first"
         for text in self._page(self._info, summary):
             self._out.write(text)
 
-    def _page(self, info: RunInfo, summary: Mapping[str, Any]) -> Iterator[str]:
+    def _page(self, info: RunInfo, summary: Summary) -> Iterator[str]:
         style, scripts = _asset("report.css"), (_asset("d3.min.js"), _asset("report.js"))
-        money = summary.get("money")
-        ingestion = summary.get("ingestion")
+        money = summary.money
+        ingestion = summary.ingestion
         data = {
             "explain": ["janitor", "explain", *self._explain],
             "families": self._prefixes.families(),
@@ -135,7 +136,7 @@ class HtmlReport:
             never=self._retentions.never,
             deleted=self._deleted,
             given_retention=self._given_retention,
-            for_a_person={status.value: summary[status.value] for status in FOR_A_PERSON},
+            for_a_person={status.value: getattr(summary, status.value) for status in FOR_A_PERSON},
             findings=self._findings,
             blocks=self._findings.blocks(),
             messages=MESSAGES,

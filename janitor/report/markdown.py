@@ -9,6 +9,7 @@ from janitor.core.text import size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
 from janitor.report.overview import OverviewReport, money_note, money_rows
+from janitor.report.summary import Summary
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in r"\`*_[]<>|~#&"} | {"\n": " ", "\r": " "})
 
@@ -28,7 +29,7 @@ def _heard(said: Mapping[str, Any]) -> str:
 class MarkdownReport(OverviewReport):
     """The same overview as the table."""
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
+    def finish(self, summary: Summary) -> None:
         """Write everything."""
         info = self.info
         doing = "dry run" if info.dry_run else "applied"
@@ -39,7 +40,7 @@ class MarkdownReport(OverviewReport):
         self._money(summary)
         self._line("| What | Log groups | Stored | Streams |")
         self._line("| --- | ---: | ---: | ---: |")
-        scanned, stored = summary["groups_scanned"], size(summary["stored_bytes"])
+        scanned, stored = summary.groups_scanned, size(summary.stored_bytes)
         self._line(f"| Scanned | {scanned:,} | {stored} | |")
         for section in self.overview.sections():
             streams = f"{section.streams:,}" if section.streams else ""
@@ -48,7 +49,7 @@ class MarkdownReport(OverviewReport):
                 f"| {streams} |"
             )
         self._groups()
-        if (ingestion := summary.get("ingestion")) is not None:
+        if (ingestion := summary.ingestion) is not None:
             self._talkers(ingestion)
         for section in self.overview.sections():
             if not section.largest:
@@ -69,8 +70,8 @@ class MarkdownReport(OverviewReport):
                 self._line()
                 self._line(f"… and {section.groups - len(shown):,} smaller ones.")
 
-    def _money(self, summary: Mapping[str, Any]) -> None:
-        money = summary["money"]
+    def _money(self, summary: Summary) -> None:
+        money = summary.money
         self._line("| Estimated cost | USD a month | Bytes |")
         self._line("| --- | ---: | ---: |")
         for label, amount, count in money_rows(summary, dry_run=self.info.dry_run):

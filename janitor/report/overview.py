@@ -16,6 +16,7 @@ from janitor.core.model import Ingestion, LogGroup, Outcome, Status, SweepStream
 from janitor.core.text import size
 from janitor.cost.money import PriceList
 from janitor.report.base import RunInfo, dollars
+from janitor.report.summary import Summary
 
 _T = TypeVar("_T")
 
@@ -111,12 +112,12 @@ class Overview:
         return [group for _, _, group in sorted(self._largest, key=_largest_first)]
 
 
-def money_rows(summary: Mapping[str, Any], *, dry_run: bool) -> list[tuple[str, str, str]]:
+def money_rows(summary: Summary, *, dry_run: bool) -> list[tuple[str, str, str]]:
     """What it costs and saves: a label, an amount a month, and the bytes that it is for."""
-    money, ingestion = summary["money"], summary.get("ingestion")
+    money, ingestion = summary.money, summary.ingestion
     what = "Would be saved" if dry_run else "Saved"
     rows = [
-        ("Storage now, at most", dollars(money["storage_usd"]), size(summary["stored_bytes"])),
+        ("Storage now, at most", dollars(money["storage_usd"]), size(summary.stored_bytes)),
         (
             f"{what} at once",
             dollars(money["saved_at_once_usd"]),

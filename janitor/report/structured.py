@@ -9,6 +9,7 @@ from typing import IO, Any
 from janitor.core.model import Ingestion, LogGroup, Outcome
 from janitor.cost.money import PriceList
 from janitor.report.base import RunInfo, full_row
+from janitor.report.summary import Summary
 
 
 class JsonReport:
@@ -38,9 +39,9 @@ class JsonReport:
     def kept(self, outcome: Outcome) -> None:
         """Nothing: only findings are listed."""
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
+    def finish(self, summary: Summary) -> None:
         """The end of the object."""
-        self._out.write(f'\n],\n"summary": {json.dumps(summary, ensure_ascii=False)}}}\n')
+        self._out.write(f'\n],\n"summary": {json.dumps(summary.as_dict(), ensure_ascii=False)}}}\n')
 
 
 class JsonLinesReport:
@@ -70,6 +71,6 @@ class JsonLinesReport:
     def kept(self, outcome: Outcome) -> None:
         """Nothing: only findings are listed."""
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
+    def finish(self, summary: Summary) -> None:
         """The last line."""
-        self._line("summary", summary)
+        self._line("summary", summary.as_dict())

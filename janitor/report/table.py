@@ -15,6 +15,7 @@ from janitor.core.text import size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
 from janitor.report.overview import OverviewReport, Section, money_note, money_rows
+from janitor.report.summary import Summary
 
 TALKERS = 10
 
@@ -33,7 +34,7 @@ class Output(Console):
 class TableReport(OverviewReport):
     """Counts, the largest groups, then what will happen (or happened) and why."""
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
+    def finish(self, summary: Summary) -> None:
         """Print everything."""
         info = self.info
         console = Output(self.out)
@@ -44,13 +45,13 @@ class TableReport(OverviewReport):
         self._money(console, summary)
         self._counts(console, summary)
         self._largest(console)
-        if (ingestion := summary.get("ingestion")) is not None:
+        if (ingestion := summary.ingestion) is not None:
             self._talkers(console, ingestion)
         for section in self.overview.sections():
             if section.largest:
                 self._section(console, section)
 
-    def _money(self, console: Console, summary: Mapping[str, Any]) -> None:
+    def _money(self, console: Console, summary: Summary) -> None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("Estimated cost")
         table.add_column("USD a month", justify="right", no_wrap=True)
@@ -58,7 +59,7 @@ class TableReport(OverviewReport):
         for row in money_rows(summary, dry_run=self.info.dry_run):
             table.add_row(*row)
         console.print(table)
-        console.print(money_note(summary["money"]) + "\n")
+        console.print(money_note(summary.money) + "\n")
 
     def _talkers(self, console: Console, ingestion: Mapping[str, Any]) -> None:
         """Where most arrives, and what could be done about it."""
@@ -83,15 +84,13 @@ class TableReport(OverviewReport):
             console.print(table)
         console.print(f"An {ingestion['note']}.\n")
 
-    def _counts(self, console: Console, summary: Mapping[str, Any]) -> None:
+    def _counts(self, console: Console, summary: Summary) -> None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("What")
         table.add_column("Log groups", justify="right")
         table.add_column("Stored", justify="right")
         table.add_column("Streams", justify="right")
-        table.add_row(
-            "Scanned", f"{summary['groups_scanned']:,}", size(summary["stored_bytes"]), ""
-        )
+        table.add_row("Scanned", f"{summary.groups_scanned:,}", size(summary.stored_bytes), "")
         for section in self.overview.sections():
             streams = f"{section.streams:,}" if section.streams else ""
             table.add_row(section.title, f"{section.groups:,}", size(section.stored_bytes), streams)

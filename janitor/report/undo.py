@@ -11,8 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from janitor.core.model import Status
-from janitor.journal.restore import Item
+from janitor.core.model import Restoration, Status
 from janitor.report.base import Format, RunInfo
 from janitor.report.markdown import plain
 from janitor.report.table import Output
@@ -27,12 +26,12 @@ TITLES = {
 }
 SHOWN = 20
 """Items of a kind that people are shown unless they ask for all."""
-Section = tuple[str, list[Item], int]
+Section = tuple[str, list[Restoration], int]
 """A title, items, and how many more there are."""
 COLUMNS = ("account", "region", "group", "action", "status", "reason", "changes", "left")
 
 
-def row(item: Item) -> dict[str, Any]:
+def row(item: Restoration) -> dict[str, Any]:
     """An item as one record."""
     return {
         "account": item.target.account,
@@ -50,7 +49,7 @@ def write(
     form: Format,
     out: IO[str],
     info: RunInfo,
-    items: Sequence[Item],
+    items: Sequence[Restoration],
     summary: Mapping[str, Any],
     *,
     everything: bool,
@@ -75,12 +74,16 @@ def write(
             assert_never(form)
 
 
-def _json(out: IO[str], info: RunInfo, items: Sequence[Item], summary: Mapping[str, Any]) -> None:
+def _json(
+    out: IO[str], info: RunInfo, items: Sequence[Restoration], summary: Mapping[str, Any]
+) -> None:
     answer = {"run": info.as_dict(), "findings": [row(item) for item in items], "summary": summary}
     out.write(json.dumps(answer, ensure_ascii=False) + "\n")
 
 
-def _jsonl(out: IO[str], info: RunInfo, items: Sequence[Item], summary: Mapping[str, Any]) -> None:
+def _jsonl(
+    out: IO[str], info: RunInfo, items: Sequence[Restoration], summary: Mapping[str, Any]
+) -> None:
     lines = [
         {"type": "run", **info.as_dict()},
         *({"type": "finding", **row(item)} for item in items),
@@ -90,7 +93,7 @@ def _jsonl(out: IO[str], info: RunInfo, items: Sequence[Item], summary: Mapping[
         out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _csv(out: IO[str], items: Sequence[Item]) -> None:
+def _csv(out: IO[str], items: Sequence[Restoration]) -> None:
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for item in items:
@@ -138,7 +141,7 @@ def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
             console.print(f"… and {more:,} more: --all lists them\n")
 
 
-def _sections(items: Sequence[Item], most: int) -> list[Section]:
+def _sections(items: Sequence[Restoration], most: int) -> list[Section]:
     """What is made again comes first; failures are never cut short."""
     sections: list[Section] = []
     for status, title in TITLES.items():
@@ -150,5 +153,5 @@ def _sections(items: Sequence[Item], most: int) -> list[Section]:
     return sections
 
 
-def _why(item: Item) -> str:
+def _why(item: Restoration) -> str:
     return "; ".join([item.reason, *(f"left: {text}" for text in item.left)])

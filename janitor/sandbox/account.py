@@ -26,7 +26,7 @@ from janitor.sandbox.server import Server
 from janitor.sandbox.services import everywhere
 from janitor.sandbox.store import Store
 from janitor.sandbox.unknowns import Unknowns
-from janitor.sandbox.validation import check
+from janitor.sandbox.validation import check, misfit
 from janitor.sandbox.wire import (
     Answer,
     Call,
@@ -200,7 +200,15 @@ class Sandbox:
         call.account = key.account
 
     def _answer(self, call: Call) -> Answer:
-        """Carry the call out. Raises RefusedError."""
+        """Carry the call out. Raises RefusedError, and what breaks in the sandbox itself."""
+        try:
+            return self._carried_out(call)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            if (said := misfit(call)) is None:
+                raise
+            raise RefusedError("ValidationException", said) from error
+
+    def _carried_out(self, call: Call) -> Answer:
         answer = answer_to(call)
         if unheeded := _UNHEEDED.get(call.operation, frozenset()) & call.parameters.keys():
             raise RefusedError("UnknownOperationException", f"{unheeded} is not heeded here")
@@ -246,6 +254,8 @@ def _expired(call: Call) -> RefusedError:
             return RefusedError("RequestExpired", said)
         case "query":
             return RefusedError("ExpiredToken", said, 403)
+        case "rest-xml" if call.service == "s3":
+            return RefusedError("ExpiredToken", said)
         case _:
             return RefusedError("ExpiredTokenException", said)
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from botocore.validate import ParamValidator
+
 from janitor.sandbox.services import service
 from janitor.sandbox.wire import Call, RefusedError
 
@@ -30,6 +32,18 @@ def check(call: Call) -> None:
         value = call.parameters.get(name)
         if value is not None and name not in _ANSWERED_OTHERWISE:
             _check(name, value, member)
+
+
+def misfit(call: Call) -> str | None:
+    """What about the parameters does not fit the model, if anything does not.
+
+    botocore's clients see to it before they call; whoever else calls is looked at only where a call
+    could not be carried out.
+    """
+    if call.model is None or call.model.input_shape is None:
+        return None
+    report = ParamValidator().validate(call.parameters, call.model.input_shape)
+    return str(report.generate_report()) if report.has_errors() else None
 
 
 @cache

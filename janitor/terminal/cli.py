@@ -18,7 +18,7 @@ import typer
 
 from janitor import __version__
 from janitor.core.errors import Exit, JanitorError, UsageError
-from janitor.report import Format
+from janitor.report.base import Format
 
 COMMANDS = ("report", "plan", "apply", "run", "restore", "explain", "policy", "iam-policy")
 

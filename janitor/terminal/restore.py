@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import sys
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,16 +12,16 @@ from pathlib import Path
 from janitor.aws import targets
 from janitor.aws.api import Counts
 from janitor.aws.quotas import learn_quotas
+from janitor.core.clock import Stop
 from janitor.core.errors import Exit, UsageError
-from janitor.core.model import Status
-from janitor.engine.act import Commit
+from janitor.core.model import Restoration, Status
 from janitor.journal import archive
 from janitor.journal.history import History, Past, lost_for_good, select
 from janitor.journal.history import read as read_history
-from janitor.journal.journal import Journal
-from janitor.journal.restore import Item, Tally, Undo
-from janitor.report import Format
+from janitor.journal.journal import FileJournal, Lines
+from janitor.journal.restore import Undo, UndoTally
 from janitor.report import undo as undo_report
+from janitor.report.base import Format
 from janitor.terminal.shared import (
     Account,
     Options,
@@ -48,7 +48,13 @@ def restore(
     """
     if options.format is Format.HTML:
         raise UsageError("--format: html is not for an undo; table, json, jsonl, csv, markdown are")
-    stop, counts = threading.Event(), Counts()
+    return asyncio.run(_restore(options, paths, groups, apply=apply))
+
+
+async def _restore(
+    options: Options, paths: tuple[str, ...], groups: tuple[str, ...], *, apply: bool
+) -> Exit:
+    stop, counts = Stop(), Counts()
     policy = read_policy(options)
     run_id = uuid.uuid4().hex
     for region in options.regions:
@@ -56,7 +62,8 @@ def restore(
             targets.check_region(region, "-r/--region")
     with in_account(options, changing=apply) as account, output(options) as out:
         now = account.clock.now()
-        journal = Journal(options.journal or Journal.default_path(now), run_id, policy.digest())
+        path = options.journal or FileJournal.default_path(now)
+        journal = FileJournal(path, Lines(run_id, policy.digest()))
         if apply:
             journal.check()
         if account.sandbox is not None and options.sandbox_state is None:
@@ -73,7 +80,7 @@ def restore(
         pasts = select(history.pasts, wanted)
         lost = lost_for_good(history, wanted)
         regions = tuple(dict.fromkeys(past.region for past in pasts)) or tuple(history.regions[:1])
-        apis = connect(account, regions, policy, counts, stop)
+        apis = await connect(account, regions, policy, counts, stop)
         own = apis[0].target.account
         if history.accounts != [own]:
             raise UsageError(
@@ -84,13 +91,13 @@ def restore(
         if apply and pasts:
             what = f"Undo what was done to {len(pasts)} log groups"
             ask_first(options, apis, what)
-        items: list[Item] = []
-        commit = Commit(journal, dry_run=not apply)
-        for api in apis:
-            learn_quotas(api, policy)
-        engine = Undo(apis, pasts, commit, journal, stop, items.append)
-        with interruptible(engine.tally, stop):
-            tally = engine.execute()
+        items: list[Restoration] = []
+        undo = Undo(apis, pasts, stop, items.append)
+        with interruptible(stop):
+            for api in apis:
+                await learn_quotas(api, policy.limits.api_share)
+            tally = await (undo.carry_out(journal) if apply else undo.show())
+        tally.interrupted = stop.cause == "interrupted"
         journal.close()
         if history.complaints:
             tally.error("not all of the journal was understood")
@@ -148,7 +155,7 @@ def _complain(options: Options, history: History) -> None:
 
 
 def _tell_undo(
-    options: Options, tally: Tally, journal: Journal, lost: str, *, dry_run: bool
+    options: Options, tally: UndoTally, journal: FileJournal, lost: str, *, dry_run: bool
 ) -> None:
     """The summary of an undo for people, on stderr."""
     changes = tally.planned if dry_run else tally.done

@@ -1,16 +1,18 @@
-"""`report`, `run`, `plan` and `apply`: one run each, and what is told of it."""
+"""`report`, `plan`, `apply` and `run`: a survey, and what is done about it."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import math
 import sys
-import threading
+import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import IO, ParamSpec
 
 import structlog
 from rich.console import Console
@@ -18,22 +20,25 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
-from janitor.aws.pace import StoppedError
+from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, JanitorError, PlanError, UsageError
-from janitor.core.model import LogGroup, Outcome, Status, Target, Verb
+from janitor.core.model import Ingestion, LogGroup, Outcome, Status, Target, Verb
 from janitor.core.text import size
-from janitor.cost.ingestion import Measured, Talkers
-from janitor.cost.money import PriceList, price_list
-from janitor.engine import plan as plans
-from janitor.engine.context import Source, WholeRegion
-from janitor.engine.run import Run
-from janitor.engine.summary import Summary
-from janitor.journal.journal import Journal
-from janitor.policy.file import SHIPPED
-from janitor.report import Format, Report, make_report
-from janitor.report.base import dollars, is_finding, log_outcome
-from janitor.report.plan import PlanReport
+from janitor.cost.ingestion import DAYS, Talkers
+from janitor.cost.money import Ledger, PriceList, price_list
+from janitor.engine.act import Act, Part
+from janitor.engine.books import Books
+from janitor.engine.looks import Looks
+from janitor.engine.measured import measured
+from janitor.engine.plan import Head, PlanFile, action_line, end_line
+from janitor.engine.survey import Listing, Survey, every_group
+from janitor.journal.journal import FileJournal, Lines
+from janitor.policy.file import SHIPPED, Policy
+from janitor.report.base import Format, Report, RunInfo, dollars, is_finding, log_outcome
+from janitor.report.formats import make_report
+from janitor.report.summary import Summary, summarize
 from janitor.terminal.shared import (
+    Account,
     Options,
     ask_first,
     connect,
@@ -52,17 +57,16 @@ log = structlog.get_logger("janitor")
 WORTH_TELLING = 5
 """Seconds: a run that was shorter needs no explanation of what took so long."""
 
-
 _P = ParamSpec("_P")
 
 
 class Sink:
-    """Hands outcomes to the report as they come, shows progress, and survives a closed pipe."""
+    """Hands what comes in to the report, shows progress, and survives a closed pipe."""
 
     def __init__(
         self,
         report: Report,
-        stop: threading.Event,
+        stop: Stop,
         *,
         everything: bool,
         talkers: Talkers | None = None,
@@ -83,13 +87,13 @@ class Sink:
         """Call `tick(groups scanned, changes made)` whenever one of them grows."""
         self._tick = tick
 
-    def scanned(self, page: Sequence[LogGroup]) -> None:
+    def read(self, groups: Sequence[LogGroup]) -> None:
         """More log groups."""
-        self._groups += len(page)
+        self._groups += len(groups)
         self._tick(self._groups, self._changes)
-        self.safely(self._report_page, page)
+        self.safely(self._report_page, groups)
         if self._talkers is not None:
-            for group in page:
+            for group in groups:
                 self._talkers.add(group)
 
     def outcome(self, outcome: Outcome) -> None:
@@ -121,117 +125,337 @@ class Sink:
             write(*args, **named)
         except BrokenPipeError:
             self.broken = True
-            self._stop.set()
+            self._stop.set("failed")
 
 
 def report(options: Options) -> Exit:
-    """Scan and show; change nothing."""
-    return _run(options, "report", dry_run=True)
+    """Survey and show; change nothing."""
+    return asyncio.run(_report(options, "report"))
 
 
 def run(options: Options, *, apply: bool) -> Exit:
-    """Scan, judge and act; a dry run unless `apply`."""
-    return _run(options, "run", dry_run=not apply)
+    """Survey; with `apply` show what would be done, ask, and do it."""
+    return asyncio.run(_act_now(options) if apply else _report(options, "run"))
 
 
 def plan(options: Options) -> Exit:
-    """Write what would be done, as lines that `apply` takes."""
-    if len(options.roles) > 1:
-        raise UsageError("--role: a plan is of one account; make one for each role")
-    return _run(options, "plan", dry_run=True)
+    """Survey, and write what would be done as lines that `apply` takes."""
+    return asyncio.run(_plan(options))
 
 
 def apply(options: Options, path: Path) -> Exit:
     """Do what a plan says, with each deletion proved again."""
-    planned = plans.load(path)
-    policy = read_policy(options)
-    if planned.policy != policy.digest():
-        raise PlanError(
-            f"{path}: was made with another policy than {options.policy or SHIPPED}; "
-            "give that one with -p/--policy, or make the plan again"
+    return asyncio.run(_apply(options, path))
+
+
+@dataclass
+class _Work:
+    """What a command works with: where, by which policy, and what it has counted so far."""
+
+    options: Options
+    command: str
+    account: Account
+    policy: Policy
+    stop: Stop = field(default_factory=Stop)
+    counts: Counts = field(default_factory=Counts)
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __post_init__(self) -> None:
+        self.now = self.account.clock.now()
+        self.prices = price_list(self.policy.prices)
+        self.ledger = Ledger()
+        self.refused = ""
+        path = self.options.journal or FileJournal.default_path(self.now)
+        self.journal = FileJournal(path, Lines(self.run_id, self.policy.digest()))
+        self.apis: dict[Target, Api] = {}
+
+    async def connect(self, regions: tuple[str, ...]) -> None:
+        """Find out which accounts and Regions are meant. Raises UsageError, CredentialsError."""
+        apis = await connect(self.account, regions, self.policy, self.counts, self.stop)
+        self.apis = {api.target: api for api in apis}
+
+    def info(self, *, dry_run: bool) -> RunInfo:
+        """What machine-readable outputs say of the run."""
+        apis = list(self.apis.values())
+        return run_info(
+            self.options, self.command, self.policy, apis, self.now, self.run_id, dry_run=dry_run
         )
-    if options.regions:
-        raise UsageError("-r/--region: a plan names its Regions itself")
-    if len(options.roles) > 1:
-        raise UsageError("--role: a plan is of one account; apply each with its own role")
-    if not planned.regions:
-        say(options, "the plan holds nothing to do")
-    return _run(
-        replace(options, regions=tuple(planned.regions)), "apply", dry_run=False, of=planned
-    )
+
+    def report(self, out: IO[str], form: Format) -> Report:
+        """A report of a format."""
+        return make_report(
+            form,
+            out,
+            everything=self.options.all_groups,
+            prices=self.prices,
+            explain=_explain_words(self.options),
+        )
+
+    async def survey(self, books: Books, talkers: Talkers | None = None) -> None:
+        """Read, judge and prove."""
+        listing: Listing = every_group
+        if talkers is not None:
+            billed = _billed(self.apis.values(), self.prices)
+            say(self.options, f"ingestion: GetMetricData is billed, {billed}")
+            listing = measured(every_group, DAYS, talkers)
+        survey = Survey(self.policy, self.now, self.stop, books, listing=listing)
+        await survey.run(self.apis, dict.fromkeys(self.apis))
+        self.refused = books.over_limit(self.policy.limits)
+
+    async def act(self, books: Books, plan: PlanFile) -> None:
+        """Carry out what a plan says."""
+        refusals = books.refusals(self.policy.limits)
+        parts = {target: Part(plan.of(target), refused=refusals[target]) for target in plan.totals}
+        looks = Looks(self.account.clock)
+        act = Act(self.policy, plan.head.made, self.stop, self.journal, books, looks)
+        await act.run(self.apis, parts)
+
+    async def summary(self, books: Books, talkers: Talkers | None = None) -> Summary:
+        """All that was counted."""
+        ingestion = None
+        if talkers is not None:
+            subscribed = await _subscribed(self.apis, talkers.largest())
+            ingestion = talkers.as_dict(subscribed)
+        total = books.total
+        for failure in talkers.failures if talkers else ():
+            total.warn(failure)
+        return summarize(
+            total,
+            self.ledger.as_dict(self.prices),
+            self.counts.calls,
+            self.counts.throttled,
+            self.counts.slowest(),
+            refused_because=self.refused,
+            interrupted=self.stop.cause == "interrupted",
+            ingestion=ingestion,
+        )
+
+    def end(self, sink: Sink, summary: Summary, *, acted: bool) -> Exit:
+        """Tell people, and the exit code."""
+        self.journal.close()
+        if sink.broken:
+            sys.stderr.write("janitor: error: the output was closed before all was written\n")
+            let_go_of_stdout()
+        _tell(self.options, summary, self.journal, acted=acted)
+        _tell_money(self.options, summary)
+        if acted:
+            say_gone(self.options)
+        code = summary.exit_code
+        if sink.broken and code in (Exit.DONE, Exit.FINDINGS):
+            return Exit.INCOMPLETE
+        if code is Exit.DONE and self.options.fail_on_findings and sink.findings:
+            return Exit.FINDINGS
+        return code
 
 
-def _run(options: Options, command: str, *, dry_run: bool, of: plans.Plan | None = None) -> Exit:
+@contextlib.contextmanager
+def _working(options: Options, command: str, *, changing: bool = False) -> Iterator[_Work]:
+    """Raises what is wrong with options, policy, sandbox or journal, before anything is called."""
     if options.format is Format.HTML and options.output is None and sys.stdout.isatty():
         raise UsageError("--format html: a terminal cannot show it; give -o FILE, or pipe it")
-    stop, counts = threading.Event(), Counts()
     policy = read_policy(options)
-    prices = price_list(policy.prices)
-    run_id = uuid.uuid4().hex
-    with in_account(options, changing=not dry_run) as account, output(options) as out:
-        now = account.clock.now()
-        journal = Journal(options.journal or Journal.default_path(now), run_id, policy.digest())
-        if not dry_run:
-            journal.check()
-        apis = connect(account, options.regions, policy, counts, stop)
-        if of is not None and apis[0].target.account != of.account:
-            raise PlanError(
-                f"{of.path}: is a plan for account {of.account}; "
-                f"these credentials are of account {apis[0].target.account}"
-            )
-        if not dry_run:
-            ask_first(options, apis, _asked(of))
-        shown: Report = (
-            PlanReport(out, now)
-            if command == "plan"
-            else make_report(
-                options.format,
-                out,
-                everything=options.all_groups,
-                prices=prices,
-                explain=_explain_words(options),
-            )
-        )
-        # All that a plan keeps has changed since, which is worth telling.
-        everything = options.all_groups or of is not None
-        talkers = Talkers(prices) if options.ingestion else None
-        sink = Sink(shown, stop, everything=everything, talkers=talkers)
-        info = run_info(options, command, policy, apis, now, run_id, dry_run=dry_run)
-        sink.safely(shown.start, info)
+    with in_account(options, changing=changing) as account:
+        work = _Work(options, command, account, policy)
+        if changing:
+            work.journal.check()
+        with interruptible(work.stop):
+            yield work
 
-        def source(target: Target) -> Source:
-            groups = WholeRegion() if of is None else of.source(target)
-            return groups if talkers is None else Measured(groups, talkers)
 
-        if talkers is not None:
-            say(options, f"ingestion: GetMetricData is billed, {_billed(apis, prices)}")
+async def _report(options: Options, command: str) -> Exit:
+    with _working(options, command) as work, output(options) as out:
+        await work.connect(options.regions)
+        talkers = Talkers(work.prices) if options.ingestion else None
+        report = work.report(out, options.format)
+        sink = Sink(report, work.stop, everything=options.all_groups, talkers=talkers)
+        sink.safely(report.start, work.info(dry_run=True))
 
-        engine = Run(apis, policy, sink, journal, stop, now, dry_run=dry_run, source=source)
-        with interruptible(engine.summary, stop), _progress(options, sink):
-            summary = engine.execute()
-            told = None if talkers is None else talkers.as_dict(_subscribed(apis))
-        for failure in talkers.failures if talkers else ():
-            summary.warn(failure)
-        summary_object = summary.as_dict(counts, prices)
-        if told is not None:
-            summary_object["ingestion"] = told
-        journal.close()
-        sink.safely(shown.finish, summary_object)
+        def listen(groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
+            work.ledger.scanned(groups)
+            sink.read(groups)
+            for outcome in outcomes:
+                work.ledger.add(outcome)
+                sink.outcome(outcome)
+
+        books = Books(work.apis, listen)
+        with _progress(options, sink):
+            await work.survey(books, talkers)
+        summary = await work.summary(books, talkers)
+        sink.safely(report.finish, summary)
         sink.safely(out.flush)
-    if sink.broken:
-        summary.error("the output was closed before everything was written")
-        let_go_of_stdout()
-    _tell(options, summary, counts, journal, dry_run=dry_run)
-    _tell_money(options, summary_object)
-    if not dry_run:
-        say_gone(options)
-    code = summary.exit_code()
-    if code is Exit.DONE and options.fail_on_findings and sink.findings:
-        return Exit.FINDINGS
-    return code
+        return work.end(sink, summary, acted=False)
 
 
-def _billed(apis: Sequence[Api], prices: PriceList) -> str:
+async def _plan(options: Options) -> Exit:
+    with _working(options, "plan") as work, output(options) as out:
+        await work.connect(options.regions)
+        sink = Sink(_Silent(), work.stop, everything=False)
+        books = await _planned(work, sink, out)
+        summary = await work.summary(books)
+        return work.end(sink, summary, acted=False)
+
+
+async def _planned(
+    work: _Work, sink: Sink, out: IO[str], left: list[Outcome] | None = None
+) -> Books:
+    """The survey, written as a plan. `left` gets what is worth telling and is not planned."""
+
+    def write(text: str) -> None:
+        out.write(f"{text}\n")
+
+    head = Head(run=work.run_id, made=work.now, policy=work.policy.digest())
+    sink.safely(write, head.model_dump_json())
+
+    def listen(groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
+        work.ledger.scanned(groups)
+        sink.read(groups)
+        for outcome in outcomes:
+            work.ledger.add(outcome)
+            sink.outcome(outcome)
+            if (line := action_line(outcome)) is not None:
+                sink.safely(write, line.model_dump_json())
+            elif left is not None and is_finding(outcome):
+                left.append(outcome)
+
+    books = Books(work.apis, listen)
+    with _progress(work.options, sink):
+        await work.survey(books)
+    for target, tally in books.tallies.items():
+        sink.safely(write, end_line(target, tally).model_dump_json())
+    sink.safely(out.flush)
+    return books
+
+
+async def _act_now(options: Options) -> Exit:
+    """Survey, show, ask, act."""
+    with _working(options, "run", changing=True) as work, output(options) as out:
+        await work.connect(options.regions)
+        with tempfile.TemporaryDirectory(prefix="janitor-") as folder:
+            path = Path(folder) / "plan.jsonl"
+            shown = _Silent() if options.quiet else work.report(sys.stderr, Format.TABLE)
+            first = Sink(shown, work.stop, everything=False)
+            shown.start(work.info(dry_run=True))
+            with path.open("w", encoding="utf-8") as file:
+                books = await _planned(work, first, file, left := list[Outcome]())
+            shown.finish(await work.summary(books))
+            plan = PlanFile(path)
+            if not work.stop.is_set() and any(totals.actions for totals in plan.totals.values()):
+                what = "Set retention and delete what is listed above"
+                ask_first(options, list(work.apis.values()), what)
+            return await _acted(work, books, plan, out, left)
+
+
+async def _acted(
+    work: _Work, books: Books, plan: PlanFile, out: IO[str], left: Sequence[Outcome] = ()
+) -> Exit:
+    """Act, and show what became of it, behind what the survey left."""
+    # All that a plan keeps has changed since, which is worth telling.
+    report = work.report(out, work.options.format)
+    sink = Sink(report, work.stop, everything=True)
+    sink.safely(report.start, work.info(dry_run=False))
+    for outcome in left:
+        sink.outcome(outcome)
+    work.ledger.forget_changes()
+
+    def listen(_groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            work.ledger.add(outcome)
+            sink.outcome(outcome)
+
+    books.listener = listen
+    with _progress(work.options, sink):
+        await work.act(books, plan)
+    summary = await work.summary(books)
+    sink.safely(report.finish, summary)
+    sink.safely(out.flush)
+    return work.end(sink, summary, acted=True)
+
+
+async def _apply(options: Options, path: Path) -> Exit:
+    if options.regions:
+        raise UsageError("-r/--region: a plan names its Regions itself")
+    plan = PlanFile(path)
+    with _working(options, "apply", changing=True) as work, output(options) as out:
+        if plan.head.policy != work.policy.digest():
+            raise PlanError(
+                f"{path}: was made with another policy than {options.policy or SHIPPED}; "
+                "give that one with -p/--policy, or make the plan again"
+            )
+        if plan.head.made > work.now:
+            raise PlanError(f"{path}: was made in the future; make the plan again")
+        await work.connect(tuple(dict.fromkeys(target.region for target in plan.totals)))
+        if other := [target for target in plan.totals if target not in work.apis]:
+            mine = ", ".join(dict.fromkeys(target.account for target in work.apis))
+            raise PlanError(
+                f"{path}: is a plan for {other[0]}; these credentials are of account {mine}"
+            )
+        books = Books(plan.totals, lambda _groups, _outcomes: None)
+        for target, totals in plan.totals.items():
+            tally = books.tallies[target]
+            tally.planned.update(totals.planned)
+            if not totals.complete:
+                books.unfinished.add(target)
+        await _count_groups(work, books)
+        work.refused = books.over_limit(work.policy.limits)
+        say(options, _announced(plan))
+        if any(totals.actions for totals in plan.totals.values()):
+            ask_first(options, list(work.apis.values()), "Carry that out")
+        return await _acted(work, books, plan, out)
+
+
+async def _count_groups(work: _Work, books: Books) -> None:
+    """Of how many log groups the share of deletions is taken: a plan's own count is not believed.
+    Counted only as far as it takes to know that the share holds. Raises UsageError.
+    """
+    share = work.policy.limits.max_group_deletion_share
+    deletions = sum(tally.planned[Verb.DELETE_GROUP] for tally in books.tallies.values())
+    needed = math.ceil(deletions / share) if share else 0
+    for target, tally in books.tallies.items():
+        if needed <= 0:
+            return
+        try:
+            async for page, _ in Logs(work.apis[target]).groups():
+                tally.scanned += len(page)
+                needed -= len(page)
+                if needed <= 0:
+                    break
+        except ReadError as error:
+            raise UsageError(f"{target}: the log groups could not be counted: {error}") from error
+
+
+def _announced(plan: PlanFile) -> str:
+    totals = plan.totals.values()
+    count = sum(each.actions for each in totals)
+    groups = sum(each.planned[Verb.DELETE_GROUP] for each in totals)
+    streams = sum(each.planned[Verb.SWEEP_STREAMS] for each in totals)
+    if not count:
+        return "the plan holds nothing to do"
+    return f"{count:,} planned actions: {groups:,} log groups and {streams:,} log streams deleted"
+
+
+class _Silent:
+    """A report of nothing."""
+
+    def start(self, info: RunInfo) -> None:
+        pass
+
+    def scanned(self, group: LogGroup) -> None:
+        pass
+
+    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
+        pass
+
+    def finding(self, outcome: Outcome) -> None:
+        pass
+
+    def kept(self, outcome: Outcome) -> None:
+        pass
+
+    def finish(self, summary: Summary) -> None:
+        pass
+
+
+def _billed(apis: Iterable[Api], prices: PriceList) -> str:
     """What asking for a metric costs, where that is known."""
     regions = {api.target.region: prices.metrics(api.target.region) for api in apis}
     known = {price for price in regions.values() if price is not None}
@@ -240,17 +464,17 @@ def _billed(apis: Sequence[Api], prices: PriceList) -> str:
     return f"up to ${max(known) / 10**9:g} per 1,000 log groups"
 
 
-def _subscribed(apis: Sequence[Api]) -> Callable[[LogGroup], bool | None]:
-    """Tells whether something subscribes to a log group; None where that cannot be read."""
-    by_target = {api.target: Logs(api) for api in apis}
-
-    def subscribed(group: LogGroup) -> bool | None:
-        try:
-            return bool(by_target[group.target].filters(group, "subscription"))
-        except (*ReadError, StoppedError, JanitorError):
-            return None
-
-    return subscribed
+async def _subscribed(
+    apis: Mapping[Target, Api], groups: Sequence[LogGroup]
+) -> Callable[[LogGroup], bool | None]:
+    """Tells whether something subscribes to one of the groups; None where that cannot be read."""
+    known: dict[tuple[str, str, str, int], bool | None] = {}
+    for group in groups:
+        known[group.identity] = None
+        with contextlib.suppress(*ReadError, StoppedError, JanitorError):
+            found = await Logs(apis[group.target]).filters(group, "subscription")
+            known[group.identity] = bool(found)
+    return lambda group: known.get(group.identity)
 
 
 def _explain_words(options: Options) -> list[str]:
@@ -263,15 +487,6 @@ def _explain_words(options: Options) -> list[str]:
     if options.policy is not None:
         words += ["--policy", str(options.policy)]
     return words
-
-
-def _asked(of: plans.Plan | None) -> str:
-    if of is None:
-        return "Set retention and delete what the policy says"
-    return (
-        f"Carry out {of.count} planned actions ({of.deletions} log groups and {of.sweeps} "
-        "log streams deleted)"
-    )
 
 
 @contextlib.contextmanager
@@ -295,29 +510,29 @@ def _progress(options: Options, sink: Sink) -> Iterator[None]:
         yield
 
 
-def _tell(
-    options: Options, summary: Summary, counts: Counts, journal: Journal, *, dry_run: bool
-) -> None:
+def _tell(options: Options, summary: Summary, journal: FileJournal, *, acted: bool) -> None:
     """The summary for people, on stderr."""
-    changes = summary.planned if dry_run else summary.done
-    verb = "would be" if dry_run else "were"
+    planned = summary.planned
+    retentions, groups, streams = (
+        (summary.retention_set, summary.groups_deleted, summary.streams_deleted)
+        if acted
+        else (planned["set_retention"], planned["delete_group"], planned["sweep_streams"])
+    )
+    verb = "were" if acted else "would be"
     say(
         options,
         f"{summary.groups_scanned:,} log groups scanned ({size(summary.stored_bytes)} stored): "
-        f"{changes[Verb.SET_RETENTION]:,} retentions {verb} set, "
-        f"{changes[Verb.DELETE_GROUP]:,} groups and {changes[Verb.SWEEP_STREAMS]:,} streams "
-        f"{verb} deleted; {summary.by_status[Status.UNKNOWN]:,} unknown, "
-        f"{summary.by_status[Status.FAILED]:,} failed, "
-        f"{summary.by_status[Status.NOT_REACHED]:,} not reached",
+        f"{retentions:,} retentions {verb} set, "
+        f"{groups:,} groups and {streams:,} streams {verb} deleted; {summary.unknown:,} unknown, "
+        f"{summary.failed:,} failed, {summary.not_reached:,} not reached",
     )
-    if (pace := counts.slowest(1)) and pace[0]["seconds"] >= WORTH_TELLING:
+    if (pace := summary.pace[:1]) and pace[0]["seconds"] >= WORTH_TELLING:
         slowest = pace[0]
-        throttled = sum(counts.throttled.values())
         say(
             options,
             f"the slowest quota: {slowest['calls']:,} calls of {slowest['operation']} at "
             f"{slowest['per_second']:g} a second take {slowest['seconds']:,.0f} s "
-            f"({slowest['target']}); {throttled} of {sum(counts.calls.values()):,} calls throttled",
+            f"({slowest['target']}); {summary.throttled} of {summary.api_calls:,} calls throttled",
         )
     if journal.written:
         say(options, f"journal: {journal.path}")
@@ -329,9 +544,9 @@ def _tell(
         sys.stderr.write(f"janitor: refused: {summary.refused_because}\n")
 
 
-def _tell_money(options: Options, summary: Mapping[str, Any]) -> None:
+def _tell_money(options: Options, summary: Summary) -> None:
     """What it costs, for people, on stderr."""
-    money = summary["money"]
+    money = summary.money
     without = money["groups_without_price"]
     unpriced = f"; {without:,} log group{'' if without == 1 else 's'} without a known price"
     say(
@@ -340,7 +555,7 @@ def _tell_money(options: Options, summary: Mapping[str, Any]) -> None:
         f"{dollars(money['saved_at_once_usd'])} at once, "
         f"{dollars(money['saved_steady_usd'])} at steady state{unpriced * bool(without)}",
     )
-    if (ingestion := summary.get("ingestion")) is not None:
+    if (ingestion := summary.ingestion) is not None:
         say(
             options,
             f"ingestion of {ingestion['days']} days: {size(ingestion['bytes'])} in "

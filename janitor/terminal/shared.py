@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import os
 import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING
 
 from janitor import __version__
 from janitor.aws import targets
 from janitor.aws.api import Api, Counts
-from janitor.core.clock import Clock, SystemClock
+from janitor.aws.targets import Means
+from janitor.aws.workers import Inline, Threads
+from janitor.core.clock import Clock, Stop, SystemClock
 from janitor.core.errors import UsageError
 from janitor.policy import file as policies
 from janitor.policy.file import SHIPPED, Policy
-from janitor.report import Format, RunInfo
+from janitor.report.base import Format, RunInfo
 
 if TYPE_CHECKING:  # boto3 only for what calls AWS, the sandbox only for --sandbox
     import boto3
@@ -78,19 +79,17 @@ class Account:
         return self.sandbox.session()
 
 
-def connect(
-    account: Account,
-    regions: tuple[str, ...],
-    policy: Policy,
-    counts: Counts,
-    stop: threading.Event,
+async def connect(
+    account: Account, regions: tuple[str, ...], policy: Policy, counts: Counts, stop: Stop
 ) -> list[Api]:
     """The calls of every account and Region that is meant. Raises UsageError, CredentialsError."""
-    paced = account.sandbox is None
-    wanted = regions if account.sandbox is None else _regions(account.sandbox, regions)
-    return targets.each_account(
-        _sessions(account),
-        lambda aws: targets.connect(aws, wanted, policy, account.clock, counts, stop, paced=paced),
+    sandbox = account.sandbox
+    wanted = regions if sandbox is None else _regions(sandbox, regions)
+    share = policy.limits.api_share if sandbox is None else None
+    workers = Threads() if sandbox is None else Inline()
+    means = Means(account.clock, counts, stop, workers, share)
+    return await targets.each_account(
+        _sessions(account), lambda aws: targets.connect(aws, wanted, means)
     )
 
 
@@ -199,41 +198,49 @@ def output(options: Options) -> Iterator[IO[str]]:
 
 
 def ask_first(options: Options, apis: list[Api], what: str) -> None:
-    """Ask a person at a terminal whether to do it. Raises UsageError on anything but yes."""
-    if options.yes or options.sandbox or not sys.stdin.isatty():
+    """Ask a person at a terminal whether to do it. Raises UsageError on anything but yes, and where
+    there is nobody to be asked.
+    """
+    if options.yes or options.sandbox:
         return
+    if not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here, so --yes is needed; nothing was done")
     places = ", ".join(str(api.target) for api in apis)
     sys.stderr.write(f"{what} in {places}? [y/N] ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        answer = sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if answer.strip().lower() not in ("y", "yes"):
         raise UsageError("not confirmed; nothing was done")
 
 
-class Interrupted(Protocol):
-    """A summary that says whether the run was interrupted."""
-
-    interrupted: bool
-
-
 @contextlib.contextmanager
-def interruptible(summary: Interrupted, stop: threading.Event) -> Iterator[None]:
-    """Ctrl-C takes no new work and finishes what is in flight; a second one ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def interruptible(stop: Stop) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP begin nothing more and finish what is in flight; a second Ctrl-C
+    ends at once.
+    """
+    loop = asyncio.get_running_loop()
 
-    def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        if stop.is_set() and summary.interrupted:
-            raise KeyboardInterrupt
-        summary.interrupted = True
-        stop.set()
+    def interrupted() -> None:
+        stop.set("interrupted")
+        loop.remove_signal_handler(signal.SIGINT)  # the next one raises KeyboardInterrupt
         sys.stderr.write("\njanitor: interrupted: finishing what is in flight\n")
 
-    before = signal.signal(signal.SIGINT, interrupted)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    try:
+        for number in signals:
+            loop.add_signal_handler(number, interrupted)
+    except (RuntimeError, ValueError):  # not the main thread: nothing is signalled here
+        yield
+        return
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in signals:
+            loop.remove_signal_handler(number)
 
 
 def say(options: Options, text: str) -> None:

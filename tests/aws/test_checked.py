@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,8 @@ from botocore.hooks import EventAliaser
 from janitor.aws import targets
 from janitor.aws.api import Api, Counts, UnavailableError
 from janitor.aws.pace import Pace
-from janitor.core.clock import SystemClock
+from janitor.aws.workers import Inline
+from janitor.core.clock import Stop, SystemClock
 from janitor.core.errors import CredentialsError, Exit
 from janitor.core.model import Target
 from janitor.terminal.cli import main
@@ -123,11 +124,10 @@ def test_an_answer_that_cannot_be_looked_into_is_none(
         Pace(lambda _operation: 1e6, clock),
         clock,
         Counts(),
-        threading.Event(),
+        Stop(),
+        Inline(),
     )
-    with pytest.raises(UnavailableError, match="no JSON"):
-        api.once(
-            "GetResources",
-            api.client("resourcegroupstaggingapi").get_resources,
-            expect="ResourceTagMappingList",
+    with pytest.raises(UnavailableError, match="not JSON"):
+        asyncio.run(
+            api.once("resourcegroupstaggingapi", "GetResources", expect="ResourceTagMappingList")
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any
 
 import botocore.session
 import pytest
@@ -11,12 +11,9 @@ from botocore.parsers import create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.aws.logs import HOUR_MS, METRICS_A_CALL, Logs, _groups_as_sent, _odd_group, parse_group
+from janitor.aws.api import _groups_as_sent
+from janitor.aws.logs import _odd_group, parse_group
 from janitor.core.model import Target
-from janitor.policy.file import DEFAULT_QUOTAS
-from janitor.sandbox.unknowns import Unknowns
-from janitor.sandbox.wire import Call
-from tests.accounts import NOW, Cloud, Group, api, days_ago, ok
 
 TARGET = Target("123456789012", "eu-west-1")
 WHOLE = {
@@ -86,65 +83,3 @@ def test_what_makes_no_sense_is_left_to_botocore(body: bytes) -> None:
     customized: dict[str, Any] = {}
     _groups_as_sent(response, customized)
     assert (response["body"], customized) == (body, {})
-
-
-@pytest.mark.parametrize("days", [1, 37, 372, 455, 4000])
-def test_the_pace_of_metrics_holds_for_data_points_too(days: int) -> None:
-    """CloudWatch lets pass 396,000 data points a second, whatever the number of calls."""
-    cloud = Cloud([])
-    points: list[float] = []
-
-    def asked(call: Call) -> None:
-        if call.operation == "GetMetricData":
-            queries = call.parameters["MetricDataQueries"]
-            seconds = call.parameters["EndTime"] - call.parameters["StartTime"]
-            points.append(len(queries) * seconds / queries[0]["MetricStat"]["Period"])
-
-    cloud.before_call = asked
-    names = [f"/g/{number}" for number in range(METRICS_A_CALL)]
-    Logs(api(cloud)).arrivals(dict.fromkeys(names, days_ago(days)))
-    assert points
-    assert max(points) * DEFAULT_QUOTAS["GetMetricData"] <= 396_000
-
-
-moments = st.integers(days_ago(440), NOW)
-
-
-@given(st.lists(st.tuples(st.lists(moments, max_size=3), moments), min_size=1, max_size=8))
-def test_arrivals_are_told_to_the_hour_for_each_group_by_its_own_moment(
-    drawn: list[tuple[list[int], int]],
-) -> None:
-    """In one call for all of them, and one more for those in whose bucket the moment lies."""
-    cloud = Cloud(
-        Group(f"/{i}", days_ago(900), arrivals=dict.fromkeys(at, 9))
-        for i, (at, _) in enumerate(drawn)
-    )
-    told = Logs(api(cloud)).arrivals({f"/{i}": since for i, (_, since) in enumerate(drawn)})
-    for i, (arrived, since) in enumerate(drawn):
-        hour = since // HOUR_MS * HOUR_MS
-        some = any(at >= hour for at in arrived)
-        assert any(at >= since for at in arrived) <= told[f"/{i}"] <= some
-    assert cloud.calls["GetMetricData"] <= 1 + len(drawn)
-
-
-@pytest.mark.parametrize("buckets", ["start", "multiples"])
-@given(st.lists(moments, max_size=3), moments)
-def test_no_arrival_is_missed_wherever_buckets_begin(
-    buckets: Literal["start", "multiples"], arrived: list[int], since: int
-) -> None:
-    """How CloudWatch aligns long periods is not documented."""
-    group = Group("/a", days_ago(900), arrivals=dict.fromkeys(arrived, 9))
-    cloud = Cloud([group], unknowns=Unknowns(buckets=buckets))
-    told = Logs(api(cloud)).arrivals({"/a": since})
-    assert told["/a"] >= any(at >= since for at in arrived)
-
-
-def test_an_answer_that_ends_incomplete_is_none() -> None:
-    """Whatever an earlier page said of the log group."""
-    cloud = Cloud([Group("/a", days_ago(900))])
-    pages = [
-        {"MetricDataResults": [{"Id": "g0", "StatusCode": code}], **more}
-        for code, more in (("Complete", {"NextToken": "more"}), ("InternalError", {}))
-    ]
-    cloud.fault = lambda _call: ok(json.dumps(pages.pop(0)).encode())
-    assert Logs(api(cloud)).arrivals({"/a": days_ago(5)}) == {}

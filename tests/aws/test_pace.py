@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from janitor.aws.api import Counts, UnavailableError
-from janitor.aws.pace import RECOVERY, Bucket, Pace, StoppedError
+from janitor.aws.pace import RECOVERY, Bucket, Pace
 from janitor.aws.quotas import learn_quotas
-from janitor.policy.file import parse
+from janitor.core.clock import Stop, StoppedError
 from janitor.sandbox.wire import RefusedError, Reply
-from tests.accounts import ACCOUNT, REGION, RESET, Cloud, FastClock, api, ok, refused
+from tests.accounts import ACCOUNT, REGION, RESET, Cloud, api, ok, refused
+from tests.virtual import VirtualClock
 
-GO = threading.Event()
 
-
-def moments(bucket: Bucket, clock: FastClock, count: int) -> list[float]:
+def moments(bucket: Bucket, clock: VirtualClock, count: int) -> list[float]:
     """When each of the next calls may be made, in seconds."""
-    times = []
-    for _ in range(count):
-        bucket.acquire(GO)
-        times.append(clock.monotonic())
-    return times
+
+    async def acquired() -> list[float]:
+        times, stop = [], Stop()
+        for _ in range(count):
+            await bucket.acquire(stop)
+            times.append(clock.monotonic())
+        return times
+
+    return clock.run(acquired())
 
 
 def gaps(times: list[float]) -> list[float]:
@@ -34,13 +37,13 @@ def gaps(times: list[float]) -> list[float]:
 
 def test_calls_are_spread_evenly_at_the_ceiling() -> None:
     """Never a burst."""
-    clock = FastClock()
+    clock = VirtualClock(0)
     assert set(gaps(moments(Bucket(10, clock), clock, 50))) == {0.1}
 
 
 def test_a_throttled_call_lowers_the_pace_at_once_and_it_comes_back() -> None:
     """After RECOVERY seconds the ceiling holds again, and is never passed."""
-    clock = FastClock()
+    clock = VirtualClock(0)
     bucket = Bucket(10, clock)
     moments(bucket, clock, 20)
     bucket.throttled()
@@ -52,8 +55,8 @@ def test_a_throttled_call_lowers_the_pace_at_once_and_it_comes_back() -> None:
 
 
 def test_calls_throttled_at_the_same_moment_count_once() -> None:
-    """Threads whose calls were under way together learn nothing new."""
-    clock = FastClock()
+    """Those that were under way together tell nothing new."""
+    clock = VirtualClock(0)
     bucket = Bucket(10, clock)
     moments(bucket, clock, 5)
     for _ in range(4):
@@ -61,28 +64,32 @@ def test_calls_throttled_at_the_same_moment_count_once() -> None:
     assert gaps(moments(bucket, clock, 2))[0] == pytest.approx(0.1 / 0.8, rel=0.05)
 
 
-def shared(bucket: Bucket, clock: FastClock, left: float, seconds: float) -> tuple[int, int]:
+def shared(bucket: Bucket, clock: VirtualClock, left: float, seconds: float) -> tuple[int, int]:
     """Calls and refusals where others leave so many calls a second, in a bucket of one second."""
-    calls = refusals = 0
-    tokens, filled = left, clock.monotonic()
-    ends = filled + seconds
-    while clock.monotonic() < ends:
-        bucket.acquire(GO)
-        calls += 1
-        tokens = min(left, tokens + (clock.monotonic() - filled) * left)
-        filled = clock.monotonic()
-        if tokens >= 1:
-            tokens -= 1
-        else:
-            refusals += 1
-            bucket.throttled()
-    return calls, refusals
+
+    async def calling() -> tuple[int, int]:
+        calls = refusals = 0
+        tokens, filled, stop = left, clock.monotonic(), Stop()
+        ends = filled + seconds
+        while clock.monotonic() < ends:
+            await bucket.acquire(stop)
+            calls += 1
+            tokens = min(left, tokens + (clock.monotonic() - filled) * left)
+            filled = clock.monotonic()
+            if tokens >= 1:
+                tokens -= 1
+            else:
+                refusals += 1
+                bucket.throttled()
+        return calls, refusals
+
+    return clock.run(calling())
 
 
 @pytest.mark.parametrize("left", [0.3, 0.5, 0.9])
 def test_a_quota_that_others_share_is_used_and_seldom_run_into(left: float) -> None:
     """Of what they leave most is used, with few refusals; all of it once they are gone."""
-    clock = FastClock()
+    clock = VirtualClock(0)
     bucket = Bucket(10, clock)
     calls, refusals = shared(bucket, clock, 10 * left, 600)
     assert refusals <= 0.04 * calls
@@ -93,7 +100,7 @@ def test_a_quota_that_others_share_is_used_and_seldom_run_into(left: float) -> N
 
 def test_throttled_again_and_again_it_still_goes_on() -> None:
     """The pace has a floor."""
-    clock = FastClock()
+    clock = VirtualClock(0)
     bucket = Bucket(10, clock)
     for _ in range(30):
         moments(bucket, clock, 1)
@@ -104,21 +111,31 @@ def test_throttled_again_and_again_it_still_goes_on() -> None:
 
 def test_each_operation_has_a_pace_of_its_own() -> None:
     """A throttled call slows no other."""
-    clock = FastClock()
+    clock = VirtualClock(0)
     pace = Pace(lambda _operation: 10.0, clock)
     pace.throttled("PutRetentionPolicy")
-    before = clock.monotonic()
-    for _ in range(11):
-        pace.acquire("DescribeLogGroups", GO)
-    assert clock.monotonic() - before == pytest.approx(1.0)
+
+    async def calls() -> None:
+        for _ in range(11):
+            await pace.acquire("DescribeLogGroups", Stop())
+
+    clock.run(calls())
+    assert clock.monotonic() == pytest.approx(1.0)
 
 
 def test_waiting_ends_when_the_run_is_stopped() -> None:
     """Nothing is called any more."""
-    stop = threading.Event()
-    stop.set()
+    clock, stop = VirtualClock(0), Stop()
+    bucket = Bucket(0.001, clock)
+
+    async def stopped() -> None:
+        await bucket.acquire(stop)
+        asyncio.get_running_loop().call_later(5, stop.set, "interrupted")
+        await bucket.acquire(stop)
+
     with pytest.raises(StoppedError):
-        Pace(lambda _operation: 10.0, FastClock()).acquire("DescribeLogGroups", stop)
+        clock.run(stopped())
+    assert clock.monotonic() == 5
 
 
 def test_a_throttled_answer_slows_the_calls_down_and_is_counted() -> None:
@@ -127,23 +144,22 @@ def test_a_throttled_answer_slows_the_calls_down_and_is_counted() -> None:
     cloud.fault = lambda _call: refused("ThrottlingException")
     calls = api(cloud, counts=counts)
     with pytest.raises(UnavailableError):
-        calls.once("DescribeLogGroups", calls.client("logs").describe_log_groups)
+        cloud.clock.run(calls.once("logs", "DescribeLogGroups"))
     assert counts.throttled == {"DescribeLogGroups": 1}
     start = cloud.clock.monotonic()
-    calls.pace.acquire("DescribeLogGroups", GO)
+    cloud.clock.run(calls.pace.acquire("DescribeLogGroups", Stop()))
     assert cloud.clock.monotonic() - start == pytest.approx(1 / 800, rel=0.05)
 
 
 def test_the_accounts_own_quotas_set_the_pace_at_the_policys_share() -> None:
-    """What the policy file says itself wins."""
+    """What Service Quotas does not speak of stays as it was."""
     cloud = Cloud()
     for operation, rate in (("DescribeLogGroups", 50.0), ("DeleteLogGroup", 20.0)):
         cloud.store.quotas[ACCOUNT, REGION, operation] = rate
-    policy = parse("[limits]\napi_share = 0.5\n[quotas]\nDeleteLogGroup = 8", "test")
     calls = api(cloud)
-    learn_quotas(calls, policy)
+    cloud.clock.run(learn_quotas(calls, 0.5))
     assert calls.pace.ceiling("DescribeLogGroups") == 25.0
-    assert calls.pace.ceiling("DeleteLogGroup") == 1000.0  # as this account's policy was given it
+    assert calls.pace.ceiling("DeleteLogGroup") == 10.0
     assert calls.pace.ceiling("PutRetentionPolicy") == 1000.0
 
 
@@ -153,7 +169,7 @@ def test_without_service_quotas_the_defaults_stay(answer: RefusedError | Reply) 
     cloud = Cloud()
     cloud.fault = lambda _call: answer
     calls = api(cloud)
-    learn_quotas(calls, parse("", "test"))
+    cloud.clock.run(learn_quotas(calls, 0.8))
     assert cloud.calls == {"ListServiceQuotas": 1}
     assert calls.pace.ceiling("DescribeLogGroups") == 1000.0
 
@@ -164,7 +180,7 @@ def test_a_quota_without_sense_is_left_out(value: Any) -> None:
     cloud = Cloud()
     cloud.store.quotas[ACCOUNT, REGION, "DescribeLogGroups"] = value
     calls = api(cloud)
-    learn_quotas(calls, parse("", "test"))
+    cloud.clock.run(learn_quotas(calls, 0.8))
     assert calls.pace.ceiling("DescribeLogGroups") == 1000.0
 
 
@@ -180,15 +196,21 @@ def test_the_summary_names_the_quota_that_set_the_pace() -> None:
 
 
 def test_what_is_reserved_is_called_without_a_wait() -> None:
-    """Once, by the thread that reserved it; the quota holds all the same."""
-    clock = FastClock()
+    """Once, by the task that reserved it; the quota holds all the same."""
+    clock = VirtualClock(0)
     pace = Pace(lambda _operation: 10.0, clock)
-    for _ in range(20):
-        pace.reserve(("DescribeLogStreams", "DeleteLogGroup"), GO)
-        reserved = clock.monotonic()
-        pace.acquire("DescribeLogStreams", GO)
-        pace.acquire("DeleteLogGroup", GO)
-        assert clock.monotonic() == reserved
-    assert clock.monotonic() >= 19 * 0.1 - 1e-6
-    pace.acquire("DeleteLogGroup", GO)
-    assert clock.monotonic() > reserved
+
+    async def calls() -> None:
+        stop = Stop()
+        for _ in range(20):
+            await pace.reserve(("DescribeLogStreams", "DeleteLogGroup"), stop)
+            reserved = clock.monotonic()
+            await asyncio.gather(  # tasks of its own that it waits for
+                pace.acquire("DescribeLogStreams", stop), pace.acquire("DeleteLogGroup", stop)
+            )
+            assert clock.monotonic() == reserved
+        assert reserved >= 19 * 0.1 - 1e-6
+        await pace.acquire("DeleteLogGroup", stop)
+        assert clock.monotonic() > reserved
+
+    clock.run(calls())

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
-import threading
-from collections.abc import Iterator
 from copy import deepcopy
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,27 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janitor.aws.api import CallError
-from janitor.aws.logs import METRICS_A_CALL, Logs
-from janitor.aws.pace import StoppedError
+from janitor.aws.metrics import METRICS_A_CALL, incoming_bytes
+from janitor.core.clock import DAY_MS, Stop, StoppedError
 from janitor.core.errors import Exit
-from janitor.core.model import DAY_MS, Ingestion, LogGroup, Target, verb_of
+from janitor.core.model import Ingestion, LogGroup, Target, verb_of
 from janitor.cost.ingestion import (
     API_GATEWAY,
-    BATCHES_AHEAD,
     DAYS,
     MOST_PREFIXES,
     OTHER,
     TOP,
-    Measured,
     Talkers,
     prefix_of,
 )
 from janitor.cost.money import GB, price_list
-from janitor.engine.context import WholeRegion
-from janitor.engine.resume import ScanProgress
-from janitor.engine.run import Run
-from janitor.engine.summary import Summary
-from janitor.journal.journal import Journal
+from janitor.engine.measured import BATCHES_AHEAD, measured
+from janitor.engine.survey import every_group
 from janitor.policy.file import Policy, Prices, load
 from janitor.sandbox.wire import Call, RefusedError, Reply
 from tests.accounts import (
@@ -46,14 +37,16 @@ from tests.accounts import (
     Cloud,
     Group,
     Recorded,
+    Result,
     api,
     days_ago,
     janitor,
+    look,
     ok,
     refused,
     refusing,
 )
-from tests.engine.test_properties import accounts, policies, relaxed
+from tests.engine.test_properties import accounts, journal, policies, relaxed
 
 PRICES = price_list(Prices())
 TODAY = NOW // DAY_MS * DAY_MS
@@ -67,33 +60,19 @@ def account(count: int) -> Cloud:
     )
 
 
-def measured_run(
-    cloud: Cloud, policy: Policy, journal: Journal, *, dry_run: bool = True
-) -> tuple[Summary, Recorded, Talkers]:
-    """A run with `--ingestion`."""
-    stop, recorded, talkers = threading.Event(), Recorded(), Talkers(PRICES)
-    run = Run(
-        [api(cloud, stop)],
-        policy,
-        recorded,
-        journal,
-        stop,
-        NOW,
-        dry_run=dry_run,
-        source=lambda _target: Measured(WholeRegion(), talkers),
-    )
-    summary = run.execute()
+def measured_look(cloud: Cloud) -> tuple[Result, Recorded, Talkers]:
+    """`report --ingestion`."""
+    talkers = Talkers(PRICES)
+    result, recorded = look(cloud, load(None), listing=measured(every_group, DAYS, talkers))
     for group in recorded.groups:
         talkers.add(group)
-    return summary, recorded, talkers
+    return result, recorded, talkers
 
 
-@pytest.fixture
-def journal() -> Iterator[Journal]:
-    with tempfile.TemporaryDirectory() as folder:
-        made = Journal(Path(folder) / "j.jsonl", "run", "policy")
-        yield made
-        made.close()
+async def pages(cloud: Cloud, into: list[LogGroup], stop: Stop | None = None) -> None:
+    """All pages of such a survey."""
+    async for page, _ in measured(every_group, DAYS, Talkers(PRICES))(api(cloud, stop), None):
+        into.extend(page)
 
 
 def test_whole_days_are_added_up_and_today_only_dates_the_last_arrival() -> None:
@@ -111,7 +90,7 @@ def test_whole_days_are_added_up_and_today_only_dates_the_last_arrival() -> None
             Group("/c", days_ago(100), arrivals={TODAY - 5 * DAY_MS + 9: 6}),
         ]
     )
-    found = Logs(api(cloud)).incoming_bytes(["/a", "/b", "/c", "/no-such"], DAYS)
+    found = cloud.clock.run(incoming_bytes(api(cloud), ["/a", "/b", "/c", "/no-such"], DAYS))
     assert found == {
         "/a": Ingestion(230, 30, TODAY),
         "/b": Ingestion(0, 30, None),
@@ -120,15 +99,15 @@ def test_whole_days_are_added_up_and_today_only_dates_the_last_arrival() -> None
     }
 
 
-def test_every_group_is_read_once_in_batches_of_500(journal: Journal) -> None:
+def test_every_group_is_read_once_in_batches_of_500() -> None:
     """Three calls for 1,200 groups, and each group keeps what is its own."""
     cloud = account(1200)
     asked: list[dict[str, Any]] = []
     cloud.before_call = lambda call: (
         asked.append(call.parameters) if call.operation == "GetMetricData" else None
     )
-    summary, recorded, talkers = measured_run(cloud, load(None), journal)
-    assert summary.exit_code() is Exit.DONE
+    summary, recorded, talkers = measured_look(cloud)
+    assert summary.exit_code is Exit.DONE
     assert sorted(len(one["MetricDataQueries"]) for one in asked) == [200, 500, 500]
     points = DAYS + 1
     assert all(len(one["MetricDataQueries"]) * points <= 100_800 for one in asked)
@@ -153,13 +132,9 @@ def test_ingestion_changes_nothing_that_is_done(groups: list[Group], policy: Pol
         cloud = Cloud(deepcopy(groups))
         if how == "unreadable":
             cloud.fault = _no_bytes
-        with tempfile.TemporaryDirectory() as folder:
-            journal = Journal(Path(folder) / "j.jsonl", "run", "policy")
-            if how == "without":
-                summary, recorded = janitor(cloud, policy, journal)
-            else:
-                summary, recorded, _ = measured_run(cloud, policy, journal, dry_run=False)
-            journal.close()
+        listing = every_group if how == "without" else measured(every_group, DAYS, Talkers(PRICES))
+        with journal() as written:
+            summary, recorded = janitor(cloud, policy, written, listing=listing)
         done.append(
             (
                 sorted(cloud.puts),
@@ -179,14 +154,12 @@ def _no_bytes(call: Call) -> RefusedError | None:
     return refused("AccessDenied") if metric == "IncomingBytes" else None
 
 
-def test_without_the_permission_all_are_unread_and_it_is_not_asked_for_ever(
-    journal: Journal,
-) -> None:
+def test_without_the_permission_all_are_unread_and_it_is_not_asked_for_ever() -> None:
     """Unknown, not zero; the run itself is as good as before."""
     cloud = account(METRICS_A_CALL * 20)
     cloud.fault = _no_bytes
-    summary, recorded, talkers = measured_run(cloud, load(None), journal)
-    assert summary.exit_code() is Exit.DONE
+    summary, recorded, talkers = measured_look(cloud)
+    assert summary.exit_code is Exit.DONE
     assert cloud.calls["GetMetricData"] <= BATCHES_AHEAD + 1
     told = talkers.as_dict(lambda _group: False)
     assert (told["groups"], told["unread"]) == (0, METRICS_A_CALL * 20)
@@ -196,7 +169,7 @@ def test_without_the_permission_all_are_unread_and_it_is_not_asked_for_ever(
     assert len(recorded.groups) == METRICS_A_CALL * 20
 
 
-def test_one_batch_that_cannot_be_read_leaves_the_others(journal: Journal) -> None:
+def test_one_batch_that_cannot_be_read_leaves_the_others() -> None:
     """500 groups unread, of 1,200."""
     cloud = account(1200)
 
@@ -205,7 +178,7 @@ def test_one_batch_that_cannot_be_read_leaves_the_others(journal: Journal) -> No
         return refused("InternalFailure", 500) if "/app/00500" in first else None
 
     cloud.fault = fault
-    _, _, talkers = measured_run(cloud, load(None), journal)
+    _, _, talkers = measured_look(cloud)
     told = talkers.as_dict(lambda _group: False)
     assert (told["groups"], told["unread"]) == (700, 500)
     assert "InternalFailure" in told["failures"][0]
@@ -230,7 +203,7 @@ def test_a_group_that_the_answer_is_not_clear_about_is_unread(spoiled: dict[str,
         return ok(json.dumps(call.result).encode())
 
     cloud.after = spoil
-    found = Logs(api(cloud)).incoming_bytes(sorted(cloud.groups), DAYS)
+    found = cloud.clock.run(incoming_bytes(api(cloud), sorted(cloud.groups), DAYS))
     assert sorted(found) == ["/app/00000", "/app/00002"]
 
 
@@ -239,31 +212,24 @@ def test_a_scan_that_breaks_off_gives_all_that_it_read_before() -> None:
     cloud = account(1000)
     denied = refusing("DescribeLogGroups", "AccessDenied")
     cloud.fault = lambda call: denied(call) if len(cloud.scanned) == 15 else None
-    pages = Measured(WholeRegion(), Talkers(PRICES)).pages(Logs(api(cloud)), ScanProgress())
     seen: list[LogGroup] = []
-
-    def drain() -> None:
-        for page in pages:
-            seen.extend(page)
-
     with pytest.raises(CallError, match="AccessDenied"):
-        drain()
+        cloud.clock.run(pages(cloud, seen))
     assert [group.name for group in seen] == sorted(cloud.groups)[:750]
     assert all(group.ingestion is not None for group in seen)
 
 
-def test_a_stop_ends_the_reading_at_once(journal: Journal) -> None:
+def test_a_stop_ends_the_reading_at_once() -> None:
     """As Ctrl-C sets it: no further call of either kind."""
-    cloud, stop = account(5000), threading.Event()
+    cloud, stop = account(5000), Stop()
 
     def before(call: Call) -> None:
         if call.operation == "GetMetricData":
-            stop.set()
+            stop.set("interrupted")
 
     cloud.before_call = before
-    pages = Measured(WholeRegion(), Talkers(PRICES)).pages(Logs(api(cloud, stop)), ScanProgress())
     with pytest.raises(StoppedError):
-        list(pages)
+        cloud.clock.run(pages(cloud, [], stop))
     assert cloud.calls["GetMetricData"] == 1
 
 

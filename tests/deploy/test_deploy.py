@@ -20,26 +20,25 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
-from unittest.mock import patch
 
 import pulumi
 import pytest
 import yaml
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from moto import mock_aws
-from moto.core.models import botocore_stubber
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from deploy import packaging
 from deploy.config import Config, ConfigError, parse
 from deploy.schedule import checked_expression
-from janitor.function.handler import Janitor, Order, configure_logs
+from janitor.function.handler import Order, configure_logs
 from janitor.function.iam import function_policy, watch_policy
 from janitor.function.settings import read_settings
 from janitor.policy.file import load
 from tests.deploy.iam import allowed
 from tests.deploy.pulumi_on_moto import PROJECT, Account, client
-from tests.function.test_handler import SCHEDULED, Context, mixed
+from tests.function.deployed import SCHEDULED, Deployed
+from tests.function.test_handler import mixed
 
 # pulumi_aws warns about resources of its own when its Lambda and S3 modules are first used.
 pytestmark = pytest.mark.filterwarnings(
@@ -62,21 +61,20 @@ OTHERWISE: dict[str, Any] = {  # every key that need not be left out, and none a
     "alarmTopic": TOPIC,
     "notify": True,
     "dashboard": True,
-    "journalBucket": True,
-    "journalDays": 90,
+    "keepDays": 90,
     "reservedConcurrency": 0,
     "tags": {"team": "operations"},
 }
 
 
-JOURNALS = f"{JANITOR}-journals-{ACCOUNT}-{REGION}"
+BUCKET = f"{JANITOR}-{ACCOUNT}-{REGION}"
 EVERYTHING: dict[str, Any] = {  # what has to be asked for
     "notify": True,
     "notifyEmail": ["operations@example.com", "finance@example.com"],
     "dashboard": True,
-    "journalBucket": True,
     "tags": {"team": "operations", "env": "prod"},
 }
+ALARMS = [f"{JANITOR}-{name}" for name in ("errors", "failed", "overdue")]
 BASIC = "AWSLambdaBasicExecutionRole"
 MANAGED = json.dumps({BASIC: json.loads(aws_managed_policies_data)[BASIC]})
 """Of AWS's managed policies, all of which moto would read again for each account and partition."""
@@ -363,12 +361,14 @@ def test_schedule(account: Account, name: str, expression: str) -> None:
 
 
 def test_failures(account: Account) -> None:
-    """A failed run is not repeated; its event goes to a queue that keeps it for 14 days."""
+    """A link that crashed is tried once more; then its event goes to a queue that keeps it for 14
+    days.
+    """
     sqs = client("sqs")
     url = sqs.get_queue_url(QueueName=f"{JANITOR}-failures")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     config = client("lambda").get_function_event_invoke_config(FunctionName=JANITOR)
-    assert config["MaximumRetryAttempts"] == 0
+    assert config["MaximumRetryAttempts"] == 1
     assert config["MaximumEventAgeInSeconds"] == 21_600
     assert config["DestinationConfig"]["OnFailure"] == {"Destination": queue["QueueArn"]}
     assert queue["MessageRetentionPeriod"] == str(14 * 24 * 3600)
@@ -396,6 +396,7 @@ def test_runs_do_not_overlap(account: Account) -> None:
 def test_environment(account: Account) -> None:
     """A first deployment deletes nothing; what has no value is left out."""
     assert _env(JANITOR) == {
+        "JANITOR_BUCKET": BUCKET,
         "JANITOR_SCHEDULED_DRY_RUN": "true",
         "POWERTOOLS_METRICS_NAMESPACE": "CloudWatchJanitor",
         "POWERTOOLS_SERVICE_NAME": JANITOR,
@@ -408,13 +409,22 @@ def test_environment(account: Account) -> None:
 
 
 def test_alarms(account: Account) -> None:
-    """One alarm on errors, and one that also fires when nobody watches any more."""
+    """On crashes, on runs that failed, and one that also fires when nobody watches any more."""
     errors = _alarm(f"{JANITOR}-errors")
     assert (errors["Namespace"], errors["MetricName"]) == ("AWS/Lambda", "Errors")
     assert errors["Dimensions"] == [{"Name": "FunctionName", "Value": JANITOR}]
     assert (errors["Statistic"], errors["Threshold"]) == ("Sum", 1)
     assert errors["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
     assert errors["TreatMissingData"] == "notBreaching"
+    failed = _alarm(f"{JANITOR}-failed")
+    assert (failed["Namespace"], failed["MetricName"]) == ("CloudWatchJanitor", "RunFailed")
+    assert {each["Name"]: each["Value"] for each in failed["Dimensions"]} == {
+        "service": JANITOR,
+        "trigger": "schedule",
+    }
+    assert (failed["Statistic"], failed["Threshold"]) == ("Maximum", 1)
+    assert failed["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert failed["TreatMissingData"] == "notBreaching"
     runs = _alarm(f"{JANITOR}-overdue")
     assert (runs["Namespace"], runs["MetricName"]) == ("CloudWatchJanitor", "Overdue")
     assert runs["Dimensions"] == [{"Name": "service", "Value": WATCH}]
@@ -422,7 +432,7 @@ def test_alarms(account: Account) -> None:
     assert (runs["ComparisonOperator"], runs["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
     assert runs["TreatMissingData"] == "breaching"
     assert "first deployment" in runs["AlarmDescription"]
-    assert errors["AlarmActions"] == runs["AlarmActions"] == []
+    assert errors["AlarmActions"] == failed["AlarmActions"] == runs["AlarmActions"] == []
 
 
 def test_outputs(account: Account) -> None:
@@ -434,7 +444,8 @@ def test_outputs(account: Account) -> None:
         "helloworld": arn["helloworld"],
         "rule": JANITOR,
         "failures": account.outputs["failures"],
-        "alarms": [f"{JANITOR}-errors", f"{JANITOR}-overdue"],
+        "alarms": ALARMS,
+        "bucket": BUCKET,
     }
 
 
@@ -479,10 +490,61 @@ def test_handlers_are_those_that_are_packaged(account: Account) -> None:
 
 
 def test_nothing_of_it_unless_asked_for(account: Account) -> None:
-    """No topic, no dashboard, no bucket."""
+    """No topic, no dashboard."""
     assert client("sns").list_topics()["Topics"] == []
     assert client("cloudwatch").list_dashboards()["DashboardEntries"] == []
-    assert client("s3").list_buckets()["Buckets"] == []
+
+
+# The bucket
+
+
+def test_the_bucket_is_private_encrypted_and_versioned(account: Account) -> None:
+    """Nobody but the account, over TLS only."""
+    s3 = client("s3")
+    block = s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]
+    assert len(block) == 4
+    assert all(block.values())
+    (rule,) = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    (owner,) = s3.get_bucket_ownership_controls(Bucket=BUCKET)["OwnershipControls"]["Rules"]
+    assert owner == {"ObjectOwnership": "BucketOwnerEnforced"}
+    assert s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
+    (deny,) = json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"]
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
+    arn = f"arn:aws:s3:::{BUCKET}"
+    assert deny["Resource"] == [arn, f"{arn}/*"]
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_janitor_may_only_add_journals(account: Account) -> None:
+    """It writes them in its own bucket; what is there it can neither read nor delete."""
+    documents = _documents(JANITOR)
+    key = f"arn:aws:s3:::{BUCKET}/journal/{ACCOUNT}/2026-12-01/run-000.jsonl"
+    assert _allowed(documents, "s3:PutObject", key)
+    assert not _allowed(documents, "s3:PutObject", key.replace(BUCKET, f"{BUCKET}-other"))
+    for action in ("s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion"):
+        assert not _allowed(documents, action, key)
+
+
+def test_only_the_janitor_keeps_the_state_of_runs(account: Account) -> None:
+    """It reads and writes it in its own bucket; nobody else's role may."""
+    key = f"arn:aws:s3:::{BUCKET}/runs/run/state.json"
+    for action in ("s3:GetObject", "s3:PutObject"):
+        assert _allowed(_documents(JANITOR), action, key)
+        assert not _allowed(_documents(JANITOR), action, key.replace(BUCKET, f"{BUCKET}-other"))
+        assert not _allowed(_documents(WATCH), action, key)
+    assert not _allowed(_documents(JANITOR), "s3:DeleteObject", key)
+
+
+def test_the_bucket_stays_when_the_rest_is_destroyed(account: Account) -> None:
+    """AWS refuses to delete a bucket that holds something, and nothing here empties it."""
+    (bucket,) = account.of("aws:s3/bucket:Bucket")
+    assert bucket.inputs["forceDestroy"] is False
+    s3 = client("s3")
+    s3.delete_bucket_policy(Bucket=BUCKET)  # moto would deny TLS too: it knows no conditions
+    s3.put_object(Bucket=BUCKET, Key="journal/a.jsonl", Body=b"{}")
+    with pytest.raises(s3.exceptions.ClientError, match="BucketNotEmpty"):
+        s3.delete_bucket(Bucket=BUCKET)
 
 
 # What the roles may do
@@ -555,7 +617,12 @@ def test_janitors_rights_are_those_of_its_policy(account: Account) -> None:
     documents = _documents(JANITOR)
     assert set(documents) == {"work", "failures"}
     assert documents["work"] == function_policy(
-        load(None), account=ACCOUNT, partition="aws", region=REGION, function=JANITOR
+        load(None),
+        account=ACCOUNT,
+        partition="aws",
+        region=REGION,
+        function=JANITOR,
+        bucket=BUCKET,
     )
 
 
@@ -581,7 +648,8 @@ def test_alarm_looks_at_what_the_watch_publishes(account: Account) -> None:
     """The watch, with the environment that it is given here, feeds the alarm that is made here."""
     script = (
         "from janitor.function import watch\n"
-        "watch._here, watch.overdue = lambda: None, lambda *_: True\n"
+        "async def late(*_): return True\n"
+        "watch._here, watch.overdue = lambda: None, late\n"
         "watch.handler({}, None)\n"
     )
     done = subprocess.run(
@@ -607,7 +675,8 @@ def test_janitor_understands_its_environment(account: Account) -> None:
     """It refuses settings that it does not know, so each has to be one of its own."""
     settings = read_settings(_env(JANITOR))
     assert (settings.scheduled_dry_run, settings.regions) == ("true", "")
-    assert settings.policy_parameter is settings.notify_topic is settings.journal_bucket is None
+    assert settings.policy_parameter is settings.notify_topic is None
+    assert settings.bucket == BUCKET
 
 
 # What has to be asked for
@@ -626,59 +695,13 @@ def test_a_topic_is_made_for_runs_and_alarms(cloud: Cloud) -> None:
     }
     assert "KmsMasterKeyId" not in sns.get_topic_attributes(TopicArn=topic)["Attributes"]
     assert _env(JANITOR)["JANITOR_NOTIFY_TOPIC"] == topic
-    for alarm in (f"{JANITOR}-errors", f"{JANITOR}-overdue"):
+    for alarm in ALARMS:
         assert _alarm(alarm)["AlarmActions"] == [topic]
     documents = _documents(JANITOR)
     assert _allowed(documents, "sns:Publish", topic)
     assert not _allowed(documents, "sns:Publish", f"{topic}-other")
     assert not _allowed(documents, "sns:DeleteTopic", topic)
     assert not _allowed(_documents(WATCH), "sns:Publish", topic)
-
-
-def test_journals_are_private_encrypted_and_versioned(cloud: Cloud) -> None:
-    """Nobody but the account, over TLS only."""
-    account = cloud.deployed(EVERYTHING)
-    s3 = client("s3")
-    assert account.outputs["journals"] == JOURNALS
-    assert _env(JANITOR)["JANITOR_JOURNAL_BUCKET"] == JOURNALS
-    block = s3.get_public_access_block(Bucket=JOURNALS)["PublicAccessBlockConfiguration"]
-    assert len(block) == 4
-    assert all(block.values())
-    (rule,) = s3.get_bucket_encryption(Bucket=JOURNALS)["ServerSideEncryptionConfiguration"][
-        "Rules"
-    ]
-    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-    (owner,) = s3.get_bucket_ownership_controls(Bucket=JOURNALS)["OwnershipControls"]["Rules"]
-    assert owner == {"ObjectOwnership": "BucketOwnerEnforced"}
-    assert s3.get_bucket_versioning(Bucket=JOURNALS)["Status"] == "Enabled"
-    (deny,) = json.loads(s3.get_bucket_policy(Bucket=JOURNALS)["Policy"])["Statement"]
-    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
-    arn = f"arn:aws:s3:::{JOURNALS}"
-    assert deny["Resource"] == [arn, f"{arn}/*"]
-    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-
-
-def test_the_janitor_may_only_add_journals(cloud: Cloud) -> None:
-    """It writes them in its own bucket; what is there it can neither read nor delete."""
-    cloud.deployed(EVERYTHING)
-    documents = _documents(JANITOR)
-    key = f"arn:aws:s3:::{JOURNALS}/journal/{ACCOUNT}/2026-12-01/run-000.jsonl"
-    assert _allowed(documents, "s3:PutObject", key)
-    assert not _allowed(documents, "s3:PutObject", key.replace(JOURNALS, f"{JOURNALS}-other"))
-    for action in ("s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion"):
-        assert not _allowed(documents, action, key)
-
-
-def test_journals_stay_when_the_rest_is_destroyed(cloud: Cloud) -> None:
-    """AWS refuses to delete a bucket that holds something, and nothing here empties it."""
-    account = cloud.deployed(EVERYTHING)
-    (bucket,) = account.of("aws:s3/bucket:Bucket")
-    assert bucket.inputs["forceDestroy"] is False
-    s3 = client("s3")
-    s3.delete_bucket_policy(Bucket=JOURNALS)  # moto would deny TLS too: it knows no conditions
-    s3.put_object(Bucket=JOURNALS, Key="journal/a.jsonl", Body=b"{}")
-    with pytest.raises(s3.exceptions.ClientError, match="BucketNotEmpty"):
-        s3.delete_bucket(Bucket=JOURNALS)
 
 
 def _dashboard() -> dict[str, Any]:
@@ -714,7 +737,7 @@ def test_dashboard_widgets_have_their_place(cloud: Cloud) -> None:
     by_kind = {widget["type"]: widget["properties"] for widget in body["widgets"]}
     assert set(by_kind) == {"alarm", "metric", "log"}
     (alarms,) = (w["properties"]["alarms"] for w in body["widgets"] if w["type"] == "alarm")
-    assert alarms == [_alarm(f"{JANITOR}-{name}")["AlarmArn"] for name in ("errors", "overdue")]
+    assert alarms == [_alarm(name)["AlarmArn"] for name in ALARMS]
     for widget in body["widgets"]:
         assert widget["properties"].get("region", REGION) == REGION
 
@@ -731,13 +754,10 @@ def test_dashboard_shows_what_the_janitor_publishes(
         namespace=environment["POWERTOOLS_METRICS_NAMESPACE"],
         service=environment["POWERTOOLS_SERVICE_NAME"],
     )
-    memory = mixed()
-    settings = read_settings({})
+    cloud.close()  # moto would answer in the sandbox's place
     configure_logs()
     capsys.readouterr()
-    janitor = Janitor(settings, memory.session(), memory.clock, published)
-    with patch.object(botocore_stubber, "enabled", False):  # else moto answers the one account
-        janitor.answer(SCHEDULED, Context())
+    Deployed(mixed(), metrics_out=published).invoke(SCHEDULED)
     emitted: Mapping[str, Any] = published.serialize_metric_set()
     (metrics,) = emitted["_aws"]["CloudWatchMetrics"]
     (dimensions,) = metrics["Dimensions"]
@@ -810,11 +830,11 @@ def test_tags(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(("config", "days"), [(EVERYTHING, 400), (OTHERWISE, 90)])
-def test_journals_expire(cloud: Cloud, config: dict[str, Any], days: int) -> None:
+def test_what_runs_leave_expires(cloud: Cloud, config: dict[str, Any], days: int) -> None:
     """After the days that are configured; what was overwritten, 30 days later."""
     cloud.deployed(config)
     s3 = client("s3")
-    rules = s3.get_bucket_lifecycle_configuration(Bucket=JOURNALS)["Rules"]
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
     assert all(rule["Status"] == "Enabled" for rule in rules)
     assert all(rule["Filter"] == {"Prefix": ""} for rule in rules)
     expire, markers = rules
@@ -844,7 +864,7 @@ def test_every_value(cloud: Cloud) -> None:
         "failures",
         "alarms",
         "dashboard",
-        "journals",
+        "bucket",
         "topic",
     }
     assert client("events").describe_rule(Name=JANITOR)["ScheduleExpression"] == ("rate(7 days)")
@@ -856,10 +876,10 @@ def test_every_value(cloud: Cloud) -> None:
     settings = read_settings(environment)
     assert (settings.scheduled_dry_run, settings.regions) == ("false", "eu-west-1,us-east-1")
     assert settings.policy_parameter == "/janitor/policy"
-    assert (settings.notify_topic, settings.journal_bucket) == (TOPIC, JOURNALS)
+    assert (settings.notify_topic, settings.bucket) == (TOPIC, BUCKET)
     concurrency = client("lambda").get_function_concurrency(FunctionName=JANITOR)
     assert "ReservedConcurrentExecutions" not in concurrency
-    for alarm in (f"{JANITOR}-errors", f"{JANITOR}-overdue"):
+    for alarm in ALARMS:
         assert _alarm(alarm)["AlarmActions"] == [TOPIC]
 
 
@@ -960,9 +980,9 @@ BAD = [
     ("notifyEmail", '["a b@example.com"]'),
     ("notifyEmail", '["operations@example.com"]'),  # without notify
     ("dashboard", "TRUE"),
-    ("journalBucket", "my-journals"),
-    ("journalDays", "0"),
-    ("journalDays", "forever"),
+    ("keepDays", "0"),
+    ("keepDays", "forever"),
+    ("journalBucket", "true"),
     ("reservedConcurrency", "-1"),
     ("reservedConcurrency", "1.5"),
     ("reservedConcurrency", "true"),

@@ -99,15 +99,16 @@ def test_nothing_of_the_terminal_is_packaged(janitor: Path, name: str) -> None:
 
 
 def test_of_the_janitor_only_what_the_function_needs(janitor: Path) -> None:
-    """The shipped policy is there; commands, plans and the formats for people are not."""
+    """The shipped policy is there; commands, the undo and the formats for people are not."""
     own = {name.removeprefix("janitor/") for name in names(janitor) if name.startswith("janitor/")}
     needed = {"function/handler.py", "function/watch.py", "policy/default_policy.toml"}
     assert needed | {"report/base.py"} <= own
-    assert not own & {"engine/plan.py", "__main__.py"}
+    assert not own & {"engine/measured.py", "journal/restore.py", "__main__.py"}
     assert not {name for name in own if name.startswith(("terminal/", "sandbox/"))}
     assert {name for name in own if name.startswith("report/")} == {
         "report/__init__.py",
         "report/base.py",
+        "report/summary.py",
     }
 
 
@@ -157,7 +158,7 @@ def test_every_import_is_in_the_folder_or_the_standard_library(janitor: Path) ->
             todo += imported_by(janitor, module, path)
         todo += [module.rpartition(".")[0]] if "." in module else []
     assert not missing
-    assert {"janitor.engine.run", "botocore.session", "pydantic_core._pydantic_core"} <= seen
+    assert {"janitor.engine.act", "botocore.session", "pydantic_core._pydantic_core"} <= seen
 
 
 def module_path(folder: Path, module: str) -> Path | None:
@@ -267,19 +268,27 @@ def test_only_models_of_services_that_are_called_are_kept(janitor: Path) -> None
 
 
 def services_called(trees: list[ast.Module]) -> set[str]:
-    """The first arguments of `client(…)`, also where a function hands one of its own on."""
+    """The first arguments of `client(…)` and of an Api's `once(…)`, also where a function hands one
+    of its own on.
+    """
     nodes = [node for tree in trees for node in ast.walk(tree)]
     calls = [node for node in nodes if isinstance(node, ast.Call)]
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     services = {POWERTOOLS[name] for call in calls if (name := called_name(call)) in POWERTOOLS}
-    services |= literals(calls, "client", 0)
-    for function in nodes:
-        if isinstance(function, ast.FunctionDef) and function.name != "client":
-            parameters = [argument.arg for argument in function.args.args]
+    todo, seen = [("client", 0), ("once", 0)], set[tuple[str, int]]()
+    while todo:
+        name, position = todo.pop()
+        seen.add((name, position))
+        services |= literals(calls, name, position)
+        for function in functions:
+            parameters = [each.arg for each in function.args.args if each.arg != "self"]
             for call in ast.walk(function):
-                if isinstance(call, ast.Call) and called_name(call) == "client" and call.args:
-                    handed = ast.unparse(call.args[0])
-                    if handed in parameters:
-                        services |= literals(calls, function.name, parameters.index(handed))
+                if not isinstance(call, ast.Call) or called_name(call) != name:
+                    continue
+                handed = ast.unparse(call.args[position]) if len(call.args) > position else ""
+                if handed in parameters:
+                    todo.append((function.name, parameters.index(handed)))
+        todo = [each for each in todo if each not in seen]
     return services
 
 

@@ -7,6 +7,7 @@ import copy
 import functools
 import importlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,12 @@ from botocore import xform_name
 
 from janitor.aws import logs
 from janitor.core.errors import JanitorError
-from janitor.function.handler import RunFailedError
 from janitor.function.iam import UNSCOPED, function_policy, restore_policy, watch_policy
 from janitor.policy.file import parse
-from janitor.sandbox.store import Bucket
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import ACCOUNT, REGION, Cloud, Group, days_ago, refused, stream
 from tests.deploy.iam import allowed
-from tests.function.test_handler import SCHEDULED, Context, janitor
+from tests.function.deployed import BUCKET, SCHEDULED, Deployed
 
 PACKAGE = Path(importlib.import_module("janitor").__file__ or "").parent
 PREFIXES = {
@@ -52,13 +51,19 @@ def methods() -> dict[str, str]:
 
     Several services have methods like `tag_resource`: here they are the logs'.
     """
-    session = botocore.session.Session()
     found: dict[str, str] = {}
-    for service, prefix in PREFIXES.items():
-        for operation in session.get_service_model(service).operation_names:
-            action = f"{prefix}:{operation}"
-            found.setdefault(xform_name(operation), OTHER_NAMES.get(action, action))
+    for service in PREFIXES:
+        for operation, action in operations(service).items():
+            found.setdefault(xform_name(operation), action)
     return found
+
+
+@functools.cache
+def operations(service: str) -> dict[str, str]:
+    """The operations of a service, and the IAM action of each."""
+    names = botocore.session.Session().get_service_model(service).operation_names
+    actions = {name: f"{PREFIXES[service]}:{name}" for name in names}
+    return {name: OTHER_NAMES.get(action, action) for name, action in actions.items()}
 
 
 MODULES = sorted(
@@ -70,15 +75,34 @@ MODULES = sorted(
 
 
 def called(module: str) -> set[str]:
-    """The IAM actions of the client methods that a module names, as attribute or as text."""
+    """The IAM actions of what a module calls: the client methods that it names, and where it hands
+    a service's name to a call, the operations that its functions and private tables name.
+    """
     tree = ast.parse((PACKAGE / f"{module}.py").read_text())
     names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    texts = {
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    return {methods()[name] for name in names | texts if name in methods()} - FREE
+    actions = {methods()[name] for name in (names | set(texts(tree))) & methods().keys()}
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    services = {text for call in calls for argument in call.args for text in texts(argument)}
+    naming = [node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS) or private(node)]
+    named = {text for node in naming for text in texts(node)}
+    for service in services & PREFIXES.keys():
+        actions |= {operations(service)[name] for name in named & operations(service).keys()}
+    return actions - FREE
+
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """The texts in a part of a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def private(node: ast.AST) -> bool:
+    """Whether it is the definition of a name for the module's own use."""
+    return isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "").startswith("_")
 
 
 def declared(module: str) -> set[str]:
@@ -100,12 +124,14 @@ def test_the_modules_with_calls_are_found() -> None:
     """The test above would pass if it found none."""
     assert {module for module in MODULES if declared(module)} == {
         "aws/logs",
+        "aws/metrics",
         "aws/quotas",
         "aws/tags",
         "aws/targets",
         "function/chain",
         "function/notify",
         "function/settings",
+        "function/state",
         "function/watch",
         "journal/archive",
         "owners/functions",
@@ -115,7 +141,6 @@ def test_the_modules_with_calls_are_found() -> None:
 
 # ---- the role, call by call --------------------------------------------------------------------
 
-BUCKET = "journals"
 EVERYTHING = """
 [defaults]
 retention_days = 365
@@ -141,7 +166,7 @@ DOCUMENT = function_policy(
     function="cloudwatch-janitor",
     parameter="/janitor/policy",
     notify_topic=TOPIC,
-    journal_bucket=BUCKET,
+    bucket=BUCKET,
 )
 ALLOWED = sorted(
     {
@@ -158,18 +183,27 @@ SIGNED = {"monitoring": "cloudwatch", "tagging": "tag"}
 class Guard:
     """Denies what a policy document does not allow."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    def __init__(self, document: dict[str, Any], cloud: Cloud) -> None:
         self.denied: list[tuple[str, str]] = []
         self._document = document
+        self._cloud = cloud
 
     def __call__(self, call: Call) -> RefusedError | None:
+        for action, asked in self._needed(call):
+            if action not in FREE and not allowed([self._document], action, asked):
+                self.denied.append((action, asked))
+                return refused("AccessDeniedException")
+        return None
+
+    def _needed(self, call: Call) -> Iterator[tuple[str, str]]:
         action = f"{SIGNED.get(call.service, call.service)}:{call.operation}"
         action = OTHER_NAMES.get(action, action)
-        asked = resource(call, action)
-        if action in FREE or allowed([self._document], action, asked):
-            return None
-        self.denied.append((action, asked))
-        return refused("AccessDeniedException")
+        yield action, resource(call, action)
+        if action == "s3:GetObject":
+            bucket = call.parameters["Bucket"]
+            if call.parameters["Key"] not in self._cloud.store.buckets[bucket].objects:
+                # S3 API reference, GetObject: without it 403, not 404.
+                yield "s3:ListBucket", f"arn:aws:s3:::{bucket}"
 
 
 def resource(call: Call, action: str) -> str:
@@ -199,7 +233,7 @@ def account() -> Cloud:
     streams = [stream(f"stream-{each}", days_ago(each), days_ago(each)) for each in days]
     cloud = Cloud(
         [
-            Group("/old/empty", old, 0, 30),
+            Group("/old/empty", old, 0, 30, data_protection='{"Name": "emails"}'),
             Group("/old/held", old, 0, 30, tags={"janitor:keep": ""}),
             Group("/old/shipped", old, 0, 30, subscriptions=("elsewhere",)),
             Group("/new/endless", old, 9),
@@ -211,25 +245,22 @@ def account() -> Cloud:
     cloud.functions["live"] = None
     cloud.region.parameters["/janitor/policy"] = EVERYTHING
     cloud.region.topics["operations"] = []
-    cloud.store.buckets[BUCKET] = Bucket(ACCOUNT, REGION, old)
     cloud.store.region(ACCOUNT, "us-east-1")
     return cloud
 
 
-def two_runs(cloud: Cloud) -> dict[str, Any]:
-    """A scheduled run, and one whose time is up at once, which has to invoke the next link."""
+def run(cloud: Cloud) -> dict[str, Any]:
+    """The summary of a scheduled run, whose time is up at once: the next link has to do it."""
     parameters.clear_caches()  # type: ignore[no-untyped-call]
     DEFAULT_PROVIDERS["ssm"] = SSMProvider(boto3_client=cloud.client("ssm"))
     environment = {
         "JANITOR_POLICY_PARAMETER": "/janitor/policy",
         "JANITOR_NOTIFY_TOPIC": TOPIC,
-        "JANITOR_JOURNAL_BUCKET": BUCKET,
+        "JANITOR_REGIONS": "",
     }
-    function = janitor(cloud, **environment)
-    answer: dict[str, Any] = function.answer(SCHEDULED, Context())
-    short = function.answer(SCHEDULED, Context(10))
-    assert "resume" in short
-    summary: dict[str, Any] = answer["summary"]
+    function = Deployed(cloud, environment)
+    assert function.invoke(SCHEDULED, seconds=0.01)["goes_on"]
+    summary: dict[str, Any] = function.chain(function.next_event())[-1]["summary"]
     return summary
 
 
@@ -243,11 +274,11 @@ def test_the_role_may_do_what_it_must_and_nothing_that_it_need_not(missing: str 
     document = copy.deepcopy(DOCUMENT)
     for statement in document["Statement"]:
         statement["Action"] = [action for action in statement["Action"] if action != missing]
-    cloud, guard = account(), Guard(document)
-    cloud.fault = guard
+    cloud = account()
+    guard = cloud.fault = Guard(document, cloud)
     try:
-        done = two_runs(cloud)
-    except (RunFailedError, JanitorError):
+        done = run(cloud)
+    except JanitorError:
         assert missing is not None
         return
     did = (done["groups_deleted"], done["streams_deleted"], done["retention_set"], done["unknown"])
@@ -305,26 +336,29 @@ def test_the_function_may_publish_to_its_topic_only() -> None:
         partition="aws",
         region=REGION,
         function="cloudwatch-janitor",
+        bucket=BUCKET,
     )
     assert not allowed([none], "sns:Publish", TOPIC)
 
 
 def test_the_function_may_only_add_journals_of_its_account() -> None:
-    """Neither read them nor write anything else into the bucket; and nowhere without a bucket."""
+    """Neither read them nor write those of another account."""
     journal = f"arn:aws:s3:::{BUCKET}/journal/123456789012/2026-11-01/run-000.jsonl"
     assert allowed([DOCUMENT], "s3:PutObject", journal)
     assert not allowed([DOCUMENT], "s3:PutObject", journal.replace("123456789012", "999999999999"))
     assert not allowed([DOCUMENT], "s3:PutObject", f"arn:aws:s3:::{BUCKET}/policy.toml")
     assert not allowed([DOCUMENT], "s3:PutObject", journal.replace(BUCKET, "other"))
     assert not allowed([DOCUMENT], "s3:GetObject", journal)
-    bare = function_policy(
-        parse(EVERYTHING, "everything"),
-        account="123456789012",
-        partition="aws",
-        region=REGION,
-        function="cloudwatch-janitor",
-    )
-    assert "s3:" not in json.dumps(bare)
+
+
+def test_the_function_may_read_and_write_the_state_of_its_runs_only() -> None:
+    """In its own bucket; it deletes nothing there."""
+    state = f"arn:aws:s3:::{BUCKET}/runs/53dc4d37/state.json"
+    for action in ("s3:GetObject", "s3:PutObject"):
+        assert allowed([DOCUMENT], action, state)
+        assert not allowed([DOCUMENT], action, state.replace(BUCKET, "other"))
+        assert not allowed([DOCUMENT], action, f"arn:aws:s3:::{BUCKET}/policy.toml")
+    assert not allowed([DOCUMENT], "s3:DeleteObject", state)
 
 
 def test_an_undo_may_do_what_it_declares_and_delete_nothing() -> None:

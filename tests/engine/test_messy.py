@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import threading
-from pathlib import Path
-
 import pytest
 
 from janitor.aws.api import Api, Counts
 from janitor.aws.pace import Pace
+from janitor.aws.workers import Inline
+from janitor.core.clock import Stop
 from janitor.core.model import Target, Verb
-from janitor.engine.run import Run
-from janitor.journal.journal import Journal
+from janitor.journal.journal import FileJournal
 from janitor.policy.file import Policy
-from tests.accounts import FastClock, Recorded
+from tests.accounts import whole
 from tests.fakes import Cloud
 from tests.fakes.scenarios import ACCOUNT, REGION, messy
+from tests.virtual import VirtualClock
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_no_trap_is_fallen_into_and_no_work_is_missed(
-    policy: Policy, tmp_path: Path, dry_run: bool
+    policy: Policy, journal: FileJournal, dry_run: bool
 ) -> None:
     """Each group ends as its maker expected; the judge, who knows every event, agrees."""
     scenario = messy(300)
     before = scenario.truth.copy()
-    stop, counts, clock = threading.Event(), Counts(), FastClock(scenario.now)
-    journal = Journal(tmp_path / "journal.jsonl", "run", "policy")
-    with Cloud(scenario, empty_pages=0.2) as cloud:
+    counts, clock = Counts(), VirtualClock(scenario.now)
+    with Cloud(scenario, empty_pages=0.2, clock=clock) as cloud:
         pace = Pace(lambda _operation: 1000.0, clock)
-        api = Api(Target(ACCOUNT, REGION), cloud.session(), pace, clock, counts, stop)
-        run = Run([api], policy, Recorded(), journal, stop, scenario.now, dry_run=dry_run)
-        summary = run.execute()
+        target = Target(ACCOUNT, REGION)
+        api = Api(target, cloud.session(), pace, clock, counts, Stop(), Inline())
+        run = whole(api, policy, None if dry_run else journal, now=scenario.now)
+        summary, _ = clock.run(run)
         verdict = cloud.judge()
-    journal.close()
     assert not verdict.unknown
     assert sum(counts.calls.values()) == sum(verdict.calls.values())
     if dry_run:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from janitor.core.model import Outcome, Status, SweepStreams, Verb
-from janitor.journal.journal import Journal
+from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import RETENTION_DAYS, Policy, load, parse
 from janitor.sandbox import store
 from janitor.sandbox.wire import Call, RefusedError, Reply
@@ -28,6 +28,7 @@ from tests.accounts import (
     changing,
     days_ago,
     janitor,
+    look,
     ok,
     refused,
     stream,
@@ -120,10 +121,10 @@ policies = st.sampled_from(
 
 
 @contextmanager
-def journal() -> Iterator[Journal]:
+def journal() -> Iterator[FileJournal]:
     """A journal of its own for each example."""
     with tempfile.TemporaryDirectory() as folder:
-        made = Journal(Path(folder) / "j", "run", "policy")
+        made = FileJournal(Path(folder) / "j", Lines("run", "policy"))
         try:
             yield made
         finally:
@@ -131,7 +132,7 @@ def journal() -> Iterator[Journal]:
 
 
 class Chaos:
-    """Faults at a rate, reproducible from a seed; threads may interleave as they like."""
+    """Faults at a rate, reproducible from a seed."""
 
     no_answers = (
         refused("ThrottlingException"),
@@ -252,7 +253,7 @@ def test_a_dry_run_changes_nothing_and_foretells_the_run(
     cloud = Cloud(account)
     cloud.functions |= {"3": None} if owned else {}
     with journal() as written:
-        planned, _ = janitor(cloud, policy, written, dry_run=True)
+        planned, _ = look(cloud, policy)
         assert not changing(cloud.calls)
         done, _ = janitor(cloud, policy, written)
         if not any(hides_events(group) for group in account):

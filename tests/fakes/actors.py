@@ -71,9 +71,7 @@ class Random:
         write(account, key, now)
 
     def stream(self, account: Builder, key: Key, now: int) -> None:
-        streams = account.truth.there(key).streams
-        if (name := f"meanwhile-{len(streams)}") not in streams:
-            account.stream(key, name, created=now)
+        account.stream(key, f"meanwhile-{now}-{len(self.done)}", created=now)
 
     def delete(self, account: Builder, key: Key, now: int) -> None:
         if not account.truth.there(key).protected:
@@ -100,6 +98,7 @@ class Random:
         self._filtered(account, key, "metric_filters")
 
     def _filtered(self, account: Builder, key: Key, kind: str) -> None:
+        """Other classes than STANDARD take no filters."""
         if account.truth.there(key).log_class == "STANDARD":
             account.set(key, **{kind: ("somebody",)})
 

@@ -77,7 +77,7 @@ class Cloud(Sandbox):
         self._judge = Judge(account.truth)
         self._latency, self._jitter = latency, jitter
         self._random = random.Random(seed)
-        self._faults = faults
+        self.faults = faults
         self.actors = list(meanwhile)
         self._still = _Still(clock or RealClock())
         super().__init__(
@@ -141,7 +141,7 @@ class Cloud(Sandbox):
         try:
             for actor in self.actors:
                 actor(call, self.account, self.clock.now())
-            seen.fault = None if self._faults is None else self._faults(call)
+            seen.fault = None if self.faults is None else self.faults(call)
             said = self._disturbed(seen, answer)
         except RefusedError as error:
             seen.refused = error

@@ -1,4 +1,4 @@
-"""Word of a run: who is told of what, once, and never before the work is done."""
+"""The notice of a run: who is told of what, once, and never before the work is done."""
 
 from __future__ import annotations
 
@@ -12,36 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from janitor.aws.api import Counts
-from janitor.core.errors import PolicyError, UsageError
-from janitor.cost.money import price_list
-from janitor.engine.summary import Summary
+from janitor.core.errors import UsageError
+from janitor.core.tally import Tally
+from janitor.cost.money import Ledger, price_list
 from janitor.function import handler, notify
-from janitor.function.handler import RunFailedError
-from janitor.function.notify import Topic, Word
+from janitor.function.notify import Notice, NotifyError, send
 from janitor.function.settings import read_settings
 from janitor.policy.file import Prices, parse
+from janitor.report.summary import summarize
 from tests.accounts import NOW, REGION, Cloud, Group, days_ago, refused, refusing
-from tests.function.test_handler import (
-    ARN,
-    FOR_EVER,
-    MINUTES_15,
-    SCHEDULED,
-    Context,
-    chain,
-    interrupted,
-    janitor,
-    mixed,
-    next_link,
-)
+from tests.function.deployed import ARN, SCHEDULED, TOPIC, Deployed, cut
+from tests.function.test_handler import FOR_EVER, mixed
 
-TOPIC = f"arn:aws:sns:{REGION}:123456789012:operations"
 TELLING = {"JANITOR_NOTIFY_TOPIC": TOPIC}
-
-
-def published(cloud: Cloud) -> list[dict[str, Any]]:
-    """What the topic was told."""
-    return cloud.region.topics["operations"]
 
 
 def attribute(published: dict[str, Any], name: str) -> str:
@@ -51,9 +34,9 @@ def attribute(published: dict[str, Any], name: str) -> str:
 
 def test_a_scheduled_run_that_changed_something_is_told() -> None:
     """Once everything is done: the numbers are the summary's."""
-    cloud = mixed()
-    janitor(cloud, **TELLING).answer(SCHEDULED, Context())
-    [said] = published(cloud)
+    deployed = Deployed(mixed(), TELLING)
+    deployed.invoke(SCHEDULED)
+    [said] = deployed.sent
     assert said["Subject"] == (
         "cloudwatch-janitor in 123456789012: changed, "
         "10 groups deleted, 90 streams swept, 30 retentions set"
@@ -67,27 +50,27 @@ def test_a_scheduled_run_that_changed_something_is_told() -> None:
         assert line in said["Message"].splitlines()
     assert attribute(said, "result") == "changed"
     assert attribute(said, "groups_deleted") == "10"
-    assert json.loads(attribute(said, "summary"))["planned"]["delete_group"] == 0
+    assert json.loads(attribute(said, "summary"))["planned"]["delete_group"] == 10
+    assert attribute(said, "run_id") == SCHEDULED["id"]
     assert attribute(said, "run_id") in said["Message"]
 
 
 def test_nobody_is_told_who_did_not_ask() -> None:
     """Off by default; and whoever starts a run by hand has its answer."""
-    silent, by_hand = mixed(), mixed()
-    janitor(silent).answer(SCHEDULED, Context())
-    janitor(by_hand, **TELLING).answer({"dry_run": False}, Context())
-    assert len(silent.deleted) == len(by_hand.deleted) == 10
-    assert published(silent) == published(by_hand) == []
+    silent, by_hand = Deployed(mixed()), Deployed(mixed(), TELLING)
+    silent.invoke(SCHEDULED)
+    by_hand.invoke({"dry_run": False})
+    assert len(silent.cloud.deleted) == len(by_hand.cloud.deleted) == 10
+    assert silent.sent == by_hand.sent == []
 
 
 def test_a_run_that_did_nothing_is_not_told() -> None:
     """Nothing was to be done; unknown groups, which are kept, are no reason either."""
     odd = Group("/odd", days_ago(9), odd={"storedBytes": -1})
-    cloud = Cloud([Group("/kept", days_ago(9), 5, 365), odd])
-    cloud.region.topics["operations"] = []
-    answer = janitor(cloud, **TELLING).answer(SCHEDULED, Context())
+    deployed = Deployed(Cloud([Group("/kept", days_ago(9), 5, 365), odd]), TELLING)
+    answer = deployed.invoke(SCHEDULED)
     assert answer["summary"]["unknown"] == 1
-    assert published(cloud) == []
+    assert deployed.sent == []
 
 
 DRY = {**TELLING, "JANITOR_SCHEDULED_DRY_RUN": "true"}
@@ -98,111 +81,79 @@ def test_a_dry_run_is_told_only_if_it_failed_or_would_be_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What it would change is in its answer and in the log; it changed nothing."""
-    cloud = mixed()
-    janitor(cloud, **DRY).answer(SCHEDULED, Context())
-    assert published(cloud) == []
-    cloud.fault = refusing("DescribeLogGroups", "AccessDeniedException")
-    with pytest.raises(RunFailedError):
-        janitor(cloud, **DRY).answer(SCHEDULED, Context())
-    [failed] = published(cloud)
+    deployed = Deployed(mixed(), DRY)
+    deployed.invoke(SCHEDULED)
+    assert deployed.sent == []
+    deployed.cloud.fault = refusing("DescribeLogGroups", "AccessDeniedException")
+    deployed.invoke(SCHEDULED | {"id": "another"})
+    [failed] = deployed.sent
     assert attribute(failed, "result") == "failed"
     assert "dry run (nothing was changed)" in failed["Message"]
-    assert "Error: 123456789012/eu-west-1: the scan failed" in failed["Message"]
-    limited = mixed()
+    error = "Error: 123456789012/eu-west-1: the log groups could not be listed"
+    assert error in failed["Message"]
+    limited = Deployed(mixed(), DRY)
     monkeypatch.setattr(handler, "current_policy", lambda _settings: TIGHT)
-    janitor(limited, **DRY).answer(SCHEDULED, Context())
-    [said] = published(limited)
+    limited.invoke(SCHEDULED)
+    [said] = limited.sent
     assert attribute(said, "result") == "refused"
     assert "Refused: nothing is deleted: it would be more than max_group" in said["Message"]
-
-
-def test_a_run_that_ended_before_it_began_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A policy that cannot be read: there is nothing to count, and the error is raised as well."""
-
-    def broken(_settings: Any) -> Any:
-        raise PolicyError("SSM parameter /policy", ["cannot be read: no such parameter"])
-
-    monkeypatch.setattr(handler, "current_policy", broken)
-    cloud = mixed()
-    with pytest.raises(PolicyError):
-        janitor(cloud, **TELLING).answer(SCHEDULED, Context())
-    [said] = published(cloud)
-    assert attribute(said, "result") == "failed"
-    assert "It ended with: SSM parameter /policy: cannot be read" in said["Message"]
 
 
 # ---- once, and last --------------------------------------------------------------------------
 
 
 def test_a_chain_is_told_once_by_its_last_link_and_with_its_totals() -> None:
-    """However many links there are."""
-    cloud = mixed()
-    answer, links = chain(
-        cloud, SCHEDULED, MINUTES_15, interrupted(cloud, 60), **TELLING, **FOR_EVER
-    )
-    assert links > 3
-    [said] = published(cloud)
-    assert attribute(said, "groups_deleted") == str(answer["summary"]["groups_deleted"]) == "10"
-    assert attribute(said, "run_id") == answer["run"]["id"]
+    """However many links there are, and though the last of them is delivered twice."""
+    deployed = Deployed(mixed(), {**TELLING, **FOR_EVER})
+    answers = deployed.chain(SCHEDULED, cut(deployed.cloud, 60))
+    assert len(answers) > 3
+    [said] = deployed.sent
+    summary = answers[-1]["summary"]
+    assert attribute(said, "groups_deleted") == str(summary["groups_deleted"]) == "10"
+    assert attribute(said, "run_id") == SCHEDULED["id"]
+    deployed.cloud.quiet()
+    deployed.invoke({"run": SCHEDULED["id"], "link": len(answers) - 1}, "once more")
+    assert len(deployed.sent) == 1
 
 
 def test_an_event_that_comes_twice_is_told_once() -> None:
-    """EventBridge delivers at least once: the second run finds nothing left to change."""
-    cloud = mixed()
-    for _ in range(2):
-        janitor(cloud, **TELLING).answer(SCHEDULED, Context())
-    assert len(published(cloud)) == 1
-
-
-def test_a_last_link_that_comes_twice_is_told_once_by_a_function_that_is_warm() -> None:
-    """Lambda delivers at least once as well. Elsewhere the run id tells that it is the same."""
-    cloud = mixed()
-    between = interrupted(cloud, 60)
-    event: dict[str, Any] = SCHEDULED
-    while "resume" in janitor(cloud, **TELLING, **FOR_EVER).answer(event, Context()):
-        event = next_link(cloud)
-        between()
-    cloud.quiet()
-    warm = janitor(cloud, **TELLING, **FOR_EVER)
-    warm.answer(event, Context())
-    warm.answer(event, Context())
-    assert len(published(cloud)) == 2, "by the two functions, not by the warm one again"
-    first, second = (attribute(said, "run_id") for said in published(cloud))
-    assert first == second
+    """EventBridge delivers at least once, and so does Lambda."""
+    deployed = Deployed(mixed(), TELLING)
+    for request in ("first", "first", "second"):
+        deployed.invoke(SCHEDULED, request)
+    assert len(deployed.sent) == 1
 
 
 def test_who_cannot_be_told_is_an_error_after_the_work() -> None:
-    """The invocation fails and says so; everything was done."""
-    cloud = mixed()
+    """Everything was done; the invocation fails, and when it is tried again only tells."""
+    deployed = Deployed(mixed(), TELLING)
+    cloud = deployed.cloud
     cloud.fault = refusing("Publish", "AuthorizationErrorException")
-    with pytest.raises(RunFailedError, match=f"nobody was told: {TOPIC}: .*Authorization"):
-        janitor(cloud, **TELLING).answer(SCHEDULED, Context())
+    with pytest.raises(NotifyError, match=f"nobody could be told: {TOPIC}: .*Authorization"):
+        deployed.invoke(SCHEDULED)
     assert (len(cloud.puts), len(cloud.deleted), len(cloud.swept)) == (30, 10, 90)
+    cloud.quiet()
+    cloud.calls.clear()
+    for _ in range(2):
+        deployed.invoke(SCHEDULED)
+    assert len(deployed.sent) == 1
+    assert not {"DescribeLogGroups", "DeleteLogGroup"} & cloud.calls.keys()
 
 
-def test_a_failure_that_nobody_could_be_told_of_says_both() -> None:
+def test_a_failure_that_nobody_could_be_told_of_is_told_the_next_time() -> None:
     """The run's own failure is not hidden by the message's."""
-    cloud = mixed()
+    deployed = Deployed(mixed(), TELLING)
     denied = ("Publish", "DescribeLogGroups")
-    cloud.fault = lambda call: (
+    deployed.cloud.fault = lambda call: (
         refused("AccessDeniedException") if call.operation in denied else None
     )
-    with pytest.raises(RunFailedError, match=r"the scan failed: .*; nobody was told"):
-        janitor(cloud, **TELLING).answer(SCHEDULED, Context())
-
-
-def test_a_message_that_failed_is_sent_the_next_time() -> None:
-    """Only what was sent counts as told."""
-    cloud = mixed()
-    cloud.fault = lambda _call: refused("InternalError", 500)
-    topic = Topic(cloud.client("sns"), TOPIC)
-    word = Word("run", ARN, False, error="it broke")
-    with pytest.raises(notify.NotifyError):
-        topic.tell(word, NOW)
-    cloud.quiet()
-    topic.tell(word, NOW)
-    topic.tell(word, NOW)
-    assert len(published(cloud)) == 1
+    with pytest.raises(NotifyError):
+        deployed.invoke(SCHEDULED)
+    deployed.cloud.quiet()
+    deployed.invoke(SCHEDULED)
+    [said] = deployed.sent
+    assert attribute(said, "result") == "failed"
+    assert "the log groups could not be listed: DescribeLogGroups: Access" in said["Message"]
 
 
 # ---- what SNS takes --------------------------------------------------------------------------
@@ -210,7 +161,8 @@ def test_a_message_that_failed_is_sent_the_next_time() -> None:
 
 def counted(**numbers: Any) -> dict[str, Any]:
     """A summary as a run makes it, with these values in it."""
-    return {**Summary().as_dict(Counts(), price_list(Prices())), **numbers}
+    money = Ledger().as_dict(price_list(Prices()))
+    return {**summarize(Tally(), money, {}, {}, ()).as_dict(), **numbers}
 
 
 problems = st.lists(st.text(max_size=2000), max_size=40)
@@ -219,21 +171,26 @@ problems = st.lists(st.text(max_size=2000), max_size=40)
 @given(
     st.sampled_from([ARN, ARN.replace("cloudwatch-janitor", "j" * 64)]),
     st.booleans(),
-    st.none() | st.builds(counted, errors=problems, warnings=problems, failed=st.integers(0)),
-    st.text(),
+    st.builds(
+        counted,
+        errors=problems,
+        warnings=problems,
+        failed=st.integers(0),
+        refused_because=st.none() | st.text(),
+    ),
 )
 def test_every_message_is_one_that_sns_takes(
-    function: str, dry_run: bool, summary: dict[str, Any] | None, error: str
+    function: str, dry_run: bool, summary: dict[str, Any]
 ) -> None:
     """Whatever the errors say (SNS API reference, Publish; developer guide, raw delivery)."""
-    word = Word("0" * 32, function, dry_run, summary, error)
-    said = notify.subject(word, "changed")
+    notice = Notice("0" * 32, function, dry_run, summary)
+    said = notify.subject(notice, "changed")
     assert 0 < len(said) <= 100
     assert all(" " <= char <= "~" for char in said)
-    body = notify.message(word, "changed", NOW)
+    body = notify.message(notice, "changed", NOW)
     assert 0 < len(body.encode()) <= notify.LONGEST_MESSAGE
     assert all(char.isprintable() or char == "\n" for char in body)
-    attributes = notify.attributes(word, "changed")
+    attributes = notify.attributes(notice, "changed")
     assert len(attributes) <= 10
     total = len(body.encode()) + sum(len(str(each).encode()) for each in attributes.items())
     assert total <= 262_144
@@ -260,8 +217,8 @@ def queue() -> Iterator[tuple[str, str]]:
 def test_what_arrives(queue: tuple[str, str]) -> None:
     """Through moto's SNS into its SQS: subject, text and typed attributes."""
     topic, url = queue
-    word = Word("run-1", ARN, False, counted(groups_deleted=3, failed=1, errors=["e\x1b[2J"]))
-    Topic(boto3.client("sns", REGION), topic).tell(word, NOW)
+    notice = Notice("run-1", ARN, False, counted(groups_deleted=3, failed=1, errors=["e\x1b[2J"]))
+    send(boto3.client("sns", REGION), topic, notice, NOW)
     sqs = boto3.client("sqs", REGION)
     [arrived] = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     envelope = json.loads(arrived["Body"])
@@ -293,9 +250,8 @@ def test_a_filter_policy_chooses_by_attribute(queue: tuple[str, str]) -> None:
         AttributeName="FilterPolicy",
         AttributeValue=json.dumps({"result": ["failed", "refused"]}),
     )
-    sender = Topic(sns, topic)
-    sender.tell(Word("run-1", ARN, False, counted(groups_deleted=3)), NOW)
-    sender.tell(Word("run-2", ARN, False, counted(refused_because="too many")), NOW)
+    send(sns, topic, Notice("run-1", ARN, False, counted(groups_deleted=3)), NOW)
+    send(sns, topic, Notice("run-2", ARN, False, counted(refused_because="too many")), NOW)
     sqs = boto3.client("sqs", REGION)
     [arrived] = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     assert "refused" in json.loads(arrived["Body"])["Subject"]

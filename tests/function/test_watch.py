@@ -52,7 +52,8 @@ def test_overdue_means_no_complete_run_in_35_days(
     deployed: int, runs: dict[int, float], expected: bool
 ) -> None:
     """A new deployment has had no time for one; incomplete runs do not count."""
-    assert overdue(api(watched(deployed, runs)), FUNCTION) is expected
+    cloud = watched(deployed, runs)
+    assert cloud.clock.run(overdue(api(cloud), FUNCTION)) is expected
 
 
 def test_what_cannot_be_read_is_an_error_which_the_alarm_counts_as_overdue() -> None:
@@ -60,9 +61,10 @@ def test_what_cannot_be_read_is_an_error_which_the_alarm_counts_as_overdue() -> 
     cloud = watched(days_ago(400), {})
     cloud.fault = lambda _call: refused("AccessDeniedException")
     with pytest.raises(CallError):
-        overdue(api(cloud), FUNCTION)
+        cloud.clock.run(overdue(api(cloud), FUNCTION))
+    cloud = watched(NOW, {})
     with pytest.raises(WatchError, match="no log group /aws/lambda/other"):
-        overdue(api(watched(NOW, {})), "other")
+        cloud.clock.run(overdue(api(cloud), "other"))
 
 
 def test_the_handler_publishes_the_metric(

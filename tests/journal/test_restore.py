@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -16,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from janitor.core.clock import Stop
 from janitor.core.errors import Exit, JournalError
-from janitor.core.model import Status
-from janitor.engine.act import Commit
+from janitor.core.model import Restoration, Status
 from janitor.journal.history import History, read, select
-from janitor.journal.journal import Journal
-from janitor.journal.restore import Item, Undo
+from janitor.journal.journal import FileJournal, Lines
+from janitor.journal.restore import Undo, UndoTally
 from janitor.policy.file import Policy, load, parse
 from janitor.sandbox.wire import Call, Reply
 from tests.accounts import (
@@ -53,8 +52,8 @@ FURNISHED: dict[str, Any] = {
 }
 
 
-class KilledError(BaseException):
-    """The process ends here: nothing may catch it and go on."""
+class KilledError(SystemExit):
+    """The process ends here: the event loop, too, lets nothing go on."""
 
 
 def old(name: str = "/old/empty", **fields: Any) -> Group:
@@ -63,8 +62,8 @@ def old(name: str = "/old/empty", **fields: Any) -> Group:
 
 
 @contextmanager
-def journal(folder: Path, name: str = "journal.jsonl") -> Iterator[Journal]:
-    made = Journal(folder / name, "run", "policy")
+def journal(folder: Path, name: str = "journal.jsonl") -> Iterator[FileJournal]:
+    made = FileJournal(folder / name, Lines("run", "policy"))
     try:
         yield made
     finally:
@@ -76,21 +75,15 @@ def history(*paths: Path) -> History:
 
 
 def undo(
-    cloud: Cloud, *paths: Path, apply: bool = True, stop: threading.Event | None = None
-) -> tuple[Undo, list[Item]]:
+    cloud: Cloud, *paths: Path, apply: bool = True, stop: Stop | None = None
+) -> tuple[UndoTally, list[Restoration]]:
     """`janitor restore` of these journals, without the command line."""
-    stop, items = stop or threading.Event(), list[Item]()
+    stop, items = stop or Stop(), list[Restoration]()
+    pasts = select(history(*paths).pasts, lambda _past: True)
+    engine = Undo([api(cloud, stop)], pasts, stop, items.append)
     with journal(paths[0].parent, "undo.jsonl") as own:
-        engine = Undo(
-            [api(cloud, stop)],
-            select(history(*paths).pasts, lambda _past: True),
-            Commit(own, dry_run=not apply),
-            own,
-            stop,
-            items.append,
-        )
-        engine.execute()
-    return engine, items
+        tally = cloud.clock.run(engine.carry_out(own) if apply else engine.show())
+    return tally, items
 
 
 def run(cloud: Cloud, folder: Path, policy: Policy = ALL) -> Path:
@@ -115,7 +108,7 @@ def never(name: str = "/new") -> Group:
     return Group(name, days_ago(3), 5)
 
 
-def status(items: Iterable[Item]) -> dict[str, Status]:
+def status(items: Iterable[Restoration]) -> dict[str, Status]:
     return {item.group: item.status for item in items}
 
 
@@ -128,9 +121,9 @@ def test_everything_that_a_group_had_comes_back(tmp_path: Path) -> None:
     before = defined(cloud)
     path = run(cloud, tmp_path)
     assert ({*cloud.groups}, cloud.groups["/new"].retention) == ({"/new"}, 365)
-    engine, items = undo(cloud, path)
+    tally, items = undo(cloud, path)
     assert defined(cloud) == before
-    assert engine.tally.exit_code() is Exit.DONE
+    assert tally.exit_code() is Exit.DONE
     assert status(items) == {"/old/empty": Status.DONE, "/new": Status.DONE}
     said = [json.loads(line) for line in (tmp_path / "undo.jsonl").read_text().splitlines()]
     assert [(line["action"], line["status"]) for line in said] == [
@@ -155,7 +148,7 @@ def test_classes_without_the_features_are_deleted_and_made_again(tmp_path: Path)
 @pytest.mark.parametrize("code", ["AccessDeniedException", "InvalidParameterException"])
 def test_what_cannot_be_recorded_is_not_deleted(operation: str, code: str, tmp_path: Path) -> None:
     """Unknown, with the call named; a refusal that its class does not explain is none."""
-    cloud = Cloud([old()])
+    cloud = Cloud([old(data_protection=DOCUMENT)])  # without any, it is not asked for
     cloud.fault = refusing(operation, code)
     with journal(tmp_path) as made:
         summary, recorded = janitor(cloud, ALL, made)
@@ -163,7 +156,7 @@ def test_what_cannot_be_recorded_is_not_deleted(operation: str, code: str, tmp_p
     [outcome] = recorded.of("/old/empty")
     assert outcome.status is Status.UNKNOWN
     assert outcome.reason.startswith(f"{operation}: unreadable, and without it the log group")
-    assert summary.exit_code() is Exit.INCOMPLETE
+    assert summary.exit_code is Exit.INCOMPLETE
 
 
 def test_an_account_level_index_policy_is_not_the_groups(tmp_path: Path) -> None:
@@ -178,7 +171,8 @@ def test_an_account_level_index_policy_is_not_the_groups(tmp_path: Path) -> None
     assert "PutIndexPolicy" not in cloud.calls
 
 
-def test_an_answer_that_says_nothing_is_asked_for_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("body", [b"", b"{", b"null"])
+def test_an_answer_that_says_nothing_is_asked_for_again(body: bytes, tmp_path: Path) -> None:
     """botocore makes an empty answer out of a body that it cannot read."""
     cloud = Cloud([old(**deepcopy(FURNISHED))])
     silent = ["GetTransformer", "GetDataProtectionPolicy"]
@@ -187,7 +181,7 @@ def test_an_answer_that_says_nothing_is_asked_for_twice(tmp_path: Path) -> None:
         if call.operation not in silent:
             return None
         silent.remove(call.operation)
-        return ok(b"{}")
+        return ok(body)
 
     cloud.fault = say_nothing
     before = defined(cloud)
@@ -316,10 +310,10 @@ def test_tags_of_aws_are_told_and_not_put(tmp_path: Path) -> None:
     tags = {"aws:cloudformation:stack-name": "s", "env": "dev"}
     cloud = Cloud([old(retention=30, tags=tags)])
     path = run(cloud, tmp_path, policy)
-    engine, [item] = undo(cloud, path)
+    tally, [item] = undo(cloud, path)
     assert item.left == ("tags aws:cloudformation:stack-name are AWS's own and cannot be put",)
     assert cloud.groups["/old/empty"].tags == {"env": "dev"}
-    assert engine.tally.exit_code() is Exit.DONE
+    assert tally.exit_code() is Exit.DONE
 
 
 # ---- chains of changes -----------------------------------------------------------------------
@@ -405,12 +399,26 @@ def test_a_group_whose_making_was_answered_by_nothing_is_completed_at_once(
     path = run(cloud, tmp_path)
     lost = iter([RESET])
     cloud.after = lambda call: next(lost, None) if call.operation == "CreateLogGroup" else None
-    engine, items = undo(cloud, path)
+    tally, items = undo(cloud, path)
     assert defined(cloud) == before
     assert status(items) == {"/old/empty": Status.DONE}
-    assert engine.tally.exit_code() is Exit.DONE
+    assert tally.exit_code() is Exit.DONE
     said = [json.loads(line) for line in (tmp_path / "undo.jsonl").read_text().splitlines()]
     assert [line["status"] for line in said] == ["begun", "failed", "begun", "done"]
+
+
+def test_a_deletion_whose_answer_was_lost_is_undone_with_all_that_the_group_had(
+    tmp_path: Path,
+) -> None:
+    """It is looked at again, and what is gone has nothing that could be recorded."""
+    cloud = Cloud([old(**deepcopy(FURNISHED))])
+    before = defined(cloud)
+    cloud.after = lambda call: RESET if call.operation == "DeleteLogGroup" else None
+    path = run(cloud, tmp_path)
+    assert not cloud.groups
+    cloud.quiet()
+    undo(cloud, path)
+    assert defined(cloud) == before
 
 
 def test_a_deletion_that_was_refused_is_not_undone(tmp_path: Path) -> None:
@@ -434,11 +442,11 @@ def test_what_cannot_be_journaled_is_neither_deleted_nor_undone(
     def full(*_: object) -> None:
         raise JournalError("no space left on device")
 
-    monkeypatch.setattr(Journal, "_append", full)
-    engine, items = undo(cloud, path)
+    monkeypatch.setattr(FileJournal, "_append", full)
+    tally, items = undo(cloud, path)
     assert not cloud.groups
-    assert engine.tally.errors == ["no space left on device"]
-    assert engine.tally.exit_code() is Exit.INCOMPLETE
+    assert tally.errors == ["no space left on device"]
+    assert tally.exit_code() is Exit.INCOMPLETE
     assert status(items) == {"/old/empty": Status.NOT_REACHED}
     second = Cloud([old()])
     with journal(tmp_path, "second.jsonl") as made:
@@ -452,17 +460,17 @@ def test_stopping_takes_no_new_item(tmp_path: Path) -> None:
     cloud = Cloud([old(f"/old/{i:02}") for i in range(10)])
     before = defined(cloud)
     path = run(cloud, tmp_path)
-    stop = threading.Event()
+    stop = Stop()
 
     def halt(call: Call) -> None:
         if call.operation == "CreateLogGroup" and cloud.calls["CreateLogGroup"] == 4:
-            stop.set()
+            stop.set("interrupted")
 
     cloud.before_call = halt
-    engine, items = undo(cloud, path, stop=stop)
+    tally, items = undo(cloud, path, stop=stop)
     assert len(cloud.groups) == 4
     assert list(status(items).values()).count(Status.NOT_REACHED) == 6
-    assert engine.tally.exit_code() is Exit.INCOMPLETE
+    assert tally.exit_code() is Exit.INCOMPLETE
     cloud.quiet()
     undo(cloud, path)
     assert defined(cloud) == before
@@ -474,9 +482,9 @@ def test_one_failure_does_not_stop_the_rest(tmp_path: Path) -> None:
     before = defined(cloud)
     path = run(cloud, tmp_path)
     cloud.fault = refusing("PutTransformer", "AccessDeniedException")
-    engine, items = undo(cloud, path)
+    tally, items = undo(cloud, path)
     assert status(items) == {"/a": Status.FAILED, "/b": Status.DONE}
-    assert engine.tally.exit_code() is Exit.INCOMPLETE
+    assert tally.exit_code() is Exit.INCOMPLETE
     assert defined(cloud) == before | {"/a": before["/a"] | {"transformer": []}}
     cloud.quiet()
     _, items = undo(cloud, path)
@@ -539,7 +547,7 @@ def test_journals_may_be_given_in_any_order(tmp_path: Path) -> None:
     before = defined(cloud)
     first = run(cloud, tmp_path).rename(tmp_path / "first.jsonl")
     cloud.groups["/aws/lambda/x"].stored = 0
-    cloud.clock.wait(60, threading.Event())
+    cloud.clock.jump(60)
     second = run(cloud, tmp_path)
     undo(cloud, second, first)
     assert defined(cloud) == before

@@ -30,8 +30,6 @@ max_group_deletions      = 500
 max_group_deletion_share = 0.25
 max_stream_deletions     = 50000
 api_share                = 0.8
-[quotas]
-DescribeLogGroups = 10
 [[rules]]
 id = "lambda"
 names = ["/aws/lambda/*"]
@@ -43,7 +41,7 @@ sweep_streams = true
 def test_the_documented_example_is_accepted() -> None:
     """Word for word."""
     policy = parse(DESIGN, "test")
-    assert policy.quota("DescribeLogGroups") == 10
+    assert policy.limits.api_share == 0.8
     assert policy.rules[0].sweep_streams is True
 
 
@@ -68,8 +66,7 @@ def test_what_policy_show_prints_is_the_same_policy(policy: Policy) -> None:
         ("[limits]\nmax_group_deletion_share = 1.5", ["max_group_deletion_share", "1.5"]),
         ("[limits]\nmax_group_deletion_share = nan", ["max_group_deletion_share"]),
         ("[limits]\napi_share = 0", ["api_share"]),
-        ("[quotas]\nDescribeLogGroup = 5", ["quotas", "DescribeLogGroups"]),
-        ("[quotas]\nDescribeLogGroups = 0", ["quotas.DescribeLogGroups"]),
+        ("[quotas]\nDescribeLogGroups = 5", ["quotas: is no key any more", "limits.api_share"]),
         ('[[rules]]\nnames = ["/x"]', ["rules[0]", "id"]),
         ('[[rules]]\nid = "r"\nnames = []', ["rule 'r'", "names"]),
         ('[[rules]]\nid = "r"\nnames = ["re:["]', ["rule 'r'", "regular expression"]),

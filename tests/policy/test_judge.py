@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from janitor.core.clock import DAY_MS
 from janitor.core.model import (
-    DAY_MS,
     DeleteGroup,
     Keep,
     LogGroup,

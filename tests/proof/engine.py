@@ -1,50 +1,43 @@
-"""The janitor on a simulated account: undisturbed, in trouble, killed, as a function's chain."""
+"""The janitor on the fake account: undisturbed, in trouble, killed."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import tempfile
-import threading
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
+from types import SimpleNamespace
+from typing import IO, Any, TypeVar
 
 import structlog
-from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from janitor.aws.api import Api, Counts
 from janitor.aws.pace import Pace
-from janitor.core.errors import JanitorError
-from janitor.core.model import LogGroup, Outcome, Target
-from janitor.cost.money import price_list
-from janitor.engine import context, plan
-from janitor.engine.lanes import Lane
-from janitor.engine.run import Run
-from janitor.engine.summary import Summary
-from janitor.function import handler
-from janitor.function.handler import Janitor, RunFailedError
-from janitor.function.settings import read_settings
-from janitor.journal.journal import Journal
-from janitor.policy.file import Policy
-from janitor.report import RunInfo
-from janitor.report.plan import PlanReport
+from janitor.aws.quotas import DEFAULT_QUOTAS
+from janitor.core.clock import Stop
+from janitor.core.model import LogGroup, Outcome, Target, Verb
+from janitor.engine.act import Act, Part
+from janitor.engine.books import Books
+from janitor.engine.looks import Looks
+from janitor.engine.plan import Action, Head, PlanFile, action_line, end_line
+from janitor.engine.survey import Survey
+from janitor.journal.journal import FileJournal, Lines
 from janitor.sandbox.wire import Call
-from tests.fakes import Builder
+from janitor.terminal.run import _count_groups as count_groups
 from tests.fakes.actors import Random
 from tests.fakes.faults import Fault, Rates, Refuse
 from tests.fakes.truth import Key, Truth
-from tests.proof.process import KilledError, Process, VirtualClock, connected, session
-from tests.proof.witness import WatchedCloud, Witness
-from tests.proof.worlds import ACCOUNT, NOW, TARGETS, Account, Trouble
+from tests.proof.oracle import Oracle
+from tests.proof.process import Process, Waiting, session
+from tests.proof.witness import Item, Life, WatchedCloud, Witness
+from tests.proof.worlds import NOW, TARGETS, Account, Trouble, Wanted
+from tests.virtual import VirtualClock
 
-MARGIN = 950.0
-"""Seconds that time jumps to end a link: more than any link lasts, less than a page token lives."""
+LATER = 12 * 3600.0
+"""Seconds after which everything is shown, and no age is near one that matters."""
 
 NEAR = 0.7
 """How often somebody changes the very group that a call is about."""
@@ -62,13 +55,12 @@ class Somebody(Random):
 
 
 class Chaos:
-    """A trouble's faults. Each depends on the call itself and on how often it was made, not on
-    what other threads do, so that an example can be tried again.
-    """
+    """A trouble's faults."""
 
     def __init__(self, trouble: Trouble) -> None:
         self._trouble = trouble
-        self._made: Counter[tuple[Any, ...]] = Counter()
+        shares: Mapping[str, Any] = trouble.shares
+        self._rates = Rates(seed=trouble.seed, **shares)
         self._calls = 0
 
     def __call__(self, call: Call) -> Fault | None:
@@ -81,57 +73,21 @@ class Chaos:
             wanted = ((operation, call.operation), (group, call.group), (region, call.region))
             if call.service != "sts" and all(said in (None, it) for said, it in wanted):
                 return Refuse("AccessDeniedException", 400)
-        if trouble.only not in (None, call.operation):
-            return None
-        stream = call.parameters.get("logStreamName")
-        key = (call.operation, call.account, call.region, call.group, stream)
-        self._made[key] += 1
-        seed = zlib.crc32(repr((trouble.seed, key, self._made[key])).encode())
-        shares: Mapping[str, Any] = trouble.shares
-        return Rates(**shares, seed=seed)(call)
+        return self._rates(call) if trouble.only in (None, call.operation) else None
 
 
-class MortalJournal(Journal):
+class MortalJournal(FileJournal):
     """The journal of a process that may die, in the middle of a line too."""
 
-    def __init__(self, path: Path, run_id: str, policy: str, process: Process) -> None:
-        super().__init__(path, run_id, policy)
+    def __init__(self, path: Path, process: Process) -> None:
+        super().__init__(path, Lines("run", "policy"))
         self._process = process
-        self.text = ""
 
-    def _append(self, line: dict[str, Any]) -> None:
-        def write(text: str) -> None:
-            with self._lock:
-                assert self._file is not None, "opened by write"
-                self._file.write(text)
-                self._file.flush()
+    def _write(self, file: IO[str], text: str) -> None:
+        def write(part: str) -> None:
+            super(MortalJournal, self)._write(file, part)
 
-        self._process.write(write, json.dumps(line, ensure_ascii=False) + "\n")
-
-
-class Recorded:
-    """A Recorder that remembers outcomes."""
-
-    def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
-
-    def outcome(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-
-    def scanned(self, page: Sequence[LogGroup]) -> None:
-        pass
-
-
-class _Planned:
-    """A Recorder that writes a plan."""
-
-    def __init__(self, report: PlanReport) -> None:
-        self.outcome = report.finding
-        self._report = report
-
-    def scanned(self, page: Sequence[LogGroup]) -> None:
-        for group in page:
-            self._report.scanned(group)
+        self._process.step(lambda: write(text), lambda: write(text[: len(text) // 2]))
 
 
 @dataclass
@@ -148,237 +104,218 @@ class Tally:
     kills: int = 0
 
     def add(self, other: Tally) -> None:
-        for name in self.__dataclass_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
 
 TALLY = Tally()
 
 
-@dataclass
+@dataclass(frozen=True)
+class Done:
+    """What a run came to, by its books."""
+
+    planned: Mapping[Verb, int]
+    done: Mapping[Verb, int]
+    refused: str
+
+
 class Place:
-    """What lasts: the account and the journal file. Each run here is a process of its own."""
+    """What lasts: the account, the time and the files. Each run here is a process of its own."""
 
-    account: Account
-    policy: Policy
-    said: dict[str, Any]
-    folder: Path
-    made: Builder = field(init=False)
-    witness: Witness = field(init=False)
-    queue: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(self, account: Account, wanted: Wanted, folder: Path) -> None:
+        self.account = account
+        self.policy = wanted.policy
+        self.folder = folder
+        self.made = account.build()
+        self.clock = VirtualClock(NOW)
+        self.witness = Witness(wanted.said, self.made.truth, self.clock)
+        lacking = {region for _, region in TARGETS if account.lacks_in(region)}
+        self.oracle = Oracle(self.witness.rules, account.page, account.unknowns, lacking)
+        self.cloud = WatchedCloud(
+            self.witness,
+            self.made,
+            self.clock,
+            empty_pages=account.empty,
+            page=account.page,
+            token_age=3600,
+            unknowns=account.unknowns,
+        )
+        self.journal = folder / "journal.jsonl"
+        self.plan = folder / "plan.jsonl"
 
-    def __post_init__(self) -> None:
-        self.made = self.account.build()
-        self.witness = Witness(self.said, self.made.truth)
+    def later(self) -> int:
+        """Half a day has passed since the beginning; the time (ms)."""
+        self.clock.jump(max(LATER - self.clock.passed, 0))
+        return self.clock.now()
 
     @property
     def truth(self) -> Truth:
         """As it is by now."""
         return self.made.truth.copy()
 
-    @property
-    def journal(self) -> Path:
-        return self.folder / "journal.jsonl"
-
-    def lines(self) -> list[dict[str, Any]]:
-        """The journal's lines; what cannot be read was torn."""
-        found = []
-        for text in self.journal.read_text().splitlines() if self.journal.exists() else ():
-            with contextlib.suppress(ValueError):
-                found.append(json.loads(text))
-        return found
+    def trouble(self, trouble: Trouble | None) -> None:
+        """From now on this goes wrong."""
+        self.cloud.faults = None if trouble in (None, Trouble()) else Chaos(trouble)
+        self.cloud.actors = []
+        if trouble is not None and trouble.meanwhile:
+            somebody = Somebody(trouble.seed, trouble.meanwhile, kinds=trouble.kinds)
+            self.cloud.actors = [somebody]
 
     @contextlib.contextmanager
     def process(
         self, trouble: Trouble | None = None, dies_at: int | None = None, *, after: bool = False
-    ) -> Iterator[Life]:
-        """A process on this account. A kill ends the block quietly."""
-        trouble = trouble or Trouble()
-        clock, process = VirtualClock(NOW), Process(dies_at, after=after)
-        faults = Chaos(trouble) if trouble != Trouble() else None
-        somebody = Somebody(trouble.seed, trouble.meanwhile, kinds=trouble.kinds)
-        actors = [somebody] if trouble.meanwhile else []
-        told = len(self.lines())
-        for region in self.made.store.regions.values():
-            region.tagged.clear()  # each process begins at NOW, so nothing was tagged after that
-        cloud = WatchedCloud(
-            self.witness,
-            self.made,
-            clock,
-            faults=faults,
-            meanwhile=actors,
-            empty_pages=self.account.empty,
-            page=self.account.page,
-            token_age=3600,
-            unknowns=self.account.unknowns,
-        )
-        lanes: list[Lane[Any]] = []
-        life = Life(self, cloud, clock, process)
-        with cloud, connected(cloud, clock, process), _tracked(lanes):
-            try:
-                yield life
-            except KilledError:
-                pass
-            finally:
-                life.killed = process.dead
-                process.dead = True
-                for lane in lanes:
-                    lane.close()
-                for journal in life.journals:
-                    journal.close()
-                self.witness.check_journal(self.lines()[told:], killed=life.killed)
-                TALLY.add(_tally(cloud, life))
+    ) -> Iterator[Janitor]:
+        """A process on this account."""
+        self.trouble(trouble)
+        written = self.journal.read_bytes() if self.journal.exists() else b""
+        janitor = Janitor(self, dies_at, after=after)
+        with self.cloud:
+            yield janitor
+        lines = self.journal.read_bytes()[len(written) :] if self.journal.exists() else b""
+        janitor.life.journal += whole_lines(lines.decode())
+        self.witness.check_journal(janitor.life, killed=janitor.dead)
+        TALLY.add(tally(janitor.life, killed=janitor.dead))
 
 
-@dataclass
-class Life:
-    """One process: what it can do, and what is left of it."""
+def whole_lines(text: str) -> Iterator[dict[str, Any]]:
+    """The lines of a journal; what cannot be read was torn."""
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            yield json.loads(line)
 
-    place: Place
-    cloud: WatchedCloud
-    clock: VirtualClock
-    process: Process
-    counts: Counts = field(default_factory=Counts)
-    killed: bool = False
-    journals: list[Journal] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, *, dry_run: bool = False, source: Any = None, recorder: Any = None) -> Summary:
-        """One run over all targets, as the terminal makes it. Raises KilledError, JanitorError."""
-        place = self.place
-        apis = [
-            Api(
-                Target(account, region),
+class Janitor(Process):
+    """What the terminal does, as one process."""
+
+    def __init__(self, place: Place, dies_at: int | None = None, *, after: bool = False) -> None:
+        super().__init__(place.cloud, Life(place.clock.now()), dies_at, after=after)
+        self.place = place
+        self.counts = Counts()
+
+    def survey(self) -> Done | None:
+        """Write a plan of what a run would do. None where it was killed. Raises JanitorError."""
+        return self._whole(self._survey())
+
+    def apply(self) -> Done | None:
+        """Do what the plan says."""
+        return self._whole(self._apply())
+
+    def run(self) -> Done | None:
+        """Both."""
+        return self._whole(self._run())
+
+    def _whole(self, work: Coroutine[Any, Any, Done]) -> Done | None:
+        self.stop = Stop()
+        return self.place.clock.run(self.live(work))
+
+    async def _run(self) -> Done:
+        return await self._act(await self._surveyed())
+
+    def _apis(self) -> dict[Target, Api]:
+        clock = self.place.clock
+        return {
+            (target := Target(account, region)): Api(
+                target,
                 session(account, region),
-                Pace(lambda _operation: 1000.0, self.clock),
-                self.clock,
+                Pace(lambda operation: 0.8 * DEFAULT_QUOTAS[operation], clock),
+                clock,
                 self.counts,
                 self.stop,
+                Waiting(),
             )
-            for account, region in TARGETS[: place.account.targets]
-        ]
-        journal = MortalJournal(place.journal, "run", "policy", self.process)
-        more = {} if source is None else {"source": source}
-        engine = Run(
-            apis,
-            place.policy,
-            recorder or Recorded(),
-            journal,
-            self.stop,
-            NOW,
-            dry_run=dry_run,
-            **more,
+            for account, region in TARGETS[: self.place.account.targets]
+        }
+
+    async def _surveyed(self) -> Books:
+        place, apis = self.place, self._apis()
+        now, policy = self.life.now or 0, place.policy
+        with place.plan.open("w") as file:
+
+            def listen(_groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
+                lines = filter(None, map(action_line, outcomes))
+                file.writelines(f"{line.model_dump_json()}\n" for line in lines)
+
+            file.write(f"{Head(run='run', made=now, policy=policy.digest()).model_dump_json()}\n")
+            books = Books(apis, listen)
+            await Survey(policy, now, self.stop, books).run(apis, dict.fromkeys(apis))
+            for target, tally in books.tallies.items():
+                file.write(f"{end_line(target, tally).model_dump_json()}\n")
+        return books
+
+    async def _survey(self) -> Done:
+        books = await self._surveyed()
+        return Done(books.total.planned, {}, books.over_limit(self.place.policy.limits))
+
+    async def _apply(self) -> Done:
+        plan = PlanFile(self.place.plan)
+        books = Books(plan.totals, lambda _groups, _outcomes: None)
+        for target, totals in plan.totals.items():
+            books.tallies[target].planned.update(totals.planned)
+            if not totals.complete:
+                books.unfinished.add(target)
+        work: Any = SimpleNamespace(policy=self.place.policy, apis=self._apis())
+        await count_groups(work, books)
+        return await self._act(books)
+
+    async def _act(self, books: Books) -> Done:
+        place, plan = self.place, PlanFile(self.place.plan)
+        refused, refusals = (
+            books.over_limit(place.policy.limits),
+            books.refusals(place.policy.limits),
         )
+        self.life.now = plan.head.made
+        parts = {}
+        for target, totals in plan.totals.items():
+            if not totals.complete:
+                self.life.unfinished.add((target.account, target.region))
+            parts[target] = Part(plan.of(target), refused=refusals[target])
+            self.life.planned |= by_item(line for one in plan.of(target) for line in one.actions)
+        books.listener = lambda _groups, _outcomes: None
+        journal = MortalJournal(place.journal, self)
         try:
-            return engine.execute()
+            act = Act(place.policy, plan.head.made, self.stop, journal, books, Looks(place.clock))
+            await act.run(self._apis(), parts)
         finally:
             journal.close()
-
-    def plan(self) -> Path:
-        """Write a plan of what a run would do."""
-        path = self.place.folder / "plan.jsonl"
-        text = io.StringIO()
-        report = PlanReport(text, NOW)
-        digest = self.place.policy.digest()
-        info = RunInfo("run", "plan", "0", "now", ACCOUNT, [], "p", digest, True)
-        report.start(info)
-        summary = self.run(dry_run=True, recorder=_Planned(report))
-        report.finish(summary.as_dict(self.counts, price_list(self.place.policy.prices)))
-        path.write_text(text.getvalue())
-        return path
-
-    def apply(self, path: Path) -> Summary:
-        """Do what the plan says."""
-        return self.run(source=plan.load(path).source)
-
-    def link(
-        self, event: dict[str, Any], remaining: float = 900.0, after_calls: int | None = None
-    ) -> dict[str, Any] | None:
-        """One invocation of the function; its time is up after so many calls, if given. None when
-        it failed. What it invoked is added to the place's queue.
-        """
-        place = self.place
-        if after_calls is not None:
-            _jump_after(self, after_calls)
-        metrics = EphemeralMetrics(namespace="test", service="test")
-        settings = read_settings({"JANITOR_MAX_LINKS": "9999", "JANITOR_MAX_HOURS": "9999"})
-        janitor = Janitor(settings, session(ACCOUNT, "eu-west-1"), self.clock, metrics)
-
-        def journal(run_id: str, policy: str, *, keep: bool) -> Journal:
-            made = MortalJournal(place.journal, run_id, policy, self.process)
-            self.journals.append(made)
-            return made
-
-        context = _Context(int(remaining * 1000))
-        with (
-            patch.object(handler, "LogJournal", journal),
-            patch.object(handler, "current_policy", lambda _settings: place.policy),
-        ):
-            try:
-                return janitor.answer(event, context)
-            except (JanitorError, RunFailedError):
-                return None
-            finally:
-                place.queue += [json.loads(made["payload"]) for made in self.cloud.world.invoked]
-                self.cloud.world.invoked.clear()
+        return Done(books.total.planned, books.total.done, refused)
 
 
-@dataclass
-class _Context:
-    remaining: int
-    aws_request_id: str = "request"
-    invoked_function_arn: str = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:cloudwatch-janitor"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.remaining
-
-
-def _jump_after(life: Life, calls: int) -> None:
-    """Let time jump past the link's deadline with its call number `calls`."""
-    made = 0
-
-    def act(call: Call, _account: Builder, _now: int) -> None:
-        nonlocal made
-        made += call.service not in ("sts", "ec2")
-        if made == calls:
-            made += 1
-            life.clock.jump(MARGIN)
-
-    life.cloud.actors.append(act)
+def by_item(lines: Iterator[Action]) -> dict[Item, Mapping[str, Any]]:
+    """What is planned."""
+    return {
+        (line.account, line.region, line.group, line.creation_time, line.action, None): (
+            line.model_dump()
+        )
+        for line in lines
+    }
 
 
-@contextlib.contextmanager
-def _tracked(lanes: list[Lane[Any]]) -> Iterator[None]:
-    """Know the lanes that a killed run leaves open, as a process that ends would close them."""
-
-    class Tracked(Lane):  # type: ignore[type-arg]
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
-            lanes.append(self)
-
-    with patch.object(context, "Lane", Tracked):
-        yield
-
-
-def _tally(cloud: WatchedCloud, life: Life) -> Tally:
-    verdict = cloud.judge()
+def tally(life: Life, *, killed: bool) -> Tally:
+    """What was tried in a process."""
+    made = Counter(item[4] for item in life.effects)
     return Tally(
         runs=1,
-        calls=sum(verdict.calls.values()),
-        faults=cloud.faults,
-        deletions=len(verdict.deletions),
-        sweeps=len(verdict.sweeps),
-        puts=len(verdict.puts),
-        kills=life.killed,
+        calls=life.calls.total(),
+        faults=life.faults,
+        deletions=made["delete_group"],
+        sweeps=made["sweep_streams"],
+        puts=made["set_retention"],
+        kills=killed,
     )
 
 
+P = TypeVar("P", bound=Place)
+
+
 @contextlib.contextmanager
-def place(account: Account, said: dict[str, Any], policy: Policy) -> Iterator[Place]:
+def place(
+    account: Account, wanted: Wanted, kind: Callable[[Account, Wanted, Path], P]
+) -> Iterator[P]:
     """A place of an example's own."""
     TALLY.accounts += 1
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        yield Place(account, policy, said, Path(folder))
+        yield kind(account, wanted, Path(folder))
 
 
 @contextlib.contextmanager
@@ -392,13 +329,16 @@ def _quiet() -> Iterator[None]:
         structlog.configure(**before)
 
 
-def settle(place: Place, most: int = 4) -> list[Summary]:
+def settle(place: Place, most: int = 4) -> list[Done]:
     """Undisturbed runs until one changes nothing."""
-    summaries: list[Summary] = []
+    now, done = place.later(), list[Done]()
     for _ in range(most):
         before = place.truth
-        with place.process() as life:
-            summaries.append(life.run())
+        with place.process() as janitor:
+            janitor.life.now = now
+            run = janitor.run()
+            assert run is not None, "nobody killed it"
+            done.append(run)
         if place.truth == before:
-            return summaries
+            return done
     raise AssertionError(f"after {most} undisturbed runs there is still something to do")

@@ -6,16 +6,24 @@ The rules are those of the README, read once more: what is said here twice is sa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from fractions import Fraction
 from typing import Any
 
 from janitor.sandbox.clocks import DAY_MS, HOUR_MS
-from tests.fakes.truth import Event, Group, Stream, Truth
-from tests.proof.worlds import NOW, OWN, Account
+from janitor.sandbox.unknowns import Unknowns
+from tests.fakes.truth import Event, Group, Key, Stream, Target, Truth
+from tests.proof.worlds import OWN
 
 METRIC_KEPT = 455 * DAY_MS
+LAG_WINDOW = 48 * HOUR_MS
+DATED = 30 * DAY_MS
+NO_EVENTS_READ = ("INFREQUENT_ACCESS", "ESSENTIALS")
+"""Log classes that refuse FilterLogEvents."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +86,16 @@ def tagged(tag: str, tags: Mapping[str, str]) -> bool:
     return key in tags and value in ("", tags[key])
 
 
-def owned(group: Group, functions: Mapping[str, str | None]) -> bool:
-    """Whether a function logs to the group."""
-    return any((own or f"/aws/lambda/{name}") == group.name for name, own in functions.items())
+def owned(key: Key, functions: Mapping[Target, Mapping[str, str | None]]) -> bool:
+    """Whether a function logs to the group: one of its Region, or a Lambda@Edge function's replica
+    in the group's.
+    """
+    account, region, name = key
+    edge = re.match(r"/aws/lambda/([a-z]{2}-[a-z]+-[0-9])\.", name)
+    if edge:
+        region, name = edge[1], f"/aws/lambda/{name[edge.end() :]}"
+    here = functions.get((account, region), {})
+    return any((own or f"/aws/lambda/{function}") == name for function, own in here.items())
 
 
 def lawful(
@@ -93,7 +108,6 @@ def lawful(
         "the policy does not delete": not rules.scope(group)["delete_empty"],
         "deletion protection": group.protected,
         "a metric filter": bool(group.metric_filters),
-        "a subscription": bool(group.subscriptions),
         "retention unknown": before is None,
         "young": before is not None and group.created >= before,
         "stored bytes": stored > 0,
@@ -101,6 +115,12 @@ def lawful(
         and any(stream.newest(now, lag) >= before for stream in streams),
     }
     return ", ".join(reason for reason, holds in reasons.items() if holds)
+
+
+def allowed(limits: Mapping[str, Any], scanned: int) -> int:
+    """How many log groups may be deleted of so many."""
+    most: int = limits.get("max_group_deletions", 500)
+    return min(most, int(Fraction(str(limits["max_group_deletion_share"])) * scanned))
 
 
 @dataclass
@@ -112,126 +132,148 @@ class Expected:
     deleted: int = 0
     put: int = 0
     swept: int = 0
+    planned: Counter[str] = field(default_factory=Counter)
 
 
-def unrecorded(group: Group, account: Account) -> bool:
-    """Whether it cannot be read what it takes to make the group again, which keeps it."""
-    return bool(account.lacks_in(group.region))
+@dataclass(frozen=True)
+class Oracle:
+    """What one undisturbed run leaves behind. `page` is how many streams a page holds; in a Region
+    where something is `lacking`, what it takes to make a group again cannot be read.
+    """
 
+    rules: Rules
+    page: int
+    unknowns: Unknowns
+    lacking: Set[str] = frozenset()
 
-def expected(before: Truth, rules: Rules, account: Account, now: int = NOW) -> Expected:
-    """What one undisturbed run leaves behind."""
-    truth = before.copy()
-    result = Expected(truth)
-    deletions: list[Group] = []
-    puts: list[tuple[Group, int]] = []
-    sweeps: list[tuple[Group, list[str], int]] = []
-    # What subscribes to a group costs a call at the slowest quota. It is asked for at the last
-    # look, which is too late for sweeps (their limit is checked by then) and, where it does not
-    # get that far, for retention; or before the limits, where too many seem to be deleted.
-    late_puts, late_sweeps, late = puts.copy(), sweeps.copy(), 0
-    groups = truth.all()
-    for group in groups:
-        if rules.exempt(group):
-            continue
-        empty = _empty(group, truth, rules, account, now)
-        if empty and not group.subscriptions:
-            deletions.append(group)
-            continue
-        late += empty
-        cut, days = rules.cutoff(group, now), rules.days(group)
-        if days is not None:
-            unknown = empty and unrecorded(group, account)
-            (late_puts if unknown else puts).append((group, days))
-        if cut is not None and _sweepable(group, rules, cut):
-            silent = _silent(group, cut, truth.lags.stream, now)
-            drained = rules.scope(group)["proof"] == "events"
-            names = _drained(group, silent, account.page, cut, now) if drained else silent
-            (late_sweeps if empty else sweeps).append((group, names, len(silent)))
-    limits = rules.said["limits"]
-    most = min(
-        limits.get("max_group_deletions", 500),
-        int(limits["max_group_deletion_share"] * len(groups)),
-    )
-    asked = len(deletions) + late > most
-    sweeps += late_sweeps if asked else []
-    counted = sum(count for _, _, count in sweeps)
-    result.refused = len(deletions) > most or counted > limits.get("max_stream_deletions", 50_000)
-    puts += late_puts if asked or result.refused else []
-    if result.refused:
-        puts += [(group, days) for group in deletions if (days := rules.days(group)) is not None]
-    for group, days in puts:
-        truth.retain(group.key, days, now)
-        result.put += 1
-    if result.refused:
+    def expected(self, before: Truth, now: int) -> Expected:
+        truth, rules = before.copy(), self.rules
+        deletions: list[Group] = []
+        puts: list[tuple[Group, int]] = []
+        sweeps: list[tuple[Group, int, int]] = []
+        groups = truth.all()
+        for group in groups:
+            if rules.exempt(group):
+                continue
+            empty = self._empty(group, truth, now)
+            days, cut = rules.days(group), rules.cutoff(group, now)
+            if empty:
+                deletions.append(group)
+                continue
+            if days is not None:
+                puts.append((group, days))
+            elif empty is None:
+                continue  # that it could not be read is all that is told of it
+            if cut is not None and (names := self._swept(group, truth, cut, now)):
+                sweeps.append((group, cut, len(names)))
+        limits = rules.said["limits"]
+        streams = sum(count for _, _, count in sweeps)
+        refused = len(deletions) > allowed(limits, len(groups))
+        refused |= streams > limits.get("max_stream_deletions", 50_000)
+        result = Expected(truth, refused)
+        result.planned["delete_group"], result.planned["set_retention"] = len(deletions), len(puts)
+        result.planned["sweep_streams"] = streams
+        if refused:
+            puts += [(group, days) for group in deletions if (days := rules.days(group))]
+        for group, days in puts:
+            truth.retain(group.key, days, now)
+            result.put += 1
+        if refused:
+            return result
+        for group in deletions:
+            if group.region not in self.lacking:
+                truth.delete(group.key)
+                result.deleted += 1
+        for group, cut, _ in sweeps:
+            for name in self._swept(truth.there(group.key), truth, cut, now):
+                truth.delete_stream(group.key, name)
+                result.swept += 1
         return result
-    for group in deletions:
-        if not unrecorded(group, account):
-            truth.delete(group.key)
-            result.deleted += 1
-    for group, names, _ in sweeps:
-        for name in names:
-            truth.delete_stream(group.key, name)
-            result.swept += 1
-    return result
+
+    def _empty(self, group: Group, truth: Truth, now: int) -> bool | None:
+        """Whether it is proved empty; None where that cannot be read."""
+        lags, rules = truth.lags, self.rules
+        stored = group.bytes_seen(now, lags.stored)
+        if lawful(group, group.streams.values(), rules, lags.stream, stored, now):
+            return False
+        before = rules.cutoff(group, now)
+        assert before is not None, "lawful"
+        if rules.said["protect"]["live_owners"] and owned(group.key, truth.functions):
+            return False
+        if rules.scope(group)["proof"] == "events":
+            if group.log_class in NO_EVENTS_READ:
+                return None
+            if holds(group, before, now):
+                return False
+        if self._unclear(group):
+            return None
+        return not (_arrived(group, truth, before, now) or group.subscriptions)
+
+    def _unclear(self, group: Group) -> bool:
+        """Whether CloudWatch never gives a whole answer about it."""
+        return group.name in self.unknowns.unclear and not self.unknowns.unclear_once
+
+    def _swept(self, group: Group, truth: Truth, cut: int, now: int) -> list[str]:
+        """The streams to sweep in a group that stays."""
+        rules, lag = self.rules, truth.lags.stream
+        if not rules.scope(group)["sweep_streams"] or group.protected or group.created >= cut:
+            return []
+        found = [
+            name
+            for name in self._read(group, cut)
+            if group.streams[name].newest(now, lag) < cut and not held_open(name)
+        ]
+        if rules.scope(group)["proof"] == "events":
+            unread = group.log_class in NO_EVENTS_READ
+            return [] if unread or holds(group, cut, now, found) else found
+        over = [name for name in found if dated_before(name, now - DATED)]
+        if self._unclear(group) or _arrived(group, truth, now - LAG_WINDOW, now):
+            return over
+        return found
+
+    def _read(self, group: Group, cut: int) -> list[str]:
+        """The names of its streams, up to the page behind which Lambda's are newer."""
+        names = sorted(group.streams)
+        for end in range(self.page, len(names), self.page):
+            last = names[end - 1]
+            if lambda_day(last) and not dated_before(last, cut + 2 * DAY_MS):
+                return names[:end]
+        return names
 
 
-def _empty(group: Group, truth: Truth, rules: Rules, account: Account, now: int) -> bool:
-    """Whether it is proved empty, whatever subscribes to it."""
-    lags, group = truth.lags, replace(group, subscriptions=())
-    stored = group.bytes_seen(now, lags.stored)
-    if lawful(group, group.streams.values(), rules, lags.stream, stored, now):
-        return False
-    before = rules.cutoff(group, now)
-    assert before is not None, "lawful"
-    functions = truth.functions.get((group.account, group.region), {})
-    if rules.said["protect"]["live_owners"] and owned(group, functions):
-        return False
-    if arrived(truth.arrivals.get(group.key, ()), before, now, lags.metric):
-        return False
-    if group.name in account.unknowns.unclear and not account.unknowns.unclear_once:
-        return False
-    if rules.scope(group)["proof"] != "events":
-        return True
-    # What cannot be read is not empty.
-    return group.log_class == "STANDARD" and not holds(group, before, now)
+def _arrived(group: Group, truth: Truth, since: int, now: int) -> bool:
+    return arrived(truth.arrivals.get(group.key, ()), since, now, truth.lags.metric)
 
 
-def arrived(arrivals: Iterable[Event], before: int, now: int, lag: float) -> bool:
-    """Whether the metric knows of arrivals in the hour of the cutoff or later."""
-    since = max(before, now - METRIC_KEPT) // HOUR_MS * HOUR_MS
-    shown = now - int(lag * 1000)
-    return any(since <= event.ingested <= shown for event in arrivals)
+def arrived(arrivals: Iterable[Event], since: int, now: int, lag: float) -> bool:
+    """Whether the metric knows of arrivals in the hour of `since` or later, asked at `now`."""
+    first = max(since, now - METRIC_KEPT) // HOUR_MS * HOUR_MS
+    return any(first <= event.ingested <= now - int(lag * 1000) for event in arrivals)
 
 
 def holds(group: Group, before: int, now: int, streams: Iterable[str] | None = None) -> bool:
     """Whether FilterLogEvents finds something."""
     start = max(before, group.horizon(now))
     return any(
-        event.at >= start and event.count
+        event.at >= start and event.count and event.ingested <= now
         for name, stream in group.streams.items()
         if streams is None or name in streams
         for event in stream.events
     )
 
 
-def _sweepable(group: Group, rules: Rules, cut: int) -> bool:
-    """A group that, where it stays, has its expired streams swept."""
-    return rules.scope(group)["sweep_streams"] and not group.protected and group.created < cut
+def held_open(stream: str) -> bool:
+    """Whether a container may hold it open."""
+    return re.search(r"(^|/)([0-9a-f]{32}|[0-9a-f]{64})$", stream) is not None
 
 
-def _silent(group: Group, cut: int, lag: float, now: int) -> list[str]:
-    return [n for n in sorted(group.streams) if group.streams[n].newest(now, lag) < cut]
+def lambda_day(stream: str) -> str | None:
+    """The day on which the stream's writer began, if its name is one of Lambda's."""
+    found = re.match(r"([0-9]{4}/[0-9]{2}/[0-9]{2})/\[", stream)
+    return None if found is None else found[1]
 
 
-def _drained(group: Group, silent: list[str], page: int, cut: int, now: int) -> list[str]:
-    """Under proof = "events" a page of streams is left alone when any silent one holds events."""
-    if group.log_class != "STANDARD":
-        return []
-    found: list[str] = []
-    ordered = sorted(group.streams)
-    for start in range(0, len(ordered), page):
-        names = [name for name in ordered[start : start + page] if name in silent]
-        if names and not holds(group, cut, now, names):
-            found += names
-    return found
+def dated_before(stream: str, moment: int) -> bool:
+    """Whether its name dates its writer to a day before that of the moment."""
+    day = lambda_day(stream)
+    return day is not None and day < datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y/%m/%d")

@@ -1,21 +1,23 @@
 """A process of the janitor's: it may be killed, its time is virtual, and it waits for no answer
 longer than it would.
 
-Real boto3 clients call the fake account in process. They are made once, and call whatever account
-is connected. Time passes where somebody waits, and then at once.
+Real boto3 clients call the fake account in process. They are made once, and each call goes to the
+account of the process that makes it. Several processes may live at a time, in one event loop.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import boto3
+from botocore import UNSIGNED
 from botocore.exceptions import ReadTimeoutError
 
+from janitor.aws.api import CLIENT_CONFIG, careful
 from janitor.sandbox import inprocess
 from janitor.sandbox.wire import Reply, Request
 from tests.fakes import Cloud
@@ -23,117 +25,118 @@ from tests.fakes import Cloud
 READ_TIMEOUT = 30.0
 T = TypeVar("T")
 
-
-class KilledError(BaseException):
-    """The process is no more: what it calls or writes after this does not take place."""
+_RUNNING: ContextVar[Process] = ContextVar("running")
 
 
-class VirtualClock:
-    """The janitor's clock and the fake account's. `own` is what the calling thread has waited."""
-
-    def __init__(self, start: int) -> None:
-        self._start = start
-        self._passed = 0.0
-        self._lock = threading.Lock()
-        self._threads = threading.local()
-
-    def now(self) -> int:
-        return self._start + int(self._passed * 1000)
-
-    def monotonic(self) -> float:
-        return self._passed
-
-    seconds = monotonic
-
-    @property
-    def own(self) -> float:
-        return getattr(self._threads, "waited", 0.0)
-
-    def advance(self, seconds: float) -> None:
-        self._threads.waited = self.own + seconds
-        self.jump(seconds)
-
-    def jump(self, seconds: float) -> None:
-        """Time passes for which no thread waited."""
-        with self._lock:
-            self._passed += seconds
-
-    def wait(self, seconds: float, stop: threading.Event) -> None:
-        if seconds > 0 and not stop.is_set():
-            self.advance(seconds)
+def running() -> Process:
+    """The process whose code this is."""
+    return _RUNNING.get()
 
 
 class Process:
-    """One life of the janitor. It is killed at its step number `dies_at` (from 1), if given: a
-    call before or `after` its effect, or a line of the journal, of which a part is written.
+    """One life. It is killed at its step number `dies_at` (from 1), if given: a call before or
+    `after` its effect, or something that is written, of which a part is left then.
     """
 
-    def __init__(self, dies_at: int | None = None, *, after: bool = False) -> None:
+    def __init__(
+        self, cloud: Cloud, life: Any, dies_at: int | None = None, *, after: bool = False
+    ) -> None:
+        """`life` is what a witness knows of it."""
+        self.cloud = cloud
+        self.life = life
         self.steps = 0
         self.dead = False
+        self.owed = 0.0
+        """Seconds that the answer to the last call takes."""
         self._dies_at = dies_at
         self._after = after
-        self._lock = threading.Lock()
+        self._main: asyncio.Task[Any] | None = None
 
-    def call(self, send: Callable[[], T]) -> T:
-        with self._lock:
-            dying = self._step()
-            if dying and not self._after:
-                raise KilledError
-            answer = send()
-            if dying:
-                raise KilledError
-        return answer
+    async def live(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What `work` returns; None where it was killed."""
+        self._main = main = asyncio.create_task(self._lived(work))
+        try:
+            return await main
+        except asyncio.CancelledError:
+            if not self.dead:
+                raise
+            return None
 
-    def write(self, write: Callable[[str], None], line: str) -> None:
-        with self._lock:
-            if self._step():
-                write(line if self._after else line[: len(line) // 2])
-                raise KilledError
-            write(line)
+    async def _lived(self, work: Coroutine[Any, Any, T]) -> T:
+        _RUNNING.set(self)
+        return await work
 
-    def _step(self) -> bool:
+    def kill(self) -> None:
+        """It ends here: what it calls or writes after this does not take place."""
+        self.dead = True
+        if self._main is not None:
+            self._main.cancel()
+
+    def step(self, whole: Callable[[], T], part: Callable[[], object] = lambda: None) -> T:
+        """Do one thing; or a part of it, or all of it, and nothing any more."""
         if self.dead:
-            raise KilledError
+            raise asyncio.CancelledError
         self.steps += 1
-        self.dead = self.steps == self._dies_at
-        return self.dead
+        if self.steps != self._dies_at:
+            return whole()
+        _ = whole() if self._after else part()
+        self.kill()
+        raise asyncio.CancelledError
 
-
-class _Line:
-    """What leads every client to the account that is connected."""
-
-    cloud: Cloud
-    clock: VirtualClock
-    process: Process
-
-    def carry(self, request: Request) -> Reply:
-        return self.process.call(lambda: self._send(request))
-
-    def _send(self, request: Request) -> Reply:
-        reply = self.cloud.handle(request)
-        self.clock.advance(min(reply.delay, READ_TIMEOUT))
+    def send(self, request: Request) -> Reply:
+        """Call the account."""
+        reply = self.step(lambda: self.cloud.handle(request))
+        self.owed += min(reply.delay, READ_TIMEOUT)
         if reply.delay > READ_TIMEOUT:
             raise ReadTimeoutError(endpoint_url=request.url)
         return reply
 
 
-_LINE = _Line()
+class Waiting:
+    """Workers without threads: whoever calls waits as long as the answer takes."""
 
-
-@contextmanager
-def connected(cloud: Cloud, clock: VirtualClock, process: Process) -> Iterator[None]:
-    """Clients call this account, as this process."""
-    _LINE.cloud, _LINE.clock, _LINE.process = cloud, clock, process
-    try:
-        yield
-    finally:
-        del _LINE.cloud
+    async def run(self, work: Callable[[], T]) -> T:
+        process = running()
+        process.owed = 0.0
+        try:
+            return work()
+        finally:
+            if process.owed:
+                await asyncio.sleep(process.owed)
 
 
 @cache
 def session(account: str, region: str) -> boto3.Session:
-    """A session of an account; a client that is asked for otherwise is another one."""
-    made = inprocess.session(_LINE.carry, f"AKIA{account}", region)
-    made.client = cache(made.client)  # type: ignore[method-assign]
+    """A session of an account. Its clients are made once; all calls try once only."""
+    made = inprocess.session(lambda request: running().send(request), f"AKIA{account}", region)
+    inner = made.client
+
+    @cache
+    def client(service: str, place: str | None = None) -> Any:
+        made = inner(service, place, config=CLIENT_CONFIG)
+        # The function makes a client of its own to go on, which looks into no answers.
+        return _spared(made if place is None else careful(made), account)
+
+    def anyhow(service: str, region_name: str | None = None, **_options: Any) -> Any:
+        return client(service, region_name)
+
+    made.client = anyhow  # type: ignore[method-assign, assignment]
     return made
+
+
+def _spared(client: Any, account: str) -> Any:
+    """The client, without what takes half the time of a call and is nobody's concern here: its
+    signature, but for the account and the Region that stand in it, and its user agent.
+    """
+    scope = f"{client.meta.region_name}/{client.meta.service_model.signing_name}/aws4_request"
+    signed = f"AWS4-HMAC-SHA256 Credential=AKIA{account}/20270115/{scope}"
+
+    def sign(request: Any, **_more: Any) -> None:
+        request.headers["authorization"] = signed
+
+    events = client.meta.events
+    events.register("choose-signer", lambda **_more: UNSIGNED)
+    events.register_first("before-send", sign)
+    events.register = lambda *_args, **_more: None  # what each process would, once more
+    client._user_agent_creator.to_string = lambda: "janitor"
+    return client

@@ -7,7 +7,7 @@ Each push tries a third of them, by the seed that pytest prints first; `make pro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,14 +16,16 @@ from hypothesis import Phase, settings
 from hypothesis.strategies import SearchStrategy, just
 
 from janitor.aws import logs
-from janitor.aws.api import Counts
-from janitor.core.model import Evidence, Extras
-from janitor.engine import act, candidates, context, plan, proof, resume, run, scan, summary, upkeep
-from janitor.engine.act import Hands
+from janitor.aws.tags import read_tags
+from janitor.core.model import DeleteGroup, Evidence, LogStream, SweepStreams, Verb
+from janitor.core.tally import Tally
+from janitor.engine import act, arrivals, books, proof, survey
+from janitor.engine.act import _Deletion, _TargetAct
 from janitor.engine.proof import Empty
-from janitor.function import handler
-from janitor.journal.journal import Journal
-from janitor.owners.functions import Owners
+from janitor.function import handler, link
+from janitor.function.link import Link
+from janitor.function.state import Bucket, RunState
+from janitor.journal.journal import FileJournal
 from janitor.policy import judge
 from janitor.sandbox import store
 from janitor.sandbox.answers import ANSWERS, metrics
@@ -35,22 +37,33 @@ Narrowed = dict[str, SearchStrategy[Any]]
 """What is drawn instead of the property's own, by argument."""
 
 
-def _says_empty(*_args: Any) -> Any:
+async def _says_empty(*_args: Any) -> Any:
     return Empty(Evidence("nobody", "not asked", 0))
 
 
-def no_last_look(patch: pytest.MonkeyPatch) -> None:
-    """Deletes what was proved some time ago."""
+def _not_asked(patch: pytest.MonkeyPatch, name: str, *modules: Any) -> None:
+    for module in modules or (act, survey):
+        patch.setattr(module, name, _says_empty)
 
-    def look(self: Hands, group: Any, *_more: Any) -> Any:
-        return group, (), act._Look(self._clock.monotonic(), Extras())
 
-    patch.setattr(Hands, "_look", look)
+# ---- what is proved ------------------------------------------------------------------------------
 
 
 def subscriptions_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(act, "no_subscription_filters", _says_empty)
-    patch.setattr(candidates, "no_subscription_filters", _says_empty)
+    _not_asked(patch, "no_subscription_filters")
+
+
+def owners_ignored(patch: pytest.MonkeyPatch) -> None:
+    _not_asked(patch, "no_owner")
+
+
+def arrivals_ignored(patch: pytest.MonkeyPatch) -> None:
+    _not_asked(patch, "no_arrivals")
+
+
+def events_not_read(patch: pytest.MonkeyPatch) -> None:
+    """`proof = "events"` reads none."""
+    _not_asked(patch, "no_events")
 
 
 def errors_are_empty(patch: pytest.MonkeyPatch) -> None:
@@ -62,22 +75,54 @@ def errors_are_empty(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(proof, "_unreadable", unreadable)
 
 
+def unclear_is_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A metric answer that is not complete is taken for one without data points."""
+    real = arrivals.arrivals
+
+    async def asked(api: Any, since: Any) -> Any:
+        return dict.fromkeys(since, False) | await real(api, since)
+
+    patch.setattr(arrivals, "arrivals", asked)
+
+
 def one_page_is_all(patch: pytest.MonkeyPatch) -> None:
     real = logs.Logs.streams
 
-    def streams(self: Any, group: str) -> Any:
-        yield next(iter(real(self, group)))
+    async def streams(self: Any, group: str) -> AsyncIterator[Any]:
+        async for page in real(self, group):
+            yield page
+            return
 
     patch.setattr(logs.Logs, "streams", streams)
 
 
-def arrivals_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(candidates, "no_arrivals", lambda _logs, asked: [_says_empty() for _ in asked])
+def empty_page_is_the_end(patch: pytest.MonkeyPatch) -> None:
+    real = logs.pages
+
+    async def pages(*args: Any, **more: Any) -> AsyncIterator[Any]:
+        async for page, following in real(*args, **more):
+            yield page, following if page else None
+            if not page:
+                return
+
+    patch.setattr(logs, "pages", pages)
 
 
-def owners_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(act, "no_owner", _says_empty)
-    patch.setattr(candidates, "no_owner", _says_empty)
+def ingestion_overlooked(patch: pytest.MonkeyPatch) -> None:
+    """A stream is as new as its newest event, whenever that arrived."""
+
+    def newest(self: LogStream) -> int:
+        return max(self.creation_time, self.last_event or 0)
+
+    patch.setattr(LogStream, "newest", newest)
+
+
+def odd_values_ignored(patch: pytest.MonkeyPatch) -> None:
+    real = logs.parse_group
+    patch.setattr(logs, "parse_group", lambda *args: real(*args)._replace(defects=()))
+
+
+# ---- what is judged ------------------------------------------------------------------------------
 
 
 def grace_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -87,213 +132,6 @@ def grace_forgotten(patch: pytest.MonkeyPatch) -> None:
         return real(group, replace(settings, grace_days=0), now)
 
     patch.setattr(judge, "cutoff", cutoff)
-
-
-def one_too_many(patch: pytest.MonkeyPatch) -> None:
-    """The limit of groups is off by one."""
-    real = run.Run._within_limits
-
-    def within(self: Any) -> bool:
-        limits = self._context.policy.limits
-        more = {
-            "max_group_deletions": limits.max_group_deletions + 1,
-            "max_group_deletion_share": 1,
-        }
-        self._context.policy = self._context.policy.model_copy(
-            update={"limits": limits.model_copy(update=more)}
-        )
-        return real(self)
-
-    patch.setattr(run.Run, "_within_limits", within)
-
-
-def journal_twice(patch: pytest.MonkeyPatch) -> None:
-    real = Journal.write
-
-    def write(self: Any, *args: Any, **more: Any) -> None:
-        real(self, *args, **more)
-        real(self, *args, **more)
-
-    patch.setattr(Journal, "write", write)
-
-
-def journal_not_ahead(patch: pytest.MonkeyPatch) -> None:
-    """Only what is over is written."""
-    patch.setattr(Hands, "_begin", lambda *_args, **_named: None)
-
-
-def counters_forgotten(patch: pytest.MonkeyPatch) -> None:
-    """The next link counts from zero."""
-    patch.setattr(handler, "_so_far", lambda _resume: (summary.Summary(), Counts()))
-
-
-def pending_forgotten(patch: pytest.MonkeyPatch) -> None:
-    """What a link did not get to is not handed on."""
-    patch.setattr(resume.ScanProgress, "postpone", lambda *_: None)
-
-
-def dry_run_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(act.Commit, "__call__", lambda _self, change: change())
-
-
-def repeated_blindly(patch: pytest.MonkeyPatch) -> None:
-    """A deletion whose answer was lost is asked for again, and nothing is looked at before that."""
-
-    def delete(self: logs.Logs, group: str) -> None:
-        self._api.call("DeleteLogGroup", self._client.delete_log_group, logGroupName=group)
-
-    patch.setattr(logs.Logs, "delete_group_once", delete)
-
-
-def stale_look_accepted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(act, "LOOK_LASTS", math.inf)
-
-
-def tags_not_read_again(patch: pytest.MonkeyPatch) -> None:
-    """The last look takes the tags that the scan read."""
-    real = Hands._look
-
-    def look(self: Hands, group: Any, action: Any, owners: Any, _read_tags: Any) -> Any:
-        now = self._clock.monotonic()
-        return real(self, group, action, owners, lambda: (group.tags or {}, now))
-
-    patch.setattr(Hands, "_look", look)
-
-
-def tags_kept_for_ever(patch: pytest.MonkeyPatch) -> None:
-    """Tags that a few deletions share are read once for all their attempts, and called new."""
-    real = candidates._SharedTags.of
-
-    def of(self: Any, arn: str) -> Any:
-        return real(self, arn)[0], self._api.clock.monotonic()
-
-    patch.setattr(candidates, "TAGS_LAST", math.inf)
-    patch.setattr(candidates._SharedTags, "of", of)
-
-
-def owners_not_listed_again(patch: pytest.MonkeyPatch) -> None:
-    """The last look takes the functions that the proof listed."""
-    patch.setattr(candidates, "Owners", lambda api, *_: owners_of[api])
-    owners_of: dict[Any, Any] = {}
-    real = Owners
-
-    def listed(api: Any) -> Any:
-        owners_of[api] = real(api)
-        return owners_of[api]
-
-    patch.setattr(context, "Owners", listed)
-
-
-def streams_not_read_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(act, "streams_silent", _says_empty)
-
-
-def protection_overlooked(patch: pytest.MonkeyPatch) -> None:
-    """The last look does not see that deletion protection was turned on meanwhile."""
-    real = act.with_tags
-
-    def bare(group: Any, *more: Any) -> Any:
-        return real(group, *more)._replace(deletion_protected=False)
-
-    patch.setattr(act, "with_tags", bare)
-
-
-def metric_filters_overlooked(patch: pytest.MonkeyPatch) -> None:
-    """The last look does not see that somebody added a metric filter meanwhile."""
-    real = act.with_tags
-    patch.setattr(
-        act, "with_tags", lambda group, *more: real(group, *more)._replace(metric_filters=0)
-    )
-
-
-def planned_by_name(patch: pytest.MonkeyPatch) -> None:
-    """`apply` takes what was made again under the same name for what was planned."""
-    real = plan.PlannedGroups.allowed
-
-    def allowed(self: Any, group: Any, action: Any) -> Any:
-        created = next(item.creation_time for item in self._items[group.name])
-        return real(self, group._replace(creation_time=created), action)
-
-    patch.setattr(plan.PlannedGroups, "allowed", allowed)
-
-
-def limit_reached_first(patch: pytest.MonkeyPatch) -> None:
-    """Deletes up to the limit instead of nothing: it is checked after the first deletion."""
-
-    def within(self: Any) -> bool:
-        limits = self._context.policy.limits
-        scanned = sum(target.share_base for target in self._targets)
-        left = min(limits.max_group_deletions, int(limits.max_group_deletion_share * scanned))
-        for target in self._targets:
-            target.candidates.proved = target.candidates.proved[:left]
-            left -= len(target.candidates.proved)
-        return True
-
-    patch.setattr(run.Run, "_within_limits", within)
-
-
-def streams_unlimited(patch: pytest.MonkeyPatch) -> None:
-    """Nothing counts the streams before the first deletion."""
-    patch.setattr(upkeep.Upkeep, "silent_streams", property(lambda _: 0, lambda *_: None), False)
-
-
-def swept_under_other_retention(patch: pytest.MonkeyPatch) -> None:
-    """Sweeps by a cutoff that the retention in force, changed meanwhile, does not bear out."""
-    patch.setattr(Hands, "_still_expired", lambda *_: True)
-
-
-def swept_though_protected(patch: pytest.MonkeyPatch) -> None:
-    """A sweep does not see that deletion protection was turned on meanwhile."""
-    real = logs.Logs.group
-
-    def group(self: Any, name: str) -> Any:
-        found = real(self, name)
-        return None if found is None else found._replace(deletion_protected=False)
-
-    patch.setattr(logs.Logs, "group", group)
-
-
-def empty_page_is_the_end(patch: pytest.MonkeyPatch) -> None:
-    real = logs.Logs._pages_and_tokens
-
-    def pages(self: Any, *args: Any, **more: Any) -> Any:
-        for page, following in real(self, *args, **more):
-            yield page, following if page else None
-            if not page:
-                return
-
-    patch.setattr(logs.Logs, "_pages_and_tokens", pages)
-
-
-def _handed_on_as(patch: pytest.MonkeyPatch, name: str, value: object) -> None:
-    real = resume.unpack
-
-    def unpacked(state: Any) -> Any:
-        progress = real(state)
-        setattr(progress, name, value)
-        return progress
-
-    patch.setattr(handler, "unpack", unpacked)
-
-
-def position_forgotten(patch: pytest.MonkeyPatch) -> None:
-    """The next link scans from the first page again."""
-    _handed_on_as(patch, "position", None)
-
-
-def rest_not_scanned(patch: pytest.MonkeyPatch) -> None:
-    """The next link takes the scan for complete."""
-    _handed_on_as(patch, "whole", True)
-
-
-def account_policy_ignored(patch: pytest.MonkeyPatch) -> None:
-    """Retention is put on groups that are under an account-level policy."""
-    real = judge.wanted_days
-
-    def wanted(group: Any, settings: Any) -> Any:
-        return real(group._replace(retention_policy=None), settings)
-
-    patch.setattr(judge, "wanted_days", wanted)
 
 
 def wanted_retention_counts(patch: pytest.MonkeyPatch) -> None:
@@ -307,24 +145,277 @@ def wanted_retention_counts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(judge, "cutoff", cutoff)
 
 
-def odd_values_ignored(patch: pytest.MonkeyPatch) -> None:
-    real = logs.parse_group
-    patch.setattr(logs, "parse_group", lambda *args: real(*args)._replace(defects=()))
+def account_policy_ignored(patch: pytest.MonkeyPatch) -> None:
+    """Retention is put on groups that are under an account-level policy."""
+    real = judge.wanted_days
+
+    def wanted(group: Any, settings: Any) -> Any:
+        return real(group._replace(retention_policy=None), settings)
+
+    patch.setattr(judge, "wanted_days", wanted)
 
 
-def events_not_read(patch: pytest.MonkeyPatch) -> None:
-    """`proof = "events"` reads none."""
-    patch.setattr(candidates, "no_events", _says_empty)
+def swept_though_protected(patch: pytest.MonkeyPatch) -> None:
+    real = judge._sweep
+    patch.setattr(
+        judge,
+        "_sweep",
+        lambda group, *more: real(group._replace(deletion_protected=False), *more),
+    )
 
 
-def lowered_retention_counts_at_once(patch: pytest.MonkeyPatch) -> None:
-    """A later link goes by the retention that an earlier one put."""
-    patch.setattr(scan, "no_later", lambda action, _before: action)
+def swept_without_trust(patch: pytest.MonkeyPatch) -> None:
+    """Stream times are believed, though they lag."""
+    patch.setattr(proof, "_writer_ended", lambda *_: True)
+
+
+def containers_swept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(proof, "_CONTAINER_STREAM", proof.re.compile("(?!)"))
+
+
+# ---- the limits ----------------------------------------------------------------------------------
+
+
+def _limits(patch: pytest.MonkeyPatch, **more: int) -> None:
+    """The limits are looser."""
+    real = books.exceeded
+
+    def exceeded(limits: Any, **counts: int) -> str:
+        update = {name: getattr(limits, name) + one for name, one in more.items()}
+        return real(limits.model_copy(update=update), **counts)
+
+    patch.setattr(books, "exceeded", exceeded)
+
+
+def one_group_too_many(patch: pytest.MonkeyPatch) -> None:
+    _limits(patch, max_group_deletions=1)
+
+
+def one_stream_too_many(patch: pytest.MonkeyPatch) -> None:
+    _limits(patch, max_stream_deletions=1)
+
+
+def share_ignored(patch: pytest.MonkeyPatch) -> None:
+    _limits(patch, max_group_deletion_share=1)
+
+
+def unfinished_survey_acted_on(patch: pytest.MonkeyPatch) -> None:
+    """A target of which not all was read has its groups deleted."""
+
+    def refusals(self: books.Books, limits: Any) -> Any:
+        return dict.fromkeys(self.tallies, self.over_limit(limits))
+
+    patch.setattr(books.Books, "refusals", refusals)
+
+
+# ---- acting --------------------------------------------------------------------------------------
+
+
+def no_last_look(patch: pytest.MonkeyPatch) -> None:
+    """Deletes what was proved some time ago."""
+
+    async def look(self: _Deletion, _seen: Any) -> Any:
+        return self._group, self._act._clock.monotonic(), None
+
+    patch.setattr(_Deletion, "_look", look)
+
+
+def stale_look_accepted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(act, "LOOK_LASTS", math.inf)
+
+
+def tags_of_the_index_believed(patch: pytest.MonkeyPatch) -> None:
+    """The last look asks the tagging API, which lags."""
+
+    async def tags(self: logs.Logs, arn: str) -> Any:
+        return (await read_tags(self.api, [arn]))[arn]
+
+    patch.setattr(logs.Logs, "tags", tags)
+
+
+def owners_not_listed_again(patch: pytest.MonkeyPatch) -> None:
+    async def unused(*_args: Any) -> AsyncIterator[Any]:
+        yield await _says_empty()
+
+    patch.setattr(_TargetAct, "_unused", unused)
+
+
+def streams_not_read_again(patch: pytest.MonkeyPatch) -> None:
+    _not_asked(patch, "streams_silent", act)
+
+
+def arrivals_not_asked_again(patch: pytest.MonkeyPatch) -> None:
+    _not_asked(patch, "no_arrivals", act)
+
+
+def _overlooked(patch: pytest.MonkeyPatch, **shown: Any) -> None:
+    """The last look at the group itself does not see a change."""
+    real = logs.Logs.group
+
+    async def group(self: logs.Logs, name: str) -> Any:
+        found = await real(self, name)
+        return None if found is None else found._replace(**shown)
+
+    patch.setattr(logs.Logs, "group", group)
+
+
+def protection_overlooked(patch: pytest.MonkeyPatch) -> None:
+    _overlooked(patch, deletion_protected=False)
+
+
+def metric_filters_overlooked(patch: pytest.MonkeyPatch) -> None:
+    _overlooked(patch, metric_filters=0)
+
+
+def other_cutoff_accepted(patch: pytest.MonkeyPatch) -> None:
+    """The last look does not see that another retention moved the cutoff."""
+    real, first = act.judge, dict[Any, int]()
+
+    def judged(group: Any, *more: Any) -> Any:
+        action = real(group, *more)
+        if isinstance(action, DeleteGroup):
+            action = replace(action, before=first.setdefault(group.identity, action.before))
+        return action
+
+    patch.setattr(act, "judge", judged)
+
+
+def swept_under_other_retention(patch: pytest.MonkeyPatch) -> None:
+    """Sweeps by a cutoff that the retention in force, changed meanwhile, does not bear out."""
+    real = _TargetAct._as_planned
+
+    def as_planned(self: Any, group: Any, planned: Any, line: Any, verb: Verb) -> Any:
+        if verb is Verb.SWEEP_STREAMS:
+            return SweepStreams(line.facts.reason, line.facts.rule, line.cutoff)
+        return real(self, group, planned, line, verb)
+
+    patch.setattr(_TargetAct, "_as_planned", as_planned)
 
 
 def plan_exceeded(patch: pytest.MonkeyPatch) -> None:
-    """`apply` does what is right now, planned or not."""
-    patch.setattr(plan.PlannedGroups, "allowed", lambda _self, _group, action: action)
+    """Does what is right now, planned or not."""
+
+    def as_planned(self: Any, group: Any, *_planned: Any) -> Any:
+        return act.judge(group, self._policy, self._now)
+
+    patch.setattr(_TargetAct, "_as_planned", as_planned)
+
+
+def planned_by_name(patch: pytest.MonkeyPatch) -> None:
+    """What was made again under the same name is taken for what was planned."""
+    real = _TargetAct._line
+
+    async def line(self: Any, planned: Any, of: Any, verb: Any, looked: Any) -> Any:
+        if (fresh := await looked.of(planned.group)) is not None:
+            planned = replace(planned, creation_time=fresh.creation_time)
+        return await real(self, planned, of, verb, looked)
+
+    patch.setattr(_TargetAct, "_line", line)
+
+
+def repeated_blindly(patch: pytest.MonkeyPatch) -> None:
+    """A deletion whose answer was lost is asked for again, and nothing is looked at before that."""
+
+    async def delete(self: logs.Changes, group: str) -> None:
+        await self._api.call("logs", "DeleteLogGroup", logGroupName=group)
+
+    patch.setattr(logs.Changes, "delete_group_once", delete)
+
+
+def journal_twice(patch: pytest.MonkeyPatch) -> None:
+    real = FileJournal.begin
+
+    async def begin(self: FileJournal, *entries: Any) -> None:
+        await real(self, *entries)
+        await real(self, *entries)
+
+    patch.setattr(FileJournal, "begin", begin)
+
+
+def journal_not_ahead(patch: pytest.MonkeyPatch) -> None:
+    """Only what is over is written."""
+    begin, end = FileJournal.begin, FileJournal.end
+
+    async def nothing(self: FileJournal, *_entries: Any) -> None:
+        pass
+
+    async def both(self: FileJournal, *ended: Any) -> None:
+        await begin(self, *(one.entry for one in ended))
+        await end(self, *ended)
+
+    patch.setattr(FileJournal, "begin", nothing)
+    patch.setattr(FileJournal, "end", both)
+
+
+# ---- the function --------------------------------------------------------------------------------
+
+
+def counters_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """The next link counts from zero."""
+    patch.setattr(Tally, "restored", lambda _state: Tally())
+
+
+def cut_page_is_done(patch: pytest.MonkeyPatch) -> None:
+    """What a link did not get to is not done by the next."""
+    patch.setattr(Link, "_is_cut", lambda *_: False)
+
+
+def position_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """The next link surveys from the first page again."""
+
+    class Forgetful(link.Survey):
+        async def run(self, apis: Any, starts: Any) -> None:
+            await super().run(apis, dict.fromkeys(starts))
+
+    patch.setattr(link, "Survey", Forgetful)
+
+
+def rest_not_surveyed(patch: pytest.MonkeyPatch) -> None:
+    """The next link takes the survey for complete."""
+    real = Link.page
+
+    def page(self: Link, page: Any) -> None:
+        real(self, page)
+        self.state.regions[page.target.region].surveyed = True
+
+    patch.setattr(Link, "page", page)
+
+
+def dry_run_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(handler, "RunState", lambda **said: RunState(**said | {"dry_run": False}))
+
+
+def time_of_the_event_believed(patch: pytest.MonkeyPatch) -> None:
+    """Whoever invents an event makes everything older."""
+    real = handler._scheduled
+    patch.setattr(handler, "_scheduled", lambda event, _now: real(event, 10**14))
+
+
+def repeated_link_acted_on(patch: pytest.MonkeyPatch) -> None:
+    """A link that another invocation works on is worked on once more."""
+
+    async def claimed(self: Any, bucket: Any, order: Any, policy: Any, *more: Any) -> Any:
+        state = await bucket.load(order.run)
+        return state or await self._begun(order, policy, *more[:2])
+
+    async def save(self: Bucket, state: Any) -> None:
+        body = state.model_dump_json(exclude_defaults=True).encode()
+        key = f"runs/{state.run}/state.json"
+        self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType="")
+
+    patch.setattr(handler.Janitor, "_claimed", claimed)
+    patch.setattr(Bucket, "save", save)
+
+
+def lost_answer_is_another(patch: pytest.MonkeyPatch) -> None:
+    """A state that was written, though the answer was lost, is taken for somebody else's."""
+    real = Bucket._read
+
+    async def read(self: Any, key: str) -> Any:
+        answer, text = await real(self, key)
+        return answer, text if self.etag is None else b"another's"
+
+    patch.setattr(Bucket, "_read", read)
 
 
 # ---- the fake account, lying ---------------------------------------------------------------------
@@ -358,57 +449,70 @@ def functions_hidden(patch: pytest.MonkeyPatch) -> None:
     _answered(patch, "lambda", "ListFunctions", "Functions")
 
 
+EMPTIED = {"account": worlds.emptied}
+LIMITED = EMPTIED | {"wanted": worlds.policies().filter(worlds.limits)}
+LAGGING = {"account": worlds.accounts_with({}, lags=worlds.LAGS)}
+QUIET = {"trouble": just(worlds.Trouble()), "deaths": just([])}
+CUT = QUIET | {"account": worlds.accounts_with({}, page=1).map(worlds.single), "seconds": just(2.0)}
+AGAIN = QUIET | {"twice": just(frozenset(range(7))), "seconds": just(900.0)}
 MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
-    (no_last_look, "undisturbed"),
     (subscriptions_ignored, "undisturbed"),
-    (errors_are_empty, "troubled", {"trouble": worlds.denied}),
-    (one_page_is_all, "undisturbed"),
+    (owners_ignored, "undisturbed", {"account": worlds.emptied.map(worlds.owned)}),
     (arrivals_ignored, "undisturbed"),
-    (owners_ignored, "undisturbed"),
+    (events_not_read, "undisturbed"),
+    (errors_are_empty, "troubled", EMPTIED | {"trouble": worlds.unread}),
+    (unclear_is_nothing, "undisturbed", {"account": worlds.emptied.map(worlds.unclear)}),
+    (one_page_is_all, "undisturbed"),
+    (empty_page_is_the_end, "undisturbed"),
+    (ingestion_overlooked, "undisturbed"),
+    (
+        odd_values_ignored,
+        "undisturbed",
+        {"account": worlds.accounts_with({"odd": {"storedBytes": -1}})},
+    ),
     (grace_forgotten, "undisturbed"),
-    (one_too_many, "undisturbed", {"wanted": worlds.policies().filter(worlds.limits_groups)}),
-    (journal_twice, "undisturbed"),
-    (journal_not_ahead, "killed"),
-    (counters_forgotten, "chained"),
-    (pending_forgotten, "chained"),
-    (dry_run_ignored, "plan_and_apply"),
-    (repeated_blindly, "troubled", {"trouble": worlds.at_the_deletion}),
+    (wanted_retention_counts, "undisturbed"),
+    (account_policy_ignored, "undisturbed"),
+    (swept_though_protected, "undisturbed", {"account": worlds.accounts_with({"protected": True})}),
+    (swept_without_trust, "undisturbed"),
+    (containers_swept, "undisturbed"),
+    (one_group_too_many, "undisturbed", LIMITED),
+    (one_stream_too_many, "undisturbed", {"wanted": LIMITED["wanted"]}),
+    (share_ignored, "undisturbed", LIMITED),
+    (unfinished_survey_acted_on, "troubled", {"trouble": worlds.at_the_listing}),
+    (no_last_look, "undisturbed"),
     (stale_look_accepted, "troubled", {"trouble": worlds.sluggish}),
-    (tags_not_read_again, "undisturbed"),
-    (tags_kept_for_ever, "troubled", {"trouble": worlds.at_the_deletion}),
-    (owners_not_listed_again, "undisturbed"),
+    (tags_of_the_index_believed, "undisturbed"),
+    (owners_not_listed_again, "plan_and_apply"),
     (streams_not_read_again, "undisturbed"),
+    (arrivals_not_asked_again, "plan_and_apply"),
     (protection_overlooked, "troubled", {"trouble": worlds.only("protect")}),
     (metric_filters_overlooked, "troubled", {"trouble": worlds.only("filter")}),
-    (planned_by_name, "plan_and_apply"),
-    (limit_reached_first, "undisturbed"),
-    (streams_unlimited, "undisturbed"),
+    (other_cutoff_accepted, "troubled", {"trouble": worlds.only("retain")}),
     (swept_under_other_retention, "troubled", {"trouble": worlds.only("retain")}),
-    (swept_though_protected, "troubled", {"trouble": worlds.only("protect")}),
-    (empty_page_is_the_end, "undisturbed"),
-    (position_forgotten, "chained", {"trouble": just(worlds.Trouble())}),
-    (rest_not_scanned, "chained", {"trouble": just(worlds.Trouble())}),
-    (account_policy_ignored, "undisturbed"),
-    (wanted_retention_counts, "undisturbed"),
-    (odd_values_ignored, "undisturbed"),
-    (events_not_read, "undisturbed"),
-    (
-        lowered_retention_counts_at_once,
-        "chained",
-        {
-            "account": worlds.kept_longer,
-            "wanted": worlds.policies(limited=False).map(worlds.lowered),
-            "trouble": just(worlds.Trouble()),
-            "deaths": just([]),
-        },
-    ),
     (plan_exceeded, "plan_and_apply"),
-    (stored_bytes_hidden, "undisturbed"),
+    (planned_by_name, "plan_and_apply"),
+    (repeated_blindly, "troubled", {"trouble": worlds.at_the_deletion}),
+    (journal_twice, "undisturbed"),
+    (journal_not_ahead, "killed", EMPTIED),
+    (counters_forgotten, "chained", CUT | {"wanted": LIMITED["wanted"]}),
+    (cut_page_is_done, "chained", CUT),
+    (position_forgotten, "chained", CUT),
+    (rest_not_surveyed, "chained", CUT),
+    (dry_run_ignored, "chained", QUIET | {"strangers": just([(0, test_proof.DRY_RUN)])}),
+    (time_of_the_event_believed, "chained", QUIET | {"strangers": test_proof.from_the_future}),
+    (repeated_link_acted_on, "chained", AGAIN),
+    (lost_answer_is_another, "chained", {"trouble": worlds.stores}),
+    (stored_bytes_hidden, "undisturbed", {"account": worlds.accounts_with({"stored": 9})}),
     (stream_times_hidden, "undisturbed"),
-    (arrivals_hidden, "undisturbed", {"account": worlds.accounts.map(worlds.lagging)}),
-    (tags_hidden, "undisturbed"),
-    (subscriptions_hidden, "undisturbed", {"account": worlds.accounts.map(worlds.subscribed)}),
-    (functions_hidden, "undisturbed"),
+    (arrivals_hidden, "undisturbed", LAGGING),
+    (tags_hidden, "undisturbed", {"account": worlds.accounts_with({"tags": {"janitor:keep": ""}})}),
+    (
+        subscriptions_hidden,
+        "undisturbed",
+        {"account": worlds.accounts_with({"subscriptions": ("to",)})},
+    ),
+    (functions_hidden, "undisturbed", {"account": worlds.emptied.map(worlds.owned)}),
 ]
 """Some matter in one kind of world only, which is then the only kind that is tried.
 
@@ -431,5 +535,5 @@ def test_a_broken_engine_is_found_out(
         database=None,
         report_multiple_bugs=False,
     )
-    with pytest.raises((AssertionError, BaseExceptionGroup)):
+    with pytest.raises(AssertionError):
         quick(test_proof.anew(name, **(narrowed[0] if narrowed else {})))()

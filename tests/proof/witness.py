@@ -3,32 +3,50 @@
 A deletion is judged when it is asked for, whether it takes place or not: that a protected group
 refuses it, or that a lost answer hid it, is no merit of the janitor's.
 
-An event that arrived when no call could have shown it any more (metadata lags) is nobody's fault,
-nor is a log group made again after the last look, be it in the same millisecond (time is virtual);
-everything else is. A wrong that is found is added to `wrongs`, because it is found on the
-janitor's own threads.
+What is nobody's fault: an event that arrived after the last look, or when nothing that was asked
+could have shown it yet (metadata lags); a log group made again after the last look, be it in the
+same millisecond (time is virtual). Of a stream that is swept: an event that the listing could not
+show yet is a wrong all the same if the metric could (nothing may have arrived in the group for two
+days, or else only streams go that are dated a month back by their names), and if FilterLogEvents
+could, where the policy has that asked. Whatever else is lost is a wrong. What is found is added to
+`wrongs`, because it is found in the middle of the janitor's work.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Generator, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from janitor.sandbox.account import THROTTLING
 from janitor.sandbox.store import name_of
 from janitor.sandbox.wire import Call
 from tests.fakes import Builder, Cloud
 from tests.fakes.cloud import Seen
 from tests.fakes.faults import CHANGING
 from tests.fakes.judge import Change
-from tests.fakes.truth import Event, Group, Key, Truth
-from tests.proof.oracle import METRIC_KEPT, Rules, arrived, holds, lawful, owned
-from tests.proof.process import READ_TIMEOUT, VirtualClock
-from tests.proof.worlds import NOW
+from tests.fakes.truth import Event, Group, Key, Stream, Target, Truth
+from tests.proof.oracle import (
+    DATED,
+    LAG_WINDOW,
+    METRIC_KEPT,
+    Rules,
+    allowed,
+    arrived,
+    dated_before,
+    held_open,
+    holds,
+    lawful,
+    owned,
+)
+from tests.proof.process import READ_TIMEOUT, running
+from tests.virtual import VirtualClock
 
 LOOK_LASTS = 1.0
+LONG_LOOK_LASTS = 60.0
+"""Seconds: the group, its tags and its filters before a deletion; its streams and its owners."""
+
 VERBS = {
     "PutRetentionPolicy": "set_retention",
     "DeleteLogGroup": "delete_group",
@@ -40,338 +58,385 @@ Item = tuple[str, str, str, int, str, str | None]
 
 @dataclass
 class Look:
-    """What was true when one answer was made that showed it."""
+    """What was true when one answer was made that showed it. `whole`: read to the last page;
+    `names` are those of the streams that were listed.
+    """
 
-    operation: str
-    key: Key
     number: int
-    own: float
+    at: float
     now: int
     group: Group
     whole: bool = True
-    """Whether it was read to the last page."""
+    names: set[str] = field(default_factory=set)
 
 
 @dataclass
-class Arrivals:
-    """When the metric was asked, and what it knew then."""
+class Asked:
+    """When the metric was asked about a group, from when on, and what it knew then."""
 
     number: int
-    until: int
+    now: int
+    since: int
     events: tuple[Event, ...]
-    group: Group
-
-
-@dataclass
-class Tags:
-    """What GetResources said of a group, and when the thread that asked was told."""
-
-    number: int
-    thread: int
-    own: float
-    tags: Mapping[str, str]
 
 
 @dataclass
 class Functions:
-    """The functions of a Region as they were last listed, and when they were last asked for."""
+    """The functions of a Region as a listing showed them that is at its end, and when it began; and
+    when they were last asked for.
+    """
 
-    asked: int = 0
-    number: int = 0
+    asked: float = 0.0
+    began: float = 0.0
     functions: Mapping[str, str | None] | None = None
 
 
 @dataclass
 class Life:
-    """What is known of one process."""
+    """What is known of one process. `now` (ms) is the moment by which it judges ages, if that is
+    known; `planned` says what it may do, by item, without streams.
+    """
 
-    threads: dict[int, list[Look]] = field(default_factory=dict)
-    shown: dict[Key, Look] = field(default_factory=dict)
-    arrivals: dict[Key, Arrivals] = field(default_factory=dict)
-    tags: dict[Key, Tags] = field(default_factory=dict)
-    functions: dict[tuple[str, str], Functions] = field(default_factory=dict)
+    now: int | None = None
+    planned: dict[Item, Mapping[str, Any]] = field(default_factory=dict)
+    looks: defaultdict[str, dict[Key, Look]] = field(default_factory=lambda: defaultdict(dict))
+    earlier: defaultdict[Key, list[Look]] = field(default_factory=lambda: defaultdict(list))
+    """What `looks` showed of the groups themselves before."""
+    tags: dict[Key, Mapping[str, str]] = field(default_factory=dict)
+    asked: defaultdict[Key, list[Asked]] = field(default_factory=lambda: defaultdict(list))
+    functions: defaultdict[Target, Functions] = field(
+        default_factory=lambda: defaultdict(Functions)
+    )
+    events: dict[tuple[Key, tuple[str, ...] | None], Look] = field(default_factory=dict)
+    """Of groups whose events were read to the last page, of all streams or of some."""
+    unfinished: set[Target] = field(default_factory=set)
+    """Where the survey did not come to its end."""
     effects: Counter[Item] = field(default_factory=Counter)
     lost: set[Item] = field(default_factory=set)
     scanned: set[tuple[Key, int]] = field(default_factory=set)
+    calls: Counter[str] = field(default_factory=Counter)
+    throttled: Counter[str] = field(default_factory=Counter)
+    faults: int = 0
+    journal: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 class Witness:
     """Of one account, over all processes."""
 
-    def __init__(self, said: dict[str, Any], truth: Truth) -> None:
+    def __init__(self, said: dict[str, Any], truth: Truth, clock: VirtualClock) -> None:
         self.rules = Rules(said)
         self.wrongs: list[str] = []
-        self.life = Life()
-        self.read: dict[Key, list[tuple[Group, tuple[str, ...] | None]]] = {}
-        """Groups whose events were read to the last page, and of which streams."""
         self._truth = truth
-        self._clock = VirtualClock(NOW)
+        self._clock = clock
         self._number = 0
-
-    def begin(self, clock: VirtualClock) -> None:
-        """Another process."""
-        self.life, self._clock = Life(), clock
+        self._listing: dict[str, float] = {}
+        """When the listing began that a marker goes on with."""
 
     def wrong(self, text: str) -> None:
         self.wrongs.append(text)
 
-    # ---- what is shown -----------------------------------------------------------------------
-
-    def note(self, seen: Seen) -> None:
+    def note(self, seen: Seen, life: Life) -> None:
         """A call is over."""
         call, change = seen.call, seen.change
         self._number += 1
         told = seen.heard and seen.delay <= READ_TIMEOUT
         effect = change if change is not None and change.effect else None
         if effect is not None:
-            self._changed(effect)
+            self._changed(effect, life)
         if call.operation in ("DeleteLogGroup", "DeleteLogStream"):
-            self._tried(call, effect)
+            if (call.account, call.region) in life.unfinished:
+                self.wrong(f"{call.operation} {_key(call)}: not all was read")
+            tried = self._deletion if call.operation == "DeleteLogGroup" else self._sweep
+            for reason in tried(effect, call, life):
+                self.wrong(f"{call.operation} {_key(call)}: {reason}")
         if call.operation.startswith(CHANGING) and not told:
-            self._lost(seen, effect)
+            self._lost(seen, effect, life)
         if told and call.result is not None:
-            self._shown(call, call.result)
-        if seen.refused is not None and seen.fault is None:
-            self._refused(call)
+            self._shown(call, call.result, life)
+        elif call.operation == "DescribeSubscriptionFilters" and seen.fault is None:
+            group = self._truth.get(_key(call))
+            if group is not None and group.log_class != "STANDARD":  # it has none, and says so
+                life.looks[call.operation][group.key] = self._look(group.key)
         if call.operation == "ListFunctions":
-            target = (call.account, call.region)
-            known = self.life.functions.setdefault(target, Functions())
-            known.asked = self._number
-            if told and call.result is not None and not call.result.get("NextMarker"):
-                known.number = self._number
-                known.functions = self._truth.functions.get(target, {})
+            life.functions[call.account, call.region].asked = self._clock.monotonic()
 
-    def _lost(self, seen: Seen, effect: Change | None) -> None:
+    def _lost(self, seen: Seen, effect: Change | None, life: Life) -> None:
         """The caller cannot know whether its change took place."""
         call, key = seen.call, _key(seen.call)
         certain = seen.refused is not None and seen.refused.status < 500
         if certain or call.operation not in VERBS:
             return
         stream = call.parameters.get("logStreamName")
-        shown = self.life.shown.get(key)
-        known = [None if look is None else look.group for look in (effect, shown)]
+        looks = [life.looks[kind].get(key) for kind in ("group", "named")]
+        known = [None if look is None else look.group for look in (effect, *looks)]
         known.append(self._truth.get(key))
         for created in {group.created for group in known if group is not None}:
-            self.life.lost.add((*key, created, VERBS[call.operation], stream))
+            life.lost.add((*key, created, VERBS[call.operation], stream))
 
-    def _shown(self, call: Call, body: dict[str, Any]) -> None:
+    # ---- what is shown -----------------------------------------------------------------------
+
+    def _shown(self, call: Call, body: dict[str, Any], life: Life) -> None:
+        p, key = call.parameters, _key(call)
         match call.operation:
             case "DescribeLogGroups":
+                kind = "group" if p.get("logGroupNamePrefix") else "named"
                 for entry in body["logGroups"]:
-                    key = (call.account, call.region, entry["logGroupName"])
-                    self._look(call, key, whole=True)
+                    listed = (call.account, call.region, entry["logGroupName"])
+                    if (look := life.looks["named"].get(listed)) is not None:
+                        life.earlier[listed].append(look)
+                    life.looks["named"][listed] = life.looks[kind][listed] = self._look(listed)
+                    life.scanned.add((listed, self._truth.there(listed).created))
             case "DescribeSubscriptionFilters" | "DescribeLogStreams":
-                self._paged(call, body)
-            case "FilterLogEvents" if not body.get("nextToken"):
-                streams = call.parameters.get("logStreamNames")
-                seen = (self._there(_key(call)), None if streams is None else tuple(streams))
-                self.read.setdefault(_key(call), []).append(seen)
+                # A listing shows what there was when it began, once its last page is read.
+                if not p.get("nextToken"):
+                    life.looks[call.operation][key] = self._look(key)
+                    if (named := life.looks["named"].get(key)) is not None:
+                        life.looks[f"before {call.operation}"][key] = named
+                if (look := life.looks[call.operation].get(key)) is not None:
+                    look.whole = not body.get("nextToken")
+                    look.names |= {one["logStreamName"] for one in body.get("logStreams", ())}
+            case "FilterLogEvents":
+                names = p.get("logStreamNames")
+                what = (key, None if names is None else tuple(names))
+                if not p.get("nextToken"):
+                    life.events[what] = self._look(key)
+                life.events[what].whole = not body.get("nextToken")
             case "GetMetricData":
-                self._asked(call, body)
+                self._metric(call, body, life)
             case "GetResources":
-                for arn in call.parameters["ResourceARNList"]:
-                    key = (call.account, call.region, name_of(arn))
-                    tagged = self._truth.get(key)
-                    tags = {} if tagged is None else tagged.tags
-                    read = Tags(self._number, threading.get_ident(), self._clock.own, tags)
-                    self.life.tags[key] = read
+                found = {
+                    name_of(entry["ResourceARN"]): {
+                        tag["Key"]: tag["Value"] for tag in entry["Tags"]
+                    }
+                    for entry in body["ResourceTagMappingList"]
+                }
+                for name in map(name_of, p["ResourceARNList"]):
+                    life.tags[call.account, call.region, name] = found.get(name, {})
+            case "ListTagsForResource":
+                life.looks["tags"][key] = self._look(key)
+            case "ListFunctions":
+                began = self._listing.get(p.get("Marker") or "", self._clock.monotonic())
+                target = (call.account, call.region)
+                if marker := body.get("NextMarker"):
+                    self._listing[marker] = began
+                else:
+                    life.functions[target].began = began
+                    life.functions[target].functions = self._truth.functions.get(target, {})
 
-    def _refused(self, call: Call) -> None:
-        """Where the class of a group refuses to tell what subscribes to it, nothing does."""
-        group = self._truth.get(_key(call))
-        standard = group is None or group.log_class == "STANDARD"
-        if call.operation == "DescribeSubscriptionFilters" and not standard:
-            self._look(call, _key(call), whole=True)
+    def _look(self, key: Key) -> Look:
+        clock = self._clock
+        return Look(self._number, clock.monotonic(), clock.now(), self._truth.there(key))
 
-    def _there(self, key: Key) -> Group:
-        return self._truth.there(key)
-
-    def _look(self, call: Call, key: Key, *, whole: bool) -> None:
-        clock, group = self._clock, self._there(key)
-        look = Look(call.operation, key, self._number, clock.own, clock.now(), group, whole)
-        if call.operation == "DescribeLogGroups":
-            self.life.shown[key] = look
-            self.life.scanned.add((key, group.created))
-            if not any(p in call.parameters for p in ("logGroupNamePrefix", "logGroupIdentifiers")):
-                return
-        self.life.threads.setdefault(threading.get_ident(), []).append(look)
-
-    def _paged(self, call: Call, body: dict[str, Any]) -> None:
-        """A listing shows what there was when it began, once its last page is read."""
-        last = not body.get("nextToken")
-        if not call.parameters.get("nextToken"):
-            self._look(call, _key(call), whole=last)
-            return
-        looks = self.life.threads.get(threading.get_ident(), [])
-        if (look := _last(looks, call.operation, _key(call))) is not None:
-            look.whole = last
-
-    def _asked(self, call: Call, body: dict[str, Any]) -> None:
+    def _metric(self, call: Call, body: dict[str, Any], life: Life) -> None:
         names = {
             query["Id"]: query["MetricStat"]["Metric"]["Dimensions"][0]["Value"]
             for query in call.parameters["MetricDataQueries"]
         }
-        until = self._clock.now() - int(self._truth.lags.metric * 1000)
+        now, since = self._clock.now(), round(1000 * call.parameters["StartTime"])
+        if 1000 * call.parameters["EndTime"] < now:
+            return  # one bucket, looked into more closely
         for result in body["MetricDataResults"]:
             key = (call.account, call.region, names[result["Id"]])
-            group = self._truth.get(key)
-            if group is not None and result["StatusCode"] == "Complete":
+            if result["StatusCode"] == "Complete":
                 events = self._truth.arrivals.get(key, ())
-                self.life.arrivals[key] = Arrivals(self._number, until, events, group)
+                life.asked[key].append(Asked(self._number, now, since, events))
 
     # ---- what is changed ---------------------------------------------------------------------
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: Change, life: Life) -> None:
         verb = VERBS.get(change.operation)
         if verb is None:
             self.wrong(f"{change.operation} of {change.key}: never asked for")
             return
+        # While one group waits for its turn, all may be read again for another.
+        shown = life.looks["named"].get(change.key)
+        looks = [*life.earlier[change.key][-2:], *([] if shown is None else [shown])]
         # Calls go by name: what was made anew after the look is taken for what was looked at.
-        shown = self.life.shown.get(change.key)
-        created = change.group.created if shown is None else shown.group.created
-        self.life.effects[*change.key, created, verb, change.stream] += 1
+        named = [look.group.created for look in looks] or [change.group.created]
+        verbs = (verb, "delete_group")
+        planned = [c for c in named for v in verbs if (*change.key, c, v, None) in life.planned]
+        life.effects[*change.key, (planned or named)[-1], verb, change.stream] += 1
         if verb == "set_retention":
-            for reason in self._put(change):
+            reasons = [list(self._put(change, look.group, life)) for look in looks]
+            for reason in min(reasons, key=len, default=["it was never looked at"]):
                 self.wrong(f"{verb} {change.key}: {reason}")
 
-    def _tried(self, call: Call, effect: Change | None) -> None:
-        """A deletion was asked for. Each takes a look of its own: a second one needs another."""
-        looks = self.life.threads.setdefault(threading.get_ident(), [])
-        if call.operation == "DeleteLogGroup":
-            reasons = list(self._deletion(effect, _key(call), looks))
-            looks.clear()
-        else:
-            stream = str(call.parameters.get("logStreamName"))
-            reasons = list(self._sweep(effect, _key(call), stream, looks))
-        for reason in reasons:
-            self.wrong(f"{call.operation} {_key(call)}: {reason}")
+    def _now(self, life: Life) -> int:
+        return self._clock.now() if life.now is None else life.now
 
-    def _deletion(self, effect: Change | None, key: Key, looks: list[Look]) -> Iterable[str]:
-        group = _last(looks, "DescribeLogGroups", key)
-        subscribed = _last(looks, "DescribeSubscriptionFilters", key)
-        streams = _last(looks, "DescribeLogStreams", key)
-        arrivals, tags = self.life.arrivals.get(key), self.life.tags.get(key)
-        if not (group and subscribed and streams and arrivals and tags):
-            looked = {
-                "group": group,
-                "filters": subscribed,
-                "streams": streams,
-                "tags": tags,
-                "arrivals": arrivals,
-            }
-            missing = [name for name, part in looked.items() if not part]
+    def _line(self, life: Life, group: Group, verb: str) -> Generator[str, None, Mapping[str, Any]]:
+        """What the plan says of it."""
+        line = life.planned.get((*group.key, group.created, verb, None))
+        if line is None:
+            yield "it was not planned"
+            return {}
+        return line
+
+    def _deletion(self, effect: Change | None, call: Call, life: Life) -> Iterable[str]:
+        """Each attempt takes a look of its own: a second one needs another."""
+        key, clock = _key(call), self._clock
+        kinds = ("group", "DescribeSubscriptionFilters", "DescribeLogStreams", "tags")
+        found = [life.looks[kind].pop(key, None) for kind in kinds]
+        looks = [look for look in found if look is not None]
+        if len(looks) < len(kinds):
+            missing = [kind for kind, look in zip(kinds, found, strict=True) if look is None]
             yield f"not looked at: {', '.join(missing)}"
             return
-        clock = self._clock
-        if looks[-1] is not group or clock.own - group.own > LOOK_LASTS:
-            yield "the last look was not right before it"
-        if tags.thread == threading.get_ident() and clock.own - tags.own > LOOK_LASTS:
-            yield "its tags were read too long before it"
+        group, subscribed, streams, tags = looks
+        if max(look.number for look in looks) != group.number:
+            yield "the group itself was not looked at last"
+        if min(look.at for look in (group, subscribed, tags)) < clock.monotonic() - LOOK_LASTS:
+            yield "the last look was more than a second old"
+        if streams.at < clock.monotonic() - LONG_LOOK_LASTS:
+            yield "its streams were read more than a minute ago"
+        if not (subscribed.whole and streams.whole):
+            yield "a listing was not read to its end"
         if effect is not None and group.group.created != effect.group.created < group.now:
             yield "another group of that name was looked at"
-        if min(group.number, subscribed.number, streams.number, tags.number) < arrivals.number:
-            yield "the last look came before the proof"
-        if not (subscribed.whole and streams.whole):
-            yield "the listing was not read to its end"
-        seen = replace(group.group, tags=tags.tags, subscriptions=subscribed.group.subscriptions)
-        lags, now = self._truth.lags, streams.now
-        stored = group.group.bytes_seen(group.now, lags.stored)
-        if why := lawful(seen, [], self.rules, lags.stream, stored, NOW):
+        seen, now, lags = (
+            replace(group.group, tags=tags.group.tags),
+            self._now(life),
+            self._truth.lags,
+        )
+        line = yield from self._line(life, seen, "delete_group")
+        stored = seen.bytes_seen(group.now, lags.stored)
+        if why := lawful(seen, [], self.rules, lags.stream, stored, now):
             yield why
             return
-        before = self.rules.cutoff(seen, NOW)
-        assert before is not None, "lawful"
+        before = line.get("cutoff", self.rules.cutoff(seen, now))
+        if before > (self.rules.cutoff(seen, now) or 0):
+            yield "it was planned by a later cutoff than is right"
+        if subscribed.group.subscriptions:
+            yield "a subscription"
         listed = streams.group.streams.values()
-        if any(stream.newest(now, lags.stream) >= before for stream in listed):
+        if any(stream.newest(streams.now, lags.stream) >= before for stream in listed):
             yield "a stream showed life"
-        if arrived(arrivals.events, before, NOW, (NOW - arrivals.until) / 1000):
-            yield "the metric knew of arrivals"
-        yield from self._owner(key, seen, arrivals.number)
+        first = min(look.number for look in looks)
+        yield from self._owner(key, life)
         if self.rules.scope(seen)["proof"] == "events":
-            found = [group for group, names in self.read.get(key, []) if names is None]
-            if not found or holds(found[-1], before, NOW):
+            read = life.events.get((key, None))
+            if read is None or not read.whole or holds(read.group, before, read.now):
                 yield "its events were not read, or it had some"
+        metric = yield from self._silent(life.asked[key], lambda _now: before)
+        if metric is None:
+            return
+        if first < metric.number:
+            yield "the last look came before the proof"
         # What came within the very millisecond of a look came after it.
         for event in () if effect is None else effect.alive:
             shown = (
-                arrivals.until > event.ingested >= NOW - METRIC_KEPT,
+                metric.now - lags.metric * 1000 > event.ingested >= clock.now() - METRIC_KEPT,
                 group.now - lags.stored * 1000 > event.ingested,
-                any(
-                    event in stream.events
-                    and now - 1000 * (lags.stream if stream.lag is None else stream.lag)
-                    > event.ingested
-                    for stream in listed
-                ),
+                any(_shows(stream, event, streams.now, lags.stream) for stream in listed),
             )
             if any(shown):
                 yield f"lost {event}, which could be seen"
 
-    def _owner(self, key: Key, seen: Group, proved: int) -> Iterable[str]:
-        """Functions are listed once more after the proof. Where that fails, only a group that is
-        named for a function may be one's.
+    def _silent(
+        self, asked: list[Asked], since: Callable[[int], int]
+    ) -> Generator[str, None, Asked | None]:
+        """The metric has no arrivals since; when it was last asked for that. `since` is told when
+        that was.
+        """
+        for one in reversed(asked):
+            if one.since <= max(since(one.now), one.now - METRIC_KEPT):
+                if arrived(one.events, since(one.now), one.now, self._truth.lags.metric):
+                    yield "the metric knew of arrivals"
+                return one
+        yield "whether anything arrived was not asked, or there was no clear answer"
+        return None
+
+    def _owner(self, key: Key, life: Life) -> Iterable[str]:
+        """Functions were listed within a minute. Where that fails, only a group that is named for a
+        function may be one's.
         """
         if not self.rules.said["protect"]["live_owners"]:
             return
-        known = self.life.functions.get(key[:2], Functions())
-        if known.asked < proved:
+        late = self._clock.monotonic() - LONG_LOOK_LASTS
+        homes = [key[1], *([key[2][12:21]] if key[2].startswith("/aws/lambda/us-east-1.") else [])]
+        known = life.functions[key[0], homes[-1]]
+        if known.asked < late:
             yield "whether a function logs to it was not asked again"
-        if key[2].startswith("/aws/lambda/") and known.number < proved:
+        if key[2].startswith("/aws/lambda/") and (known.functions is None or known.began < late):
             yield "whether a function logs to it was unknown"
-        if known.functions is not None and owned(seen, known.functions):
+        if owned(key, {(key[0], homes[-1]): known.functions or {}}):
             yield "a function logged to it"
 
-    def _sweep(
-        self, effect: Change | None, key: Key, name: str, looks: list[Look]
-    ) -> Iterable[str]:
-        group = _last(looks, "DescribeLogGroups", key)
-        listed = _last(looks, "DescribeLogStreams", key)
-        if not (group and listed):
+    def _sweep(self, effect: Change | None, call: Call, life: Life) -> Iterable[str]:
+        key, name = _key(call), str(call.parameters.get("logStreamName"))
+        kinds = ("before DescribeLogStreams", "DescribeLogStreams")
+        group, listed = (life.looks[kind].get(key) for kind in kinds)
+        if not (group and listed and name in listed.names):
             yield "not everything was looked at"
             return
         if effect is not None and group.group.created != effect.group.created < group.now:
             yield "another group of that name was looked at"
-        seen = yield from self._tagged(group.group)
-        scope, before = self.rules.scope(seen), self.rules.cutoff(seen, NOW)
-        stream = listed.group.streams.get(name)
+        seen, now = (yield from self._tagged(group.group, life)), self._now(life)
+        line = yield from self._line(life, seen, "sweep_streams")
+        scope, latest = self.rules.scope(seen), self.rules.cutoff(seen, now)
+        stream, lag = listed.group.streams.get(name), self._truth.lags.stream
         if self.rules.exempt(seen) or seen.protected or not scope["sweep_streams"]:
             yield "exempt, protected, or the policy does not sweep"
-        if before is None or seen.created >= before:
+        if latest is None or seen.created >= latest or seen.days is None:
             yield "retention unknown, or a young group"
             return
-        lag = self._truth.lags.stream
+        before = line.get("cutoff", latest)
+        if before > latest:
+            yield "it was planned by a later cutoff than is right"
         if stream is None or stream.newest(listed.now, lag) >= before:
             yield "the stream showed life, or was not looked at"
             return
+        if held_open(name):
+            yield "a container may hold it open"
+        lost = [] if effect is None else effect.alive
         if scope["proof"] == "events":
-            found = [g for g, names in self.read.get(key, []) if names and name in names]
-            if not found or holds(found[-1], before, NOW, [name]):
+            read = [
+                look
+                for (k, names), look in life.events.items()
+                if k == key and name in (names or ())
+            ]
+            if (
+                not read
+                or not read[-1].whole
+                or holds(read[-1].group, before, read[-1].now, [name])
+            ):
                 yield "its events were not read, or it had some"
-        own = lag if stream.lag is None else stream.lag
-        for event in () if effect is None else effect.alive:
-            if event.ingested <= listed.now - own * 1000:
-                yield f"lost {event}, which could be seen"
+                return
+            lost = [event for event in lost if event.ingested < read[-1].now]
+        elif not dated_before(name, now - DATED):
+            metric = yield from self._silent(life.asked[key], lambda now: now - LAG_WINDOW)
+            if metric is None:
+                return
+            shown = metric.now - self._truth.lags.metric * 1000
+            lost = [
+                event
+                for event in lost
+                if event.ingested < shown or _shows(stream, event, listed.now, lag)
+            ]
+        for event in lost:
+            yield f"lost {event}, which could be known of"
 
-    def _put(self, change: Change) -> Iterable[str]:
-        shown = self.life.shown.get(change.key)
-        if shown is None:
-            yield "it was never looked at"
-            return
-        seen = yield from self._tagged(shown.group)
-        if self.rules.exempt(seen) or change.group.policy is not None:
-            yield "exempt, or under an account-level policy"
+    def _put(self, change: Change, shown: Group, life: Life) -> Iterable[str]:
+        seen = yield from self._tagged(shown, life)
+        line = life.planned.get((*seen.key, seen.created, "set_retention", None))
+        line = line or (yield from self._line(life, seen, "delete_group"))
+        if (line.get("retention_before"), line.get("retention_after")) != (seen.days, change.after):
+            yield f"planned were {line.get('retention_before')}, {line.get('retention_after')} days"
+        if self.rules.exempt(seen):
+            yield "exempt"
         if self.rules.days(seen) != change.after:
-            yield f"{change.after} days is not what the policy says of {seen.retention}"
+            yield f"{change.after} days is not what the policy says of {seen.days}"
 
-    def _tagged(self, group: Group) -> Generator[str, None, Group]:
+    def _tagged(self, group: Group, life: Life) -> Generator[str, None, Group]:
         """The group with the tags that were read of it."""
-        tags = self.life.tags.get(group.key)
+        tags = life.tags.get(group.key)
         if tags is None and self.rules.said["protect"]["tags"]:
             yield "its tags were not read"
-        return replace(group, tags={} if tags is None else tags.tags)
+        return replace(group, tags={} if tags is None else tags)
 
     # ---- what is told ------------------------------------------------------------------------
 
-    def check_journal(self, lines: list[dict[str, Any]], *, killed: bool) -> None:
+    def check_journal(self, life: Life, *, killed: bool) -> None:
         """Each change has one line before it and, in a process that lives, one line after it.
 
         A deletion that is tried again is announced once more where what it takes to undo it has
@@ -381,7 +446,7 @@ class Witness:
         begun, ended = Counter[Item](), Counter[Item]()
         done = Counter[Item]()
         announced: dict[Item, Any] = {}
-        for line in lines:
+        for line in life.journal:
             item = (
                 *(line["account"], line["region"], line["group"], line["creation_time"]),
                 *(line["action"], line.get("stream")),
@@ -392,7 +457,7 @@ class Witness:
                 begun[item] += 1
             announced[item] = line["before"]
             done[item] += line["status"] == "done"
-        effects, lost = self.life.effects, self.life.lost
+        effects, lost = life.effects, life.lost
         for item, count in [*begun.items(), *ended.items()]:
             if count > 1:
                 self.wrong(f"journal: {item} {count} times")
@@ -415,19 +480,16 @@ class Witness:
         limits = self.rules.said["limits"]
         groups = sum(item[4] == "delete_group" for item in effects)
         streams = sum(item[4] == "sweep_streams" for item in effects)
-        allowed = min(
-            limits.get("max_group_deletions", 500),
-            int(limits["max_group_deletion_share"] * scanned),
-        )
-        if groups > allowed:
-            self.wrong(f"limits: {groups} of {scanned} groups deleted, {allowed} allowed")
+        if groups > (most := allowed(limits, scanned)):
+            self.wrong(f"limits: {groups} of {scanned} groups deleted, {most} allowed")
         if streams > limits.get("max_stream_deletions", 50_000):
             self.wrong(f"limits: {streams} streams swept")
 
 
-def _last(looks: list[Look], operation: str, key: Key) -> Look | None:
-    found = (look for look in reversed(looks) if (look.operation, look.key) == (operation, key))
-    return next(found, None)
+def _shows(stream: Stream, event: Event, now: int, lag: float) -> bool:
+    """Whether the stream's times tell of the event by now."""
+    own = lag if stream.lag is None else stream.lag
+    return event in stream.events and now - 1000 * own > event.ingested
 
 
 def _key(call: Call) -> Key:
@@ -441,10 +503,12 @@ class WatchedCloud(Cloud):
         self, witness: Witness, account: Builder, clock: VirtualClock, **options: Any
     ) -> None:
         super().__init__(account, clock=clock, **options)
-        self.faults = 0
         self._witness = witness
-        witness.begin(clock)
 
     def seen(self, seen: Seen) -> None:
-        self.faults += seen.fault is not None
-        self._witness.note(seen)
+        life: Life = running().life
+        life.calls[seen.call.operation] += 1
+        if (error := seen.refused) and (error.code, error.status) in THROTTLING.values():
+            life.throttled[seen.call.operation] += 1
+        life.faults += seen.fault is not None
+        self._witness.note(seen, life)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -188,6 +189,34 @@ def test_a_fault_of_the_sandbox_ends_the_connection_and_is_told_at_the_end(
     with pytest.raises(ZeroDivisionError, match="a slip"):
         meet()
     assert "a slip" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("scope", "target", "body"),
+    [
+        ("monitoring", "GraniteServiceVersion20100801.GetMetricData", b"{}"),
+        (
+            "monitoring",
+            "GraniteServiceVersion20100801.GetMetricData",
+            b'{"StartTime": 1, "EndTime": 2, "MetricDataQueries": 7}',
+        ),
+        ("tagging", "ResourceGroupsTaggingAPI_20170126.GetResources", b'{"ResourceARNList": [7]}'),
+        ("ssm", "AmazonSSM.GetParameter", b'{"Name": {}}'),
+    ],
+)
+def test_parameters_that_no_client_would_send_are_refused(
+    scope: str, target: str, body: bytes
+) -> None:
+    """Not taken for a fault of the sandbox."""
+    credential = f"Credential=AKIA{ACCOUNT}/20261125/{REGION}/{scope}/aws4_request"
+    headers = {"authorization": credential, "x-amz-target": target}
+    with still(quotas=True).serving() as url:
+        connection = HTTPConnection(url.removeprefix("http://"), timeout=10)
+        connection.request("POST", "/", body, headers)
+        response = connection.getresponse()
+        assert response.status == 400
+        assert json.loads(response.read())["__type"] == "ValidationException"
+        connection.close()
 
 
 def client(url: str, service: str) -> Any:

@@ -30,7 +30,7 @@ from tests.terminal.conftest import Watch
 
 GOES = "/aws/lambda/black-friday-2022"
 ROOT = Path(__file__).parents[2]
-GROUPS, DELETED, RETENTIONS, STREAMS, UNKNOWN = 300, 22, 143, 360, 2
+GROUPS, DELETED, RETENTIONS, STREAMS, UNKNOWN = 300, 22, 143, 359, 2
 """What there is in the demo account, and what the shipped policy does with it."""
 
 
@@ -139,20 +139,42 @@ def slow_account() -> Iterator[dict[str, Any]]:
         yield sandbox.environment(url)
 
 
-def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(tmp_path: Path) -> None:
-    """The object on stdout is still whole, and says that it is not complete."""
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
+def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(
+    sent: signal.Signals, tmp_path: Path
+) -> None:
+    """And what ends a session or a service; the object on stdout is still whole, and says that it
+    is not complete.
+    """
     with slow_account() as there:
-        process = start("run", "--apply", "--format", "json", cwd=tmp_path, around=there)
+        words = ("run", "--apply", "--yes", "--format", "json")
+        process = start(*words, cwd=tmp_path, around=there)
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob("janitor-journal-*")) and time.monotonic() < deadline:
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         out, error = process.communicate(timeout=60)
     summary = json.loads(out)["summary"]
     assert process.returncode == 130, error
     assert summary["complete"] is False
     assert summary["not_reached"] > 0
     assert "Traceback" not in error
+
+
+def test_where_nobody_can_be_asked_yes_is_needed(tmp_path: Path) -> None:
+    """Exit 2, and nothing was done; the plan is shown before."""
+    with slow_account() as there:
+        assert janitor("plan", "-o", "plan.jsonl", cwd=tmp_path, around=there).returncode == 0
+        for words in (["run", "--apply"], ["apply", "plan.jsonl"]):
+            done = janitor(*words, cwd=tmp_path, around=there)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr.endswith(
+                "nobody can be asked here, so --yes is needed; nothing was done\n"
+            )
+            assert "Traceback" not in done.stderr
+        assert not list(tmp_path.glob("janitor-journal-*"))
+        left = janitor("report", "--format", "json", cwd=tmp_path, around=there)
+    assert json.loads(left.stdout)["summary"]["planned"]["set_retention"] == 40
 
 
 def test_help_imports_neither_boto3_nor_the_sandbox() -> None:
@@ -230,7 +252,7 @@ def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str,
 
 
 def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
-    """run --apply: done is counted, planned is not."""
+    """run --apply: what was planned and what was done are counted apart."""
     done = run("run", "--apply", "--sandbox", "--format", "json")
     answer = json.loads(done.out)
     assert done.code == 3
@@ -239,7 +261,10 @@ def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
     summary = answer["summary"]
     did = (summary["groups_deleted"], summary["retention_set"], summary["streams_deleted"])
     assert did == (DELETED, RETENTIONS, STREAMS)
-    assert summary["planned"] == {"set_retention": 0, "delete_group": 0, "sweep_streams": 0}
+    planned = {"delete_group": DELETED, "set_retention": RETENTIONS, "sweep_streams": STREAMS}
+    assert summary["planned"] == planned
+    assert not {finding["status"] for finding in answer["findings"]} & {"planned"}
+    assert "Would delete the log group" in done.err
     assert {"kept", "unknown", "failed", "not_reached", "stored_bytes"} <= set(summary)
     assert {"api_calls", "throttled", "complete"} <= set(summary)
     [journal] = Path.cwd().glob("janitor-journal-*.jsonl")
@@ -387,7 +412,7 @@ def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
     done = run("apply", "plan.jsonl", *state, "--format", "json")
     answer = json.loads(done.out)
     assert (done.code, answer["summary"]["groups_deleted"]) == (0, DELETED - 2)
-    told = {f["group"]: f["reason"] for f in answer["findings"] if f["status"] == "kept"}
+    told = {f["group"]: f["reason"] for f in answer["findings"] if f["status"] != "done"}
     assert "made again under the same name" in told["/aws/lambda/legacy-thumbnailer"]
     assert "shows life" in told["/aws/lambda/pdf-render-2021"]
 
@@ -458,7 +483,7 @@ def test_policy_commands(run: Run) -> None:
     ("words", "said"),
     [
         (["reprot"], "No such command 'reprot'"),
-        (["report", "--region", "eu-wst-1", "--sandbox"], "'eu-wst-1' is no AWS Region"),
+        (["report", "--region", "eu-wst-1", "--sandbox"], "'eu-wst-1' is not an AWS Region"),
         (
             ["report", "--region", "eu-west-3", "--sandbox"],
             "eu-west-3 is not enabled in the sandbox: eu-west-1, us-east-1 are",
@@ -487,18 +512,18 @@ def test_fail_on_findings(run: Run) -> None:
 
 
 def test_over_a_limit_the_exit_code_is_4(run: Run) -> None:
-    """The run says so, deletes nothing, and a dry run tells the same."""
+    """The run says so and deletes nothing, and a dry run tells the same."""
     Path("p.toml").write_text(
         "[defaults]\nretention_days = 30\ndelete_empty = true\n[limits]\nmax_group_deletions = 3"
     )
-    for words in (["run", "--apply", "--yes"], ["report"]):
+    for words, refused in ((["run", "--apply", "--yes"], 7), (["report"], 0)):
         where = ("--sandbox", "-r", "us-east-1")
         done = run(*words, *where, "-p", "p.toml", "--format", "json")
         assert done.code == 4
         assert "max_group_deletions = 3" in done.err
         summary = json.loads(done.out)["summary"]
-        assert (summary["groups_deleted"], summary["planned"]["delete_group"]) == (0, 0)
-        assert summary["refused"] > 3
+        assert (summary["groups_deleted"], summary["planned"]["delete_group"]) == (0, 7)
+        assert summary["refused"] == refused
 
 
 @pytest.mark.parametrize(
@@ -539,7 +564,8 @@ def test_one_denied_region_is_an_error_and_the_other_goes_on(run: Run, watched: 
     summary = json.loads(done.out)["summary"]
     assert (done.code, summary["complete"]) == (3, False)
     assert (summary["groups_scanned"], summary["groups_deleted"]) == (190, 15)
-    assert "us-east-1: the scan failed: DescribeLogGroups: AccessDeniedException" in done.err
+    why = "the log groups could not be listed: DescribeLogGroups: AccessDeniedException"
+    assert f"us-east-1: {why}" in done.err
 
 
 def test_the_lines_over_a_kept_sandbox_work_word_for_word(run: Run) -> None:

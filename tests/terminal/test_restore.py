@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
+from janitor.aws.workers import Inline
 from janitor.function.handler import Janitor, configure_logs
 from janitor.function.settings import read_settings
 from janitor.sandbox.clocks import DAY_MS, RealClock
@@ -22,14 +23,14 @@ from janitor.sandbox.demo import NOW
 from janitor.sandbox.saved import kept
 from janitor.sandbox.store import Bucket
 from janitor.terminal.demo import definitions
-from tests.accounts import FastClock
 from tests.conftest import Run, nothing_of_aws
 from tests.conftest import janitor as here
 from tests.fakes.builder import Builder
 from tests.fakes.cloud import Cloud
-from tests.function.test_handler import SCHEDULED, Context
+from tests.function.deployed import Context
 from tests.terminal.conftest import Watch
 from tests.terminal.test_cli import DELETED, RETENTIONS, STREAMS, only_reads, start
+from tests.virtual import VirtualClock
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 STATE = ("--sandbox-state", "account")
@@ -166,19 +167,21 @@ def test_the_functions_journals_are_undone_from_its_bucket(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """From all objects under a prefix, from one, and from its log on stdin."""
+    """From all objects under a prefix, from each by its name, and from its log on stdin."""
     with kept(Path("account"), changing=True) as sandbox:
         sandbox.store.buckets["journals"] = Bucket(ACCOUNT, REGION, NOW)
         before = definitions(Path("none yet"))
-        environment = {"JANITOR_JOURNAL_BUCKET": "journals", "JANITOR_REGIONS": "us-east-1"}
+        environment = {"JANITOR_BUCKET": "journals", "JANITOR_REGIONS": "us-east-1"}
         settings = read_settings(environment)
         configure_logs()  # a command of an earlier test may have set up its own
         metrics = EphemeralMetrics(namespace="t", service="t")
-        function = Janitor(settings, sandbox.session(), FastClock(NOW), metrics)
+        clock = VirtualClock(NOW)
+        function = Janitor(settings, sandbox.session(), clock, metrics, Inline())
         capsys.readouterr()
-        did = function.answer(SCHEDULED, Context())["summary"]
+        answer = function.answer({"dry_run": False}, Context("request"))
+        did = clock.run(answer)["summary"]
         log = capsys.readouterr().out
-        [key] = sandbox.store.buckets["journals"].objects
+        keys = [key for key in sandbox.store.buckets["journals"].objects if key.startswith("j")]
     _, before = once
     assert account() != before
     planned = {
@@ -187,9 +190,9 @@ def test_the_functions_journals_are_undone_from_its_bucket(
     }
     assert min(planned.values()) > 0
     address = f"s3://journals/journal/{ACCOUNT}/"
-    for where in (address, f"s3://journals/{key}", "-"):
+    for where in ([address], [f"s3://journals/{key}" for key in keys], ["-"]):
         monkeypatch.setattr("sys.stdin", io.StringIO(log))
-        said = run("restore", where, "--format", "json", *STATE)
+        said = run("restore", *where, "--format", "json", *STATE)
         assert json.loads(said.out)["summary"]["planned"] == planned, said.err
     assert run("restore", address, "--apply", *STATE).code == 0
     assert account() == before
@@ -226,7 +229,7 @@ def test_mistakes_are_one_clear_line_and_exit_2(run: Run) -> None:
         (["missing.jsonl"], "missing.jsonl: cannot be read"),
         (["text"], "text: no line is a journal's"),
         (["bytes"], "not UTF-8"),
-        (["other.jsonl", "-r", "eu-wst-1"], "'eu-wst-1' is no AWS Region"),
+        (["other.jsonl", "-r", "eu-wst-1"], "'eu-wst-1' is not an AWS Region"),
         (["other.jsonl", "--format", "html"], "html is not for an undo"),
         (["other.jsonl", "--apply", "--journal", "no/such"], "journal cannot be written"),
         ([], "JOURNAL"),

@@ -51,10 +51,9 @@ def test_both_accounts_are_cleaned_in_one_run(run: Run, cloud: Cloud, scenario: 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["report", "--role", "janitor"], "--role: 'janitor' is no ARN of a role"),
+        (["report", "--role", "janitor"], "--role: 'janitor' is not the ARN of a role"),
         (["report", "--role", MINE, "--role", MINE + "2"], f"two roles are of account {ACCOUNT}"),
         (["report", "--role", "arn:aws:iam::999999999999:role/x"], "sts:AssumeRole"),
-        (["plan", "--role", MINE, "--role", THEIRS], "a plan is of one account"),
     ],
 )
 def test_a_wrong_role_is_one_clear_line(
@@ -82,10 +81,23 @@ def test_a_plan_of_another_account_is_applied_with_its_role(run: Run, cloud: Clo
     assert made.code == 0, made.err
     refused = run("apply", "plan.jsonl", "--yes")
     assert refused.code == 2
-    assert f"is a plan for account {OTHER}" in refused.err
+    assert f"is a plan for {OTHER}/" in refused.err
     applied = run("apply", "plan.jsonl", "--yes", "--role", THEIRS)
     assert applied.code == 0, applied.err
     assert {change.key[0] for change in cloud.judge().deletions} == {OTHER}
+
+
+def test_one_plan_may_be_of_several_accounts(run: Run, cloud: Cloud, scenario: Scenario) -> None:
+    """It is carried out in each by its role; with one role alone nothing is."""
+    before = scenario.truth.copy()
+    roles = ("--role", MINE, "--role", THEIRS)
+    made = run("plan", *roles, *TWO_REGIONS, "-o", "plan.jsonl")
+    assert made.code == 0, made.err
+    assert run("apply", "plan.jsonl", "--yes", "--role", MINE).code == 2
+    assert cloud.judge().changes == []
+    applied = run("apply", "plan.jsonl", "--yes", *roles)
+    assert applied.code == 0, applied.err
+    assert scenario.misses(before) == []
 
 
 def test_an_assumed_role_keeps_the_region_of_the_profile(

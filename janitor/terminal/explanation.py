@@ -1,6 +1,6 @@
 """`janitor explain GROUP`: why a log group is dealt with as it is, line by line.
 
-What is done comes from a dry run of the engine over this one group. The lines beside it are the
+What would be done comes from a survey of this one group. The lines beside it are the
 judge's own (`judge.lines`) and the proof's own (`janitor.engine.proof`); all of them are asked,
 where the engine stops at the first that fails, so that one look shows everything that would have to
 change.
@@ -9,25 +9,22 @@ change.
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import sys
 import textwrap
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from janitor.aws.api import Api, ReadError
 from janitor.aws.logs import Logs
 from janitor.aws.tags import read_tags
-from janitor.core.errors import Exit, UsageError
-from janitor.core.model import Action, LogGroup, Outcome, SweepStreams, Verb, verb_of
+from janitor.core.clock import Stop
+from janitor.core.errors import UsageError
+from janitor.core.model import LogGroup, Outcome, Status, SweepStreams, Target, Verb, verb_of
 from janitor.core.text import age, size, visible
 from janitor.cost.money import PriceList
-from janitor.engine.act import with_tags
+from janitor.engine.arrivals import Arrivals
 from janitor.engine.proof import (
     Empty,
     NotEmpty,
@@ -39,9 +36,7 @@ from janitor.engine.proof import (
     no_subscription_filters,
     streams_silent,
 )
-from janitor.engine.resume import ScanProgress
-from janitor.engine.run import Run
-from janitor.journal.journal import Journal
+from janitor.engine.survey import Page, Survey
 from janitor.owners.functions import Owners
 from janitor.policy.file import Policy, Settings
 from janitor.policy.judge import Check, Line, cutoff, lines
@@ -86,8 +81,7 @@ class Explanation:
     """All that is to be said of one log group.
 
     `rules` are those that were tried, with why each does not match, None where it does. `outcomes`
-    are the engine's, `exit_code` what a run of this group alone would end in. `at` is the moment
-    (ms) to which ages are counted.
+    are the survey's. `at` is the moment (ms) to which ages are counted.
     """
 
     group: LogGroup
@@ -96,7 +90,12 @@ class Explanation:
     outcomes: tuple[Outcome, ...]
     changes: tuple[Change, ...]
     at: int
-    exit_code: Exit
+
+    @property
+    def unclear(self) -> bool:
+        """Whether something about it is unknown, or was not reached."""
+        unclear = (Status.UNKNOWN, Status.NOT_REACHED)
+        return any(outcome.status in unclear for outcome in self.outcomes)
 
     def as_dict(self, prices: PriceList) -> dict[str, Any]:
         """One of the `groups` of `--format json`; times in ms since the epoch, sizes in bytes.
@@ -139,30 +138,26 @@ class Explanation:
         }
 
 
-def find(api: Api, name: str) -> tuple[LogGroup, int] | None:
+async def find(api: Api, name: str) -> tuple[LogGroup, int] | None:
     """The log group of that very name, and when it was read (ms). Raises what reading raises."""
-    group = Logs(api).group(name)
+    group = await Logs(api).group(name)
     return None if group is None else (group, api.clock.now())
 
 
-def explain(
-    api: Api,
-    group: LogGroup,
-    read_at: int,
-    policy: Policy,
-    now: int,
-    stop: threading.Event,
+async def explain(
+    api: Api, group: LogGroup, read_at: int, policy: Policy, now: int, stop: Stop
 ) -> Explanation:
-    """Judge and prove a log group (read at `read_at`) as a run would, and say why.
+    """Judge and prove a log group (read at `read_at`) as a survey would, and say why.
 
     `now` (ms) is the moment by which ages are judged.
     Raises StoppedError once `stop` is set, and CredentialsError.
     """
     tags_at = api.clock.now()
     try:
-        group = with_tags(group, read_tags(api, [group.arn])[group.arn])
+        tags = await read_tags(api, [group.arn])
+        group = group._replace(tags=tags[group.arn])
     except ReadError as error:
-        group = with_tags(group, None, str(error))
+        group = group._replace(tags=None, tags_error=str(error))
     found = [
         Shown(line, *_origin(line.check, read_at, tags_at)) for line in lines(group, policy, now)
     ]
@@ -171,9 +166,10 @@ def explain(
         settings = policy.settings_for(group)
         before = None if settings is None else cutoff(group, settings, now)
         verdicts = _verdicts(api, group, policy, settings, before)
-        found += [_proved(number, check, verdict) for number, check, verdict in verdicts]
+        found += [_proved(number, check, verdict) async for number, check, verdict in verdicts]
     found.sort(key=lambda shown: shown.line.number)
-    outcomes, code = _outcomes(api, group, policy, now, stop)
+    outcomes = await _outcomes(api, group, policy, now, stop)
+    stop.check()
     span = None if before is None else now - before
     return Explanation(
         group,
@@ -182,7 +178,6 @@ def explain(
         outcomes,
         tuple(_changes(group, policy, found, outcomes, span)),
         api.clock.now(),
-        code,
     )
 
 
@@ -197,20 +192,20 @@ def _origin(check: Check, read_at: int, tags_at: int) -> tuple[str | None, int |
             return "DescribeLogGroups", read_at
 
 
-def _verdicts(
+async def _verdicts(
     api: Api, group: LogGroup, policy: Policy, settings: Settings | None, before: int | None
-) -> Iterator[tuple[int, Check, Verdict]]:
+) -> AsyncIterator[tuple[int, Check, Verdict]]:
     """Everything that speaks for or against deletion beyond the group's own record."""
     logs = Logs(api)
     if policy.protect.live_owners:
-        yield 1, Check.OWNER, no_owner(Owners(api), logs, group)
-    yield 1, Check.SUBSCRIPTION_FILTERS, no_subscription_filters(logs, group)
+        yield 1, Check.OWNER, await no_owner(Owners(api), logs, group)
+    yield 1, Check.SUBSCRIPTION_FILTERS, await no_subscription_filters(logs, group)
     if settings is None or before is None:
         return
-    yield 5, Check.STREAMS, streams_silent(logs, group, before)
+    yield 5, Check.STREAMS, await streams_silent(logs, group, before)
     if settings.proof == "events":
-        yield 6, Check.EVENTS, no_events(logs, group, before)
-    yield 6, Check.ARRIVALS, no_arrivals(logs, [(group, before)])[0]
+        yield 6, Check.EVENTS, await no_events(logs, group, before)
+    yield 6, Check.ARRIVALS, await no_arrivals(Arrivals(api), group, before)
 
 
 def _proved(number: int, check: Check, verdict: Verdict) -> Shown:
@@ -225,23 +220,7 @@ def _proved(number: int, check: Check, verdict: Verdict) -> Shown:
     return Shown(line, evidence.source, evidence.at)
 
 
-# ---- what the engine does with it ------------------------------------------------------------
-
-
-class _One:
-    """A source of one log group. Shares are not taken of it: they are the whole run's."""
-
-    def __init__(self, group: LogGroup) -> None:
-        self._group = group
-
-    def pages(self, logs: Logs, progress: ScanProgress) -> Iterator[list[LogGroup]]:  # noqa: ARG002
-        yield [self._group]
-
-    def allowed(self, group: LogGroup, action: Action) -> Action:  # noqa: ARG002
-        return action
-
-    def scanned(self, groups: int) -> int:  # noqa: ARG002
-        return sys.maxsize
+# ---- what would be done with it --------------------------------------------------------------
 
 
 class _Collector:
@@ -250,29 +229,31 @@ class _Collector:
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
 
-    def outcome(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
+    def page(self, page: Page) -> None:
+        self.outcomes += page.outcomes
 
-    def scanned(self, page: Sequence[LogGroup]) -> None:
+    def restarted(self, target: Target) -> None:
+        pass
+
+    def warned(self, target: Target, text: str) -> None:
+        pass
+
+    def failed(self, target: Target, error: str) -> None:
         pass
 
 
-def _outcomes(
-    api: Api, group: LogGroup, policy: Policy, now: int, stop: threading.Event
-) -> tuple[tuple[Outcome, ...], Exit]:
+async def _outcomes(
+    api: Api, group: LogGroup, policy: Policy, now: int, stop: Stop
+) -> tuple[Outcome, ...]:
+    async def listing(
+        _api: Api, _start: str | None
+    ) -> AsyncIterator[tuple[list[LogGroup], str | None]]:
+        yield [group], None
+
     collector = _Collector()
-    run = Run(
-        [api],
-        policy,
-        collector,
-        Journal(Path(os.devnull), "explain", ""),
-        stop,
-        now,
-        dry_run=True,
-        source=lambda _target: _One(group),
-    )
-    code = run.execute().exit_code()
-    return tuple(collector.outcomes), code
+    survey = Survey(policy, now, stop, collector, listing=listing)
+    await survey.run({api.target: api}, {api.target: None})
+    return tuple(collector.outcomes)
 
 
 # ---- what would change it --------------------------------------------------------------------
@@ -462,7 +443,7 @@ def checked_name(name: str) -> str:
     """The name itself. Raises UsageError on what no log group can be called."""
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{visible(name)!r} is no log group's name "
+            f"{visible(name)!r} is not a valid log group name "
             "(1 to 512 of letters, digits and the signs . - _ / #)"
         )
     return name
@@ -488,7 +469,7 @@ class Looks:
         patterns = dict.fromkeys(part for part in parts if len(part) > 1)
         return cls(tuple(patterns), head + slash if head else "")
 
-    def names(self, api: Api) -> list[str]:
+    async def names(self, api: Api) -> list[str]:
         """The names found in a target, two pages a look whatever the number of log groups.
 
         Raises what reading raises.
@@ -496,9 +477,9 @@ class Looks:
         logs = Logs(api)
         found: dict[str, None] = {}
         for pattern in self.patterns:
-            found.update(dict.fromkeys(logs.names(PAGES_A_LOOK, pattern=pattern)))
+            found.update(dict.fromkeys(await logs.names(PAGES_A_LOOK, pattern=pattern)))
         if self.prefix:
-            found.update(dict.fromkeys(logs.names(PAGES_A_LOOK, prefix=self.prefix)))
+            found.update(dict.fromkeys(await logs.names(PAGES_A_LOOK, prefix=self.prefix)))
         return list(found)
 
     def __str__(self) -> str:

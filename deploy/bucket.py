@@ -1,4 +1,4 @@
-"""An S3 bucket for the journals: what was changed, with what it takes to undo it."""
+"""The deployment's S3 bucket: the state of its runs, their plans, and the journals."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import pulumi
 import pulumi_aws as aws
 
 NONCURRENT_DAYS = 30
-"""Days for which a journal that was overwritten or deleted can be had back."""
+"""Days for which an object that was overwritten or deleted can be had back."""
 
 UPLOAD_DAYS = 7
 
 
 @dataclass(frozen=True, kw_only=True)
-class JournalsArgs:
+class BucketArgs:
     """What is made.
 
     Attributes:
         bucket: The bucket's name, which no other bucket of any account may have.
         partition: The AWS partition, as ARNs name it.
-        days: Days after which a journal expires.
+        days: Days after which an object expires: the undo of a run lasts as long as its journal.
     """
 
     bucket: str
@@ -28,9 +28,9 @@ class JournalsArgs:
     days: int
 
 
-class Journals(pulumi.ComponentResource):
+class Bucket(pulumi.ComponentResource):
     """A bucket that is private, encrypted (SSE-S3), versioned, read and written over TLS only, and
-    whose objects expire. One that holds journals is not deleted with the stack: AWS refuses to.
+    whose objects expire. One that holds any is not deleted with the stack: AWS refuses to.
 
     Attributes:
         bucket: The bucket's name, known once it exists.
@@ -39,9 +39,9 @@ class Journals(pulumi.ComponentResource):
     bucket: pulumi.Output[str]
 
     def __init__(
-        self, resource_name: str, args: JournalsArgs, opts: pulumi.ResourceOptions | None = None
+        self, resource_name: str, args: BucketArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("cloudwatch-janitor:index:Journals", resource_name, None, opts)
+        super().__init__("cloudwatch-janitor:index:Bucket", resource_name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         bucket = aws.s3.Bucket(
             resource_name, bucket=args.bucket, force_destroy=False, opts=child
@@ -112,7 +112,7 @@ def _expiry(days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
     ]
 
 
-def _tls_only(args: JournalsArgs) -> dict[str, object]:
+def _tls_only(args: BucketArgs) -> dict[str, object]:
     arn = f"arn:{args.partition}:s3:::{args.bucket}"
     return {
         "Version": "2012-10-17",

@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.core.model import DAY_MS, Status, Verb, verb_of
+from janitor.aws.api import Api
+from janitor.core.clock import DAY_MS, Stop
+from janitor.core.model import Status, Verb, verb_of
 from janitor.core.text import visible
-from janitor.engine import explain as explaining
-from janitor.engine.explain import Explanation, explain, find
 from janitor.policy.file import Policy, parse
 from janitor.terminal import explain as command
+from janitor.terminal import explanation as explaining
 from janitor.terminal.cli import main
-from tests.accounts import NOW, REGION, Cloud, Group, api, days_ago, refused, refusing, stream
-from tests.accounts import janitor as run_of
-from tests.engine.test_properties import accounts, journal, policies, relaxed
+from janitor.terminal.explanation import Explanation, explain, find
+from tests.accounts import NOW, REGION, Cloud, Group, api, days_ago, look, refused, refusing, stream
+from tests.engine.test_properties import accounts, policies, relaxed
 from tests.terminal.test_cli import GOES
 from tests.terminal.test_cli import janitor as terminal
 
 
 def explained(cloud: Cloud, name: str, policy: Policy) -> Explanation:
     """One group of the cloud, explained."""
-    calls = api(cloud)
-    found = find(calls, name)
-    assert found is not None
-    return explain(calls, *found, policy, NOW, threading.Event())
+
+    async def told() -> Explanation:
+        calls = api(cloud)
+        found = await find(calls, name)
+        assert found is not None
+        return await explain(calls, *found, policy, NOW, Stop())
+
+    return cloud.clock.run(told())
 
 
 def verdicts(outcomes: Any) -> list[tuple[Verb, Status]]:
-    """What was decided, and what became of it; a refusal is the whole run's."""
-    return sorted(
-        (verb_of(o.action), Status.PLANNED if o.status is Status.REFUSED else o.status)
-        for o in outcomes
-    )
+    """What was decided, and what became of it."""
+    return sorted((verb_of(outcome.action), outcome.status) for outcome in outcomes)
 
 
 READS = [
@@ -65,16 +67,17 @@ def test_the_verdict_is_a_runs_and_the_lines_agree(
     """
     cloud = Cloud(deepcopy(groups))
     cloud.fault = refusing(broken or "", "AccessDeniedException")
-    with journal() as record:
-        _, recorded = run_of(cloud, policy, record, dry_run=True)
+    _, recorded = look(cloud, policy)
+    decided = [*recorded.outcomes, *recorded.planned]
     for name in cloud.groups:
         told = explained(cloud, name, policy)
-        assert verdicts(told.outcomes) == verdicts(recorded.of(name))
+        expected = verdicts(outcome for outcome in decided if outcome.group.name == name)
+        assert verdicts(told.outcomes) == expected
         goes = Verb.DELETE_GROUP in {verb_of(outcome.action) for outcome in told.outcomes}
         assert goes == all(shown.holds is True for shown in told.lines)
         failing = [shown for shown in told.lines if shown.holds is not True]
         assert len([c for c in told.changes if c.to == "deleted"]) == len(failing)
-        # A sweep of streams with events that only FilterLogEvents shows is done, with none swept.
+        # A sweep whose streams hold events that only FilterLogEvents shows is done with none swept.
         acts = (Status.PLANNED, Status.DONE)
         changed = any(outcome.status in acts for outcome in told.outcomes)
         assert changed == any(change.to == "kept" for change in told.changes)
@@ -273,7 +276,7 @@ def test_what_no_log_group_can_be_called_is_refused(
     """Before anything is asked, and without its control characters."""
     assert main(["explain", name]) == 2
     said = capsys.readouterr().err
-    assert "is no log group's name" in said
+    assert "is not a valid log group name" in said
     assert "\x1b" not in said
 
 
@@ -282,7 +285,11 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Runs the command on these accounts, one a Region."""
 
     def connect(*clouds: Cloud) -> None:
-        monkeypatch.setattr(command, "connect", lambda *_: [api(cloud) for cloud in clouds])
+        async def connected(*_: object) -> list[Api]:
+            return [api(cloud) for cloud in clouds]
+
+        monkeypatch.setattr(command, "connect", connected)
+        monkeypatch.setattr(command, "asyncio", SimpleNamespace(run=clouds[0].clock.run))
 
     return connect
 
@@ -352,9 +359,14 @@ def test_interrupted_while_reading(
 ) -> None:
     """Ctrl-C ends it with 130 and no traceback."""
     cloud = Cloud([Group("/a", **EMPTY)])
-    stop = threading.Event()
 
-    monkeypatch.setattr(command, "connect", lambda *_: [api(cloud, stop)])
-    cloud.before_call = lambda _call: stop.set()
+    async def connect(
+        _account: object, _regions: object, _policy: object, _counts: object, stop: Stop
+    ) -> list[Api]:
+        cloud.before_call = lambda _call: stop.set("interrupted")
+        return [api(cloud, stop)]
+
+    places(cloud)
+    monkeypatch.setattr(command, "connect", connect)
     cloud.fault = lambda _call: refused("ThrottlingException")
     assert main(["explain", "/a"]) == 130

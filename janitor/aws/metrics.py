@@ -1,0 +1,129 @@
+"""What arrives in log groups, by CloudWatch's metrics of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from janitor.aws.api import Api, chunks
+from janitor.aws.logs import pages
+from janitor.core.clock import DAY_MS, HOUR_MS
+from janitor.core.model import Ingestion
+
+ACTIONS: dict[str, str] = {"GetMetricData": "cloudwatch:GetMetricData"}
+METRICS_A_CALL = 500
+POINTS_A_CALL = 100_800
+METRIC_KEPT_DAYS = 455
+
+
+async def arrivals(api: Api, since: Mapping[str, int]) -> dict[str, bool]:
+    """For each log group, whether events arrived from its moment (ms) on.
+
+    `AWS/Logs IncomingLogEvents`, 500 groups a call. The metric is kept for 15 months, so an
+    older moment is answered for those 15 months. A group that the answer does not speak of
+    clearly is left out. Buckets are asked for from multiples of their length on, one more than
+    is needed: how CloudWatch aligns long ones is not documented. A group whose
+    last data point is in the bucket of its own moment is asked for again by the hour.
+    """
+    now = api.clock.now()
+    kept = now - METRIC_KEPT_DAYS * DAY_MS
+    told: dict[str, bool] = {}
+    for chunk in chunks(sorted(since, key=lambda name: since[name]), METRICS_A_CALL):
+        first = {name: max(since[name], kept) for name in chunk}
+        oldest = min(first.values())
+        days = max((now - oldest) // DAY_MS + 1, 1)
+        period = DAY_MS * -(-days // (POINTS_A_CALL // METRICS_A_CALL - 3))
+        start = oldest // period * period - period
+        border: dict[int, list[str]] = defaultdict(list)
+        points = await _arrival_points(api, chunk, start, now + HOUR_MS, period)
+        for name, times in points.items():
+            told[name] = any(at >= first[name] for at in times)
+            if not told[name] and any(at + period > first[name] for at in times):
+                border[first[name] // period * period].append(name)
+        for bucket, names in border.items():
+            for name in names:
+                del told[name]
+            hours = await _arrival_points(api, names, bucket, bucket + 2 * period, HOUR_MS)
+            for name, times in hours.items():
+                told[name] = any(at >= first[name] // HOUR_MS * HOUR_MS for at in times)
+    return told
+
+
+async def incoming_bytes(api: Api, groups: Sequence[str], days: int) -> dict[str, Ingestion]:
+    """What arrived in each log group in the last `days` whole days (UTC), and today so far.
+
+    `AWS/Logs IncomingBytes` by the day, 500 groups a call: 31 points each for 30 days, of the
+    100,800 that a call may answer with. A group that the answer does not speak of clearly is
+    left out.
+    """
+    now = api.clock.now()
+    today = now // DAY_MS * DAY_MS
+    start, end = today - days * DAY_MS, now + HOUR_MS
+    found: dict[str, Ingestion] = {}
+    for chunk in chunks(groups, METRICS_A_CALL):
+        points: dict[str, list[tuple[int, float]]] = {}
+        complete: set[str] = set()
+        async for name, result in _metric(api, "IncomingBytes", chunk, start, end, DAY_MS):
+            times, values = _times(result), result.get("Values", [])
+            if len(times) == len(values) and all(value >= 0 for value in values):
+                points.setdefault(name, []).extend(zip(times, values, strict=True))
+                complete |= {name} if _is_complete(result) else set()
+        for name in complete:
+            received = sum(int(value) for at, value in points[name] if at < today)
+            last = max((at for at, value in points[name] if value), default=None)
+            found[name] = Ingestion(received, days, last)
+    return found
+
+
+async def _arrival_points(
+    api: Api, groups: Sequence[str], start: int, end: int, period: int
+) -> dict[str, list[int]]:
+    """The times (ms) of the data points of each group whose answer is complete."""
+    points: dict[str, list[int]] = {}
+    complete: set[str] = set()
+    async for name, result in _metric(api, "IncomingLogEvents", groups, start, end, period):
+        points.setdefault(name, []).extend(_times(result))
+        (complete.add if _is_complete(result) else complete.discard)(name)
+    return {name: points[name] for name in complete}
+
+
+async def _metric(
+    api: Api, metric: str, groups: Sequence[str], start: int, end: int, period: int
+) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+    """The results of one metric of `AWS/Logs`, with the log group that each is about."""
+    queries = [
+        {
+            "Id": f"g{index}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": "AWS/Logs",
+                    "MetricName": metric,
+                    "Dimensions": [{"Name": "LogGroupName", "Value": name}],
+                },
+                "Period": period // 1000,
+                "Stat": "Sum",
+            },
+        }
+        for index, name in enumerate(groups)
+    ]
+    asked = {f"g{index}": name for index, name in enumerate(groups)}
+    asked_for = {
+        "MetricDataQueries": queries,
+        "StartTime": datetime.fromtimestamp(start / 1000, UTC),
+        "EndTime": datetime.fromtimestamp(end / 1000, UTC),
+    }
+    listing = pages(api, "cloudwatch", "GetMetricData", "MetricDataResults", "NextToken", asked_for)
+    async for page, _ in listing:
+        for result in page:
+            if (name := asked.get(str(result.get("Id")))) is not None:
+                yield name, result
+
+
+def _times(result: Mapping[str, Any]) -> list[int]:
+    return [int(at.timestamp() * 1000) for at in result.get("Timestamps", [])]
+
+
+def _is_complete(result: Mapping[str, Any]) -> bool:
+    return bool(result.get("StatusCode") == "Complete")

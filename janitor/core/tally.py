@@ -1,0 +1,95 @@
+"""What a run did to one account and Region, counted from outcomes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from janitor.core.model import Keep, LogGroup, Outcome, Status, Verb, verb_of
+
+
+@dataclass
+class Tally:
+    """Counters of one target, or of several together. What is planned and what is done are counted
+    apart; a sweep counts its streams, whatever became of the rest of it.
+    """
+
+    scanned: int = 0
+    stored_bytes: int = 0
+    planned: Counter[Verb] = field(default_factory=Counter)
+    done: Counter[Verb] = field(default_factory=Counter)
+    by_status: Counter[Status] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def together(cls, tallies: Iterable[Tally]) -> Tally:
+        """The sum of them."""
+        total = cls()
+        for tally in tallies:
+            total.scanned += tally.scanned
+            total.stored_bytes += tally.stored_bytes
+            total.planned.update(tally.planned)
+            total.done.update(tally.done)
+            total.by_status.update(tally.by_status)
+            total.errors += tally.errors
+            total.warnings += tally.warnings
+        return total
+
+    def read(self, groups: Sequence[LogGroup]) -> None:
+        """Log groups were read."""
+        self.scanned += len(groups)
+        self.stored_bytes += sum(group.stored_bytes for group in groups)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an outcome."""
+        self.by_status[outcome.status] += 1
+        if isinstance(outcome.action, Keep):
+            return
+        verb = verb_of(outcome.action)
+        amount = outcome.streams if verb is Verb.SWEEP_STREAMS else 1
+        if outcome.status is Status.PLANNED:
+            self.planned[verb] += amount
+        elif outcome.status is Status.DONE or verb is Verb.SWEEP_STREAMS:
+            self.done[verb] += amount
+
+    def error(self, text: str) -> None:
+        """Something makes the run incomplete."""
+        self.errors.append(text)
+
+    def warn(self, text: str) -> None:
+        """Something a person should know that does not make the run incomplete."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was reached."""
+        return not (self.errors or self.by_status[Status.NOT_REACHED])
+
+    def state(self) -> dict[str, Any]:
+        """As JSON, for `restored`."""
+        return {
+            "scanned": self.scanned,
+            "stored_bytes": self.stored_bytes,
+            "planned": self.planned,
+            "done": self.done,
+            "by_status": self.by_status,
+            "errors": self.errors,
+            "warnings": self.warnings,
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Tally:
+        """One that goes on counting from the `state` of an earlier one."""
+        return cls(
+            scanned=state["scanned"],
+            stored_bytes=state["stored_bytes"],
+            planned=Counter({Verb(name): count for name, count in state["planned"].items()}),
+            done=Counter({Verb(name): count for name, count in state["done"].items()}),
+            by_status=Counter({Status(name): n for name, n in state["by_status"].items()}),
+            errors=list(state["errors"]),
+            warnings=list(state["warnings"]),
+        )

@@ -1,0 +1,82 @@
+"""What happened in a run, counted by target, as its pages and its outcomes come in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from janitor.core.model import LogGroup, Outcome, Target, Verb
+from janitor.core.tally import Tally
+from janitor.engine.act import Done
+from janitor.engine.limits import exceeded
+from janitor.engine.survey import Page
+from janitor.policy.file import Limits
+
+Listener = Callable[[Sequence[LogGroup], Sequence[Outcome]], None]
+"""Told of log groups that were read, and of outcomes."""
+
+
+class Books:
+    """The sink of a survey and of an act."""
+
+    def __init__(self, targets: Iterable[Target], listener: Listener) -> None:
+        self.tallies: dict[Target, Tally] = {target: Tally() for target in targets}
+        self.unfinished: set[Target] = set()
+        """Targets whose survey did not come to its end."""
+        self.listener = listener
+
+    def page(self, page: Page) -> None:
+        """One more page of a survey."""
+        self.tallies[page.target].read(page.groups)
+        self._add(page.target, page.groups, page.outcomes)
+
+    def done(self, done: Done) -> None:
+        """More of a plan was carried out."""
+        self._add(done.target, (), done.outcomes)
+
+    def _add(self, target: Target, groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
+        tally = self.tallies[target]
+        for outcome in outcomes:
+            tally.add(outcome)
+        self.listener(groups, outcomes)
+
+    def restarted(self, target: Target) -> None:
+        """A survey begins again: what it counted is counted anew."""
+        self.tallies[target] = Tally()
+
+    def warned(self, target: Target, text: str) -> None:
+        """Something a person should know."""
+        self.tallies[target].warn(f"{target}: {text}")
+
+    def failed(self, target: Target, error: str) -> None:
+        """Something did not come to its end."""
+        self.unfinished.add(target)
+        self.tallies[target].error(error)
+
+    @property
+    def total(self) -> Tally:
+        """All targets together."""
+        return Tally.together(self.tallies.values())
+
+    def over_limit(self, limits: Limits) -> str:
+        """Why nothing may be deleted or swept in the whole run; empty where it may."""
+        return over_limit(self.tallies, limits)
+
+    def refusals(self, limits: Limits) -> dict[Target, str]:
+        """For each target why nothing may be deleted or swept in it; empty where it may."""
+        why = self.over_limit(limits)
+        unfinished = "the survey of this account and Region did not come to its end"
+        return {
+            target: why or (unfinished if target in self.unfinished else "")
+            for target in self.tallies
+        }
+
+
+def over_limit(tallies: Mapping[Target, Tally], limits: Limits) -> str:
+    """Why nothing that is planned may be deleted or swept; empty where it may."""
+    total = Tally.together(tallies.values())
+    return exceeded(
+        limits,
+        deletions=total.planned[Verb.DELETE_GROUP],
+        sweeps=total.planned[Verb.SWEEP_STREAMS],
+        scanned=total.scanned,
+    )

@@ -1,0 +1,377 @@
+"""Reading the log groups of every target, judging each, and proving what is to be deleted.
+
+Nothing here changes anything. A page of the listing is done when everything on it is decided;
+pages are handed on in their order, so a survey can be cut anywhere and go on after the last page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from janitor.aws.api import Api, ReadError
+from janitor.aws.logs import Logs, TokenExpiredError
+from janitor.aws.quotas import learn_quotas
+from janitor.aws.tags import read_tags
+from janitor.core.clock import Stop, StoppedError
+from janitor.core.errors import JanitorError
+from janitor.core.model import (
+    Action,
+    DeleteGroup,
+    Evidence,
+    Keep,
+    LogGroup,
+    Outcome,
+    SetRetention,
+    Status,
+    SweepStreams,
+    Target,
+    Unknown,
+)
+from janitor.core.together import together
+from janitor.engine.arrivals import Arrivals
+from janitor.engine.proof import (
+    Empty,
+    NotEmpty,
+    Unreadable,
+    Verdict,
+    no_arrivals,
+    no_events,
+    no_owner,
+    no_subscription_filters,
+    streams_silent,
+    sweepable,
+)
+from janitor.engine.window import Window
+from janitor.owners.functions import Owners
+from janitor.policy.file import Limits, Policy
+from janitor.policy.judge import judge, needs_tags
+
+PAGES_AHEAD = 40
+"""Pages that are read while an earlier one still has questions open."""
+
+QUESTIONS_AHEAD = 200
+"""Log groups with open questions at which no more pages are read: at the slowest quota they are
+answered within a minute, so that a survey that has to end can finish what it began.
+"""
+
+log = structlog.get_logger("janitor")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of log groups, as they were judged, and what was decided of them.
+
+    `following` is the token of the next page, None after the last. A page that was cut short is
+    not `complete`: what it did not get to is in its outcomes as not reached.
+    """
+
+    target: Target
+    groups: Sequence[LogGroup]
+    outcomes: Sequence[Outcome]
+    following: str | None
+    complete: bool
+
+
+class Sink(Protocol):
+    """Where the pages of a survey go; of each target in order, one call at a time."""
+
+    def page(self, page: Page) -> None:
+        """One more page."""
+
+    def restarted(self, target: Target) -> None:
+        """The target's page token is not valid any more: its pages come again from the first."""
+
+    def warned(self, target: Target, text: str) -> None:
+        """Something a person should know."""
+
+    def failed(self, target: Target, error: str) -> None:
+        """The target's survey did not come to its end."""
+
+
+Listing = Callable[[Api, str | None], AsyncIterator[tuple[list[LogGroup], str | None]]]
+"""Pages of log groups from a page token on, each with the token of the next."""
+
+
+def every_group(api: Api, start: str | None) -> AsyncIterator[tuple[list[LogGroup], str | None]]:
+    """Every log group of the target."""
+    return Logs(api).groups(start)
+
+
+class Survey:
+    """A survey over several targets. `now` (ms) is the moment by which ages are judged."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        now: int,
+        stop: Stop,
+        sink: Sink,
+        *,
+        listing: Listing = every_group,
+    ) -> None:
+        self.policy = policy
+        self.now = now
+        self.stop = stop
+        self.sink = sink
+        self.listing = listing
+        self.confirmed = _Confirmed(policy.limits)
+
+    async def run(self, apis: Mapping[Target, Api], starts: Mapping[Target, str | None]) -> None:
+        """Survey each target of `starts` from its page token on, to the end or until stopped."""
+        await together(
+            *(_TargetSurvey(self, apis[target]).run(start) for target, start in starts.items())
+        )
+
+
+class _Confirmed:
+    """How many deletions are certain, over all targets. Once they are more than a run may make, no
+    more questions are asked about what subscribes: they take the longest, and change nothing.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = limits.max_group_deletions
+        self._count = 0
+
+    @property
+    def enough(self) -> bool:
+        return self._count > self._most
+
+    def one_more(self) -> None:
+        self._count += 1
+
+
+class _TargetSurvey:
+    """One target's part of a survey."""
+
+    def __init__(self, survey: Survey, api: Api) -> None:
+        self._survey = survey
+        self._policy = survey.policy
+        self._now = survey.now
+        self._api = api
+        self._target = api.target
+        self._logs = Logs(api)
+        self._arrivals = Arrivals(api)
+        self._owners = Owners(api)
+        self._open = 0
+
+    async def run(self, start: str | None) -> None:
+        """Read, judge and prove from the page token on. What ends it early is told to the sink."""
+        survey, sink, target = self._survey, self._survey.sink, self._target
+        try:
+            await learn_quotas(self._api, self._policy.limits.api_share)
+            try:
+                await self._read(start)
+            except TokenExpiredError:
+                log.warning("survey_starts_again", account=target.account, region=target.region)
+                sink.restarted(target)
+                await self._read(None)
+        except StoppedError:
+            if survey.stop.cause != "late":
+                sink.failed(target, f"{target}: the survey was stopped")
+        except ReadError as error:
+            log.error(
+                "survey_failed", account=target.account, region=target.region, error=str(error)
+            )
+            sink.failed(target, f"{target}: the log groups could not be listed: {error}")
+        except JanitorError as error:
+            self._give_up(error)
+
+    async def _read(self, start: str | None) -> None:
+        """Every page from the token on. What was read before an error is finished first."""
+        ended: Exception | None = None
+        full = lambda: self._open > QUESTIONS_AHEAD  # noqa: E731
+        async with Window(PAGES_AHEAD, self._survey.sink.page, full) as window:
+            try:
+                async for groups, following in self._survey.listing(self._api, start):
+                    await window.add(self._page(groups, following))
+                    if self._survey.stop.draining:
+                        break
+            except (*ReadError, TokenExpiredError, StoppedError, JanitorError) as error:
+                ended = error
+        if ended is not None:
+            raise ended
+
+    def _give_up(self, error: JanitorError) -> None:
+        """An error that no log group can carry by itself: nothing more can be done."""
+        self._survey.sink.failed(self._target, str(error))
+        self._survey.stop.set("failed")
+
+    # ---- a page ------------------------------------------------------------------------------
+
+    async def _page(self, groups: list[LogGroup], following: str | None) -> Page:
+        """Decide about every group of a page."""
+        groups, whole = await self._tagged(groups)
+        asked: list[Awaitable[list[Outcome]]] = []
+        outcomes: list[Outcome] = []
+        for group in groups:
+            match judge(group, self._policy, self._now):
+                case Unknown() as action:
+                    status = Status.UNKNOWN if whole else Status.NOT_REACHED
+                    outcomes.append(self._outcome(group, action, status))
+                case Keep() as action:
+                    outcomes.append(self._outcome(group, action, Status.KEPT))
+                case action:
+                    asked.append(self._asked(group, action))
+        self._open += len(asked)
+        for answered in await asyncio.gather(*asked):
+            outcomes += answered
+        self._open -= len(asked)
+        whole = whole and not any(o.status is Status.NOT_REACHED for o in outcomes)
+        return Page(self._target, groups, outcomes, following, whole)
+
+    async def _tagged(self, groups: list[LogGroup]) -> tuple[list[LogGroup], bool]:
+        """The groups, with tags where these matter; and whether there was time to read them."""
+        waiting = [group for group in groups if needs_tags(group, self._policy, self._now)]
+        if not waiting:
+            return groups, True
+        tags: Mapping[str, Mapping[str, str]] = {}
+        why, in_time = "", True
+        try:
+            tags = await read_tags(self._api, [group.arn for group in waiting])
+        except ReadError as error:
+            why = str(error)
+            self._survey.sink.warned(self._target, f"tags could not be read: {error}")
+        except StoppedError:
+            why, in_time = "stopped before they were read", False
+        except JanitorError as error:
+            self._give_up(error)
+            why, in_time = str(error), False
+        asked = {group.arn for group in waiting}
+        return [
+            group._replace(tags=tags.get(group.arn), tags_error=why or None)
+            if group.arn in asked
+            else group
+            for group in groups
+        ], in_time
+
+    async def _asked(self, group: LogGroup, action: Action) -> list[Outcome]:
+        """What is decided of a group about which there is more to ask."""
+        try:
+            match action:
+                case DeleteGroup():
+                    return await self._proved(group, action)
+                case _:
+                    return await self._stays(group, action)
+        except StoppedError:
+            return [self._outcome(group, action, Status.NOT_REACHED, "stopped before")]
+        except JanitorError as error:
+            self._give_up(error)
+            return [self._outcome(group, action, Status.NOT_REACHED, "stopped before")]
+
+    async def _proved(self, group: LogGroup, action: DeleteGroup) -> list[Outcome]:
+        """A group that is planned for deletion if every piece of evidence speaks for it."""
+        seen: list[Evidence] = []
+        async for verdict in self._verdicts(group, action):
+            seen.append(verdict.evidence)
+            match verdict:
+                case NotEmpty(evidence):
+                    return await self._stays(group, _because(action.otherwise, evidence), seen)
+                case Unreadable(evidence, gone):
+                    return await self._unread(group, action, evidence, seen, gone=gone)
+        self._survey.confirmed.one_more()
+        return [self._outcome(group, action, Status.PLANNED, evidence=seen)]
+
+    async def _verdicts(self, group: LogGroup, action: DeleteGroup) -> AsyncIterator[Verdict]:
+        """One piece of evidence after the other, the slowest question last."""
+        if self._policy.protect.live_owners:
+            yield await no_owner(self._owners, self._logs, group)
+        yield await streams_silent(self._logs, group, action.before)
+        if self._drained(group):
+            yield await no_events(self._logs, group, action.before)
+        yield await no_arrivals(self._arrivals, group, action.before)
+        if self._survey.confirmed.enough:
+            text = "not asked any more: the limit is exceeded without this log group"
+            now = self._api.clock.now()
+            yield Empty(Evidence("DescribeSubscriptionFilters", text, now))
+        else:
+            yield await no_subscription_filters(self._logs, group)
+
+    def _drained(self, group: LogGroup) -> bool:
+        """Whether events are looked for by FilterLogEvents."""
+        settings = self._policy.settings_for(group)
+        return settings is None or settings.proof == "events"
+
+    async def _unread(
+        self,
+        group: LogGroup,
+        action: DeleteGroup,
+        why: Evidence,
+        seen: list[Evidence],
+        *,
+        gone: bool,
+    ) -> list[Outcome]:
+        """Kept, because something could not be read; what holds for it all the same is planned."""
+        if gone:
+            return [self._outcome(group, action, Status.GONE, "gone already", seen)]
+        if why.source == "ListFunctions":
+            text = "Lambda functions could not be listed, so log groups under /aws/lambda/ are kept"
+            self._survey.sink.warned(self._target, text)
+        reason = f"{why.source}: {why.finding}"
+        unknown = Unknown(reason, action.rule)
+        outcomes = [self._outcome(group, unknown, Status.UNKNOWN, evidence=seen)]
+        if isinstance(action.otherwise, SetRetention):
+            outcomes += await self._stays(group, action.otherwise)
+        return outcomes
+
+    async def _stays(
+        self, group: LogGroup, action: Action, seen: Sequence[Evidence] = ()
+    ) -> list[Outcome]:
+        """What is planned for a group that is not deleted."""
+        match action:
+            case SetRetention():
+                planned = self._outcome(group, action, Status.PLANNED, evidence=seen)
+                then = [] if action.then is None else await self._swept(group, action.then)
+                return [planned, *(o for o in then if o.status is not Status.KEPT)]
+            case SweepStreams():
+                return await self._swept(group, action, seen)
+            case _:
+                return [self._outcome(group, action, Status.KEPT, evidence=seen)]
+
+    async def _swept(
+        self, group: LogGroup, action: SweepStreams, seen: Sequence[Evidence] = ()
+    ) -> list[Outcome]:
+        """The streams that a sweep would delete, counted."""
+        try:
+            streams = await sweepable(
+                self._logs,
+                self._arrivals,
+                group,
+                action.before,
+                self._now,
+                drained=self._drained(group),
+            )
+        except ReadError as error:
+            unknown = Unknown(f"streams could not be read: {error}", action.rule)
+            return [self._outcome(group, unknown, Status.UNKNOWN, evidence=seen)]
+        if not streams:
+            keep = Keep(f"{action.kept}; no expired streams to sweep", action.rule)
+            return [self._outcome(group, keep, Status.KEPT, evidence=seen)]
+        planned = self._outcome(group, action, Status.PLANNED, evidence=seen)
+        return [planned._replace(streams=len(streams))]
+
+    def _outcome(
+        self,
+        group: LogGroup,
+        action: Action,
+        status: Status,
+        detail: str = "",
+        evidence: Sequence[Evidence] = (),
+    ) -> Outcome:
+        at = self._api.clock.now()
+        return Outcome(group, action, status, detail, at, evidence=tuple(evidence))
+
+
+def _because(action: Keep | SetRetention | SweepStreams, why: Evidence) -> Action:
+    """What is done with a group that is not deleted, with the reason for that in its own."""
+    match action:
+        case Keep():
+            return Keep(why.finding, action.rule)
+        case SweepStreams():
+            return replace(action, kept=why.finding)
+        case SetRetention():
+            return replace(action, reason=f"{action.reason}; kept: {why.finding}")

@@ -1,0 +1,58 @@
+"""Several things at once, handed on in the order in which they were begun."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+
+class Window(Generic[T]):
+    """At most `most` pieces of work under way; `done` gets each result, in order.
+
+    So whatever is cut off, all before a certain place is done, and that place is known.
+    """
+
+    def __init__(
+        self, most: int, done: Callable[[T], None], full: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`full` may say that there is no room, though fewer than `most` are under way."""
+        self._most = most
+        self._done = done
+        self._full = full
+        self._work: deque[asyncio.Task[T]] = deque()
+
+    async def add(self, work: Coroutine[Any, Any, T]) -> None:
+        """Begin it, once there is room. Raises what earlier work or `done` raises."""
+        self._hand_on()
+        while len(self._work) >= self._most or (self._work and self._full()):
+            await asyncio.wait([self._work[0]])
+            self._hand_on()
+        self._work.append(asyncio.create_task(work))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for all of it, or cancel it after an error. Raises what work or `done` raises."""
+        try:
+            if self._work and kind is None:
+                await asyncio.wait(self._work)
+                self._hand_on()
+        finally:
+            for task in self._work:
+                task.cancel()
+            await asyncio.gather(*self._work, return_exceptions=True)
+
+    def _hand_on(self) -> None:
+        while self._work and self._work[0].done():
+            self._done(self._work.popleft().result())

@@ -1,0 +1,223 @@
+"""One link of a run: as much of survey and act as fits into an invocation.
+
+A link goes on from the state of the run, which it writes again and again, so that one that dies
+costs little more than what it had under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from janitor.aws.api import Api, Counts
+from janitor.core.clock import Clock, Stop
+from janitor.core.model import LogGroup, Outcome, Status, Target
+from janitor.core.tally import Tally
+from janitor.cost.money import Ledger, PriceList
+from janitor.engine.act import Act, Done, Part
+from janitor.engine.books import Books
+from janitor.engine.looks import Looks
+from janitor.engine.plan import Action, action_line
+from janitor.engine.survey import Page, Survey
+from janitor.function.findings import Findings
+from janitor.function.state import Bucket, RunState, TargetState, plan_key
+from janitor.journal.journal import Journal
+from janitor.policy.file import Policy
+from janitor.report.summary import Summary, summarize
+
+CHECKPOINT = 30.0
+"""Seconds between two writings of the state."""
+
+
+class Link(Books):
+    """The sink of its own survey and act: what comes in is counted into the state of the run."""
+
+    def __init__(
+        self,
+        state: RunState,
+        bucket: Bucket,
+        apis: Mapping[Target, Api],
+        policy: Policy,
+        prices: PriceList,
+        counts: Counts,
+        findings: Findings,
+        stop: Stop,
+    ) -> None:
+        super().__init__(apis, self._told)
+        self.state = state
+        self._bucket = bucket
+        self._apis = apis
+        self._policy = policy
+        self._prices = prices
+        self._counts = counts
+        self._findings = findings
+        self._stop = stop
+        self._ledger = Ledger.resumed(state.ledger)
+        self._pending: dict[Target, list[Action]] = {target: [] for target in apis}
+        self._cut: set[Target] = set()
+        self._writing = asyncio.Lock()
+        for target, region in self._regions.items():
+            if region.tally:
+                self.tallies[target] = Tally.restored(region.tally)
+            if region.failed:
+                self.unfinished.add(target)
+
+    @property
+    def _regions(self) -> dict[Target, TargetState]:
+        return {target: self.state.regions[target.region] for target in self._apis}
+
+    # ---- the sink ----------------------------------------------------------------------------
+
+    def _told(self, groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
+        self._ledger.scanned(groups)
+        for outcome in outcomes:
+            self._findings.outcome(outcome)
+            if self.state.dry_run or not groups:
+                self._ledger.add(outcome)
+
+    def page(self, page: Page) -> None:
+        """One more page; from one that time cut short on, the pages are the next link's."""
+        if self._is_cut(page):
+            return
+        super().page(page)
+        region = self._regions[page.target]
+        region.token, region.surveyed = page.following, page.following is None
+        lines = (action_line(outcome) for outcome in page.outcomes)
+        self._pending[page.target] += [line for line in lines if line is not None]
+
+    def done(self, done: Done) -> None:
+        """More of the plan was carried out; what time cut short is the next link's."""
+        region = self._regions[done.target]
+        if not self._is_cut(done):
+            super().done(done)
+            region.line = done.position
+            region.ahead = [position for position in region.ahead if position > done.position]
+        elif done.complete:
+            super().done(done)
+            region.ahead.append(done.position)
+        else:  # of a sweep that was cut, the streams that are gone count
+            swept = tuple(
+                outcome._replace(status=Status.DONE, detail="the rest is the next link's")
+                for outcome in done.outcomes
+                if outcome.streams
+            )
+            super().done(replace(done, outcomes=swept))
+
+    def _is_cut(self, part: Page | Done) -> bool:
+        if not part.complete and self._stop.cause == "late":
+            self._cut.add(part.target)
+        return part.target in self._cut
+
+    def restarted(self, target: Target) -> None:
+        """The page token is too old: this Region's survey begins again."""
+        super().restarted(target)
+        self._ledger.forget(target.region, plans=True)
+        self._pending[target] = []
+        region = self._regions[target]
+        region.token, region.plan = None, []
+
+    def failed(self, target: Target, error: str) -> None:
+        """A Region's survey, or the whole run, did not come to its end."""
+        super().failed(target, error)
+        self._regions[target].failed = True
+
+    # ---- the work ----------------------------------------------------------------------------
+
+    async def run(self, clock: Clock, journal: Journal) -> None:
+        """Survey, check the limits, act; as far as time goes. `state.ended` says whether that was
+        all. Raises StateError and TakenError.
+        """
+        work = asyncio.create_task(self._work(clock, journal))
+        writing = asyncio.create_task(self._checkpoints())
+        await asyncio.wait({work, writing}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
+            await writing  # raises why it ended
+        writing.cancel()
+        await asyncio.wait({writing})
+        if await work or self._stop.cause == "failed":
+            self.state.ended = self.summary().as_dict()
+
+    async def _work(self, clock: Clock, journal: Journal) -> bool:
+        """Whether there is nothing more to do."""
+        await self._survey()
+        surveyed = all(region.surveyed or region.failed for region in self._regions.values())
+        return surveyed and await self._act(clock, journal)
+
+    async def _checkpoints(self) -> None:
+        while True:
+            await asyncio.sleep(CHECKPOINT)
+            await self.checkpoint()
+
+    async def _survey(self) -> None:
+        starts = {
+            target: region.token
+            for target, region in self._regions.items()
+            if not (region.surveyed or region.failed)
+        }
+        survey = Survey(self._policy, self.state.started, self._stop, self)
+        await survey.run(self._apis, starts)
+
+    async def _act(self, clock: Clock, journal: Journal) -> bool:
+        """Whether the plan is carried out to its end, or is not to be."""
+        self.state.refused = self.over_limit(self._policy.limits) or None
+        if self.state.dry_run:
+            return True
+        if self._stop.draining:
+            return False
+        await self.checkpoint()
+        refusals = self.refusals(self._policy.limits)
+        parts = {
+            target: Part(
+                self._bucket.planned(region.plan, region.line),
+                region.line,
+                frozenset(region.ahead),
+                refusals[target],
+            )
+            for target, region in self._regions.items()
+            if not region.acted
+        }
+        act = Act(self._policy, self.state.started, self._stop, journal, self, Looks(clock))
+        await act.run(self._apis, parts)
+        if self._stop.draining:
+            return False
+        for target in parts:
+            self._regions[target].acted = True
+        return True
+
+    # ---- the state ---------------------------------------------------------------------------
+
+    async def checkpoint(self) -> None:
+        """Write what was planned and where the run is. Raises StateError and TakenError."""
+        async with self._writing:
+            writes = []
+            for target, lines in self._pending.items():
+                if lines:
+                    written = self._regions[target].plan
+                    key = plan_key(self.state.run, target.account, target.region, len(written))
+                    written.append(key)
+                    writes.append(self._bucket.write_plan(key, lines))
+                    self._pending[target] = []
+            self._keep_counts()
+            snapshot = self.state.model_copy(deep=True)
+            await asyncio.gather(*writes)
+            await self._bucket.save(snapshot)
+
+    def _keep_counts(self) -> None:
+        for target, region in self._regions.items():
+            region.tally = self.tallies[target].state()
+        self.state.counts = self._counts.state()
+        self.state.ledger = self._ledger.rows()
+
+    def summary(self) -> Summary:
+        """The whole run's, as far as it has come."""
+        return summarize(
+            self.total,
+            self._ledger.as_dict(self._prices),
+            self._counts.calls,
+            self._counts.throttled,
+            self._counts.slowest(),
+            refused_because=self.state.refused,
+        )

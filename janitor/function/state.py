@@ -1,0 +1,201 @@
+"""The state of a run between the function's links, in the deployment's bucket.
+
+Only the function's role writes there, so no event can invent a survey, a plan or a count: an event
+names run and link, everything else is read from here. Objects are written whole, and the state
+only over the version that was read, so that a link that is delivered twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from janitor.aws.workers import T, Workers
+from janitor.core.errors import JanitorError
+from janitor.engine.plan import Action, Planned, grouped, parse
+
+ACTIONS: dict[str, str] = {"PutObject": "s3:PutObject", "GetObject": "s3:GetObject"}
+CLIENT_CONFIG = Config(
+    retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=3, read_timeout=5
+)
+"""In all below half a minute, so that a bucket that hangs does not break the chain."""
+
+PREFIX = "runs/"
+
+
+class StateError(JanitorError):
+    """The state of the run cannot be read or written."""
+
+
+class TakenError(Exception):
+    """Somebody else wrote the state first: another delivery of the same link is at work."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TargetState(_Part):
+    """How far a Region is. `token` is where its survey goes on, `plan` the objects that hold what
+    was planned so far, `line` how many lines of them are done, `ahead` the positions of log groups
+    behind that which are done as well.
+    """
+
+    token: str | None = None
+    surveyed: bool = False
+    failed: bool = False
+    plan: list[str] = Field(default_factory=list)
+    line: int = 0
+    ahead: list[int] = Field(default_factory=list)
+    acted: bool = False
+    tally: dict[str, Any] = Field(default_factory=dict)
+
+
+class Claim(_Part):
+    """Which invocation is at work on the link, and until when (ms) at the latest."""
+
+    request: str
+    until: int
+
+
+class RunState(_Part):
+    """One run. `link` is the number of the link that may work now."""
+
+    version: str
+    run: str
+    trigger: Literal["schedule", "hand"]
+    dry_run: bool
+    started: int
+    policy: str
+    account: str
+    link: int = 0
+    claim: Claim | None = None
+    regions: dict[str, TargetState]
+    refused: str | None = None
+    ledger: list[dict[str, Any]] = Field(default_factory=list)
+    counts: dict[str, Any] = Field(default_factory=dict)
+    ended: dict[str, Any] | None = None
+    """The summary, once there is nothing more to do."""
+    told: bool = False
+    """Whether the metrics are out and people were told."""
+
+
+@dataclass
+class Bucket:
+    """The objects of one run. `client` is S3's."""
+
+    client: Any
+    name: str
+    workers: Workers
+    etag: str | None = field(default=None, init=False)
+
+    async def load(self, run: str) -> RunState | None:
+        """The state of a run, if it has begun. Raises StateError."""
+        key = _state_key(run)
+        answer, text = await self._read(key)
+        if text is None:
+            return None
+        self.etag = answer["ETag"]
+        try:
+            return RunState.model_validate_json(text)
+        except ValidationError as error:
+            raise self._failed(key, "read", error) from error
+
+    async def _read(self, key: str) -> tuple[Mapping[str, Any], bytes | None]:
+        """S3's answer, and the object if there is one. Raises StateError."""
+        try:
+            answer = await self._call(lambda: self.client.get_object(Bucket=self.name, Key=key))
+            return answer, await self._call(answer["Body"].read)
+        except ClientError as error:
+            if _code(error) in ("NoSuchKey", "404"):
+                return {}, None
+            raise self._failed(key, "read", error) from error
+
+    async def save(self, state: RunState) -> None:
+        """Write the state over the version that was read or written last.
+
+        A write that lost its answer is tried again by botocore, and then refused for what it has
+        written itself. Raises TakenError where somebody else wrote, StateError.
+        """
+        key = _state_key(state.run)
+        condition = {"IfNoneMatch": "*"} if self.etag is None else {"IfMatch": self.etag}
+        body = state.model_dump_json(exclude_defaults=True).encode()
+        try:
+            answer = await self._call(
+                lambda: self.client.put_object(
+                    Bucket=self.name, Key=key, Body=body, ContentType=_JSON, **condition
+                )
+            )
+        except ClientError as error:
+            if _code(error) not in ("PreconditionFailed", "ConditionalRequestConflict"):
+                raise self._failed(key, "written", error) from error
+            answer, text = await self._read(key)
+            if text != body:
+                raise TakenError(key) from error
+        self.etag = answer["ETag"]
+
+    async def write_plan(self, key: str, lines: Iterable[Action]) -> None:
+        """Write one object of a plan. Raises StateError."""
+        body = "".join(f"{line.model_dump_json()}\n" for line in lines).encode()
+        try:
+            await self._call(
+                lambda: self.client.put_object(
+                    Bucket=self.name, Key=key, Body=body, ContentType=_LINES
+                )
+            )
+        except ClientError as error:
+            raise self._failed(key, "written", error) from error
+
+    def planned(self, keys: Sequence[str], line: int) -> Iterator[Planned]:
+        """What the objects of a plan hold, from a line on. Raises StateError, PlanError.
+
+        Read one by one as they are needed, in the caller's thread.
+        """
+
+        def actions() -> Iterator[Action]:
+            number = 0
+            for key in keys:
+                for found in parse(self._lines(key), key):
+                    number += 1
+                    if number > line and isinstance(found, Action):
+                        yield found
+
+        return grouped(actions())
+
+    def _lines(self, key: str) -> list[str]:
+        try:
+            body = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            raise self._failed(key, "read", error) from error
+        return list(body.decode().splitlines())
+
+    async def _call(self, call: Callable[[], T]) -> T:
+        try:
+            return await self.workers.run(call)
+        except BotoCoreError as error:
+            raise StateError(f"s3://{self.name}: {error}") from error
+
+    def _failed(self, key: str, done: str, error: Exception) -> StateError:
+        return StateError(f"s3://{self.name}/{key} could not be {done}: {error}")
+
+
+_JSON = "application/json"
+_LINES = "application/x-ndjson"
+
+
+def plan_key(run: str, account: str, region: str, number: int) -> str:
+    """The key of one object of a plan; keys sort in the plan's order."""
+    return f"{PREFIX}{run}/{account}/{region}/plan-{number:05}.jsonl"
+
+
+def _state_key(run: str) -> str:
+    return f"{PREFIX}{run}/state.json"
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

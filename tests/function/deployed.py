@@ -1,0 +1,167 @@
+"""The function as a deployment has it, on the fake account: invoked, and invoking itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import boto3
+from aws_lambda_powertools.metrics import EphemeralMetrics
+
+from janitor.aws.workers import Inline
+from janitor.function.handler import Janitor
+from janitor.function.settings import read_settings
+from janitor.sandbox.store import Bucket
+from janitor.sandbox.wire import Call
+from tests.accounts import ACCOUNT, NOW, REGION, Cloud
+
+BUCKET = "janitor-runs"
+ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:cloudwatch-janitor"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:janitor"
+SCHEDULED = {
+    "version": "0",
+    "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": ACCOUNT,
+    "time": datetime.fromtimestamp(NOW / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    "region": REGION,
+    "resources": [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/cloudwatch-janitor"],
+    "detail": {},
+}
+
+
+class DiedError(BaseException):
+    """The function is no more."""
+
+
+@dataclass
+class Context:
+    """Lambda's context object; the time that remains is that of the beginning."""
+
+    aws_request_id: str
+    remaining: int = 900_000
+    invoked_function_arn: str = ARN
+    function_name: str = "cloudwatch-janitor"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining
+
+
+class _Session:
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def client(self, service: str, region: str | None = None, **_more: Any) -> Any:
+        return self._cloud.client(service, region or REGION)
+
+    @property
+    def region_name(self) -> str:
+        return REGION
+
+
+@dataclass
+class Deployed:
+    """The function with its bucket."""
+
+    cloud: Cloud
+    environment: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    metrics_out: EphemeralMetrics | None = None
+    links: int = 0
+
+    def __post_init__(self) -> None:
+        self.cloud.store.buckets.setdefault(BUCKET, Bucket(ACCOUNT, REGION, NOW))
+        self._invoked = self.cloud.sandbox.world.invoked
+        self.sent = self.cloud.region.topics.setdefault("janitor", [])
+
+    @property
+    def objects(self) -> dict[str, str]:
+        """What is in the bucket."""
+        found = self.cloud.store.buckets[BUCKET].objects
+        return {key: there.body.decode() for key, there in found.items()}
+
+    async def answer(self, event: Any, request: str = "request-1", seconds: float = 900.0) -> Any:
+        """One invocation."""
+        self.links += 1
+        metrics = self.metrics_out or EphemeralMetrics(namespace="test", service="test")
+        settings = read_settings(
+            {"JANITOR_BUCKET": BUCKET, "JANITOR_REGIONS": REGION, **self.environment}
+        )
+        session = cast(boto3.Session, _Session(self.cloud))
+        janitor = Janitor(settings, session, self.cloud.clock, metrics, Inline())
+        try:
+            return await janitor.answer(event, Context(request, int(seconds * 1000)))
+        finally:
+            for name, said in metrics.metric_set.items():
+                self.metrics[name] = said["Value"][-1]
+
+    def invoke(self, event: Any, request: str = "request-1", seconds: float = 900.0) -> Any:
+        """The answer of one invocation."""
+        return self.cloud.clock.run(self.answer(event, request, seconds))
+
+    def together(self, *calls: tuple[Any, str]) -> list[Any]:
+        """The answers of invocations at the same time."""
+
+        async def all_of_them() -> list[Any]:
+            return list(await asyncio.gather(*(self.answer(*call) for call in calls)))
+
+        return self.cloud.clock.run(all_of_them())
+
+    def next_event(self) -> Any:
+        """What the function invoked itself with, taken from the queue; None: it did not."""
+        return json.loads(self._invoked.pop(0)["payload"]) if self._invoked else None
+
+    def chain(
+        self, event: Any, between: Callable[[], None] = lambda: None, most: int = 200
+    ) -> list[Any]:
+        """The answers of a run's links."""
+        answers = []
+        for number in range(most):
+            between()
+            answers.append(self.invoke(event, f"request-{number}"))
+            if (event := self.next_event()) is None:
+                return answers
+        raise AssertionError(f"no end after {most} links")
+
+
+def cut(cloud: Cloud, calls: int, seconds: float = 900.0) -> Callable[[], None]:
+    """So much time passes with call number `calls` of each link; to be called between links."""
+    made = 0
+
+    def before(call: Call) -> None:
+        nonlocal made
+        made += call.service == "logs"
+        if made == calls:
+            made += 1
+            cloud.clock.jump(seconds)
+
+    def between() -> None:
+        nonlocal made
+        made = 0
+
+    cloud.before_call = before
+    return between
+
+
+def dying(cloud: Cloud, at: int, *, after: bool = False) -> Callable[[], None]:
+    """The function dies with call number `at` from now on, before its effect or after it; what is
+    returned lets it live again.
+    """
+    made = 0
+
+    def die(_call: Call) -> None:
+        nonlocal made
+        made += 1
+        if made >= at:
+            raise DiedError
+
+    if after:
+        cloud.after = die
+    else:
+        cloud.before_call = die
+    return cloud.quiet
