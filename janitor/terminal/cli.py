@@ -204,7 +204,7 @@ def run(
     quiet: Quiet = False,
     log_format: Logs = LogFormat.CONSOLE,
 ) -> None:
-    """Scan, judge and act in one go; a dry run unless --apply."""
+    """Survey and act in one go; a dry run unless --apply."""
     _finish("run.run", **locals())
 
 
