@@ -124,7 +124,7 @@ KEPT: dict[str, tuple[Group, str]] = {
 
 @pytest.mark.parametrize(("group", "reason"), KEPT.values(), ids=KEPT.keys())
 def test_each_line_of_the_deletion_rules_keeps_a_group(
-    group, reason, policy: Policy, journal: FileJournal
+    group: Group, reason: str, policy: Policy, journal: FileJournal
 ) -> None:
     """One thing that speaks against deletion is enough, and it is the printed reason."""
     cloud = Cloud([group, *fillers()])
@@ -144,7 +144,9 @@ UNKNOWN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("odd", UNKNOWN.values(), ids=UNKNOWN.keys())
-def test_an_odd_value_is_unknown_and_kept(odd, policy: Policy, journal: FileJournal) -> None:
+def test_an_odd_value_is_unknown_and_kept(
+    odd: dict[str, Any], policy: Policy, journal: FileJournal
+) -> None:
     """Whatever makes no sense is neither deleted nor changed."""
     cloud = Cloud([empty(odd=odd), *fillers()])
     summary, recorded = janitor(cloud, policy, journal)
@@ -170,7 +172,7 @@ READS = [
     ids=["denied", "failing", "garbage", "reset"],
 )
 def test_what_cannot_be_read_is_never_deleted(
-    operation, answer, policy: Policy, journal: FileJournal
+    operation: str, answer: Any, policy: Policy, journal: FileJournal
 ) -> None:
     """A denied, failing or unparsable read keeps the group; the others are still done."""
     cloud = Cloud([empty("/aws/lambda/gone"), Group("/new", days_ago(1), retention=30), *fillers()])
@@ -255,7 +257,7 @@ CHANGES: dict[str, Any] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_what_changes_between_proof_and_deletion_is_kept(
-    change, policy: Policy, journal: FileJournal
+    change: Any, policy: Policy, journal: FileJournal
 ) -> None:
     """The last look sees it."""
     cloud = Cloud([empty(retention=30), *fillers()])
@@ -310,7 +312,7 @@ def test_a_deletion_whose_answer_is_lost_is_not_repeated_on_another_group(
 @pytest.mark.parametrize("code", ["ThrottlingException", "OperationAbortedException"])
 @pytest.mark.parametrize("operation", sorted(MUTATING))
 def test_passing_failures_are_tried_again(
-    code, operation, policy: Policy, journal: FileJournal
+    code: str, operation: str, policy: Policy, journal: FileJournal
 ) -> None:
     """Three failures each, then success; throttled attempts are counted."""
     cloud = Cloud([empty(), Group("/new", days_ago(3)), swept(), *fillers()])
@@ -332,7 +334,7 @@ def test_passing_failures_are_tried_again(
 
 
 @pytest.mark.parametrize("operation", sorted(MUTATING))
-def test_a_denied_change_fails_alone(operation, policy: Policy, journal: FileJournal) -> None:
+def test_a_denied_change_fails_alone(operation: str, policy: Policy, journal: FileJournal) -> None:
     """One item's AccessDenied does not stop the others, and ends in exit code 3."""
     sweeps = [swept(f"/aws/lambda/{n}") for n in "ab"]
     news = [Group(f"/new/{n}", days_ago(3)) for n in "ab"]
@@ -353,7 +355,7 @@ def test_a_denied_change_fails_alone(operation, policy: Policy, journal: FileJou
 @pytest.mark.parametrize(
     "limit", ["max_group_deletions = 2", "max_group_deletion_share = 0.1"], ids=str
 )
-def test_over_a_limit_nothing_at_all_is_deleted(limit, journal: FileJournal) -> None:
+def test_over_a_limit_nothing_at_all_is_deleted(limit: str, journal: FileJournal) -> None:
     """Three candidates of twenty-three; retention is still given."""
     policy = parse(
         f"[defaults]\nretention_days = 365\ndelete_empty = true\n[limits]\n{limit}", "test"
@@ -465,7 +467,7 @@ PROTECTED: dict[str, Any] = {
 
 @pytest.mark.parametrize("change", PROTECTED.values(), ids=PROTECTED.keys())
 def test_a_long_sweep_ends_where_somebody_protects_the_group(
-    change, policy: Policy, journal: FileJournal
+    change: Any, policy: Policy, journal: FileJournal
 ) -> None:
     """The group is read again while thousands of streams are deleted, at least every hundred."""
     cloud = Cloud([swept(count=250), *fillers()])
@@ -564,7 +566,7 @@ def test_a_function_made_while_groups_are_deleted_keeps_its_group(
 
 
 def test_a_slow_disk_makes_the_look_stale(
-    policy: Policy, journal: FileJournal, monkeypatch
+    policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The journal is written between look and deletion; what took long there is looked at again."""
     cloud = Cloud([empty(retention=30), *fillers()])
@@ -636,7 +638,7 @@ def test_tags_that_the_tagging_api_does_not_show_yet_are_seen(
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
 def test_a_last_look_that_is_refused_is_journaled_to_its_end(
-    code, policy: Policy, journal: FileJournal
+    code: str, policy: Policy, journal: FileJournal
 ) -> None:
     """The deletion was announced before it: the journal says that nothing came of it."""
     cloud = Cloud([empty(retention=30), *fillers()])

@@ -1,0 +1,58 @@
+"""Work at once, handed on in order."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from janitor.engine.window import Window
+from tests.virtual import VirtualClock
+
+
+@given(st.lists(st.integers(0, 9), max_size=20), st.integers(1, 5))
+def test_results_come_in_order_and_no_more_is_under_way_than_may_be(
+    lasts: list[int], most: int
+) -> None:
+    """Whichever piece ends first."""
+    handed_on: list[int] = []
+    running = peak = 0
+
+    async def piece(number: int, seconds: int) -> int:
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
+        await asyncio.sleep(seconds)
+        running -= 1
+        return number
+
+    async def all_of_it() -> None:
+        async with Window(most, handed_on.append) as window:
+            for number, seconds in enumerate(lasts):
+                await window.add(piece(number, seconds))
+
+    VirtualClock(0).run(all_of_it())
+    assert handed_on == list(range(len(lasts)))
+    assert peak <= most
+
+
+def test_an_error_ends_what_comes_after_it_and_keeps_what_came_before() -> None:
+    """So the place up to which all is done is known."""
+    handed_on: list[int] = []
+
+    async def piece(number: int) -> int:
+        await asyncio.sleep(1)
+        if number == 2:
+            raise ValueError("the third")
+        return number
+
+    async def all_of_it() -> None:
+        async with Window(9, handed_on.append) as window:
+            for number in range(5):
+                await window.add(piece(number))
+
+    with pytest.raises(ValueError, match="the third"):
+        VirtualClock(0).run(all_of_it())
+    assert handed_on == [0, 1]
