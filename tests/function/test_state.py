@@ -1,0 +1,141 @@
+"""The state of a run in the bucket: whole, over what was read, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from janitor.aws.workers import Inline
+from janitor.core.model import DeleteGroup, Keep, LogGroup, Outcome, Status, Target
+from janitor.engine.plan import Action, action_line
+from janitor.function.state import Bucket, RunState, StateError, TakenError, TargetState, plan_key
+from janitor.sandbox import store
+from tests.accounts import ACCOUNT, NOW, REGION, Cloud, refused
+from tests.function.deployed import BUCKET
+
+TARGET = Target(ACCOUNT, REGION)
+
+
+def cloud() -> Cloud:
+    """An account with the bucket."""
+    made = Cloud()
+    made.store.buckets[BUCKET] = store.Bucket(ACCOUNT, REGION, NOW)
+    return made
+
+
+def bucket(of: Cloud) -> Bucket:
+    """What one invocation sees of it."""
+    return Bucket(of.client("s3"), BUCKET, Inline())
+
+
+def state(link: int = 0) -> RunState:
+    return RunState(
+        version="1",
+        run="run",
+        trigger="schedule",
+        dry_run=False,
+        started=NOW,
+        policy="p",
+        account=ACCOUNT,
+        regions={REGION: TargetState(token="t", ahead=[3, 4])},
+        link=link,
+    )
+
+
+def test_what_was_saved_is_loaded() -> None:
+    """And a run that was never begun is none."""
+    account = cloud()
+    assert asyncio.run(bucket(account).load("run")) is None
+    asyncio.run(bucket(account).save(state(2)))
+    assert asyncio.run(bucket(account).load("run")) == state(2)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_of_two_that_write_over_the_same_state_one_is_told(begun: bool) -> None:
+    """A link that is delivered twice: the second writes nothing."""
+    account = cloud()
+    first, second = bucket(account), bucket(account)
+    if begun:
+        asyncio.run(bucket(account).save(state()))
+        for one in (first, second):
+            asyncio.run(one.load("run"))
+    asyncio.run(first.save(state(1)))
+    with pytest.raises(TakenError):
+        asyncio.run(second.save(state(2)))
+    asyncio.run(first.save(state(3)))
+    assert asyncio.run(bucket(account).load("run")) == state(3)
+
+
+class Again:
+    """S3's client, which writes once more after a server error, as botocore does."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.get_object = client.get_object
+
+    def put_object(self, **parameters: Any) -> Any:
+        try:
+            return self.client.put_object(**parameters)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+                raise
+            return self.client.put_object(**parameters)
+
+
+def test_a_write_whose_answer_was_lost_is_not_taken_for_anothers() -> None:
+    """Tried again, it is refused for what it has written itself."""
+    account = cloud()
+    account.after = lambda call: (
+        refused("InternalError", 500) if call.operation == "PutObject" else None
+    )
+    one = Bucket(Again(account.client("s3")), BUCKET, Inline())
+    asyncio.run(one.save(state()))
+    account.quiet()
+    asyncio.run(one.save(state(1)))
+    assert asyncio.run(bucket(account).load("run")) == state(1)
+
+
+@pytest.mark.parametrize("body", ["", "{}", '{"run": "run"}', "[]", "\x00"])
+def test_a_state_that_makes_no_sense_is_an_error(body: str) -> None:
+    """Never a run that begins anew, nor one with nothing planned."""
+    account = cloud()
+    account.client("s3").put_object(Bucket=BUCKET, Key="runs/run/state.json", Body=body.encode())
+    with pytest.raises(StateError, match=r"runs/run/state\.json could not be read"):
+        asyncio.run(bucket(account).load("run"))
+
+
+@pytest.mark.parametrize("operation", ["GetObject", "PutObject"])
+def test_a_bucket_that_refuses_is_named(operation: str) -> None:
+    """With what it said."""
+    account = cloud()
+    account.fault = lambda call: (
+        refused("AccessDenied", 403) if call.operation == operation else None
+    )
+    one = bucket(account)
+    with pytest.raises(StateError, match=rf"s3://{BUCKET}/runs/run/state\.json .*AccessDenied"):
+        asyncio.run(one.load("run") if operation == "GetObject" else one.save(state()))
+
+
+def line(name: str) -> Action:
+    group = LogGroup(TARGET, name, "", 1, 0)
+    made = action_line(Outcome(group, DeleteGroup("", "", 9, Keep("")), Status.PLANNED, "", 0))
+    assert made is not None
+    return made
+
+
+def test_a_plan_is_read_from_the_line_that_is_next() -> None:
+    """Over all its objects, in their order."""
+    account = cloud()
+    one = bucket(account)
+    keys = [plan_key("run", ACCOUNT, REGION, number) for number in range(3)]
+    for number, key in enumerate(keys):
+        asyncio.run(one.write_plan(key, [line(f"/{number}/{n}") for n in range(2)]))
+    assert keys == sorted(keys)
+    names = [f"/{number}/{n}" for number in range(3) for n in range(2)]
+    for start in range(7):
+        assert [planned.group for planned in one.planned(keys, start)] == names[start:]
+    with pytest.raises(StateError, match="could not be read"):
+        list(one.planned([*keys, "runs/run/nothing"], 0))
