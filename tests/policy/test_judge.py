@@ -18,7 +18,6 @@ from janitor.core.model import (
     Target,
     Unknown,
 )
-from janitor.core.text import age, size
 from janitor.policy.file import Policy, parse
 from janitor.policy.judge import cutoff, judge, lines, needs_tags
 from tests.accounts import NOW
@@ -178,22 +177,6 @@ def test_lambda_groups_are_swept_only_with_retention_known(policy: Policy) -> No
 def test_a_policy_that_says_nothing_does_nothing() -> None:
     """What is absent is not done."""
     assert isinstance(judge(group(), parse("", "test"), NOW), Keep)
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (2**50, "1024.0 TiB")]
-)
-def test_sizes_for_people(count: int, text: str) -> None:
-    """Binary units."""
-    assert size(count) == text
-
-
-@pytest.mark.parametrize(
-    ("ms", "text"), [(0, "0 h"), (3_600_000, "1 h"), (DAY_MS, "1 day"), (9 * DAY_MS, "9 days")]
-)
-def test_ages_for_people(ms: int, text: str) -> None:
-    """Days from one day up, hours below."""
-    assert age(ms) == text
 
 
 fields = st.fixed_dictionaries(

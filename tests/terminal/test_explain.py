@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from janitor.aws.api import Api
 from janitor.core.clock import DAY_MS, Stop
 from janitor.core.model import Status, Verb, verb_of
-from janitor.core.text import visible
 from janitor.policy.file import Policy, parse
 from janitor.terminal import explain as command
 from janitor.terminal import explanation as explaining
@@ -210,13 +209,6 @@ def test_nothing_reaches_the_terminal_that_it_would_obey(policy: Policy) -> None
     assert all(char.isprintable() or char == "\n" for char in text)
     assert not [line for line in text.splitlines() if line.startswith("fake line")]
     assert r"t=\x1b[2J\x9b31m\u202eevil\r\nfake line\x00" in text.replace("\n             ", " ")
-
-
-@given(st.text())
-def test_visible_text_is_printable_and_plain_text_stays(text: str) -> None:
-    """Whatever is printable is as it was."""
-    assert visible(text).isprintable()
-    assert visible(text) == text or not text.isprintable()
 
 
 @relaxed
