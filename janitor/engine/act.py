@@ -26,7 +26,7 @@ from janitor.aws.logs import Changes, Logs
 from janitor.aws.pace import TransientError, retrying
 from janitor.aws.tags import read_tags
 from janitor.core.clock import Stop, StoppedError
-from janitor.core.errors import CredentialsError, JanitorError
+from janitor.core.errors import CredentialsError, JanitorError, PlanError
 from janitor.core.model import (
     Action,
     Change,
@@ -211,16 +211,19 @@ class _TargetAct:
         """Carry out the part, several log groups at a time."""
         position, chunk = part.position, list[tuple[Planned, int]]()
         async with Window(GROUPS_AHEAD, self._act.sink.done) as window:
-            for planned in part.planned:
-                if self._act.stop.draining:
-                    break
-                position += len(planned.actions)
-                if position in part.done:
-                    continue
-                chunk.append((planned, position))
-                if len(chunk) == GROUPS_A_LOOK:
-                    await self._begin(window, chunk, part.refused)
-                    chunk = []
+            try:
+                for planned in part.planned:
+                    if self._act.stop.draining:
+                        break
+                    position += len(planned.actions)
+                    if position in part.done:
+                        continue
+                    chunk.append((planned, position))
+                    if len(chunk) == GROUPS_A_LOOK:
+                        await self._begin(window, chunk, part.refused)
+                        chunk = []
+            except PlanError as error:
+                self._give_up(error)
             await self._begin(window, chunk, part.refused)
 
     async def _begin(

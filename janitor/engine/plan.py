@@ -6,11 +6,12 @@ without which its part was cut off. It is also the record of what was announced.
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -72,7 +73,7 @@ class Action(_Line):
     cutoff: int | None
     retention_before: int | None
     retention_after: int | None
-    streams: int | None
+    streams: int | None = Field(ge=1)
     facts: Facts
 
     @property
@@ -89,6 +90,11 @@ class End(_Line):
     region: str
     groups_scanned: int
     complete: bool
+
+    @property
+    def target(self) -> Target:
+        """Whose end it is."""
+        return Target(self.account, self.region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +212,7 @@ class PlanFile:
     def __init__(self, path: Path) -> None:
         """Raises PlanError on what is not a plan, or not a whole one."""
         self.path = path
+        self._file: tuple[int, ...] | None = None
         self.totals: dict[Target, Totals] = {}
         head: Head | None = None
         counted: defaultdict[Target, Counter[str]] = defaultdict(Counter)
@@ -217,8 +224,8 @@ class PlanFile:
                     counts = counted[line.target]
                     counts["actions"] += 1
                     counts[line.action] += 1 if line.streams is None else line.streams
-                case End(account=account, region=region) if head is not None:
-                    target = Target(account, region)
+                case End() if head is not None and line.target not in self.totals:
+                    target = line.target
                     counts = counted.pop(target, Counter())
                     actions = counts.pop("actions", 0)
                     planned = Counter({Verb(verb): count for verb, count in counts.items()})
@@ -234,13 +241,23 @@ class PlanFile:
     def _lines(self) -> Iterator[Head | Action | End]:
         try:
             with self.path.open(encoding="utf-8") as file:
+                self._same(file)
                 yield from parse(file, str(self.path))
+                self._same(file)
         except OSError as error:
             raise PlanError(f"{self.path}: cannot be read: {error.strerror or error}") from error
         except UnicodeDecodeError as error:
             raise PlanError(f"{self.path}: is not a plan: not UTF-8 text") from error
 
+    def _same(self, file: IO[str]) -> None:
+        """Raise PlanError where it is not the file that was counted."""
+        now = os.fstat(file.fileno())
+        seen = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
+        if seen != (self._file or seen):
+            raise PlanError(f"{self.path}: was changed meanwhile; make the plan again")
+        self._file = seen
+
     def of(self, target: Target) -> Iterator[Planned]:
-        """What is planned for a target."""
+        """What is planned for a target. Raises PlanError where the file is another one by now."""
         actions = (line for line in self._lines() if isinstance(line, Action))
         return grouped(action for action in actions if action.target == target)

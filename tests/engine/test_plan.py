@@ -94,8 +94,10 @@ def changed(line: str, **more: Any) -> str:
         (lambda lines: lines[1:], "not where it belongs"),
         (lambda lines: [lines[0], *lines], "not where it belongs"),
         (lambda lines: [*lines, lines[1]], "not where it belongs"),
+        (lambda lines: [*lines, lines[-1]], "not where it belongs"),
         (lambda lines: [changed(lines[0], version=1), *lines[1:]], ":1: head.version"),
         (lambda lines: [lines[0], changed(lines[1], streams="3"), *lines[2:]], "streams"),
+        (lambda lines: [lines[0], changed(lines[1], streams=-3), *lines[2:]], "streams"),
         (lambda lines: [lines[0], changed(lines[1], cut_off=1), *lines[2:]], "cut_off"),
         (lambda lines: [lines[0], changed(lines[1], action="delete"), *lines[2:]], "action"),
     ],
@@ -108,6 +110,23 @@ def test_what_is_not_a_whole_plan_is_none(tmp_path: Path, damage: Any, said: str
     with pytest.raises(PlanError) as refused:
         PlanFile(path)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_plan_that_is_written_anew_meanwhile_is_not_gone_on_with(
+    tmp_path: Path, replaced: bool
+) -> None:
+    """What the limits were checked by, and a person agreed to, is what is done."""
+    one, more = ([planned(HERE, f"/g{n}", SWEEP, 1) for n in range(many)] for many in (1, 2))
+    path = written(tmp_path / "plan", [(HERE, one)])
+    plan = PlanFile(path)
+    assert len(list(plan.of(HERE))) == 1
+    if replaced:
+        written(tmp_path / "other", [(HERE, more)]).replace(path)
+    else:
+        written(path, [(HERE, more)])
+    with pytest.raises(PlanError, match="was changed"):
+        list(plan.of(HERE))
 
 
 def test_lines_are_read_one_by_one() -> None:

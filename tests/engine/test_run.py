@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ import pytest
 
 from janitor.aws.api import Counts
 from janitor.core.clock import Stop
-from janitor.core.errors import Exit, JournalError
+from janitor.core.errors import Exit, JournalError, PlanError
 from janitor.core.model import Status, Verb
-from janitor.engine.act import DELETIONS_AT_ONCE
+from janitor.engine.act import DELETIONS_AT_ONCE, Act, Part
+from janitor.engine.books import Books
+from janitor.engine.looks import Looks
+from janitor.engine.plan import Action as PlanLine
+from janitor.engine.plan import action_line, grouped
 from janitor.journal.journal import Entry, FileJournal, Lines
 from janitor.policy.file import Policy, parse
 from janitor.sandbox.store import Lags, arn_of
@@ -22,10 +27,13 @@ from tests.accounts import (
     ACCOUNT,
     FOR_EVER,
     MUTATING,
+    NOW,
     REGION,
     RESET,
     Cloud,
     Group,
+    Recorded,
+    api,
     changing,
     days_ago,
     janitor,
@@ -789,3 +797,24 @@ def test_retention_planned_for_a_group_that_only_its_subscription_keeps_is_put(
     janitor(cloud, policy, journal)
     assert cloud.puts == [("/kept", 365)]
     assert not cloud.deleted
+
+
+def test_a_plan_that_cannot_be_read_to_its_end_ends_the_run(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """With what was done until then, and why; never as one that was carried out."""
+    cloud = Cloud([Group(f"/new/{i:03}", days_ago(3)) for i in range(40)])
+    calls, recorded = api(cloud), Recorded()
+    _, planned = look(cloud, policy)
+    lines = [line for outcome in planned.planned if (line := action_line(outcome)) is not None]
+
+    def cut_off() -> Iterator[PlanLine]:
+        yield from lines[:30]
+        raise PlanError("plan.jsonl: was changed meanwhile")
+
+    apis = {calls.target: calls}
+    books = Books(apis, recorded.listen)
+    act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock))
+    cloud.clock.run(act.run(apis, {calls.target: Part(grouped(cut_off()))}))
+    assert len(cloud.puts) == books.total.done[Verb.SET_RETENTION] < 30
+    assert books.total.errors == ["plan.jsonl: was changed meanwhile"]
