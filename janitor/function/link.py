@@ -134,9 +134,11 @@ class Link(Books):
         if not work.done():
             work.cancel()
             await asyncio.wait({work})
-            await writing  # raises why it ended
-        writing.cancel()
+        async with self._writing:  # S3 would have what is under way, and the next write be refused
+            writing.cancel()
         await asyncio.wait({writing})
+        if not writing.cancelled():
+            writing.result()
         if await work or self._stop.cause == "failed":
             self.state.ended = self.summary().as_dict()
 

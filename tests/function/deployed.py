@@ -12,7 +12,7 @@ from typing import Any, cast
 import boto3
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from janitor.aws.workers import Inline
+from janitor.aws.workers import Inline, Workers
 from janitor.function.handler import Janitor
 from janitor.function.settings import read_settings
 from janitor.sandbox.store import Bucket
@@ -73,6 +73,7 @@ class Deployed:
     metrics: dict[str, float] = field(default_factory=dict)
     metrics_out: EphemeralMetrics | None = None
     links: int = 0
+    workers: Workers = field(default_factory=Inline)
 
     def __post_init__(self) -> None:
         self.cloud.store.buckets.setdefault(BUCKET, Bucket(ACCOUNT, REGION, NOW))
@@ -93,7 +94,7 @@ class Deployed:
             {"JANITOR_BUCKET": BUCKET, "JANITOR_REGIONS": REGION, **self.environment}
         )
         session = cast(boto3.Session, _Session(self.cloud))
-        janitor = Janitor(settings, session, self.cloud.clock, metrics, Inline())
+        janitor = Janitor(settings, session, self.cloud.clock, metrics, self.workers)
         try:
             return await janitor.answer(event, Context(request, int(seconds * 1000)))
         finally:

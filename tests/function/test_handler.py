@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
+from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -21,6 +23,7 @@ from tests.accounts import NOW, REGION, Cloud, Group, changing, days_ago, refuse
 from tests.engine.test_properties import accounts, assert_lawful, policies, relaxed
 from tests.function.deployed import SCHEDULED, TOPIC, Context, Deployed, DiedError, cut, dying
 
+T = TypeVar("T")
 ACT = {"dry_run": False}
 FOR_EVER = {"JANITOR_MAX_LINKS": "9999", "JANITOR_MAX_HOURS": "9999"}
 
@@ -364,6 +367,29 @@ def test_a_link_that_dies_at_any_call_is_gone_on_with(at: int, after: bool) -> N
     state = json.loads(deployed.objects[f"runs/{SCHEDULED['id']}/state.json"])
     assert state["ended"]["complete"]
     assert 1 <= len(deployed.sent) <= 2
+
+
+class Threaded:
+    """Calls whose answers take a second, and which go on when nobody waits for them any more."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        async def done() -> T:
+            answer = work()
+            await asyncio.sleep(1)
+            return answer
+
+        return await asyncio.shield(asyncio.create_task(done()))
+
+
+@pytest.mark.parametrize("every", [0.1, 1.0, 2.3])
+def test_a_state_that_is_being_written_when_the_work_ends_is_written(
+    every: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken for another delivery's, it would have ended the chain, and nobody would be told."""
+    monkeypatch.setattr("janitor.function.link.CHECKPOINT", every)
+    cloud = mixed(3)
+    answer = Deployed(cloud, workers=Threaded()).invoke(SCHEDULED)
+    assert answer["summary"]["complete"]
 
 
 @pytest.mark.parametrize("days", [37, 372])
