@@ -129,14 +129,17 @@ class Sink(Protocol):
 @dataclass(frozen=True, slots=True)
 class Part:
     """A target's part of a plan, from line `position` on, without the log groups at `done` (their
-    positions as in `Done`). `refused` says why nothing of it is deleted or swept; empty where it
-    may be.
+    positions as in `Done`); of those at `swept` so many streams are swept already. `refused` says
+    why nothing of it is deleted or swept; empty where it may be. `again` says that an attempt at it
+    died before all that it had done was counted.
     """
 
     planned: Iterable[Planned]
     position: int = 0
     done: Collection[int] = ()
+    swept: Mapping[int, int] = field(default_factory=dict)
     refused: str = ""
+    again: bool = False
 
 
 class Act:
@@ -163,6 +166,18 @@ class Act:
 
 class StaleLookError(TransientError):
     """More time than LOOK_LASTS passed since the look, so it must be repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Todo:
+    """A line, and what is to be done of it: what it says, or what it says is to be done if that is
+    refused (`verb`); but for so many streams that are swept already.
+    """
+
+    line: PlanLine
+    verb: Verb
+    swept: int
+    again: bool
 
 
 @dataclass
@@ -220,45 +235,51 @@ class _TargetAct:
                         continue
                     chunk.append((planned, position))
                     if len(chunk) == GROUPS_A_LOOK:
-                        await self._begin(window, chunk, part.refused)
+                        await self._begin(window, chunk, part)
                         chunk = []
             except PlanError as error:
                 self._give_up(error)
-            await self._begin(window, chunk, part.refused)
+            await self._begin(window, chunk, part)
 
     async def _begin(
-        self, window: Window[Done], chunk: list[tuple[Planned, int]], refused: str
+        self, window: Window[Done], chunk: list[tuple[Planned, int]], part: Part
     ) -> None:
         """Begin the work on some log groups."""
         looked = _Looked(self._logs, [planned.group for planned, _ in chunk])
         for planned, position in chunk:
-            await window.add(self._group(planned, looked, position, refused))
+            await window.add(self._group(planned, looked, position, part))
 
-    async def _group(self, planned: Planned, looked: _Looked, position: int, refused: str) -> Done:
+    async def _group(self, planned: Planned, looked: _Looked, position: int, part: Part) -> Done:
         """All that is planned for one log group, one after the other."""
         outcomes: list[Outcome] = []
         for line in planned.actions:
             verb = Verb(line.action)
-            if refused and verb is not Verb.SET_RETENTION:
+            if verb is Verb.SET_RETENTION and position in part.swept:
+                continue  # it came first
+            if part.refused and verb is not Verb.SET_RETENTION:
                 stub = _stub(self._target, planned)
                 action = Keep(line.facts.reason, line.facts.rule)
-                outcomes.append(self._outcome(stub, action, Status.REFUSED, refused))
+                outcomes.append(self._outcome(stub, action, Status.REFUSED, part.refused))
                 if verb is Verb.SWEEP_STREAMS or line.retention_after is None:
                     continue
                 verb = Verb.SET_RETENTION
             slots = {Verb.SET_RETENTION: self._puts, Verb.SWEEP_STREAMS: self._sweeps}.get(verb)
             async with slots or contextlib.nullcontext():
-                outcomes.append(await self._line(planned, line, verb, looked))
+                todo = _Todo(line, verb, part.swept.get(position, 0), part.again)
+                outcomes.append(await self._line(planned, todo, looked))
         complete = not any(outcome.status is Status.NOT_REACHED for outcome in outcomes)
         return Done(self._target, outcomes, position, complete)
 
-    async def _line(self, planned: Planned, line: PlanLine, verb: Verb, looked: _Looked) -> Outcome:
-        """What a line says, or (`verb`) what it says is to be done if that is refused."""
+    async def _line(self, planned: Planned, todo: _Todo, looked: _Looked) -> Outcome:
+        """Carry out a line."""
+        line, verb = todo.line, todo.verb
         group = _stub(self._target, planned)
         try:
             if verb is Verb.SET_RETENTION:
                 await self._api.pace.reserve(["PutRetentionPolicy"], self._act.stop)
             fresh = await looked.of(planned.group)
+            if todo.again and (done := _done_before(planned, todo, fresh)) is not None:
+                return self._outcome(group, done, Status.DONE, "by an attempt that was cut off")
             if fresh is None or fresh.creation_time != planned.creation_time:
                 text = "gone already" if fresh is None else "made again under the same name"
                 keep = Keep("changed since the plan")
@@ -272,7 +293,7 @@ class _TargetAct:
                     return outcome
                 case SweepStreams():
                     changed = functools.partial(self._changed, planned, line, looked)
-                    return await self._sweep(fresh, action, line.streams or 0, changed)
+                    return await self._sweep(fresh, action, todo, changed)
                 case DeleteGroup():
                     return await self._delete(fresh, action)
                 case Unknown():
@@ -462,7 +483,7 @@ class _TargetAct:
         self,
         group: LogGroup,
         action: SweepStreams,
-        most: int,
+        todo: _Todo,
         changed: Callable[[], Awaitable[str]],
     ) -> Outcome:
         """Delete the streams that are wholly before the action's cutoff and can be trusted: no more
@@ -480,11 +501,14 @@ class _TargetAct:
         except ReadError as error:
             unknown = Unknown(f"streams could not be read: {error}", action.rule)
             return self._outcome(group, unknown, Status.UNKNOWN)
-        if not streams:
+        most = max((todo.line.streams or 0) - todo.swept, 0)
+        before = max(most - len(streams), 0) if todo.again else 0
+        streams = streams[:most]
+        if not streams and not before:
             keep = Keep(f"{action.kept or action.reason}; no expired streams to sweep", action.rule)
             return self._outcome(group, keep, Status.KEPT)
         swept, failures, why = 0, list[str](), ""
-        for chunk in chunks(streams[:most], STREAMS_AT_ONCE):
+        for chunk in chunks(streams, STREAMS_AT_ONCE):
             if chunk[0] is not streams[0] and (why := await changed()):
                 break
             swept += await self._sweep_some(group, action, chunk, failures)
@@ -498,7 +522,7 @@ class _TargetAct:
             detail = f"{len(failures)} streams not deleted: {failures[0]}"
         elif why:
             status, detail = Status.KEPT, f"{swept} of {len(streams)} streams deleted: {why}"
-        return self._outcome(group, action, status, detail)._replace(streams=swept)
+        return self._outcome(group, action, status, detail)._replace(streams=before + swept)
 
     async def _sweep_some(
         self,
@@ -715,6 +739,18 @@ def _stub(target: Target, planned: Planned) -> LogGroup:
         planned.actions[0].retention_before,
         log_class=facts.log_class,
     )
+
+
+def _done_before(planned: Planned, todo: _Todo, fresh: LogGroup | None) -> Action | None:
+    """What a line says, where the account is as that would have left it."""
+    line, reason, rule = todo.line, todo.line.facts.reason, todo.line.facts.rule
+    there = fresh if fresh and fresh.creation_time == planned.creation_time else None
+    if todo.verb is Verb.DELETE_GROUP and there is None:
+        return DeleteGroup(reason, rule, line.cutoff or 0, Keep(""))
+    if todo.verb is not Verb.SET_RETENTION or there is None or line.retention_after is None:
+        return None
+    put = there.retention_policy is None and there.retention_days == line.retention_after
+    return SetRetention(reason, rule, line.retention_after) if put else None
 
 
 def _part_of(action: Action, verb: Verb) -> Action | None:

@@ -219,7 +219,8 @@ class Janitor:
         if other or state.link != order.link:
             return None
         until = now + context.get_remaining_time_in_millis()
-        state.claim = Claim(request=context.aws_request_id, until=until)
+        again = claim is not None and state.acting
+        state.claim = Claim(request=context.aws_request_id, until=until, again=again)
         await bucket.save(state)
         return state
 

@@ -93,16 +93,20 @@ class Link(Books):
             super().done(done)
             region.line = done.position
             region.ahead = [position for position in region.ahead if position > done.position]
+            region.swept = {at: n for at, n in region.swept.items() if at > done.position}
         elif done.complete:
             super().done(done)
             region.ahead.append(done.position)
-        else:  # of a sweep that was cut, the streams that are gone count
-            swept = tuple(
-                outcome._replace(status=Status.DONE, detail="the rest is the next link's")
-                for outcome in done.outcomes
-                if outcome.streams
-            )
-            super().done(replace(done, outcomes=swept))
+        elif decided := [
+            outcome._replace(status=Status.DONE, detail="the rest is the next link's")
+            if outcome.status is Status.NOT_REACHED
+            else outcome
+            for outcome in done.outcomes
+            if outcome.streams or outcome.status not in (Status.NOT_REACHED, Status.REFUSED)
+        ]:  # a sweep was cut: the streams that are gone count, and so does its retention
+            super().done(replace(done, outcomes=decided))
+            streams = sum(outcome.streams for outcome in decided)
+            region.swept[done.position] = region.swept.get(done.position, 0) + streams
 
     def _is_cut(self, part: Page | Done) -> bool:
         if not part.complete and self._stop.cause == "late":
@@ -169,14 +173,18 @@ class Link(Books):
             return True
         if self._stop.draining:
             return False
+        self.state.acting = True
         await self.checkpoint()
+        again = self.state.claim is not None and self.state.claim.again
         refusals = self.refusals(self._policy.limits)
         parts = {
             target: Part(
                 self._bucket.planned(region.plan, region.line),
                 region.line,
                 frozenset(region.ahead),
+                dict(region.swept),
                 refusals[target],
+                again,
             )
             for target, region in self._regions.items()
             if not region.acted

@@ -43,7 +43,7 @@ class _Part(BaseModel):
 class TargetState(_Part):
     """How far a Region is. `token` is where its survey goes on, `plan` the objects that hold what
     was planned so far, `line` how many lines of them are done, `ahead` the positions of log groups
-    behind that which are done as well.
+    behind that which are done as well, `swept` the streams that are swept of others.
     """
 
     token: str | None = None
@@ -52,15 +52,19 @@ class TargetState(_Part):
     plan: list[str] = Field(default_factory=list)
     line: int = 0
     ahead: list[int] = Field(default_factory=list)
+    swept: dict[int, int] = Field(default_factory=dict)
     acted: bool = False
     tally: dict[str, Any] = Field(default_factory=dict)
 
 
 class Claim(_Part):
-    """Which invocation is at work on the link, and until when (ms) at the latest."""
+    """Which invocation is at work on the link, and until when (ms) at the latest. `again`: another
+    was before it, and died while it acted.
+    """
 
     request: str
     until: int
+    again: bool = False
 
 
 class RunState(_Part):
@@ -74,6 +78,7 @@ class RunState(_Part):
     policy: str
     account: str
     link: int = 0
+    acting: bool = False
     claim: Claim | None = None
     regions: dict[str, TargetState]
     refused: str | None = None
