@@ -16,7 +16,7 @@ from janitor.aws.api import Api, CallError, Counts, ReadError, chunks
 from janitor.aws.logs import IDENTIFIERS_A_CALL, Changes, FilterKind, Logs
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, JanitorError
-from janitor.core.model import Change, Extras, LogGroup, Restoration, Status, UndoAction
+from janitor.core.model import Change, Extras, LogGroup, Restoration, Status, Target, UndoAction
 from janitor.core.together import together
 from janitor.journal.history import Definition, Deletion, Past, Put, retention_before
 from janitor.journal.journal import Entry, Journal
@@ -139,7 +139,7 @@ class Undo:
         return self.tally
 
     async def _target(self, api: Api, journal: Journal | None) -> None:
-        mine = [past for past in self._pasts if past.region == api.target.region]
+        mine = [past for past in self._pasts if Target(past.account, past.region) == api.target]
         one = _TargetUndo(api)
         for chunk in chunks(mine, IDENTIFIERS_A_CALL):
             for past, found in zip(chunk, await self._found(one, chunk), strict=True):

@@ -81,11 +81,11 @@ async def _restore(
         lost = lost_for_good(history, wanted)
         regions = tuple(dict.fromkeys(past.region for past in pasts)) or tuple(history.regions[:1])
         apis = await connect(account, regions, policy, counts, stop)
-        own = apis[0].target.account
-        if history.accounts != [own]:
+        own = dict.fromkeys(api.target.account for api in apis)
+        if foreign := [number for number in history.accounts if number not in own]:
             raise UsageError(
-                f"{', '.join(paths)}: of account {', '.join(history.accounts)}; "
-                f"these credentials are of account {own}"
+                f"{', '.join(paths)}: of account {', '.join(foreign)}; "
+                f"these credentials are of account {', '.join(own)}"
             )
         say(options, lost)
         if apply and pasts:

@@ -100,6 +100,27 @@ def test_one_plan_may_be_of_several_accounts(run: Run, cloud: Cloud, scenario: S
     assert scenario.misses(before) == []
 
 
+@pytest.mark.parametrize("cleaned", [(THEIRS,), (MINE, THEIRS)], ids=["one", "both"])
+def test_what_is_undone_is_undone_in_its_own_account(
+    run: Run, cloud: Cloud, cleaned: tuple[str, ...]
+) -> None:
+    """Whatever other accounts the roles are of; without an account's role nothing is undone."""
+    both = ("--role", MINE, "--role", THEIRS)
+    roles = [word for role in cleaned for word in ("--role", role)]
+    done = run("run", "--apply", "--yes", *roles, *TWO_REGIONS, "--journal", "j.jsonl", "-q")
+    assert done.code == 0, done.err
+    deleted = {change.key[:3] for change in cloud.judge().deletions}
+    assert {account for account, *_ in deleted} == {role.split(":")[4] for role in cleaned}
+    refused = run("restore", "j.jsonl", "--apply", "--yes", "--role", MINE)
+    assert (refused.code, refused.out) == (2, "")
+    assert f"{OTHER}; these credentials are of account {ACCOUNT}" in refused.err
+    undone = run("restore", "j.jsonl", "--apply", "--yes", *both, "--format", "json")
+    assert undone.code == 0, undone.err
+    items = [item for item in json.loads(undone.out)["findings"] if item["status"] == "done"]
+    made = {(i["account"], i["region"], i["group"]) for i in items if "group" in i["action"]}
+    assert made == deleted
+
+
 def test_an_assumed_role_keeps_the_region_of_the_profile(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
