@@ -186,20 +186,23 @@ class _Looked:
 
     logs: Logs
     names: list[str]
+    tagged: bool
     at: float | None = None
     found: dict[str, LogGroup] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def of(self, name: str) -> LogGroup | None:
-        """The group, with its tags. Raises ReadError or StoppedError."""
+        """The group, with its tags where the policy asks for any. Raises ReadError or
+        StoppedError.
+        """
         async with self.lock:
             if self.at is None or self.logs.clock.monotonic() - self.at > FRESH_FOR:
                 at = self.logs.clock.monotonic()
                 found = await self.logs.named(self.names)
-                tags = await read_tags(self.logs.api, [group.arn for group in found.values()])
-                self.found = {
-                    name: group._replace(tags=tags[group.arn]) for name, group in found.items()
-                }
+                if self.tagged:
+                    tags = await read_tags(self.logs.api, [group.arn for group in found.values()])
+                    found = {n: group._replace(tags=tags[group.arn]) for n, group in found.items()}
+                self.found = found
                 self.at = at
             return self.found.get(name)
 
@@ -245,7 +248,8 @@ class _TargetAct:
         self, window: Window[Done], chunk: list[tuple[Planned, int]], part: Part
     ) -> None:
         """Begin the work on some log groups."""
-        looked = _Looked(self._logs, [planned.group for planned, _ in chunk])
+        names = [planned.group for planned, _ in chunk]
+        looked = _Looked(self._logs, names, self._policy.asks_for_tags)
         for planned, position in chunk:
             await window.add(self._group(planned, looked, position, part))
 

@@ -171,7 +171,7 @@ _LINE: TypeAdapter[Head | Action | End] = TypeAdapter(
 )
 
 
-def parse(lines: Iterable[str], where: str) -> Iterator[Head | Action | End]:
+def parse(lines: Iterable[str | bytes], where: str) -> Iterator[Head | Action | End]:
     """The lines of a plan, one by one. Raises PlanError naming the line that is wrong."""
     for number, text in enumerate(lines, 1):
         try:

@@ -43,7 +43,7 @@ def iam_policy(
     if ingestion:
         listing.add(metrics.ACTIONS["GetMetricData"])
         reading.add(acts["DescribeSubscriptionFilters"])
-    if policy.protect.tags or policy.rules_need_tags:
+    if policy.asks_for_tags:
         listing.add(tags.ACTIONS["GetResources"])
     if delete:
         listing.add(metrics.ACTIONS["GetMetricData"])

@@ -172,12 +172,12 @@ class Bucket:
 
         return grouped(actions())
 
-    def _lines(self, key: str) -> list[str]:
+    def _lines(self, key: str) -> list[bytes]:
         try:
             body = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
         except (ClientError, BotoCoreError) as error:
             raise self._failed(key, "read", error) from error
-        return list(body.decode().splitlines())
+        return list(body.splitlines())  # as text it has more line ends, which stand in names
 
     async def _call(self, call: Callable[[], T]) -> T:
         try:

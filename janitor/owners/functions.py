@@ -61,7 +61,13 @@ class Owners:
         marker: dict[str, Any] = {}
         while True:
             answer = await self._api.call(
-                "lambda", "ListFunctions", expect="Functions", region=region, **marker
+                "lambda",
+                "ListFunctions",
+                expect="Functions",
+                region=region,
+                # An alias may lead to a version that was published with another log group.
+                FunctionVersion="ALL",
+                **marker,
             )
             for function in answer["Functions"]:
                 name = str(function["FunctionName"])

@@ -285,9 +285,9 @@ class Policy(_Strict):
         return tuple((_Conditions(rule), self._filled(rule)) for rule in [*self.rules, everything])
 
     @property
-    def rules_need_tags(self) -> bool:
-        """Whether tags must be known before a rule can be chosen."""
-        return any(rule.tags for rule in self.rules)
+    def asks_for_tags(self) -> bool:
+        """Whether anything hangs on a log group's tags."""
+        return bool(self.protect.tags) or any(rule.tags for rule in self.rules)
 
     def trials(self, group: LogGroup) -> list[tuple[Settings, str | None]]:
         """Each rule in turn with why it does not match, or None where it does; stops there.

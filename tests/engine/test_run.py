@@ -202,10 +202,11 @@ def test_an_answer_without_its_list_is_garbage_not_emptiness(
 
 
 def test_a_live_owner_keeps_its_group_under_any_name(policy: Policy, journal: FileJournal) -> None:
-    """A function's default group, its custom one, and a Lambda@Edge replica's."""
-    names = ["/aws/lambda/f", "/team/custom", "/aws/lambda/us-east-1.f"]
+    """A function's default group, its custom one, a published version's, a Lambda@Edge replica's."""
+    names = ["/aws/lambda/f", "/team/custom", "/aws/lambda/g", "/aws/lambda/us-east-1.f"]
     cloud = Cloud([*(empty(name, retention=30) for name in names), *fillers()])
     cloud.functions |= {"f": None, "g": "/team/custom"}
+    cloud.region.versions["g"] = {"1": None}
     cloud.store.region(ACCOUNT, "us-east-1").functions["f"] = None
     _, recorded = janitor(cloud, policy, journal)
     assert cloud.deleted == []
@@ -221,6 +222,19 @@ def test_where_functions_cannot_be_listed_other_groups_are_still_deleted(
     summary, _ = janitor(cloud, policy, journal)
     assert [group.name for group in cloud.deleted] == ["/x"]
     assert len(summary.warnings) == 1
+
+
+def test_a_policy_that_asks_for_no_tag_needs_no_right_to_read_any(journal: FileJournal) -> None:
+    """The least IAM policy of such a one has none; the journal has the group's tags all the same."""
+    policy = parse(
+        "[defaults]\nretention_days = 365\ndelete_empty = true\n[protect]\ntags = []", "test"
+    )
+    cloud = Cloud([empty(tags={"team": "a"}), Group("/new", days_ago(3)), *fillers()])
+    cloud.fault = refusing("GetResources", "AccessDeniedException")
+    summary, _ = janitor(cloud, policy, journal)
+    assert (len(cloud.deleted), cloud.puts) == (1, [("/new", 365)])
+    assert summary.exit_code is Exit.DONE
+    assert '"tags": {"team": "a"}' in journal.path.read_text()
 
 
 def test_proof_by_events_drains_to_the_last_token(journal: FileJournal) -> None:

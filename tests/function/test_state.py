@@ -126,6 +126,20 @@ def line(name: str) -> Action:
     return made
 
 
+@pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\x85", "\x1c", "\r", "\n"])
+def test_a_line_of_a_plan_ends_where_it_was_ended(odd: str) -> None:
+    """Names of filters are free text, and stand in it as evidence."""
+    account = cloud()
+    one = bucket(account)
+    written = line("/g")
+    written = written.model_copy(
+        update={"facts": written.facts.model_copy(update={"reason": f"a{odd}b"})}
+    )
+    asyncio.run(one.write_plan("runs/plan", [written]))
+    [planned] = one.planned(["runs/plan"], 0)
+    assert planned.actions == (written,)
+
+
 def test_a_plan_is_read_from_the_line_that_is_next() -> None:
     """Over all its objects, in their order."""
     account = cloud()
