@@ -10,6 +10,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from botocore import xform_name
@@ -47,6 +48,10 @@ CLIENT_CONFIG = Config(
 
 CALL_LASTS = 60.0
 """Seconds for one attempt, whatever drips in: connecting and reading are bounded apiece only."""
+
+FAILING_LONG = 60.0
+"""Seconds after which an operation that only ever failed is left alone, and for how long."""
+FAILING_OFTEN = 16
 
 _THROTTLED = {
     "Throttling",
@@ -166,6 +171,23 @@ class Counts:
         return sorted(taken, key=lambda said: -float(str(said["seconds"])))[:most]
 
 
+@dataclass
+class _Failing:
+    """How often in a row attempts at an operation failed, and from when to when (s)."""
+
+    count: int = 0
+    first: float = 0.0
+    last: float = 0.0
+
+    def again(self, now: float) -> None:
+        self.first = self.first if self.count else now
+        self.last, self.count = now, self.count + 1
+
+    @property
+    def for_long(self) -> bool:
+        return self.count >= FAILING_OFTEN and self.last - self.first >= FAILING_LONG
+
+
 _MAKING = threading.Lock()
 """One client at a time: targets share sessions, and those are not thread-safe (boto3 guide)."""
 
@@ -199,6 +221,7 @@ class Api:
         self._counts = counts
         self._workers = workers
         self._made: dict[tuple[str, str], Any] = {}
+        self._failing: dict[tuple[str, str | None], _Failing] = {}
 
     async def call(
         self,
@@ -213,13 +236,32 @@ class Api:
 
         `expect` is a key that every real answer has: without it the answer was garbage (botocore
         turns an unparsable JSON body into an empty answer, which must not read as "no streams").
-        `region` is the target's, if not given.
+        `region` is the target's, if not given. An operation that has failed again and again, and
+        never been answered in between, is not called for a while: it would hold up all others.
         Raises CallError, UnavailableError, CredentialsError or StoppedError.
         """
-        return await retrying(
-            lambda: self.once(service, operation, expect=expect, region=region, **parameters),
-            self.stop,
-        )
+        failing = self._failing.setdefault((operation, region), _Failing())
+
+        async def attempt() -> Mapping[str, Any]:
+            try:
+                answer = await self.once(
+                    service, operation, expect=expect, region=region, **parameters
+                )
+            except UnavailableError as error:
+                if not error.refused:
+                    failing.again(self.clock.monotonic())
+                    error.last = failing.for_long
+                raise
+            failing.count = 0
+            return answer
+
+        if failing.for_long and self.clock.monotonic() - failing.last < FAILING_LONG:
+            seconds = failing.last - failing.first
+            why = f"failed {failing.count} times in {seconds:.0f} s, and is not called for a while"
+            error = UnavailableError(operation, why, refused=True)
+            error.last = True
+            raise error
+        return await retrying(attempt, self.stop)
 
     async def once(
         self,

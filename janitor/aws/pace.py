@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tenacity import (
     AsyncRetrying,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_attempt,
     wait_random_exponential,
 )
@@ -33,7 +33,11 @@ _T = TypeVar("_T")
 
 
 class TransientError(Exception):
-    """Worth another try: throttled, 5xx, reset, timeout, an answer that cannot be read."""
+    """Worth another try: throttled, 5xx, reset, timeout, an answer that cannot be read; unless it
+    is the `last`, after so many others that no more is tried.
+    """
+
+    last = False
 
 
 class Bucket:
@@ -141,6 +145,8 @@ async def retrying(call: Callable[[], Awaitable[_T]], stop: Stop) -> _T:
     try:
         return await call()
     except TransientError as error:
+        if error.last:
+            raise
         first: TransientError | None = error
 
     async def again() -> _T:
@@ -152,7 +158,7 @@ async def retrying(call: Callable[[], Awaitable[_T]], stop: Stop) -> _T:
 
     # Only from the first failure on: nearly all calls succeed, and setting this up has its cost.
     return await AsyncRetrying(
-        retry=retry_if_exception_type(TransientError),
+        retry=retry_if_exception(lambda error: isinstance(error, TransientError) and not error.last),
         wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT),
         stop=stop_after_attempt(ATTEMPTS),
         sleep=stop.sleep,

@@ -42,7 +42,8 @@ class Threads:
         self._most = most
         self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._threads = 0
-        self._waiting = 0
+        self._under_way = 0
+        self._lock = threading.Lock()
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns. Raises what it raises. To be awaited in one loop only.
@@ -53,24 +54,24 @@ class Threads:
         answer: asyncio.Future[T] = loop.create_future()
 
         def call() -> None:
-            if answer.done():
-                return
+            put: Callable[..., None] = _succeed
+            what: object = None
             try:
-                result = work()
+                if not answer.done():
+                    what = work()
             except BaseException as error:  # noqa: BLE001 - raised where it is awaited
-                _hand_over(loop, _fail, answer, error)
-            else:
-                _hand_over(loop, _succeed, answer, result)
+                put, what = _fail, error
+            with self._lock:  # by the thread: what is given up keeps it all the same
+                self._under_way -= 1
+            _hand_over(loop, put, answer, what)
 
-        self._waiting += 1
-        if self._waiting > self._threads and self._threads < self._most:
+        with self._lock:
+            self._under_way += 1
+        if self._under_way > self._threads and self._threads < self._most:
             self._threads += 1
             threading.Thread(target=self._serve, name="aws", daemon=True).start()
         self._work.put(call)
-        try:
-            return await answer
-        finally:
-            self._waiting -= 1
+        return await answer
 
     def _serve(self) -> None:
         while True:

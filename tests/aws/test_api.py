@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import Any
 from unittest.mock import Mock
@@ -12,10 +13,12 @@ import pytest
 from janitor.aws.api import Api, Counts, UnavailableError
 from janitor.aws.logs import Logs
 from janitor.aws.pace import Pace
+from janitor.aws.tags import read_tags
 from janitor.aws.workers import Threads
 from janitor.core.clock import Stop, SystemClock
 from janitor.core.model import Target
-from tests.accounts import ACCOUNT, Cloud, Group, api, days_ago, ok
+from janitor.sandbox.wire import Call, Reply
+from tests.accounts import ACCOUNT, RESET, Cloud, Group, api, days_ago, ok
 
 
 @pytest.mark.parametrize("said", [b"{}", b'"none"', b"7", b"null"])
@@ -28,6 +31,37 @@ def test_an_object_where_a_list_belongs_is_no_empty_list(said: bytes) -> None:
     cloud.fault = lambda _call: ok(b'{"subscriptionFilters":' + said + b"}")
     with pytest.raises(UnavailableError):
         cloud.clock.run(logs.filters(group, "subscription"))
+
+
+def test_an_operation_that_only_fails_is_left_alone_for_a_while() -> None:
+    """An endpoint that never answers must not cost eight attempts of half a minute for each of
+    thousands of log groups; and it is tried again later.
+    """
+    cloud = Cloud([Group("/a", days_ago(9))])
+
+    def hang(call: Call) -> Reply | None:
+        if call.operation != "GetResources":
+            return None
+        cloud.clock.jump(35)
+        return RESET
+
+    cloud.fault = hang
+    calls = api(cloud)
+
+    async def ask() -> None:
+        for _ in range(500):
+            with contextlib.suppress(UnavailableError):
+                await read_tags(calls, ["arn"])
+
+    cloud.clock.run(ask())
+    assert cloud.calls["GetResources"] <= 20
+    assert cloud.clock.monotonic() < 1000
+    assert cloud.clock.run(Logs(calls).group("/a")), "what answers is asked as before"
+    cloud.quiet()
+    cloud.clock.jump(61)
+    assert cloud.clock.run(read_tags(calls, ["arn"])) == {"arn": {}}
+    cloud.fault = lambda _call: RESET if cloud.calls["GetResources"] % 2 else None
+    assert cloud.clock.run(read_tags(calls, ["arn"])) == {"arn": {}}
 
 
 def test_clients_of_targets_that_share_a_session_are_made_one_at_a_time() -> None:

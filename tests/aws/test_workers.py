@@ -92,9 +92,14 @@ def test_what_was_given_up_before_its_turn_is_not_done() -> None:
 
 def test_a_call_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """After CALL_LASTS, and others go on meanwhile; its answer, if it comes, is nobody's."""
-    answered = threading.Event()
+    answered, over = threading.Event(), threading.Event()
     client = Mock()
-    client.describe_log_groups = lambda: answered.wait(10)
+
+    def hang() -> None:
+        answered.wait(10)
+        over.set()
+
+    client.describe_log_groups = hang
     client.list_tags_for_resource = lambda: {"tags": {}}
 
     async def asked() -> None:
@@ -108,6 +113,7 @@ def test_a_call_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
             with pytest.raises(UnavailableError, match="no answer within"):
                 await api.once("logs", "DescribeLogGroups")
         assert await api.once("logs", "ListTagsForResource", expect="tags") == {"tags": {}}
+        assert not over.is_set(), "it waited for the call that was given up"
         answered.set()
 
     asyncio.run(asked())

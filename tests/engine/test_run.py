@@ -202,7 +202,7 @@ def test_an_answer_without_its_list_is_garbage_not_emptiness(
 
 
 def test_a_live_owner_keeps_its_group_under_any_name(policy: Policy, journal: FileJournal) -> None:
-    """A function's default group, its custom one, a published version's, a Lambda@Edge replica's."""
+    """A function's usual group, its custom one, a published version's, a Lambda@Edge replica's."""
     names = ["/aws/lambda/f", "/team/custom", "/aws/lambda/g", "/aws/lambda/us-east-1.f"]
     cloud = Cloud([*(empty(name, retention=30) for name in names), *fillers()])
     cloud.functions |= {"f": None, "g": "/team/custom"}
@@ -225,7 +225,7 @@ def test_where_functions_cannot_be_listed_other_groups_are_still_deleted(
 
 
 def test_a_policy_that_asks_for_no_tag_needs_no_right_to_read_any(journal: FileJournal) -> None:
-    """The least IAM policy of such a one has none; the journal has the group's tags all the same."""
+    """The least IAM policy of such a one has none; the journal has the tags all the same."""
     policy = parse(
         "[defaults]\nretention_days = 365\ndelete_empty = true\n[protect]\ntags = []", "test"
     )
