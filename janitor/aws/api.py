@@ -19,6 +19,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,
+    CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
@@ -75,11 +76,12 @@ _TRANSIENT = {
     "RequestTimeoutException",
 }
 _CREDENTIALS = {
+    # Not UnrecognizedClientException: so a Region answers that is not enabled for a token of the
+    # global STS endpoint, while the others take it.
     "ExpiredToken",
     "ExpiredTokenException",
     "RequestExpired",
     "InvalidClientTokenId",
-    "UnrecognizedClientException",
     "InvalidSignatureException",
     "SignatureDoesNotMatch",
     "InvalidAccessKeyId",
@@ -291,6 +293,12 @@ class Api:
             raise UnavailableError(operation, f"no answer within {CALL_LASTS:.0f} s") from error
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise self._told_apart(operation, error) from error
+        except EOFError as error:
+            raise CredentialsError("a code (MFA) is needed, and nobody can be asked here") from error
+        except _NO_FILE as error:
+            raise CredentialsError(f"the credentials cannot be had: {error}") from error
+        except OSError as error:
+            raise UnavailableError(operation, str(error)) from error
         except _UNPARSABLE as error:
             raise UnavailableError(operation, f"an answer that cannot be read: {error}") from error
         if expect is not None and expect not in answer:
@@ -392,7 +400,11 @@ def _groups_as_sent(
 _UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError)
 """What botocore's parsers let through on answers that are JSON, but of the wrong shape."""
 
+_NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+"""A token file, or the program of a `credential_process`: botocore lets these through."""
+
 _NO_CREDENTIALS = (
+    CredentialRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
     SSOError,

@@ -158,7 +158,9 @@ async def retrying(call: Callable[[], Awaitable[_T]], stop: Stop) -> _T:
 
     # Only from the first failure on: nearly all calls succeed, and setting this up has its cost.
     return await AsyncRetrying(
-        retry=retry_if_exception(lambda error: isinstance(error, TransientError) and not error.last),
+        retry=retry_if_exception(
+            lambda error: isinstance(error, TransientError) and not error.last
+        ),
         wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT),
         stop=stop_after_attempt(ATTEMPTS),
         sleep=stop.sleep,

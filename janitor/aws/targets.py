@@ -22,7 +22,7 @@ from janitor.aws.pace import Pace
 from janitor.aws.quotas import DEFAULT_QUOTAS
 from janitor.aws.workers import Workers
 from janitor.core.clock import Clock, Stop
-from janitor.core.errors import CredentialsError, UsageError
+from janitor.core.errors import CredentialsError, JanitorError, UsageError
 from janitor.core.model import Target
 
 ACTIONS: dict[str, str] = {"DescribeRegions": "ec2:DescribeRegions"}
@@ -164,10 +164,15 @@ async def connect(aws: boto3.Session, wanted: Sequence[str], means: Means) -> li
         raise UsageError(
             f"no Region: give -r/--region REGION (or `all`), or set AWS_REGION; {HINT}"
         )
-    first = api("", (named or [configured or _SOMEWHERE])[0])
-    account = await _account(first)
+    home = configured or _SOMEWHERE
+    try:
+        account = await _account(api("", (named or [home])[0]))
+    except JanitorError:
+        if home in named[:1] or not named:
+            raise
+        account = await _account(api("", home))  # the first one may not be enabled
     if ALL in wanted:
-        named = await _enabled(api(account, configured or _SOMEWHERE))
+        named = await _enabled(api(account, home))
     return [api(account, region) for region in named or [str(configured)]]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import CredentialRetrievalError
 
 from janitor.aws.api import Api, Counts, UnavailableError
 from janitor.aws.logs import Logs
@@ -16,6 +17,7 @@ from janitor.aws.pace import Pace
 from janitor.aws.tags import read_tags
 from janitor.aws.workers import Threads
 from janitor.core.clock import Stop, SystemClock
+from janitor.core.errors import CredentialsError
 from janitor.core.model import Target
 from janitor.sandbox.wire import Call, Reply
 from tests.accounts import ACCOUNT, RESET, Cloud, Group, api, days_ago, ok
@@ -62,6 +64,30 @@ def test_an_operation_that_only_fails_is_left_alone_for_a_while() -> None:
     assert cloud.clock.run(read_tags(calls, ["arn"])) == {"arn": {}}
     cloud.fault = lambda _call: RESET if cloud.calls["GetResources"] % 2 else None
     assert cloud.clock.run(read_tags(calls, ["arn"])) == {"arn": {}}
+
+
+LOST: dict[str, tuple[Exception, type[Exception]]] = {
+    "no token file": (FileNotFoundError(2, "No such file", "/var/token"), CredentialsError),
+    "nobody to ask for a code": (EOFError(), CredentialsError),
+    "a role that is not given": (
+        CredentialRetrievalError(provider="assume-role", error_msg="denied"),
+        CredentialsError,
+    ),
+    "a broken connection": (ConnectionResetError(104, "reset by peer"), UnavailableError),
+}
+
+
+@pytest.mark.parametrize(("error", "told"), LOST.values(), ids=LOST.keys())
+def test_what_boto3_lets_through_is_told_apart(error: Exception, told: type[Exception]) -> None:
+    """Credentials are had anew in the middle of a run: their trouble is never a bug of ours."""
+    cloud = Cloud([Group("/a", days_ago(9))])
+
+    def broken(_call: Call) -> None:
+        raise error
+
+    cloud.fault = broken
+    with pytest.raises(told):
+        cloud.clock.run(api(cloud).once("logs", "DescribeLogGroups"))
 
 
 def test_clients_of_targets_that_share_a_session_are_made_one_at_a_time() -> None:

@@ -161,6 +161,20 @@ def test_a_failed_item_is_told_of_and_does_not_raise() -> None:
     assert "failed" in sent["Subject"]
 
 
+@pytest.mark.parametrize("code", ["UnrecognizedClientException", "AccessDeniedException"])
+def test_a_region_that_refuses_is_its_own_trouble(code: str) -> None:
+    """One that is not enabled for the token, or denied: the others are cleaned, and it is named."""
+    cloud = mixed(3)
+    cloud.fault = lambda call: refused(code) if call.region == "us-east-1" else None
+    regions = {"JANITOR_REGIONS": f"us-east-1,{REGION}"}
+    deployed = Deployed(cloud, regions)
+    answer = deployed.invoke(SCHEDULED)
+    assert (len(cloud.deleted), len(cloud.puts), len(cloud.swept)) == (1, 3, 9)
+    [error] = answer["summary"]["errors"]
+    assert "us-east-1" in error
+    assert deployed.metrics["RunFailed"] == 1
+
+
 def test_a_refused_run_is_told_of(monkeypatch: Any) -> None:
     """A limit needs a person; retention was set all the same."""
     use(monkeypatch, parse(LIMITED, "test"))
