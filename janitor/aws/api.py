@@ -294,7 +294,7 @@ class Api:
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise self._told_apart(operation, error) from error
         except EOFError as error:
-            raise CredentialsError("a code (MFA) is needed, and nobody can be asked here") from error
+            raise CredentialsError("a code (MFA) is needed, and nobody can be asked") from error
         except _NO_FILE as error:
             raise CredentialsError(f"the credentials cannot be had: {error}") from error
         except OSError as error:

@@ -57,7 +57,8 @@ class Tally:
 
     def error(self, text: str) -> None:
         """Something makes the run incomplete."""
-        self.errors.append(text)
+        if text not in self.errors:
+            self.errors.append(text)
 
     def warn(self, text: str) -> None:
         """Something a person should know that does not make the run incomplete."""

@@ -26,7 +26,7 @@ from janitor.aws.logs import Changes, Logs
 from janitor.aws.pace import TransientError, retrying
 from janitor.aws.tags import read_tags
 from janitor.core.clock import Stop, StoppedError
-from janitor.core.errors import CredentialsError, JanitorError, PlanError
+from janitor.core.errors import CredentialsError, JanitorError, JournalError, PlanError
 from janitor.core.model import (
     Action,
     Change,
@@ -61,9 +61,10 @@ from janitor.engine.proof import (
     no_subscription_filters,
     streams_silent,
     sweepable,
+    trusted,
 )
 from janitor.engine.window import Window
-from janitor.journal.journal import Entry, Journal
+from janitor.journal.journal import Ended, Entry, Journal
 from janitor.owners.functions import Owners
 from janitor.policy.file import Policy
 from janitor.policy.judge import judge
@@ -290,13 +291,13 @@ class _TargetAct:
                 return self._outcome(group, keep, Status.GONE, text)
             group = fresh
             action = self._as_planned(fresh, planned, line, verb)
+            changed = functools.partial(self._changed, planned, line, verb, looked)
             match action:
                 case SetRetention():
-                    outcome = await self._put(fresh, action)
+                    outcome = await self._put(fresh, action, changed)
                     looked.at = None  # what is planned for it besides has to see it
                     return outcome
                 case SweepStreams():
-                    changed = functools.partial(self._changed, planned, line, looked)
                     return await self._sweep(fresh, action, todo, changed)
                 case DeleteGroup():
                     return await self._delete(fresh, action)
@@ -358,11 +359,25 @@ class _TargetAct:
 
     # ---- retention ---------------------------------------------------------------------------
 
-    async def _put(self, group: LogGroup, action: SetRetention) -> Outcome:
-        """Put the retention. A group that is gone is no failure."""
+    async def _put(
+        self, group: LogGroup, action: SetRetention, changed: Callable[[], Awaitable[str]]
+    ) -> Outcome:
+        """Put the retention, unless announcing it took so long that the group has `changed`. One
+        that is gone is no failure.
+        """
         change = Change({"retention_days": group.retention_days}, {"retention_days": action.days})
         entry = self._entry(Verb.SET_RETENTION, group, change, action)
+        began = self._clock.monotonic()
         await self._act.journal.begin(entry)
+        if self._clock.monotonic() - began > FRESH_FOR:
+            try:
+                why = await changed()
+            except (*ReadError, StoppedError):
+                await self._ended(entry.ended(self._clock.now(), Status.KEPT))
+                raise
+            if why:
+                await self._ended(entry.ended(self._clock.now(), Status.KEPT))
+                return self._outcome(group, Keep(why, action.rule), Status.KEPT)
         status, error = await self._made(
             lambda: self._changes.put_retention(group.name, action.days), entry
         )
@@ -376,24 +391,32 @@ class _TargetAct:
         A failure that is no answer (a broken connection, Ctrl-C) may hide a change that was made.
         Raises what ends the run.
         """
-        journal = self._act.journal
         try:
             await change()
         except CallError as error:
             gone = error.not_found
             status = Status.GONE if gone else Status.FAILED
-            await journal.end(entry.ended(self._clock.now(), status, str(error)))
+            await self._ended(entry.ended(self._clock.now(), status, str(error)))
             return status, "gone already" if gone else str(error)
         except (TransientError, StoppedError, CredentialsError) as error:
             ended = entry.ended(self._clock.now(), Status.FAILED, str(error), perhaps_done=True)
-            await journal.end(ended)
+            await self._ended(ended)
             if isinstance(error, CredentialsError):
                 raise
             if isinstance(error, StoppedError):
                 return Status.NOT_REACHED, "stopped"
             return Status.FAILED, str(error)
-        await journal.end(entry.ended(self._clock.now(), Status.DONE))
+        await self._ended(entry.ended(self._clock.now(), Status.DONE))
         return Status.DONE, ""
+
+    async def _ended(self, ended: Ended) -> None:
+        """Journal how a change ended. Where that cannot be, it ended so all the same, and no other
+        is begun.
+        """
+        try:
+            await self._act.journal.end(ended)
+        except JournalError as error:
+            self._give_up(error)
 
     # ---- deletion ----------------------------------------------------------------------------
 
@@ -465,23 +488,15 @@ class _TargetAct:
 
     # ---- streams -----------------------------------------------------------------------------
 
-    async def _changed(self, planned: Planned, line: PlanLine, looked: _Looked) -> str:
-        """Why a sweep does not go on; empty where the group is as it was. Thousands of streams take
-        minutes, in which somebody may protect it.
+    async def _changed(self, planned: Planned, line: PlanLine, verb: Verb, looked: _Looked) -> str:
+        """Why a line is not gone on with; empty where the group is as it was. Thousands of streams
+        take minutes, in which somebody may protect it. Raises ReadError or StoppedError.
         """
-        try:
-            fresh = await looked.of(planned.group)
-        except ReadError as error:
-            return f"could not be read again: {error}"
-        except StoppedError:
-            return "stopped"
-        except JanitorError as error:
-            self._give_up(error)
-            return "stopped"
+        fresh = await looked.of(planned.group)
         if fresh is None or fresh.creation_time != planned.creation_time:
             return "gone, or made again under the same name"
-        now = self._as_planned(fresh, planned, line, Verb.SWEEP_STREAMS)
-        return "" if isinstance(now, SweepStreams) else now.reason
+        now = self._as_planned(fresh, planned, line, verb)
+        return "" if verb_of(now) is verb else now.reason
 
     async def _sweep(
         self,
@@ -493,15 +508,10 @@ class _TargetAct:
         """Delete the streams that are wholly before the action's cutoff and can be trusted: no more
         than were planned, which the limits were checked by.
         """
+        known = (self._logs, self._arrivals, group, action.before, self._now)
+        drained = self._drained(group)
         try:
-            streams = await sweepable(
-                self._logs,
-                self._arrivals,
-                group,
-                action.before,
-                self._now,
-                drained=self._drained(group),
-            )
+            streams = await sweepable(*known, drained=drained)
         except ReadError as error:
             unknown = Unknown(f"streams could not be read: {error}", action.rule)
             return self._outcome(group, unknown, Status.UNKNOWN)
@@ -513,9 +523,20 @@ class _TargetAct:
             return self._outcome(group, keep, Status.KEPT)
         swept, failures, why = 0, list[str](), ""
         for chunk in chunks(streams, STREAMS_AT_ONCE):
-            if chunk[0] is not streams[0] and (why := await changed()):
+            try:
+                if chunk[0] is not streams[0]:
+                    if why := await changed():
+                        break
+                    chunk = await trusted(*known, chunk, drained=drained)
+                if chunk:
+                    swept += await self._sweep_some(group, action, chunk, failures)
+            except ReadError as error:
+                why = f"could not be read again: {error}"
                 break
-            swept += await self._sweep_some(group, action, chunk, failures)
+            except StoppedError:
+                break
+            except JanitorError as error:
+                self._give_up(error)
             if self._act.stop.is_set():
                 break
         status, detail = Status.DONE, ""
@@ -552,7 +573,7 @@ class _TargetAct:
         swept = 0
         for stream, entry in zip(streams, entries, strict=True):
             if self._act.stop.is_set():
-                await self._act.journal.end(entry.ended(self._clock.now(), Status.KEPT))
+                await self._ended(entry.ended(self._clock.now(), Status.KEPT))
                 continue
 
             async def remove(name: str = stream.name) -> None:
@@ -723,7 +744,7 @@ class _Deletion:
         perhaps = self._lost and status in (Status.FAILED, Status.UNKNOWN)
         text = "" if error is None else str(error)
         now = self._act._clock.now()
-        await self._act._act.journal.end(self._entry.ended(now, status, text, perhaps_done=perhaps))
+        await self._act._ended(self._entry.ended(now, status, text, perhaps_done=perhaps))
 
 
 async def _each(verdicts: Iterable[Verdict]) -> AsyncIterator[Verdict]:

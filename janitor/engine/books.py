@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from janitor.core.model import LogGroup, Outcome, Target, Verb
+from janitor.core.model import LogGroup, Outcome, Status, Target, Verb
 from janitor.core.tally import Tally
 from janitor.engine.act import Done
 from janitor.engine.limits import exceeded
@@ -22,6 +22,8 @@ class Books:
         self.tallies: dict[Target, Tally] = {target: Tally() for target in targets}
         self.unfinished: set[Target] = set()
         """Targets whose survey did not come to its end."""
+        self.reached: dict[Target, int] = {}
+        """How many lines of each target's plan were got to."""
         self.listener = listener
 
     def page(self, page: Page) -> None:
@@ -31,6 +33,7 @@ class Books:
 
     def done(self, done: Done) -> None:
         """More of a plan was carried out."""
+        self.reached[done.target] = done.position
         self._add(done.target, (), done.outcomes)
 
     def _add(self, target: Target, groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
@@ -46,6 +49,11 @@ class Books:
     def warned(self, target: Target, text: str) -> None:
         """Something a person should know."""
         self.tallies[target].warn(f"{target}: {text}")
+
+    def not_reached(self, target: Target, lines: int) -> None:
+        """What of the target's so many lines act did not get to."""
+        left = lines - self.reached.get(target, 0)
+        self.tallies[target].by_status[Status.NOT_REACHED] += left
 
     def failed(self, target: Target, error: str) -> None:
         """Something did not come to its end."""

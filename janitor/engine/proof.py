@@ -161,19 +161,33 @@ async def sweepable(
     group within the lag. With `drained` (proof = "events") FilterLogEvents must find nothing in
     any of them, and that is enough. Raises ReadError.
     """
-    found = [
+    expired = [
         stream
         async for page in _until_recent(logs.streams(group.name), before)
         for stream in page
         if stream.newest() < before and not _CONTAINER_STREAM.search(stream.name)
     ]
+    return await trusted(logs, arrivals, group, before, now, expired, drained=drained)
+
+
+async def trusted(
+    logs: Logs,
+    arrivals: Arrivals,
+    group: LogGroup,
+    before: int,
+    now: int,
+    expired: Sequence[LogStream],
+    *,
+    drained: bool,
+) -> list[LogStream]:
+    """Those of the streams whose times can be trusted at this moment. Raises ReadError."""
     if drained:
-        return await _without_events(logs, group, before, found)
-    ended = [stream for stream in found if _writer_ended(stream.name, now)]
-    if len(ended) == len(found):
+        return await _without_events(logs, group, before, expired)
+    ended = [stream for stream in expired if _writer_ended(stream.name, now)]
+    if len(ended) == len(expired):
         return ended
     arrived, _ = await arrivals.since(group.name, logs.clock.now() - LAG_WINDOW_MS)
-    return found if arrived is False else ended
+    return list(expired) if arrived is False else ended
 
 
 async def _without_events(

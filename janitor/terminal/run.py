@@ -209,6 +209,8 @@ class _Work:
         looks = Looks(self.account.clock)
         act = Act(self.policy, plan.head.made, self.stop, self.journal, books, looks)
         await act.run(self.apis, parts)
+        for target, totals in plan.totals.items():
+            books.not_reached(target, totals.actions)
 
     async def summary(self, books: Books, talkers: Talkers | None = None) -> Summary:
         """All that was counted."""

@@ -18,9 +18,9 @@ from janitor.engine.books import Books
 from janitor.engine.looks import Looks
 from janitor.engine.plan import Action as PlanLine
 from janitor.engine.plan import action_line, grouped
-from janitor.journal.journal import Entry, FileJournal, Lines
+from janitor.journal.journal import Ended, Entry, FileJournal, Lines
 from janitor.policy.file import Policy, parse
-from janitor.sandbox.store import Lags, arn_of
+from janitor.sandbox.store import Events, Lags, arn_of
 from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import (
@@ -506,6 +506,23 @@ def test_a_long_sweep_ends_where_somebody_protects_the_group(
     assert only(recorded, "/aws/lambda/f")[0] is Status.KEPT
 
 
+def test_a_long_sweep_ends_where_something_arrives(policy: Policy, journal: FileJournal) -> None:
+    """Names that do not date their writers were trusted because nothing had arrived for days: an
+    event may be in any of them now, whatever its times show.
+    """
+    odd = [stream(f"app-{i:03}", days_ago(800)) for i in range(250)]
+    cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 9, 30, streams=odd), *fillers()])
+
+    def meanwhile(call: Call) -> None:
+        if call.operation == "DeleteLogStream" and cloud.calls[call.operation] == 50:
+            now = cloud.clock.now()
+            cloud.region.arrivals["/aws/lambda/f"].append(Events(now, 1, 9, now))
+
+    cloud.before_call = meanwhile
+    summary, _ = janitor(cloud, policy, journal)
+    assert len(cloud.swept) == summary.done[Verb.SWEEP_STREAMS] == 100
+
+
 def test_no_more_streams_are_swept_than_were_planned(policy: Policy, journal: FileJournal) -> None:
     """What could be trusted only after the survey was not counted when the limits were checked."""
     group = swept(count=3)
@@ -722,6 +739,65 @@ def test_what_cannot_be_journaled_is_not_done(policy: Policy, tmp_path: Path) ->
     assert not changing(cloud.calls)
     assert summary.exit_code is Exit.INCOMPLETE
     assert any("cannot be written" in error for error in summary.errors)
+
+
+@pytest.mark.parametrize("operation", sorted(MUTATING))
+def test_what_was_done_counts_though_its_end_could_not_be_journaled(
+    operation: str, policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full right after the first change: no other is begun, and that one is told."""
+    names = {"PutRetentionPolicy": "/new", "DeleteLogGroup": "/old"}
+    groups = [Group("/new", days_ago(3)), empty("/old"), swept()]
+    mine = names.get(operation, "/aws/lambda/f")
+    cloud = Cloud([*(group for group in groups if group.name == mine), *fillers()])
+
+    async def full(*_ended: Ended) -> None:
+        raise JournalError("j: No space left on device")
+
+    monkeypatch.setattr(journal, "end", full)
+    summary, recorded = janitor(cloud, policy, journal)
+    assert cloud.calls[operation] == sum(summary.done.values()) == 1
+    assert summary.errors == ["j: No space left on device"]
+    assert [outcome.status for outcome in recorded.of(mine)] == [Status.DONE]
+
+
+def test_streams_swept_before_the_journal_was_full_count(
+    policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first hundred are gone, the next were not announced."""
+    cloud = Cloud([swept(count=250), *fillers()])
+    real = journal.begin
+
+    async def begin(*entries: Entry) -> None:
+        if cloud.swept:
+            raise JournalError("j: No space left on device")
+        await real(*entries)
+
+    monkeypatch.setattr(journal, "begin", begin)
+    summary, recorded = janitor(cloud, policy, journal)
+    assert len(cloud.swept) == summary.done[Verb.SWEEP_STREAMS] == 100
+    assert only(recorded, "/aws/lambda/f")[0] is Status.NOT_REACHED
+    assert summary.exit_code is Exit.INCOMPLETE
+
+
+def test_a_slow_journal_is_no_reason_to_put_on_what_was_read_before(
+    policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile the group was made again, by somebody who gave it a retention."""
+    cloud = Cloud([Group("/new", days_ago(3)), *fillers()])
+    real = journal.begin
+
+    async def begin(*entries: Entry) -> None:
+        await real(*entries)
+        cloud.clock.jump(20)
+        cloud.put(Group("/new", days_ago(0), retention=3653))
+
+    monkeypatch.setattr(journal, "begin", begin)
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.groups["/new"].retention == 3653
+    assert only(recorded, "/new")[0] is Status.KEPT
+    lines = [json.loads(line)["status"] for line in journal.path.read_text().splitlines()]
+    assert lines == ["begun", "kept"]
 
 
 def test_a_torn_last_line_of_the_journal_is_left_alone(policy: Policy, tmp_path: Path) -> None:
