@@ -56,7 +56,7 @@ def invoke(world: World, call: Call) -> dict[str, Any]:
             "region": call.region,
             "function": call.parameters["FunctionName"],
             "type": call.parameters["InvocationType"],
-            "payload": call.body,
+            "payload": call.parameters.get("Payload", b""),
         }
     )
     return {"StatusCode": 202}
