@@ -19,9 +19,8 @@ from botocore.config import Config
 
 from janitor.sandbox import inprocess
 from janitor.sandbox.answers import answer_to
-from janitor.sandbox.answers.metrics import points_asked
 from janitor.sandbox.clocks import Clock, RealClock
-from janitor.sandbox.quotas import Buckets
+from janitor.sandbox.quotas import Buckets, points_asked
 from janitor.sandbox.server import Server
 from janitor.sandbox.store import Store
 from janitor.sandbox.unknowns import Unknowns
@@ -40,15 +39,14 @@ from janitor.sandbox.world import Key, World
 
 _UNHEEDED = {
     "DescribeLogGroups": frozenset({"includeLinkedAccounts", "accountIdentifiers"}),
-    "ListLogGroups": frozenset(
-        {"includeLinkedAccounts", "accountIdentifiers", "dataSources", "fieldIndexNames"}
-    ),
     "DescribeMetricFilters": frozenset({"metricName", "metricNamespace"}),
     "FilterLogEvents": frozenset({"filterPattern", "startFromHead"}),
-    "GetResources": frozenset({"TagsPerPage", "ExcludeCompliantResources"}),
-    "ListFunctions": frozenset({"MasterRegion"}),
+    "GetResources": frozenset({"TagFilters", "TagsPerPage", "ExcludeCompliantResources"}),
+    "ListFunctions": frozenset({"MasterRegion", "FunctionVersion"}),
     "DescribeRegions": frozenset({"Filters", "RegionNames"}),
     "DescribeAccountPolicies": frozenset({"accountIdentifiers"}),
+    "PutAccountPolicy": frozenset({"dryRun"}),
+    "DeleteAccountPolicy": frozenset({"dryRun"}),
 }
 """Parameters that change what AWS answers with, and have no meaning here."""
 _EVERYWHERE = ("sts", "ec2", "iam", "organizations", "route53", "cloudfront")

@@ -46,12 +46,12 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object in S3; `about` is what its headers say, by the names of GetObject's output."""
+    """An object in S3; `kind` is its content type."""
 
     body: bytes
     changed: int
     etag: str
-    about: Mapping[str, Any]
+    kind: str
 
 
 @dataclass(slots=True)
@@ -281,10 +281,10 @@ class Plain:
 class Region:
     """One account in one Region.
 
-    `functions` are log groups by function (None for the usual one), `versions` those of published
-    versions by function and version; `lacks` are the operations of features that do not exist
-    here. `opt_in` is as DescribeRegions has it; a Region that `refuses_tokens` is listed, and
-    refuses those that callers have (as one does that the global STS endpoint's are not valid in).
+    `functions` are log groups by function (None for the usual one); `lacks` are the operations of
+    features that do not exist here. `opt_in` is as DescribeRegions has it; a Region that
+    `refuses_tokens` is listed, and refuses those that callers have (as one does that the global STS
+    endpoint's are not valid in).
     `tagged` says by name when tags changed, and what they were before; `topics` what was published
     by topic; `parameters` are Systems Manager's.
     """
@@ -295,11 +295,8 @@ class Region:
     groups: dict[str, Group] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     functions: dict[str, str | None] = field(default_factory=dict)
-    versions: dict[str, dict[str, str | None]] = field(default_factory=dict)
     arrivals: dict[str, list[Events]] = field(default_factory=dict)
     policies: list[RetentionPolicy] = field(default_factory=list)
-    resource_policies: dict[tuple[str, str | None], dict[str, Any]] = field(default_factory=dict)
-    syslog: list[dict[str, Any]] = field(default_factory=list)
     opt_in: str = "opt-in-not-required"
     refuses_tokens: bool = False
     lacks: frozenset[str] = frozenset()

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from janitor.sandbox.answers.logs import invalid
 from janitor.sandbox.clocks import DAY_MS
 from janitor.sandbox.store import Events, Group, Stream
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World, whole
+from janitor.sandbox.world import World, invalid, whole
 
 _PAGE = 1000
 """Events a page when no limit is given: stands for the page's limit of 1 MB."""
@@ -135,10 +134,3 @@ def _events(
                 "ingestionTime": events.ingested,
                 "eventId": f"{at:020d}{index:08d}{number:08d}",
             }
-
-
-CALLS: dict[tuple[str, str], Handler] = {
-    ("logs", "PutLogEvents"): put_log_events,
-    ("logs", "FilterLogEvents"): filter_log_events,
-    ("logs", "GetLogEvents"): get_log_events,
-}
