@@ -46,16 +46,6 @@ _FILTER = (
     ("eu-central-1", 5.0),
     ("il-central-1", 5.0),
 )
-_GET = (
-    ("us-west-2", 10.0),
-    ("ap-northeast-3", 10.0),
-    ("ap-southeast-3", 10.0),
-    ("ca-west-1", 10.0),
-    ("eu-central-1", 10.0),
-    ("eu-west-1", 10.0),
-    ("eu-west-3", 30.0),
-    ("il-central-1", 10.0),
-)
 _FIVE_A_SECOND = """
 AssociateKmsKey DeleteAccountPolicy DeleteDataProtectionPolicy DeleteMetricFilter
 DeleteRetentionPolicy DeleteSubscriptionFilter DescribeAccountPolicies DescribeIndexPolicies
@@ -73,7 +63,7 @@ _TABLE = (
     Quota("logs", "DescribeLogGroups", 10, "L-4284EEDE"),
     Quota("logs", "DescribeLogStreams", 25, "L-3F243AD0"),
     Quota("logs", "FilterLogEvents", 10, None, _FILTER),
-    Quota("logs", "GetLogEvents", 25, None, _GET),
+    Quota("logs", "GetLogEvents", 10),  # in the least of the Regions
     Quota("logs", "PutLogEvents", 5000, "L-7E1FAE88"),
     Quota("monitoring", "GetMetricData", 50, "L-5E141212"),
     Quota("tagging", "GetResources", 15),

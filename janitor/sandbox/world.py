@@ -100,15 +100,15 @@ class World:
         return place
 
     def page_of(
-        self, call: Call, key: str, entries: Sequence[Any], size: tuple[str, int, int]
+        self, call: Call, key: str, entries: Sequence[Any], size: tuple[str, int]
     ) -> dict[str, Any]:
-        """A page of entries in their order; `size` is the parameter that asks for how many, its
-        maximum and its default.
+        """A page of entries in their order; `size` is the parameter that asks for how many, and its
+        default.
         """
-        kind, name = f"{call.operation} {call.group}", size[0]
+        kind, (name, usual) = f"{call.operation} {call.group}", size
         token = "NextToken" if name[0].isupper() else "nextToken"
         place = self.place(kind, call.parameters.get(token), 0)
-        limit = whole(call, name, 1, *size[1:])
+        limit = call.parameters.get(name, usual)
         if call.service == "logs":
             limit = min(limit, self.page)
         if self.empty():
@@ -138,13 +138,3 @@ def document(call: Call) -> tuple[str, Any]:
         return text, json.loads(text)
     except ValueError as error:
         raise invalid(f"policyDocument: {error}") from error
-
-
-def whole(call: Call, name: str, low: int, high: int, default: int) -> int:
-    """A number among the parameters. Raises RefusedError outside low to high."""
-    value = call.parameters.get(name, default)
-    if not isinstance(value, int) or not low <= value <= high:
-        raise RefusedError(
-            "InvalidParameterException", f"{name} must be between {low} and {high}: {value!r}"
-        )
-    return value

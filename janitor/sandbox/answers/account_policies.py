@@ -86,7 +86,7 @@ def describe_account_policies(world: World, call: Call) -> dict[str, Any]:
         for policy in policies
         if p["policyType"] == _TYPE and p.get("policyName") in (None, policy.name)
     ]
-    return world.page_of(call, "accountPolicies", found, ("limit", 50, 50))
+    return world.page_of(call, "accountPolicies", found, ("limit", 50))
 
 
 def delete_account_policy(world: World, call: Call) -> dict[str, Any]:

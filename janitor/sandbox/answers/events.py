@@ -9,7 +9,7 @@ from typing import Any
 from janitor.sandbox.clocks import DAY_MS
 from janitor.sandbox.store import Events, Group, Stream
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import World, invalid, whole
+from janitor.sandbox.world import World, invalid
 
 _PAGE = 1000
 """Events a page when no limit is given: stands for the page's limit of 1 MB."""
@@ -60,7 +60,7 @@ def filter_log_events(world: World, call: Call) -> dict[str, Any]:
     place = world.place(kind, p.get("nextToken"), 0)
     if world.empty():
         return {"events": [], "searchedLogStreams": [], "nextToken": world.token(kind, place)}
-    limit = whole(call, "limit", 1, 10_000, _PAGE)
+    limit = p.get("limit", _PAGE)
     found = list(islice(_events(world, call, group, streams, until), place, place + limit + 1))
     answer: dict[str, Any] = {"events": found[:limit], "searchedLogStreams": []}
     if len(found) > limit:
@@ -73,7 +73,7 @@ def get_log_events(world: World, call: Call) -> dict[str, Any]:
     p, group = call.parameters, world.group(call)
     stream = _stream(group, call)
     found = list(_events(world, call, group, [stream], p.get("endTime")))
-    limit = whole(call, "limit", 1, 10_000, _PAGE)
+    limit = p.get("limit", _PAGE)
     token = p.get("nextToken")
     if token is None:
         if world.empty():

@@ -8,7 +8,7 @@ from janitor.sandbox.store import Group
 from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import World
 
-_PAGE = ("limit", 50, 50)
+_PAGE = ("limit", 50)
 _FIELDS = {"metric": ("metric_filters", 100), "subscription": ("subscriptions", 2)}
 """Where a group has the names of its filters, and how many at most."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from janitor.sandbox.store import Group, Stream
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import World, invalid, whole
+from janitor.sandbox.world import World, invalid
 
 RETENTION_DAYS = frozenset(
     (
@@ -25,7 +25,7 @@ _OF_PATTERN = ("arn", "creationTime", "logGroupName")
 
 def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
     p = call.parameters
-    limit = min(whole(call, "limit", 1, 50, 50), world.page)
+    limit = min(p.get("limit", 50), world.page)
     narrowed = [
         key
         for key in ("logGroupNamePrefix", "logGroupNamePattern", "logGroupIdentifiers")
@@ -101,7 +101,7 @@ def _named(world: World, call: Call, place: str) -> Iterator[Group]:
 
 def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
     p, group = call.parameters, world.group(call)
-    limit = min(whole(call, "limit", 1, 50, 50), world.page)
+    limit = min(p.get("limit", 50), world.page)
     by, prefix = p.get("orderBy", "LogStreamName"), p.get("logStreamNamePrefix")
     descending = bool(p.get("descending", False))
     if prefix and by == "LastEventTime":

@@ -42,7 +42,7 @@ def describe_index_policies(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
     own = {"logGroupIdentifier": group.arn, "source": "LOG_GROUP", "policyDocument": group.index}
     found = [] if group.index is None else [own]
-    return world.page_of(call, "indexPolicies", found, ("limit", 50, 50))
+    return world.page_of(call, "indexPolicies", found, ("limit", 50))
 
 
 def put_index_policy(world: World, call: Call) -> dict[str, Any]:

@@ -14,4 +14,4 @@ def list_service_quotas(world: World, call: Call) -> dict[str, Any]:
     quotas = service_quotas(world.store, call.account, call.region, service)
     if not quotas:
         raise RefusedError("NoSuchResourceException", f"no such service: {service}")
-    return world.page_of(call, "Quotas", quotas, ("MaxResults", 100, 10))
+    return world.page_of(call, "Quotas", quotas, ("MaxResults", 10))

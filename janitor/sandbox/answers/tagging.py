@@ -9,7 +9,7 @@ from typing import Any
 
 from janitor.sandbox.store import arn_of, name_of
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import World, whole
+from janitor.sandbox.world import World
 
 _NOT_BESIDE_ARNS = ("ResourceTypeFilters", "ResourcesPerPage", "PaginationToken")
 
@@ -26,7 +26,7 @@ def get_resources(world: World, call: Call) -> dict[str, Any]:
         names = dict.fromkeys(name_of(arn) for arn in own)
         found = [entry for name in names if (entry := _mapping(world, call, name))]
         return {"PaginationToken": "", "ResourceTagMappingList": found}
-    limit = whole(call, "ResourcesPerPage", 1, 100, 50)
+    limit = min(p.get("ResourcesPerPage", 50), 100)
     place = world.place("GetResources", p.get("PaginationToken") or None, "")
     if world.empty():
         token = world.token("GetResources", place)
