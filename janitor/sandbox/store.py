@@ -162,7 +162,7 @@ class Group:
 
     def ordered(self) -> list[str]:
         """The names of the streams, sorted."""
-        if self.order is None:
+        if self.order is None or len(self.order) != len(self.streams):
             self.order = sorted(self.streams)
         return self.order
 
