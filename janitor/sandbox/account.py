@@ -19,11 +19,9 @@ from botocore.config import Config
 
 from janitor.sandbox import inprocess
 from janitor.sandbox.answers import answer_to
-from janitor.sandbox.answers.metrics import points_asked
 from janitor.sandbox.clocks import Clock, RealClock
-from janitor.sandbox.quotas import Buckets
+from janitor.sandbox.quotas import Buckets, points_asked
 from janitor.sandbox.server import Server
-from janitor.sandbox.services import everywhere
 from janitor.sandbox.store import Store
 from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.validation import check, misfit
@@ -41,17 +39,18 @@ from janitor.sandbox.world import Key, World
 
 _UNHEEDED = {
     "DescribeLogGroups": frozenset({"includeLinkedAccounts", "accountIdentifiers"}),
-    "ListLogGroups": frozenset(
-        {"includeLinkedAccounts", "accountIdentifiers", "dataSources", "fieldIndexNames"}
-    ),
     "DescribeMetricFilters": frozenset({"metricName", "metricNamespace"}),
     "FilterLogEvents": frozenset({"filterPattern", "startFromHead"}),
-    "GetResources": frozenset({"TagsPerPage", "ExcludeCompliantResources"}),
-    "ListFunctions": frozenset({"MasterRegion"}),
+    "GetResources": frozenset({"TagFilters", "TagsPerPage", "ExcludeCompliantResources"}),
+    "ListFunctions": frozenset({"MasterRegion", "FunctionVersion"}),
     "DescribeRegions": frozenset({"Filters", "RegionNames"}),
     "DescribeAccountPolicies": frozenset({"accountIdentifiers"}),
+    "PutAccountPolicy": frozenset({"dryRun"}),
+    "DeleteAccountPolicy": frozenset({"dryRun"}),
 }
 """Parameters that change what AWS answers with, and have no meaning here."""
+_EVERYWHERE = ("sts", "ec2", "iam", "organizations", "route53", "cloudfront")
+"""Services that answer whichever Region is asked for; of EC2's, the Regions are asked for here."""
 THROTTLING = {
     "logs": ("ThrottlingException", 400),
     "monitoring": ("Throttling", 400),
@@ -212,7 +211,7 @@ class Sandbox:
         answer = answer_to(call)
         if unheeded := _UNHEEDED.get(call.operation, frozenset()) & call.parameters.keys():
             raise RefusedError("UnknownOperationException", f"{unheeded} is not heeded here")
-        if call.service not in ("sts", "ec2") and not everywhere(call.service):
+        if call.service not in _EVERYWHERE:
             self._here(call)
         if not self._within_quotas(call):
             code, status = THROTTLING[call.service]

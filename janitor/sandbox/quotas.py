@@ -13,6 +13,7 @@ from typing import Any
 
 from janitor.sandbox.clocks import Clock
 from janitor.sandbox.store import Store
+from janitor.sandbox.wire import Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +46,13 @@ _FILTER = (
     ("eu-central-1", 5.0),
     ("il-central-1", 5.0),
 )
-_GET = (
-    ("us-west-2", 10.0),
-    ("ap-northeast-3", 10.0),
-    ("ap-southeast-3", 10.0),
-    ("ca-west-1", 10.0),
-    ("eu-central-1", 10.0),
-    ("eu-west-1", 10.0),
-    ("eu-west-3", 30.0),
-    ("il-central-1", 10.0),
-)
 _FIVE_A_SECOND = """
-AssociateKmsKey DeleteAccountPolicy DeleteDataProtectionPolicy DeleteIndexPolicy
-DeleteMetricFilter DeleteResourcePolicy DeleteRetentionPolicy DeleteSubscriptionFilter
-DeleteTransformer DescribeAccountPolicies DescribeIndexPolicies DescribeMetricFilters
-DescribeResourcePolicies DescribeSubscriptionFilters DisassociateKmsKey
-GetDataProtectionPolicy GetTransformer ListSyslogConfigurations ListTagsForResource
-ListTagsLogGroup PutAccountPolicy PutBearerTokenAuthentication PutDataProtectionPolicy
-PutIndexPolicy PutLogGroupDeletionProtection PutMetricFilter PutResourcePolicy
-PutRetentionPolicy PutSubscriptionFilter PutTransformer TagLogGroup TagResource
-UntagLogGroup UntagResource
+AssociateKmsKey DeleteAccountPolicy DeleteDataProtectionPolicy DeleteMetricFilter
+DeleteRetentionPolicy DeleteSubscriptionFilter DescribeAccountPolicies DescribeIndexPolicies
+DescribeMetricFilters DescribeSubscriptionFilters DisassociateKmsKey GetDataProtectionPolicy
+GetTransformer ListTagsForResource PutAccountPolicy PutBearerTokenAuthentication
+PutDataProtectionPolicy PutIndexPolicy PutLogGroupDeletionProtection PutMetricFilter
+PutRetentionPolicy PutSubscriptionFilter PutTransformer TagResource UntagResource
 """
 _TABLE = (
     *(Quota("logs", operation, 5) for operation in _FIVE_A_SECOND.split()),
@@ -75,11 +63,9 @@ _TABLE = (
     Quota("logs", "DescribeLogGroups", 10, "L-4284EEDE"),
     Quota("logs", "DescribeLogStreams", 25, "L-3F243AD0"),
     Quota("logs", "FilterLogEvents", 10, None, _FILTER),
-    Quota("logs", "GetLogEvents", 25, None, _GET),
-    Quota("logs", "ListLogGroups", 10),
+    Quota("logs", "GetLogEvents", 10),  # in the least of the Regions
     Quota("logs", "PutLogEvents", 5000, "L-7E1FAE88"),
     Quota("monitoring", "GetMetricData", 50, "L-5E141212"),
-    Quota("monitoring", "GetMetricStatistics", 400),
     Quota("tagging", "GetResources", 15),
     Quota("lambda", "ListFunctions", 15),
 )
@@ -99,8 +85,8 @@ def rate_of(store: Store, account: str, region: str, operation: str) -> float | 
     return store.quotas.get((account, region, operation), quota.default(region))
 
 
-def service_quotas(store: Store | None, account: str, region: str, service: str) -> list[Any]:
-    """What Service Quotas lists: the applied values, or the defaults where `store` is None."""
+def service_quotas(store: Store, account: str, region: str, service: str) -> list[Any]:
+    """The applied values, as Service Quotas lists them."""
     return [
         {
             "ServiceCode": service,
@@ -108,9 +94,7 @@ def service_quotas(store: Store | None, account: str, region: str, service: str)
             "QuotaArn": f"arn:aws:servicequotas:{region}:{account}:{service}/{quota.quota_code}",
             "QuotaCode": quota.quota_code,
             "QuotaName": quota.name,
-            "Value": (store or Store()).quotas.get(
-                (account, region, quota.operation), quota.default(region)
-            ),
+            "Value": rate_of(store, account, region, quota.operation),
             "Unit": "None",
             "Adjustable": quota.code is not None,
             "GlobalQuota": False,
@@ -119,6 +103,17 @@ def service_quotas(store: Store | None, account: str, region: str, service: str)
         for quota in _TABLE
         if quota.service == service
     ]
+
+
+def points_asked(call: Call) -> tuple[int, int]:
+    """How many data points a GetMetricData asks for, and from when on (ms).
+
+    CloudWatch estimates them from time range and period, whatever there is (its quotas page).
+    """
+    p = call.parameters
+    start, end = (round(1000 * p[name]) for name in ("StartTime", "EndTime"))
+    periods = [int(query["MetricStat"]["Period"]) for query in p.get("MetricDataQueries") or []]
+    return sum(-(-(end - start) // (period * 1000)) for period in periods if period > 0), start
 
 
 class Buckets:

@@ -38,7 +38,7 @@ class RetentionPolicy:
 
     def due(self, now: int) -> bool:
         """Whether what was put comes into force now."""
-        return self.in_force is not self.terms and now >= self.updated + DAY_MS
+        return self.in_force != self.terms and now >= self.updated + DAY_MS
 
     def covers(self, group: str, created: int) -> bool:
         """Whether it applies to the log group that was created then."""

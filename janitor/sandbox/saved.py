@@ -1,8 +1,8 @@
 """An account kept in a folder between commands: `--sandbox-state FOLDER`.
 
-One file, put in place whole, so that whoever reads it meanwhile reads all of it. Whoever may change
-the account holds a lock from reading to writing. A first line says the version, the account's time
-and a checksum; the second holds the account as JSON.
+One JSON file, put in place whole, so that whoever reads it meanwhile reads all of it. Whoever may
+change the account holds a lock from reading to writing. Rows (`Plain`) are not kept: the demo
+account, with which a folder begins, has none.
 """
 
 from __future__ import annotations
@@ -10,12 +10,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
-import tempfile
-from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,17 +19,7 @@ from janitor.core.errors import UsageError
 from janitor.sandbox import demo
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.retention_policies import RetentionPolicy, Terms
-from janitor.sandbox.store import (
-    Bucket,
-    Events,
-    Group,
-    Lags,
-    Object,
-    Plain,
-    Region,
-    Store,
-    Stream,
-)
+from janitor.sandbox.store import Bucket, Events, Group, Lags, Object, Region, Store, Stream
 
 VERSION: Final = 1
 FILE: Final = "account.json"
@@ -52,56 +38,38 @@ def kept(folder: Path, *, changing: bool) -> Iterator[Sandbox]:
     with _alone(folder) if changing else contextlib.nullcontext():
         new = not path.exists() and not folder.is_file()
         store, now = (demo.account(), demo.NOW) if new else load(path)
-        before = _text(store) if changing else ""
+        before = _said(store) if changing else None
         try:
             yield demo.sandbox(store, now)
         finally:
-            if changing and (text := _text(store)) != before:
-                _write(path, text, now + LATER_MS)
+            if changing and _said(store) != before:
+                save(path, store, now + LATER_MS)
 
 
 def save(path: Path, store: Store, now: int) -> None:
     """Write the account, whole or not at all. `now` is its time in ms. Raises UsageError."""
-    _write(path, _text(store), now)
-
-
-def _write(path: Path, text: str, now: int) -> None:
-    head = {"sandbox_account": VERSION, "now": now, "sha256": sha256(text.encode()).hexdigest()}
+    said = {"sandbox_account": VERSION, "now": now, "store": _said(store)}
+    new = path.with_name(f".{FILE}.new")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{FILE}.")
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(f"{json.dumps(head)}\n{text}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        new.write_text(json.dumps(said, separators=(",", ":")), encoding="utf-8")
+        new.replace(path)
     except OSError as error:
+        new.unlink(missing_ok=True)
         raise _unusable(path, f"cannot be written: {error.strerror}") from error
 
 
 def load(path: Path) -> tuple[Store, int]:
     """The account in a file, and its time in ms. Raises UsageError."""
     try:
-        first, _, text = path.read_text(encoding="utf-8").partition("\n")
-        head = json.loads(first)
-        version, now, checksum = head["sandbox_account"], int(head["now"]), head["sha256"]
+        said = json.loads(path.read_text(encoding="utf-8"))
+        version, now = said["sandbox_account"], int(said["now"])
+        if version == VERSION:
+            return _read(said["store"]), now
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError) as error:
-        why = "is not an account that --sandbox-state saved: its first line does not say so"
-        raise _unusable(path, why) from error
-    if version != VERSION:
-        raise _unusable(path, f"is of version {version}, and this program reads {VERSION} only")
-    if sha256(text.removesuffix("\n").encode()).hexdigest() != checksum:
-        raise _unusable(path, "is damaged: its second line is not what was saved (checksum)")
-    try:
-        store = _read(json.loads(text))
-    except _UnknownError as error:
-        raise _unusable(path, f"was saved by another version of this program: {error}") from error
-    assert isinstance(store, Store)
-    return store, now
+    except (ValueError, TypeError, LookupError) as error:
+        raise _unusable(path, "is not an account that --sandbox-state saved") from error
+    raise _unusable(path, f"is of version {version}, and this program reads {VERSION} only")
 
 
 def _unusable(path: Path, why: str) -> UsageError:
@@ -125,23 +93,13 @@ def _alone(folder: Path) -> Iterator[None]:
 
 # ---- the account as JSON -------------------------------------------------------------------------
 
-_DATA: Final = (Lags, Bucket, Object, RetentionPolicy, Terms)
-_FIELDS: Final[dict[type, Collection[str]]] = {
-    Region: vars(Region("", "")).keys(),
-    Plain: vars(Plain()).keys(),
-    Group: [slot for slot in Group.__slots__ if slot not in ("order", "policies")],
-    Stream: Stream.__slots__,
-    **{kind: [one.name for one in fields(kind)] for kind in (Store, *_DATA)},
+_KINDS: Final[dict[str, Any]] = {
+    kind.__name__: kind
+    for kind in (Store, Lags, Region, Group, Stream, RetentionPolicy, Terms, Bucket, Object)
 }
-_BY_NAME: Final = {kind.__name__: kind for kind in _FIELDS}
-
-
-class _UnknownError(Exception):
-    """Something that this version does not have, or has and was not told."""
-
-
-def _text(store: Store) -> str:
-    return json.dumps(_said(store), separators=(",", ":"))
+_FOUND_AGAIN: Final = frozenset({"plain", "names", "order"})
+_SHARED: Final = "policies"
+"""What a group has of its Region."""
 
 
 def _said(value: Any) -> Any:
@@ -155,62 +113,41 @@ def _said(value: Any) -> Any:
             return [_said(item) for item in value]
         case dict():
             return {"dict": [[_said(key), _said(item)] for key, item in value.items()]}
-        case frozenset():
-            return {"frozenset": sorted(value)}
-        case tuple():
-            return {"tuple": [_said(item) for item in value]}
-        case array():
-            return {"array": [value.typecode, value.tolist()]}
-        case bytes() | bytearray():
-            return {type(value).__name__: value.hex()}
+        case tuple() | frozenset():
+            return {type(value).__name__: [_said(item) for item in value]}
+        case bytes():
+            return {"bytes": value.hex()}
         case _ if value is ...:
             return {"...": None}
-        case _:
-            kind = type(value)
-            return {kind.__name__: {name: _said(getattr(value, name)) for name in _FIELDS[kind]}}
+    names = {one.name for one in fields(value)} - _FOUND_AGAIN
+    names -= {_SHARED} if isinstance(value, Group) else set()
+    return {type(value).__name__: {name: _said(getattr(value, name)) for name in sorted(names)}}
 
 
 def _read(said: Any) -> Any:
-    """The reverse of `_said`. Raises _UnknownError."""
-    match said:
-        case list():
-            return [_read(item) for item in said]
-        case {"events": rows}:
-            return [Events(*row) for row in rows]
-        case {"dict": pairs}:
-            return {_read(key): _read(item) for key, item in pairs}
-        case {"tuple": items}:
-            return tuple(_read(item) for item in items)
-        case {"frozenset": items}:
-            return frozenset(items)
-        case {"array": [code, items]}:
-            return array(code, items)
-        case {"bytes": digits}:
-            return bytes.fromhex(digits)
-        case {"bytearray": digits}:
-            return bytearray.fromhex(digits)
-        case {"...": _}:
+    """The reverse of `_said`. Raises ValueError, TypeError and LookupError."""
+    if isinstance(said, list):
+        return [_read(item) for item in said]
+    if not isinstance(said, dict):
+        return said
+    [(name, value)] = said.items()
+    match name:
+        case "events":
+            return [Events(*row) for row in value]
+        case "dict":
+            return {_read(key): _read(item) for key, item in value}
+        case "tuple":
+            return tuple(_read(value))
+        case "frozenset":
+            return frozenset(_read(value))
+        case "bytes":
+            return bytes.fromhex(value)
+        case "...":
             return ...
-        case dict():
-            [(name, values)] = said.items()
-            return _made(name, values)
-        case _:
-            return said
-
-
-def _made(name: str, said: dict[str, Any]) -> object:
-    if (kind := _BY_NAME.get(name)) is None:
-        raise _UnknownError(name)
-    if differing := said.keys() ^ set(_FIELDS[kind]):
-        raise _UnknownError(f"{name}.{min(differing)}")
-    made: object = object.__new__(kind)
-    for field, value in said.items():
-        object.__setattr__(made, field, _read(value))  # some are frozen
-    match made:  # what is one object in a store, not two alike
-        case Region():
-            for group in made.groups.values():
-                group.order = None
-                made.put(group)
-        case RetentionPolicy() if made.in_force == made.terms:
-            made.in_force = made.terms
+    made = _KINDS[name](**{field: _read(item) for field, item in value.items()})
+    if isinstance(made, Region):
+        for group in made.groups.values():
+            made.names.append(group.name)
+            group.policies = made.policies
+        made.names.sort()
     return made

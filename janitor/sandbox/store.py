@@ -46,12 +46,12 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object in S3; `about` is what its headers say, by the names of GetObject's output."""
+    """An object in S3; `kind` is its content type."""
 
     body: bytes
     changed: int
     etag: str
-    about: Mapping[str, Any]
+    kind: str
 
 
 @dataclass(slots=True)
@@ -129,12 +129,6 @@ class Group:
         return None if found is None else found[0]
 
     @property
-    def policy_days(self) -> int | None:
-        """The days of that policy (None: never expire)."""
-        found = self._ruling
-        return None if found is None else found[1]
-
-    @property
     def _ruling(self) -> tuple[str, int | None] | None:
         return ruling(self.policies, self.name, self.created) if self.policies else None
 
@@ -154,16 +148,6 @@ class Group:
     def horizon(self, now: int) -> int:
         """Events before this have expired."""
         return 0 if self.days is None else now - self.days * DAY_MS
-
-    def alive(self, now: int, streams: Iterable[Stream] | None = None) -> list[Events]:
-        """The events inside the retention in force, of all streams or of those given."""
-        horizon = self.horizon(now)
-        return [
-            events
-            for stream in (self.streams.values() if streams is None else streams)
-            for events in stream.events
-            if events.at >= horizon and events.count
-        ]
 
     def drop_expired(self, now: int) -> None:
         """What has expired does not come back when retention gets longer; it is as if it were
@@ -237,7 +221,7 @@ class Group:
 class Plain:
     """Many groups with nothing but a retention and stored bytes, in columns sorted by name.
 
-    Rows are never taken out, only marked as gone, so that columns can be shared by copies.
+    Rows are never taken out, only marked as gone.
     """
 
     def __init__(
@@ -252,13 +236,6 @@ class Plain:
         self.retention = retention or array("h")
         self.stored = stored or array("q")
         self.gone = bytearray(len(self.names))
-
-    def __deepcopy__(self, _memo: dict[int, Any]) -> Plain:
-        same = Plain.__new__(Plain)
-        same.names, same.created = self.names, self.created
-        same.retention, same.stored = self.retention, self.stored
-        same.gone = bytearray(self.gone)
-        return same
 
     def find(self, name: str) -> int | None:
         at = bisect_left(self.names, name)
@@ -281,10 +258,10 @@ class Plain:
 class Region:
     """One account in one Region.
 
-    `functions` are log groups by function (None for the usual one), `versions` those of published
-    versions by function and version; `lacks` are the operations of features that do not exist
-    here. `opt_in` is as DescribeRegions has it; a Region that `refuses_tokens` is listed, and
-    refuses those that callers have (as one does that the global STS endpoint's are not valid in).
+    `functions` are log groups by function (None for the usual one); `lacks` are the operations of
+    features that do not exist here. `opt_in` is as DescribeRegions has it; a Region that
+    `refuses_tokens` is listed, and refuses those that callers have (as one does that the global STS
+    endpoint's are not valid in).
     `tagged` says by name when tags changed, and what they were before; `topics` what was published
     by topic; `parameters` are Systems Manager's.
     """
@@ -295,11 +272,8 @@ class Region:
     groups: dict[str, Group] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     functions: dict[str, str | None] = field(default_factory=dict)
-    versions: dict[str, dict[str, str | None]] = field(default_factory=dict)
     arrivals: dict[str, list[Events]] = field(default_factory=dict)
     policies: list[RetentionPolicy] = field(default_factory=list)
-    resource_policies: dict[tuple[str, str | None], dict[str, Any]] = field(default_factory=dict)
-    syslog: list[dict[str, Any]] = field(default_factory=list)
     opt_in: str = "opt-in-not-required"
     refuses_tokens: bool = False
     lacks: frozenset[str] = frozenset()
@@ -388,9 +362,6 @@ class Store:
     """Calls per second by account, Region and operation, where they differ from the default."""
     buckets: dict[str, Bucket] = field(default_factory=dict)
 
-    def copy(self) -> Store:
-        return deepcopy(self)
-
     @property
     def accounts(self) -> list[str]:
         return sorted({account for account, _ in self.regions})
@@ -417,21 +388,14 @@ class Store:
         name: str,
         *,
         created: int,
-        policy: str | None = None,
-        policy_days: int | None = None,
         **settings: Any,
     ) -> Group:
-        """A new group with these attributes, and if `policy` is given, an account-level policy of
-        `policy_days` (None: never expire) in force on its name. Raises KeyError where there is a
-        group of that name.
-        """
+        """A new group with these attributes. Raises KeyError where there is one of that name."""
         place = self.region(account, region)
         if place.get(name) is not None:
             raise KeyError(name)
         group = Group(account, region, name, created, **settings)
         place.put(group)
-        if policy is not None:
-            self.add_policy(account, region, policy, policy_days, name)
         return group
 
     def add_stream(
@@ -469,21 +433,15 @@ class Store:
         arrivals = self.region(group.account, group.region).arrivals
         arrivals.setdefault(group.name, []).append(events)
 
-    def set_retention(self, group: Group, days: int | None, now: int) -> list[Events]:
-        """Change the group's own retention; answers with the events that this expires."""
-        alive = group.alive(now)
+    def set_retention(self, group: Group, days: int | None, now: int) -> None:
+        """Change the group's own retention; what that expires is gone for good."""
         group.drop_expired(now)
         group.retention = days
-        horizon = group.horizon(now)
         group.drop_expired(now)
-        return [events for events in alive if events.at < horizon]
 
     def remove_stream(self, group: Group, name: str) -> None:
         del group.streams[name]
-        if group.order is not None:
-            at = bisect_left(group.order, name)
-            if group.order[at : at + 1] == [name]:
-                del group.order[at]
+        group.order = None
 
     def add_policy(
         self, account: str, region: str, name: str, days: int | None, *prefixes: str

@@ -7,13 +7,11 @@ and maxima are left to the service.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from botocore.validate import ParamValidator
 
-from janitor.sandbox.services import service
 from janitor.sandbox.wire import Call, RefusedError
 
 _ANSWERED_OTHERWISE = frozenset({"resourceArn"})
@@ -21,10 +19,12 @@ _ANSWERED_OTHERWISE = frozenset({"resourceArn"})
 
 
 def check(call: Call) -> None:
-    """Raises RefusedError where AWS would, in its words; only CloudWatch Logs is checked."""
+    """Raises RefusedError where AWS would, in its words; only CloudWatch Logs is checked. What is
+    of the wrong type raises anything else.
+    """
     if call.service != "logs":
         return
-    shape = service("logs").operation_model(call.operation).input_shape
+    shape = call.model.input_shape
     for name in shape.required_members:
         if call.parameters.get(name) is None:
             raise _refused("null", name, "Member must not be null")
@@ -53,37 +53,27 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _check(name: str, value: Any, shape: Any) -> None:
-    limits: Mapping[str, Any] = shape.metadata
-    match shape.type_name:
-        case "string" if isinstance(value, str):
-            _sized(name, value, len(value), limits, "length")
-            if shape.enum and value not in shape.enum:
-                allowed = ", ".join(shape.enum)
-                raise _refused(value, name, f"Member must satisfy enum value set: [{allowed}]")
-            pattern = _pattern(limits.get("pattern", ".*"))
-            if not pattern.fullmatch(value):
-                said = f"Member must satisfy regular expression pattern: {pattern.pattern}"
-                raise _refused(value, name, said)
-        case "integer" | "long" if isinstance(value, int) and not isinstance(value, bool):
-            _sized(name, value, value, limits, "value")
-        case "list" if isinstance(value, list):
-            _sized(name, value, len(value), limits, "length")
-            for item in value:
-                _check(name, item, shape.member)
-        case "boolean" if isinstance(value, bool):
-            pass
-        case "map" | "structure" if isinstance(value, dict):
-            pass
-        case kind:
-            raise RefusedError("SerializationException", f"{name} is no {kind}: {value!r}")
-
-
-def _sized(name: str, value: Any, size: int, limits: Mapping[str, Any], what: str) -> None:
+    limits, kind = shape.metadata, shape.type_name
+    if kind in ("boolean", "map", "structure"):
+        return
+    what, size = ("value", value) if kind in ("integer", "long") else ("length", len(value))
     if size < limits.get("min", size):
         said = f"Member must have {what} greater than or equal to {limits['min']}"
         raise _refused(value, name, said)
     if size > limits.get("max", size):
-        said = f"Member must have {what} less than or equal to {limits['max']}"
+        raise _refused(
+            value, name, f"Member must have {what} less than or equal to {limits['max']}"
+        )
+    if kind == "list":
+        for item in value:
+            _check(name, item, shape.member)
+    if kind != "string":
+        return
+    if shape.enum and value not in shape.enum:
+        allowed = ", ".join(shape.enum)
+        raise _refused(value, name, f"Member must satisfy enum value set: [{allowed}]")
+    if not (pattern := _pattern(limits.get("pattern", ".*"))).fullmatch(value):
+        said = f"Member must satisfy regular expression pattern: {pattern.pattern}"
         raise _refused(value, name, said)
 
 

@@ -1,6 +1,6 @@
 """HTTP requests as SDKs send them, and answers as SDKs read them, for every service of botocore.
 
-What is asked is found in `services`; how values are written, in `shapes` and `rest`. Answers are
+What is asked is found in `services`; how values are written, in `protocols`. What is answered are
 plain dicts of the operation's output shape, whatever its protocol.
 """
 
@@ -13,27 +13,20 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
-from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import escape
 
 from botocore.model import DenormalizedStructureBuilder
 from botocore.parsers import ResponseParserError
 
-from janitor.sandbox import rest, services
+from janitor.sandbox import services
+from janitor.sandbox.protocols import from_body, from_form, from_url, written
 from janitor.sandbox.services import Operation
-from janitor.sandbox.shapes import (
-    dumped,
-    from_cbor,
-    from_fields,
-    from_json,
-    to_cbor,
-    to_json,
-    to_xml,
-)
 
+_VERBATIM = ("logs", "monitoring", "tagging")
+"""Services whose JSON is as its value, so that nothing in it has to be changed (`test_wire.py`
+asserts it of all that is answered): it is read and written a million times."""
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
-_BUCKET_HOST = re.compile(r"(.+)\.(?:s3(?!-control)[.-].*amazonaws\.com|localhost)(?::\d+)?")
-"""Hosts that name a bucket in front: AWS's own, and `localhost`, below which every name is here."""
+_BUCKET_HOST = re.compile(r"(.+)\.s3(?!-control)[.-].*amazonaws\.com")
 
 
 @dataclass(slots=True)
@@ -48,11 +41,10 @@ class Call:
     protocol: str
     account: str = ""
     number: int = 0
-    body: bytes = field(default=b"", repr=False)
     result: dict[str, Any] | None = field(default=None, repr=False)
     """What is answered, once it is carried out."""
-    asked: Operation | None = field(default=None, repr=False)
-    """The operation, with its model."""
+    model: Any = field(default=None, repr=False)
+    """The operation's; None where botocore knows no such operation."""
 
     @property
     def group(self) -> str | None:
@@ -63,11 +55,6 @@ class Call:
         if name is None and self.operation == "DescribeIndexPolicies":
             name = next(iter(self.parameters.get("logGroupIdentifiers") or []), None)
         return str(name).split(":log-group:", 1)[-1].removesuffix(":*") if name else None
-
-    @property
-    def model(self) -> Any:
-        """The operation's model; None where botocore knows no such operation."""
-        return None if self.asked is None else self.asked.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +100,19 @@ class Reply:
 
 def parse(request: Request) -> Call:
     """The call in a request. Raises RefusedError."""
-    headers = request.headers
-    found = _CREDENTIAL.search(headers.get("authorization", ""))
+    found = _CREDENTIAL.search(request.headers.get("authorization", ""))
     if found is None:
         raise RefusedError("MissingAuthenticationTokenException", "no signature", 403)
     key, region, scope = found.groups()
-    target = headers.get("x-amz-target")
-    asked, read = _recognised(scope, request) if target is None else _targeted(scope, target)
     try:
+        asked, read = _recognised(scope, request)
         parameters = read(request.body)
         if type(parameters) is not dict:
             raise ValueError("not an object")
-    except (ValueError, KeyError, TypeError, AttributeError, ParseError, ResponseParserError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError, ResponseParserError) as error:
         # Whatever it is that does not have its shape.
-        raise RefusedError("SerializationException", f"{type(e).__name__}: {e}") from e
+        said = f"{type(error).__name__}: {error}"
+        raise RefusedError("SerializationException", said) from error
     return Call(
         service=asked.service,
         operation=asked.name,
@@ -134,46 +120,49 @@ def parse(request: Request) -> Call:
         key=key,
         region=region,
         protocol=asked.protocol,
-        body=request.body,
-        asked=asked,
+        model=asked.model,
     )
 
 
-@lru_cache(4096)
-def _targeted(scope: str, target: str) -> tuple[Operation, Callable[[bytes], Any]]:
-    """The operation of plain JSON, and what reads its parameters in a body."""
-    asked = services.targeted(scope, target)
-    shape = None if asked.as_is or asked.model is None else asked.model.input_shape
-    if shape is None:
-        return asked, lambda body: json.loads(body or b"{}")
-    return asked, lambda body: from_json(shape, json.loads(body or b"{}"))
-
-
 def _recognised(scope: str, request: Request) -> tuple[Operation, Callable[[bytes], Any]]:
-    """The operation, in any other protocol, and what reads its parameters in a body."""
-    headers, (host, path, query) = request.headers, _located(request)
+    """The operation, and what reads its parameters in a body."""
+    headers = request.headers
+    if (target := headers.get("x-amz-target")) is not None:
+        asked = services.targeted(scope, target)
+        if scope in _VERBATIM:
+            return asked, lambda body: json.loads(body or b"{}")
+        return asked, _reader(asked, headers)
+    host, path, query = _located(request)
     if headers.get("smithy-protocol") == "rpc-v2-cbor":
-        return services.rpc(scope, path), lambda body: from_cbor(body) if body else {}
+        *_, prefix, _, name = ["", "", *path.split("/")]
+        asked = services.targeted(scope, f"{prefix}.{name}", "smithy-rpc-v2-cbor")
+        return asked, _reader(asked, headers)
     if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         fields = dict(parse_qsl(request.body.decode("latin-1"), keep_blank_values=True))
         asked = services.action(scope, fields.pop("Action", ""), fields.pop("Version", ""))
         shape = asked.model.input_shape if asked.model else None
         ec2 = asked.protocol == "ec2"
-        return asked, lambda _: from_fields(shape, fields, ec2=ec2) if shape else {}
+        return asked, lambda _: from_form(shape, fields, ec2=ec2) if shape else {}
     if scope == "s3" and (bucket := _BUCKET_HOST.fullmatch(host)):
         path = f"/{bucket[1]}{path}"
     several = parse_qs(query, keep_blank_values=True)
-    asked, labels = services.routed(scope, request.method, host, path, several, headers)
-    if asked.model is None:
-        return asked, lambda _: {}
-    sent: Callable[[bytes], bytes] = bytes
+    asked, labels = services.routed(scope, request.method, path, several, headers)
+    read = _reader(asked, headers)
+    if asked.model is None or asked.model.input_shape is None:
+        return asked, read
+    inside = from_url(asked.model.input_shape, labels, several)
+    return asked, lambda body: read(body) | inside
+
+
+def _reader(asked: Operation, headers: Mapping[str, str]) -> Callable[[bytes], dict[str, Any]]:
+    if asked.model is None or (shape := asked.model.input_shape) is None:
+        return lambda _body: {}
     if "aws-chunked" in (encoding := headers.get("content-encoding", "")):
         # So the body is sent. What else there is, the object itself is encoded with.
-        sent = _unchunked
-        headers = {name: text for name, text in headers.items() if name != "content-encoding"}
-        if own := [part for part in encoding.split(",") if part.strip() != "aws-chunked"]:
-            headers["content-encoding"] = ",".join(own)
-    return asked, lambda body: rest.parameters(asked.model, labels, several, headers, sent(body))
+        own = [part for part in encoding.split(",") if part.strip() != "aws-chunked"]
+        headers = {**headers, "content-encoding": ",".join(own)}
+        return lambda body: from_body(shape, asked.protocol, headers, _unchunked(body))
+    return lambda body: from_body(shape, asked.protocol, headers, body)
 
 
 def _located(request: Request) -> tuple[str, str, str]:
@@ -205,87 +194,72 @@ def _unchunked(body: bytes) -> bytes:
 
 def answered(call: Call, result: Mapping[str, Any]) -> Answer:
     """The answer that says `result`."""
-    asked = call.asked
-    if asked is None or (asked.answered_as_is and asked.protocol == "json"):
-        return Answer(200, _JSON if asked is None else asked.kind, dumped(result))
-    model = asked.model
+    if call.protocol == "json" and call.service in _VERBATIM:
+        return Answer(200, _JSON, _dumped(result))
+    model, status = call.model, call.model.http.get("responseCode", 200)
     shape = model.output_shape
-    match asked.protocol:
-        case "json":
-            return Answer(200, asked.kind, dumped(to_json(shape, result) if shape else {}))
-        case "query" | "ec2":
-            return Answer(200, "text/xml", _enveloped(model, result, asked.protocol))
-        case "smithy-rpc-v2-cbor":
-            body = b"" if shape is None else to_cbor(shape, result)
-            return Answer(200, "application/cbor", body, _CBOR)
-        case protocol:
-            status, headers, body = rest.answer(model, result)
-            kind = "application/xml" if protocol == "rest-xml" else "application/json"
-            return Answer(status, headers.pop("content-type", kind), body, headers)
+    for name, member in shape.members.items() if shape else ():
+        if member.serialization.get("location") == "statusCode" and name in result:
+            result = dict(result)
+            status = result.pop(name)
+    headers, body = written(model, shape, call.protocol, result)
+    return Answer(status, headers.pop("content-type", _KINDS[call.protocol]), body, headers)
 
 
 _JSON = "application/x-amz-json-1.1"
-_CBOR = {"smithy-protocol": "rpc-v2-cbor"}
+_KINDS = {
+    "json": _JSON,
+    "query": "text/xml",
+    "ec2": "text/xml",
+    "rest-json": "application/json",
+    "rest-xml": "application/xml",
+    "smithy-rpc-v2-cbor": "application/cbor",
+}
 
 
-def _enveloped(model: Any, result: Mapping[str, Any], protocol: str) -> bytes:
-    shape, name = model.output_shape, model.name
-    space = model.metadata.get("xmlNamespace", "")
-    inner = ""
-    if shape is not None:
-        wrapper = shape.serialization.get("resultWrapper", "Result")
-        whole = to_xml(wrapper, shape, result)
-        inner = whole if protocol == "query" else whole.partition(">")[2].rpartition("</")[0]
-    if protocol == "query":
-        inner += "<ResponseMetadata><RequestId>0</RequestId></ResponseMetadata>"
-    else:
-        inner += "<requestId>0</requestId>"
-    return f'<{name}Response xmlns="{space}">{inner}</{name}Response>'.encode()
+def _dumped(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+_REFUSALS = {
+    "query": "<ErrorResponse><Error>{}</Error><RequestId>0</RequestId></ErrorResponse>",
+    "rest-xml": "<ErrorResponse><Error>{}</Error><RequestId>0</RequestId></ErrorResponse>",
+    "ec2": "<Response><Errors><Error>{}</Error></Errors><RequestID>0</RequestID></Response>",
+    "s3": "<Error>{}<RequestId>0</RequestId></Error>",
+}
 
 
 def refused(call: Call | None, error: RefusedError) -> Answer:
     """The answer that says no, as the call's protocol does."""
-    protocol = "json" if call is None else call.protocol
-    code, message, status = error.code, error.message, error.status
-    pair = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
-    match protocol:
-        case "query":
-            text = f"<ErrorResponse><Error><Type>Sender</Type>{pair}</Error>"
-            text += "<RequestId>0</RequestId></ErrorResponse>"
-        case "ec2":
-            text = f"<Response><Errors><Error>{pair}</Error></Errors>"
-            text += "<RequestID>0</RequestID></Response>"
-        case "rest-xml" if call is not None and call.service == "s3":
-            text = f"<Error>{pair}<RequestId>0</RequestId></Error>"
-        case "rest-xml":
-            text = f"<ErrorResponse><Error>{pair}</Error><RequestId>0</RequestId></ErrorResponse>"
-        case _:
-            return _refused_in_json(call, error)
-    head = call is not None and call.model is not None and call.model.http["method"] == "HEAD"
-    return Answer(status, "text/xml", b"" if head else text.encode())
+    if call is None or call.protocol not in _REFUSALS:
+        return _refused_in_json(call, error)
+    form = _REFUSALS["s3" if call.service == "s3" else call.protocol]
+    said = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+    head = call.model is not None and call.model.http["method"] == "HEAD"
+    text = "" if head else form.format(said)
+    return Answer(error.status, "text/xml", text.encode())
 
 
 def _refused_in_json(call: Call | None, error: RefusedError) -> Answer:
     """JSON has the name of the error's shape, and in a header the code that the query protocol had,
     where the service once spoke it. REST has the name in a header.
     """
-    model = None if call is None else call.model
-    name, spelled = _error(model.service_model, error.code) if model else (error.code, "message")
-    said = {spelled: error.message}
-    headers = {}
-    if model is not None and model.service_model.is_query_compatible:
+    if call is None or call.model is None:
+        said = {"__type": error.code, "message": error.message}
+        return Answer(error.status, _JSON, _dumped(said))
+    service = call.model.service_model
+    name, spelled = _error(service, error.code)
+    said, headers = {"__type": name, spelled: error.message}, dict[str, str]()
+    if service.is_query_compatible:
         headers["x-amzn-query-error"] = f"{error.code};Sender"
-    match call.protocol if call is not None else "json":
-        case "rest-json":
-            headers["x-amzn-errortype"] = name
-            return Answer(error.status, "application/json", dumped(said), headers)
-        case "smithy-rpc-v2-cbor":
-            members = {key: {"type": "string"} for key in ("__type", spelled)}
-            shape = DenormalizedStructureBuilder().with_members(members).build_model()
-            body = to_cbor(shape, {"__type": name} | said)
-            return Answer(error.status, "application/cbor", body, headers | _CBOR)
-        case _:
-            return Answer(error.status, _JSON, dumped({"__type": name} | said), headers)
+    if call.protocol == "smithy-rpc-v2-cbor":
+        members = {key: {"type": "string"} for key in said}
+        shape = DenormalizedStructureBuilder().with_members(members).build_model()
+        more, body = written(call.model, shape, call.protocol, said)
+        return Answer(error.status, more.pop("content-type"), body, headers | more)
+    if call.protocol == "rest-json":
+        headers["x-amzn-errortype"] = name
+    return Answer(error.status, _KINDS[call.protocol], _dumped(said), headers)
 
 
 @lru_cache(4096)

@@ -86,14 +86,7 @@ class World:
         return base64.urlsafe_b64encode(text.encode()).decode()
 
     def place(
-        self,
-        kind: str,
-        token: str | None,
-        start: Any,
-        code: str = "InvalidParameterException",
-        *,
-        expired: str | None = None,
-        age: float | None = None,
+        self, kind: str, token: str | None, start: Any, code: str = "InvalidParameterException"
     ) -> Any:
         """Where a token says to go on. Raises RefusedError on garbage or an expired one."""
         if token is None:
@@ -102,22 +95,20 @@ class World:
             made_for, _number, at, place = json.loads(base64.urlsafe_b64decode(token))
         except (ValueError, binascii.Error) as error:
             raise RefusedError(code, "The specified nextToken is invalid.") from error
-        if made_for != kind:
+        if made_for != kind or self.clock.now() - at > 1000 * self.token_age:
             raise RefusedError(code, "The specified nextToken is invalid.")
-        if self.clock.now() - at > 1000 * (self.token_age if age is None else age):
-            raise RefusedError(expired or code, "The specified nextToken is invalid.")
         return place
 
     def page_of(
-        self, call: Call, key: str, entries: Sequence[Any], size: tuple[str, int, int]
+        self, call: Call, key: str, entries: Sequence[Any], size: tuple[str, int]
     ) -> dict[str, Any]:
-        """A page of entries in their order; `size` is the parameter that asks for how many, its
-        maximum and its default.
+        """A page of entries in their order; `size` is the parameter that asks for how many, and its
+        default.
         """
-        kind, name = f"{call.operation} {call.group}", size[0]
+        kind, (name, usual) = f"{call.operation} {call.group}", size
         token = "NextToken" if name[0].isupper() else "nextToken"
         place = self.place(kind, call.parameters.get(token), 0)
-        limit = whole(call, name, 1, *size[1:])
+        limit = call.parameters.get(name, usual)
         if call.service == "logs":
             limit = min(limit, self.page)
         if self.empty():
@@ -136,11 +127,14 @@ Handler = Callable[[World, Call], dict[str, Any]]
 """Carries a call out and answers with its result. Raises RefusedError."""
 
 
-def whole(call: Call, name: str, low: int, high: int, default: int) -> int:
-    """A number among the parameters. Raises RefusedError outside low to high."""
-    value = call.parameters.get(name, default)
-    if not isinstance(value, int) or not low <= value <= high:
-        raise RefusedError(
-            "InvalidParameterException", f"{name} must be between {low} and {high}: {value!r}"
-        )
-    return value
+def invalid(message: str) -> RefusedError:
+    return RefusedError("InvalidParameterException", message)
+
+
+def document(call: Call) -> tuple[str, Any]:
+    """The policyDocument as it was sent, and what it says. Raises RefusedError if it is no JSON."""
+    text = str(call.parameters.get("policyDocument"))
+    try:
+        return text, json.loads(text)
+    except ValueError as error:
+        raise invalid(f"policyDocument: {error}") from error

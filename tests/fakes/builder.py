@@ -36,26 +36,23 @@ class Builder:
         self.truth.function(account, region, name, group)
 
     def group(self, account: str, region: str, name: str, *, created: int, **more: Any) -> Key:
-        """A log group; `more` are the settings that `Store.add_group` takes."""
-        self.store.add_group(account, region, name, created=created, **more)
+        """A log group; `more` are its settings, and `policy` and `policy_days` (None: never expire)
+        an account-level policy that is in force on its name.
+        """
         policy, days = more.pop("policy", None), more.pop("policy_days", None)
+        self.store.add_group(account, region, name, created=created, **more)
         self.truth.group(account, region, name, created=created, **more)
         if policy is not None:
-            self._policed((account, region), policy, days, (name,))
+            self.policy((account, region), policy, days, name)
         return (account, region, name)
 
     def policy(self, target: Target, name: str, days: int | None, *prefixes: str) -> None:
         """An account-level retention policy (None: never expire) that has long been in force."""
         self.store.add_policy(*target, name, days, *prefixes)
-        self._policed(target, name, days, prefixes or ("",))
-
-    def _policed(
-        self, target: Target, name: str, days: int | None, prefixes: tuple[str, ...]
-    ) -> None:
         policies = {policy.name: policy for policy in self.truth.policies.get(target, ())}
         terms = policies[name].force if name in policies else None
         known = () if terms is None else terms.prefixes
-        policies[name] = Policy(name, Terms(days, (*known, *prefixes)))
+        policies[name] = Policy(name, Terms(days, (*known, *(prefixes or ("",)))))
         self.truth.police(target, policies.values())
 
     def rows(self, target: Target, rows: Rows) -> None:
@@ -150,5 +147,6 @@ def _values(group: Group | store.Group, now: int) -> dict[str, Any]:
         )
         for stream in group.streams.values()
     }
-    said = {one.name: getattr(group, one.name) for one in fields(Group)}
+    names = {one.name for one in fields(Group)} - {"policy_days"} | {"days"}
+    said = {name: getattr(group, name) for name in names}
     return said | {"streams": streams, "transformer": list(group.transformer)}

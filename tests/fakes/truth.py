@@ -343,23 +343,23 @@ class Truth:
                 self.set(key, data_protection=p["policyDocument"])
             case "DeleteDataProtectionPolicy":
                 self.set(key, data_protection=None, protection_status="DELETED")
-            case "PutIndexPolicy" | "DeleteIndexPolicy":
-                self.set(key, index=p.get("policyDocument"))
-            case "PutTransformer" | "DeleteTransformer":
-                self.set(key, transformer=p.get("transformerConfig") or ())
+            case "PutIndexPolicy":
+                self.set(key, index=p["policyDocument"])
+            case "PutTransformer":
+                self.set(key, transformer=p["transformerConfig"])
             case "PutMetricFilter" | "DeleteMetricFilter":
                 self._filter(key, call, "metric", "metric_filters")
             case "PutSubscriptionFilter" | "DeleteSubscriptionFilter":
                 self._filter(key, call, "subscription", "subscriptions")
-            case "PutAccountPolicy" if not p.get("dryRun"):
+            case "PutAccountPolicy":
                 self._policy_put(call, now)
-            case "DeleteAccountPolicy" if not p.get("dryRun"):
+            case "DeleteAccountPolicy":
                 self._policy_deleted(call, now)
-            case "TagResource" | "TagLogGroup":
+            case "TagResource":
                 self.set(key, tags={**self.there(key).tags, **p["tags"]})
-            case "UntagResource" | "UntagLogGroup":
-                gone, tags = p.get("tagKeys") or p.get("tags") or (), self.there(key).tags
-                self.set(key, tags={name: tags[name] for name in tags if name not in gone})
+            case "UntagResource":
+                tags = self.there(key).tags
+                self.set(key, tags={name: tags[name] for name in tags if name not in p["tagKeys"]})
 
     def _filter(self, key: Key, call: Call, kind: str, names: str) -> None:
         group, name = self.there(key), call.parameters["filterName"]

@@ -24,10 +24,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "delete_data_protection_policy": {},
     "describe_index_policies": {},
     "put_index_policy": {"policyDocument": "{}"},
-    "delete_index_policy": {},
     "get_transformer": {},
     "put_transformer": {"transformerConfig": [{"parseJSON": {}}]},
-    "delete_transformer": {},
 }
 """The calls of which AWS's reference says that only class STANDARD has the feature."""
 

@@ -19,7 +19,6 @@ NOTHING = [
     ("apigatewayv2", "get_apis", {}, {"Items": []}),
     ("cloudtrail", "describe_trails", {}, {"trailList": []}),
     ("cloudtrail", "lookup_events", {}, {"Events": []}),
-    ("eventbridgev2", "list_event_buses", {}, {"EventBuses": []}),
     # One for all Regions, though signed for one that is not enabled here.
     ("iam", "list_roles", {"PathPrefix": "/"}, {"Roles": []}),
     ("route53", "list_hosted_zones", {}, {"HostedZones": [], "IsTruncated": False, "MaxItems": ""}),

@@ -10,7 +10,6 @@ def test_functions_are_listed_in_pages() -> None:
     store = empty_store()
     region = store.region(ACCOUNT, REGION)
     region.functions.update({f"f{number:02d}": None for number in range(60)}, custom="/custom")
-    region.versions["custom"] = {"1": "/old"}
     listed = still(store).client("lambda").get_paginator("list_functions").paginate()
     found = flat([page["Functions"] for page in listed])
     groups = {one["FunctionName"]: one["LoggingConfig"]["LogGroup"] for one in found}
@@ -18,28 +17,6 @@ def test_functions_are_listed_in_pages() -> None:
     assert (groups["custom"], groups["f59"]) == ("/custom", "/aws/lambda/f59")
     assert {one["Version"] for one in found} == {"$LATEST"}
     assert found[0]["FunctionArn"] == f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:custom"
-
-
-def test_published_versions_may_log_elsewhere() -> None:
-    """They are listed only where FunctionVersion=ALL asks for them (FACTS.md), in pages too."""
-    store = empty_store()
-    region = store.region(ACCOUNT, REGION)
-    region.functions.update(a="/new", b=None)
-    region.versions["a"] = {"1": "/old", "2": None}
-    client = still(store).client("lambda")
-    every = client.get_paginator("list_functions").paginate(
-        FunctionVersion="ALL", PaginationConfig={"PageSize": 1}
-    )
-    found = flat([page["Functions"] for page in every])
-    assert [(one["FunctionArn"], one["LoggingConfig"]["LogGroup"]) for one in found] == [
-        (f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{version}", group)
-        for version, group in (
-            ("a:$LATEST", "/new"),
-            ("a:1", "/old"),
-            ("a:2", "/aws/lambda/a"),
-            ("b:$LATEST", "/aws/lambda/b"),
-        )
-    ]
 
 
 def test_invocation_is_recorded() -> None:

@@ -96,25 +96,6 @@ def test_groups_by_class() -> None:
         assert names(logs, logGroupClass=asked) == wanted
 
 
-def test_list_log_groups_by_name_class_and_tag() -> None:
-    """ListLogGroups shows names, ARNs and classes only, up to 1,000 a page."""
-    store = empty_store()
-    for number in range(60):
-        add(store, f"/app/{number:02d}", tags={"even": str(number % 2)} if number < 4 else {})
-    add(store, "/other", log_class="INFREQUENT_ACCESS")
-    logs = still(store).client("logs")
-    assert [len(page) for page in pages(logs.list_log_groups, "logGroups")] == [50, 11]
-    assert len(logs.list_log_groups(limit=1000)["logGroups"]) == 61
-
-    def listed(**by: Any) -> list[str]:
-        return [group["logGroupName"] for group in logs.list_log_groups(**by)["logGroups"]]
-
-    assert listed(logGroupNamePattern="^/other|app/59") == ["/app/59", "/other"]
-    assert listed(logGroupClass="INFREQUENT_ACCESS") == ["/other"]
-    assert len(listed(logGroupTags=[{"key": "even"}])) == 4
-    assert len(listed(logGroupTags=[{"key": "even", "values": ["1"]}])) == 2
-
-
 # ---- page tokens ---------------------------------------------------------------------------------
 
 
@@ -131,7 +112,7 @@ def test_tokens_expire_and_belong_to_their_call() -> None:
     fresh = logs.describe_log_groups()["nextToken"]
     for method, wrong in (
         ("describe_log_groups", token),
-        ("list_log_groups", fresh),
+        ("describe_metric_filters", fresh),
         ("describe_log_groups", "garbage"),
     ):
         assert refusal(logs, method, nextToken=wrong) == "InvalidParameterException"
@@ -315,4 +296,3 @@ def test_retention_once_shortened_brings_nothing_back() -> None:
         logs.put_retention_policy(logGroupName="/a", retentionInDays=days)
     logs.delete_retention_policy(logGroupName="/a")
     assert len(logs.filter_log_events(logGroupName="/a")["events"]) == 1
-    assert len(group.alive(NOW)) == 1

@@ -107,20 +107,15 @@ def test_too_many_metrics_or_bad_names_are_refused() -> None:
         assert refusal(metrics, "get_metric_data", **asked) == "ValidationError"
 
 
-def test_statistics_of_one_metric() -> None:
-    """GetMetricStatistics tells the same of one log group, or of all of them together."""
-    store = written((NOW - HOUR_MS, 2, 1), (NOW - 3 * HOUR_MS, 4, 1))
+def test_metric_of_all_log_groups() -> None:
+    """Without a dimension (CloudWatch Logs user guide)."""
+    store = written((NOW - HOUR_MS, 2, 1))
     store.add_stream(add(store, "/b"), "s", created=NOW, events=[(NOW - HOUR_MS, 1, 1)])
-    metrics, metric = still(store).client("cloudwatch"), query("/a")["MetricStat"]["Metric"]
-
-    def sums(**metric: Any) -> list[float]:
-        asked = {"Period": 3600, "Statistics": ["Sum"], **span(NOW - DAY_MS)}
-        found = metrics.get_metric_statistics(**metric, **asked)["Datapoints"]
-        return sorted(point["Sum"] for point in found)
-
-    assert sums(**metric) == [2.0, 4.0]
-    del metric["Dimensions"]
-    assert sums(**metric) == [3.0, 4.0]
+    asked = query("/a")
+    del asked["MetricStat"]["Metric"]["Dimensions"]
+    metrics = still(store).client("cloudwatch")
+    answer = metrics.get_metric_data(MetricDataQueries=[asked], **span(NOW - DAY_MS))
+    assert answer["MetricDataResults"][0]["Values"] == [3.0]
 
 
 def test_start_is_rounded_down_by_its_age() -> None:

@@ -15,7 +15,6 @@ from tests.sandbox.asking import (
     REGION,
     add,
     arn,
-    code,
     empty_store,
     flat,
     pages,
@@ -31,6 +30,7 @@ def test_what_a_group_has_of_its_own_is_read_as_it_was_put_until_it_is_deleted()
     store = empty_store()
     add(store, "/a")
     logs = still(store).client("logs")
+    assert "dataProtectionStatus" not in logs.describe_log_groups()["logGroups"][0]
     logs.put_data_protection_policy(**NAMED, policyDocument='{"Name": "p"}')
     logs.put_index_policy(**NAMED, policyDocument='{"Fields": ["a"]}')
     logs.put_transformer(**NAMED, transformerConfig=[{"parseJSON": {}}])
@@ -41,27 +41,12 @@ def test_what_a_group_has_of_its_own_is_read_as_it_was_put_until_it_is_deleted()
     assert logs.get_transformer(**NAMED)["transformerConfig"] == [{"parseJSON": {}}]
     [group] = logs.describe_log_groups()["logGroups"]
     assert group["bearerTokenAuthenticationEnabled"] is True
-    for kind in ("data_protection_policy", "index_policy", "transformer"):
-        getattr(logs, f"delete_{kind}")(**NAMED)
-        assert refusal(logs, f"delete_{kind}", **NAMED) == "ResourceNotFoundException"
-    assert "policyDocument" not in logs.get_data_protection_policy(**NAMED)
-    assert logs.describe_index_policies(logGroupIdentifiers=["/a"])["indexPolicies"] == []
-
-
-def test_data_protection_status_tells_of_now_and_before() -> None:
-    """Absent: never put (FACTS.md); then ACTIVATED, then DELETED (botocore 1.44.5, LogGroup)."""
-    store = empty_store()
-    add(store, "/a")
-    logs = still(store).client("logs")
-
-    def status() -> Any:
-        return logs.describe_log_groups()["logGroups"][0].get("dataProtectionStatus")
-
-    assert status() is None
-    logs.put_data_protection_policy(**NAMED, policyDocument="{}")
-    assert status() == "ACTIVATED"
+    assert group["dataProtectionStatus"] == "ACTIVATED"
     logs.delete_data_protection_policy(**NAMED)
-    assert status() == "DELETED"
+    assert refusal(logs, "delete_data_protection_policy", **NAMED) == "ResourceNotFoundException"
+    assert "policyDocument" not in logs.get_data_protection_policy(**NAMED)
+    [group] = logs.describe_log_groups()["logGroups"]
+    assert group["dataProtectionStatus"] == "DELETED"  # botocore 1.44.5, LogGroup
 
 
 @pytest.mark.parametrize("nothing", ["empty", "identifier", "not found"])
@@ -189,36 +174,6 @@ def test_policy_holds_for_a_group_made_again() -> None:
     assert shown(logs) == {"/a": (90, "org")}
 
 
-def test_dry_run_previews_and_changes_nothing() -> None:
-    """How many groups would keep longer, shorter or the same, and the largest of them."""
-    store = empty_store()
-    for name, days, stored in (("/a", 30, 1), ("/b", None, 9), ("/c", 90, 5), ("/x", 7, 0)):
-        add(store, name, retention=days, stored=stored)
-    logs = still(store).client("logs")
-    before = shown(logs)
-    criteria = prefixes("/a", "/b", "/c")
-    result = put(logs, "org", 90, dryRun=True, **criteria)["dryRunResult"]
-    counts = {key: value for key, value in result.items() if isinstance(value, int)}
-    assert counts == {
-        "totalMatchedLogGroups": 3,
-        "increasedRetentionLogGroupCount": 1,
-        "decreasedRetentionLogGroupCount": 1,
-        "unchangedRetentionLogGroupCount": 1,
-        "failedAnalysisCount": 0,
-    }
-    assert [list(impact.values()) for impact in result["topLogGroupsImpacted"]] == [
-        ["/b", "NEVER_EXPIRE", "90", 9],
-        ["/c", "90", "90", 5],
-        ["/a", "30", "90", 1],
-    ]
-    assert shown(logs) == before
-    store.add_policy(ACCOUNT, REGION, "org", 30, "/x")
-    gone = {"policyName": "org", "policyType": "RETENTION_POLICY", "dryRun": True}
-    [impact] = logs.delete_account_policy(**gone)["dryRunResult"]["topLogGroupsImpacted"]
-    assert (impact["currentRetention"], impact["proposedRetention"]) == ("30", "7")
-    assert shown(logs)["/x"] == (30, "org")
-
-
 def test_policies_are_described_as_they_were_put() -> None:
     """All of a type, or the one that is named, with what they apply to."""
     store = empty_store()
@@ -263,69 +218,3 @@ def test_account_policies_are_bounded() -> None:
     put(logs, "org-19", 60)
     gone = {"policyName": "none", "policyType": "RETENTION_POLICY"}
     assert refusal(logs, "delete_account_policy", **gone) == "ResourceNotFoundException"
-
-
-# ---- resource policies and syslog ----------------------------------------------------------------
-
-
-def test_resource_policies_of_the_account() -> None:
-    """At most 10, changed by name; codes and texts as LocalStack recorded them of AWS."""
-    logs = still().client("logs")
-    for number in range(10):
-        logs.put_resource_policy(policyName=f"p{number}", policyDocument="{}")
-    more = {"policyName": "p10", "policyDocument": "{}"}
-    assert refusal(logs, "put_resource_policy", **more) == "LimitExceededException"
-    policy = logs.put_resource_policy(policyName="p3", policyDocument="[]")["resourcePolicy"]
-    assert policy == {
-        "policyName": "p3",
-        "policyDocument": "[]",
-        "lastUpdatedTime": NOW,
-        "policyScope": "ACCOUNT",
-    }
-    found = flat(pages(logs.describe_resource_policies, "resourcePolicies", limit=4))
-    assert [one["policyName"] for one in found] == [f"p{number}" for number in range(10)]
-    assert policy in found
-    logs.delete_resource_policy(policyName="p3")
-    with pytest.raises(logs.exceptions.ResourceNotFoundException) as error:
-        logs.delete_resource_policy(policyName="p3")
-    assert "Policy with name [p3] does not exist." in str(error.value)
-
-
-def test_resource_policy_of_a_group_goes_by_its_revision() -> None:
-    """Whoever does not know the last revision changes nothing; it is not among the account's."""
-    store = empty_store()
-    add(store, "/a")
-    logs = still(store).client("logs")
-    of = {"policyName": "p", "resourceArn": arn("/a")}
-    first = logs.put_resource_policy(**of, policyDocument="{}")["revisionId"]
-    stale = of | {"policyDocument": "[]"}
-    assert refusal(logs, "put_resource_policy", **stale) == "InvalidParameterException"
-    logs.put_resource_policy(**stale, expectedRevisionId=first)
-    assert logs.describe_resource_policies()["resourcePolicies"] == []
-    for asked in ({"resourceArn": arn("/a")}, {"policyScope": "RESOURCE"}):
-        [policy] = logs.describe_resource_policies(**asked)["resourcePolicies"]
-        assert (policy["policyDocument"], policy["resourceArn"]) == ("[]", arn("/a"))
-    logs.delete_resource_policy(**of, expectedRevisionId=policy["revisionId"])
-    assert logs.describe_resource_policies(policyScope="RESOURCE")["resourcePolicies"] == []
-    with pytest.raises(logs.exceptions.ResourceNotFoundException) as error:
-        logs.put_resource_policy(**of | {"resourceArn": arn("/none")}, policyDocument="{}")
-    assert code(error) == "ResourceNotFoundException"
-
-
-def test_syslog_configurations_are_listed_by_group_and_endpoint() -> None:
-    """Log groups that a VPC endpoint writes syslog to."""
-    store = empty_store()
-    add(store, "/a")
-    one, two = (
-        {"logGroupArn": arn(name), "sourceType": "VPCE", "vpcEndpointId": endpoint}
-        for name, endpoint in (("/a", "vpce-1"), ("/b", "vpce-2"))
-    )
-    store.region(ACCOUNT, REGION).syslog += [one, two]
-    logs = still(store).client("logs")
-
-    def found(**by: Any) -> list[Any]:
-        return flat(pages(logs.list_syslog_configurations, "syslogConfigurations", **by))
-
-    assert found(maxResults=1) == [one, two]
-    assert found(logGroupIdentifier="/a") == [one]
-    assert found(vpcEndpointId="vpce-2") == [two]

@@ -19,6 +19,7 @@ from tests.sandbox.asking import (
     empty_store,
     flat,
     pages,
+    refusal,
     still,
 )
 from tests.sandbox.test_metrics import query, span
@@ -47,7 +48,7 @@ def test_quotas_limit_each_call_apart() -> None:
         return refused.count(None)
 
     assert allowed(30) == 10
-    logs.list_log_groups()
+    logs.describe_metric_filters()
     sandbox.client("logs", ACCOUNT, ELSEWHERE).describe_log_groups()
     clock.advance(0.5)
     assert allowed(30) == 5
@@ -127,21 +128,15 @@ def test_throttling_is_called_as_each_service_calls_it() -> None:
         assert said == [None, (code, "Rate exceeded", status)]
 
 
-def test_service_quotas_tell_applied_and_default_values() -> None:
-    """An account's own quota is listed as applied, beside the default."""
+def test_service_quotas_tell_applied_values() -> None:
+    """An account's own quota beside the default ones."""
     store = empty_store()
     store.quotas[ACCOUNT, REGION, "DeleteLogGroup"] = 25.0
     client = still(store).client("service-quotas")
-
-    def value(call: Any) -> float:
-        listed = flat(pages(call, "Quotas", "NextToken", ServiceCode="logs"))
-        name = "DeleteLogGroup throttle limit in transactions per second"
-        [quota] = [quota for quota in listed if quota["QuotaName"] == name]
-        assert quota["QuotaCode"] == "L-07A912D5"
-        return float(quota["Value"])
-
-    assert value(client.list_service_quotas) == 25.0
-    assert value(client.list_aws_default_service_quotas) == 10.0
+    listed = flat(pages(client.list_service_quotas, "Quotas", "NextToken", ServiceCode="logs"))
+    values = {quota["QuotaCode"]: quota["Value"] for quota in listed}
+    assert (values["L-07A912D5"], values["L-C029A21C"]) == (25.0, 15.0)
+    assert refusal(client, "list_service_quotas", ServiceCode="none") == "NoSuchResourceException"
 
 
 def test_nothing_that_logs_answers_is_without_a_quota() -> None:

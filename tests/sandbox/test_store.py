@@ -1,4 +1,4 @@
-"""The store: copies, and a million groups."""
+"""The store: a million groups."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from janitor.sandbox.clocks import DAY_MS
-from janitor.sandbox.retention_policies import Terms
 from janitor.sandbox.store import Plain, Store
-from tests.sandbox.asking import ACCOUNT, NOW, REGION, add, empty_store, names, still
+from tests.sandbox.asking import ACCOUNT, NOW, REGION, empty_store, names, still
 
 
 def full(groups: int) -> Store:
@@ -22,26 +21,6 @@ def full(groups: int) -> Store:
         array("q", [7] * groups),
     )
     return store
-
-
-def test_copies_are_independent_and_states_compare() -> None:
-    """A copy stays as it was while the original changes, in whatever there is of it."""
-    store = empty_store()
-    group = add(store, "/a", tags={"a": "b"})
-    store.add_stream(group, "s", created=NOW, events=[(NOW - DAY_MS, 1, 10)])
-    policy = store.add_policy(ACCOUNT, REGION, "org", 90, "/x")
-    copy = store.copy()
-    assert copy.state() == store.state()
-    store.write(group, "s", NOW)
-    assert copy.state() != store.state()
-    copy = store.copy()
-    policy.terms = policy.in_force = Terms(30)
-    store.add_policy(ACCOUNT, REGION, "all", 30)
-    assert copy.state() != store.state()
-    sandbox = still(copy)
-    sandbox.client("logs").create_log_group(logGroupName="/x")
-    found = sandbox.client("logs").describe_log_groups()["logGroups"]
-    assert [entry.get("retentionInDays") for entry in found] == [None, 90]
 
 
 class Counted(list[str]):
@@ -80,17 +59,6 @@ def test_page_costs_the_same_wherever_it_is() -> None:
     [stream] = logs.describe_log_streams(logGroupName="/app/050001")["logStreams"]
     assert stream["logStreamName"] == "application"
     assert (len(place), len(place.groups)) == (99_999, 2)
-
-
-def test_copies_share_their_rows() -> None:
-    """A deletion in one copy is none in the other."""
-    store = full(1000)
-    copy = store.copy()
-    group = store.group(ACCOUNT, REGION, "/app/000007")
-    assert group is not None
-    store.remove_group(group)
-    assert copy.group(ACCOUNT, REGION, "/app/000007") is not None
-    assert store.group(ACCOUNT, REGION, "/app/000007") is None
 
 
 def test_rows_are_under_account_level_policies_too() -> None:

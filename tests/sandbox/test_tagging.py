@@ -31,8 +31,8 @@ def indexed(tagging: Any, **by: Any) -> dict[str, dict[str, str]]:
     }
 
 
-def test_what_is_tagged_is_found_by_arn_type_and_tag() -> None:
-    """In pages, or at most 100 ARNs without any filter beside them; only the caller's groups."""
+def test_what_is_tagged_is_found_by_arn_and_type() -> None:
+    """In pages, or at most 100 ARNs without a type beside them; only the caller's groups."""
     store = empty_store()
     for number in range(120):
         add(store, f"/{number:03d}", tags={"even": str(number % 2 == 0)})
@@ -41,15 +41,10 @@ def test_what_is_tagged_is_found_by_arn_type_and_tag() -> None:
     assert (
         len(indexed(tagging, ResourceTypeFilters=["logs:log-group"], ResourcesPerPage=100)) == 120
     )
-    assert len(indexed(tagging, TagFilters=[{"Key": "even", "Values": ["True"]}])) == 60
     assert indexed(tagging, ResourceTypeFilters=["lambda"]) == {}
     wanted = [arn("/untagged"), arn("/007"), arn("/none")]
     assert indexed(tagging, ResourceARNList=wanted) == {"/007": {"even": "False"}}
-    for more in (
-        {"TagFilters": [{"Key": "even"}]},
-        {"ResourceTypeFilters": ["logs"]},
-        {"ResourcesPerPage": 100},
-    ):
+    for more in ({"ResourceTypeFilters": ["logs"]}, {"ResourcesPerPage": 100}):
         said = refusal(tagging, "get_resources", ResourceARNList=wanted, **more)
         assert said == "InvalidParameterException"
     other = [arn("/007", ELSEWHERE), arn("/007:*"), arn("/007").replace(ACCOUNT, OTHER)]
@@ -77,25 +72,6 @@ def test_index_lags_behind_the_groups_own_tags() -> None:
     assert indexed(tagging, ResourceARNList=[arn("/a")]) == {"/a": {"keep": "1"}}
     clock.advance(60)
     assert indexed(tagging) == {"/new": {"a": "b"}}
-
-
-def test_tokens_live_for_a_quarter_of_an_hour() -> None:
-    """PaginationTokenExpiredException after that, InvalidParameterException for garbage (Resource
-    Groups Tagging API reference).
-    """
-    clock, store = ManualClock(), empty_store()
-    for number in range(60):
-        add(store, f"/{number:02d}", tags={"a": "b"})
-    tagging = still(store, clock=clock).client("resourcegroupstaggingapi")
-    token = tagging.get_resources()[TOKEN]
-    clock.advance(900)
-    assert len(tagging.get_resources(PaginationToken=token)[KEY]) == 10
-    clock.advance(1)
-    for wrong, said in (
-        (token, "PaginationTokenExpiredException"),
-        ("garbage", "InvalidParameterException"),
-    ):
-        assert refusal(tagging, "get_resources", PaginationToken=wrong) == said
 
 
 def test_tags_are_bounded() -> None:

@@ -27,7 +27,6 @@ INVALID = "InvalidParameterException"
         ("describe_log_groups", {"logGroupNamePrefix": "/a*"}, INVALID),
         ("describe_log_groups", {"logGroupNamePrefix": "/a", "logGroupNamePattern": "b"}, INVALID),
         ("describe_log_groups", {"logGroupClass": "GLACIAL"}, INVALID),
-        ("list_log_groups", {"logGroupNamePattern": "ab|cd"}, INVALID),
         ("describe_log_streams", {}, INVALID),
         ("describe_log_streams", {"logGroupIdentifier": arn("/a:*")}, INVALID),
         (

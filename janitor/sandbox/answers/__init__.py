@@ -1,4 +1,11 @@
-"""What each call is answered with, a module for each service or part of one."""
+"""What each call is answered with, a module for each service or part of one.
+
+The functions of a module carry out the operations that they are named after.
+"""
+
+from __future__ import annotations
+
+import inspect
 
 from janitor.sandbox.answers import (
     account_policies,
@@ -10,6 +17,7 @@ from janitor.sandbox.answers import (
     logs,
     metrics,
     policies,
+    regions,
     s3,
     service_quotas,
     sns,
@@ -19,23 +27,27 @@ from janitor.sandbox.answers import (
 from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import Handler
 
+_MODULES = {
+    "logs": (logs, events, filters, policies, account_policies),
+    "monitoring": (metrics,),
+    "tagging": (tagging,),
+    "lambda": (functions,),
+    "sts": (identity,),
+    "ec2": (regions,),
+    "servicequotas": (service_quotas,),
+    "s3": (s3,),
+    "sns": (sns,),
+    "ssm": (ssm,),
+}
 ANSWERS: dict[tuple[str, str], Handler] = {
-    **logs.CALLS,
-    **events.CALLS,
-    **filters.CALLS,
-    **policies.CALLS,
-    **account_policies.CALLS,
-    **metrics.CALLS,
-    **tagging.CALLS,
-    **functions.CALLS,
-    **identity.CALLS,
-    **service_quotas.CALLS,
-    **s3.CALLS,
-    **sns.CALLS,
-    **ssm.CALLS,
+    (service, "".join(map(str.capitalize, name.split("_")))): function
+    for service, modules in _MODULES.items()
+    for module in modules
+    for name, function in inspect.getmembers(module, inspect.isfunction)
+    if function.__module__ == module.__name__ and not name.startswith("_")
 }
 """By service, as requests are signed for it, and operation."""
-_HELD = frozenset(service for service, _ in ANSWERS) - {"ec2"}
+_HELD = _MODULES.keys() - {"ec2"}
 """Services whose resources are here. Of EC2's, only the Regions are."""
 
 

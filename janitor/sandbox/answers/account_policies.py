@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from janitor.sandbox.answers.logs import RETENTION_DAYS, invalid
-from janitor.sandbox.answers.policies import document
-from janitor.sandbox.retention_policies import MOST_POLICIES, RetentionPolicy, Terms, ruling
-from janitor.sandbox.store import Group, Region
+from janitor.sandbox.answers.logs import RETENTION_DAYS
+from janitor.sandbox.retention_policies import MOST_POLICIES, RetentionPolicy, Terms
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World
+from janitor.sandbox.world import World, document, invalid
 
 _TYPE = "RETENTION_POLICY"
 _NEVER = "NEVER_EXPIRE"
@@ -31,9 +27,6 @@ def put_account_policy(world: World, call: Call) -> dict[str, Any]:
     if policy is None and len(region.policies) >= MOST_POLICIES:
         raise RefusedError("LimitExceededException", "Resource limit exceeded.")
     put = RetentionPolicy(name, terms, created=now) if policy is None else policy
-    if p.get("dryRun"):
-        others = [one for one in region.policies if one is not policy]
-        return _dry_run(world, region, terms, put, [*others, replace(put, in_force=terms)])
     if policy is None:
         region.policies.append(put)
     put.terms, put.updated, put.criteria = terms, now, p.get("selectionCriteria")
@@ -85,49 +78,6 @@ def _shown(call: Call, policy: RetentionPolicy) -> dict[str, Any]:
     }
 
 
-def _dry_run(
-    world: World,
-    region: Region,
-    scope: Terms,
-    policy: RetentionPolicy,
-    then: Sequence[RetentionPolicy],
-) -> dict[str, Any]:
-    """What would change for the groups in scope if `then` were in force."""
-    forever = 10**9
-    counts = {"increased": 0, "decreased": 0, "unchanged": 0}
-    impacts: list[dict[str, Any]] = []
-    in_scope = replace(policy, in_force=scope)
-    now, lag = world.clock.now(), world.store.lags.stored
-    for group in region.after(""):
-        if not in_scope.covers(group.name, group.created):
-            continue
-        before, after = group.days, _proposed(group, then)
-        change = (after or forever) - (before or forever)
-        counts["increased" if change > 0 else "decreased" if change else "unchanged"] += 1
-        impacts.append(
-            {
-                "logGroupName": group.name,
-                "currentRetention": str(before or _NEVER),
-                "proposedRetention": str(after or _NEVER),
-                "storedBytes": group.stored_shown(now, lag),
-            }
-        )
-    impacts.sort(key=lambda impact: -int(impact["storedBytes"]))
-    return {
-        "dryRunResult": {
-            "totalMatchedLogGroups": len(impacts),
-            **{f"{way}RetentionLogGroupCount": count for way, count in counts.items()},
-            "failedAnalysisCount": 0,
-            "topLogGroupsImpacted": impacts[:20],
-        }
-    }
-
-
-def _proposed(group: Group, policies: Sequence[RetentionPolicy]) -> int | None:
-    found = ruling(policies, group.name, group.created)
-    return group.own_days if found is None else found[1]
-
-
 def describe_account_policies(world: World, call: Call) -> dict[str, Any]:
     """Nothing of other types, which cannot be put here."""
     p, policies = call.parameters, world.region(call).policies
@@ -136,7 +86,7 @@ def describe_account_policies(world: World, call: Call) -> dict[str, Any]:
         for policy in policies
         if p["policyType"] == _TYPE and p.get("policyName") in (None, policy.name)
     ]
-    return world.page_of(call, "accountPolicies", found, ("limit", 50, 50))
+    return world.page_of(call, "accountPolicies", found, ("limit", 50))
 
 
 def delete_account_policy(world: World, call: Call) -> dict[str, Any]:
@@ -145,15 +95,5 @@ def delete_account_policy(world: World, call: Call) -> dict[str, Any]:
     policy = next((one for one in region.policies if one.name == name), None)
     if policy is None:
         raise RefusedError("ResourceNotFoundException", f"no policy named {name}")
-    if call.parameters.get("dryRun"):
-        rest = [one for one in region.policies if one is not policy]
-        return _dry_run(world, region, policy.in_force or policy.terms, policy, rest)
     region.policed(world.clock.now(), lambda: region.policies.remove(policy))
     return {}
-
-
-CALLS: dict[tuple[str, str], Handler] = {
-    ("logs", "PutAccountPolicy"): put_account_policy,
-    ("logs", "DescribeAccountPolicies"): describe_account_policies,
-    ("logs", "DeleteAccountPolicy"): delete_account_policy,
-}

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from janitor.sandbox.answers.logs import invalid
 from janitor.sandbox.clocks import DAY_MS
 from janitor.sandbox.store import Events, Group, Stream
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World, whole
+from janitor.sandbox.world import World, invalid
 
 _PAGE = 1000
 """Events a page when no limit is given: stands for the page's limit of 1 MB."""
@@ -61,7 +60,7 @@ def filter_log_events(world: World, call: Call) -> dict[str, Any]:
     place = world.place(kind, p.get("nextToken"), 0)
     if world.empty():
         return {"events": [], "searchedLogStreams": [], "nextToken": world.token(kind, place)}
-    limit = whole(call, "limit", 1, 10_000, _PAGE)
+    limit = p.get("limit", _PAGE)
     found = list(islice(_events(world, call, group, streams, until), place, place + limit + 1))
     answer: dict[str, Any] = {"events": found[:limit], "searchedLogStreams": []}
     if len(found) > limit:
@@ -74,7 +73,7 @@ def get_log_events(world: World, call: Call) -> dict[str, Any]:
     p, group = call.parameters, world.group(call)
     stream = _stream(group, call)
     found = list(_events(world, call, group, [stream], p.get("endTime")))
-    limit = whole(call, "limit", 1, 10_000, _PAGE)
+    limit = p.get("limit", _PAGE)
     token = p.get("nextToken")
     if token is None:
         if world.empty():
@@ -135,10 +134,3 @@ def _events(
                 "ingestionTime": events.ingested,
                 "eventId": f"{at:020d}{index:08d}{number:08d}",
             }
-
-
-CALLS: dict[tuple[str, str], Handler] = {
-    ("logs", "PutLogEvents"): put_log_events,
-    ("logs", "FilterLogEvents"): filter_log_events,
-    ("logs", "GetLogEvents"): get_log_events,
-}

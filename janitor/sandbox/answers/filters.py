@@ -6,105 +6,86 @@ from typing import Any
 
 from janitor.sandbox.store import Group
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World
+from janitor.sandbox.world import World
 
-_PAGE = ("limit", 50, 50)
+_PAGE = ("limit", 50)
+_FIELDS = {"metric": ("metric_filters", 100), "subscription": ("subscriptions", 2)}
+"""Where a group has the names of its filters, and how many at most."""
 
 
 def describe_metric_filters(world: World, call: Call) -> dict[str, Any]:
     region = world.region(call)
     groups = [world.group(call)] if call.group else list(region.groups.values())
-    prefix = (call.parameters.get("filterNamePrefix") or "") if call.group else ""
-    filters = [
-        {
-            "filterName": name,
-            "filterPattern": "",
-            "logGroupName": group.name,
-            "creationTime": group.created,
-            "metricTransformations": [
-                {"metricName": name, "metricNamespace": "own", "metricValue": "1"}
-            ],
-            "applyOnTransformedLogs": False,
-            **group.filters.get(("metric", name), {}),
-        }
-        for group in groups
-        for name in group.metric_filters
-        if name.startswith(prefix)
-    ]
+    filters = [one for group in groups for one in _shown(call, group, "metric")]
     filters.sort(key=lambda entry: (str(entry["filterName"]), str(entry["logGroupName"])))
     return world.page_of(call, "metricFilters", filters, _PAGE)
 
 
 def describe_subscription_filters(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
-    prefix = call.parameters.get("filterNamePrefix") or ""
-    filters = [
+    filters = _shown(call, world.group(call), "subscription")
+    return world.page_of(call, "subscriptionFilters", filters, _PAGE)
+
+
+def _shown(call: Call, group: Group, kind: str) -> list[dict[str, Any]]:
+    """Of all groups, a prefix is not heeded (botocore 1.44.5, DescribeMetricFilters)."""
+    prefix = (call.parameters.get("filterNamePrefix") or "") if call.group else ""
+    return [
         {
             "filterName": name,
             "filterPattern": "",
             "logGroupName": group.name,
             "creationTime": group.created,
-            "destinationArn": f"arn:aws:lambda:{group.region}:{group.account}:function:{name}",
-            "distribution": "ByLogStream",
             "applyOnTransformedLogs": False,
-            **group.filters.get(("subscription", name), {}),
+            **(_metric(name) if kind == "metric" else _subscription(group, name)),
+            **group.filters.get((kind, name), {}),
         }
-        for name in sorted(group.subscriptions)
+        for name in sorted(getattr(group, _FIELDS[kind][0]))
         if name.startswith(prefix)
     ]
-    return world.page_of(call, "subscriptionFilters", filters, _PAGE)
+
+
+def _metric(name: str) -> dict[str, Any]:
+    metric = {"metricName": name, "metricNamespace": "own", "metricValue": "1"}
+    return {"metricTransformations": [metric]}
+
+
+def _subscription(group: Group, name: str) -> dict[str, Any]:
+    arn = f"arn:aws:lambda:{group.region}:{group.account}:function:{name}"
+    return {"destinationArn": arn, "distribution": "ByLogStream"}
 
 
 def put_metric_filter(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
-    group.metric_filters = _with(call, group, "metric", group.metric_filters, 100)
-    return {}
+    return _put(world, call, "metric")
 
 
 def put_subscription_filter(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
-    group.subscriptions = _with(call, group, "subscription", group.subscriptions, 2)
-    return {}
+    return _put(world, call, "subscription")
 
 
-def _with(
-    call: Call, group: Group, kind: str, names: tuple[str, ...], most: int
-) -> tuple[str, ...]:
-    """The names with that of the filter that is put. Raises RefusedError beyond the most."""
+def _put(world: World, call: Call, kind: str) -> dict[str, Any]:
+    group, (field, most) = world.group(call), _FIELDS[kind]
     described = {key: value for key, value in call.parameters.items() if key != "logGroupName"}
-    name = str(described["filterName"])
-    if len({*names, name}) > most:
+    names = {*getattr(group, field), described["filterName"]}
+    if len(names) > most:
         raise RefusedError("LimitExceededException", "Resource limit exceeded.")
-    group.filters[kind, name] = described
-    return tuple(sorted({*names, name}))
+    group.filters[kind, described["filterName"]] = described
+    setattr(group, field, tuple(sorted(names)))
+    return {}
 
 
 def delete_metric_filter(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
-    group.metric_filters = _without(call, group, "metric", group.metric_filters)
-    return {}
+    return _delete(world, call, "metric")
 
 
 def delete_subscription_filter(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
-    group.subscriptions = _without(call, group, "subscription", group.subscriptions)
-    return {}
+    return _delete(world, call, "subscription")
 
 
-def _without(call: Call, group: Group, kind: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    name = str(call.parameters["filterName"])
-    if name not in names:
+def _delete(world: World, call: Call, kind: str) -> dict[str, Any]:
+    group, (field, _), name = world.group(call), _FIELDS[kind], call.parameters["filterName"]
+    if name not in (names := getattr(group, field)):
         said = f"The specified {kind} filter does not exist."
         raise RefusedError("ResourceNotFoundException", said)
     group.filters.pop((kind, name), None)
-    return tuple(other for other in names if other != name)
-
-
-CALLS: dict[tuple[str, str], Handler] = {
-    ("logs", "DescribeMetricFilters"): describe_metric_filters,
-    ("logs", "DescribeSubscriptionFilters"): describe_subscription_filters,
-    ("logs", "PutMetricFilter"): put_metric_filter,
-    ("logs", "PutSubscriptionFilter"): put_subscription_filter,
-    ("logs", "DeleteMetricFilter"): delete_metric_filter,
-    ("logs", "DeleteSubscriptionFilter"): delete_subscription_filter,
-}
+    setattr(group, field, tuple(other for other in names if other != name))
+    return {}

@@ -5,46 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World
+from janitor.sandbox.world import World
 
 
 def list_functions(world: World, call: Call) -> dict[str, Any]:
-    """`$LATEST` of each function; with FunctionVersion=ALL the published versions too, and all ARNs
-    with their version (Lambda API reference).
-    """
-    region, every = world.region(call), call.parameters.get("FunctionVersion") == "ALL"
+    """`$LATEST` of each function (Lambda API reference)."""
+    functions = world.region(call).functions
     limit = min(call.parameters.get("MaxItems", 50), 50)
-    place = tuple(world.place("ListFunctions", call.parameters.get("Marker"), ("", "")))
-    listed = {
-        (name, version): group
-        for name, latest in region.functions.items()
-        for version, group in {
-            "$LATEST": latest,
-            **(region.versions.get(name, {}) if every else {}),
-        }.items()
-    }
-    behind = sorted(key for key in listed if key > place)
-    page = behind[:limit]
-    arn = f"arn:aws:lambda:{call.region}:{call.account}:function:"
-    answer: dict[str, Any] = {
-        "Functions": [
-            {
-                "FunctionName": name,
-                "FunctionArn": arn + (f"{name}:{version}" if every else name),
-                "Version": version,
-                "Runtime": "python3.13",
-                "LoggingConfig": {
-                    "LogFormat": "Text",
-                    "LogGroup": listed[name, version] or f"/aws/lambda/{name}",
-                },
-            }
-            for name, version in page
-        ],
-        "NextMarker": None,
-    }
-    if len(behind) > len(page):
-        answer["NextMarker"] = world.token("ListFunctions", page[-1])
-    return answer
+    place = world.place("ListFunctions", call.parameters.get("Marker"), "")
+    behind = sorted(name for name in functions if name > place)
+    page, more = behind[:limit], len(behind) > limit
+    listed = [
+        {
+            "FunctionName": name,
+            "FunctionArn": f"arn:aws:lambda:{call.region}:{call.account}:function:{name}",
+            "Version": "$LATEST",
+            "Runtime": "python3.13",
+            "LoggingConfig": {
+                "LogFormat": "Text",
+                "LogGroup": functions[name] or f"/aws/lambda/{name}",
+            },
+        }
+        for name in page
+    ]
+    marker = world.token("ListFunctions", page[-1]) if more else None
+    return {"Functions": listed, "NextMarker": marker}
 
 
 def invoke(world: World, call: Call) -> dict[str, Any]:
@@ -56,13 +41,7 @@ def invoke(world: World, call: Call) -> dict[str, Any]:
             "region": call.region,
             "function": call.parameters["FunctionName"],
             "type": call.parameters["InvocationType"],
-            "payload": call.body,
+            "payload": call.parameters.get("Payload", b""),
         }
     )
     return {"StatusCode": 202}
-
-
-CALLS: dict[tuple[str, str], Handler] = {
-    ("lambda", "ListFunctions"): list_functions,
-    ("lambda", "Invoke"): invoke,
-}

@@ -1,11 +1,11 @@
-"""Who is asking, as whom, and in which Regions: STS and EC2."""
+"""STS: who is asking, and as whom."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, Key, World
+from janitor.sandbox.world import Key, World
 
 
 def get_caller_identity(world: World, call: Call) -> dict[str, Any]:
@@ -36,25 +36,3 @@ def assume_role(world: World, call: Call) -> dict[str, Any]:
             "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session}",
         },
     }
-
-
-def describe_regions(world: World, call: Call) -> dict[str, Any]:
-    """Those that are enabled, or all (botocore 1.44.5)."""
-    every = call.parameters.get("AllRegions") in ("true", True)
-    entries = [
-        {
-            "RegionName": name,
-            "Endpoint": f"ec2.{name}.amazonaws.com",
-            "OptInStatus": region.opt_in,
-        }
-        for (account, name), region in sorted(world.store.regions.items())
-        if account == call.account and (every or region.enabled)
-    ]
-    return {"Regions": entries}
-
-
-CALLS: dict[tuple[str, str], Handler] = {
-    ("sts", "GetCallerIdentity"): get_caller_identity,
-    ("sts", "AssumeRole"): assume_role,
-    ("ec2", "DescribeRegions"): describe_regions,
-}

@@ -9,7 +9,7 @@ from typing import Any
 
 from janitor.sandbox.store import Group, Stream
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World, whole
+from janitor.sandbox.world import World, invalid
 
 RETENTION_DAYS = frozenset(
     (
@@ -23,13 +23,9 @@ _OF_PATTERN = ("arn", "creationTime", "logGroupName")
 """All that DescribeLogGroups tells of groups asked for by logGroupNamePattern (botocore 1.44.5)."""
 
 
-def invalid(message: str) -> RefusedError:
-    return RefusedError("InvalidParameterException", message)
-
-
 def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
     p = call.parameters
-    limit = min(whole(call, "limit", 1, 50, 50), world.page)
+    limit = min(p.get("limit", 50), world.page)
     narrowed = [
         key
         for key in ("logGroupNamePrefix", "logGroupNamePattern", "logGroupIdentifiers")
@@ -103,44 +99,9 @@ def _named(world: World, call: Call, place: str) -> Iterator[Group]:
         yield group
 
 
-def list_log_groups(world: World, call: Call) -> dict[str, Any]:
-    p = call.parameters
-    limit = whole(call, "limit", 1, 1000, 50)
-    alternatives = (p.get("logGroupNamePattern") or "").split("|")
-    log_class, tags = p.get("logGroupClass"), p.get("logGroupTags") or []
-
-    def wanted(group: Group) -> bool:
-        named = any(
-            group.name.startswith(part[1:]) if part.startswith("^") else part in group.name
-            for part in alternatives
-        )
-        tagged = all(
-            tag["key"] in group.tags
-            and (not tag.get("values") or group.tags[tag["key"]] in tag["values"])
-            for tag in tags
-        )
-        return named and tagged and log_class in (None, group.log_class)
-
-    place = world.place("ListLogGroups", p.get("nextToken"), "")
-    found = list(islice(filter(wanted, world.region(call).after(place)), limit + 1))
-    answer: dict[str, Any] = {
-        "logGroups": [
-            {
-                "logGroupName": group.name,
-                "logGroupArn": group.arn,
-                "logGroupClass": group.log_class,
-            }
-            for group in found[:limit]
-        ]
-    }
-    if len(found) > limit:
-        answer["nextToken"] = world.token("ListLogGroups", found[limit - 1].name)
-    return answer
-
-
 def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
     p, group = call.parameters, world.group(call)
-    limit = min(whole(call, "limit", 1, 50, 50), world.page)
+    limit = min(p.get("limit", 50), world.page)
     by, prefix = p.get("orderBy", "LogStreamName"), p.get("logStreamNamePrefix")
     descending = bool(p.get("descending", False))
     if prefix and by == "LastEventTime":
@@ -284,7 +245,7 @@ def _retention(world: World, call: Call, days: int | None) -> dict[str, Any]:
     return {}
 
 
-def put_deletion_protection(world: World, call: Call) -> dict[str, Any]:
+def put_log_group_deletion_protection(world: World, call: Call) -> dict[str, Any]:
     world.group(call).protected = bool(call.parameters["deletionProtectionEnabled"])
     return {}
 
@@ -309,11 +270,11 @@ def disassociate_kms_key(world: World, call: Call) -> dict[str, Any]:
 # ---- tags ----------------------------------------------------------------------------------------
 
 
-def list_tags(world: World, call: Call) -> dict[str, Any]:
+def list_tags_for_resource(world: World, call: Call) -> dict[str, Any]:
     return {"tags": dict(world.group(call).tags)}
 
 
-def tag(world: World, call: Call) -> dict[str, Any]:
+def tag_resource(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
     tags = group.tags | dict(call.parameters["tags"])
     if any(key.startswith("aws:") for key in call.parameters["tags"]):
@@ -324,32 +285,9 @@ def tag(world: World, call: Call) -> dict[str, Any]:
     return {}
 
 
-def untag(world: World, call: Call) -> dict[str, Any]:
+def untag_resource(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
-    gone = set(call.parameters.get("tagKeys") or call.parameters.get("tags") or [])
+    gone = call.parameters["tagKeys"]
     tags = {key: value for key, value in group.tags.items() if key not in gone}
     world.store.tag(group, tags, world.clock.now())
     return {}
-
-
-CALLS: dict[tuple[str, str], Handler] = {
-    ("logs", "DescribeLogGroups"): describe_log_groups,
-    ("logs", "ListLogGroups"): list_log_groups,
-    ("logs", "DescribeLogStreams"): describe_log_streams,
-    ("logs", "CreateLogGroup"): create_log_group,
-    ("logs", "CreateLogStream"): create_log_stream,
-    ("logs", "DeleteLogGroup"): delete_log_group,
-    ("logs", "DeleteLogStream"): delete_log_stream,
-    ("logs", "PutRetentionPolicy"): put_retention_policy,
-    ("logs", "DeleteRetentionPolicy"): delete_retention_policy,
-    ("logs", "PutLogGroupDeletionProtection"): put_deletion_protection,
-    ("logs", "PutBearerTokenAuthentication"): put_bearer_token_authentication,
-    ("logs", "AssociateKmsKey"): associate_kms_key,
-    ("logs", "DisassociateKmsKey"): disassociate_kms_key,
-    ("logs", "ListTagsForResource"): list_tags,
-    ("logs", "ListTagsLogGroup"): list_tags,
-    ("logs", "TagResource"): tag,
-    ("logs", "TagLogGroup"): tag,
-    ("logs", "UntagResource"): untag,
-    ("logs", "UntagLogGroup"): untag,
-}

@@ -9,7 +9,7 @@ from typing import Any
 
 from janitor.sandbox.clocks import DAY_MS, HOUR_MS
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World
+from janitor.sandbox.world import World
 
 _ID = re.compile("[a-z][a-zA-Z0-9_]*")
 _KEPT_MS = 455 * DAY_MS
@@ -78,31 +78,6 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def points_asked(call: Call) -> tuple[int, int]:
-    """How many data points a GetMetricData asks for, and from when on (ms).
-
-    CloudWatch estimates them from time range and period, whatever there is (its quotas page).
-    """
-    p = call.parameters
-    start, end = _ms(p["StartTime"]), _ms(p["EndTime"])
-    periods = [int(query["MetricStat"]["Period"]) for query in p.get("MetricDataQueries") or []]
-    return sum(-(-(end - start) // (period * 1000)) for period in periods if period > 0), start
-
-
-def get_metric_statistics(world: World, call: Call) -> dict[str, Any]:
-    p = call.parameters
-    start, end, period = _ms(p["StartTime"]), _ms(p["EndTime"]), int(p["Period"])
-    statistic = (p.get("Statistics") or ["Sum"])[0]
-    if (end - start) / (period * 1000) > 1440:
-        raise RefusedError("InvalidParameterCombination", "more than 1,440 data points")
-    found = _points(world, call, p, period, statistic, start, end)
-    points = [
-        {"Timestamp": at / 1000, statistic: float(value), "Unit": "None"}
-        for at, value in found.items()
-    ]
-    return {"Label": p["MetricName"], "Datapoints": points}
-
-
 def _points(
     world: World, call: Call, metric: Any, period: int, stat: str, start: int, end: int
 ) -> dict[int, int]:
@@ -144,9 +119,3 @@ def _group_of(metric: Mapping[str, Any]) -> str | None:
     """The log group that a metric is about."""
     dimensions = {one["Name"]: one["Value"] for one in metric.get("Dimensions") or []}
     return dimensions.get("LogGroupName")
-
-
-CALLS: dict[tuple[str, str], Handler] = {
-    ("monitoring", "GetMetricData"): get_metric_data,
-    ("monitoring", "GetMetricStatistics"): get_metric_statistics,
-}

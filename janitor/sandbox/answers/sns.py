@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World
+from janitor.sandbox.world import World
 
 _LONGEST = 262_144
 _SUBJECT = re.compile(r"[!-~][ -~]{0,99}")
@@ -33,6 +33,3 @@ def publish(world: World, call: Call) -> dict[str, Any]:
         raise RefusedError("NotFound", "Topic does not exist", 404)
     published.append({key: value for key, value in p.items() if key != "TopicArn"})
     return {"MessageId": str(uuid.UUID(int=len(published)))}
-
-
-CALLS: dict[tuple[str, str], Handler] = {("sns", "Publish"): publish}

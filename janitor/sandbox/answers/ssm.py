@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World
+from janitor.sandbox.world import World
 
 
 def get_parameter(world: World, call: Call) -> dict[str, Any]:
@@ -24,6 +24,3 @@ def get_parameter(world: World, call: Call) -> dict[str, Any]:
             "DataType": "text",
         }
     }
-
-
-CALLS: dict[tuple[str, str], Handler] = {("ssm", "GetParameter"): get_parameter}

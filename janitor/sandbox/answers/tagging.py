@@ -9,13 +9,9 @@ from typing import Any
 
 from janitor.sandbox.store import arn_of, name_of
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World, whole
+from janitor.sandbox.world import World
 
-_TAGGING_TOKEN = 900
-"""Seconds that a PaginationToken lives (Resource Groups Tagging API reference)."""
-
-
-_NOT_BESIDE_ARNS = ("TagFilters", "ResourceTypeFilters", "ResourcesPerPage", "PaginationToken")
+_NOT_BESIDE_ARNS = ("ResourceTypeFilters", "ResourcesPerPage", "PaginationToken")
 
 
 def get_resources(world: World, call: Call) -> dict[str, Any]:
@@ -30,14 +26,8 @@ def get_resources(world: World, call: Call) -> dict[str, Any]:
         names = dict.fromkeys(name_of(arn) for arn in own)
         found = [entry for name in names if (entry := _mapping(world, call, name))]
         return {"PaginationToken": "", "ResourceTagMappingList": found}
-    limit = whole(call, "ResourcesPerPage", 1, 100, 50)
-    place = world.place(
-        "GetResources",
-        p.get("PaginationToken") or None,
-        "",
-        expired="PaginationTokenExpiredException",
-        age=_TAGGING_TOKEN,
-    )
+    limit = min(p.get("ResourcesPerPage", 50), 100)
+    place = world.place("GetResources", p.get("PaginationToken") or None, "")
     if world.empty():
         token = world.token("GetResources", place)
         return {"PaginationToken": token, "ResourceTagMappingList": []}
@@ -48,24 +38,18 @@ def get_resources(world: World, call: Call) -> dict[str, Any]:
 
 
 def _tagged(world: World, call: Call, place: str) -> Iterator[dict[str, Any]]:
-    """What is tagged as it was asked for, behind `place`, in order of name.
+    """What is tagged, of the types asked for, behind `place`, in order of name.
 
     Rows of `Plain` have no tags, so only groups are gone through, and what was one.
     """
     p, region = call.parameters, world.region(call)
-    types, filters = p.get("ResourceTypeFilters") or ["logs"], p.get("TagFilters") or []
+    types = p.get("ResourceTypeFilters") or ["logs"]
     if not any(kind in ("logs", "logs:log-group") for kind in types):
         return
     gone = region.tagged.keys() - region.groups.keys()
     names = sorted({*region.names, *gone}) if gone else region.names
     for name in islice(names, bisect_right(names, place), None):
-        if not (entry := _mapping(world, call, name)):
-            continue
-        tags = {tag["Key"]: tag["Value"] for tag in entry["Tags"]}
-        if all(
-            f["Key"] in tags and (not f.get("Values") or tags[f["Key"]] in f["Values"])
-            for f in filters
-        ):
+        if entry := _mapping(world, call, name):
             yield entry
 
 
@@ -74,8 +58,3 @@ def _mapping(world: World, call: Call, name: str) -> dict[str, Any] | None:
     shown = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
     arn = arn_of(call.account, call.region, name)
     return {"ResourceARN": arn, "Tags": shown} if shown else None
-
-
-CALLS: dict[tuple[str, str], Handler] = {
-    ("tagging", "GetResources"): get_resources,
-}

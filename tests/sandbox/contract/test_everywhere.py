@@ -170,22 +170,18 @@ def test_too_old_and_too_new_events_are_rejected(backend: Backend) -> None:
     assert backend["logs"].filter_log_events(logGroupName=backend.name("/a"))["events"] == []
 
 
-def test_tags_are_kept_either_way(backend: Backend) -> None:
-    """Tags put by ARN or by name are listed by both, until they are taken away."""
+def test_tags_are_kept(backend: Backend) -> None:
+    """Until they are taken away."""
     backend.make("/a", tags={"one": "1"})
-    logs, named, arn = backend["logs"], {"logGroupName": backend.name("/a")}, backend.arn("/a")
+    logs, arn = backend["logs"], backend.arn("/a")
+
+    def listed() -> dict[str, str]:
+        return dict(logs.list_tags_for_resource(resourceArn=arn)["tags"])
+
     logs.tag_resource(resourceArn=arn, tags={"two": "2"})
-    logs.tag_log_group(**named, tags={"three": "3"})
-
-    def listed() -> list[dict[str, str]]:
-        by_arn, by_name = logs.list_tags_for_resource(resourceArn=arn), logs.list_tags_log_group
-        return [by_arn["tags"], by_name(**named)["tags"]]
-
-    backend.soon(listed, [{"one": "1", "two": "2", "three": "3"}] * 2)
-    logs.untag_resource(resourceArn=arn, tagKeys=["one", "three"])
-    backend.soon(listed, [{"two": "2"}] * 2)
-    logs.untag_log_group(**named, tags=["two"])
-    backend.soon(listed, [{}] * 2)
+    backend.soon(listed, {"one": "1", "two": "2"})
+    logs.untag_resource(resourceArn=arn, tagKeys=["one"])
+    backend.soon(listed, {"two": "2"})
 
 
 def test_metric_filters_are_described_as_they_were_put(backend: Backend) -> None:
@@ -261,9 +257,6 @@ _REFUSALS: list[tuple[str, str | None, dict[str, Any], str, str]] = [
     ("filter_log_events", "/none", {}, MISSING, MISSING),
     ("get_log_events", "/none", {"logStreamName": "s"}, MISSING, MISSING),
     ("put_log_events", "/none", {"logStreamName": "s", "logEvents": _EVENT}, MISSING, MISSING),
-    ("list_tags_log_group", "/none", {}, MISSING, MISSING),
-    ("tag_log_group", "/none", {"tags": {"a": "b"}}, MISSING, MISSING),
-    ("untag_log_group", "/none", {"tags": ["a"]}, MISSING, MISSING),
     ("delete_metric_filter", "/a", {"filterName": "none"}, MISSING, "answered"),
     ("delete_subscription_filter", "/a", {"filterName": "none"}, MISSING, MISSING),
     ("filter_log_events", "/a", {"logStreamNames": ["none"]}, MISSING, "answered"),

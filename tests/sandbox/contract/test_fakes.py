@@ -69,19 +69,6 @@ def test_subscription_filters_are_described_as_they_were_put(backend: Backend) -
     assert logs.describe_subscription_filters(**named)["subscriptionFilters"] == []
 
 
-def test_resource_policies_of_the_account(backend: Backend) -> None:
-    """They are described as they were put, until they are deleted."""
-    logs = backend["logs"]
-    put = {"policyName": "p", "policyDocument": "{}"}
-    answer = logs.put_resource_policy(**put)["resourcePolicy"]
-    assert put.items() <= answer.items()
-    assert logs.describe_resource_policies()["resourcePolicies"] == [answer]
-    logs.delete_resource_policy(policyName="p")
-    assert logs.describe_resource_policies()["resourcePolicies"] == []
-    said, _ = backend.outcome("logs", "delete_resource_policy", policyName="p")
-    assert said == "ResourceNotFoundException"
-
-
 def test_role_of_the_account_is_assumed(backend: Backend) -> None:
     """AssumeRole answers with keys that expire later."""
     role = {"RoleArn": f"arn:aws:iam::{backend.account}:role/reader", "RoleSessionName": "test"}
@@ -91,9 +78,6 @@ def test_role_of_the_account_is_assumed(backend: Backend) -> None:
 
 
 def test_nothing_is_answered_with_an_empty_list(backend: Backend) -> None:
-    """Functions that nobody made; quotas of no service are NoSuchResourceException."""
+    """Functions that nobody made."""
     assert backend.region == REGION
     assert backend["lambda"].list_functions()["Functions"] == []
-    asked = ("service-quotas", "list_aws_default_service_quotas")
-    said, _ = backend.outcome(*asked, ServiceCode="nosuch")
-    assert said == "NoSuchResourceException"
