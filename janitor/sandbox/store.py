@@ -258,7 +258,8 @@ class Plain:
 class Region:
     """One account in one Region.
 
-    `functions` are log groups by function (None for the usual one); `lacks` are the operations of
+    `functions` are log groups by function (None for the usual one), `versions` those of published
+    versions by function and version; `lacks` are the operations of
     features that do not exist here. `opt_in` is as DescribeRegions has it; a Region that
     `refuses_tokens` is listed, and refuses those that callers have (as one does that the global STS
     endpoint's are not valid in).
@@ -272,6 +273,7 @@ class Region:
     groups: dict[str, Group] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     functions: dict[str, str | None] = field(default_factory=dict)
+    versions: dict[str, dict[str, str | None]] = field(default_factory=dict)
     arrivals: dict[str, list[Events]] = field(default_factory=dict)
     policies: list[RetentionPolicy] = field(default_factory=list)
     opt_in: str = "opt-in-not-required"
@@ -291,14 +293,16 @@ class Region:
         What has expired until then does not come back.
         """
         due = [policy for policy in self.policies if policy.due(now)]
-        if not due and change is None:
-            return
+        for policy in sorted(due, key=lambda policy: policy.updated):
+            self._drop_expired(policy.updated + DAY_MS)
+            policy.in_force = policy.terms
+        if change is not None:
+            self._drop_expired(now)
+            change()
+
+    def _drop_expired(self, now: int) -> None:
         for group in self.groups.values():
             group.drop_expired(now)
-        if change is not None:
-            change()
-        for policy in due:
-            policy.in_force = policy.terms
 
     def __len__(self) -> int:
         return len(self.groups) + len(self.plain)

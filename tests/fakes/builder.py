@@ -7,6 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 from janitor.sandbox import store
+from janitor.sandbox.clocks import DAY_MS
+from janitor.sandbox.retention_policies import RetentionPolicy
+from janitor.sandbox.retention_policies import Terms as StoredTerms
 from tests.fakes.truth import Event, Group, Key, Policy, Rows, Target, Terms, Truth
 
 
@@ -45,6 +48,16 @@ class Builder:
         if policy is not None:
             self.policy((account, region), policy, days, name)
         return (account, region, name)
+
+    def coming(self, target: Target, name: str, days: int | None, due: int) -> None:
+        """An account-level retention policy on all groups that was put, and is in force at `due`.
+
+        The Region must have no other yet.
+        """
+        put = due - DAY_MS
+        made = RetentionPolicy(name, StoredTerms(days), created=put, updated=put)
+        self.store.region(*target).policies.append(made)
+        self.truth.police(target, [Policy(name, None, Terms(days), due, put)])
 
     def policy(self, target: Target, name: str, days: int | None, *prefixes: str) -> None:
         """An account-level retention policy (None: never expire) that has long been in force."""

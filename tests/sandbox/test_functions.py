@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.sandbox.asking import ACCOUNT, REGION, empty_store, flat, still
 
 
@@ -17,6 +19,23 @@ def test_functions_are_listed_in_pages() -> None:
     assert (groups["custom"], groups["f59"]) == ("/custom", "/aws/lambda/f59")
     assert {one["Version"] for one in found} == {"$LATEST"}
     assert found[0]["FunctionArn"] == f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:custom"
+
+
+def test_published_versions_are_listed_if_all_are_asked_for() -> None:
+    """Then every ARN says which version it is of."""
+    store = empty_store()
+    region = store.region(ACCOUNT, REGION)
+    region.functions["f"], region.versions["f"] = None, {"1": "/old"}
+    client = still(store).client("lambda")
+
+    def groups(**how: Any) -> dict[str, str]:
+        listed = client.list_functions(**how)["Functions"]
+        return {
+            one["FunctionArn"].split(":", 6)[6]: one["LoggingConfig"]["LogGroup"] for one in listed
+        }
+
+    assert groups() == {"f": "/aws/lambda/f"}
+    assert groups(FunctionVersion="ALL") == {"f:$LATEST": "/aws/lambda/f", "f:1": "/old"}
 
 
 def test_invocation_is_recorded() -> None:

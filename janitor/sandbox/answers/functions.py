@@ -9,24 +9,31 @@ from janitor.sandbox.world import World
 
 
 def list_functions(world: World, call: Call) -> dict[str, Any]:
-    """`$LATEST` of each function (Lambda API reference)."""
-    functions = world.region(call).functions
+    """`$LATEST` of each function; with FunctionVersion=ALL the published versions too, and all ARNs
+    with their version (Lambda API reference).
+    """
+    region, every = world.region(call), call.parameters.get("FunctionVersion") == "ALL"
+    groups = {(name, "$LATEST"): group for name, group in region.functions.items()}
+    if every:
+        for name, versions in region.versions.items():
+            groups |= {(name, version): group for version, group in versions.items()}
     limit = min(call.parameters.get("MaxItems", 50), 50)
-    place = world.place("ListFunctions", call.parameters.get("Marker"), "")
-    behind = sorted(name for name in functions if name > place)
+    place = tuple(world.place("ListFunctions", call.parameters.get("Marker"), ("", "")))
+    behind = sorted(key for key in groups if key > place)
     page, more = behind[:limit], len(behind) > limit
+    arn = f"arn:aws:lambda:{call.region}:{call.account}:function:"
     listed = [
         {
             "FunctionName": name,
-            "FunctionArn": f"arn:aws:lambda:{call.region}:{call.account}:function:{name}",
-            "Version": "$LATEST",
+            "FunctionArn": arn + (f"{name}:{version}" if every else name),
+            "Version": version,
             "Runtime": "python3.13",
             "LoggingConfig": {
                 "LogFormat": "Text",
-                "LogGroup": functions[name] or f"/aws/lambda/{name}",
+                "LogGroup": groups[name, version] or f"/aws/lambda/{name}",
             },
         }
-        for name in page
+        for name, version in page
     ]
     marker = world.token("ListFunctions", page[-1]) if more else None
     return {"Functions": listed, "NextMarker": marker}
