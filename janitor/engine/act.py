@@ -80,8 +80,9 @@ FRESH_FOR = 5.0
 """Seconds after which a group is read again before its retention is put: with a long queue at
 five puts a second, somebody else may have set it meanwhile."""
 
-OWNERS_LAST = 60.0
-"""Seconds. Listing a thousand functions takes 20 calls: too many to be made for each deletion."""
+OWNERS_LAST = 55.0
+"""Seconds, so that they are not a minute old at the deletion. Listing a thousand functions takes 20
+calls: too many to be made for each deletion."""
 
 GROUPS_A_LOOK = 25
 """Log groups that are read again in one call."""
@@ -430,7 +431,8 @@ class _TargetAct:
         if outcome := await self._disproved(group, action, self._still_empty(group, action), seen):
             return outcome
         async with self._deletions:
-            if outcome := await self._disproved(group, action, self._unused(group), seen):
+            unused = self._unused(group)
+            if outcome := await self._disproved(group, action, unused, [*seen]):
                 return outcome
             return await self._delete_proved(group, action, seen)
 
@@ -659,6 +661,9 @@ class _Deletion:
         await act._changes.reserve_look()
         async with act._act.looks.admitted():
             seen = list(self._proved)
+            # Once more: attempts, and waiting for them, may have taken minutes.
+            if outcome := await act._disproved(group, action, act._unused(group), seen):
+                return outcome
             try:
                 fresh, looked_at, outcome = await self._look(seen)
             except CallError as error:
@@ -716,7 +721,11 @@ class _Deletion:
             return None, looked_at, self._gone(seen, "made again under the same name")
         fresh = fresh._replace(tags=tags)
         again = judge(fresh, act._policy, act._now)
-        same = isinstance(again, DeleteGroup) and again.before == action.before
+        # By the same rule too: another may have the events looked for.
+        same = isinstance(again, DeleteGroup) and (again.before, again.rule) == (
+            action.before,
+            action.rule,
+        )
         text = "as it was" if same else f"changed: {again.reason}"
         seen.append(Evidence("DescribeLogGroups", text, act._clock.now()))
         if not same:

@@ -158,8 +158,10 @@ async def sweepable(
 
     A stream's metadata lags, so it may hold an event that its times do not show. They are trusted
     where the stream's name says that its writer ended long ago, or nothing at all arrived in the
-    group within the lag. With `drained` (proof = "events") FilterLogEvents must find nothing in
-    any of them, and that is enough. Raises ReadError.
+    group from that long before `now` (ms) on. That is when the survey began, so that no stream
+    becomes one to sweep while the run lasts: the limits hold for those that were counted. With
+    `drained` (proof = "events") FilterLogEvents must find nothing in any of them, and that is
+    enough. Raises ReadError.
     """
     expired = [
         stream
@@ -186,7 +188,7 @@ async def trusted(
     ended = [stream for stream in expired if _writer_ended(stream.name, now)]
     if len(ended) == len(expired):
         return ended
-    arrived, _ = await arrivals.since(group.name, logs.clock.now() - LAG_WINDOW_MS)
+    arrived, _ = await arrivals.since(group.name, now - LAG_WINDOW_MS)
     return list(expired) if arrived is False else ended
 
 

@@ -211,13 +211,13 @@ class Janitor:
         now = self._clock.now()
         claim = state.claim
         other = claim is not None and claim.request != context.aws_request_id and claim.until > now
-        if state.ended is not None:
-            return None if other else state
-        if state.link == order.link + 1 and claim is None:
+        if state.ended is None and state.link == order.link + 1 and claim is None:
             self._go_on(state, context)  # this link ended, and may have died before it said so
             return None
-        if other or state.link != order.link:
+        if other or (state.ended is None and state.link != order.link):
             return None
+        if state.told:
+            return state
         until = now + context.get_remaining_time_in_millis()
         again = claim is not None and state.acting
         state.claim = Claim(request=context.aws_request_id, until=until, again=again)

@@ -415,6 +415,8 @@ async def _count_groups(work: _Work, books: Books) -> None:
     for target, tally in books.tallies.items():
         if needed <= 0:
             return
+        if target in books.unfinished:
+            continue  # nothing is deleted there, and it may not be readable
         try:
             async for page, _ in Logs(work.apis[target]).groups():
                 tally.scanned += len(page)

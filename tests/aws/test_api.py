@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sys
 from typing import Any
 from unittest.mock import Mock
@@ -11,7 +12,7 @@ from unittest.mock import Mock
 import pytest
 from botocore.exceptions import CredentialRetrievalError
 
-from janitor.aws.api import Api, Counts, UnavailableError
+from janitor.aws.api import Api, CallError, Counts, UnavailableError
 from janitor.aws.logs import Logs
 from janitor.aws.pace import Pace
 from janitor.aws.tags import read_tags
@@ -88,6 +89,27 @@ def test_what_boto3_lets_through_is_told_apart(error: Exception, told: type[Exce
     cloud.fault = broken
     with pytest.raises(told):
         cloud.clock.run(api(cloud).once("logs", "DescribeLogGroups"))
+
+
+def test_a_region_that_refuses_the_token_does_not_end_the_run() -> None:
+    """As one does that the global STS endpoint's tokens are not valid in; the others go on."""
+    cloud = Cloud([Group("/a", days_ago(9))])
+    cloud.region.refuses_tokens = True
+    with pytest.raises(CallError, match="UnrecognizedClientException"):
+        cloud.clock.run(Logs(api(cloud)).group("/a"))
+
+
+def test_counts_go_on_from_those_of_an_earlier_link() -> None:
+    """Else the quota that set the pace would be the last link's."""
+    first, target = Counts(), Target(ACCOUNT, "eu-west-1")
+    for _ in range(9):
+        first.called("DescribeLogGroups", target, 8.0)
+    first.was_throttled("DescribeLogGroups")
+    going_on = Counts.restored(json.loads(json.dumps(first.state())))
+    going_on.called("DeleteLogGroup", target, 8.0)
+    assert going_on.slowest(1) == first.slowest(1)
+    assert going_on.calls["DescribeLogGroups"] == 9
+    assert going_on.throttled == first.throttled
 
 
 def test_clients_of_targets_that_share_a_session_are_made_one_at_a_time() -> None:

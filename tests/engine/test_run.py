@@ -21,7 +21,7 @@ from janitor.engine.plan import action_line, grouped
 from janitor.journal.journal import Ended, Entry, FileJournal, Lines
 from janitor.policy.file import Policy, parse
 from janitor.sandbox.store import Events, Lags, arn_of
-from janitor.sandbox.unknowns import Unknowns
+from janitor.sandbox.unknowns import Unclear, Unknowns
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import (
     ACCOUNT,
@@ -374,6 +374,22 @@ def test_a_denied_change_fails_alone(operation: str, policy: Policy, journal: Fi
     assert summary.exit_code is Exit.INCOMPLETE
 
 
+def test_no_stream_becomes_one_to_sweep_while_a_run_lasts(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """What arrived 48 hours before the survey keeps streams whose times may lag in all of the run:
+    only the other was planned, and counted for the limits.
+    """
+    streams = [stream(name, days_ago(900), days_ago(800)) for name in ("0", "2020/01/01/[1]a")]
+    arrivals = {days_ago(47 / 24): 9}
+    live = Group("/aws/lambda/a", days_ago(900), 9, 30, streams=streams, arrivals=arrivals)
+    cloud = Cloud([live, *fillers()])
+    later = lambda: cloud.clock.jump(2 * 3600)  # noqa: E731
+    summary, _ = janitor(cloud, policy, journal, between=later)
+    assert summary.planned[Verb.SWEEP_STREAMS] == 1
+    assert cloud.swept == [("/aws/lambda/a", "2020/01/01/[1]a")]
+
+
 @pytest.mark.parametrize(
     "limit", ["max_group_deletions = 2", "max_group_deletion_share = 0.1"], ids=str
 )
@@ -524,13 +540,15 @@ def test_a_long_sweep_ends_where_something_arrives(policy: Policy, journal: File
 
 
 def test_no_more_streams_are_swept_than_were_planned(policy: Policy, journal: FileJournal) -> None:
-    """What could be trusted only after the survey was not counted when the limits were checked."""
+    """Of which CloudWatch gave no whole answer before was not counted when the limits were
+    checked.
+    """
     group = swept(count=3)
     group.streams |= {name: stream(name, days_ago(800)) for name in ("a", "b")}
-    group.arrivals = {days_ago(2) + 1000: 9}
-    cloud = Cloud([group, *fillers()])
+    unclear: dict[str, Unclear] = {group.name: "PartialData"}
+    cloud = Cloud([group, *fillers()], unknowns=Unknowns(unclear=unclear))
     planned, _ = look(cloud, policy)
-    done, _ = janitor(cloud, policy, journal, between=lambda: cloud.clock.jump(2 * 3600))
+    done, _ = janitor(cloud, policy, journal, between=unclear.clear)
     assert (
         planned.planned[Verb.SWEEP_STREAMS]
         == done.done[Verb.SWEEP_STREAMS]
@@ -675,6 +693,21 @@ def test_tags_that_the_tagging_api_does_not_show_yet_are_seen(
     assert cloud.deleted == []
 
 
+def test_tags_that_put_a_group_under_another_rule_meanwhile_keep_it(journal: FileJournal) -> None:
+    """With the same cutoff, but proof by events, which nobody looked for."""
+    text = "retention_days = 365\ndelete_empty = true\nproof = 'events'"
+    policy = parse(
+        f"[defaults]\nretention_days = 365\ndelete_empty = true\n"
+        f"[[rules]]\nid = 'careful'\ntags = ['careful']\n{text}",
+        "test",
+    )
+    cloud = Cloud([empty(retention=365), *fillers()], lags=Lags(tags=600, stored=FOR_EVER))
+    cloud.store.tag(cloud.groups["/old/empty"], {"careful": ""}, cloud.clock.now())
+    _, recorded = janitor(cloud, policy, journal)
+    assert "rule 'careful'" in only(recorded, "/old/empty")[1]
+    assert cloud.deleted == []
+
+
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
 def test_a_last_look_that_is_refused_is_journaled_to_its_end(
     code: str, policy: Policy, journal: FileJournal
@@ -726,6 +759,18 @@ def test_the_journal_holds_what_it_takes_to_undo(policy: Policy, journal: FileJo
         "metric_filters": [],
         "subscription_filters": [],
     }
+
+
+def test_what_an_account_level_policy_sets_is_not_journaled_as_the_groups_own(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """An undo would put it underneath, where it counts once the policy is gone."""
+    cloud = Cloud([empty(under=("org", 30)), *fillers()])
+    janitor(cloud, policy, journal)
+    [begun, *_] = map(json.loads, journal.path.read_text().splitlines())
+    assert begun["group"] == "/old/empty"
+    assert begun["before"]["retention_policy"] is not None
+    assert begun["before"]["retention_days"] is None
 
 
 def test_what_cannot_be_journaled_is_not_done(policy: Policy, tmp_path: Path) -> None:

@@ -159,6 +159,31 @@ def test_what_cannot_be_recorded_is_not_deleted(operation: str, code: str, tmp_p
     assert summary.exit_code is Exit.INCOMPLETE
 
 
+def test_nothing_is_put_beneath_an_account_level_policy(tmp_path: Path) -> None:
+    """It would be in force once the policy is gone, and nobody sees it until then."""
+    cloud = Cloud([old(retention=30), never()])
+    path = run(cloud, tmp_path)
+    cloud.put(Group("/old/empty", days_ago(0)))  # somebody made it again
+    for name in ("/old/empty", "/new"):
+        cloud.police(name, days=400)
+    _, items = undo(cloud, path)
+    assert [cloud.groups[name].retention for name in ("/old/empty", "/new")] == [None, 365]
+    for item in items:
+        assert "account-level policy" in " ".join((item.reason, *item.left)), item
+
+
+def test_what_an_account_level_policy_set_is_not_given_back_as_the_groups_own(
+    tmp_path: Path,
+) -> None:
+    """It would outlast the policy."""
+    cloud = Cloud([old(under=("org", 365))])
+    path = run(cloud, tmp_path)
+    assert not cloud.groups
+    cloud.region.policies.clear()
+    undo(cloud, path)
+    assert cloud.groups["/old/empty"].retention is None
+
+
 def test_an_account_level_index_policy_is_not_the_groups(tmp_path: Path) -> None:
     """It applies by itself to the group that is made again."""
     cloud = Cloud([old()])

@@ -162,6 +162,13 @@ def test_speed_does_not_change_the_digest() -> None:
     """A plan may be applied at another pace, but not under other rules."""
     assert parse("[limits]\napi_share = 0.1", "a").digest() == parse("", "b").digest()
     assert parse("[defaults]\ngrace_days = 8", "a").digest() != parse("", "b").digest()
+    limits = (
+        "max_group_deletions = 9",
+        "max_group_deletion_share = 0.9",
+        "max_stream_deletions = 9",
+    )
+    digests = {parse(f"[limits]\n{limit}", "a").digest() for limit in ("", *limits)}
+    assert len(digests) == 4
 
 
 def actions(policy: Policy, effect: str = "Allow") -> set[str]:

@@ -155,6 +155,18 @@ def test_tags_that_were_not_read_are_unknown_where_they_matter(policy: Policy) -
     assert not needs_tags(group(tags=None, stored_bytes=5, retention_days=30), policy, NOW)
 
 
+def test_tags_that_were_not_read_do_not_let_a_rule_be_skipped() -> None:
+    """It may be the group's: none behind it is applied in its stead, where no tag protects, too."""
+    policy = parse(
+        "[defaults]\nretention_days = 1\n[protect]\ntags = []\n"
+        "[[rules]]\nid = 'prod'\ntags = ['env=prod']\nretention_days = 3653",
+        "t",
+    )
+    denied = group(tags=None, tags_error="AccessDenied")
+    assert isinstance(judge(denied, policy, NOW), Unknown)
+    assert needs_tags(group(tags=None), policy, NOW)
+
+
 def test_the_janitors_own_group_is_left_alone(policy: Policy) -> None:
     """By its default name, and by the one that Lambda tells."""
     told = policy.with_own_groups("/elsewhere/janitor")
