@@ -131,7 +131,9 @@ class Place:
         self.clock = VirtualClock(NOW)
         self.witness = Witness(wanted.said, self.made.truth, self.clock)
         lacking = {region for _, region in TARGETS if account.lacks_in(region)}
-        self.oracle = Oracle(self.witness.rules, account.page, account.unknowns, lacking)
+        self.oracle = Oracle(
+            self.witness.rules, account.page, account.unknowns, lacking, account.refusing
+        )
         self.cloud = WatchedCloud(
             self.witness,
             self.made,
@@ -152,6 +154,7 @@ class Place:
     @property
     def truth(self) -> Truth:
         """As it is by now."""
+        self.made.truth.elapse(self.clock.now())
         return self.made.truth.copy()
 
     def trouble(self, trouble: Trouble | None) -> None:

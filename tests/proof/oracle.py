@@ -132,26 +132,29 @@ class Expected:
     deleted: int = 0
     put: int = 0
     swept: int = 0
+    scanned: int = 0
     planned: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
 class Oracle:
     """What one undisturbed run leaves behind. `page` is how many streams a page holds; in a Region
-    where something is `lacking`, what it takes to make a group again cannot be read.
+    where something is `lacking`, what it takes to make a group again cannot be read, and in one
+    that is `refusing` nothing at all.
     """
 
     rules: Rules
     page: int
     unknowns: Unknowns
     lacking: Set[str] = frozenset()
+    refusing: Set[str] = frozenset()
 
     def expected(self, before: Truth, now: int) -> Expected:
         truth, rules = before.copy(), self.rules
         deletions: list[Group] = []
         puts: list[tuple[Group, int]] = []
         sweeps: list[tuple[Group, int, int]] = []
-        groups = truth.all()
+        groups = [group for group in truth.all() if group.region not in self.refusing]
         for group in groups:
             if rules.exempt(group):
                 continue
@@ -170,7 +173,7 @@ class Oracle:
         streams = sum(count for _, _, count in sweeps)
         refused = len(deletions) > allowed(limits, len(groups))
         refused |= streams > limits.get("max_stream_deletions", 50_000)
-        result = Expected(truth, refused)
+        result = Expected(truth, refused, scanned=len(groups))
         result.planned["delete_group"], result.planned["set_retention"] = len(deletions), len(puts)
         result.planned["sweep_streams"] = streams
         if refused:

@@ -7,6 +7,7 @@ Each push tries a third of them, by the seed that pytest prints first; `make pro
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -15,11 +16,11 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.strategies import SearchStrategy, just
 
-from janitor.aws import logs
+from janitor.aws import api, logs, metrics
 from janitor.aws.tags import read_tags
 from janitor.core.model import DeleteGroup, Evidence, LogStream, SweepStreams, Verb
 from janitor.core.tally import Tally
-from janitor.engine import act, arrivals, books, proof, survey
+from janitor.engine import act, arrivals, books, limits, proof, survey
 from janitor.engine.act import _Deletion, _TargetAct
 from janitor.engine.proof import Empty
 from janitor.function import handler, link
@@ -28,7 +29,8 @@ from janitor.function.state import Bucket, RunState
 from janitor.journal.journal import FileJournal
 from janitor.policy import judge
 from janitor.sandbox import store
-from janitor.sandbox.answers import ANSWERS, metrics
+from janitor.sandbox.answers import ANSWERS
+from janitor.sandbox.answers import metrics as points
 from tests.conftest import shared
 from tests.proof import test_proof, worlds
 
@@ -77,7 +79,7 @@ def errors_are_empty(patch: pytest.MonkeyPatch) -> None:
 
 def unclear_is_nothing(patch: pytest.MonkeyPatch) -> None:
     """A metric answer that is not complete is taken for one without data points."""
-    real = arrivals.arrivals
+    real = metrics.arrivals
 
     async def asked(api: Any, since: Any) -> Any:
         return dict.fromkeys(since, False) | await real(api, since)
@@ -170,7 +172,7 @@ def swept_without_trust(patch: pytest.MonkeyPatch) -> None:
 
 
 def containers_swept(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(proof, "_CONTAINER_STREAM", proof.re.compile("(?!)"))
+    patch.setattr(proof, "_CONTAINER_STREAM", re.compile("(?!)"))
 
 
 # ---- the limits ----------------------------------------------------------------------------------
@@ -178,11 +180,11 @@ def containers_swept(patch: pytest.MonkeyPatch) -> None:
 
 def _limits(patch: pytest.MonkeyPatch, **more: int) -> None:
     """The limits are looser."""
-    real = books.exceeded
+    real = limits.exceeded
 
-    def exceeded(limits: Any, **counts: int) -> str:
-        update = {name: getattr(limits, name) + one for name, one in more.items()}
-        return real(limits.model_copy(update=update), **counts)
+    def exceeded(said: Any, **counts: int) -> str:
+        update = {name: getattr(said, name) + one for name, one in more.items()}
+        return real(said.model_copy(update=update), **counts)
 
     patch.setattr(books, "exceeded", exceeded)
 
@@ -202,8 +204,8 @@ def share_ignored(patch: pytest.MonkeyPatch) -> None:
 def unfinished_survey_acted_on(patch: pytest.MonkeyPatch) -> None:
     """A target of which not all was read has its groups deleted."""
 
-    def refusals(self: books.Books, limits: Any) -> Any:
-        return dict.fromkeys(self.tallies, self.over_limit(limits))
+    def refusals(self: books.Books, said: Any) -> Any:
+        return dict.fromkeys(self.tallies, self.over_limit(said))
 
     patch.setattr(books.Books, "refusals", refusals)
 
@@ -269,7 +271,7 @@ def metric_filters_overlooked(patch: pytest.MonkeyPatch) -> None:
 
 def other_cutoff_accepted(patch: pytest.MonkeyPatch) -> None:
     """The last look does not see that another retention moved the cutoff."""
-    real, first = act.judge, dict[Any, int]()
+    real, first = judge.judge, dict[Any, int]()
 
     def judged(group: Any, *more: Any) -> Any:
         action = real(group, *more)
@@ -292,11 +294,34 @@ def swept_under_other_retention(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_TargetAct, "_as_planned", as_planned)
 
 
+def cutoff_of_now_accepted(patch: pytest.MonkeyPatch) -> None:
+    """Goes by the cutoff that is right now, be it later than the plan's."""
+    real = _TargetAct._as_planned
+
+    def as_planned(self: Any, group: Any, planned: Any, line: Any, verb: Verb) -> Any:
+        found = act._part_of(judge.judge(group, self._policy, self._now), verb)
+        if isinstance(found, DeleteGroup | SweepStreams):
+            line = line.model_copy(update={"cutoff": found.before})
+        return real(self, group, planned, line, verb)
+
+    patch.setattr(_TargetAct, "_as_planned", as_planned)
+
+
+def owners_of_minutes_ago(patch: pytest.MonkeyPatch) -> None:
+    """Functions are listed when an attempt begins, however long it and those after it take."""
+    patch.setattr(act, "OWNERS_LAST", math.inf)
+
+
+def a_region_ends_the_run(patch: pytest.MonkeyPatch) -> None:
+    """Where one Region refuses the security token, nothing is done in the others."""
+    patch.setattr(api, "_CREDENTIALS", api._CREDENTIALS | {"UnrecognizedClientException"})
+
+
 def plan_exceeded(patch: pytest.MonkeyPatch) -> None:
     """Does what is right now, planned or not."""
 
     def as_planned(self: Any, group: Any, *_planned: Any) -> Any:
-        return act.judge(group, self._policy, self._now)
+        return judge.judge(group, self._policy, self._now)
 
     patch.setattr(_TargetAct, "_as_planned", as_planned)
 
@@ -305,10 +330,10 @@ def planned_by_name(patch: pytest.MonkeyPatch) -> None:
     """What was made again under the same name is taken for what was planned."""
     real = _TargetAct._line
 
-    async def line(self: Any, planned: Any, of: Any, verb: Any, looked: Any) -> Any:
+    async def line(self: Any, planned: Any, todo: Any, looked: Any) -> Any:
         if (fresh := await looked.of(planned.group)) is not None:
             planned = replace(planned, creation_time=fresh.creation_time)
-        return await real(self, planned, of, verb, looked)
+        return await real(self, planned, todo, looked)
 
     patch.setattr(_TargetAct, "_line", line)
 
@@ -350,6 +375,17 @@ def journal_not_ahead(patch: pytest.MonkeyPatch) -> None:
 # ---- the function --------------------------------------------------------------------------------
 
 
+def cut_work_not_counted(patch: pytest.MonkeyPatch) -> None:
+    """What was made for a log group whose sweep time cut short is nobody's."""
+    real = Link.done
+
+    def done(self: Link, done: Any) -> None:
+        made = done.outcomes if done.complete or self._stop.cause != "late" else ()
+        real(self, replace(done, outcomes=made))
+
+    patch.setattr(Link, "done", done)
+
+
 def counters_forgotten(patch: pytest.MonkeyPatch) -> None:
     """The next link counts from zero."""
     patch.setattr(Tally, "restored", lambda _state: Tally())
@@ -363,7 +399,7 @@ def cut_page_is_done(patch: pytest.MonkeyPatch) -> None:
 def position_forgotten(patch: pytest.MonkeyPatch) -> None:
     """The next link surveys from the first page again."""
 
-    class Forgetful(link.Survey):
+    class Forgetful(survey.Survey):
         async def run(self, apis: Any, starts: Any) -> None:
             await super().run(apis, dict.fromkeys(starts))
 
@@ -430,7 +466,7 @@ def stream_times_hidden(patch: pytest.MonkeyPatch) -> None:
 
 
 def arrivals_hidden(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(metrics, "_points", lambda *_: {})
+    patch.setattr(points, "_points", lambda *_: {})
 
 
 def tags_hidden(patch: pytest.MonkeyPatch) -> None:
@@ -451,6 +487,7 @@ def functions_hidden(patch: pytest.MonkeyPatch) -> None:
 
 EMPTIED = {"account": worlds.emptied}
 LIMITED = EMPTIED | {"wanted": worlds.policies().filter(worlds.limits)}
+LOWERED = {"wanted": worlds.policies().map(worlds.lowered)}
 LAGGING = {"account": worlds.accounts_with({}, lags=worlds.LAGS)}
 QUIET = {"trouble": just(worlds.Trouble()), "deaths": just([])}
 CUT = QUIET | {"account": worlds.accounts_with({}, page=1).map(worlds.single), "seconds": just(2.0)}
@@ -490,6 +527,9 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (metric_filters_overlooked, "troubled", {"trouble": worlds.only("filter")}),
     (other_cutoff_accepted, "troubled", {"trouble": worlds.only("retain")}),
     (swept_under_other_retention, "troubled", {"trouble": worlds.only("retain")}),
+    (cutoff_of_now_accepted, "troubled", LOWERED | {"trouble": worlds.only("retain")}),
+    (owners_of_minutes_ago, "troubled", EMPTIED | {"trouble": worlds.sluggish}),
+    (a_region_ends_the_run, "undisturbed", {"account": worlds.accounts_with({}, refuses=True)}),
     (plan_exceeded, "plan_and_apply"),
     (planned_by_name, "plan_and_apply"),
     (repeated_blindly, "troubled", {"trouble": worlds.at_the_deletion}),
@@ -497,6 +537,7 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (journal_not_ahead, "killed", EMPTIED),
     (counters_forgotten, "chained", CUT | {"wanted": LIMITED["wanted"]}),
     (cut_page_is_done, "chained", CUT),
+    (cut_work_not_counted, "chained", CUT),
     (position_forgotten, "chained", CUT),
     (rest_not_surveyed, "chained", CUT),
     (dry_run_ignored, "chained", QUIET | {"strangers": just([(0, test_proof.DRY_RUN)])}),

@@ -33,6 +33,12 @@ def lawful(here: Place) -> None:
     assert not here.witness.wrongs, here.witness.wrongs
 
 
+def unchanged(here: Place, before: Truth) -> None:
+    """Nothing is different, but what time does by itself."""
+    before.elapse(here.clock.now())
+    assert here.truth == before
+
+
 def same(one: Truth, other: Truth, without_streams: Set[Key] = frozenset()) -> None:
     """Two accounts hold the same. How many events of a stream have expired is left out: it depends
     on when the run came to its end, and no event is lost unseen by the witness.
@@ -92,28 +98,28 @@ from_the_future = st.builds(
 
 steps = st.integers(1, 120) | st.integers(1, 30)
 GIVEN: dict[str, dict[str, st.SearchStrategy[Any]]] = {
-    "undisturbed": {"account": worlds.accounts, "wanted": worlds.policies()},
+    "undisturbed": {"account": worlds.settled, "wanted": worlds.wanted},
     "plan_and_apply": {
-        "account": worlds.accounts,
-        "wanted": worlds.policies(),
+        "account": worlds.many,
+        "wanted": worlds.wanted,
         "trouble": worlds.troubles,
         "again": st.just([]) | st.lists(st.integers(0, 8), max_size=3),
         "days": st.sampled_from([0.0, 0.0, 0.2, 3.0, 40.0]),
     },
     "troubled": {
-        "account": worlds.accounts,
-        "wanted": worlds.policies(),
+        "account": worlds.many,
+        "wanted": worlds.wanted,
         "trouble": worlds.troubles,
     },
     "killed": {
-        "account": worlds.accounts,
-        "wanted": worlds.policies(),
+        "account": worlds.many,
+        "wanted": worlds.wanted,
         "deaths": st.lists(steps, min_size=1, max_size=3),
         "after": st.booleans(),
     },
     "chained": {
-        "account": worlds.accounts.map(worlds.single),
-        "wanted": worlds.policies(),
+        "account": worlds.many.map(worlds.single),
+        "wanted": worlds.wanted,
         "trouble": st.just(Trouble()) | st.just(Trouble()) | worlds.troubles | worlds.stores,
         "seconds": st.sampled_from([2.0, 3.0, 4.0, 6.0, 9.0, 15.0, 900.0]),
         "deaths": st.lists(st.none() | st.tuples(steps, st.booleans()), max_size=4),
@@ -140,9 +146,12 @@ def test_undisturbed(account: Account, wanted: Wanted) -> None:
         told = here.oracle.expected(before, here.clock.now())
         with here.process() as first:
             planned = first.survey()
-            assert here.truth == before
+            unchanged(here, before)
             assert planned is not None
-            assert Counter(planned.planned) == told.planned
+            most = wanted.said["limits"].get("max_group_deletions", 500)
+            if told.planned["delete_group"] <= most:  # beyond it not all is asked
+                assert Counter(planned.planned) == told.planned
+            assert planned.planned[Verb.DELETE_GROUP] >= told.planned["delete_group"]
             assert bool(planned.refused) == told.refused
             done = first.apply()
         lawful(here)
@@ -177,11 +186,11 @@ def test_plan_and_apply(
         still = replace(trouble, meanwhile=0.0)
         with here.process(still) as janitor, contextlib.suppress(JanitorError):
             janitor.survey()
-        assert here.truth == before
+        unchanged(here, before)
         with here.process() as janitor:
             told = here.oracle.expected(before, here.clock.now())
             janitor.survey()
-        assert here.truth == before
+        unchanged(here, before)
         others = [account.groups[number] for number in set(again) if number < len(account.groups)]
         for plan in others:
             account.make_again(here.made, plan)
@@ -190,7 +199,7 @@ def test_plan_and_apply(
         with here.process(busy) as janitor, contextlib.suppress(JanitorError):
             done = janitor.apply()
         lawful(here)
-        if not (others or trouble.meanwhile or days):
+        if not (others or trouble.meanwhile or days or account.unsettled):
             assert done is not None
             assert bool(done.refused) == told.refused
             same(here.truth, told.truth)
@@ -227,11 +236,11 @@ def counted(life: Life, done: Mapping[Verb, int]) -> None:
 
 def over(here: Place, account: Account, trouble: Trouble, *, refused: bool) -> None:
     """The trouble is over: undisturbed runs do what is left to do."""
-    left, now = here.truth, here.later()
+    now, left = here.later(), here.truth
     runs = settle(here)
     lawful(here)
     at_rest(here, now)
-    if trouble.meanwhile:
+    if trouble.meanwhile or account.unsettled:
         assert here.oracle.expected(left, now).refused == bool(runs[0].refused)
         return
     told, forbidden = settled(here, account.build().truth, now)
@@ -336,7 +345,7 @@ def test_chained(
         state = here.state(RUN)
         assert here.given_up or (state is not None and "ended" in state), "the run has ended"
         if trouble == Trouble() and not here.given_up:
-            finished(here, account, changed=bool(here.acting - {RUN}))
+            finished(here, account, changed=bool(here.acting - {RUN}) or account.unsettled)
         over(here, account, trouble, refused=trouble != Trouble() or here.refused)
 
 
@@ -346,9 +355,9 @@ def finished(here: Function, account: Account, *, changed: bool) -> None:
     made = Counter(item[4] for item in here.effects(RUN))
     names = ("groups_deleted", "retention_set", "streams_deleted")
     counts = [summary[name] for name in names]
-    if not here.cut_off:
-        assert counts == [made[verb] for verb in VERBS]
+    done = [made[verb] for verb in VERBS]
+    assert counts == done or changed
     told = here.oracle.expected(account.build().truth, NOW)
     if not (changed or told.refused or here.clock.passed > 600):
         alike(here, told.truth)
-        assert summary["groups_scanned"] == len(account.groups), "each is scanned once"
+        assert summary["groups_scanned"] == told.scanned, "each is scanned once"

@@ -18,7 +18,13 @@ from tests.fakes.truth import Key
 
 NOW = 1_800_000_000_000
 ACCOUNT, OTHER = "123456789012", "123456789013"
-TARGETS = ((ACCOUNT, "eu-west-1"), (ACCOUNT, "us-east-1"), (OTHER, "eu-west-1"))
+REFUSING = "ap-east-1"
+"""A Region that has to be enabled, where tokens of the global STS endpoint are not valid unless the
+account says so (IAM User Guide, Managing AWS STS in an AWS Region)."""
+TARGETS = (
+    *((ACCOUNT, "eu-west-1"), (ACCOUNT, "us-east-1"), (OTHER, "eu-west-1"), (ACCOUNT, REFUSING)),
+    *((ACCOUNT, region) for region in ("ap-south-1", "ca-central-1", "eu-north-1", "sa-east-1")),
+)
 OWN = "/aws/lambda/cloudwatch-janitor"
 CONTAINER = "app/main/" + "0f" * 16
 
@@ -44,7 +50,8 @@ class Stream:
 @dataclass
 class Plan:
     """A log group to be made. `before` is the age of an earlier one of its name, if any; `rest` is
-    what has to be known to make it again, and decides about nothing.
+    what has to be known to make it again, and decides about nothing; `was` are the tags that it had
+    until a second ago, which the tagging API still shows.
     """
 
     name: str
@@ -54,6 +61,7 @@ class Plan:
     before: float | None = None
     more: dict[str, Any] = field(default_factory=dict)
     rest: dict[str, Any] = field(default_factory=dict)
+    was: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         # Other classes than STANDARD cannot have what they refuse.
@@ -65,7 +73,9 @@ class Plan:
 @dataclass
 class Account:
     """Several targets: log groups, live functions, what is shown late and in how small pages, how
-    AWS answers where it does not say how, and the operations that one Region lacks.
+    AWS answers where it does not say how, and the operations that one Region lacks. Another may
+    refuse all tokens. An account-level policy may be `coming`: in how many seconds it is in force,
+    which is a day after it was put (botocore, PutAccountPolicy), and its days.
     """
 
     groups: list[Plan]
@@ -75,15 +85,21 @@ class Account:
     empty: float = 0.0
     unknowns: Unknowns = field(default_factory=Unknowns)
     lacks: frozenset[str] = frozenset()
+    refuses: bool = False
+    coming: tuple[float, int | None] | None = None
 
     def build(self) -> Builder:
         """An account of its own, the same each time."""
         made = Builder(Lags(*self.lags))
-        for account, region in (*TARGETS, (OTHER, "us-east-1")):
+        for account, region in (*TARGETS[: max(self.targets, 3)], (OTHER, "us-east-1")):
             made.region(account, region)
+            there = made.store.region(account, region)
             # A page of quotas takes as long as all that matters; the defaults hold without it.
-            lacks = self.lacks_in(region) | {"ListServiceQuotas"}
-            made.store.region(account, region).lacks = lacks
+            there.lacks = self.lacks_in(region) | {"ListServiceQuotas"}
+            there.refuses_tokens = region in self.refusing
+            if self.coming is not None:
+                seconds, days = self.coming
+                made.coming((account, region), "coming", days, NOW + round(seconds * 1000))
         for target, name, custom in self.functions:
             if target < self.targets:
                 made.function(*TARGETS[target], name, custom)
@@ -94,6 +110,16 @@ class Account:
     @property
     def targets(self) -> int:
         return max(plan.target for plan in self.groups) + 1
+
+    @property
+    def refusing(self) -> frozenset[str]:
+        """The Regions that refuse all tokens."""
+        return frozenset({REFUSING} if self.refuses else ())
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether what should be done depends on the second in which it is done."""
+        return self.coming is not None or any(plan.was is not None for plan in self.groups)
 
     def lacks_in(self, region: str) -> frozenset[str]:
         return self.lacks if region == "us-east-1" else frozenset()
@@ -111,7 +137,11 @@ class Account:
             made.stream(first, "first", created=at)
             made.write(first, "first", at)
             made.delete(first)
-        key = made.group(*target, plan.name, created=ago(plan.age), **plan.more)
+        tags = plan.more.get("tags", {})
+        more = plan.more | {"tags": tags if plan.was is None else plan.was}
+        key = made.group(*target, plan.name, created=ago(plan.age), **more)
+        if plan.was is not None:
+            made.tag(key, tags, NOW - 1000)
         made.set(key, **plan.rest)
         for stream in plan.streams:
             if stream.dated is None or stream.dated <= plan.age:
@@ -208,7 +238,7 @@ def plans(draw: st.DrawFn) -> Plan:
     age = draw(ages)
     return Plan(
         draw(names),
-        draw(st.sampled_from([0, 0, 0, 1, 2])),
+        draw(st.sampled_from([0] * 6 + [1, 1, 2, 2, 3])),
         age,
         draw(st.lists(streams, max_size=4, unique_by=lambda stream: stream.name)),
         draw(st.sampled_from([None] * 9 + [age + 50])),
@@ -252,7 +282,7 @@ def _trap(draw: st.DrawFn) -> dict[str, Any]:
 
 _usable = names.filter(lambda name: name not in (OWN, "/audit/1"))
 _targets = st.sampled_from([0, 0, 1])
-LAGS = (1800.0, 3600.0, 180.0, 120.0)
+LAGS = (1800.0, 3600.0, 180.0, 60.0)
 unknowns = st.just(Unknowns()) | st.builds(
     Unknowns,
     tokens=st.sampled_from(["name", "offset", "end", "refused"]),
@@ -290,7 +320,31 @@ accounts = st.builds(
     st.sampled_from([0.0, 0.0, 0.3]),
     unknowns,
     st.sampled_from([frozenset()] * 5 + [frozenset({"GetTransformer", "DescribeIndexPolicies"})]),
+    st.booleans(),
 )
+
+
+def scattered(account: Account) -> Account:
+    """The same over all targets."""
+    plans = account.groups[: len(TARGETS)]
+    groups = [replace(plan, target=number) for number, plan in enumerate(plans)]
+    return replace(account, groups=groups)
+
+
+def retagged(account: Account, was: dict[str, str]) -> Account:
+    """The same where half of the log groups had other tags a second ago."""
+    groups = [replace(plan, was=was if n % 2 else None) for n, plan in enumerate(account.groups)]
+    return replace(account, groups=groups, lags=LAGS)
+
+
+unsettled = st.builds(
+    lambda account, seconds, days: replace(account, coming=(seconds, days)),
+    accounts,
+    st.sampled_from([0.5, 2.0, 5.0, 30.0]),
+    st.sampled_from([30, 365, None]),
+) | st.builds(retagged, accounts, st.sampled_from([{}, {"janitor:keep": ""}, {"env": "dev"}]))
+settled = accounts | accounts | accounts.map(scattered)
+many = settled | unsettled
 
 
 def accounts_with(more: dict[str, Any], **fields: Any) -> st.SearchStrategy[Account]:
@@ -306,13 +360,13 @@ def accounts_with(more: dict[str, Any], **fields: Any) -> st.SearchStrategy[Acco
 def owned(account: Account) -> Account:
     """The same where a function logs to every log group."""
     every = [(plan.target, str(n), plan.name) for n, plan in enumerate(account.groups)]
-    return replace(account, functions=every)
+    return replace(account, functions=[*every])
 
 
 def unclear(account: Account) -> Account:
     """The same where CloudWatch gives no whole answer about any log group."""
-    every = dict.fromkeys((plan.name for plan in account.groups), "PartialData")
-    return replace(account, unknowns=Unknowns(unclear=every))
+    every = Unknowns(unclear={plan.name: "PartialData" for plan in account.groups})
+    return replace(account, unknowns=every)
 
 
 emptied = st.builds(
@@ -324,7 +378,7 @@ emptied = st.builds(
 
 def single(account: Account) -> Account:
     """Only what belongs to one AWS account."""
-    groups = [plan for plan in account.groups if plan.target < 2]
+    groups = [plan for plan in account.groups if TARGETS[plan.target][0] == ACCOUNT]
     return replace(account, groups=groups or [Plan("/app/0", 0, 900.0)])
 
 
@@ -409,6 +463,9 @@ def lowered(wanted: Wanted) -> Wanted:
     days = {"retention_days": 30, "max_days": 30, "sweep_streams": True}
     others = {key: said for key, said in wanted.said.items() if key != "rules"}
     return Wanted(others | {"defaults": days | scope})
+
+
+wanted = policies() | policies() | policies().map(lowered)
 
 
 def limits(wanted: Wanted) -> bool:
@@ -538,5 +595,8 @@ anything = st.builds(
     bucket=st.sampled_from([0.0, 0.0, 0.1]),
 )
 stores = st.builds(Trouble, seeds, bucket=st.sampled_from([0.05, 0.2]))
-troubles = flaky | at_the_listing | sluggish | at_the_deletion | busy | busy | denied | anything
+expiring = st.builds(Trouble, seeds, expired=st.sampled_from([5.0, 15.0, 30.0, 60.0]))
+troubles = (
+    flaky | at_the_listing | sluggish | at_the_deletion | busy | busy | denied | expiring | anything
+)
 """Mostly of one kind: where everything goes wrong at once nothing is ever deleted."""
