@@ -305,10 +305,10 @@ def planned_by_name(patch: pytest.MonkeyPatch) -> None:
     """What was made again under the same name is taken for what was planned."""
     real = _TargetAct._line
 
-    async def line(self: Any, planned: Any, of: Any, verb: Any, looked: Any) -> Any:
+    async def line(self: Any, planned: Any, todo: Any, looked: Any) -> Any:
         if (fresh := await looked.of(planned.group)) is not None:
             planned = replace(planned, creation_time=fresh.creation_time)
-        return await real(self, planned, of, verb, looked)
+        return await real(self, planned, todo, looked)
 
     patch.setattr(_TargetAct, "_line", line)
 
