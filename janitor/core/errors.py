@@ -43,5 +43,15 @@ class CredentialsError(JanitorError):
     """AWS does not know who is calling, or no longer accepts it."""
 
 
+class OutputError(JanitorError):
+    """Not all of the output could be written; what was changed stays changed."""
+
+    def __init__(self, error: OSError, code: Exit = Exit.INCOMPLETE) -> None:
+        closed = isinstance(error, BrokenPipeError)
+        why = "was closed before all was written" if closed else f"is not whole: {error.strerror}"
+        super().__init__(f"the output {why}")
+        self.exit_code = code
+
+
 class JournalError(JanitorError):
     """The journal cannot be written, so nothing (more) may be changed."""

@@ -5,8 +5,11 @@ Nothing that talks to AWS is imported before a command needs it, so that `--help
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
+import os
 import sys
 import traceback
 from enum import StrEnum
@@ -17,7 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from janitor import __version__
-from janitor.core.errors import Exit, JanitorError, UsageError
+from janitor.core.errors import Exit, JanitorError, OutputError, UsageError
 from janitor.report.base import Format
 
 COMMANDS = ("report", "plan", "apply", "run", "restore", "explain", "policy", "iam-policy")
@@ -385,26 +388,39 @@ def main(argv: list[str] | None = None) -> int:
         words.insert(0, "report")
     verbose = bool({"-v", "--verbose"} & set(words))
     try:
-        app(args=words, prog_name="janitor", standalone_mode=True)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else Exit.DONE
+        try:
+            app(args=words, prog_name="janitor", standalone_mode=True)
+        except SystemExit as end:
+            sys.stdout.flush()
+            return end.code if isinstance(end.code, int) else Exit.DONE
     except JanitorError as error:
-        if verbose:
-            traceback.print_exc()
-        for line in str(error).splitlines():
-            sys.stderr.write(f"janitor: {line}\n")
-        return error.exit_code
+        return _ended(str(error), error.exit_code, verbose=verbose)
     except KeyboardInterrupt:
-        sys.stderr.write("janitor: interrupted\n")
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        return Exit.INCOMPLETE
+        return _ended("interrupted", Exit.INTERRUPTED)
+    except OSError as error:
+        if error.filename is None:
+            return _ended(str(OutputError(error)), Exit.INCOMPLETE, verbose=verbose)
+        return _ended(f"{error.filename}: {error.strerror}", Exit.INCOMPLETE, verbose=verbose)
     except Exception as error:  # a bug: say so in one line, the traceback is for -v
+        text = f"internal error: {type(error).__name__}: {error} (see -v)"
+        return _ended(text, Exit.INCOMPLETE, verbose=verbose)
+    return Exit.DONE
+
+
+def _ended(text: str, code: Exit, *, verbose: bool = False) -> Exit:
+    """Say why it ended so, as far as anybody can be told."""
+    with contextlib.suppress(OSError):
         if verbose:
             traceback.print_exc()
-        sys.stderr.write(f"janitor: internal error: {type(error).__name__}: {error} (see -v)\n")
-        return Exit.INCOMPLETE
-    return Exit.DONE
+        for line in text.splitlines():
+            sys.stderr.write(f"janitor: {line}\n")
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # Python would write to it again at its exit
+            with contextlib.suppress(OSError, io.UnsupportedOperation):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return code
 
 
 def entry() -> None:

@@ -13,7 +13,7 @@ from janitor.aws import targets
 from janitor.aws.api import Counts
 from janitor.aws.quotas import learn_quotas
 from janitor.core.clock import Stop
-from janitor.core.errors import Exit, UsageError
+from janitor.core.errors import Exit, OutputError, UsageError
 from janitor.core.model import Restoration, Status
 from janitor.journal import archive
 from janitor.journal.history import History, Past, lost_for_good, select
@@ -29,7 +29,6 @@ from janitor.terminal.shared import (
     connect,
     in_account,
     interruptible,
-    let_go_of_stdout,
     output,
     read_policy,
     run_info,
@@ -102,18 +101,20 @@ async def _restore(
         if history.complaints:
             tally.error("not all of the journal was understood")
         summary = tally.as_dict(counts)
+        broken: OutputError | None = None
         info = run_info(options, "restore", policy, apis, now, run_id, dry_run=not apply)
         try:
             undo_report.write(
                 options.format, out, info, items, summary, everything=options.all_groups
             )
             out.flush()
-        except BrokenPipeError:
-            tally.error("the output was closed before everything was written")
-            let_go_of_stdout()
-    _tell_undo(options, tally, journal, lost, dry_run=not apply)
-    if apply:
-        say_gone(options)
+        except OSError as error:
+            broken = OutputError(error)
+        _tell_undo(options, tally, journal, lost, dry_run=not apply)
+        if apply:
+            say_gone(options)
+        if broken is not None:
+            raise broken
     return tally.exit_code()
 
 

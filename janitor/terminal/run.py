@@ -21,7 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
 from janitor.core.clock import Stop, StoppedError
-from janitor.core.errors import Exit, JanitorError, PlanError, UsageError
+from janitor.core.errors import Exit, JanitorError, OutputError, PlanError, UsageError
 from janitor.core.model import Ingestion, LogGroup, Outcome, Status, Target, Verb
 from janitor.core.text import size
 from janitor.cost.ingestion import DAYS, Talkers
@@ -44,7 +44,6 @@ from janitor.terminal.shared import (
     connect,
     in_account,
     interruptible,
-    let_go_of_stdout,
     output,
     read_policy,
     run_info,
@@ -61,7 +60,7 @@ _P = ParamSpec("_P")
 
 
 class Sink:
-    """Hands what comes in to the report, shows progress, and survives a closed pipe."""
+    """Hands what comes in to the report, shows progress, and survives an output that fails."""
 
     def __init__(
         self,
@@ -72,7 +71,7 @@ class Sink:
         talkers: Talkers | None = None,
     ) -> None:
         self.findings = 0
-        self.broken = False
+        self.broken: OSError | None = None
         self._report = report
         self._stop = stop
         self._everything = everything
@@ -118,13 +117,13 @@ class Sink:
                 self._report.ingested(group, ingestion)
 
     def safely(self, write: Callable[_P, None], *args: _P.args, **named: _P.kwargs) -> None:
-        """Write; where nobody reads any more, take no new work and write no more."""
-        if self.broken:
+        """Write; where that fails, or nobody reads any more, take no new work and write no more."""
+        if self.broken is not None:
             return
         try:
             write(*args, **named)
-        except BrokenPipeError:
-            self.broken = True
+        except OSError as error:
+            self.broken = error
             self._stop.set("failed")
 
 
@@ -233,18 +232,18 @@ class _Work:
         )
 
     def end(self, sink: Sink, summary: Summary, *, acted: bool) -> Exit:
-        """Tell people, and the exit code."""
+        """Tell people, and the exit code. Raises OutputError where the output is not whole."""
         self.journal.close()
-        if sink.broken:
-            sys.stderr.write("janitor: error: the output was closed before all was written\n")
-            let_go_of_stdout()
-        _tell(self.options, summary, self.journal, acted=acted)
-        _tell_money(self.options, summary)
+        surveyed = self.command != "apply"
+        _tell(self.options, summary, self.journal, acted=acted, surveyed=surveyed)
+        _tell_money(self.options, summary, surveyed=surveyed)
         if acted:
             say_gone(self.options)
         code = summary.exit_code
-        if sink.broken and code in (Exit.DONE, Exit.FINDINGS):
-            return Exit.INCOMPLETE
+        if code is Exit.DONE and not surveyed and summary.kept:
+            code = Exit.INCOMPLETE  # of what was planned, not all was done
+        if sink.broken is not None:
+            raise OutputError(sink.broken, Exit.INCOMPLETE if code is Exit.DONE else code)
         if code is Exit.DONE and self.options.fail_on_findings and sink.findings:
             return Exit.FINDINGS
         return code
@@ -340,6 +339,8 @@ async def _act_now(options: Options) -> Exit:
             with path.open("w", encoding="utf-8") as file:
                 books = await _planned(work, first, file, left := list[Outcome]())
             shown.finish(await work.summary(books))
+            if first.broken is not None:
+                raise UsageError(f"{path}: {first.broken.strerror}; nothing was done")
             plan = PlanFile(path)
             if not work.stop.is_set() and any(totals.actions for totals in plan.totals.values()):
                 what = "Set retention and delete what is listed above"
@@ -514,7 +515,9 @@ def _progress(options: Options, sink: Sink) -> Iterator[None]:
         yield
 
 
-def _tell(options: Options, summary: Summary, journal: FileJournal, *, acted: bool) -> None:
+def _tell(
+    options: Options, summary: Summary, journal: FileJournal, *, acted: bool, surveyed: bool
+) -> None:
     """The summary for people, on stderr."""
     planned = summary.planned
     retentions, groups, streams = (
@@ -523,9 +526,10 @@ def _tell(options: Options, summary: Summary, journal: FileJournal, *, acted: bo
         else (planned["set_retention"], planned["delete_group"], planned["sweep_streams"])
     )
     verb = "were" if acted else "would be"
+    scanned = f"{summary.groups_scanned:,} log groups scanned ({size(summary.stored_bytes)} stored)"
     say(
         options,
-        f"{summary.groups_scanned:,} log groups scanned ({size(summary.stored_bytes)} stored): "
+        f"{scanned if surveyed else 'of the plan'}: "
         f"{retentions:,} retentions {verb} set, "
         f"{groups:,} groups and {streams:,} streams {verb} deleted; {summary.unknown:,} unknown, "
         f"{summary.failed:,} failed, {summary.not_reached:,} not reached",
@@ -548,14 +552,15 @@ def _tell(options: Options, summary: Summary, journal: FileJournal, *, acted: bo
         sys.stderr.write(f"janitor: refused: {summary.refused_because}\n")
 
 
-def _tell_money(options: Options, summary: Summary) -> None:
+def _tell_money(options: Options, summary: Summary, *, surveyed: bool) -> None:
     """What it costs, for people, on stderr."""
     money = summary.money
     without = money["groups_without_price"]
     unpriced = f"; {without:,} log group{'' if without == 1 else 's'} without a known price"
+    stored = f"stored logs cost up to {dollars(money['storage_usd'])} a month; "
     say(
         options,
-        f"stored logs cost up to {dollars(money['storage_usd'])} a month; setting retention saves "
+        f"{stored * surveyed}setting retention saves "
         f"{dollars(money['saved_at_once_usd'])} at once, "
         f"{dollars(money['saved_steady_usd'])} at steady state{unpriced * bool(without)}",
     )

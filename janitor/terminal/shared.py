@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import os
 import signal
 import sys
@@ -172,29 +171,31 @@ def run_info(
 @contextlib.contextmanager
 def output(options: Options) -> Iterator[IO[str]]:
     """Stdout, or a file that takes its name only once it is whole."""
-    path = options.output
+    path, part = options.output, None
     if path is None:
         yield sys.stdout
         return
     try:
         if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8") as device:
-                yield device
-            return
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
+            file = path.open("w", encoding="utf-8")
+        else:
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            part, file = Path(name), os.fdopen(handle, "w", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"-o/--output: {path}: {error.strerror}") from error
-    part = Path(name)
     try:
-        with part.open("w", encoding="utf-8") as file:
-            yield file
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(0o666 & ~umask)
-        part.replace(path)
+        yield file
+        file.close()
+        if part is not None:
+            umask = os.umask(0)
+            os.umask(umask)
+            part.chmod(0o666 & ~umask)
+            part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            file.close()
+        if part is not None:
+            part.unlink(missing_ok=True)
 
 
 def ask_first(options: Options, apis: list[Api], what: str) -> None:
@@ -253,9 +254,3 @@ def say_gone(options: Options) -> None:
     """That what was changed in the sandbox is not kept."""
     if options.sandbox and options.sandbox_state is None:
         say(options, "the sandbox's account is gone now; --sandbox-state FOLDER would keep it")
-
-
-def let_go_of_stdout() -> None:
-    """Keep Python from writing to the closed pipe again at its exit."""
-    with contextlib.suppress(OSError, io.UnsupportedOperation):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

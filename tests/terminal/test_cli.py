@@ -30,6 +30,7 @@ from tests.terminal.conftest import Watch
 
 GOES = "/aws/lambda/black-friday-2022"
 ROOT = Path(__file__).parents[2]
+FULL = "/dev/full"
 GROUPS, DELETED, RETENTIONS, STREAMS, UNKNOWN = 300, 22, 143, 359, 2
 """What there is in the demo account, and what the shipped policy does with it."""
 
@@ -132,6 +133,33 @@ NEW = 400
 """Log groups that get a retention: more than are begun at a time."""
 
 
+ACTING = ["run", "--apply", "--sandbox", "--journal", "j"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["report", "--sandbox"], ["plan", "--sandbox"], ["policy", "validate"], ["--help"], ACTING]
+    + [[*words, "-o", FULL] for words in (["report", "--sandbox"], ACTING)],
+    ids=" ".join,
+)
+def test_a_full_disk_is_one_clear_line_and_no_success(words: list[str], tmp_path: Path) -> None:
+    """What was changed until then is told of, and where its journal is."""
+    with Path(FULL).open("w") as full:
+        done = janitor(*words, cwd=tmp_path, stdout=full.fileno())
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("No space left on device") == 1
+    assert "internal error" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert ("journal: j" in done.stderr) == (tmp_path / "j").exists()
+
+
+def test_where_nothing_can_be_said_the_exit_code_says_it(tmp_path: Path) -> None:
+    """Stderr is on the full disk, too: never 1, which would be findings."""
+    command = f"{sys.executable} -m janitor report --sandbox > {FULL} 2> {FULL}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), check=False)
+    assert done.returncode == 3
+
+
 @contextmanager
 def slow_account() -> Iterator[dict[str, Any]]:
     """The variables that lead to an account where each call takes its time."""
@@ -178,7 +206,7 @@ def test_where_nobody_can_be_asked_yes_is_needed(tmp_path: Path) -> None:
             assert "Traceback" not in done.stderr
         assert not list(tmp_path.glob("janitor-journal-*"))
         left = janitor("report", "--format", "json", cwd=tmp_path, around=there)
-    assert json.loads(left.stdout)["summary"]["planned"]["set_retention"] == 40
+    assert json.loads(left.stdout)["summary"]["planned"]["set_retention"] == NEW
 
 
 def test_help_imports_neither_boto3_nor_the_sandbox() -> None:
@@ -405,7 +433,7 @@ def test_logs_are_json_lines_on_stderr_when_asked(run: Run) -> None:
 
 
 def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
-    """What changed since is kept and told."""
+    """What changed since is kept and told; not all that was planned was done, which is exit 3."""
     state = ("--sandbox-state", "account", "-q")
     assert run("plan", *state, "-o", "plan.jsonl").code == 3
     with kept(Path("account"), changing=True) as sandbox:
@@ -415,7 +443,7 @@ def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
         logs.create_log_stream(logGroupName="/aws/lambda/pdf-render-2021", logStreamName="new")
     done = run("apply", "plan.jsonl", *state, "--format", "json")
     answer = json.loads(done.out)
-    assert (done.code, answer["summary"]["groups_deleted"]) == (0, DELETED - 2)
+    assert (done.code, answer["summary"]["groups_deleted"]) == (3, DELETED - 2)
     told = {f["group"]: f["reason"] for f in answer["findings"] if f["status"] != "done"}
     assert "made again under the same name" in told["/aws/lambda/legacy-thumbnailer"]
     assert "shows life" in told["/aws/lambda/pdf-render-2021"]
@@ -427,6 +455,8 @@ def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run:
     done = run("apply", "plan.jsonl", "--sandbox", "--format", "html", "-o", "report.html")
     deleted = f"{DELETED} groups and {STREAMS} streams were deleted"
     assert (done.code, deleted in done.err) == (0, True)
+    assert "scanned" not in done.err, "a plan is not a survey"
+    assert "stored logs cost" not in done.err
     assert done.err.splitlines()[-1] == (
         "the sandbox's account is gone now; --sandbox-state FOLDER would keep it"
     )
