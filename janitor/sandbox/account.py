@@ -42,7 +42,7 @@ _UNHEEDED = {
     "DescribeMetricFilters": frozenset({"metricName", "metricNamespace"}),
     "FilterLogEvents": frozenset({"filterPattern", "startFromHead"}),
     "GetResources": frozenset({"TagFilters", "TagsPerPage", "ExcludeCompliantResources"}),
-    "ListFunctions": frozenset({"MasterRegion", "FunctionVersion"}),
+    "ListFunctions": frozenset({"MasterRegion"}),
     "DescribeRegions": frozenset({"Filters", "RegionNames"}),
     "DescribeAccountPolicies": frozenset({"accountIdentifiers"}),
     "PutAccountPolicy": frozenset({"dryRun"}),

@@ -258,8 +258,9 @@ class Plain:
 class Region:
     """One account in one Region.
 
-    `functions` are log groups by function (None for the usual one); `lacks` are the operations of
-    features that do not exist here. `opt_in` is as DescribeRegions has it; a Region that
+    `functions` are log groups by function (None for the usual one), `versions` those of published
+    versions by function and version; `lacks` are the operations of features that do not exist here.
+    `opt_in` is as DescribeRegions has it; a Region that
     `refuses_tokens` is listed, and refuses those that callers have (as one does that the global STS
     endpoint's are not valid in).
     `tagged` says by name when tags changed, and what they were before; `topics` what was published
@@ -272,6 +273,7 @@ class Region:
     groups: dict[str, Group] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     functions: dict[str, str | None] = field(default_factory=dict)
+    versions: dict[str, dict[str, str | None]] = field(default_factory=dict)
     arrivals: dict[str, list[Events]] = field(default_factory=dict)
     policies: list[RetentionPolicy] = field(default_factory=list)
     opt_in: str = "opt-in-not-required"
