@@ -259,8 +259,8 @@ class Region:
     """One account in one Region.
 
     `functions` are log groups by function (None for the usual one), `versions` those of published
-    versions by function and version; `lacks` are the operations of
-    features that do not exist here. `opt_in` is as DescribeRegions has it; a Region that
+    versions by function and version; `lacks` are the operations of features that do not exist here.
+    `opt_in` is as DescribeRegions has it; a Region that
     `refuses_tokens` is listed, and refuses those that callers have (as one does that the global STS
     endpoint's are not valid in).
     `tagged` says by name when tags changed, and what they were before; `topics` what was published

@@ -18,31 +18,13 @@ Actor = Callable[[Call, Builder, int], None]
 
 
 @dataclass
-class Before:
-    """Lets `act` run once, before the nth call of an operation (about `group`, if given)."""
-
-    operation: str
-    act: Callable[[Builder, int], None]
-    group: str | None = None
-    nth: int = 1
-
-    def __call__(self, call: Call, account: Builder, now: int) -> None:
-        if call.operation == self.operation and self.group in (None, call.group):
-            self.nth -= 1
-            if self.nth == 0:
-                self.act(account, now)
-
-
-@dataclass
 class Random:
-    """Before each call, with the given chance, a random change to a random group.
-
-    `prefix` keeps it to groups named so; `kinds` names methods of this class.
+    """Before each call, with the given chance, a random change to a random group; `kinds` names
+    methods of this class.
     """
 
     seed: int = 0
     chance: float = 0.01
-    prefix: str = ""
     kinds: Sequence[str] = (
         *("write", "stream", "delete", "recreate", "retain", "tag", "protect"),
         *("subscribe", "filter", "own"),
@@ -56,8 +38,7 @@ class Random:
         if self._random.random() >= self.chance:
             return
         here = (call.account, call.region)
-        keys = sorted(g.key for g in account.truth.all() if g.key[:2] == here)
-        if keys := [key for key in keys if key[2].startswith(self.prefix)]:
+        if keys := sorted(g.key for g in account.truth.all() if g.key[:2] == here):
             key = self._chosen(call, keys)
             kind = self._random.choice(list(self.kinds))
             self.done.append((kind, key[2]))
@@ -68,7 +49,10 @@ class Random:
         return self._random.choice(keys)
 
     def write(self, account: Builder, key: Key, now: int) -> None:
-        write(account, key, now)
+        """One event arrives now."""
+        if "meanwhile" not in account.truth.there(key).streams:
+            account.stream(key, "meanwhile", created=now)
+        account.write(key, "meanwhile", now)
 
     def stream(self, account: Builder, key: Key, now: int) -> None:
         account.stream(key, f"meanwhile-{now}-{len(self.done)}", created=now)
@@ -105,10 +89,3 @@ class Random:
     def own(self, account: Builder, key: Key, now: int) -> None:
         """A function appears that logs to the group."""
         account.function(key[0], key[1], "somebody", key[2])
-
-
-def write(account: Builder, key: Key, now: int, stream: str = "meanwhile") -> None:
-    """One event arrives now."""
-    if stream not in account.truth.there(key).streams:
-        account.stream(key, stream, created=now)
-    account.write(key, stream, now)

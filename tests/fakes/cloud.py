@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.clocks import Clock, RealClock
-from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.wire import Answer, Call, RefusedError, Reply, Request, refused
 from tests.fakes.actors import Actor
 from tests.fakes.builder import Builder
@@ -52,45 +51,31 @@ class Cloud(Sandbox):
     """The account that a builder made.
 
     `faults` is asked before each call, `meanwhile` are actors; `latency` and `jitter` are seconds,
-    for callers on the loopback. At its end what broke in a handler or an actor is raised, and the
-    store must hold what is true.
+    for callers on the loopback; `options` are the sandbox's. At its end the store must hold what
+    is true.
     """
 
     def __init__(
         self,
         account: Builder,
         *,
-        quotas: bool = False,
         latency: float = 0.0,
         jitter: float = 0.0,
         faults: Faults | None = None,
         clock: Clock | None = None,
         meanwhile: Iterable[Actor] = (),
-        empty_pages: float = 0.0,
-        token_age: float = 86_400.0,
-        page: int = 50,
         seed: int = 0,
-        unknowns: Unknowns | None = None,
+        **options: Any,
     ) -> None:
         self.account = account
-        self.broken: list[Exception] = []
+        self.faults = faults
+        self.actors = list(meanwhile)
         self._judge = Judge(account.truth)
         self._latency, self._jitter = latency, jitter
         self._random = random.Random(seed)
-        self.faults = faults
-        self.actors = list(meanwhile)
         self._still = _Still(clock or RealClock())
-        super().__init__(
-            account.store,
-            clock=self._still,
-            quotas=quotas,
-            empty_pages=empty_pages,
-            token_age=token_age,
-            page=page,
-            seed=seed,
-            unknowns=unknowns,
-            intercept=self._between,
-        )
+        options |= {"clock": self._still, "seed": seed, "intercept": self._between}
+        super().__init__(account.store, **options)
 
     def __enter__(self) -> Self:
         return self
@@ -102,29 +87,17 @@ class Cloud(Sandbox):
         trace: TracebackType | None,
     ) -> None:
         if kind is None:
-            if self.broken:
-                # Told to the caller as a failure of AWS, it would look like one of its trials.
-                raise self.broken[0]
             self.account.agree(self.clock.now())
-
-    # ---- for callers -------------------------------------------------------------------------
 
     @property
     def calls(self) -> Counter[str]:
         """Requests per operation, those that were throttled or failed too."""
         return self.judge().calls
 
-    @property
-    def throttled(self) -> Counter[str]:
-        """Requests per operation that were answered with throttling."""
-        return self.judge().throttled
-
     def judge(self) -> Verdict:
         """What happened so far."""
         with self.lock:
             return self._judge.verdict()
-
-    # ---- between the caller and the account --------------------------------------------------
 
     def seen(self, seen: Seen) -> None:
         """For a subclass: every call, once it is over."""
@@ -149,9 +122,6 @@ class Cloud(Sandbox):
             if seen.change is None:
                 seen.change = self._judge.tried(call, self.clock.now())
             said = refused(call, error)
-        except Exception as error:  # noqa: BLE001 - raised by __exit__
-            self.broken.append(error)
-            said = refused(call, RefusedError("InternalFailure", f"the fake broke: {error!r}", 500))
         self.seen(seen)
         return Reply(said, seen.delay)
 
@@ -175,9 +145,9 @@ class Cloud(Sandbox):
                 raise fault.of(seen.call)
 
     def _effect(self, seen: Seen, answer: Callable[[], Answer], *, heard: bool = True) -> Answer:
-        said, now, seconds = answer(), self.clock.now(), self.clock.seconds()
-        seen.change = self._judge.answered(seen.call, now, seconds)
+        said = answer()
+        seen.change = self._judge.answered(seen.call, self.clock.now(), self.clock.seconds())
         seen.heard = heard
         if heard:
-            self._judge.heard(seen.call, seconds)
+            self._judge.heard(seen.call, self.clock.seconds())
         return said

@@ -11,8 +11,6 @@ from janitor.sandbox.wire import Call, RefusedError
 from tests.fakes.faults import CHANGING
 from tests.fakes.truth import Event, Group, Key, Truth
 
-_RETENTION = ("PutRetentionPolicy", "DeleteRetentionPolicy")
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -20,9 +18,8 @@ class Change:
 
     `group` is as it was before, or as it was made; `alive` are the events inside the retention in
     force that were lost, `alive_bytes` their bytes and those of `Group.stored` (with the group or
-    its last stream). Looks are seconds before it, None without any that the caller was answered:
-    `group_look` since DescribeLogGroups showed the group by prefix or identifier, `streams_look`
-    since the reading of its streams began.
+    its last stream). `look` is how many seconds before it the caller was last shown the group, by
+    prefix or identifier, or began to read its streams; None: never.
     """
 
     at: int
@@ -33,18 +30,11 @@ class Change:
     alive: tuple[Event, ...] = ()
     alive_bytes: int = 0
     after: int | None = None
-    group_look: float | None = None
-    streams_look: float | None = None
+    look: float | None = None
 
     @property
     def key(self) -> Key:
         return self.group.key
-
-    @property
-    def look(self) -> float | None:
-        """Seconds since the last look at the group or its streams."""
-        looks = [age for age in (self.group_look, self.streams_look) if age is not None]
-        return min(looks, default=None)
 
     @property
     def wrong(self) -> bool:
@@ -54,13 +44,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to think of a run; of the lists, those of changes that took effect but for `protected`.
+    """What to think of a run; of the lists, those of changes that took effect.
 
-    `overwritten`: retention changed or taken away where the group had some of its own.
-    `wasted_puts`: puts on groups under an account-level policy. `protected`: deletions of protected
-    groups that were tried. `bounds`: seconds that the quotas ask for per operation, given the calls
-    that were let through; `seconds` passed between the first call and the last, and
-    `timeline` are the calls of an operation in each of them.
+    `bounds`: seconds that the quotas ask for per operation, given the calls that were let through;
+    `timeline` are the calls of an operation in each second from the first call on.
     """
 
     changes: list[Change]
@@ -68,11 +55,10 @@ class Verdict:
     throttled: Counter[str]
     unknown: Counter[str]
     bounds: dict[str, float]
-    seconds: float
     timeline: dict[str, list[int]]
 
-    def _done(self, *operations: str) -> list[Change]:
-        return [c for c in self.changes if c.effect and c.operation in operations]
+    def _done(self, operation: str) -> list[Change]:
+        return [c for c in self.changes if c.effect and c.operation == operation]
 
     @property
     def deletions(self) -> list[Change]:
@@ -95,20 +81,6 @@ class Verdict:
         return [change for change in self.sweeps if change.wrong]
 
     @property
-    def overwritten(self) -> list[Change]:
-        changed = self._done(*_RETENTION)
-        return [c for c in changed if c.group.retention not in (None, c.after)]
-
-    @property
-    def wasted_puts(self) -> list[Change]:
-        return [change for change in self.puts if change.group.policy is not None]
-
-    @property
-    def protected(self) -> list[Change]:
-        tried = [c for c in self.changes if c.operation == "DeleteLogGroup"]
-        return [change for change in tried if change.group.protected]
-
-    @property
     def unlooked(self) -> list[Change]:
         """Deletions of groups that were never looked at."""
         return [change for change in self.deletions if change.look is None]
@@ -118,11 +90,6 @@ class Verdict:
         """Seconds between look and deletion, of the deletion that was looked at longest ago."""
         return max((c.look for c in self.deletions if c.look is not None), default=None)
 
-    @property
-    def bound(self) -> float:
-        """Seconds that the quotas ask for at least."""
-        return max(self.bounds.values(), default=0.0)
-
 
 class Judge:
     """Sees every call and what became of it, and keeps the truth up to date."""
@@ -131,22 +98,19 @@ class Judge:
         self.truth = truth
         self.changes: list[Change] = []
         self._seconds: Counter[tuple[str, int]] = Counter()
-        self._calls: Counter[tuple[str, str, str]] = Counter()
-        self._throttled: Counter[tuple[str, str, str]] = Counter()
+        self._let_through: Counter[tuple[str, str, str]] = Counter()
+        self._throttled: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
-        self._group_looks: dict[tuple[Key, int], float] = {}
-        self._stream_looks: dict[tuple[Key, int], float] = {}
+        self._looks: dict[tuple[Key, int], float] = {}
         self._readings: dict[str, float] = {}
         """When the reading of streams began that a page token goes on with."""
         self._began: float | None = None
-        self._ended = 0.0
 
     def called(self, call: Call, now: int, seconds: float) -> None:
         """A call came in, whatever becomes of it."""
         self.truth.elapse(now)
-        self._calls[call.account, call.region, call.operation] += 1
+        self._let_through[call.account, call.region, call.operation] += 1
         self._began = seconds if self._began is None else self._began
-        self._ended = seconds
         self._seconds[call.operation, int(seconds - self._began)] += 1
 
     def refused(self, call: Call, error: RefusedError) -> None:
@@ -154,7 +118,8 @@ class Judge:
         if error.code == "UnknownOperationException":
             self._unknown[f"{call.operation}: {error.message}"] += 1
         if (error.code, error.status) in THROTTLING.values():
-            self._throttled[call.account, call.region, call.operation] += 1
+            self._throttled[call.operation] += 1
+            self._let_through[call.account, call.region, call.operation] -= 1
 
     def tried(self, call: Call, now: int) -> Change | None:
         """It changed nothing."""
@@ -177,7 +142,7 @@ class Judge:
         # In which stream bytes lie whose events are not known is open until it is the only one.
         stored = group.stored if after is None or not after.streams else 0
         stored *= call.operation in ("DeleteLogGroup", "DeleteLogStream")
-        identity = (key, group.created)
+        look = self._looks.get((key, group.created))
         change = Change(
             now,
             call.operation,
@@ -186,8 +151,7 @@ class Judge:
             alive=lost,
             alive_bytes=stored + sum(event.bytes for event in lost),
             after=None if after is None else after.retention,
-            group_look=_age(self._group_looks.get(identity), seconds),
-            streams_look=_age(self._stream_looks.get(identity), seconds),
+            look=None if look is None else seconds - look,
         )
         return self._add(change)
 
@@ -199,19 +163,18 @@ class Judge:
             # A page of the whole list is no look at one group, and names alone are none either.
             if p.get("logGroupNamePrefix") or p.get("logGroupIdentifiers"):
                 for entry in result["logGroups"]:
-                    key = (call.account, call.region, entry["logGroupName"])
-                    self._looked(self._group_looks, key, seconds)
+                    self._looked((call.account, call.region, entry["logGroupName"]), seconds)
         elif call.operation == "DescribeLogStreams":
             # What the first page said is as old as the reading.
             began = self._readings.get(p.get("nextToken") or "", seconds)
             if following:
                 self._readings[following] = began
             if result["logStreams"] or not following:
-                self._looked(self._stream_looks, _key(call), began)
+                self._looked(_key(call), began)
 
-    def _looked(self, looks: dict[tuple[Key, int], float], key: Key, seconds: float) -> None:
+    def _looked(self, key: Key, seconds: float) -> None:
         identity = (key, self.truth.there(key).created)
-        looks[identity] = max(seconds, looks.get(identity, seconds))
+        self._looks[identity] = max(seconds, self._looks.get(identity, seconds))
 
     def _add(self, change: Change) -> Change:
         self.changes.append(change)
@@ -221,8 +184,9 @@ class Judge:
         """What to think of what happened so far."""
         last = max((second for _, second in self._seconds), default=-1)
         names = sorted({name for name, _ in self._seconds})
+        timeline = {name: [self._seconds[name, at] for at in range(last + 1)] for name in names}
         bounds: dict[str, float] = {}
-        for (_, region, operation), count in (self._calls - self._throttled).items():
+        for (_, region, operation), count in self._let_through.items():
             if (quota := QUOTAS.get(operation)) is not None:
                 # A bucket that is full to begin with saves up to a second of it. The data points
                 # that GetMetricData may ask for are left out: they depend on what was asked.
@@ -230,12 +194,11 @@ class Judge:
                 bounds[operation] = max(bounds.get(operation, 0.0), seconds)
         return Verdict(
             self.changes.copy(),
-            _summed(self._calls),
-            _summed(self._throttled),
+            Counter({name: sum(timeline[name]) for name in names}),
+            self._throttled.copy(),
             self._unknown.copy(),
             bounds,
-            0.0 if self._began is None else self._ended - self._began,
-            {name: [self._seconds[name, second] for second in range(last + 1)] for name in names},
+            timeline,
         )
 
 
@@ -245,14 +208,3 @@ def _key(call: Call) -> Key:
 
 def _stream(call: Call) -> str | None:
     return call.parameters.get("logStreamName")
-
-
-def _age(look: float | None, seconds: float) -> float | None:
-    return None if look is None else seconds - look
-
-
-def _summed(counted: Counter[tuple[str, str, str]]) -> Counter[str]:
-    total: Counter[str] = Counter()
-    for (_account, _region, operation), count in counted.items():
-        total[operation] += count
-    return total

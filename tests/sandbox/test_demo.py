@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from janitor.aws.api import Api, Counts, ReadError, chunks
-from janitor.aws.logs import Logs
-from janitor.aws.pace import Pace
-from janitor.aws.tags import read_tags
-from janitor.aws.workers import Inline
-from janitor.core.clock import Stop
-from janitor.core.model import DeleteGroup, LogGroup, Target
-from janitor.policy.file import Policy, parse
-from janitor.policy.judge import Check, judge, lines
+from janitor.policy.judge import Check
 from janitor.sandbox import demo
-from janitor.sandbox.account import Sandbox
-from janitor.sandbox.clocks import DAY_MS, ManualClock
-from janitor.sandbox.wire import Call, RefusedError, Reply
+from janitor.sandbox.clocks import DAY_MS
 from janitor.terminal import cli
 from janitor.terminal.demo import demo as show
-from janitor.terminal.explanation import explain
-from janitor.terminal.shared import SandboxClock
 from tests.conftest import Run
 
 EU, US = demo.REGIONS
@@ -35,28 +20,29 @@ EU, US = demo.REGIONS
 # ---- every kind of decision ----------------------------------------------------------------------
 
 KEPT = {
-    "/aws/lambda/cloudwatch-janitor": "the janitor's own log group",
-    "/legal/hold/2023-audit": "protected by tag: janitor:keep",
-    "/ecs/stack-managed-worker": "protected by tag: aws:cloudformation:stack-name",
-    "/aws/vendedlogs/delivery/cdn-access": "class DELIVERY",
-    "/platform/protected/ledger": "deletion protection is on",
-    "/platform/metrics/failed-logins": "1 metric filter",
-    "/platform/shipped/access-log": "subscription filter",
-    "/aws/lambda/disaster-recovery": "Lambda function 'disaster-recovery' logs to it",
-    "/platform/functions/nightly-audit": "Lambda function 'nightly-audit' logs to it",
-    "/aws/lambda/us-east-1.edge-auth": "Lambda function 'edge-auth' logs to it",
-    "/compliance/empty-vault": "account-level retention policy 'keep-for-ever': NEVER_EXPIRE",
-    "/managed/quarterly/ingest": "account-level retention policy 'ninety-days': 90 days",
-    "/aws/lambda/new-onboarding-flow": "no retention is in force",
-    "/ecs/payments-canary": "not more than retention + grace (37 days)",
-    "/ecs/slow-to-shrink": "47.1 KiB stored",
-    "/ecs/long-tail": "stream 'zzz/the-live-one' shows life 3 days ago",
-    "/ecs/canary-probe": "stream 'ecs/probe/never-written' shows life 2 days ago",
-    "/ecs/quiet-but-alive": "IncomingLogEvents has a data point since the cutoff",
-    "/odd/no-creation-time": "odd values: creationTime is missing",
-    "/odd/unclear-metric": "no complete answer for this log group",
+    "/aws/lambda/cloudwatch-janitor": (Check.OWN_GROUP, "the janitor's own log group"),
+    "/legal/hold/2023-audit": (Check.TAG, "protected by tag: janitor:keep"),
+    "/ecs/stack-managed-worker": (Check.TAG, "protected by tag: aws:cloudformation:stack-name"),
+    "/aws/vendedlogs/delivery/cdn-access": (Check.CLASS, "class DELIVERY"),
+    "/platform/protected/ledger": (Check.DELETION_PROTECTION, "deletion protection is on"),
+    "/platform/metrics/failed-logins": (Check.METRIC_FILTERS, "1 metric filter"),
+    "/platform/shipped/access-log": (Check.SUBSCRIPTION_FILTERS, "subscription filter"),
+    "/aws/lambda/disaster-recovery": (Check.OWNER, "'disaster-recovery' logs to it"),
+    "/platform/functions/nightly-audit": (Check.OWNER, "'nightly-audit' logs to it"),
+    "/aws/lambda/us-east-1.edge-auth": (Check.OWNER, "'edge-auth' logs to it"),
+    "/compliance/empty-vault": (Check.RETENTION, "policy 'keep-for-ever': NEVER_EXPIRE"),
+    "/managed/quarterly/ingest": (Check.STORED, "policy 'ninety-days': 90 days"),
+    "/aws/lambda/new-onboarding-flow": (Check.AGE, "no retention is in force"),
+    "/ecs/payments-canary": (Check.AGE, "not more than retention + grace (37 days)"),
+    "/ecs/slow-to-shrink": (Check.STORED, "47.1 KiB stored"),
+    "/ecs/long-tail": (Check.STREAMS, "stream 'zzz/the-live-one' shows life 3 days ago"),
+    "/ecs/canary-probe": (Check.STREAMS, "'ecs/probe/never-written' shows life 2 days ago"),
+    "/ecs/quiet-but-alive": (Check.ARRIVALS, "IncomingLogEvents has a data point since the cutoff"),
+    "/odd/no-creation-time": (Check.VALUES, "odd values: creationTime is missing"),
+    "/odd/unclear-metric": (Check.ARRIVALS, "no complete answer for this log group"),
 }
-"""Log groups that look empty or are special otherwise, and why they are not deleted."""
+"""Log groups that look empty or are special otherwise, and why they are not deleted: by every check
+that the shipped policy asks for."""
 GOES = {
     "/aws/lambda/orders-api-v1",  # two pages of expired streams
     "/aws/lambda/legacy-thumbnailer",  # no streams at all, no retention, tags
@@ -68,9 +54,12 @@ GOES = {
 
 def test_each_special_log_group_is_decided_for_the_reason_that_it_is_there_for(run: Run) -> None:
     """By the shipped policy, as the report tells it."""
+    assert {check for check, _ in KEPT.values()} == set(Check) - {
+        *(Check.NAME, Check.DELETE_EMPTY, Check.EVENTS, Check.RULE)
+    }
     answer = json.loads(run("report", "--sandbox", "--all", "--format", "json").out)
     found = {finding["group"]: finding for finding in answer["findings"]}
-    for name, reason in KEPT.items():
+    for name, (_, reason) in KEPT.items():
         assert reason in found[name]["reason"], name
         assert found[name]["action"] != "delete_group"
     for name in GOES:
@@ -89,104 +78,6 @@ def test_each_special_log_group_is_decided_for_the_reason_that_it_is_there_for(r
     instead = found["/aws/lambda/break-glass"]
     assert instead["action"] == "set_retention"
     assert "'break-glass'" in instead["reason"]
-
-
-OTHERWISE = """
-[defaults]
-delete_empty = true
-proof = "events"
-[protect]
-names = ["*controltower*"]
-[[rules]]
-id = "databases"
-names = ["/aws/rds/*"]
-delete_empty = false
-"""
-"""Decides by what the shipped policy does not use."""
-BY_TAG = """
-[defaults]
-delete_empty = true
-[[rules]]
-id = "media"
-tags = ["team=media"]
-retention_days = 30
-"""
-
-
-def _deny_tags(call: Call, answer: Any) -> Reply:
-    if call.operation == "GetResources":
-        raise RefusedError("AccessDeniedException", "no")
-    return Reply(answer())
-
-
-def deciding(sandbox: Sandbox, policy: Policy, *names: str) -> list[Check]:
-    """What the first line that does not hold is about, for each log group that has one."""
-    return asyncio.run(_deciding(sandbox, policy, *names))
-
-
-async def _deciding(sandbox: Sandbox, policy: Policy, *names: str) -> list[Check]:
-    stop, clock, found = Stop(), SandboxClock(sandbox), list[Check]()
-    for region in demo.REGIONS:
-        pace = Pace(lambda _operation: 1e6, clock)
-        here = Target(demo.ACCOUNT, region)
-        api = Api(here, sandbox.session(), pace, clock, Counts(), stop, Inline())
-        groups = [
-            group
-            async for page, _ in Logs(api).groups()
-            for group in page
-            if not names or group.name in names
-        ]
-        async for group in tagged(api, groups):
-            failing = [line for line in lines(group, policy, demo.NOW) if not line.holds]
-            if not failing and isinstance(judge(group, policy, demo.NOW), DeleteGroup):
-                seen = (await explain(api, group, demo.NOW, policy, demo.NOW, stop)).lines
-                failing = [one.line for one in seen if not one.holds]
-            if failing:
-                found.append(failing[0].check)
-    return found
-
-
-async def tagged(api: Api, groups: list[LogGroup]) -> AsyncIterator[LogGroup]:
-    for some in chunks(groups, 100):
-        arns = [group.arn for group in some]
-        try:
-            tags = await read_tags(api, arns)
-        except ReadError as error:
-            for group in some:
-                yield group._replace(tags=None, tags_error=str(error))
-        else:
-            for group in some:
-                yield group._replace(tags=tags[group.arn])
-
-
-def test_every_check_decides_something(policy: Policy) -> None:
-    """By the shipped policy; the few that it does not ask, by another one."""
-    account = demo.sandbox(demo.account(), demo.NOW)
-    shipped = set(deciding(account, policy))
-    elsewhere = {Check.NAME, Check.DELETE_EMPTY, Check.EVENTS, Check.RULE}
-    assert shipped == set(Check) - elsewhere
-    denied = Sandbox(demo.account(), clock=ManualClock(demo.NOW), intercept=_deny_tags)
-    named = "aws-controltower/CloudTrailLogs"
-    kept, alive = "/aws/rds/instance/staging-old/postgresql", "/ecs/quiet-but-alive"
-    others = [
-        *deciding(account, parse(OTHERWISE, "otherwise"), named, kept, alive),
-        *deciding(denied, parse(BY_TAG, "by tag"), named),
-    ]
-    assert (len(others), set(others)) == (4, elsewhere)
-
-
-def test_a_class_refuses_what_it_does_not_have() -> None:
-    """There is a log group of each kind to see it on."""
-    account = demo.sandbox(demo.account(), demo.NOW)
-    logs = account.client("logs")
-    delivery, infrequent = "/aws/vendedlogs/delivery/cdn-access", "/archive/infrequent/clickstream"
-    refused = pytest.raises(ClientError, match=r"(not|only) supported")
-    with refused:
-        logs.put_retention_policy(logGroupName=delivery, retentionInDays=30)
-    with refused:
-        logs.describe_subscription_filters(logGroupName=infrequent)
-    with refused:
-        logs.filter_log_events(logGroupName=infrequent)
 
 
 # ---- the account ---------------------------------------------------------------------------------

@@ -6,19 +6,29 @@ from typing import Any
 
 from tests.sandbox.asking import ACCOUNT, REGION, empty_store, flat, still
 
+ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
 
-def test_functions_are_listed_in_pages() -> None:
-    """`$LATEST` of each, with the log group that it has or the usual one."""
+
+def test_functions_are_listed_in_pages_and_versions_where_they_are_asked_for() -> None:
+    """With the log group that they have or the usual one; a version may have another (FACTS.md)."""
     store = empty_store()
     region = store.region(ACCOUNT, REGION)
     region.functions.update({f"f{number:02d}": None for number in range(60)}, custom="/custom")
-    listed = still(store).client("lambda").get_paginator("list_functions").paginate()
-    found = flat([page["Functions"] for page in listed])
-    groups = {one["FunctionName"]: one["LoggingConfig"]["LogGroup"] for one in found}
-    assert len(found) == len(groups) == 61
-    assert (groups["custom"], groups["f59"]) == ("/custom", "/aws/lambda/f59")
-    assert {one["Version"] for one in found} == {"$LATEST"}
-    assert found[0]["FunctionArn"] == f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:custom"
+    region.versions["custom"] = {"1": "/old", "2": None}
+    client = still(store).client("lambda")
+
+    def listed(**how: str) -> dict[str, str]:
+        pages = client.get_paginator("list_functions").paginate(**how)
+        found = flat([page["Functions"] for page in pages])
+        groups = {one["FunctionArn"]: one["LoggingConfig"]["LogGroup"] for one in found}
+        assert len(groups) == len(found)
+        return groups
+
+    latest, every = listed(), listed(FunctionVersion="ALL")
+    assert (len(latest), len(every)) == (61, 63)
+    assert (latest[ARN + "custom"], latest[ARN + "f59"]) == ("/custom", "/aws/lambda/f59")
+    assert every[ARN + "custom:$LATEST"] == "/custom"
+    assert (every[ARN + "custom:1"], every[ARN + "custom:2"]) == ("/old", "/aws/lambda/custom")
 
 
 def test_published_versions_are_listed_if_all_are_asked_for() -> None:

@@ -21,6 +21,8 @@ from tests.sandbox.asking import (
     still,
 )
 
+PATTERN = {"logGroupName": "/a", "filterPattern": "ERROR"}
+
 
 def test_group_shows_all_that_it_is() -> None:
     """Class, key, protection and filters are in the entry; odd values override, or take away."""
@@ -283,6 +285,31 @@ def test_key_comes_and_goes() -> None:
     assert logs.describe_log_groups()["logGroups"][0]["kmsKeyId"] == "arn:aws:kms:x"
     logs.disassociate_kms_key(logGroupName="/a")
     assert "kmsKeyId" not in logs.describe_log_groups()["logGroups"][0]
+    elsewhere = {"resourceIdentifier": arn("/a", "us-east-1"), "kmsKeyId": "arn:aws:kms:x"}
+    assert refusal(logs, "associate_kms_key", **elsewhere) == "ResourceNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "code"),
+    [
+        ("create_log_group", {"logGroupName": "aws/a"}, "InvalidParameterException"),
+        (
+            "put_index_policy",
+            {"logGroupIdentifier": "/a", "policyDocument": "{"},
+            "InvalidParameterException",
+        ),
+        ("filter_log_events", PATTERN, "UnknownOperationException"),
+        ("describe_log_groups", {"includeLinkedAccounts": True}, "UnknownOperationException"),
+        ("describe_queries", {}, "UnknownOperationException"),
+    ],
+)
+def test_what_is_reserved_or_not_heeded_here_is_refused(
+    method: str, parameters: Any, code: str
+) -> None:
+    """To leave a filter out would answer with more than was asked for, as if it were all."""
+    store = empty_store()
+    add(store, "/a")
+    assert refusal(still(store).client("logs"), method, **parameters) == code
 
 
 def test_retention_once_shortened_brings_nothing_back() -> None:

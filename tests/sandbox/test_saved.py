@@ -41,7 +41,7 @@ def full() -> Store:
     store.quotas[*HERE, "DeleteLogGroup"] = 25.0
     store.buckets["bucket"] = Bucket(*HERE, NOW, {"key": Object(b"\xff", NOW, "etag", "text/x")})
     region = store.region(demo.ACCOUNT, "eu-west-1")
-    region.functions["f"], region.versions["f"] = None, {"1": "/other"}
+    region.functions["f"], region.versions["f"] = None, {"1": "/f"}
     region.lacks, region.topics, region.parameters = frozenset({"a"}), {"t": [{}]}, {"p": "v"}
     group = next(iter(region.groups.values()))
     store.tag(group, {"a": "b"}, NOW)

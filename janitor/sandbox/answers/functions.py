@@ -13,16 +13,15 @@ def list_functions(world: World, call: Call) -> dict[str, Any]:
     with their version (Lambda API reference).
     """
     region, every = world.region(call), call.parameters.get("FunctionVersion") == "ALL"
-    groups = {(name, "$LATEST"): group for name, group in region.functions.items()}
-    if every:
-        for name, versions in region.versions.items():
-            groups |= {(name, version): group for version, group in versions.items()}
     limit = min(call.parameters.get("MaxItems", 50), 50)
     place = tuple(world.place("ListFunctions", call.parameters.get("Marker"), ("", "")))
-    behind = sorted(key for key in groups if key > place)
+    listed = {(name, "$LATEST"): group for name, group in region.functions.items()}
+    for name in region.functions if every else ():
+        listed |= {(name, number): at for number, at in region.versions.get(name, {}).items()}
+    behind = sorted(key for key in listed if key > place)
     page, more = behind[:limit], len(behind) > limit
     arn = f"arn:aws:lambda:{call.region}:{call.account}:function:"
-    listed = [
+    functions = [
         {
             "FunctionName": name,
             "FunctionArn": arn + (f"{name}:{version}" if every else name),
@@ -30,13 +29,13 @@ def list_functions(world: World, call: Call) -> dict[str, Any]:
             "Runtime": "python3.13",
             "LoggingConfig": {
                 "LogFormat": "Text",
-                "LogGroup": groups[name, version] or f"/aws/lambda/{name}",
+                "LogGroup": listed[name, version] or f"/aws/lambda/{name}",
             },
         }
         for name, version in page
     ]
     marker = world.token("ListFunctions", page[-1]) if more else None
-    return {"Functions": listed, "NextMarker": marker}
+    return {"Functions": functions, "NextMarker": marker}
 
 
 def invoke(world: World, call: Call) -> dict[str, Any]:

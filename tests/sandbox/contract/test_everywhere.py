@@ -234,6 +234,7 @@ TAKEN, VALIDATION = "ResourceAlreadyExistsException", "ValidationException"
 _EVENT = [{"timestamp": 1, "message": "m"}]
 _OLD_LAST = [{"timestamp": 2, "message": "m"}, *_EVENT]
 _METRIC = [{"metricName": "m", "metricNamespace": "n", "metricValue": "1"}]
+_BOTH = {"logGroupNamePrefix": "/a", "logGroupNamePattern": "b"}
 _PUT = {"filterName": "f", "filterPattern": ""}
 _REFUSALS: list[tuple[str, str | None, dict[str, Any], str, str]] = [
     ("create_log_group", "/a", {}, TAKEN, TAKEN),
@@ -279,21 +280,32 @@ _REFUSALS: list[tuple[str, str | None, dict[str, Any], str, str]] = [
     ("put_retention_policy", "/a", {"retentionInDays": 31}, INVALID, "answered"),
     ("create_log_group", "/" + "a" * 512, {}, INVALID, INVALID),
     ("create_log_group", "/a b", {}, INVALID, "answered"),
+    ("describe_log_groups", None, {"logGroupNamePrefix": "/a*"}, INVALID, "answered"),
+    ("describe_log_groups", None, _BOTH, INVALID, "answered"),
+    ("describe_log_groups", None, {"logGroupClass": "GLACIAL"}, INVALID, "answered"),
+    ("describe_log_streams", None, {}, INVALID, INVALID),
+    ("describe_log_streams", "/a", {"logGroupIdentifier": "/a"}, VALIDATION, "answered"),
+    ("filter_log_events", "/a", {"logStreamNames": ["s"] * 101}, INVALID, "answered"),
+    ("put_retention_policy", "/a", {"retentionInDays": 0}, INVALID, "answered"),
+    ("delete_log_group", ":*", {}, INVALID, MISSING),
 ]
 """Method, log group, other parameters, AWS's code, and what moto answers instead."""
 
 
 def test_refusals(backend: Backend) -> None:
-    """What is taken, missing or invalid is refused with AWS's code."""
+    """What is taken, missing or invalid is refused with AWS's code, without any effect."""
     backend.make("/a")
-    backend["logs"].create_log_stream(logGroupName=backend.name("/a"), logStreamName="s")
-    said, wanted = [], []
+    logs, said, wanted = backend["logs"], [], []
+    logs.create_log_stream(logGroupName=backend.name("/a"), logStreamName="s")
     for method, name, more, on_aws, on_moto in _REFUSALS:
         named = {} if name is None else {"logGroupName": backend.name(name)}
         code, _ = backend.outcome("logs", method, **named, **more)
         said.append((method, more, code))
         wanted.append((method, more, on_moto if backend.kind == "moto" else on_aws))
     assert said == wanted
+    if backend.kind != "moto":
+        assert backend.names() == ["/a"]
+        assert "retentionInDays" not in backend.entries()[0]
 
 
 def test_tags_are_asked_for_by_the_other_arn(backend: Backend) -> None:

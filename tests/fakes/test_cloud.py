@@ -1,0 +1,74 @@
+"""Faults and others at work, as a caller meets them."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from janitor.sandbox.clocks import ManualClock
+from janitor.sandbox.wire import Call
+from tests.fakes import Builder, Cloud
+from tests.fakes.actors import Random
+from tests.fakes.faults import THROTTLED, Fault, Garbage, Rates, Refuse, Reset, Slow
+from tests.fakes.scenarios import ACCOUNT, REGION, messy
+
+NOW = ManualClock().now()
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised", "effect"),
+    [
+        (Reset(after=False), ConnectionClosedError, False),
+        (Reset(after=True), ConnectionClosedError, True),
+        (THROTTLED, ClientError, False),
+        (Refuse("InternalFailure", 500, after=True), ClientError, True),
+        (Garbage(b"{not json"), None, True),
+        (Slow(30), None, True),
+    ],
+)
+def test_a_fault_comes_before_the_effect_or_after_it(
+    fault: Fault, raised: type[Exception] | None, effect: bool
+) -> None:
+    """Whatever the caller hears, the account and the judge know."""
+    account = Builder()
+    account.group(ACCOUNT, REGION, "/a", created=NOW)
+    with Cloud(account, faults=lambda _call: fault) as cloud:
+        told = pytest.raises(raised) if raised else contextlib.nullcontext()
+        with told:
+            cloud.client("logs").delete_log_group(logGroupName="/a")
+        verdict = cloud.judge()
+    assert (account.store.group(ACCOUNT, REGION, "/a") is None) == effect
+    assert len(verdict.deletions) == effect
+    assert verdict.throttled == ({"DeleteLogGroup": 1} if fault is THROTTLED else {})
+
+
+def test_faults_by_rate_are_the_same_for_a_seed() -> None:
+    """About as many as was asked for, of each kind; only changes are aborted."""
+    shares = ("throttle", "unavailable", "reset_before", "reset_after", "slow", "garbage")
+
+    def drawn(seed: int, operation: str, service: str = "logs") -> list[Fault | None]:
+        rates = Rates(seed, slow_seconds=9, **dict.fromkeys(shares, 0.1), aborted=0.2)
+        call = Call(service, operation, {}, "", "", "json")
+        return [rates(call) for _ in range(1000)]
+
+    first = drawn(1, "DeleteLogGroup")
+    assert first == drawn(1, "DeleteLogGroup") != drawn(2, "DeleteLogGroup")
+    for fault in (THROTTLED, Reset(after=True), Slow(9)):
+        assert 60 < first.count(fault) < 140
+    assert 60 < sum(isinstance(fault, Garbage) for fault in first) < 140
+    assert 140 < first.count(Refuse("OperationAbortedException")) < 260
+    assert Refuse("OperationAbortedException") not in drawn(1, "DescribeLogGroups")
+    assert set(drawn(1, "AssumeRole", "sts")) == {None}
+
+
+def test_random_actors_do_everything_they_can() -> None:
+    """Each kind of change happens, is true, and is no change of the caller's."""
+    random = Random(seed=3, chance=1.0)
+    with Cloud(messy(300, now=NOW), clock=ManualClock(), meanwhile=[random]) as cloud:
+        logs = cloud.client("logs")
+        for _ in range(90):
+            logs.describe_log_groups()
+        assert cloud.judge().changes == []
+    assert {kind for kind, _ in random.done} == set(random.kinds)
