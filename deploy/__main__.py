@@ -62,7 +62,12 @@ def janitor(config: Config, archive: Path) -> None:
     environment = _environment(config)
     if config.notify and topic is not None:
         environment["JANITOR_NOTIFY_TOPIC"] = topic
-    args = BucketArgs(bucket=bucket, partition=here["partition"], days=config.keep_days)
+    args = BucketArgs(
+        bucket=bucket,
+        partition=here["partition"],
+        writer=f"arn:{here['partition']}:iam::{here['account']}:role/{JANITOR}",
+        days=config.keep_days,
+    )
     environment["JANITOR_BUCKET"] = Bucket("bucket", args).bucket
     function = LambdaFunction(
         "janitor",

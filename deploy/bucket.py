@@ -20,17 +20,20 @@ class BucketArgs:
     Attributes:
         bucket: The bucket's name, which no other bucket of any account may have.
         partition: The AWS partition, as ARNs name it.
+        writer: ARN of the role that alone may write: what a run finds there it believes.
         days: Days after which an object expires: the undo of a run lasts as long as its journal.
     """
 
     bucket: str
     partition: str
+    writer: str
     days: int
 
 
 class Bucket(pulumi.ComponentResource):
-    """A bucket that is private, encrypted (SSE-S3), versioned, read and written over TLS only, and
-    whose objects expire. One that holds any is not deleted with the stack: AWS refuses to.
+    """A bucket that is private, encrypted (SSE-S3), versioned, read and written over TLS only,
+    written by one role only, and whose objects expire. One that holds any is not deleted with the
+    stack: AWS refuses to.
 
     Attributes:
         bucket: The bucket's name, known once it exists.
@@ -83,7 +86,7 @@ class Bucket(pulumi.ComponentResource):
         aws.s3.BucketPolicy(
             resource_name,
             bucket=bucket,
-            policy=pulumi.Output.json_dumps(_tls_only(args)),
+            policy=pulumi.Output.json_dumps(_policy(args)),
             # S3 refuses two changes of a bucket's access at the same time.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[blocked]),
         )
@@ -112,7 +115,7 @@ def _expiry(days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
     ]
 
 
-def _tls_only(args: BucketArgs) -> dict[str, object]:
+def _policy(args: BucketArgs) -> dict[str, object]:
     arn = f"arn:{args.partition}:s3:::{args.bucket}"
     return {
         "Version": "2012-10-17",
@@ -124,6 +127,14 @@ def _tls_only(args: BucketArgs) -> dict[str, object]:
                 "Action": "s3:*",
                 "Resource": [arn, f"{arn}/*"],
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            }
+            },
+            {
+                "Sid": "OneWriter",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:PutObject",
+                "Resource": f"{arn}/*",
+                "Condition": {"ArnNotEquals": {"aws:PrincipalArn": args.writer}},
+            },
         ],
     }

@@ -221,9 +221,9 @@ class Ledger:
         self._at_once.clear()
         self._steady.clear()
 
-    def forget(self, region: str, *, plans: bool) -> None:
-        """A Region is scanned from the start again; with `plans`, what was planned is too."""
-        for counter in (self._groups, self._stored, *([self._at_once, self._steady] * plans)):
+    def forget(self, region: str) -> None:
+        """A Region is surveyed from the start again."""
+        for counter, _ in self._columns():
             for key in [key for key in counter if key[0] == region]:
                 del counter[key]
 

@@ -139,7 +139,6 @@ class Janitor:
         A run that ended says in its summary what failed. Raises UsageError or PolicyError where
         nothing can be begun, and what is worth another try of the whole link.
         """
-        remaining = context.get_remaining_time_in_millis() / 1000
         _context.clear()
         _context["request_id"] = context.aws_request_id
         order = self._order(event, context.aws_request_id)
@@ -153,7 +152,7 @@ class Janitor:
                 return {"run": {"id": order.run}, "repeated": True}
             if state.ended is None:
                 counts = Counts.restored(state.counts) if state.counts else counts
-                return await self._link(state, bucket, policy, counts, stop, context, remaining)
+                return await self._link(state, bucket, policy, counts, stop, context)
             await self._tell(state, bucket, context)
             return {"run": {"id": order.run}, "summary": state.ended, "goes_on": False}
         except TakenError:
@@ -250,7 +249,6 @@ class Janitor:
         counts: Counts,
         stop: Stop,
         context: Invocation,
-        remaining: float,
     ) -> dict[str, Any]:
         info = self._info(state)
         prices = price_list(policy.prices)
@@ -269,7 +267,7 @@ class Janitor:
         if why:
             state.ended = {**link.summary().as_dict(), "complete": False, "errors": [why]}
         else:
-            with _deadline(stop, remaining):
+            with _deadline(stop, context.get_remaining_time_in_millis() / 1000):
                 await self._worked(link, state, bucket, policy)
         if state.ended is None:
             state.link, state.claim = state.link + 1, None

@@ -116,7 +116,7 @@ class Link(Books):
     def restarted(self, target: Target) -> None:
         """The page token is too old: this Region's survey begins again."""
         super().restarted(target)
-        self._ledger.forget(target.region, plans=True)
+        self._ledger.forget(target.region)
         self._pending[target] = []
         region = self._regions[target]
         region.token, region.plan = None, []

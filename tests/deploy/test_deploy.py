@@ -509,11 +509,16 @@ def test_the_bucket_is_private_encrypted_and_versioned(account: Account) -> None
     (owner,) = s3.get_bucket_ownership_controls(Bucket=BUCKET)["OwnershipControls"]["Rules"]
     assert owner == {"ObjectOwnership": "BucketOwnerEnforced"}
     assert s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
-    (deny,) = json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"]
+    deny, writing = json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"]
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
     arn = f"arn:aws:s3:::{BUCKET}"
     assert deny["Resource"] == [arn, f"{arn}/*"]
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    # Whatever rights others have in the account: the state of a run is believed.
+    assert (writing["Effect"], writing["Principal"]) == ("Deny", "*")
+    assert (writing["Action"], writing["Resource"]) == ("s3:PutObject", f"{arn}/*")
+    role = f"arn:aws:iam::{ACCOUNT}:role/{JANITOR}"
+    assert writing["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": role}}
 
 
 def test_the_janitor_may_only_add_journals(account: Account) -> None:

@@ -18,6 +18,7 @@ from janitor.function.settings import read_settings
 from janitor.sandbox.store import Bucket
 from janitor.sandbox.wire import Call
 from tests.accounts import ACCOUNT, NOW, REGION, Cloud
+from tests.virtual import VirtualClock
 
 BUCKET = "janitor-runs"
 ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:cloudwatch-janitor"
@@ -41,15 +42,19 @@ class DiedError(BaseException):
 
 @dataclass
 class Context:
-    """Lambda's context object; the time that remains is that of the beginning."""
+    """Lambda's context object. `remaining` (ms) is at the beginning; without a clock it stays."""
 
     aws_request_id: str
     remaining: int = 900_000
+    clock: VirtualClock | None = None
     invoked_function_arn: str = ARN
     function_name: str = "cloudwatch-janitor"
 
+    def __post_init__(self) -> None:
+        self._end = self.remaining + (self.clock.now() if self.clock else 0)
+
     def get_remaining_time_in_millis(self) -> int:
-        return self.remaining
+        return self._end - (self.clock.now() if self.clock else 0)
 
 
 class _Session:
@@ -96,7 +101,8 @@ class Deployed:
         session = cast(boto3.Session, _Session(self.cloud))
         janitor = Janitor(settings, session, self.cloud.clock, metrics, self.workers)
         try:
-            return await janitor.answer(event, Context(request, int(seconds * 1000)))
+            context = Context(request, int(seconds * 1000), self.cloud.clock)
+            return await janitor.answer(event, context)
         finally:
             for name, said in metrics.metric_set.items():
                 self.metrics[name] = said["Value"][-1]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from janitor.core.errors import JanitorError, UsageError
 from janitor.function import handler
 from janitor.function.chain import ChainError
+from janitor.function.link import Link
 from janitor.function.settings import read_settings
 from janitor.journal.history import read as read_history
 from janitor.policy.file import Policy, parse
@@ -301,6 +302,22 @@ def test_a_run_is_bounded(bound: dict[str, str], said: str) -> None:
     assert said in answer["summary"]["errors"][0]
     assert not answer["summary"]["complete"]
     assert deployed.metrics["RunFailed"] == 1
+
+
+def test_what_it_takes_to_begin_is_time_of_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where bucket and STS are slow, it ends its work the sooner, and not past its own end."""
+    ends: list[float] = []
+    real = Link.run
+
+    async def run(self: Link, *args: Any) -> None:
+        await real(self, *args)
+        ends.append(cloud.clock.monotonic())
+
+    monkeypatch.setattr(Link, "run", run)
+    cloud = mixed(60)
+    cloud.before_call = lambda call: cloud.clock.jump(890 * (call.operation == "GetObject"))
+    assert Deployed(cloud).invoke(SCHEDULED)["goes_on"]
+    assert ends[0] < 900
 
 
 def test_a_link_that_may_not_invoke_the_next_is_tried_again() -> None:
