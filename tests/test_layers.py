@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import botocore.session
+from botocore import xform_name
 
 PACKAGE = Path(__file__).parents[1] / "janitor"
 BELOW = {
@@ -61,10 +62,22 @@ def test_only_act_and_the_undo_reach_a_mutating_call() -> None:
         if module == "janitor.aws.logs" and names & {"Changes", "*"}
     }
     assert users == CHANGING
+    assert not [place for place, name in attributes() if name == "Changes"], "by way of the module"
+
+
+def attributes() -> Iterator[tuple[str, str]]:
+    """Each attribute that is used outside the sandbox, and where."""
+    for path in PACKAGE.rglob("*.py"):
+        if folder(path) != "sandbox":
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute):
+                    yield str(path.relative_to(PACKAGE)), node.attr
 
 
 def test_every_mutating_call_stands_in_changes() -> None:
-    """No other code names an operation of CloudWatch Logs that changes something."""
+    """No other code names an operation of CloudWatch Logs that changes something, nor the method of
+    boto3's client.
+    """
     changing = re.compile(r"(Put|Delete|Create|Associate|Disassociate|Tag|Untag)[A-Z]\w+")
     operations = set(botocore.session.get_session().get_service_model("logs").operation_names)
     found = {
@@ -78,5 +91,7 @@ def test_every_mutating_call_stands_in_changes() -> None:
         if isinstance(said, ast.Constant) and isinstance(said.value, str)
         if changing.fullmatch(said.value) and said.value in operations
     }
+    methods = {xform_name(name) for name in operations if changing.fullmatch(name)}
+    assert not [(at, name) for at, name in attributes() if name in methods]
     assert {place for place, _ in found} == {"aws/logs.py"}
     assert {name for _, name in found} == {"Changes"}

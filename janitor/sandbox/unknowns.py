@@ -46,9 +46,9 @@ class Unknowns:
     """The code with which a Region refuses a call about a feature that it lacks (as boto3 issue
     2359 has it for Logs Insights in China).
     """
-    buckets: Literal["start", "multiples"] = "start"
-    """Whether CloudWatch counts periods from the start asked for, or in multiples of the period; a
-    multiple that began before the start is left out.
+    buckets: Literal["start", "multiples", "elsewhere"] = "start"
+    """Whether CloudWatch counts periods from the start asked for, in multiples of the period, or
+    from a moment of its own; one that began before the start is left out.
     """
     unclear: Mapping[str, Unclear] = field(default_factory=dict)
     """The StatusCode of a log group's metrics in GetMetricData, by the group's name: without data

@@ -61,10 +61,10 @@ def test_arrivals_are_told_to_the_hour_for_each_group_by_its_own_moment(
     assert cloud.calls["GetMetricData"] <= 1 + len(drawn)
 
 
-@pytest.mark.parametrize("buckets", ["start", "multiples"])
+@pytest.mark.parametrize("buckets", ["start", "multiples", "elsewhere"])
 @given(st.lists(moments, max_size=3), moments)
 def test_no_arrival_is_missed_wherever_buckets_begin(
-    buckets: Literal["start", "multiples"], arrived: list[int], since: int
+    buckets: Literal["start", "multiples", "elsewhere"], arrived: list[int], since: int
 ) -> None:
     """How CloudWatch aligns long periods is not documented."""
     group = Group("/a", days_ago(900), arrivals=dict.fromkeys(arrived, 9))

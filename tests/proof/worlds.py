@@ -293,7 +293,7 @@ unknowns = st.just(Unknowns()) | st.builds(
     class_code=st.sampled_from(
         ["ValidationException", "InvalidOperationException", "InvalidParameterException"]
     ),
-    buckets=st.sampled_from(["start", "multiples"]),
+    buckets=st.sampled_from(["start", "multiples", "elsewhere"]),
     unclear=st.dictionaries(
         names, st.sampled_from(["PartialData", "InternalError", "Forbidden"]), max_size=2
     ),

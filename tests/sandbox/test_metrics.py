@@ -135,7 +135,7 @@ def test_start_is_rounded_down_by_its_age() -> None:
 
 @pytest.mark.parametrize(
     ("buckets", "wanted"),
-    [("start", [(6, 1.0), (-18, 2.0)]), ("multiples", [(0, 1.0)])],
+    [("start", [(6, 1.0), (-18, 2.0)]), ("multiples", [(0, 1.0)]), ("elsewhere", [(-15, 3.0)])],
 )
 def test_periods_are_counted_from_the_start_or_in_multiples(
     buckets: Any, wanted: list[tuple[int, float]]

@@ -106,7 +106,9 @@ def _points(
     for events in every if name is None else arrivals.get(name, ()):
         at = events.ingested
         if first <= at < end and now - _KEPT_MS <= at <= shown:
-            origin = first if world.unknowns.buckets == "start" else 0
+            origin = {"start": first, "multiples": 0, "elsewhere": 9 * HOUR_MS}[
+                world.unknowns.buckets
+            ]
             bucket = origin + (at - origin) // step * step
             if bucket < first:
                 continue
