@@ -7,6 +7,7 @@ been made. `done` is said once of each change. What is in a line: `janitor.journ
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -166,9 +167,10 @@ class FileJournal:
         file.flush()
 
     def close(self) -> None:
-        """Close the file, if it was opened."""
+        """Close the file, if it was opened. What could not be written was told of before."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def _torn(self) -> bool:
         """Whether an earlier run left a line without its end."""

@@ -57,8 +57,10 @@ def _pattern(text: str) -> str:
 
 
 def _tag(text: str) -> str:
-    if not text.partition("=")[0]:
+    key, _, value = text.partition("=")
+    if not key:
         raise ValueError('a tag is "key" or "key=value"')
+    _pattern(value)
     return text
 
 

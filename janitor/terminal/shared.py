@@ -224,24 +224,32 @@ def interruptible(stop: Stop) -> Iterator[None]:
     ends at once.
     """
     loop = asyncio.get_running_loop()
+    seen = False
 
     def interrupted() -> None:
         stop.set("interrupted")
-        loop.remove_signal_handler(signal.SIGINT)  # the next one raises KeyboardInterrupt
         sys.stderr.write("\njanitor: interrupted: finishing what is in flight\n")
 
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    def signalled(number: int, _frame: object) -> None:
+        # Not the loop's own handlers: those wait for it, and a regular expression may hold it up.
+        nonlocal seen
+        if seen and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if not seen:
+            loop.call_soon_threadsafe(interrupted)
+        seen = True
+
     try:
-        for number in signals:
-            loop.add_signal_handler(number, interrupted)
-    except (RuntimeError, ValueError):  # not the main thread: nothing is signalled here
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, signalled) for number in signals}
+    except ValueError:  # not the main thread: nothing is signalled here
         yield
         return
     try:
         yield
     finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def say(options: Options, text: str) -> None:

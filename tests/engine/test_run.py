@@ -19,8 +19,8 @@ from janitor.engine.looks import Looks
 from janitor.engine.plan import Action as PlanLine
 from janitor.engine.plan import action_line, grouped
 from janitor.journal.journal import Ended, Entry, FileJournal, Lines
-from janitor.policy.file import Policy, parse
-from janitor.sandbox.store import Events, Lags, arn_of
+from janitor.policy.file import Policy, load, parse
+from janitor.sandbox.store import Events, Lags, Stream, arn_of
 from janitor.sandbox.unknowns import Unclear, Unknowns
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import (
@@ -48,6 +48,13 @@ from tests.accounts import (
 def empty(name: str = "/old/empty", **fields: Any) -> Group:
     """A group that the shipped policy deletes, apart from `fields`."""
     return Group(name, days_ago(800), **fields)
+
+
+def told_late(name: str, at: int, ingested: int) -> Stream:
+    """A stream with one event that came long after its own time."""
+    made = stream(name, at)
+    made.events.append(Events(at, 1, 100, ingested))
+    return made
 
 
 def fillers(count: int = 20) -> list[Group]:
@@ -122,6 +129,10 @@ KEPT: dict[str, tuple[Group, str]] = {
             + [stream("z", days_ago(700), days_ago(2))],
         ),
         "stream 'z' shows life",
+    ),
+    "late arrival of old events": (
+        empty("/x", retention=30, streams=[told_late("s", days_ago(700), days_ago(2))]),
+        "stream 's' shows life 2 days ago",
     ),
     "new stream, never written": (
         empty("/x", retention=30, streams=[stream("s", days_ago(1))]),
@@ -843,6 +854,16 @@ def test_a_slow_journal_is_no_reason_to_put_on_what_was_read_before(
     assert only(recorded, "/new")[0] is Status.KEPT
     lines = [json.loads(line)["status"] for line in journal.path.read_text().splitlines()]
     assert lines == ["begun", "kept"]
+
+
+def test_a_journal_on_a_full_disk_is_told_of_once() -> None:
+    """By whoever wanted to write; that it cannot be closed either is no news."""
+    journal = FileJournal(Path("/dev/full"), Lines("run", "policy"))
+    cloud = Cloud([Group("/new", days_ago(3)), *fillers()])
+    summary, _ = janitor(cloud, load(None), journal)
+    journal.close()
+    assert cloud.puts == []
+    assert [error.rpartition(": ")[2] for error in summary.errors] == ["No space left on device"]
 
 
 def test_a_torn_last_line_of_the_journal_is_left_alone(policy: Policy, tmp_path: Path) -> None:

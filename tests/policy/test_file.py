@@ -70,6 +70,7 @@ def test_what_policy_show_prints_is_the_same_policy(policy: Policy) -> None:
         ('[[rules]]\nnames = ["/x"]', ["rules[0]", "id"]),
         ('[[rules]]\nid = "r"\nnames = []', ["rule 'r'", "names"]),
         ('[[rules]]\nid = "r"\nnames = ["re:["]', ["rule 'r'", "regular expression"]),
+        ('[protect]\ntags = ["team=re:("]', ["protect.tags", "regular expression", "team=re:("]),
         ('[[rules]]\nid = "r"\nclasses = ["COLD"]', ["rule 'r'", "STANDARD"]),
         ('[[rules]]\nid = "r"\n[[rules]]\nid = "r"', ["'r'", "twice"]),
         ("nonsense", ["p.toml", "not TOML"]),

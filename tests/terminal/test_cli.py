@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -19,11 +20,13 @@ from typing import Any
 
 import pytest
 
+from janitor.core.clock import Stop
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.saved import kept
 from janitor.sandbox.store import Store
 from janitor.sandbox.wire import Call, RefusedError, Reply
 from janitor.terminal.demo import definitions
+from janitor.terminal.shared import interruptible
 from tests.conftest import Run, Said, nothing_of_aws
 from tests.conftest import janitor as run_here
 from tests.terminal.conftest import Watch
@@ -191,6 +194,20 @@ def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(
     assert summary["complete"] is False
     assert summary["not_reached"] == NEW - summary["retention_set"] > 0
     assert "Traceback" not in error
+
+
+def test_a_second_ctrl_c_ends_at_once_though_the_loop_is_busy() -> None:
+    """As with a regular expression that takes for ever."""
+
+    async def busy() -> None:
+        with interruptible(Stop()):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(busy())
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_where_nobody_can_be_asked_yes_is_needed(tmp_path: Path) -> None:
