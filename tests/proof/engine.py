@@ -178,6 +178,7 @@ class Place:
         lines = self.journal.read_bytes()[len(written) :] if self.journal.exists() else b""
         janitor.life.journal += whole_lines(lines.decode())
         self.witness.check_journal(janitor.life, killed=janitor.dead)
+        self.witness.check_swept(janitor.life.planned, janitor.life.effects)
         TALLY.add(tally(janitor.life, killed=janitor.dead))
 
 

@@ -487,6 +487,7 @@ def functions_hidden(patch: pytest.MonkeyPatch) -> None:
 
 EMPTIED = {"account": worlds.emptied}
 LIMITED = EMPTIED | {"wanted": worlds.policies().filter(worlds.limits)}
+PAGED = {"account": worlds.emptied.map(lambda account: replace(account, page=1))}
 LOWERED = {"wanted": worlds.policies().map(worlds.lowered)}
 LAGGING = {"account": worlds.accounts_with({}, lags=worlds.LAGS)}
 QUIET = {"trouble": just(worlds.Trouble()), "deaths": just([])}
@@ -501,7 +502,7 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (unclear_is_nothing, "undisturbed", {"account": worlds.emptied.map(worlds.unclear)}),
     (one_page_is_all, "undisturbed"),
     (empty_page_is_the_end, "undisturbed"),
-    (ingestion_overlooked, "undisturbed"),
+    (ingestion_overlooked, "undisturbed", EMPTIED),
     (
         odd_values_ignored,
         "undisturbed",
@@ -512,11 +513,11 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (account_policy_ignored, "undisturbed"),
     (swept_though_protected, "undisturbed", {"account": worlds.accounts_with({"protected": True})}),
     (swept_without_trust, "undisturbed"),
-    (containers_swept, "undisturbed"),
+    (containers_swept, "undisturbed", {"account": worlds.accounts.map(worlds.contained)}),
     (one_group_too_many, "undisturbed", LIMITED),
     (one_stream_too_many, "undisturbed", {"wanted": LIMITED["wanted"]}),
     (share_ignored, "undisturbed", LIMITED),
-    (unfinished_survey_acted_on, "troubled", {"trouble": worlds.at_the_listing}),
+    (unfinished_survey_acted_on, "troubled", PAGED | {"trouble": worlds.at_the_listing}),
     (no_last_look, "undisturbed"),
     (stale_look_accepted, "troubled", {"trouble": worlds.sluggish}),
     (tags_of_the_index_believed, "undisturbed"),
@@ -528,7 +529,7 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (other_cutoff_accepted, "troubled", {"trouble": worlds.only("retain")}),
     (swept_under_other_retention, "troubled", {"trouble": worlds.only("retain")}),
     (cutoff_of_now_accepted, "troubled", LOWERED | {"trouble": worlds.only("retain")}),
-    (owners_of_minutes_ago, "troubled", EMPTIED | {"trouble": worlds.sluggish}),
+    (owners_of_minutes_ago, "troubled", EMPTIED | {"trouble": worlds.crawling}),
     (a_region_ends_the_run, "undisturbed", {"account": worlds.accounts_with({}, refuses=True)}),
     (plan_exceeded, "plan_and_apply"),
     (planned_by_name, "plan_and_apply"),

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from janitor.core.errors import JanitorError
@@ -129,11 +129,16 @@ GIVEN: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 }
 
 
+few = settings(max_examples=60)
+"""For each push; `make proof` tries thousands."""
+
+
 def anew(name: str, **narrowed: st.SearchStrategy[Any]) -> Any:
     """The property once more, to be tried with other settings, or with less variety."""
     return given(**GIVEN[name] | narrowed)(globals()[f"test_{name}"].hypothesis.inner_test)
 
 
+@few
 @given(**GIVEN["undisturbed"])
 def test_undisturbed(account: Account, wanted: Wanted) -> None:
     """A survey changes nothing. A run does what an oracle says and the survey foretells, and counts
@@ -173,6 +178,7 @@ def test_undisturbed(account: Account, wanted: Wanted) -> None:
         assert told.refused or not more, more
 
 
+@few
 @given(**GIVEN["plan_and_apply"])
 def test_plan_and_apply(
     account: Account, wanted: Wanted, trouble: Trouble, again: list[int], days: float
@@ -206,6 +212,7 @@ def test_plan_and_apply(
             assert [done.done[verb] for verb in VERBS] == [told.deleted, told.put, told.swept]
 
 
+@few
 @given(**GIVEN["troubled"])
 def test_troubled(account: Account, wanted: Wanted, trouble: Trouble) -> None:
     """Whatever fails and whoever else is at work: only what is lawful, within limits, counted and
@@ -294,6 +301,7 @@ def appearing(truth: Truth) -> set[Key]:
     }
 
 
+@few
 @given(**GIVEN["killed"])
 def test_killed(account: Account, wanted: Wanted, deaths: list[int], after: bool) -> None:
     """Killed at any call or in a line of the journal, and started again: nothing is different."""
@@ -307,6 +315,7 @@ def test_killed(account: Account, wanted: Wanted, deaths: list[int], after: bool
         over(here, account, Trouble(), refused=refused)
 
 
+@few
 @given(**GIVEN["chained"])
 def test_chained(
     account: Account,

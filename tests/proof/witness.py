@@ -475,6 +475,16 @@ class Witness:
             if not effects[item] and item not in lost:
                 self.wrong(f"journal: {item} is called done, but was not changed")
 
+    def check_swept(
+        self, planned: Mapping[Item, Mapping[str, Any]], effects: Counter[Item]
+    ) -> None:
+        """No more streams of a log group are gone than were planned: limits hold for those."""
+        swept = Counter(item[:5] for item in effects if item[4] == "sweep_streams")
+        for item, count in swept.items():
+            line = planned.get((*item, None))
+            if line is not None and count > line["streams"]:
+                self.wrong(f"limits: {count} streams of {item} swept, {line['streams']} planned")
+
     def check_limits(self, scanned: int, effects: Counter[Item]) -> None:
         """No more than the policy allows."""
         limits = self.rules.said["limits"]

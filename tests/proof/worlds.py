@@ -331,6 +331,16 @@ def scattered(account: Account) -> Account:
     return replace(account, groups=groups)
 
 
+def contained(account: Account) -> Account:
+    """The same where a container that was silent for long may still hold a stream open."""
+    held = Stream(CONTAINER, 899.0, 898.0)
+    groups = [
+        replace(plan, streams=[held, *(s for s in plan.streams if s.name != CONTAINER)])
+        for plan in account.groups
+    ]
+    return replace(account, groups=groups)
+
+
 def retagged(account: Account, was: dict[str, str]) -> Account:
     """The same where half of the log groups had other tags a second ago."""
     groups = [replace(plan, was=was if n % 2 else None) for n, plan in enumerate(account.groups)]
@@ -553,6 +563,9 @@ sluggish = st.builds(
         st.sampled_from([0.4, 1.2]),
     ),
     st.sampled_from([None, "DescribeLogGroups", "ListTagsForResource", "DescribeLogStreams"]),
+)
+crawling = st.builds(
+    Trouble, seeds, st.just({"slow": 0.3, "slow_seconds": 40.0, "unavailable": 0.3})
 )
 at_the_deletion = st.builds(
     Trouble,

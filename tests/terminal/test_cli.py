@@ -619,6 +619,21 @@ def test_one_denied_region_is_an_error_and_the_other_goes_on(run: Run, watched: 
     assert f"us-east-1: {why}" in done.err
 
 
+def test_a_plan_is_carried_out_though_one_region_could_not_be_read(
+    run: Run, watched: Watch
+) -> None:
+    """Nothing is planned there; the share of deletions is taken of the log groups elsewhere."""
+
+    def deny(call: Call) -> None:
+        if (call.region, call.operation) == ("eu-west-1", "DescribeLogGroups"):
+            raise RefusedError("AccessDeniedException", "no")
+
+    watched(deny)
+    assert run("plan", "--sandbox", "-r", "all", "-o", "plan.jsonl").code == 3
+    done = run("apply", "plan.jsonl", "--sandbox", "--format", "json")
+    assert json.loads(done.out)["summary"]["groups_deleted"] == 8, done.err
+
+
 def test_the_lines_over_a_kept_sandbox_work_word_for_word(run: Run) -> None:
     """Those of the README, in their order; afterwards all is as it was. The docs show the same."""
     readme, docs = (
