@@ -44,8 +44,11 @@ CLIENT_CONFIG = Config(
     connect_timeout=5,
     read_timeout=30,
     max_pool_connections=16,
-    user_agent_extra=f"cloudwatch-janitor/{__version__}",
+    user_agent=f"cloudwatch-janitor/{__version__}",
 )
+"""With a user agent of its own botocore does not put one together, twice for each call, which is a
+seventh of what a call costs in CPU time (botocore 1.44.5, measured).
+"""
 
 CALL_LASTS = 60.0
 """Seconds for one attempt, whatever drips in: connecting and reading are bounded apiece only."""
@@ -344,13 +347,16 @@ def chunks(items: Sequence[T], length: int) -> Iterator[Sequence[T]]:
 
 def careful(client: Any) -> Any:
     """The client, which takes for an answer only what is one."""
-    events = client.meta.events
-    events.register("before-parse", _only_answers, unique_id="janitor-only-answers")
-    events.register(_GROUPS, _groups_as_sent, unique_id="janitor-groups")
+    client.meta.events.register("before-parse", _only_answers, unique_id="janitor-only-answers")
     return client
 
 
-def _only_answers(operation_model: Any, response_dict: dict[str, Any], **_more: Any) -> None:
+def _only_answers(
+    operation_model: Any,
+    response_dict: dict[str, Any],
+    customized_response_dict: dict[str, Any],
+    **_more: Any,
+) -> None:
     """Refuse what botocore takes for an empty answer (1.44.5, `parsers.py`), which must not read as
     "no filters": a body that is no JSON object, and an object where a list belongs. Raises
     ResponseParserError.
@@ -368,33 +374,25 @@ def _only_answers(operation_model: Any, response_dict: dict[str, Any], **_more: 
         said = answer.get(member.serialization.get("name", name))
         if member.type_name == "list" and said is not None and not isinstance(said, list):
             raise ResponseParserError(f"{name} is not a list: {said!r:.80}")
+    if operation_model.name == "DescribeLogGroups" and _is_plain(answer.get("logGroups")):
+        customized_response_dict["logGroups"] = answer.pop("logGroups")
+        response_dict["body"] = json.dumps(answer).encode()
 
 
 _XML = ("ec2", "query", "rest-xml")
 """Protocols in which nothing is read that decides about a log group."""
-_GROUPS = "before-parse.cloudwatch-logs.DescribeLogGroups"
 
 
-def _groups_as_sent(
-    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_more: Any
-) -> None:
-    """Take a page's log groups as its JSON has them, past botocore's walk over their shape.
+def _is_plain(groups: list[Any] | None) -> bool:
+    """Whether a page's log groups may be taken as its JSON has them, past botocore's walk over
+    their shape.
 
     For entries without nulls that walk only copies them (botocore 1.44.5, `parsers.py`), at a
     fifth of the CPU time of a whole scan. Every other answer is left to botocore.
     """
-    if response_dict["status_code"] != 200:
-        return
-    try:
-        answer = json.loads(response_dict["body"])
-    except ValueError:
-        return
-    groups = answer.pop("logGroups", None) if isinstance(answer, dict) else None
-    if not isinstance(groups, list):
-        return
-    if all(type(entry) is dict and None not in entry.values() for entry in groups):
-        customized_response_dict["logGroups"] = groups
-        response_dict["body"] = json.dumps(answer).encode()
+    return groups is not None and all(
+        type(entry) is dict and None not in entry.values() for entry in groups
+    )
 
 
 _UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from janitor.aws.api import Api, UnavailableError, chunks
 
@@ -10,7 +10,7 @@ ACTIONS: dict[str, str] = {"GetResources": "tag:GetResources"}
 ARNS_A_CALL = 100
 
 
-async def read_tags(api: Api, arns: Sequence[str]) -> dict[str, dict[str, str]]:
+async def read_tags(api: Api, arns: Collection[str]) -> dict[str, dict[str, str]]:
     """The tags of each log group ARN (without the trailing `:*`), 100 a call.
 
     GetResources leaves out what was never tagged, so a missing ARN has no tags; with a list of
@@ -18,12 +18,12 @@ async def read_tags(api: Api, arns: Sequence[str]) -> dict[str, dict[str, str]]:
     Raises CallError or UnavailableError.
     """
     tags: dict[str, dict[str, str]] = {arn: {} for arn in arns}
-    for chunk in chunks(arns, ARNS_A_CALL):
+    for chunk in chunks(list(arns), ARNS_A_CALL):
         answer = await api.call(
             "resourcegroupstaggingapi",
             "GetResources",
             expect="ResourceTagMappingList",
-            ResourceARNList=list(chunk),
+            ResourceARNList=chunk,
         )
         if answer.get("PaginationToken"):
             raise UnavailableError("GetResources", "the answer to a list of ARNs is not whole")

@@ -296,7 +296,8 @@ class _TargetAct:
             match action:
                 case SetRetention():
                     outcome = await self._put(fresh, action, changed)
-                    looked.at = None  # what is planned for it besides has to see it
+                    if line is not planned.actions[-1]:
+                        looked.at = None  # what is planned for it besides has to see it
                     return outcome
                 case SweepStreams():
                     return await self._sweep(fresh, action, todo, changed)

@@ -7,6 +7,7 @@ has to be repeated; so few are admitted, and more only while they are quick.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,20 +21,28 @@ SLOW = 0.6
 
 
 class Looks:
-    """Admission to looks."""
+    """Admission to looks, first come, first served."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._limit = float(FIRST)
         self._under_way = 0
-        self._changed = asyncio.Condition()
+        self._waiting: deque[asyncio.Event] = deque()
 
     @asynccontextmanager
     async def admitted(self) -> AsyncIterator[None]:
         """Wait for admission; the block is the look and what follows from it."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._under_way < int(self._limit))
-            self._under_way += 1
+        turn = asyncio.Event()
+        self._waiting.append(turn)
+        self._admit()
+        try:
+            await turn.wait()
+        except asyncio.CancelledError:
+            if turn.is_set():
+                self._leave()
+            else:
+                self._waiting.remove(turn)
+            raise
         began = self._clock.monotonic()
         try:
             yield
@@ -43,6 +52,14 @@ class Looks:
                 self._limit = min(self._limit + 1 / self._limit, MOST)
             elif took > SLOW:
                 self._limit = max(self._limit / 2, 1.0)
-            async with self._changed:
-                self._under_way -= 1
-                self._changed.notify_all()
+            self._leave()
+
+    def _admit(self) -> None:
+        """Wake as many as there is room for, and no others: hundreds may wait."""
+        while self._waiting and self._under_way < int(self._limit):
+            self._under_way += 1
+            self._waiting.popleft().set()
+
+    def _leave(self) -> None:
+        self._under_way -= 1
+        self._admit()

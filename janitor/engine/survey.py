@@ -7,6 +7,7 @@ pages are handed on in their order, so a survey can be cut anywhere and go on af
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -16,7 +17,7 @@ import structlog
 from janitor.aws.api import Api, ReadError
 from janitor.aws.logs import Logs, TokenExpiredError
 from janitor.aws.quotas import learn_quotas
-from janitor.aws.tags import read_tags
+from janitor.aws.tags import ARNS_A_CALL, read_tags
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import JanitorError
 from janitor.core.model import (
@@ -34,6 +35,7 @@ from janitor.core.model import (
 )
 from janitor.core.together import together
 from janitor.engine.arrivals import Arrivals
+from janitor.engine.gathered import Gathered
 from janitor.engine.proof import (
     Empty,
     NotEmpty,
@@ -58,6 +60,9 @@ QUESTIONS_AHEAD = 200
 """Log groups with open questions at which no more pages are read: at the slowest quota they are
 answered within a minute, so that a survey that has to end can finish what it began.
 """
+
+TAGS_LINGER = 8.0
+"""Calls' time in which the groups of several pages come together whose tags matter."""
 
 log = structlog.get_logger("janitor")
 
@@ -157,6 +162,9 @@ class _TargetSurvey:
         self._logs = Logs(api)
         self._arrivals = Arrivals(api)
         self._owners = Owners(api)
+        self._tags = Gathered(
+            api, "GetResources", ARNS_A_CALL, TAGS_LINGER, functools.partial(read_tags, api)
+        )
         self._open = 0
 
     async def run(self, start: str | None) -> None:
@@ -205,11 +213,11 @@ class _TargetSurvey:
 
     async def _page(self, groups: list[LogGroup], following: str | None) -> Page:
         """Decide about every group of a page."""
-        groups, whole = await self._tagged(groups)
+        judged, whole = await self._judged(groups)
         asked: list[Awaitable[list[Outcome]]] = []
         outcomes: list[Outcome] = []
-        for group in groups:
-            match judge(group, self._policy, self._now):
+        for group, decided in judged:
+            match decided:
                 case Unknown() as action:
                     status = Status.UNKNOWN if whole else Status.NOT_REACHED
                     outcomes.append(self._outcome(group, action, status))
@@ -222,17 +230,26 @@ class _TargetSurvey:
             outcomes += answered
         self._open -= len(asked)
         whole = whole and not any(o.status is Status.NOT_REACHED for o in outcomes)
-        return Page(self._target, groups, outcomes, following, whole)
+        return Page(self._target, [group for group, _ in judged], outcomes, following, whole)
 
-    async def _tagged(self, groups: list[LogGroup]) -> tuple[list[LogGroup], bool]:
-        """The groups, with tags where these matter; and whether there was time to read them."""
-        waiting = [group for group in groups if needs_tags(group, self._policy, self._now)]
+    async def _judged(self, groups: list[LogGroup]) -> tuple[list[tuple[LogGroup, Action]], bool]:
+        """The groups as they are judged, with tags where these matter; and whether there was time
+        to read them.
+        """
+        policy, now = self._policy, self._now
+        judged = [(group, judge(group, policy, now)) for group in groups]
+        waiting = [
+            group.arn
+            for group, action in judged
+            if isinstance(action, Unknown) and needs_tags(group, policy, now)
+        ]
         if not waiting:
-            return groups, True
+            return judged, True
         tags: Mapping[str, Mapping[str, str]] = {}
         why, in_time = "", True
         try:
-            tags = await read_tags(self._api, [group.arn for group in waiting])
+            found = await asyncio.gather(*map(self._tags.about, waiting))
+            tags = dict(zip(waiting, found, strict=True))
         except ReadError as error:
             why = str(error)
             self._survey.sink.warned(self._target, f"tags could not be read: {error}")
@@ -241,13 +258,12 @@ class _TargetSurvey:
         except JanitorError as error:
             self._give_up(error)
             why, in_time = str(error), False
-        asked = {group.arn for group in waiting}
-        return [
-            group._replace(tags=tags.get(group.arn), tags_error=why or None)
-            if group.arn in asked
-            else group
-            for group in groups
-        ], in_time
+        asked = set(waiting)
+        for index, (group, _) in enumerate(judged):
+            if group.arn in asked:
+                tagged = group._replace(tags=tags.get(group.arn), tags_error=why or None)
+                judged[index] = tagged, judge(tagged, policy, now)
+        return judged, in_time
 
     async def _asked(self, group: LogGroup, action: Action) -> list[Outcome]:
         """What is decided of a group about which there is more to ask."""

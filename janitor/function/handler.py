@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import re
@@ -30,7 +31,7 @@ from janitor import __version__
 from janitor.aws import targets
 from janitor.aws.api import Api, Counts
 from janitor.aws.targets import Means
-from janitor.aws.workers import Threads, Workers
+from janitor.aws.workers import GARBAGE, Threads, Workers
 from janitor.core.clock import Clock, Stop, SystemClock
 from janitor.core.errors import JanitorError, UsageError
 from janitor.core.model import Target
@@ -439,6 +440,7 @@ def configure_logs() -> None:
 
 
 configure_logs()
+gc.set_threshold(GARBAGE)
 METRICS_OUT = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "CloudWatchJanitor"))
 _janitor = Janitor(read_settings(os.environ), WarmSession(), SystemClock(), METRICS_OUT, Threads())
 

@@ -6,6 +6,7 @@ Nothing that talks to AWS is imported before a command needs it, so that `--help
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import logging
@@ -20,6 +21,7 @@ from typing import Annotated, Any
 import typer
 
 from janitor import __version__
+from janitor.aws.workers import GARBAGE
 from janitor.core.errors import Exit, JanitorError, OutputError, UsageError
 from janitor.report.base import Format
 
@@ -425,4 +427,5 @@ def _ended(text: str, code: Exit, *, verbose: bool = False) -> Exit:
 
 def entry() -> None:
     """The installed command and `python -m janitor`."""
+    gc.set_threshold(GARBAGE)
     sys.exit(main())

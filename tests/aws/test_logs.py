@@ -7,11 +7,11 @@ from typing import Any
 
 import botocore.session
 import pytest
-from botocore.parsers import create_parser
+from botocore.parsers import ResponseParserError, create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.aws.api import _groups_as_sent
+from janitor.aws.api import _only_answers
 from janitor.aws.logs import _odd_group, parse_group
 from janitor.core.model import Target
 
@@ -48,14 +48,14 @@ def test_the_quick_way_says_what_the_careful_one_says(entry: dict[str, Any]) -> 
 
 def parsed(body: bytes, status: int, *, quick: bool) -> Any:
     """An answer as botocore gives it to its caller, with the hook or without."""
-    loader = botocore.session.get_session()
-    shape = loader.get_service_model("logs").operation_model("DescribeLogGroups").output_shape
-    assert shape is not None
+    logs = botocore.session.get_session().get_service_model("logs")
+    operation = logs.operation_model("DescribeLogGroups")
+    assert operation.output_shape is not None
     response: dict[str, Any] = {"body": body, "headers": {}, "status_code": status}
     customized: dict[str, Any] = {}
     if quick:
-        _groups_as_sent(response, customized)
-    answer = create_parser("json").parse(response, shape)
+        _only_answers(operation, response, customized)
+    answer = create_parser("json").parse(response, operation.output_shape)
     return {**answer, **customized}
 
 
@@ -77,9 +77,7 @@ def test_an_answer_is_the_same_past_botocores_walk_as_through_it(body: Any, stat
 
 
 @pytest.mark.parametrize("body", [b"{not json", b"", b"[]", b"7", b'{"logGroups":7}'])
-def test_what_makes_no_sense_is_left_to_botocore(body: bytes) -> None:
-    """Its errors are the ones that the rest of the program knows."""
-    response: dict[str, Any] = {"body": body, "headers": {}, "status_code": 200}
-    customized: dict[str, Any] = {}
-    _groups_as_sent(response, customized)
-    assert (response["body"], customized) == (body, {})
+def test_what_makes_no_sense_is_no_answer(body: bytes) -> None:
+    """Botocore would take some of it for an account without log groups."""
+    with pytest.raises(ResponseParserError):
+        parsed(body, 200, quick=True)

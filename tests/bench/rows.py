@@ -14,17 +14,24 @@ from typing import Any
 from tests.bench import tools
 from tests.bench.output import Comparison, Row, Side
 from tests.bench.simulator import Job, Seen, Simulator
+from tests.bench.small import small
 from tests.bench.tools import JANITOR, PLAIN, REPORT, UNPACED, Ran, Tool, Work
 from tests.bench.work import Need
 from tests.fakes.scenarios import ACCOUNT, REGION, REGIONS
 
 FAULTS = 0.05
 ACCOUNTS, PLACES = 2, 4
+SMALL_CPUS = (0.29, 0.145)
+"""Of a Lambda function with 512 MB and with 256 MB, which has one CPU at 1,769 MB."""
+SMALL_SHARE = 0.8
+"""Of the quotas, as the function takes it unless its policy says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many log groups each row has, how often CPU is compared, and the time limits (s)."""
+    """How many log groups each row has, how often CPU is compared and wall time measured (the least
+    disturbed counts), and the time limits (s).
+    """
 
     speed: int = 10_000
     messy: int = 2_000
@@ -33,9 +40,12 @@ class Sizes:
     few: int = 10_000
     many: int = 1_000_000
     each_target: int = 2_000
+    each_small: int = 900
+    small_regions: int = 17
+    repeats: int = 2
     faults: int = 5_000
     deadline: float = 1_000.0
-    total: float = 2_400.0
+    total: float = 3_000.0
 
 
 QUICK = Sizes(
@@ -46,6 +56,9 @@ QUICK = Sizes(
     few=5_000,
     many=50_000,
     each_target=300,
+    each_small=100,
+    small_regions=4,
+    repeats=1,
     faults=600,
     deadline=45.0,
     total=300.0,
@@ -70,7 +83,7 @@ class Bench:
         self._until = time.monotonic() + self.sizes.total
         self.now = int(time.time() * 1000)
 
-    def measure(self, tool: Tool, job: Job, **told: Any) -> tuple[Ran, Seen]:
+    def measure(self, tool: Tool, job: Job, *, cpu: str = "", **told: Any) -> tuple[Ran, Seen]:
         """Let a tool do its work on an account. Raises TimeIsUpError before it is begun."""
         left = self._until - time.monotonic()
         if left <= 1:
@@ -86,6 +99,7 @@ class Bench:
                 simulator.environment,
                 work.folder,
                 left if tool is JANITOR else min(self.sizes.deadline, left),
+                cpu,
             )
         assert simulator.seen is not None
         say(
@@ -95,6 +109,11 @@ class Bench:
         if ran.stderr and max(ran.codes):
             say("    " + ran.stderr[-600:].strip().replace("\n", "\n    "))
         return ran, simulator.seen
+
+    def quickest(self, job: Job, **told: Any) -> tuple[Ran, Seen]:
+        """The least disturbed of several runs of the janitor, if all of them ended."""
+        runs = [self.measure(JANITOR, job, **told) for _ in range(self.sizes.repeats)]
+        return max(runs, key=lambda run: (not _ended(run[0]), -run[0].wall))
 
     def job(self, scenario: str, size: dict[str, int], **more: Any) -> Job:
         """An account as all rows have it: made for the moment at which the benchmark began."""
@@ -158,23 +177,18 @@ def speed(bench: Bench) -> None:
     job = bench.job("bench", {"groups": groups})
     ran, seen = bench.measure(JANITOR, job)
     need = Need(groups, seen.wanted["retention"], seen.wanted["deletions"])
-    minimal, safe, ordered = need.minimal_bound(), need.safe_bound(), need.ordered_bound()
+    minimal, ordered = need.minimal_bound(), need.ordered_bound()
     what = f"{groups:,} groups, 2 % never expire, 3 % empty, 30 ms, real quotas"
     done = _ended(ran) and not (seen.missed_deletions or seen.missed_retention)
-    if done:
-        got = (
-            f"{ran.wall:.1f} s: {ran.wall / ordered:.2f} × {ordered:.0f} s (A), "
-            f"{ran.wall / safe:.2f} × {safe:.0f} s (B), "
-            f"{ran.wall / minimal:.2f} × {minimal:.0f} s (C)"
-        )
-    else:
-        got = f"not done after {ran.wall:.0f} s"
     bench.row(
         f"{what}: wall time over the bound",
         "at most 1.05",
-        got,
+        f"{ran.wall:.1f} s: {ran.wall / ordered:.2f} × {ordered:.0f} s (A), "
+        f"{ran.wall / minimal:.2f} × {minimal:.0f} s (B)"
+        if done
+        else f"not done after {ran.wall:.0f} s",
         done and ran.wall <= 1.05 * ordered,
-        bound_seconds={"ordered": ordered, "safe": safe, "minimal": minimal},
+        bound_seconds={"ordered": ordered, "minimal": minimal},
         **_figures(ran, seen),
     )
     needed = need.calls()
@@ -193,8 +207,16 @@ def speed(bench: Bench) -> None:
         f"the same: time between last look and delete ({seen.deletions} deletions)",
         "median 0.2 s, never over 1 s",
         f"median {looks['median']:.2f} s, longest {looks['max']:.2f} s" if looks else "none",
-        bool(looks) and not seen.unlooked and looks["median"] < 0.2 and looks["max"] <= 1,
+        bool(looks) and not seen.unlooked and looks["median"] <= 0.2 and looks["max"] <= 1,
         looks=looks,
+    )
+    asked = [seen.calls.get(name, 0) for name in ("GetTransformer", "GetDataProtectionPolicy")]
+    bench.row(
+        "the same: GetTransformer (whose answer is `{}`) and GetDataProtectionPolicy (where "
+        "`dataProtectionStatus` is absent), a deletion",
+        "1; 0",
+        f"{asked[0] / max(seen.deletions, 1):.2f}; {asked[1] / max(seen.deletions, 1):.2f}",
+        done and asked == [seen.deletions, 0],
     )
 
     def counts(seen: Seen) -> dict[str, int]:
@@ -212,10 +234,10 @@ def speed(bench: Bench) -> None:
             sides,
             ("retention set", "groups deleted", "wrong", "missed"),
             {
-                "minimal bound (C)": minimal,
-                "after a whole scan, looking for subscriptions (A)": ordered,
+                "minimal bound (B)": minimal,
+                "with every proof and a whole plan first (A)": ordered,
             },
-            ('"over the bound" is over (C), which holds for every tool',),
+            ('"over the bound" is over (B), which holds for every tool',),
         )
     )
 
@@ -329,25 +351,48 @@ def many_targets(bench: Bench) -> None:
     roles = tuple(
         f"arn:aws:iam::{int(ACCOUNT) + number}:role/janitor" for number in range(ACCOUNTS)
     )
-    ran, seen = bench.measure(
-        JANITOR, bench.job("targets", size), regions=REGIONS[:PLACES], roles=roles
-    )
+    ran, seen = bench.quickest(bench.job("targets", size), regions=REGIONS[:PLACES], roles=roles)
     places = ACCOUNTS * PLACES
     need = Need(each, seen.wanted["retention"] // places, seen.wanted["deletions"] // places)
-    ordered, safe = need.ordered_bound(), need.safe_bound()
+    ordered = need.ordered_bound()
     missed = seen.missed_deletions + seen.missed_retention
     done = _ended(ran) and not missed
     bench.row(
         f"{places} targets ({ACCOUNTS} accounts × {PLACES} Regions) of {each:,} groups in one "
         "process: wall time over the slowest single target's bound",
         "at most 1.15",
-        f"{ran.wall:.1f} s: {ran.wall / ordered:.2f} × {ordered:.0f} s (A), "
-        f"{ran.wall / safe:.2f} × {safe:.0f} s (B)"
+        f"{ran.wall:.1f} s: {ran.wall / ordered:.2f} × {ordered:.0f} s (A); {ran.cpu:.1f} s of CPU"
         if done
         else f"not done after {ran.wall:.0f} s ({missed} missed)",
         done and ran.wall <= 1.15 * ordered,
+        bound_seconds=ordered,
         **_figures(ran, seen),
     )
+
+
+def little_cpu(bench: Bench) -> None:
+    """Row 9: many Regions on the CPU of a small function, beside the same on a free core."""
+    places, each = bench.sizes.small_regions, bench.sizes.each_small
+    job = bench.job("targets", {"accounts": 1, "regions": places, "groups": each})
+    told: dict[str, Any] = {"regions": REGIONS[:places], "share": SMALL_SHARE}
+    free, _ = bench.quickest(job, **told)
+    for share in SMALL_CPUS:
+        with small(share) as limited:
+            ran, seen = bench.quickest(job, cpu=limited.cpu, **told)
+        wanted = seen.wanted["deletions"]
+        looks = seen.calls.get("ListTagsForResource", 0) / max(seen.deletions, 1)
+        ratio = ran.wall / free.wall
+        bench.row(
+            f"{places} Regions × {wanted // places} deletions in one process, at {SMALL_SHARE:.0%} "
+            f"of the quotas, on {share:g} vCPU ({limited.how}): deleted; looks a deletion; wall "
+            "time over that on a free core",
+            "all; at most 1.05; at most 1.3",
+            f"{seen.deletions} of {wanted}; {looks:.2f}; {ratio:.2f} ({ran.wall:.1f} s over "
+            f"{free.wall:.1f} s; its {ran.cpu:.1f} s of CPU alone take {ran.cpu / share:.0f} s)",
+            _ended(ran) and not seen.missed_deletions and looks <= 1.05 and ratio <= 1.3,
+            free=asdict(free),
+            **_figures(ran, seen),
+        )
 
 
 def faults(bench: Bench) -> None:
@@ -376,6 +421,7 @@ ROWS: dict[str, Callable[[Bench], None]] = {
     "scan": scan,
     "memory": memory,
     "targets": many_targets,
+    "cpu": little_cpu,
     "faults": faults,
 }
 COMPARED = ("speed", "messy")

@@ -13,6 +13,7 @@ from tests.bench import output, rows, tools, work
 from tests.bench.output import Comparison, Results, Row, Side
 from tests.bench.rows import Bench, Sizes, TimeIsUpError
 from tests.bench.simulator import compare
+from tests.bench.small import small
 from tests.fakes.scenarios import bench as bench_scenario
 
 
@@ -82,9 +83,8 @@ def test_the_readme_of_the_project_has_the_markers() -> None:
 def test_bounds_follow_from_the_job_and_the_quotas() -> None:
     """10,000 groups, 200 to get retention, 300 to delete: as the README calculates it."""
     need = work.Need(10_000, 200, 300)
-    assert need.calls()["DescribeLogGroups"] == 200 + 300
-    bounds = (need.minimal_bound(), need.safe_bound(), need.ordered_bound())
-    assert bounds == (50.0, 60.0, 80.0)
+    assert need.calls()["DescribeLogGroups"] == 200 + 10 + 300
+    assert (need.minimal_bound(), need.ordered_bound()) == (40.0, 60.0 + 60.0)
 
 
 def test_wrong_and_missed_are_counted_apart() -> None:
@@ -104,7 +104,8 @@ def test_wrong_and_missed_are_counted_apart() -> None:
 def here(tmp_path: Path) -> Path:
     """A folder of commands that stands for the janitor's virtual environment."""
     command = tmp_path / "janitor"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m janitor "$@"\n')
+    python = f'PYTHONPATH="{tools.ROOT}" exec "{sys.executable}"'
+    command.write_text(f'#!/bin/sh\n{python} -m janitor "$@"\n')
     command.chmod(0o755)
     return tmp_path
 
@@ -113,13 +114,14 @@ def test_a_tiny_account_end_to_end(here: Path) -> None:
     """The janitor as a process of its own, on a simulator in another one, judged and counted."""
     bench = Bench(Sizes(speed=100, deadline=60, total=60), bin_of=lambda _tool: here)
     rows.speed(bench)
-    speed, calls, looks = bench.rows
+    speed, calls, looks, asked = bench.rows
     assert speed.figures["codes"] == (0,)
     assert speed.figures["deletions"] == speed.figures["wanted"]["deletions"] == 3
     assert speed.figures["puts"] == speed.figures["wanted"]["retention"] == 2
     assert speed.figures["max_rss"] > 1_000_000
     assert sum(map(sum, speed.figures["timeline"].values())) == sum(calls.figures["calls"].values())
     assert looks.figures["looks"]["median"] > 0
+    assert asked.met
     assert bench.comparisons[0].sides[0].did == {
         "retention set": 2,
         "groups deleted": 3,
@@ -141,3 +143,14 @@ def test_a_tool_that_does_not_end_is_stopped_and_said_to_be(tmp_path: Path) -> N
     with pytest.raises(TimeIsUpError):
         rows.speed(late)
     assert late.rows == []
+
+
+def test_a_small_cpu_where_the_kernel_gives_no_quota(tmp_path: Path) -> None:
+    """The command is stopped again and again, and comes to its end; nothing is left behind."""
+    mounted, folder = tmp_path / "mounted", tmp_path / "folder"
+    mounted.mkdir()
+    folder.mkdir()
+    with small(0.5, mounted) as limited:
+        ran = tools.run([[sys.executable, "-c", "exit(7)"]], {}, folder, 60, limited.cpu)
+    assert (ran.codes, ran.timed_out) == ((7,), False)
+    assert (limited.how, [*mounted.iterdir()]) == ("by stopping the process again and again", [])

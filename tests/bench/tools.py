@@ -25,13 +25,14 @@ DAYS = "365"
 class Work:
     """What a tool is told: a folder of its own for what it writes, and where to work.
 
-    `policy` (None: the shipped one) and `roles` are for the janitor only.
+    `policy` (None: the shipped one), `roles` and `share` of the quotas are for the janitor only.
     """
 
     folder: Path
     regions: tuple[str, ...]
     policy: Path | None = POLICY
     roles: tuple[str, ...] = ()
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def janitor_options(work: Work) -> list[str]:
     policy = [] if work.policy is None else ["-p", str(work.policy)]
     regions = [part for region in work.regions for part in ("-r", region)]
     roles = [part for role in work.roles for part in ("--role", role)]
-    quiet = ["--quiet", "--log-format", "json", "--api-share", "1.0"]
+    quiet = ["--quiet", "--log-format", "json", "--api-share", f"{work.share}"]
     return [*quiet, *policy, *regions, *roles]
 
 
@@ -187,8 +188,11 @@ def run(
     environment: Mapping[str, str],
     folder: Path,
     timeout: float,
+    cpu: str = "",
 ) -> Ran:
-    """Run the commands one after the other, all of them within `timeout` seconds."""
+    """Run the commands one after the other, all of them within `timeout` seconds; `cpu` as
+    `measure.py` takes it.
+    """
     # Nothing of the machine's own AWS configuration may reach a tool, nor its home folder.
     clean = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "LC_ALL": "C.UTF-8"}
     measure = [sys.executable, "-I", "-S", str(HERE / "measure.py")]
@@ -199,7 +203,7 @@ def run(
         left = max(timeout - (time.monotonic() - began), 0.1)
         with log.open("ab") as errors, (folder / "stdout.txt").open("ab") as out:
             subprocess.run(
-                [*measure, str(report), str(left), *command],
+                [*measure, str(report), str(left), cpu, *command],
                 stdout=out,
                 stderr=errors,
                 cwd=folder,

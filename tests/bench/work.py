@@ -5,24 +5,22 @@ This is computed from the scenario alone; nothing here knows how any tool works.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from janitor.sandbox.quotas import QUOTAS
 
-SUBSCRIPTIONS = "DescribeSubscriptionFilters"
-DEFINITION = ("GetDataProtectionPolicy", "DescribeIndexPolicies", "GetTransformer")
-"""What is read before a deletion, so that the group can be made again."""
-OURS = {SUBSCRIPTIONS, *DEFINITION}
-"""Once a deletion each: what other tools do without."""
-A_LOOK = (
-    *DEFINITION,
-    "DescribeLogGroups",
+DELETED = (
+    "DescribeSubscriptionFilters",
+    "ListTagsForResource",
+    "DescribeIndexPolicies",
+    "GetTransformer",
     "DescribeLogStreams",
-    SUBSCRIPTIONS,
+    "DescribeLogGroups",
     "DeleteLogGroup",
 )
-"""One call of each for a deletion that is looked at right before, the deletion included."""
+"""One call of each for a deletion: the last look, what it takes to make the group again, and it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,40 +36,52 @@ class Need:
         """Pages of DescribeLogGroups in a scan."""
         return -(-self.groups // 50)
 
-    def calls(self) -> dict[str, int]:
-        """The calls that the work needs.
-
-        A candidate's streams are read twice, to prove it and in the last look. Tags may forbid a
-        change: they are read 100 groups a call for what would be changed, and again in the last
-        look, which may be a second old, so once for each second of deletions.
+    def survey(self) -> dict[str, int]:
+        """The calls by which it is found out what is to be done: before a deletion is planned its
+        streams are read, what subscribes to it, and whether anything arrived in it. Tags may forbid
+        a change: they are read 100 groups a call for what would be changed.
         """
-        a_second = QUOTAS[SUBSCRIPTIONS].rate
         return {
-            "DescribeLogGroups": self.pages + self.deletions,
-            "PutRetentionPolicy": self.puts,
-            "DescribeLogStreams": 2 * self.deletions,
-            **dict.fromkeys(OURS, self.deletions),
-            "DeleteLogGroup": self.deletions,
+            "DescribeLogGroups": self.pages,
+            "GetResources": -(-(self.puts + self.deletions) // 100),
+            "DescribeLogStreams": self.deletions,
             "GetMetricData": -(-self.deletions // 500),
-            "GetResources": -(-(self.puts + self.deletions) // 100)
-            + round(self.deletions / a_second),
+            "DescribeSubscriptionFilters": self.deletions,
         }
 
-    def minimal_bound(self) -> float:
-        """Seconds that the slowest quota asks for, without the calls of `OURS`."""
-        calls = {name: count for name, count in self.calls().items() if name not in OURS}
-        return slowest(calls)
+    def act(self) -> dict[str, int]:
+        """The calls by which it is done: what is to be changed is read again, 50 groups a call with
+        their tags, and what is to be deleted looked at right before.
+        """
+        changed = self.puts + self.deletions
+        again = {
+            "DescribeLogGroups": -(-changed // 50),
+            "GetResources": -(-changed // 100),
+            "GetMetricData": -(-self.deletions // 500),
+            "PutRetentionPolicy": self.puts,
+        }
+        return dict(Counter(again) + Counter(dict.fromkeys(DELETED, self.deletions)))
 
-    def safe_bound(self) -> float:
-        """The same with the calls of `OURS`, once for each deletion."""
-        return slowest(self.calls())
+    def calls(self) -> dict[str, int]:
+        """The calls that the work needs."""
+        return dict(Counter(self.survey()) + Counter(self.act()))
 
     def ordered_bound(self) -> float:
-        """The same where no deletion, and so no last look, may begin before the scan's end:
-        the limits hold for the whole run, and are checked before its first deletion.
+        """Seconds that the slowest quota of the survey asks for, then that of acting: the limits
+        hold for the whole run, and are checked on the whole plan before its first deletion.
         """
-        scan = self.pages / QUOTAS["DescribeLogGroups"].rate
-        return max(scan + slowest(dict.fromkeys(A_LOOK, self.deletions)), self.safe_bound())
+        return slowest(self.survey()) + slowest(self.act())
+
+    def minimal_bound(self) -> float:
+        """The same for what every tool does: scan, read streams, change, all of it at once."""
+        return slowest(
+            {
+                "DescribeLogGroups": self.pages,
+                "DescribeLogStreams": self.deletions,
+                "PutRetentionPolicy": self.puts,
+                "DeleteLogGroup": self.deletions,
+            }
+        )
 
 
 def slowest(calls: Mapping[str, int]) -> float:

@@ -33,3 +33,30 @@ def test_more_are_admitted_only_while_they_are_quick(takes: float, most: int) ->
     assert len(seen) == 400
     if takes > 1:
         assert max(seen[20:]) == 1, "where they are slow, one at a time"
+
+
+def test_who_gives_up_takes_no_place_from_others_who_come_in_their_order() -> None:
+    """While it waits, and in the moment of its admission."""
+    clock, began = VirtualClock(0), list[int]()
+    looks = Looks(clock)
+
+    async def look(number: int) -> None:
+        async with looks.admitted():
+            began.append(number)
+            await asyncio.sleep(0.4)
+
+    async def many() -> None:
+        first, second = looks.admitted(), looks.admitted()
+        await first.__aenter__()
+        await second.__aenter__()
+        waiting = [asyncio.create_task(look(number)) for number in range(9)]
+        await asyncio.sleep(0.4)
+        waiting[0].cancel()
+        await first.__aexit__(None, None, None)
+        await second.__aexit__(None, None, None)
+        waiting[1].cancel()
+        waiting[2].cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    clock.run(many())
+    assert began == [3, 4, 5, 6, 7, 8]

@@ -57,9 +57,9 @@ def told_late(name: str, at: int, ingested: int) -> Stream:
     return made
 
 
-def fillers(count: int = 20) -> list[Group]:
+def fillers(count: int = 20, prefix: str = "/kept") -> list[Group]:
     """Groups that are kept, so that a deletion is a small share."""
-    return [Group(f"/kept/{i:04}", days_ago(900), 5, retention=30) for i in range(count)]
+    return [Group(f"{prefix}/{i:04}", days_ago(900), 5, retention=30) for i in range(count)]
 
 
 def swept(name: str = "/aws/lambda/f", count: int = 1, retention: int | None = 30) -> Group:
@@ -782,6 +782,28 @@ def test_what_an_account_level_policy_sets_is_not_journaled_as_the_groups_own(
     assert begun["group"] == "/old/empty"
     assert begun["before"]["retention_policy"] is not None
     assert begun["before"]["retention_days"] is None
+
+
+@pytest.mark.parametrize("nothing", ["empty", "identifier", "not found"])
+def test_what_a_group_has_of_its_own_is_asked_once_a_deletion(
+    nothing: Any, policy: Policy, journal: FileJournal
+) -> None:
+    """Whatever AWS answers for nothing; a data protection policy only where there ever was one."""
+    groups = [empty(f"/old/{i}") for i in range(4)]
+    cloud = Cloud([empty(data_protection='{"Name": "p"}'), *groups, *fillers()])
+    cloud.sandbox.world.unknowns = Unknowns(no_transformer=nothing, no_data_protection=nothing)
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 5
+    assert (cloud.calls["GetTransformer"], cloud.calls["GetDataProtectionPolicy"]) == (5, 1)
+
+
+def test_few_calls_read_the_tags_of_many_pages(policy: Policy) -> None:
+    """A hundred groups a call, though a page has a few that matter."""
+    pages = [[Group(f"/{i:02}/new", days_ago(5)), *fillers(49, f"/{i:02}/kept")] for i in range(30)]
+    cloud = Cloud([group for page in pages for group in page])
+    summary, _ = look(cloud, policy)
+    assert summary.planned[Verb.SET_RETENTION] == 30
+    assert cloud.calls["GetResources"] <= 6
 
 
 def test_what_cannot_be_journaled_is_not_done(policy: Policy, tmp_path: Path) -> None:

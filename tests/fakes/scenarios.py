@@ -22,7 +22,12 @@ from tests.fakes.truth import Key, Rows, Truth
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
-REGIONS = ("eu-west-1", "us-east-1", "eu-central-1", "us-west-2", "ap-south-1", "sa-east-1")
+REGIONS = (
+    *("eu-west-1", "us-east-1", "eu-central-1", "us-west-2", "ap-south-1", "sa-east-1"),
+    *("us-east-2", "us-west-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3"),
+    *("ap-southeast-1", "ap-southeast-2", "ca-central-1", "eu-west-2", "eu-west-3", "eu-north-1"),
+)
+"""Those that every account has, without asking for it."""
 GRACE = 7
 
 
