@@ -32,6 +32,14 @@ def add(store: Store, name: str, age: float = 400, **more: Any) -> Group:
     return store.add_group(ACCOUNT, REGION, name, created=NOW - int(age * DAY_MS), **more)
 
 
+def logs_of(*names: str, **more: Any) -> Any:
+    """A client of CloudWatch Logs, in which there are these groups."""
+    store = empty_store()
+    for name in names:
+        add(store, name, **more)
+    return still(store).client("logs")
+
+
 def arn(name: str, region: str = REGION) -> str:
     return arn_of(ACCOUNT, region, name)
 
