@@ -44,7 +44,6 @@ _UNHEEDED = {
     "GetResources": frozenset({"TagFilters", "TagsPerPage", "ExcludeCompliantResources"}),
     "ListFunctions": frozenset({"MasterRegion"}),
     "DescribeRegions": frozenset({"Filters", "RegionNames"}),
-    "DescribeAccountPolicies": frozenset({"accountIdentifiers"}),
     "PutAccountPolicy": frozenset({"dryRun"}),
     "DeleteAccountPolicy": frozenset({"dryRun"}),
 }
@@ -62,6 +61,17 @@ THROTTLING = {
 }
 """Code and status with which each service throttles: its botocore model's or, where that has none,
 those of its list of common errors."""
+
+
+_BAD_KEYS = {
+    "ec2": ("AuthFailure", "RequestExpired", 400),
+    "query": ("InvalidClientTokenId", "ExpiredToken", 403),
+    "s3": ("InvalidAccessKeyId", "ExpiredToken", 400),
+}
+"""How a key is refused that is not known, and one whose time is over (with which status), by
+protocol, or by service: EC2's is in its list of client errors, the JSON services' among the common
+errors, STS's is what its callers report."""
+_JSON_BAD_KEYS = ("UnrecognizedClientException", "ExpiredTokenException", 400)
 
 
 class Interceptor(Protocol):
@@ -117,7 +127,6 @@ class Sandbox:
         )
         self._buckets = Buckets(store, self.clock) if quotas else None
         self._intercept = intercept
-        self._numbers = 0
 
     # ---- ways in -----------------------------------------------------------------------------
 
@@ -188,14 +197,15 @@ class Sandbox:
                 return Reply(refused(call, error))
 
     def _known(self, call: Call) -> None:
-        """Number the call and fill in its account. Raises RefusedError."""
-        self._numbers += 1
-        call.number = self._numbers
+        """Fill in the account. Raises RefusedError."""
+        how = _BAD_KEYS.get(call.service, _BAD_KEYS.get(call.protocol, _JSON_BAD_KEYS))
+        unknown, expired, status = how
         key = self.world.keys.get(call.key)
         if key is None:
-            raise RefusedError(_bad_key(call), "The security token included is invalid.", 403)
+            raise RefusedError(unknown, "The security token included is invalid.", 403)
         if key.expires is not None and key.expires <= self.clock.now():
-            raise _expired(call)
+            said = "The security token included in the request is expired"
+            raise RefusedError(expired, said, status)
         call.account = key.account
 
     def _answer(self, call: Call) -> Answer:
@@ -241,32 +251,3 @@ class Sandbox:
         points, start = points_asked(call)
         age = (self.clock.now() - start) / 1000
         return self._buckets.take_points(call.account, call.region, points, age)
-
-
-def _expired(call: Call) -> RefusedError:
-    """How a service refuses a key whose time is over: EC2's code is in its list of client errors,
-    the JSON services' among the common errors; STS's is what its callers report.
-    """
-    said = "The security token included in the request is expired"
-    match call.protocol:
-        case "ec2":
-            return RefusedError("RequestExpired", said)
-        case "query":
-            return RefusedError("ExpiredToken", said, 403)
-        case "rest-xml" if call.service == "s3":
-            return RefusedError("ExpiredToken", said)
-        case _:
-            return RefusedError("ExpiredTokenException", said)
-
-
-def _bad_key(call: Call) -> str:
-    """The code with which a service refuses a key that it does not know."""
-    match call.protocol:
-        case "ec2":
-            return "AuthFailure"
-        case "query":
-            return "InvalidClientTokenId"
-        case "rest-xml" if call.service == "s3":
-            return "InvalidAccessKeyId"
-        case _:
-            return "UnrecognizedClientException"

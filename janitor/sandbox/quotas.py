@@ -48,7 +48,7 @@ _FILTER = (
 )
 _FIVE_A_SECOND = """
 AssociateKmsKey DeleteAccountPolicy DeleteDataProtectionPolicy DeleteMetricFilter
-DeleteRetentionPolicy DeleteSubscriptionFilter DescribeAccountPolicies DescribeIndexPolicies
+DeleteRetentionPolicy DeleteSubscriptionFilter DescribeIndexPolicies
 DescribeMetricFilters DescribeSubscriptionFilters DisassociateKmsKey GetDataProtectionPolicy
 GetTransformer ListTagsForResource PutAccountPolicy PutBearerTokenAuthentication
 PutDataProtectionPolicy PutIndexPolicy PutLogGroupDeletionProtection PutMetricFilter

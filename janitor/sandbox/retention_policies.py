@@ -34,7 +34,6 @@ class RetentionPolicy:
     in_force: Terms | None = None
     created: int = 0
     updated: int = 0
-    criteria: str | None = None
 
     def due(self, now: int) -> bool:
         """Whether what was put comes into force now."""

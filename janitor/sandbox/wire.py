@@ -31,7 +31,7 @@ _BUCKET_HOST = re.compile(r"(.+)\.s3(?!-control)[.-].*amazonaws\.com")
 
 @dataclass(slots=True)
 class Call:
-    """One request. `number` counts all requests of the server."""
+    """One request."""
 
     service: str
     operation: str
@@ -40,7 +40,6 @@ class Call:
     region: str
     protocol: str
     account: str = ""
-    number: int = 0
     result: dict[str, Any] | None = field(default=None, repr=False)
     """What is answered, once it is carried out."""
     model: Any = field(default=None, repr=False)

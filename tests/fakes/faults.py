@@ -91,8 +91,10 @@ class Rates:
     def __call__(self, call: Call) -> Fault | None:
         if call.service not in _DISTURBED:
             return None
-        garbage = Garbage(self._random.choice(GARBAGE))
-        made: dict[str, Fault] = {"slow": self._slow, "garbage": garbage}
+        made: dict[str, Fault] = {
+            "slow": self._slow,
+            "garbage": Garbage(self._random.choice(GARBAGE)),
+        }
         drawn = self._random.random()
         for kind, fault in _KINDS.items():
             share = self._shares.get(kind, 0)

@@ -216,137 +216,141 @@ def messy(groups: int = 2_000, *, seed: int = 0, now: int | None = None) -> Scen
     copies = max(1, groups // (12 * len(_TRAPS)))
     for copy in range(copies):
         for trap in _TRAPS:
-            trap(target, f"{trap.__name__.strip('_').replace('_', '-')}-{copy:03d}")
-    _own(target)
+            trap(_Trap(target, f"{trap.__name__.strip('_').replace('_', '-')}-{copy:03d}"))
+    own = Expected("the janitor's own")  # of which there is one only
+    target.group("/aws/lambda/cloudwatch-janitor", 400, own, retention=30)
     for number in range(groups - len(scenario.expected)):
         (target.plain if number % 20 else target.never)(f"/app/service-{number:06d}")
     return scenario
 
 
-def _empty_old(t: _Target, name: str) -> None:
-    t.empty(f"/trap/{name}")
-    gone = Expected("empty, 30 days, no streams", delete=True)
-    t.group(f"/trap/{name}/bare", 400, gone, retention=30)
-    gone = Expected("just older than retention + grace", delete=True)
-    t.group(f"/trap/{name}/edge", 30 + GRACE + 0.5, gone, retention=30)
-    gone = Expected("never expired, empty for more than 372 days", delete=True)
-    t.group(f"/trap/{name}/never", 500, gone)
-    gone = Expected("streams that were never written, long ago", delete=True)
-    group = t.group(f"/trap/{name}/unwritten", 300, gone, retention=30)
+@dataclass(frozen=True)
+class _Trap:
+    """Makes groups for one trap: `/trap/<name>/…`, or of a whole name; 400 days old, and with 30
+    days of retention unless it is said otherwise.
+    """
+
+    target: _Target
+    name: str
+
+    def _made(self, name: str, wanted: Expected, age: float, **more: Any) -> Key:
+        name = name if name.startswith("/") else f"/trap/{self.name}/{name}"
+        return self.target.group(name, age, wanted, **{"retention": 30} | more)
+
+    def kept(self, name: str, why: str, age: float = 400, **more: Any) -> Key:
+        return self._made(name, Expected(why), age, **more)
+
+    def gone(self, name: str, why: str, age: float = 400, **more: Any) -> Key:
+        return self._made(name, Expected(why, delete=True), age, **more)
+
+    def gets(self, days: int, name: str, why: str, age: float = 400, **more: Any) -> Key:
+        return self._made(name, Expected(why, days=days), age, retention=None, **more)
+
+    def swept(self, name: str, why: str, sweep: int, **more: Any) -> Key:
+        days = 30 if "retention" in more else None
+        return self._made(name, Expected(why, days=days, sweep=sweep), 400, **more)
+
+    def written(self, group: Key, event: float | None, age: float = 399, **more: Any) -> None:
+        """A stream, with an event of so many days ago."""
+        self.target.stream(group, "application", age, event, **more)
+
+    def function(self, name: str, group: str | None = None, region: str = REGION) -> None:
+        self.target.scenario.function(ACCOUNT, region, name, group)
+
+
+def _empty_old(t: _Trap) -> None:
+    t.target.empty(f"/trap/{t.name}")
+    t.gone("bare", "empty, 30 days, no streams")
+    t.gone("edge", "just older than retention + grace", 30 + GRACE + 0.5)
+    t.gone("never", "never expired, empty for more than 372 days", 500, retention=None)
+    group = t.gone("unwritten", "streams that were never written, long ago", 300)
     for number in range(70):
-        t.stream(group, f"never/{number:03d}", 299)
+        t.target.stream(group, f"never/{number:03d}", 299)
 
 
-def _young(t: _Target, name: str) -> None:
-    kept = Expected("empty, but young")
-    t.group(f"/trap/{name}/minutes", 0.001, kept, retention=1)
-    t.group(f"/trap/{name}/days", 20, kept, retention=30)
-    t.group(f"/trap/{name}/grace", 30 + GRACE - 0.2, kept, retention=30)
-    wanted = Expected("empty and never expires, but younger than 372 days", days=365)
-    t.group(f"/trap/{name}/never", 300, wanted)
+def _young(t: _Trap) -> None:
+    t.kept("minutes", "empty, but young", 0.001, retention=1)
+    t.kept("days", "empty, but young", 20)
+    t.kept("grace", "empty, but young", 30 + GRACE - 0.2)
+    t.gets(365, "never", "empty and never expires, but younger than 372 days", 300)
 
 
-def _protected(t: _Target, name: str) -> None:
-    def kept(why: str) -> Expected:
-        return Expected(f"protected by {why}")
-
-    t.group(f"/trap/{name}/tag", 400, kept("tag"), retention=30, tags={"janitor:keep": ""})
-    t.group(f"/trap/{name}/tag-never", 400, kept("tag"), tags={"janitor:keep": "true"})
+def _protected(t: _Trap) -> None:
+    t.kept("tag", "protected by tag", tags={"janitor:keep": ""})
+    t.kept("tag-never", "protected by tag", tags={"janitor:keep": "true"}, retention=None)
     stack = {"aws:cloudformation:stack-name": "shop", "team": "shop"}
-    t.group(f"/trap/{name}/stack", 400, kept("stack"), retention=30, tags=stack)
-    t.group(f"/trap/{name}/deletion", 400, kept("AWS"), retention=30, protected=True)
-    wanted = Expected("deletion protection does not mind retention", days=365)
-    t.group(f"/trap/{name}/deletion-never", 500, wanted, protected=True)
-    t.group(f"/trap/{name}/metric", 400, kept("filter"), retention=30, metric_filters=("errors",))
-    t.group(f"/trap/{name}/subscribed", 400, kept("filter"), retention=30, subscriptions=("to",))
-    wanted = Expected("subscribed to, and never expires", days=365)
-    t.group(f"/trap/{name}/subscribed-never", 500, wanted, subscriptions=("to",))
-    tagged = Expected("a tag that protects nothing", delete=True)
-    t.group(f"/trap/{name}/other-tag", 400, tagged, retention=30, tags={"janitor:kept": "no"})
+    t.kept("stack", "protected by stack", tags=stack)
+    t.kept("deletion", "protected by AWS", protected=True)
+    why = "deletion protection does not mind retention"
+    t.gets(365, "deletion-never", why, 500, protected=True)
+    t.kept("metric", "protected by filter", metric_filters=("errors",))
+    t.kept("subscribed", "protected by filter", subscriptions=("to",))
+    why = "subscribed to, and never expires"
+    t.gets(365, "subscribed-never", why, 500, subscriptions=("to",))
+    t.gone("other-tag", "a tag that protects nothing", tags={"janitor:kept": "no"})
 
 
-def _owned(t: _Target, name: str) -> None:
-    def function(function: str, group: str | None = None, region: str = t.region) -> None:
-        t.scenario.function(t.account, region, function, group)
-
-    function(f"live-{name}")
-    kept = Expected("a live function logs here")
-    t.group(f"/aws/lambda/live-{name}", 400, kept, retention=30)
-    function(f"custom-{name}", f"/trap/{name}/custom")
-    t.group(f"/trap/{name}/custom", 400, kept, retention=30)
-    gone = Expected("its function logs elsewhere", delete=True)
-    t.group(f"/aws/lambda/custom-{name}", 400, gone, retention=30)
-    gone = Expected("its function was deleted", delete=True)
-    t.group(f"/aws/lambda/former-{name}", 400, gone, retention=30)
-    function(f"edge-{name}", region="us-east-1")
-    edge = Expected("a live Lambda@Edge function logs here")
-    t.group(f"/aws/lambda/us-east-1.edge-{name}", 400, edge, retention=30)
+def _owned(t: _Trap) -> None:
+    t.function(f"live-{t.name}")
+    t.kept(f"/aws/lambda/live-{t.name}", "a live function logs here")
+    t.function(f"custom-{t.name}", f"/trap/{t.name}/custom")
+    t.kept("custom", "a live function logs here")
+    t.gone(f"/aws/lambda/custom-{t.name}", "its function logs elsewhere")
+    t.gone(f"/aws/lambda/former-{t.name}", "its function was deleted")
+    t.function(f"edge-{t.name}", region="us-east-1")
+    edge = f"/aws/lambda/us-east-1.edge-{t.name}"
+    t.kept(edge, "a live Lambda@Edge function logs here")
 
 
-def _account_policy(t: _Target, name: str) -> None:
-    kept = Expected("account-level NEVER_EXPIRE")
-    t.group(f"/trap/{name}/forever", 900, kept, policy="forever")
-    group = t.group(f"/aws/lambda/{name}-forever", 900, kept, policy="forever", stored=9)
-    t.stream(group, "application", 900, 500)
-    t.group(f"/trap/{name}/own-beneath", 900, kept, policy="forever", retention=30)
-    gone = Expected("empty beyond the account-level 90 days", delete=True)
-    t.group(f"/trap/{name}/ninety", 400, gone, policy="ninety", policy_days=90)
-    kept = Expected("younger than the account-level 731 days")
-    t.group(f"/trap/{name}/two-years", 400, kept, policy="two", policy_days=731, retention=30)
+def _account_policy(t: _Trap) -> None:
+    never: dict[str, Any] = {"policy": "forever", "retention": None}
+    t.kept("forever", "account-level NEVER_EXPIRE", 900, **never)
+    name = f"/aws/lambda/{t.name}-forever"
+    t.written(t.kept(name, "account-level NEVER_EXPIRE", 900, stored=9, **never), 500, 900)
+    t.kept("own-beneath", "account-level NEVER_EXPIRE", 900, policy="forever")
+    ninety: dict[str, Any] = {"policy": "ninety", "policy_days": 90, "retention": None}
+    t.gone("ninety", "empty beyond the account-level 90 days", **ninety)
+    why = "younger than the account-level 731 days"
+    t.kept("two-years", why, policy="two", policy_days=731)
 
 
-def _classes(t: _Target, name: str) -> None:
-    kept = Expected("DELIVERY takes no retention")
-    t.group(f"/trap/{name}/delivery", 400, kept, log_class="DELIVERY")
-    gone = Expected("empty, of whatever class", delete=True)
+def _classes(t: _Trap) -> None:
+    t.kept("delivery", "DELIVERY takes no retention", log_class="DELIVERY", retention=None)
     for log_class in ("INFREQUENT_ACCESS", "ESSENTIALS"):
-        t.group(f"/trap/{name}/{log_class}", 400, gone, log_class=log_class, retention=30)
-    wanted = Expected("never expires, of whatever class", days=365)
-    t.group(f"/trap/{name}/never", 400, wanted, log_class="INFREQUENT_ACCESS", stored=1)
-    gone = Expected("empty and encrypted", delete=True)
-    t.group(f"/trap/{name}/kms", 400, gone, kms="arn:aws:kms:::key/1", retention=30)
+        t.gone(log_class, "empty, of whatever class", log_class=log_class)
+    why = "never expires, of whatever class"
+    t.gets(365, "never", why, log_class="INFREQUENT_ACCESS", stored=1)
+    t.gone("kms", "empty and encrypted", kms="arn:aws:kms:::key/1")
 
 
-def _lagging(t: _Target, name: str) -> None:
-    kept = Expected("written two hours ago, which its stream does not show yet")
-    group = t.group(f"/trap/{name}/hidden", 400, kept, retention=30, odd={"storedBytes": 0})
-    t.stream(group, "application", 399, 2 / 24, lag=6 * 3600)
-    kept = Expected("written 20 minutes ago, stream and bytes lag")
-    group = t.group(f"/trap/{name}/recent", 400, kept, retention=30)
-    t.stream(group, "application", 399, 20 / 1440)
-    kept = Expected("bytes of what has expired are still shown")
-    group = t.group(f"/trap/{name}/stored", 400, kept, retention=30, odd={"storedBytes": 4096})
-    t.stream(group, "application", 399, 200)
-    kept = Expected("a stream was created just now")
-    group = t.group(f"/trap/{name}/created", 400, kept, retention=30)
-    t.stream(group, "application", 0.0001)
-    kept = Expected("a live stream behind a page of never-written ones")
-    group = t.group(f"/trap/{name}/behind", 400, kept, retention=30, odd={"storedBytes": 0})
+def _lagging(t: _Trap) -> None:
+    nothing = {"storedBytes": 0}
+    group = t.kept("hidden", "written two hours ago, which its stream does not show", odd=nothing)
+    t.written(group, 2 / 24, lag=6 * 3600)
+    t.written(t.kept("recent", "written 20 minutes ago, stream and bytes lag"), 20 / 1440)
+    why = "bytes of what has expired are still shown"
+    t.written(t.kept("stored", why, odd={"storedBytes": 4096}), 200)
+    t.written(t.kept("created", "a stream was created just now"), None, 0.0001)
+    group = t.kept("behind", "a live stream behind a page of never-written ones", odd=nothing)
     for number in range(60):
-        t.stream(group, f"never/{number:03d}", 399)
-    t.stream(group, "written", 399, 3)
-    kept = Expected("expired, but within the days of grace")
-    group = t.group(f"/trap/{name}/grace", 400, kept, retention=30)
-    t.stream(group, "application", 399, 33)
+        t.target.stream(group, f"never/{number:03d}", 399)
+    t.target.stream(group, "written", 399, 3)
+    t.written(t.kept("grace", "expired, but within the days of grace"), 33)
 
 
-def _recreated(t: _Target, name: str) -> None:
-    kept = Expected("made again five days ago; the metric knows the first one")
-    first = t.group(f"/trap/{name}/young", 400, kept, retention=30)
-    t.stream(first, "application", 399, 100)
-    t.scenario.recreate(first, t.ago(5), retention=30)
-    gone = Expected("made again long ago, and empty since", delete=True)
-    first = t.group(f"/trap/{name}/old", 400, gone, retention=30)
-    t.stream(first, "application", 399, 150)
-    t.scenario.recreate(first, t.ago(140), retention=30)
-    kept = Expected("the metric knows of events under this name since the cutoff")
-    group = t.group(f"/trap/{name}/arrived", 400, kept, retention=30)
-    t.stream(group, "application", 399, 3)
-    t.scenario.delete_stream(group, "application")
+def _recreated(t: _Trap) -> None:
+    first = t.kept("young", "made again five days ago; the metric knows the first one")
+    t.written(first, 100)
+    t.target.scenario.recreate(first, t.target.ago(5), retention=30)
+    first = t.gone("old", "made again long ago, and empty since")
+    t.written(first, 150)
+    t.target.scenario.recreate(first, t.target.ago(140), retention=30)
+    group = t.kept("arrived", "the metric knows of events under this name since the cutoff")
+    t.written(group, 3)
+    t.target.scenario.delete_stream(group, "application")
 
 
-def _odd(t: _Target, name: str) -> None:
-    kept = Expected("odd values")
+def _odd(t: _Trap) -> None:
     odd: dict[str, dict[str, Any]] = {
         "no-bytes": {"storedBytes": ...},
         "negative": {"storedBytes": -1},
@@ -355,51 +359,36 @@ def _odd(t: _Target, name: str) -> None:
         "class": {"logGroupClass": "GLACIAL"},
     }
     for kind, values in odd.items():
-        t.group(f"/trap/{name}/{kind}", 400, kept, retention=30, odd=values)
-    t.group(f"/trap/{name}/never-odd", 400, kept, odd={"storedBytes": -1})
+        t.kept(kind, "odd values", odd=values)
+    t.kept("never-odd", "odd values", odd={"storedBytes": -1}, retention=None)
 
 
-def _lambda(t: _Target, name: str) -> None:
+def _lambda(t: _Trap) -> None:
     """Streams as Lambda names them: by day."""
 
     def streams(group: Key, ages: list[float]) -> None:
         for number, age in enumerate(ages):
-            day = datetime.fromtimestamp(t.ago(age) / 1000, UTC)
-            t.stream(group, f"{day:%Y/%m/%d}/[$LATEST]{number:032x}", age + 0.01, age)
+            day = datetime.fromtimestamp(t.target.ago(age) / 1000, UTC)
+            name = f"{day:%Y/%m/%d}/[$LATEST]{number:032x}"
+            t.target.stream(group, name, age + 0.01, age)
 
-    silent = [300.0, 200.0, 120.0, 60.0, 45.0]
-    alive = [36.0, 20.0, 5.0, 0.1]
-    wanted = Expected("silent streams beside live ones", sweep=len(silent))
-    group = t.group(f"/aws/lambda/{name}-busy", 400, wanted, retention=30, stored=5)
-    streams(group, silent + alive)
-    wanted = Expected("never expires, and is swept then", days=30, sweep=len(silent))
-    group = t.group(f"/aws/lambda/{name}-never", 400, wanted, stored=5)
-    streams(group, silent + alive)
-    t.scenario.function(t.account, t.region, f"{name}-idle")
-    wanted = Expected("empty, kept for its live function, swept", sweep=len(silent))
-    group = t.group(f"/aws/lambda/{name}-idle", 400, wanted, retention=30)
-    streams(group, silent)
-    wanted = Expected("several pages of silent streams", sweep=120)
-    group = t.group(f"/aws/lambda/{name}-many", 400, wanted, retention=30, stored=5)
+    silent, alive = [300.0, 200.0, 120.0, 60.0, 45.0], [36.0, 20.0, 5.0, 0.1]
+    of = f"/aws/lambda/{t.name}"
+    streams(t.swept(f"{of}-busy", "silent streams beside live ones", 5, stored=5), silent + alive)
+    why = "never expires, and is swept then"
+    streams(t.swept(f"{of}-never", why, 5, stored=5, retention=None), silent + alive)
+    t.function(f"{t.name}-idle")
+    streams(t.swept(f"{of}-idle", "empty, kept for its live function, swept", 5), silent)
+    group = t.swept(f"{of}-many", "several pages of silent streams", 120, stored=5)
     streams(group, [100 + number / 10 for number in range(120)] + alive)
-    wanted = Expected("too young to be swept", days=30)
-    group = t.group(f"/aws/lambda/{name}-young", 20, wanted, stored=5)
-    streams(group, [19.0, 5.0])
-    kept = Expected("protected by tag, so not swept either")
+    streams(t.gets(30, f"{of}-young", "too young to be swept", 20, stored=5), [19.0, 5.0])
     tags = {"janitor:keep": "1"}
-    group = t.group(f"/aws/lambda/{name}-kept", 400, kept, retention=30, stored=5, tags=tags)
-    streams(group, silent)
-    kept = Expected("protected from deletion, so not swept either")
-    group = t.group(f"/aws/lambda/{name}-safe", 400, kept, retention=30, protected=True)
-    streams(group, silent)
+    streams(t.kept(f"{of}-kept", "protected by tag, not swept either", stored=5, tags=tags), silent)
+    why = "protected from deletion, so not swept either"
+    streams(t.kept(f"{of}-safe", why, protected=True), silent)
 
 
-def _own(t: _Target) -> None:
-    """The janitor's own group, of which there is one only."""
-    t.group("/aws/lambda/cloudwatch-janitor", 400, Expected("the janitor's own"), retention=30)
-
-
-_TRAPS: tuple[Callable[[_Target, str], None], ...] = (
+_TRAPS: tuple[Callable[[_Trap], None], ...] = (
     _empty_old,
     _young,
     _protected,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from botocore.exceptions import ClientError
 
 from janitor.sandbox.account import Sandbox
@@ -32,19 +31,36 @@ def add(store: Store, name: str, age: float = 400, **more: Any) -> Group:
     return store.add_group(ACCOUNT, REGION, name, created=NOW - int(age * DAY_MS), **more)
 
 
+def logs_of(*names: str, **more: Any) -> Any:
+    """A client of CloudWatch Logs, in which there are these groups."""
+    store = empty_store()
+    for name in names:
+        add(store, name, **more)
+    return still(store).client("logs")
+
+
 def arn(name: str, region: str = REGION) -> str:
     return arn_of(ACCOUNT, region, name)
 
 
-def code(error: pytest.ExceptionInfo[ClientError]) -> str:
-    return str(error.value.response["Error"]["Code"])
+ANSWERED = ("answered", "", 200)
+
+
+def outcome(client: Any, method: str, **parameters: Any) -> tuple[str, str, int]:
+    """Code, message and status of what became of a call."""
+    try:
+        getattr(client, method)(**parameters)
+    except ClientError as error:
+        said, status = error.response["Error"], error.response["ResponseMetadata"]
+        return str(said["Code"]), str(said.get("Message", "")), int(status["HTTPStatusCode"])
+    return ANSWERED
 
 
 def refusal(client: Any, method: str, **parameters: Any) -> str:
     """The code with which the call is refused."""
-    with pytest.raises(ClientError) as error:
-        getattr(client, method)(**parameters)
-    return code(error)
+    code, *_ = outcome(client, method, **parameters)
+    assert code != "answered"
+    return code
 
 
 def pages(call: Any, key: str, token: str = "nextToken", **parameters: Any) -> list[list[Any]]:

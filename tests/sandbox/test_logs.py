@@ -15,6 +15,7 @@ from tests.sandbox.asking import (
     arn,
     empty_store,
     flat,
+    logs_of,
     names,
     pages,
     refusal,
@@ -58,10 +59,7 @@ def test_group_shows_all_that_it_is() -> None:
 
 def test_groups_by_identifiers() -> None:
     """Names of this account, at most 50; what does not exist is left out; not beside a filter."""
-    store = empty_store()
-    for name in ("/a", "/b", "/c"):
-        add(store, name)
-    logs = still(store).client("logs")
+    logs = logs_of("/a", "/b", "/c")
     assert names(logs, logGroupIdentifiers=["/none", "/c", "/a"]) == ["/a", "/c"]
     for wrong in (
         {"logGroupIdentifiers": [f"/{n}" for n in range(51)]},
@@ -74,10 +72,7 @@ def test_groups_by_identifiers() -> None:
 
 def test_groups_by_pattern() -> None:
     """A pattern matches anywhere in the name, and shows names, ARNs and times only."""
-    store = empty_store()
-    for name in ("/a", "/a/b", "/ab", "/b/a", "/c"):
-        add(store, name)
-    logs = still(store).client("logs")
+    logs = logs_of("/a", "/a/b", "/ab", "/b/a", "/c")
     found = flat(pages(logs.describe_log_groups, "logGroups", logGroupNamePattern="b", limit=2))
     assert [group["logGroupName"] for group in found] == ["/a/b", "/ab", "/b/a"]
     assert all(group.keys() == {"arn", "creationTime", "logGroupName"} for group in found)
@@ -196,10 +191,7 @@ def test_filters_by_prefix() -> None:
     """Those of a group whose names begin so; of all groups, the prefix is not heeded (botocore
     1.44.5, DescribeMetricFilters).
     """
-    store = empty_store()
-    for name in ("/a", "/b"):
-        add(store, name, metric_filters=("one", "two"), subscriptions=("three", "two"))
-    logs = still(store).client("logs")
+    logs = logs_of("/a", "/b", metric_filters=("one", "two"), subscriptions=("three", "two"))
     by = {"logGroupName": "/a", "filterNamePrefix": "tw"}
     for kind, key in (("metric", "metricFilters"), ("subscription", "subscriptionFilters")):
         found = getattr(logs, f"describe_{kind}_filters")(**by)[key]
@@ -278,9 +270,7 @@ def test_never_written_streams_hide_a_live_one() -> None:
 
 def test_key_comes_and_goes() -> None:
     """AssociateKmsKey shows, DisassociateKmsKey does not any more; by name or by ARN."""
-    store = empty_store()
-    add(store, "/a")
-    logs = still(store).client("logs")
+    logs = logs_of("/a")
     logs.associate_kms_key(resourceIdentifier=arn("/a"), kmsKeyId="arn:aws:kms:x")
     assert logs.describe_log_groups()["logGroups"][0]["kmsKeyId"] == "arn:aws:kms:x"
     logs.disassociate_kms_key(logGroupName="/a")

@@ -16,8 +16,7 @@ from tests.sandbox.asking import (
     add,
     arn,
     empty_store,
-    flat,
-    pages,
+    logs_of,
     refusal,
     still,
 )
@@ -27,9 +26,7 @@ NAMED = {"logGroupIdentifier": "/a"}
 
 def test_what_a_group_has_of_its_own_is_read_as_it_was_put_until_it_is_deleted() -> None:
     """Data protection, index policy, transformer and token authentication."""
-    store = empty_store()
-    add(store, "/a")
-    logs = still(store).client("logs")
+    logs = logs_of("/a")
     assert "dataProtectionStatus" not in logs.describe_log_groups()["logGroups"][0]
     logs.put_data_protection_policy(**NAMED, policyDocument='{"Name": "p"}')
     logs.put_index_policy(**NAMED, policyDocument='{"Fields": ["a"]}')
@@ -172,27 +169,6 @@ def test_policy_holds_for_a_group_made_again() -> None:
     logs.delete_log_group(logGroupName="/a")
     logs.create_log_group(logGroupName="/a")
     assert shown(logs) == {"/a": (90, "org")}
-
-
-def test_policies_are_described_as_they_were_put() -> None:
-    """All of a type, or the one that is named, with what they apply to."""
-    store = empty_store()
-    store.add_policy(ACCOUNT, REGION, "long since", None, "/a")
-    logs = still(store).client("logs")
-    policy = put(logs, "org", 365, "NEW_ONLY", **prefixes("/b", "/c"))["accountPolicy"]
-    kind = {"policyType": "RETENTION_POLICY"}
-    found = flat(pages(logs.describe_account_policies, "accountPolicies", **kind))
-    assert [one["policyName"] for one in found] == ["long since", "org"]
-    assert found[1] == policy
-    assert (policy["accountId"], policy["lastUpdatedTime"]) == (ACCOUNT, NOW)
-    assert json.loads(policy["policyDocument"]) == {
-        "retentionInDays": 365,
-        "enforcementMode": "NEW_ONLY",
-    }
-    assert found[0]["selectionCriteria"] == 'LogGroupNamePrefix IN ["/a"]'
-    assert logs.describe_account_policies(**kind, policyName="none")["accountPolicies"] == []
-    other = logs.describe_account_policies(policyType="TRANSFORMER_POLICY")
-    assert other["accountPolicies"] == []
 
 
 def test_account_policies_are_bounded() -> None:

@@ -6,33 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from janitor.sandbox.answers import ANSWERS
 from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.quotas import Buckets
 from tests.sandbox.asking import (
     ACCOUNT,
+    ANSWERED,
     ELSEWHERE,
     NOW,
     REGION,
     empty_store,
     flat,
+    outcome,
     pages,
     refusal,
     still,
 )
 from tests.sandbox.test_metrics import query, span
-
-
-def failure(call: Any, **parameters: Any) -> tuple[str, str, int] | None:
-    """Code, message and status with which the call was refused, if it was."""
-    try:
-        call(**parameters)
-    except ClientError as error:
-        said, status = error.response["Error"], error.response["ResponseMetadata"]
-        return said["Code"], said["Message"], status["HTTPStatusCode"]
-    return None
 
 
 def test_quotas_limit_each_call_apart() -> None:
@@ -43,9 +34,9 @@ def test_quotas_limit_each_call_apart() -> None:
     logs = sandbox.client("logs", ACCOUNT, REGION)
 
     def allowed(tries: int) -> int:
-        refused = [failure(logs.describe_log_groups) for _ in range(tries)]
-        assert set(refused) <= {None, ("ThrottlingException", "Rate exceeded", 400)}
-        return refused.count(None)
+        said = [outcome(logs, "describe_log_groups") for _ in range(tries)]
+        assert set(said) <= {ANSWERED, ("ThrottlingException", "Rate exceeded", 400)}
+        return said.count(ANSWERED)
 
     assert allowed(30) == 10
     logs.describe_metric_filters()
@@ -91,8 +82,9 @@ def test_data_points_have_a_quota_of_their_own() -> None:
         until = clock.now()
         asked: Mapping[str, Any] = span(until - int(days * 86_400_000), until)
         for number in range(tries):
-            if said := failure(metrics.get_metric_data, MetricDataQueries=queries, **asked):
-                assert said[0] == "Throttling"
+            said, *_ = outcome(metrics, "get_metric_data", MetricDataQueries=queries, **asked)
+            if said != "answered":
+                assert said == "Throttling"
                 return number
         return tries
 
@@ -123,9 +115,8 @@ def test_throttling_is_called_as_each_service_calls_it() -> None:
     for operation in ("DescribeLogGroups", "GetResources", "ListFunctions", "GetMetricData"):
         store.quotas[ACCOUNT, REGION, operation] = 1.0
     for service, method, parameters, (code, status) in calls:
-        call = getattr(sandbox.client(service), method)
-        said = [failure(call, **parameters) for _ in range(2)]
-        assert said == [None, (code, "Rate exceeded", status)]
+        said = [outcome(sandbox.client(service), method, **parameters) for _ in range(2)]
+        assert said == [ANSWERED, (code, "Rate exceeded", status)]
 
 
 def test_service_quotas_tell_applied_values() -> None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.store import Bucket
 from tests.sandbox.asking import ACCOUNT, NOW, OTHER, REGION, empty_store, refusal, still
+from tests.sandbox.conftest import Either
 
 BUCKET = {"Bucket": "bucket"}
 OBJECT = BUCKET | {"Key": "folder/ä b+c"}
@@ -27,26 +23,16 @@ def with_bucket(account: str = ACCOUNT, **options: Any) -> Any:
     return still(store, **options).client("s3")
 
 
-@pytest.fixture(params=["moto", "sandbox"])
-def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@pytest.fixture
+def bucket(either: Either) -> Any:
     """A client of moto's S3, and of ours; there is one bucket."""
-    if request.param == "sandbox":
-        yield with_bucket()
-        return
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    once = Config(retries={"total_max_attempts": 1, "mode": "standard"})
-    with mock_aws():
-        s3: Any = boto3.Session("AKIA", "secret", region_name=REGION).client("s3", config=once)
+    session, store = either
+    s3 = session.client("s3")
+    if store is None:
         s3.create_bucket(**BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        yield s3
-
-
-def failed(call: Any, **parameters: Any) -> tuple[str, int]:
-    """Code and status of a refusal."""
-    with pytest.raises(ClientError) as error:
-        call(**parameters)
-    answer = error.value.response
-    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+    else:
+        store.buckets["bucket"] = Bucket(ACCOUNT, REGION, NOW)
+    return s3
 
 
 def test_an_object_is_read_as_it_was_put(bucket: Any) -> None:
@@ -64,29 +50,29 @@ def test_an_object_is_read_as_it_was_put(bucket: Any) -> None:
 
 def test_what_is_not_there_is_not_found(bucket: Any) -> None:
     """A key, and a bucket."""
-    assert failed(bucket.get_object, **OBJECT) == ("NoSuchKey", 404)
+    assert refusal(bucket, "get_object", **OBJECT) == "NoSuchKey"
     nowhere = OBJECT | {"Bucket": "nowhere"}
-    assert failed(bucket.get_object, **nowhere) == ("NoSuchBucket", 404)
-    assert failed(bucket.put_object, **nowhere, Body=b"") == ("NoSuchBucket", 404)
-    assert failed(bucket.list_objects_v2, Bucket="nowhere") == ("NoSuchBucket", 404)
+    assert refusal(bucket, "get_object", **nowhere) == "NoSuchBucket"
+    assert refusal(bucket, "put_object", **nowhere, Body=b"") == "NoSuchBucket"
+    assert refusal(bucket, "list_objects_v2", Bucket="nowhere") == "NoSuchBucket"
 
 
 def test_a_new_object_is_put_once(bucket: Any) -> None:
     """IfNoneMatch="*" never overwrites."""
     bucket.put_object(**OBJECT, Body=b"first", IfNoneMatch="*")
-    again = failed(bucket.put_object, **OBJECT, Body=b"second", IfNoneMatch="*")
-    assert again == ("PreconditionFailed", 412)
+    again = refusal(bucket, "put_object", **OBJECT, Body=b"second", IfNoneMatch="*")
+    assert again == "PreconditionFailed"
     assert bucket.get_object(**OBJECT)["Body"].read() == b"first"
 
 
 def test_an_object_is_replaced_if_it_is_the_one_that_was_read(bucket: Any) -> None:
     """IfMatch goes by the ETag; there has to be one."""
-    missing = failed(bucket.put_object, **OBJECT, Body=b"a", IfMatch='"0"')
-    assert missing == ("NoSuchKey", 404)
+    missing = refusal(bucket, "put_object", **OBJECT, Body=b"a", IfMatch='"0"')
+    assert missing == "NoSuchKey"
     old = bucket.put_object(**OBJECT, Body=b"old")["ETag"]
     bucket.put_object(**OBJECT, Body=b"new", IfMatch=old)
-    late = failed(bucket.put_object, **OBJECT, Body=b"late", IfMatch=old)
-    assert late == ("PreconditionFailed", 412)
+    late = refusal(bucket, "put_object", **OBJECT, Body=b"late", IfMatch=old)
+    assert late == "PreconditionFailed"
     assert bucket.get_object(**OBJECT)["Body"].read() == b"new"
 
 

@@ -15,6 +15,7 @@ from tests.sandbox.asking import (
     arn,
     empty_store,
     flat,
+    logs_of,
     pages,
     refusal,
     still,
@@ -76,9 +77,7 @@ def test_index_lags_behind_the_groups_own_tags() -> None:
 
 def test_tags_are_bounded() -> None:
     """At most 50 of a group, and none of AWS's own by hand."""
-    store = empty_store()
-    add(store, "/a", tags={str(number): "" for number in range(49)})
-    logs = still(store).client("logs")
+    logs = logs_of("/a", tags={str(number): "" for number in range(49)})
     for tags, said in (
         ({"aws:cloudformation:stack-name": "s"}, "InvalidParameterException"),
         ({"a": "", "b": ""}, "TooManyTagsException"),

@@ -29,8 +29,9 @@ def put_account_policy(world: World, call: Call) -> dict[str, Any]:
     put = RetentionPolicy(name, terms, created=now) if policy is None else policy
     if policy is None:
         region.policies.append(put)
-    put.terms, put.updated, put.criteria = terms, now, p.get("selectionCriteria")
-    return {"accountPolicy": _shown(call, put)}
+    put.terms, put.updated = terms, now
+    said = {key: p[key] for key in ("policyName", "policyType", "policyDocument")}
+    return {"accountPolicy": said | {"lastUpdatedTime": now, "accountId": call.account}}
 
 
 def _only_retention(call: Call) -> None:
@@ -56,37 +57,6 @@ def _terms(call: Call) -> Terms:
         if not prefixes or not all(isinstance(prefix, str) for prefix in prefixes):
             raise invalid(f"selectionCriteria: {criteria!r}")
     return Terms(None if days == _NEVER else days, tuple(prefixes), mode == "NEW_ONLY")
-
-
-def _shown(call: Call, policy: RetentionPolicy) -> dict[str, Any]:
-    terms = policy.terms
-    said = {
-        "retentionInDays": _NEVER if terms.days is None else terms.days,
-        "enforcementMode": "NEW_ONLY" if terms.new_only else "RETROACTIVE",
-    }
-    criteria = policy.criteria
-    if criteria is None and terms.prefixes != ("",):
-        criteria = f"LogGroupNamePrefix IN {json.dumps(terms.prefixes)}"
-    return {
-        "policyName": policy.name,
-        "policyDocument": json.dumps(said),
-        "lastUpdatedTime": policy.updated,
-        "policyType": _TYPE,
-        "scope": "ALL",
-        "accountId": call.account,
-        **({} if criteria is None else {"selectionCriteria": criteria}),
-    }
-
-
-def describe_account_policies(world: World, call: Call) -> dict[str, Any]:
-    """Nothing of other types, which cannot be put here."""
-    p, policies = call.parameters, world.region(call).policies
-    found = [
-        _shown(call, policy)
-        for policy in policies
-        if p["policyType"] == _TYPE and p.get("policyName") in (None, policy.name)
-    ]
-    return world.page_of(call, "accountPolicies", found, ("limit", 50))
 
 
 def delete_account_policy(world: World, call: Call) -> dict[str, Any]:

@@ -101,9 +101,8 @@ def _named(world: World, call: Call, place: str) -> Iterator[Group]:
 
 def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
     p, group = call.parameters, world.group(call)
-    limit = min(p.get("limit", 50), world.page)
+    limit, descending = min(p.get("limit", 50), world.page), bool(p.get("descending", False))
     by, prefix = p.get("orderBy", "LogStreamName"), p.get("logStreamNamePrefix")
-    descending = bool(p.get("descending", False))
     if prefix and by == "LastEventTime":
         raise invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
     kind = f"DescribeLogStreams {group.name} {by} {prefix} {descending}"
@@ -111,36 +110,23 @@ def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
     if world.empty():
         return {"logStreams": [], "nextToken": world.token(kind, place)}
     now, lag = world.clock.now(), world.store.lags.stream
+    # Each by its place in the order, which lasts when it is deleted; the name is the last of it.
     if by == "LastEventTime":
         keyed = _by_last_event(group, now, lag, descending=descending)
-        start = 0 if place is None else bisect_right(keyed, place)
-        page, more = keyed[start : start + limit], start + limit < len(keyed)
-        names = [key[-1] for key in page]
-        last: Any = page[-1] if page else None
     else:
-        names, more = _by_name(group.ordered(), prefix or "", place, limit, descending=descending)
-        last = names[-1] if names else None
-    answer: dict[str, Any] = {
-        "logStreams": [_stream_shown(group, group.streams[name], now, lag) for name in names]
-    }
-    if more:
-        answer["nextToken"] = world.token(kind, last)
+        named = group.ordered()
+        named = [name for name in named if name.startswith(prefix)] if prefix else named
+        keyed = [[name] for name in named]
+    if descending and by != "LastEventTime":
+        left = keyed[: None if place is None else bisect_left(keyed, place)][::-1]
+    else:
+        left = keyed[0 if place is None else bisect_right(keyed, place) :]
+    page = left[:limit]
+    shown = [_stream_shown(group, group.streams[key[-1]], now, lag) for key in page]
+    answer: dict[str, Any] = {"logStreams": shown}
+    if len(left) > limit:
+        answer["nextToken"] = world.token(kind, page[-1])
     return answer
-
-
-def _by_name(
-    names: list[str], prefix: str, place: str | None, limit: int, *, descending: bool
-) -> tuple[list[str], bool]:
-    """A page of names behind `place`, also when that stream was deleted; and if more follow."""
-    low = bisect_left(names, prefix)
-    high = bisect_left(names, prefix + "\U0010ffff") if prefix else len(names)
-    if descending:
-        end = high if place is None else bisect_left(names, place)
-        start = max(low, end - limit)
-        return names[start:end][::-1], start > low
-    start = low if place is None else bisect_right(names, place)
-    end = min(start + limit, high)
-    return names[start:end], end < high
 
 
 def _by_last_event(group: Group, now: int, lag: float, *, descending: bool) -> list[list[Any]]:

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from janitor.sandbox.store import arn_of, name_of
+from tests.sandbox.asking import outcome
 
 Kind = Literal["moto", "ours", "aws"]
 _NAMED_BY = ("logGroupName", "logGroupIdentifier", "resourceArn", "resourceIdentifier")
@@ -86,13 +86,9 @@ class Backend:
     def outcome(self, service: str, method: str, **parameters: Any) -> tuple[str, str]:
         """("answered", ""), or code and message of the refusal."""
         try:
-            getattr(self[service], method)(**parameters)
-        except ClientError as error:
-            said = error.response["Error"]
-            return str(said["Code"]), str(said.get("Message", ""))
+            return outcome(self[service], method, **parameters)[:2]
         except NotImplementedError:
             return "not implemented", ""
-        return "answered", ""
 
 
 def guarded(session: boto3.Session, prefix: str) -> boto3.Session:

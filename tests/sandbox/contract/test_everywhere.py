@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from janitor.sandbox.clocks import DAY_MS, HOUR_MS
-from tests.sandbox.asking import code, flat, pages
+from tests.sandbox.asking import flat, pages, refusal
 from tests.sandbox.contract.backend import Backend
 
 
@@ -93,9 +92,7 @@ def test_deleted_is_gone(backend: Backend) -> None:
         if method == "delete_log_group":
             logs.delete_log_group(**named)
             backend.soon(backend.names, [])
-        with pytest.raises(ClientError) as error:
-            getattr(logs, method)(**named, **more)
-        assert code(error) == "ResourceNotFoundException"
+        assert refusal(logs, method, **named, **more) == "ResourceNotFoundException"
 
 
 def test_streams_come_in_pages_sorted_by_name(backend: Backend) -> None:
