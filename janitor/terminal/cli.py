@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from janitor import __version__
 from janitor.aws.workers import GARBAGE
@@ -27,8 +28,20 @@ from janitor.report.base import Format
 
 COMMANDS = ("report", "plan", "apply", "run", "restore", "explain", "policy", "iam-policy")
 
+
+class _Commands(TyperGroup):
+    """The commands. A closed pipe is told as one; click would exit with 1: findings."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise OutputError(error) from error
+
+
 app = typer.Typer(
     name="janitor",
+    cls=_Commands,
     help="Retention for CloudWatch log groups that have none, and proof before every deletion.\n\n"
     "Without a command, `report` runs; it changes nothing.",
     rich_markup_mode=None,

@@ -136,6 +136,18 @@ NEW = 400
 """Log groups that get a retention: more than are begun at a time."""
 
 
+@pytest.mark.parametrize("words", [("--sandbox",), ("policy", "schema")], ids=str)
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_pipe_is_never_findings(tmp_path: Path, words: list[str], closed: str) -> None:
+    """Click would exit with 1; where nothing is said there, nothing is wrong."""
+    process = start(*words, cwd=tmp_path)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    (process.stdout if closed == "stdout" else process.stderr).close()
+    process.communicate(timeout=60)
+    assert process.returncode == (0 if (words[0], closed) == ("policy", "stderr") else 3)
+
+
 ACTING = ["run", "--apply", "--sandbox", "--journal", "j"]
 
 
