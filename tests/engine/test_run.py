@@ -130,6 +130,10 @@ KEPT: dict[str, tuple[Group, str]] = {
         ),
         "stream 'z' shows life",
     ),
+    "stream of the cutoff's own moment": (
+        empty("/x", retention=30, streams=[stream("s", days_ago(37))]),
+        "stream 's' shows life 37 days ago",
+    ),
     "late arrival of old events": (
         empty("/x", retention=30, streams=[told_late("s", days_ago(700), days_ago(2))]),
         "stream 's' shows life 2 days ago",
