@@ -477,6 +477,39 @@ def test_streams_are_swept_only_after_retention_was_set(
     assert cloud.swept == [("/aws/lambda/f", "2020/01/01/[1]000")]
 
 
+def test_no_stream_is_swept_where_deletion_protection_is_on(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Neither in the group that has it, nor planned."""
+    group = swept()
+    group.protected = True
+    cloud = Cloud([group, *fillers()])
+    summary, _ = janitor(cloud, policy, journal)
+    assert cloud.swept == []
+    assert summary.planned[Verb.SWEEP_STREAMS] == 0
+
+
+def test_a_retention_that_was_lowered_makes_nothing_deletable_in_the_same_run(
+    journal: FileJournal,
+) -> None:
+    """Judged again after the put it would be old enough; nobody was told that it would go."""
+    policy = parse("[defaults]\nmax_days = 365\ndelete_empty = true", "test")
+    cloud = Cloud([Group("/long", days_ago(2000), retention=3653), *fillers()])
+    recorded = Recorded()
+    _, planned = look(cloud, policy)
+    lines = [line for outcome in planned.planned if (line := action_line(outcome)) is not None]
+    for again in (False, True, False):
+        calls = api(cloud)
+        apis = {calls.target: calls}
+        books = Books(apis, recorded.listen)
+        act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock))
+        part = Part(grouped(lines), again=again)
+        cloud.clock.run(act.run(apis, {calls.target: part}))
+    assert cloud.puts == [("/long", 365)]
+    assert cloud.deleted == []
+    assert [outcome.status for outcome in recorded.outcomes] == ["done", "done", "kept"]
+
+
 def test_streams_are_not_swept_once_retention_was_lengthened(
     policy: Policy, journal: FileJournal
 ) -> None:
