@@ -314,6 +314,18 @@ def test_what_changes_between_proof_and_deletion_is_kept(
     assert summary.by_status[Status.FAILED] == 0
 
 
+def test_what_arrives_between_plan_and_act_keeps_the_group(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Days may pass between them; the streams do not show it yet."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    event = Events(NOW, 1, 9, NOW)
+    arrived = lambda: cloud.region.arrivals["/old/empty"].append(event)  # noqa: E731
+    _, recorded = janitor(cloud, policy, journal, between=arrived)
+    assert cloud.deleted == []
+    assert "IncomingLogEvents" in only(recorded, "/old/empty")[1]
+
+
 def test_a_group_that_vanishes_is_gone_not_failed(policy: Policy, journal: FileJournal) -> None:
     """Somebody else deleted it between look and call."""
     cloud = Cloud([empty(), *fillers()])
