@@ -401,14 +401,15 @@ async def _apply(options: Options, path: Path) -> Exit:
         await _count_groups(work, books)
         work.refused = books.over_limit(work.policy.limits)
         say(options, _announced(plan))
-        if any(totals.actions for totals in plan.totals.values()):
+        if not work.stop.is_set() and any(totals.actions for totals in plan.totals.values()):
             ask_first(options, list(work.apis.values()), "Carry that out")
         return await _acted(work, books, plan, out)
 
 
 async def _count_groups(work: _Work, books: Books) -> None:
     """Of how many log groups the share of deletions is taken: a plan's own count is not believed.
-    Counted only as far as it takes to know that the share holds. Raises UsageError.
+    Counted only as far as it takes to know that the share holds. Where that cannot be read nothing
+    is deleted.
     """
     share = work.policy.limits.max_group_deletion_share
     deletions = sum(tally.planned[Verb.DELETE_GROUP] for tally in books.tallies.values())
@@ -425,7 +426,9 @@ async def _count_groups(work: _Work, books: Books) -> None:
                 if needed <= 0:
                     break
         except ReadError as error:
-            raise UsageError(f"{target}: the log groups could not be counted: {error}") from error
+            books.failed(target, f"{target}: the log groups could not be counted: {error}")
+        except StoppedError:
+            return
 
 
 def _announced(plan: PlanFile) -> str:

@@ -631,6 +631,45 @@ def test_one_denied_region_is_an_error_and_the_other_goes_on(run: Run, watched: 
     assert f"us-east-1: {why}" in done.err
 
 
+@pytest.mark.parametrize("region", ["eu-west-1", "us-east-1"])
+def test_a_region_that_is_denied_by_now_does_not_stop_the_rest_of_a_plan(
+    run: Run, watched: Watch, region: str
+) -> None:
+    """Though the log groups are counted first: in that Region nothing is deleted."""
+    assert run("plan", "--sandbox", "-q", "-o", "plan.jsonl").code == 3
+    planned = [json.loads(line) for line in Path("plan.jsonl").read_text().splitlines()]
+    others = [one for one in planned if one["plan"] == "action" and one["region"] != region]
+
+    def deny(call: Call) -> None:
+        if (call.region, call.operation) == (region, "DescribeLogGroups"):
+            raise RefusedError("AccessDeniedException", "no")
+
+    watched(deny)
+    done = run("apply", "plan.jsonl", "--sandbox", "--format", "json")
+    answer = json.loads(done.out)
+    assert done.code == 3
+    statuses = {(item["region"] == region, item["status"]) for item in answer["findings"]}
+    assert {status for mine, status in statuses if not mine} == {"done"}
+    assert "done" not in {status for mine, status in statuses if mine}
+    assert len([item for item in answer["findings"] if item["region"] != region]) == len(others)
+
+
+def test_interrupted_while_a_plan_is_checked(run: Run, watched: Watch) -> None:
+    """Nothing was done, and nobody is asked."""
+    run("plan", "--sandbox", "-q", "-o", "plan.jsonl")
+    calls: list[str] = []
+
+    def once(call: Call) -> None:
+        calls.append(call.operation)
+        if calls == ["GetCallerIdentity", "DescribeLogGroups"]:
+            signal.raise_signal(signal.SIGINT)
+
+    watched(once)
+    done = run("apply", "plan.jsonl", "--sandbox", "--format", "json")
+    assert done.code == 130, done.err
+    assert json.loads(done.out)["summary"]["groups_deleted"] == 0
+
+
 def test_a_plan_is_carried_out_though_one_region_could_not_be_read(
     run: Run, watched: Watch
 ) -> None:
