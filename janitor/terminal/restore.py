@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fnmatch
 import sys
 import uuid
@@ -12,7 +13,7 @@ from pathlib import Path
 from janitor.aws import targets
 from janitor.aws.api import Counts
 from janitor.aws.quotas import learn_quotas
-from janitor.core.clock import Stop
+from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, OutputError, UsageError
 from janitor.core.model import Restoration, Status
 from janitor.journal import archive
@@ -93,8 +94,9 @@ async def _restore(
         items: list[Restoration] = []
         undo = Undo(apis, pasts, stop, items.append)
         with interruptible(stop):
-            for api in apis:
-                await learn_quotas(api, policy.limits.api_share)
+            with contextlib.suppress(StoppedError):
+                for api in apis:
+                    await learn_quotas(api, policy.limits.api_share)
             tally = await (undo.carry_out(journal) if apply else undo.show())
         tally.interrupted = stop.cause == "interrupted"
         journal.close()
