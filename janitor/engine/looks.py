@@ -20,6 +20,11 @@ SLOW = 0.6
 """Seconds that a look takes: below QUICK one more may be under way, above SLOW half as many."""
 
 
+HUNG = 3.0
+"""Seconds after which another is admitted although it goes on: it takes no CPU, but waits for a
+Region that does not answer, and the others' looks must not wait for that."""
+
+
 class Looks:
     """Admission to looks, first come, first served."""
 
@@ -43,16 +48,25 @@ class Looks:
             else:
                 self._waiting.remove(turn)
             raise
-        began = self._clock.monotonic()
+        began, there = self._clock.monotonic(), True
+
+        def leave() -> None:
+            nonlocal there
+            if there:
+                self._leave()
+            there = False
+
+        hung = asyncio.get_running_loop().call_later(HUNG, leave)
         try:
             yield
         finally:
+            hung.cancel()
             took = self._clock.monotonic() - began
             if took < QUICK:
                 self._limit = min(self._limit + 1 / self._limit, MOST)
             elif took > SLOW:
                 self._limit = max(self._limit / 2, 1.0)
-            self._leave()
+            leave()
 
     def _admit(self) -> None:
         """Wake as many as there is room for, and no others: hundreds may wait."""

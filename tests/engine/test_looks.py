@@ -60,3 +60,23 @@ def test_who_gives_up_takes_no_place_from_others_who_come_in_their_order() -> No
 
     clock.run(many())
     assert began == [3, 4, 5, 6, 7, 8]
+
+
+def test_looks_that_hang_do_not_hold_up_the_others() -> None:
+    """A Region may not answer for half a minute at a time, again and again."""
+    clock = VirtualClock(0)
+    done: list[float] = []
+
+    async def look(looks: Looks, takes: float) -> None:
+        async with looks.admitted():
+            await asyncio.sleep(takes)
+        if takes < 1:
+            done.append(clock.monotonic())
+
+    async def many() -> None:
+        looks = Looks(clock)
+        hanging = [35.0] * 8
+        await asyncio.gather(*(look(looks, takes) for takes in hanging + [0.1] * 100))
+
+    clock.run(many())
+    assert max(done) < 30
