@@ -16,7 +16,8 @@ _EDGE = re.compile(r"^/aws/lambda/([a-z]{2}(?:-[a-z]+)+-\d)\.")
 
 class Owners:
     """The log groups of a target's functions, listed when first asked for, and again once that is
-    more than `lasts` seconds ago.
+    more than `lasts` seconds ago. Published versions, which an alias may lead to, are listed the
+    first time alone: there may be ten times as many, and where one logs to does not change.
     """
 
     def __init__(self, api: Api, lasts: float = math.inf) -> None:
@@ -49,15 +50,18 @@ class Owners:
             now = self._api.clock.monotonic()
             listed = self._listed.get(region)
             if listed is None or now - listed[0] > self._lasts:
+                versions = {} if listed is None or isinstance(listed[1], str) else listed[1]
                 try:
-                    listed = now, await self._list(region)
+                    found = await self._list(region, every=not versions)
+                    listed = now, {**versions, **found}
                 except ReadError as error:
                     listed = now, str(error)
                 self._listed[region] = listed
             return listed[1]
 
-    async def _list(self, region: str) -> dict[str, str]:
+    async def _list(self, region: str, *, every: bool) -> dict[str, str]:
         owners: dict[str, str] = {}
+        asked: dict[str, Any] = {"FunctionVersion": "ALL"} if every else {}
         marker: dict[str, Any] = {}
         while True:
             answer = await self._api.call(
@@ -65,8 +69,7 @@ class Owners:
                 "ListFunctions",
                 expect="Functions",
                 region=region,
-                # An alias may lead to a version that was published with another log group.
-                FunctionVersion="ALL",
+                **asked,
                 **marker,
             )
             for function in answer["Functions"]:

@@ -667,18 +667,28 @@ def test_a_look_older_than_a_second_is_repeated(policy: Policy, journal: FileJou
 def test_a_function_made_while_groups_are_deleted_keeps_its_group(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """Functions are listed again once a minute: deletions may go on for many."""
+    """Functions are listed again once a minute: deletions may go on for many. Their versions are
+    not, and keep their groups all the same.
+    """
     old = [empty(f"/old/{number:02}", retention=30) for number in range(12)]
     cloud = Cloud([*old, *fillers(200)])
+    listed: list[str | None] = []
+
+    def published() -> None:
+        cloud.functions["versioned"] = None
+        cloud.region.versions["versioned"] = {"1": "/old/10"}
 
     def meanwhile(call: Call) -> None:
+        if call.operation == "ListFunctions":
+            listed.append(call.parameters.get("FunctionVersion"))
         if call.operation == "DeleteLogGroup":
             cloud.functions["late"] = "/old/11"
             cloud.clock.jump(90)
 
     cloud.before_call = meanwhile
-    _, recorded = janitor(cloud, policy, journal)
-    assert "/old/11" in cloud.groups
+    _, recorded = janitor(cloud, policy, journal, between=published)
+    assert {"/old/10", "/old/11"} <= cloud.groups.keys()
+    assert (listed.count("ALL"), len(listed) > 3) == (2, True), "once by survey, once by act"
     assert "Lambda function 'late' logs to it" in only(recorded, "/old/11")[1]
 
 
