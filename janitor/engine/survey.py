@@ -61,7 +61,7 @@ QUESTIONS_AHEAD = 200
 answered within a minute, so that a survey that has to end can finish what it began.
 """
 
-TAGS_LINGER = 8.0
+TAGS_LINGER = 12.0
 """Calls' time in which the groups of several pages come together whose tags matter."""
 
 log = structlog.get_logger("janitor")
