@@ -33,7 +33,7 @@ proof: $(ALL) ## Try all broken engines, and the properties on 10,000 accounts; 
 	TEST_SEED=all $(BIN)/python -m pytest -q -n auto tests/proof/test_mutants.py
 	$(BIN)/python -m tests.proof --accounts 10000 --minutes 60 --write docs/proof.md --readme README.md
 
-bench: $(ALL) ## Measure beside other tools (45 minutes; QUICK=1: 5 minutes, into build/bench/).
+bench: $(ALL) ## Measure beside other tools (50 minutes; QUICK=1: 5 minutes, into build/bench/).
 	$(BIN)/python -m tests.bench $(if $(QUICK),--quick,--readme README.md)
 
 check: $(ALL) ## Lint, formatting, types, documentation.

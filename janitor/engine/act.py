@@ -252,8 +252,10 @@ class _TargetAct:
         """Begin the work on some log groups."""
         names = [planned.group for planned, _ in chunk]
         looked = _Looked(self._logs, names, self._policy.asks_for_tags)
-        for planned, position in chunk:
-            await window.add(self._group(planned, looked, position, part))
+        # At once, so that what is asked about them is asked together.
+        await window.add(
+            *(self._group(planned, looked, position, part) for planned, position in chunk)
+        )
 
     async def _group(self, planned: Planned, looked: _Looked, position: int, part: Part) -> Done:
         """All that is planned for one log group, one after the other."""

@@ -61,7 +61,7 @@ QUESTIONS_AHEAD = 200
 answered within a minute, so that a survey that has to end can finish what it began.
 """
 
-TAGS_LINGER = 8.0
+TAGS_LINGER = 12.0
 """Calls' time in which the groups of several pages come together whose tags matter."""
 
 log = structlog.get_logger("janitor")
@@ -216,13 +216,14 @@ class _TargetSurvey:
         judged, whole = await self._judged(groups)
         asked: list[Awaitable[list[Outcome]]] = []
         outcomes: list[Outcome] = []
+        at = self._api.clock.now()
         for group, decided in judged:
             match decided:
                 case Unknown() as action:
                     status = Status.UNKNOWN if whole else Status.NOT_REACHED
                     outcomes.append(self._outcome(group, action, status))
                 case Keep() as action:
-                    outcomes.append(self._outcome(group, action, Status.KEPT))
+                    outcomes.append(Outcome(group, action, Status.KEPT, "", at))
                 case action:
                     asked.append(self._asked(group, action))
         self._open += len(asked)

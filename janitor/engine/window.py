@@ -26,13 +26,18 @@ class Window(Generic[T]):
         self._full = full
         self._work: deque[asyncio.Task[T]] = deque()
 
-    async def add(self, work: Coroutine[Any, Any, T]) -> None:
-        """Begin it, once there is room. Raises what earlier work or `done` raises."""
-        self._hand_on()
-        while len(self._work) >= self._most or (self._work and self._full()):
-            await asyncio.wait([self._work[0]])
+    async def add(self, *work: Coroutine[Any, Any, T]) -> None:
+        """Begin all of it, once there is room. Raises what earlier work or `done` raises."""
+        try:
             self._hand_on()
-        self._work.append(asyncio.create_task(work))
+            while self._work and (len(self._work) + len(work) > self._most or self._full()):
+                await asyncio.wait([self._work[0]])
+                self._hand_on()
+        except BaseException:
+            for piece in work:
+                piece.close()
+            raise
+        self._work += map(asyncio.create_task, work)
 
     async def __aenter__(self) -> Self:
         return self

@@ -12,11 +12,12 @@ from janitor.engine.window import Window
 from tests.virtual import VirtualClock
 
 
-@given(st.lists(st.integers(0, 9), max_size=20), st.integers(1, 5))
+@given(st.lists(st.integers(0, 9), max_size=20), st.integers(1, 5), st.data())
 def test_results_come_in_order_and_no_more_is_under_way_than_may_be(
-    lasts: list[int], most: int
+    lasts: list[int], most: int, data: st.DataObject
 ) -> None:
-    """Whichever piece ends first."""
+    """Whichever piece ends first, and however many are begun at once."""
+    at_once = data.draw(st.integers(1, most))
     handed_on: list[int] = []
     running = peak = 0
 
@@ -30,8 +31,9 @@ def test_results_come_in_order_and_no_more_is_under_way_than_may_be(
 
     async def all_of_it() -> None:
         async with Window(most, handed_on.append) as window:
-            for number, seconds in enumerate(lasts):
-                await window.add(piece(number, seconds))
+            pieces = [*enumerate(lasts)]
+            for start in range(0, len(pieces), at_once):
+                await window.add(*(piece(*each) for each in pieces[start : start + at_once]))
 
     VirtualClock(0).run(all_of_it())
     assert handed_on == list(range(len(lasts)))
