@@ -22,6 +22,8 @@ from janitor.sandbox import services
 from janitor.sandbox.protocols import from_body, from_form, from_url, written
 from janitor.sandbox.services import Operation
 
+NAMED_BY = ("logGroupName", "logGroupIdentifier", "resourceArn", "resourceIdentifier")
+"""Parameters that name a log group."""
 _VERBATIM = ("logs", "monitoring", "tagging")
 """Services whose JSON is as its value, so that nothing in it has to be changed (`test_wire.py`
 asserts it of all that is answered): it is read and written a million times."""
@@ -48,9 +50,7 @@ class Call:
     @property
     def group(self) -> str | None:
         """The name of the log group that the call is about, if it is about one."""
-        name = self.parameters.get("logGroupName") or self.parameters.get("logGroupIdentifier")
-        if name is None:
-            name = self.parameters.get("resourceArn")
+        name = next((p for key in NAMED_BY if (p := self.parameters.get(key))), None)
         if name is None and self.operation == "DescribeIndexPolicies":
             name = next(iter(self.parameters.get("logGroupIdentifiers") or []), None)
         return str(name).split(":log-group:", 1)[-1].removesuffix(":*") if name else None

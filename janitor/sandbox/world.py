@@ -14,9 +14,7 @@ from janitor.sandbox import classes
 from janitor.sandbox.clocks import Clock
 from janitor.sandbox.store import Group, Region, Store, arn_of, name_of
 from janitor.sandbox.unknowns import Unknowns
-from janitor.sandbox.wire import Call, RefusedError
-
-_NAMED_BY = ("logGroupName", "logGroupIdentifier", "resourceArn", "resourceIdentifier")
+from janitor.sandbox.wire import NAMED_BY, Call, RefusedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class World:
         class refuses the call.
         """
         p = call.parameters
-        given = [str(p[key]) for key in _NAMED_BY if p.get(key)]
+        given = [str(p[key]) for key in NAMED_BY if p.get(key)]
         given = given or list(p.get("logGroupIdentifiers") or ())
         if not given:
             raise RefusedError("InvalidParameterException", "logGroupName or logGroupIdentifier")

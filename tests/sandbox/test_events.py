@@ -38,18 +38,6 @@ def test_pages_of_a_stream_may_be_empty_before_its_end() -> None:
         assert sorted(flat(found)) == [at for at, _, _ in events]
 
 
-def test_events_are_there_once_they_have_arrived_and_until_they_expire() -> None:
-    """By their own times, whenever they arrived; not before they did."""
-    store = empty_store()
-    group = add(store, "/a", retention=30)
-    store.add_stream(group, "s", created=group.created)
-    for days, arrived in ((40, 0), (29, 0), (5, 5), (1, -1)):
-        store.write(group, "s", NOW - days * DAY_MS, ingested=NOW - arrived * DAY_MS)
-    found = still(store).client("logs").filter_log_events(logGroupName="/a")["events"]
-    assert [(NOW - event["timestamp"]) // DAY_MS for event in found] == [29, 5]
-    assert [event["ingestionTime"] for event in found] == [NOW, NOW - 5 * DAY_MS]
-
-
 def test_events_must_be_put_in_their_order() -> None:
     """InvalidParameterException, as LocalStack recorded it of AWS; none of them is there."""
     store = empty_store()

@@ -7,12 +7,9 @@ from typing import Any
 
 import pytest
 
-from janitor.sandbox.clocks import DAY_MS, ManualClock
+from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.unknowns import Unknowns
 from tests.sandbox.asking import (
-    ACCOUNT,
-    NOW,
-    REGION,
     add,
     arn,
     empty_store,
@@ -88,50 +85,6 @@ def shown(logs: Any) -> dict[str, tuple[int | None, str | None]]:
     }
 
 
-def test_longest_retention_decides_whatever_the_prefix() -> None:
-    """NEVER_EXPIRE is the longest and shows no days; among equals the policy made first is named
-    (botocore 1.44.5, PutAccountPolicy).
-    """
-    store = empty_store()
-    for name in ("/a", "/a/b", "/a/b/c", "/x"):
-        add(store, name, retention=3653)
-    store.add_policy(ACCOUNT, REGION, "base", 90)
-    store.add_policy(ACCOUNT, REGION, "short", 30, "/a/b")
-    store.add_policy(ACCOUNT, REGION, "same", 90, "/a/b")
-    store.add_policy(ACCOUNT, REGION, "forever", None, "/a/b/c", "/x")
-    assert shown(still(store).client("logs")) == {
-        "/a": (90, "base"),
-        "/a/b": (90, "base"),
-        "/a/b/c": (None, "forever"),
-        "/x": (None, "forever"),
-    }
-
-
-def test_policy_is_in_force_a_day_later() -> None:
-    """A new one after 24 hours, and what it replaces until then; events expire by it for good."""
-    clock, store = ManualClock(), empty_store()
-    group = add(store, "/a")
-    events = [(NOW - days * DAY_MS, 1, 100) for days in (380, 80, 40, 1)]
-    store.add_stream(group, "s", created=group.created, events=events)
-    logs = still(store, clock=clock).client("logs")
-
-    def left() -> int:
-        return len(logs.filter_log_events(logGroupName="/a")["events"])
-
-    put(logs, "org", 365)
-    clock.advance(86_399)
-    assert (shown(logs), left()) == ({"/a": (None, None)}, 4)
-    clock.advance(1)
-    assert (shown(logs), left()) == ({"/a": (365, "org")}, 3)
-    put(logs, "org", 60)
-    clock.advance(86_399)
-    assert shown(logs) == {"/a": (365, "org")}
-    clock.advance(1)
-    assert (shown(logs), left()) == ({"/a": (60, "org")}, 2)
-    logs.delete_account_policy(policyName="org", policyType="RETENTION_POLICY")
-    assert (shown(logs), left()) == ({"/a": (None, None)}, 2)
-
-
 def test_new_only_spares_what_was_there() -> None:
     """The groups that are older than the policy keep their own retention."""
     clock, store = ManualClock(), empty_store()
@@ -143,32 +96,6 @@ def test_new_only_spares_what_was_there() -> None:
     logs.create_log_group(logGroupName="/new")
     clock.advance(86_400)
     assert shown(logs) == {"/at-once": (None, None), "/new": (90, "org"), "/old": (7, None)}
-
-
-def test_put_beneath_a_policy_is_saved_until_it_goes() -> None:
-    """It succeeds, shows nothing and expires nothing; then it is in force."""
-    store = empty_store()
-    group = add(store, "/a", retention=30)
-    store.add_policy(ACCOUNT, REGION, "forever", None)
-    store.add_stream(group, "s", created=group.created, events=[(NOW - 20 * DAY_MS, 1, 100)])
-    logs = still(store).client("logs")
-    logs.put_retention_policy(logGroupName="/a", retentionInDays=7)
-    assert shown(logs) == {"/a": (None, "forever")}
-    assert len(logs.filter_log_events(logGroupName="/a")["events"]) == 1
-    logs.delete_account_policy(policyName="forever", policyType="RETENTION_POLICY")
-    assert shown(logs) == {"/a": (7, None)}
-    assert logs.filter_log_events(logGroupName="/a")["events"] == []
-
-
-def test_policy_holds_for_a_group_made_again() -> None:
-    """It belongs to the Region, not to the group."""
-    store = empty_store()
-    add(store, "/a")
-    store.add_policy(ACCOUNT, REGION, "org", 90, "/a")
-    logs = still(store).client("logs")
-    logs.delete_log_group(logGroupName="/a")
-    logs.create_log_group(logGroupName="/a")
-    assert shown(logs) == {"/a": (90, "org")}
 
 
 def test_account_policies_are_bounded() -> None:

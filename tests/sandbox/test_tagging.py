@@ -38,7 +38,7 @@ def test_what_is_tagged_is_found_by_arn_and_type() -> None:
     for number in range(120):
         add(store, f"/{number:03d}", tags={"even": str(number % 2 == 0)})
     add(store, "/untagged")
-    tagging = still(store).client("resourcegroupstaggingapi")
+    tagging = still(store, empty_pages=0.4).client("resourcegroupstaggingapi")
     assert (
         len(indexed(tagging, ResourceTypeFilters=["logs:log-group"], ResourcesPerPage=100)) == 120
     )

@@ -13,10 +13,10 @@ import pytest
 from botocore.config import Config
 
 from janitor.sandbox.store import arn_of, name_of
+from janitor.sandbox.wire import NAMED_BY
 from tests.sandbox.asking import outcome
 
 Kind = Literal["moto", "ours", "aws"]
-_NAMED_BY = ("logGroupName", "logGroupIdentifier", "resourceArn", "resourceIdentifier")
 _READS = ("Describe", "List", "Get", "Filter")
 _parts = count(1)
 
@@ -97,7 +97,7 @@ def guarded(session: boto3.Session, prefix: str) -> boto3.Session:
     def guard(params: Mapping[str, Any], model: Any, **_more: Any) -> None:
         if model.name.startswith(_READS):
             return
-        named = [name_of(str(params[key])) for key in _NAMED_BY if key in params]
+        named = [name_of(str(params[key])) for key in NAMED_BY if key in params]
         own = all(name.startswith(f"{prefix}/") for name in named)
         if model.service_model.service_name != "logs" or not named or not own:
             raise OutsideError(f"{model.name} {named} is not beneath {prefix}/")
