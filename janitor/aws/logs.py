@@ -6,7 +6,7 @@ Reads raise CallError or UnavailableError (`janitor.aws.api.ReadError`) rather t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from janitor.aws.api import Api, CallError, UnavailableError, chunks
@@ -120,16 +120,17 @@ class Logs:
         self.clock = api.clock
 
     async def groups(
-        self, start: str | None = None
+        self, start: str | None = None, before: Iterable[str] = ()
     ) -> AsyncIterator[tuple[list[LogGroup], str | None]]:
         """All log groups, a page (at most 50) at a time; a page may be empty and not the last.
 
         With each page comes the token of the next, None after the last. `start` is such a token;
         it lives for 24 hours (CloudWatch Logs API reference), then TokenExpiredError is raised.
-        Where a page begins is not documented: what the one before listed is not listed again.
+        Where a page begins is not documented: what the one before listed is not listed again; with
+        `start`, that are the names in `before`.
         """
         parameters = {} if start is None else {"nextToken": start}
-        listed = set[str]()
+        listed = set(before)
         try:
             async for page, following in self._pages("DescribeLogGroups", "logGroups", parameters):
                 start = None

@@ -7,10 +7,11 @@ costs little more than what it had under way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 from janitor.aws.api import Api, Counts
+from janitor.aws.logs import Logs
 from janitor.core.clock import Clock, Stop
 from janitor.core.model import LogGroup, Outcome, Status, Target
 from janitor.core.tally import Tally
@@ -83,6 +84,7 @@ class Link(Books):
         super().page(page)
         region = self._regions[page.target]
         region.token, region.surveyed = page.following, page.following is None
+        region.listed = [group.name for group in page.groups] or region.listed
         lines = (action_line(outcome) for outcome in page.outcomes)
         self._pending[page.target] += [line for line in lines if line is not None]
 
@@ -163,8 +165,13 @@ class Link(Books):
             for target, region in self._regions.items()
             if not (region.surveyed or region.failed)
         }
-        survey = Survey(self._policy, self.state.started, self._stop, self)
+        survey = Survey(self._policy, self.state.started, self._stop, self, listing=self._listing)
         await survey.run(self._apis, starts)
+
+    def _listing(
+        self, api: Api, start: str | None
+    ) -> AsyncIterator[tuple[list[LogGroup], str | None]]:
+        return Logs(api).groups(start, self._regions[api.target].listed if start else ())
 
     async def _act(self, clock: Clock, journal: Journal) -> bool:
         """Whether the plan is carried out to its end, or is not to be."""

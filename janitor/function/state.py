@@ -41,12 +41,14 @@ class _Part(BaseModel):
 
 
 class TargetState(_Part):
-    """How far a Region is. `token` is where its survey goes on, `plan` the objects that hold what
-    was planned so far, `line` how many lines of them are done, `ahead` the positions of log groups
-    behind that which are done as well, `swept` the streams that are swept of others.
+    """How far a Region is. `token` is where its survey goes on, `listed` are the names on the page
+    before, `plan` the objects that hold what was planned so far, `line` how many lines of them are
+    done, `ahead` the positions of log groups behind that which are done as well, `swept` the
+    streams that are swept of others.
     """
 
     token: str | None = None
+    listed: list[str] = Field(default_factory=list)
     surveyed: bool = False
     failed: bool = False
     plan: list[str] = Field(default_factory=list)

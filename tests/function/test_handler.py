@@ -21,6 +21,7 @@ from janitor.function.link import Link
 from janitor.function.settings import read_settings
 from janitor.journal.history import read as read_history
 from janitor.policy.file import Policy, parse
+from janitor.sandbox.unknowns import Unknowns
 from tests.accounts import NOW, REGION, Cloud, Group, changing, days_ago, refused, refusing, stream
 from tests.engine.test_properties import accounts, assert_lawful, policies, relaxed
 from tests.function.deployed import SCHEDULED, TOPIC, Context, Deployed, DiedError, cut, dying
@@ -256,6 +257,15 @@ def test_no_page_is_read_twice_but_for_what_was_under_way_at_a_cut() -> None:
     Deployed(cloud).chain({}, cut(cloud, 12, 760))
     assert max(Counter(cloud.scanned).values()) == 1
     assert len(cloud.scanned) == 10
+
+
+def test_what_two_pages_list_is_one_log_group_though_a_link_ends_between_them() -> None:
+    """Counted twice it would loosen the share that may be deleted."""
+    groups = [Group(f"/kept/{i:03}", days_ago(900), 5, 365) for i in range(60)]
+    cloud = Cloud(groups, page=10, unknowns=Unknowns(listed_twice=True))
+    answers = Deployed(cloud, FOR_EVER).chain({}, cut(cloud, 3))
+    assert len(answers) > 1
+    assert answers[-1]["summary"]["groups_scanned"] == 60
 
 
 def test_the_next_link_is_told_of_run_and_link_alone() -> None:

@@ -406,6 +406,11 @@ def position_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(link, "Survey", Forgetful)
 
 
+def twice_listed_counted_twice(patch: pytest.MonkeyPatch) -> None:
+    """The next link does not know what the last page listed."""
+    patch.setattr(Link, "_listing", lambda _self, api, start: logs.Logs(api).groups(start))
+
+
 def rest_not_surveyed(patch: pytest.MonkeyPatch) -> None:
     """The next link takes the survey for complete."""
     real = Link.page
@@ -540,6 +545,7 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (cut_page_is_done, "chained", CUT),
     (cut_work_not_counted, "chained", CUT),
     (position_forgotten, "chained", CUT),
+    (twice_listed_counted_twice, "chained", CUT | {"account": worlds.twice}),
     (rest_not_surveyed, "chained", CUT),
     (dry_run_ignored, "chained", QUIET | {"strangers": just([(0, test_proof.DRY_RUN)])}),
     (time_of_the_event_believed, "chained", QUIET | {"strangers": test_proof.from_the_future}),

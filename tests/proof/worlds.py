@@ -392,6 +392,9 @@ def single(account: Account) -> Account:
     return replace(account, groups=groups or [Plan("/app/0", 0, 900.0)])
 
 
+twice = accounts_with({}, page=2, unknowns=Unknowns(listed_twice=True)).map(single)
+"""Pages begin with what the one before ended in."""
+
 # ---- policies ------------------------------------------------------------------------------------
 
 DAYS = (1, 7, 14, 30, 90, 365)
