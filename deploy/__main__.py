@@ -17,7 +17,7 @@ import pulumi_aws as aws
 
 from deploy import packaging
 from deploy.alarms import DAY_S, NAMESPACE, Alarms, AlarmsArgs
-from deploy.bucket import Bucket, BucketArgs
+from deploy.bucket import RunBucket, RunBucketArgs
 from deploy.config import Config, from_stack
 from deploy.dashboard import Dashboard, DashboardArgs
 from deploy.function import ImageCode, LambdaFunction, LambdaFunctionArgs, ZipCode
@@ -62,13 +62,13 @@ def janitor(config: Config, archive: Path) -> None:
     environment = _environment(config)
     if config.notify and topic is not None:
         environment["JANITOR_NOTIFY_TOPIC"] = topic
-    args = BucketArgs(
+    args = RunBucketArgs(
         bucket=bucket,
         partition=here["partition"],
         writer=f"arn:{here['partition']}:iam::{here['account']}:role/{JANITOR}",
         days=config.keep_days,
     )
-    environment["JANITOR_BUCKET"] = Bucket("bucket", args).bucket
+    environment["JANITOR_BUCKET"] = RunBucket("bucket", args).bucket
     function = LambdaFunction(
         "janitor",
         LambdaFunctionArgs(

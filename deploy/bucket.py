@@ -14,7 +14,7 @@ UPLOAD_DAYS = 7
 
 
 @dataclass(frozen=True, kw_only=True)
-class BucketArgs:
+class RunBucketArgs:
     """What is made.
 
     Attributes:
@@ -30,7 +30,7 @@ class BucketArgs:
     days: int
 
 
-class Bucket(pulumi.ComponentResource):
+class RunBucket(pulumi.ComponentResource):
     """A bucket that is private, encrypted (SSE-S3), versioned, read and written over TLS only,
     written by one role only, and whose objects expire. One that holds any is not deleted with the
     stack: AWS refuses to.
@@ -42,7 +42,7 @@ class Bucket(pulumi.ComponentResource):
     bucket: pulumi.Output[str]
 
     def __init__(
-        self, resource_name: str, args: BucketArgs, opts: pulumi.ResourceOptions | None = None
+        self, resource_name: str, args: RunBucketArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("cloudwatch-janitor:index:Bucket", resource_name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -115,7 +115,7 @@ def _expiry(days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
     ]
 
 
-def _policy(args: BucketArgs) -> dict[str, object]:
+def _policy(args: RunBucketArgs) -> dict[str, object]:
     arn = f"arn:{args.partition}:s3:::{args.bucket}"
     return {
         "Version": "2012-10-17",

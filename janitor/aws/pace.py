@@ -1,6 +1,6 @@
 """How fast, and how often again: pacing at a share of each quota, and the retry policy.
 
-Quotas hold per account, Region and operation, so there is one `Bucket` for each. Calls are
+Quotas hold per account, Region and operation, so there is one `TokenBucket` for each. Calls are
 spread evenly instead of sent in bursts, because a burst is what gets throttled. All of it happens
 in one event loop, so nothing is locked.
 """
@@ -40,7 +40,7 @@ class TransientError(Exception):
     last = False
 
 
-class Bucket:
+class TokenBucket:
     """Evenly spaced slots at `ceiling` a second; a late caller may catch up by two slots.
 
     Catching up keeps the average at the quota when threads wake late; it stays far below the
@@ -93,7 +93,7 @@ class Pace:
         self._rate = rate
         self._clock = clock
         self._learned: dict[str, float] = {}
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, TokenBucket] = {}
 
     def learn(self, rates: Mapping[str, float]) -> None:
         """These rates hold instead, from the next call of each operation on."""
@@ -128,11 +128,11 @@ class Pace:
         """Calls a second at which the operation is made at most."""
         return self._bucket(operation).ceiling
 
-    def _bucket(self, operation: str) -> Bucket:
+    def _bucket(self, operation: str) -> TokenBucket:
         bucket = self._buckets.get(operation)
         if bucket is None:
             rate = self._learned.get(operation) or self._rate(operation)
-            bucket = self._buckets[operation] = Bucket(rate, self._clock)
+            bucket = self._buckets[operation] = TokenBucket(rate, self._clock)
         return bucket
 
 

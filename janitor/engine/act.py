@@ -48,8 +48,7 @@ from janitor.core.model import (
 from janitor.core.together import together
 from janitor.engine.arrivals import Arrivals
 from janitor.engine.looks import Looks
-from janitor.engine.plan import Action as PlanLine
-from janitor.engine.plan import Planned
+from janitor.engine.plan import ActionLine, Planned
 from janitor.engine.proof import (
     NotEmpty,
     Unreadable,
@@ -115,7 +114,7 @@ class Done:
     complete: bool
 
 
-class Sink(Protocol):
+class ActSink(Protocol):
     """Where outcomes go; of each target in the plan's order, one call at a time."""
 
     def done(self, done: Done) -> None:
@@ -150,7 +149,7 @@ class Act:
     """
 
     def __init__(
-        self, policy: Policy, now: int, stop: Stop, journal: Journal, sink: Sink, looks: Looks
+        self, policy: Policy, now: int, stop: Stop, journal: Journal, sink: ActSink, looks: Looks
     ) -> None:
         self.policy = policy
         self.now = now
@@ -176,7 +175,7 @@ class _Todo:
     refused (`verb`); but for so many streams that are swept already.
     """
 
-    line: PlanLine
+    line: ActionLine
     verb: Verb
     swept: int
     again: bool
@@ -322,7 +321,9 @@ class _TargetAct:
 
     # ---- judged again ------------------------------------------------------------------------
 
-    def _as_planned(self, group: LogGroup, planned: Planned, line: PlanLine, verb: Verb) -> Action:
+    def _as_planned(
+        self, group: LogGroup, planned: Planned, line: ActionLine, verb: Verb
+    ) -> Action:
         """The planned action, if the group as it is now still comes out as planned; otherwise why
         it is kept.
         """
@@ -493,7 +494,9 @@ class _TargetAct:
 
     # ---- streams -----------------------------------------------------------------------------
 
-    async def _changed(self, planned: Planned, line: PlanLine, verb: Verb, looked: _Looked) -> str:
+    async def _changed(
+        self, planned: Planned, line: ActionLine, verb: Verb, looked: _Looked
+    ) -> str:
         """Why a line is not gone on with; empty where the group is as it was. Thousands of streams
         take minutes, in which somebody may protect it. Raises ReadError or StoppedError.
         """

@@ -56,7 +56,7 @@ class Facts(_Line):
     evidence: list[str]
 
 
-class Action(_Line):
+class ActionLine(_Line):
     """One action on one log group.
 
     `cutoff` (ms): nothing at or after it may exist in what is deleted or swept. The retention is in
@@ -103,14 +103,14 @@ class Planned:
 
     group: str
     creation_time: int
-    actions: tuple[Action, ...]
+    actions: tuple[ActionLine, ...]
 
-    def of(self, verb: str) -> Action | None:
+    def of(self, verb: str) -> ActionLine | None:
         """The action of that kind."""
         return next((action for action in self.actions if action.action == verb), None)
 
 
-def action_line(outcome: Outcome) -> Action | None:
+def action_line(outcome: Outcome) -> ActionLine | None:
     """The line for a planned outcome; None for every other."""
     if outcome.status is not Status.PLANNED:
         return None
@@ -142,7 +142,7 @@ def action_line(outcome: Outcome) -> Action | None:
         reason=action.reason,
         evidence=evidence,
     )
-    return Action(
+    return ActionLine(
         account=group.target.account,
         region=group.target.region,
         group=group.name,
@@ -166,12 +166,12 @@ def end_line(target: Target, tally: Tally) -> End:
     )
 
 
-_LINE: TypeAdapter[Head | Action | End] = TypeAdapter(
-    Annotated[Head | Action | End, Field(discriminator="plan")]
+_LINE: TypeAdapter[Head | ActionLine | End] = TypeAdapter(
+    Annotated[Head | ActionLine | End, Field(discriminator="plan")]
 )
 
 
-def parse(lines: Iterable[str | bytes], where: str) -> Iterator[Head | Action | End]:
+def parse(lines: Iterable[str | bytes], where: str) -> Iterator[Head | ActionLine | End]:
     """The lines of a plan, one by one. Raises PlanError naming the line that is wrong."""
     for number, text in enumerate(lines, 1):
         try:
@@ -182,9 +182,9 @@ def parse(lines: Iterable[str | bytes], where: str) -> Iterator[Head | Action | 
             raise PlanError(f"{where}:{number}: {key}: {first['msg']}") from error
 
 
-def grouped(actions: Iterable[Action]) -> Iterator[Planned]:
+def grouped(actions: Iterable[ActionLine]) -> Iterator[Planned]:
     """The actions of each log group together; those of one group follow each other in a plan."""
-    held: list[Action] = []
+    held: list[ActionLine] = []
     for action in actions:
         if held and (held[0].group, held[0].creation_time) != (action.group, action.creation_time):
             yield Planned(held[0].group, held[0].creation_time, tuple(held))
@@ -220,7 +220,7 @@ class PlanFile:
             match line:
                 case Head() if head is None:
                     head = line
-                case Action() if head is not None and line.target not in self.totals:
+                case ActionLine() if head is not None and line.target not in self.totals:
                     counts = counted[line.target]
                     counts["actions"] += 1
                     counts[line.action] += 1 if line.streams is None else line.streams
@@ -238,7 +238,7 @@ class PlanFile:
             raise PlanError(f"{path}: was cut off: an end line is missing; make the plan again")
         self.head = head
 
-    def _lines(self) -> Iterator[Head | Action | End]:
+    def _lines(self) -> Iterator[Head | ActionLine | End]:
         try:
             with self.path.open(encoding="utf-8") as file:
                 self._same(file)
@@ -259,5 +259,5 @@ class PlanFile:
 
     def of(self, target: Target) -> Iterator[Planned]:
         """What is planned for a target. Raises PlanError where the file is another one by now."""
-        actions = (line for line in self._lines() if isinstance(line, Action))
+        actions = (line for line in self._lines() if isinstance(line, ActionLine))
         return grouped(action for action in actions if action.target == target)

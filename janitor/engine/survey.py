@@ -82,7 +82,7 @@ class Page:
     complete: bool
 
 
-class Sink(Protocol):
+class SurveySink(Protocol):
     """Where the pages of a survey go; of each target in order, one call at a time."""
 
     def page(self, page: Page) -> None:
@@ -115,7 +115,7 @@ class Survey:
         policy: Policy,
         now: int,
         stop: Stop,
-        sink: Sink,
+        sink: SurveySink,
         *,
         listing: Listing = every_group,
     ) -> None:

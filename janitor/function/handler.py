@@ -41,7 +41,7 @@ from janitor.function.findings import Findings
 from janitor.function.link import Link
 from janitor.function.notify import Notice
 from janitor.function.settings import Settings, current_policy, parsed, read_settings
-from janitor.function.state import CLIENT_CONFIG, Bucket, Claim, RunState, TakenError, TargetState
+from janitor.function.state import CLIENT_CONFIG, Claim, RunState, RunStore, TakenError, TargetState
 from janitor.journal.archive import BucketJournal, key_of
 from janitor.journal.journal import Lines
 from janitor.policy.file import Policy
@@ -184,15 +184,15 @@ class Janitor:
                 )
         return Order(request, 0, "hand", asked.dry_run, asked.regions or configured, now)
 
-    def _bucket(self) -> Bucket:
+    def _bucket(self) -> RunStore:
         name = self._settings.bucket
         if name is None:
             raise UsageError("environment: JANITOR_BUCKET is missing: runs keep their state in it")
-        return Bucket(self._aws.client("s3", config=CLIENT_CONFIG), name, self._workers)
+        return RunStore(self._aws.client("s3", config=CLIENT_CONFIG), name, self._workers)
 
     async def _claimed(
         self,
-        bucket: Bucket,
+        bucket: RunStore,
         order: Order,
         policy: Policy,
         counts: Counts,
@@ -245,7 +245,7 @@ class Janitor:
     async def _link(
         self,
         state: RunState,
-        bucket: Bucket,
+        bucket: RunStore,
         policy: Policy,
         counts: Counts,
         stop: Stop,
@@ -288,7 +288,7 @@ class Janitor:
         log.info("link_ended", link=number, **told)
         return answer
 
-    async def _worked(self, link: Link, state: RunState, bucket: Bucket, policy: Policy) -> None:
+    async def _worked(self, link: Link, state: RunState, bucket: RunStore, policy: Policy) -> None:
         began = self._clock.now()
         journal = BucketJournal(
             bucket.client,
@@ -322,7 +322,7 @@ class Janitor:
         payload = json.dumps({"run": state.run, "link": state.link})
         chain.go_on(self._aws.client("lambda"), context.invoked_function_arn, payload)
 
-    async def _tell(self, state: RunState, bucket: Bucket, context: Invocation) -> None:
+    async def _tell(self, state: RunState, bucket: RunStore, context: Invocation) -> None:
         """Metrics, and a message to people about a scheduled run: once, as far as that goes. One
         that was sent just before the function died is sent again. Raises NotifyError.
         """

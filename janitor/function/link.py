@@ -19,10 +19,10 @@ from janitor.cost.money import Ledger, PriceList
 from janitor.engine.act import Act, Done, Part
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
-from janitor.engine.plan import Action, action_line
+from janitor.engine.plan import ActionLine, action_line
 from janitor.engine.survey import Page, Survey
 from janitor.function.findings import Findings
-from janitor.function.state import Bucket, RunState, TargetState, plan_key
+from janitor.function.state import RunState, RunStore, TargetState, plan_key
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy
 from janitor.report.summary import Summary, summarize
@@ -37,7 +37,7 @@ class Link(Books):
     def __init__(
         self,
         state: RunState,
-        bucket: Bucket,
+        bucket: RunStore,
         apis: Mapping[Target, Api],
         policy: Policy,
         prices: PriceList,
@@ -55,7 +55,7 @@ class Link(Books):
         self._findings = findings
         self._stop = stop
         self._ledger = Ledger.resumed(state.ledger)
-        self._pending: dict[Target, list[Action]] = {target: [] for target in apis}
+        self._pending: dict[Target, list[ActionLine]] = {target: [] for target in apis}
         self._cut: set[Target] = set()
         self._writing = asyncio.Lock()
         for target, region in self._regions.items():

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from janitor.aws.workers import T, Workers
 from janitor.core.errors import JanitorError
-from janitor.engine.plan import Action, Planned, grouped, parse
+from janitor.engine.plan import ActionLine, Planned, grouped, parse
 
 ACTIONS: dict[str, str] = {"PutObject": "s3:PutObject", "GetObject": "s3:GetObject"}
 CLIENT_CONFIG = Config(
@@ -93,7 +93,7 @@ class RunState(_Part):
 
 
 @dataclass
-class Bucket:
+class RunStore:
     """The objects of one run. `client` is S3's."""
 
     client: Any
@@ -146,7 +146,7 @@ class Bucket:
                 raise TakenError(key) from error
         self.etag = answer["ETag"]
 
-    async def write_plan(self, key: str, lines: Iterable[Action]) -> None:
+    async def write_plan(self, key: str, lines: Iterable[ActionLine]) -> None:
         """Write one object of a plan. Raises StateError."""
         body = "".join(f"{line.model_dump_json()}\n" for line in lines).encode()
         try:
@@ -164,12 +164,12 @@ class Bucket:
         Read one by one as they are needed, in the caller's thread.
         """
 
-        def actions() -> Iterator[Action]:
+        def actions() -> Iterator[ActionLine]:
             number = 0
             for key in keys:
                 for found in parse(self._lines(key), key):
                     number += 1
-                    if number > line and isinstance(found, Action):
+                    if number > line and isinstance(found, ActionLine):
                         yield found
 
         return grouped(actions())

@@ -34,7 +34,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
-class Line(_Strict):
+class JournalLine(_Strict):
     """One line of a journal. `at` and `creation_time` are ms since the epoch."""
 
     run: str
@@ -117,7 +117,7 @@ Step = Put | Deletion
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class GroupHistory:
     """What was done to the log groups of one name, in order."""
 
     account: str
@@ -138,7 +138,7 @@ class History:
     what such a line was to announce was not begun, and what it was to confirm is looked at.
     """
 
-    pasts: list[Past] = field(default_factory=list)
+    pasts: list[GroupHistory] = field(default_factory=list)
     streams: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
     lines: int = 0
@@ -170,10 +170,10 @@ def read(journals: Iterable[tuple[str, str]]) -> History:
     parsed = [_parse(name, text, history) for name, text in journals]
     parsed.sort(key=lambda lines: lines[0].at if lines else 0)
     seen: set[str] = set()
-    open_: dict[_Key, Line] = {}
+    open_: dict[_Key, JournalLine] = {}
     steps: dict[tuple[str, str, str], list[tuple[int, Step]]] = {}
 
-    def happened(line: Line, begun: Line | None, *, sure: bool) -> None:
+    def happened(line: JournalLine, begun: JournalLine | None, *, sure: bool) -> None:
         place = (line.account, line.region, line.group)
         step = _step(begun or line, sure=sure)
         if step is not None:
@@ -200,12 +200,12 @@ def read(journals: Iterable[tuple[str, str]]) -> History:
         happened(line, line, sure=False)
     for (account, region, group), found in steps.items():
         found.sort(key=lambda at_step: at_step[0])
-        history.pasts.append(Past(account, region, group, tuple(step for _, step in found)))
+        history.pasts.append(GroupHistory(account, region, group, tuple(step for _, step in found)))
     history.streams = +history.streams
     return history
 
 
-def _step(line: Line, *, sure: bool) -> Step | None:
+def _step(line: JournalLine, *, sure: bool) -> Step | None:
     """What a line says was done. One group made again is no step: an undo never deletes."""
     if line.action == "delete_group":
         return Deletion(line.creation_time, sure, Definition.model_validate(line.before))
@@ -216,9 +216,9 @@ def _step(line: Line, *, sure: bool) -> Step | None:
     return None
 
 
-def _parse(name: str, text: str, history: History) -> list[Line]:
+def _parse(name: str, text: str, history: History) -> list[JournalLine]:
     """The journal lines in a text; notes in `history` what could not be understood."""
-    lines: list[Line] = []
+    lines: list[JournalLine] = []
     wrong: list[str] = []
     for number, found in enumerate(_json_texts(text), 1):
         try:
@@ -229,7 +229,7 @@ def _parse(name: str, text: str, history: History) -> list[Line]:
         if not isinstance(said, dict) or said.get("event", "journal") != "journal":
             continue
         try:
-            line = Line.model_validate({k: v for k, v in said.items() if k not in LOGGED})
+            line = JournalLine.model_validate({k: v for k, v in said.items() if k not in LOGGED})
             _step(line, sure=True)
         except ValidationError as error:
             first = error.errors()[0]
@@ -284,16 +284,18 @@ def retention_before(days: int | None, puts: Iterable[Put]) -> tuple[int | None,
     return days, False
 
 
-def lost_for_good(history: History, wanted: Callable[[Past], bool]) -> str:
+def lost_for_good(history: History, wanted: Callable[[GroupHistory], bool]) -> str:
     """What no undo of the wanted log groups brings back, in words."""
     deleted = sum(past.deleted for past in history.pasts if wanted(past))
-    swept = sum(n for place, n in history.streams.items() if wanted(Past(*place, ())))
+    swept = sum(n for place, n in history.streams.items() if wanted(GroupHistory(*place, ())))
     return (
         f"what cannot come back: the log streams, events and creation times of {deleted:,} "
         f"deleted log groups; {swept:,} swept log streams and their events"
     )
 
 
-def select(pasts: Iterable[Past], wanted: Callable[[Past], bool]) -> list[Past]:
+def select(
+    pasts: Iterable[GroupHistory], wanted: Callable[[GroupHistory], bool]
+) -> list[GroupHistory]:
     """The last changed first: an undo goes backwards."""
     return [past for past in reversed(list(pasts)) if wanted(past)]

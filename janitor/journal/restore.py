@@ -18,7 +18,7 @@ from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, JanitorError
 from janitor.core.model import Change, Extras, LogGroup, Restoration, Status, Target, UndoAction
 from janitor.core.together import together
-from janitor.journal.history import Definition, Deletion, Past, Put, retention_before
+from janitor.journal.history import Definition, Deletion, GroupHistory, Put, retention_before
 from janitor.journal.journal import Entry, Journal
 
 UNDO_ACTIONS: Final[tuple[UndoAction, ...]] = ("restore_group", "restore_retention")
@@ -116,7 +116,7 @@ class Undo:
     def __init__(
         self,
         apis: Sequence[Api],
-        pasts: Sequence[Past],
+        pasts: Sequence[GroupHistory],
         stop: Stop,
         tell: Callable[[Restoration], None],
     ) -> None:
@@ -148,7 +148,7 @@ class Undo:
                 self._tell(item)
 
     async def _found(
-        self, one: _TargetUndo, chunk: Sequence[Past]
+        self, one: _TargetUndo, chunk: Sequence[GroupHistory]
     ) -> list[LogGroup | Exception | None]:
         """For each, the group of that name, or why that is not known."""
         try:
@@ -164,7 +164,7 @@ class Undo:
     async def _item(
         self,
         one: _TargetUndo,
-        past: Past,
+        past: GroupHistory,
         found: LogGroup | Exception | None,
         journal: Journal | None,
     ) -> Restoration:
@@ -197,7 +197,7 @@ class _TargetUndo:
         self._changes = Changes(api)
 
     async def undo(
-        self, past: Past, found: LogGroup | None, journal: Journal | None
+        self, past: GroupHistory, found: LogGroup | None, journal: Journal | None
     ) -> Restoration:
         """Decide by what was found in bulk; before anything is changed, look again."""
         decision = await self._decide(past, found)
@@ -208,7 +208,7 @@ class _TargetUndo:
         return await self._make(past, journal)
 
     def _said(
-        self, past: Past, decision: _Decision, status: Status, reason: str | None = None
+        self, past: GroupHistory, decision: _Decision, status: Status, reason: str | None = None
     ) -> Restoration:
         return Restoration(
             self.logs.target,
@@ -222,7 +222,7 @@ class _TargetUndo:
 
     # ---- doing -------------------------------------------------------------------------------
 
-    async def _make(self, past: Past, journal: Journal) -> Restoration:
+    async def _make(self, past: GroupHistory, journal: Journal) -> Restoration:
         """Look, and do what that look asks for; again where a group appeared in between."""
         for last in (False, False, True):
             decision = await self._decide(past, await self.logs.group(past.group))
@@ -268,7 +268,7 @@ class _TargetUndo:
 
     # ---- deciding ----------------------------------------------------------------------------
 
-    async def _decide(self, past: Past, found: LogGroup | None) -> _Decision:
+    async def _decide(self, past: GroupHistory, found: LogGroup | None) -> _Decision:
         """What is to be done, given the group of that name as it is now.
 
         A group that has the creation time of a deleted one was not deleted. Of several deletions
@@ -290,7 +290,7 @@ class _TargetUndo:
             return self._made_again(past, deletion, days)
         return await self._completed(past, deletion, days, found)
 
-    def _retention(self, past: Past, found: LogGroup | None) -> _Decision:
+    def _retention(self, past: GroupHistory, found: LogGroup | None) -> _Decision:
         """For a group that was not deleted: the retention that it had."""
         gone = LogGroup(self.logs.target, past.group, "", past.steps[0].creation_time, 0)
         group = found or gone
@@ -316,7 +316,7 @@ class _TargetUndo:
             reason += f"; events older than {_days(days)} expire again"
         return replace(kept(reason), steps=(self._put_retention(past.group, days),))
 
-    def _made_again(self, past: Past, deletion: Deletion, days: int | None) -> _Decision:
+    def _made_again(self, past: GroupHistory, deletion: Deletion, days: int | None) -> _Decision:
         """For a group that is gone: all of it."""
         definition, name = deletion.definition, past.group
         log_class, key, tags = definition.log_class, definition.kms_key_id, _own(definition.tags)
@@ -342,7 +342,7 @@ class _TargetUndo:
         return _Decision("restore_group", reason, before, change, (create, *steps), left)
 
     async def _completed(
-        self, past: Past, deletion: Deletion, days: int | None, found: LogGroup
+        self, past: GroupHistory, deletion: Deletion, days: int | None, found: LogGroup
     ) -> _Decision:
         """For a group that was made again since, by somebody or by an undo: what it lacks."""
         definition, extras = deletion.definition, deletion.definition.extras

@@ -192,7 +192,7 @@ class Rule(_Band):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RuleSettings:
     """A rule with the defaults filled in: what holds for one group."""
 
     rule: str
@@ -267,10 +267,10 @@ class Policy(_Strict):
                 )
         return self
 
-    def _filled(self, rule: Rule) -> Settings:
+    def _filled(self, rule: Rule) -> RuleSettings:
         d = self.defaults
 
-        return Settings(
+        return RuleSettings(
             rule=rule.id,
             retention_days=_pick(rule.retention_days, d.retention_days),
             min_days=_pick(rule.min_days, d.min_days),
@@ -282,7 +282,7 @@ class Policy(_Strict):
         )
 
     @cached_property
-    def _resolved(self) -> tuple[tuple[_Conditions, Settings], ...]:
+    def _resolved(self) -> tuple[tuple[_Conditions, RuleSettings], ...]:
         everything = Rule(id="defaults")
         return tuple((_Conditions(rule), self._filled(rule)) for rule in [*self.rules, everything])
 
@@ -291,13 +291,13 @@ class Policy(_Strict):
         """Whether anything hangs on a log group's tags."""
         return bool(self.protect.tags) or any(rule.tags for rule in self.rules)
 
-    def trials(self, group: LogGroup) -> list[tuple[Settings, str | None]]:
+    def trials(self, group: LogGroup) -> list[tuple[RuleSettings, str | None]]:
         """Each rule in turn with why it does not match, or None where it does; stops there.
 
         A rule that hangs on tags that could not be read ends the search with a text that
         starts with "unknown".
         """
-        tried: list[tuple[Settings, str | None]] = []
+        tried: list[tuple[RuleSettings, str | None]] = []
         for conditions, settings in self._resolved:
             miss = conditions.missed_by(group)
             tried.append((settings, None if miss is None else conditions.text(miss, group)))
@@ -305,7 +305,7 @@ class Policy(_Strict):
                 break
         return tried
 
-    def settings_for(self, group: LogGroup) -> Settings | None:
+    def settings_for(self, group: LogGroup) -> RuleSettings | None:
         """The settings of the first rule that matches; None where unread tags hide which."""
         for conditions, settings in self._resolved:
             miss = conditions.missed_by(group)

@@ -18,7 +18,7 @@ from janitor.core.model import (
     Unknown,
 )
 from janitor.core.text import age, size
-from janitor.policy.file import LogClass, Policy, Settings, has_tag, matches
+from janitor.policy.file import LogClass, Policy, RuleSettings, has_tag, matches
 
 KNOWN_CLASSES: tuple[LogClass, ...] = (
     "STANDARD",
@@ -54,7 +54,7 @@ class Check(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class RuleLine:
     """One line of the deletion rules: does it hold, and the sentence that says so.
 
     `unknown` says that it cannot be told. A line that does not hold for that reason makes the
@@ -80,8 +80,8 @@ class _Test(Generic[P]):
     text: Callable[P, str]
     unknown: Callable[P, bool] = lambda *_args, **_named: False
 
-    def line(self, *args: P.args, **named: P.kwargs) -> Line:
-        return Line(
+    def line(self, *args: P.args, **named: P.kwargs) -> RuleLine:
+        return RuleLine(
             self.number,
             self.holds(*args, **named),
             self.text(*args, **named),
@@ -133,7 +133,7 @@ def _decide(group: LogGroup, policy: Policy, now: int) -> Action:
     return DeleteGroup(reason, settings.rule, before, _stay(group, settings, before, now, ""))
 
 
-def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[Line]:
+def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[RuleLine]:
     """Every line that the group's own facts decide, in the order in which `judge` takes them.
 
     Of a group whose values make no sense only that is said.
@@ -241,15 +241,15 @@ EXEMPTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (
 """Line 1, as far as it exempts a group from every change; the first that fails decides."""
 
 
-def _no_rule(group: LogGroup) -> Line:
+def _no_rule(group: LogGroup) -> RuleLine:
     text = f"which rule applies is unknown: tags: {group.tags_error or 'not read'}"
-    return Line(1, False, text, Check.RULE, unknown=True)
+    return RuleLine(1, False, text, Check.RULE, unknown=True)
 
 
 # ---- the deletion rules --------------------------------------------------------------------------
 
 
-def cutoff(group: LogGroup, settings: Settings, now: int) -> int | None:
+def cutoff(group: LogGroup, settings: RuleSettings, now: int) -> int | None:
     """Nothing at or after this moment (ms) may exist in what is deleted: now - retention - grace.
 
     Retention is the longer of what is in force and what the policy gives; None when unknown.
@@ -262,8 +262,8 @@ def cutoff(group: LogGroup, settings: Settings, now: int) -> int | None:
     return None if days is None else now - (days + settings.grace_days) * DAY_MS
 
 
-def wanted_days(group: LogGroup, settings: Settings) -> int | None:
-    """The retention that the policy gives the group, or None where it leaves it as it is."""
+def wanted_days(group: LogGroup, settings: RuleSettings) -> int | None:
+    """The retention that the policy gives the group, or None where it leaves it is."""
     if group.retention_policy is not None or group.log_class == "DELIVERY":
         return None
     days = group.retention_days
@@ -276,17 +276,19 @@ def wanted_days(group: LogGroup, settings: Settings) -> int | None:
     return None
 
 
-def _permission_text(_group: LogGroup, settings: Settings, _before: int | None, _now: int) -> str:
+def _permission_text(
+    _group: LogGroup, settings: RuleSettings, _before: int | None, _now: int
+) -> str:
     verdict = "deletes" if settings.delete_empty else "does not delete"
     return f"rule {settings.rule!r} {verdict} empty groups"
 
 
-def _filters_text(group: LogGroup, _settings: Settings, _before: int | None, _now: int) -> str:
+def _filters_text(group: LogGroup, _settings: RuleSettings, _before: int | None, _now: int) -> str:
     filters = group.metric_filters
     return f"{filters or 'no'} metric filter{'' if filters == 1 else 's'}"
 
 
-def _age_text(group: LogGroup, _settings: Settings, before: int | None, now: int) -> str:
+def _age_text(group: LogGroup, _settings: RuleSettings, before: int | None, now: int) -> str:
     assert before is not None, "line 2 holds, so retention is known"
     compared = "more" if group.creation_time < before else "not more"
     due = (now - before) // DAY_MS
@@ -294,7 +296,7 @@ def _age_text(group: LogGroup, _settings: Settings, before: int | None, now: int
     return f"created {lived} ago, {compared} than retention + grace ({due} days)"
 
 
-DELETION: tuple[_Test[[LogGroup, Settings, int | None, int]], ...] = (
+DELETION: tuple[_Test[[LogGroup, RuleSettings, int | None, int]], ...] = (
     _Test(
         1,
         Check.DELETE_EMPTY,
@@ -343,7 +345,7 @@ first that fails is the reason to keep. Owners, streams and arrivals are for `ja
 
 
 def _stay(
-    group: LogGroup, settings: Settings, before: int | None, now: int, why: str
+    group: LogGroup, settings: RuleSettings, before: int | None, now: int, why: str
 ) -> Keep | SetRetention | SweepStreams:
     """What to do with a group that is kept because of `why` (empty: it may yet be deleted)."""
     rule = settings.rule
@@ -365,7 +367,7 @@ def _stay(
 
 
 def _sweep(
-    group: LogGroup, settings: Settings, before: int | None, now: int, kept: str
+    group: LogGroup, settings: RuleSettings, before: int | None, now: int, kept: str
 ) -> SweepStreams | None:
     if (
         not settings.sweep_streams
@@ -382,7 +384,7 @@ def _sweep(
     )
 
 
-def _retention_text(group: LogGroup, settings: Settings) -> str:
+def _retention_text(group: LogGroup, settings: RuleSettings) -> str:
     days = group.retention_days
     if group.retention_policy is not None:
         term = "NEVER_EXPIRE" if days is None else f"{days} days"

@@ -33,8 +33,8 @@ from janitor.core.text import size
 from janitor.cost.money import PriceList
 from janitor.report.base import RunInfo
 from janitor.report.overview import Overview
-from janitor.report.packed import FOR_A_PERSON, MOST, Findings
-from janitor.report.pictures import Amount, Arrivals, PrefixTree, Retentions
+from janitor.report.packed import FOR_A_PERSON, MOST, PackedFindings
+from janitor.report.pictures import Amount, ArrivalBubbles, PrefixTree, Retentions
 from janitor.report.summary import Summary
 
 MESSAGES = 50
@@ -58,10 +58,10 @@ class HtmlReport:
         self._info: RunInfo | None = None
         self._started: int | None = None
         self._overview = Overview(rows=0)
-        self._findings = Findings(prices, most)
+        self._findings = PackedFindings(prices, most)
         self._prefixes = PrefixTree()
         self._retentions = Retentions()
-        self._arrivals = Arrivals()
+        self._arrivals = ArrivalBubbles()
         self._scanned = Amount()
         self._deleted = Amount()
         self._given_retention = Amount()

@@ -27,7 +27,7 @@ FOR_A_PERSON = (Status.FAILED, Status.REFUSED, Status.UNKNOWN, Status.NOT_REACHE
 _Entry = tuple[int, int, int, bytes]
 
 
-class Findings:
+class PackedFindings:
     """Keeps at most `most` findings: for a person first, then deletions, then the largest."""
 
     def __init__(self, prices: PriceList, most: int = MOST) -> None:

@@ -239,7 +239,7 @@ UNREAD = "unread"
 _When = int | str
 
 
-class Arrivals:
+class ArrivalBubbles:
     """Log groups by the age of the last arrival (days) and by size (halves of a decade).
 
     The age is known from ingestion metrics, or as a lower bound from the proof of a deletion.

@@ -88,7 +88,7 @@ async def _nowhere(apis: list[Api], name: str) -> AsyncIterator[str]:
     A Region that cannot be read was told of already, and holds no name to propose.
     """
     yield f"no log group is named {name!r} in {', '.join(str(api.target) for api in apis)}"
-    looks, read = explaining.Looks.like(name), 0
+    looks, read = explaining.ReadTimes.like(name), 0
     for api in apis:
         with contextlib.suppress(*ReadError):
             names = await looks.names(api)

@@ -38,8 +38,8 @@ from janitor.engine.proof import (
 )
 from janitor.engine.survey import Page, Survey
 from janitor.owners.functions import Owners
-from janitor.policy.file import Policy, Settings
-from janitor.policy.judge import Check, Line, cutoff, lines
+from janitor.policy.file import Policy, RuleSettings
+from janitor.policy.judge import Check, RuleLine, cutoff, lines
 from janitor.report.base import full_row
 
 WIDTH = 80
@@ -52,10 +52,10 @@ NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class CheckedLine:
     """A line, and the call that it rests on: None where it is the policy's alone. `at` in ms."""
 
-    line: Line
+    line: RuleLine
     source: str | None
     at: int | None
 
@@ -66,7 +66,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class WhatIf:
     """One thing that would change what is done with the group.
 
     `to` is `kept` (this alone keeps it) or `deleted` (needed, with all others of the kind).
@@ -86,9 +86,9 @@ class Explanation:
 
     group: LogGroup
     rules: tuple[tuple[str, str | None], ...]
-    lines: tuple[Shown, ...]
+    lines: tuple[CheckedLine, ...]
     outcomes: tuple[Outcome, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[WhatIf, ...]
     at: int
 
     @property
@@ -159,7 +159,8 @@ async def explain(
     except ReadError as error:
         group = group._replace(tags=None, tags_error=str(error))
     found = [
-        Shown(line, *_origin(line.check, read_at, tags_at)) for line in lines(group, policy, now)
+        CheckedLine(line, *_origin(line.check, read_at, tags_at))
+        for line in lines(group, policy, now)
     ]
     before: int | None = None
     if not group.defects:
@@ -193,7 +194,7 @@ def _origin(check: Check, read_at: int, tags_at: int) -> tuple[str | None, int |
 
 
 async def _verdicts(
-    api: Api, group: LogGroup, policy: Policy, settings: Settings | None, before: int | None
+    api: Api, group: LogGroup, policy: Policy, settings: RuleSettings | None, before: int | None
 ) -> AsyncIterator[tuple[int, Check, Verdict]]:
     """Everything that speaks for or against deletion beyond the group's own record."""
     logs = Logs(api)
@@ -208,16 +209,16 @@ async def _verdicts(
     yield 6, Check.ARRIVALS, await no_arrivals(Arrivals(api), group, before)
 
 
-def _proved(number: int, check: Check, verdict: Verdict) -> Shown:
+def _proved(number: int, check: Check, verdict: Verdict) -> CheckedLine:
     evidence = verdict.evidence
     match verdict:
         case Empty():
-            line = Line(number, True, evidence.finding, check)
+            line = RuleLine(number, True, evidence.finding, check)
         case NotEmpty():
-            line = Line(number, False, evidence.finding, check)
+            line = RuleLine(number, False, evidence.finding, check)
         case Unreadable():
-            line = Line(number, False, evidence.finding, check, unknown=True)
-    return Shown(line, evidence.source, evidence.at)
+            line = RuleLine(number, False, evidence.finding, check, unknown=True)
+    return CheckedLine(line, evidence.source, evidence.at)
 
 
 # ---- what would be done with it --------------------------------------------------------------
@@ -262,21 +263,21 @@ async def _outcomes(
 def _changes(
     group: LogGroup,
     policy: Policy,
-    found: list[Shown],
+    found: list[CheckedLine],
     outcomes: tuple[Outcome, ...],
     span: int | None,
-) -> Iterator[Change]:
+) -> Iterator[WhatIf]:
     """What would keep a group that is changed, and what would delete one that is not deleted."""
     actions = [outcome.action for outcome in outcomes]
     verbs = {verb_of(action) for action in actions}
     if verbs & {Verb.DELETE_GROUP, Verb.SET_RETENTION, Verb.SWEEP_STREAMS}:
         rule = next(action.rule for action in actions)
-        yield from (Change("kept", by) for by in _keeping(group, policy, verbs, rule))
+        yield from (WhatIf("kept", by) for by in _keeping(group, policy, verbs, rule))
     if Verb.DELETE_GROUP not in verbs:
         for shown in found:
             if shown.holds is not True:
                 by = _remedy(shown, group, policy, span)
-                yield Change("deleted", by)
+                yield WhatIf("deleted", by)
 
 
 def _keeping(group: LogGroup, policy: Policy, verbs: set[Verb], rule: str) -> Iterator[str]:
@@ -301,7 +302,7 @@ def _place(rule: str) -> str:
     return "[defaults]" if rule == "defaults" else f"rule {rule!r}"
 
 
-def _remedy(shown: Shown, group: LogGroup, policy: Policy, span: int | None) -> str:
+def _remedy(shown: CheckedLine, group: LogGroup, policy: Policy, span: int | None) -> str:
     """What would make a line hold. `span` is retention + grace in ms."""
     line = shown.line
     if line.unknown:
@@ -393,7 +394,7 @@ def _rule(rule: str, miss: str | None) -> list[str]:
     return _wrapped("matches" if miss is None else miss, f"  {rule:<12} ")
 
 
-def _line(shown: Shown, at: int) -> list[str]:
+def _line(shown: CheckedLine, at: int) -> list[str]:
     mark = {True: "yes", False: "NO ", None: "?  "}[shown.holds]
     origin = "policy"
     if shown.source is not None and shown.at is not None:
@@ -407,7 +408,7 @@ def _outcome(outcome: Outcome) -> list[str]:
     return _wrapped(f"{outcome.status}: {verb}{streams}: {outcome.reason}", "  ")
 
 
-def _change_rows(changes: tuple[Change, ...]) -> Iterator[str]:
+def _change_rows(changes: tuple[WhatIf, ...]) -> Iterator[str]:
     heads: Mapping[str, str] = {
         "kept": "it would be left as it is with any of these:",
         "deleted": "it would be deleted only with all of these:",
@@ -450,7 +451,7 @@ def checked_name(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
+class ReadTimes:
     """Where names like one that is not there are looked for: at most four looks a target.
 
     One slip of the finger leaves one half of the last part whole, so each half is looked for
@@ -462,7 +463,7 @@ class Looks:
     prefix: str
 
     @classmethod
-    def like(cls, name: str) -> Looks:
+    def like(cls, name: str) -> ReadTimes:
         """Those for a name."""
         head, slash, tail = name.rpartition("/")
         parts = [tail, tail[: (len(tail) + 1) // 2], tail[len(tail) // 2 :]]

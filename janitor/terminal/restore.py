@@ -17,7 +17,7 @@ from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, OutputError, UsageError
 from janitor.core.model import Restoration, Status
 from janitor.journal import archive
-from janitor.journal.history import History, Past, lost_for_good, select
+from janitor.journal.history import GroupHistory, History, lost_for_good, select
 from janitor.journal.history import read as read_history
 from janitor.journal.journal import FileJournal, Lines
 from janitor.journal.restore import Undo, UndoTally
@@ -135,10 +135,10 @@ def _journals(account: Account, paths: tuple[str, ...]) -> Iterator[tuple[str, s
         yield ("stdin" if path == "-" else path), text
 
 
-def _wanted(options: Options, groups: tuple[str, ...]) -> Callable[[Past], bool]:
+def _wanted(options: Options, groups: tuple[str, ...]) -> Callable[[GroupHistory], bool]:
     """Whether a log group is within `-r/--region` and `--group`."""
 
-    def wanted(past: Past) -> bool:
+    def wanted(past: GroupHistory) -> bool:
         region = not options.regions or {past.region, targets.ALL} & {*options.regions}
         named = not groups or any(fnmatch.fnmatchcase(past.group, glob) for glob in groups)
         return bool(region and named)

@@ -59,7 +59,7 @@ WORTH_TELLING = 5
 _P = ParamSpec("_P")
 
 
-class Sink:
+class ResultSink:
     """Hands what comes in to the report, shows progress, and survives an output that fails."""
 
     def __init__(
@@ -231,7 +231,7 @@ class _Work:
             ingestion=ingestion,
         )
 
-    def end(self, sink: Sink, summary: Summary, *, acted: bool) -> Exit:
+    def end(self, sink: ResultSink, summary: Summary, *, acted: bool) -> Exit:
         """Tell people, and the exit code. Raises OutputError where the output is not whole."""
         self.journal.close()
         surveyed = self.command != "apply"
@@ -268,7 +268,7 @@ async def _report(options: Options, command: str) -> Exit:
         await work.connect(options.regions)
         talkers = Talkers(work.prices) if options.ingestion else None
         report = work.report(out, options.format)
-        sink = Sink(report, work.stop, everything=options.all_groups, talkers=talkers)
+        sink = ResultSink(report, work.stop, everything=options.all_groups, talkers=talkers)
         sink.safely(report.start, work.info(dry_run=True))
 
         def listen(groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
@@ -290,14 +290,14 @@ async def _report(options: Options, command: str) -> Exit:
 async def _plan(options: Options) -> Exit:
     with _working(options, "plan") as work, output(options) as out:
         await work.connect(options.regions)
-        sink = Sink(_Silent(), work.stop, everything=False)
+        sink = ResultSink(_Silent(), work.stop, everything=False)
         books = await _planned(work, sink, out)
         summary = await work.summary(books)
         return work.end(sink, summary, acted=False)
 
 
 async def _planned(
-    work: _Work, sink: Sink, out: IO[str], left: list[Outcome] | None = None
+    work: _Work, sink: ResultSink, out: IO[str], left: list[Outcome] | None = None
 ) -> Books:
     """The survey, written as a plan. `left` gets what is worth telling and is not planned."""
 
@@ -334,7 +334,7 @@ async def _act_now(options: Options) -> Exit:
         with tempfile.TemporaryDirectory(prefix="janitor-") as folder:
             path = Path(folder) / "plan.jsonl"
             shown = _Silent() if options.quiet else work.report(sys.stderr, Format.TABLE)
-            first = Sink(shown, work.stop, everything=False)
+            first = ResultSink(shown, work.stop, everything=False)
             shown.start(work.info(dry_run=True))
             with path.open("w", encoding="utf-8") as file:
                 books = await _planned(work, first, file, left := list[Outcome]())
@@ -354,7 +354,7 @@ async def _acted(
     """Act, and show what became of it, behind what the survey left."""
     # All that a plan keeps has changed since, which is worth telling.
     report = work.report(out, work.options.format)
-    sink = Sink(report, work.stop, everything=True)
+    sink = ResultSink(report, work.stop, everything=True)
     sink.safely(report.start, work.info(dry_run=False))
     for outcome in left:
         sink.outcome(outcome)
@@ -498,7 +498,7 @@ def _explain_words(options: Options) -> list[str]:
 
 
 @contextlib.contextmanager
-def _progress(options: Options, sink: Sink) -> Iterator[None]:
+def _progress(options: Options, sink: ResultSink) -> Iterator[None]:
     if options.quiet or not sys.stderr.isatty():
         yield
         return

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from janitor.aws.api import Counts, UnavailableError
-from janitor.aws.pace import RECOVERY, Bucket, Pace
+from janitor.aws.pace import RECOVERY, Pace, TokenBucket
 from janitor.aws.quotas import learn_quotas
 from janitor.core.clock import Stop, StoppedError
 from janitor.sandbox.wire import RefusedError, Reply
@@ -17,7 +17,7 @@ from tests.accounts import ACCOUNT, REGION, RESET, Cloud, api, ok, refused
 from tests.virtual import VirtualClock
 
 
-def moments(bucket: Bucket, clock: VirtualClock, count: int) -> list[float]:
+def moments(bucket: TokenBucket, clock: VirtualClock, count: int) -> list[float]:
     """When each of the next calls may be made, in seconds."""
 
     async def acquired() -> list[float]:
@@ -38,13 +38,13 @@ def gaps(times: list[float]) -> list[float]:
 def test_calls_are_spread_evenly_at_the_ceiling() -> None:
     """Never a burst."""
     clock = VirtualClock(0)
-    assert set(gaps(moments(Bucket(10, clock), clock, 50))) == {0.1}
+    assert set(gaps(moments(TokenBucket(10, clock), clock, 50))) == {0.1}
 
 
 def test_a_throttled_call_lowers_the_pace_at_once_and_it_comes_back() -> None:
     """After RECOVERY seconds the ceiling holds again, and is never passed."""
     clock = VirtualClock(0)
-    bucket = Bucket(10, clock)
+    bucket = TokenBucket(10, clock)
     moments(bucket, clock, 20)
     bucket.throttled()
     after = gaps(moments(bucket, clock, 2 + int(10 * RECOVERY)))
@@ -57,14 +57,16 @@ def test_a_throttled_call_lowers_the_pace_at_once_and_it_comes_back() -> None:
 def test_calls_throttled_at_the_same_moment_count_once() -> None:
     """Those that were under way together tell nothing new."""
     clock = VirtualClock(0)
-    bucket = Bucket(10, clock)
+    bucket = TokenBucket(10, clock)
     moments(bucket, clock, 5)
     for _ in range(4):
         bucket.throttled()
     assert gaps(moments(bucket, clock, 2))[0] == pytest.approx(0.1 / 0.8, rel=0.05)
 
 
-def shared(bucket: Bucket, clock: VirtualClock, left: float, seconds: float) -> tuple[int, int]:
+def shared(
+    bucket: TokenBucket, clock: VirtualClock, left: float, seconds: float
+) -> tuple[int, int]:
     """Calls and refusals where others leave so many calls a second, in a bucket of one second."""
 
     async def calling() -> tuple[int, int]:
@@ -90,7 +92,7 @@ def shared(bucket: Bucket, clock: VirtualClock, left: float, seconds: float) -> 
 def test_a_quota_that_others_share_is_used_and_seldom_run_into(left: float) -> None:
     """Of what they leave most is used, with few refusals; all of it once they are gone."""
     clock = VirtualClock(0)
-    bucket = Bucket(10, clock)
+    bucket = TokenBucket(10, clock)
     calls, refusals = shared(bucket, clock, 10 * left, 600)
     assert refusals <= 0.04 * calls
     assert calls - refusals >= 0.95 * 600 * 10 * left
@@ -101,7 +103,7 @@ def test_a_quota_that_others_share_is_used_and_seldom_run_into(left: float) -> N
 def test_throttled_again_and_again_it_still_goes_on() -> None:
     """The pace has a floor."""
     clock = VirtualClock(0)
-    bucket = Bucket(10, clock)
+    bucket = TokenBucket(10, clock)
     for _ in range(30):
         moments(bucket, clock, 1)
         bucket.throttled()
@@ -126,7 +128,7 @@ def test_each_operation_has_a_pace_of_its_own() -> None:
 def test_waiting_ends_when_the_run_is_stopped() -> None:
     """Nothing is called any more."""
     clock, stop = VirtualClock(0), Stop()
-    bucket = Bucket(0.001, clock)
+    bucket = TokenBucket(0.001, clock)
 
     async def stopped() -> None:
         await bucket.acquire(stop)

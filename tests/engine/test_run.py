@@ -16,8 +16,7 @@ from janitor.core.model import Status, Verb
 from janitor.engine.act import DELETIONS_AT_ONCE, Act, Part
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
-from janitor.engine.plan import Action as PlanLine
-from janitor.engine.plan import action_line, grouped
+from janitor.engine.plan import ActionLine, action_line, grouped
 from janitor.journal.journal import Ended, Entry, FileJournal, Lines
 from janitor.policy.file import Policy, load, parse
 from janitor.sandbox.store import Events, Lags, Stream, arn_of
@@ -1045,7 +1044,7 @@ def test_a_plan_that_cannot_be_read_to_its_end_ends_the_run(
     _, planned = look(cloud, policy)
     lines = [line for outcome in planned.planned if (line := action_line(outcome)) is not None]
 
-    def cut_off() -> Iterator[PlanLine]:
+    def cut_off() -> Iterator[ActionLine]:
         yield from lines[:30]
         raise PlanError("plan.jsonl: was changed meanwhile")
 

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from janitor.aws.workers import Inline
 from janitor.core.model import DeleteGroup, Keep, LogGroup, Outcome, Status, Target
-from janitor.engine.plan import Action, action_line
-from janitor.function.state import Bucket, RunState, StateError, TakenError, TargetState, plan_key
+from janitor.engine.plan import ActionLine, action_line
+from janitor.function.state import RunState, RunStore, StateError, TakenError, TargetState, plan_key
 from janitor.sandbox import store
 from tests.accounts import ACCOUNT, NOW, REGION, Cloud, refused
 from tests.function.deployed import BUCKET
@@ -26,9 +26,9 @@ def cloud() -> Cloud:
     return made
 
 
-def bucket(of: Cloud) -> Bucket:
+def bucket(of: Cloud) -> RunStore:
     """What one invocation sees of it."""
-    return Bucket(of.client("s3"), BUCKET, Inline())
+    return RunStore(of.client("s3"), BUCKET, Inline())
 
 
 def state(link: int = 0) -> RunState:
@@ -91,7 +91,7 @@ def test_a_write_whose_answer_was_lost_is_not_taken_for_anothers() -> None:
     account.after = lambda call: (
         refused("InternalError", 500) if call.operation == "PutObject" else None
     )
-    one = Bucket(Again(account.client("s3")), BUCKET, Inline())
+    one = RunStore(Again(account.client("s3")), BUCKET, Inline())
     asyncio.run(one.save(state()))
     account.quiet()
     asyncio.run(one.save(state(1)))
@@ -119,7 +119,7 @@ def test_a_bucket_that_refuses_is_named(operation: str) -> None:
         asyncio.run(one.load("run") if operation == "GetObject" else one.save(state()))
 
 
-def line(name: str) -> Action:
+def line(name: str) -> ActionLine:
     group = LogGroup(TARGET, name, "", 1, 0)
     made = action_line(Outcome(group, DeleteGroup("", "", 9, Keep("")), Status.PLANNED, "", 0))
     assert made is not None

@@ -22,7 +22,7 @@ from janitor.core.model import LogGroup, Outcome, Target, Verb
 from janitor.engine.act import Act, Part
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
-from janitor.engine.plan import Action, Head, PlanFile, action_line, end_line
+from janitor.engine.plan import ActionLine, Head, PlanFile, action_line, end_line
 from janitor.engine.survey import Survey
 from janitor.journal.journal import FileJournal, Lines
 from janitor.sandbox.wire import Call
@@ -285,7 +285,7 @@ class Janitor(Process):
         return Done(books.total.planned, books.total.done, refused)
 
 
-def by_item(lines: Iterator[Action]) -> dict[Item, Mapping[str, Any]]:
+def by_item(lines: Iterator[ActionLine]) -> dict[Item, Mapping[str, Any]]:
     """What is planned."""
     return {
         (line.account, line.region, line.group, line.creation_time, line.action, None): (

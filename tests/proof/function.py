@@ -21,7 +21,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 from botocore.exceptions import ClientError
 
 from janitor.core.errors import JanitorError
-from janitor.engine.plan import Action, parse
+from janitor.engine.plan import ActionLine, parse
 from janitor.function import handler
 from janitor.function.settings import read_settings
 from tests.proof.engine import TALLY, Place, by_item, tally, whole_lines
@@ -322,5 +322,5 @@ class _Planned(Mapping[Item, Mapping[str, Any]]):
                 body, etag = self.bucket.objects[key]
                 if etag not in self.known:
                     lines = parse(body.decode().splitlines(), key)
-                    self.known[etag] = by_item(one for one in lines if isinstance(one, Action))
+                    self.known[etag] = by_item(one for one in lines if isinstance(one, ActionLine))
                 yield self.known[etag]

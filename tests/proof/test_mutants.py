@@ -25,7 +25,7 @@ from janitor.engine.act import _Deletion, _TargetAct
 from janitor.engine.proof import Empty
 from janitor.function import handler, link
 from janitor.function.link import Link
-from janitor.function.state import Bucket, RunState
+from janitor.function.state import RunState, RunStore
 from janitor.journal.journal import FileJournal
 from janitor.policy import judge
 from janitor.sandbox import store
@@ -439,24 +439,24 @@ def repeated_link_acted_on(patch: pytest.MonkeyPatch) -> None:
         state = await bucket.load(order.run)
         return state or await self._begun(order, policy, *more[:2])
 
-    async def save(self: Bucket, state: Any) -> None:
+    async def save(self: RunStore, state: Any) -> None:
         body = state.model_dump_json(exclude_defaults=True).encode()
         key = f"runs/{state.run}/state.json"
         self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType="")
 
     patch.setattr(handler.Janitor, "_claimed", claimed)
-    patch.setattr(Bucket, "save", save)
+    patch.setattr(RunStore, "save", save)
 
 
 def lost_answer_is_another(patch: pytest.MonkeyPatch) -> None:
     """A state that was written, though the answer was lost, is taken for somebody else's."""
-    real = Bucket._read
+    real = RunStore._read
 
     async def read(self: Any, key: str) -> Any:
         answer, text = await real(self, key)
         return answer, text if self.etag is None else b"another's"
 
-    patch.setattr(Bucket, "_read", read)
+    patch.setattr(RunStore, "_read", read)
 
 
 # ---- the fake account, lying ---------------------------------------------------------------------

@@ -46,8 +46,8 @@ from janitor.cost.money import Ledger, PriceList, price_list
 from janitor.policy.file import Prices
 from janitor.report.base import RunInfo
 from janitor.report.html import HtmlReport, json_block, usd, visible
-from janitor.report.packed import Findings
-from janitor.report.pictures import Arrivals, PrefixTree
+from janitor.report.packed import PackedFindings
+from janitor.report.pictures import ArrivalBubbles, PrefixTree
 from janitor.report.summary import summarize
 from tests.report.browser import LEFT_OUT, MISSING, arguments, chromium
 
@@ -153,7 +153,7 @@ def test_what_is_too_much_is_left_out_and_said() -> None:
     page = " ".join(page_of(groups, outcomes, most=120).split())
     assert "180 of 300 findings are not in this page" in page
     assert "--format jsonl" in page
-    store = Findings(PRICES, 120)
+    store = PackedFindings(PRICES, 120)
     for one in outcomes:
         store.add(one)
     kept = [json.loads(data) for *_, data in store._heap]
@@ -206,7 +206,7 @@ def test_the_treemap_holds_every_byte_and_few_nodes(named: list[tuple[str, int]]
 def test_arrivals_count_every_group_once() -> None:
     """Known by ingestion, or proved silent, or not read."""
     groups = [group(number) for number in range(50)]
-    arrivals = Arrivals()
+    arrivals = ArrivalBubbles()
     for one in groups:
         arrivals.scanned(one)
     for one in groups[:10]:
