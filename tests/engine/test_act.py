@@ -1,0 +1,539 @@
+"""A plan carried out: what is done, what is kept, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from janitor.aws.api import Counts
+from janitor.core.clock import Stop
+from janitor.core.errors import Exit, JournalError, PlanError
+from janitor.core.model import Status, Verb
+from janitor.engine.act import DELETIONS_AT_ONCE, Act, Part
+from janitor.engine.books import Books
+from janitor.engine.looks import Looks
+from janitor.engine.plan import ActionLine, action_line, grouped
+from janitor.journal.journal import Ended, Entry, FileJournal, Lines
+from janitor.policy.file import Policy, parse
+from janitor.sandbox.store import Events, Lags, arn_of
+from janitor.sandbox.unknowns import Unknowns
+from janitor.sandbox.wire import Call, RefusedError
+from tests.accounts import (
+    ACCOUNT,
+    FOR_EVER,
+    MUTATING,
+    NOW,
+    REGION,
+    Cloud,
+    Group,
+    Recorded,
+    api,
+    changing,
+    days_ago,
+    janitor,
+    look,
+    refused,
+    refusing,
+    stream,
+)
+from tests.engine.groups import empty, fillers, looks, only, swept
+
+
+def test_an_old_empty_group_is_deleted_and_its_neighbours_are_not(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """The main job: one proved empty, the others full."""
+    cloud = Cloud([empty(), *fillers()])
+    summary, recorded = janitor(cloud, policy, journal)
+    assert [group.name for group in cloud.deleted] == ["/old/empty"]
+    assert only(recorded, "/old/empty")[0] is Status.DONE
+    assert summary.exit_code is Exit.DONE
+
+
+CHANGES: dict[str, Any] = {
+    "made again": lambda g: setattr(g, "created", days_ago(600)),
+    "protected": lambda g: setattr(g, "protected", True),
+    "filled": lambda g: setattr(g, "stored", 7),
+    "given a metric filter": lambda g: setattr(g, "metric_filters", ("m",)),
+    "subscribed to": lambda g: setattr(g, "subscriptions", ("s",)),
+    "tagged": lambda g: setattr(g, "tags", {"janitor:keep": "yes"}),
+    "given a stream": lambda g: g.streams.update(n=stream("n", days_ago(0))),
+    "put under NEVER_EXPIRE": None,
+    "given longer retention": lambda g: setattr(g, "retention", 3653),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_what_changes_between_proof_and_deletion_is_kept(
+    change: Any, policy: Policy, journal: FileJournal
+) -> None:
+    """The last look sees it."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    done: list[bool] = []
+
+    def before(call: Call) -> None:
+        if call.operation == "DescribeSubscriptionFilters" and not done:
+            done.append(True)
+            if change is None:
+                cloud.police("/old/empty")
+            else:
+                change(cloud.groups["/old/empty"])
+
+    cloud.before_call = before
+    summary, _ = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert summary.by_status[Status.FAILED] == 0
+
+
+def test_what_arrives_between_plan_and_act_keeps_the_group(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Days may pass between them; the streams do not show it yet."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    event = Events(NOW, 1, 9, NOW)
+    arrived = lambda: cloud.region.arrivals["/old/empty"].append(event)  # noqa: E731
+    _, recorded = janitor(cloud, policy, journal, between=arrived)
+    assert cloud.deleted == []
+    assert "IncomingLogEvents" in only(recorded, "/old/empty")[1]
+
+
+def test_a_group_that_vanishes_is_gone_not_failed(policy: Policy, journal: FileJournal) -> None:
+    """Somebody else deleted it between look and call."""
+    cloud = Cloud([empty(), *fillers()])
+
+    def vanish(call: Call) -> None:
+        if call.operation == "DeleteLogGroup":
+            cloud.region.remove("/old/empty")
+
+    cloud.before_call = vanish
+    summary, recorded = janitor(cloud, policy, journal)
+    assert only(recorded, "/old/empty")[0] is Status.GONE
+    assert summary.exit_code is Exit.DONE
+
+
+def test_a_deletion_whose_answer_is_lost_is_not_repeated_on_another_group(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Reset after the effect, and the name is taken by a new group at once: that one lives."""
+    cloud = Cloud([empty(), *fillers()])
+
+    def lost(call: Call) -> RefusedError | None:
+        if call.operation == "DeleteLogGroup" and "/old/empty" not in cloud.groups:
+            cloud.put(Group("/old/empty", days_ago(0), retention=30))
+            return refused("InternalFailure", 500)
+        return None
+
+    cloud.after = lost
+    summary, _ = janitor(cloud, policy, journal)
+    assert "/old/empty" in cloud.groups
+    assert (len(cloud.deleted), summary.done[Verb.DELETE_GROUP]) == (1, 1)
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "OperationAbortedException"])
+@pytest.mark.parametrize("operation", sorted(MUTATING))
+def test_passing_failures_are_tried_again(
+    code: str, operation: str, policy: Policy, journal: FileJournal
+) -> None:
+    """Three failures each, then success; throttled attempts are counted."""
+    cloud = Cloud([empty(), Group("/new", days_ago(3)), swept(), *fillers()])
+    failures = {operation: 3}
+
+    def fault(call: Call) -> RefusedError | None:
+        if failures.get(call.operation, 0):
+            failures[call.operation] -= 1
+            return refused(code)
+        return None
+
+    cloud.fault = fault
+    counts = Counts()
+    summary, _ = janitor(cloud, policy, journal, counts=counts)
+    assert (len(cloud.deleted), len(cloud.puts), len(cloud.swept)) == (1, 1, 1)
+    assert summary.exit_code is Exit.DONE
+    assert sum(counts.throttled.values()) == (3 if code == "ThrottlingException" else 0)
+    assert sum(counts.calls.values()) == sum(cloud.calls.values())
+
+
+@pytest.mark.parametrize("operation", sorted(MUTATING))
+def test_a_denied_change_fails_alone(operation: str, policy: Policy, journal: FileJournal) -> None:
+    """One item's AccessDenied does not stop the others, and ends in exit code 3."""
+    sweeps = [swept(f"/aws/lambda/{n}") for n in "ab"]
+    news = [Group(f"/new/{n}", days_ago(3)) for n in "ab"]
+    olds = [empty(f"/old/{n}") for n in "ab"]
+    cloud = Cloud([*sweeps, *news, *olds, *fillers()])
+
+    def fault(call: Call) -> RefusedError | None:
+        denied = call.operation == operation and call.parameters["logGroupName"].endswith("a")
+        return refused("AccessDeniedException") if denied else None
+
+    cloud.fault = fault
+    summary, _ = janitor(cloud, policy, journal)
+    assert len(cloud.deleted) + len(cloud.puts) + len(cloud.swept) == 5
+    assert summary.by_status[Status.FAILED] == 1
+    assert summary.exit_code is Exit.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    "limit", ["max_group_deletions = 2", "max_group_deletion_share = 0.1"], ids=str
+)
+def test_over_a_limit_nothing_at_all_is_deleted(limit: str, journal: FileJournal) -> None:
+    """Three candidates of twenty-three; retention is still given."""
+    policy = parse(
+        f"[defaults]\nretention_days = 365\ndelete_empty = true\n[limits]\n{limit}", "test"
+    )
+    cloud = Cloud([*(empty(f"/old/{i}") for i in range(3)), *fillers()])
+    summary, _ = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert summary.exit_code is Exit.REFUSED
+    assert summary.by_status[Status.REFUSED] == 3
+    assert len(cloud.puts) == 3
+
+
+def test_a_retention_that_was_lowered_makes_nothing_deletable_in_the_same_run(
+    journal: FileJournal,
+) -> None:
+    """Judged again after the put it would be old enough; nobody was told that it would go."""
+    policy = parse("[defaults]\nmax_days = 365\ndelete_empty = true", "test")
+    cloud = Cloud([Group("/long", days_ago(2000), retention=3653), *fillers()])
+    recorded = Recorded()
+    _, planned = look(cloud, policy)
+    lines = [line for outcome in planned.planned if (line := action_line(outcome)) is not None]
+    for again in (False, True, False):
+        calls = api(cloud)
+        apis = {calls.target: calls}
+        books = Books(apis, recorded.listen)
+        act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock))
+        part = Part(grouped(lines), again=again)
+        cloud.clock.run(act.run(apis, {calls.target: part}))
+    assert cloud.puts == [("/long", 365)]
+    assert cloud.deleted == []
+    assert [outcome.status for outcome in recorded.outcomes] == ["done", "done", "kept"]
+
+
+def test_retention_that_somebody_else_set_meanwhile_is_not_overwritten(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """A long queue at five puts a second: groups are read again before their turn."""
+    cloud = Cloud([Group(f"/g/{i:03}", days_ago(3)) for i in range(60)])
+
+    def meanwhile(call: Call) -> None:
+        if call.operation == "PutRetentionPolicy":
+            cloud.clock.jump(6)
+            cloud.groups["/g/059"].retention = 7
+
+    cloud.before_call = meanwhile
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.groups["/g/059"].retention == 7
+    assert "changed since the plan" in only(recorded, "/g/059")[1]
+
+
+def test_a_look_older_than_a_second_is_repeated(policy: Policy, journal: FileJournal) -> None:
+    """A slow answer between look and deletion makes the look stale."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    slow = [3.0]
+
+    def delay(call: Call) -> None:
+        if "logGroupNamePrefix" in call.parameters and slow:
+            cloud.clock.jump(slow.pop())
+
+    cloud.before_call = delay
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 1
+    assert cloud.calls["DescribeSubscriptionFilters"] == 3, "the survey's, and two looks"
+
+
+def test_a_function_made_while_groups_are_deleted_keeps_its_group(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Functions are listed again once a minute: deletions may go on for many. Their versions are
+    not, and keep their groups all the same.
+    """
+    old = [empty(f"/old/{number:02}", retention=30) for number in range(12)]
+    cloud = Cloud([*old, *fillers(200)])
+    listed: list[str | None] = []
+
+    def published() -> None:
+        cloud.functions["versioned"] = None
+        cloud.region.versions["versioned"] = {"1": "/old/10"}
+
+    def meanwhile(call: Call) -> None:
+        if call.operation == "ListFunctions":
+            listed.append(call.parameters.get("FunctionVersion"))
+        if call.operation == "DeleteLogGroup":
+            cloud.functions["late"] = "/old/11"
+            cloud.clock.jump(90)
+
+    cloud.before_call = meanwhile
+    _, recorded = janitor(cloud, policy, journal, between=published)
+    assert {"/old/10", "/old/11"} <= cloud.groups.keys()
+    assert (listed.count("ALL"), len(listed) > 3) == (2, True), "once by survey, once by act"
+    assert "Lambda function 'late' logs to it" in only(recorded, "/old/11")[1]
+
+
+def test_a_slow_disk_makes_the_look_stale(
+    policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal is written between look and deletion; what took long there is looked at again."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    real, slow = journal.begin, [2.0]
+
+    async def begin(*entries: Entry) -> None:
+        await real(*entries)
+        if slow:
+            cloud.clock.jump(slow.pop())
+
+    monkeypatch.setattr(journal, "begin", begin)
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 1
+    assert cloud.calls["DescribeSubscriptionFilters"] == 2
+
+
+def test_what_subscribes_is_read_again_where_the_streams_took_long(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Thousands of streams take longer than a second; a subscription is no older than that."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    times: dict[str, float] = {}
+
+    def delay(call: Call) -> None:
+        if call.operation == "DescribeLogStreams" and "DescribeSubscriptionFilters" in times:
+            cloud.clock.jump(5)
+        times[call.operation] = cloud.clock.monotonic()
+
+    cloud.before_call = delay
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 1
+    assert times["DeleteLogGroup"] - times["DescribeSubscriptionFilters"] <= 1
+    assert cloud.calls["DescribeSubscriptionFilters"] == 3
+
+
+def test_tags_older_than_a_second_are_a_stale_look_too(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Deletions share the tags that were read; what is left of their second is for the rest."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    slow = [0.9, 0.25]
+    refusals = [refused("ThrottlingException")]
+    times: dict[str, float] = {}
+
+    def delay(call: Call) -> None:
+        times[call.operation] = cloud.clock.monotonic()
+        if looks(call) and slow:
+            cloud.clock.jump(slow.pop())
+        if call.operation == "DeleteLogGroup" and refusals:
+            raise refusals.pop()
+
+    cloud.before_call = delay
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 1
+    assert times["DeleteLogGroup"] - times["ListTagsForResource"] <= 1
+
+
+def test_tags_that_the_tagging_api_does_not_show_yet_are_seen(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """It lags; the last look reads the tags of the group itself."""
+    cloud = Cloud([empty(retention=30), *fillers()], lags=Lags(tags=600, stored=FOR_EVER))
+    group = cloud.groups["/old/empty"]
+    cloud.store.tag(group, {"janitor:keep": ""}, cloud.clock.now())
+    _, recorded = janitor(cloud, policy, journal)
+    assert "protected by tag" in only(recorded, "/old/empty")[1]
+    assert cloud.deleted == []
+
+
+def test_tags_that_put_a_group_under_another_rule_meanwhile_keep_it(journal: FileJournal) -> None:
+    """With the same cutoff, but proof by events, which nobody looked for."""
+    text = "retention_days = 365\ndelete_empty = true\nproof = 'events'"
+    policy = parse(
+        f"[defaults]\nretention_days = 365\ndelete_empty = true\n"
+        f"[[rules]]\nid = 'careful'\ntags = ['careful']\n{text}",
+        "test",
+    )
+    cloud = Cloud([empty(retention=365), *fillers()], lags=Lags(tags=600, stored=FOR_EVER))
+    cloud.store.tag(cloud.groups["/old/empty"], {"careful": ""}, cloud.clock.now())
+    _, recorded = janitor(cloud, policy, journal)
+    assert "rule 'careful'" in only(recorded, "/old/empty")[1]
+    assert cloud.deleted == []
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
+def test_a_last_look_that_is_refused_is_journaled_to_its_end(
+    code: str, policy: Policy, journal: FileJournal
+) -> None:
+    """The deletion was announced before it: the journal says that nothing came of it."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    cloud.fault = refusing("ListTagsForResource", code)
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    expected = Status.GONE if code.startswith("Resource") else Status.UNKNOWN
+    assert only(recorded, "/old/empty")[0] is expected
+    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
+    assert [line["status"] for line in lines if line["group"] == "/old/empty"][1:] == [expected]
+
+
+def test_the_journal_holds_what_it_takes_to_undo(policy: Policy, journal: FileJournal) -> None:
+    """One line for each change, with before and after values."""
+    cloud = Cloud([empty(retention=14, tags={"team": "a"}), Group("/new", days_ago(3)), *fillers()])
+    janitor(cloud, policy, journal)
+    lines = {
+        entry["group"]: entry for entry in map(json.loads, journal.path.read_text().splitlines())
+    }
+    assert lines["/new"]["before"] == {"retention_days": None}
+    assert lines["/new"]["after"] == {"retention_days": 365}
+    assert lines["/old/empty"]["before"] == {
+        "arn": arn_of(ACCOUNT, REGION, "/old/empty"),
+        "retention_days": 14,
+        "retention_policy": None,
+        "class": "STANDARD",
+        "kms_key_id": None,
+        "tags": {"team": "a"},
+        "bearer_token": False,
+        "data_protection_policy": None,
+        "index_policy": None,
+        "transformer": [],
+        "metric_filters": [],
+        "subscription_filters": [],
+    }
+
+
+def test_what_an_account_level_policy_sets_is_not_journaled_as_the_groups_own(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """An undo would put it underneath, where it counts once the policy is gone."""
+    cloud = Cloud([empty(under=("org", 30)), *fillers()])
+    janitor(cloud, policy, journal)
+    [begun, *_] = map(json.loads, journal.path.read_text().splitlines())
+    assert begun["group"] == "/old/empty"
+    assert begun["before"]["retention_policy"] is not None
+    assert begun["before"]["retention_days"] is None
+
+
+@pytest.mark.parametrize("nothing", ["empty", "identifier", "not found"])
+def test_what_a_group_has_of_its_own_is_asked_once_a_deletion(
+    nothing: Any, policy: Policy, journal: FileJournal
+) -> None:
+    """Whatever AWS answers for nothing; a data protection policy only where there ever was one."""
+    groups = [empty(f"/old/{i}") for i in range(4)]
+    cloud = Cloud([empty(data_protection='{"Name": "p"}'), *groups, *fillers()])
+    cloud.sandbox.world.unknowns = Unknowns(no_transformer=nothing, no_data_protection=nothing)
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 5
+    assert (cloud.calls["GetTransformer"], cloud.calls["GetDataProtectionPolicy"]) == (5, 1)
+
+
+def test_what_cannot_be_journaled_is_not_done(policy: Policy, tmp_path: Path) -> None:
+    """The journal is a folder: no change is made, and the run says why."""
+    (tmp_path / "j").mkdir()
+    journal = FileJournal(tmp_path / "j", Lines("run", "policy"))
+    with pytest.raises(JournalError):
+        journal.check()
+    cloud = Cloud([empty(), Group("/new", days_ago(3)), *fillers()])
+    summary, _ = janitor(cloud, policy, journal)
+    assert not changing(cloud.calls)
+    assert summary.exit_code is Exit.INCOMPLETE
+    assert any("cannot be written" in error for error in summary.errors)
+
+
+@pytest.mark.parametrize("operation", sorted(MUTATING))
+def test_what_was_done_counts_though_its_end_could_not_be_journaled(
+    operation: str, policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full right after the first change: no other is begun, and that one is told."""
+    names = {"PutRetentionPolicy": "/new", "DeleteLogGroup": "/old"}
+    groups = [Group("/new", days_ago(3)), empty("/old"), swept()]
+    mine = names.get(operation, "/aws/lambda/f")
+    cloud = Cloud([*(group for group in groups if group.name == mine), *fillers()])
+
+    async def full(*_ended: Ended) -> None:
+        raise JournalError("j: No space left on device")
+
+    monkeypatch.setattr(journal, "end", full)
+    summary, recorded = janitor(cloud, policy, journal)
+    assert cloud.calls[operation] == sum(summary.done.values()) == 1
+    assert summary.errors == ["j: No space left on device"]
+    assert [outcome.status for outcome in recorded.of(mine)] == [Status.DONE]
+
+
+def test_a_slow_journal_is_no_reason_to_put_on_what_was_read_before(
+    policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile the group was made again, by somebody who gave it a retention."""
+    cloud = Cloud([Group("/new", days_ago(3)), *fillers()])
+    real = journal.begin
+
+    async def begin(*entries: Entry) -> None:
+        await real(*entries)
+        cloud.clock.jump(20)
+        cloud.put(Group("/new", days_ago(0), retention=3653))
+
+    monkeypatch.setattr(journal, "begin", begin)
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.groups["/new"].retention == 3653
+    assert only(recorded, "/new")[0] is Status.KEPT
+    lines = [json.loads(line)["status"] for line in journal.path.read_text().splitlines()]
+    assert lines == ["begun", "kept"]
+
+
+def test_stopping_takes_no_new_work_and_says_what_was_not_reached(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """As Ctrl-C does, in the middle of the deletions."""
+    stop = Stop()
+    cloud = Cloud([*(empty(f"/old/{i:02}") for i in range(12)), *fillers(60)])
+
+    def halt(call: Call) -> None:
+        if call.operation == "DeleteLogGroup":
+            stop.set("interrupted")
+
+    cloud.before_call = halt
+    summary, _ = janitor(cloud, policy, journal, stop=stop)
+    assert 1 <= len(cloud.deleted) <= DELETIONS_AT_ONCE
+    assert summary.done[Verb.DELETE_GROUP] == len(cloud.deleted)
+    assert summary.by_status[Status.NOT_REACHED] == 12 - len(cloud.deleted)
+    assert summary.exit_code is Exit.INTERRUPTED
+
+
+def test_credentials_that_expire_in_the_middle_stop_the_run(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Nothing is retried with them, and the rest is not reached."""
+    cloud = Cloud([*(empty(f"/old/{i:02}") for i in range(8)), *fillers(60)])
+    cloud.fault = refusing("DescribeSubscriptionFilters", "ExpiredTokenException")
+    summary, _ = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert any("ExpiredToken" in error for error in summary.errors)
+    assert summary.exit_code is Exit.INCOMPLETE
+
+
+def test_retention_planned_for_a_group_that_only_its_subscription_keeps_is_put(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """By its own facts it could be deleted; the survey found out that it stays, and so it does."""
+    cloud = Cloud([Group("/kept", days_ago(900), subscriptions=("to",))])
+    janitor(cloud, policy, journal)
+    assert cloud.puts == [("/kept", 365)]
+    assert not cloud.deleted
+
+
+def test_a_plan_that_cannot_be_read_to_its_end_ends_the_run(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """With what was done until then, and why; never as one that was carried out."""
+    cloud = Cloud([Group(f"/new/{i:03}", days_ago(3)) for i in range(40)])
+    calls, recorded = api(cloud), Recorded()
+    _, planned = look(cloud, policy)
+    lines = [line for outcome in planned.planned if (line := action_line(outcome)) is not None]
+
+    def cut_off() -> Iterator[ActionLine]:
+        yield from lines[:30]
+        raise PlanError("plan.jsonl: was changed meanwhile")
+
+    apis = {calls.target: calls}
+    books = Books(apis, recorded.listen)
+    act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock))
+    cloud.clock.run(act.run(apis, {calls.target: Part(grouped(cut_off()))}))
+    assert len(cloud.puts) == books.total.done[Verb.SET_RETENTION] < 30
+    assert books.total.errors == ["plan.jsonl: was changed meanwhile"]

@@ -1,0 +1,270 @@
+"""A survey: which log groups are read, what is planned for them, and why others are kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from janitor.core.errors import Exit
+from janitor.core.model import Status, Verb
+from janitor.journal.journal import FileJournal
+from janitor.policy.file import Policy, parse
+from janitor.sandbox.store import Lags
+from janitor.sandbox.unknowns import Unknowns
+from janitor.sandbox.wire import Call, RefusedError
+from tests.accounts import (
+    ACCOUNT,
+    RESET,
+    Cloud,
+    Group,
+    changing,
+    days_ago,
+    janitor,
+    look,
+    ok,
+    refused,
+    refusing,
+    stream,
+)
+from tests.engine.groups import empty, fillers, only, swept, told_late
+
+
+def test_pages_are_read_to_the_last_even_behind_empty_ones(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """More than three pages, with empty ones between them: every group is seen once."""
+    cloud = Cloud([Group(f"/g/{i:04}", days_ago(5)) for i in range(230)], empty_pages=0.5)
+    summary, _ = janitor(cloud, policy, journal)
+    assert summary.groups_scanned == 230
+    assert sorted(name for name, _ in cloud.puts) == sorted(cloud.groups)
+
+
+def test_what_two_pages_list_is_one_log_group(policy: Policy, journal: FileJournal) -> None:
+    """AWS does not say where a page begins: nothing is counted, or planned, twice."""
+    cloud = Cloud([Group(f"/g/{i:04}", days_ago(5)) for i in range(230)], empty_pages=0.5)
+    cloud.sandbox.world.unknowns = Unknowns(listed_twice=True)
+    summary, _ = janitor(cloud, policy, journal)
+    assert (summary.groups_scanned, summary.planned[Verb.SET_RETENTION]) == (230, 230)
+
+
+KEPT: dict[str, tuple[Group, str]] = {
+    "young": (Group("/x", days_ago(37), retention=30), "not more than retention"),
+    "bytes": (empty("/x", stored=1, retention=30), "1 B stored"),
+    "tag": (empty("/x", tags={"janitor:keep": ""}), "protected by tag"),
+    "stack": (empty("/x", tags={"aws:cloudformation:stack-name": "s"}), "protected by tag"),
+    "deletion protection": (empty("/x", protected=True, retention=30), "deletion protection"),
+    "metric filter": (empty("/x", metric_filters=("m", "n"), retention=30), "2 metric filters"),
+    "subscription": (empty("/x", subscriptions=("ship",), retention=30), "filter ship"),
+    "delivery": (empty("/x", log_class="DELIVERY"), "class DELIVERY"),
+    "never by account": (empty("/x", under=("all", None)), "NEVER_EXPIRE"),
+    "own": (empty("/aws/lambda/cloudwatch-janitor"), "janitor's own"),
+    "arrivals": (empty("/x", retention=30, arrivals={days_ago(1): 9}), "IncomingLogEvents"),
+    "live stream": (
+        empty(
+            "/x",
+            retention=30,
+            streams=[stream(f"a{i:03}", days_ago(700)) for i in range(120)]
+            + [stream("z", days_ago(700), days_ago(2))],
+        ),
+        "stream 'z' shows life",
+    ),
+    "stream of the cutoff's own moment": (
+        empty("/x", retention=30, streams=[stream("s", days_ago(37))]),
+        "stream 's' shows life 37 days ago",
+    ),
+    "late arrival of old events": (
+        empty("/x", retention=30, streams=[told_late("s", days_ago(700), days_ago(2))]),
+        "stream 's' shows life 2 days ago",
+    ),
+    "new stream, never written": (
+        empty("/x", retention=30, streams=[stream("s", days_ago(1))]),
+        "stream 's' shows life",
+    ),
+}
+
+
+@pytest.mark.parametrize(("group", "reason"), KEPT.values(), ids=KEPT.keys())
+def test_each_line_of_the_deletion_rules_keeps_a_group(
+    group: Group, reason: str, policy: Policy, journal: FileJournal
+) -> None:
+    """One thing that speaks against deletion is enough, and it is the printed reason."""
+    cloud = Cloud([group, *fillers()])
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert reason in only(recorded, group.name)[1]
+
+
+UNKNOWN: dict[str, dict[str, Any]] = {
+    "no creation time": {"creationTime": ...},
+    "negative bytes": {"storedBytes": -1},
+    "text for bytes": {"storedBytes": "0"},
+    "no bytes": {"storedBytes": ...},
+    "retention of zero": {"retentionInDays": 0},
+    "a class of tomorrow": {"logGroupClass": "GLACIAL"},
+}
+
+
+@pytest.mark.parametrize("odd", UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_an_odd_value_is_unknown_and_kept(
+    odd: dict[str, Any], policy: Policy, journal: FileJournal
+) -> None:
+    """Whatever makes no sense is neither deleted nor changed."""
+    cloud = Cloud([empty(odd=odd), *fillers()])
+    summary, recorded = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert cloud.puts == []
+    assert only(recorded, "/old/empty")[0] is Status.UNKNOWN
+    assert summary.by_status[Status.UNKNOWN] == 1
+
+
+READS = [
+    "DescribeLogStreams",
+    "DescribeSubscriptionFilters",
+    "GetMetricData",
+    "GetResources",
+    "ListFunctions",
+]
+
+
+@pytest.mark.parametrize("operation", READS)
+@pytest.mark.parametrize(
+    "answer",
+    [refused("AccessDeniedException"), refused("InternalFailure", 500), ok(b"{"), RESET],
+    ids=["denied", "failing", "garbage", "reset"],
+)
+def test_what_cannot_be_read_is_never_deleted(
+    operation: str, answer: Any, policy: Policy, journal: FileJournal
+) -> None:
+    """A denied, failing or unparsable read keeps the group; the others are still done."""
+    cloud = Cloud([empty("/aws/lambda/gone"), Group("/new", days_ago(1), retention=30), *fillers()])
+    cloud.fault = lambda call: answer if call.operation == operation else None
+    summary, recorded = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert Status.UNKNOWN in {outcome.status for outcome in recorded.of("/aws/lambda/gone")}
+    assert summary.by_status[Status.KEPT] == 21
+
+
+def test_an_answer_without_its_list_is_garbage_not_emptiness(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """botocore reads an unparsable body as {}: that is not a group without streams."""
+    cloud = Cloud([empty(retention=30, streams=[stream("s", days_ago(1))]), *fillers()])
+    cloud.fault = lambda call: ok(b"not JSON") if call.operation == "DescribeLogStreams" else None
+    janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+
+
+def test_a_live_owner_keeps_its_group_under_any_name(policy: Policy, journal: FileJournal) -> None:
+    """A function's usual group, its custom one, a published version's, a Lambda@Edge replica's."""
+    names = ["/aws/lambda/f", "/team/custom", "/aws/lambda/g", "/aws/lambda/us-east-1.f"]
+    cloud = Cloud([*(empty(name, retention=30) for name in names), *fillers()])
+    cloud.functions |= {"f": None, "g": "/team/custom"}
+    cloud.region.versions["g"] = {"1": None}
+    cloud.store.region(ACCOUNT, "us-east-1").functions["f"] = None
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert all("Lambda function" in only(recorded, name)[1] for name in names)
+
+
+def test_where_functions_cannot_be_listed_other_groups_are_still_deleted(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Only names that may be a function's are kept, with one warning."""
+    cloud = Cloud([empty("/aws/lambda/a"), empty("/aws/lambda/b"), empty("/x"), *fillers()])
+    cloud.fault = refusing("ListFunctions", "AccessDenied")
+    summary, _ = janitor(cloud, policy, journal)
+    assert [group.name for group in cloud.deleted] == ["/x"]
+    assert len(summary.warnings) == 1
+
+
+def test_a_policy_that_asks_for_no_tag_needs_no_right_to_read_any(journal: FileJournal) -> None:
+    """The least IAM policy of such a one has none; the journal has the tags all the same."""
+    policy = parse(
+        "[defaults]\nretention_days = 365\ndelete_empty = true\n[protect]\ntags = []", "test"
+    )
+    cloud = Cloud([empty(tags={"team": "a"}), Group("/new", days_ago(3)), *fillers()])
+    cloud.fault = refusing("GetResources", "AccessDeniedException")
+    summary, _ = janitor(cloud, policy, journal)
+    assert (len(cloud.deleted), cloud.puts) == (1, [("/new", 365)])
+    assert summary.exit_code is Exit.DONE
+    assert '"tags": {"team": "a"}' in journal.path.read_text()
+
+
+def test_proof_by_events_drains_to_the_last_token(journal: FileJournal) -> None:
+    """The event stands behind empty pages with a token, and nothing else tells of it yet."""
+    policy = parse(
+        '[defaults]\nretention_days = 365\ndelete_empty = true\nproof = "events"', "test"
+    )
+    late = stream("s", days_ago(800), days_ago(1))
+    groups = [empty("/has", retention=30, streams=[late]), empty("/not"), *fillers()]
+    lags = Lags(stream=2 * 86_400, stored=2 * 86_400, metric=2 * 86_400)
+    cloud = Cloud(groups, lags=lags, empty_pages=0.5)
+    _, recorded = janitor(cloud, policy, journal)
+    assert [group.name for group in cloud.deleted] == ["/not"]
+    assert "holds events" in only(recorded, "/has")[1]
+
+
+def test_infrequent_access_is_unknown_under_proof_by_events(journal: FileJournal) -> None:
+    """Its events cannot be read, so it is kept and says so; arrivals prove it well enough."""
+    for proof, deleted in (("events", []), ("arrivals", ["/ia"])):
+        policy = parse(
+            f'[defaults]\nretention_days = 365\ndelete_empty = true\nproof = "{proof}"', "test"
+        )
+        cloud = Cloud([empty("/ia", retention=30, log_class="INFREQUENT_ACCESS"), *fillers()])
+        _, recorded = janitor(cloud, policy, journal)
+        assert [group.name for group in cloud.deleted] == deleted
+        if not deleted:
+            assert "FilterLogEvents" in only(recorded, "/ia")[1]
+
+
+def test_groups_that_something_subscribes_to_do_not_count_against_the_limit(
+    journal: FileJournal,
+) -> None:
+    """They would not be deleted anyway, so the limit is not exceeded."""
+    policy = parse(
+        "[defaults]\nretention_days = 365\ndelete_empty = true\n[limits]\nmax_group_deletions = 1",
+        "test",
+    )
+    subscribed = [empty(f"/old/{i}", subscriptions=("s",), retention=30) for i in range(5)]
+    cloud = Cloud([*subscribed, empty("/old/z"), *fillers()])
+    summary, _ = janitor(cloud, policy, journal)
+    assert [group.name for group in cloud.deleted] == ["/old/z"]
+    assert summary.exit_code is Exit.DONE
+
+
+def test_a_broken_scan_deletes_nothing_and_says_so(policy: Policy, journal: FileJournal) -> None:
+    """A later page is denied: candidates of the first are not reached."""
+    cloud = Cloud([empty(), *fillers(200)])
+
+    def fault(call: Call) -> RefusedError | None:
+        late = call.operation == "DescribeLogGroups" and len(cloud.scanned) >= 3
+        return refused("AccessDeniedException") if late else None
+
+    cloud.fault = fault
+    summary, _ = janitor(cloud, policy, journal)
+    assert cloud.deleted == []
+    assert not summary.complete
+    assert summary.exit_code is Exit.INCOMPLETE
+
+
+def test_a_dry_run_calls_nothing_that_changes(policy: Policy, journal: FileJournal) -> None:
+    """It counts under `planned` only, and what it plans is what a run then does."""
+    cloud = Cloud([empty(), Group("/new", days_ago(3)), swept(count=3), *fillers()])
+    planned, _ = look(cloud, policy)
+    assert not changing(cloud.calls)
+    assert not journal.written
+    assert not +planned.done
+    done, _ = janitor(cloud, policy, journal)
+    assert planned.planned == done.done
+    again, _ = janitor(cloud, policy, journal)
+    assert not +again.done
+
+
+def test_few_calls_read_the_tags_of_many_pages(policy: Policy) -> None:
+    """A hundred groups a call, though a page has a few that matter."""
+    pages = [[Group(f"/{i:02}/new", days_ago(5)), *fillers(49, f"/{i:02}/kept")] for i in range(30)]
+    cloud = Cloud([group for page in pages for group in page])
+    summary, _ = look(cloud, policy)
+    assert summary.planned[Verb.SET_RETENTION] == 30
+    assert cloud.calls["GetResources"] <= 6
