@@ -189,6 +189,7 @@ class _Looked:
     names: list[str]
     tagged: bool
     at: float | None = None
+    changes: int = 0
     found: dict[str, LogGroup] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -198,14 +199,19 @@ class _Looked:
         """
         async with self.lock:
             if self.at is None or self.logs.clock.monotonic() - self.at > FRESH_FOR:
-                at = self.logs.clock.monotonic()
+                at, changes = self.logs.clock.monotonic(), self.changes
                 found = await self.logs.named(self.names)
                 if self.tagged:
                     tags = await read_tags(self.logs.api, [group.arn for group in found.values()])
                     found = {n: group._replace(tags=tags[group.arn]) for n, group in found.items()}
                 self.found = found
-                self.at = at
+                self.at = at if changes == self.changes else None
             return self.found.get(name)
+
+    def changed(self) -> None:
+        """What is read, or being read by now, does not show what was changed."""
+        self.at = None
+        self.changes += 1
 
 
 class _TargetAct:
@@ -298,7 +304,7 @@ class _TargetAct:
                 case SetRetention():
                     outcome = await self._put(fresh, action, changed)
                     if line is not planned.actions[-1]:
-                        looked.at = None  # what is planned for it besides has to see it
+                        looked.changed()  # what is planned for it besides has to see it
                     return outcome
                 case SweepStreams():
                     return await self._sweep(fresh, action, todo, changed)
@@ -334,6 +340,8 @@ class _TargetAct:
         if verb is Verb.SWEEP_STREAMS and planned.of("set_retention") is not None:
             # Its own retention was put just before: what it leads to was judged before that.
             found = self._sweep_after_put(group, planned)
+        elif verb is Verb.SWEEP_STREAMS and group.retention_days != line.retention_before:
+            return Keep("changed since the plan: its retention", now.rule)
         match found:
             case SetRetention(days=days) if (group.retention_days, days) == (
                 line.retention_before,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from janitor.aws.logs import Logs
 from janitor.core.errors import Exit, JournalError
-from janitor.core.model import Status, Verb
+from janitor.core.model import LogGroup, Status, Verb
+from janitor.engine.act import _Looked
 from janitor.journal.journal import Entry, FileJournal, Lines
 from janitor.policy.file import Policy, parse
 from janitor.sandbox.store import Events
@@ -18,6 +22,7 @@ from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import (
     Cloud,
     Group,
+    api,
     days_ago,
     janitor,
     look,
@@ -113,6 +118,34 @@ def test_streams_are_not_swept_once_retention_was_lengthened(
     assert "changed since the plan" in only(recorded, "/aws/lambda/f")[1]
 
 
+def test_a_put_is_seen_by_what_follows_though_the_group_was_being_read(
+    journal: FileJournal,
+) -> None:
+    """For another one of its page: what was on its way then does not show the put."""
+    cloud = Cloud([Group("/a", days_ago(9))])
+    logs = Logs(api(cloud))
+    looked, real, put = _Looked(logs, ["/a"], tagged=False), logs.named, asyncio.Event()
+
+    async def slow(names: Sequence[str]) -> dict[str, LogGroup]:
+        found = await real(names)
+        await put.wait()
+        return found
+
+    async def both() -> LogGroup | None:
+        other = asyncio.create_task(looked.of("/a"))
+        await asyncio.sleep(0)
+        cloud.groups["/a"].retention = 30
+        looked.changed()
+        put.set()
+        await other
+        return await looked.of("/a")
+
+    logs.named = slow  # type: ignore[method-assign]
+    found = cloud.clock.run(both())
+    assert found is not None
+    assert found.retention_days == 30
+
+
 def test_streams_are_not_swept_where_somebody_removed_the_retention_again(
     policy: Policy, journal: FileJournal
 ) -> None:
@@ -129,6 +162,23 @@ def test_streams_are_not_swept_where_somebody_removed_the_retention_again(
     assert cloud.swept == []
     statuses = [outcome.status for outcome in recorded.of("/aws/lambda/f")]
     assert statuses == [Status.DONE, Status.KEPT]
+
+
+def test_streams_are_not_swept_where_somebody_removed_the_retention_that_they_had(
+    journal: FileJournal,
+) -> None:
+    """Though the policy would give the same, and what is put leads to a sweep."""
+    rule = "retention_days = 30\nsweep_streams = true"
+    policy = parse(f"[defaults]\n{rule}", "test")
+    cloud = Cloud([swept(), *fillers()])
+    _, recorded = janitor(
+        cloud,
+        policy,
+        journal,
+        between=lambda: setattr(cloud.groups["/aws/lambda/f"], "retention", None),
+    )
+    assert only(recorded, "/aws/lambda/f") == (Status.KEPT, "changed since the plan: its retention")
+    assert cloud.swept == []
 
 
 PROTECTED: dict[str, Any] = {

@@ -24,7 +24,7 @@ from janitor.sandbox.store import name_of
 from janitor.sandbox.wire import Call
 from tests.fakes import Builder, Cloud
 from tests.fakes.cloud import Seen
-from tests.fakes.faults import CHANGING
+from tests.fakes.faults import CHANGING, Slow
 from tests.fakes.judge import Change
 from tests.fakes.truth import Event, Group, Key, Stream, Target, Truth
 from tests.proof.oracle import (
@@ -153,7 +153,7 @@ class Witness:
             self._lost(seen, effect, life)
         if told and call.result is not None:
             self._shown(call, call.result, life)
-        elif call.operation == "DescribeSubscriptionFilters" and seen.fault is None:
+        elif call.operation == "DescribeSubscriptionFilters" and _told_so(seen):
             group = self._truth.get(_key(call))
             if group is not None and group.log_class != "STANDARD":  # it has none, and says so
                 life.looks[call.operation][group.key] = self._look(group.key)
@@ -500,6 +500,12 @@ def _shows(stream: Stream, event: Event, now: int, lag: float) -> bool:
     """Whether the stream's times tell of the event by now."""
     own = lag if stream.lag is None else stream.lag
     return event in stream.events and now - 1000 * own > event.ingested
+
+
+def _told_so(seen: Seen) -> bool:
+    """Whether it was refused by the account itself, and in time."""
+    slow = seen.fault is None or isinstance(seen.fault, Slow)
+    return slow and seen.refused is not None and seen.delay <= READ_TIMEOUT
 
 
 def _key(call: Call) -> Key:
