@@ -68,8 +68,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.close_connection = True
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        for one in (self.rfile, self.wfile, self.connection):
-            one.close()
+        socket.close(self.connection.detach())  # the files of it are flushed and closed later
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing is printed."""
