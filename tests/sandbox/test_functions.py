@@ -18,7 +18,8 @@ def test_functions_are_listed_in_pages_and_versions_where_they_are_asked_for() -
     client = still(store).client("lambda")
 
     def listed(**how: str) -> dict[str, str]:
-        pages = client.get_paginator("list_functions").paginate(**how)
+        pages = list(client.get_paginator("list_functions").paginate(**how))
+        assert len(pages) == 2
         found = flat([page["Functions"] for page in pages])
         groups = {one["FunctionArn"]: one["LoggingConfig"]["LogGroup"] for one in found}
         assert len(groups) == len(found)
