@@ -117,7 +117,7 @@ class _Route:
     def weight(self) -> tuple[Any, ...]:
         """Where several fit, the most particular is meant."""
         required = len(self.query) + len(self.headers)
-        return self.literal, len(self.fixed), required, not self.model.deprecated
+        return self.literal, len(self.fixed), required
 
 
 def routed(

@@ -24,11 +24,7 @@ def check(call: Call) -> None:
     """
     if call.service != "logs":
         return
-    shape = call.model.input_shape
-    for name in shape.required_members:
-        if call.parameters.get(name) is None:
-            raise _refused("null", name, "Member must not be null")
-    for name, member in shape.members.items():
+    for name, member in call.model.input_shape.members.items():
         value = call.parameters.get(name)
         if value is not None and name not in _ANSWERED_OTHERWISE:
             _check(name, value, member)
@@ -57,9 +53,6 @@ def _check(name: str, value: Any, shape: Any) -> None:
     if kind in ("boolean", "map", "structure"):
         return
     what, size = ("value", value) if kind in ("integer", "long") else ("length", len(value))
-    if size < limits.get("min", size):
-        said = f"Member must have {what} greater than or equal to {limits['min']}"
-        raise _refused(value, name, said)
     if size > limits.get("max", size):
         raise _refused(
             value, name, f"Member must have {what} less than or equal to {limits['max']}"

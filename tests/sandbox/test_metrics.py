@@ -85,13 +85,16 @@ def test_more_points_than_asked_for_come_in_parts() -> None:
         **span((NOW - DAY_MS) // HOUR_MS * HOUR_MS, NOW + 1000),
     }
     found = pages(metrics.get_metric_data, "MetricDataResults", "NextToken", **asked)
-    said = [[(result["Id"], result["StatusCode"]) for result in page] for page in found]
+    said = [
+        [(result["Id"], result["StatusCode"], len(result["Values"])) for result in page]
+        for page in found
+    ]
     assert said == [
-        [("g0", "PartialData")],
-        [("g0", "PartialData")],
-        [("g0", "Complete"), ("g1", "PartialData")],
-        [("g1", "PartialData")],
-        [("g1", "Complete")],
+        [("g0", "PartialData", 2)],
+        [("g0", "PartialData", 2)],
+        [("g0", "Complete", 1), ("g1", "PartialData", 1)],
+        [("g1", "PartialData", 2)],
+        [("g1", "Complete", 2)],
     ]
     times = [moment(first - hour * HOUR_MS) for hour in hours]
     shown = [result for result in flat(found) if result["Id"] == "g0"]
