@@ -217,14 +217,17 @@ def test_an_answer_without_its_list_is_garbage_not_emptiness(
 
 
 def test_a_live_owner_keeps_its_group_under_any_name(policy: Policy, journal: FileJournal) -> None:
-    """A function's usual group, its custom one, a published version's, a Lambda@Edge replica's."""
-    names = ["/aws/lambda/f", "/team/custom", "/aws/lambda/g", "/aws/lambda/us-east-1.f"]
-    cloud = Cloud([*(empty(name, retention=30) for name in names), *fillers()])
+    """A function's usual group, its custom one, a published version's, Lambda@Edge replicas'."""
+    names = ["/aws/lambda/f", "/team/custom", "/aws/lambda/g", "/aws/lambda/us-east-1.f", "/edge"]
+    groups = [empty(name, retention=30) for name in (*names, "/aws/lambda/moved")]
+    cloud = Cloud([*groups, *fillers()])
     cloud.functions |= {"f": None, "g": "/team/custom"}
     cloud.region.versions["g"] = {"1": None}
-    cloud.store.region(ACCOUNT, "us-east-1").functions["f"] = None
+    home = cloud.store.region(ACCOUNT, "us-east-1")
+    home.functions |= {"f": None, "h": None, "moved": None}
+    home.versions["h"] = {"1": "/edge"}
     _, recorded = janitor(cloud, policy, journal)
-    assert cloud.deleted == []
+    assert [group.name for group in cloud.deleted] == ["/aws/lambda/moved"]
     assert all("Lambda function" in only(recorded, name)[1] for name in names)
 
 
@@ -679,7 +682,7 @@ def test_a_function_made_while_groups_are_deleted_keeps_its_group(
         cloud.region.versions["versioned"] = {"1": "/old/10"}
 
     def meanwhile(call: Call) -> None:
-        if call.operation == "ListFunctions":
+        if (call.operation, call.region) == ("ListFunctions", REGION):
             listed.append(call.parameters.get("FunctionVersion"))
         if call.operation == "DeleteLogGroup":
             cloud.functions["late"] = "/old/11"
