@@ -622,14 +622,15 @@ def test_no_more_streams_are_swept_than_were_planned(policy: Policy, journal: Fi
 
 def test_a_broken_scan_deletes_nothing_and_says_so(policy: Policy, journal: FileJournal) -> None:
     """A later page is denied: candidates of the first are not reached."""
-    cloud = Cloud([empty(), *fillers(200)])
+    cloud = Cloud([empty("/empty"), *fillers(200)])
 
     def fault(call: Call) -> RefusedError | None:
-        late = call.operation == "DescribeLogGroups" and len(cloud.scanned) >= 3
-        return refused("AccessDeniedException") if late else None
+        listed = call.operation == "DescribeLogGroups" and not looks(call)
+        return refused("AccessDeniedException") if listed and len(cloud.scanned) >= 3 else None
 
     cloud.fault = fault
     summary, _ = janitor(cloud, policy, journal)
+    assert summary.planned[Verb.DELETE_GROUP] == 1
     assert cloud.deleted == []
     assert not summary.complete
     assert summary.exit_code is Exit.INCOMPLETE
