@@ -64,7 +64,7 @@ from janitor.engine.proof import (
 )
 from janitor.engine.window import Window
 from janitor.journal.journal import Ended, Entry, Journal
-from janitor.owners.functions import Owners
+from janitor.owners.functions import EdgeOwners, Owners
 from janitor.policy.file import Policy
 from janitor.policy.judge import judge
 
@@ -157,6 +157,7 @@ class Act:
         self.journal = journal
         self.sink = sink
         self.looks = looks
+        self.edge = EdgeOwners()
 
     async def run(self, apis: Mapping[Target, Api], parts: Mapping[Target, Part]) -> None:
         """Carry out each target's part, to the end or until stopped."""
@@ -227,7 +228,7 @@ class _TargetAct:
         self._logs = Logs(api)
         self._changes = Changes(api)
         self._arrivals = Arrivals(api)
-        self._owners = Owners(api, OWNERS_LAST)
+        self._owners = Owners(api, OWNERS_LAST, act.edge)
         self._deletions = asyncio.Semaphore(DELETIONS_AT_ONCE)
         self._puts = asyncio.Semaphore(PUTS_AT_ONCE)
         self._sweeps = asyncio.Semaphore(SWEEPS_AT_ONCE)

@@ -49,7 +49,7 @@ from janitor.engine.proof import (
     sweepable,
 )
 from janitor.engine.window import Window
-from janitor.owners.functions import Owners
+from janitor.owners.functions import EdgeOwners, Owners
 from janitor.policy.file import Limits, Policy
 from janitor.policy.judge import judge, needs_tags
 
@@ -125,6 +125,7 @@ class Survey:
         self.sink = sink
         self.listing = listing
         self.confirmed = _Confirmed(policy.limits)
+        self.edge = EdgeOwners()
 
     async def run(self, apis: Mapping[Target, Api], starts: Mapping[Target, str | None]) -> None:
         """Survey each target of `starts` from its page token on, to the end or until stopped."""
@@ -161,7 +162,7 @@ class _TargetSurvey:
         self._target = api.target
         self._logs = Logs(api)
         self._arrivals = Arrivals(api)
-        self._owners = Owners(api)
+        self._owners = Owners(api, edge=survey.edge)
         self._tags = Gathered(
             api, "GetResources", ARNS_A_CALL, TAGS_LINGER, functools.partial(read_tags, api)
         )

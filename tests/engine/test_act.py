@@ -260,7 +260,7 @@ def test_a_function_made_while_groups_are_deleted_keeps_its_group(
         cloud.region.versions["versioned"] = {"1": "/old/10"}
 
     def meanwhile(call: Call) -> None:
-        if call.operation == "ListFunctions":
+        if (call.operation, call.region) == ("ListFunctions", REGION):
             listed.append(call.parameters.get("FunctionVersion"))
         if call.operation == "DeleteLogGroup":
             cloud.functions["late"] = "/old/11"

@@ -27,7 +27,7 @@ from tests.accounts import (
     refusing,
     stream,
 )
-from tests.engine.groups import empty, fillers, only, swept, told_late
+from tests.engine.groups import empty, fillers, looks, only, swept, told_late
 
 
 def test_pages_are_read_to_the_last_even_behind_empty_ones(
@@ -156,14 +156,17 @@ def test_an_answer_without_its_list_is_garbage_not_emptiness(
 
 
 def test_a_live_owner_keeps_its_group_under_any_name(policy: Policy, journal: FileJournal) -> None:
-    """A function's usual group, its custom one, a published version's, a Lambda@Edge replica's."""
-    names = ["/aws/lambda/f", "/team/custom", "/aws/lambda/g", "/aws/lambda/us-east-1.f"]
-    cloud = Cloud([*(empty(name, retention=30) for name in names), *fillers()])
+    """A function's usual group, its custom one, a published version's, Lambda@Edge replicas'."""
+    names = ["/aws/lambda/f", "/team/custom", "/aws/lambda/g", "/aws/lambda/us-east-1.f", "/edge"]
+    groups = [empty(name, retention=30) for name in (*names, "/aws/lambda/moved")]
+    cloud = Cloud([*groups, *fillers()])
     cloud.functions |= {"f": None, "g": "/team/custom"}
     cloud.region.versions["g"] = {"1": None}
-    cloud.store.region(ACCOUNT, "us-east-1").functions["f"] = None
+    home = cloud.store.region(ACCOUNT, "us-east-1")
+    home.functions |= {"f": None, "h": None, "moved": None}
+    home.versions["h"] = {"1": "/edge"}
     _, recorded = janitor(cloud, policy, journal)
-    assert cloud.deleted == []
+    assert [group.name for group in cloud.deleted] == ["/aws/lambda/moved"]
     assert all("Lambda function" in only(recorded, name)[1] for name in names)
 
 
@@ -235,14 +238,15 @@ def test_groups_that_something_subscribes_to_do_not_count_against_the_limit(
 
 def test_a_broken_scan_deletes_nothing_and_says_so(policy: Policy, journal: FileJournal) -> None:
     """A later page is denied: candidates of the first are not reached."""
-    cloud = Cloud([empty(), *fillers(200)])
+    cloud = Cloud([empty("/empty"), *fillers(200)])
 
     def fault(call: Call) -> RefusedError | None:
-        late = call.operation == "DescribeLogGroups" and len(cloud.scanned) >= 3
-        return refused("AccessDeniedException") if late else None
+        listed = call.operation == "DescribeLogGroups" and not looks(call)
+        return refused("AccessDeniedException") if listed and len(cloud.scanned) >= 3 else None
 
     cloud.fault = fault
     summary, _ = janitor(cloud, policy, journal)
+    assert summary.planned[Verb.DELETE_GROUP] == 1
     assert cloud.deleted == []
     assert not summary.complete
     assert summary.exit_code is Exit.INCOMPLETE

@@ -300,6 +300,8 @@ def _owned(t: _Trap) -> None:
     t.function(f"edge-{t.name}", region="us-east-1")
     edge = f"/aws/lambda/us-east-1.edge-{t.name}"
     t.kept(edge, "a live Lambda@Edge function logs here")
+    t.function(f"own-{t.name}", f"/trap/{t.name}/edge", region="us-east-1")
+    t.kept("edge", "a live Lambda@Edge function logs here")
 
 
 def _account_policy(t: _Trap) -> None:

@@ -88,9 +88,11 @@ def tagged(tag: str, tags: Mapping[str, str]) -> bool:
 
 def owned(key: Key, functions: Mapping[Target, Mapping[str, str | None]]) -> bool:
     """Whether a function logs to the group: one of its Region, or a Lambda@Edge function's replica
-    in the group's.
+    in the group's, to the usual name with its home Region in it, or to one of its own.
     """
     account, region, name = key
+    if name in functions.get((account, "us-east-1"), {}).values() and region != "us-east-1":
+        return True
     edge = re.match(r"/aws/lambda/([a-z]{2}-[a-z]+-[0-9])\.", name)
     if edge:
         region, name = edge[1], f"/aws/lambda/{name[edge.end() :]}"
