@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class VirtualClock:
-    """The janitor's clock and the fake account's. `start` in ms since the epoch."""
+    """The clock of the janitor and of the fake account. `start` in ms since the epoch."""
 
     def __init__(self, start: int) -> None:
         self.passed = 0.0
@@ -22,8 +22,6 @@ class VirtualClock:
 
     def monotonic(self) -> float:
         return self.passed
-
-    seconds = monotonic
 
     def jump(self, seconds: float) -> None:
         """Time passes for which nobody waited."""

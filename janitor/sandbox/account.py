@@ -17,9 +17,10 @@ from typing import Any, Protocol
 import boto3
 from botocore.config import Config
 
+from janitor.core.clock import Clock
 from janitor.sandbox import inprocess
 from janitor.sandbox.answers import answer_to
-from janitor.sandbox.clocks import Clock, RealClock
+from janitor.sandbox.clocks import RealClock
 from janitor.sandbox.quotas import Buckets, points_asked
 from janitor.sandbox.server import Server
 from janitor.sandbox.store import Store

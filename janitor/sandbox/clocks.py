@@ -1,22 +1,8 @@
-"""The simulator's time: the machine's, or one that a test moves by hand."""
+"""The sandbox's time: the machine's, or one that is moved by hand."""
 
 from __future__ import annotations
 
 import time
-from typing import Protocol
-
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
-
-
-class Clock(Protocol):
-    """What the simulator needs of time."""
-
-    def now(self) -> int:
-        """Milliseconds since the epoch."""
-
-    def seconds(self) -> float:
-        """Seconds that only grow, for quotas and actors."""
 
 
 class RealClock:
@@ -28,7 +14,7 @@ class RealClock:
     def now(self) -> int:
         return int(time.time() * 1000) + self._shift
 
-    def seconds(self) -> float:
+    def monotonic(self) -> float:
         return time.monotonic()
 
 
@@ -42,7 +28,7 @@ class ManualClock:
     def now(self) -> int:
         return self._start + int(self._passed * 1000)
 
-    def seconds(self) -> float:
+    def monotonic(self) -> float:
         return self._passed
 
     def advance(self, seconds: float) -> None:

@@ -13,8 +13,9 @@ from functools import partial
 from random import Random
 from typing import Any, Final
 
+from janitor.core.clock import DAY_MS
 from janitor.sandbox.account import Sandbox
-from janitor.sandbox.clocks import DAY_MS, ManualClock
+from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.store import Events, Group, Store
 from janitor.sandbox.unknowns import Unknowns
 

@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from janitor.sandbox.clocks import Clock
+from janitor.core.clock import Clock
 from janitor.sandbox.store import Store
 from janitor.sandbox.wire import Call
 
@@ -137,7 +137,7 @@ class Buckets:
         return self._taken((account, region, kind), rate, points)
 
     def _taken(self, bucket: tuple[str, str, str], rate: float, cost: float) -> bool:
-        now = self._clock.seconds()
+        now = self._clock.monotonic()
         size = max(rate, 1.0)
         tokens, then = self._filled.get(bucket, (size, now))
         tokens = min(size, tokens + (now - then) * rate)

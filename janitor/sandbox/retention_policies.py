@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from janitor.sandbox.clocks import DAY_MS
+from janitor.core.clock import DAY_MS
 
 MOST_POLICIES = 20
 

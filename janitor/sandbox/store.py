@@ -15,7 +15,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from janitor.sandbox.clocks import DAY_MS
+from janitor.core.clock import DAY_MS
 from janitor.sandbox.retention_policies import RetentionPolicy, Terms, ruling
 
 Target = tuple[str, str]

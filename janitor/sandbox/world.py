@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from janitor.core.clock import Clock
 from janitor.sandbox import classes
-from janitor.sandbox.clocks import Clock
 from janitor.sandbox.store import Group, Region, Store, arn_of, name_of
 from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.wire import NAMED_BY, Call, RefusedError

@@ -79,7 +79,11 @@ def called(module: str) -> set[str]:
     a service's name to a call, the operations that its functions and private tables name.
     """
     tree = ast.parse((PACKAGE / f"{module}.py").read_text())
-    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) != "super()"
+    }
     actions = {methods()[name] for name in (names | set(texts(tree))) & methods().keys()}
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
     services = {text for call in calls for argument in call.args for text in texts(argument)}

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from janitor.core.clock import DAY_MS
 from janitor.sandbox import store
-from janitor.sandbox.clocks import DAY_MS
 from janitor.sandbox.retention_policies import RetentionPolicy
 from janitor.sandbox.retention_policies import Terms as StoredTerms
 from tests.fakes.truth import Event, Group, Key, Policy, Rows, Target, Terms, Truth

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from janitor.core.clock import Clock
 from janitor.sandbox.account import Sandbox
-from janitor.sandbox.clocks import Clock, RealClock
+from janitor.sandbox.clocks import RealClock
 from janitor.sandbox.wire import Answer, Call, RefusedError, Reply, Request, refused
 from tests.fakes.actors import Actor
 from tests.fakes.builder import Builder
@@ -36,7 +37,7 @@ class _Still:
     """Another clock as it was when the last call came in: all who are asked then must agree."""
 
     def __init__(self, clock: Clock) -> None:
-        self.seconds = clock.seconds
+        self.monotonic = clock.seconds
         self._clock = clock
         self.tick()
 
@@ -108,7 +109,7 @@ class Cloud(Sandbox):
             return super().handle(request)
 
     def _between(self, call: Call, answer: Callable[[], Answer]) -> Reply:
-        self._judge.called(call, self.clock.now(), self.clock.seconds())
+        self._judge.called(call, self.clock.now(), self.clock.monotonic())
         delay = self._latency + self._random.uniform(-self._jitter, self._jitter)
         seen = Seen(call, max(delay, 0.0))
         try:
@@ -146,8 +147,8 @@ class Cloud(Sandbox):
 
     def _effect(self, seen: Seen, answer: Callable[[], Answer], *, heard: bool = True) -> Answer:
         said = answer()
-        seen.change = self._judge.answered(seen.call, self.clock.now(), self.clock.seconds())
+        seen.change = self._judge.answered(seen.call, self.clock.now(), self.clock.monotonic())
         seen.heard = heard
         if heard:
-            self._judge.heard(seen.call, self.clock.seconds())
+            self._judge.heard(seen.call, self.clock.monotonic())
         return said

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from janitor.sandbox.clocks import DAY_MS
+from janitor.core.clock import DAY_MS
 from janitor.sandbox.store import Lags
 from tests.fakes.builder import Builder
 from tests.fakes.truth import Key, Rows, Truth

@@ -6,7 +6,8 @@ import contextlib
 
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from janitor.sandbox.clocks import DAY_MS, ManualClock
+from janitor.core.clock import DAY_MS
+from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.wire import Call
 from tests.fakes import Builder, Cloud
 from tests.fakes.faults import Fault, Garbage, Refuse, Reset

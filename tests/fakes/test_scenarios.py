@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from janitor.sandbox.clocks import DAY_MS, ManualClock
+from janitor.core.clock import DAY_MS
+from janitor.sandbox.clocks import ManualClock
 from tests.fakes import Cloud
 from tests.fakes.scenarios import ACCOUNT, REGION, bench, messy, million
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from janitor.core.clock import DAY_MS
 from janitor.sandbox import store
-from janitor.sandbox.clocks import DAY_MS, ManualClock
+from janitor.sandbox.clocks import ManualClock
 from tests.fakes import Builder, Cloud
 from tests.fakes.actors import Random
 from tests.fakes.cloud import Seen

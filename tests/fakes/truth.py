@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from janitor.sandbox.clocks import DAY_MS
+from janitor.core.clock import DAY_MS
 from janitor.sandbox.store import Lags
 from janitor.sandbox.wire import Call
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from deploy import packaging
+from janitor.core.clock import DAY_MS
 from janitor.sandbox.account import Sandbox
-from janitor.sandbox.clocks import DAY_MS
 from janitor.sandbox.store import Bucket, Store
 from tests.deploy.wheels import staged
 from tests.function.deployed import BUCKET, SCHEDULED

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any
 
-from janitor.sandbox.clocks import DAY_MS, HOUR_MS
+from janitor.core.clock import DAY_MS, HOUR_MS
 from janitor.sandbox.unknowns import Unknowns
 from tests.fakes.truth import Event, Group, Key, Stream, Target, Truth
 from tests.proof.worlds import OWN

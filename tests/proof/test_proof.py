@@ -14,9 +14,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from janitor.core.clock import DAY_MS
 from janitor.core.errors import JanitorError
 from janitor.core.model import Verb
-from janitor.sandbox.clocks import DAY_MS
 from tests.fakes import truth as fakes
 from tests.fakes.truth import Group, Key, Truth
 from tests.proof import worlds

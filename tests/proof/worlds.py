@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from janitor.core.clock import DAY_MS
 from janitor.policy.file import Policy, parse
-from janitor.sandbox.clocks import DAY_MS
 from janitor.sandbox.store import Lags
 from janitor.sandbox.unknowns import Unknowns
 from tests.fakes import Builder

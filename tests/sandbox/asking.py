@@ -6,8 +6,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from janitor.core.clock import DAY_MS
 from janitor.sandbox.account import Sandbox
-from janitor.sandbox.clocks import DAY_MS, ManualClock
+from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.store import Group, Lags, Store, arn_of
 
 ACCOUNT, OTHER = "123456789012", "210987654321"

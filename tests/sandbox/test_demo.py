@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from janitor.core.clock import DAY_MS
 from janitor.policy.judge import Check
 from janitor.sandbox import demo
-from janitor.sandbox.clocks import DAY_MS
 from janitor.terminal import cli
 from janitor.terminal.demo import demo as show
 from tests.conftest import Run

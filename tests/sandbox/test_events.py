@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from janitor.sandbox.clocks import DAY_MS
+from janitor.core.clock import DAY_MS
 from tests.sandbox.asking import NOW, add, empty_store, flat, refusal, still
 
 

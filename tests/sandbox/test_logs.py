@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from janitor.sandbox.clocks import DAY_MS, ManualClock
+from janitor.core.clock import DAY_MS
+from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.unknowns import Unknowns
 from tests.sandbox.asking import (
     NOW,

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from janitor.sandbox.clocks import DAY_MS, HOUR_MS, ManualClock
+from janitor.core.clock import DAY_MS, HOUR_MS
+from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.store import Store
 from janitor.sandbox.unknowns import Unknowns
 from tests.sandbox.asking import NOW, add, empty_store, flat, pages, refusal, still

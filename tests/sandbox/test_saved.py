@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from janitor.core.clock import DAY_MS
 from janitor.core.errors import UsageError
 from janitor.sandbox import demo, saved
-from janitor.sandbox.clocks import DAY_MS
 from janitor.sandbox.saved import FILE, LATER_MS, kept, load, save
 from janitor.sandbox.store import Bucket, Object, Region, Store
 from tests.fakes.test_truth import account

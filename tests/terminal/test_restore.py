@@ -16,9 +16,10 @@ import pytest
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from janitor.aws.workers import Inline
+from janitor.core.clock import DAY_MS
 from janitor.function.handler import Janitor, configure_logs
 from janitor.function.settings import read_settings
-from janitor.sandbox.clocks import DAY_MS, RealClock
+from janitor.sandbox.clocks import RealClock
 from janitor.sandbox.demo import NOW
 from janitor.sandbox.saved import kept
 from janitor.sandbox.store import Bucket

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from janitor.sandbox.clocks import DAY_MS
+from janitor.core.clock import DAY_MS
 from janitor.sandbox.store import Events, Group, Stream
 from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import World, invalid

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-from janitor.sandbox.clocks import DAY_MS, HOUR_MS
+from janitor.core.clock import DAY_MS, HOUR_MS
 from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import World
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from janitor.sandbox.clocks import DAY_MS, HOUR_MS
+from janitor.core.clock import DAY_MS, HOUR_MS
 from tests.sandbox.asking import flat, pages, refusal
 from tests.sandbox.contract.backend import Backend
 
