@@ -37,7 +37,7 @@ class _Still:
     """Another clock as it was when the last call came in: all who are asked then must agree."""
 
     def __init__(self, clock: Clock) -> None:
-        self.monotonic = clock.seconds
+        self.monotonic = clock.monotonic
         self._clock = clock
         self.tick()
 
