@@ -238,9 +238,12 @@ def test_characters_that_deceive_are_shown_by_number() -> None:
 # ---- in a browser --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium. None here: left out, which the last line says; in CI it is a failure."""
+    """Headless Chromium, for this module alone: while Playwright drives it, its event loop runs.
+
+    None here: left out, which the last line says; in CI it is a failure.
+    """
     path = chromium()
     if path is None:
         if os.environ.get("CI", "").lower() in ("true", "1"):
