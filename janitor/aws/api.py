@@ -276,12 +276,17 @@ class Api:
         expect: str | None = None,
         region: str | None = None,
         paced: bool = True,
+        quota: str | None = None,
         **parameters: Any,
     ) -> Mapping[str, Any]:
-        """One attempt, for what must look again before it tries again. Raises as `call`."""
+        """One attempt, for what must look again before it tries again. Raises as `call`.
+
+        `quota` names the one that the call falls under, if that is not the operation's own.
+        """
+        quota = quota or operation
         if paced:
-            await self.pace.acquire(operation, self.stop)
-        self._counts.called(operation, self.target, self.pace.ceiling(operation))
+            await self.pace.acquire(quota, self.stop)
+        self._counts.called(operation, self.target, self.pace.ceiling(quota))
         key = (service, region or self.target.region)
 
         def send() -> Mapping[str, Any]:
@@ -295,7 +300,7 @@ class Api:
         except TimeoutError as error:
             raise UnavailableError(operation, f"no answer within {CALL_LASTS:.0f} s") from error
         except (ClientError, BotoCoreError, ResponseParserError) as error:
-            raise self._told_apart(operation, error) from error
+            raise self._told_apart(operation, quota, error) from error
         except EOFError as error:
             raise CredentialsError("a code (MFA) is needed, and nobody can be asked") from error
         except _NO_FILE as error:
@@ -317,14 +322,18 @@ class Api:
                 )
             return self._made[key]
 
-    def _told_apart(self, operation: str, error: Exception) -> Exception:
+    def let_go(self, service: str, region: str | None = None) -> None:
+        """Give up the service's client: a next call makes another."""
+        self._made.pop((service, region or self.target.region), None)
+
+    def _told_apart(self, operation: str, quota: str, error: Exception) -> Exception:
         if isinstance(error, ClientError):
             code = str(error.response.get("Error", {}).get("Code", ""))
             message = str(error.response.get("Error", {}).get("Message", ""))
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             if code in _THROTTLED or status == 429:
                 self._counts.was_throttled(operation)
-                self.pace.throttled(operation)
+                self.pace.throttled(quota)
                 return UnavailableError(operation, f"throttled ({code})", refused=True)
             if code in _CREDENTIALS:
                 return CredentialsError(f"AWS refuses the credentials: {code}: {message}")
