@@ -14,7 +14,7 @@ import jmespath  # type: ignore[import-untyped]
 from jmespath import functions
 from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]
 
-from janitor.aws.api import Api, CallError, ReadError, UnavailableError
+from janitor.aws.api import Api, CallError, ReadError, UnavailableError, chunks
 from janitor.aws.pace import retrying
 from janitor.aws.targets import has_endpoint
 from janitor.core.errors import CredentialsError
@@ -132,13 +132,13 @@ class Reading:
         first, last = self._question.steps[0], self._question.steps[-1]
         for step in self._question.steps:
             calls, following = list(_calls(step, scopes)), list[Scope]()
-            for done, (parameters, scope) in enumerate(calls, 1):
+            for done, (parameters, alike) in enumerate(calls, 1):
                 async for answer, more in self._pages(step, parameters, gone=step is not first):
                     if step is last:
-                        self._refer(answer, scope)
+                        self._refer(answer, alike[0])
                     else:
-                        found = _fanned(search(step.each or "", answer))
-                        following += ({**scope, **values} for values in found)
+                        found = list(_fanned(search(step.each or "", answer)))
+                        following += ({**scope, **values} for scope in alike for values in found)
                     self.left = len(calls) - done + more + bool(following)
                     yield
             scopes = following
@@ -209,39 +209,30 @@ def name_of(reference: str, target: Target) -> str:
 # ---- parameters ----------------------------------------------------------------------------------
 
 
-def _calls(step: Step, scopes: Sequence[Scope]) -> Iterator[tuple[dict[str, Any], Scope]]:
-    """The parameters of each call that a step takes, none twice, and what it stands for."""
-    seen: set[str] = set()
-    for parameters, scope in _chunked(step, scopes) if step.chunk else _single(step, scopes):
-        key = json.dumps(parameters, sort_keys=True)
-        if key not in seen:
-            seen.add(key)
-            yield parameters, scope
-
-
-def _single(step: Step, scopes: Sequence[Scope]) -> Iterator[tuple[dict[str, Any], Scope]]:
+def _calls(step: Step, scopes: Sequence[Scope]) -> Iterator[tuple[dict[str, Any], list[Scope]]]:
+    """The parameters of each call that a step takes, none twice, and all that it is made for."""
+    parameters = dict(step.parameters)
+    many = next((name for name, value in parameters.items() if _is_many(step, value)), None)
+    template = parameters.pop(many)[0] if many else ""
+    alike: dict[str, tuple[list[Scope], dict[str, None]]] = {}
     for scope in scopes:
-        yield _filled(step.parameters, scope), scope
+        key = json.dumps(_filled(parameters, scope), sort_keys=True)
+        same, values = alike.setdefault(key, ([], {}))
+        same.append(scope)
+        values[_filled(template, scope)] = None
+    for same, values in alike.values():
+        filled = _filled(parameters, same[0])
+        if many is None:
+            yield filled, same
+        else:  # which of them an answer is about is not known any more
+            yield from (
+                ({**filled, many: some}, same[:1]) for some in chunks([*values], step.chunk)
+            )
 
 
-def _chunked(step: Step, scopes: Sequence[Scope]) -> Iterator[tuple[dict[str, Any], Scope]]:
-    """Calls that take many values at a time, of those that have the other parameters alike."""
-    (many,) = (
-        name
-        for name, value in step.parameters.items()
-        if isinstance(value, list) and _VALUE.fullmatch(str(value[0]))
-    )
-    others = {name: value for name, value in step.parameters.items() if name != many}
-    alike: dict[str, tuple[Scope, dict[str, None]]] = {}
-    for scope in scopes:
-        key = json.dumps(_filled(others, scope), sort_keys=True)
-        _, values = alike.setdefault(key, (scope, {}))
-        values[str(_filled(step.parameters[many][0], scope))] = None
-    for scope, values in alike.values():
-        listed = list(values)
-        for start in range(0, len(listed), step.chunk):
-            chunk = listed[start : start + step.chunk]
-            yield {**_filled(others, scope), many: chunk}, scope
+def _is_many(step: Step, value: Any) -> bool:
+    """Whether it is the list that takes many values."""
+    return bool(step.chunk) and isinstance(value, list) and _VALUE.fullmatch(value[0]) is not None
 
 
 def _filled(template: Any, scope: Scope) -> Any:

@@ -17,12 +17,12 @@ from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureSh
 from tests.accounts import ACCOUNT, REGION
 
 ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:"
-_LOADER = Loader()
+LOADER = Loader()
 
 
 @functools.cache
 def service(name: str) -> ServiceModel:
-    return ServiceModel(_LOADER.load_service_model(name, "service-2"), name)
+    return ServiceModel(LOADER.load_service_model(name, "service-2"), name)
 
 
 # ---- whether what an expression names is there ---------------------------------------------------

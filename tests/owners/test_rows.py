@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_a_row_that_is_denied_says_so(row: Row) -> None:
     answers = owning(row)
     for refused in {step.call for step in row.listing.steps}:
 
-        def said(*at: str, refused: str = refused, **more: object) -> object:
+        def said(*at: str, refused: str = refused, **more: Any) -> Any:
             if at[2] == refused:
                 raise denied(refused)
             return answers(*at, **more)

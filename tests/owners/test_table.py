@@ -97,7 +97,7 @@ def test_references_are_found_in_an_answer(row: Row) -> None:
         for entry in found:
             assert isinstance(entry, list)
             assert len(entry) in (1, 2)
-            assert len(entry) == 1 or isinstance(entry[1], str)
+            assert len(entry) == 1 or isinstance(entry[1], str | None)
 
 
 @ROWS

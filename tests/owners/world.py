@@ -12,7 +12,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from botocore.hooks import HierarchicalEmitter
 
-from janitor.aws.api import Api, Counts
+from janitor.aws.api import Api, Clients, Counts
 from janitor.aws.pace import Pace
 from janitor.aws.workers import Inline
 from janitor.core.clock import Stop
@@ -31,7 +31,13 @@ Answers = Callable[..., Mapping[str, Any]]
 class World:
     """The accounts' services. `said` holds every call."""
 
-    def __init__(self, answers: Answers, region: str = REGION, rate: float = 1000.0) -> None:
+    def __init__(
+        self,
+        answers: Answers,
+        region: str = REGION,
+        rate: float = 1000.0,
+        clients: Clients | None = None,
+    ) -> None:
         self.answers = answers
         self.clock = VirtualClock(NOW)
         self.stop = Stop()
@@ -40,7 +46,7 @@ class World:
         self.counts = Counts()
         pace = Pace(lambda _name: rate, self.clock)
         target = Target(ACCOUNT, region)
-        self.api = Api(target, self, pace, self.clock, self.counts, self.stop, Inline())
+        self.api = Api(target, clients or self, pace, self.clock, self.counts, self.stop, Inline())
 
     def client(self, service: str, region: str, **_more: Any) -> Any:
         self.made[service] += 1
