@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -367,11 +368,15 @@ def _only_answers(
     **_more: Any,
 ) -> None:
     """Refuse what botocore takes for an empty answer (1.44.5, `parsers.py`), which must not read as
-    "no filters": a body that is no JSON object, and an object where a list belongs. Raises
+    "no filters", or "no flow logs": a body that is no JSON object, an object where a list belongs,
+    XML of something else (in protocol `query` botocore refuses that itself). Raises
     ResponseParserError.
     """
     shape, protocol = operation_model.output_shape, operation_model.service_model.resolved_protocol
-    if response_dict["status_code"] != 200 or shape is None or protocol in _XML:
+    if response_dict["status_code"] != 200 or shape is None or protocol == "query":
+        return
+    if protocol in ("ec2", "rest-xml"):
+        _only_xml(f"{operation_model.name}Response", protocol, response_dict["body"])
         return
     try:
         answer = json.loads(response_dict["body"])
@@ -388,8 +393,15 @@ def _only_answers(
         response_dict["body"] = json.dumps(answer).encode()
 
 
-_XML = ("ec2", "query", "rest-xml")
-"""Protocols in which nothing is read that decides about a log group."""
+def _only_xml(root: str, protocol: str, body: object) -> None:
+    """Refuse XML whose root is not EC2's, or that is HTML."""
+    found = _ROOT.match(body) if isinstance(body, bytes) else None
+    name = found[1].decode() if found else root
+    if (protocol == "ec2" and name != root) or name.lower() == "html":
+        raise ResponseParserError(f"an answer that is not {root}: <{name}>")
+
+
+_ROOT = re.compile(rb"(?:\s|<[?!][^>]*>)*<([\w:]+)")
 
 
 def _is_plain(groups: list[Any] | None) -> bool:

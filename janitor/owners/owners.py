@@ -52,7 +52,7 @@ class Unread:
     at: int
 
     def __str__(self) -> str:
-        return f"whether a {self.row} uses it is unknown: {self.why}"
+        return f"whether it is in use is unknown ({self.row}): {self.why}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,11 @@ errors; Appliscale/cloud-security-audit#24, awslabs/fargatecli#38); services tha
 customers (ekristen/aws-nuke#665) or not in all Regions (aws-bench/aws-bench#36, EC2's
 UnsupportedOperation)."""
 
+LOST = 2
+"""Attempts at a call that may go without an answer: each of dozens of rows would wait for a service
+that cannot be reached.
+"""
+
 _GONE = re.compile("NotFound|NoSuch|DoesNotExist|NotExist")
 """Errors about something that was listed a moment ago: it is gone."""
 
@@ -170,7 +175,10 @@ class Reading:
         api, row = self._api, self._row
         region = row.home or row.only or api.target.region
 
+        lost = 0
+
         async def once() -> Mapping[str, Any]:
+            nonlocal lost
             try:
                 return await api.once(
                     row.service, operation, region=region, quota=row.quota, **parameters
@@ -178,6 +186,8 @@ class Reading:
             except UnavailableError as error:
                 if _no_such_host(error) and not has_endpoint(row.service, region):
                     raise _NobodyError from error
+                lost += not error.refused
+                error.last = lost == LOST
                 raise
 
         self.calls += 1

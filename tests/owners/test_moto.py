@@ -12,6 +12,7 @@ import pytest
 from janitor.owners.owners import Answer
 from janitor.owners.table import Row, table
 from tests.accounts import REGION
+from tests.conftest import shared
 from tests.owners.moto_account import account
 from tests.owners.resources import OWNERS, STAYS
 from tests.owners.world import World
@@ -33,7 +34,13 @@ def asked(aws: boto3.Session, row: Row, region: str, name: str) -> Answer:
     return world.of([row], name)[name]
 
 
-@pytest.mark.parametrize("how", OWNERS)
+FIRST = {row.id for row in table()[:32]}
+"""What matters most is tried each time, of the others a part: a fresh account takes its time."""
+TRIED = [how for how in OWNERS if how.partition(":")[0] in FIRST]
+TRIED += shared([how for how in OWNERS if how not in TRIED])
+
+
+@pytest.mark.parametrize("how", TRIED)
 def test_an_owner_is_found_while_it_exists(aws: boto3.Session, how: str) -> None:
     """And no longer once it is gone."""
     row = replace(ROWS[how.partition(":")[0]], probe=None)
@@ -56,7 +63,7 @@ PROBED += ["sagemaker-endpoint", "appsync", "redshift", "dms", "cloudfront-funct
 PROBED += ["codepipeline", "rds-proxy"]
 
 
-@pytest.mark.parametrize("how", PROBED)
+@pytest.mark.parametrize("how", shared(PROBED))
 def test_a_probe_says_the_same(aws: boto3.Session, how: str) -> None:
     """Of one log group that is asked about; with the error that the service has for "no such"."""
     row = ROWS[how]
