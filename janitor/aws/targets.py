@@ -11,13 +11,13 @@ from difflib import get_close_matches
 from typing import Any
 
 import boto3
-import botocore.loaders
 import botocore.session
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 
 from janitor.aws.api import CLIENT_CONFIG, Api, CallError, Clients, Counts, UnavailableError
 from janitor.aws.checked import check
+from janitor.aws.models import Models
 from janitor.aws.pace import Pace
 from janitor.aws.quotas import default_quota
 from janitor.aws.workers import Workers
@@ -96,11 +96,12 @@ def _session(profile: str | None = None, region: str | None = None) -> boto3.Ses
 
 
 @functools.cache
-def _loader(data_path: str | None) -> botocore.loaders.Loader:
+def _loader(data_path: str | None) -> Models:
     """What botocore knows of the services, read once for all sessions: a session of its own for
     each account would read it all anew.
     """
-    return botocore.loaders.create_loader(data_path)
+    paths = data_path.split(os.pathsep) if data_path else []
+    return Models(extra_search_paths=[os.path.expanduser(path) for path in paths])
 
 
 async def each_account(

@@ -8,11 +8,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from janitor.aws import targets
 from janitor.aws.api import Api
+from janitor.aws.models import keep_only
 from janitor.core.model import LogGroup
 from janitor.core.together import together
 from janitor.owners.reader import Reading, UnreadError
-from janitor.owners.table import Row, Severity
+from janitor.owners.table import Row, Severity, operations
 
 READING_LASTS = 300.0
 """Seconds that one row may take: a third of a link of the function. What takes longer is not read,
@@ -21,7 +23,8 @@ and keeps what it could own."""
 SERVICES_AT_ONCE = 4
 """Services that are asked at a time, over all targets: each one's client and model take memory."""
 
-_USED_ELSEWHERE = ("logs", "cloudwatch")
+USED_ELSEWHERE = frozenset({"cloudwatch", "lambda", "logs", "sns", "ssm"})
+"""Services that the rest of the program calls as well; of EC2's it only asks for the Regions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,8 @@ class Owners:
         lasts: float = math.inf,
         reading_lasts: float = READING_LASTS,
     ) -> None:
+        called = {**operations(), "ec2": operations()["ec2"] | targets.ACTIONS.keys()}
+        keep_only({name: called[name] for name in called.keys() - USED_ELSEWHERE})
         self._api = api
         self._rows = rows
         self._shared = shared
@@ -144,7 +149,7 @@ class Owners:
             async with self._shared.turn:
                 for row in rows:
                     found[row.id] = await self._row(row, concerned[row.id])
-                if service not in _USED_ELSEWHERE:
+                if service not in USED_ELSEWHERE:
                     for region in {row.only or row.home for row in rows}:
                         self._api.let_go(service, region)
 

@@ -130,6 +130,17 @@ def actions(rows: Sequence[Row]) -> frozenset[str]:
     return frozenset(action for row in rows for action in row.actions)
 
 
+@functools.cache
+def operations() -> Mapping[str, frozenset[str]]:
+    """What all rows of the table call, by service."""
+    called: dict[str, frozenset[str]] = {}
+    for row in table():
+        asked = [row.listing, *([row.probe.question] if row.probe else [])]
+        steps = frozenset(step.call for question in asked for step in question.steps)
+        called[row.service] = called.get(row.service, frozenset()) | steps
+    return called
+
+
 def services(rows: Sequence[Row]) -> frozenset[str]:
     """The services that are called for the rows, by botocore's names."""
     return frozenset(row.service for row in rows)
