@@ -16,9 +16,9 @@ from janitor.core.together import together
 from janitor.owners.reader import Reading, UnreadError
 from janitor.owners.table import Row, Severity, operations
 
-READING_LASTS = 300.0
-"""Seconds that one row may take: a third of a link of the function. What takes longer is not read,
-and keeps what it could own."""
+SERVICE_LASTS = 300.0
+"""Seconds that the rows of one service may take together: a third of a link of the function. A row
+that would take longer is not read, and keeps what it could own."""
 
 SERVICES_AT_ONCE = 4
 """Services that are asked at a time, over all targets: each one's client and model take memory."""
@@ -121,7 +121,7 @@ class Owners:
         shared: Shared,
         *,
         lasts: float = math.inf,
-        reading_lasts: float = READING_LASTS,
+        service_lasts: float = SERVICE_LASTS,
     ) -> None:
         called = {**operations(), "ec2": operations()["ec2"] | targets.ACTIONS.keys()}
         keep_only({name: called[name] for name in called.keys() - USED_ELSEWHERE})
@@ -129,7 +129,7 @@ class Owners:
         self._rows = rows
         self._shared = shared
         self._lasts = lasts
-        self._reading_lasts = reading_lasts
+        self._lasts_at_most = service_lasts
         self._asked: dict[str, _Asked] = {}
 
     async def of(self, groups: Sequence[LogGroup]) -> Mapping[str, Answer]:
@@ -147,8 +147,9 @@ class Owners:
 
         async def ask(service: str, rows: Sequence[Row]) -> None:
             async with self._shared.turn:
+                ends = self._api.clock.monotonic() + self._lasts_at_most
                 for row in rows:
-                    found[row.id] = await self._row(row, concerned[row.id])
+                    found[row.id] = await self._row(row, concerned[row.id], ends)
                 if service not in USED_ELSEWHERE:
                     for region in {row.only or row.home for row in rows}:
                         self._api.let_go(service, region)
@@ -166,7 +167,9 @@ class Owners:
 
     # ---- a row -------------------------------------------------------------------------------
 
-    async def _row(self, row: Row, groups: Sequence[LogGroup]) -> dict[str, Use | Unread]:
+    async def _row(
+        self, row: Row, groups: Sequence[LogGroup], ends: float
+    ) -> dict[str, Use | Unread]:
         """What the row says of the log groups, by name; nothing of those that it does not own."""
         known = self._asked
         if row.home is not None:
@@ -179,7 +182,7 @@ class Owners:
             probing = all(values is not None for values in probes.values())
             asked.candidates += len(groups)
             if not asked.over:
-                await self._list(asked, math.inf if not probing else asked.candidates)
+                await self._list(asked, math.inf if not probing else asked.candidates, ends)
             found: dict[str, Use | Unread] = {}
             for group in groups:
                 name = group.name
@@ -188,22 +191,22 @@ class Owners:
                 elif asked.answered:
                     continue
                 elif (values := probes[name]) is not None:
-                    if (said := await self._probed(row, group, values)) is not None:
+                    if (said := await self._probed(row, group, values, ends)) is not None:
                         found[name] = said
                 elif self._keeps(row, name):
                     found[name] = self._unread(row, asked.why, asked.reading.calls)
             return found
 
-    async def _list(self, asked: _Asked, most: float) -> None:
+    async def _list(self, asked: _Asked, most: float, ends: float) -> None:
         """Go on with the listing, while it takes less calls than to ask about each log group."""
         try:
-            asked.answered = await asked.reading.go_on(most, self._reading_lasts)
+            asked.answered = await asked.reading.go_on(most, ends)
         except UnreadError as error:
             asked.why = str(error)
         asked.at, asked.read = self._api.clock.now(), self._api.clock.monotonic()
 
     async def _probed(
-        self, row: Row, group: LogGroup, values: Mapping[str, str]
+        self, row: Row, group: LogGroup, values: Mapping[str, str], ends: float
     ) -> Use | Unread | None:
         """What the row's probe says of one log group."""
         assert row.probe is not None
@@ -218,7 +221,7 @@ class Owners:
         either = [{**given, "arn_or_star": group.arn + end} for end in ("", ":*")]
         reading = Reading(self._api, row, row.probe.question, either, name)
         try:
-            await reading.go_on(math.inf, self._reading_lasts)
+            await reading.go_on(math.inf, ends)
         except UnreadError as error:
             return self._unread(row, str(error), reading.calls) if self._keeps(row, name) else None
         user = reading.found.user_of(name)

@@ -103,19 +103,15 @@ class Reading:
         self._group = group
         self._going = self._go(values)
 
-    async def go_on(self, most: float, lasts: float) -> bool:
-        """Whether it is answered, after less than `most` calls in all, and within `lasts` seconds.
+    async def go_on(self, most: float, ends: float) -> bool:
+        """Whether it is answered, after less than `most` calls in all, and by `ends` (monotonic).
 
         It can be gone on with later, unless it failed. Raises UnreadError or StoppedError.
         """
         clock, rate = self._api.clock, self._api.pace.ceiling(self._row.quota)
-        ends = clock.monotonic() + lasts
         while not self._failed and (self.left == 0 or self.calls + self.left < most):
             if clock.monotonic() + (self.left - 1) / rate > ends:
-                self._failed = (
-                    f"{self.left} more calls at {rate:g} a second would take longer than "
-                    f"{lasts:.0f} s"
-                )
+                self._failed = f"{self.left} more calls at {rate:g} a second would take too long"
                 break
             try:
                 await anext(self._going)

@@ -103,11 +103,11 @@ def test_references_are_found_in_an_answer(row: Row) -> None:
 @ROWS
 def test_errors_that_say_that_there_is_nothing_are_the_services_own(row: Row) -> None:
     """Codes as they come, not as botocore calls the shapes; those without a model have a text."""
-    known = [row.listing, *([row.probe.question] if row.probe else [])]
-    for question in known:
+    for question, _ in questions(row):
         for entry in question.none:
             code, _, text = entry.partition(": ")
-            errors: Any = operation(row, question.steps[0]).error_shapes
+            known = [operation(row, step).error_shapes for step in question.steps]
+            errors: list[Any] = [error for errors in known for error in errors]
             assert text or code in {error.error_code for error in errors}
 
 
