@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from janitor.aws import targets
 from janitor.aws.api import Api
 from janitor.aws.models import keep_only
-from janitor.core.model import LogGroup
 from janitor.core.together import together
 from janitor.owners.reader import Reading, UnreadError
 from janitor.owners.table import Row, Severity, operations
@@ -27,13 +26,19 @@ USED_ELSEWHERE = frozenset({"cloudwatch", "lambda", "logs", "sns", "ssm"})
 """Services that the rest of the program calls as well; of EC2's it only asks for the Regions."""
 
 
+Named = tuple[str, str]
+"""A log group, by name and ARN."""
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """A log group is used: by whom (`row` of the table), and what becomes of the owner without it.
-    `calls` is how many it took to find out, `at` (ms) when the last of them was made.
+    The `source` is the operation that said so; `calls` is how many it took to find out, `at` (ms)
+    when the last of them was made.
     """
 
     row: str
+    source: str
     user: str
     severity: Severity
     without: str
@@ -49,6 +54,7 @@ class Unread:
     """A row that could own the log group could not be read."""
 
     row: str
+    source: str
     actions: tuple[str, ...]
     why: str
     calls: int
@@ -62,12 +68,13 @@ class Unread:
 class Answer:
     """What is known of a log group's owners: it may be deleted only where both are empty.
 
-    `rows` is how many could own it, and were asked.
+    `rows` is how many could own it, and were asked by `at` (ms).
     """
 
     uses: tuple[Use, ...]
     unread: tuple[Unread, ...]
     rows: int
+    at: int
 
     @property
     def nobody(self) -> bool:
@@ -132,11 +139,11 @@ class Owners:
         self._lasts_at_most = service_lasts
         self._asked: dict[str, _Asked] = {}
 
-    async def of(self, groups: Sequence[LogGroup]) -> Mapping[str, Answer]:
-        """What is known of each log group, by name. Raises StoppedError."""
+    async def of(self, groups: Collection[Named]) -> Mapping[Named, Answer]:
+        """What is known of each log group. Raises StoppedError."""
         region = self._api.target.region
         concerned = {
-            row.id: [group for group in groups if row.may_own(group.name, region)]
+            row.id: [(name, arn) for name, arn in groups if row.may_own(name, region)]
             for row in self._rows
         }
         by_service: dict[str, list[Row]] = defaultdict(list)
@@ -157,18 +164,19 @@ class Owners:
         await together(*(ask(service, rows) for service, rows in by_service.items()))
         answers = {}
         for group in groups:
-            said = [found[row.id].get(group.name) for row in self._rows if row.id in found]
-            answers[group.name] = Answer(
+            said = [found[row.id].get(group[0]) for row in self._rows if row.id in found]
+            answers[group] = Answer(
                 tuple(use for use in said if isinstance(use, Use)),
                 tuple(unread for unread in said if isinstance(unread, Unread)),
                 sum(group in concerned[row.id] for row in self._rows),
+                self._api.clock.now(),
             )
         return answers
 
     # ---- a row -------------------------------------------------------------------------------
 
     async def _row(
-        self, row: Row, groups: Sequence[LogGroup], ends: float
+        self, row: Row, groups: Collection[Named], ends: float
     ) -> dict[str, Use | Unread]:
         """What the row says of the log groups, by name; nothing of those that it does not own."""
         known = self._asked
@@ -178,20 +186,19 @@ class Owners:
         if asked is None or (asked.over and self._api.clock.monotonic() - asked.read > self._lasts):
             asked = known[row.id] = _Asked(Reading(self._api, row, row.listing, [{}]))
         async with asked.lock:
-            probes = {group.name: row.probe_of(group.name) for group in groups}
+            probes = {name: row.probe_of(name) for name, _ in groups}
             probing = all(values is not None for values in probes.values())
             asked.candidates += len(groups)
             if not asked.over:
                 await self._list(asked, math.inf if not probing else asked.candidates, ends)
             found: dict[str, Use | Unread] = {}
-            for group in groups:
-                name = group.name
+            for name, arn in groups:
                 if (user := asked.reading.found.user_of(name)) is not None:
                     found[name] = self._use(row, user, asked.reading.calls, asked.at)
                 elif asked.answered:
                     continue
                 elif (values := probes[name]) is not None:
-                    if (said := await self._probed(row, group, values, ends)) is not None:
+                    if (said := await self._probed(row, (name, arn), values, ends)) is not None:
                         found[name] = said
                 elif self._keeps(row, name):
                     found[name] = self._unread(row, asked.why, asked.reading.calls)
@@ -206,19 +213,19 @@ class Owners:
         asked.at, asked.read = self._api.clock.now(), self._api.clock.monotonic()
 
     async def _probed(
-        self, row: Row, group: LogGroup, values: Mapping[str, str], ends: float
+        self, row: Row, group: Named, values: Mapping[str, str], ends: float
     ) -> Use | Unread | None:
         """What the row's probe says of one log group."""
         assert row.probe is not None
-        target, name = self._api.target, group.name
+        target, (name, arn) = self._api.target, group
         given = {
             **values,
             "group": name,
-            "arn": group.arn,
+            "arn": arn,
             "region": target.region,
             "account": target.account,
         }
-        either = [{**given, "arn_or_star": group.arn + end} for end in ("", ":*")]
+        either = [{**given, "arn_or_star": arn + end} for end in ("", ":*")]
         reading = Reading(self._api, row, row.probe.question, either, name)
         try:
             await reading.go_on(math.inf, ends)
@@ -240,8 +247,10 @@ class Owners:
         )
 
     def _use(self, row: Row, user: str, calls: int, at: int) -> Use:
-        return Use(row.id, user, row.severity, row.without, calls, at)
+        source = row.listing.steps[-1].call
+        return Use(row.id, source, user, row.severity, row.without, calls, at)
 
     def _unread(self, row: Row, why: str, calls: int) -> Unread:
         now = self._api.clock.now()
-        return Unread(row.id, tuple(sorted(row.actions)), why, calls, now)
+        source = row.listing.steps[-1].call
+        return Unread(row.id, source, tuple(sorted(row.actions)), why, calls, now)

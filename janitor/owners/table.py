@@ -78,6 +78,12 @@ class Row:
     only: str | None = None
     home: str | None = None
 
+    @property
+    def cheap(self) -> bool:
+        """Whether it can be asked again for each deletion: by a list, or a call about each."""
+        whole = self.probe is not None and (self.names is not None or self.probe.names is None)
+        return whole or len(self.listing.steps) == 1
+
     def may_own(self, group: str, region: str) -> bool:
         """Whether it could own a log group of that name in that Region."""
         fixed = self.only or self.home

@@ -16,7 +16,7 @@ from janitor.core.clock import StoppedError
 from janitor.owners.owners import Owners, Shared
 from janitor.owners.table import chosen, table
 from tests.accounts import ACCOUNT, REGION
-from tests.owners.world import Answers, World, denied, error, group
+from tests.owners.world import Answers, World, denied, error
 
 ROWS = {row.id: row for row in table()}
 LAMBDA, STACK, RDS = ROWS["lambda"], ROWS["cloudformation-stack"], ROWS["rds"]
@@ -90,7 +90,7 @@ def test_a_row_is_read_once() -> None:
 
     async def twice(owners: Owners) -> None:
         for name in ("/a", "/b", "/aws/lambda/f"):
-            await owners.of([group(name, world.api.target)])
+            await world.asked(owners, name)
 
     world.clock.run(twice(world.owners([LAMBDA])))
     assert world.calls("ListFunctions") == 1
@@ -102,12 +102,11 @@ def test_a_row_is_read_again_when_that_is_long_ago() -> None:
     world = World(lambda *call, **more: functions(*names)(*call, **more))
 
     async def again(owners: Owners) -> tuple[bool, bool, bool]:
-        wanted = [group("/aws/lambda/g", world.api.target)]
-        before = await owners.of(wanted)
+        before = await world.asked(owners, "/aws/lambda/g")
         names.append("g")
-        soon = await owners.of(wanted)
+        soon = await world.asked(owners, "/aws/lambda/g")
         world.clock.jump(61)
-        later = await owners.of(wanted)
+        later = await world.asked(owners, "/aws/lambda/g")
         return tuple(said["/aws/lambda/g"].nobody for said in (before, soon, later))  # type: ignore[return-value]
 
     assert world.clock.run(again(world.owners([LAMBDA], lasts=60))) == (True, True, False)
@@ -164,7 +163,7 @@ def test_candidates_that_come_one_by_one_are_listed_in_the_end() -> None:
 
     async def each(owners: Owners) -> None:
         for n in range(100):
-            await owners.of([group(f"/g{n}", world.api.target)])
+            await world.asked(owners, f"/g{n}")
 
     world.clock.run(each(world.owners([STACK])))
     assert len(world.said) <= 12
@@ -450,9 +449,9 @@ def test_a_run_that_stops_is_no_answer() -> None:
     async def stopped(owners: Owners) -> None:
         world.stop.set("late")
         with pytest.raises(StoppedError):
-            await owners.of([group("/x", world.api.target)])
+            await world.asked(owners, "/x")
         world.stop.__init__()  # type: ignore[misc]
-        assert (await owners.of([group("/x", world.api.target)]))["/x"].unread
+        assert (await world.asked(owners, "/x"))["/x"].unread
 
     world.clock.run(stopped(world.owners([LAMBDA])))
 
@@ -465,8 +464,8 @@ def test_clients_are_let_go() -> None:
     world = World(nothing)
 
     async def both(owners: Owners) -> None:
-        await owners.of([group("/x", world.api.target)])
-        await owners.of([group("/y", world.api.target)])
+        await world.asked(owners, "/x")
+        await world.asked(owners, "/y")
 
     world.clock.run(both(world.owners([STACK, ROWS["anomaly-detector"]])))
     assert world.made == {"cloudformation": 2, "logs": 1}

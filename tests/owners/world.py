@@ -16,7 +16,7 @@ from janitor.aws.api import Api, Clients, Counts
 from janitor.aws.pace import Pace
 from janitor.aws.workers import Inline
 from janitor.core.clock import Stop
-from janitor.core.model import LogGroup, Target
+from janitor.core.model import Target
 from janitor.owners.owners import Answer, Owners, Shared
 from janitor.owners.reader import _texts, search
 from janitor.owners.table import Row, Step
@@ -63,7 +63,11 @@ class World:
         return self.ask(self.owners(rows, **more), *names)
 
     def ask(self, owners: Owners, *names: str) -> Mapping[str, Answer]:
-        return self.clock.run(owners.of([group(name, self.api.target) for name in names]))
+        return self.clock.run(self.asked(owners, *names))
+
+    async def asked(self, owners: Owners, *names: str) -> Mapping[str, Answer]:
+        found = await owners.of([named(name, self.api.target) for name in names])
+        return {name: answer for (name, _), answer in found.items()}
 
 
 class _Client:
@@ -87,9 +91,8 @@ def _operations(name: str) -> dict[str, str]:
     return {xform_name(operation): operation for operation in service(name).operation_names}
 
 
-def group(name: str, target: Target) -> LogGroup:
-    arn = f"arn:aws:logs:{target.region}:{target.account}:log-group:{name}"
-    return LogGroup(target, name, arn, creation_time=1, stored_bytes=0)
+def named(name: str, target: Target) -> tuple[str, str]:
+    return name, f"arn:aws:logs:{target.region}:{target.account}:log-group:{name}"
 
 
 def error(operation: str, code: str, message: str = "") -> ClientError:
