@@ -158,7 +158,8 @@ class Act:
         self.journal = journal
         self.sink = sink
         self.looks = looks
-        self.rows = [row for row in chosen(policy.protect.deletion.owners) if row.cheap]
+        cheap = (row.again() for row in chosen(policy.protect.deletion.owners))
+        self.rows = [row for row in cheap if row is not None]
         self.shared = Shared()
 
     async def run(self, apis: Mapping[Target, Api], parts: Mapping[Target, Part]) -> None:

@@ -6,7 +6,7 @@ import functools
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from importlib.resources import files
 from typing import Any, Literal
@@ -78,11 +78,15 @@ class Row:
     only: str | None = None
     home: str | None = None
 
-    @property
-    def cheap(self) -> bool:
-        """Whether it can be asked again for each deletion: by a list, or a call about each."""
-        whole = self.probe is not None and (self.names is not None or self.probe.names is None)
-        return whole or len(self.listing.steps) == 1
+    def again(self) -> Row | None:
+        """What of it is cheap enough to be asked again before deletions: a list, or a question
+        about each log group; of some rows only for their conventional names.
+        """
+        if len(self.listing.steps) == 1:
+            return self
+        if self.probe is None:
+            return None
+        return replace(self, names=self.names or self.probe.names)
 
     def may_own(self, group: str, region: str) -> bool:
         """Whether it could own a log group of that name in that Region."""

@@ -58,7 +58,7 @@ def test_an_owner_is_found_while_it_exists(aws: boto3.Session, how: str) -> None
         assert asked(aws, row, region, name).nobody
 
 
-PROBED = ["lambda", "rds", "rds-cluster", "eks", "codebuild", "vpc-flow-log", "events-target"]
+PROBED = ["rds", "rds-cluster", "eks", "codebuild", "vpc-flow-log", "events-target"]
 PROBED += ["sagemaker-endpoint", "appsync", "redshift", "dms", "cloudfront-function", "mq"]
 PROBED += ["codepipeline", "rds-proxy"]
 

@@ -16,7 +16,6 @@ PROBES = pytest.mark.parametrize(
 )
 
 USUAL = {
-    "lambda": "/aws/lambda/f",
     "codebuild": "/aws/codebuild/p",
     "firehose": "/aws/kinesisfirehose/s",
 }
