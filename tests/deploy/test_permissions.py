@@ -138,7 +138,6 @@ def test_the_modules_with_calls_are_found() -> None:
         "function/state",
         "function/watch",
         "journal/archive",
-        "owners/functions",
     }
     assert "logs:DeleteLogGroup" in called("aws/logs")
 
