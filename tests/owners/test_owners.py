@@ -261,18 +261,13 @@ def test_an_edge_function_uses_its_log_group_in_every_region() -> None:
         "Functions": [
             {"FunctionName": "f", "Version": "3"},
             {"FunctionName": "own", "Version": "1", "LoggingConfig": {"LogGroup": "/edge/own"}},
-            {
-                "FunctionName": "latest",
-                "Version": "$LATEST",
-                "LoggingConfig": {"LogGroup": "/elsewhere"},
-            },
         ]
     }
     worlds = [World(lambda *_call, **_more: edge, region) for region in (REGION, "ap-south-1")]
     shared = Shared()
     for world in worlds:
         owners = Owners(world.api, [ROWS["lambda-edge"]], shared)
-        found = world.ask(owners, "/aws/lambda/us-east-1.f", "/edge/own", "/elsewhere")
+        found = world.ask(owners, "/aws/lambda/us-east-1.f", "/edge/own", "/aws/lambda/f")
         assert [bool(answer.uses) for answer in found.values()] == [True, True, False]
     assert [region for world in worlds for _, region, *_ in world.said] == ["us-east-1"]
 
