@@ -290,7 +290,7 @@ def _kept(names: Set[str], function: Function) -> set[str]:
             return (
                 model["service"] in function.services
                 and model["version"] == newest[model["service"]]
-                and not model["file"].startswith("examples-")  # for documentation
+                and not model["file"].startswith(("examples-", "paginators-", "waiters-"))
             )
         return True
 
