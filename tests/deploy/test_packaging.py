@@ -122,8 +122,8 @@ def test_each_dependency_keeps_its_licence(janitor: Path) -> None:
 
 
 def test_sizes_are_within_limits(janitor: Path, archive: Path, tmp_path: Path) -> None:
-    """The janitor has at most 10 MB zipped and 40 MB unzipped, hash at most 10 kB."""
-    assert archive.stat().st_size <= 10_000_000
+    """The janitor has at most 11 MB zipped and 40 MB unzipped, hash at most 10 kB."""
+    assert archive.stat().st_size <= 11_000_000
     assert sum((janitor / name).stat().st_size for name in names(janitor)) <= 40_000_000
     assert packaging.zip_of(stage(HASH, root=tmp_path)).stat().st_size <= 10_000
 
