@@ -51,7 +51,7 @@ _HELD = _MODULES.keys() - {"ec2"}
 """Services whose resources are here. Of EC2's, only the Regions are."""
 _NONE_HERE = frozenset(
     {
-        *("DescribeAlarms", "DescribeInsightRules", "ListTopics"),
+        *("DescribeAlarms", "DescribeInsightRules"),
         *("ListCapacityProviders", "ListMicrovmImages", "ListWebFunctions"),
         *("DescribeDeliveryDestinations", "DescribeExportTasks", "DescribeImportTasks"),
         *("ListLogAnomalyDetectors", "ListScheduledQueries", "ListSyslogConfigurations"),
