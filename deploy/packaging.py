@@ -29,6 +29,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from janitor.owners import table as owners
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 REQUIREMENTS = ROOT / "deploy" / "requirements"
@@ -114,7 +116,8 @@ JANITOR = Function(
     handler="janitor.function.handler.handler",
     sources=(ROOT / "janitor",),
     requirements=REQUIREMENTS / "janitor.txt",
-    services=frozenset(
+    services=owners.services(owners.table())
+    | frozenset(
         {
             "cloudwatch",
             "ec2",
@@ -287,7 +290,7 @@ def _kept(names: Set[str], function: Function) -> set[str]:
             return (
                 model["service"] in function.services
                 and model["version"] == newest[model["service"]]
-                and not model["file"].startswith("examples-")  # for documentation
+                and not model["file"].startswith(("examples-", "paginators-", "waiters-"))
             )
         return True
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -276,12 +277,17 @@ class Api:
         expect: str | None = None,
         region: str | None = None,
         paced: bool = True,
+        quota: str | None = None,
         **parameters: Any,
     ) -> Mapping[str, Any]:
-        """One attempt, for what must look again before it tries again. Raises as `call`."""
+        """One attempt, for what must look again before it tries again. Raises as `call`.
+
+        `quota` names the one that the call falls under, if that is not the operation's own.
+        """
+        quota = quota or operation
         if paced:
-            await self.pace.acquire(operation, self.stop)
-        self._counts.called(operation, self.target, self.pace.ceiling(operation))
+            await self.pace.acquire(quota, self.stop)
+        self._counts.called(operation, self.target, self.pace.ceiling(quota))
         key = (service, region or self.target.region)
 
         def send() -> Mapping[str, Any]:
@@ -295,7 +301,7 @@ class Api:
         except TimeoutError as error:
             raise UnavailableError(operation, f"no answer within {CALL_LASTS:.0f} s") from error
         except (ClientError, BotoCoreError, ResponseParserError) as error:
-            raise self._told_apart(operation, error) from error
+            raise self._told_apart(operation, quota, error) from error
         except EOFError as error:
             raise CredentialsError("a code (MFA) is needed, and nobody can be asked") from error
         except _NO_FILE as error:
@@ -317,14 +323,18 @@ class Api:
                 )
             return self._made[key]
 
-    def _told_apart(self, operation: str, error: Exception) -> Exception:
+    def let_go(self, service: str, region: str | None = None) -> None:
+        """Give up the service's client: a next call makes another."""
+        self._made.pop((service, region or self.target.region), None)
+
+    def _told_apart(self, operation: str, quota: str, error: Exception) -> Exception:
         if isinstance(error, ClientError):
             code = str(error.response.get("Error", {}).get("Code", ""))
             message = str(error.response.get("Error", {}).get("Message", ""))
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             if code in _THROTTLED or status == 429:
                 self._counts.was_throttled(operation)
-                self.pace.throttled(operation)
+                self.pace.throttled(quota)
                 return UnavailableError(operation, f"throttled ({code})", refused=True)
             if code in _CREDENTIALS:
                 return CredentialsError(f"AWS refuses the credentials: {code}: {message}")
@@ -358,11 +368,15 @@ def _only_answers(
     **_more: Any,
 ) -> None:
     """Refuse what botocore takes for an empty answer (1.44.5, `parsers.py`), which must not read as
-    "no filters": a body that is no JSON object, and an object where a list belongs. Raises
+    "no filters", or "no flow logs": a body that is no JSON object, an object where a list belongs,
+    XML of something else (in protocol `query` botocore refuses that itself). Raises
     ResponseParserError.
     """
     shape, protocol = operation_model.output_shape, operation_model.service_model.resolved_protocol
-    if response_dict["status_code"] != 200 or shape is None or protocol in _XML:
+    if response_dict["status_code"] != 200 or shape is None or protocol == "query":
+        return
+    if protocol in ("ec2", "rest-xml"):
+        _only_xml(f"{operation_model.name}Response", protocol, response_dict["body"])
         return
     try:
         answer = json.loads(response_dict["body"])
@@ -379,8 +393,15 @@ def _only_answers(
         response_dict["body"] = json.dumps(answer).encode()
 
 
-_XML = ("ec2", "query", "rest-xml")
-"""Protocols in which nothing is read that decides about a log group."""
+def _only_xml(root: str, protocol: str, body: object) -> None:
+    """Refuse XML whose root is not EC2's, or that is HTML."""
+    found = _ROOT.match(body) if isinstance(body, bytes) else None
+    name = found[1].decode() if found else root
+    if (protocol == "ec2" and name != root) or name.lower() == "html":
+        raise ResponseParserError(f"an answer that is not {root}: <{name}>")
+
+
+_ROOT = re.compile(rb"(?:\s|<[?!][^>]*>)*<([\w:]+)")
 
 
 def _is_plain(groups: list[Any] | None) -> bool:

@@ -46,6 +46,34 @@ policies, are not published per call and are assumed. GetMetricData is 50 a seco
 points together at most 396,000 (CloudWatch quotas page), and one call here asks for up to 100,500.
 """
 
+SERVICE_QUOTAS: dict[str, float] = {
+    "lambda": 15,
+    "ecs": 20,
+    "ec2": 20,
+    "cloudformation": 5,
+    "apigateway": 5,
+    "stepfunctions": 5,
+    "rds": 10,
+    "events": 10,
+    "firehose": 5,
+    "cloudwatch": 9,
+    "logs": 5,
+}
+"""Calls a second of all that a service is asked together, for the table of owners: the least of
+what its quotas page gives the calls in question, or, where that gives none (CloudFormation, RDS),
+less than others see throttled. All management calls to API Gateway of an account share 10 a second,
+deployments too: half of it.
+"""
+
+UNKNOWN_QUOTA = 2.0
+"""The same for services whose quotas are not known."""
+
+
+def default_quota(name: str) -> float:
+    """Calls a second under the quota of an operation or a service, before anything was learned."""
+    return DEFAULT_QUOTAS.get(name) or SERVICE_QUOTAS.get(name, UNKNOWN_QUOTA)
+
+
 _NAME = re.compile(r"(\w+) throttle limit in transactions per second")
 """How the quotas of CloudWatch Logs are named (CloudWatch Logs quotas page)."""
 

@@ -11,15 +11,15 @@ from difflib import get_close_matches
 from typing import Any
 
 import boto3
-import botocore.loaders
 import botocore.session
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 
 from janitor.aws.api import CLIENT_CONFIG, Api, CallError, Clients, Counts, UnavailableError
 from janitor.aws.checked import check
+from janitor.aws.models import Models
 from janitor.aws.pace import Pace
-from janitor.aws.quotas import DEFAULT_QUOTAS
+from janitor.aws.quotas import default_quota
 from janitor.aws.workers import Workers
 from janitor.core.clock import Clock, Stop
 from janitor.core.errors import CredentialsError, JanitorError, UsageError
@@ -96,11 +96,12 @@ def _session(profile: str | None = None, region: str | None = None) -> boto3.Ses
 
 
 @functools.cache
-def _loader(data_path: str | None) -> botocore.loaders.Loader:
+def _loader(data_path: str | None) -> Models:
     """What botocore knows of the services, read once for all sessions: a session of its own for
     each account would read it all anew.
     """
-    return botocore.loaders.create_loader(data_path)
+    paths = data_path.split(os.pathsep) if data_path else []
+    return Models(extra_search_paths=[os.path.expanduser(path) for path in paths])
 
 
 async def each_account(
@@ -139,8 +140,8 @@ class Means:
     def api(self, aws: Clients, target: Target) -> Api:
         """The calls of a target, which `aws` makes clients for."""
 
-        def rate(operation: str) -> float:
-            return 1e6 if self.share is None else DEFAULT_QUOTAS[operation] * self.share
+        def rate(name: str) -> float:
+            return 1e6 if self.share is None else default_quota(name) * self.share
 
         pace = Pace(rate, self.clock)
         return Api(target, aws, pace, self.clock, self.counts, self.stop, self.workers)
@@ -215,6 +216,16 @@ def known_regions() -> tuple[str, ...]:
             for region in partition["services"].get("logs", {}).get("endpoints", ())
             if region in partition["regions"]
         )
+    )
+
+
+def has_endpoint(service: str, region: str) -> bool:
+    """Whether botocore knows of an endpoint of the service in the Region."""
+    model = _loader(None).load_service_model(service, "service-2")
+    prefix = model["metadata"]["endpointPrefix"]
+    return any(
+        region in partition["services"].get(prefix, {}).get("endpoints", ())
+        for partition in _loader(None).load_data("endpoints")["partitions"]
     )
 
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+LAMBDA_PREFIX = "/aws/lambda/"
+"""Before a function's name: the log group that it writes to, unless it is told of another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

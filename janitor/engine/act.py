@@ -56,15 +56,17 @@ from janitor.engine.proof import (
     extras_of,
     no_arrivals,
     no_events,
-    no_owner,
     no_subscription_filters,
     streams_silent,
     sweepable,
     trusted,
+    unused,
 )
+from janitor.engine.users import Users
 from janitor.engine.window import Window
 from janitor.journal.journal import Ended, Entry, Journal
-from janitor.owners.functions import EdgeOwners, Owners
+from janitor.owners.owners import Shared
+from janitor.owners.table import chosen
 from janitor.policy.file import Policy
 from janitor.policy.judge import judge
 
@@ -80,8 +82,7 @@ FRESH_FOR = 5.0
 five puts a second, somebody else may have set it meanwhile."""
 
 OWNERS_LAST = 55.0
-"""Seconds, so that they are not a minute old at the deletion. Listing a thousand functions takes 20
-calls: too many to be made for each deletion."""
+"""Seconds, so that they are not a minute old at the deletion: too many calls for each of them."""
 
 GROUPS_A_LOOK = 25
 """Log groups that are read again in one call."""
@@ -157,7 +158,9 @@ class Act:
         self.journal = journal
         self.sink = sink
         self.looks = looks
-        self.edge = EdgeOwners()
+        cheap = (row.again() for row in chosen(policy.protect.deletion.owners))
+        self.rows = [row for row in cheap if row is not None]
+        self.shared = Shared()
 
     async def run(self, apis: Mapping[Target, Api], parts: Mapping[Target, Part]) -> None:
         """Carry out each target's part, to the end or until stopped."""
@@ -228,7 +231,7 @@ class _TargetAct:
         self._logs = Logs(api)
         self._changes = Changes(api)
         self._arrivals = Arrivals(api)
-        self._owners = Owners(api, OWNERS_LAST, act.edge)
+        self._users = Users(api, act.rows, act.shared, OWNERS_LAST)
         self._deletions = asyncio.Semaphore(DELETIONS_AT_ONCE)
         self._puts = asyncio.Semaphore(PUTS_AT_ONCE)
         self._sweeps = asyncio.Semaphore(SWEEPS_AT_ONCE)
@@ -477,8 +480,8 @@ class _TargetAct:
 
     async def _unused(self, group: LogGroup) -> AsyncIterator[Verdict]:
         """What may be a minute old at the deletion."""
-        if self._policy.protect.live_owners:
-            yield await no_owner(self._owners, self._logs, group)
+        if self._act.rows:
+            yield await unused(self._users, group)
 
     async def _disproved(
         self,

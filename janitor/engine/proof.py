@@ -16,7 +16,7 @@ from janitor.core.clock import DAY_MS, HOUR_MS
 from janitor.core.model import Evidence, Extras, LogGroup, LogStream
 from janitor.core.text import age
 from janitor.engine.arrivals import Arrivals
-from janitor.owners.functions import Owners
+from janitor.engine.users import Users
 
 LAG_WINDOW_MS = 48 * HOUR_MS
 """Stream metadata lags "usually under an hour, sometimes more" (FilterLogEvents and LogStream, API
@@ -25,6 +25,9 @@ reference): nothing that arrived longer ago than this is still missing from it."
 DATED_DAYS = 30
 """Nothing writes to a stream that long after it was named for the day on which its writer began: a
 Lambda execution environment lives for hours."""
+
+OWNERS = "owners"
+"""Where evidence is from that no single call gave."""
 
 STREAMS_A_CALL = 100
 _LAMBDA_STREAM = re.compile(r"(\d{4})/(\d{2})/(\d{2})/\[")
@@ -58,17 +61,18 @@ class Unreadable:
 Verdict = Empty | NotEmpty | Unreadable
 
 
-async def no_owner(owners: Owners, logs: Logs, group: LogGroup) -> Verdict:
-    """Line 2: no existing Lambda function logs to the group."""
-    source, now = "ListFunctions", logs.clock.now()
-    try:
-        owner = await owners.owner(group.name)
-    except ReadError as error:
-        text = f"whether a function logs here is unknown: {error}"
-        return Unreadable(Evidence(source, text, now))
-    if owner is not None:
-        return NotEmpty(Evidence(source, f"Lambda function {owner!r} logs to it", now))
-    return Empty(Evidence(source, "no Lambda function logs to it", now))
+async def unused(users: Users, group: LogGroup) -> Verdict:
+    """Line 2: nothing that is known uses the group. Raises StoppedError."""
+    answer = await users.of(group)
+    if answer.uses:
+        use, more = answer.uses[0], len(answer.uses) - 1
+        text = f"{use}, and by {more} more" if more else str(use)
+        return NotEmpty(Evidence(use.source, text, use.at))
+    if answer.unread:
+        unread = answer.unread[0]
+        return Unreadable(Evidence(unread.source, str(unread), unread.at))
+    text = f"not in use by any of the {answer.rows} kinds of owners that were asked"
+    return Empty(Evidence(OWNERS, text, answer.at))
 
 
 async def no_subscription_filters(logs: Logs, group: LogGroup) -> Verdict:

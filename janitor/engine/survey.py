@@ -43,13 +43,15 @@ from janitor.engine.proof import (
     Verdict,
     no_arrivals,
     no_events,
-    no_owner,
     no_subscription_filters,
     streams_silent,
     sweepable,
+    unused,
 )
+from janitor.engine.users import Users
 from janitor.engine.window import Window
-from janitor.owners.functions import EdgeOwners, Owners
+from janitor.owners.owners import Shared
+from janitor.owners.table import chosen
 from janitor.policy.file import Limits, Policy
 from janitor.policy.judge import judge, needs_tags
 
@@ -108,7 +110,9 @@ def every_group(api: Api, start: str | None) -> AsyncIterator[tuple[list[LogGrou
 
 
 class Survey:
-    """A survey over several targets. `now` (ms) is the moment by which ages are judged."""
+    """A survey over several targets. `now` (ms) is the moment by which ages are judged. Raises
+    UsageError where the policy names owners that are not known.
+    """
 
     def __init__(
         self,
@@ -124,8 +128,9 @@ class Survey:
         self.stop = stop
         self.sink = sink
         self.listing = listing
+        self.rows = chosen(policy.protect.deletion.owners)
+        self.shared = Shared()
         self.confirmed = _Confirmed(policy.limits)
-        self.edge = EdgeOwners()
 
     async def run(self, apis: Mapping[Target, Api], starts: Mapping[Target, str | None]) -> None:
         """Survey each target of `starts` from its page token on, to the end or until stopped."""
@@ -162,7 +167,7 @@ class _TargetSurvey:
         self._target = api.target
         self._logs = Logs(api)
         self._arrivals = Arrivals(api)
-        self._owners = Owners(api, edge=survey.edge)
+        self._users = Users(api, survey.rows, survey.shared)
         self._tags = Gathered(
             api, "GetResources", ARNS_A_CALL, TAGS_LINGER, functools.partial(read_tags, api)
         )
@@ -189,6 +194,8 @@ class _TargetSurvey:
             sink.failed(target, f"{target}: the log groups could not be listed: {error}")
         except JanitorError as error:
             self._give_up(error)
+        for text in self._users.warnings():
+            sink.warned(target, text)
 
     async def _read(self, start: str | None) -> None:
         """Every page from the token on. What was read before an error is finished first."""
@@ -296,8 +303,6 @@ class _TargetSurvey:
 
     async def _verdicts(self, group: LogGroup, action: DeleteGroup) -> AsyncIterator[Verdict]:
         """One piece of evidence after the other, the slowest question last."""
-        if self._policy.protect.live_owners:
-            yield await no_owner(self._owners, self._logs, group)
         yield await streams_silent(self._logs, group, action.before)
         if self._drained(group):
             yield await no_events(self._logs, group, action.before)
@@ -308,6 +313,8 @@ class _TargetSurvey:
             yield Empty(Evidence("DescribeSubscriptionFilters", text, now))
         else:
             yield await no_subscription_filters(self._logs, group)
+            if self._survey.rows:
+                yield await unused(self._users, group)
 
     def _drained(self, group: LogGroup) -> bool:
         """Whether events are looked for by FilterLogEvents."""
@@ -326,9 +333,6 @@ class _TargetSurvey:
         """Kept, because something could not be read; what holds for it all the same is planned."""
         if gone:
             return [self._outcome(group, action, Status.GONE, "gone already", seen)]
-        if why.source == "ListFunctions":
-            text = "Lambda functions could not be listed, so log groups under /aws/lambda/ are kept"
-            self._survey.sink.warned(self._target, text)
         reason = f"{why.source}: {why.finding}"
         unknown = Unknown(reason, action.rule)
         outcomes = [self._outcome(group, unknown, Status.UNKNOWN, evidence=seen)]

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from janitor.aws import logs, metrics, quotas, tags, targets
+from janitor.core.model import LAMBDA_PREFIX
 from janitor.journal import archive
-from janitor.owners import functions as owners
+from janitor.owners import table as owners
 from janitor.policy.file import Defaults, Policy, Rule
 
 UNSCOPED = frozenset(
@@ -51,8 +52,7 @@ def iam_policy(
         reading.add(acts["ListTagsForResource"])
         reading |= {acts[name] for name in logs.DEFINITION}
         changing.add(acts["DeleteLogGroup"])
-        if policy.protect.live_owners:
-            listing.add(owners.ACTIONS["ListFunctions"])
+        listing |= owners.actions(owners.chosen(policy.protect.deletion.owners))
     if sweep:
         listing.add(metrics.ACTIONS["GetMetricData"])
         reading.add(acts["DescribeLogStreams"])
@@ -96,7 +96,7 @@ def function_policy(
         state,
     )
 
-    own = policy.with_own_groups(f"{owners.LAMBDA_PREFIX}{function}")
+    own = policy.with_own_groups(f"{LAMBDA_PREFIX}{function}")
     itself = f"arn:{partition}:lambda:{region}:{account}:function:{function}"
     document = iam_policy(own, account=account, partition=partition)
     statements = [

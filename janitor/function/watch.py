@@ -22,9 +22,8 @@ from janitor.aws.targets import Means
 from janitor.aws.workers import Inline
 from janitor.core.clock import DAY_MS, Stop, SystemClock
 from janitor.core.errors import JanitorError
-from janitor.core.model import Target
+from janitor.core.model import LAMBDA_PREFIX, Target
 from janitor.function.settings import read_settings
-from janitor.owners.functions import LAMBDA_PREFIX
 
 ACTIONS: dict[str, str] = {"GetMetricData": "cloudwatch:GetMetricData"}
 OVERDUE_DAYS = 35

@@ -109,6 +109,16 @@ class Defaults(_Band):
     proof: Proof = Field("arrivals", description='"events" reads the logs too: stronger.')
 
 
+class ProtectFromDeletion(_Strict):
+    """What may get a retention, but is never deleted."""
+
+    owners: bool | list[str] = Field(
+        True,
+        description="Keep log groups that something uses: true asks all rows of the table of "
+        "owners, a list those that it names, false none.",
+    )
+
+
 class Protect(_Strict):
     """What is never touched. Names and tags exempt a group from every change."""
 
@@ -117,9 +127,7 @@ class Protect(_Strict):
         ["janitor:keep", "aws:cloudformation:stack-name"],
         description='"key", or "key=value" where the value may be a glob.',
     )
-    live_owners: bool = Field(
-        True, description="Keep groups that an existing Lambda function logs to."
-    )
+    deletion: ProtectFromDeletion = Field(default_factory=lambda: ProtectFromDeletion())
     own_groups: list[str] = Field([OWN_GROUP], description="The janitor's own log groups.")
 
 
@@ -451,6 +459,8 @@ def _accepts(error: Mapping[str, Any]) -> str:
 
 
 _GONE = {
+    ("protect", "live_owners"): "is no key any more: [protect.deletion] owners says which owners "
+    "are asked for, true or false or a list",
     ("quotas",): "is no key any more: the account's quotas are read from Service Quotas, and "
     "limits.api_share says which share of them is used",
 }
@@ -464,6 +474,8 @@ def _keys_at(location: tuple[str | int, ...]) -> list[str]:
         "limits": Limits,
         "rules": Rule,
     }
+    if location[:2] == ("protect", "deletion") and len(location) > 2:
+        return list(ProtectFromDeletion.model_fields)
     if location[0] == "prices" and len(location) > 1:
         prices: dict[int, type[BaseModel]] = {2: Prices, 4: RegionPrices, 5: Price}
         return list(prices[len(location)].model_fields)

@@ -51,6 +51,8 @@ _UNHEEDED = {
 """Parameters that change what AWS answers with, and have no meaning here."""
 _EVERYWHERE = ("sts", "ec2", "iam", "organizations", "route53", "cloudfront")
 """Services that answer whichever Region is asked for; of EC2's, the Regions are asked for here."""
+_ALWAYS = "us-east-1"
+"""A Region that no account can disable (Account Management Reference Guide)."""
 THROTTLING = {
     "logs": ("ThrottlingException", 400),
     "monitoring": ("Throttling", 400),
@@ -234,6 +236,8 @@ class Sandbox:
     def _here(self, call: Call) -> None:
         """Raises RefusedError where the Region does not take the caller, or has no such feature."""
         region = self.store.regions.get((call.account, call.region))
+        if region is None and call.region == _ALWAYS:
+            return
         if region is None or region.refuses_tokens or not region.enabled:
             said = "The security token included in the request is invalid."
             raise RefusedError("UnrecognizedClientException", said, 403)

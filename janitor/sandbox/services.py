@@ -24,12 +24,21 @@ _CHANGED = ("s3",)
 """What botocore's clients change in their models (1.44.5, handlers.py: no bucket in the path)."""
 _SIGNED_OTHERWISE = {
     "airflow": ("mwaa",),
+    "airflow-serverless": ("mwaa-serverless",),
     "apigateway": ("apigateway", "apigatewayv2"),
+    "aps": ("amp",),
+    "bedrock-agentcore": ("bedrock-agentcore-control",),
+    "cloudhsm": ("cloudhsmv2",),
     "elasticfilesystem": ("efs",),
     "elasticloadbalancing": ("elb", "elbv2"),
+    "elasticmapreduce": ("emr",),
     "es": ("es", "opensearch"),
+    "kinesisanalytics": ("kinesisanalyticsv2",),
+    "lambda": ("lambda", "lambda-microvms", "lambda-web"),
+    "lex": ("lexv2-models",),
     "monitoring": ("cloudwatch",),
     "servicequotas": ("service-quotas",),
+    "sms-voice": ("pinpoint-sms-voice-v2",),
     "states": ("stepfunctions",),
     "tagging": ("resourcegroupstaggingapi",),
 }

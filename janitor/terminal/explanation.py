@@ -32,12 +32,14 @@ from janitor.engine.proof import (
     Verdict,
     no_arrivals,
     no_events,
-    no_owner,
     no_subscription_filters,
     streams_silent,
+    unused,
 )
 from janitor.engine.survey import Page, Survey
-from janitor.owners.functions import Owners
+from janitor.engine.users import Users
+from janitor.owners.owners import Shared
+from janitor.owners.table import chosen
 from janitor.policy.file import Policy, RuleSettings
 from janitor.policy.judge import Check, RuleLine, cutoff, lines
 from janitor.report.base import full_row
@@ -198,8 +200,8 @@ async def _verdicts(
 ) -> AsyncIterator[tuple[int, Check, Verdict]]:
     """Everything that speaks for or against deletion beyond the group's own record."""
     logs = Logs(api)
-    if policy.protect.live_owners:
-        yield 1, Check.OWNER, await no_owner(Owners(api), logs, group)
+    if rows := chosen(policy.protect.deletion.owners):
+        yield 1, Check.OWNER, await unused(Users(api, rows, Shared()), group)
     yield 1, Check.SUBSCRIPTION_FILTERS, await no_subscription_filters(logs, group)
     if settings is None or before is None:
         return
@@ -326,7 +328,7 @@ def _remedy(shown: CheckedLine, group: LogGroup, policy: Policy, span: int | Non
         case Check.METRIC_FILTERS:
             return f"its {line.text} removed"
         case Check.OWNER:
-            return f"the function removed, or live_owners = false in [protect]: {line.text}"
+            return f"its owner removed, or left out of owners in [protect.deletion]: {line.text}"
         case Check.SUBSCRIPTION_FILTERS:
             return f"the {line.text} removed"
         case Check.RETENTION:

@@ -21,7 +21,8 @@ from botocore import xform_name
 from janitor.aws import logs
 from janitor.core.errors import JanitorError
 from janitor.function.iam import UNSCOPED, function_policy, restore_policy, watch_policy
-from janitor.policy.file import parse
+from janitor.owners.table import actions, table
+from janitor.policy.file import load, parse
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import ACCOUNT, REGION, Cloud, Group, days_ago, refused, stream
 from tests.deploy.iam import allowed
@@ -138,7 +139,6 @@ def test_the_modules_with_calls_are_found() -> None:
         "function/state",
         "function/watch",
         "journal/archive",
-        "owners/functions",
     }
     assert "logs:DeleteLogGroup" in called("aws/logs")
 
@@ -160,18 +160,20 @@ id = "lambda"
 names = ["/aws/lambda/*"]
 delete_empty = true
 sweep_streams = true
+[protect.deletion]
+owners = ["lambda", "lambda-edge"]
 """
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:operations"
-DOCUMENT = function_policy(
-    parse(EVERYTHING, "everything"),
-    account=ACCOUNT,
-    partition="aws",
-    region=REGION,
-    function="cloudwatch-janitor",
-    parameter="/janitor/policy",
-    notify_topic=TOPIC,
-    bucket=BUCKET,
-)
+PLACE: dict[str, Any] = {
+    "account": ACCOUNT,
+    "partition": "aws",
+    "region": REGION,
+    "function": "cloudwatch-janitor",
+    "parameter": "/janitor/policy",
+    "notify_topic": TOPIC,
+    "bucket": BUCKET,
+}
+DOCUMENT = function_policy(parse(EVERYTHING, "everything"), **PLACE)
 ALLOWED = sorted(
     {
         action
@@ -396,6 +398,16 @@ def test_only_lists_that_iam_cannot_scope_are_for_every_resource() -> None:
         "servicequotas:ListServiceQuotas",
         "tag:GetResources",
     }
+
+
+def test_the_role_follows_the_owners_that_the_policy_asks_for() -> None:
+    """All of them by default; and it fits into a role: 10,240 characters (IAM quotas)."""
+    shipped = function_policy(load(None), **PLACE)
+    listed = next(entry for entry in shipped["Statement"] if entry["Sid"] == "List")
+    assert set(listed["Action"]) >= actions(table())
+    assert len(json.dumps(shipped, separators=(",", ":"))) < 10_240
+    none = parse("[defaults]\ndelete_empty = true\n[protect.deletion]\nowners = false", "t")
+    assert "lambda:ListFunctions" not in json.dumps(function_policy(none, **PLACE))
 
 
 def test_the_watch_may_only_look() -> None:

@@ -99,6 +99,15 @@ groups = st.builds(
     arrivals=st.dictionaries(moments, st.just(9), max_size=1),
 )
 accounts = st.lists(groups, min_size=1, max_size=12, unique_by=lambda g: g.name)
+
+
+def asking_for_functions(policy: Policy) -> Policy:
+    """The same without other owners, which these accounts have not."""
+    deletion = policy.protect.deletion.model_copy(update={"owners": ["lambda", "lambda-edge"]})
+    protect = policy.protect.model_copy(update={"deletion": deletion})
+    return policy.model_copy(update={"protect": protect})
+
+
 policies = st.sampled_from(
     [
         load(None).model_copy(
@@ -117,7 +126,7 @@ policies = st.sampled_from(
             "t",
         ),
     ]
-)
+).map(asking_for_functions)
 
 
 @contextmanager

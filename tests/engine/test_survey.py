@@ -167,18 +167,22 @@ def test_a_live_owner_keeps_its_group_under_any_name(policy: Policy, journal: Fi
     home.versions["h"] = {"1": "/edge"}
     _, recorded = janitor(cloud, policy, journal)
     assert [group.name for group in cloud.deleted] == ["/aws/lambda/moved"]
-    assert all("Lambda function" in only(recorded, name)[1] for name in names)
+    assert all("in use by Lambda" in only(recorded, name)[1] for name in names)
 
 
-def test_where_functions_cannot_be_listed_other_groups_are_still_deleted(
+def test_where_an_owner_cannot_be_read_the_groups_of_others_are_still_deleted(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """Only names that may be a function's are kept, with one warning."""
-    cloud = Cloud([empty("/aws/lambda/a"), empty("/aws/lambda/b"), empty("/x"), *fillers()])
-    cloud.fault = refusing("ListFunctions", "AccessDenied")
-    summary, _ = janitor(cloud, policy, journal)
+    """What it could own is kept, with one warning that names it, the action and the groups."""
+    kept = ["/aws/eks/a/cluster", "/aws/eks/b/cluster"]
+    cloud = Cloud([*map(empty, kept), empty("/x"), *fillers()])
+    denied = refused("AccessDeniedException")
+    cloud.fault = lambda call: denied if call.service == "eks" else None
+    summary, recorded = janitor(cloud, policy, journal)
     assert [group.name for group in cloud.deleted] == ["/x"]
-    assert len(summary.warnings) == 1
+    (warning,) = summary.warnings
+    assert all(said in warning for said in ("eks:ListClusters", *kept))
+    assert Status.UNKNOWN in {outcome.status for outcome in recorded.of(kept[0])}
 
 
 def test_a_policy_that_asks_for_no_tag_needs_no_right_to_read_any(journal: FileJournal) -> None:

@@ -20,7 +20,7 @@ from janitor.function.chain import ChainError
 from janitor.function.link import Link
 from janitor.function.settings import read_settings
 from janitor.journal.history import read as read_history
-from janitor.policy.file import Policy, parse
+from janitor.policy.file import Policy, load, parse
 from janitor.sandbox.unknowns import Unknowns
 from tests.accounts import NOW, REGION, Cloud, Group, changing, days_ago, refused, refusing, stream
 from tests.engine.test_properties import accounts, assert_lawful, policies, relaxed
@@ -48,6 +48,14 @@ def final(cloud: Cloud) -> dict[str, Any]:
         name: (group.retention, group.created, sorted(group.streams))
         for name, group in cloud.groups.items()
     }
+
+
+def asking_for(owners: list[str]) -> Policy:
+    """The shipped policy with these owners."""
+    shipped = load(None)
+    deletion = shipped.protect.deletion.model_copy(update={"owners": owners})
+    protect = shipped.protect.model_copy(update={"deletion": deletion})
+    return shipped.model_copy(update={"protect": protect})
 
 
 def use(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> None:
@@ -164,8 +172,9 @@ def test_a_failed_item_is_told_of_and_does_not_raise() -> None:
 
 
 @pytest.mark.parametrize("code", ["UnrecognizedClientException", "AccessDeniedException"])
-def test_a_region_that_refuses_is_its_own_trouble(code: str) -> None:
+def test_a_region_that_refuses_is_its_own_trouble(monkeypatch: Any, code: str) -> None:
     """One that is not enabled for the token, or denied: the others are cleaned, and it is named."""
+    use(monkeypatch, asking_for(["lambda"]))  # us-east-1 knows of Lambda@Edge functions
     cloud = mixed(3)
     cloud.fault = lambda call: refused(code) if call.region == "us-east-1" else None
     regions = {"JANITOR_REGIONS": f"us-east-1,{REGION}"}
@@ -195,6 +204,8 @@ retention_days = 365
 delete_empty = true
 [limits]
 max_group_deletions = 3
+[protect.deletion]
+owners = ["lambda"]
 """
 
 
@@ -219,8 +230,9 @@ def test_metrics_are_the_whole_runs() -> None:
     [(12, 760), (23, 760), (60, 760), (30, 900), (60, 900)],
     ids=["12-drained", "23-drained", "60-drained", "30-late", "60-late"],
 )
-def test_a_run_over_many_links_ends_as_in_one(calls: int, seconds: int) -> None:
+def test_a_run_over_many_links_ends_as_in_one(monkeypatch: Any, calls: int, seconds: int) -> None:
     """Wherever its links are cut, with time to finish what was begun or without."""
+    use(monkeypatch, asking_for(["lambda"]))  # a link of a few calls comes to no end of a table
     whole, parts = mixed(12), mixed(12)
     [once] = Deployed(whole).chain(SCHEDULED)
     answers = Deployed(parts, FOR_EVER).chain(SCHEDULED, cut(parts, calls, seconds))

@@ -24,7 +24,9 @@ proof          = "arrivals"
 [protect]
 names = ["/audit/*"]
 tags  = ["janitor:keep", "aws:cloudformation:stack-name", "env=prod"]
-live_owners = true
+
+[protect.deletion]
+owners = true
 [limits]
 max_group_deletions      = 500
 max_group_deletion_share = 0.25

@@ -16,7 +16,7 @@ import structlog
 
 from janitor.aws.api import Api, Counts
 from janitor.aws.pace import Pace
-from janitor.aws.quotas import DEFAULT_QUOTAS
+from janitor.aws.quotas import default_quota
 from janitor.core.clock import Stop
 from janitor.core.model import LogGroup, Outcome, Target, Verb
 from janitor.engine.act import Act, Part
@@ -222,7 +222,7 @@ class Janitor(Process):
             (target := Target(account, region)): Api(
                 target,
                 session(account, region),
-                Pace(lambda operation: 0.8 * DEFAULT_QUOTAS[operation], clock),
+                Pace(lambda name: 0.8 * default_quota(name), clock),
                 clock,
                 self.counts,
                 self.stop,

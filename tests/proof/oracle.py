@@ -86,18 +86,20 @@ def tagged(tag: str, tags: Mapping[str, str]) -> bool:
     return key in tags and value in ("", tags[key])
 
 
+HOME = "us-east-1"
+"""Where Lambda@Edge functions are."""
+
+
 def owned(key: Key, functions: Mapping[Target, Mapping[str, str | None]]) -> bool:
     """Whether a function logs to the group: one of its Region, or a Lambda@Edge function's replica
     in the group's, to the usual name with its home Region in it, or to one of its own.
     """
     account, region, name = key
-    if name in functions.get((account, "us-east-1"), {}).values() and region != "us-east-1":
-        return True
-    edge = re.match(r"/aws/lambda/([a-z]{2}-[a-z]+-[0-9])\.", name)
-    if edge:
-        region, name = edge[1], f"/aws/lambda/{name[edge.end() :]}"
-    here = functions.get((account, region), {})
-    return any((own or f"/aws/lambda/{function}") == name for function, own in here.items())
+    here, home = (functions.get((account, where), {}) for where in (region, HOME))
+    replicas = {f"/aws/lambda/{HOME}.{function}" for function in home}
+    own = {group or f"/aws/lambda/{function}" for function, group in here.items()}
+    named = {group for group in home.values() if region != HOME}
+    return name in own | replicas | named
 
 
 def lawful(
@@ -203,7 +205,7 @@ class Oracle:
             return False
         before = rules.cutoff(group, now)
         assert before is not None, "lawful"
-        if rules.said["protect"]["live_owners"] and owned(group.key, truth.functions):
+        if rules.said["protect"]["deletion"]["owners"] and owned(group.key, truth.functions):
             return False
         if rules.scope(group)["proof"] == "events":
             if group.log_class in NO_EVENTS_READ:

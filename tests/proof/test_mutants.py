@@ -56,7 +56,7 @@ def subscriptions_ignored(patch: pytest.MonkeyPatch) -> None:
 
 
 def owners_ignored(patch: pytest.MonkeyPatch) -> None:
-    _not_asked(patch, "no_owner")
+    _not_asked(patch, "unused")
 
 
 def arrivals_ignored(patch: pytest.MonkeyPatch) -> None:

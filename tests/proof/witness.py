@@ -29,6 +29,7 @@ from tests.fakes.judge import Change
 from tests.fakes.truth import Event, Group, Key, Stream, Target, Truth
 from tests.proof.oracle import (
     DATED,
+    HOME,
     LAG_WINDOW,
     METRIC_KEPT,
     Rules,
@@ -347,20 +348,22 @@ class Witness:
         return None
 
     def _owner(self, key: Key, life: Life) -> Iterable[str]:
-        """Functions were listed within a minute. Where that fails, only a group that is named for a
-        function may be one's.
+        """Functions were listed within a minute, here and where Lambda@Edge functions are. What is
+        named for the ones may be deleted though the others could not be.
         """
-        if not self.rules.said["protect"]["live_owners"]:
+        if not self.rules.said["protect"]["deletion"]["owners"]:
             return
         late = self._clock.monotonic() - LONG_LOOK_LASTS
-        homes = [key[1], *([key[2][12:21]] if key[2].startswith("/aws/lambda/us-east-1.") else [])]
-        known = life.functions[key[0], homes[-1]]
-        if known.asked < late:
-            yield "whether a function logs to it was not asked again"
-        if key[2].startswith("/aws/lambda/") and (known.functions is None or known.began < late):
-            yield "whether a function logs to it was unknown"
-        if owned(key, {(key[0], homes[-1]): known.functions or {}}):
-            yield "a function logged to it"
+        edges = key[2].startswith(f"/aws/lambda/{HOME}.")
+        usual = key[2].startswith("/aws/lambda/") and not edges
+        for region, others in ((key[1], edges), (HOME, usual)):
+            known = life.functions[key[0], region]
+            if known.asked < late:
+                yield f"whether a function of {region} logs to it was not asked again"
+            if not others and (known.functions is None or known.began < late):
+                yield f"whether a function of {region} logs to it was unknown"
+            if owned(key, {(key[0], region): known.functions or {}}):
+                yield "a function logged to it"
 
     def _sweep(self, effect: Change | None, call: Call, life: Life) -> Iterable[str]:
         key, name = _key(call), str(call.parameters.get("logStreamName"))

@@ -450,12 +450,16 @@ class Wanted:
         return parse(toml(self.said), "drawn")
 
 
+FUNCTIONS = ["lambda", "lambda-edge"]
+"""The owners that the accounts have. All others are asked by the tests of `janitor.owners`."""
+
+
 @st.composite
 def policies(draw: st.DrawFn, *, limited: bool = True) -> Wanted:
     protect = {
         "names": draw(st.sampled_from([[], ["/audit/*"]])),
         "tags": draw(st.sampled_from([["janitor:keep"], ["janitor:keep", "env=prod"], []])),
-        "live_owners": draw(st.sampled_from([True, True, True, False])),
+        "deletion": {"owners": draw(st.sampled_from([FUNCTIONS, FUNCTIONS, FUNCTIONS, False]))},
     }
     limits: dict[str, Any] = {"max_group_deletion_share": 1.0}
     if limited and draw(st.booleans()):
@@ -500,6 +504,8 @@ def _value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {_value(inner)}' for key, inner in value.items())}}}"
     return repr(value)
 
 

@@ -27,9 +27,9 @@ KEPT = {
     "/platform/protected/ledger": (Check.DELETION_PROTECTION, "deletion protection is on"),
     "/platform/metrics/failed-logins": (Check.METRIC_FILTERS, "1 metric filter"),
     "/platform/shipped/access-log": (Check.SUBSCRIPTION_FILTERS, "subscription filter"),
-    "/aws/lambda/disaster-recovery": (Check.OWNER, "'disaster-recovery' logs to it"),
-    "/platform/functions/nightly-audit": (Check.OWNER, "'nightly-audit' logs to it"),
-    "/aws/lambda/us-east-1.edge-auth": (Check.OWNER, "'edge-auth' logs to it"),
+    "/aws/lambda/disaster-recovery": (Check.OWNER, "in use by Lambda function disaster-recovery"),
+    "/platform/functions/nightly-audit": (Check.OWNER, "in use by Lambda function nightly-audit"),
+    "/aws/lambda/us-east-1.edge-auth": (Check.OWNER, "in use by Lambda@Edge function edge-auth"),
     "/compliance/empty-vault": (Check.RETENTION, "policy 'keep-for-ever': NEVER_EXPIRE"),
     "/managed/quarterly/ingest": (Check.STORED, "policy 'ninety-days': 90 days"),
     "/aws/lambda/new-onboarding-flow": (Check.AGE, "no retention is in force"),
@@ -77,7 +77,7 @@ def test_each_special_log_group_is_decided_for_the_reason_that_it_is_there_for(r
     assert did == {"set_retention", "sweep_streams"}
     instead = found["/aws/lambda/break-glass"]
     assert instead["action"] == "set_retention"
-    assert "'break-glass'" in instead["reason"]
+    assert "function break-glass" in instead["reason"]
 
 
 # ---- the account ---------------------------------------------------------------------------------

@@ -117,7 +117,10 @@ def _to_delete(group: Group, policy: Policy, functions: dict[str, str | None]) -
         ({"odd": {"storedBytes": -1}}, "an answer of DescribeLogGroups that can be read; now: odd"),
         ({"arrivals": {days_ago(1): 9}}, "no event for longer than 37 days (retention + grace)"),
         ({"streams": [stream("s", days_ago(1))]}, "every stream silent for longer than 37 days"),
-        ({"name": "/aws/lambda/f"}, "the function removed, or live_owners = false in [protect]"),
+        (
+            {"name": "/aws/lambda/f"},
+            "its owner removed, or left out of owners in [protect.deletion]",
+        ),
         ({"name": "/audit/a"}, "no such pattern among the names of [protect]: protected by name"),
         ({"name": "/kept/a"}, "delete_empty = true in rule 'kept'"),
         ({"name": "/own"}, "nothing: the janitor leaves its own log group alone"),
@@ -186,7 +189,7 @@ def test_every_line_names_its_call_and_its_age(policy: Policy) -> None:
     assert calls == {
         "DescribeLogGroups",
         "GetResources",
-        "ListFunctions",
+        "owners",
         "DescribeSubscriptionFilters",
         "DescribeLogStreams",
         "GetMetricData",

@@ -49,12 +49,28 @@ ANSWERS: dict[tuple[str, str], Handler] = {
 """By service, as requests are signed for it, and operation."""
 _HELD = _MODULES.keys() - {"ec2"}
 """Services whose resources are here. Of EC2's, only the Regions are."""
+_NONE_HERE = frozenset(
+    {
+        *("DescribeAlarms", "DescribeInsightRules"),
+        *("ListCapacityProviders", "ListMicrovmImages", "ListWebFunctions"),
+        *("DescribeDeliveryDestinations", "DescribeExportTasks", "DescribeImportTasks"),
+        *("ListLogAnomalyDetectors", "ListScheduledQueries", "ListSyslogConfigurations"),
+        *("DescribeMaintenanceWindows", "ListDocuments"),
+    }
+)
+"""What lists resources of these services that are not."""
 
 
 def answer_to(call: Call) -> Handler:
     """What carries the call out. Raises RefusedError for what is not known here."""
     known = ANSWERS.get((call.service, call.operation))
-    if known is None and call.service in _HELD:
+    if known is None and call.service in _HELD and not _is_of_others(call):
         said = f"The sandbox does not know {call.operation}"
         raise RefusedError("UnknownOperationException", said)
     return known or empty.answer
+
+
+def _is_of_others(call: Call) -> bool:
+    """Whether it lists what is not here."""
+    kind = call.parameters.get("policyType")
+    return call.operation in _NONE_HERE or kind == "DATA_PROTECTION_POLICY"

@@ -1,0 +1,49 @@
+"""Who uses log groups, asked for many at a time; and what is kept because nobody knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from janitor.aws.api import Api
+from janitor.core.model import LogGroup
+from janitor.engine.gathered import Gathered
+from janitor.owners.owners import Answer, Named, Owners, Shared, Unread
+from janitor.owners.table import Row
+
+GROUPS_A_TIME = 100
+LINGER = 2.0
+"""Calls' time in which questions come together: of CloudFormation's, which takes one for each log
+group where there are many stacks."""
+
+NAMES_SAID = 3
+
+
+class Users:
+    """The questions of one target, as `Owners` has them."""
+
+    def __init__(
+        self, api: Api, rows: Sequence[Row], shared: Shared, lasts: float = math.inf
+    ) -> None:
+        owners = Owners(api, rows, shared, lasts=lasts)
+        self._asked: Gathered[Named, Answer] = Gathered(
+            api, "cloudformation", GROUPS_A_TIME, LINGER, owners.of
+        )
+        self._kept: dict[str, tuple[Unread, list[str]]] = {}
+
+    async def of(self, group: LogGroup) -> Answer:
+        """What is known of a log group's owners. Raises StoppedError."""
+        answer = await self._asked.about((group.name, group.arn))
+        for unread in answer.unread if not answer.uses else ():
+            self._kept.setdefault(unread.row, (unread, []))[1].append(group.name)
+        return answer
+
+    def warnings(self) -> Iterator[str]:
+        """For each row that could not be read, what it takes to read it, and what is kept."""
+        for row, (unread, names) in self._kept.items():
+            named = ", ".join(names[:NAMES_SAID])
+            more = f" and {len(names) - NAMES_SAID} more" if len(names) > NAMES_SAID else ""
+            yield (
+                f"owners {row} could not be read ({unread.why}), which takes "
+                f"{', '.join(unread.actions)}; kept for them: {named}{more}"
+            )

@@ -1,0 +1,256 @@
+"""Who uses which log group: the rows of the table, asked no more than they have to be."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from janitor.aws import targets
+from janitor.aws.api import Api
+from janitor.aws.models import keep_only
+from janitor.core.together import together
+from janitor.owners.reader import Reading, UnreadError
+from janitor.owners.table import Row, Severity, operations
+
+SERVICE_LASTS = 300.0
+"""Seconds that the rows of one service may take together: a third of a link of the function. A row
+that would take longer is not read, and keeps what it could own."""
+
+SERVICES_AT_ONCE = 4
+"""Services that are asked at a time, over all targets: each one's client and model take memory."""
+
+USED_ELSEWHERE = frozenset({"cloudwatch", "lambda", "logs", "sns", "ssm"})
+"""Services that the rest of the program calls as well; of EC2's it only asks for the Regions."""
+
+
+Named = tuple[str, str]
+"""A log group, by name and ARN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A log group is used: by whom (`row` of the table), and what becomes of the owner without it.
+    The `source` is the operation that said so; `calls` is how many it took to find out, `at` (ms)
+    when the last of them was made.
+    """
+
+    row: str
+    source: str
+    user: str
+    severity: Severity
+    without: str
+    calls: int
+    at: int
+
+    def __str__(self) -> str:
+        return f"in use by {self.user}; {self.without}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A row that could own the log group could not be read."""
+
+    row: str
+    source: str
+    actions: tuple[str, ...]
+    why: str
+    calls: int
+    at: int
+
+    def __str__(self) -> str:
+        return f"whether it is in use is unknown ({self.row}): {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known of a log group's owners: it may be deleted only where both are empty.
+
+    `rows` is how many could own it, and were asked by `at` (ms).
+    """
+
+    uses: tuple[Use, ...]
+    unread: tuple[Unread, ...]
+    rows: int
+    at: int
+
+    @property
+    def nobody(self) -> bool:
+        """Whether nobody uses it, for certain."""
+        return not self.uses and not self.unread
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What is known of a row: its listing, as far as it went, and for how many log groups in all it
+    was asked.
+    """
+
+    reading: Reading
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    answered: bool = False
+    why: str = ""
+    candidates: int = 0
+    at: int = 0
+    read: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to be read."""
+        return self.answered or bool(self.why)
+
+
+class Shared:
+    """What the owners of several targets share: rows that are asked in one Region for all, and how
+    many services are asked at a time.
+    """
+
+    def __init__(self, services_at_once: int = SERVICES_AT_ONCE) -> None:
+        self.turn = asyncio.Semaphore(services_at_once)
+        self._homes: dict[tuple[str, str], dict[str, _Asked]] = {}
+
+    def asked_at(self, home: str, account: str) -> dict[str, _Asked]:
+        """What the rows were asked there."""
+        return self._homes.setdefault((account, home), {})
+
+
+class Owners:
+    """The owners of one target's log groups. A row is read once; again when that is more than
+    `lasts` seconds ago.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        rows: Sequence[Row],
+        shared: Shared,
+        *,
+        lasts: float = math.inf,
+        service_lasts: float = SERVICE_LASTS,
+    ) -> None:
+        called = {**operations(), "ec2": operations()["ec2"] | targets.ACTIONS.keys()}
+        keep_only({name: called[name] for name in called.keys() - USED_ELSEWHERE})
+        self._api = api
+        self._rows = rows
+        self._shared = shared
+        self._lasts = lasts
+        self._lasts_at_most = service_lasts
+        self._asked: dict[str, _Asked] = {}
+
+    async def of(self, groups: Collection[Named]) -> Mapping[Named, Answer]:
+        """What is known of each log group. Raises StoppedError."""
+        region = self._api.target.region
+        concerned = {
+            row.id: [(name, arn) for name, arn in groups if row.may_own(name, region)]
+            for row in self._rows
+        }
+        by_service: dict[str, list[Row]] = defaultdict(list)
+        for row in self._rows:
+            if concerned[row.id]:
+                by_service[row.service].append(row)
+        found: dict[str, dict[str, Use | Unread]] = {}
+
+        async def ask(service: str, rows: Sequence[Row]) -> None:
+            async with self._shared.turn:
+                ends = self._api.clock.monotonic() + self._lasts_at_most
+                for row in rows:
+                    found[row.id] = await self._row(row, concerned[row.id], ends)
+                if service not in USED_ELSEWHERE:
+                    for region in {row.only or row.home for row in rows}:
+                        self._api.let_go(service, region)
+
+        await together(*(ask(service, rows) for service, rows in by_service.items()))
+        answers = {}
+        for group in groups:
+            said = [found[row.id].get(group[0]) for row in self._rows if row.id in found]
+            answers[group] = Answer(
+                tuple(use for use in said if isinstance(use, Use)),
+                tuple(unread for unread in said if isinstance(unread, Unread)),
+                sum(group in concerned[row.id] for row in self._rows),
+                self._api.clock.now(),
+            )
+        return answers
+
+    # ---- a row -------------------------------------------------------------------------------
+
+    async def _row(
+        self, row: Row, groups: Collection[Named], ends: float
+    ) -> dict[str, Use | Unread]:
+        """What the row says of the log groups, by name; nothing of those that it does not own."""
+        known = self._asked
+        if row.home is not None:
+            known = self._shared.asked_at(row.home, self._api.target.account)
+        asked = known.get(row.id)
+        if asked is None or (asked.over and self._api.clock.monotonic() - asked.read > self._lasts):
+            asked = known[row.id] = _Asked(Reading(self._api, row, row.listing, [{}]))
+        async with asked.lock:
+            probes = {name: row.probe_of(name) for name, _ in groups}
+            probing = all(values is not None for values in probes.values())
+            asked.candidates += len(groups)
+            if not asked.over:
+                await self._list(asked, math.inf if not probing else asked.candidates, ends)
+            found: dict[str, Use | Unread] = {}
+            for name, arn in groups:
+                if (user := asked.reading.found.user_of(name)) is not None:
+                    found[name] = self._use(row, user, asked.reading.calls, asked.at)
+                elif asked.answered:
+                    continue
+                elif (values := probes[name]) is not None:
+                    if (said := await self._probed(row, (name, arn), values, ends)) is not None:
+                        found[name] = said
+                elif self._keeps(row, name):
+                    found[name] = self._unread(row, asked.why, asked.reading.calls)
+            return found
+
+    async def _list(self, asked: _Asked, most: float, ends: float) -> None:
+        """Go on with the listing, while it takes less calls than to ask about each log group."""
+        try:
+            asked.answered = await asked.reading.go_on(most, ends)
+        except UnreadError as error:
+            asked.why = str(error)
+        asked.at, asked.read = self._api.clock.now(), self._api.clock.monotonic()
+
+    async def _probed(
+        self, row: Row, group: Named, values: Mapping[str, str], ends: float
+    ) -> Use | Unread | None:
+        """What the row's probe says of one log group."""
+        assert row.probe is not None
+        target, (name, arn) = self._api.target, group
+        given = {
+            **values,
+            "group": name,
+            "arn": arn,
+            "region": target.region,
+            "account": target.account,
+        }
+        either = [{**given, "arn_or_star": arn + end} for end in ("", ":*")]
+        reading = Reading(self._api, row, row.probe.question, either, name)
+        try:
+            await reading.go_on(math.inf, ends)
+        except UnreadError as error:
+            return self._unread(row, str(error), reading.calls) if self._keeps(row, name) else None
+        user = reading.found.user_of(name)
+        now = self._api.clock.now()
+        return None if user is None else self._use(row, user, reading.calls, now)
+
+    def _keeps(self, row: Row, group: str) -> bool:
+        """Whether the row, unread, keeps a log group that it could own: if nothing stops without
+        it, not those whose name is another owner's.
+        """
+        region = self._api.target.region
+        if row.severity == "breaks" or row.usually_owns(group, region):
+            return True
+        return not any(
+            other.usually_owns(group, region) for other in self._rows if other is not row
+        )
+
+    def _use(self, row: Row, user: str, calls: int, at: int) -> Use:
+        source = row.listing.steps[-1].call
+        return Use(row.id, source, user, row.severity, row.without, calls, at)
+
+    def _unread(self, row: Row, why: str, calls: int) -> Unread:
+        now = self._api.clock.now()
+        source = row.listing.steps[-1].call
+        return Unread(row.id, source, tuple(sorted(row.actions)), why, calls, now)

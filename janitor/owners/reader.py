@@ -1,0 +1,323 @@
+"""Reading a row of the table: its calls, one after the other, and what their answers refer to."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import jmespath  # type: ignore[import-untyped]
+from jmespath import functions
+from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]
+
+from janitor.aws.api import Api, CallError, ReadError, UnavailableError, chunks
+from janitor.aws.pace import retrying
+from janitor.aws.targets import has_endpoint
+from janitor.core.errors import CredentialsError
+from janitor.core.model import Target
+from janitor.owners.table import Question, Row, Step
+
+Scope = Mapping[str, Any]
+"""What was found so far on the way to a call, by name."""
+
+_NOWHERE = (
+    "InvalidAction",
+    "UnknownOperationException",
+    "OptInRequired",
+    "SubscriptionRequiredException",
+    ": is only available for existing customers",
+    ": accepting new customers",
+    ": available to new customers",
+    ": not authorized to call this API in this region",
+    ": is not available in this region",
+    ": is not supported in this region",
+)
+"""How a service says that this account or Region does not have it, so that it owns nothing: an
+operation that its endpoint does not know, or an account that is not subscribed (AWS's common
+errors; Appliscale/cloud-security-audit#24, awslabs/fargatecli#38); services that are closed to new
+customers (ekristen/aws-nuke#665) or not in all Regions (aws-bench/aws-bench#36, EC2's
+UnsupportedOperation)."""
+
+LOST = 2
+"""Attempts at a call that may go without an answer: each of dozens of rows would wait for a service
+that cannot be reached.
+"""
+
+_GONE = re.compile("NotFound|NoSuch|DoesNotExist|NotExist")
+"""Errors about something that was listed a moment ago: it is gone."""
+
+_ARN = re.compile(r"arn:[^:]*:logs:([^:]*):([^:]*):log-group:([^:]+)(?::.*)?")
+_VALUE = re.compile(r"\{(\w+)\}")
+
+
+class UnreadError(Exception):
+    """The row could not be read; the text says why."""
+
+
+class _NobodyError(Exception):
+    """There is no such owner: what was to be read does not exist here."""
+
+
+class References:
+    """Who uses which log group, or all with a prefix."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, str] = {}
+        self._prefixes: dict[str, str] = {}
+
+    def add(self, group: str, user: str) -> None:
+        """A name, or a prefix that ends in `*`; who came first is named."""
+        if group.endswith("*"):
+            self._prefixes.setdefault(group[:-1], user)
+        elif group:
+            self._exact.setdefault(group, user)
+
+    def user_of(self, group: str) -> str | None:
+        """Who uses the log group, if anybody."""
+        if group in self._exact:
+            return self._exact[group]
+        return next((u for start, u in self._prefixes.items() if group.startswith(start)), None)
+
+
+class Reading:
+    """One question, to be gone on with until it is answered.
+
+    `calls` were made and `left` more are known to be needed. `group` is the name that `null` stands
+    for in the references of a probe.
+    """
+
+    def __init__(
+        self, api: Api, row: Row, question: Question, values: Sequence[Scope], group: str = ""
+    ) -> None:
+        self.found = References()
+        self.calls = 0
+        self.left = 1
+        self._failed = ""
+        self._api = api
+        self._row = row
+        self._question = question
+        self._group = group
+        self._going = self._go(values)
+
+    async def go_on(self, most: float, ends: float) -> bool:
+        """Whether it is answered, after less than `most` calls in all, and by `ends` (monotonic).
+
+        It can be gone on with later, unless it failed. Raises UnreadError or StoppedError.
+        """
+        clock, rate = self._api.clock, self._api.pace.ceiling(self._row.quota)
+        while not self._failed and (self.left == 0 or self.calls + self.left < most):
+            if clock.monotonic() + (self.left - 1) / rate > ends:
+                self._failed = f"{self.left} more calls at {rate:g} a second would take too long"
+                break
+            try:
+                await anext(self._going)
+            except (StopAsyncIteration, _NobodyError):
+                return True
+            except (*ReadError, CredentialsError) as error:
+                self._failed = str(error)
+            except (JMESPathError, ValueError, TypeError, LookupError) as error:
+                self._failed = f"an answer that cannot be read: {error}"
+            except BaseException:
+                self._failed = "stopped before it was answered"
+                raise
+        if self._failed:
+            raise UnreadError(self._failed)
+        return False
+
+    async def _go(self, scopes: Sequence[Scope]) -> AsyncIterator[None]:
+        """Each step for all that the one before found. Yields after each call."""
+        first, last = self._question.steps[0], self._question.steps[-1]
+        for step in self._question.steps:
+            calls, following = list(_calls(step, scopes)), list[Scope]()
+            for done, (parameters, alike) in enumerate(calls, 1):
+                async for answer, more in self._pages(step, parameters, gone=step is not first):
+                    if step is last:
+                        self._refer(answer, alike[0])
+                    else:
+                        found = list(_fanned(search(step.each or "", answer)))
+                        following += ({**scope, **values} for scope in alike for values in found)
+                    self.left = len(calls) - done + more + bool(following)
+                    yield
+            scopes = following
+
+    async def _pages(
+        self, step: Step, parameters: Mapping[str, Any], *, gone: bool
+    ) -> AsyncIterator[tuple[Mapping[str, Any], bool]]:
+        """The answers of a call, and whether more follow; none, if what it is about is `gone`."""
+        page: dict[str, Any] = {}
+        while True:
+            try:
+                answer = await self._call(step.call, {**parameters, **page})
+            except CallError as error:
+                if gone and (_GONE.search(error.code) or _is_one(error, self._question.none)):
+                    return
+                if _is_one(error, (*self._question.none, *_NOWHERE)):
+                    raise _NobodyError from error
+                raise
+            token = search(step.token[1], answer) if step.token else None
+            yield answer, bool(token)
+            if not step.token or not token:
+                return
+            if page == {step.token[0]: token}:
+                raise UnavailableError(step.call, "the same page token twice: no end in sight")
+            page = {step.token[0]: token}
+
+    async def _call(self, operation: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Raises as Api.call, and _NobodyError where the service has no endpoint in the Region."""
+        api, row = self._api, self._row
+        region = row.home or row.only or api.target.region
+
+        lost = 0
+
+        async def once() -> Mapping[str, Any]:
+            nonlocal lost
+            try:
+                return await api.once(
+                    row.service, operation, region=region, quota=row.quota, **parameters
+                )
+            except UnavailableError as error:
+                if _no_such_host(error) and not has_endpoint(row.service, region):
+                    raise _NobodyError from error
+                lost += not error.refused
+                error.last = lost == LOST
+                raise
+
+        self.calls += 1
+        return await retrying(once, api.stop)
+
+    def _refer(self, answer: Mapping[str, Any], scope: Scope) -> None:
+        for entry in search(self._question.refs, answer) or ():
+            groups, label = entry[0], entry[1] if len(entry) > 1 else None
+            named = {"label": "", **scope, **({} if label is None else {"label": label})}
+            user = str(_filled(self._row.user, named)).strip()
+            for group in _texts([self._group] if groups is None and self._group else groups):
+                if name := name_of(str(_filled(group, scope)), self._api.target):
+                    self.found.add(name, user)
+
+
+def name_of(reference: str, target: Target) -> str:
+    """The name in a reference to a log group of the target; "" where it refers to something else.
+
+    A name is taken as it is.
+    """
+    if not reference.startswith("arn:"):
+        return reference
+    match = _ARN.fullmatch(reference)
+    if match is None or match[1] not in ("", target.region) or match[2] not in ("", target.account):
+        return ""
+    return match[3]
+
+
+# ---- parameters ----------------------------------------------------------------------------------
+
+
+def _calls(step: Step, scopes: Sequence[Scope]) -> Iterator[tuple[dict[str, Any], list[Scope]]]:
+    """The parameters of each call that a step takes, none twice, and all that it is made for."""
+    parameters = dict(step.parameters)
+    many = next((name for name, value in parameters.items() if _is_many(step, value)), None)
+    template = parameters.pop(many)[0] if many else ""
+    alike: dict[str, tuple[list[Scope], dict[str, None]]] = {}
+    for scope in scopes:
+        key = json.dumps(_filled(parameters, scope), sort_keys=True)
+        same, values = alike.setdefault(key, ([], {}))
+        same.append(scope)
+        values[_filled(template, scope)] = None
+    for same, values in alike.values():
+        filled = _filled(parameters, same[0])
+        if many is None:
+            yield filled, same
+        else:  # which of them an answer is about is not known any more
+            yield from (
+                ({**filled, many: some}, same[:1]) for some in chunks([*values], step.chunk)
+            )
+
+
+def _is_many(step: Step, value: Any) -> bool:
+    """Whether it is the list that takes many values."""
+    return bool(step.chunk) and isinstance(value, list) and _VALUE.fullmatch(value[0]) is not None
+
+
+def _filled(template: Any, scope: Scope) -> Any:
+    """The template with the scope's values in place of their names in braces."""
+    match template:
+        case str():
+            return _VALUE.sub(lambda name: str(scope.get(name[1], name[0])), template)
+        case list():
+            return [_filled(entry, scope) for entry in template]
+        case dict():
+            return {key: _filled(value, scope) for key, value in template.items()}
+    return template
+
+
+def _fanned(found: Any) -> Iterator[Scope]:
+    """An object, or each of a list of them; a list in one stands for each of its values."""
+    if isinstance(found, dict):
+        found = [{name: [] if value is None else value for name, value in found.items()}]
+    for entry in found or ():
+        lists = (value if isinstance(value, list) else [value] for value in entry.values())
+        yield from (dict(zip(entry, values, strict=True)) for values in product(*lists))
+
+
+# ---- answers -------------------------------------------------------------------------------------
+
+
+class _Functions(functions.Functions):  # type: ignore[misc]
+    """What JMESPath does not have."""
+
+    @functions.signature({"types": ["string", "null"]})  # type: ignore[untyped-decorator]
+    def _func_from_json(self, text: str | None) -> Any:
+        """A text that is JSON. Raises ValueError."""
+        return text and json.loads(text)
+
+    @functions.signature(  # type: ignore[untyped-decorator]
+        {"types": ["string", "null"]}, {"types": ["string"]}
+    )
+    def _func_split(self, text: str | None, separator: str) -> list[str] | None:
+        """The parts of a text."""
+        return None if text is None else text.split(separator)
+
+
+_OPTIONS = jmespath.Options(custom_functions=_Functions())
+_compiled = functools.cache(jmespath.compile)
+
+
+def search(expression: str, answer: Any) -> Any:
+    """What the JMESPath expression finds. Raises JMESPathError or ValueError."""
+    return _compiled(expression).search(answer, options=_OPTIONS)
+
+
+def _texts(found: Any) -> Iterator[str]:
+    """The texts in lists within lists."""
+    match found:
+        case str():
+            yield found
+        case list():
+            for entry in found:
+                yield from _texts(entry)
+
+
+# ---- errors --------------------------------------------------------------------------------------
+
+
+def _is_one(error: CallError, known: Sequence[str]) -> bool:
+    """Whether the error is one of those, each "Code", or "Code: part of the message"."""
+    for entry in known:
+        code, _, part = entry.partition(": ")
+        if code in ("", error.code) and part.lower() in str(error).lower():
+            return True
+    return False
+
+
+def _no_such_host(error: BaseException) -> bool:
+    """Whether the name service says that there is no host of that name."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, socket.gaierror) and seen.errno == socket.EAI_NONAME:
+            return True
+        inner = getattr(seen, "kwargs", {}).get("error")
+        seen = inner or seen.__cause__ or seen.__context__
+    return False

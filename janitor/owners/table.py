@@ -1,0 +1,214 @@
+"""The table of owners: who may use a log group, and how to ask. Its rows are in `owners.toml`."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from importlib.resources import files
+from typing import Any, Literal
+
+from janitor.core.errors import UsageError
+
+Severity = Literal["breaks", "silent", "recreated"]
+"""What becomes of an owner without its log group: it stops working, its logs are lost without an
+error, or it makes the log group again, bare."""
+
+_WITHOUT: dict[Severity, str] = {
+    "breaks": "it would not work without it",
+    "silent": "its logs would be lost",
+    "recreated": "it would make the log group again, without retention",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of a row, made for everything that the step before found. See `owners.toml`."""
+
+    call: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    token: tuple[str, str] | None = None
+    each: str | None = None
+    chunk: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Calls, and what their answers say; `none` are the errors that say that there is no owner."""
+
+    steps: tuple[Step, ...]
+    refs: str
+    none: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A question about one log group, whose name must match `names`, if there are any."""
+
+    question: Question
+    names: re.Pattern[str] | None = None
+
+    def values(self, group: str) -> Mapping[str, str] | None:
+        """What the name gives to the calls, or None where it is not one to be asked about."""
+        if self.names is None:
+            return {}
+        match = self.names.match(group)
+        return match and match.groupdict()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """A kind of owner."""
+
+    id: str
+    service: str
+    user: str
+    severity: Severity
+    without: str
+    listing: Question
+    probe: Probe | None
+    actions: frozenset[str]
+    quota: str
+    source: str
+    names: re.Pattern[str] | None = None
+    usual: re.Pattern[str] | None = None
+    only: str | None = None
+    home: str | None = None
+
+    def again(self) -> Row | None:
+        """What of it is cheap enough to be asked again before deletions: a list, or a question
+        about each log group; of some rows only for their conventional names.
+        """
+        if len(self.listing.steps) == 1:
+            return self
+        if self.probe is None:
+            return None
+        return replace(self, names=self.names or self.probe.names)
+
+    def may_own(self, group: str, region: str) -> bool:
+        """Whether it could own a log group of that name in that Region."""
+        fixed = self.only or self.home
+        if fixed is not None and partition(fixed) != partition(region):
+            return False
+        if self.only not in (None, region):
+            return False
+        return self.names is None or self.names.match(group) is not None
+
+    def usually_owns(self, group: str, region: str) -> bool:
+        """Whether such a name is one of its conventional ones."""
+        usual = self.names or self.usual
+        return usual is not None and bool(usual.match(group)) and self.may_own(group, region)
+
+    def probe_of(self, group: str) -> Mapping[str, str] | None:
+        """The values for its probe, where that finds every owner that the log group may have."""
+        if self.probe is None or (self.names is None and self.probe.names is not None):
+            return None
+        return self.probe.values(group)
+
+
+def partition(region: str) -> str:
+    """The part of AWS that a Region is in; other parts have neither its services nor accounts."""
+    match = re.match(r"(cn|us-gov|us-iso[a-z]?|eu-isoe|eusc)-", region)
+    return match[1] if match else "aws"
+
+
+@functools.cache
+def table() -> tuple[Row, ...]:
+    """All rows, those that matter most first."""
+    text = files("janitor.owners").joinpath("owners.toml").read_text("utf-8")
+    return tuple(_row(**entry) for entry in tomllib.loads(text)["rows"])
+
+
+def chosen(owners: bool | Sequence[str]) -> tuple[Row, ...]:
+    """The rows that a policy's `owners` names: all, none, or those. Raises UsageError."""
+    if isinstance(owners, bool):
+        return table() if owners else ()
+    known = [row.id for row in table()]
+    for wanted in owners:
+        if wanted not in known:
+            near = get_close_matches(wanted, known, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+            raise UsageError(f"[protect.deletion] owners: there is no {wanted!r} ({hint})")
+    return tuple(row for row in table() if row.id in owners)
+
+
+def actions(rows: Sequence[Row]) -> frozenset[str]:
+    """The IAM actions by which the rows are read."""
+    return frozenset(action for row in rows for action in row.actions)
+
+
+@functools.cache
+def operations() -> Mapping[str, frozenset[str]]:
+    """What all rows of the table call, by service."""
+    called: dict[str, frozenset[str]] = {}
+    for row in table():
+        asked = [row.listing, *([row.probe.question] if row.probe else [])]
+        steps = frozenset(step.call for question in asked for step in question.steps)
+        called[row.service] = called.get(row.service, frozenset()) | steps
+    return called
+
+
+def services(rows: Sequence[Row]) -> frozenset[str]:
+    """The services that are called for the rows, by botocore's names."""
+    return frozenset(row.service for row in rows)
+
+
+def _row(
+    *,
+    id: str,
+    service: str,
+    user: str,
+    severity: Severity,
+    source: str,
+    without: str | None = None,
+    iam: str | None = None,
+    actions: Sequence[str] | None = None,
+    quota: str | None = None,
+    probe: Mapping[str, Any] | None = None,
+    names: str | None = None,
+    usual: str | None = None,
+    only: str | None = None,
+    home: str | None = None,
+    **listing: Any,
+) -> Row:
+    question = _question(**listing)
+    asked = None if probe is None else _probe(**probe)
+    steps = [*question.steps, *(asked.question.steps if asked else ())]
+    return Row(
+        id=id,
+        service=service,
+        user=user,
+        severity=severity,
+        without=without or _WITHOUT[severity],
+        listing=question,
+        probe=asked,
+        actions=frozenset(actions or (f"{iam or service}:{step.call}" for step in steps)),
+        quota=quota or service,
+        source=source,
+        names=None if names is None else re.compile(names),
+        usual=None if usual is None else re.compile(usual),
+        only=only,
+        home=home,
+    )
+
+
+def _probe(*, names: str | None = None, **question: Any) -> Probe:
+    return Probe(_question(**question), None if names is None else re.compile(names))
+
+
+def _question(
+    *, steps: Sequence[Mapping[str, Any]], refs: str, none: Sequence[str] = ()
+) -> Question:
+    return Question(tuple(_step(**step) for step in steps), refs, tuple(none))
+
+
+def _step(
+    *, call: str, token: Sequence[str] = (), each: str | None = None, chunk: int = 0, **more: Any
+) -> Step:
+    parameters = more.pop("with", {})
+    if more:
+        raise TypeError(f"{call}: {', '.join(more)}")
+    return Step(call, parameters, (token[0], token[-1]) if token else None, each, chunk)

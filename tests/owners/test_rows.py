@@ -1,0 +1,80 @@
+"""Every row finds its owners, in answers made from the shapes of its service."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from janitor.owners.table import Row, table
+from tests.owners.world import Empty, Owning, World, denied, owning, probed, region_of
+
+ROWS = pytest.mark.parametrize("row", table(), ids=lambda row: row.id)
+PROBES = pytest.mark.parametrize(
+    "row", [row for row in table() if row.probe is not None], ids=lambda row: row.id
+)
+
+USUAL = {
+    "codebuild": "/aws/codebuild/p",
+    "firehose": "/aws/kinesisfirehose/s",
+}
+"""Conventional names of rows that may own any, and can be asked about these."""
+
+
+def listed(row: Row) -> Row:
+    """The row without its probe, so that it is listed for one log group too."""
+    return replace(row, probe=None)
+
+
+@ROWS
+def test_an_owner_is_found_where_its_service_names_the_log_group(row: Row) -> None:
+    """By name, ARN or prefix, whichever of its calls says so; and it says what would be lost."""
+    answers = owning(row)
+    assert answers.names
+    found = World(answers, region_of(row)).of([listed(row)], *answers.names, "/of/nobody")
+    for name in answers.names:
+        (use,) = found[name].uses
+        assert str(use).startswith("in use by ")
+        assert row.without in str(use)
+        assert "{" not in str(use)
+    assert found["/of/nobody"].nobody
+
+
+@ROWS
+def test_no_owner_is_found_where_there_is_none(row: Row) -> None:
+    """Nor is anything said to be unknown."""
+    found = World(Empty(listed(row)), region_of(row)).of([listed(row)], *owning(row).names)
+    assert all(answer.nobody and answer.rows == 1 for answer in found.values())
+
+
+@ROWS
+def test_a_row_that_is_denied_says_so(row: Row) -> None:
+    """With the action that is missing, at its first call, its second, and so on."""
+    answers = owning(row)
+    for refused in {step.call for step in row.listing.steps}:
+
+        def said(*at: str, refused: str = refused, **more: Any) -> Any:
+            if at[2] == refused:
+                raise denied(refused)
+            return answers(*at, **more)
+
+        found = World(said, region_of(row)).of([listed(row)], *answers.names)
+        for answer in found.values():
+            (unread,) = answer.unread
+            assert refused in str(unread)
+            assert set(unread.actions) == row.actions
+
+
+@PROBES
+def test_a_probe_finds_the_owner_of_one_log_group(row: Row) -> None:
+    """And that there is none."""
+    assert row.probe is not None
+    names = [*owning(row).names, *USUAL.values()]
+    name = next(name for name in names if row.probe.values(name) is not None)
+    for answers, owned in ((probed(row, name), True), (Empty(row), False)):
+        assert isinstance(answers, Owning | Empty)
+        probe = replace(row, listing=row.probe.question, names=row.names or row.probe.names)
+        found = World(answers, region_of(row)).of([probe], name)
+        assert bool(found[name].uses) == owned
+        assert not found[name].unread

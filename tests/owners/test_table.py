@@ -1,0 +1,156 @@
+"""Every row of the table is right by botocore's service models."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from botocore.model import OperationModel, StructureShape
+from botocore.validate import ParamValidator
+
+from janitor.core.errors import UsageError
+from janitor.owners.reader import _calls, _fanned, search
+from janitor.owners.table import Question, Row, Step, actions, chosen, services, table
+from tests.owners.shapes import answer, check, service
+
+ROWS = pytest.mark.parametrize("row", table(), ids=lambda row: row.id)
+GIVEN = ("group", "arn", "arn_or_star", "region", "account")
+"""What a probe knows of its log group, beside the parts of its name."""
+
+
+def questions(row: Row) -> list[tuple[Question, dict[str, str]]]:
+    """What a row asks, with the values that it begins with."""
+    asked: list[tuple[Question, dict[str, str]]] = [(row.listing, {})]
+    if row.probe is not None:
+        names = row.probe.names.groupindex if row.probe.names else ()
+        asked.append((row.probe.question, {name: f"{name}-1" for name in (*GIVEN, *names)}))
+    return asked
+
+
+def operation(row: Row, step: Step) -> OperationModel:
+    return service(row.service).operation_model(step.call)
+
+
+def sample(row: Row, step: Step, *expressions: str) -> dict[str, Any]:
+    shape = operation(row, step).output_shape
+    assert shape is not None
+    return answer(shape, *expressions)
+
+
+@ROWS
+def test_every_call_is_one_that_the_service_knows(row: Row) -> None:
+    """With the parameters that it takes, filled with what the steps before found."""
+    for question, values in questions(row):
+        scopes: list[Any] = [values]
+        for step in question.steps:
+            model = operation(row, step)
+            for parameters, _ in _calls(step, scopes):
+                shape = model.input_shape or StructureShape("Nothing", {"members": {}})
+                report = ParamValidator().validate(parameters, shape)
+                assert not report.has_errors(), report.generate_report()
+                assert not re.search(r"\{\w+\}", json.dumps(parameters)), parameters
+            if step.each is not None:
+                found = list(_fanned(search(step.each, sample(row, step, step.each))))
+                assert found, f"{step.call}: {step.each} finds nothing"
+                scopes = [{**scopes[0], **each} for each in found]
+
+
+@ROWS
+def test_every_path_leads_somewhere(row: Row) -> None:
+    """In the shape of the answer: a name that is not there would mean that nobody owns anything."""
+    for question, _ in questions(row):
+        for step in question.steps:
+            shape = operation(row, step).output_shape
+            assert shape is not None
+            last = step is question.steps[-1]
+            assert (step.each is None) == last
+            check(step.each or question.refs, shape)
+            if step.token is not None:
+                check(step.token[1], shape)
+                input_shape = operation(row, step).input_shape
+                assert input_shape is not None
+                assert step.token[0] in input_shape.members
+
+
+_TOKENS = re.compile("(next)?(token|marker|position)", re.IGNORECASE)
+
+
+@ROWS
+def test_a_list_that_has_pages_is_read_to_its_end(row: Row) -> None:
+    """What a service calls the next page is not left out."""
+    for step in row.listing.steps:
+        model = operation(row, step)
+        tokens = filter(_TOKENS.fullmatch, model.input_shape.members if model.input_shape else ())
+        for token in tokens:
+            assert step.token is not None, step.call
+            assert step.token[0] == token
+
+
+@ROWS
+def test_references_are_found_in_an_answer(row: Row) -> None:
+    """Names, ARNs or prefixes, and whose they are."""
+    for question, _ in questions(row):
+        found = search(question.refs, sample(row, question.steps[-1], question.refs))
+        assert found
+        for entry in found:
+            assert isinstance(entry, list)
+            assert len(entry) in (1, 2)
+            assert len(entry) == 1 or isinstance(entry[1], str | None)
+
+
+@ROWS
+def test_errors_that_say_that_there_is_nothing_are_the_services_own(row: Row) -> None:
+    """Codes as they come, not as botocore calls the shapes; those without a model have a text."""
+    for question, _ in questions(row):
+        for entry in question.none:
+            code, _, text = entry.partition(": ")
+            known = [operation(row, step).error_shapes for step in question.steps]
+            errors: list[Any] = [error for errors in known for error in errors]
+            assert text or code in {error.error_code for error in errors}
+
+
+@ROWS
+def test_only_reading_is_asked_for(row: Row) -> None:
+    """The actions are those of its calls."""
+    reading = re.compile("(List|Describe|Get|BatchGet)[A-Z]")
+    steps = [step.call for question, _ in questions(row) for step in question.steps]
+    assert all(reading.match(step) for step in steps)
+    if row.actions == {"apigateway:GET"}:  # API Gateway's actions are HTTP's methods
+        return
+    assert {action.partition(":")[2] for action in row.actions} == set(steps)
+
+
+@ROWS
+def test_a_row_is_complete(row: Row) -> None:
+    """With its source, names that fit each other, and nothing in braces that it does not know."""
+    assert row.source
+    assert not (row.only and row.home)
+    assert not (row.names and row.usual)
+    known = {"label"}
+    for question, _ in questions(row):
+        for step in question.steps:
+            known |= {str(node) for node in re.findall(r"(\w+): ", step.each or "")}
+    assert set(re.findall(r"\{(\w+)\}", row.user)) <= known
+
+
+def test_rows_are_chosen_by_name() -> None:
+    """All, none, or those that are named; a misspelt one is refused with the nearest."""
+    assert chosen(True) == table()
+    assert chosen(False) == ()
+    assert [row.id for row in chosen(["lambda", "ecs-service"])] == ["lambda", "ecs-service"]
+    with pytest.raises(UsageError, match="did you mean lambda"):
+        chosen(["lamda"])
+
+
+def test_no_two_rows_share_a_name() -> None:
+    """A policy names each."""
+    assert len({row.id for row in table()}) == len(table())
+
+
+def test_the_role_and_the_package_follow_the_rows() -> None:
+    """The actions, and the service models, of those that are chosen."""
+    rows = chosen(["apigatewayv2-stage", "opensearch"])
+    assert actions(rows) == {"apigateway:GET", "es:ListDomainNames", "es:DescribeDomains"}
+    assert services(rows) == {"apigatewayv2", "opensearch"}

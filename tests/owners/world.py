@@ -1,0 +1,205 @@
+"""Services that answer as a test says, beneath the real Api."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore import xform_name
+from botocore.exceptions import ClientError
+from botocore.hooks import HierarchicalEmitter
+
+from janitor.aws.api import Api, Clients, Counts
+from janitor.aws.pace import Pace
+from janitor.aws.workers import Inline
+from janitor.core.clock import Stop
+from janitor.core.model import Target
+from janitor.owners.owners import Answer, Owners, Shared
+from janitor.owners.reader import _texts, search
+from janitor.owners.table import Row, Step
+from tests.accounts import ACCOUNT, NOW, REGION
+from tests.owners.shapes import ARN, answer, service
+from tests.virtual import VirtualClock
+
+Answers = Callable[..., Mapping[str, Any]]
+"""`(service, region, operation, **parameters)`. Raises what a client raises."""
+
+
+class World:
+    """The accounts' services. `said` holds every call."""
+
+    def __init__(
+        self,
+        answers: Answers,
+        region: str = REGION,
+        rate: float = 1000.0,
+        clients: Clients | None = None,
+    ) -> None:
+        self.answers = answers
+        self.clock = VirtualClock(NOW)
+        self.stop = Stop()
+        self.said: list[tuple[str, str, str, Mapping[str, Any]]] = []
+        self.made: Counter[str] = Counter()
+        self.counts = Counts()
+        pace = Pace(lambda _name: rate, self.clock)
+        target = Target(ACCOUNT, region)
+        self.api = Api(target, clients or self, pace, self.clock, self.counts, self.stop, Inline())
+
+    def client(self, service: str, region: str, **_more: Any) -> Any:
+        self.made[service] += 1
+        return _Client(self, service, region)
+
+    def calls(self, operation: str) -> int:
+        return sum(name == operation for _, _, name, _ in self.said)
+
+    def owners(self, rows: Sequence[Row], **more: Any) -> Owners:
+        return Owners(self.api, rows, Shared(), **more)
+
+    def of(self, rows: Sequence[Row], *names: str, **more: Any) -> Mapping[str, Answer]:
+        """What is known of the log groups of those names, all asked at once."""
+        return self.ask(self.owners(rows, **more), *names)
+
+    def ask(self, owners: Owners, *names: str) -> Mapping[str, Answer]:
+        return self.clock.run(self.asked(owners, *names))
+
+    async def asked(self, owners: Owners, *names: str) -> Mapping[str, Answer]:
+        found = await owners.of([named(name, self.api.target) for name in names])
+        return {name: answer for (name, _), answer in found.items()}
+
+
+class _Client:
+    def __init__(self, world: World, service: str, region: str) -> None:
+        self._world, self._service, self._region = world, service, region
+        self.meta = type("Meta", (), {"events": HierarchicalEmitter()})
+
+    def __getattr__(self, method: str) -> Any:
+        operation = _operations(self._service)[method]
+
+        def call(**parameters: Any) -> Mapping[str, Any]:
+            world = self._world
+            world.said.append((self._service, self._region, operation, parameters))
+            return world.answers(self._service, self._region, operation, **parameters)
+
+        return call
+
+
+@functools.cache
+def _operations(name: str) -> dict[str, str]:
+    return {xform_name(operation): operation for operation in service(name).operation_names}
+
+
+def named(name: str, target: Target) -> tuple[str, str]:
+    return name, f"arn:aws:logs:{target.region}:{target.account}:log-group:{name}"
+
+
+def error(operation: str, code: str, message: str = "") -> ClientError:
+    said: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+    }
+    return ClientError(said, operation)
+
+
+def denied(operation: str) -> ClientError:
+    return error(operation, "AccessDeniedException", "is not authorized to perform")
+
+
+# ---- answers made from botocore's shapes ---------------------------------------------------------
+
+FITTING = {
+    "mwaa": "airflow-{}-Task",
+    "b2bi": "/aws/vendedlogs/b2bi/{}",
+    "rum": "/aws/vendedlogs/RUMService_{}",
+    "wafv2": "aws-waf-logs-{}",
+    "wafv2-cloudfront": "aws-waf-logs-{}",
+}
+"""Of rows that refer to log groups by name, and can own some only."""
+
+
+@dataclass(frozen=True)
+class Owning:
+    """A service in which a row's calls find something at each step: what each is answered with, and
+    the log groups that are referred to.
+    """
+
+    answers: Mapping[str, Mapping[str, Any]]
+    names: Sequence[str]
+
+    def __call__(self, _service: str, _region: str, operation: str, **_more: Any) -> Any:
+        return self.answers[operation]
+
+
+@dataclass(frozen=True)
+class Empty:
+    """A service that has nothing: no lists, and nothing of the name that a probe asks for."""
+
+    row: Row
+
+    def __call__(self, _service: str, _region: str, operation: str, **_more: Any) -> Any:
+        probe = self.row.probe
+        if probe is not None and operation == probe.question.steps[0].call:
+            for none in probe.question.none:
+                code, _, text = none.partition(": ")
+                raise error(operation, code, f"It {text}.")
+        return {}
+
+
+def region_of(row: Row) -> str:
+    """A Region in which the row can own something."""
+    return row.only or REGION
+
+
+@functools.cache
+def owning(row: Row) -> Owning:
+    """Answers from the shapes of the row's calls, in which every name or ARN of a log group is one
+    of the target's.
+    """
+    answers = {
+        step.call: _answer(row, step, step.each or row.listing.refs) for step in row.listing.steps
+    }
+    last = answers[row.listing.steps[-1].call]
+    names: list[str] = []
+    for reference in _texts([entry[0] for entry in search(row.listing.refs, last)]):
+        name = FITTING.get(row.id, "/planted/{}").format(len(names))
+        if _plant(last, reference, _named(row, name, reference)):
+            names.append(name)
+        elif "{" not in reference:
+            names.append(reference.removesuffix("*") + "it" * reference.endswith("*"))
+    return Owning(answers, names)
+
+
+def probed(row: Row, group: str) -> Owning:
+    """The same for the row's probe about a log group."""
+    assert row.probe is not None
+    question = row.probe.question
+    answers = {step.call: _answer(row, step, step.each or question.refs) for step in question.steps}
+    last = answers[question.steps[-1].call]
+    for reference in _texts([entry[0] for entry in search(question.refs, last)]):
+        _plant(last, reference, _named(row, group, reference))
+    return Owning(answers, [group])
+
+
+def _answer(row: Row, step: Step, expression: str) -> dict[str, Any]:
+    shape = service(row.service).operation_model(step.call).output_shape
+    assert shape is not None
+    return answer(shape, expression)
+
+
+def _named(row: Row, name: str, reference: str) -> str:
+    """The name in the form of the reference that it stands in the place of."""
+    arn = f"arn:aws:logs:{region_of(row)}:{ACCOUNT}:log-group:{name}:*"
+    return arn if reference.startswith(ARN) else name
+
+
+def _plant(answer: Any, old: str, new: str) -> bool:
+    """Put a text in the place of another, in whatever holds it; whether there was any."""
+    found = False
+    for key, value in list(answer.items() if isinstance(answer, dict) else enumerate(answer)):
+        if value == old:
+            answer[key], found = new, True
+        elif isinstance(value, dict | list):
+            found |= _plant(value, old, new)
+    return found
