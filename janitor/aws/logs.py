@@ -6,7 +6,7 @@ Reads raise CallError or UnavailableError (`janitor.aws.api.ReadError`) rather t
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from janitor.aws.api import Api, CallError, UnavailableError, chunks
@@ -351,14 +351,20 @@ class Changes:
         """
         await self._api.once("logs", "DeleteLogGroup", logGroupName=group)
 
-    async def delete_stream(self, group: str, stream: str) -> None:
+    async def delete_stream(
+        self, group: str, stream: str, again: Callable[[], Awaitable[None]]
+    ) -> None:
         """Delete one log stream. Not there any more after an attempt whose answer was lost, it was
-        deleted by that attempt.
+        deleted by that attempt. `again` is awaited before an attempt is repeated, which may be
+        minutes later; what it raises is raised.
         """
-        lost = False
+        tried = lost = False
 
         async def attempt() -> None:
-            nonlocal lost
+            nonlocal tried, lost
+            if tried:
+                await again()
+            tried = True
             try:
                 await self._api.once(
                     "logs", "DeleteLogStream", logGroupName=group, logStreamName=stream
@@ -372,9 +378,24 @@ class Changes:
 
         await retrying(attempt, self._api.stop)
 
-    async def put_retention(self, group: str, days: int) -> None:
-        """Set a log group's retention in days. Setting it twice is the same as once."""
-        await self._tell("PutRetentionPolicy", logGroupName=group, retentionInDays=days)
+    async def put_retention(
+        self, group: str, days: int, again: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Set a log group's retention in days. Setting it twice is the same as once, but for what
+        others did in between: `again` as in `delete_stream`.
+        """
+        tried = False
+
+        async def attempt() -> None:
+            nonlocal tried
+            if tried and again is not None:
+                await again()
+            tried = True
+            await self._api.once(
+                "logs", "PutRetentionPolicy", logGroupName=group, retentionInDays=days
+            )
+
+        await retrying(attempt, self._api.stop)
 
     async def delete_retention(self, group: str) -> None:
         """Let a log group's events never expire. Doing it twice is the same as once."""

@@ -21,12 +21,10 @@ def visible(text: str) -> str:
 
 def size(count: int) -> str:
     """Bytes for people: 0 B, 1.5 KiB, 2.0 GiB."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
+    if count < 1024:
+        return f"{count} B"
+    power = min((count.bit_length() - 1) // 10, 4)
+    return f"{count / (1 << 10 * power):.1f} {'KMGT'[power - 1]}iB"
 
 
 def age(ms: int) -> str:

@@ -139,11 +139,14 @@ def _times(count: int, price: int | None) -> int | None:
     return None if price is None else count * price
 
 
+_NOTHING = Freed()
+
+
 def freed(outcome: Outcome) -> Freed:
     """What an outcome frees. Only a retention does: what is deleted or swept was empty."""
     if isinstance(outcome.action, SetRetention) and outcome.status in (Status.PLANNED, Status.DONE):
         return freed_by(outcome.group, outcome.action.days, outcome.at)
-    return Freed()
+    return _NOTHING
 
 
 def freed_by(group: LogGroup, days: int, now: int) -> Freed:

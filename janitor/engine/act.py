@@ -169,6 +169,16 @@ class Act:
         )
 
 
+class ChangedError(Exception):
+    """The log group is not as it was planned any more; the text says how. `tried`: after an
+    attempt at the change that may have taken effect.
+    """
+
+    def __init__(self, why: str, *, tried: bool) -> None:
+        super().__init__(why)
+        self.tried = tried
+
+
 class StaleLookError(TransientError):
     """More time than LOOK_LASTS passed since the look, so it must be repeated."""
 
@@ -395,9 +405,12 @@ class _TargetAct:
             if why:
                 await self._ended(entry.ended(self._clock.now(), Status.KEPT))
                 return self._outcome(group, Keep(why, action.rule), Status.KEPT)
+        again = _unless(changed)
         status, error = await self._made(
-            lambda: self._changes.put_retention(group.name, action.days), entry
+            lambda: self._changes.put_retention(group.name, action.days, again), entry
         )
+        if status is Status.KEPT:
+            return self._outcome(group, Keep(error, action.rule), status)
         return self._outcome(group, action, status, error)
 
     async def _made(
@@ -406,10 +419,15 @@ class _TargetAct:
         """Make an announced change, and journal how it ended. What is gone already is no failure.
 
         A failure that is no answer (a broken connection, Ctrl-C) may hide a change that was made.
-        Raises what ends the run.
+        What is not repeated, because the group has changed, is kept. Raises what ends the run.
         """
         try:
             await change()
+        except ChangedError as error:
+            now, tried = self._clock.now(), error.tried
+            ended = entry.ended(now, Status.KEPT, str(error), perhaps_done=tried)
+            await self._ended(ended)
+            return Status.KEPT, str(error)
         except CallError as error:
             gone = error.not_found
             status = Status.GONE if gone else Status.FAILED
@@ -515,6 +533,8 @@ class _TargetAct:
         fresh = await looked.of(planned.group)
         if fresh is None or fresh.creation_time != planned.creation_time:
             return "gone, or made again under the same name"
+        if verb is Verb.SET_RETENTION and fresh.retention_days == line.retention_after:
+            return ""  # by an attempt whose answer was lost
         now = self._as_planned(fresh, planned, line, verb)
         return "" if verb_of(now) is verb else now.reason
 
@@ -549,7 +569,10 @@ class _TargetAct:
                         break
                     chunk = await trusted(*known, chunk, drained=drained)
                 if chunk:
-                    swept += await self._sweep_some(group, action, chunk, failures)
+                    done, why = await self._sweep_some(group, action, chunk, failures, changed)
+                    swept += done
+                    if why:
+                        break
             except ReadError as error:
                 why = f"could not be read again: {error}"
                 break
@@ -575,8 +598,11 @@ class _TargetAct:
         action: SweepStreams,
         streams: Sequence[LogStream],
         failures: list[str],
-    ) -> int:
-        """How many of the streams were deleted."""
+        changed: Callable[[], Awaitable[str]],
+    ) -> tuple[int, str]:
+        """How many of the streams were deleted, and why the others are not, if the group has
+        changed.
+        """
         entries = [
             self._entry(
                 Verb.SWEEP_STREAMS,
@@ -590,14 +616,16 @@ class _TargetAct:
             for stream in streams
         ]
         await self._act.journal.begin(*entries)
-        swept = 0
+        swept, why, again = 0, "", _unless(changed)
         for stream, entry in zip(streams, entries, strict=True):
-            if self._act.stop.is_set():
+            if why or self._act.stop.is_set():
                 await self._ended(entry.ended(self._clock.now(), Status.KEPT))
                 continue
 
             async def remove(name: str = stream.name) -> None:
-                await self._changes.delete_stream(group.name, name)
+                if why := await changed():
+                    raise ChangedError(why, tried=False)
+                await self._changes.delete_stream(group.name, name, again)
 
             try:
                 status, error = await self._made(remove, entry)
@@ -606,9 +634,11 @@ class _TargetAct:
                 failures.append(str(error_))
                 continue
             swept += status is Status.DONE
+            if status is Status.KEPT:
+                why = error
             if status is Status.FAILED:
                 failures.append(error)
-        return swept
+        return swept, why
 
     def _give_up(self, error: JanitorError) -> None:
         """Nothing more can be done."""
@@ -772,6 +802,16 @@ class _Deletion:
         text = "" if error is None else str(error)
         now = self._act._clock.now()
         await self._act._ended(self._entry.ended(now, status, text, perhaps_done=perhaps))
+
+
+def _unless(changed: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[None]]:
+    """What raises ChangedError once the group has changed."""
+
+    async def check() -> None:
+        if why := await changed():
+            raise ChangedError(why, tried=True)
+
+    return check
 
 
 async def _each(verdicts: Iterable[Verdict]) -> AsyncIterator[Verdict]:

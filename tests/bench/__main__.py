@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
         versions.append(f"{tool.package} {tools.install(tool)}")
     if options.deadline is not None:
         sizes = replace(sizes, deadline=options.deadline)
-    bench = Bench(sizes, others)
+    load, bench = os.getloadavg()[0], Bench(sizes, others)
     notes = list(NOTES)
     measured: dict[str, list[output.Row]] = {}
     # What others need much time for comes last: whatever they take, this project is measured whole.
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
         except TimeIsUpError:
             notes.append(f"time was up before the row {name!r} was measured to its end")
     results = output.Results(
-        _conditions(versions, quick=options.quick),
+        _conditions(versions, load, quick=options.quick),
         tuple(row for name in rows for row in measured[name]),
         tuple(bench.comparisons),
         tuple(notes),
@@ -107,8 +107,11 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def _conditions(versions: list[str], *, quick: bool) -> str:
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+def _conditions(versions: list[str], load: float, *, quick: bool) -> str:
+    machine = (
+        f"{os.cpu_count()} cores (load average before: {load:.1f}), {platform.machine()}, "
+        f"Python {platform.python_version()}"
+    )
     small = " Small accounts (`--quick`): start-up weighs more than it should." if quick else ""
     return f"By `make bench` on a machine with {machine}: {', '.join(versions)}.{small}"
 

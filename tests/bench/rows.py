@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,16 @@ from tests.bench import tools
 from tests.bench.output import Comparison, Row, Side
 from tests.bench.simulator import Job, Seen, Simulator
 from tests.bench.small import small
-from tests.bench.tools import JANITOR, PLAIN, REPORT, UNPACED, Ran, Tool, Work
+from tests.bench.tools import (
+    JANITOR,
+    PLAIN,
+    REPORT,
+    UNPACED,
+    Ran,
+    Tool,
+    Work,
+    plain_calls,
+)
 from tests.bench.work import Need
 from tests.fakes.scenarios import ACCOUNT, REGION, REGIONS
 
@@ -190,14 +199,21 @@ def speed(bench: Bench) -> None:
         bound_seconds={"ordered": ordered, "minimal": minimal},
         **_figures(ran, seen),
     )
-    needed = need.calls()
     share = seen.all_throttled / max(seen.all_calls, 1)
+    bench.row(
+        "the same: throttled share of calls",
+        "at most 0.2 %",
+        f"{share:.2%} ({seen.all_throttled} of {seen.all_calls:,})",
+        done and share <= 0.002,
+        throttled=seen.throttled,
+    )
+    needed = need.calls()
     over = seen.all_calls / sum(needed.values()) - 1
     bench.row(
-        "the same: throttled share of calls; calls above those that the work needs",
-        "0.2 %; 5 %",
-        f"{share:.2%}; {over:+.1%} ({seen.all_calls:,} of {sum(needed.values()):,})",
-        done and share <= 0.002 and over <= 0.05,
+        "the same: calls above those that the work needs",
+        "at most 5 %",
+        f"{over:+.1%} ({seen.all_calls:,} of {sum(needed.values()):,})",
+        done and over <= 0.05,
         needed=needed,
         calls=seen.calls,
     )
@@ -383,13 +399,15 @@ def little_cpu(bench: Bench) -> None:
         wanted = seen.wanted["deletions"]
         looks = seen.calls.get("ListTagsForResource", 0) / max(seen.deletions, 1)
         ratio = ran.wall / free.wall
+        floor, _ = bench.measure(plain_calls(seen.calls), replace(job, quotas=False), **told)
         bench.row(
             f"{places} Regions × {wanted // places} deletions in one process, at {SMALL_SHARE:.0%} "
             f"of the quotas, on {share:g} vCPU ({limited.how}): deleted; looks a deletion; wall "
             "time over that on a free core",
             "all; at most 1.05; at most 1.3",
             f"{seen.deletions} of {wanted}; {looks:.2f}; {ratio:.2f} ({ran.wall:.1f} s over "
-            f"{free.wall:.1f} s; its {ran.cpu:.1f} s of CPU alone take {ran.cpu / share:.0f} s)",
+            f"{free.wall:.1f} s; its {ran.cpu:.1f} s of CPU alone take {ran.cpu / share:.0f} s, "
+            f"the {floor.cpu:.1f} s of boto3 alone for as many calls {floor.cpu / share:.0f} s)",
             _ended(ran) and not seen.missed_deletions and looks <= 1.05 and ratio <= 1.3,
             free=asdict(free),
             **_figures(ran, seen),

@@ -114,14 +114,14 @@ def test_a_tiny_account_end_to_end(here: Path) -> None:
     """The janitor as a process of its own, on a simulator in another one, judged and counted."""
     bench = Bench(Sizes(speed=100, deadline=60, total=60), bin_of=lambda _tool: here)
     rows.speed(bench)
-    speed, calls, looks, asked = bench.rows
+    speed, throttled, calls, looks, asked = bench.rows
     assert speed.figures["codes"] == (0,)
     assert speed.figures["deletions"] == speed.figures["wanted"]["deletions"] == 3
     assert speed.figures["puts"] == speed.figures["wanted"]["retention"] == 2
     assert speed.figures["max_rss"] > 1_000_000
     assert sum(map(sum, speed.figures["timeline"].values())) == sum(calls.figures["calls"].values())
     assert looks.figures["looks"]["median"] > 0
-    assert asked.met
+    assert (throttled.met, asked.met) == (True, True)
     assert bench.comparisons[0].sides[0].did == {
         "retention set": 2,
         "groups deleted": 3,

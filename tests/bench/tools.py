@@ -118,6 +118,16 @@ def _plain(bin_: Path, work: Work) -> list[list[str]]:
     return [[str(bin_ / "python"), str(HERE / "plain_scan.py")]]
 
 
+def plain_calls(calls: Mapping[str, int]) -> Tool:
+    """So many calls of each operation by boto3 alone."""
+
+    def commands(bin_: Path, work: Work) -> list[list[str]]:
+        script, regions = str(HERE / "plain_calls.py"), ",".join(work.regions)
+        return [[str(bin_ / "python"), script, json.dumps(calls), regions]]
+
+    return Tool("plain", "boto3", commands)
+
+
 JANITOR = Tool("janitor", "cloudwatch-janitor", _janitor)
 REPORT = Tool("janitor", "cloudwatch-janitor", report_command)
 LOG_MINDER = Tool("log-minder", "aws-cloudwatch-log-minder", _log_minder)

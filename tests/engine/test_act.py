@@ -230,6 +230,31 @@ def test_retention_that_somebody_else_set_meanwhile_is_not_overwritten(
     assert "changed since the plan" in only(recorded, "/g/059")[1]
 
 
+def test_a_put_is_not_tried_again_where_somebody_else_put_another(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Nor on a group that was made again meanwhile; what was put by a lost attempt is done."""
+    cloud = Cloud([Group("/other", days_ago(9)), Group("/lost", days_ago(9))])
+    tried = set[str]()
+
+    def fault(call: Call) -> RefusedError | None:
+        if call.operation != "PutRetentionPolicy" or call.parameters["logGroupName"] in tried:
+            return None
+        name = call.parameters["logGroupName"]
+        tried.add(name)
+        cloud.clock.jump(6)
+        cloud.groups[name].retention = (
+            90 if name == "/other" else call.parameters["retentionInDays"]
+        )
+        return refused("InternalError", 500)
+
+    cloud.fault = fault
+    _, recorded = janitor(cloud, policy, journal)
+    assert cloud.groups["/other"].retention == 90
+    assert only(recorded, "/other")[0] is Status.KEPT
+    assert only(recorded, "/lost")[0] is Status.DONE
+
+
 def test_a_look_older_than_a_second_is_repeated(policy: Policy, journal: FileJournal) -> None:
     """A slow answer between look and deletion makes the look stale."""
     cloud = Cloud([empty(retention=30), *fillers()])

@@ -192,7 +192,7 @@ PROTECTED: dict[str, Any] = {
 def test_a_long_sweep_ends_where_somebody_protects_the_group(
     change: Any, policy: Policy, journal: FileJournal
 ) -> None:
-    """The group is read again while thousands of streams are deleted, at least every hundred."""
+    """The group is read again every five seconds while thousands of streams are deleted."""
     cloud = Cloud([swept(count=250), *fillers()])
 
     def meanwhile(call: Call) -> None:
@@ -202,9 +202,28 @@ def test_a_long_sweep_ends_where_somebody_protects_the_group(
 
     cloud.before_call = meanwhile
     summary, recorded = janitor(cloud, policy, journal)
-    assert len(cloud.swept) == 100
-    assert summary.done[Verb.SWEEP_STREAMS] == 100
+    assert len(cloud.swept) == 50
+    assert summary.done[Verb.SWEEP_STREAMS] == 50
     assert only(recorded, "/aws/lambda/f")[0] is Status.KEPT
+
+
+@pytest.mark.parametrize("change", PROTECTED.values(), ids=PROTECTED.keys())
+def test_a_stream_is_not_tried_again_where_somebody_protected_the_group(
+    change: Any, policy: Policy, journal: FileJournal
+) -> None:
+    """Attempts, and waiting for them, may take minutes."""
+    cloud = Cloud([swept(), *fillers()])
+
+    def fault(call: Call) -> RefusedError | None:
+        if call.operation != "DeleteLogStream" or cloud.calls[call.operation] > 1:
+            return None
+        cloud.clock.jump(6)
+        change(cloud.groups["/aws/lambda/f"])
+        return refused("OperationAbortedException")
+
+    cloud.fault = fault
+    _, recorded = janitor(cloud, policy, journal)
+    assert (cloud.swept, only(recorded, "/aws/lambda/f")[0]) == ([], Status.KEPT)
 
 
 def test_a_long_sweep_ends_where_something_arrives(policy: Policy, journal: FileJournal) -> None:

@@ -1,0 +1,72 @@
+"""The floor: as many calls of each operation as a run made, by boto3 alone.
+
+`plain_calls.py CALLS REGIONS`: CALLS is a JSON object of counts by operation over all REGIONS (by
+comma). A call that changes something is replaced by one that reads. Run by itself, in a virtual
+environment that holds boto3 only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+PAGE = 50
+
+
+def _parameters(group: Mapping[str, str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """By operation the service, and parameters about one log group."""
+    name, arn = group["logGroupName"], group["logGroupArn"]
+    return {
+        "DescribeLogGroups": ("logs", {"logGroupNamePrefix": name, "limit": 1}),
+        "DescribeLogStreams": ("logs", {"logGroupName": name}),
+        "DescribeSubscriptionFilters": ("logs", {"logGroupName": name}),
+        "DescribeIndexPolicies": ("logs", {"logGroupIdentifiers": [name]}),
+        "GetTransformer": ("logs", {"logGroupIdentifier": name}),
+        "ListTagsForResource": ("logs", {"resourceArn": arn}),
+        "ListFunctions": ("lambda", {}),
+        "GetResources": ("resourcegroupstaggingapi", {"ResourceARNList": [arn]}),
+    }
+
+
+def _method(operation: str) -> str:
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in operation)[1:]
+
+
+def region(name: str, calls: Mapping[str, float]) -> int:
+    """Make one Region's share of the calls; how many were made."""
+    clients: dict[str, Any] = {"logs": boto3.client("logs", name)}
+    groups: list[dict[str, str]] = []
+    made = 0
+    for page in clients["logs"].get_paginator("describe_log_groups").paginate(limit=PAGE):
+        groups += page["logGroups"]
+        made += 1
+    for operation, count in calls.items():
+        for number in range(round(count) - (made if operation == "DescribeLogGroups" else 0)):
+            known = _parameters(groups[number % len(groups)])
+            read = operation if operation in known else "DescribeLogGroups"
+            service, parameters = known[read]
+            if service not in clients:
+                clients[service] = boto3.client(service, name)
+            with contextlib.suppress(ClientError):  # that there is none is an answer too
+                getattr(clients[service], _method(read))(**parameters)
+            made += 1
+    return made
+
+
+def main() -> None:
+    """Each Region in a thread, as the clients are not busy all the time."""
+    calls, regions = json.loads(sys.argv[1]), sys.argv[2].split(",")
+    share = {operation: count / len(regions) for operation, count in calls.items()}
+    with ThreadPoolExecutor(len(regions)) as threads:
+        print(sum(threads.map(lambda name: region(name, share), regions)))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
