@@ -29,19 +29,19 @@ class Users:
         self._asked: Gathered[Named, Answer] = Gathered(
             api, "cloudformation", GROUPS_A_TIME, LINGER, owners.of
         )
-        self._kept: dict[str, tuple[Unread, list[str]]] = {}
+        self._kept: dict[str, tuple[Unread, dict[str, None]]] = {}
 
     async def of(self, group: LogGroup) -> Answer:
         """What is known of a log group's owners. Raises StoppedError."""
         answer = await self._asked.about((group.name, group.arn))
         for unread in answer.unread if not answer.uses else ():
-            self._kept.setdefault(unread.row, (unread, []))[1].append(group.name)
+            self._kept.setdefault(unread.row, (unread, {}))[1][group.name] = None
         return answer
 
     def warnings(self) -> Iterator[str]:
         """For each row that could not be read, what it takes to read it, and what is kept."""
         for row, (unread, names) in self._kept.items():
-            named = ", ".join(names[:NAMES_SAID])
+            named = ", ".join([*names][:NAMES_SAID])
             more = f" and {len(names) - NAMES_SAID} more" if len(names) > NAMES_SAID else ""
             yield (
                 f"owners {row} could not be read ({unread.why}), which takes "

@@ -473,6 +473,7 @@ def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
     done = run("apply", "plan.jsonl", *state, "--format", "json")
     answer = json.loads(done.out)
     assert (done.code, answer["summary"]["groups_deleted"]) == (3, DELETED - 2)
+    assert answer["summary"]["calls"]["ListTaskDefinitionFamilies"] == 2  # asked anew
     told = {f["group"]: f["reason"] for f in answer["findings"] if f["status"] != "done"}
     assert "made again under the same name" in told["/aws/lambda/legacy-thumbnailer"]
     assert "shows life" in told["/aws/lambda/pdf-render-2021"]
