@@ -39,11 +39,23 @@ class Users:
         return answer
 
     def warnings(self) -> Iterator[str]:
-        """For each row that could not be read, what it takes to read it, and what is kept."""
+        """What could not be read and why, what it takes to read it, and what is kept: once for all
+        rows that failed alike and keep the same, for where one service is denied dozens are.
+        """
+        alike: dict[tuple[str, frozenset[str]], list[str]] = {}
         for row, (unread, names) in self._kept.items():
-            named = ", ".join([*names][:NAMES_SAID])
-            more = f" and {len(names) - NAMES_SAID} more" if len(names) > NAMES_SAID else ""
+            code = unread.why.split(": ")[1:2] or [unread.why]
+            alike.setdefault((code[0], frozenset(names)), []).append(row)
+        for rows in alike.values():
+            unread, names = self._kept[rows[0]]
+            actions = {action: None for row in rows for action in self._kept[row][0].actions}
+            takes = ", ".join(actions) if len(rows) == 1 else _some([*actions])
             yield (
-                f"owners {row} could not be read ({unread.why}), which takes "
-                f"{', '.join(unread.actions)}; kept for them: {named}{more}"
+                f"owners {', '.join(rows)} could not be read ({unread.why}), which takes {takes}; "
+                f"kept for them: {_some([*names])}"
             )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SAID} more" if len(names) > NAMES_SAID else ""
+    return ", ".join(names[:NAMES_SAID]) + more
