@@ -521,6 +521,19 @@ def test_clients_are_let_go() -> None:
     assert world.made == {"cloudformation": 2, "logs": 1}
 
 
+def test_a_client_that_is_let_go_at_once_is_used_all_the_same() -> None:
+    """By another question, in the moment in which it was made on a thread."""
+    world = World(nothing)
+
+    class LetGo(dict[tuple[str, str], Any]):
+        def __setitem__(self, key: tuple[str, str], client: Any) -> None:
+            super().__setitem__(key, client)
+            world.api.let_go(*key)
+
+    world.api._made = LetGo()
+    assert world.of([replace(STACK, probe=None)], "/x")["/x"].nobody
+
+
 def test_every_row_is_asked_of_a_log_group_that_could_be_anybodys() -> None:
     """Of the shipped table, in one go: nobody uses it, and that took so many calls."""
     world = World(nothing)
