@@ -317,11 +317,10 @@ class Api:
     def _client(self, key: tuple[str, str]) -> Any:
         """The service's client, made once."""
         with _MAKING:
-            if key not in self._made:
-                self._made[key] = careful(
-                    self._clients.client(key[0], key[1], config=CLIENT_CONFIG)
-                )
-            return self._made[key]
+            if (client := self._made.get(key)) is None:
+                client = careful(self._clients.client(key[0], key[1], config=CLIENT_CONFIG))
+                self._made[key] = client
+            return client  # by now it may have been let go
 
     def let_go(self, service: str, region: str | None = None) -> None:
         """Give up the service's client: a next call makes another."""

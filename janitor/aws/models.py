@@ -27,10 +27,16 @@ class Models(Loader):
     ) -> Any:
         """The model, read once."""
         model = super().load_service_model(service_name, type_name, api_version)
-        called = _CALLED.get(service_name) if type_name == "service-2" else None
-        if called is not None and not model["operations"].keys() <= called:
-            _cut(model, called)
+        if type_name == "service-2":
+            cut(service_name, model)
         return model
+
+
+def cut(service: str, model: dict[str, Any]) -> None:
+    """Leave out of a service's model what `keep_only` says that nothing calls."""
+    called = _CALLED.get(service)
+    if called is not None and not model["operations"].keys() <= called:
+        _cut(model, called)
 
 
 def _cut(model: dict[str, Any], called: Set[str]) -> None:

@@ -146,11 +146,20 @@ class Part:
 
 class Act:
     """Acts on a plan over several targets. `now` (ms) is the moment by which the plan judged ages:
-    nothing becomes older by waiting.
+    nothing becomes older by waiting. `anew` says that the plan is of an earlier run, so that those
+    owners are asked again as well for which that takes long.
     """
 
     def __init__(
-        self, policy: Policy, now: int, stop: Stop, journal: Journal, sink: ActSink, looks: Looks
+        self,
+        policy: Policy,
+        now: int,
+        stop: Stop,
+        journal: Journal,
+        sink: ActSink,
+        looks: Looks,
+        *,
+        anew: bool = False,
     ) -> None:
         self.policy = policy
         self.now = now
@@ -158,8 +167,9 @@ class Act:
         self.journal = journal
         self.sink = sink
         self.looks = looks
-        cheap = (row.again() for row in chosen(policy.protect.deletion.owners))
-        self.rows = [row for row in cheap if row is not None]
+        rows = chosen(policy.protect.deletion.owners)
+        self.rows = [cheap for row in rows if (cheap := row.again()) is not None]
+        self.rows_once = [row for row in rows if anew and row.again() is not row]
         self.shared = Shared()
 
     async def run(self, apis: Mapping[Target, Api], parts: Mapping[Target, Part]) -> None:
@@ -242,6 +252,7 @@ class _TargetAct:
         self._changes = Changes(api)
         self._arrivals = Arrivals(api)
         self._users = Users(api, act.rows, act.shared, OWNERS_LAST)
+        self._users_once = Users(api, act.rows_once, act.shared)
         self._deletions = asyncio.Semaphore(DELETIONS_AT_ONCE)
         self._puts = asyncio.Semaphore(PUTS_AT_ONCE)
         self._sweeps = asyncio.Semaphore(SWEEPS_AT_ONCE)
@@ -495,6 +506,8 @@ class _TargetAct:
         yield await no_arrivals(self._arrivals, group, action.before)
         if self._drained(group):
             yield await no_events(self._logs, group, action.before)
+        if self._act.rows_once:
+            yield await unused(self._users_once, group)
 
     async def _unused(self, group: LogGroup) -> AsyncIterator[Verdict]:
         """What may be a minute old at the deletion."""

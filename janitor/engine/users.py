@@ -29,21 +29,33 @@ class Users:
         self._asked: Gathered[Named, Answer] = Gathered(
             api, "cloudformation", GROUPS_A_TIME, LINGER, owners.of
         )
-        self._kept: dict[str, tuple[Unread, list[str]]] = {}
+        self._kept: dict[str, tuple[Unread, dict[str, None]]] = {}
 
     async def of(self, group: LogGroup) -> Answer:
         """What is known of a log group's owners. Raises StoppedError."""
         answer = await self._asked.about((group.name, group.arn))
         for unread in answer.unread if not answer.uses else ():
-            self._kept.setdefault(unread.row, (unread, []))[1].append(group.name)
+            self._kept.setdefault(unread.row, (unread, {}))[1][group.name] = None
         return answer
 
     def warnings(self) -> Iterator[str]:
-        """For each row that could not be read, what it takes to read it, and what is kept."""
+        """What could not be read and why, what it takes to read it, and what is kept: once for all
+        rows that failed alike and keep the same, for where one service is denied dozens are.
+        """
+        alike: dict[tuple[str, frozenset[str]], list[str]] = {}
         for row, (unread, names) in self._kept.items():
-            named = ", ".join(names[:NAMES_SAID])
-            more = f" and {len(names) - NAMES_SAID} more" if len(names) > NAMES_SAID else ""
+            code = unread.why.split(": ")[1:2] or [unread.why]
+            alike.setdefault((code[0], frozenset(names)), []).append(row)
+        for rows in alike.values():
+            unread, names = self._kept[rows[0]]
+            actions = {action: None for row in rows for action in self._kept[row][0].actions}
+            takes = ", ".join(actions) if len(rows) == 1 else _some([*actions])
             yield (
-                f"owners {row} could not be read ({unread.why}), which takes "
-                f"{', '.join(unread.actions)}; kept for them: {named}{more}"
+                f"owners {', '.join(rows)} could not be read ({unread.why}), which takes {takes}; "
+                f"kept for them: {_some([*names])}"
             )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SAID} more" if len(names) > NAMES_SAID else ""
+    return ", ".join(names[:NAMES_SAID]) + more

@@ -84,8 +84,8 @@ class Answer:
 
 @dataclass(slots=True)
 class _Asked:
-    """What is known of a row: its listing, as far as it went, and for how many log groups in all it
-    was asked.
+    """What is known of a row: its listing, as far as it went, when its first part was read (`at`,
+    `read`), and for how many log groups in all it was asked.
     """
 
     reading: Reading
@@ -100,6 +100,10 @@ class _Asked:
     def over(self) -> bool:
         """Whether there is nothing more to be read."""
         return self.answered or bool(self.why)
+
+    def again(self, reading: Reading) -> None:
+        """Forget what was read."""
+        self.reading, self.answered, self.why, self.candidates = reading, False, "", 0
 
 
 class Shared:
@@ -182,40 +186,51 @@ class Owners:
         known = self._asked
         if row.home is not None:
             known = self._shared.asked_at(row.home, self._api.target.account)
-        asked = known.get(row.id)
-        if asked is None or (asked.over and self._api.clock.monotonic() - asked.read > self._lasts):
-            asked = known[row.id] = _Asked(Reading(self._api, row, row.listing, [{}]))
+        if row.id not in known:
+            known[row.id] = _Asked(Reading(self._api, row, row.listing, [{}]))
+        asked = known[row.id]
         async with asked.lock:
+            if asked.reading.calls and self._api.clock.monotonic() - asked.read > self._lasts:
+                asked.again(Reading(self._api, row, row.listing, [{}]))
             probes = {name: row.probe_of(name) for name, _ in groups}
             probing = all(values is not None for values in probes.values())
             asked.candidates += len(groups)
             if not asked.over:
                 await self._list(asked, math.inf if not probing else asked.candidates, ends)
             found: dict[str, Use | Unread] = {}
+            said: Use | Unread | None
+            lost = ""
             for name, arn in groups:
                 if (user := asked.reading.found.user_of(name)) is not None:
                     found[name] = self._use(row, user, asked.reading.calls, asked.at)
                 elif asked.answered:
                     continue
-                elif (values := probes[name]) is not None:
-                    if (said := await self._probed(row, (name, arn), values, ends)) is not None:
+                elif (values := probes[name]) is not None and not lost:
+                    try:
+                        said = await self._probed(row, (name, arn), values, ends)
+                    except UnreadError as error:
+                        said = self._unread(row, name, str(error), 1)
+                        lost = str(error) if error.lost else ""
+                    if said is not None:
                         found[name] = said
-                elif self._keeps(row, name):
-                    found[name] = self._unread(row, asked.why, asked.reading.calls)
+                elif said := self._unread(row, name, lost or asked.why, asked.reading.calls):
+                    found[name] = said
             return found
 
     async def _list(self, asked: _Asked, most: float, ends: float) -> None:
         """Go on with the listing, while it takes less calls than to ask about each log group."""
+        begun = asked.reading.calls > 0
         try:
             asked.answered = await asked.reading.go_on(most, ends)
         except UnreadError as error:
             asked.why = str(error)
-        asked.at, asked.read = self._api.clock.now(), self._api.clock.monotonic()
+        if not begun:
+            asked.at, asked.read = self._api.clock.now(), self._api.clock.monotonic()
 
     async def _probed(
         self, row: Row, group: Named, values: Mapping[str, str], ends: float
-    ) -> Use | Unread | None:
-        """What the row's probe says of one log group."""
+    ) -> Use | None:
+        """What the row's probe says of one log group. Raises UnreadError or StoppedError."""
         assert row.probe is not None
         target, (name, arn) = self._api.target, group
         given = {
@@ -227,10 +242,7 @@ class Owners:
         }
         either = [{**given, "arn_or_star": arn + end} for end in ("", ":*")]
         reading = Reading(self._api, row, row.probe.question, either, name)
-        try:
-            await reading.go_on(math.inf, ends)
-        except UnreadError as error:
-            return self._unread(row, str(error), reading.calls) if self._keeps(row, name) else None
+        await reading.go_on(math.inf, ends)
         user = reading.found.user_of(name)
         now = self._api.clock.now()
         return None if user is None else self._use(row, user, reading.calls, now)
@@ -250,7 +262,9 @@ class Owners:
         source = row.listing.steps[-1].call
         return Use(row.id, source, user, row.severity, row.without, calls, at)
 
-    def _unread(self, row: Row, why: str, calls: int) -> Unread:
+    def _unread(self, row: Row, group: str, why: str, calls: int) -> Unread | None:
+        if not self._keeps(row, group):
+            return None
         now = self._api.clock.now()
         source = row.listing.steps[-1].call
         return Unread(row.id, source, tuple(sorted(row.actions)), why, calls, now)

@@ -55,7 +55,13 @@ _VALUE = re.compile(r"\{(\w+)\}")
 
 
 class UnreadError(Exception):
-    """The row could not be read; the text says why."""
+    """The row could not be read; the text says why. Where the service was not to be had (`lost`)
+    another call would only wait as long.
+    """
+
+    def __init__(self, why: str, *, lost: bool = False) -> None:
+        self.lost = lost
+        super().__init__(why)
 
 
 class _NobodyError(Exception):
@@ -97,6 +103,7 @@ class Reading:
         self.calls = 0
         self.left = 1
         self._failed = ""
+        self._lost = False
         self._api = api
         self._row = row
         self._question = question
@@ -118,14 +125,14 @@ class Reading:
             except (StopAsyncIteration, _NobodyError):
                 return True
             except (*ReadError, CredentialsError) as error:
-                self._failed = str(error)
+                self._failed, self._lost = str(error), isinstance(error, UnavailableError)
             except (JMESPathError, ValueError, TypeError, LookupError) as error:
                 self._failed = f"an answer that cannot be read: {error}"
             except BaseException:
                 self._failed = "stopped before it was answered"
                 raise
         if self._failed:
-            raise UnreadError(self._failed)
+            raise UnreadError(self._failed, lost=self._lost)
         return False
 
     async def _go(self, scopes: Sequence[Scope]) -> AsyncIterator[None]:
@@ -135,7 +142,9 @@ class Reading:
             calls, following = list(_calls(step, scopes)), list[Scope]()
             for done, (parameters, alike) in enumerate(calls, 1):
                 async for answer, more in self._pages(step, parameters, gone=step is not first):
-                    if step is last:
+                    if answer is None:
+                        pass
+                    elif step is last:
                         self._refer(answer, alike[0])
                     else:
                         found = list(_fanned(search(step.each or "", answer)))
@@ -146,14 +155,15 @@ class Reading:
 
     async def _pages(
         self, step: Step, parameters: Mapping[str, Any], *, gone: bool
-    ) -> AsyncIterator[tuple[Mapping[str, Any], bool]]:
-        """The answers of a call, and whether more follow; none, if what it is about is `gone`."""
+    ) -> AsyncIterator[tuple[Mapping[str, Any] | None, bool]]:
+        """The answers of a call, and whether more follow; None, if what it is about is `gone`."""
         page: dict[str, Any] = {}
         while True:
             try:
                 answer = await self._call(step.call, {**parameters, **page})
             except CallError as error:
                 if gone and (_GONE.search(error.code) or _is_one(error, self._question.none)):
+                    yield None, False
                     return
                 if _is_one(error, (*self._question.none, *_NOWHERE)):
                     raise _NobodyError from error

@@ -8,7 +8,7 @@ request first needs them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -18,7 +18,25 @@ from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-MODELS = Loader([Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+
+class _Models(Loader):
+    """botocore's loader. `cut` may leave out of a model what nobody in this process asks for: those
+    of all who may use log groups take 90 MB more otherwise, and their clients a second.
+    """
+
+    cut: Callable[[str, dict[str, Any]], None] | None = None
+
+    def load_service_model(
+        self, service_name: str, type_name: str, api_version: str | None = None
+    ) -> Any:
+        """The model, read once."""
+        model = super().load_service_model(service_name, type_name, api_version)
+        if self.cut is not None and type_name == "service-2":
+            self.cut(service_name, model)
+        return model
+
+
+MODELS = _Models([Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
 """Of the services; each is read once for all sessions, and none from the user's own folder."""
 _CHANGED = ("s3",)
 """What botocore's clients change in their models (1.44.5, handlers.py: no bucket in the path)."""

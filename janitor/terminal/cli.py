@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from janitor import __version__
+from janitor import __version__, terminal
 from janitor.aws.workers import GARBAGE
 from janitor.core.errors import Exit, JanitorError, OutputError, UsageError
 from janitor.report.base import Format
@@ -441,4 +441,5 @@ def _ended(text: str, code: Exit, *, verbose: bool = False) -> Exit:
 def entry() -> None:
     """The installed command and `python -m janitor`."""
     gc.set_threshold(GARBAGE)
+    terminal.alone = True
     sys.exit(main())

@@ -206,7 +206,8 @@ class _Work:
         refusals = books.refusals(self.policy.limits)
         parts = {target: Part(plan.of(target), refused=refusals[target]) for target in plan.totals}
         looks = Looks(self.account.clock)
-        act = Act(self.policy, plan.head.made, self.stop, self.journal, books, looks)
+        anew = plan.head.run != self.run_id
+        act = Act(self.policy, plan.head.made, self.stop, self.journal, books, looks, anew=anew)
         await act.run(self.apis, parts)
         for target, totals in plan.totals.items():
             books.not_reached(target, totals.actions)

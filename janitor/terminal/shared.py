@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from janitor import __version__
+from janitor import __version__, terminal
 from janitor.aws import targets
 from janitor.aws.api import Api, Counts
+from janitor.aws.models import cut
 from janitor.aws.targets import Means
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Clock, Stop, SystemClock
@@ -132,6 +133,10 @@ def in_account(options: Options, *, changing: bool = False) -> Iterator[Account]
     if not options.sandbox:
         yield Account(options, SystemClock())
         return
+    if terminal.alone:
+        from janitor.sandbox.services import MODELS
+
+        MODELS.cut = cut
     if options.sandbox_state is None:
         from janitor.sandbox import demo
 

@@ -36,6 +36,7 @@ from tests.accounts import (
     days_ago,
     janitor,
     look,
+    ok,
     refused,
     refusing,
     stream,
@@ -211,6 +212,37 @@ def test_a_retention_that_was_lowered_makes_nothing_deletable_in_the_same_run(
     assert cloud.puts == [("/long", 365)]
     assert cloud.deleted == []
     assert [outcome.status for outcome in recorded.outcomes] == ["done", "done", "kept"]
+
+
+def test_an_owner_made_since_an_older_plan_keeps_its_group(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Also one that takes many calls to find, such as an ECS task definition."""
+    cloud = Cloud([empty("/web"), empty("/x"), *fillers()])
+    _, planned = look(cloud, policy)
+    lines = [line for outcome in planned.planned if (line := action_line(outcome)) is not None]
+    options = {"options": {"awslogs-group": "/web"}}
+    answers: dict[str, Any] = {
+        "ListTaskDefinitionFamilies": {"families": ["web"]},
+        "DescribeTaskDefinition": {
+            "taskDefinition": {
+                "family": "web",
+                "revision": 1,
+                "status": "ACTIVE",
+                "containerDefinitions": [{"logConfiguration": options}],
+            }
+        },
+    }
+    cloud.fault = lambda call: (
+        ok(json.dumps(answers.get(call.operation, {})).encode()) if call.service == "ecs" else None
+    )
+    calls, recorded = api(cloud), Recorded()
+    apis = {calls.target: calls}
+    books = Books(apis, recorded.listen)
+    act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock), anew=True)
+    cloud.clock.run(act.run(apis, {calls.target: Part(grouped(lines))}))
+    assert [group.name for group in cloud.deleted] == ["/x"]
+    assert "in use by ECS task definition web:1" in only(recorded, "/web")[1]
 
 
 def test_retention_that_somebody_else_set_meanwhile_is_not_overwritten(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -110,6 +110,34 @@ def test_a_row_is_read_again_when_that_is_long_ago() -> None:
         return tuple(said["/aws/lambda/g"].nobody for said in (before, soon, later))  # type: ignore[return-value]
 
     assert world.clock.run(again(world.owners([LAMBDA], lasts=60))) == (True, True, False)
+
+
+def test_a_listing_that_was_broken_off_is_not_gone_on_with_long_after() -> None:
+    """Its first page may know nothing of an owner that was made since."""
+    logs = ["/a"]
+    world = World(lambda *call, **more: flow_logs(logs, *call, **more))
+
+    async def again(owners: Owners) -> bool:
+        await world.asked(owners, "/g1")
+        await world.asked(owners, "/g2")  # which reads a page
+        logs.insert(0, "/g3")
+        world.clock.jump(61)
+        return (await world.asked(owners, "/g3", "/g4", "/g5", "/g6"))["/g3"].nobody
+
+    assert not world.clock.run(again(world.owners([ROWS["vpc-flow-log"]], lasts=60)))
+
+
+def flow_logs(
+    logs: Sequence[str], _service: str, _region: str, _operation: str, **asked: Any
+) -> Any:
+    """Flow logs to those log groups, in three pages, of which the first has but one."""
+    (only,) = asked["Filter"]
+    if only["Name"] == "log-group-name":
+        return {"FlowLogs": [{"LogGroupName": n} for n in logs if n in only["Values"]]}
+    page = int(asked.get("NextToken", "0"))
+    found = [logs[:1], [], logs[1:]][page]
+    answer: dict[str, Any] = {"FlowLogs": [{"LogGroupName": name} for name in found]}
+    return answer if page == 2 else {**answer, "NextToken": str(page + 1)}
 
 
 def stacks(count: int, resources: Mapping[str, str]) -> Answers:
@@ -430,6 +458,33 @@ def test_a_row_that_takes_too_long_keeps_what_it_could_own() -> None:
     assert len(world.said) < 5
 
 
+def test_owners_that_are_gone_take_their_time_as_well() -> None:
+    """Of a thousand workspaces without logging each takes a call to find out."""
+
+    def said(_service: str, _region: str, operation: str, **_asked: Any) -> Any:
+        if operation == "ListWorkspaces":
+            return {"workspaces": [{"workspaceId": f"w{n}"} for n in range(1000)]}
+        raise error(operation, "ResourceNotFoundException", "no logging")
+
+    world = World(said, rate=2)
+    (unread,) = world.of([ROWS["amp"]], "/x")["/x"].unread
+    assert "would take too long" in unread.why
+    assert len(world.said) < 5
+
+
+def test_a_probe_that_cannot_be_sent_is_not_tried_for_every_log_group() -> None:
+    """Each of hundreds would wait for a service that cannot be reached."""
+
+    def said(*_call: str, **_more: Any) -> Any:
+        raise unreachable(socket.EAI_AGAIN)
+
+    world = World(said)
+    names = [f"/g{n}" for n in range(100)]
+    found = world.of([STACK], *names)
+    assert all(found[name].unread for name in names)
+    assert len(world.said) == 4
+
+
 def test_garbage_is_no_answer() -> None:
     """A document that is no JSON, or something else where a list belongs."""
     document: Any = {"DocumentIdentifiers": [{"Name": "d"}], "Content": "not JSON", "Name": "d"}
@@ -464,6 +519,19 @@ def test_clients_are_let_go() -> None:
 
     world.clock.run(both(world.owners([STACK, ROWS["anomaly-detector"]])))
     assert world.made == {"cloudformation": 2, "logs": 1}
+
+
+def test_a_client_that_is_let_go_at_once_is_used_all_the_same() -> None:
+    """By another question, in the moment in which it was made on a thread."""
+    world = World(nothing)
+
+    class LetGo(dict[tuple[str, str], Any]):
+        def __setitem__(self, key: tuple[str, str], client: Any) -> None:
+            super().__setitem__(key, client)
+            world.api.let_go(*key)
+
+    world.api._made = LetGo()
+    assert world.of([replace(STACK, probe=None)], "/x")["/x"].nobody
 
 
 def test_every_row_is_asked_of_a_log_group_that_could_be_anybodys() -> None:

@@ -461,6 +461,31 @@ def test_logs_are_json_lines_on_stderr_when_asked(run: Run) -> None:
 # ---- plans ---------------------------------------------------------------------------------------
 
 
+ALONE = """
+import atexit, sys
+from janitor.terminal.cli import entry
+
+@atexit.register
+def told():
+    from janitor.sandbox.services import service as of
+    print(*(len(of(name).operation_names) for name in ("ec2", "logs")), file=sys.stderr)
+
+sys.argv = ["janitor", "report", "--sandbox", "--format", "csv"]
+entry()
+"""
+
+
+def test_a_command_of_its_own_knows_only_what_it_calls_of_others(run: Run, tmp_path: Path) -> None:
+    """The sandbox answers the same with little of the models of services, which take memory."""
+    words = [sys.executable, "-c", ALONE]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120
+    )
+    asked_of_ec2, whole = map(int, done.stderr.split()[-2:])
+    assert asked_of_ec2 < 20 < whole
+    assert done.stdout == run("report", "--sandbox", "--format", "csv").out
+
+
 def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
     """What changed since is kept and told; not all that was planned was done, which is exit 3."""
     state = ("--sandbox-state", "account", "-q")
@@ -473,6 +498,7 @@ def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
     done = run("apply", "plan.jsonl", *state, "--format", "json")
     answer = json.loads(done.out)
     assert (done.code, answer["summary"]["groups_deleted"]) == (3, DELETED - 2)
+    assert answer["summary"]["calls"]["ListTaskDefinitionFamilies"] == 2  # asked anew
     told = {f["group"]: f["reason"] for f in answer["findings"] if f["status"] != "done"}
     assert "made again under the same name" in told["/aws/lambda/legacy-thumbnailer"]
     assert "shows life" in told["/aws/lambda/pdf-render-2021"]

@@ -1,0 +1,52 @@
+"""What is said of owners that could not be read."""
+
+from __future__ import annotations
+
+from janitor.core.model import LogGroup
+from janitor.engine.users import Users
+from janitor.owners.owners import Shared
+from janitor.owners.table import chosen
+from tests.owners.world import World, denied
+
+
+def test_a_log_group_that_is_asked_about_twice_is_named_once() -> None:
+    """A survey begins again where its page token has expired."""
+
+    def said(_service: str, _region: str, operation: str, **_asked: object) -> dict[str, object]:
+        raise denied(operation)
+
+    world = World(said)
+    users = Users(world.api, chosen(["eks"]), Shared())
+    group = LogGroup(world.api.target, "/aws/eks/a/cluster", "arn", 0, 0)
+
+    async def twice() -> list[str]:
+        for _ in range(2):
+            await users.of(group)
+        return list(users.warnings())
+
+    (warning,) = world.clock.run(twice())
+    assert "eks:ListClusters" in warning
+    assert warning.count("/aws/eks/a/cluster") == 1
+
+
+def test_rows_that_fail_alike_are_told_of_together() -> None:
+    """Where an organization allows few services, dozens of rows are denied in each Region."""
+
+    def said(_service: str, _region: str, operation: str, **_asked: object) -> dict[str, object]:
+        raise denied(operation)
+
+    world, rows = World(said), chosen(True)
+    users = Users(world.api, rows, Shared())
+    names = ["/own", "/aws/eks/a/cluster", "/aws/lambda/f"]
+
+    async def asked() -> list[str]:
+        for name in names:
+            await users.of(LogGroup(world.api.target, name, "arn", 0, 0))
+        return list(users.warnings())
+
+    warnings = world.clock.run(asked())
+    told = [row.id for row in rows if any(row.id in warning for warning in warnings)]
+    assert {"lambda", "ecs-service", "eks", "bedrock"} <= set(told)
+    assert all(any(name in warning for warning in warnings) for name in names)
+    assert len(warnings) < 6
+    assert max(map(len, warnings)) < 2000
