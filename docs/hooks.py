@@ -183,7 +183,7 @@ def owner_table() -> str:
         lines = [
             f"### {title}",
             "",
-            "| owner | without its log group | could own | asked by | again |",
+            "| owner | without its log group | could own | asked by | asked again |",
         ]
         lines.append("| --- | --- | --- | --- | --- |")
         lines += [_owner(row) for row in table() if row.severity == severity]
@@ -192,7 +192,7 @@ def owner_table() -> str:
 
 
 def _owner(row: Row) -> str:
-    user = re.sub(r"\s*\((service )?\{\w+\}\)| of (API )?\{\w+\}|\s*\{\w+\}", "", row.user)
+    user = re.sub(r"\{\w+\}", "…", row.user).removesuffix(" …")
     if row.names is not None:
         names = f"`{row.names.pattern}`"
     else:
