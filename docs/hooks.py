@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer.main
 from typer.cli import get_docs_for_click
 
 from janitor.function.iam import function_policy, iam_policy
+from janitor.owners.table import Question, Row, Severity, actions, services, table
 from janitor.policy.file import json_schema, load
 from janitor.terminal.cli import app
 
@@ -42,15 +43,23 @@ def policy_keys() -> str:
         several = "items" in value or value.get("type") == "array"
         if "properties" not in section:
             sections.append(f"## `[{name}]`\n\n{_described(name, value)}\n")
-            continue
-        head = f"[[{name}]]" if several else f"[{name}]"
-        lines = [f"## `{head}`", "", section["description"], ""]
-        lines += ["| key | accepted | default | meaning |", "| --- | --- | --- | --- |"]
-        for key, said in section["properties"].items():
-            cells = (f"`{key}`", _accepted(schema, said), _default(section, key, said))
-            lines.append(f"| {' | '.join(cells)} | {_described(key, said)} |")
-        sections.append("\n".join(lines) + "\n")
+        else:
+            sections += _section(schema, f"[[{name}]]" if several else f"[{name}]", section)
     return "\n".join(sections)
+
+
+def _section(schema: dict[str, Any], head: str, section: dict[str, Any]) -> list[str]:
+    """A section, and those within it."""
+    lines = [f"## `{head}`", "", section["description"], ""]
+    lines += ["| key | accepted | default | meaning |", "| --- | --- | --- | --- |"]
+    within = []
+    for key, said in section["properties"].items():
+        if "properties" in (inner := _of(schema, said)):
+            within += _section(schema, f"{head[:-1]}.{key}]", inner)
+            continue
+        cells = (f"`{key}`", _accepted(schema, said), _default(section, key, said))
+        lines.append(f"| {' | '.join(cells)} | {_described(key, said)} |")
+    return ["\n".join(lines) + "\n", *within]
 
 
 def _of(schema: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
@@ -65,21 +74,23 @@ def _described(key: str, said: dict[str, Any]) -> str:
 
 
 def _accepted(schema: dict[str, Any], said: dict[str, Any]) -> str:
-    for one in [part for part in said.get("anyOf", [said]) if part.get("type") != "null"]:
-        one = _of(schema, one) if "$ref" in one else one
-        if "enum" in one and one["type"] == "integer":
-            return "[days that AWS accepts](#days-that-aws-accepts)"
-        if "enum" in one:
-            return ", ".join(f"`{json.dumps(value)}`" for value in one["enum"])
-        if one["type"] == "array":
-            return f"list of {_accepted(schema, one['items'])}"
-        if one["type"] == "boolean":
-            return "`true`, `false`"
-        least = f"at least {one['minimum']}" if "minimum" in one else ""
-        least = f"above {one['exclusiveMinimum']}" if "exclusiveMinimum" in one else least
-        most = f"at most {one['maximum']}" if "maximum" in one else ""
-        return ", ".join(filter(None, (one["type"], least, most)))
-    raise ValueError(f"nothing is accepted: {said}")
+    parts = [part for part in said.get("anyOf", [said]) if part.get("type") != "null"]
+    return " or ".join(_one_accepted(schema, _of(schema, part)) for part in parts)
+
+
+def _one_accepted(schema: dict[str, Any], one: dict[str, Any]) -> str:
+    if "enum" in one and one["type"] == "integer":
+        return "[days that AWS accepts](#days-that-aws-accepts)"
+    if "enum" in one:
+        return ", ".join(f"`{json.dumps(value)}`" for value in one["enum"])
+    if one["type"] == "array":
+        return f"list of {_accepted(schema, one['items'])}"
+    if one["type"] == "boolean":
+        return "`true`, `false`"
+    least = f"at least {one['minimum']}" if "minimum" in one else ""
+    least = f"above {one['exclusiveMinimum']}" if "exclusiveMinimum" in one else least
+    most = f"at most {one['maximum']}" if "maximum" in one else ""
+    return ", ".join(filter(None, (one["type"], least, most)))
 
 
 def _default(section: dict[str, Any], key: str, said: dict[str, Any]) -> str:
@@ -128,6 +139,90 @@ def _code(document: dict[str, Any]) -> str:
     return f"```json\n{json.dumps(document, indent=2)}\n```"
 
 
+SEVERITIES: dict[Severity, str] = {
+    "breaks": "Something stops, or is refused",
+    "silent": "Logs are lost, without an error",
+    "recreated": "Made again by the service, bare",
+}
+REGION = "eu-west-1"
+"""A Region without owners of its own, for figures."""
+
+
+def owner_figures() -> str:
+    """How many owners there are, and of how many a log group of any name is asked."""
+    rows = table()
+    anybody = [row for row in rows if row.may_own("any", REGION)]
+    cheap = [row for row in map(Row.again, rows) if row is not None]
+    again = [row for row in cheap if row.may_own("any", REGION)]
+    figures = [
+        ("kinds of owners (rows)", len(rows)),
+        ("of them, so many without which something stops", _count(rows, "breaks")),
+        ("that lose their logs without an error", _count(rows, "silent")),
+        ("that make the log group again, bare", _count(rows, "recreated")),
+        ("services", len(services(rows))),
+        ("IAM actions, all of which only read", len(actions(rows))),
+        (
+            f"rows that are asked of a log group that anybody could own, in a Region like {REGION}",
+            len(anybody),
+        ),
+        ("rows that are asked again before a deletion", len(cheap)),
+        ("of them, so many of a log group that anybody could own", len(again)),
+    ]
+    lines = ["| what | number |", "| --- | ---: |"]
+    return "\n".join([*lines, *(f"| {what} | {number} |" for what, number in figures)])
+
+
+def _count(rows: Sequence[Row], severity: Severity) -> int:
+    return sum(row.severity == severity for row in rows)
+
+
+def owner_table() -> str:
+    """Every row of the table of owners, by what happens without the log group."""
+    parts = []
+    for severity, title in SEVERITIES.items():
+        lines = [
+            f"### {title}",
+            "",
+            "| owner | without its log group | could own | asked by | asked again |",
+        ]
+        lines.append("| --- | --- | --- | --- | --- |")
+        lines += [_owner(row) for row in table() if row.severity == severity]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _owner(row: Row) -> str:
+    user = re.sub(r"\{\w+\}", "…", row.user).removesuffix(" …")
+    if row.names is not None:
+        names = f"`{row.names.pattern}`"
+    else:
+        names = "any name" if row.usual is None else f"any name, usually `{row.usual.pattern}`"
+    if fixed := row.only or row.home:
+        names += f", in {fixed} only" if row.only else f", by functions in {fixed}"
+    asked = _calls(row, row.listing)
+    if row.probe is not None:
+        asked += f"; of one log group by {_calls(row, row.probe.question)}"
+    return f"| `{row.id}`<br>{user} | {row.without} | {names} | {asked} | {_again(row)} |"
+
+
+def _calls(row: Row, question: Question) -> str:
+    named = {action.partition(":")[2]: action for action in row.actions}
+    calls = [step.call for step in question.steps]
+    if named.keys() >= set(calls):
+        return " → ".join(f"`{named[call]}`" for call in calls)
+    needed = ", ".join(f"`{action}`" for action in sorted(row.actions))
+    return f"{' → '.join(f'`{call}`' for call in calls)} (needs {needed})"
+
+
+def _again(row: Row) -> str:
+    again = row.again()
+    if again is None:
+        return "no"
+    if again.names is row.names or again.names is None:
+        return "yes"
+    return "conventional names only"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "policy-keys": policy_keys,
@@ -135,6 +230,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "iam-policy": least_policy,
     "function-policy": least_function_policy,
     "shipped-policy": shipped_policy,
+    "owner-figures": owner_figures,
+    "owner-table": owner_table,
 }
 
 
