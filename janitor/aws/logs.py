@@ -159,14 +159,23 @@ class Logs:
         return None
 
     async def named(self, names: Sequence[str]) -> dict[str, LogGroup]:
-        """Log groups by name as they are now, 50 a call; those that do not exist are left out."""
+        """Log groups by name as they are now, 50 a call; those that do not exist are left out.
+
+        What is missing is asked for by itself: an answer may have pages, whose token may not be
+        valid any more because one of the groups vanished.
+        """
         found: dict[str, LogGroup] = {}
         for chunk in chunks(names, IDENTIFIERS_A_CALL):
-            wanted = set(chunk)
-            async for page in self._described(logGroupIdentifiers=list(chunk)):
-                found.update((group.name, group) for group in page if group.name in wanted)
-                if wanted <= found.keys():
-                    break
+            wanted, paging = set(chunk), False
+            try:
+                async for page in self._described(logGroupIdentifiers=list(chunk)):
+                    paging = True
+                    found.update((group.name, group) for group in page if group.name in wanted)
+                    if wanted <= found.keys():
+                        break
+            except CallError as error:
+                if not paging or error.code != "InvalidParameterException":
+                    raise
             for name in chunk:
                 if name not in found and (group := await self.group(name)) is not None:
                     found[name] = group

@@ -594,3 +594,24 @@ def test_a_plan_that_cannot_be_read_to_its_end_ends_the_run(
     cloud.clock.run(act.run(apis, {calls.target: Part(grouped(cut_off()))}))
     assert len(cloud.puts) == books.total.done[Verb.SET_RETENTION] < 30
     assert books.total.errors == ["plan.jsonl: was changed meanwhile"]
+
+
+def test_a_page_token_that_is_refused_while_groups_vanish_keeps_none(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """AWS does not say what a token is worth then: what is missing is asked for by itself."""
+    groups = [empty(f"/old/{i}") for i in range(5)] + [
+        Group(f"/new/{i}", days_ago(9)) for i in "ab"
+    ]
+    cloud = Cloud([*groups, *fillers()], page=2)
+    cloud.sandbox.world.unknowns = Unknowns(tokens="refused")
+
+    def vanish(call: Call) -> None:
+        if looks(call) and "nextToken" in call.parameters and "/old/0" in cloud.groups:
+            cloud.region.remove("/old/0")
+
+    cloud.before_call = vanish
+    summary, recorded = janitor(cloud, policy, journal)
+    assert only(recorded, "/old/0")[0] is Status.GONE
+    assert summary.exit_code is Exit.DONE
+    assert (len(cloud.deleted), len(cloud.puts)) == (4, 2)
