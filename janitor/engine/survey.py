@@ -32,6 +32,7 @@ from janitor.core.model import (
     SweepStreams,
     Target,
     Unknown,
+    outcome_now,
 )
 from janitor.core.together import together
 from janitor.engine.arrivals import Arrivals
@@ -162,6 +163,7 @@ class _TargetSurvey:
         self._target = api.target
         self._logs = Logs(api)
         self._arrivals = Arrivals(api)
+        self._outcome = functools.partial(outcome_now, api.clock)
         self._owners = Owners(api, edge=survey.edge)
         self._tags = Gathered(
             api, "GetResources", ARNS_A_CALL, TAGS_LINGER, functools.partial(read_tags, api)
@@ -299,7 +301,7 @@ class _TargetSurvey:
         if self._policy.protect.live_owners:
             yield await no_owner(self._owners, self._logs, group)
         yield await streams_silent(self._logs, group, action.before)
-        if self._drained(group):
+        if self._policy.reads_events(group):
             yield await no_events(self._logs, group, action.before)
         yield await no_arrivals(self._arrivals, group, action.before)
         if self._survey.confirmed.enough:
@@ -308,11 +310,6 @@ class _TargetSurvey:
             yield Empty(Evidence("DescribeSubscriptionFilters", text, now))
         else:
             yield await no_subscription_filters(self._logs, group)
-
-    def _drained(self, group: LogGroup) -> bool:
-        """Whether events are looked for by FilterLogEvents."""
-        settings = self._policy.settings_for(group)
-        return settings is None or settings.proof == "events"
 
     async def _unread(
         self,
@@ -361,7 +358,7 @@ class _TargetSurvey:
                 group,
                 action.before,
                 self._now,
-                drained=self._drained(group),
+                drained=self._policy.reads_events(group),
             )
         except ReadError as error:
             unknown = Unknown(f"streams could not be read: {error}", action.rule)
@@ -371,17 +368,6 @@ class _TargetSurvey:
             return [self._outcome(group, keep, Status.KEPT, evidence=seen)]
         planned = self._outcome(group, action, Status.PLANNED, evidence=seen)
         return [planned._replace(streams=len(streams))]
-
-    def _outcome(
-        self,
-        group: LogGroup,
-        action: Action,
-        status: Status,
-        detail: str = "",
-        evidence: Sequence[Evidence] = (),
-    ) -> Outcome:
-        at = self._api.clock.now()
-        return Outcome(group, action, status, detail, at, evidence=tuple(evidence))
 
 
 def _because(action: Keep | SetRetention | SweepStreams, why: Evidence) -> Action:
