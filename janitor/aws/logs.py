@@ -367,13 +367,10 @@ class Changes:
         deleted by that attempt. `again` is awaited before an attempt is repeated, which may be
         minutes later; what it raises is raised.
         """
-        tried = lost = False
+        lost = False
 
         async def attempt() -> None:
-            nonlocal tried, lost
-            if tried:
-                await again()
-            tried = True
+            nonlocal lost
             try:
                 await self._api.once(
                     "logs", "DeleteLogStream", logGroupName=group, logStreamName=stream
@@ -385,7 +382,7 @@ class Changes:
                 if not (lost and error.not_found):
                     raise
 
-        await retrying(attempt, self._api.stop)
+        await self._repeated(attempt, again)
 
     async def put_retention(
         self, group: str, days: int, again: Callable[[], Awaitable[None]] | None = None
@@ -393,18 +390,13 @@ class Changes:
         """Set a log group's retention in days. Setting it twice is the same as once, but for what
         others did in between: `again` as in `delete_stream`.
         """
-        tried = False
 
         async def attempt() -> None:
-            nonlocal tried
-            if tried and again is not None:
-                await again()
-            tried = True
             await self._api.once(
                 "logs", "PutRetentionPolicy", logGroupName=group, retentionInDays=days
             )
 
-        await retrying(attempt, self._api.stop)
+        await self._repeated(attempt, again)
 
     async def delete_retention(self, group: str) -> None:
         """Let a log group's events never expire. Doing it twice is the same as once."""
@@ -457,6 +449,23 @@ class Changes:
 
     async def _tell(self, operation: str, **parameters: Any) -> None:
         await self._api.call("logs", operation, **parameters)
+
+    async def _repeated(
+        self, attempt: Callable[[], Awaitable[None]], again: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        """The attempt, tried again while it fails in passing; before each time but the first comes
+        `again`.
+        """
+        tried = False
+
+        async def once() -> None:
+            nonlocal tried
+            if tried and again is not None:
+                await again()
+            tried = True
+            await attempt()
+
+        await retrying(once, self._api.stop)
 
 
 def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:

@@ -8,10 +8,12 @@ Times are milliseconds since the epoch, sizes are bytes, retention is in days.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple
+
+from janitor.core.clock import Clock
 
 LAMBDA_PREFIX = "/aws/lambda/"
 """Before a function's name: the log group that it writes to, unless it is told of another."""
@@ -234,6 +236,18 @@ class Outcome(NamedTuple):
         if not self.detail or self.detail == self.action.reason:
             return self.action.reason
         return f"{self.detail} ({self.action.reason})"
+
+
+def outcome_now(
+    clock: Clock,
+    group: LogGroup,
+    action: Action,
+    status: Status,
+    detail: str = "",
+    evidence: Sequence[Evidence] = (),
+) -> Outcome:
+    """An outcome of this moment."""
+    return Outcome(group, action, status, detail, clock.now(), evidence=tuple(evidence))
 
 
 UndoAction = Literal["restore_group", "restore_retention"]

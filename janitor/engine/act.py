@@ -43,6 +43,7 @@ from janitor.core.model import (
     Target,
     Unknown,
     Verb,
+    outcome_now,
     verb_of,
 )
 from janitor.core.together import together
@@ -251,6 +252,7 @@ class _TargetAct:
         self._logs = Logs(api)
         self._changes = Changes(api)
         self._arrivals = Arrivals(api)
+        self._outcome = functools.partial(outcome_now, api.clock)
         self._users = Users(api, act.rows, act.shared, OWNERS_LAST)
         self._users_once = Users(api, act.rows_once, act.shared)
         self._deletions = asyncio.Semaphore(DELETIONS_AT_ONCE)
@@ -504,7 +506,7 @@ class _TargetAct:
     async def _still_empty(self, group: LogGroup, action: DeleteGroup) -> AsyncIterator[Verdict]:
         """What is proved again before its turn comes."""
         yield await no_arrivals(self._arrivals, group, action.before)
-        if self._drained(group):
+        if self._policy.reads_events(group):
             yield await no_events(self._logs, group, action.before)
         if self._act.rows_once:
             yield await unused(self._users_once, group)
@@ -562,7 +564,7 @@ class _TargetAct:
         than were planned, which the limits were checked by.
         """
         known = (self._logs, self._arrivals, group, action.before, self._now)
-        drained = self._drained(group)
+        drained = self._policy.reads_events(group)
         try:
             streams = await sweepable(*known, drained=drained)
         except ReadError as error:
@@ -660,10 +662,6 @@ class _TargetAct:
 
     # ---- parts -------------------------------------------------------------------------------
 
-    def _drained(self, group: LogGroup) -> bool:
-        settings = self._policy.settings_for(group)
-        return settings is None or settings.proof == "events"
-
     def _entry(
         self,
         verb: Verb,
@@ -673,17 +671,6 @@ class _TargetAct:
         stream: str | None = None,
     ) -> Entry:
         return Entry(self._clock.now(), verb.value, group, change, action.reason, stream)
-
-    def _outcome(
-        self,
-        group: LogGroup,
-        action: Action,
-        status: Status,
-        detail: str = "",
-        evidence: Sequence[Evidence] = (),
-    ) -> Outcome:
-        at = self._clock.now()
-        return Outcome(group, action, status, detail, at, evidence=tuple(evidence))
 
 
 class _Deletion:

@@ -32,6 +32,7 @@ from janitor.core.model import (
     SweepStreams,
     Target,
     Unknown,
+    outcome_now,
 )
 from janitor.core.together import together
 from janitor.engine.arrivals import Arrivals
@@ -167,6 +168,7 @@ class _TargetSurvey:
         self._target = api.target
         self._logs = Logs(api)
         self._arrivals = Arrivals(api)
+        self._outcome = functools.partial(outcome_now, api.clock)
         self._users = Users(api, survey.rows, survey.shared)
         self._tags = Gathered(
             api, "GetResources", ARNS_A_CALL, TAGS_LINGER, functools.partial(read_tags, api)
@@ -304,7 +306,7 @@ class _TargetSurvey:
     async def _verdicts(self, group: LogGroup, action: DeleteGroup) -> AsyncIterator[Verdict]:
         """One piece of evidence after the other, the slowest question last."""
         yield await streams_silent(self._logs, group, action.before)
-        if self._drained(group):
+        if self._policy.reads_events(group):
             yield await no_events(self._logs, group, action.before)
         yield await no_arrivals(self._arrivals, group, action.before)
         if self._survey.confirmed.enough:
@@ -315,11 +317,6 @@ class _TargetSurvey:
             yield await no_subscription_filters(self._logs, group)
             if self._survey.rows:
                 yield await unused(self._users, group)
-
-    def _drained(self, group: LogGroup) -> bool:
-        """Whether events are looked for by FilterLogEvents."""
-        settings = self._policy.settings_for(group)
-        return settings is None or settings.proof == "events"
 
     async def _unread(
         self,
@@ -365,7 +362,7 @@ class _TargetSurvey:
                 group,
                 action.before,
                 self._now,
-                drained=self._drained(group),
+                drained=self._policy.reads_events(group),
             )
         except ReadError as error:
             unknown = Unknown(f"streams could not be read: {error}", action.rule)
@@ -375,17 +372,6 @@ class _TargetSurvey:
             return [self._outcome(group, keep, Status.KEPT, evidence=seen)]
         planned = self._outcome(group, action, Status.PLANNED, evidence=seen)
         return [planned._replace(streams=len(streams))]
-
-    def _outcome(
-        self,
-        group: LogGroup,
-        action: Action,
-        status: Status,
-        detail: str = "",
-        evidence: Sequence[Evidence] = (),
-    ) -> Outcome:
-        at = self._api.clock.now()
-        return Outcome(group, action, status, detail, at, evidence=tuple(evidence))
 
 
 def _because(action: Keep | SetRetention | SweepStreams, why: Evidence) -> Action:

@@ -323,6 +323,11 @@ class Policy(_Strict):
                 break
         return None
 
+    def reads_events(self, group: LogGroup) -> bool:
+        """Whether FilterLogEvents has to find nothing too; so where unread tags hide the rule."""
+        settings = self.settings_for(group)
+        return settings is None or settings.proof == "events"
+
     def with_own_groups(self, *names: str) -> Policy:
         """The same policy that also spares the named groups as the janitor's own."""
         own = list(dict.fromkeys([*self.protect.own_groups, *names]))

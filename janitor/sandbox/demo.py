@@ -7,6 +7,7 @@ day. Ages below are days before that moment.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -69,7 +70,7 @@ def account() -> Store:
     return store
 
 
-class _Content:
+class _Content(ABC):
     """Plants one Region's content; the same Region always gets the same."""
 
     def __init__(self, store: Store, region: str) -> None:
@@ -90,8 +91,9 @@ class _Content:
             if name not in self._region.groups:
                 self._ordinary(name, int(10 ** self._random.uniform(3.5, 10.6)))
 
+    @abstractmethod
     def _special(self) -> None:
-        raise NotImplementedError
+        """The groups that stand for a kind of decision."""
 
     def _system(self, pattern: str, system: str) -> str:
         gateway = pattern.startswith("API-Gateway")

@@ -26,8 +26,6 @@ from janitor.aws.workers import GARBAGE
 from janitor.core.errors import Exit, JanitorError, OutputError, UsageError
 from janitor.report.base import Format
 
-COMMANDS = ("report", "plan", "apply", "run", "restore", "explain", "policy", "iam-policy")
-
 
 class _Commands(TyperGroup):
     """The commands. A closed pipe is told as one; click would exit with 1: findings."""

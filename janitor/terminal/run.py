@@ -27,7 +27,7 @@ from janitor.core.text import size
 from janitor.cost.ingestion import DAYS, Talkers
 from janitor.cost.money import Ledger, PriceList, price_list
 from janitor.engine.act import Act, Part
-from janitor.engine.books import Books
+from janitor.engine.books import Books, Listener
 from janitor.engine.looks import Looks
 from janitor.engine.measured import measured
 from janitor.engine.plan import Head, PlanFile, action_line, end_line
@@ -271,21 +271,29 @@ async def _report(options: Options, command: str) -> Exit:
         report = work.report(out, options.format)
         sink = ResultSink(report, work.stop, everything=options.all_groups, talkers=talkers)
         sink.safely(report.start, work.info(dry_run=True))
-
-        def listen(groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
-            work.ledger.scanned(groups)
-            sink.read(groups)
-            for outcome in outcomes:
-                work.ledger.add(outcome)
-                sink.outcome(outcome)
-
-        books = Books(work.apis, listen)
+        books = Books(work.apis, _counting(work, sink))
         with _progress(options, sink):
             await work.survey(books, talkers)
         summary = await work.summary(books, talkers)
         sink.safely(report.finish, summary)
         sink.safely(out.flush)
         return work.end(sink, summary, acted=False)
+
+
+def _counting(
+    work: _Work, sink: ResultSink, also: Callable[[Outcome], None] = lambda _outcome: None
+) -> Listener:
+    """What a survey finds is counted, and handed on to the sink, and then to `also`."""
+
+    def listen(groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
+        work.ledger.scanned(groups)
+        sink.read(groups)
+        for outcome in outcomes:
+            work.ledger.add(outcome)
+            sink.outcome(outcome)
+            also(outcome)
+
+    return listen
 
 
 async def _plan(options: Options) -> Exit:
@@ -308,18 +316,13 @@ async def _planned(
     head = Head(run=work.run_id, made=work.now, policy=work.policy.digest())
     sink.safely(write, head.model_dump_json())
 
-    def listen(groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
-        work.ledger.scanned(groups)
-        sink.read(groups)
-        for outcome in outcomes:
-            work.ledger.add(outcome)
-            sink.outcome(outcome)
-            if (line := action_line(outcome)) is not None:
-                sink.safely(write, line.model_dump_json())
-            elif left is not None and is_finding(outcome):
-                left.append(outcome)
+    def planned(outcome: Outcome) -> None:
+        if (line := action_line(outcome)) is not None:
+            sink.safely(write, line.model_dump_json())
+        elif left is not None and is_finding(outcome):
+            left.append(outcome)
 
-    books = Books(work.apis, listen)
+    books = Books(work.apis, _counting(work, sink, planned))
     with _progress(work.options, sink):
         await work.survey(books)
     for target, tally in books.tallies.items():
