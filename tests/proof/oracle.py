@@ -197,6 +197,15 @@ class Oracle:
                 result.swept += 1
         return result
 
+    def stuck(self, truth: Truth, now: int) -> set[Key]:
+        """The log groups that should be deleted and never can be."""
+        there = (group for group in truth.all() if group.region in self.lacking)
+        return {
+            group.key
+            for group in there
+            if not self.rules.exempt(group) and self._empty(group, truth, now)
+        }
+
     def _empty(self, group: Group, truth: Truth, now: int) -> bool | None:
         """Whether it is proved empty; None where that cannot be read."""
         lags, rules = truth.lags, self.rules

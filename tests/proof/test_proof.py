@@ -276,13 +276,16 @@ def alike(here: Place, told: Truth) -> None:
     run did before it was cut off which are swept: a hundred are left alone where one of them holds
     events, and what is among them changes with what was swept before. To sweep or to keep them is
     both lawful: the witness sees that only expired streams go, and `at_rest` that none is
-    forgotten.
+    forgotten. And but for groups that never can be deleted: a run that could not read their streams
+    gives them their retention, one that could has nothing but their deletion in mind.
     """
     rules = here.witness.rules
     unsure = {g.key for g in told.all() if rules.scope(g)["proof"] == "events"}
     left, right = here.truth, told.copy()
     for truth in (left, right):
-        for key in appearing(here.account.build().truth):
+        for key in appearing(here.account.build().truth) | here.oracle.stuck(
+            told, here.clock.now()
+        ):
             truth.groups.pop(key, None)
     same(left, right, unsure)
 
