@@ -354,6 +354,13 @@ class Changes:
         """
         await self._api.pace.reserve(LAST_LOOK, self._api.stop)
 
+    async def reserve_put(self, *, tags: bool) -> None:
+        """Wait now for the pace of a PutRetentionPolicy, with `tags` for that of the look at a
+        group's tags before it as well. Raises StoppedError.
+        """
+        looks = ["ListTagsForResource"] if tags else []
+        await self._api.pace.reserve([*looks, "PutRetentionPolicy"], self._api.stop)
+
     async def delete_group_once(self, group: str) -> None:
         """One DeleteLogGroup (see `reserve_look`), never repeated by itself: who repeats it must
         look again first. Raises TransientError, CallError or StoppedError.

@@ -69,7 +69,7 @@ from janitor.journal.journal import Ended, Entry, Journal
 from janitor.owners.owners import Shared
 from janitor.owners.table import chosen
 from janitor.policy.file import Policy
-from janitor.policy.judge import judge
+from janitor.policy.judge import judge, needs_tags
 
 LOOK_LASTS = 1.0
 """Seconds between the last look at a group and its deletion, at most."""
@@ -79,8 +79,8 @@ STREAMS_LAST = 0.5
 subscribes to the group is read once more after them: it could not be a second old otherwise."""
 
 FRESH_FOR = 5.0
-"""Seconds after which a group is read again before its retention is put: with a long queue at
-five puts a second, somebody else may have set it meanwhile."""
+"""Seconds after which a group and its tags are read again before its retention is put or a stream
+of it is swept: with a long queue at five puts a second, somebody else may have set it meanwhile."""
 
 OWNERS_LAST = 55.0
 """Seconds, so that they are not a minute old at the deletion: too many calls for each of them."""
@@ -208,30 +208,52 @@ class _Todo:
 
 @dataclass
 class _Looked:
-    """The planned log groups of a chunk as they are now, read again once that is too long ago."""
+    """The planned log groups of a chunk as they are now, read again once that is too long ago.
+
+    `tags_matter` says whether a group cannot be judged without its tags.
+    """
 
     logs: Logs
     names: list[str]
-    tagged: bool
+    tags_matter: Callable[[LogGroup], bool]
     at: float | None = None
     changes: int = 0
     found: dict[str, LogGroup] = field(default_factory=dict)
+    indexed: Mapping[str, Mapping[str, str]] | None = None
+    tags: dict[str, tuple[float, Mapping[str, str]]] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def of(self, name: str) -> LogGroup | None:
-        """The group, with its tags where the policy asks for any. Raises ReadError or
-        StoppedError.
+    async def of(self, name: str, verb: Verb) -> LogGroup | None:
+        """The group, with its own tags where they matter; a deletion has a last look at those, so
+        that the tagging API's, which lag, do for it until then, in one call for all. Raises
+        ReadError or StoppedError.
         """
         async with self.lock:
-            if self.at is None or self.logs.clock.monotonic() - self.at > FRESH_FOR:
+            if self._old(self.at):
                 at, changes = self.logs.clock.monotonic(), self.changes
-                found = await self.logs.named(self.names)
-                if self.tagged:
-                    tags = await read_tags(self.logs.api, [group.arn for group in found.values()])
-                    found = {n: group._replace(tags=tags[group.arn]) for n, group in found.items()}
-                self.found = found
+                self.found, self.indexed = await self.logs.named(self.names), None
                 self.at = at if changes == self.changes else None
-            return self.found.get(name)
+            group = self.found.get(name)
+            if group is None or not self.tags_matter(group):
+                return group
+            if verb is Verb.DELETE_GROUP:
+                if self.indexed is None:
+                    arns = [one.arn for one in self.found.values() if self.tags_matter(one)]
+                    self.indexed = await read_tags(self.logs.api, arns)
+                return group._replace(tags=self.indexed[group.arn])
+        read = self.tags.get(name)
+        if read is None or self._old(read[0]):
+            at = self.logs.clock.monotonic()
+            try:
+                read = self.tags[name] = at, await self.logs.tags(group.arn)
+            except CallError as error:
+                if error.not_found:
+                    return None
+                raise
+        return group._replace(tags=read[1])
+
+    def _old(self, at: float | None) -> bool:
+        return at is None or self.logs.clock.monotonic() - at > FRESH_FOR
 
     def changed(self) -> None:
         """What is read, or being read by now, does not show what was changed."""
@@ -283,7 +305,8 @@ class _TargetAct:
     ) -> None:
         """Begin the work on some log groups."""
         names = [planned.group for planned, _ in chunk]
-        looked = _Looked(self._logs, names, self._policy.asks_for_tags)
+        tags_matter = functools.partial(needs_tags, policy=self._policy, now=self._now)
+        looked = _Looked(self._logs, names, tags_matter)
         # At once, so that what is asked about them is asked together.
         await window.add(
             *(self._group(planned, looked, position, part) for planned, position in chunk)
@@ -316,8 +339,8 @@ class _TargetAct:
         group = _stub(self._target, planned)
         try:
             if verb is Verb.SET_RETENTION:
-                await self._api.pace.reserve(["PutRetentionPolicy"], self._act.stop)
-            fresh = await looked.of(planned.group)
+                await self._changes.reserve_put(tags=self._policy.asks_for_tags)
+            fresh = await looked.of(planned.group, verb)
             if todo.again and (done := _done_before(planned, todo, fresh)) is not None:
                 return self._outcome(group, done, Status.DONE, "by an attempt that was cut off")
             if fresh is None or fresh.creation_time != planned.creation_time:
@@ -381,7 +404,7 @@ class _TargetAct:
                 text = f"planned {verb.value}, now {verb_of(now).value}: {now.reason}"
                 return Keep(f"changed since the plan: {text}", now.rule)
             case _:
-                return Keep("changed since the plan: its retention", now.rule)
+                return Keep(f"changed since the plan: {found.reason}", now.rule)
 
     def _sweep_after_put(self, group: LogGroup, planned: Planned) -> SweepStreams | None:
         """The sweep of a group to which this plan gave its retention, if that is in force now."""
@@ -545,7 +568,7 @@ class _TargetAct:
         """Why a line is not gone on with; empty where the group is as it was. Thousands of streams
         take minutes, in which somebody may protect it. Raises ReadError or StoppedError.
         """
-        fresh = await looked.of(planned.group)
+        fresh = await looked.of(planned.group, verb)
         if fresh is None or fresh.creation_time != planned.creation_time:
             return "gone, or made again under the same name"
         if verb is Verb.SET_RETENTION and fresh.retention_days == line.retention_after:

@@ -46,10 +46,11 @@ def iam_policy(
         reading.add(acts["DescribeSubscriptionFilters"])
     if policy.asks_for_tags:
         listing.add(tags.ACTIONS["GetResources"])
+    if delete or (policy.asks_for_tags and (retain or sweep)):
+        reading.add(acts["ListTagsForResource"])
     if delete:
         listing.add(metrics.ACTIONS["GetMetricData"])
         reading |= {acts["DescribeLogStreams"], acts["DescribeSubscriptionFilters"]}
-        reading.add(acts["ListTagsForResource"])
         reading |= {acts[name] for name in logs.DEFINITION}
         changing.add(acts["DeleteLogGroup"])
         listing |= owners.actions(owners.chosen(policy.protect.deletion.owners))

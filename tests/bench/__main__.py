@@ -27,13 +27,14 @@ NOTES = (
     "plan's changes, each deletion with its last look; the limits hold for the whole run and are "
     "checked on the plan, so none may begin before the survey's end. Of either part it is the "
     "number of calls over the quota of its slowest operation, all operations overlapping: "
-    "DescribeSubscriptionFilters in both, once a deletion. (B): what every tool does, all of it at "
-    "once: DescribeLogGroups a page, DescribeLogStreams and DeleteLogGroup once a deletion, "
-    "PutRetentionPolicy once each",
+    "DescribeSubscriptionFilters in the survey, once a deletion, then ListTagsForResource, once a "
+    "change. (B): what every tool does, all of it at once: DescribeLogGroups a page, "
+    "DescribeLogStreams and DeleteLogGroup once a deletion, PutRetentionPolicy once each",
     "calls that the work needs: in the survey DescribeLogGroups a page, DescribeLogStreams and "
     "DescribeSubscriptionFilters once a deletion, tags 100 groups a call; then what is planned is "
     "read again, 50 groups a call, and once a deletion its streams, filters, tags and itself, its "
-    "index policy and transformer, and DeleteLogGroup; PutRetentionPolicy once each. What is above "
+    "index policy and transformer, and DeleteLogGroup; for each retention to set, the log group's "
+    "tags and PutRetentionPolicy. What is above "
     "that are questions about tags and arrivals, asked a few a second as they come up: to wait for "
     "a whole call of them would take longer",
     "wall times of several targets and of a small CPU are the least of three",

@@ -397,7 +397,7 @@ def little_cpu(bench: Bench) -> None:
         with small(share) as limited:
             ran, seen = bench.quickest(job, cpu=limited.cpu, **told)
         wanted = seen.wanted["deletions"]
-        looks = seen.calls.get("ListTagsForResource", 0) / max(seen.deletions, 1)
+        looks = seen.calls.get("GetTransformer", 0) / max(seen.deletions, 1)
         ratio = ran.wall / free.wall
         floor, _ = bench.measure(plain_calls(seen.calls), replace(job, quotas=False), **told)
         bench.row(

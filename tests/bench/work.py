@@ -50,13 +50,13 @@ class Need:
         }
 
     def act(self) -> dict[str, int]:
-        """The calls by which it is done: what is to be changed is read again, 50 groups a call with
-        their tags, and what is to be deleted looked at right before.
+        """The calls by which it is done: what is to be changed is read again, 50 groups a call, and
+        the tags of each by itself; what is to be deleted is looked at right before.
         """
         changed = self.puts + self.deletions
         again = {
             "DescribeLogGroups": -(-changed // 50),
-            "GetResources": -(-changed // 100),
+            "ListTagsForResource": self.puts,
             "GetMetricData": -(-self.deletions // 500),
             "PutRetentionPolicy": self.puts,
         }

@@ -410,6 +410,17 @@ def test_the_role_follows_the_owners_that_the_policy_asks_for() -> None:
     assert "lambda:ListFunctions" not in json.dumps(function_policy(none, **PLACE))
 
 
+def test_a_groups_own_tags_are_read_only_where_the_policy_asks_for_tags() -> None:
+    """Before a retention is set or streams are swept too; a deletion journals them anyway."""
+    protected, blank = ["janitor:keep"], list[str]()
+    for change in ("retention_days = 30", "sweep_streams = true", "delete_empty = true"):
+        for tags in (protected, blank):
+            text = f"[defaults]\n{change}\n[protect]\ntags = {tags}"
+            said = json.dumps(function_policy(parse(text, "t"), **PLACE))
+            wanted = bool(tags) or "delete" in change
+            assert ("logs:ListTagsForResource" in said) is wanted, (change, tags)
+
+
 def test_the_watch_may_only_look() -> None:
     """Two reads."""
     document = watch_policy()

@@ -389,16 +389,87 @@ def test_tags_older_than_a_second_are_a_stale_look_too(
     assert times["DeleteLogGroup"] - times["ListTagsForResource"] <= 1
 
 
-def test_tags_that_the_tagging_api_does_not_show_yet_are_seen(
-    policy: Policy, journal: FileJournal
-) -> None:
-    """It lags; the last look reads the tags of the group itself."""
-    cloud = Cloud([empty(retention=30), *fillers()], lags=Lags(tags=600, stored=FOR_EVER))
-    group = cloud.groups["/old/empty"]
-    cloud.store.tag(group, {"janitor:keep": ""}, cloud.clock.now())
-    _, recorded = janitor(cloud, policy, journal)
-    assert "protected by tag" in only(recorded, "/old/empty")[1]
-    assert cloud.deleted == []
+BY_TAG = """
+[defaults]
+retention_days = 365
+delete_empty = true
+sweep_streams = true
+[protect]
+tags = ["janitor:keep"]
+deletion = {owners = false}
+[[rules]]
+id = "dev"
+tags = ["env=dev"]
+retention_days = 14
+"""
+
+
+def test_tags_that_the_tagging_api_does_not_show_yet_decide(journal: FileJournal) -> None:
+    """It lags, for new tags and for those that were taken away: no retention is set, no stream
+    swept and nothing deleted but by the tags of the group itself.
+    """
+    tags: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+        "kept": ({}, {"janitor:keep": ""}),
+        "no-more-dev": ({"env": "dev"}, {}),
+        "as-it-was": ({"env": "dev"}, {"env": "dev"}),
+    }
+    groups = [
+        made
+        for name, (then, _) in tags.items()
+        for made in (
+            Group(f"/endless/{name}", days_ago(900), 5, tags=then),
+            Group(f"/empty/{name}", days_ago(900), 0, 400, tags=then),
+            swept(f"/swept/{name}"),
+        )
+    ]
+    cloud = Cloud([*groups, *fillers()], lags=Lags(tags=600, stored=FOR_EVER))
+    for group in groups:
+        then, now = tags[group.name.split("/")[2]]
+        group.tags = then
+        cloud.store.tag(group, now, cloud.clock.now())
+    _, recorded = janitor(cloud, parse(BY_TAG, "test"), journal)
+    assert cloud.puts == [("/endless/as-it-was", 14)]
+    assert {name for name, _ in cloud.swept} == {"/swept/no-more-dev", "/swept/as-it-was"}
+    assert {group.name for group in cloud.deleted} == {"/empty/as-it-was"}
+    for kind in ("endless", "swept"):
+        said = only(recorded, f"/{kind}/kept")
+        assert said[0] is Status.KEPT
+        assert "changed since the plan" in said[1]
+        assert "protected by tag: janitor:keep" in said[1]
+    assert only(recorded, "/endless/no-more-dev") == (
+        Status.KEPT,
+        "changed since the plan: no retention is in force; rule 'defaults' gives 365 days",
+    )
+
+
+def test_tags_are_asked_for_where_they_matter_and_once_a_change(journal: FileJournal) -> None:
+    """A retention costs one call more, and none where no tag can decide about the group."""
+    groups = [Group(f"/{kind}/{n}", days_ago(900), 5) for kind in "ab" for n in range(3)]
+    cloud = Cloud(groups)
+    unprotected = BY_TAG.replace('["janitor:keep"]', "[]")
+    by_name = unprotected.replace("[[rules]]", '[[rules]]\nid = "b"\nnames = ["/b/*"]\n[[rules]]')
+    janitor(cloud, parse(by_name, "test"), journal)
+    assert len(cloud.puts) == 6
+    assert cloud.calls["ListTagsForResource"] == 3
+
+
+def test_a_group_whose_own_tags_cannot_be_read_is_left_as_it_is(journal: FileJournal) -> None:
+    """It alone, and the reason names the call that was denied."""
+    cloud = Cloud([Group(f"/a/{n}", days_ago(900), 5) for n in range(3)] + [swept("/s")])
+    denied = {arn_of(ACCOUNT, REGION, name) for name in ("/a/1", "/s")}
+
+    def fault(call: Call) -> RefusedError | None:
+        named = call.parameters.get("resourceArn") in denied
+        return refused("AccessDeniedException") if named else None
+
+    cloud.fault = fault
+    _, recorded = janitor(cloud, parse(BY_TAG, "test"), journal)
+    assert sorted(cloud.puts) == [("/a/0", 365), ("/a/2", 365)]
+    assert cloud.swept == []
+    for name in ("/a/1", "/s"):
+        status, reason = only(recorded, name)
+        assert status is Status.UNKNOWN
+        assert "ListTagsForResource: AccessDeniedException" in reason
 
 
 def test_tags_that_put_a_group_under_another_rule_meanwhile_keep_it(journal: FileJournal) -> None:

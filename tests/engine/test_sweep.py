@@ -124,7 +124,7 @@ def test_a_put_is_seen_by_what_follows_though_the_group_was_being_read(
     """For another one of its page: what was on its way then does not show the put."""
     cloud = Cloud([Group("/a", days_ago(9))])
     logs = Logs(api(cloud))
-    looked, real, put = _Looked(logs, ["/a"], tagged=False), logs.named, asyncio.Event()
+    looked, real, put = _Looked(logs, ["/a"], lambda _: False), logs.named, asyncio.Event()
 
     async def slow(names: Sequence[str]) -> dict[str, LogGroup]:
         found = await real(names)
@@ -132,13 +132,13 @@ def test_a_put_is_seen_by_what_follows_though_the_group_was_being_read(
         return found
 
     async def both() -> LogGroup | None:
-        other = asyncio.create_task(looked.of("/a"))
+        other = asyncio.create_task(looked.of("/a", Verb.SWEEP_STREAMS))
         await asyncio.sleep(0)
         cloud.groups["/a"].retention = 30
         looked.changed()
         put.set()
         await other
-        return await looked.of("/a")
+        return await looked.of("/a", Verb.SWEEP_STREAMS)
 
     logs.named = slow  # type: ignore[method-assign]
     found = cloud.clock.run(both())

@@ -46,6 +46,12 @@ class Rules:
             return group.log_class in rule["classes"]
         return any(named(pattern, group.region) for pattern in rule["regions"])
 
+    @property
+    def by_tag(self) -> bool:
+        """Whether anything hangs on tags."""
+        by_rule = any("tags" in rule for rule in self.said.get("rules", []))
+        return bool(self.said["protect"]["tags"]) or by_rule
+
     def exempt(self, group: Group) -> bool:
         """Name, tag, or the janitor's own; or odd values, or a class that takes nothing."""
         protect = self.said["protect"]

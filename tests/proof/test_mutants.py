@@ -227,12 +227,25 @@ def stale_look_accepted(patch: pytest.MonkeyPatch) -> None:
 
 
 def tags_of_the_index_believed(patch: pytest.MonkeyPatch) -> None:
-    """The last look asks the tagging API, which lags."""
+    """The last look asks the tagging API, which lags, as well, and goes by that."""
+    real = logs.Logs.tags
 
     async def tags(self: logs.Logs, arn: str) -> Any:
+        await real(self, arn)
         return (await read_tags(self.api, [arn]))[arn]
 
     patch.setattr(logs.Logs, "tags", tags)
+
+
+def tags_of_the_index_put_by(patch: pytest.MonkeyPatch) -> None:
+    """The same, but only where a retention is put or streams are swept."""
+    real = act._Looked.of
+
+    async def of(self: act._Looked, name: str, _verb: Verb) -> Any:
+        await real(self, name, Verb.SET_RETENTION)
+        return await real(self, name, Verb.DELETE_GROUP)
+
+    patch.setattr(act._Looked, "of", of)
 
 
 def owners_not_listed_again(patch: pytest.MonkeyPatch) -> None:
@@ -495,6 +508,11 @@ LIMITED = EMPTIED | {"wanted": worlds.policies().filter(worlds.limits)}
 PAGED = {"account": worlds.emptied.map(lambda account: replace(account, page=1))}
 LOWERED = {"wanted": worlds.policies().map(worlds.lowered)}
 LAGGING = {"account": worlds.accounts_with({}, lags=worlds.LAGS)}
+LATE_TAGS = {
+    "account": worlds.lagging,
+    "trouble": just(worlds.Trouble()),
+    "days": just(0.0),
+}
 QUIET = {"trouble": just(worlds.Trouble()), "deaths": just([])}
 CUT = QUIET | {"account": worlds.accounts_with({}, page=1).map(worlds.single), "seconds": just(2.0)}
 AGAIN = QUIET | {"twice": just(frozenset(range(7))), "seconds": just(900.0)}
@@ -525,7 +543,12 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (unfinished_survey_acted_on, "troubled", PAGED | {"trouble": worlds.at_the_listing}),
     (no_last_look, "undisturbed"),
     (stale_look_accepted, "troubled", {"trouble": worlds.sluggish}),
-    (tags_of_the_index_believed, "undisturbed"),
+    (
+        tags_of_the_index_believed,
+        "plan_and_apply",
+        LATE_TAGS | {"account": worlds.emptied.map(lambda one: worlds.retagged(one, {}))},
+    ),
+    (tags_of_the_index_put_by, "plan_and_apply", LATE_TAGS),
     (owners_not_listed_again, "plan_and_apply"),
     (streams_not_read_again, "undisturbed"),
     (arrivals_not_asked_again, "plan_and_apply"),

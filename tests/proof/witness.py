@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from janitor.sandbox.account import THROTTLING
-from janitor.sandbox.store import name_of
 from janitor.sandbox.wire import Call
 from tests.fakes import Builder, Cloud
 from tests.fakes.cloud import Seen
@@ -103,7 +102,6 @@ class Life:
     looks: defaultdict[str, dict[Key, Look]] = field(default_factory=lambda: defaultdict(dict))
     earlier: defaultdict[Key, list[Look]] = field(default_factory=lambda: defaultdict(list))
     """What `looks` showed of the groups themselves before."""
-    tags: dict[Key, Mapping[str, str]] = field(default_factory=dict)
     asked: defaultdict[Key, list[Asked]] = field(default_factory=lambda: defaultdict(list))
     functions: defaultdict[Target, Functions] = field(
         default_factory=lambda: defaultdict(Functions)
@@ -204,15 +202,6 @@ class Witness:
                 life.events[what].whole = not body.get("nextToken")
             case "GetMetricData":
                 self._metric(call, body, life)
-            case "GetResources":
-                found = {
-                    name_of(entry["ResourceARN"]): {
-                        tag["Key"]: tag["Value"] for tag in entry["Tags"]
-                    }
-                    for entry in body["ResourceTagMappingList"]
-                }
-                for name in map(name_of, p["ResourceARNList"]):
-                    life.tags[call.account, call.region, name] = found.get(name, {})
             case "ListTagsForResource":
                 life.looks["tags"][key] = self._look(key)
             case "ListFunctions":
@@ -431,11 +420,13 @@ class Witness:
             yield f"{change.after} days is not what the policy says of {seen.days}"
 
     def _tagged(self, group: Group, life: Life) -> Generator[str, None, Group]:
-        """The group with the tags that were read of it."""
-        tags = life.tags.get(group.key)
-        if tags is None and self.rules.said["protect"]["tags"]:
-            yield "its tags were not read"
-        return replace(group, tags={} if tags is None else tags)
+        """The group with the tags that were read of itself."""
+        look = life.looks["tags"].get(group.key)
+        if look is not None:
+            return replace(group, tags=look.group.tags)
+        if self.rules.by_tag:
+            yield "its own tags were not read"
+        return replace(group, tags={})
 
     # ---- what is told ------------------------------------------------------------------------
 

@@ -347,12 +347,13 @@ def retagged(account: Account, was: dict[str, str]) -> Account:
     return replace(account, groups=groups, lags=LAGS)
 
 
-unsettled = st.builds(
+lagging = st.builds(retagged, accounts, st.sampled_from([{}, {"janitor:keep": ""}, {"env": "dev"}]))
+unsettled = lagging | st.builds(
     lambda account, seconds, days: replace(account, coming=(seconds, days)),
     accounts,
     st.sampled_from([0.5, 2.0, 5.0, 30.0]),
     st.sampled_from([30, 365, None]),
-) | st.builds(retagged, accounts, st.sampled_from([{}, {"janitor:keep": ""}, {"env": "dev"}]))
+)
 settled = accounts | accounts | accounts.map(scattered)
 many = settled | unsettled
 
