@@ -18,7 +18,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from janitor.aws.api import Api, CallError, ReadError, UnavailableError, chunks
@@ -51,6 +51,7 @@ from janitor.engine.arrivals import Arrivals
 from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, Planned
 from janitor.engine.proof import (
+    Empty,
     NotEmpty,
     Unreadable,
     Verdict,
@@ -709,6 +710,7 @@ class _Deletion:
         self._group = group
         self._action = action
         self._proved = proved
+        self._ignored = act._policy.protect.deletion.ignore_subscriptions_to
         self._entry: Entry | None = None
         self._change: Change | None = None
         self.tried = False
@@ -719,7 +721,7 @@ class _Deletion:
         from the look on, StoppedError, or what ends the run.
         """
         act, group, action = self._act, self._group, self._action
-        extras = await extras_of(act._logs, group)
+        extras = await extras_of(act._logs, group, subscribed=bool(self._ignored))
         if isinstance(extras, Unreadable):
             seen = [*self._proved, extras.evidence]
             if extras.gone:
@@ -736,16 +738,17 @@ class _Deletion:
             if outcome := await act._disproved(group, action, act._unused(group), seen):
                 return outcome
             try:
-                fresh, looked_at, outcome = await self._look(seen)
+                found = await self._look(seen)
             except CallError as error:
                 if error.not_found:
                     return self._gone(seen)
                 unknown = Unknown(f"could not be read again: {error}", action.rule)
                 return act._outcome(group, unknown, Status.UNKNOWN, evidence=seen)
-            if outcome is not None:
-                return outcome
-            assert fresh is not None, "there is no outcome, so it was found"
-            if (change := _undo(fresh, extras)) != self._change:
+            if isinstance(found, Outcome):
+                return found
+            fresh, subscriptions, looked_at = found
+            change = _undo(fresh, replace(extras, subscription_filters=subscriptions))
+            if change != self._change:
                 # Only now: of a group that is gone, or another one, the extras are not its own.
                 self._group, self._change = fresh, change
                 raise StaleLookError("what it takes to make the log group again has changed")
@@ -763,8 +766,11 @@ class _Deletion:
                 return act._outcome(fresh, action, Status.FAILED, str(error), seen)
         return act._outcome(fresh, action, Status.DONE, evidence=seen)
 
-    async def _look(self, seen: list[Evidence]) -> tuple[LogGroup | None, float, Outcome | None]:
-        """The group as it is now, when the look began, and the outcome if it is not to be deleted.
+    async def _look(
+        self, seen: list[Evidence]
+    ) -> Outcome | tuple[LogGroup, tuple[Mapping[str, object], ...], float]:
+        """The outcome if the group is not to be deleted. Otherwise the group as it is now, the
+        subscription filters that go with it, and when the look began.
 
         The group itself is read last, its tags from itself, because the tagging API lags. Where the
         streams take long what else may change is read again after them, so that only the streams
@@ -773,7 +779,7 @@ class _Deletion:
         act, group, action = self._act, self._group, self._action
         looked_at = act._clock.monotonic()
         subscribed, silent, tags = await asyncio.gather(
-            no_subscription_filters(act._logs, group),
+            no_subscription_filters(act._logs, group, self._ignored),
             streams_silent(act._logs, group, action.before),
             act._logs.tags(group.arn),
         )
@@ -781,15 +787,16 @@ class _Deletion:
         if act._clock.monotonic() - looked_at > STREAMS_LAST:
             await act._changes.reserve_look()
             looked_at = act._clock.monotonic()
-            verdicts.append(await no_subscription_filters(act._logs, group))
+            subscribed = await no_subscription_filters(act._logs, group, self._ignored)
+            verdicts.append(subscribed)
             tags = await act._logs.tags(group.arn)
         if outcome := await act._disproved(group, action, _each(verdicts), seen):
-            return None, looked_at, self._gone(seen) if outcome.status is Status.GONE else outcome
+            return self._gone(seen) if outcome.status is Status.GONE else outcome
         fresh = await act._logs.group(group.name)
         if fresh is None:
-            return None, looked_at, self._gone(seen)
+            return self._gone(seen)
         if fresh.identity != group.identity:
-            return None, looked_at, self._gone(seen, "made again under the same name")
+            return self._gone(seen, "made again under the same name")
         fresh = fresh._replace(tags=tags)
         again = judge(fresh, act._policy, act._now)
         # By the same rule too: another may have the events looked for.
@@ -800,9 +807,9 @@ class _Deletion:
         text = "as it was" if same else f"changed: {again.reason}"
         seen.append(Evidence("DescribeLogGroups", text, act._clock.now()))
         if not same:
-            keep = Keep(text, action.rule)
-            return fresh, looked_at, act._outcome(fresh, keep, Status.KEPT, evidence=seen)
-        return fresh, looked_at, None
+            return act._outcome(fresh, Keep(text, action.rule), Status.KEPT, evidence=seen)
+        assert isinstance(subscribed, Empty), "every verdict speaks for deletion"
+        return fresh, subscribed.ignored, looked_at
 
     def _gone(self, seen: Sequence[Evidence], how: str = "gone already") -> Outcome:
         """It does not exist any more: by an attempt whose answer was lost, or by somebody else."""
@@ -882,7 +889,9 @@ def _part_of(action: Action, verb: Verb) -> Action | None:
 
 
 def _undo(group: LogGroup, extras: Extras) -> Change:
-    """What it takes to make the group again. It has no filters: groups with any are kept."""
+    """What it takes to make the group again. The only filters that it may have are subscriptions
+    that the policy ignores.
+    """
     return Change(
         {
             "arn": group.arn,

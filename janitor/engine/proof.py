@@ -6,7 +6,7 @@ Every function fails closed: what cannot be read is `Unreadable`, and is never d
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ from janitor.core.model import Evidence, Extras, LogGroup, LogStream
 from janitor.core.text import age
 from janitor.engine.arrivals import Arrivals
 from janitor.engine.users import Users
+from janitor.policy.file import matches
 
 LAG_WINDOW_MS = 48 * HOUR_MS
 """Stream metadata lags "usually under an hour, sometimes more" (FilterLogEvents and LogStream, API
@@ -38,9 +39,12 @@ container holds its stream open however long it is silent, and fails once it is 
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """This piece of evidence speaks for deletion."""
+    """This piece of evidence speaks for deletion. `ignored` are the subscription filters that keep
+    nothing, which go with the group all the same.
+    """
 
     evidence: Evidence
+    ignored: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +79,27 @@ async def unused(users: Users, group: LogGroup) -> Verdict:
     return Empty(Evidence(OWNERS, text, answer.at))
 
 
-async def no_subscription_filters(logs: Logs, group: LogGroup) -> Verdict:
-    """Line 1: nothing subscribes to the group."""
+async def no_subscription_filters(
+    logs: Logs, group: LogGroup, ignored: Sequence[str] = ()
+) -> Verdict:
+    """Line 1: nothing subscribes to the group, but for destinations that match one of `ignored`."""
     source, now = "DescribeSubscriptionFilters", logs.clock.now()
     try:
         filters = await logs.filters(group, "subscription")
     except ReadError as error:
         return _unreadable(source, error, now)
-    if filters:
-        names = ", ".join(str(entry.get("filterName")) for entry in filters)
+    kept = [entry for entry in filters if not _goes_to(entry, ignored)]
+    if kept:
+        names = ", ".join(str(entry.get("filterName")) for entry in kept)
         return NotEmpty(Evidence(source, f"subscription filter {names}", now))
-    return Empty(Evidence(source, "no subscription filters", now))
+    others = f" but {len(filters)} to ignored destinations" if filters else ""
+    return Empty(Evidence(source, f"no subscription filters{others}", now), tuple(filters))
+
+
+def _goes_to(described: Mapping[str, object], destinations: Sequence[str]) -> bool:
+    """Whether a subscription filter's destination is one of those."""
+    arn = described.get("destinationArn")
+    return isinstance(arn, str) and any(matches(pattern, arn) for pattern in destinations)
 
 
 async def streams_silent(logs: Logs, group: LogGroup, before: int) -> Verdict:
@@ -133,10 +147,11 @@ async def no_arrivals(arrivals: Arrivals, group: LogGroup, before: int) -> Verdi
             return Empty(Evidence(source, text.format("no"), at))
 
 
-async def extras_of(logs: Logs, group: LogGroup) -> Extras | Unreadable:
+async def extras_of(logs: Logs, group: LogGroup, *, subscribed: bool) -> Extras | Unreadable:
     """What the journal must hold to make the group again, beside what DescribeLogGroups shows.
 
-    Its filters are proved absent elsewhere (line 1).
+    Its metric filters are proved absent elsewhere (line 1), and its subscription filters too unless
+    some may be there (`subscribed`).
     """
     source = ""
     try:
@@ -146,10 +161,12 @@ async def extras_of(logs: Logs, group: LogGroup) -> Extras | Unreadable:
         index = await logs.index_policy(group)
         source = "GetTransformer"
         transformer = await logs.transformer(group)
+        source = "DescribeSubscriptionFilters"
+        subscriptions = await logs.filters(group, "subscription") if subscribed else ()
     except ReadError as error:
         text = f"unreadable, and without it the log group could not be made again: {error}"
         return Unreadable(Evidence(source, text, logs.clock.now()))
-    return Extras(data_protection, index, transformer)
+    return Extras(data_protection, index, transformer, subscription_filters=tuple(subscriptions))
 
 
 # ---- streams -------------------------------------------------------------------------------------

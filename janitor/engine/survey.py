@@ -314,7 +314,9 @@ class _TargetSurvey:
             now = self._api.clock.now()
             yield Empty(Evidence("DescribeSubscriptionFilters", text, now))
         else:
-            yield await no_subscription_filters(self._logs, group)
+            yield await no_subscription_filters(
+                self._logs, group, self._policy.protect.deletion.ignore_subscriptions_to
+            )
             if self._survey.rows:
                 yield await unused(self._users, group)
 

@@ -458,7 +458,8 @@ class _TargetUndo:
             def give(described: Mapping[str, object] = described) -> Awaitable[None]:
                 return self._changes.put_filter(group, kind, described)
 
-            part(f"{kind} filter {name}", described, by_name.get(name), give)
+            to = f" to {arn}" if (arn := described.get("destinationArn")) else ""
+            part(f"{kind} filter {name}{to}", described, by_name.get(name), give)
 
     def _put_retention(self, name: str, days: int | None) -> _Step:
         if days is None:

@@ -117,6 +117,11 @@ class ProtectFromDeletion(_Strict):
         description="Keep log groups that something uses: true asks all rows of the table of "
         "owners, a list those that it names, false none.",
     )
+    ignore_subscriptions_to: list[Pattern] = Field(
+        [],
+        description="Subscription filters to these destinations keep nothing: globs over the ARN, "
+        'or "re:…". For a forwarder that subscribes to every log group.',
+    )
 
 
 class Protect(_Strict):

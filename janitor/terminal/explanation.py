@@ -202,7 +202,11 @@ async def _verdicts(
     logs = Logs(api)
     if rows := chosen(policy.protect.deletion.owners):
         yield 1, Check.OWNER, await unused(Users(api, rows, Shared()), group)
-    yield 1, Check.SUBSCRIPTION_FILTERS, await no_subscription_filters(logs, group)
+    yield (
+        1,
+        Check.SUBSCRIPTION_FILTERS,
+        await no_subscription_filters(logs, group, policy.protect.deletion.ignore_subscriptions_to),
+    )
     if settings is None or before is None:
         return
     yield 5, Check.STREAMS, await streams_silent(logs, group, before)
@@ -330,7 +334,7 @@ def _remedy(shown: CheckedLine, group: LogGroup, policy: Policy, span: int | Non
         case Check.OWNER:
             return f"its owner removed, or left out of owners in [protect.deletion]: {line.text}"
         case Check.SUBSCRIPTION_FILTERS:
-            return f"the {line.text} removed"
+            return f"the {line.text} removed, or where it goes to in ignore_subscriptions_to"
         case Check.RETENTION:
             return _retention_remedy(group, rule)
         case Check.AGE:

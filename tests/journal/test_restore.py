@@ -237,10 +237,52 @@ def test_filters_come_back_where_a_journal_has_them(tmp_path: Path) -> None:
     made.subscriptions = ()
     made.filters = {("metric", "errors"): metric | {"filterPattern": "FATAL"}}
     _, [item] = undo(cloud, path)
-    assert item.changes == ("subscription filter ship",)
+    assert item.changes == ("subscription filter ship to arn:aws:lambda:x",)
     assert item.left == ("metric filter errors is another now",)
     assert made.filters["subscription", "ship"] == shipped
     assert made.filters["metric", "errors"]["filterPattern"] == "FATAL"
+
+
+FORWARDED = parse(
+    """
+[defaults]
+retention_days = 365
+delete_empty = true
+[limits]
+max_group_deletion_share = 1
+[protect.deletion]
+owners = false
+ignore_subscriptions_to = ["arn:aws:lambda:*:function:forwarder*"]
+""",
+    "forwarded",
+)
+
+
+def test_a_forwarders_subscriptions_go_with_the_group_and_come_back(tmp_path: Path) -> None:
+    """They keep nothing; another beside them does. The undo says where they go to."""
+    own = {"subscriptions": ("forwarder", "security")}
+    cloud = Cloud([old(subscriptions=("forwarder",)), old("/old/own", **own), old("/old/none")])
+    asked = []
+
+    def moved(call: Call) -> None:
+        if call.operation == "DescribeSubscriptionFilters" and call.group == "/old/empty":
+            asked.append(call)
+            if len(asked) == 3:  # after the survey, and after the journal's line
+                cloud.groups["/old/empty"].subscriptions = ("forwarder-2",)
+
+    cloud.before_call = moved
+    path = run(cloud, tmp_path, FORWARDED)
+    assert [*cloud.groups] == ["/old/own"]
+    _, items = undo(cloud, path, apply=False)
+    changes = {item.group: item.changes[-1] for item in items}
+    assert changes["/old/empty"] == (
+        "subscription filter forwarder-2 to "
+        "arn:aws:lambda:eu-west-1:123456789012:function:forwarder-2"
+    )
+    assert "subscription" not in changes["/old/none"]
+    undo(cloud, path)
+    assert cloud.groups["/old/empty"].subscriptions == ("forwarder-2",)
+    assert cloud.groups["/old/own"].subscriptions == own["subscriptions"]
 
 
 # ---- what others did meanwhile ---------------------------------------------------------------

@@ -217,7 +217,7 @@ def no_last_look(patch: pytest.MonkeyPatch) -> None:
     """Deletes what was proved some time ago."""
 
     async def look(self: _Deletion, _seen: Any) -> Any:
-        return self._group, self._act._clock.monotonic(), None
+        return self._group, (), self._act._clock.monotonic()
 
     patch.setattr(_Deletion, "_look", look)
 
