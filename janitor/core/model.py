@@ -220,6 +220,7 @@ class Outcome(NamedTuple):
     """What was decided for a group, and what became of it.
 
     `streams` counts the streams of a sweep: to be deleted when planned, deleted otherwise.
+    `acknowledged`: it is unknown, and the policy accepts that for now.
     """
 
     group: LogGroup
@@ -229,6 +230,7 @@ class Outcome(NamedTuple):
     at: int
     streams: int = 0
     evidence: tuple[Evidence, ...] = ()
+    acknowledged: bool = False
 
     @property
     def reason(self) -> str:

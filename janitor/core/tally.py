@@ -13,7 +13,8 @@ from janitor.core.model import Keep, LogGroup, Outcome, Status, Verb, verb_of
 @dataclass
 class Tally:
     """Counters of one target, or of several together. What is planned and what is done are counted
-    apart; a sweep counts its streams, whatever became of the rest of it.
+    apart; a sweep counts its streams, whatever became of the rest of it. `acknowledged` are those
+    unknown that the policy accepts.
     """
 
     scanned: int = 0
@@ -21,6 +22,7 @@ class Tally:
     planned: Counter[Verb] = field(default_factory=Counter)
     done: Counter[Verb] = field(default_factory=Counter)
     by_status: Counter[Status] = field(default_factory=Counter)
+    acknowledged: int = 0
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -34,6 +36,7 @@ class Tally:
             total.planned.update(tally.planned)
             total.done.update(tally.done)
             total.by_status.update(tally.by_status)
+            total.acknowledged += tally.acknowledged
             total.errors += tally.errors
             total.warnings += tally.warnings
         return total
@@ -46,6 +49,7 @@ class Tally:
     def add(self, outcome: Outcome) -> None:
         """Count an outcome."""
         self.by_status[outcome.status] += 1
+        self.acknowledged += outcome.acknowledged
         if isinstance(outcome.action, Keep):
             return
         verb = verb_of(outcome.action)
@@ -78,6 +82,7 @@ class Tally:
             "planned": self.planned,
             "done": self.done,
             "by_status": self.by_status,
+            "acknowledged": self.acknowledged,
             "errors": self.errors,
             "warnings": self.warnings,
         }
@@ -91,6 +96,7 @@ class Tally:
             planned=Counter({Verb(name): count for name, count in state["planned"].items()}),
             done=Counter({Verb(name): count for name, count in state["done"].items()}),
             by_status=Counter({Status(name): n for name, n in state["by_status"].items()}),
+            acknowledged=state["acknowledged"],
             errors=list(state["errors"]),
             warnings=list(state["warnings"]),
         )

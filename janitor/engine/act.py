@@ -429,7 +429,8 @@ class _TargetAct:
         """Put the retention, unless announcing it took so long that the group has `changed`. One
         that is gone is no failure.
         """
-        change = Change({"retention_days": group.retention_days}, {"retention_days": action.days})
+        before = {"retention_days": group.retention_days, "stored_bytes": group.stored_bytes}
+        change = Change(before, {"retention_days": action.days})
         entry = self._entry(Verb.SET_RETENTION, group, change, action)
         began = self._clock.monotonic()
         await self._act.journal.begin(entry)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from janitor.core.loss import loss, lost_bytes
 from janitor.core.model import Extras
 from janitor.journal.journal import BEGUN
 from janitor.policy.file import Days, LogClass
@@ -58,9 +59,12 @@ class JournalLine(_Strict):
 
 
 class Retention(_Strict):
-    """`before` and `after` of a change of retention; None: events never expire."""
+    """`before` and `after` of a change of retention; None: events never expire. `stored_bytes` is
+    what the log group held before.
+    """
 
     retention_days: Days | None
+    stored_bytes: int = 0
 
 
 class Definition(_Strict):
@@ -102,6 +106,8 @@ class Put:
     sure: bool
     before: int | None
     after: int | None
+    lost: int = 0
+    """Bytes of events that it deleted, as estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +216,11 @@ def _step(line: JournalLine, *, sure: bool) -> Step | None:
     if line.action == "delete_group":
         return Deletion(line.creation_time, sure, Definition.model_validate(line.before))
     if line.action in ("set_retention", "restore_retention"):
-        before = Retention.model_validate(line.before).retention_days
-        after = Retention.model_validate(line.after).retention_days
-        return Put(line.creation_time, sure, before, after)
+        was = Retention.model_validate(line.before)
+        before, after = was.retention_days, Retention.model_validate(line.after).retention_days
+        age = line.at - line.creation_time
+        lost = 0 if after is None else lost_bytes(was.stored_bytes, age, before, after)
+        return Put(line.creation_time, sure, before, after, lost)
     return None
 
 
@@ -288,9 +296,12 @@ def lost_for_good(history: History, wanted: Callable[[GroupHistory], bool]) -> s
     """What no undo of the wanted log groups brings back, in words."""
     deleted = sum(past.deleted for past in history.pasts if wanted(past))
     swept = sum(n for place, n in history.streams.items() if wanted(GroupHistory(*place, ())))
+    puts = (step for past in history.pasts if wanted(past) for step in past.steps)
+    lost = sum(step.lost for step in puts if isinstance(step, Put))
     return (
         f"what cannot come back: the log streams, events and creation times of {deleted:,} "
-        f"deleted log groups; {swept:,} swept log streams and their events"
+        f"deleted log groups; {swept:,} swept log streams and their events\n"
+        f"{loss(lost, dry_run=False)}"
     )
 
 

@@ -83,9 +83,9 @@ class UndoTally:
         if self.interrupted:
             return Exit.INTERRUPTED
         status = self.by_status
-        if status[Status.FAILED] or status[Status.UNKNOWN] or not self.complete:
+        if status[Status.FAILED] or not self.complete:
             return Exit.INCOMPLETE
-        return Exit.DONE
+        return Exit.UNJUDGED if status[Status.UNKNOWN] else Exit.DONE
 
     @property
     def complete(self) -> bool:

@@ -364,6 +364,8 @@ class Store:
     regions: dict[Target, Region] = field(default_factory=dict)
     quotas: dict[tuple[str, str, str], float] = field(default_factory=dict)
     """Calls per second by account, Region and operation, where they differ from the default."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """By account; one has at most one (IAM API reference, CreateAccountAlias)."""
     buckets: dict[str, Bucket] = field(default_factory=dict)
 
     @property

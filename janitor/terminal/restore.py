@@ -23,10 +23,10 @@ from janitor.journal.journal import FileJournal, Lines
 from janitor.journal.restore import Undo, UndoTally
 from janitor.report import undo as undo_report
 from janitor.report.base import Format
+from janitor.terminal import consent
 from janitor.terminal.shared import (
     Account,
     Options,
-    ask_first,
     connect,
     in_account,
     interruptible,
@@ -65,6 +65,7 @@ async def _restore(
         path = options.journal or FileJournal.default_path(now)
         journal = FileJournal(path, Lines(run_id, policy.digest()))
         if apply:
+            consent.check(options)
             journal.check()
         if account.sandbox is not None and options.sandbox_state is None:
             say(
@@ -90,7 +91,7 @@ async def _restore(
         say(options, lost)
         if apply and pasts:
             what = f"Undo what was done to {len(pasts)} log groups"
-            ask_first(options, apis, what)
+            consent.ask(options, f"{what} in {await consent.places(apis)}")
         items: list[Restoration] = []
         undo = Undo(apis, pasts, stop, items.append)
         with interruptible(stop):

@@ -203,26 +203,6 @@ def output(options: Options) -> Iterator[IO[str]]:
             part.unlink(missing_ok=True)
 
 
-def ask_first(options: Options, apis: list[Api], what: str) -> None:
-    """Ask a person at a terminal whether to do it. Raises UsageError on anything but yes, and where
-    there is nobody to be asked.
-    """
-    if options.yes or options.sandbox:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("nobody can be asked here, so --yes is needed; nothing was done")
-    places = ", ".join(str(api.target) for api in apis)
-    sys.stderr.write(f"{what} in {places}? [y/N] ")
-    sys.stderr.flush()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        answer = sys.stdin.readline()
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if answer.strip().lower() not in ("y", "yes"):
-        raise UsageError("not confirmed; nothing was done")
-
-
 @contextlib.contextmanager
 def interruptible(stop: Stop) -> Iterator[None]:
     """Ctrl-C, SIGTERM and SIGHUP begin nothing more and finish what is in flight; a second Ctrl-C

@@ -95,7 +95,7 @@ def test_no_command_means_report(tmp_path: Path) -> None:
         path.mkdir()
     (blocked / "moto.py").write_text("raise ImportError('moto is for tests')\n")
     done = janitor("--sandbox", cwd=folder, around={"PYTHONPATH": f"{blocked}:{ROOT}"})
-    assert done.returncode == 3, done.stderr
+    assert done.returncode == 5, done.stderr
     assert "Would delete the log group" in done.stdout
     assert f"{GROUPS} log groups scanned" in done.stderr
     assert "Traceback" not in done.stderr
@@ -148,7 +148,7 @@ def test_a_closed_pipe_is_never_findings(tmp_path: Path, words: list[str], close
     assert process.returncode == (0 if (words[0], closed) == ("policy", "stderr") else 3)
 
 
-ACTING = ["run", "--apply", "--sandbox", "--journal", "j"]
+ACTING = ["run", "--apply", "--yes", "--sandbox", "--journal", "j"]
 
 
 @pytest.mark.parametrize(
@@ -314,9 +314,9 @@ def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str,
 
 def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
     """run --apply: what was planned and what was done are counted apart."""
-    done = run("run", "--apply", "--sandbox", "--format", "json")
+    done = run("run", "--apply", "--yes", "--sandbox", "--format", "json")
     answer = json.loads(done.out)
-    assert done.code == 3
+    assert done.code == 5
     assert answer["summary"]["unknown"] == UNKNOWN
     assert set(answer) == {"run", "findings", "summary"}
     summary = answer["summary"]
@@ -325,7 +325,6 @@ def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
     planned = {"delete_group": DELETED, "set_retention": RETENTIONS, "sweep_streams": STREAMS}
     assert summary["planned"] == planned
     assert not {finding["status"] for finding in answer["findings"]} & {"planned"}
-    assert "Would delete the log group" in done.err
     assert {"kept", "unknown", "failed", "not_reached", "stored_bytes"} <= set(summary)
     assert {"api_calls", "throttled", "complete"} <= set(summary)
     [journal] = Path.cwd().glob("janitor-journal-*.jsonl")
@@ -427,13 +426,13 @@ def test_html_is_for_a_file_or_a_pipe(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "title"),
-    [(["run"], "would be deleted and"), (["run", "--apply"], "were deleted and")],
+    [(["run"], "would be deleted and"), (["run", "--apply", "--yes"], "were deleted and")],
     ids=["dry", "apply"],
 )
 def test_html_says_would_or_did(run: Run, words: list[str], title: str) -> None:
     """The same page for each command, in the right tense."""
     done = run(*words, "--sandbox-state", "kept", "--format", "html", "-o", "report.html")
-    assert done.code == 3, done.err  # some are unknown
+    assert done.code == 5, done.err  # some are unknown
     page = Path("report.html").read_text()
     whole = f"{DELETED} of {GROUPS} log groups {title} {RETENTIONS} given a retention."
     assert whole in " ".join(page.split())
@@ -489,13 +488,13 @@ def test_a_command_of_its_own_knows_only_what_it_calls_of_others(run: Run, tmp_p
 def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
     """What changed since is kept and told; not all that was planned was done, which is exit 3."""
     state = ("--sandbox-state", "account", "-q")
-    assert run("plan", *state, "-o", "plan.jsonl").code == 3
+    assert run("plan", *state, "-o", "plan.jsonl").code == 5
     with kept(Path("account"), changing=True) as sandbox:
         logs = sandbox.client("logs", region="eu-west-1")
         logs.delete_log_group(logGroupName="/aws/lambda/legacy-thumbnailer")
         logs.create_log_group(logGroupName="/aws/lambda/legacy-thumbnailer")
         logs.create_log_stream(logGroupName="/aws/lambda/pdf-render-2021", logStreamName="new")
-    done = run("apply", "plan.jsonl", *state, "--format", "json")
+    done = run("apply", "plan.jsonl", "--yes", *state, "--format", "json")
     answer = json.loads(done.out)
     assert (done.code, answer["summary"]["groups_deleted"]) == (3, DELETED - 2)
     assert answer["summary"]["calls"]["ListTaskDefinitionFamilies"] == 2  # asked anew
@@ -506,8 +505,8 @@ def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
 
 def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run: Run) -> None:
     """The account is the same each time, so a plan fits it; its page says that it is no dry run."""
-    assert run("plan", "--sandbox", "-q", "-o", "plan.jsonl").code == 3
-    done = run("apply", "plan.jsonl", "--sandbox", "--format", "html", "-o", "report.html")
+    assert run("plan", "--sandbox", "-q", "-o", "plan.jsonl").code == 5
+    done = run("apply", "plan.jsonl", "--yes", "--sandbox", "--format", "html", "-o", "report.html")
     deleted = f"{DELETED} groups and {STREAMS} streams were deleted"
     assert (done.code, deleted in done.err) == (0, True)
     assert "scanned" not in done.err, "a plan is not a survey"
@@ -544,7 +543,7 @@ def test_a_plan_that_is_not_whole_or_not_of_this_account_is_refused(
 ) -> None:
     """Exit 2, one line, nothing done."""
     Path("plan.jsonl").write_text("\n".join(change(planned)))
-    done = run("apply", "plan.jsonl", "--sandbox")
+    done = run("apply", "plan.jsonl", "--yes", "--sandbox")
     assert (done.code, done.out) == (2, "")
     assert said in done.err
     assert not list(Path.cwd().glob("janitor-journal-*"))
@@ -581,8 +580,11 @@ def test_policy_commands(run: Run) -> None:
         (["report", "--format", "yaml"], "yaml"),
         (["report", "-p", "missing.toml", "--sandbox"], "missing.toml: cannot be read"),
         (["report", "-o", "no/such/folder", "--sandbox"], "no/such/folder"),
-        (["apply", "missing.jsonl", "--sandbox"], "missing.jsonl: cannot be read"),
-        (["run", "--apply", "--sandbox", "--journal", "no/such"], "journal cannot be written"),
+        (["apply", "missing.jsonl", "--yes", "--sandbox"], "missing.jsonl: cannot be read"),
+        (
+            ["run", "--apply", "--yes", "--sandbox", "--journal", "no/such"],
+            "journal cannot be written",
+        ),
     ],
 )
 def test_a_mistake_is_one_clear_line_and_exit_2(words: list[str], said: str, run: Run) -> None:
@@ -633,7 +635,7 @@ def test_commands_that_only_look_send_nothing_that_changes(
     """Seen by the account that is called."""
     sent: set[str] = set()
     watched(lambda call: sent.add(call.operation))
-    assert run(*words, "--sandbox").code in (0, 3)  # 3: some are unknown
+    assert run(*words, "--sandbox").code in (0, 5)  # 5: some are unknown
     if words[0] in {"policy", "iam-policy"}:
         assert not sent
     else:
@@ -649,7 +651,7 @@ def test_one_denied_region_is_an_error_and_the_other_goes_on(run: Run, watched: 
             raise RefusedError("AccessDeniedException", "no")
 
     watched(deny)
-    done = run("run", "--apply", "--sandbox", "-r", "all", "--format", "json")
+    done = run("run", "--apply", "--yes", "--sandbox", "-r", "all", "--format", "json")
     summary = json.loads(done.out)["summary"]
     assert (done.code, summary["complete"]) == (3, False)
     assert (summary["groups_scanned"], summary["groups_deleted"]) == (190, 15)
@@ -662,7 +664,7 @@ def test_a_region_that_is_denied_by_now_does_not_stop_the_rest_of_a_plan(
     run: Run, watched: Watch, region: str
 ) -> None:
     """Though the log groups are counted first: in that Region nothing is deleted."""
-    assert run("plan", "--sandbox", "-q", "-o", "plan.jsonl").code == 3
+    assert run("plan", "--sandbox", "-q", "-o", "plan.jsonl").code == 5
     planned = [json.loads(line) for line in Path("plan.jsonl").read_text().splitlines()]
     others = [one for one in planned if one["plan"] == "action" and one["region"] != region]
 
@@ -671,7 +673,7 @@ def test_a_region_that_is_denied_by_now_does_not_stop_the_rest_of_a_plan(
             raise RefusedError("AccessDeniedException", "no")
 
     watched(deny)
-    done = run("apply", "plan.jsonl", "--sandbox", "--format", "json")
+    done = run("apply", "plan.jsonl", "--yes", "--sandbox", "--format", "json")
     answer = json.loads(done.out)
     assert done.code == 3
     statuses = {(item["region"] == region, item["status"]) for item in answer["findings"]}
@@ -691,7 +693,7 @@ def test_interrupted_while_a_plan_is_checked(run: Run, watched: Watch) -> None:
             signal.raise_signal(signal.SIGINT)
 
     watched(once)
-    done = run("apply", "plan.jsonl", "--sandbox", "--format", "json")
+    done = run("apply", "plan.jsonl", "--yes", "--sandbox", "--format", "json")
     assert done.code == 130, done.err
     assert json.loads(done.out)["summary"]["groups_deleted"] == 0
 
@@ -707,7 +709,7 @@ def test_a_plan_is_carried_out_though_one_region_could_not_be_read(
 
     watched(deny)
     assert run("plan", "--sandbox", "-r", "all", "-o", "plan.jsonl").code == 3
-    done = run("apply", "plan.jsonl", "--sandbox", "--format", "json")
+    done = run("apply", "plan.jsonl", "--yes", "--sandbox", "--format", "json")
     assert json.loads(done.out)["summary"]["groups_deleted"] == 8, done.err
 
 
@@ -720,7 +722,7 @@ def test_the_lines_over_a_kept_sandbox_work_word_for_word(run: Run) -> None:
     assert [line.strip() for line in docs] == [line.strip() for line in readme[-4:]]
     did = [(line.split()[1], run(*line.split()[1:])) for line in readme]
     codes = [(command, done.code) for command, done in did]
-    assert codes[-4:] == [("plan", 3), ("apply", 0), ("report", 3), ("restore", 0)], did
+    assert codes[-4:] == [("plan", 5), ("apply", 0), ("report", 5), ("restore", 0)], did
     assert "0 retentions would be set, 0 groups and 0 streams would be deleted" in did[-2][1].err
     assert definitions(Path("demo")) == definitions(Path("none"))
 
