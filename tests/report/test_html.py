@@ -317,7 +317,7 @@ def sandbox_page(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("sandbox") / "report.html"
     words = ["report", "--sandbox", "--ingestion", "-q", "--format", "html", "-o", str(path)]
     # A process of its own: Playwright's event loop runs in this one.
-    assert subprocess.run([sys.executable, "-m", "janitor", *words]).returncode == 3
+    assert subprocess.run([sys.executable, "-m", "janitor", *words]).returncode == 5
     return path.read_text(encoding="utf-8")
 
 
