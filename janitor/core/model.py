@@ -82,7 +82,8 @@ class LogGroup(NamedTuple):
 class Extras:
     """What a log group has that DescribeLogGroups does not show; None and () for nothing.
 
-    The two policies are JSON documents as text; processors and filters are as the API has them.
+    The policies are JSON documents as text; processors and filters are as the API has them.
+    `syslog_endpoints` are ids of VPC endpoints.
     """
 
     data_protection_policy: str | None = None
@@ -90,6 +91,8 @@ class Extras:
     transformer: tuple[Mapping[str, object], ...] = ()
     metric_filters: tuple[Mapping[str, object], ...] = ()
     subscription_filters: tuple[Mapping[str, object], ...] = ()
+    resource_policy: str | None = None
+    syslog_endpoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -907,6 +907,8 @@ def _undo(group: LogGroup, extras: Extras) -> Change:
             "transformer": list(extras.transformer),
             "metric_filters": list(extras.metric_filters),
             "subscription_filters": list(extras.subscription_filters),
+            "resource_policy": extras.resource_policy,
+            "syslog_endpoints": list(extras.syslog_endpoints),
         },
         {},
     )

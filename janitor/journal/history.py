@@ -85,6 +85,8 @@ class Definition(_Strict):
     transformer: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
     metric_filters: tuple[Filter, ...] = Field(default=(), strict=False)
     subscription_filters: tuple[Filter, ...] = Field(default=(), strict=False)
+    resource_policy: str | None = None
+    syslog_endpoints: tuple[str, ...] = Field(default=(), strict=False)
 
     @property
     def extras(self) -> Extras:
@@ -95,6 +97,8 @@ class Definition(_Strict):
             self.transformer,
             self.metric_filters,
             self.subscription_filters,
+            self.resource_policy,
+            self.syslog_endpoints,
         )
 
 

@@ -92,7 +92,7 @@ class Group:
 
     `stored` are bytes that never expire, for groups whose single events do not matter; `odd`
     overrides what DescribeLogGroups shows (`...` leaves a key out), another account's ARN included.
-    `policies` are those of its Region.
+    `policies` are those of its Region, `syslog` the VPC endpoints that write to it.
     """
 
     account: str
@@ -108,6 +108,8 @@ class Group:
     data_protection: str | None = None
     protection_status: str | None = None
     index: str | None = None
+    resource_policy: str | None = None
+    syslog: tuple[str, ...] = ()
     transformer: list[dict[str, Any]] = field(default_factory=list)
     filters: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     protected: bool = False

@@ -397,6 +397,8 @@ def test_only_lists_that_iam_cannot_scope_are_for_every_resource() -> None:
         "lambda:ListFunctions",
         "logs:DescribeIndexPolicies",
         "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:ListSyslogConfigurations",
         "servicequotas:ListServiceQuotas",
         "tag:GetResources",
     }

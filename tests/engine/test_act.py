@@ -524,6 +524,8 @@ def test_the_journal_holds_what_it_takes_to_undo(policy: Policy, journal: FileJo
         "transformer": [],
         "metric_filters": [],
         "subscription_filters": [],
+        "resource_policy": None,
+        "syslog_endpoints": [],
     }
 
 

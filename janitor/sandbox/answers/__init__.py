@@ -56,7 +56,7 @@ _NONE_HERE = frozenset(
         *("DescribeAlarms", "DescribeInsightRules"),
         *("ListCapacityProviders", "ListMicrovmImages", "ListWebFunctions"),
         *("DescribeDeliveryDestinations", "DescribeExportTasks", "DescribeImportTasks"),
-        *("ListLogAnomalyDetectors", "ListScheduledQueries", "ListSyslogConfigurations"),
+        *("ListLogAnomalyDetectors", "ListScheduledQueries"),
         *("DescribeMaintenanceWindows", "ListDocuments"),
     }
 )
