@@ -165,7 +165,7 @@ def test_what_cannot_be_recorded_is_not_deleted(operation: str, code: str, tmp_p
     [outcome] = recorded.of("/old/empty")
     assert outcome.status is Status.UNKNOWN
     assert outcome.reason.startswith(f"{operation}: unreadable, and without it the log group")
-    assert summary.exit_code is Exit.INCOMPLETE
+    assert summary.exit_code is Exit.UNJUDGED
 
 
 @pytest.mark.parametrize("code", ["UnknownOperationException", "InvalidOperationException"])
