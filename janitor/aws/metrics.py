@@ -107,6 +107,7 @@ async def _metric(
         }
         for index, name in enumerate(groups)
     ]
+    api.counts.metrics[api.target.region] += len(queries)
     asked = {f"g{index}": name for index, name in enumerate(groups)}
     asked_for = {
         "MetricDataQueries": queries,

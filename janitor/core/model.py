@@ -49,8 +49,8 @@ metrics retention)."""
 
 
 class Question(NamedTuple):
-    """What a rule asks about a log group that takes calls to find out: whether its `owner` is gone,
-    or whether there were no `arrivals` for so many days.
+    """What is asked about a log group that takes calls to find out: whether its `owner` is gone, or
+    whether there were no `arrivals` for so many days.
     """
 
     about: Literal["owner", "arrivals"]
@@ -58,6 +58,8 @@ class Question(NamedTuple):
 
 
 OWNER_GONE = Question("owner")
+ORPHAN = (OWNER_GONE, Question("arrivals", 30))
+"""What a report asks that wants to know of all orphans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,13 @@ class LogGroup(NamedTuple):
 
     @property
     def orphan_of(self) -> str | None:
-        """The owner that its name speaks of, where that was asked for and is gone."""
-        if self.found is None or (found := self.found.get(OWNER_GONE)) is None or not found.holds:
-            return None
-        return found.owner
+        """The owner that its name speaks of, where that was asked for and is gone, and nothing
+        arrived since.
+        """
+        found = self.found or {}
+        quiet = any(one.holds for asked, one in found.items() if asked.about == "arrivals")
+        gone = found.get(OWNER_GONE)
+        return gone.owner if quiet and gone is not None and gone.holds else None
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:

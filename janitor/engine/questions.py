@@ -44,15 +44,25 @@ class Questions:
             if decides(asked, group, self._policy, self._now):
                 young = [question for question in asked if self._young(group, question)]
                 first = (young or asked)[0]
-                group = group.with_found({first: await self.ask(group, first)})
+                group = group.with_found({first: await self._ask(group, first)})
             else:
                 text = "not asked: the same would be done either way"
                 found = Found(False, Evidence("policy", text, self._arrivals.clock.now()))
                 group = group.with_found(dict.fromkeys(asked, found))
         return group
 
-    async def ask(self, group: LogGroup, question: Question) -> Found:
-        """The answer to a question. Raises StoppedError or CredentialsError."""
+    async def holding(self, group: LogGroup, questions: Sequence[Question]) -> LogGroup:
+        """The group with the answers to questions, up to the first that is not yes. Raises
+        StoppedError or CredentialsError.
+        """
+        for question in questions:
+            found = await self._ask(group, question)
+            group = group.with_found({question: found})
+            if not found.holds:
+                break
+        return group
+
+    async def _ask(self, group: LogGroup, question: Question) -> Found:
         if question == OWNER_GONE:
             return await self._owner_gone(group)
         return await self._quiet(group, question)

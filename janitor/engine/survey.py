@@ -21,7 +21,7 @@ from janitor.aws.tags import ARNS_A_CALL, read_tags
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import JanitorError
 from janitor.core.model import (
-    OWNER_GONE,
+    ORPHAN,
     Action,
     DeleteGroup,
     Evidence,
@@ -298,8 +298,7 @@ class _TargetSurvey:
         async def answered(group: LogGroup, action: Action) -> tuple[LogGroup, Action]:
             before = group.found
             if self._survey.orphans and self._questions.owner_named(group):
-                found = await self._questions.ask(group, OWNER_GONE)
-                group = group.with_found({OWNER_GONE: found})
+                group = await self._questions.holding(group, ORPHAN)
             group = await self._questions.answered(group)
             if group.found is not before:
                 action = judge(group, self._policy, self._now)

@@ -22,6 +22,8 @@ ORPHANS = """
 retention_days = 365
 [protect]
 tags = ["janitor:keep"]
+[protect.deletion]
+owners = ["lambda", "rds"]
 [[rules]]
 id = "orphans"
 orphan_days = 30
@@ -157,7 +159,7 @@ def test_an_owner_is_asked_for_only_where_the_name_speaks_of_one() -> None:
     cloud.functions["live"] = None
     look(cloud, parse(ORPHANS, "t"))
     assert cloud.calls["ListFunctions"] == 1
-    assert not cloud.calls.keys() & {"DescribeDBInstances", "ListClusters", "GetMetricData"}
+    assert not cloud.calls.keys() & {"DescribeDBInstances", "GetMetricData"}
 
 
 def test_a_policy_without_such_rules_asks_nothing() -> None:
@@ -229,13 +231,14 @@ def test_a_deletion_says_who_makes_the_log_group_again(journal: FileJournal) -> 
 
 def test_a_report_may_ask_for_all_orphans() -> None:
     """Whatever the rules: of what they do nothing changes."""
-    groups = [full(GONE, retention=30), full(LIVE), full("/app")]
-    cloud = Cloud(groups)
+    groups = [full(GONE, retention=30), full("/aws/lambda/heard", heard=2), full(LIVE)]
+    cloud = Cloud([*groups, full("/app")])
     cloud.functions["live"] = None
-    policy = parse("[defaults]\nretention_days = 365", "t")
+    policy = parse(ORPHANS.partition("[[rules]]")[0], "t")
     plain = _decided(look(cloud, policy)[1].planned)
     _, recorded = look(cloud, policy, orphans=True)
-    assert [g.orphan_of for g in recorded.groups] == [None, "Lambda function gone", None]
+    orphans = {group.name: group.orphan_of for group in recorded.groups if group.orphan_of}
+    assert orphans == {GONE: "Lambda function gone"}
     assert _decided(recorded.planned) == plain
     assert not any((g.found or {}).get(OWNER_GONE) for g in recorded.groups if g.name == "/app")
 
