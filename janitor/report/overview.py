@@ -201,8 +201,8 @@ def made_again_note(groups: int) -> str:
         return ""
     return (
         f"{_many(groups)} of those to delete may be made again by their service, without "
-        "retention: an account-level retention policy for their prefix (PutAccountPolicy) gives "
-        "log groups a retention when they are made."
+        "retention: an account-level retention policy for their prefix (PutAccountPolicy) also "
+        "holds for log groups that are made later."
     )
 
 
