@@ -8,7 +8,13 @@ from typing import Any
 from janitor.core.text import size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
-from janitor.report.overview import OverviewReport, money_note, money_rows
+from janitor.report.overview import (
+    OverviewReport,
+    made_again_note,
+    money_note,
+    money_rows,
+    orphans_note,
+)
 from janitor.report.summary import Summary
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in r"\`*_[]<>|~#&"} | {"\n": " ", "\r": " "})
@@ -69,6 +75,11 @@ class MarkdownReport(OverviewReport):
             if section.groups > len(shown):
                 self._line()
                 self._line(f"… and {section.groups - len(shown):,} smaller ones.")
+        if note := made_again_note(self.overview.made_again):
+            self._line()
+            self._line(plain(note))
+        if note := orphans_note(summary):
+            self._orphans(note)
 
     def _money(self, summary: Summary) -> None:
         money = summary.money
@@ -99,6 +110,23 @@ class MarkdownReport(OverviewReport):
             self._line(f"| {said['region']} | {plain(said['group'])} {_heard(said)} {advice} |")
         self._line()
         self._line(plain(f"An {ingestion['note']}."))
+
+    def _orphans(self, note: str) -> None:
+        self._line()
+        self._line("### Orphans")
+        self._line()
+        self._line(plain(note))
+        groups = self.orphans.largest()
+        if groups:
+            self._line()
+            self._line("| Region | Log group | Stored | USD a month | Gone |")
+            self._line("| --- | --- | ---: | ---: | --- |")
+        for group in groups:
+            self._line(
+                f"| {group.target.region} | {plain(group.name)} | {size(group.stored_bytes)} "
+                f"| {plain(dollars(monthly_usd(group, self.prices)))} "
+                f"| {plain(group.orphan_of or '')} |"
+            )
 
     def _groups(self) -> None:
         self._line()

@@ -12,7 +12,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar
 
-from janitor.core.model import Ingestion, LogGroup, Outcome, Status, SweepStreams, Verb, verb_of
+from janitor.core.model import (
+    MADE_AGAIN,
+    Ingestion,
+    LogGroup,
+    Outcome,
+    Status,
+    SweepStreams,
+    Verb,
+    verb_of,
+)
 from janitor.core.text import size
 from janitor.cost.money import PriceList
 from janitor.report.base import RunInfo, dollars
@@ -33,6 +42,7 @@ _TITLES: dict[tuple[Verb, Status], str] = {
     (Verb.UNKNOWN, Status.UNKNOWN): "Unknown, so kept",
     (Verb.KEEP, Status.KEPT): "Kept",
 }
+_DELETED = {(Verb.DELETE_GROUP, Status.PLANNED), (Verb.DELETE_GROUP, Status.DONE)}
 _STATUS = {
     Status.FAILED: "Failed",
     Status.REFUSED: "Refused by a limit",
@@ -72,6 +82,25 @@ def _largest_first(entry: tuple[int, int, object]) -> tuple[int, int]:
     return (-entry[0], -entry[1])
 
 
+class Orphans:
+    """Collects log groups that hold something and whose owner is gone: the largest, or all."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._order = 0
+        self._largest: list[tuple[int, int, LogGroup]] = []
+
+    def scanned(self, group: LogGroup) -> None:
+        """Remember it if it is one, and among the largest."""
+        if group.found is not None and group.stored_bytes and group.orphan_of is not None:
+            self._order -= 1
+            _keep(self._largest, (group.stored_bytes, self._order, group), self._most)
+
+    def largest(self) -> list[LogGroup]:
+        """The largest orphans, largest first."""
+        return [group for _, _, group in sorted(self._largest, key=_largest_first)]
+
+
 class Overview:
     """Collects what is scanned and found, for the formats for people; `rows` a section or all."""
 
@@ -81,6 +110,7 @@ class Overview:
         self._largest: list[tuple[int, int, LogGroup]] = []
         self._order = 0
         self.retention: Counter[str] = Counter()
+        self.made_again = 0
 
     def scanned(self, group: LogGroup) -> None:
         """Remember it if it is among the largest."""
@@ -93,6 +123,8 @@ class Overview:
         key = (verb_of(outcome.action), outcome.status)
         section = self._sections.setdefault(key, Section(title(*key)))
         section.groups += 1
+        if key in _DELETED and any(seen.source == MADE_AGAIN for seen in outcome.evidence):
+            self.made_again += 1
         section.stored_bytes += outcome.group.stored_bytes
         section.streams += outcome.streams if isinstance(outcome.action, SweepStreams) else 0
         if not listed:
@@ -146,6 +178,38 @@ def money_note(money: Mapping[str, Any]) -> str:
     return f"An {money['note']}. Prices of {money['prices_date']}: {money['prices_source']}."
 
 
+def orphans_note(summary: Summary) -> str:
+    """What the orphans come to, what asking for them took, and what can be done; "" where they were
+    not asked for.
+    """
+    if (orphans := summary.orphans) is None:
+        return ""
+    groups, unread, calls = orphans["groups"], orphans["unread"], (summary.asked or {})
+    said = f"{_many(groups)} whose owner is gone and in which nothing arrives any more: "
+    said += f"{size(orphans['stored_bytes'])} stored, {dollars(orphans['monthly_usd'])} a month. "
+    said += f"Of {_many(unread)} that is not known: it could not be read. " * bool(unread)
+    said += f"To ask took {calls.get('owner_calls', 0):,} calls to owners"
+    if metrics := calls.get("metrics"):
+        said += f", {metrics:,} metrics ({dollars(calls['metrics_usd'])})"
+    more = "; a rule with orphan_days empties such log groups, and a later run deletes them"
+    return f"{said}{more * bool(groups)}."
+
+
+def made_again_note(groups: int) -> str:
+    """What to do about log groups that will be there again; "" where there are none."""
+    if not groups:
+        return ""
+    return (
+        f"{_many(groups)} of those to delete may be made again by their service, without "
+        "retention: an account-level retention policy for their prefix (PutAccountPolicy) also "
+        "holds for log groups that are made later."
+    )
+
+
+def _many(groups: int) -> str:
+    return f"{groups:,} log group{'' if groups == 1 else 's'}"
+
+
 class OverviewReport:
     """What the formats for people share: they collect, and write everything in `finish`."""
 
@@ -154,6 +218,7 @@ class OverviewReport:
         self.all = everything
         self.prices = prices
         self.overview = Overview(None if everything else ROWS)
+        self.orphans = Orphans(None if everything else ROWS)
         self._info: RunInfo | None = None
 
     @property
@@ -169,6 +234,7 @@ class OverviewReport:
     def scanned(self, group: LogGroup) -> None:
         """Look out for the largest groups."""
         self.overview.scanned(group)
+        self.orphans.scanned(group)
 
     def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
         """Nothing: the summary tells."""

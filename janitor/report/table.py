@@ -14,7 +14,14 @@ from janitor.core.model import Outcome, SweepStreams
 from janitor.core.text import size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
-from janitor.report.overview import OverviewReport, Section, money_note, money_rows
+from janitor.report.overview import (
+    OverviewReport,
+    Section,
+    made_again_note,
+    money_note,
+    money_rows,
+    orphans_note,
+)
 from janitor.report.summary import Summary
 
 TALKERS = 10
@@ -50,6 +57,10 @@ class TableReport(OverviewReport):
         for section in self.overview.sections():
             if section.largest:
                 self._section(console, section)
+        if note := made_again_note(self.overview.made_again):
+            console.print(note + "\n")
+        if note := orphans_note(summary):
+            self._orphans(console, note)
 
     def _money(self, console: Console, summary: Summary) -> None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -121,7 +132,17 @@ class TableReport(OverviewReport):
         if section.groups > len(shown):
             console.print(f"… and {section.groups - len(shown):,} smaller ones: --all lists them\n")
 
-    def _grid(self, heading: str, *amounts: str) -> Table:
+    def _orphans(self, console: Console, note: str) -> None:
+        if groups := self.orphans.largest():
+            table = self._grid("Orphans", "USD a month", last="Gone")
+            for group in groups:
+                cost = dollars(monthly_usd(group, self.prices))
+                stored = size(group.stored_bytes)
+                table.add_row(stored, cost, group.target.region, group.name, group.orphan_of)
+            console.print(table)
+        console.print(f"Orphans: {note}\n")
+
+    def _grid(self, heading: str, *amounts: str, last: str = "Retention") -> Table:
         """Without a header, unless there are more amounts than the size."""
         table = Table(
             title=heading,
@@ -136,7 +157,7 @@ class TableReport(OverviewReport):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("Region", no_wrap=True)
         table.add_column("Log group", overflow="fold", ratio=1)
-        table.add_column("Retention" if amounts else "Why", overflow="fold", ratio=1)
+        table.add_column(last if amounts else "Why", overflow="fold", ratio=1)
         return table
 
 

@@ -407,6 +407,70 @@ def test_ingestion_shows_the_top_talkers_and_what_asking_costs(
         assert f"{largest['share']:.0%}" in line
 
 
+ORPHAN, QUIET = "/aws/rds/instance/crm-old/postgresql", "/platform/batch/year-end"
+ABANDONED = """
+[defaults]
+retention_days = 365
+[protect.deletion]
+owners = ["lambda", "rds"]
+[[rules]]
+id = "orphans"
+orphan_days = 30
+retention_days = 30
+[[rules]]
+id = "quiet"
+names = ["/platform/*"]
+quiet_days = 180
+retention_days = 30
+max_days = 30
+"""
+
+
+def test_orphans_have_a_section_of_their_own_in_every_format(run: Run) -> None:
+    """With what they hold and cost, and what asking took; those that are kept are shown too."""
+    path = Path("policy.toml")
+    path.write_text(ABANDONED)
+    words = ("report", "--sandbox", "-r", "eu-west-1", "-p", str(path), "--format")
+    answer = json.loads(run(*words, "json").out)
+    found = {finding["group"]: finding for finding in answer["findings"]}
+    assert (found[ORPHAN]["new_retention_days"], found[QUIET]["new_retention_days"]) == (30, 30)
+    assert "(no RDS instance crm-old uses it" in found[ORPHAN]["reason"]
+    assert found[QUIET]["reason"].endswith("(nothing arrived in the last 180 days)")
+    full = [f for f in answer["findings"] if f["stored_bytes"]]
+    assert {f["group"] for f in full if f["orphan_of"]} == {ORPHAN}
+    told = answer["summary"]["orphans"]
+    assert (told["groups"], told["unread"]) == (1, 0)
+    assert told["stored_bytes"] == found[ORPHAN]["stored_bytes"]
+    assert told["monthly_usd"] == found[ORPHAN]["monthly_usd"]
+    assert answer["summary"]["asked"]["owner_calls"] > 0
+
+    path.write_text(ABANDONED.partition("[[rules]]")[0].replace("= 365", "= 3653"))
+    assert "orphans" not in json.loads(run(*words, "json").out)["summary"]
+    kept = json.loads(run(*words, "json", "--orphans").out)
+    assert kept["summary"]["orphans"] == told
+    calls = f"{kept['summary']['asked']['owner_calls']} calls to owners"
+    for form, head in (
+        ("table", "Orphans"),
+        ("markdown", "### Orphans"),
+        ("html", ">Orphans</h2>"),
+    ):
+        said = " ".join(run(*words, form, "--orphans").out.split())
+        section = said[said.rindex(head) :] if form == "markdown" else said
+        assert head in section, form
+        owner = "RDS instance" if form == "table" else "RDS instance crm-old"  # folded there
+        for part in (owner, "56.8 GiB", calls):
+            assert part in section, (form, part)
+
+
+def test_orphans_need_owners_to_ask(run: Run) -> None:
+    """A policy that asks nobody cannot say whose owner is gone."""
+    path = Path("policy.toml")
+    path.write_text("[protect.deletion]\nowners = false")
+    done = run("report", "--sandbox", "-p", str(path), "--orphans")
+    assert done.code == 2
+    assert "asks no owners" in done.err
+
+
 def test_html_is_for_a_file_or_a_pipe(run: Run, tmp_path: Path) -> None:
     """To stdout if that is piped; a terminal is refused in one line, before anything is done."""
     piped = run("--sandbox", "--format", "html", "-q", "-r", "eu-west-1")
