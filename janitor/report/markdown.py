@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from janitor.core.loss import loss
 from janitor.core.text import size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
 from janitor.report.overview import (
     OverviewReport,
+    answer,
+    deletions,
+    for_a_person,
+    ingested,
     made_again_note,
     money_note,
     money_rows,
@@ -41,7 +46,16 @@ class MarkdownReport(OverviewReport):
         doing = summary.doing(dry_run=info.dry_run)
         self._line(f"## CloudWatch Logs: account {info.account}, {', '.join(info.regions)}")
         self._line()
-        self._line(f"Policy: {plain(info.policy)} ({doing})")
+        self._line(f"**{plain(answer(summary, info))}** Policy: {plain(info.policy)} ({doing}).")
+        self._line()
+        lost = loss(summary.money["freed_at_once_bytes"], dry_run=info.dry_run)
+        for label, text in (
+            ("Needs a person", "; ".join(for_a_person(summary)) or "nothing"),
+            ("Deletions", deletions(summary, info)),
+            ("Lost for good", lost.removeprefix("lost for good: ")),
+            ("Ingestion", ingested(summary, self.prices)),
+        ):
+            self._line(f"- {label}: {plain(text)}")
         self._line()
         self._money(summary)
         self._line("| What | Log groups | Stored | Streams |")

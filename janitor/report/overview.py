@@ -7,8 +7,9 @@ were asked for.
 from __future__ import annotations
 
 import heapq
+import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar
 
@@ -23,14 +24,16 @@ from janitor.core.model import (
     verb_of,
 )
 from janitor.core.text import size
-from janitor.cost.money import PriceList
-from janitor.report.base import RunInfo, dollars
+from janitor.cost.money import PriceList, saves_usd
+from janitor.report.base import RunInfo, counted, dollars
 from janitor.report.summary import Summary
 
 _T = TypeVar("_T")
 
 LARGEST = 10
 ROWS = 15
+DELETIONS = 500
+"""Rows of what is deleted: as many as one run may delete unless the policy says otherwise."""
 
 _TITLES: dict[tuple[Verb, Status], str] = {
     (Verb.DELETE_GROUP, Status.PLANNED): "Would delete the log group",
@@ -130,7 +133,8 @@ class Overview:
         if not listed:
             return
         self._order -= 1
-        _keep(section.largest, (outcome.group.stored_bytes, self._order, outcome), self._rows)
+        most = self._rows and (DELETIONS if key[0] is Verb.DELETE_GROUP else self._rows)
+        _keep(section.largest, (outcome.group.stored_bytes, self._order, outcome), most)
 
     def sections(self) -> Iterator[Section]:
         """The sections, what deletes most first and what is kept last."""
@@ -184,15 +188,19 @@ def orphans_note(summary: Summary) -> str:
     """
     if (orphans := summary.orphans) is None:
         return ""
-    groups, unread, calls = orphans["groups"], orphans["unread"], (summary.asked or {})
-    said = f"{_many(groups)} whose owner is gone and in which nothing arrives any more: "
-    said += f"{size(orphans['stored_bytes'])} stored, {dollars(orphans['monthly_usd'])} a month. "
-    said += f"Of {_many(unread)} that is not known: it could not be read. " * bool(unread)
+    unread, calls = orphans["unread"], (summary.asked or {})
+    said = (
+        f"{counted(orphans['groups'], 'log group')} whose owner is gone and in which nothing "
+        f"arrives any more: {size(orphans['stored_bytes'])} stored, "
+        f"{dollars(orphans['monthly_usd'])} a month. "
+    )
+    if unread:
+        said += f"Of {counted(unread, 'log group')} that is not known: it could not be read. "
     said += f"To ask took {calls.get('owner_calls', 0):,} calls to owners"
     if metrics := calls.get("metrics"):
         said += f", {metrics:,} metrics ({dollars(calls['metrics_usd'])})"
     more = "; a rule with orphan_days empties such log groups, and a later run deletes them"
-    return f"{said}{more * bool(groups)}."
+    return f"{said}{more * bool(orphans['groups'])}."
 
 
 def made_again_note(groups: int) -> str:
@@ -200,26 +208,91 @@ def made_again_note(groups: int) -> str:
     if not groups:
         return ""
     return (
-        f"{_many(groups)} of those to delete may be made again by their service, without "
-        "retention: an account-level retention policy for their prefix (PutAccountPolicy) also "
-        "holds for log groups that are made later."
+        f"{counted(groups, 'log group')} of those to delete may be made again by their service, "
+        "without retention: an account-level retention policy for their prefix (PutAccountPolicy) "
+        "also holds for log groups that are made later."
     )
 
 
-def _many(groups: int) -> str:
-    return f"{groups:,} log group{'' if groups == 1 else 's'}"
+def answer(summary: Summary, info: RunInfo) -> str:
+    """The run in one sentence."""
+    dry, money = info.dry_run, summary.money
+    deleted = summary.planned["delete_group"] if dry else summary.groups_deleted
+    given = summary.planned["set_retention"] if dry else summary.retention_set
+    would = "would be" if dry else "were"
+    of = f" of {summary.groups_scanned:,}" if summary.groups_scanned else ""
+    saves = f"saving {dollars(money['saved_steady_usd'])}"
+    cost = f" of {dollars(money['storage_usd'])}" if summary.groups_scanned else ""
+    return (
+        f"{deleted:,}{of} log groups {would} deleted and {given:,} given retention, "
+        f"{saves}{cost} a month."
+    )
+
+
+def for_a_person(summary: Summary) -> list[str]:
+    """What somebody has to look at, the worst first."""
+    said = [f"REFUSED: {summary.refused_because}"] if summary.refused_because else []
+    for count, what in (
+        (summary.failed, "failed"),
+        (summary.not_reached, "not reached"),
+        (summary.unknown - summary.acknowledged, "could not be judged, so kept"),
+    ):
+        said += [f"{counted(count, 'log group')} {what}"] if count else []
+    said += [f"{counted(len(summary.errors), 'error')}"] if summary.errors else []
+    return said
+
+
+def deletions(summary: Summary, info: RunInfo) -> str:
+    """What is deleted: never more than what holds nothing any more."""
+    dry = info.dry_run
+    groups = summary.planned["delete_group"] if dry else summary.groups_deleted
+    streams = summary.planned["sweep_streams"] if dry else summary.streams_deleted
+    return (
+        f"{counted(groups, 'log group')}, proved empty and unused; "
+        f"{counted(streams, 'expired log stream')}"
+    )
+
+
+def ingested(summary: Summary, prices: PriceList) -> str:
+    """What arrives, in one line; or what it costs to ask."""
+    told = summary.ingestion
+    if told is None:
+        nano = [
+            row["groups"] * price if (price := prices.metrics(row["region"])) is not None else None
+            for row in summary.money["by_region"]
+        ]
+        known = [one for one in nano if one is not None]
+        about = f", about ${sum(known) / 1e12:.3f}" if known and len(known) == len(nano) else ""
+        return f"not read; usually the larger part: --ingestion{about}"
+    line = f"{dollars(told['usd_a_month'])} a month ({size(told['bytes'])} in {told['days']} days)"
+    if cheaper := told["infrequent_access_saves_usd"]:
+        line += f"; class INFREQUENT_ACCESS would save {dollars(cheaper)}"
+    return line
+
+
+def next_command(summary: Summary, info: RunInfo, words: Sequence[str]) -> str:
+    """What to type next."""
+    if info.dry_run and any(summary.planned.values()):
+        return shlex.join(["janitor", "plan", "-o", "plan.jsonl", *words])
+    return shlex.join(["janitor", "report", "--all", *words])
 
 
 class OverviewReport:
     """What the formats for people share: they collect, and write everything in `finish`."""
 
-    def __init__(self, out: IO[str], *, everything: bool, prices: PriceList) -> None:
+    def __init__(
+        self, out: IO[str], *, everything: bool, prices: PriceList, words: Sequence[str] = ()
+    ) -> None:
+        """`words` are the options that find the same account and policy once more."""
         self.out = out
+        self.words = tuple(words)
         self.all = everything
         self.prices = prices
         self.overview = Overview(None if everything else ROWS)
         self.orphans = Orphans(None if everything else ROWS)
         self._info: RunInfo | None = None
+        self._savings: list[tuple[int, int, Outcome]] = []
+        self._order = 0
 
     @property
     def info(self) -> RunInfo:
@@ -242,6 +315,15 @@ class OverviewReport:
     def finding(self, outcome: Outcome) -> None:
         """Count it."""
         self.overview.add(outcome)
+        saved = saves_usd(outcome, self.prices)
+        if saved:
+            self._order -= 1
+            _keep(self._savings, (round(saved * 1e9), self._order, outcome), LARGEST)
+
+    def savings(self) -> list[tuple[float, Outcome]]:
+        """What saves most, in USD a month, the largest first."""
+        ordered = sorted(self._savings, key=_largest_first)
+        return [(saved / 1e9, outcome) for saved, _, outcome in ordered]
 
     def kept(self, outcome: Outcome) -> None:
         """Count it, without a row of its own."""

@@ -300,9 +300,13 @@ def shown() -> dict[str, Said]:
 
 
 def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str, Said]) -> None:
-    """No line is longer, and nothing but text comes out of a pipe."""
+    """No line is longer, but for the names of log groups, which are never cut below the first
+    screen; nothing but text comes out of a pipe.
+    """
     table = shown["table"].out
-    assert max(len(line) for line in table.splitlines()) <= 80
+    names = {f["group"] for f in json.loads(shown["json"].out)["findings"]}
+    long = [line for line in table.splitlines() if len(line) > 80]
+    assert [line for line in long if line.split("  ")[-1] not in names] == []
     assert "\x1b" not in table
     for reason in (
         "protected by tag: janitor:keep",
@@ -310,6 +314,28 @@ def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str,
         "class DELIVERY",
     ):
         assert reason in " ".join(table.split()), reason
+
+
+def test_the_first_screen_answers_in_20_lines(run: Run) -> None:
+    """In the order in which they matter, with the ten largest savings and what to type next."""
+    screen = run("report", "--sandbox", "-q").out.splitlines()[:20]
+    assert max(map(len, screen)) <= 80
+    labels = (
+        f"{DELETED} of {GROUPS} log groups would be deleted",
+        f"Needs a person: {UNKNOWN} log groups could not be judged",
+        f"Deletions: {DELETED} log groups",
+        "Largest savings",
+        "Lost for good: retention would delete",
+        "Ingestion: not read; usually the larger part: --ingestion, about $0.003",
+        "Next: janitor plan -o plan.jsonl --sandbox",
+    )
+    at = [[n for n, line in enumerate(screen) if line.startswith(label)] for label in labels]
+    assert at == sorted(at), at
+    assert all(at), at
+    plain = json.loads(run("report", "--sandbox", "--format", "json").out)["findings"]
+    saved = sorted((f["saves_usd"] or 0 for f in plain), reverse=True)[:10]
+    rows = re.findall(r"^ +(\$[\d.]+)  of", "\n".join(screen), re.MULTILINE)
+    assert rows == [f"${usd:.2f}" for usd in saved]
 
 
 def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
