@@ -508,11 +508,21 @@ LIMITED = EMPTIED | {"wanted": worlds.policies().filter(worlds.limits)}
 PAGED = {"account": worlds.emptied.map(lambda account: replace(account, page=1))}
 LOWERED = {"wanted": worlds.policies().map(worlds.lowered)}
 LAGGING = {"account": worlds.accounts_with({}, lags=worlds.LAGS)}
-LATE_TAGS = {
-    "account": worlds.lagging,
-    "trouble": just(worlds.Trouble()),
-    "days": just(0.0),
-}
+KEPT = {"tags": {"janitor:keep": ""}}
+
+
+def late(accounts: SearchStrategy[worlds.Account]) -> Narrowed:
+    """Every log group has a tag that may protect it, which the tagging API does not show yet of
+    half of them; nothing else is wrong.
+    """
+
+    def tagged(one: worlds.Account) -> worlds.Account:
+        groups = [replace(plan, more=plan.more | KEPT) for plan in one.groups]
+        return worlds.retagged(replace(one, groups=groups), {})
+
+    return {"account": accounts.map(tagged), "trouble": just(worlds.Trouble()), "days": just(0.0)}
+
+
 QUIET = {"trouble": just(worlds.Trouble()), "deaths": just([])}
 CUT = QUIET | {"account": worlds.accounts_with({}, page=1).map(worlds.single), "seconds": just(2.0)}
 AGAIN = QUIET | {"twice": just(frozenset(range(7))), "seconds": just(900.0)}
@@ -543,12 +553,8 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (unfinished_survey_acted_on, "troubled", PAGED | {"trouble": worlds.at_the_listing}),
     (no_last_look, "undisturbed"),
     (stale_look_accepted, "troubled", {"trouble": worlds.sluggish}),
-    (
-        tags_of_the_index_believed,
-        "plan_and_apply",
-        LATE_TAGS | {"account": worlds.emptied.map(lambda one: worlds.retagged(one, {}))},
-    ),
-    (tags_of_the_index_put_by, "plan_and_apply", LATE_TAGS),
+    (tags_of_the_index_believed, "plan_and_apply", late(worlds.emptied)),
+    (tags_of_the_index_put_by, "plan_and_apply", late(worlds.accounts)),
     (owners_not_listed_again, "plan_and_apply"),
     (streams_not_read_again, "undisturbed"),
     (arrivals_not_asked_again, "plan_and_apply"),
@@ -577,7 +583,7 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (stored_bytes_hidden, "undisturbed", {"account": worlds.accounts_with({"stored": 9})}),
     (stream_times_hidden, "undisturbed"),
     (arrivals_hidden, "undisturbed", LAGGING),
-    (tags_hidden, "undisturbed", {"account": worlds.accounts_with({"tags": {"janitor:keep": ""}})}),
+    (tags_hidden, "undisturbed", {"account": worlds.accounts_with(KEPT)}),
     (
         subscriptions_hidden,
         "undisturbed",
