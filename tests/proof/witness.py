@@ -195,7 +195,7 @@ class Witness:
             if owned(group.key, {(account, at): said or {} for at, said in known.items()}):
                 return False
             if known[HOME if edge else region] is None:
-                return None
+                return False if condition(dict(rule), group, quiet, now) is False else None
         return condition(dict(rule), group, quiet, now)
 
     # ---- what is shown -----------------------------------------------------------------------

@@ -480,7 +480,7 @@ def policies(draw: st.DrawFn, *, limited: bool = True) -> Wanted:
     said: dict[str, Any] = {"defaults": draw(scopes()), "protect": protect, "limits": limits}
     if draw(st.booleans()):
         said["rules"] = [draw(rules())]
-        if not protect["deletion"]["owners"] and said["rules"][0].pop("orphan_days", None):
+        if not said["protect"]["deletion"]["owners"] and said["rules"][0].pop("orphan_days", None):
             said["rules"][0]["quiet_days"] = 60  # nobody can be asked whether an owner is gone
     return Wanted(said)
 
