@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,11 +19,12 @@ from hypothesis.strategies import SearchStrategy, just
 
 from janitor.aws import api, logs, metrics
 from janitor.aws.tags import read_tags
-from janitor.core.model import DeleteGroup, Evidence, LogStream, SweepStreams, Verb
+from janitor.core.model import DeleteGroup, Evidence, Found, LogStream, SweepStreams, Verb
 from janitor.core.tally import Tally
 from janitor.engine import act, arrivals, books, limits, proof, survey
 from janitor.engine.act import _Deletion, _TargetAct
 from janitor.engine.proof import Empty
+from janitor.engine.questions import Questions
 from janitor.function import handler, link
 from janitor.function.link import Link
 from janitor.function.state import RunState, RunStore
@@ -208,6 +210,48 @@ def unfinished_survey_acted_on(patch: pytest.MonkeyPatch) -> None:
         return dict.fromkeys(self.tallies, self.over_limit(said))
 
     patch.setattr(books.Books, "refusals", refusals)
+
+
+# ---- what rules ask ------------------------------------------------------------------------------
+
+
+def silence_taken_for_granted(patch: pytest.MonkeyPatch) -> None:
+    async def quiet(*_args: Any) -> Found:
+        return Found(True, Evidence("nobody", "not asked", 0))
+
+    patch.setattr(Questions, "_quiet", quiet)
+
+
+def owners_taken_for_gone(patch: pytest.MonkeyPatch) -> None:
+    async def gone(*_args: Any) -> Found:
+        return Found(True, Evidence("nobody", "not asked", 0), "somebody")
+
+    patch.setattr(Questions, "_owner_gone", gone)
+
+
+def unread_answers_are_no(patch: pytest.MonkeyPatch) -> None:
+    """A rule is skipped where it is not known whether it holds, and the next one applied."""
+    real = Questions._ask
+
+    async def ask(self: Questions, group: Any, question: Any) -> Found:
+        found = await real(self, group, question)
+        return replace(found, holds=bool(found.holds))
+
+    patch.setattr(Questions, "_ask", ask)
+
+
+def answers_of_the_survey_believed(patch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked again before a retention is put."""
+    real, known = Questions._ask, dict[int, tuple[Any, dict[Any, Found]]]()
+
+    async def ask(self: Questions, group: Any, question: Any) -> Found:
+        _, found = known.setdefault(id(self._policy), (self._policy, {}))
+        key = (group.identity, question)
+        if key not in found:
+            found[key] = await real(self, group, question)
+        return found[key]
+
+    patch.setattr(Questions, "_ask", ask)
 
 
 # ---- acting --------------------------------------------------------------------------------------
@@ -526,6 +570,10 @@ def late(accounts: SearchStrategy[worlds.Account]) -> Narrowed:
 QUIET = {"trouble": just(worlds.Trouble()), "deaths": just([])}
 CUT = QUIET | {"account": worlds.accounts_with({}, page=1).map(worlds.single), "seconds": just(2.0)}
 AGAIN = QUIET | {"twice": just(frozenset(range(7))), "seconds": just(900.0)}
+SILENT, ORPHANED = (
+    {"wanted": worlds.policies().map(partial(worlds.asking, condition={key: 60}))}
+    for key in ("quiet_days", "orphan_days")
+)
 MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (subscriptions_ignored, "undisturbed"),
     (owners_ignored, "undisturbed", {"account": worlds.emptied.map(worlds.owned)}),
@@ -551,6 +599,18 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (one_stream_too_many, "undisturbed", {"wanted": LIMITED["wanted"]}),
     (share_ignored, "undisturbed", LIMITED),
     (unfinished_survey_acted_on, "troubled", PAGED | {"trouble": worlds.at_the_listing}),
+    (silence_taken_for_granted, "undisturbed", SILENT),
+    (
+        owners_taken_for_gone,
+        "undisturbed",
+        ORPHANED | {"account": worlds.accounts.map(worlds.owned)},
+    ),
+    (
+        unread_answers_are_no,
+        "undisturbed",
+        SILENT | {"account": worlds.accounts.map(worlds.unclear)},
+    ),
+    (answers_of_the_survey_believed, "plan_and_apply", SILENT),
     (no_last_look, "undisturbed"),
     (stale_look_accepted, "troubled", {"trouble": worlds.sluggish}),
     (tags_of_the_index_believed, "plan_and_apply", late(worlds.emptied)),
