@@ -45,7 +45,7 @@ async def _explain(options: Options, name: str) -> Exit:
     policy = read_policy(options)
     with in_account(options) as account, output(options) as out, interruptible(stop):
         now = account.clock.now()
-        apis = await connect(account, options.regions, policy, counts, stop)
+        apis = await connect(account, options.regions, policy, counts, stop, errors.append)
         try:
             found = await _explanations(apis, name, policy, now, stop, errors)
         except StoppedError:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,30 +81,38 @@ class Account:
 
 
 async def connect(
-    account: Account, regions: tuple[str, ...], policy: Policy, counts: Counts, stop: Stop
+    account: Account,
+    regions: tuple[str, ...],
+    policy: Policy,
+    counts: Counts,
+    stop: Stop,
+    failed: Callable[[str], None],
 ) -> list[Api]:
-    """The calls of every account and Region that is meant. Raises UsageError, CredentialsError."""
+    """The calls of every account and Region that is meant; `failed` is told of roles that cannot be
+    used, while there are others. Raises UsageError, CredentialsError.
+    """
     sandbox = account.sandbox
     wanted = regions if sandbox is None else _regions(sandbox, regions)
     share = policy.limits.api_share if sandbox is None else None
     workers = Threads() if sandbox is None else Inline()
     means = Means(account.clock, counts, stop, workers, share)
     return await targets.each_account(
-        _sessions(account), lambda aws: targets.connect(aws, wanted, means)
+        _sessions(account), lambda aws: targets.connect(aws, wanted, means), failed
     )
 
 
-def _sessions(account: Account) -> list[boto3.Session]:
+def _sessions(account: Account) -> dict[str, boto3.Session]:
     """One for each role, or what there is without any. Raises UsageError, CredentialsError."""
     roles = dict.fromkeys(account.options.roles)
     if account.sandbox is None:
         aws = account.session()
-        return [targets.assumed(aws, role) for role in roles] or [aws]
-    named = [targets.account_of(role) for role in roles]
-    for number in named:
+        return {role: targets.assumed(aws, role) for role in roles} or {"": aws}
+    named = {role: targets.account_of(role) for role in roles}
+    for number in named.values():
         if number not in account.sandbox.store.accounts:
             raise UsageError(f"--role: the sandbox has no account {number}")
-    return [account.sandbox.session(number) for number in named] or [account.session()]
+    sandbox = account.sandbox
+    return {role: sandbox.session(at) for role, at in named.items()} or {"": account.session()}
 
 
 def _regions(sandbox: Sandbox, wanted: tuple[str, ...]) -> tuple[str, ...]:
