@@ -145,18 +145,21 @@ class Logs:
         With each page comes the token of the next, None after the last. `start` is such a token;
         it lives for 24 hours (CloudWatch Logs API reference), then TokenExpiredError is raised.
         Where a page begins is not documented: what the one before listed is not listed again; with
-        `start`, that are the names in `before`.
+        `start`, that are the names in `before`. Pages are sorted by name (API reference): what
+        comes behind its place may have been listed before, and gets a defect.
         """
         parameters = {} if start is None else {"nextToken": start}
         listed = set(before)
+        last = max(listed, default="")
         try:
             async for page, following in self._pages("DescribeLogGroups", "logGroups", parameters):
                 start = None
-                groups = [parse_group(entry, self.target) for entry in page]
-                if not listed.isdisjoint(group.name for group in groups):
-                    groups = [group for group in groups if group.name not in listed]
+                groups = [group for group in self._mine(page) if group.name not in listed]
+                if any(group.name < last for group in groups):
+                    groups = [_behind(group) if group.name < last else group for group in groups]
                 if groups:
                     listed = {group.name for group in groups if group.name}
+                    last = max(last, *listed, "")
                 yield groups, following
         except CallError as error:
             if start is not None and error.code == "InvalidParameterException":
@@ -218,7 +221,24 @@ class Logs:
 
     async def _described(self, **parameters: Any) -> AsyncIterator[list[LogGroup]]:
         async for page, _ in self._pages("DescribeLogGroups", "logGroups", parameters):
-            yield [parse_group(entry, self.target) for entry in page]
+            yield self._mine(page)
+
+    def _mine(self, page: Sequence[Mapping[str, Any]]) -> list[LogGroup]:
+        """The target's log groups on a page, each once; a monitoring account is shown those of
+        linked accounts too, which may have the same names. Their ARNs tell them apart.
+        """
+        groups = [parse_group(entry, self.target) for entry in page]
+        if account := self.target.account:
+            own = f":{account}:"
+            groups = [group for group in groups if own in group.arn or not group.arn]
+        if len({group.name for group in groups}) < len(groups):
+            names: set[str] = set()
+            several, groups = groups, []
+            for group in several:
+                if not group.name or group.name not in names:
+                    groups.append(group)
+                names.add(group.name)
+        return groups
 
     async def streams(self, group: str) -> AsyncIterator[list[LogStream]]:
         """The streams of a log group, oldest name first, a page (at most 50) at a time.
@@ -595,6 +615,11 @@ def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
             data_protection=entry.get("dataProtectionStatus"),
         )
     return _odd_group(entry, target)
+
+
+def _behind(group: LogGroup) -> LogGroup:
+    defect = "it was listed behind its place, perhaps for the second time"
+    return group._replace(defects=(*group.defects, defect))
 
 
 def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janitor.aws.api import _only_answers
-from janitor.aws.logs import _odd_group, parse_group
-from janitor.core.model import Target
+from janitor.aws.logs import Logs, _odd_group, parse_group
+from janitor.core.model import LogGroup, Target
+from tests.accounts import ACCOUNT, Cloud, api, ok
 
 TARGET = Target("123456789012", "eu-west-1")
 WHOLE = {
@@ -81,3 +82,43 @@ def test_what_makes_no_sense_is_no_answer(body: bytes) -> None:
     """Botocore would take some of it for an account without log groups."""
     with pytest.raises(ResponseParserError):
         parsed(body, 200, quick=True)
+
+
+def listed(*pages: list[dict[str, Any]]) -> list[LogGroup]:
+    """What is made of pages of DescribeLogGroups."""
+    cloud = Cloud([])
+    answers = [
+        {"logGroups": page, **({"nextToken": str(n)} if n < len(pages) else {})}
+        for n, page in enumerate(pages, 1)
+    ]
+    cloud.fault = lambda _call: ok(json.dumps(answers.pop(0)).encode())
+
+    async def read() -> list[LogGroup]:
+        return [group async for page, _ in Logs(api(cloud)).groups() for group in page]
+
+    return cloud.clock.run(read())
+
+
+def entry(name: str, account: str = ACCOUNT) -> dict[str, Any]:
+    arn = f"arn:aws:logs:eu-west-1:{account}:log-group:{name}"
+    return WHOLE | {"logGroupName": name, "logGroupArn": arn}
+
+
+def test_log_groups_of_linked_accounts_are_not_this_accounts() -> None:
+    """A monitoring account is shown them, perhaps under the very same name."""
+    others = entry("/a", "999999999999")
+    found = listed([others, entry("/a"), entry("/b", "999999999999")])
+    assert [(group.name, group.arn) for group in found] == [("/a", entry("/a")["logGroupArn"])]
+
+
+def test_a_log_group_that_is_listed_twice_is_one() -> None:
+    """On a page, or again on the next; further on nobody can know, and it is never touched."""
+    a, b, c = entry("/a"), entry("/b"), entry("/c")
+    found = listed([a, a, b], [b, c], [a, entry("/d")])
+    assert [(group.name, bool(group.defects)) for group in found] == [
+        ("/a", False),
+        ("/b", False),
+        ("/c", False),
+        ("/a", True),
+        ("/d", False),
+    ]
