@@ -76,9 +76,9 @@ exists nowhere, as boto3 makes them up for `AWS_USE_FIPS_ENDPOINT`, or a network
 NO_WAY_OFTEN = 4
 
 # botocore's own lists (`botocore.retries.standard`), and what CloudWatch Logs and S3 add.
-_THROTTLED = {*ThrottledRetryableChecker._THROTTLED_ERROR_CODES}
+_THROTTLED = {*ThrottledRetryableChecker._THROTTLED_ERROR_CODES}  # type: ignore[attr-defined]
 _TRANSIENT = {
-    *TransientRetryableChecker._TRANSIENT_ERROR_CODES,
+    *TransientRetryableChecker._TRANSIENT_ERROR_CODES,  # type: ignore[attr-defined]
     "OperationAbortedException",
     "ServiceUnavailableException",
     "ServiceUnavailable",

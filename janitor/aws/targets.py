@@ -140,10 +140,10 @@ async def each_account(
             if api.target in apis:
                 raise UsageError(f"--role: two roles are of account {api.target.account}")
             apis[api.target] = api
-    for role, error in errors.items():
+    for role, why in errors.items():
         if not apis:
-            raise error
-        failed(f"--role {role}: nothing was done in its account: {error}")
+            raise why
+        failed(f"--role {role}: nothing was done in its account: {why}")
     return list(apis.values())
 
 

@@ -225,7 +225,7 @@ def interruptible(stop: Stop) -> Iterator[None]:
         sys.stderr.write("\njanitor: interrupted: finishing what is in flight\n")
 
     def signalled(number: int, _frame: object) -> None:
-        # Not the loop's own handlers: those wait for it, and a regular expression may hold it up.
+        # Not the loop's own handlers: those wait for it, and a large page may hold it up.
         nonlocal seen
         if seen and number == signal.SIGINT:
             raise KeyboardInterrupt
