@@ -40,6 +40,8 @@ ACTIONS: dict[str, str] = {
 }
 ALL = "all"
 _SOMEWHERE = "us-east-1"
+_REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
@@ -203,7 +205,10 @@ async def _account(api: Callable[[str, str], Api], regions: Sequence[str]) -> tu
     for region in dict.fromkeys(regions):
         try:
             answer = await _ask(api("", region), "sts", "GetCallerIdentity", "Account")
-            return str(answer["Account"]), region
+            account = str(answer["Account"])
+            if not _ACCOUNT.fullmatch(account):  # it stands in names of files and objects
+                raise UsageError(f"GetCallerIdentity: {account!r} is not an account")
+            return account, region
         except JanitorError as error:
             first = first or error
     assert first is not None, "there is a Region"
@@ -221,7 +226,10 @@ async def alias(api: Api) -> str | None:
 
 async def _enabled(api: Api) -> list[str]:
     answer = await _ask(api, "ec2", "DescribeRegions", "Regions")
-    return sorted(str(region["RegionName"]) for region in answer["Regions"])
+    names = sorted(str(region.get("RegionName")) for region in answer["Regions"])
+    if odd := [name for name in names if not _REGION.fullmatch(name)]:
+        raise UsageError(f"DescribeRegions: {odd[0]!r} is not a Region")
+    return names
 
 
 async def _ask(api: Api, service: str, operation: str, expect: str) -> Mapping[str, Any]:
@@ -245,16 +253,21 @@ async def _ask(api: Api, service: str, operation: str, expect: str) -> Mapping[s
 
 @functools.cache
 def known_regions() -> tuple[str, ...]:
-    """Every Region that has CloudWatch Logs, as far as this botocore knows."""
+    """Every Region that this botocore knows; one of its lists may have what the other lacks."""
+    regions = {
+        region
+        for name in ("endpoints", "partitions")
+        for partition in _loader(None).load_data(name)["partitions"]
+        for region in partition["regions"]
+    }
+    return tuple(sorted(region for region in regions if _REGION.fullmatch(region)))
+
+
+def partition_of(region: str) -> str:
+    """The partition of a Region, also of one that this botocore does not know yet: aws-cn, aws."""
     partitions = _loader(None).load_data("endpoints")["partitions"]
-    return tuple(
-        sorted(
-            region
-            for partition in partitions
-            for region in partition["services"].get("logs", {}).get("endpoints", ())
-            if region in partition["regions"]
-        )
-    )
+    found = (part for part in partitions if re.match(part["regionRegex"], region))
+    return str(next((part["partition"] for part in found), "aws"))
 
 
 def has_endpoint(service: str, region: str) -> bool:

@@ -333,17 +333,36 @@ def iam_policy_command(
         str | None,
         typer.Option("--journal-bucket", metavar="NAME", help="With journals in this S3 bucket."),
     ] = None,
+    regions: Annotated[
+        list[str] | None,
+        typer.Option("-r", "--region", metavar="REGION", help="In these only; repeatable."),
+    ] = None,
 ) -> None:
     """Print the least IAM policy that the policy in force needs."""
+    from janitor.aws.targets import check_region, partition_of
     from janitor.function.iam import iam_policy, restore_policy
     from janitor.policy.file import load
+
+    for region in regions or ():
+        check_region(region, "-r/--region")
+    configured = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+    partitions = {partition_of(region) for region in regions or [configured]}
+    if len(partitions) > 1:
+        raise UsageError(f"-r/--region: of different partitions: {', '.join(sorted(partitions))}")
+    place = partitions.pop()
 
     if journal_bucket is not None and not restore:
         raise UsageError("--journal-bucket: is for --restore")
     if restore:
-        needed = restore_policy(journal_bucket=journal_bucket)
+        needed = restore_policy(partition=place, journal_bucket=journal_bucket)
     else:
-        needed = iam_policy(load(policy), ingestion=ingestion, orphans=orphans)
+        needed = iam_policy(
+            load(policy),
+            partition=place,
+            regions=tuple(regions or ()),
+            ingestion=ingestion,
+            orphans=orphans,
+        )
     sys.stdout.write(json.dumps(needed, indent=2) + "\n")
 
 
