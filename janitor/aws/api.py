@@ -403,14 +403,14 @@ class Api:
             raise self._told_apart(operation, quota, error) from error
         except (CredentialsError, EOFError, *credentials.NO_FILE) as error:
             raise self._without(error) from error
+        except _UNPARSABLE as error:
+            raise UnavailableError(operation, f"an answer that cannot be read: {error}") from error
         except RuntimeError as error:
             if "credentials" not in str(error):  # that new ones have expired (botocore 1.44.5)
                 raise
             raise self._without(error) from error
         except OSError as error:
             raise UnavailableError(operation, str(error)) from error
-        except _UNPARSABLE as error:
-            raise UnavailableError(operation, f"an answer that cannot be read: {error}") from error
 
     def _without(self, error: Exception) -> CredentialsError:
         self._lost = credentials.lost(error)
@@ -484,7 +484,11 @@ def _only_answers(
         return
     try:
         answer = json.loads(response_dict["body"])
-    except ValueError as error:
+        if _HALF.search(response_dict["body"]):
+            text = json.dumps(answer, ensure_ascii=False)
+            answer = json.loads(text.encode(errors="replace"))
+            response_dict["body"] = json.dumps(answer).encode()
+    except (ValueError, RecursionError) as error:
         raise ResponseParserError(f"an answer that is not JSON ({protocol})") from error
     if not isinstance(answer, dict):
         raise ResponseParserError(f"an answer that is not an object: {answer!r:.80}")
@@ -505,6 +509,11 @@ def _only_xml(root: str, protocol: str, body: object) -> None:
         raise ResponseParserError(f"an answer that is not {root}: <{name}>")
 
 
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""What may be half a surrogate pair. JSON can have one, UTF-8 cannot: no file, object or later call
+could hold it, so a question mark takes its place.
+"""
+
 _ROOT = re.compile(rb"(?:\s|<[?!][^>]*>)*<([\w:]+)")
 
 
@@ -520,7 +529,7 @@ def _is_plain(groups: list[Any] | None) -> bool:
     )
 
 
-_UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError)
+_UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError)
 """What botocore's parsers let through on answers that are JSON, but of the wrong shape."""
 
 _NO_WAY = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError)

@@ -112,6 +112,10 @@ _FILTER_KEYS = (
 """Of a described filter, what PutMetricFilter or PutSubscriptionFilter takes."""
 
 IDENTIFIERS_A_CALL = 50
+LATEST = 253_402_300_800_000
+"""The year 10000 in ms since the epoch: times from then on make no sense, nor have they a date."""
+MOST = 1 << 63
+MOST_DAYS = 1_000_000
 
 FilterKind = Literal["metric", "subscription"]
 _FILTERS: dict[FilterKind, tuple[str, str, str]] = {
@@ -593,8 +597,8 @@ def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
         type(name) is type(arn) is type(log_class) is str
         and (name and arn and log_class)
         and type(created) is type(stored) is type(filters) is int
-        and (created >= 0 and stored >= 0 and filters >= 0)
-        and ("retentionInDays" not in entry or (type(days) is int and days > 0))
+        and (0 <= created < LATEST and 0 <= stored < MOST and filters >= 0)
+        and ("retentionInDays" not in entry or (type(days) is int and 0 < days < MOST_DAYS))
         and (policy is None or type(policy) is str)
         and (key is None or type(key) is str)
         and type(protected) is bool
@@ -626,9 +630,9 @@ def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
     """The same for an entry that is not whole, or not of the usual form."""
     defects: list[str] = []
 
-    def whole(key: str, default: int | None) -> int:
+    def whole(key: str, default: int | None, below: int = MOST) -> int:
         value = entry.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < below:
             defects.append(f"{key} is {'missing' if value is None else repr(value)}")
             return 0
         return value
@@ -643,7 +647,7 @@ def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
     if not name:
         defects.append("logGroupName is missing")
     arn = text("logGroupArn") or (text("arn") or "").removesuffix(":*")
-    retention = whole("retentionInDays", None) if "retentionInDays" in entry else None
+    retention = whole("retentionInDays", None, MOST_DAYS) if "retentionInDays" in entry else None
     if retention == 0:
         defects.append("retentionInDays is 0")
     protected = entry.get("deletionProtectionEnabled", False)
@@ -653,7 +657,7 @@ def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
         target=target,
         name=name or "",
         arn=arn,
-        creation_time=whole("creationTime", None),
+        creation_time=whole("creationTime", None, LATEST),
         stored_bytes=whole("storedBytes", None),
         retention_days=retention,
         retention_policy=text("retentionPolicyName"),
@@ -673,7 +677,7 @@ def parse_stream(entry: Mapping[str, Any]) -> LogStream:
         value = entry.get(key)
         if value is None and not required:
             return None
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < LATEST:
             raise UnavailableError(
                 "DescribeLogStreams",
                 f"{key} of stream {entry.get('logStreamName')!r} is {value!r}",

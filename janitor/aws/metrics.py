@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from janitor.aws.api import Api, chunks
-from janitor.aws.logs import pages
+from janitor.aws.logs import MOST, pages
 from janitor.core.clock import DAY_MS, HOUR_MS
 from janitor.core.model import METRIC_KEPT_DAYS, Ingestion
 
@@ -77,7 +77,7 @@ async def incoming_bytes(api: Api, groups: Sequence[str], days: int) -> dict[str
         complete: set[str] = set()
         async for name, result in _metric(api, "IncomingBytes", chunk, start, end, DAY_MS):
             times, values = _times(result), result.get("Values", [])
-            if len(times) == len(values) and all(value >= 0 for value in values):
+            if len(times) == len(values) and all(0 <= value < MOST for value in values):
                 points.setdefault(name, []).extend(zip(times, values, strict=True))
                 complete |= {name} if _is_complete(result) else set()
         for name in complete:

@@ -54,8 +54,11 @@ def iam_policy(
     if ingestion:
         listing.add(metrics.ACTIONS["GetMetricData"])
         reading.add(acts["DescribeSubscriptionFilters"])
-    if orphans or OWNER_GONE in policy.questions:
-        listing |= owners.actions(owners.chosen(policy.protect.deletion.owners))
+    if delete or orphans or OWNER_GONE in policy.questions:
+        rows = owners.chosen(policy.protect.deletion.owners)
+        listing |= owners.actions(rows)
+        known = {row.home for row in rows if row.home is not None}
+        homes = {home for home in known if targets.partition_of(home) == partition}
     if orphans or policy.questions:
         listing.add(metrics.ACTIONS["GetMetricData"])
     if policy.asks_for_tags:
@@ -67,10 +70,6 @@ def iam_policy(
         reading |= {acts["DescribeLogStreams"], acts["DescribeSubscriptionFilters"]}
         reading |= {acts[name] for name in logs.DEFINITION}
         changing.add(acts["DeleteLogGroup"])
-        rows = owners.chosen(policy.protect.deletion.owners)
-        listing |= owners.actions(rows)
-        known = {row.home for row in rows if row.home is not None}
-        homes = {home for home in known if targets.partition_of(home) == partition}
     if sweep:
         listing.add(metrics.ACTIONS["GetMetricData"])
         reading.add(acts["DescribeLogStreams"])

@@ -24,6 +24,7 @@ from typer.core import TyperGroup
 from janitor import __version__, terminal
 from janitor.aws.workers import GARBAGE
 from janitor.core.errors import Exit, JanitorError, OutputError, UsageError
+from janitor.core.text import ODD, lines, visible
 from janitor.report.base import Format
 
 
@@ -396,6 +397,11 @@ def _root(
         raise typer.Exit
 
 
+def _readable(_logger: Any, _name: str, event: Any) -> Any:
+    """What is logged, with nothing that a terminal would obey."""
+    return {key: lines(v) if isinstance(v, str) else v for key, v in event.items()}
+
+
 def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
     """Logs go to stderr: warnings and worse, or everything with `verbose`."""
     import structlog
@@ -411,6 +417,7 @@ def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _readable,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -422,6 +429,9 @@ def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and answer with the exit code. No traceback unless `-v`."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ODD)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):
         words.insert(0, "report")
     verbose = bool({"-v", "--verbose"} & set(words))
@@ -450,8 +460,8 @@ def _ended(text: str, code: Exit, *, verbose: bool = False) -> Exit:
     with contextlib.suppress(OSError):
         if verbose:
             traceback.print_exc()
-        for line in text.splitlines():
-            sys.stderr.write(f"janitor: {line}\n")
+        for line in text.split("\n"):
+            sys.stderr.write(f"janitor: {visible(line)}\n")
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -27,6 +27,7 @@ from janitor.terminal import consent
 from janitor.terminal.shared import (
     Account,
     Options,
+    complain,
     connect,
     in_account,
     interruptible,
@@ -181,4 +182,4 @@ def _tell_undo(
     if journal.written:
         say(options, f"journal: {journal.path}")
     for error in tally.errors:
-        sys.stderr.write(f"janitor: error: {error}\n")
+        complain(f"error: {error}")

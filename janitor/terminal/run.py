@@ -62,6 +62,7 @@ from janitor.terminal import consent
 from janitor.terminal.shared import (
     Account,
     Options,
+    complain,
     connect,
     in_account,
     interruptible,
@@ -662,9 +663,9 @@ def _tell(
     for warning in summary.warnings:
         say(options, f"janitor: warning: {warning}")
     for error in summary.errors:
-        sys.stderr.write(f"janitor: error: {error}\n")
+        complain(f"error: {error}")
     if summary.refused_because:
-        sys.stderr.write(f"janitor: refused: {summary.refused_because}\n")
+        complain(f"refused: {summary.refused_because}")
 
 
 def _carried_out_text(lines: Mapping[str, int]) -> str:

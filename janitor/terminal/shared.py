@@ -22,6 +22,7 @@ from janitor.aws.targets import Means
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Clock, Stop, SystemClock
 from janitor.core.errors import UsageError
+from janitor.core.text import ODD, lines, visible
 from janitor.policy import file as policies
 from janitor.policy.file import SHIPPED, Policy
 from janitor.report.base import Format, RunInfo
@@ -191,10 +192,10 @@ def output(options: Options) -> Iterator[IO[str]]:
         return
     try:
         if path.exists() and not path.is_file():
-            file = path.open("w", encoding="utf-8")
+            file = path.open("w", encoding="utf-8", errors=ODD)
         else:
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            part, file = Path(name), os.fdopen(handle, "w", encoding="utf-8")
+            part, file = Path(name), os.fdopen(handle, "w", encoding="utf-8", errors=ODD)
     except OSError as error:
         raise UsageError(f"-o/--output: {path}: {error.strerror}") from error
     try:
@@ -249,7 +250,12 @@ def interruptible(stop: Stop) -> Iterator[None]:
 def say(options: Options, text: str) -> None:
     """A line for people, on stderr."""
     if not options.quiet:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(lines(text) + "\n")
+
+
+def complain(text: str) -> None:
+    """The same for what nobody may miss."""
+    sys.stderr.write(f"janitor: {visible(text)}\n")
 
 
 def say_gone(options: Options) -> None:

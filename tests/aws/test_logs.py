@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import botocore.session
@@ -11,7 +12,7 @@ from botocore.parsers import ResponseParserError, create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.aws.api import _only_answers
+from janitor.aws.api import UnavailableError, _only_answers
 from janitor.aws.logs import Logs, _odd_group, parse_group
 from janitor.core.model import LogGroup, Target
 from tests.accounts import ACCOUNT, Cloud, api, ok
@@ -122,3 +123,34 @@ def test_a_log_group_that_is_listed_twice_is_one() -> None:
         ("/a", True),
         ("/d", False),
     ]
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "a time that no calendar has": {"creationTime": 10**30},
+    "more bytes than there are": {"storedBytes": 10**40},
+    "a retention beyond all time": {"retentionInDays": 10**12},
+    "no time": {"creationTime": None},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_numbers_without_sense_are_defects(odd: dict[str, Any]) -> None:
+    """So the log group is unknown, and every report can show it."""
+    [found] = listed([entry("/a") | odd])
+    assert found.defects
+    assert datetime.fromtimestamp(found.creation_time / 1000, UTC)
+
+
+def test_half_a_surrogate_pair_is_replaced_where_it_comes_in() -> None:
+    """No file and no object could hold it; whole pairs stay as they are."""
+    [found] = listed([entry("/a") | {"kmsKeyId": "\ud83d\ude00 \ud800"}])
+    assert found.kms_key_id == "\U0001f600 ?"
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"logGroups": [{"creationTime": ' + "9" * 5000])
+def test_an_answer_that_cannot_be_read_is_unavailable(body: str) -> None:
+    """However it cannot be read: it is never a bug of ours, and never an empty answer."""
+    cloud = Cloud([])
+    cloud.fault = lambda _call: ok(body.encode())
+    with pytest.raises(UnavailableError):
+        cloud.clock.run(Logs(api(cloud)).group("/a"))

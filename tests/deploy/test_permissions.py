@@ -450,8 +450,9 @@ NEWER = {
     "lambda:ListWebFunctionRevisions",
     "lambda:ListWebFunctions",
     "logs:ListSyslogConfigurations",
+    "logs:PutSyslogConfiguration",
 }
-"""Actions of owners that the reference does not have yet."""
+"""Actions that the reference does not have yet."""
 
 
 @functools.cache
