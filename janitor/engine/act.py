@@ -249,17 +249,20 @@ class _Looked:
             if verb is Verb.DELETE_GROUP:
                 if self.indexed is None:
                     arns = [one.arn for one in self.found.values() if self.tags_matter(one)]
-                    self.indexed = await read_tags(self.logs.api, arns)
+                    try:
+                        self.indexed = await read_tags(self.logs.api, arns)
+                    except ReadError as error:
+                        return group._replace(tags_error=str(error))
                 return group._replace(tags=self.indexed[group.arn])
         read = self.tags.get(name)
         if read is None or self._old(read[0]):
             at = self.logs.clock.monotonic()
             try:
                 read = self.tags[name] = at, await self.logs.tags(group.arn)
-            except CallError as error:
-                if error.not_found:
+            except ReadError as error:
+                if isinstance(error, CallError) and error.not_found:
                     return None
-                raise
+                return group._replace(tags_error=str(error))
         return group._replace(tags=read[1])
 
     def _old(self, at: float | None) -> bool:
@@ -917,7 +920,11 @@ def _part_of(action: Action, verb: Verb) -> Action | None:
         case DeleteGroup():
             return action if verb is Verb.DELETE_GROUP else _part_of(action.otherwise, verb)
         case SetRetention():
-            return action if verb is Verb.SET_RETENTION else action.then
+            return (
+                action
+                if verb is Verb.SET_RETENTION
+                else action.then and _part_of(action.then, verb)
+            )
         case SweepStreams() if verb is Verb.SWEEP_STREAMS:
             return action
         case _:

@@ -1,6 +1,7 @@
 """Is this log group empty, and can this log stream go? Evidence in, a verdict out.
 
-Every function fails closed: what cannot be read is `Unreadable`, and is never deleted.
+Every function fails closed: what cannot be read is `Unreadable`, and is never deleted. Lines are
+numbered as in docs/concepts.md.
 """
 
 from __future__ import annotations

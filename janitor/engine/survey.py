@@ -57,7 +57,7 @@ from janitor.engine.window import Window
 from janitor.owners.owners import Shared
 from janitor.owners.table import chosen
 from janitor.policy.file import Limits, Policy
-from janitor.policy.judge import judge, needs_tags, open_questions
+from janitor.policy.judge import because, judge, needs_tags, open_questions
 
 PAGES_AHEAD = 40
 """Pages that are read while an earlier one still has questions open."""
@@ -355,7 +355,8 @@ class _TargetSurvey:
             seen.append(verdict.evidence)
             match verdict:
                 case NotEmpty(evidence):
-                    return await self._stays(group, _because(action.otherwise, evidence), seen)
+                    stays = because(action.otherwise, evidence.finding)
+                    return await self._stays(group, stays, seen)
                 case Unreadable(evidence, gone):
                     return await self._unread(group, action, evidence, seen, gone=gone)
         self._survey.confirmed.one_more()
@@ -435,14 +436,3 @@ class _TargetSurvey:
             return [self._outcome(group, keep, Status.KEPT, evidence=seen)]
         planned = self._outcome(group, action, Status.PLANNED, evidence=seen)
         return [planned._replace(streams=len(streams))]
-
-
-def _because(action: Keep | SetRetention | SweepStreams, why: Evidence) -> Action:
-    """What is done with a group that is not deleted, with the reason for that in its own."""
-    match action:
-        case Keep():
-            return Keep(why.finding, action.rule)
-        case SweepStreams():
-            return replace(action, kept=why.finding)
-        case SetRetention():
-            return replace(action, reason=f"{action.reason}; kept: {why.finding}")

@@ -126,9 +126,15 @@ class Defaults(_Band):
     proof: Proof = Field("arrivals", description='"events" reads the logs too: stronger.')
 
 
-class ProtectFromDeletion(_Strict):
-    """What may get a retention, but is never deleted."""
+_NAMES = 'Globs over the whole name, or "re:…".'
+_TAGS = '"key", or "key=value" where the value may be a glob.'
 
+
+class ProtectFromDeletion(_Strict):
+    """What is never deleted, but may get a retention and have its expired streams swept."""
+
+    names: list[Pattern] = Field([], description=_NAMES)
+    tags: list[Tag] = Field(["aws:cloudformation:stack-name"], description=_TAGS)
     owners: bool | list[str] = Field(
         True,
         description="Keep log groups that something uses: true asks all rows of the table of "
@@ -142,13 +148,12 @@ class ProtectFromDeletion(_Strict):
 
 
 class Protect(_Strict):
-    """What is never touched. Names and tags exempt a group from every change."""
+    """What is never touched. Names and tags exempt a group from every change, and from judging: it
+    is kept, never unknown.
+    """
 
-    names: list[Pattern] = Field([], description='Globs over the whole name, or "re:…".')
-    tags: list[Tag] = Field(
-        ["janitor:keep", "aws:cloudformation:stack-name"],
-        description='"key", or "key=value" where the value may be a glob.',
-    )
+    names: list[Pattern] = Field([], description=_NAMES)
+    tags: list[Tag] = Field(["janitor:keep"], description=_TAGS)
     deletion: ProtectFromDeletion = Field(default_factory=lambda: ProtectFromDeletion())
     own_groups: list[str] = Field([OWN_GROUP], description="The janitor's own log groups.")
 
@@ -348,8 +353,16 @@ class Policy(_Strict):
 
     @property
     def asks_for_tags(self) -> bool:
-        """Whether anything hangs on a log group's tags."""
-        return bool(self.protect.tags) or any(rule.tags for rule in self.rules)
+        """Whether anything hangs on a log group's tags. Those that keep from deletion alone do not
+        matter where nothing is deleted.
+        """
+        scopes: list[Defaults | Rule] = [self.defaults, *self.rules]
+        deletes = any(scope.delete_empty for scope in scopes)
+        return (
+            bool(self.protect.tags)
+            or any(rule.tags for rule in self.rules)
+            or (deletes and bool(self.protect.deletion.tags))
+        )
 
     @cached_property
     def questions(self) -> frozenset[Question]:
@@ -561,7 +574,9 @@ def _accepts(error: Mapping[str, Any]) -> str:
         case "extra_forbidden" if successor := _GONE.get(error["loc"]):
             return successor
         case "extra_forbidden":
-            return f"unknown key; accepted: {', '.join(_keys_at(error['loc']))}"
+            accepted = f"unknown key; accepted: {', '.join(_keys_at(error['loc']))}"
+            places = [f"[{name}]" for name, model in _SECTIONS.items() if _has(model, error["loc"])]
+            return f"{accepted}; it belongs to {' or '.join(places)}" if places else accepted
         case "missing":
             return "is required"
         case _:
@@ -577,18 +592,31 @@ _GONE = {
 """Keys of earlier versions, and what came in their place."""
 
 
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "defaults": Defaults,
+    "protect": Protect,
+    "protect.deletion": ProtectFromDeletion,
+    "limits": Limits,
+    "[acknowledged]": Acknowledged,
+    "[rules]": Rule,
+}
+
+
+def _has(model: type[BaseModel], location: tuple[str | int, ...]) -> bool:
+    return location[-1] in model.model_fields
+
+
 def _keys_at(location: tuple[str | int, ...]) -> list[str]:
-    sections: dict[str, type[BaseModel]] = {
-        "defaults": Defaults,
-        "protect": Protect,
-        "limits": Limits,
-        "acknowledged": Acknowledged,
-        "rules": Rule,
-    }
-    if location[:2] == ("protect", "deletion") and len(location) > 2:
-        return list(ProtectFromDeletion.model_fields)
-    if location[0] == "prices" and len(location) > 1:
-        prices: dict[int, type[BaseModel]] = {2: Prices, 4: RegionPrices, 5: Price}
-        return list(prices[len(location)].model_fields)
-    model = sections[str(location[0])] if len(location) > 1 else Policy
+    match location:
+        case (_,):
+            model: type[BaseModel] = Policy
+        case ("prices", *inner):
+            prices: dict[int, type[BaseModel]] = {1: Prices, 3: RegionPrices, 4: Price}
+            model = prices[len(inner)]
+        case ("protect", "deletion", _):
+            model = ProtectFromDeletion
+        case ("rules" | "acknowledged" as section, *_):
+            model = _SECTIONS[f"[{section}]"]
+        case _:
+            model = _SECTIONS[str(location[0])]
     return list(model.model_fields)

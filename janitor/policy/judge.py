@@ -1,9 +1,12 @@
-"""What should be done with a log group. Pure: no AWS, no clock; `now` is an argument."""
+"""What should be done with a log group. Pure: no AWS, no clock; `now` is an argument.
+
+Lines are numbered as in docs/concepts.md.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Generic, ParamSpec
 
@@ -30,12 +33,16 @@ KNOWN_CLASSES: tuple[LogClass, ...] = (
     "DELIVERY",
 )
 TAKING_RETENTION = frozenset(KNOWN_CLASSES) - {"DELIVERY"}
+RESERVED = "aws/"
+"""CreateLogGroup refuses names that start with it (CloudWatch Logs API reference). The error says
+"AWS/", so either case is taken for it.
+"""
 
 P = ParamSpec("P")
 
 
 class Check(StrEnum):
-    """What a line is about, so that `janitor.engine.explain` can say what would change it."""
+    """What a line is about, so that `janitor explain` can say what would change it."""
 
     VALUES = "values"
     OWN_GROUP = "own_group"
@@ -43,6 +50,9 @@ class Check(StrEnum):
     TAG = "tag"
     CLASS = "class"
     RULE = "rule"
+    DELETION_NAME = "deletion_name"
+    DELETION_TAG = "deletion_tag"
+    RESERVED = "reserved"
     DELETE_EMPTY = "delete_empty"
     DELETION_PROTECTION = "deletion_protection"
     METRIC_FILTERS = "metric_filters"
@@ -60,8 +70,9 @@ class Check(StrEnum):
 class RuleLine:
     """One line of the deletion rules: does it hold, and the sentence that says so.
 
-    `unknown` says that it cannot be told. A line that does not hold for that reason makes the
-    group Unknown; tags that were not read hold as far as they go, and let nothing be changed.
+    `unknown` says that it cannot be told. A line that does not hold for that reason makes the group
+    Unknown; tags that were not read hold as far as they go, and let nothing be changed that they
+    could forbid.
     """
 
     number: int
@@ -96,28 +107,49 @@ class _Test(Generic[P]):
 def judge(group: LogGroup, policy: Policy, now: int) -> Action:
     """The action for a group, with its reason. `now` in ms since the epoch.
 
-    A group whose tags were not read is Unknown where they could matter; `needs_tags` tells.
+    A group whose tags were not read is Unknown where they could matter; `needs_tags` tells. Where
+    they could keep it from deletion alone, and cannot be read, it may still get a retention.
     A DeleteGroup is a candidate: it has yet to be proved empty (`janitor.engine.proof`).
     """
     action = _decide(group, policy, now)
     match action:
         case Keep() | Unknown():
             return action
-        case _ if group.tags is None and policy.protect.tags:
+        case _ if _tags_missed(group, policy):
             return Unknown(_tags_unread(group))
+        case DeleteGroup(otherwise=otherwise) if _deletion_tags_missed(group, policy):
+            if group.tags_error is not None and isinstance(otherwise, SetRetention):
+                return because(otherwise, _tags_unread(group))
+            return Unknown(_tags_unread(group), action.rule)
         case _:
             return action
 
 
 def needs_tags(group: LogGroup, policy: Policy, now: int) -> bool:
-    """Whether the decision waits for nothing but the group's tags."""
-    if group.tags is not None or group.tags_error is not None or not policy.asks_for_tags:
+    """Whether the group is Unknown, and its tags could decide otherwise."""
+    if group.tags is not None or group.tags_error is not None or not group.arn:
+        return False
+    if not policy.asks_for_tags or not isinstance(judge(group, policy, now), Unknown):
         return False
     untagged = group._replace(tags={})
-    return isinstance(judge(group, policy, now), Unknown) and (
-        not isinstance(judge(untagged, policy, now), Unknown)
+    return (
+        bool(policy.protect.tags)
+        or not isinstance(judge(untagged, policy, now), Unknown)
         or bool(open_questions(untagged, policy))
     )
+
+
+def because(
+    action: Keep | SetRetention | SweepStreams, why: str
+) -> Keep | SetRetention | SweepStreams:
+    """What is done with a group that would be deleted but for `why`, which is said."""
+    match action:
+        case Keep():
+            return Keep(why, action.rule)
+        case SweepStreams():
+            return replace(action, kept=why)
+        case SetRetention():
+            return replace(action, reason=f"{action.reason}; kept: {why}")
 
 
 def open_questions(group: LogGroup, policy: Policy) -> tuple[Question, ...]:
@@ -171,15 +203,19 @@ def _decide(group: LogGroup, policy: Policy, now: int) -> Action:
     for test in DELETION:
         if not test.holds(group, settings, before, now):
             return _stay(group, settings, before, now, test.text(group, settings, before, now))
-    assert before is not None, "line 2 holds, so retention is known"
+    assert before is not None, "the retention is known"
+    otherwise = _stay(group, settings, before, now, "")
+    for protection in PROTECTIONS:
+        if not protection.holds(group, policy):
+            return because(otherwise, protection.text(group, policy))
     reason = f"empty for more than {age(now - before)}; rule {settings.rule!r} deletes empty groups"
-    return DeleteGroup(reason, settings.rule, before, _stay(group, settings, before, now, ""))
+    return DeleteGroup(reason, settings.rule, before, otherwise)
 
 
 def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[RuleLine]:
     """Every line that the group's own facts decide, in the order in which `judge` takes them.
 
-    Of a group whose values make no sense only that is said.
+    Of a group whose values make no sense nothing is said that rests on them.
     """
     for exempt in EXEMPTIONS:
         line = exempt.line(group, policy)
@@ -194,6 +230,8 @@ def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[RuleLine]:
     for test in DELETION:
         if test.check is not Check.AGE or before is not None:
             yield test.line(group, settings, before, now)
+    for protection in PROTECTIONS:
+        yield protection.line(group, policy)
 
 
 # ---- line 1, as far as it exempts a group from every change --------------------------------------
@@ -207,24 +245,26 @@ def _own_text(group: LogGroup, policy: Policy) -> str:
     return f"{'' if group.name in policy.protect.own_groups else 'not '}the janitor's own log group"
 
 
-def _protecting_name(group: LogGroup, policy: Policy) -> str | None:
-    for pattern in policy.protect.names:
+def _matching(patterns: Sequence[str], group: LogGroup) -> str | None:
+    """The first of the patterns that matches the group's name."""
+    for pattern in patterns:
         if matches(pattern, group.name):
             return pattern
     return None
 
 
-def _name_text(group: LogGroup, policy: Policy) -> str:
-    pattern = _protecting_name(group, policy)
-    return "not protected by name" if pattern is None else f"protected by name: {pattern}"
-
-
-def _protecting_tag(group: LogGroup, policy: Policy) -> str | None:
+def _tagged(wanted: Sequence[str], group: LogGroup) -> str | None:
+    """The first of the wanted tags that the group is known to have."""
     if group.tags:
-        for tag in policy.protect.tags:
+        for tag in wanted:
             if has_tag(tag, group.tags):
                 return tag
     return None
+
+
+def _name_text(group: LogGroup, policy: Policy) -> str:
+    pattern = _matching(policy.protect.names, group)
+    return "not protected by name" if pattern is None else f"protected by name: {pattern}"
 
 
 def _tags_missed(group: LogGroup, policy: Policy) -> bool:
@@ -238,7 +278,7 @@ def _tags_unread(group: LogGroup) -> str:
 def _tag_text(group: LogGroup, policy: Policy) -> str:
     if _tags_missed(group, policy):
         return _tags_unread(group)
-    tag = _protecting_tag(group, policy)
+    tag = _tagged(policy.protect.tags, group)
     return "not protected by tag" if tag is None else f"protected by tag: {tag}"
 
 
@@ -258,7 +298,19 @@ EXEMPTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (
         lambda group, policy: group.name not in policy.protect.own_groups,
         _own_text,
     ),
-    _Test(1, Check.NAME, lambda group, policy: _protecting_name(group, policy) is None, _name_text),
+    _Test(
+        1,
+        Check.NAME,
+        lambda group, policy: _matching(policy.protect.names, group) is None,
+        _name_text,
+    ),
+    _Test(
+        1,
+        Check.TAG,
+        lambda group, policy: _tagged(policy.protect.tags, group) is None,
+        _tag_text,
+        _tags_missed,
+    ),
     _Test(
         1,
         Check.VALUES,
@@ -268,21 +320,15 @@ EXEMPTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (
     ),
     _Test(
         1,
-        Check.TAG,
-        lambda group, policy: not group.tags or _protecting_tag(group, policy) is None,
-        _tag_text,
-        _tags_missed,
-    ),
-    _Test(
-        1,
         Check.CLASS,
         lambda group, _: group.log_class in TAKING_RETENTION,
         _class_text,
         lambda group, _: group.log_class not in KNOWN_CLASSES,
     ),
 )
-"""Line 1, as far as it exempts a group from every change; the first that fails decides. What a name
-protects is kept whatever else there is to say of it."""
+"""Line 1, as far as it exempts a group from every change; the first that fails decides. What the
+policy spares comes first: such a group is kept whatever else there is about it.
+"""
 
 
 def _no_rule(group: LogGroup, policy: Policy) -> RuleLine:
@@ -334,7 +380,7 @@ def _filters_text(group: LogGroup, _settings: RuleSettings, _before: int | None,
 
 
 def _age_text(group: LogGroup, _settings: RuleSettings, before: int | None, now: int) -> str:
-    assert before is not None, "line 2 holds, so retention is known"
+    assert before is not None, "the retention is known"
     compared = "more" if group.creation_time < before else "not more"
     due = (now - before) // DAY_MS
     lived = age(now - group.creation_time)
@@ -363,26 +409,81 @@ DELETION: tuple[_Test[[LogGroup, RuleSettings, int | None, int]], ...] = (
         _filters_text,
     ),
     _Test(
-        2,
+        3,
         Check.RETENTION,
         lambda _group, _settings, before, _now: before is not None,
         lambda group, settings, _before, _now: _retention_text(group, settings),
     ),
     _Test(
-        3,
+        4,
         Check.AGE,
         lambda group, _settings, before, _now: before is not None and group.creation_time < before,
         _age_text,
     ),
     _Test(
-        4,
+        5,
         Check.STORED,
         lambda group, _settings, _before, _now: group.stored_bytes == 0,
         lambda group, _settings, _before, _now: f"{size(group.stored_bytes)} stored",
     ),
 )
-"""The deletion rules that the group's own facts decide (lines 1 to 4) once nothing exempts it; the
+"""The deletion rules that the group's own facts decide (lines 1 to 5) once nothing exempts it; the
 first that fails is the reason to keep. Owners, streams and arrivals are for `janitor.engine.proof`.
+"""
+
+
+# ---- line 1, as far as it keeps a group from deletion alone ------------------------------------
+
+
+def _deletion_name_text(group: LogGroup, policy: Policy) -> str:
+    pattern = _matching(policy.protect.deletion.names, group)
+    if pattern is None:
+        return "not protected from deletion by name"
+    return f"protected from deletion by name: {pattern}"
+
+
+def _deletion_tags_missed(group: LogGroup, policy: Policy) -> bool:
+    return group.tags is None and bool(policy.protect.deletion.tags)
+
+
+def _deletion_tag_text(group: LogGroup, policy: Policy) -> str:
+    if _deletion_tags_missed(group, policy):
+        return _tags_unread(group)
+    tag = _tagged(policy.protect.deletion.tags, group)
+    if tag is None:
+        return "not protected from deletion by tag"
+    return f"protected from deletion by tag: {tag}"
+
+
+def _reserved(group: LogGroup) -> bool:
+    return group.name[: len(RESERVED)].lower() == RESERVED
+
+
+def _reserved_text(group: LogGroup, _policy: Policy) -> str:
+    if _reserved(group):
+        return f"the name starts with {RESERVED}: nobody but AWS could make the log group again"
+    return "the log group could be made again under its name"
+
+
+PROTECTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (
+    _Test(1, Check.RESERVED, lambda group, _: not _reserved(group), _reserved_text),
+    _Test(
+        1,
+        Check.DELETION_NAME,
+        lambda group, policy: _matching(policy.protect.deletion.names, group) is None,
+        _deletion_name_text,
+    ),
+    _Test(
+        1,
+        Check.DELETION_TAG,
+        lambda group, policy: _tagged(policy.protect.deletion.tags, group) is None,
+        _deletion_tag_text,
+        _deletion_tags_missed,
+    ),
+)
+"""Line 1, as far as it keeps from deletion alone: such a group may get a retention, and have its
+streams swept, which deletes nothing that has not expired. Asked last, so that they are the reason
+only where nothing else is.
 """
 
 

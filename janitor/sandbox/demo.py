@@ -134,10 +134,10 @@ class _Content(ABC):
         return group
 
     def _sweepable(self, name: str, *, age: int, expired: int, retention: int | None) -> None:
-        """A live function's group whose old streams have expired, or will with 30 days."""
+        """A live function's group whose old streams have expired, or will with 365 days."""
         stored = self._random.randint(2_000_000, 900_000_000)
         group = self._group(name, age=age, retention=retention, stored=stored)
-        self._streams(group, expired, oldest=age - 1, newest=(retention or 30) + 15)
+        self._streams(group, expired, oldest=age - 1, newest=(retention or 365) + 15)
         self._streams(group, 6, oldest=6, newest=0)
         self._function(name)
 
@@ -208,8 +208,11 @@ class _Ireland(_Content):
         self._sweepable("/aws/lambda/mail-sender", age=510, expired=5, retention=7)
         self._sweepable("/aws/lambda/token-refresh", age=330, expired=28, retention=30)
         self._sweepable("/aws/lambda/stock-sync", age=450, expired=61, retention=14)
-        self._sweepable("/aws/lambda/price-feed", age=280, expired=12, retention=None)
+        self._sweepable("/aws/lambda/price-feed", age=480, expired=12, retention=None)
         self._sweepable("/aws/lambda/geo-lookup", age=720, expired=37, retention=30)
+        # Made by X-Ray's Transaction Search: nobody but AWS can make a group of such a name.
+        spans = {"created": _ago(520), "retention": 30}
+        self._store.add_group(ACCOUNT, self._region.name, "aws/spans", **spans)
 
     def _plant_deletable(self) -> None:
         self._deletable("/aws/lambda/orders-api-v1", age=800, retention=14, streams=70)
@@ -249,7 +252,7 @@ class _Ireland(_Content):
     def _plant_protected(self) -> None:
         """Groups that look empty, and that somebody protects or uses."""
         self._group("/aws/lambda/cloudwatch-janitor", age=400, retention=30)
-        self._group("aws-controltower/CloudTrailLogs", age=1100, retention=14, stored=2_000_000_000)
+        self._group("aws-controltower/CloudTrailLogs", age=1100, stored=2_000_000_000)
         self._group("/aws/lambda/disaster-recovery", age=600, retention=30)
         self._function("/aws/lambda/disaster-recovery")
         self._group("/platform/functions/nightly-audit", age=700, retention=90)
@@ -258,7 +261,7 @@ class _Ireland(_Content):
         self._group("/aws/lambda/us-east-1.edge-auth", age=650, retention=30)
         self._group("/legal/hold/2023-audit", age=1000, retention=365, tags={"janitor:keep": "yes"})
         stack = {"aws:cloudformation:stack-name": "platform-prod", "team": "platform"}
-        self._group("/ecs/stack-managed-worker", age=580, retention=30, tags=stack)
+        self._group("/ecs/stack-managed-worker", age=580, tags=stack)
         ledger = self._group("/platform/protected/ledger", age=900, retention=90, protected=True)
         self._streams(ledger, 3, oldest=890, newest=120)
         self._filtered("/platform/metrics/failed-logins", "metric", "failed-logins", _FAILED_LOGINS)

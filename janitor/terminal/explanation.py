@@ -190,9 +190,9 @@ async def explain(
 def _origin(check: Check, read_at: int, tags_at: int) -> tuple[str | None, int | None]:
     """Where the judge's lines come from: the group's record, its tags, or the policy alone."""
     match check:
-        case Check.TAG | Check.RULE:
+        case Check.TAG | Check.DELETION_TAG | Check.RULE:
             return "GetResources", tags_at
-        case Check.OWN_GROUP | Check.NAME | Check.DELETE_EMPTY:
+        case Check.OWN_GROUP | Check.NAME | Check.DELETION_NAME | Check.DELETE_EMPTY:
             return None, None
         case _:
             return "DescribeLogGroups", read_at
@@ -204,7 +204,7 @@ async def _verdicts(
     """Everything that speaks for or against deletion beyond the group's own record."""
     logs = Logs(api)
     if rows := chosen(policy.protect.deletion.owners):
-        yield 1, Check.OWNER, await unused(Users(api, rows, Shared()), group)
+        yield 2, Check.OWNER, await unused(Users(api, rows, Shared()), group)
     yield (
         1,
         Check.SUBSCRIPTION_FILTERS,
@@ -212,10 +212,10 @@ async def _verdicts(
     )
     if settings is None or before is None:
         return
-    yield 5, Check.STREAMS, await streams_silent(logs, group, before)
+    yield 6, Check.STREAMS, await streams_silent(logs, group, before)
     if settings.proof == "events":
-        yield 6, Check.EVENTS, await no_events(logs, group, before)
-    yield 6, Check.ARRIVALS, await no_arrivals(Arrivals(api), group, before)
+        yield 7, Check.EVENTS, await no_events(logs, group, before)
+    yield 7, Check.ARRIVALS, await no_arrivals(Arrivals(api), group, before)
 
 
 def _proved(number: int, check: Check, verdict: Verdict) -> CheckedLine:
@@ -296,6 +296,7 @@ def _keeping(group: LogGroup, policy: Policy, verbs: set[Verb], rule: str) -> It
     yield f"{group.name!r} among the names of [protect]"
     where = _place(rule)
     if Verb.DELETE_GROUP in verbs:
+        yield f"{group.name!r} among the names of [protect.deletion]"
         yield "deletion protection of the log group, or a metric or subscription filter"
         yield f"delete_empty = false in {where}"
     if Verb.SET_RETENTION in verbs:
@@ -326,6 +327,13 @@ def _remedy(shown: CheckedLine, group: LogGroup, policy: Policy, span: int | Non
             return f"no such pattern among the names of [protect]: {line.text}"
         case Check.TAG:
             return f"no such tag on the log group, or not among those of [protect]: {line.text}"
+        case Check.DELETION_NAME:
+            return f"no such pattern among the names of [protect.deletion]: {line.text}"
+        case Check.DELETION_TAG:
+            where = "not among those of [protect.deletion]"
+            return f"no such tag on the log group, or {where}: {line.text}"
+        case Check.RESERVED:
+            return f"nothing: {line.text}"
         case Check.CLASS:
             return "nothing: log groups of class DELIVERY are left alone"
         case Check.DELETE_EMPTY:

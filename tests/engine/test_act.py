@@ -472,6 +472,34 @@ def test_a_group_whose_own_tags_cannot_be_read_is_left_as_it_is(journal: FileJou
         assert "ListTagsForResource: AccessDeniedException" in reason
 
 
+def test_a_stacks_tag_that_the_tagging_api_does_not_show_yet_is_seen(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """The last look reads the tags of the group itself."""
+    cloud = Cloud([empty(retention=30), *fillers()], lags=Lags(tags=600, stored=FOR_EVER))
+    stack = {"aws:cloudformation:stack-name": "s"}
+    cloud.store.tag(cloud.groups["/old/empty"], stack, cloud.clock.now())
+    _, recorded = janitor(cloud, policy, journal)
+    assert "protected from deletion by tag" in only(recorded, "/old/empty")[1]
+    assert cloud.deleted == []
+
+
+def test_a_stacks_tag_that_comes_after_the_plan_leaves_the_group_as_it_is(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """It is not given the retention, or swept, that the plan did not name; the reason says why."""
+    cloud = Cloud([empty("/aws/lambda/old"), *fillers()])
+    stack = {"aws:cloudformation:stack-name": "s"}
+    group = cloud.groups["/aws/lambda/old"]
+    tagged = lambda: setattr(group, "tags", stack)  # noqa: E731
+    _, recorded = janitor(cloud, policy, journal, between=tagged)
+    assert (cloud.deleted, cloud.puts) == ([], [])
+    status, reason = only(recorded, group.name)
+    assert status is Status.KEPT
+    assert "planned delete_group, now set_retention" in reason
+    assert "kept: protected from deletion by tag: aws:cloudformation:stack-name" in reason
+
+
 def test_tags_that_put_a_group_under_another_rule_meanwhile_keep_it(journal: FileJournal) -> None:
     """With the same cutoff, but proof by events, which nobody looked for."""
     text = "retention_days = 365\ndelete_empty = true\nproof = 'events'"

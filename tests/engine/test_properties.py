@@ -71,11 +71,14 @@ TRAITS: list[dict[str, Any]] = [
     {"tags": {"janitor:keep": "x"}},
     {"tags": {"env": "prod"}},
     {"tags": {"env": "dev"}},
+    {"tags": {"aws:cloudformation:stack-name": "s"}},
     {"odd": {"storedBytes": -1}},
     {"odd": {"creationTime": ...}},
 ]
 names = st.builds(
-    "{}{}".format, st.sampled_from(["/aws/lambda/", "/app/", "/audit/"]), st.integers(0, 9)
+    "{}{}".format,
+    st.sampled_from(["/aws/lambda/", "/app/", "/app/", "/audit/", "aws/"]),
+    st.integers(0, 9),
 )
 FILTERS = ("metric_filters", "subscriptions")
 
@@ -116,7 +119,8 @@ policies = st.sampled_from(
         parse(
             "[defaults]\nretention_days = 30\ndelete_empty = true\nsweep_streams = true\n"
             "min_days = 7\nmax_days = 400\ngrace_days = 0\n[protect]\nnames = ['/audit/*']\n"
-            "tags = ['env=prod']\n[limits]\nmax_group_deletion_share = 1.0",
+            "tags = ['env=prod']\n[protect.deletion]\nnames = ['/app/2']\ntags = ['env=dev']\n"
+            "[limits]\nmax_group_deletion_share = 1.0",
             "t",
         ),
         parse(
@@ -198,7 +202,12 @@ def assert_lawful(group: store.Group, before: Group, policy: Policy, functions: 
     assert not before.odd
     assert not ("janitor:keep" in tags and "janitor:keep" in policy.protect.tags)
     assert not (tags.get("env") == "prod" and "env=prod" in policy.protect.tags)
-    assert not (before.name.startswith("/audit/") and policy.protect.names)
+    assert not (before.name.startswith("/audit/") and "/audit/*" in policy.protect.names)
+    assert before.name not in policy.protect.deletion.names
+    for tag in policy.protect.deletion.tags:
+        key, _, value = tag.partition("=")
+        assert not (key in tags and value in ("", tags[key]))
+    assert not before.name.startswith("aws/")
     assert before.name.removeprefix("/aws/lambda/") not in functions
     assert before.created < cut
     assert before.stored == 0
@@ -210,7 +219,7 @@ def assert_lawful(group: store.Group, before: Group, policy: Policy, functions: 
 
 @relaxed
 @given(accounts, policies, st.integers(), st.sampled_from([0, 0, 0.1, 0.5]), st.booleans())
-def test_a_deletion_implies_all_eight_lines(
+def test_a_deletion_implies_all_lines(
     account: list[Group], policy: Policy, seed: int, rate: float, owned: bool
 ) -> None:
     """For any account, policy and faults: deleted means lawfully deleted; counts are true."""

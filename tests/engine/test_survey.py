@@ -52,7 +52,11 @@ KEPT: dict[str, tuple[Group, str]] = {
     "young": (Group("/x", days_ago(37), retention=30), "not more than retention"),
     "bytes": (empty("/x", stored=1, retention=30), "1 B stored"),
     "tag": (empty("/x", tags={"janitor:keep": ""}), "protected by tag"),
-    "stack": (empty("/x", tags={"aws:cloudformation:stack-name": "s"}), "protected by tag"),
+    "stack": (
+        empty("/x", tags={"aws:cloudformation:stack-name": "s"}, retention=30),
+        "protected from deletion by tag",
+    ),
+    "reserved": (empty("aws/spans", retention=30), "nobody but AWS could make"),
     "deletion protection": (empty("/x", protected=True, retention=30), "deletion protection"),
     "metric filter": (empty("/x", metric_filters=("m", "n"), retention=30), "2 metric filters"),
     "subscription": (empty("/x", subscriptions=("ship",), retention=30), "filter ship"),
@@ -188,7 +192,9 @@ def test_where_an_owner_cannot_be_read_the_groups_of_others_are_still_deleted(
 def test_a_policy_that_asks_for_no_tag_needs_no_right_to_read_any(journal: FileJournal) -> None:
     """The least IAM policy of such a one has none; the journal has the tags all the same."""
     policy = parse(
-        "[defaults]\nretention_days = 365\ndelete_empty = true\n[protect]\ntags = []", "test"
+        "[defaults]\nretention_days = 365\ndelete_empty = true\n"
+        "[protect]\ntags = []\n[protect.deletion]\ntags = []",
+        "test",
     )
     cloud = Cloud([empty(tags={"team": "a"}), Group("/new", days_ago(3)), *fillers()])
     cloud.fault = refusing("GetResources", "AccessDeniedException")
@@ -196,6 +202,45 @@ def test_a_policy_that_asks_for_no_tag_needs_no_right_to_read_any(journal: FileJ
     assert (len(cloud.deleted), cloud.puts) == (1, [("/new", 365)])
     assert summary.exit_code is Exit.DONE
     assert '"tags": {"team": "a"}' in journal.path.read_text()
+
+
+def test_who_cannot_read_the_tags_that_keep_from_deletion_only_sets_retention(
+    journal: FileJournal,
+) -> None:
+    """Where no tag exempts from every change: what may be empty is kept, and says why."""
+    policy = parse(
+        "[defaults]\nretention_days = 365\ndelete_empty = true\n[protect]\ntags = []", "test"
+    )
+    cloud = Cloud([empty("/never"), empty("/set", retention=30), *fillers()])
+    denied = refused("AccessDeniedException")
+    asking = ("GetResources", "ListTagsForResource")
+    cloud.fault = lambda call: denied if call.operation in asking else None
+    summary, recorded = janitor(cloud, policy, journal)
+    assert (cloud.deleted, cloud.puts) == ([], [("/never", 365)])
+    for name, status in (("/never", Status.DONE), ("/set", Status.UNKNOWN)):
+        found, reason = only(recorded, name)
+        assert found is status
+        assert "tags could not be read: " in reason
+    assert summary.exit_code is Exit.UNJUDGED
+
+
+def test_nothing_is_asked_about_a_log_group_that_is_protected_by_name(
+    journal: FileJournal,
+) -> None:
+    """It is kept, not unknown, however odd it is and whatever cannot be read."""
+    policy = parse(
+        "[defaults]\nretention_days = 365\ndelete_empty = true\nsweep_streams = true\n"
+        "[protect]\nnames = ['/spared/*']",
+        "test",
+    )
+    odd = {f"/spared/{number}": odd for number, odd in enumerate(UNKNOWN.values())}
+    groups = [empty(name, odd=odd) for name, odd in odd.items()]
+    cloud = Cloud([*groups, empty("/spared/empty"), swept("/spared/swept")])
+    summary, recorded = janitor(cloud, policy, journal)
+    assert set(cloud.calls) == {"DescribeLogGroups", "ListServiceQuotas"}
+    for name in cloud.groups:
+        assert only(recorded, name) == (Status.KEPT, "protected by name: /spared/*")
+    assert summary.exit_code is Exit.DONE
 
 
 def test_proof_by_events_drains_to_the_last_token(journal: FileJournal) -> None:
@@ -253,7 +298,7 @@ def test_a_broken_scan_deletes_nothing_and_says_so(policy: Policy, journal: File
     assert summary.planned[Verb.DELETE_GROUP] == 1
     assert cloud.deleted == []
     assert not summary.complete
-    assert summary.exit_code is Exit.INCOMPLETE
+    assert summary.exit_code is Exit.UNJUDGED
 
 
 def test_a_dry_run_calls_nothing_that_changes(policy: Policy, journal: FileJournal) -> None:

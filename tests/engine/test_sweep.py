@@ -158,7 +158,7 @@ def test_streams_are_not_swept_where_somebody_removed_the_retention_again(
 
     cloud.before_call = meanwhile
     _, recorded = janitor(cloud, policy, journal)
-    assert cloud.puts == [("/aws/lambda/f", 30)]
+    assert cloud.puts == [("/aws/lambda/f", 365)]
     assert cloud.swept == []
     statuses = [outcome.status for outcome in recorded.of("/aws/lambda/f")]
     assert statuses == [Status.DONE, Status.KEPT]

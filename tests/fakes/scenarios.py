@@ -1,8 +1,8 @@
 """Accounts to run against, and what is right for each of their groups under the shipped policy.
 
 What is expected follows from how a group was made, not from any code of the janitor: 365 days for
-groups that never expire, 30 for `/aws/lambda/*`, whose silent streams are swept; empty groups
-deleted once older than retention + 7 days; nothing that is protected, odd or in doubt is touched.
+groups that never expire; the silent streams of `/aws/lambda/*` are swept; empty groups are deleted
+once older than retention + 7 days; nothing that is protected, odd or in doubt is touched.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ class _Trap:
     name: str
 
     def _made(self, name: str, wanted: Expected, age: float, **more: Any) -> Key:
-        name = name if name.startswith("/") else f"/trap/{self.name}/{name}"
+        name = name if name.startswith(("/", "aws")) else f"/trap/{self.name}/{name}"
         return self.target.group(name, age, wanted, **{"retention": 30} | more)
 
     def kept(self, name: str, why: str, age: float = 400, **more: Any) -> Key:
@@ -247,7 +247,7 @@ class _Trap:
         return self._made(name, Expected(why, days=days), age, retention=None, **more)
 
     def swept(self, name: str, why: str, sweep: int, **more: Any) -> Key:
-        days = 30 if "retention" in more else None
+        days = 365 if "retention" in more else None
         return self._made(name, Expected(why, days=days, sweep=sweep), 400, **more)
 
     def written(self, group: Key, event: float | None, age: float = 399, **more: Any) -> None:
@@ -280,6 +280,11 @@ def _protected(t: _Trap) -> None:
     t.kept("tag-never", "protected by tag", tags={"janitor:keep": "true"}, retention=None)
     stack = {"aws:cloudformation:stack-name": "shop", "team": "shop"}
     t.kept("stack", "protected by stack", tags=stack)
+    why = "a stack's group gets its retention"
+    t.gets(365, "stack-never", why, 500, tags=stack)
+    t.kept(f"aws-controltower/{t.name}", "Control Tower's own", 500, retention=None)
+    t.kept(f"aws/{t.name}", "only AWS could make it again")
+    t.gets(365, f"aws/{t.name}-never", "retention can be put again", 500)
     t.kept("deletion", "protected by AWS", protected=True)
     why = "deletion protection does not mind retention"
     t.gets(365, "deletion-never", why, 500, protected=True)
@@ -377,13 +382,16 @@ def _lambda(t: _Trap) -> None:
     silent, alive = [300.0, 200.0, 120.0, 60.0, 45.0], [36.0, 20.0, 5.0, 0.1]
     of = f"/aws/lambda/{t.name}"
     streams(t.swept(f"{of}-busy", "silent streams beside live ones", 5, stored=5), silent + alive)
-    why = "never expires, and is swept then"
-    streams(t.swept(f"{of}-never", why, 5, stored=5, retention=None), silent + alive)
+    why, old = "never expires, and is swept then", [398.0, 390.0, 385.0, 380.0, 374.0]
+    streams(t.swept(f"{of}-never", why, 5, stored=5, retention=None), old + silent + alive)
+    tags = {"aws:cloudformation:stack-name": "shop"}
+    group = t.swept(f"{of}-stack", "a stack's group is swept", 5, stored=5, tags=tags)
+    streams(group, silent + alive)
     t.function(f"{t.name}-idle")
     streams(t.swept(f"{of}-idle", "empty, kept for its live function, swept", 5), silent)
     group = t.swept(f"{of}-many", "several pages of silent streams", 120, stored=5)
     streams(group, [100 + number / 10 for number in range(120)] + alive)
-    streams(t.gets(30, f"{of}-young", "too young to be swept", 20, stored=5), [19.0, 5.0])
+    streams(t.gets(365, f"{of}-young", "too young to be swept", 20, stored=5), [19.0, 5.0])
     tags = {"janitor:keep": "1"}
     streams(t.kept(f"{of}-kept", "protected by tag, not swept either", stored=5, tags=tags), silent)
     why = "protected from deletion, so not swept either"

@@ -390,7 +390,7 @@ def test_what_is_set_differently_is_left_and_told(tmp_path: Path) -> None:
 def test_tags_of_aws_are_told_and_not_put(tmp_path: Path) -> None:
     """Nobody but AWS can."""
     policy = parse(
-        "[defaults]\ndelete_empty = true\n[protect]\ntags = ['janitor:keep']\n"
+        "[defaults]\ndelete_empty = true\n[protect.deletion]\ntags = []\n"
         "[limits]\nmax_group_deletion_share = 1.0",
         "t",
     )
@@ -411,7 +411,7 @@ def test_several_changes_of_a_group_end_before_the_first(tmp_path: Path) -> None
     cloud = Cloud([Group("/aws/lambda/x", days_ago(800), 5, tags={"team": "media"})])
     before = defined(cloud)
     path = run(cloud, tmp_path)
-    assert cloud.groups["/aws/lambda/x"].retention == 30
+    assert cloud.groups["/aws/lambda/x"].retention == 365
     cloud.groups["/aws/lambda/x"].stored = 0
     run(cloud, tmp_path)
     assert not cloud.groups
@@ -430,7 +430,7 @@ def test_a_put_on_the_group_that_was_made_again_is_undone_too(tmp_path: Path) ->
     path = run(cloud, tmp_path)
     cloud.put(Group("/aws/lambda/x", days_ago(1), 5))
     run(cloud, tmp_path)
-    assert cloud.groups["/aws/lambda/x"].retention == 30
+    assert cloud.groups["/aws/lambda/x"].retention == 365
     undo(cloud, path)
     assert cloud.groups["/aws/lambda/x"].retention == 90
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from janitor.core.errors import PolicyError
 from janitor.function.iam import iam_policy
-from janitor.policy.file import RETENTION_DAYS, Policy, json_schema, load, parse
+from janitor.policy.file import RETENTION_DAYS, Policy, json_schema, load, matches, parse
 
 DESIGN = """
 [defaults]
@@ -23,9 +23,11 @@ grace_days     = 7
 proof          = "arrivals"
 [protect]
 names = ["/audit/*"]
-tags  = ["janitor:keep", "aws:cloudformation:stack-name", "env=prod"]
+tags  = ["janitor:keep", "env=prod"]
 
 [protect.deletion]
+names  = ["/ledger/*"]
+tags   = ["aws:cloudformation:stack-name"]
 owners = true
 [limits]
 max_group_deletions      = 500
@@ -38,6 +40,16 @@ names = ["/aws/lambda/*"]
 retention_days = 30
 sweep_streams = true
 """
+
+
+def test_the_shipped_policy_gives_every_log_group_twelve_months(policy: Policy) -> None:
+    """Whatever its name, and shortens nothing; Control Tower's own log groups are left alone."""
+    for scope in (policy.defaults, *policy.rules):
+        assert (scope.min_days, scope.max_days) == (None, None)
+    assert policy.defaults.retention_days == 365
+    assert {rule.retention_days for rule in policy.rules} == {None}
+    for name in ("aws-controltower/CloudTrailLogs", "/aws/lambda/aws-controltower-Notifier"):
+        assert any(matches(pattern, name) for pattern in policy.protect.names)
 
 
 def test_the_documented_example_is_accepted() -> None:
@@ -69,6 +81,13 @@ def test_what_policy_show_prints_is_the_same_policy(policy: Policy) -> None:
         ("[limits]\nmax_group_deletion_share = nan", ["max_group_deletion_share"]),
         ("[limits]\napi_share = 0", ["api_share"]),
         ("[quotas]\nDescribeLogGroups = 5", ["quotas: is no key any more", "limits.api_share"]),
+        (
+            "[protect]\nlive_owners = true",
+            ["p.toml: protect.live_owners: is no key any more", "[protect.deletion] owners"],
+        ),
+        ("[protect]\nowners = true", ["p.toml: protect.owners", "belongs to [protect.deletion]"]),
+        ("delete_empty = true", ["p.toml: delete_empty", "belongs to [defaults] or [[rules]]"]),
+        ('[protect.deletion]\ntags = ["=x"]', ["protect.deletion.tags", '"key=value"']),
         ('[[rules]]\nnames = ["/x"]', ["rules[0]", "id"]),
         ('[[rules]]\nid = "r"\nnames = []', ["rule 'r'", "names"]),
         ('[[rules]]\nid = "r"\nnames = ["re:["]', ["rule 'r'", "regular expression"]),
@@ -198,6 +217,10 @@ def test_the_iam_policy_is_no_more_than_the_policy_needs(policy: Policy) -> None
         "ec2:DescribeRegions",
         "servicequotas:ListServiceQuotas",
     }
+    assert "tag:GetResources" in actions(parse("[defaults]\ndelete_empty = true", "t"))
+    none = "[protect]\ntags = []\n[protect.deletion]\ntags = []"
+    untagged = parse(f"[defaults]\ndelete_empty = true\n{none}", "t")
+    assert "tag:GetResources" not in actions(untagged)
     assert "logs:FilterLogEvents" in actions(
         parse('[defaults]\ndelete_empty = true\nproof = "events"', "t")
     )

@@ -145,6 +145,69 @@ def test_protection_by_name_or_tag_exempts_from_every_change() -> None:
     assert isinstance(judge(group(tags={"env": "dev"}), policy, NOW), SetRetention)
 
 
+def test_what_the_policy_spares_is_kept_whatever_else_there_is_about_it() -> None:
+    """Odd values, an unknown class or unread tags: none of it makes a spared group unknown."""
+    policy = rules('[protect]\nnames = ["/audit/*"]')
+    odd: dict[str, Any] = {"defects": ("storedBytes is 'x'",), "log_class": "NEW"}
+    unread: dict[str, Any] = {"tags": None, "tags_error": "AccessDenied"}
+    own = "/aws/lambda/cloudwatch-janitor"
+    for kept in (group("/audit/x", **odd, **unread), group(own, **odd, **unread)):
+        assert isinstance(judge(kept, policy, NOW), Keep)
+    assert isinstance(judge(group(**odd, tags={"janitor:keep": ""}), policy, NOW), Keep)
+    assert isinstance(judge(group(**odd), policy, NOW), Unknown)
+    assert needs_tags(group(**odd, tags=None), policy, NOW)
+    nameless = group(**odd, tags=None)._replace(arn="")
+    assert not needs_tags(nameless, policy, NOW), "it would spoil the question about all others"
+
+
+PROTECTED = {
+    "name": (group("/kept/x"), "protected from deletion by name: /kept/*"),
+    "tag": (group(tags={"aws:cloudformation:stack-name": "s"}), "protected from deletion by tag"),
+    "reserved": (
+        group("aws/spans"),
+        "starts with aws/: nobody but AWS could make the log group again",
+    ),
+    "in capitals": (
+        group("AWS/x"),
+        "starts with aws/: nobody but AWS could make the log group again",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spared", "reason"), PROTECTED.values(), ids=PROTECTED.keys())
+@pytest.mark.parametrize("sweeps", ["false", "true"])
+def test_what_is_protected_from_deletion_alone_gets_its_retention_and_is_swept(
+    spared: LogGroup, reason: str, sweeps: str
+) -> None:
+    """And the reason says why it is not deleted, though nothing else is in the way."""
+    policy = rules(f'sweep_streams = {sweeps}\n[protect.deletion]\nnames = ["/kept/*"]')
+    given = judge(spared, policy, NOW)
+    assert isinstance(given, SetRetention)
+    assert (given.days, given.then is not None) == (365, sweeps == "true")
+    rule, why = given.reason.split("; kept: ")
+    assert rule.endswith("gives 365 days")
+    assert reason in why
+    stays = judge(spared._replace(retention_days=30), policy, NOW)
+    assert isinstance(stays, SweepStreams if sweeps == "true" else Keep)
+    assert reason in (stays.kept if isinstance(stays, SweepStreams) else stays.reason)
+
+
+def test_who_cannot_read_the_tags_that_keep_from_deletion_may_still_set_retention() -> None:
+    """Where no tag exempts from every change; what has one, and may be empty, is unknown."""
+    policy = rules("[protect]\ntags = []")
+    asked, denied = group(tags=None), group(tags=None, tags_error="AccessDenied")
+    assert isinstance(judge(asked, policy, NOW), Unknown)
+    assert needs_tags(asked, policy, NOW)
+    given = judge(denied, policy, NOW)
+    assert isinstance(given, SetRetention)
+    assert given.reason.endswith("; kept: tags could not be read: AccessDenied")
+    assert isinstance(judge(denied._replace(retention_days=30), policy, NOW), Unknown)
+    full = group(tags=None, stored_bytes=5)
+    assert isinstance(judge(full, policy, NOW), SetRetention), "whatever its tags are"
+    without = rules("[protect]\ntags = []\n[protect.deletion]\ntags = []")
+    assert isinstance(judge(asked, without, NOW), DeleteGroup)
+
+
 def test_tags_that_were_not_read_are_unknown_where_they_matter(policy: Policy) -> None:
     """Not asked for, or denied: neither is the same as none."""
     asked = group(tags=None)
@@ -194,7 +257,7 @@ def test_a_policy_that_says_nothing_does_nothing() -> None:
 
 fields = st.fixed_dictionaries(
     {
-        "name": st.sampled_from(["/app/x", "/keep/x", "/aws/lambda/f"]),
+        "name": st.sampled_from(["/app/x", "/keep/x", "/aws/lambda/f", "aws/spans", "/stay/x"]),
         "days": st.sampled_from([0.5, 20, 36.9, 37.1, 371.9, 372.1, 900]),
         "stored_bytes": st.sampled_from([0, 7]),
         "retention_days": st.sampled_from([None, 1, 30, 365]),
@@ -202,7 +265,7 @@ fields = st.fixed_dictionaries(
         "log_class": st.sampled_from(["STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "NEW"]),
         "metric_filters": st.sampled_from([0, 1]),
         "deletion_protected": st.booleans(),
-        "tags": st.sampled_from([{}, {"janitor:keep": ""}, {"env": "dev"}]),
+        "tags": st.sampled_from([{}, {"janitor:keep": ""}, {"env": "dev"}, {"env": "prod"}]),
         "defects": st.sampled_from([(), ("storedBytes is 'x'",)]),
     }
 )
@@ -214,7 +277,9 @@ def test_the_first_line_that_does_not_hold_decides_and_is_the_reason(
 ) -> None:
     """What `explain` shows is what was decided by; nothing is deleted against any line."""
     policy = rules(
-        f'[protect]\nnames = ["/keep/*"]\n[[rules]]\nid = "r"\nnames = ["/aws/*"]\n{rule}\n'
+        '[protect]\nnames = ["/keep/*"]\n'
+        '[protect.deletion]\nnames = ["/stay/*"]\ntags = ["env=prod"]\n'
+        f'[[rules]]\nid = "r"\nnames = ["/aws/*"]\n{rule}\n'
     )
     of = group(**drawn)
     broken = [line for line in lines(of, policy, NOW) if not line.holds]

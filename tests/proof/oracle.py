@@ -86,13 +86,21 @@ class Rules:
 
     def exempt(self, group: Group) -> bool:
         """Name, tag, or the janitor's own; or odd values, or a class that takes nothing."""
-        protect = self.said["protect"]
         return (
             group.name == OWN
-            or any(named(pattern, group.name) for pattern in protect["names"])
-            or any(tagged(tag, group.tags) for tag in protect["tags"])
+            or self._spared(group, self.said["protect"])
             or bool(group.odd)
             or group.log_class == "DELIVERY"
+        )
+
+    def undeletable(self, group: Group) -> bool:
+        """Name or tag, or a name under which only AWS could make it again."""
+        deletion = self.said["protect"]["deletion"]
+        return group.name.startswith("aws/") or self._spared(group, deletion)
+
+    def _spared(self, group: Group, protect: Mapping[str, Any]) -> bool:
+        return any(named(pattern, group.name) for pattern in protect["names"]) or any(
+            tagged(tag, group.tags) for tag in protect["tags"]
         )
 
     def days(self, group: Group) -> int | None:
@@ -168,6 +176,7 @@ def lawful(
     before = rules.cutoff(group, now)
     reasons = {
         "exempt": rules.exempt(group),
+        "protected from deletion": rules.undeletable(group),
         "the policy does not delete": not rules.scope(group)["delete_empty"],
         "deletion protection": group.protected,
         "a metric filter": bool(group.metric_filters),

@@ -160,6 +160,16 @@ def account_policy_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(judge, "wanted_days", wanted)
 
 
+def deleted_by_the_stronger_protection_alone(patch: pytest.MonkeyPatch) -> None:
+    """What is protected from deletion alone is deleted."""
+    patch.setattr(judge, "PROTECTIONS", ())
+
+
+def spared_from_all_by_the_weaker(patch: pytest.MonkeyPatch) -> None:
+    """What is protected from deletion alone gets no retention either."""
+    patch.setattr(judge, "EXEMPTIONS", (*judge.EXEMPTIONS, *judge.PROTECTIONS))
+
+
 def swept_though_protected(patch: pytest.MonkeyPatch) -> None:
     real = judge._sweep
     patch.setattr(
@@ -600,6 +610,8 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (grace_forgotten, "undisturbed"),
     (wanted_retention_counts, "undisturbed"),
     (account_policy_ignored, "undisturbed"),
+    (deleted_by_the_stronger_protection_alone, "undisturbed"),
+    (spared_from_all_by_the_weaker, "undisturbed"),
     (swept_though_protected, "undisturbed", {"account": worlds.accounts_with({"protected": True})}),
     (swept_without_trust, "undisturbed"),
     (containers_swept, "undisturbed", {"account": worlds.accounts.map(worlds.contained)}),

@@ -26,6 +26,7 @@ TARGETS = (
     *((ACCOUNT, region) for region in ("ap-south-1", "ca-central-1", "eu-north-1", "sa-east-1")),
 )
 OWN = "/aws/lambda/cloudwatch-janitor"
+STACK = {"aws:cloudformation:stack-name": "shop"}
 CONTAINER = "app/main/" + "0f" * 16
 
 
@@ -204,7 +205,10 @@ _usual: dict[str, Any] = {
     "metric_filters": st.sampled_from([()] * 7 + [("errors",)]),
     "subscriptions": st.sampled_from([()] * 5 + [("to",), ("one", "two")]),
     "tags": st.sampled_from(
-        [{}, {}, {}, {"janitor:keep": ""}, {"env": "prod"}, {"env": "dev"}, {"team": "shop"}]
+        [
+            *({}, {}, {}, {"janitor:keep": ""}, {"env": "prod"}, {"env": "dev"}, {"team": "shop"}),
+            STACK,
+        ]
     ),
     "odd": st.sampled_from(
         [None] * 12
@@ -220,9 +224,9 @@ _usual: dict[str, Any] = {
 _policies: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{}] * 7 + [{"policy": "org"}, {"policy": "month", "policy_days": 30}]
 )
-names = st.sampled_from([*(f"/app/{i}" for i in range(6)), "/audit/1", OWN]) | st.sampled_from(
-    [*(f"/aws/lambda/{i}" for i in range(4)), "/aws/lambda/us-east-1.0"]
-)
+names = st.sampled_from(
+    [*(f"/app/{i}" for i in range(6)), "/audit/1", "aws/spans", OWN]
+) | st.sampled_from([*(f"/aws/lambda/{i}" for i in range(4)), "/aws/lambda/us-east-1.0"])
 rests: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         *[{}] * 7,
@@ -353,7 +357,9 @@ def retagged(account: Account, was: dict[str, str]) -> Account:
     return replace(account, groups=groups, lags=LAGS)
 
 
-lagging = st.builds(retagged, accounts, st.sampled_from([{}, {"janitor:keep": ""}, {"env": "dev"}]))
+lagging = st.builds(
+    retagged, accounts, st.sampled_from([{}, {"janitor:keep": ""}, {"env": "dev"}, STACK])
+)
 unsettled = lagging | st.builds(
     lambda account, seconds, days: replace(account, coming=(seconds, days)),
     accounts,
@@ -468,7 +474,11 @@ def policies(draw: st.DrawFn, *, limited: bool = True) -> Wanted:
     protect = {
         "names": draw(st.sampled_from([[], ["/audit/*"]])),
         "tags": draw(st.sampled_from([["janitor:keep"], ["janitor:keep", "env=prod"], []])),
-        "deletion": {"owners": draw(st.sampled_from([FUNCTIONS, FUNCTIONS, FUNCTIONS, False]))},
+        "deletion": {
+            "names": draw(st.sampled_from([[], ["/app/[45]"]])),
+            "tags": draw(st.sampled_from([list(STACK), [*STACK, "team=shop"], []])),
+            "owners": draw(st.sampled_from([FUNCTIONS, FUNCTIONS, FUNCTIONS, False])),
+        },
     }
     limits: dict[str, Any] = {"max_group_deletion_share": 1.0}
     if limited and draw(st.booleans()):

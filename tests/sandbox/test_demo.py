@@ -22,7 +22,12 @@ EU, US = demo.REGIONS
 KEPT = {
     "/aws/lambda/cloudwatch-janitor": (Check.OWN_GROUP, "the janitor's own log group"),
     "/legal/hold/2023-audit": (Check.TAG, "protected by tag: janitor:keep"),
-    "/ecs/stack-managed-worker": (Check.TAG, "protected by tag: aws:cloudformation:stack-name"),
+    "aws-controltower/CloudTrailLogs": (Check.NAME, "protected by name: *aws-controltower*"),
+    "/aws/codebuild/stack-managed-build": (
+        Check.DELETION_TAG,
+        "protected from deletion by tag: aws:cloudformation:stack-name",
+    ),
+    "aws/spans": (Check.RESERVED, "nobody but AWS could make the log group again"),
     "/aws/vendedlogs/delivery/cdn-access": (Check.CLASS, "class DELIVERY"),
     "/platform/protected/ledger": (Check.DELETION_PROTECTION, "deletion protection is on"),
     "/platform/metrics/failed-logins": (Check.METRIC_FILTERS, "1 metric filter"),
@@ -55,7 +60,7 @@ GOES = {
 def test_each_special_log_group_is_decided_for_the_reason_that_it_is_there_for(run: Run) -> None:
     """By the shipped policy, as the report tells it."""
     assert {check for check, _ in KEPT.values()} == set(Check) - {
-        *(Check.NAME, Check.DELETE_EMPTY, Check.EVENTS, Check.RULE)
+        *(Check.DELETION_NAME, Check.DELETE_EMPTY, Check.EVENTS, Check.RULE)
     }
     answer = json.loads(run("report", "--sandbox", "--all", "--format", "json").out)
     found = {finding["group"]: finding for finding in answer["findings"]}
@@ -75,9 +80,14 @@ def test_each_special_log_group_is_decided_for_the_reason_that_it_is_there_for(r
     both = "/aws/lambda/price-feed"  # gets a retention, and its streams are swept by that
     did = {finding["action"] for finding in answer["findings"] if finding["group"] == both}
     assert did == {"set_retention", "sweep_streams"}
-    instead = found["/aws/lambda/break-glass"]
-    assert instead["action"] == "set_retention"
-    assert "function break-glass" in instead["reason"]
+    for name, why in {
+        "/aws/lambda/break-glass": "function break-glass",
+        "/ecs/stack-managed-worker": "kept: protected from deletion by tag",
+    }.items():
+        assert (found[name]["action"], found[name]["new_retention_days"]) == ("set_retention", 365)
+        assert why in found[name]["reason"]
+    given = {finding["new_retention_days"] for finding in answer["findings"]} - {None}
+    assert given == {365}, "12 months, whatever the log group"
 
 
 # ---- the account ---------------------------------------------------------------------------------
@@ -193,7 +203,7 @@ def test_the_demo_cleans_looks_again_and_undoes(run: Run) -> None:
     assert "22 groups and 359 streams would be deleted" in first
     assert "22 groups and 359 streams were deleted" in second
     assert "0 retentions would be set, 0 groups and 0 streams would be deleted" in third
-    restored = "22 log groups were made again or completed, 143 retentions were put back; 0 left"
+    restored = "22 log groups were made again or completed, 154 retentions were put back; 0 left"
     assert restored in told.err
     assert "After the undo 0 of 300 log groups differ from what they were" in told.out
     assert "22 of 300 log groups would be deleted" in Path("report.html").read_text()
@@ -231,4 +241,4 @@ def test_a_difference_after_the_undo_is_a_failure(
 
     monkeypatch.setattr(cli, "main", forgetful)
     assert show() == 3
-    assert "After the undo 165 of 300 log groups differ" in capsys.readouterr().out
+    assert "After the undo 176 of 300 log groups differ" in capsys.readouterr().out

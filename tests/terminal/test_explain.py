@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from janitor.aws.api import Api
 from janitor.core.clock import DAY_MS, Stop
 from janitor.core.model import Status, Verb, verb_of
 from janitor.policy.file import Policy, parse
+from janitor.policy.judge import Check
 from janitor.terminal import explain as command
 from janitor.terminal import explanation as explaining
 from janitor.terminal.cli import main
@@ -122,6 +124,15 @@ def _to_delete(group: Group, policy: Policy, functions: dict[str, str | None]) -
             "its owner removed, or left out of owners in [protect.deletion]",
         ),
         ({"name": "/audit/a"}, "no such pattern among the names of [protect]: protected by name"),
+        (
+            {"name": "/ledger/a"},
+            "no such pattern among the names of [protect.deletion]: protected from deletion by",
+        ),
+        (
+            {"tags": {"aws:cloudformation:stack-name": "s"}},
+            "no such tag on the log group, or not among those of [protect.deletion]: protected",
+        ),
+        ({"name": "aws/spans"}, "nothing: the name starts with aws/: nobody but AWS could make"),
         ({"name": "/kept/a"}, "delete_empty = true in rule 'kept'"),
         ({"name": "/own"}, "nothing: the janitor leaves its own log group alone"),
     ],
@@ -130,6 +141,7 @@ def test_what_would_let_it_be_deleted(fields: dict[str, Any], said: str) -> None
     """Exactly the one thing that stands in the way, concretely."""
     policy = parse(
         "[defaults]\ndelete_empty = true\n[protect]\nnames = ['/audit/*']\nown_groups = ['/own']\n"
+        "[protect.deletion]\nnames = ['/ledger/*']\n"
         "[[rules]]\nid = 'kept'\nnames = ['/kept/*']\ndelete_empty = false",
         "test",
     )
@@ -179,6 +191,23 @@ def test_what_would_keep_it(group: Group, verbs: set[str], said: str, policy: Po
 
 def _changes_of(group: Group, policy: Policy) -> list[str]:
     return [change.to for change in explained(Cloud([group]), group.name, policy).changes]
+
+
+def test_each_line_has_its_number_in_the_documentation(policy: Policy) -> None:
+    """The list of docs/concepts.md, whose first word of each item a reader looks for."""
+    told = explained(Cloud([Group("/a", **EMPTY)]), "/a", policy)
+    numbers = {shown.line.check: shown.line.number for shown in told.lines}
+    listed = Path(__file__).parents[2].joinpath("docs", "concepts.md").read_text()
+    for check, said in {
+        Check.DELETION_TAG: "The policy says",
+        Check.OWNER: "Nobody uses it",
+        Check.RETENTION: "Its retention is known",
+        Check.AGE: "It is older",
+        Check.STORED: "`storedBytes` is 0",
+        Check.STREAMS: "Every stream",
+        Check.ARRIVALS: "Nothing arrived",
+    }.items():
+        assert f"\n{numbers[check]}. {said}" in listed
 
 
 def test_every_line_names_its_call_and_its_age(policy: Policy) -> None:
@@ -231,7 +260,7 @@ def test_the_command_shows_rules_lines_and_verdict(tmp_path: Any) -> None:
     """For a group that would go, and for one that stays."""
     goes = terminal("explain", GOES, "-r", "eu-west-1", "--sandbox", cwd=tmp_path)
     assert "  lambda       matches\n" in goes.stdout
-    assert "  5 yes 130 streams, all silent since the cutoff [DescribeLogStreams" in goes.stdout
+    assert "  6 yes 130 streams, all silent since the cutoff [DescribeLogStreams" in goes.stdout
     assert "  planned: delete_group: " in goes.stdout
     assert "  - a tag janitor:keep\n" in goes.stdout
     stays = terminal("explain", "/platform/protected/ledger", "--sandbox", cwd=tmp_path)
