@@ -31,6 +31,11 @@ COLUMNS = (
 )
 
 
+def plain(value: object) -> object:
+    """A number as every spreadsheet reads it: never 5e-09."""
+    return f"{value:.9f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
+
+
 class CsvReport:
     """RFC 4180 with LF line ends."""
 
@@ -50,7 +55,7 @@ class CsvReport:
 
     def finding(self, outcome: Outcome) -> None:
         """One more line."""
-        self._writer.writerow(row(outcome, self._prices))
+        self._writer.writerow({k: plain(v) for k, v in row(outcome, self._prices).items()})
 
     def kept(self, outcome: Outcome) -> None:
         """Nothing: only findings are listed."""

@@ -38,6 +38,7 @@ class Options:
 
     profile: str | None = None
     roles: tuple[str, ...] = ()
+    external_id: str | None = None
     regions: tuple[str, ...] = ()
     policy: Path | None = None
     sandbox: bool = False
@@ -47,6 +48,7 @@ class Options:
     api_share: float | None = None
     quiet: bool = False
     verbose: bool = False
+    no_color: bool = False
     yes: bool = False
     fail_on_findings: bool = False
     all_groups: bool = False
@@ -99,7 +101,7 @@ def _sessions(account: Account) -> list[boto3.Session]:
     roles = dict.fromkeys(account.options.roles)
     if account.sandbox is None:
         aws = account.session()
-        return [targets.assumed(aws, role) for role in roles] or [aws]
+        return [targets.assumed(aws, role, account.options.external_id) for role in roles] or [aws]
     named = [targets.account_of(role) for role in roles]
     for number in named:
         if number not in account.sandbox.store.accounts:
@@ -197,6 +199,7 @@ def output(options: Options) -> Iterator[IO[str]]:
             os.umask(umask)
             part.chmod(0o666 & ~umask)
             part.replace(path)
+        say(options, f"written to {path}")
     finally:
         with contextlib.suppress(OSError):
             file.close()
