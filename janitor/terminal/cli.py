@@ -461,6 +461,20 @@ def explain(
     _finish("explain.explain", **{**locals(), "names": tuple(names)})
 
 
+@app.command(
+    epilog=_examples("report --all -f json -o may.json", "diff april.json may.json"),
+)
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A report saved as JSON.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="A later one.")],
+    format: Form = None,
+) -> None:
+    """Show what changed between two reports."""
+    from janitor.terminal.difference import diff as compare
+
+    raise typer.Exit(int(compare(old, new, format or Format.TABLE)))
+
+
 @policy_app.command("show")
 def policy_show(
     policy: PolicyFile = None, sandbox: Sandbox = False, sandbox_state: State = None
@@ -478,11 +492,42 @@ def policy_show(
 def policy_validate(
     policy: PolicyFile = None, sandbox: Sandbox = False, sandbox_state: State = None
 ) -> None:
-    """Check a policy file; every problem is named."""
-    from janitor.policy.file import SHIPPED, load
+    """Check a policy file: every problem with its line, and rules that can never match."""
+    from janitor.terminal.policies import validate
 
-    rules = len(load(policy).rules)
-    sys.stdout.write(f"{policy or SHIPPED}: valid, {rules} rule{'' if rules == 1 else 's'}\n")
+    raise typer.Exit(int(validate(_found(policy))))
+
+
+@policy_app.command(
+    "test",
+    epilog=_examples(
+        "policy test /aws/lambda/orders /ecs/web -p new.toml",
+        "policy test --report report.json -p new.toml --against old.toml",
+    ),
+)
+def policy_test(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[GROUP]...", help="Names of log groups.")
+    ] = None,
+    policy: PolicyFile = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Those of a report: --all -f json."),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="FILE", help="Show what differs from this policy."),
+    ] = None,
+    region: Annotated[
+        str, typer.Option("-r", "--region", metavar="REGION", help="Where the named ones are.")
+    ] = "",
+    format: Form = None,
+) -> None:
+    """Show which rule takes which log group, and what a changed policy would change."""
+    from janitor.terminal.policies import test
+
+    form = format or Format.TABLE
+    raise typer.Exit(int(test(_found(policy), names or (), report, against, region, form)))
 
 
 @policy_app.command("schema")

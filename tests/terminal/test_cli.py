@@ -724,6 +724,60 @@ def test_policy_commands(run: Run) -> None:
     assert not Path("none").exists()
 
 
+def test_a_policy_is_tried_on_names_and_on_a_report(run: Run) -> None:
+    """Which rule takes which group; what another policy would change; and what is unchanged."""
+    Path("new.toml").write_text(
+        "[defaults]\nretention_days = 365\ndelete_empty = true\n"
+        '[[rules]]\nid = "ecs"\nnames = ["/ecs/*"]\nretention_days = 30\n'
+    )
+    Path("old.toml").write_text("[defaults]\nretention_days = 365\ndelete_empty = true\n")
+    named = run("policy", "test", "/ecs/web", "/x", "-p", "new.toml", "-f", "json")
+    assert [(row["group"], row["rule"]) for row in json.loads(named.out)] == [
+        ("/ecs/web", "ecs"),
+        ("/x", "defaults"),
+    ]
+    report = run("report", "--sandbox", "--all", "-q", "-o", "report.json")
+    assert report.code == 5
+    words = ("policy", "test", "--report", "report.json", "-p", "new.toml", "--against", "old.toml")
+    rows = json.loads(run(*words, "-f", "json").out)
+    assert {row["rule"] for row in rows} == {"ecs"}
+    assert all(row["group"].startswith("/ecs/") for row in rows)
+    assert "set retention to 30 days" in {row["action"] for row in rows}
+    assert f"{len(rows)} log groups changed, {GROUPS - len(rows)} the same" in run(*words).out
+    assert run("policy", "test").code == 2
+    assert run("policy", "test", "--report", "new.toml").code == 2
+
+
+def test_a_policy_names_owners_that_are_not_known(run: Run) -> None:
+    """All of them, with what may be meant."""
+    Path("p.toml").write_text("[protect.deletion]\nowners = ['lambada', 'ecs-x', 'rds']\n")
+    done = run("policy", "validate", "-p", "p.toml")
+    assert done.code == 2
+    assert [line.split("there is no ")[1].split()[0] for line in done.err.splitlines()][:2] == [
+        "'lambada'",
+        "'ecs-x'",
+    ]
+
+
+def test_what_changed_between_two_reports(run: Run) -> None:
+    """Before and after a run on the same account, in both formats."""
+    state = ("--sandbox-state", "kept", "-q")
+    run("report", "--all", *state, "-o", "old.json")
+    run("run", "--apply", "--yes", *state, "-o", "run.json")
+    run("report", "--all", *state, "-o", "new.json")
+    found = json.loads(run("diff", "old.json", "new.json", "-f", "json").out)
+    assert (len(found["new"]), len(found["gone"])) == (0, DELETED)
+    assert found["summary"]["groups_scanned"] == {"old": GROUPS, "new": GROUPS - DELETED}
+    given = [row for row in found["changed"] if row["old"]["action"] == "set_retention"]
+    assert len(given) == RETENTIONS
+    text = run("diff", "old.json", "new.json").out
+    assert f"{DELETED} log groups gone:\n" in text
+    assert "set retention (planned, never expires) -> keep (kept, 365 days)" in text
+    same = run("diff", "old.json", "old.json").out
+    assert "no log group is new, gone or decided otherwise" in same
+    assert run("diff", "old.json", "none.json").code == 2
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
