@@ -611,10 +611,10 @@ def _problems(
             location = location[:-1]
         yield _at(lines.get(location), _problem(error, raw))
         return
-    ids = [rule["id"] for rule in raw.get("rules", ())]
+    ids = {rule["id"]: index for index, rule in enumerate(raw.get("rules", ()))}
     for text in str(error["msg"]).removeprefix("Value error, ").split("\n"):
-        index = next((n for n, id_ in enumerate(ids) if text.startswith(f"rule {id_!r}: ")), None)
-        yield _at(lines.get(("rules", index)) if index is not None else None, text)
+        index = next((n for id_, n in ids.items() if text.startswith(f"rule {id_!r}: ")), None)
+        yield _at(None if index is None else lines.get(("rules", index)), text)
 
 
 def _at(line: int | None, text: str) -> str:
