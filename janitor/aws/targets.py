@@ -71,7 +71,7 @@ def account_of(role: str) -> str:
     return role.split(":")[4]
 
 
-def assumed(aws: boto3.Session, role: str) -> boto3.Session:
+def assumed(aws: boto3.Session, role: str, external_id: str | None = None) -> boto3.Session:
     """A session of the role, by sts:AssumeRole from `aws`, renewed before it expires.
 
     Nothing is called yet. Raises UsageError on what is not the ARN of a role, CredentialsError
@@ -87,7 +87,10 @@ def assumed(aws: boto3.Session, role: str) -> boto3.Session:
         ),
         source,
         role,
-        extra_args={"RoleSessionName": "cloudwatch-janitor"},
+        extra_args={
+            "RoleSessionName": "cloudwatch-janitor",
+            **({} if external_id is None else {"ExternalId": external_id}),
+        },
     )
     credentials = DeferredRefreshableCredentials(
         method="assume-role",

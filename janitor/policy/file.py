@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import hashlib
 import re
+import sys
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from fnmatch import translate
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -311,25 +315,30 @@ class Policy(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if found := list(self._contradictions()):
+            raise ValueError("\n".join(found))
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
         seen: set[str] = set()
         for rule in self.rules:
+            where = f"rule {rule.id!r}"
             if rule.id in seen or rule.id == "defaults":
-                raise ValueError(f"rules: the id {rule.id!r} is used twice or reserved")
+                yield f"{where}: the id is used twice or reserved"
             seen.add(rule.id)
             if rule.orphan_days and not self.protect.deletion.owners:
-                raise ValueError(f"rule {rule.id!r}: orphan_days needs owners that are asked")
+                yield f"{where}: orphan_days needs owners that are asked"
             days = self._filled(rule)
             low, high = days.min_days, days.max_days
             if low is not None and high is not None and low > high:
-                raise ValueError(f"rule {rule.id!r}: min_days {low} is more than max_days {high}")
-            if days.retention_days is not None and not (
+                yield f"{where}: min_days {low} is more than max_days {high}"
+            elif days.retention_days is not None and not (
                 (low or 0) <= days.retention_days <= (high or days.retention_days)
             ):
-                raise ValueError(
-                    f"rule {rule.id!r}: retention_days {days.retention_days} is outside "
+                yield (
+                    f"{where}: retention_days {days.retention_days} is outside "
                     f"min_days to max_days, once [defaults] are filled in"
                 )
-        return self
 
     def _filled(self, rule: Rule) -> RuleSettings:
         d = self.defaults
@@ -513,7 +522,7 @@ class _Conditions:
 
 
 def load(path: Path | None) -> Policy:
-    """The policy in `path`, or the shipped one.
+    """The policy in `path` (`-`: on stdin), or the shipped one.
 
     Raises PolicyError with every problem found, each naming rule, key, value and what is accepted.
     """
@@ -521,6 +530,8 @@ def load(path: Path | None) -> Policy:
         return parse(
             (resources.files("janitor.policy") / "default_policy.toml").read_text(), SHIPPED
         )
+    if str(path) == "-":
+        return parse(sys.stdin.read(), "stdin")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -539,7 +550,54 @@ def parse(text: str, source: str) -> Policy:
     try:
         return Policy.model_validate(raw)
     except ValidationError as error:
-        raise PolicyError(source, [_problem(dict(e), raw) for e in error.errors()]) from error
+        found = [dict(e) for e in error.errors()]
+        lines = _lines(text)
+        problems = [problem for e in found for problem in _problems(e, raw, lines)]
+        raise PolicyError(source, [*problems, *_besides(found, raw, lines)]) from error
+
+
+LONGEST = 1000
+"""Lines of a file whose keys are found again by their numbers."""
+
+_Path = tuple[str | int, ...]
+
+
+def _lines(text: str) -> dict[_Path, int]:
+    """The line on which each key and value begins: that after the last whole part of the text
+    without it.
+    """
+    found: dict[_Path, int] = {}
+    lines, start = text.splitlines(keepends=True), 1
+    for number in range(1, len(lines) + 1 if len(lines) <= LONGEST else 1):
+        with contextlib.suppress(ValueError):  # a value goes on in the next line
+            for path in _paths(tomllib.loads("".join(lines[:number]))):
+                found.setdefault(path, start)
+            start = number + 1
+    return found
+
+
+def _paths(value: object, path: _Path = ()) -> Iterator[_Path]:
+    yield path
+    inner = value.items() if isinstance(value, dict) else ()
+    for key, item in enumerate(value) if isinstance(value, list) else inner:
+        yield from _paths(item, (*path, key))
+
+
+def _besides(
+    errors: Sequence[Mapping[str, Any]], raw: Mapping[str, Any], lines: Mapping[_Path, int]
+) -> list[str]:
+    """What contradicts itself beside the errors: found once these are left out."""
+    rest = copy.deepcopy(dict(raw))
+    for error in errors:
+        if not error["loc"] or error["type"] == "missing":
+            return []
+        _leave_out(rest, error["loc"])
+    try:
+        Policy.model_validate(rest)
+    except ValidationError as error:
+        found = [dict(e) for e in error.errors() if not e["loc"]]
+        return [problem for e in found for problem in _problems(e, raw, lines)]
+    return []
 
 
 def json_schema() -> dict[str, Any]:
@@ -549,6 +607,45 @@ def json_schema() -> dict[str, Any]:
         "title": "cloudwatch-janitor policy",
         **{k: v for k, v in Policy.model_json_schema().items() if k != "title"},
     }
+
+
+def _leave_out(value: Any, location: Sequence[str | int]) -> None:
+    """The innermost key on the way to a location, in place; of a section that contradicts itself,
+    what may.
+    """
+    inner, key = None, None
+    for part in location:
+        if isinstance(value, dict):
+            inner, key = value, part
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    if isinstance(value, dict):
+        for name in ("retention_days", "min_days", "max_days"):
+            value.pop(name, None)
+    elif inner is not None:
+        inner.pop(key, None)
+
+
+def _problems(
+    error: Mapping[str, Any], raw: Mapping[str, Any], lines: Mapping[_Path, int]
+) -> Iterator[str]:
+    """The problems of an error, each with its line."""
+    location = error["loc"]
+    if location:
+        while location not in lines and location:
+            location = location[:-1]
+        yield _at(lines.get(location), _problem(error, raw))
+        return
+    ids = {rule["id"]: index for index, rule in enumerate(raw.get("rules", ()))}
+    for text in str(error["msg"]).removeprefix("Value error, ").split("\n"):
+        index = next((n for id_, n in ids.items() if text.startswith(f"rule {id_!r}: ")), None)
+        yield _at(None if index is None else lines.get(("rules", index)), text)
+
+
+def _at(line: int | None, text: str) -> str:
+    return text if line is None else f"line {line}: {text}"
 
 
 def _problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
@@ -574,9 +671,12 @@ def _accepts(error: Mapping[str, Any]) -> str:
         case "extra_forbidden" if successor := _GONE.get(error["loc"]):
             return successor
         case "extra_forbidden":
-            accepted = f"unknown key; accepted: {', '.join(_keys_at(error['loc']))}"
+            accepted = _keys_at(error["loc"])
+            near = get_close_matches(str(error["loc"][-1]), accepted, n=1)
+            hint = "".join(f"did you mean {name}? " for name in near)
+            said = f"unknown key; {hint}accepted: {', '.join(accepted)}"
             places = [f"[{name}]" for name, model in _SECTIONS.items() if _has(model, error["loc"])]
-            return f"{accepted}; it belongs to {' or '.join(places)}" if places else accepted
+            return f"{said}; it belongs to {' or '.join(places)}" if places else said
         case "missing":
             return "is required"
         case _:

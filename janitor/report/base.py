@@ -104,8 +104,14 @@ def row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:
 
 
 def full_row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:
-    """The row and, in `evidence`, what was looked at: the findings of JSON."""
+    """The row and, in `evidence`, what was looked at."""
     return {**row(outcome, prices), "evidence": [asdict(evidence) for evidence in outcome.evidence]}
+
+
+def tagged_row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:
+    """The full row and the group's tags, None where they were not read: the findings of JSON."""
+    tags = outcome.group.tags
+    return {**full_row(outcome, prices), "tags": None if tags is None else dict(tags)}
 
 
 def dollars(usd: float | None) -> str:

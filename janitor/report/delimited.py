@@ -42,7 +42,12 @@ class Rows:
 
     def add(self, row: Mapping[str, object]) -> None:
         """One more row."""
-        self._writer.writerow({name: cell(value) for name, value in row.items()})
+        self._writer.writerow({name: plain(cell(value)) for name, value in row.items()})
+
+
+def plain(value: object) -> object:
+    """A number as every spreadsheet reads it: never 5e-09."""
+    return f"{value:.9f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
 
 
 class CsvReport:

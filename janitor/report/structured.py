@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from janitor.core.model import Ingestion, LogGroup, Outcome
 from janitor.cost.money import PriceList
-from janitor.report.base import RunInfo, full_row
+from janitor.report.base import RunInfo, tagged_row
 from janitor.report.summary import Summary
 
 
@@ -33,7 +33,7 @@ class JsonReport:
     def finding(self, outcome: Outcome) -> None:
         """One more element."""
         self._out.write("\n" if self._first else ",\n")
-        self._out.write(json.dumps(full_row(outcome, self._prices), ensure_ascii=False))
+        self._out.write(json.dumps(tagged_row(outcome, self._prices), ensure_ascii=False))
         self._first = False
 
     def kept(self, outcome: Outcome) -> None:
@@ -66,7 +66,7 @@ class JsonLinesReport:
 
     def finding(self, outcome: Outcome) -> None:
         """One more line."""
-        self._line("finding", full_row(outcome, self._prices))
+        self._line("finding", tagged_row(outcome, self._prices))
 
     def kept(self, outcome: Outcome) -> None:
         """Nothing: only findings are listed."""

@@ -6,6 +6,7 @@ Nothing that talks to AWS is imported before a command needs it, so that `--help
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import io
 import json
@@ -13,6 +14,7 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
@@ -29,7 +31,30 @@ from janitor.report.base import Format
 
 
 class _Commands(TyperGroup):
-    """The commands. A closed pipe is told as one; click would exit with 1: findings."""
+    """A group of commands. Options before a command are the command's."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put them behind it; while a shell completes, all stays where it is."""
+        return super().parse_args(ctx, args if ctx.resilient_parsing else self._command_first(args))
+
+    def _command_first(self, args: list[str]) -> list[str]:
+        if not args or args[0] in _OWN_WORDS:
+            return args
+        at, takes = 0, {name for option in _options(self) if _takes(option) for name in option.opts}
+        while at < len(args) and args[at].startswith("-"):
+            at += 2 if args[at] in takes else 1
+        return [*args[at : at + 1], *args[:at], *args[at + 1 :]]
+
+
+class _Root(_Commands):
+    """All commands; `report` where none is named. A closed pipe is told as one; click would exit
+    with 1: findings.
+    """
+
+    def _command_first(self, args: list[str]) -> list[str]:
+        words = super()._command_first(args)
+        named = words and (words[0] in _OWN_WORDS or not words[0].startswith("-"))
+        return words if named else ["report", *words]
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -38,20 +63,67 @@ class _Commands(TyperGroup):
             raise OutputError(error) from error
 
 
+_OWN_WORDS = ("-h", "--help", "--version")
+COMPLETE = "_JANITOR_COMPLETE"
+NO_VARIABLE = ("help", "version", "apply", "sandbox", "sandbox_state")
+"""Options without a variable: one that is left in a shell must not turn a dry run into another, nor
+lead away from the account that is meant.
+"""
+
+
+def _options(group: Any) -> Iterator[Any]:
+    """The options of all its commands."""
+    for command in group.commands.values():
+        yield from (param for param in command.params if param.param_type_name == "option")
+        if hasattr(command, "commands"):
+            yield from _options(command)
+
+
+def _takes(option: Any) -> bool:
+    return not (option.is_flag or option.count)
+
+
+@functools.cache
+def command() -> Any:
+    """The command line, each option with its variable `JANITOR_…`."""
+    made: Any = typer.main.get_command(app)
+    for option in _options(made):
+        name = max(option.opts, key=len).lstrip("-").replace("-", "_")
+        if name not in NO_VARIABLE:
+            option.envvar, option.show_envvar = f"JANITOR_{name.upper()}", False
+    return made
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  janitor {line}" for line in lines)
+
+
 app = typer.Typer(
     name="janitor",
-    cls=_Commands,
+    cls=_Root,
     help="Retention for CloudWatch log groups that have none, and proof before every deletion.\n\n"
-    "Without a command, `report` runs; it changes nothing.",
+    "Without a command, `report` runs; it changes nothing. Options may stand before the command or "
+    "after it; each but --apply and --sandbox can be given as a variable, such as JANITOR_REGION.",
+    epilog=_examples(
+        "--sandbox                      look at a demo account",
+        "-r all --ingestion             every enabled Region, and what arrives",
+        "report -o report.html          a page",
+        "plan -o plan.jsonl             for `janitor apply plan.jsonl`",
+        "explain '/aws/lambda/old-*'    why, line by line",
+    ),
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-policy_app = typer.Typer(help="The policy in force.", no_args_is_help=True, rich_markup_mode=None)
+policy_app = typer.Typer(
+    cls=_Commands, help="The policy in force.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(policy_app, name="policy")
-sandbox_app = typer.Typer(help="The demo account.", no_args_is_help=True, rich_markup_mode=None)
+sandbox_app = typer.Typer(
+    cls=_Commands, help="The demo account.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(sandbox_app, name="sandbox")
 
 
@@ -71,9 +143,21 @@ Roles = Annotated[
     list[str] | None,
     typer.Option("--role", metavar="ARN", help="Work in its account; repeatable."),
 ]
-PolicyFile = Annotated[
-    Path | None, typer.Option("-p", "--policy", metavar="FILE", help="Policy file (TOML).")
+ExternalId = Annotated[
+    str | None,
+    typer.Option("--external-id", metavar="ID", help="What the roles' trust policies ask for."),
 ]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "-p",
+        "--policy",
+        metavar="FILE",
+        help="Policy file (TOML), `-` for stdin; else ./janitor.toml, else the shipped one.",
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing, only show.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text, as with NO_COLOR.")]
 Sandbox = Annotated[
     bool, typer.Option("--sandbox", help="Use the embedded demo account instead of AWS.")
 ]
@@ -86,8 +170,13 @@ State = Annotated[
     ),
 ]
 Form = Annotated[
-    Format,
-    typer.Option("--format", metavar="FORMAT", help="table, json, jsonl, csv, markdown or html."),
+    Format | None,
+    typer.Option(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        help="table, json, jsonl, csv, markdown or html; else by the ending of -o, else table.",
+    ),
 ]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there, not to stdout.")
@@ -118,8 +207,31 @@ Orphans = Annotated[
 ]
 
 
-_OWN = ("apply", "path", "name", "paths", "groups")
+_OWN = ("apply", "path", "names", "paths", "groups")
 """What a command takes beside the options that all share."""
+
+
+FOUND = Path("janitor.toml")
+"""The policy file that is taken from the working folder where none is named."""
+SUFFIXES = {
+    ".json": Format.JSON,
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".csv": Format.CSV,
+    ".md": Format.MARKDOWN,
+    ".markdown": Format.MARKDOWN,
+    ".html": Format.HTML,
+    ".htm": Format.HTML,
+}
+
+
+def _found(policy: Path | None, *, quiet: bool = False) -> Path | None:
+    """The policy file that was named, or that lies here, which is said aloud."""
+    if policy is not None or not FOUND.is_file():
+        return policy
+    if not quiet:
+        sys.stderr.write(f"policy: ./{FOUND}, found here\n")
+    return FOUND
 
 
 def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
@@ -127,26 +239,44 @@ def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
 
     Only what the command needs is imported: a third of the time that a small report takes.
     """
-    module, _, command = call.partition(".")
+    module, _, name = call.partition(".")
     commands = import_module(f"janitor.terminal.{module}")
     verbose, quiet = given.get("verbose", False), given.get("quiet", False)
     configure_logs(log_format, verbose=verbose, quiet=quiet)
     extra = {key: given.pop(key) for key in _OWN if key in given}
+    if given.pop("dry_run", False):
+        if extra.get("apply"):
+            raise UsageError("--apply, --dry-run: give one of them")
+        if name == "apply":
+            extra["dry_run"] = True
     given["sandbox"] = given["sandbox"] or given["sandbox_state"] is not None
+    if "format" in given:
+        suffix = given["output"].suffix.lower() if given["output"] else ""
+        given["format"] = given["format"] or SUFFIXES.get(suffix, Format.TABLE)
+    given["policy"] = _found(given["policy"], quiet=quiet)
     for several in ("regions", "roles"):
         given[several] = tuple(given.get(several) or ())
-    raise typer.Exit(int(getattr(commands, command)(commands.Options(**given), **extra)))
+    raise typer.Exit(int(getattr(commands, name)(commands.Options(**given), **extra)))
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "report",
+        "report -r all --ingestion",
+        "report -o report.html",
+        "report --by tag:team",
+        "report -f json | jq .summary",
+    )
+)
 def report(
     profile: Profile = None,
     roles: Roles = None,
+    external_id: ExternalId = None,
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
     sandbox_state: State = None,
-    format: Form = Format.TABLE,
+    format: Form = None,
     output: Output = None,
     ingestion: Ingestion = False,
     orphans: Orphans = False,
@@ -155,18 +285,25 @@ def report(
     api_share: ApiShare = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
+    no_color: NoColor = False,
     log_format: Logs = LogFormat.CONSOLE,
     yes: Yes = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Show what would be done and why; change nothing."""
     _finish("run.report", **locals())
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "plan -o plan.jsonl",
+    )
+)
 def plan(
     output: Output = None,
     profile: Profile = None,
     roles: Roles = None,
+    external_id: ExternalId = None,
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
@@ -175,22 +312,30 @@ def plan(
     api_share: ApiShare = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
+    no_color: NoColor = False,
     log_format: Logs = LogFormat.CONSOLE,
     yes: Yes = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Write what would be done as lines that `apply` takes."""
     _finish("run.plan", **locals())
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "apply plan.jsonl",
+        "apply plan.jsonl --yes --journal changes.jsonl",
+    )
+)
 def apply(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `plan` wrote.")],
     profile: Profile = None,
     roles: Roles = None,
+    external_id: ExternalId = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
     sandbox_state: State = None,
-    format: Form = Format.TABLE,
+    format: Form = None,
     output: Output = None,
     journal: JournalFile = None,
     yes: Yes = False,
@@ -199,22 +344,31 @@ def apply(
     api_share: ApiShare = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
+    no_color: NoColor = False,
     log_format: Logs = LogFormat.CONSOLE,
+    dry_run: DryRun = False,
 ) -> None:
     """Do what a plan says; what changed since is kept."""
     _finish("run.apply", **locals())
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "run",
+        "run --apply",
+        "run --apply --yes -q -o report.html",
+    )
+)
 def run(
     apply: Annotated[bool, typer.Option("--apply", help="Act; without it, a dry run.")] = False,
     profile: Profile = None,
     roles: Roles = None,
+    external_id: ExternalId = None,
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
     sandbox_state: State = None,
-    format: Form = Format.TABLE,
+    format: Form = None,
     output: Output = None,
     journal: JournalFile = None,
     yes: Yes = False,
@@ -224,13 +378,19 @@ def run(
     api_share: ApiShare = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
+    no_color: NoColor = False,
     log_format: Logs = LogFormat.CONSOLE,
+    dry_run: DryRun = False,
 ) -> None:
     """Survey and act in one go; a dry run unless --apply."""
     _finish("run.run", **locals())
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "restore janitor-journal-20270101T060000Z.jsonl", 'restore JOURNAL --apply --group "/ecs/*"'
+    )
+)
 def restore(
     journals: Annotated[
         list[str],
@@ -245,11 +405,12 @@ def restore(
     ] = None,
     profile: Profile = None,
     roles: Roles = None,
+    external_id: ExternalId = None,
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
     sandbox_state: State = None,
-    format: Form = Format.TABLE,
+    format: Form = None,
     output: Output = None,
     journal: JournalFile = None,
     yes: Yes = False,
@@ -257,7 +418,9 @@ def restore(
     api_share: ApiShare = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
+    no_color: NoColor = False,
     log_format: Logs = LogFormat.CONSOLE,
+    dry_run: DryRun = False,
 ) -> None:
     """Undo what journals say was done; shows it unless --apply."""
     given = locals()
@@ -266,26 +429,51 @@ def restore(
     _finish("restore.restore", **given)
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "explain /aws/lambda/orders",
+        "explain '/ecs/*' -r eu-west-1",
+        "explain arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/web",
+    )
+)
 def explain(
-    name: Annotated[str, typer.Argument(metavar="GROUP", help="The log group's name.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="GROUP...", help="Names, globs or ARNs of log groups.")
+    ],
     profile: Profile = None,
     roles: Roles = None,
+    external_id: ExternalId = None,
     regions: Regions = None,
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
     sandbox_state: State = None,
     format: Annotated[
-        Format, typer.Option("--format", metavar="FORMAT", help="table or json.")
-    ] = Format.TABLE,
+        Format | None,
+        typer.Option("-f", "--format", metavar="FORMAT", help="table or json; else by -o."),
+    ] = None,
     output: Output = None,
     api_share: ApiShare = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
+    no_color: NoColor = False,
     log_format: Logs = LogFormat.CONSOLE,
 ) -> None:
-    """Show each rule and each piece of evidence for one log group."""
-    _finish("explain.explain", **locals())
+    """Show each rule and each piece of evidence for log groups."""
+    _finish("explain.explain", **{**locals(), "names": tuple(names)})
+
+
+@app.command(
+    epilog=_examples("report --all -f json -o may.json", "diff april.json may.json"),
+)
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A report saved as JSON.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="A later one.")],
+    format: Form = None,
+) -> None:
+    """Show what changed between two reports."""
+    from janitor.terminal.difference import diff as compare
+
+    raise typer.Exit(int(compare(old, new, format or Format.TABLE)))
 
 
 @policy_app.command("show")
@@ -297,7 +485,7 @@ def policy_show(
 
     from janitor.policy.file import load
 
-    content = load(policy).model_dump(mode="json", exclude_none=True)
+    content = load(_found(policy)).model_dump(exclude_none=True)
     sys.stdout.write(tomli_w.dumps(content))
 
 
@@ -305,11 +493,42 @@ def policy_show(
 def policy_validate(
     policy: PolicyFile = None, sandbox: Sandbox = False, sandbox_state: State = None
 ) -> None:
-    """Check a policy file; every problem is named."""
-    from janitor.policy.file import SHIPPED, load
+    """Check a policy file: every problem with its line, and rules that can never match."""
+    from janitor.terminal.policies import validate
 
-    rules = len(load(policy).rules)
-    sys.stdout.write(f"{policy or SHIPPED}: valid, {rules} rule{'' if rules == 1 else 's'}\n")
+    raise typer.Exit(int(validate(_found(policy))))
+
+
+@policy_app.command(
+    "test",
+    epilog=_examples(
+        "policy test /aws/lambda/orders /ecs/web -p new.toml",
+        "policy test --report report.json -p new.toml --against old.toml",
+    ),
+)
+def policy_test(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[GROUP]...", help="Names of log groups.")
+    ] = None,
+    policy: PolicyFile = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Those of a report: --all -f json."),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="FILE", help="Show what differs from this policy."),
+    ] = None,
+    region: Annotated[
+        str, typer.Option("-r", "--region", metavar="REGION", help="Where the named ones are.")
+    ] = "",
+    format: Form = None,
+) -> None:
+    """Show which rule takes which log group, and what a changed policy would change."""
+    from janitor.terminal.policies import test
+
+    form = format or Format.TABLE
+    raise typer.Exit(int(test(_found(policy), names or (), report, against, region, form)))
 
 
 @policy_app.command("schema")
@@ -358,13 +577,32 @@ def iam_policy_command(
         needed = restore_policy(partition=place, journal_bucket=journal_bucket)
     else:
         needed = iam_policy(
-            load(policy),
+            load(_found(policy)),
             partition=place,
             regions=tuple(regions or ()),
             ingestion=ingestion,
             orphans=orphans,
         )
     sys.stdout.write(json.dumps(needed, indent=2) + "\n")
+
+
+class Shell(StrEnum):
+    """The shells that `completion` knows."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+@app.command(epilog="\b\nExample:\n  janitor completion bash >> ~/.bashrc")
+def completion(
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+) -> None:
+    """Print what makes a shell complete commands and options."""
+    from typer._completion_shared import get_completion_script
+
+    script = get_completion_script(prog_name="janitor", complete_var=COMPLETE, shell=shell.value)
+    sys.stdout.write(f"{script}\n")
 
 
 @sandbox_app.command("demo")
@@ -432,12 +670,14 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=ODD)
-    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):
-        words.insert(0, "report")
     verbose = bool({"-v", "--verbose"} & set(words))
     try:
+        if COMPLETE in os.environ:
+            from typer._completion_classes import completion_init
+
+            completion_init()
         try:
-            app(args=words, prog_name="janitor", standalone_mode=True)
+            command().main(args=words, prog_name="janitor", standalone_mode=True)
         except SystemExit as end:
             sys.stdout.flush()
             return end.code if isinstance(end.code, int) else Exit.DONE

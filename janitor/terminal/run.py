@@ -168,9 +168,9 @@ def plan(options: Options) -> Exit:
     return asyncio.run(_plan(options))
 
 
-def apply(options: Options, path: Path) -> Exit:
-    """Do what a plan says, with each deletion proved again."""
-    return asyncio.run(_apply(options, path))
+def apply(options: Options, path: Path, *, dry_run: bool = False) -> Exit:
+    """Do what a plan says, with each deletion proved again; with `dry_run` only show it."""
+    return asyncio.run(_apply(options, path, dry_run=dry_run))
 
 
 @dataclass
@@ -217,7 +217,8 @@ class _Work:
             out,
             everything=self.options.all_groups,
             prices=self.prices,
-            explain=_explain_words(self.options),
+            explain=_words(self.options, regions=form is not Format.HTML),
+            color=not self.options.no_color,
         )
 
     def books(self, targets: Iterable[Target], listener: Listener) -> Books:
@@ -493,12 +494,13 @@ def _carried_out(
     return {**lines, "changed_since": max(changed, 0)}
 
 
-async def _apply(options: Options, path: Path) -> Exit:
+async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
     if options.regions:
         raise UsageError("-r/--region: a plan names its Regions itself")
-    consent.check(options)
+    if not dry_run:
+        consent.check(options)
     plan = PlanFile(path)
-    with _working(options, "apply", changing=True) as work, output(options) as out:
+    with _working(options, "apply", changing=not dry_run) as work, output(options) as out:
         if plan.head.policy != work.policy.digest():
             raise PlanError(
                 f"{path}: was made with another policy than {options.policy or SHIPPED}; "
@@ -523,6 +525,10 @@ async def _apply(options: Options, path: Path) -> Exit:
                 books.unfinished.add(target)
         await _count_groups(work, books)
         work.refused = books.over_limit(work.policy.limits)
+        if dry_run:
+            for line in consent.Agreed(plan, work.prices).lines():
+                out.write(f"{line}\n")
+            return Exit.REFUSED if work.refused else Exit.DONE
         return await _agreed(work, books, plan, out)
 
 
@@ -595,11 +601,17 @@ async def _subscribed(
     return lambda group: known.get(group.identity)
 
 
-def _explain_words(options: Options) -> list[str]:
-    """The options with which `explain` sees the account and the policy of this run."""
+def _words(options: Options, *, regions: bool) -> list[str]:
+    """The options with which another command sees the account and the policy of this run."""
     words = ["--sandbox"] if options.sandbox else []
     if options.sandbox_state is not None:
         words = ["--sandbox-state", str(options.sandbox_state)]
+    for region in options.regions if regions else ():
+        words += ["--region", region]
+    for role in options.roles:
+        words += ["--role", role]
+    if options.external_id is not None:
+        words += ["--external-id", options.external_id]
     if options.profile is not None:
         words += ["--profile", options.profile]
     if options.policy is not None:

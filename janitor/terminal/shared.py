@@ -39,6 +39,7 @@ class Options:
 
     profile: str | None = None
     roles: tuple[str, ...] = ()
+    external_id: str | None = None
     regions: tuple[str, ...] = ()
     policy: Path | None = None
     sandbox: bool = False
@@ -48,6 +49,7 @@ class Options:
     api_share: float | None = None
     quiet: bool = False
     verbose: bool = False
+    no_color: bool = False
     yes: bool = False
     fail_on_findings: bool = False
     all_groups: bool = False
@@ -107,7 +109,8 @@ def _sessions(account: Account) -> dict[str, boto3.Session]:
     roles = dict.fromkeys(account.options.roles)
     if account.sandbox is None:
         aws = account.session()
-        return {role: targets.assumed(aws, role) for role in roles} or {"": aws}
+        external = account.options.external_id
+        return {role: targets.assumed(aws, role, external) for role in roles} or {"": aws}
     named = {role: targets.account_of(role) for role in roles}
     for number in named.values():
         if number not in account.sandbox.store.accounts:
@@ -206,6 +209,7 @@ def output(options: Options) -> Iterator[IO[str]]:
             os.umask(umask)
             part.chmod(0o666 & ~umask)
             part.replace(path)
+        say(options, f"written to {path}")
     finally:
         with contextlib.suppress(OSError):
             file.close()

@@ -387,7 +387,8 @@ def test_every_format_shows_the_money(shown: dict[str, Said]) -> None:
     assert money["groups_without_price"] == 1
     rows = list(csv.DictReader(io.StringIO(shown["csv"].out)))
     assert {(r["region"], r["group"]): r["monthly_usd"] for r in rows} == {
-        place: "" if cost is None else str(cost) for place, cost in scanned.items()
+        place: "" if cost is None else f"{cost:.9f}".rstrip("0").rstrip(".")
+        for place, cost in scanned.items()
     }
     told = [json.loads(line) for line in shown["jsonl"].out.splitlines()][-1]
     assert told["money"]["storage_usd"] == money["storage_usd"]
@@ -538,6 +539,72 @@ def test_output_goes_to_a_file_only_when_whole(run: Run) -> None:
     assert [path.name for path in Path.cwd().iterdir()] == ["out.json"]
 
 
+def test_options_stand_before_and_after_the_command_and_in_variables(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same run each time; the format follows the ending of -o, and stderr says where it is."""
+    where = ("--sandbox", "-r", "us-east-1")
+    expected = run("report", *where, "-q", "-f", "csv").out
+    assert run(*where, "-q", "report", "--format=csv").out == expected
+    done = run("-r", "us-east-1", "report", "-o", "out.csv", "--sandbox")
+    assert "written to out.csv\n" in done.err
+    assert Path("out.csv").read_text() == expected
+    for name, value in (("REGION", "us-east-1"), ("FORMAT", "csv"), ("QUIET", "1")):
+        monkeypatch.setenv(f"JANITOR_{name}", value)
+    assert run("--sandbox").out == expected
+    monkeypatch.setenv("JANITOR_APPLY", "1")
+    monkeypatch.setenv("JANITOR_YES", "1")
+    assert run("run", "--sandbox").out == expected
+    assert not list(Path.cwd().glob("janitor-journal-*"))
+    assert run("-p", "no.toml", "policy", "validate").err.startswith("janitor: no.toml: cannot be")
+
+
+def test_a_policy_file_that_lies_here_is_taken_and_said_aloud(run: Run) -> None:
+    """By every command that goes by a policy; one that is named comes first."""
+    Path("janitor.toml").write_text("[defaults]\ndelete_empty = true\n")
+    Path("other.toml").write_text("")
+    done = run("plan", "--sandbox", "-r", "us-east-1", "-o", "p.jsonl")
+    assert done.err.startswith("policy: ./janitor.toml, found here\n")
+    assert "0 retentions would be set" in done.err
+    assert "delete_empty = true" in run("policy", "show").out
+    assert "found here" not in run("policy", "validate", "-p", "other.toml").err
+
+
+def test_a_dry_run_is_accepted_and_contradicts_apply(run: Run) -> None:
+    """Of a plan it shows the same list as before the question."""
+    assert run("run", "--apply", "--dry-run", "--sandbox").code == 2
+    run("plan", "--sandbox", "-q", "-r", "us-east-1", "-o", "p.jsonl")
+    done = run("apply", "p.jsonl", "--dry-run", "--sandbox")
+    assert (done.code, "/ecs/search-green" in done.out) == (0, True)
+    assert not list(Path.cwd().glob("janitor-journal-*"))
+
+
+def test_a_terminal_is_coloured_by_consequence_unless_it_is_not_wanted(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NO_COLOR and --no-color leave nothing but text."""
+    words = ("report", "--sandbox", "-r", "us-east-1", "-q")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[31m7 log groups" in run(*words).out
+    assert "\x1b" not in run(*words, "--no-color").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in run(*words).out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_and_options(shell: str, run: Run, tmp_path: Path) -> None:
+    """By a script that asks the program."""
+    assert "_JANITOR_COMPLETE" in run("completion", shell).out
+    around = {
+        "_JANITOR_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": "janitor report --form",
+        "COMP_CWORD": "2",
+        "_TYPER_COMPLETE_ARGS": "janitor report --form",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    assert "--format" in janitor(cwd=tmp_path, around=around).stdout
+
+
 def test_logs_are_json_lines_on_stderr_when_asked(run: Run) -> None:
     """With -v each outcome is a line; stdout stays parseable."""
     words = ("--sandbox", "-r", "us-east-1", "-v", "--log-format", "json", "--format", "json")
@@ -655,6 +722,60 @@ def test_policy_commands(run: Run) -> None:
     for words in ([], ["--sandbox"], ["--sandbox-state", "none"]):
         assert json.loads(run("iam-policy", *words).out)["Statement"]
     assert not Path("none").exists()
+
+
+def test_a_policy_is_tried_on_names_and_on_a_report(run: Run) -> None:
+    """Which rule takes which group; what another policy would change; and what is unchanged."""
+    Path("new.toml").write_text(
+        "[defaults]\nretention_days = 365\ndelete_empty = true\n"
+        '[[rules]]\nid = "ecs"\nnames = ["/ecs/*"]\nretention_days = 30\n'
+    )
+    Path("old.toml").write_text("[defaults]\nretention_days = 365\ndelete_empty = true\n")
+    named = run("policy", "test", "/ecs/web", "/x", "-p", "new.toml", "-f", "json")
+    assert [(row["group"], row["rule"]) for row in json.loads(named.out)] == [
+        ("/ecs/web", "ecs"),
+        ("/x", "defaults"),
+    ]
+    report = run("report", "--sandbox", "--all", "-q", "-o", "report.json")
+    assert report.code == 5
+    words = ("policy", "test", "--report", "report.json", "-p", "new.toml", "--against", "old.toml")
+    rows = json.loads(run(*words, "-f", "json").out)
+    assert {row["rule"] for row in rows} == {"ecs"}
+    assert all(row["group"].startswith("/ecs/") for row in rows)
+    assert "set retention to 30 days" in {row["action"] for row in rows}
+    assert f"{len(rows)} log groups changed, {GROUPS - len(rows)} the same" in run(*words).out
+    assert run("policy", "test").code == 2
+    assert run("policy", "test", "--report", "new.toml").code == 2
+
+
+def test_a_policy_names_owners_that_are_not_known(run: Run) -> None:
+    """All of them, with what may be meant."""
+    Path("p.toml").write_text("[protect.deletion]\nowners = ['lambada', 'ecs-x', 'rds']\n")
+    done = run("policy", "validate", "-p", "p.toml")
+    assert done.code == 2
+    assert [line.split("there is no ")[1].split()[0] for line in done.err.splitlines()][:2] == [
+        "'lambada'",
+        "'ecs-x'",
+    ]
+
+
+def test_what_changed_between_two_reports(run: Run) -> None:
+    """Before and after a run on the same account, in both formats."""
+    state = ("--sandbox-state", "kept", "-q")
+    run("report", "--all", *state, "-o", "old.json")
+    run("run", "--apply", "--yes", *state, "-o", "run.json")
+    run("report", "--all", *state, "-o", "new.json")
+    found = json.loads(run("diff", "old.json", "new.json", "-f", "json").out)
+    assert (len(found["new"]), len(found["gone"])) == (0, DELETED)
+    assert found["summary"]["groups_scanned"] == {"old": GROUPS, "new": GROUPS - DELETED}
+    given = [row for row in found["changed"] if row["old"]["action"] == "set_retention"]
+    assert len(given) == RETENTIONS
+    text = run("diff", "old.json", "new.json").out
+    assert f"{DELETED} log groups gone:\n" in text
+    assert "set retention (planned, never expires) -> keep (kept, 365 days)" in text
+    same = run("diff", "old.json", "old.json").out
+    assert "no log group is new, gone or decided otherwise" in same
+    assert run("diff", "old.json", "none.json").code == 2
 
 
 @pytest.mark.parametrize(

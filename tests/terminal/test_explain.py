@@ -24,6 +24,7 @@ from janitor.terminal import explanation as explaining
 from janitor.terminal.cli import main
 from janitor.terminal.explanation import Explanation, explain, find
 from tests.accounts import NOW, REGION, Cloud, Group, api, days_ago, look, refused, refusing, stream
+from tests.conftest import Run
 from tests.engine.test_properties import accounts, policies, relaxed
 from tests.terminal.test_cli import GOES
 from tests.terminal.test_cli import janitor as terminal
@@ -293,7 +294,7 @@ def test_other_formats_are_refused(form: str, capsys: pytest.CaptureFixture[str]
     assert said == f"janitor: --format: explain prints table or json, not {form}\n"
 
 
-@pytest.mark.parametrize("name", ["", "a b", "/a*", "\x1b[2J", "a" * 513])
+@pytest.mark.parametrize("name", ["", "a b", "/a b", "\x1b[2J", "a" * 513])
 def test_what_no_log_group_can_be_called_is_refused(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -394,3 +395,24 @@ def test_interrupted_while_reading(
     monkeypatch.setattr(command, "connect", connect)
     cloud.fault = lambda _call: refused("ThrottlingException")
     assert main(["explain", "/a"]) == 130
+
+
+def test_globs_and_arns_are_explained(run: Run) -> None:
+    """A glob matches in every Region, an ARN says its own; with or without its `:*`."""
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/ecs/search-green"
+    for word in (arn, f"{arn}:*"):
+        answer = json.loads(run("explain", word, "--sandbox", "-f", "json").out)
+        assert [(g["region"], g["group"]) for g in answer["groups"]] == [
+            ("us-east-1", "/ecs/search-green")
+        ]
+    found = run("--sandbox", "explain", "/ecs/*-green", "/ecs/*-blue", "-f", "json").out
+    names = [g["group"] for g in json.loads(found)["groups"]]
+    assert {"/ecs/search-green", "/ecs/checkout-blue"} <= set(names)
+    for word, said in (
+        ("/no/such/*", "no log group matches '/no/such/*'"),
+        ("*", "give a narrower glob"),
+        (arn.replace("us-east-1", "eu-west-3"), "eu-west-3"),
+        (arn.replace("123456789012", "999999999999"), "999999999999"),
+    ):
+        done = run("explain", word, "--sandbox")
+        assert (done.code, said in done.err) == (2, True), done.err

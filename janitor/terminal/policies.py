@@ -1,0 +1,144 @@
+"""`policy validate` and `policy test`: what a policy file means, without calling AWS."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from janitor.core.clock import SystemClock
+from janitor.core.errors import Exit, PolicyError, UsageError
+from janitor.core.model import DeleteGroup, LogGroup, SetRetention, Target, verb_of
+from janitor.core.text import visible
+from janitor.owners.table import chosen
+from janitor.policy.file import SHIPPED, Policy, load
+from janitor.policy.judge import judge
+from janitor.policy.lint import warnings
+from janitor.report.base import Format, counted
+
+
+def validate(path: Path | None) -> Exit:
+    """Name what is wrong, all at once, and what cannot be meant. Raises PolicyError."""
+    policy, source = load(path), str(path or SHIPPED)
+    owners, problems = policy.protect.deletion.owners, list[str]()
+    for row in owners if isinstance(owners, list) else ():
+        try:
+            chosen([row])
+        except UsageError as error:
+            problems.append(str(error))
+    if problems:
+        raise PolicyError(source, problems)
+    found = list(warnings(policy))
+    found += [
+        f"acknowledged until {entry.until}, which is over: {', '.join(entry.names)}"
+        for entry in policy.expired(SystemClock().now())
+    ]
+    for text in found:
+        sys.stderr.write(f"{source}: warning: {text}\n")
+    more = f", {counted(len(found), 'warning')}" if found else ""
+    sys.stdout.write(f"{source}: valid, {counted(len(policy.rules), 'rule')}{more}\n")
+    return Exit.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a policy makes of a log group, before anything is proved."""
+
+    rule: str
+    action: str
+
+    @classmethod
+    def of(cls, policy: Policy, group: LogGroup, now: int, *, known: bool) -> _Taken:
+        """`known`: its facts are, not only its name."""
+        *_, (settings, miss) = policy.trials(group)
+        rule = f"{settings.rule}?" if miss else settings.rule
+        return cls(rule, _said(judge(group, policy, now)) if known else "")
+
+
+def _said(action: Any) -> str:
+    match action:
+        case SetRetention(days=days):
+            return f"set retention to {days} days"
+        case DeleteGroup():
+            return "delete if proved empty and unused"
+        case _:
+            return f"{verb_of(action).value.replace('_', ' ')}: {action.reason}"
+
+
+def test(
+    policy: Path | None,
+    names: Sequence[str],
+    report: Path | None,
+    against: Path | None,
+    region: str,
+    form: Format,
+) -> Exit:
+    """Show which rule takes which log group: those named, or those of a report saved as JSON; with
+    `against`, what is different under that policy file. Raises UsageError, PolicyError.
+    """
+    if not names and report is None:
+        raise UsageError(
+            "give names of log groups, or --report FILE (`janitor report --all -f json`)"
+        )
+    if form not in (Format.TABLE, Format.JSON):
+        raise UsageError(f"--format: policy test prints table or json, not {form}")
+    new, old = load(policy), None if against is None else load(against)
+    if report is None:
+        now, here = SystemClock().now(), Target("", region)
+        groups = [LogGroup(here, name, "", 0, 0, tags={}) for name in names]
+    else:
+        now, groups = saved(report)
+        groups = [group for group in groups if not names or group.name in names]
+    rows = list(_rows(groups, new, old, now, known=report is not None))
+    if form is Format.JSON:
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        return Exit.DONE
+    for row in rows:
+        before = f"  (before: {row['before']['rule']}, {row['before']['action']})" if old else ""
+        action = f"  {row['action']}" if row["action"] else ""
+        place = f"{row['region']}  {row['group']}" if row["region"] else row["group"]
+        sys.stdout.write(f"{row['rule']:<16}  {visible(place)}{action}{before}\n")
+    if old is not None:
+        same = len(groups) - len(rows)
+        sys.stdout.write(f"{counted(len(rows), 'log group')} changed, {same:,} the same\n")
+    return Exit.DONE
+
+
+def _rows(
+    groups: Iterable[LogGroup], new: Policy, old: Policy | None, now: int, *, known: bool
+) -> Iterator[dict[str, Any]]:
+    """One for each log group, or for each that is taken otherwise by the old policy."""
+    for group in groups:
+        taken = _Taken.of(new, group, now, known=known)
+        row = {"region": group.target.region, "group": group.name}
+        row |= {"rule": taken.rule, "action": taken.action}
+        if old is None:
+            yield row
+        elif (before := _Taken.of(old, group, now, known=known)) != taken:
+            yield row | {"before": {"rule": before.rule, "action": before.action}}
+
+
+def saved(path: Path) -> tuple[int, list[LogGroup]]:
+    """When a report (`--format json`) was made, in ms, and its log groups. Raises UsageError."""
+    from janitor.terminal.difference import read
+
+    report = read(path)
+    groups = {
+        (row["account"], row["region"], row["group"]): LogGroup(
+            Target(row["account"], row["region"]),
+            row["group"],
+            "",
+            row["creation_time"],
+            row["stored_bytes"],
+            row["retention_days"],
+            row["retention_policy"],
+            row["class"],
+            tags=row.get("tags"),
+            tags_error=None if row.get("tags") is not None else "the report does not hold them",
+        )
+        for row in report.findings
+    }
+    return report.at, list(groups.values())

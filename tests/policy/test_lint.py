@@ -1,0 +1,74 @@
+"""What a policy file says that cannot be meant, and where."""
+
+from __future__ import annotations
+
+import pytest
+
+from janitor.core.errors import PolicyError
+from janitor.policy.file import parse
+from janitor.policy.lint import warnings
+
+WRONG = """# a comment
+[defaults]
+retention_days = 31
+grace_dayz = 3
+
+[[rules]]
+id = "a"
+min_days = 365
+max_days = 30
+[[rules]]
+id = "b"
+names = ["/x",
+  "re:("]
+[[rules]]
+id = "b"
+"""
+
+
+def test_every_mistake_is_named_at_once_with_its_line_and_key() -> None:
+    """Contradictions beside wrong values; a mistyped key gets a proposal."""
+    with pytest.raises(PolicyError) as error:
+        parse(WRONG, "p.toml")
+    said = [problem.split(" (got")[0] for problem in error.value.problems]
+    lines = [problem.split(":")[0] for problem in said]
+    assert lines == [f"line {number}" for number in (3, 4, 6, 12, 14)]
+    assert "unknown key; did you mean grace_days?" in said[1]
+    assert "rule 'b': the id is used twice" in said[-1]
+
+
+ALL = 'id = "all"\nnames = ["/aws/*"]\n'
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "dead"),
+    [
+        (ALL, 'names = ["/aws/lambda/*", "/aws/ecs?"]', True),
+        (ALL, 'names = ["/aws/lambda/*", "/ecs/*"]', False),
+        (ALL, 'names = ["/[a]ws/*"]', False),
+        (ALL, 'names = ["re:^/aws/"]', False),
+        (ALL, 'classes = ["STANDARD"]', False),
+        (ALL + 'classes = ["STANDARD"]', 'names = ["/aws/x"]', False),
+        (ALL + 'classes = ["STANDARD"]', 'names = ["/aws/x"]\nclasses = ["STANDARD"]', True),
+        (ALL + 'regions = ["eu-*"]', 'names = ["/aws/x"]\nregions = ["eu-west-?"]', True),
+        (ALL + 'regions = ["eu-west-?"]', 'names = ["/aws/x"]\nregions = ["eu-*"]', False),
+        (ALL + 'tags = ["a", "b"]', 'names = ["/aws/x"]\ntags = ["a"]', True),
+        (ALL + 'tags = ["a"]', 'names = ["/aws/x"]\ntags = ["a", "b"]', False),
+        (ALL + "quiet_days = 9", 'names = ["/aws/x"]', False),
+        ('id = "none"', 'names = ["/ecs/*"]', True),
+        ('id = "x"\nnames = ["/x"]', 'names = ["/kept/a*"]', True),
+        ('id = "x"\nnames = ["/x"]', 'names = ["arn:aws:logs*"]', True),
+        ('id = "x"\nnames = ["/x"]', 'names = ["arn:aws:logs*", "/y"]', False),
+    ],
+)  # fmt: skip
+def test_a_rule_that_can_never_match_is_named(first: str, second: str, dead: bool) -> None:
+    """Only where that is certain."""
+    text = f'[defaults]\ndelete_empty = true\n[protect]\nnames = ["/kept/*"]\n[[rules]]\n{first}\n'
+    found = list(warnings(parse(f'{text}[[rules]]\nid = "later"\n{second}\n', "p")))
+    assert ["rule 'later' can never match" in text for text in found] == [True] * dead
+
+
+def test_a_policy_that_does_nothing_is_named() -> None:
+    """Not one whose rules do something."""
+    assert [text[:16] for text in warnings(parse("", "p"))] == ["it does nothing:"]
+    assert not list(warnings(parse('[[rules]]\nid = "a"\nmax_days = 30', "p")))
