@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from janitor.aws.workers import Inline
 from janitor.core.model import DeleteGroup, Keep, LogGroup, Outcome, Status, Target
 from janitor.engine.plan import ActionLine, action_line
+from janitor.function import chain
 from janitor.function.state import RunState, RunStore, StateError, TakenError, TargetState, plan_key
 from janitor.sandbox import store
 from tests.accounts import ACCOUNT, NOW, REGION, Cloud, refused
@@ -153,3 +154,19 @@ def test_a_plan_is_read_from_the_line_that_is_next() -> None:
         assert [planned.group for planned in one.planned(keys, start)] == names[start:]
     with pytest.raises(StateError, match="could not be read"):
         list(one.planned([*keys, "runs/run/nothing"], 0))
+
+
+class Hanging:
+    """Workers whose calls never end: an endpoint that drips."""
+
+    async def run(self, _work: object) -> Any:
+        await asyncio.sleep(1000)
+
+
+def test_a_bucket_that_hangs_leaves_a_link_the_time_to_say_so() -> None:
+    """A link keeps a minute for its end: plan, state and the next link have to fit into it."""
+    account = cloud()
+    store = RunStore(account.client("s3"), BUCKET, Hanging())
+    with pytest.raises(StateError, match="no answer within"):
+        account.clock.run(store.save(state()))
+    assert 3 * account.clock.monotonic() < chain.LONGEST_MARGIN
