@@ -50,20 +50,20 @@ LAST_LOOK = (
 )
 """What is called right before a deletion, and it; the slowest quota first, so that the others are
 not waited for long before they are called."""
-RESTORING = (
-    "PutRetentionPolicy",
-    "DeleteRetentionPolicy",
-    "CreateLogGroup",
-    "AssociateKmsKey",
-    "TagResource",
-    "PutBearerTokenAuthentication",
-    "PutDataProtectionPolicy",
-    "PutIndexPolicy",
-    "PutTransformer",
-    "PutMetricFilter",
-    "PutSubscriptionFilter",
-)
-"""What an undo changes."""
+RESTORING = {
+    "retention": "PutRetentionPolicy",
+    "no retention": "DeleteRetentionPolicy",
+    "log group": "CreateLogGroup",
+    "key": "AssociateKmsKey",
+    "tags": "TagResource",
+    "bearer token": "PutBearerTokenAuthentication",
+    "data protection policy": "PutDataProtectionPolicy",
+    "index policy": "PutIndexPolicy",
+    "transformer": "PutTransformer",
+    "metric filter": "PutMetricFilter",
+    "subscription filter": "PutSubscriptionFilter",
+}
+"""What an undo gives back, and by which call."""
 COMPARED = (
     "DescribeLogGroups",
     "DescribeMetricFilters",
@@ -79,7 +79,7 @@ _NOT_FOR_THIS_CLASS = {
     "OperationNotSupportedException",
     "ValidationException",
 }
-_FILTER_KEYS = (
+FILTER_KEYS = (
     "filterName",
     "filterPattern",
     "metricTransformations",
@@ -220,7 +220,7 @@ class Logs:
         found: list[dict[str, Any]] = []
         try:
             async for page, _ in self._pages(operation, key, {"logGroupName": group.name}):
-                found += [{name: e[name] for name in _FILTER_KEYS if name in e} for e in page]
+                found += [{name: e[name] for name in FILTER_KEYS if name in e} for e in page]
         except CallError as error:
             if not _refused_for_class(group, error):
                 raise

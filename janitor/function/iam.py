@@ -145,7 +145,7 @@ def restore_policy(
     finding = {archive.ACTIONS["ListObjectsV2"]} if journal_bucket else set()
     listing = {quotas.ACTIONS["ListServiceQuotas"]}
     compared = {acts[name] for name in logs.COMPARED}
-    restoring = {acts[name] for name in logs.RESTORING}
+    restoring = {acts[name] for name in logs.RESTORING.values()}
     return _document(
         _statement("List", "Allow", listing | (compared & UNSCOPED), ["*"]),
         _statement("Read", "Allow", compared - UNSCOPED, [groups]),

@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from enum import StrEnum
@@ -98,7 +99,7 @@ ApiShare = Annotated[
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log each item; show tracebacks.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")]
 Logs = Annotated[LogFormat, typer.Option("--log-format", help="Format of the logs on stderr.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before changing things.")]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before changing things.")]
 Fail = Annotated[
     bool, typer.Option("--fail-on-findings", help="Exit with 1 if there are findings.")
 ]
@@ -440,4 +441,7 @@ def entry() -> None:
     """The installed command and `python -m janitor`."""
     gc.set_threshold(GARBAGE)
     terminal.alone = True
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup's SIGHUP stays ignored
+            signal.signal(number, signal.default_int_handler)
     sys.exit(main())

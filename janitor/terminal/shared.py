@@ -8,11 +8,12 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any
 
 from janitor import __version__, terminal
 from janitor.aws import targets
@@ -214,11 +215,8 @@ def ask_first(options: Options, apis: list[Api], what: str) -> None:
     places = ", ".join(str(api.target) for api in apis)
     sys.stderr.write(f"{what} in {places}? [y/N] ")
     sys.stderr.flush()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with _handled(signal.default_int_handler):
         answer = sys.stdin.readline()
-    finally:
-        signal.signal(signal.SIGINT, before)
     if answer.strip().lower() not in ("y", "yes"):
         raise UsageError("not confirmed; nothing was done")
 
@@ -244,17 +242,24 @@ def interruptible(stop: Stop) -> Iterator[None]:
             loop.call_soon_threadsafe(interrupted)
         seen = True
 
-    try:
-        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, signalled) for number in signals}
-    except ValueError:  # not the main thread: nothing is signalled here
+    with _handled(signalled):
         yield
-        return
+
+
+@contextlib.contextmanager
+def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """What ends a program is given to the handler, but for what is ignored, as nohup has it."""
+    before: dict[int, Any] = {}
+    with contextlib.suppress(ValueError):  # not the main thread: nothing is signalled here
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if (old := signal.getsignal(number)) is not signal.SIG_IGN:
+                before[number] = old
+                signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def say(options: Options, text: str) -> None:

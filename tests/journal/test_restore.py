@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from janitor.core.clock import Stop
 from janitor.core.errors import Exit, JournalError
 from janitor.core.model import Restoration, Status
-from janitor.journal.history import History, read, select
+from janitor.journal.history import History, lost_for_good, read, select
 from janitor.journal.journal import FileJournal, Lines
 from janitor.journal.restore import Undo, UndoTally
 from janitor.policy.file import Policy, load, parse
@@ -237,7 +237,8 @@ def test_filters_come_back_where_a_journal_has_them(tmp_path: Path) -> None:
     made.subscriptions = ()
     made.filters = {("metric", "errors"): metric | {"filterPattern": "FATAL"}}
     _, [item] = undo(cloud, path)
-    assert item.changes == ("subscription filter ship to arn:aws:lambda:x",)
+    goes = 'to arn:aws:lambda:x: {"filterPattern": ""}'
+    assert item.changes == (f"subscription filter ship {goes}",)
     assert item.left == ("metric filter errors is another now",)
     assert made.filters["subscription", "ship"] == shipped
     assert made.filters["metric", "errors"]["filterPattern"] == "FATAL"
@@ -354,7 +355,7 @@ def test_what_is_set_differently_is_left_and_told(tmp_path: Path) -> None:
     cloud.put(deepcopy(other))
     _, [item] = undo(cloud, path)
     assert item.status is Status.DONE
-    assert item.changes == ("bearer token authentication", "tags env")
+    assert item.changes == ("bearer token authentication", "tags env=dev")
     assert item.left == (
         "retention is 7 days now, it was 30 days",
         f"key {FURNISHED['kms']} is another now",
@@ -506,7 +507,7 @@ def test_what_cannot_be_journaled_is_neither_deleted_nor_undone(
     cloud = Cloud([old()])
     path = run(cloud, tmp_path)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise JournalError("no space left on device")
 
     monkeypatch.setattr(FileJournal, "_append", full)
@@ -608,6 +609,90 @@ def test_lines_that_are_torn_or_of_another_version_are_left_out_and_told(tmp_pat
     assert len(found.pasts) == 2
 
 
+def test_no_line_end_of_unicode_tears_a_line(tmp_path: Path) -> None:
+    """AWS takes them in tags and policies; also where another program wrote the journal anew."""
+    between = "\u2028\u2029\u0085"
+    policy = json.dumps({"Name": f"a{between}b"}, ensure_ascii=False)
+    cloud = Cloud([old(tags={"note": f"a{between}b"}, data_protection=policy)])
+    before = defined(cloud)
+    path = run(cloud, tmp_path)
+    anew = [
+        json.dumps(json.loads(line), ensure_ascii=False) for line in path.read_text().splitlines()
+    ]
+    assert read([("anew", "\n".join(anew))]) == history(path)
+    undo(cloud, path)
+    assert defined(cloud) == before
+
+
+DAMAGED = {
+    "deep": lambda line: line.replace('"after": {}', '"after": ' + '{"a":' * 50_000),
+    "surrogate": lambda line: line.replace('"after": {}', '"after": {"a": "\\ud800"}'),
+    "number": lambda line: line.replace('"creation_time": ', '"creation_time": ' + "9" * 9_999),
+    "zeros": lambda line: "\0" * len(line),
+    "torn": lambda line: line[: len(line) // 2],
+    "long": lambda line: line.replace('"after": {}', f'"after": {{"a": "{"x" * 2_000_000}"}}'),
+    "not its arn": lambda line: line.replace("log-group:/old/empty", "log-group:/old/other"),
+    "another call": lambda line: line.replace(
+        '"metric_filters": []', '"metric_filters": [{"filterName": "f", "logGroupName": "/x"}]'
+    ),
+    "a key of a mile": lambda line: line.replace(
+        '"kms_key_id": null', f'"kms_key_id": "{"k" * 999}"'
+    ),
+    "no version": lambda line: line.replace('"version": 1, ', ""),
+    "no journal's": lambda line: line.replace('{"event": "journal", ', "{"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_line_is_named_and_the_others_are_undone(
+    damage: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Whatever is wrong with it; it is not taken for a last line that was cut off."""
+    cloud = Cloud([old(), never()])
+    path = run(cloud, tmp_path)
+    lines = path.read_text().splitlines()
+    damaged = [damage(line) if "/old/empty" in line else line for line in lines]
+    assert damaged != lines
+    path.write_text("".join(f"{line}\n" for line in damaged if line))
+    found = history(path)
+    [complaint] = found.complaints
+    assert "2 lines are not understood" in complaint
+    assert found.torn == 0
+    assert [past.group for past in found.pasts] == ["/new"]
+
+
+def test_what_others_write_to_a_log_is_not_a_journal(tmp_path: Path) -> None:
+    """Nor is a line that does not say that it is one, or that says so in the middle."""
+    [line, _] = run(Cloud([never()]), tmp_path).read_text().splitlines()
+    unnamed = line.replace('"event": "journal", ', "")
+    said = (unnamed, f"user said {line}", f"2026-11-01T06:00:00 a b {line}", json.dumps([line]))
+    found = read([("log", "\n".join(["START RequestId: 1", *said, ""]))])
+    assert (found.lines, found.complaints) == (0, [])
+    assert read([("log", f"2026-11-01T06:00:00 {line}\n")]).lines == 1
+
+
+def test_an_undo_shows_what_it_gives_back_and_which_rights_that_takes(tmp_path: Path) -> None:
+    """Key, policies and destinations whole: whoever wrote the journal chose them."""
+    cloud = Cloud([old(**deepcopy(FURNISHED)), never()])
+    tally, items = undo(cloud, run(cloud, tmp_path), apply=False)
+    shown = "\n".join(items[0].changes)
+    for part in (FURNISHED["kms"], DOCUMENT, FURNISHED["index"], "parseJSON", "env=dev"):
+        assert part in shown
+    put = "BearerTokenAuthentication DataProtectionPolicy IndexPolicy RetentionPolicy Transformer"
+    others = {"logs:CreateLogGroup", "logs:TagResource", "logs:DeleteRetentionPolicy"}
+    assert tally.needs == {f"logs:Put{name}" for name in put.split()} | others
+
+
+def test_an_item_that_failed_says_why(tmp_path: Path) -> None:
+    """Not why it was tried."""
+    cloud = Cloud([old(kms="key")])
+    path = run(cloud, tmp_path)
+    cloud.fault = refusing("CreateLogGroup", "AccessDeniedException")
+    _, [item] = undo(cloud, path)
+    assert item.status is Status.FAILED
+    assert item.reason.startswith("CreateLogGroup: AccessDeniedException")
+
+
 def test_journals_may_be_given_in_any_order(tmp_path: Path) -> None:
     """What happened first is known from the lines."""
     cloud = Cloud([Group("/aws/lambda/x", days_ago(800), 5)])
@@ -627,6 +712,15 @@ def test_swept_streams_are_counted_as_lost(tmp_path: Path) -> None:
     found = history(run(cloud, tmp_path))
     assert list(found.streams.values()) == [4]
     assert found.pasts == []
+
+
+def test_what_expired_by_a_retention_is_told_as_lost(tmp_path: Path) -> None:
+    """Where it was set at all, or made shorter; no undo brings events back."""
+    cloud = Cloud([never("/a"), never("/b"), old()])
+    found = history(run(cloud, tmp_path))
+    lost = lost_for_good(found, lambda _past: True)
+    assert "of 1 deleted log groups" in lost
+    assert "of 2 log groups the events that have expired since" in lost
 
 
 # ---- properties ------------------------------------------------------------------------------
