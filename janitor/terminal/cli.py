@@ -372,6 +372,22 @@ def _root(
         raise typer.Exit
 
 
+class _Logs(io.TextIOBase):
+    """Stderr; but what cannot be logged must not cut off a change that is under way."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+
+_LOGS = _Logs()
+
+
 def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
     """Logs go to stderr: warnings and worse, or everything with `verbose`."""
     import structlog
@@ -390,7 +406,7 @@ def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(_LOGS),
         cache_logger_on_first_use=False,
     )
 

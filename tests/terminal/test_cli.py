@@ -26,7 +26,7 @@ from janitor.sandbox.saved import kept
 from janitor.sandbox.store import Store
 from janitor.sandbox.wire import Call, RefusedError, Reply
 from janitor.terminal.demo import definitions
-from janitor.terminal.shared import interruptible
+from janitor.terminal.shared import Options, ask_first, interruptible
 from tests.conftest import Run, Said, nothing_of_aws
 from tests.conftest import janitor as run_here
 from tests.terminal.conftest import Watch
@@ -220,6 +220,54 @@ def test_a_second_ctrl_c_ends_at_once_though_the_loop_is_busy() -> None:
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(busy())
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_ends_a_session_ends_a_question_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what nohup ignores stays ignored."""
+
+    class Asked(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, *_: Any) -> str:
+            signal.raise_signal(signal.SIGTERM)
+            return "y\n"
+
+    async def ignoring() -> None:
+        with interruptible(stop := Stop()):
+            signal.raise_signal(signal.SIGHUP)
+            await asyncio.sleep(0)
+            assert not stop.is_set()
+
+    monkeypatch.setattr("sys.stdin", Asked())
+    with pytest.raises(KeyboardInterrupt):
+        ask_first(Options(), [], "Do it")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        asyncio.run(ignoring())
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_at_any_time_is_told_in_one_line(tmp_path: Path) -> None:
+    """Also before there is anything to finish."""
+    code = "import signal; from janitor.terminal import cli; "
+    code += "cli.app = lambda **_: signal.raise_signal(signal.SIGTERM); cli.entry()"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "janitor: interrupted\n")
+
+
+def test_a_log_that_cannot_be_written_cuts_off_no_change(tmp_path: Path) -> None:
+    """The report is whole, and says what was done; the exit code, that not all could be said."""
+    words = "run --apply --sandbox -v -q --format json --journal j"
+    command = f"{sys.executable} -m janitor {words} > out 2> {FULL}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), check=False)
+    summary = json.loads((tmp_path / "out").read_text())["summary"]
+    assert (done.returncode, summary["retention_set"]) == (3, RETENTIONS)
 
 
 def test_where_nobody_can_be_asked_yes_is_needed(tmp_path: Path) -> None:
