@@ -58,6 +58,7 @@ class Link(Books):
         self._pending: dict[Target, list[ActionLine]] = {target: [] for target in apis}
         self._cut: set[Target] = set()
         self._writing = asyncio.Lock()
+        self._number, self._began, self._written = state.link, 0, 0
         for target, region in self._regions.items():
             if region.tally:
                 self.tallies[target] = Tally.restored(region.tally)
@@ -134,6 +135,7 @@ class Link(Books):
         """Survey, check the limits, act; as far as time goes. `state.ended` says whether that was
         all. Raises StateError and TakenError.
         """
+        self._began = clock.now()
         work = asyncio.create_task(self._work(clock, journal))
         writing = asyncio.create_task(self._checkpoints())
         await asyncio.wait({work, writing}, return_when=asyncio.FIRST_COMPLETED)
@@ -212,15 +214,18 @@ class Link(Books):
             writes = []
             for target, lines in self._pending.items():
                 if lines:
-                    written = self._regions[target].plan
-                    key = plan_key(self.state.run, target.account, target.region, len(written))
-                    written.append(key)
+                    key = self._plan_key(target)
+                    self._regions[target].plan.append(key)
                     writes.append(self._bucket.write_plan(key, lines))
                     self._pending[target] = []
             self._keep_counts()
             snapshot = self.state.model_copy(deep=True)
             await asyncio.gather(*writes)
             await self._bucket.save(snapshot)
+
+    def _plan_key(self, target: Target) -> str:
+        self._written += 1
+        return plan_key(self.state.run, target, self._number, self._began, self._written)
 
     def _keep_counts(self) -> None:
         for target, region in self._regions.items():

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from janitor.aws.workers import T, Workers
 from janitor.core.errors import JanitorError
+from janitor.core.model import Target
 from janitor.engine.plan import ActionLine, Planned, grouped, parse
 
 ACTIONS: dict[str, str] = {"PutObject": "s3:PutObject", "GetObject": "s3:GetObject"}
@@ -195,9 +196,12 @@ _JSON = "application/json"
 _LINES = "application/x-ndjson"
 
 
-def plan_key(run: str, account: str, region: str, number: int) -> str:
-    """The key of one object of a plan; keys sort in the plan's order."""
-    return f"{PREFIX}{run}/{account}/{region}/plan-{number:05}.jsonl"
+def plan_key(run: str, target: Target, link: int, began: int, number: int) -> str:
+    """The key of one object of a plan; keys sort in the plan's order. `began` (ms) is when this
+    attempt at the link did: no attempt writes over what another has planned.
+    """
+    folder = f"{PREFIX}{run}/{target.account}/{target.region}"
+    return f"{folder}/plan-{link:03}-{began}-{number:05}.jsonl"
 
 
 def _state_key(run: str) -> str:
