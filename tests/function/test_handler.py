@@ -28,6 +28,7 @@ from tests.function.deployed import SCHEDULED, TOPIC, Context, Deployed, DiedErr
 
 T = TypeVar("T")
 ACT = {"dry_run": False}
+STATE = f"runs/{SCHEDULED['id']}/state.json"
 FOR_EVER = {"JANITOR_MAX_LINKS": "9999", "JANITOR_MAX_HOURS": "9999"}
 
 
@@ -439,10 +440,31 @@ def test_a_link_that_dies_at_any_call_is_gone_on_with(number: int, after: bool) 
     cloud.quiet()
     deployed.invoke(SCHEDULED)
     assert final(cloud) == final(whole)
-    ended = json.loads(deployed.objects[f"runs/{SCHEDULED['id']}/state.json"])["ended"]
+    ended = json.loads(deployed.objects[STATE])["ended"]
     for key in (*CHANGED, "complete"):
         assert ended[key] == undisturbed[key], key
     assert 1 <= len(deployed.sent) <= 2
+
+
+def test_no_attempt_writes_over_what_another_has_written() -> None:
+    """One that died had a plan in the bucket, and no state that says so."""
+    cloud, keys = mixed(), list[str]()
+    deployed = Deployed(cloud)
+
+    def die_once(call: Call) -> None:
+        if call.operation == "PutObject":
+            keys.append(call.parameters["Key"])
+            if keys.count(STATE) == 2 and keys[-1] == STATE:
+                raise DiedError
+
+    cloud.before_call = die_once
+    with pytest.raises(DiedError):
+        deployed.invoke(SCHEDULED)
+    written = [key for key in keys if key != STATE]
+    assert [key for key in written if "/plan-" in key]
+    assert deployed.invoke(SCHEDULED)["summary"]["complete"]
+    others = [key for key in keys if key != STATE]
+    assert len(others) == len({*others}) > len(written)
 
 
 class Threaded:
