@@ -22,6 +22,7 @@ from janitor.function.settings import read_settings
 from janitor.journal.history import read as read_history
 from janitor.policy.file import Policy, load, parse
 from janitor.sandbox.unknowns import Unknowns
+from janitor.sandbox.wire import Call
 from tests.accounts import NOW, REGION, Cloud, Group, changing, days_ago, refused, refusing, stream
 from tests.engine.test_properties import accounts, assert_lawful, policies, relaxed
 from tests.function.deployed import SCHEDULED, TOPIC, Context, Deployed, DiedError, cut, dying

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from janitor.core.clock import Stop
+from janitor.policy.file import load
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.saved import kept
 from janitor.sandbox.store import Store
@@ -596,6 +597,23 @@ def test_a_plan_that_is_not_whole_or_not_of_this_account_is_refused(
     assert (done.code, done.out) == (2, "")
     assert said in done.err
     assert not list(Path.cwd().glob("janitor-journal-*"))
+
+
+def test_how_many_log_groups_there_are_is_counted_and_not_taken_from_a_plan(
+    run: Run, planned: list[str]
+) -> None:
+    """What the share of deletions is of decides whether anything is deleted at all."""
+    policy = Path("p.toml")
+    policy.write_text(run("policy", "show").out.replace("share = 0.25", "share = 0.001"))
+    lines = [json.loads(line) for line in planned]
+    lines[0]["policy"] = load(policy).digest()
+    for line in lines:
+        line |= {"groups_scanned": 10**9} if line["plan"] == "end" else {}
+    Path("plan.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    words = ("apply", "plan.jsonl", "--sandbox", "-p", "p.toml", "--format", "json")
+    done = run(*words, "--journal", "j")
+    summary = json.loads(done.out)["summary"]
+    assert (done.code, summary["groups_deleted"], summary["streams_deleted"]) == (4, 0, 0)
 
 
 # ---- codes and mistakes --------------------------------------------------------------------------
