@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from janitor.aws.workers import T, Workers
 from janitor.core.errors import JanitorError
 from janitor.core.model import Target
+from janitor.core.tally import Tally
 from janitor.engine.plan import ActionLine, Planned, grouped, parse
 
 ACTIONS: dict[str, str] = {"PutObject": "s3:PutObject", "GetObject": "s3:GetObject"}
@@ -57,7 +58,7 @@ class TargetState(_Part):
     ahead: list[int] = Field(default_factory=list)
     swept: dict[int, int] = Field(default_factory=dict)
     acted: bool = False
-    tally: dict[str, Any] = Field(default_factory=dict)
+    tally: Tally | None = None
 
 
 class Claim(_Part):
@@ -68,6 +69,25 @@ class Claim(_Part):
     request: str
     until: int
     again: bool = False
+
+
+class LedgerRow(_Part):
+    """What `janitor.cost.money.Ledger` goes on from."""
+
+    region: str
+    log_class: str = Field(alias="class")
+    groups: int
+    stored_bytes: int
+    freed_at_once_bytes: int
+    freed_steady_bytes: int
+
+
+class CallCounts(_Part):
+    """What `janitor.aws.api.Counts` goes on from."""
+
+    calls: dict[str, int]
+    throttled: dict[str, int]
+    taken: list[tuple[str, str, int, float]]
 
 
 class RunState(_Part):
@@ -85,8 +105,8 @@ class RunState(_Part):
     claim: Claim | None = None
     regions: dict[str, TargetState]
     refused: str | None = None
-    ledger: list[dict[str, Any]] = Field(default_factory=list)
-    counts: dict[str, Any] = Field(default_factory=dict)
+    ledger: list[LedgerRow] = Field(default_factory=list)
+    counts: CallCounts | None = None
     ended: dict[str, Any] | None = None
     """The summary, once there is nothing more to do."""
     told: bool = False
@@ -132,7 +152,7 @@ class RunStore:
         """
         key = _state_key(state.run)
         condition = {"IfNoneMatch": "*"} if self.etag is None else {"IfMatch": self.etag}
-        body = state.model_dump_json(exclude_defaults=True).encode()
+        body = state.model_dump_json(exclude_defaults=True, by_alias=True).encode()
         try:
             answer = await self._call(
                 lambda: self.client.put_object(

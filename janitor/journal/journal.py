@@ -173,10 +173,8 @@ class FileJournal:
         with self._telling():
             file = self._open()
             whole = os.fstat(file).st_size
-            left = memoryview("".join(f"{line}\n" for line in lines).encode())
             try:
-                while left:
-                    left = left[os.write(file, left) :]
+                self._write(file, "".join(f"{line}\n" for line in lines).encode())
                 if keep:
                     os.fsync(file)
             except OSError:
@@ -184,6 +182,10 @@ class FileJournal:
                     os.ftruncate(file, whole)
                 raise
             self.written = True
+
+    def _write(self, file: int, text: bytes) -> None:
+        while text:
+            text = text[os.write(file, text) :]
 
     def _open(self) -> int:
         """The file, opened. Raises OSError or JournalError."""

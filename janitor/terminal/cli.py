@@ -17,7 +17,7 @@ import traceback
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -385,7 +385,7 @@ class _Logs(io.TextIOBase):
             sys.stderr.flush()
 
 
-_LOGS = _Logs()
+_LOGS = cast(TextIO, _Logs())
 
 
 def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:

@@ -258,8 +258,8 @@ def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[Non
     try:
         yield
     finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+        for ended, old in before.items():
+            signal.signal(ended, old)
 
 
 def say(options: Options, text: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -83,11 +83,15 @@ class MortalJournal(FileJournal):
         super().__init__(path, Lines("run", "policy"))
         self._process = process
 
-    def _write(self, file: IO[str], text: str) -> None:
-        def write(part: str) -> None:
+    def _write(self, file: int, text: bytes) -> None:
+        def write(part: bytes) -> None:
             super(MortalJournal, self)._write(file, part)
 
-        self._process.step(lambda: write(text), lambda: write(text[: len(text) // 2]))
+        def die() -> None:
+            write(text[: len(text) // 2])
+            self.close()
+
+        self._process.step(lambda: write(text), die)
 
 
 @dataclass
@@ -175,7 +179,7 @@ class Place:
         janitor = Janitor(self, dies_at, after=after)
         with self.cloud:
             yield janitor
-        lines = self.journal.read_bytes()[len(written) :] if self.journal.exists() else b""
+        lines = self.journal.read_bytes()[written.rfind(b"\n") + 1 :] if self.journal.exists() else b""
         janitor.life.journal += whole_lines(lines.decode())
         self.witness.check_journal(janitor.life, killed=janitor.dead)
         self.witness.check_swept(janitor.life.planned, janitor.life.effects)

@@ -226,11 +226,10 @@ def test_a_second_ctrl_c_ends_at_once_though_the_loop_is_busy() -> None:
 def test_what_ends_a_session_ends_a_question_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """And what nohup ignores stays ignored."""
 
-    class Asked(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+    class Asked:
+        isatty = staticmethod(lambda: True)
 
-        def readline(self, *_: Any) -> str:
+        def readline(self) -> str:
             signal.raise_signal(signal.SIGTERM)
             return "y\n"
 
