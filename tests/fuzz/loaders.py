@@ -27,7 +27,7 @@ from janitor.journal import archive
 from janitor.journal.history import lost_for_good, read, select
 from janitor.journal.journal import FileJournal, Lines
 from janitor.journal.restore import Undo
-from janitor.policy.file import load
+from janitor.policy.file import load, parse
 from janitor.policy.judge import judge
 from janitor.sandbox.store import Object
 from tests.accounts import ACCOUNT, NOW, REGION, Cloud, Group, api, days_ago, janitor, look, stream
@@ -130,7 +130,7 @@ def policy(folder: Path) -> tuple[Make, Load]:
 
 def plan(folder: Path) -> tuple[Make, Load]:
     """The plan that `apply` takes."""
-    _, recorded = look(account(), load(None))
+    _, recorded = look(account(), parse(QUICK, ""))
     end = end_line(Target(ACCOUNT, REGION), Tally(scanned=7))
     lines = [Head(run="r", made=NOW, policy="p"), *map(action_line, recorded.planned), end]
     seed = "".join(f"{line.model_dump_json()}\n" for line in lines if line is not None)
@@ -152,7 +152,7 @@ def journal(folder: Path) -> tuple[Make, Load]:
     """
     cloud, path = account(), folder / "journal.jsonl"
     made = FileJournal(path, Lines("run", "policy"))
-    janitor(cloud, load(None), made)
+    janitor(cloud, parse(QUICK, ""), made)
     made.close()
     seed = path.read_text()
 

@@ -179,7 +179,8 @@ class Place:
         janitor = Janitor(self, dies_at, after=after)
         with self.cloud:
             yield janitor
-        lines = self.journal.read_bytes()[written.rfind(b"\n") + 1 :] if self.journal.exists() else b""
+        whole = written.rfind(b"\n") + 1  # what was torn is taken away
+        lines = self.journal.read_bytes()[whole:] if self.journal.exists() else b""
         janitor.life.journal += whole_lines(lines.decode())
         self.witness.check_journal(janitor.life, killed=janitor.dead)
         self.witness.check_swept(janitor.life.planned, janitor.life.effects)
