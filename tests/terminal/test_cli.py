@@ -270,13 +270,35 @@ def test_a_log_that_cannot_be_written_cuts_off_no_change(tmp_path: Path) -> None
     assert (done.returncode, summary["retention_set"]) == (3, RETENTIONS)
 
 
+def shortening(planned: Mapping[str, Any]) -> str:
+    """A journal that anybody could have written: its undo lets events expire."""
+    line = {
+        "event": "journal",
+        "version": 1,
+        "run": "r",
+        "policy": "p",
+        "reason": "r",
+        "at": 1,
+        **{key: planned[key] for key in ("account", "region", "group", "creation_time")},
+        "action": "set_retention",
+        "status": "done",
+        "before": {"retention_days": 1},
+        "after": {"retention_days": None},
+    }
+    return f"{json.dumps(line)}\n"
+
+
 def test_where_nobody_can_be_asked_yes_is_needed(tmp_path: Path) -> None:
     """Exit 2, and nothing was done; the plan is shown before."""
     with slow_account() as there:
         assert janitor("plan", "-o", "plan.jsonl", cwd=tmp_path, around=there).returncode == 0
-        for words in (["run", "--apply"], ["apply", "plan.jsonl"]):
+        [_, first, *_] = (tmp_path / "plan.jsonl").read_text().splitlines()
+        (tmp_path / "shortening.jsonl").write_text(shortening(json.loads(first)))
+        undo = ["restore", "shortening.jsonl", "--apply"]
+        for words in (["run", "--apply"], ["apply", "plan.jsonl"], undo):
             done = janitor(*words, cwd=tmp_path, around=there)
             assert (done.returncode, done.stdout) == (2, "")
+            assert ("retention of 1 day" in done.stderr) == (words is undo)
             assert done.stderr.endswith(
                 "nobody can be asked here, so --yes is needed; nothing was done\n"
             )
