@@ -21,6 +21,8 @@ ACTIONS: dict[str, str] = {
     "GetDataProtectionPolicy": "logs:GetDataProtectionPolicy",
     "DescribeIndexPolicies": "logs:DescribeIndexPolicies",
     "GetTransformer": "logs:GetTransformer",
+    "DescribeResourcePolicies": "logs:DescribeResourcePolicies",
+    "ListSyslogConfigurations": "logs:ListSyslogConfigurations",
     "FilterLogEvents": "logs:FilterLogEvents",
     "ListTagsForResource": "logs:ListTagsForResource",
     "PutRetentionPolicy": "logs:PutRetentionPolicy",
@@ -34,12 +36,20 @@ ACTIONS: dict[str, str] = {
     "PutDataProtectionPolicy": "logs:PutDataProtectionPolicy",
     "PutIndexPolicy": "logs:PutIndexPolicy",
     "PutTransformer": "logs:PutTransformer",
+    "PutResourcePolicy": "logs:PutResourcePolicy",
+    "PutSyslogConfiguration": "logs:PutSyslogConfiguration",
     "PutMetricFilter": "logs:PutMetricFilter",
     "PutSubscriptionFilter": "logs:PutSubscriptionFilter",
 }
 
 CHANGES = ("PutRetentionPolicy", "DeleteLogGroup", "DeleteLogStream")
-DEFINITION = ("GetDataProtectionPolicy", "DescribeIndexPolicies", "GetTransformer")
+DEFINITION = (
+    "GetDataProtectionPolicy",
+    "DescribeIndexPolicies",
+    "GetTransformer",
+    "DescribeResourcePolicies",
+    "ListSyslogConfigurations",
+)
 """What is read before a log group is deleted, so that it can be made again."""
 LAST_LOOK = (
     "DescribeSubscriptionFilters",
@@ -60,6 +70,8 @@ RESTORING = {
     "data protection policy": "PutDataProtectionPolicy",
     "index policy": "PutIndexPolicy",
     "transformer": "PutTransformer",
+    "resource policy": "PutResourcePolicy",
+    "syslog data": "PutSyslogConfiguration",
     "metric filter": "PutMetricFilter",
     "subscription filter": "PutSubscriptionFilter",
 }
@@ -79,6 +91,12 @@ _NOT_FOR_THIS_CLASS = {
     "OperationNotSupportedException",
     "ValidationException",
 }
+"""How a class refuses what it does not have: by some reports (turbot/steampipe-plugin-aws issue
+2758, aws/karpenter-provider-aws pull request 9567); of most calls none tells the code."""
+_NOT_IN_THIS_REGION = {"UnknownOperationException", "InvalidOperationException"}
+"""How a Region says that it does not have a feature: its endpoint does not know the operation (as
+boto3 issue 2359 has it for Logs Insights in China), or "the operation is not valid on the specified
+resource" (botocore 1.44.5), though its class has it."""
 FILTER_KEYS = (
     "filterName",
     "filterPattern",
@@ -242,6 +260,8 @@ class Logs:
         document = answer.get("policyDocument")
         if document is not None and not isinstance(document, str):
             raise UnavailableError("GetDataProtectionPolicy", f"policyDocument is {document!r}")
+        if not document and group.data_protection == "ACTIVATED":
+            raise UnavailableError("GetDataProtectionPolicy", "no policy, though one is activated")
         return document or None
 
     async def index_policy(self, group: LogGroup) -> str | None:
@@ -250,24 +270,15 @@ class Logs:
         An account-level policy is shown for the groups that it applies to as well: that is not
         the group's.
         """
-        operation = "DescribeIndexPolicies"
-        asked: dict[str, Any] = {"logGroupIdentifiers": [group.name]}
-        documents: list[str] = []
-        while answer := await self._own(group, operation, expect="indexPolicies", **asked):
-            documents += [
-                str(policy["policyDocument"])
-                for policy in answer["indexPolicies"]
-                if policy.get("source") != "ACCOUNT" and policy.get("policyDocument")
-            ]
-            following = answer.get("nextToken")
-            if not following:
-                break
-            if following == asked.get("nextToken"):
-                raise UnavailableError(operation, "the same page token twice")
-            asked["nextToken"] = following
-        if len(documents) > 1:
-            raise UnavailableError(operation, f"{len(documents)} policies of a group")
-        return documents[0] if documents else None
+        operation, named = "DescribeIndexPolicies", {"logGroupIdentifiers": [group.name]}
+        return _document(
+            operation,
+            [
+                policy
+                for policy in await self._own_list(group, operation, "indexPolicies", named)
+                if policy.get("source") != "ACCOUNT"
+            ],
+        )
 
     async def transformer(self, group: LogGroup) -> tuple[dict[str, Any], ...]:
         """The processors of the group's own transformer; none for none."""
@@ -277,20 +288,60 @@ class Logs:
             raise UnavailableError("GetTransformer", f"transformerConfig is {processors!r}")
         return tuple(processors)
 
-    async def _own(
-        self, group: LogGroup, operation: str, *, expect: str | None = None, **parameters: Any
-    ) -> Mapping[str, Any]:
+    async def resource_policy(self, group: LogGroup) -> str | None:
+        """The resource policy on the group itself, a JSON document, or None.
+
+        Asked for as Terraform's provider does, by ARN and scope. Those of a whole account could be
+        listed in a few calls, but whether the scope alone lists them is not documented.
+        """
+        operation = "DescribeResourcePolicies"
+        asked = {"resourceArn": group.arn, "policyScope": "RESOURCE"}
+        return _document(
+            operation,
+            [
+                policy
+                for policy in await self._own_list(group, operation, "resourcePolicies", asked)
+                if _without_star(policy.get("resourceArn")) == group.arn
+            ],
+        )
+
+    async def syslog_endpoints(self, group: LogGroup) -> tuple[str, ...]:
+        """The VPC endpoints whose syslog data go to the group."""
+        operation, named = "ListSyslogConfigurations", {"logGroupIdentifier": group.name}
+        endpoints = []
+        for entry in await self._own_list(group, operation, "syslogConfigurations", named):
+            if _without_star(entry.get("logGroupArn")) not in (group.arn, group.name, None):
+                continue
+            endpoint = entry.get("vpcEndpointId")
+            if not isinstance(endpoint, str):
+                raise UnavailableError(operation, f"vpcEndpointId is {endpoint!r}")
+            endpoints.append(endpoint)
+        return tuple(sorted(endpoints))
+
+    async def _own(self, group: LogGroup, operation: str, **parameters: Any) -> Mapping[str, Any]:
         """What a group has of its own; an empty answer where it has nothing.
 
-        "Not found" may mean the group too, which the next look at it shows. Classes other than
-        STANDARD lack some of these features, and refuse the call.
+        "Not found" may mean the group too, which the next look at it shows.
         """
         try:
-            return await self.api.call("logs", operation, expect=expect, **parameters)
+            return await self.api.call("logs", operation, **parameters)
         except CallError as error:
-            if error.not_found or _refused_for_class(group, error):
+            if error.not_found or _cannot_have(group, error):
                 return {}
             raise
+
+    async def _own_list(
+        self, group: LogGroup, operation: str, key: str, parameters: Mapping[str, Any]
+    ) -> list[Mapping[str, Any]]:
+        """The same where it is listed."""
+        found: list[Mapping[str, Any]] = []
+        try:
+            async for page, _ in self._pages(operation, key, parameters):
+                found += page
+        except CallError as error:
+            if found or not (error.not_found or _cannot_have(group, error)):
+                raise
+        return found
 
     async def holds_events(
         self, group: str, since: int, streams: Sequence[str] | None = None
@@ -316,6 +367,26 @@ class Logs:
 def _refused_for_class(group: LogGroup, error: CallError) -> bool:
     """Whether AWS says that the group's class does not have what was asked for."""
     return error.code in _NOT_FOR_THIS_CLASS and group.log_class != "STANDARD"
+
+
+def _cannot_have(group: LogGroup, error: CallError) -> bool:
+    """Whether AWS says that no log group of this class, or of this Region, has what was asked for.
+
+    To be denied or throttled says nothing of the kind, nor does a parameter that is refused.
+    """
+    return error.code in _NOT_IN_THIS_REGION or _refused_for_class(group, error)
+
+
+def _document(operation: str, policies: Sequence[Mapping[str, Any]]) -> str | None:
+    """The document of the one policy that there may be. Raises UnavailableError on several."""
+    documents = [str(one["policyDocument"]) for one in policies if one.get("policyDocument")]
+    if len(documents) > 1:
+        raise UnavailableError(operation, f"{len(documents)} policies of a group")
+    return documents[0] if documents else None
+
+
+def _without_star(arn: object) -> str | None:
+    return arn.removesuffix(":*") if isinstance(arn, str) else None
 
 
 async def pages(
@@ -449,6 +520,18 @@ class Changes:
         await self._tell(
             "PutTransformer", logGroupIdentifier=group, transformerConfig=list(processors)
         )
+
+    async def set_resource_policy(self, arn: str, document: str) -> None:
+        """Give a log group (ARN without the trailing `:*`) that has none a resource policy.
+
+        Its name is not put: AWS takes a name or an ARN, not both (hashicorp/terraform-provider-aws
+        pull request 46813).
+        """
+        await self._tell("PutResourcePolicy", resourceArn=arn, policyDocument=document)
+
+    async def set_syslog_endpoint(self, group: str, endpoint: str) -> None:
+        """Let the syslog data of a VPC endpoint go to a log group."""
+        await self._tell("PutSyslogConfiguration", logGroupIdentifier=group, vpcEndpointId=endpoint)
 
     async def put_filter(self, group: str, kind: FilterKind, described: Mapping[str, Any]) -> None:
         """Put a filter that `Logs.filters` described."""

@@ -18,6 +18,8 @@ DEFAULT_QUOTAS: dict[str, float] = {
     "GetDataProtectionPolicy": 5,
     "GetTransformer": 5,
     "DescribeIndexPolicies": 5,
+    "DescribeResourcePolicies": 5,
+    "ListSyslogConfigurations": 5,
     "FilterLogEvents": 5,
     "ListTagsForResource": 5,
     "PutRetentionPolicy": 5,
@@ -30,6 +32,8 @@ DEFAULT_QUOTAS: dict[str, float] = {
     "PutDataProtectionPolicy": 5,
     "PutIndexPolicy": 5,
     "PutTransformer": 5,
+    "PutResourcePolicy": 5,
+    "PutSyslogConfiguration": 5,
     "PutBearerTokenAuthentication": 5,
     "PutMetricFilter": 5,
     "PutSubscriptionFilter": 5,
@@ -41,9 +45,10 @@ DEFAULT_QUOTAS: dict[str, float] = {
     "DescribeRegions": 20,
 }
 """Calls per second, account and Region (CloudWatch Logs quotas page). FilterLogEvents is 5 to 25
-by Region and cannot be raised: the lowest is safe everywhere. The last five, and the two of index
-policies, are not published per call and are assumed. GetMetricData is 50 a second, but all data
-points together at most 396,000 (CloudWatch quotas page), and one call here asks for up to 100,500.
+by Region and cannot be raised: the lowest is safe everywhere. The last five, and those of index
+policies, resource policies and syslog, are not published per call and are assumed. GetMetricData is
+50 a second, but all data points together at most 396,000 (CloudWatch quotas page), and one call
+here asks for up to 100,500.
 """
 
 SERVICE_QUOTAS: dict[str, float] = {

@@ -15,7 +15,15 @@ import botocore.session
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 
-from janitor.aws.api import CLIENT_CONFIG, Api, CallError, Clients, Counts, UnavailableError
+from janitor.aws.api import (
+    CLIENT_CONFIG,
+    Api,
+    CallError,
+    Clients,
+    Counts,
+    ReadError,
+    UnavailableError,
+)
 from janitor.aws.checked import check
 from janitor.aws.models import Models
 from janitor.aws.pace import Pace
@@ -25,7 +33,10 @@ from janitor.core.clock import Clock, Stop
 from janitor.core.errors import CredentialsError, JanitorError, UsageError
 from janitor.core.model import Target
 
-ACTIONS: dict[str, str] = {"DescribeRegions": "ec2:DescribeRegions"}
+ACTIONS: dict[str, str] = {
+    "DescribeRegions": "ec2:DescribeRegions",
+    "ListAccountAliases": "iam:ListAccountAliases",
+}
 ALL = "all"
 HINT = "try `janitor report --sandbox` for a look without an account"
 _SOMEWHERE = "us-east-1"
@@ -180,6 +191,15 @@ async def connect(aws: boto3.Session, wanted: Sequence[str], means: Means) -> li
 async def _account(api: Api) -> str:
     answer = await _ask(api, "sts", "GetCallerIdentity", "Account")
     return str(answer["Account"])
+
+
+async def alias(api: Api) -> str | None:
+    """The account's alias, for people; None where it has none, or where that may not be read."""
+    try:
+        answer = await api.once("iam", "ListAccountAliases", expect="AccountAliases", paced=False)
+    except (*ReadError, JanitorError):
+        return None
+    return next((str(name) for name in answer["AccountAliases"]), None)
 
 
 async def _enabled(api: Api) -> list[str]:

@@ -13,6 +13,7 @@ class Exit(IntEnum):
     USAGE = 2
     INCOMPLETE = 3
     REFUSED = 4
+    UNJUDGED = 5
     INTERRUPTED = 130
 
 

@@ -82,7 +82,8 @@ class LogGroup(NamedTuple):
 class Extras:
     """What a log group has that DescribeLogGroups does not show; None and () for nothing.
 
-    The two policies are JSON documents as text; processors and filters are as the API has them.
+    The policies are JSON documents as text; processors and filters are as the API has them.
+    `syslog_endpoints` are ids of VPC endpoints.
     """
 
     data_protection_policy: str | None = None
@@ -90,6 +91,8 @@ class Extras:
     transformer: tuple[Mapping[str, object], ...] = ()
     metric_filters: tuple[Mapping[str, object], ...] = ()
     subscription_filters: tuple[Mapping[str, object], ...] = ()
+    resource_policy: str | None = None
+    syslog_endpoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,7 @@ class Outcome(NamedTuple):
     """What was decided for a group, and what became of it.
 
     `streams` counts the streams of a sweep: to be deleted when planned, deleted otherwise.
+    `acknowledged`: it is unknown, and the policy accepts that for now.
     """
 
     group: LogGroup
@@ -229,6 +233,7 @@ class Outcome(NamedTuple):
     at: int
     streams: int = 0
     evidence: tuple[Evidence, ...] = ()
+    acknowledged: bool = False
 
     @property
     def reason(self) -> str:

@@ -12,7 +12,8 @@ from janitor.core.model import Keep, LogGroup, Outcome, Status, Verb, verb_of
 @dataclass
 class Tally:
     """Counters of one target, or of several together. What is planned and what is done are counted
-    apart; a sweep counts its streams, whatever became of the rest of it.
+    apart; a sweep counts its streams, whatever became of the rest of it. `acknowledged` are those
+    unknown that the policy accepts.
     """
 
     scanned: int = 0
@@ -20,6 +21,7 @@ class Tally:
     planned: Counter[Verb] = field(default_factory=Counter)
     done: Counter[Verb] = field(default_factory=Counter)
     by_status: Counter[Status] = field(default_factory=Counter)
+    acknowledged: int = 0
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -33,6 +35,7 @@ class Tally:
             total.planned.update(tally.planned)
             total.done.update(tally.done)
             total.by_status.update(tally.by_status)
+            total.acknowledged += tally.acknowledged
             total.errors += tally.errors
             total.warnings += tally.warnings
         return total
@@ -45,6 +48,7 @@ class Tally:
     def add(self, outcome: Outcome) -> None:
         """Count an outcome."""
         self.by_status[outcome.status] += 1
+        self.acknowledged += outcome.acknowledged
         if isinstance(outcome.action, Keep):
             return
         verb = verb_of(outcome.action)

@@ -19,6 +19,11 @@ def visible(text: str) -> str:
     )
 
 
+def sentence(text: str) -> str:
+    """The text with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def size(count: int) -> str:
     """Bytes for people: 0 B, 1.5 KiB, 2.0 GiB."""
     if count < 1024:

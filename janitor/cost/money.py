@@ -20,6 +20,7 @@ from importlib import resources
 from typing import Any
 
 from janitor.core.clock import DAY_MS
+from janitor.core.loss import lost_bytes
 from janitor.core.model import Ingestion, LogGroup, Outcome, SetRetention, Status
 from janitor.policy.file import Prices, RegionPrices
 
@@ -152,17 +153,13 @@ def freed(outcome: Outcome) -> Freed:
 def freed_by(group: LogGroup, days: int, now: int) -> Freed:
     """What a retention of `days` frees of a group that is as described at `now` (ms).
 
-    The stored bytes are taken as spread evenly over the group's life, or over its present
-    retention where that is shorter. A retention that is not shorter than the present one frees
-    nothing.
+    A retention that is not shorter than the present one frees nothing.
     """
     present = group.retention_days
     if group.defects or (present is not None and present <= days):
         return Freed()
     age = now - group.creation_time
-    window = age if present is None else min(age, present * DAY_MS)
-    older = max(window - days * DAY_MS, 0)
-    at_once = group.stored_bytes * older // window if older else 0
+    at_once = lost_bytes(group.stored_bytes, age, present, days)
     return Freed(at_once, _steady(group, days, age // DAY_MS, at_once))
 
 

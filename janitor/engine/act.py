@@ -429,7 +429,8 @@ class _TargetAct:
         """Put the retention, unless announcing it took so long that the group has `changed`. One
         that is gone is no failure.
         """
-        change = Change({"retention_days": group.retention_days}, {"retention_days": action.days})
+        before = {"retention_days": group.retention_days, "stored_bytes": group.stored_bytes}
+        change = Change(before, {"retention_days": action.days})
         entry = self._entry(Verb.SET_RETENTION, group, change, action)
         began = self._clock.monotonic()
         await self._act.journal.begin(entry)
@@ -906,6 +907,8 @@ def _undo(group: LogGroup, extras: Extras) -> Change:
             "transformer": list(extras.transformer),
             "metric_filters": list(extras.metric_filters),
             "subscription_filters": list(extras.subscription_filters),
+            "resource_policy": extras.resource_policy,
+            "syslog_endpoints": list(extras.syslog_endpoints),
         },
         {},
     )

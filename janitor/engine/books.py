@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 
 from janitor.core.model import LogGroup, Outcome, Status, Target, Verb
 from janitor.core.tally import Tally
@@ -13,18 +14,23 @@ from janitor.policy.file import Limits
 
 Listener = Callable[[Sequence[LogGroup], Sequence[Outcome]], None]
 """Told of log groups that were read, and of outcomes."""
+Accepted = Callable[[LogGroup], date | None]
+"""Until when the policy accepts that a log group is not judged."""
 
 
 class Books:
     """The sink of a survey and of an act."""
 
-    def __init__(self, targets: Iterable[Target], listener: Listener) -> None:
+    def __init__(
+        self, targets: Iterable[Target], listener: Listener, accepted: Accepted = lambda _: None
+    ) -> None:
         self.tallies: dict[Target, Tally] = {target: Tally() for target in targets}
         self.unfinished: set[Target] = set()
         """Targets whose survey did not come to its end."""
         self.reached: dict[Target, int] = {}
         """How many lines of each target's plan were got to."""
         self.listener = listener
+        self._accepted = accepted
 
     def page(self, page: Page) -> None:
         """One more page of a survey."""
@@ -38,9 +44,18 @@ class Books:
 
     def _add(self, target: Target, groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
         tally = self.tallies[target]
+        outcomes = [self._said(o) if o.status is Status.UNKNOWN else o for o in outcomes]
         for outcome in outcomes:
             tally.add(outcome)
         self.listener(groups, outcomes)
+
+    def _said(self, outcome: Outcome) -> Outcome:
+        """The outcome, with whether somebody accepts that it is unknown."""
+        if not (until := self._accepted(outcome.group)):
+            return outcome
+        text = f"acknowledged until {until:%Y-%m-%d}"
+        detail = f"{text}: {outcome.detail}" if outcome.detail else text
+        return outcome._replace(acknowledged=True, detail=detail)
 
     def restarted(self, target: Target) -> None:
         """A survey begins again: what it counted is counted anew."""

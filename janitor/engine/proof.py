@@ -161,12 +161,23 @@ async def extras_of(logs: Logs, group: LogGroup, *, subscribed: bool) -> Extras 
         index = await logs.index_policy(group)
         source = "GetTransformer"
         transformer = await logs.transformer(group)
+        source = "DescribeResourcePolicies"
+        resource = await logs.resource_policy(group)
+        source = "ListSyslogConfigurations"
+        syslog = await logs.syslog_endpoints(group)
         source = "DescribeSubscriptionFilters"
         subscriptions = await logs.filters(group, "subscription") if subscribed else ()
     except ReadError as error:
         text = f"unreadable, and without it the log group could not be made again: {error}"
         return Unreadable(Evidence(source, text, logs.clock.now()))
-    return Extras(data_protection, index, transformer, subscription_filters=tuple(subscriptions))
+    return Extras(
+        data_protection,
+        index,
+        transformer,
+        subscription_filters=tuple(subscriptions),
+        resource_policy=resource,
+        syslog_endpoints=syslog,
+    )
 
 
 # ---- streams -------------------------------------------------------------------------------------

@@ -12,9 +12,15 @@ from janitor.owners import table as owners
 from janitor.policy.file import Defaults, Policy, Rule
 
 UNSCOPED = frozenset(
-    logs.ACTIONS[name] for name in ("DescribeLogGroups", "DescribeIndexPolicies", "PutIndexPolicy")
+    logs.ACTIONS[name]
+    for name in (
+        *("DescribeLogGroups", "DescribeIndexPolicies", "PutIndexPolicy"),
+        *("DescribeResourcePolicies", "PutResourcePolicy"),
+        *("ListSyslogConfigurations", "PutSyslogConfiguration"),
+    )
 )
-"""Actions for which the service authorization reference names no resource: they take `*` only."""
+"""Actions for which the service authorization reference names no resource, so that they take `*`
+only; what it says of syslog configurations is not known here."""
 
 
 def iam_policy(

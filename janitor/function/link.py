@@ -44,7 +44,9 @@ class Link(Books):
         findings: Findings,
         stop: Stop,
     ) -> None:
-        super().__init__(apis, self._told)
+        super().__init__(
+            apis, self._told, lambda group: policy.acknowledged_until(group, state.started)
+        )
         self.state = state
         self._bucket = bucket
         self._apis = apis

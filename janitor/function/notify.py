@@ -17,7 +17,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from janitor.core.errors import JanitorError
-from janitor.core.text import visible
+from janitor.core.loss import loss
+from janitor.core.text import sentence, visible
 
 ACTIONS: dict[str, str] = {"Publish": "sns:Publish"}
 LONGEST_SUBJECT = 100
@@ -137,6 +138,7 @@ def _counts(summary: Mapping[str, Any], *, dry_run: bool) -> Iterator[str]:
     for label, key in LEFT:
         if summary[key]:
             yield f"{label:<32}{summary[key]:>12,}"
+    yield sentence(loss(summary["money"]["freed_at_once_bytes"], dry_run=dry_run))
 
 
 def _problems(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from janitor.aws.logs import FILTER_KEYS
+from janitor.core.loss import loss, lost_bytes
 from janitor.core.model import Extras
 from janitor.journal.journal import BEGUN, EVENT, LONGEST_TEXT, START
 from janitor.policy.file import LogClass
@@ -92,9 +93,12 @@ class JournalLine(_Strict):
 
 
 class Retention(_Strict):
-    """`before` and `after` of a change of retention; None: events never expire."""
+    """`before` and `after` of a change of retention; None: events never expire. `stored_bytes` is
+    what the log group held before.
+    """
 
     retention_days: Days | None
+    stored_bytes: int = Field(0, ge=0, lt=2**63)
 
 
 class Definition(_Strict):
@@ -115,6 +119,8 @@ class Definition(_Strict):
     transformer: tuple[dict[str, Any], ...] = Field(default=(), strict=False, max_length=100)
     metric_filters: tuple[Filter, ...] = Field(default=(), strict=False, max_length=100)
     subscription_filters: tuple[Filter, ...] = Field(default=(), strict=False, max_length=100)
+    resource_policy: Document | None = None
+    syslog_endpoints: tuple[Short, ...] = Field(default=(), strict=False, max_length=100)
 
     @property
     def extras(self) -> Extras:
@@ -125,6 +131,8 @@ class Definition(_Strict):
             self.transformer,
             self.metric_filters,
             self.subscription_filters,
+            self.resource_policy,
+            self.syslog_endpoints,
         )
 
 
@@ -136,6 +144,8 @@ class Put:
     sure: bool
     before: int | None
     after: int | None
+    lost: int = 0
+    """Bytes of events that it deleted, as estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,18 +173,6 @@ class GroupHistory:
     def deleted(self) -> bool:
         """Whether a group of this name was deleted, or may have been."""
         return any(isinstance(step, Deletion) for step in self.steps)
-
-    @property
-    def shortened(self) -> bool:
-        """Whether its events expired earlier than before by a retention that was, or may have been,
-        set.
-        """
-        return any(
-            isinstance(step, Put)
-            and step.after is not None
-            and (step.before is None or step.after < step.before)
-            for step in self.steps
-        )
 
 
 @dataclass
@@ -256,9 +254,11 @@ def _step(line: JournalLine, *, sure: bool) -> Step | None:
     if line.action == "delete_group":
         return Deletion(line.creation_time, sure, Definition.model_validate(line.before))
     if line.action in ("set_retention", "restore_retention"):
-        before = Retention.model_validate(line.before).retention_days
-        after = Retention.model_validate(line.after).retention_days
-        return Put(line.creation_time, sure, before, after)
+        was = Retention.model_validate(line.before)
+        before, after = was.retention_days, Retention.model_validate(line.after).retention_days
+        age = line.at - line.creation_time
+        lost = 0 if after is None else lost_bytes(was.stored_bytes, age, before, after)
+        return Put(line.creation_time, sure, before, after, lost)
     return None
 
 
@@ -338,14 +338,14 @@ def retention_before(days: int | None, puts: Iterable[Put]) -> tuple[int | None,
 
 def lost_for_good(history: History, wanted: Callable[[GroupHistory], bool]) -> str:
     """What no undo of the wanted log groups brings back, in words."""
-    mine = [past for past in history.pasts if wanted(past)]
-    deleted = sum(past.deleted for past in mine)
+    deleted = sum(past.deleted for past in history.pasts if wanted(past))
     swept = sum(n for place, n in history.streams.items() if wanted(GroupHistory(*place, ())))
-    expiring = sum(past.shortened for past in mine)
+    puts = (step for past in history.pasts if wanted(past) for step in past.steps)
+    lost = sum(step.lost for step in puts if isinstance(step, Put))
     return (
         f"what cannot come back: the log streams, events and creation times of {deleted:,} "
-        f"deleted log groups; {swept:,} swept log streams and their events; of {expiring:,} log "
-        "groups the events that have expired since by the retention that was set"
+        f"deleted log groups; {swept:,} swept log streams and their events\n"
+        f"{loss(lost, dry_run=False)}"
     )
 
 

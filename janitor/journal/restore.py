@@ -6,6 +6,7 @@ anywhere goes on where it stopped, and one that is repeated changes nothing.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -90,9 +91,9 @@ class UndoTally:
         if self.interrupted:
             return Exit.INTERRUPTED
         status = self.by_status
-        if status[Status.FAILED] or status[Status.UNKNOWN] or not self.complete:
+        if status[Status.FAILED] or not self.complete:
             return Exit.INCOMPLETE
-        return Exit.DONE
+        return Exit.UNJUDGED if status[Status.UNKNOWN] else Exit.DONE
 
     @property
     def complete(self) -> bool:
@@ -366,6 +367,8 @@ class _TargetUndo:
                 extras.metric_filters and tuple(await self.logs.filters(found, "metric")),
                 extras.subscription_filters
                 and tuple(await self.logs.filters(found, "subscription")),
+                extras.resource_policy and await self.logs.resource_policy(found),
+                extras.syslog_endpoints and await self.logs.syslog_endpoints(found),
             ),
         )
         puts = _puts(past.steps, found.creation_time)
@@ -453,6 +456,19 @@ class _TargetUndo:
             lambda: changes.set_transformer(name, had.transformer),
             json.dumps(had.transformer),
         )
+        resource = had.resource_policy or ""
+        part(
+            "resource policy",
+            resource,
+            has.resource_policy,
+            _needs("resource policy"),
+            lambda: changes.set_resource_policy(group.arn, resource),
+            resource,
+        )
+        for endpoint in had.syslog_endpoints:
+            there = endpoint if endpoint in has.syslog_endpoints else None
+            give = functools.partial(changes.set_syslog_endpoint, name, endpoint)
+            part(f"syslog data of {endpoint}", endpoint, there, _needs("syslog data"), give)
         self._filters("metric", name, had.metric_filters, has.metric_filters, part)
         self._filters(
             "subscription", name, had.subscription_filters, has.subscription_filters, part

@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from fnmatch import translate
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -153,6 +154,13 @@ class Limits(_Strict):
     )
 
 
+class Acknowledged(_Strict):
+    """Log groups that may stay unjudged: until the end of that day they are no exit code."""
+
+    names: list[Pattern] = Field(min_length=1, description='Globs over the whole name, or "re:…".')
+    until: date = Field(description="The last day (UTC) on which it holds, as in 2027-06-30.")
+
+
 Usd = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 RegionName = Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)+-[0-9]+$")]
 
@@ -257,6 +265,7 @@ class Policy(_Strict):
     defaults: Defaults = Field(default_factory=lambda: Defaults())
     protect: Protect = Field(default_factory=lambda: Protect())
     limits: Limits = Field(default_factory=lambda: Limits())
+    acknowledged: list[Acknowledged] = Field(default_factory=list)
     prices: Prices = Field(default_factory=lambda: Prices())
     rules: list[Rule] = Field(default_factory=list)
 
@@ -333,6 +342,19 @@ class Policy(_Strict):
         settings = self.settings_for(group)
         return settings is None or settings.proof == "events"
 
+    def acknowledged_until(self, group: LogGroup, now: int) -> date | None:
+        """Until when somebody accepts that the group is not judged; None where nobody does (any
+        more). `now` in ms.
+        """
+        today = _day(now)
+        valid = (entry for entry in self.acknowledged if entry.until >= today)
+        names = (e.until for e in valid if any(matches(one, group.name) for one in e.names))
+        return max(names, default=None)
+
+    def expired(self, now: int) -> list[Acknowledged]:
+        """What was acknowledged until a day that is over. `now` in ms."""
+        return [entry for entry in self.acknowledged if entry.until < _day(now)]
+
     def with_own_groups(self, *names: str) -> Policy:
         """The same policy that also spares the named groups as the janitor's own."""
         own = list(dict.fromkeys([*self.protect.own_groups, *names]))
@@ -341,13 +363,17 @@ class Policy(_Strict):
 
     def digest(self) -> str:
         """SHA-256 over what the policy decides: not its layout, nor how fast it is carried out,
-        nor what that saves.
+        what that saves, or what is acknowledged.
         """
         said = self.model_dump_json(
             exclude_none=True,
-            exclude={"prices": True, "limits": {"api_share"}},
+            exclude={"prices": True, "limits": {"api_share"}, "acknowledged": True},
         )
         return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _day(now: int) -> date:
+    return datetime.fromtimestamp(now / 1000, UTC).date()
 
 
 _Miss = Literal["names", "classes", "regions", "tags", "unread tags"]
@@ -482,6 +508,7 @@ def _keys_at(location: tuple[str | int, ...]) -> list[str]:
         "defaults": Defaults,
         "protect": Protect,
         "limits": Limits,
+        "acknowledged": Acknowledged,
         "rules": Rule,
     }
     if location[:2] == ("protect", "deletion") and len(location) > 2:

@@ -211,18 +211,18 @@ def _class_text(group: LogGroup, _policy: Policy) -> str:
 EXEMPTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (
     _Test(
         1,
-        Check.VALUES,
-        lambda group, _: not group.defects,
-        _values_text,
-        lambda group, _: bool(group.defects),
-    ),
-    _Test(
-        1,
         Check.OWN_GROUP,
         lambda group, policy: group.name not in policy.protect.own_groups,
         _own_text,
     ),
     _Test(1, Check.NAME, lambda group, policy: _protecting_name(group, policy) is None, _name_text),
+    _Test(
+        1,
+        Check.VALUES,
+        lambda group, _: not group.defects,
+        _values_text,
+        lambda group, _: bool(group.defects),
+    ),
     _Test(
         1,
         Check.TAG,
@@ -238,7 +238,8 @@ EXEMPTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (
         lambda group, _: group.log_class not in KNOWN_CLASSES,
     ),
 )
-"""Line 1, as far as it exempts a group from every change; the first that fails decides."""
+"""Line 1, as far as it exempts a group from every change; the first that fails decides. What a name
+protects is kept whatever else there is to say of it."""
 
 
 def _no_rule(group: LogGroup) -> RuleLine:

@@ -113,6 +113,11 @@ def dollars(usd: float | None) -> str:
     return "<$0.01" if 0 < usd < 0.01 else f"${usd:,.2f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and what it counts: 1 log group, 2 log groups."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def is_finding(outcome: Outcome) -> bool:
     """Whether it is shown without `--all`: everything that is not plainly kept."""
     return outcome.status is not Status.KEPT

@@ -1,4 +1,4 @@
-"""`--format html`: one page that asks nobody for anything, for the team and for finance.
+"""`--format html`: one page that loads nothing from anywhere, for the team and for finance.
 
 The summary is plain HTML, written here; pictures and the table of findings are drawn in the
 browser by `assets/report.js` with D3. Names, tags and reasons are untrusted text: Jinja2 escapes

@@ -32,7 +32,7 @@ class MarkdownReport(OverviewReport):
     def finish(self, summary: Summary) -> None:
         """Write everything."""
         info = self.info
-        doing = "dry run" if info.dry_run else "applied"
+        doing = summary.doing(dry_run=info.dry_run)
         self._line(f"## CloudWatch Logs: account {info.account}, {', '.join(info.regions)}")
         self._line()
         self._line(f"Policy: {plain(info.policy)} ({doing})")

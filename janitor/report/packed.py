@@ -24,11 +24,13 @@ ROWS_A_BLOCK = 5_000
 DETAILS_A_BLOCK = 500
 FOR_A_PERSON = (Status.FAILED, Status.REFUSED, Status.UNKNOWN, Status.NOT_REACHED)
 
-_Entry = tuple[int, int, int, bytes]
+_Entry = tuple[int, float, int, int, bytes]
 
 
 class PackedFindings:
-    """Keeps at most `most` findings: for a person first, then deletions, then the largest."""
+    """Keeps at most `most` findings, by what they risk or save: those for a person first, then
+    deletions, then what saves most, then the largest.
+    """
 
     def __init__(self, prices: PriceList, most: int = MOST) -> None:
         self._prices = prices
@@ -51,14 +53,15 @@ class PackedFindings:
         record = full_row(outcome, self._prices) | {"what": title(verb, outcome.status)}
         rank = 2 if outcome.status in FOR_A_PERSON else int(verb is Verb.DELETE_GROUP)
         data = json.dumps(record, separators=(",", ":")).encode()
-        entry = (rank, outcome.group.stored_bytes, -self.seen, data)
+        saves = record["saves_usd"] or 0.0
+        entry = (rank, saves, outcome.group.stored_bytes, -self.seen, data)
         if len(self._heap) < self._most:
             heapq.heappush(self._heap, entry)
         else:
             heapq.heappushpop(self._heap, entry)
 
     def blocks(self) -> Iterator[tuple[str, str]]:
-        """(`rows` or `details`, packed columns), in the page's order: largest first."""
+        """(`rows` or `details`, packed columns), in the page's order."""
         entries = sorted(self._heap, reverse=True)
         for start in range(0, len(entries), ROWS_A_BLOCK):
             records = _records(entries[start : start + ROWS_A_BLOCK])

@@ -16,7 +16,9 @@ class Summary:
     """Counts of log groups, log streams and calls; bytes; USD a month in `money`.
 
     `planned` is by verb, what a plan holds; the three before it what was done. `pace` names the
-    quotas that set the pace, the slowest first. What is None is left out of `as_dict`.
+    quotas that set the pace, the slowest first; `acknowledged` are some of the `unknown`.
+    `carried_out` is what became of the lines of a plan that was acted on. What is None is left out
+    of `as_dict`.
     """
 
     groups_scanned: int
@@ -28,6 +30,7 @@ class Summary:
     planned: Mapping[str, int]
     kept: int
     unknown: int
+    acknowledged: int
     failed: int
     refused: int
     gone: int
@@ -43,6 +46,7 @@ class Summary:
     interrupted: bool = False
     refused_because: str | None = None
     ingestion: Mapping[str, Any] | None = None
+    carried_out: Mapping[str, int] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON shows it."""
@@ -54,15 +58,30 @@ class Summary:
     def exit_code(self) -> Exit:
         """The exit code that the run ends in, findings aside.
 
-        What is unknown is kept, but not silently: whoever runs this unattended must learn of it.
+        What is unknown is kept, but not silently: whoever runs this unattended must learn of it,
+        or acknowledge it in the policy.
         """
         if self.interrupted:
             return Exit.INTERRUPTED
         if self.refused_because:
             return Exit.REFUSED
-        if not self.complete or self.failed or self.unknown:
+        acted = self.carried_out
+        if not self.complete or self.failed or (acted and acted["done"] < acted["planned"]):
             return Exit.INCOMPLETE
+        if self.unknown > self.acknowledged:
+            return Exit.UNJUDGED
         return Exit.DONE
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was changed."""
+        return bool(self.retention_set or self.groups_deleted or self.streams_deleted)
+
+    def doing(self, *, dry_run: bool) -> str:
+        """What became of the account, in words."""
+        if dry_run:
+            return "dry run: nothing was changed"
+        return "changes were made" if self.changed else "nothing was changed"
 
 
 def summarize(
@@ -75,6 +94,7 @@ def summarize(
     refused_because: str | None = None,
     interrupted: bool = False,
     ingestion: Mapping[str, Any] | None = None,
+    carried_out: Mapping[str, int] | None = None,
 ) -> Summary:
     """The summary of what was counted. `calls` and `throttled` are by operation."""
     status = tally.by_status
@@ -91,6 +111,7 @@ def summarize(
         },
         kept=status[Status.KEPT],
         unknown=status[Status.UNKNOWN],
+        acknowledged=tally.acknowledged,
         failed=status[Status.FAILED],
         refused=status[Status.REFUSED],
         gone=status[Status.GONE],
@@ -106,4 +127,5 @@ def summarize(
         refused_because=refused_because or None,
         interrupted=interrupted,
         ingestion=ingestion,
+        carried_out=carried_out,
     )

@@ -38,7 +38,7 @@ class TableReport(OverviewReport):
         """Print everything."""
         info = self.info
         console = Output(self.out)
-        doing = "dry run: nothing was changed" if info.dry_run else "changes were made"
+        doing = summary.doing(dry_run=info.dry_run)
         console.print(Text(f"account {info.account} · {', '.join(info.regions)}", style="bold"))
         console.print(f"policy: {info.policy} · {doing}")
         console.print()

@@ -116,7 +116,9 @@ def _markdown(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
 
 def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
     console = Output(out)
-    doing = "dry run: nothing was changed" if info.dry_run else "changes were made"
+    done = any(item.status is Status.DONE for _, items, _ in sections for item in items)
+    made = "changes were made" if done else "nothing was changed"
+    doing = "dry run: nothing was changed" if info.dry_run else made
     console.print(Text(f"account {info.account} · {', '.join(info.regions)}", style="bold"))
     console.print(f"undo: {doing}")
     for title, found, more in sections:

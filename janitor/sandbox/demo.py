@@ -64,7 +64,7 @@ def sandbox(store: Store, now: int) -> Sandbox:
 
 def account() -> Store:
     """The demo account, as it is at its moment."""
-    store = Store()
+    store = Store(aliases={ACCOUNT: "storefront-production"})
     _Ireland(store, "eu-west-1").plant()
     _Virginia(store, "us-east-1").plant()
     return store

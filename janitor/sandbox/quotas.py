@@ -49,10 +49,11 @@ _FILTER = (
 _FIVE_A_SECOND = """
 AssociateKmsKey DeleteAccountPolicy DeleteDataProtectionPolicy DeleteMetricFilter
 DeleteRetentionPolicy DeleteSubscriptionFilter DescribeIndexPolicies
-DescribeMetricFilters DescribeSubscriptionFilters DisassociateKmsKey GetDataProtectionPolicy
-GetTransformer ListTagsForResource PutAccountPolicy PutBearerTokenAuthentication
-PutDataProtectionPolicy PutIndexPolicy PutLogGroupDeletionProtection PutMetricFilter
-PutRetentionPolicy PutSubscriptionFilter PutTransformer TagResource UntagResource
+DescribeMetricFilters DescribeResourcePolicies DescribeSubscriptionFilters DisassociateKmsKey
+GetDataProtectionPolicy GetTransformer ListSyslogConfigurations ListTagsForResource PutAccountPolicy
+PutBearerTokenAuthentication PutDataProtectionPolicy PutIndexPolicy PutLogGroupDeletionProtection
+PutMetricFilter PutResourcePolicy PutRetentionPolicy PutSubscriptionFilter PutSyslogConfiguration
+PutTransformer TagResource UntagResource
 """
 _TABLE = (
     *(Quota("logs", operation, 5) for operation in _FIVE_A_SECOND.split()),

@@ -92,7 +92,7 @@ class Group:
 
     `stored` are bytes that never expire, for groups whose single events do not matter; `odd`
     overrides what DescribeLogGroups shows (`...` leaves a key out), another account's ARN included.
-    `policies` are those of its Region.
+    `policies` are those of its Region, `syslog` the VPC endpoints that write to it.
     """
 
     account: str
@@ -108,6 +108,8 @@ class Group:
     data_protection: str | None = None
     protection_status: str | None = None
     index: str | None = None
+    resource_policy: str | None = None
+    syslog: tuple[str, ...] = ()
     transformer: list[dict[str, Any]] = field(default_factory=list)
     filters: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     protected: bool = False
@@ -364,6 +366,8 @@ class Store:
     regions: dict[Target, Region] = field(default_factory=dict)
     quotas: dict[tuple[str, str, str], float] = field(default_factory=dict)
     """Calls per second by account, Region and operation, where they differ from the default."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """By account; one has at most one (IAM API reference, CreateAccountAlias)."""
     buckets: dict[str, Bucket] = field(default_factory=dict)
 
     @property

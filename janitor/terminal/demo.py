@@ -15,7 +15,7 @@ from janitor.terminal import cli
 def demo() -> int:
     """Run it; give the exit code: the first one of the commands that means failure, else 0.
 
-    Items that could not be judged (3) belong to the show; an undo that leaves a difference does
+    Items that could not be judged (5) belong to the show; an undo that leaves a difference does
     not.
     """
     folder = Path(tempfile.mkdtemp(prefix="janitor-demo-"))
@@ -24,9 +24,9 @@ def demo() -> int:
     commands = (
         ["report"],
         ["report", "--ingestion", "--quiet", "--format", "html", "-o", str(page)],
-        ["run", "--apply", "--journal", str(journal)],
+        ["run", "--apply", "--yes", "--journal", str(journal)],
         ["report"],
-        ["restore", str(journal), "--apply", "--journal", str(undo)],
+        ["restore", str(journal), "--apply", "--yes", "--journal", str(undo)],
     )
     before = definitions(account)
     failures: list[int] = []

@@ -59,8 +59,11 @@ async def _explain(options: Options, name: str) -> Exit:
             out.write("\n".join(explaining.text(explanation) for explanation in found))
     for error in errors:
         sys.stderr.write(f"janitor: error: {visible(error)}\n")
-    unclear = any(explanation.unclear for explanation in found)
-    return Exit.INCOMPLETE if errors or unclear else Exit.DONE
+    if errors:
+        return Exit.INCOMPLETE
+    unclear = (one.group for one in found if one.unclear)
+    accepted = (policy.acknowledged_until(group, now) for group in unclear)
+    return Exit.DONE if all(accepted) else Exit.UNJUDGED
 
 
 async def _explanations(

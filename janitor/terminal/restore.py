@@ -23,10 +23,10 @@ from janitor.journal.journal import FileJournal, Lines
 from janitor.journal.restore import Undo, UndoTally
 from janitor.report import undo as undo_report
 from janitor.report.base import Format, RunInfo
+from janitor.terminal import consent
 from janitor.terminal.shared import (
     Account,
     Options,
-    ask_first,
     connect,
     in_account,
     interruptible,
@@ -65,6 +65,7 @@ async def _restore(
         path = options.journal or FileJournal.default_path(now)
         journal = FileJournal(path, Lines(run_id, policy.digest()))
         if apply:
+            consent.check(options)
             journal.check()
         if account.sandbox is not None and options.sandbox_state is None:
             say(
@@ -139,13 +140,13 @@ async def _show_first(
     """All that would be put back, and the question: a journal is an input. Raises UsageError."""
     items: list[Restoration] = []
     tally = await Undo(apis, pasts, stop, items.append).show()
-    asks = not (options.yes or options.sandbox)
-    if asks or not options.quiet:
-        everything = asks or options.all_groups
+    if not (options.quiet and options.yes):
+        everything = options.all_groups or not options.yes
         summary = tally.as_dict(counts)
         undo_report.write(Format.TABLE, sys.stderr, info, items, summary, everything=everything)
     if tally.planned.total() and not stop.is_set():
-        ask_first(options, apis, f"Undo what was done to {tally.planned.total()} log groups")
+        what = f"Undo what was done to {tally.planned.total()} log groups"
+        consent.ask(options, f"{what} in {await consent.places(apis)}")
 
 
 def _journals(account: Account, paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:

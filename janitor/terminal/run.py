@@ -9,6 +9,7 @@ import math
 import sys
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,8 @@ from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, JanitorError, OutputError, PlanError, UsageError
-from janitor.core.model import Ingestion, LogGroup, Outcome, Status, Target, Verb
+from janitor.core.loss import loss
+from janitor.core.model import Ingestion, LogGroup, Outcome, Status, Target, Verb, verb_of
 from janitor.core.text import size
 from janitor.cost.ingestion import DAYS, Talkers
 from janitor.cost.money import Ledger, PriceList, price_list
@@ -34,13 +36,21 @@ from janitor.engine.plan import Head, PlanFile, action_line, end_line
 from janitor.engine.survey import Listing, Survey, every_group
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import SHIPPED, Policy
-from janitor.report.base import Format, Report, RunInfo, dollars, is_finding, log_outcome
+from janitor.report.base import (
+    Format,
+    Report,
+    RunInfo,
+    counted,
+    dollars,
+    is_finding,
+    log_outcome,
+)
 from janitor.report.formats import make_report
 from janitor.report.summary import Summary, summarize
+from janitor.terminal import consent
 from janitor.terminal.shared import (
     Account,
     Options,
-    ask_first,
     connect,
     in_account,
     interruptible,
@@ -190,6 +200,12 @@ class _Work:
             explain=_explain_words(self.options),
         )
 
+    def books(self, targets: Iterable[Target], listener: Listener) -> Books:
+        """Where it is all counted."""
+        return Books(
+            targets, listener, lambda group: self.policy.acknowledged_until(group, self.now)
+        )
+
     async def survey(self, books: Books, talkers: Talkers | None = None) -> None:
         """Read, judge and prove."""
         listing: Listing = every_group
@@ -212,7 +228,12 @@ class _Work:
         for target, totals in plan.totals.items():
             books.not_reached(target, totals.actions)
 
-    async def summary(self, books: Books, talkers: Talkers | None = None) -> Summary:
+    async def summary(
+        self,
+        books: Books,
+        talkers: Talkers | None = None,
+        carried_out: Mapping[str, int] | None = None,
+    ) -> Summary:
         """All that was counted."""
         ingestion = None
         if talkers is not None:
@@ -221,6 +242,11 @@ class _Work:
         total = books.total
         for failure in talkers.failures if talkers else ():
             total.warn(failure)
+        for entry in self.policy.expired(self.now):
+            total.warn(
+                f"acknowledged until {entry.until}, which is over: {', '.join(entry.names)}; "
+                "look again, then give another date or remove the entry"
+            )
         return summarize(
             total,
             self.ledger.as_dict(self.prices),
@@ -230,6 +256,7 @@ class _Work:
             refused_because=self.refused,
             interrupted=self.stop.cause == "interrupted",
             ingestion=ingestion,
+            carried_out=carried_out,
         )
 
     def end(self, sink: ResultSink, summary: Summary, *, acted: bool) -> Exit:
@@ -241,10 +268,9 @@ class _Work:
         if acted:
             say_gone(self.options)
         code = summary.exit_code
-        if code is Exit.DONE and not surveyed and summary.kept:
-            code = Exit.INCOMPLETE  # of what was planned, not all was done
         if sink.broken is not None:
-            raise OutputError(sink.broken, Exit.INCOMPLETE if code is Exit.DONE else code)
+            worse = code not in (Exit.DONE, Exit.UNJUDGED)
+            raise OutputError(sink.broken, code if worse else Exit.INCOMPLETE)
         if code is Exit.DONE and self.options.fail_on_findings and sink.findings:
             return Exit.FINDINGS
         return code
@@ -271,7 +297,7 @@ async def _report(options: Options, command: str) -> Exit:
         report = work.report(out, options.format)
         sink = ResultSink(report, work.stop, everything=options.all_groups, talkers=talkers)
         sink.safely(report.start, work.info(dry_run=True))
-        books = Books(work.apis, _counting(work, sink))
+        books = work.books(work.apis, _counting(work, sink))
         with _progress(options, sink):
             await work.survey(books, talkers)
         summary = await work.summary(books, talkers)
@@ -322,7 +348,7 @@ async def _planned(
         elif left is not None and is_finding(outcome):
             left.append(outcome)
 
-    books = Books(work.apis, _counting(work, sink, planned))
+    books = work.books(work.apis, _counting(work, sink, planned))
     with _progress(work.options, sink):
         await work.survey(books)
     for target, tally in books.tallies.items():
@@ -333,27 +359,46 @@ async def _planned(
 
 async def _act_now(options: Options) -> Exit:
     """Survey, show, ask, act."""
+    consent.check(options)
     with _working(options, "run", changing=True) as work, output(options) as out:
         await work.connect(options.regions)
         with tempfile.TemporaryDirectory(prefix="janitor-") as folder:
             path = Path(folder) / "plan.jsonl"
-            shown = _Silent() if options.quiet else work.report(sys.stderr, Format.TABLE)
-            first = ResultSink(shown, work.stop, everything=False)
-            shown.start(work.info(dry_run=True))
+            first = ResultSink(_Silent(), work.stop, everything=False)
             with path.open("w", encoding="utf-8") as file:
                 books = await _planned(work, first, file, left := list[Outcome]())
-            shown.finish(await work.summary(books))
             if first.broken is not None:
                 raise UsageError(f"{path}: {first.broken.strerror}; nothing was done")
-            plan = PlanFile(path)
-            if not work.stop.is_set() and any(totals.actions for totals in plan.totals.values()):
-                what = "Set retention and delete what is listed above"
-                ask_first(options, list(work.apis.values()), what)
-            return await _acted(work, books, plan, out, left)
+            return await _agreed(work, books, PlanFile(path), out, left)
+
+
+async def _agreed(
+    work: _Work, books: Books, plan: PlanFile, out: IO[str], left: Sequence[Outcome] = ()
+) -> Exit:
+    """Show a plan, ask, and act on it."""
+    agreed = consent.Agreed(plan, work.prices)
+    if not work.stop.is_set() and agreed.planned:
+        await consent.agreed_to(work.options, work.apis, agreed, _against(work, books))
+    return await _acted(work, books, plan, agreed, out, left)
+
+
+def _against(work: _Work, books: Books) -> Iterator[str]:
+    """What a person should know of a plan besides what it does."""
+    for why in dict.fromkeys(filter(None, books.refusals(work.policy.limits).values())):
+        yield f"Refused: {why}; retention is set all the same."
+    for error in books.total.errors:
+        yield f"Error: {error}"
+    if unknown := books.total.by_status[Status.UNKNOWN]:
+        yield f"{counted(unknown, 'log group')} could not be judged, and kept for that."
 
 
 async def _acted(
-    work: _Work, books: Books, plan: PlanFile, out: IO[str], left: Sequence[Outcome] = ()
+    work: _Work,
+    books: Books,
+    plan: PlanFile,
+    agreed: consent.Agreed,
+    out: IO[str],
+    left: Sequence[Outcome] = (),
 ) -> Exit:
     """Act, and show what became of it, behind what the survey left."""
     # All that a plan keeps has changed since, which is worth telling.
@@ -363,24 +408,47 @@ async def _acted(
     for outcome in left:
         sink.outcome(outcome)
     work.ledger.forget_changes()
+    before, done = Counter(books.total.by_status), Counter[Verb]()
 
     def listen(_groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
+            done[verb_of(outcome.action)] += outcome.status is Status.DONE
             work.ledger.add(outcome)
             sink.outcome(outcome)
 
     books.listener = listen
     with _progress(work.options, sink):
         await work.act(books, plan)
-    summary = await work.summary(books)
+    became = Counter(books.total.by_status)
+    became.subtract(before)
+    summary = await work.summary(books, carried_out=_carried_out(agreed.planned, done, became))
     sink.safely(report.finish, summary)
     sink.safely(out.flush)
     return work.end(sink, summary, acted=True)
 
 
+def _carried_out(
+    planned: Counter[Verb], done: Counter[Verb], became: Counter[Status]
+) -> dict[str, int]:
+    """What became of the lines of a plan. What is done instead of what a limit refuses is no line
+    of it.
+    """
+    lines = {
+        "planned": planned.total(),
+        "done": (planned & done).total(),
+        **{
+            status.value: became[status]
+            for status in (Status.FAILED, Status.REFUSED, Status.UNKNOWN, Status.NOT_REACHED)
+        },
+    }
+    changed = 2 * lines["planned"] - sum(lines.values())
+    return {**lines, "changed_since": max(changed, 0)}
+
+
 async def _apply(options: Options, path: Path) -> Exit:
     if options.regions:
         raise UsageError("-r/--region: a plan names its Regions itself")
+    consent.check(options)
     plan = PlanFile(path)
     with _working(options, "apply", changing=True) as work, output(options) as out:
         if plan.head.policy != work.policy.digest():
@@ -396,7 +464,7 @@ async def _apply(options: Options, path: Path) -> Exit:
             raise PlanError(
                 f"{path}: is a plan for {other[0]}; these credentials are of account {mine}"
             )
-        books = Books(plan.totals, lambda _groups, _outcomes: None)
+        books = work.books(plan.totals, lambda _groups, _outcomes: None)
         for target, totals in plan.totals.items():
             tally = books.tallies[target]
             tally.planned.update(totals.planned)
@@ -404,10 +472,7 @@ async def _apply(options: Options, path: Path) -> Exit:
                 books.unfinished.add(target)
         await _count_groups(work, books)
         work.refused = books.over_limit(work.policy.limits)
-        say(options, _announced(plan))
-        if not work.stop.is_set() and any(totals.actions for totals in plan.totals.values()):
-            ask_first(options, list(work.apis.values()), "Carry that out")
-        return await _acted(work, books, plan, out)
+        return await _agreed(work, books, plan, out)
 
 
 async def _count_groups(work: _Work, books: Books) -> None:
@@ -433,16 +498,6 @@ async def _count_groups(work: _Work, books: Books) -> None:
             books.failed(target, f"{target}: the log groups could not be counted: {error}")
         except StoppedError:
             return
-
-
-def _announced(plan: PlanFile) -> str:
-    totals = plan.totals.values()
-    count = sum(each.actions for each in totals)
-    groups = sum(each.planned[Verb.DELETE_GROUP] for each in totals)
-    streams = sum(each.planned[Verb.SWEEP_STREAMS] for each in totals)
-    if not count:
-        return "the plan holds nothing to do"
-    return f"{count:,} planned actions: {groups:,} log groups and {streams:,} log streams deleted"
 
 
 class _Silent:
@@ -527,6 +582,8 @@ def _tell(
 ) -> None:
     """The summary for people, on stderr."""
     planned = summary.planned
+    if summary.carried_out is not None:
+        say(options, _carried_out_text(summary.carried_out))
     retentions, groups, streams = (
         (summary.retention_set, summary.groups_deleted, summary.streams_deleted)
         if acted
@@ -549,6 +606,7 @@ def _tell(
             f"{slowest['per_second']:g} a second take {slowest['seconds']:,.0f} s "
             f"({slowest['target']}); {summary.throttled} of {summary.api_calls:,} calls throttled",
         )
+    say(options, loss(summary.money["freed_at_once_bytes"], dry_run=not acted))
     if journal.written:
         say(options, f"journal: {journal.path}")
     for warning in summary.warnings:
@@ -557,6 +615,19 @@ def _tell(
         sys.stderr.write(f"janitor: error: {error}\n")
     if summary.refused_because:
         sys.stderr.write(f"janitor: refused: {summary.refused_because}\n")
+
+
+def _carried_out_text(lines: Mapping[str, int]) -> str:
+    """What became of the plan: always what was planned and done, else what there is."""
+    left = (
+        ("changed_since", "changed since"),
+        ("failed", "failed"),
+        ("refused", "refused by a limit"),
+        ("unknown", "could not be judged again"),
+        ("not_reached", "not reached"),
+    )
+    said = [f"{lines['planned']:,} planned", f"{lines['done']:,} done"]
+    return ", ".join([*said, *(f"{lines[key]:,} {what}" for key, what in left if lines[key])])
 
 
 def _tell_money(options: Options, summary: Summary, *, surveyed: bool) -> None:

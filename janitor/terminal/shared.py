@@ -204,23 +204,6 @@ def output(options: Options) -> Iterator[IO[str]]:
             part.unlink(missing_ok=True)
 
 
-def ask_first(options: Options, apis: list[Api], what: str) -> None:
-    """Ask a person at a terminal whether to do it. Raises UsageError on anything but yes, and where
-    there is nobody to be asked.
-    """
-    if options.yes or options.sandbox:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError("nobody can be asked here, so --yes is needed; nothing was done")
-    places = ", ".join(str(api.target) for api in apis)
-    sys.stderr.write(f"{what} in {places}? [y/N] ")
-    sys.stderr.flush()
-    with _handled(signal.default_int_handler):
-        answer = sys.stdin.readline()
-    if answer.strip().lower() not in ("y", "yes"):
-        raise UsageError("not confirmed; nothing was done")
-
-
 @contextlib.contextmanager
 def interruptible(stop: Stop) -> Iterator[None]:
     """Ctrl-C, SIGTERM and SIGHUP begin nothing more and finish what is in flight; a second Ctrl-C
@@ -242,12 +225,12 @@ def interruptible(stop: Stop) -> Iterator[None]:
             loop.call_soon_threadsafe(interrupted)
         seen = True
 
-    with _handled(signalled):
+    with handled(signalled):
         yield
 
 
 @contextlib.contextmanager
-def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
     """What ends a program is given to the handler, but for what is ignored, as nohup has it."""
     before: dict[int, Any] = {}
     with contextlib.suppress(ValueError):  # not the main thread: nothing is signalled here

@@ -61,9 +61,8 @@ class Results:
 
 
 def write(results: Results, folder: Path, readme: Path | None = None) -> None:
-    """table.md, results.json and plot.svg in `folder`; the README's table, if it has the markers.
-
-    Raises ValueError where `readme` has none.
+    """table.md, results.json and plot.svg in `folder`, and the short table between the markers of
+    `readme`. Raises ValueError where that has none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     table = markdown(results)
@@ -74,7 +73,7 @@ def write(results: Results, folder: Path, readme: Path | None = None) -> None:
         (folder / "plot.svg").write_text(svg(timed[0]), encoding="utf-8")
     if readme is not None:
         text = readme.read_text(encoding="utf-8")
-        readme.write_text(between_markers(text, table), encoding="utf-8")
+        readme.write_text(between_markers(text, briefly(results)), encoding="utf-8")
 
 
 def _json(results: dict[str, Any]) -> str:
@@ -88,9 +87,9 @@ def _json(results: dict[str, Any]) -> str:
     return "{" + ",\n".join([f'"conditions": {conditions}', *lists]) + "}\n"
 
 
-def between_markers(text: str, table: str, name: str = "bench") -> str:
+def between_markers(text: str, table: str) -> str:
     """The text with the table between its two markers. Raises ValueError without them."""
-    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+    first, last = "<!-- bench -->", "<!-- /bench -->"
     before, begin, rest = text.partition(first)
     _, end, after = rest.partition(last)
     if not begin or not end:
@@ -114,6 +113,25 @@ def markdown(results: Results) -> str:
         lines += [*_compared(comparison), ""]
     lines += [f"- {note}" for note in results.notes]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def briefly(results: Results) -> str:
+    """What other tools do wrong, leave undone, and how long they take."""
+    rows = {}
+    for comparison in results.comparisons:
+        done = {side.tool: side for side in comparison.sides if side.did}
+        if "wrongly" in comparison.columns:
+            for row, name in (("deleted wrongly", "wrongly"), ("left undone", "missed")):
+                counts = {tool: f"{(side.did or {})[name]:,}" for tool, side in done.items()}
+                rows[f"{row}, in {comparison.job}"] = counts
+        if comparison.bounds:
+            rows[f"time for {comparison.job}"] = {
+                tool: f"{side.wall:,.0f} s" for tool, side in done.items()
+            }
+    tools = list(dict.fromkeys(tool for row in rows.values() for tool in row))
+    lines = [["", *tools], ["---", *("---:" for _ in tools)]]
+    lines += [[name, *(row.get(tool, "") for tool in tools)] for name, row in rows.items()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _verdict(met: bool | None) -> str:

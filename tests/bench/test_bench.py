@@ -54,8 +54,11 @@ def test_everything_is_written_and_the_readme_keeps_what_is_outside_the_markers(
     readme.write_text("# Title\n<!-- bench -->\nold\n<!-- /bench -->\nthe end\n")
     for _ in range(2):
         output.write(results, tmp_path / "bench", readme)
-    table = (tmp_path / "bench" / "table.md").read_text()
-    assert readme.read_text() == (f"# Title\n<!-- bench -->\n{table}<!-- /bench -->\nthe end\n")
+    assert readme.read_text() == (
+        "# Title\n<!-- bench -->\n"
+        "|  | quick |\n| --- | ---: |\n| time for 100 log groups | 12 s |\n"
+        "<!-- /bench -->\nthe end\n"
+    )
     written = json.loads((tmp_path / "bench" / "results.json").read_text())
     assert written["comparisons"][0]["sides"][0]["wall"] == 12.3
     root = ET.fromstring((tmp_path / "bench" / "plot.svg").read_text())
@@ -74,10 +77,16 @@ def test_a_readme_without_markers_is_left_alone(results: Results, tmp_path: Path
     assert readme.read_text() == "<!-- /bench --> the wrong way round <!-- bench -->"
 
 
-def test_the_readme_of_the_project_has_the_markers() -> None:
-    """`make bench` has a place for its table."""
+def test_the_readme_shows_what_was_measured_last() -> None:
+    """`make bench` has a place for its short table, which agrees with the long one."""
     text = (tools.ROOT / "README.md").read_text(encoding="utf-8")
-    assert "table" in output.between_markers(text, "table\n")
+    said = json.loads((tools.ROOT / "docs/bench/results.json").read_text(encoding="utf-8"))
+    comparisons = tuple(
+        Comparison(**{**one, "sides": tuple(Side(**side) for side in one["sides"])})
+        for one in said["comparisons"]
+    )
+    table = output.briefly(Results("", (), comparisons, ()))
+    assert text == output.between_markers(text, table)
 
 
 def test_bounds_follow_from_the_job_and_the_quotas() -> None:

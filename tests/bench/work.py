@@ -16,6 +16,8 @@ DELETED = (
     "ListTagsForResource",
     "DescribeIndexPolicies",
     "GetTransformer",
+    "DescribeResourcePolicies",
+    "ListSyslogConfigurations",
     "DescribeLogStreams",
     "DescribeLogGroups",
     "DeleteLogGroup",

@@ -509,7 +509,7 @@ def test_the_journal_holds_what_it_takes_to_undo(policy: Policy, journal: FileJo
     lines = {
         entry["group"]: entry for entry in map(json.loads, journal.path.read_text().splitlines())
     }
-    assert lines["/new"]["before"] == {"retention_days": None}
+    assert lines["/new"]["before"] == {"retention_days": None, "stored_bytes": 0}
     assert lines["/new"]["after"] == {"retention_days": 365}
     assert lines["/old/empty"]["before"] == {
         "arn": arn_of(ACCOUNT, REGION, "/old/empty"),
@@ -524,6 +524,8 @@ def test_the_journal_holds_what_it_takes_to_undo(policy: Policy, journal: FileJo
         "transformer": [],
         "metric_filters": [],
         "subscription_filters": [],
+        "resource_policy": None,
+        "syslog_endpoints": [],
     }
 
 

@@ -82,6 +82,8 @@ def calls(drawn: random.Random, now: int) -> dict[str, dict[str, Any]]:
         "delete_data_protection_policy": own,
         "put_index_policy": own | {"policyDocument": '{"Fields": []}'},
         "put_transformer": own | {"transformerConfig": [{"parseJSON": {}}]},
+        "put_resource_policy": {"resourceArn": arn, "policyDocument": "{}"},
+        "put_syslog_configuration": own | {"vpcEndpointId": drawn.choice(("vpce-1", "vpce-2"))},
         "put_metric_filter": group | filtered | {"metricTransformations": [metric]},
         "delete_metric_filter": group | {"filterName": filtered["filterName"]},
         "delete_subscription_filter": group | {"filterName": filtered["filterName"]},

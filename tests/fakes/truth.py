@@ -72,6 +72,8 @@ class Group:
     data_protection: str | None = None
     protection_status: str | None = None
     index: str | None = None
+    resource_policy: str | None = None
+    syslog: tuple[str, ...] = ()
     transformer: Sequence[Mapping[str, Any]] = ()
     metric_filters: tuple[str, ...] = ()
     subscriptions: tuple[str, ...] = ()
@@ -345,6 +347,11 @@ class Truth:
                 self.set(key, data_protection=None, protection_status="DELETED")
             case "PutIndexPolicy":
                 self.set(key, index=p["policyDocument"])
+            case "PutResourcePolicy":
+                self.set(key, resource_policy=p["policyDocument"])
+            case "PutSyslogConfiguration":
+                endpoints = {*self.there(key).syslog, p["vpcEndpointId"]}
+                self.set(key, syslog=tuple(sorted(endpoints)))
             case "PutTransformer":
                 self.set(key, transformer=p["transformerConfig"])
             case "PutMetricFilter" | "DeleteMetricFilter":

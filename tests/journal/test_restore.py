@@ -15,13 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from janitor.aws.logs import DEFINITION
 from janitor.core.clock import Stop
 from janitor.core.errors import Exit, JournalError
 from janitor.core.model import Restoration, Status
-from janitor.journal.history import History, lost_for_good, read, select
+from janitor.journal.history import History, read, select
 from janitor.journal.journal import FileJournal, Lines
 from janitor.journal.restore import Undo, UndoTally
-from janitor.policy.file import Policy, load, parse
+from janitor.policy.file import Policy, ProtectFromDeletion, load, parse
+from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.wire import Call, Reply
 from tests.accounts import (
     RESET,
@@ -37,9 +39,16 @@ from tests.accounts import (
 )
 from tests.engine.test_properties import Chaos, accounts, policies, relaxed
 
-ALL = load(None).model_copy(
-    update={"limits": load(None).limits.model_copy(update={"max_group_deletion_share": 1})}
+SHIPPED = load(None)
+ALL = SHIPPED.model_copy(
+    update={
+        "limits": SHIPPED.limits.model_copy(update={"max_group_deletion_share": 1}),
+        "protect": SHIPPED.protect.model_copy(
+            update={"deletion": ProtectFromDeletion(owners=False)}
+        ),
+    }
 )
+"""No owners are asked: one of them is the syslog data that a log group takes in."""
 DOCUMENT = '{"Name": "emails", "Version": "2021-06-01", "Statement": []}'
 FURNISHED: dict[str, Any] = {
     "retention": 30,
@@ -49,6 +58,8 @@ FURNISHED: dict[str, Any] = {
     "data_protection": DOCUMENT,
     "index": '{"Fields": ["requestId"]}',
     "transformer": [{"parseJSON": {}}],
+    "resource_policy": '{"Statement": []}',
+    "syslog": ("vpce-1", "vpce-2"),
 }
 
 
@@ -142,9 +153,7 @@ def test_classes_without_the_features_are_deleted_and_made_again(tmp_path: Path)
     assert defined(cloud) == before
 
 
-@pytest.mark.parametrize(
-    "operation", ["GetDataProtectionPolicy", "DescribeIndexPolicies", "GetTransformer"]
-)
+@pytest.mark.parametrize("operation", DEFINITION)
 @pytest.mark.parametrize("code", ["AccessDeniedException", "InvalidParameterException"])
 def test_what_cannot_be_recorded_is_not_deleted(operation: str, code: str, tmp_path: Path) -> None:
     """Unknown, with the call named; a refusal that its class does not explain is none."""
@@ -156,7 +165,26 @@ def test_what_cannot_be_recorded_is_not_deleted(operation: str, code: str, tmp_p
     [outcome] = recorded.of("/old/empty")
     assert outcome.status is Status.UNKNOWN
     assert outcome.reason.startswith(f"{operation}: unreadable, and without it the log group")
-    assert summary.exit_code is Exit.INCOMPLETE
+    assert summary.exit_code is Exit.UNJUDGED
+
+
+@pytest.mark.parametrize("code", ["UnknownOperationException", "InvalidOperationException"])
+@pytest.mark.parametrize("operation", [*DEFINITION, "DescribeSubscriptionFilters"])
+def test_what_a_region_does_not_have_no_group_there_has(
+    operation: str, code: Any, tmp_path: Path
+) -> None:
+    """It is deleted without that. Filters, which every Region has, and what the group is said to
+    have must be read all the same.
+    """
+    cloud = Cloud([old("/old/bare"), old("/old/kept", data_protection=DOCUMENT)])
+    cloud.sandbox.world.unknowns = Unknowns(missing_code=code)
+    cloud.region.lacks = frozenset({operation})
+    run(cloud, tmp_path)
+    left = {
+        "GetDataProtectionPolicy": {"/old/kept"},
+        "DescribeSubscriptionFilters": {"/old/bare", "/old/kept"},
+    }
+    assert {*cloud.groups} == left.get(operation, set())
 
 
 def test_nothing_is_put_beneath_an_account_level_policy(tmp_path: Path) -> None:
@@ -244,21 +272,6 @@ def test_filters_come_back_where_a_journal_has_them(tmp_path: Path) -> None:
     assert made.filters["metric", "errors"]["filterPattern"] == "FATAL"
 
 
-FORWARDED = parse(
-    """
-[defaults]
-retention_days = 365
-delete_empty = true
-[limits]
-max_group_deletion_share = 1
-[protect.deletion]
-owners = false
-ignore_subscriptions_to = ["arn:aws:lambda:*:function:forwarder*"]
-""",
-    "forwarded",
-)
-
-
 def test_a_forwarders_subscriptions_go_with_the_group_and_come_back(tmp_path: Path) -> None:
     """They keep nothing; another beside them does. The undo says where they go to."""
     own = {"subscriptions": ("forwarder", "security")}
@@ -272,13 +285,16 @@ def test_a_forwarders_subscriptions_go_with_the_group_and_come_back(tmp_path: Pa
                 cloud.groups["/old/empty"].subscriptions = ("forwarder-2",)
 
     cloud.before_call = moved
-    path = run(cloud, tmp_path, FORWARDED)
+    ignored = ["arn:aws:lambda:*:function:forwarder*"]
+    kept = ProtectFromDeletion(owners=False, ignore_subscriptions_to=ignored)
+    protect = ALL.protect.model_copy(update={"deletion": kept})
+    path = run(cloud, tmp_path, ALL.model_copy(update={"protect": protect}))
     assert [*cloud.groups] == ["/old/own"]
     _, items = undo(cloud, path, apply=False)
     changes = {item.group: item.changes[-1] for item in items}
-    assert changes["/old/empty"] == (
+    assert changes["/old/empty"].startswith(
         "subscription filter forwarder-2 to "
-        "arn:aws:lambda:eu-west-1:123456789012:function:forwarder-2"
+        "arn:aws:lambda:eu-west-1:123456789012:function:forwarder-2: {"
     )
     assert "subscription" not in changes["/old/none"]
     undo(cloud, path)
@@ -351,19 +367,23 @@ def test_what_is_set_differently_is_left_and_told(tmp_path: Path) -> None:
         data_protection="{}",
         index='{"Fields":["requestId"]}',
         transformer=[{"parseWAF": {}}],
+        resource_policy='{"Statement": [{}]}',
+        syslog=("vpce-2", "vpce-3"),
     )
     cloud.put(deepcopy(other))
     _, [item] = undo(cloud, path)
     assert item.status is Status.DONE
-    assert item.changes == ("bearer token authentication", "tags env=dev")
+    given = ("bearer token authentication", "tags env=dev", "syslog data of vpce-1")
+    assert item.changes == given
     assert item.left == (
         "retention is 7 days now, it was 30 days",
         f"key {FURNISHED['kms']} is another now",
         "tags team are others now",
         "data protection policy is another now",
         "transformer is another now",
+        "resource policy is another now",
     )
-    other.bearer = True
+    other.bearer, other.syslog = True, ("vpce-1", "vpce-2", "vpce-3")
     other.tags["env"] = "dev"
     assert cloud.groups["/old/empty"].state() == other.state()
 
@@ -678,7 +698,8 @@ def test_an_undo_shows_what_it_gives_back_and_which_rights_that_takes(tmp_path: 
     shown = "\n".join(items[0].changes)
     for part in (FURNISHED["kms"], DOCUMENT, FURNISHED["index"], "parseJSON", "env=dev"):
         assert part in shown
-    put = "BearerTokenAuthentication DataProtectionPolicy IndexPolicy RetentionPolicy Transformer"
+    put = "BearerTokenAuthentication DataProtectionPolicy IndexPolicy ResourcePolicy "
+    put += "RetentionPolicy SyslogConfiguration Transformer"
     others = {"logs:CreateLogGroup", "logs:TagResource", "logs:DeleteRetentionPolicy"}
     assert tally.needs == {f"logs:Put{name}" for name in put.split()} | others
 
@@ -712,15 +733,6 @@ def test_swept_streams_are_counted_as_lost(tmp_path: Path) -> None:
     found = history(run(cloud, tmp_path))
     assert list(found.streams.values()) == [4]
     assert found.pasts == []
-
-
-def test_what_expired_by_a_retention_is_told_as_lost(tmp_path: Path) -> None:
-    """Where it was set at all, or made shorter; no undo brings events back."""
-    cloud = Cloud([never("/a"), never("/b"), old()])
-    found = history(run(cloud, tmp_path))
-    lost = lost_for_good(found, lambda _past: True)
-    assert "of 1 deleted log groups" in lost
-    assert "of 2 log groups the events that have expired since" in lost
 
 
 # ---- properties ------------------------------------------------------------------------------

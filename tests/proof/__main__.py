@@ -20,7 +20,6 @@ from pathlib import Path
 from hypothesis import Phase, seed, settings
 
 from tests import conftest
-from tests.bench.output import between_markers
 from tests.proof import test_proof
 from tests.proof.engine import TALLY, Tally
 
@@ -55,7 +54,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--only", choices=PROPERTIES)
     parser.add_argument("--write", type=Path, help="a file for the result")
-    parser.add_argument("--readme", type=Path, help="a file with markers to put it between")
     said = parser.parse_args()
     sys.stdout.write(f"seed {said.seed}\n")
     sys.stdout.flush()
@@ -87,9 +85,6 @@ def main() -> int:
     if said.write:
         said.write.parent.mkdir(exist_ok=True)
         said.write.write_text(text + "\n")
-    if said.readme:
-        page = said.readme.read_text()
-        said.readme.write_text(between_markers(page, text + "\n", "proof"))
     return min(failures, 1)
 
 

@@ -134,7 +134,8 @@ class Place:
         self.made = account.build()
         self.clock = VirtualClock(NOW)
         self.witness = Witness(wanted.said, self.made.truth, self.clock)
-        lacking = {region for _, region in TARGETS if account.lacks_in(region)}
+        unclear = account.unknowns.missing_code == "InvalidParameterException"
+        lacking = {region for _, region in TARGETS if unclear and account.lacks_in(region)}
         self.oracle = Oracle(
             self.witness.rules, account.page, account.unknowns, lacking, account.refusing
         )

@@ -149,8 +149,8 @@ class Expected:
 @dataclass(frozen=True)
 class Oracle:
     """What one undisturbed run leaves behind. `page` is how many streams a page holds; in a Region
-    where something is `lacking`, what it takes to make a group again cannot be read, and in one
-    that is `refusing` nothing at all.
+    where something is `lacking`, and that cannot be told from what it says, what it takes to make a
+    group again cannot be read, and in one that is `refusing` nothing at all.
     """
 
     rules: Rules
@@ -194,7 +194,7 @@ class Oracle:
         if refused:
             return result
         for group in deletions:
-            if group.region not in self.lacking:
+            if not self._unread(group):
                 truth.delete(group.key)
                 result.deleted += 1
         for group, cut, _ in sweeps:
@@ -205,12 +205,16 @@ class Oracle:
 
     def stuck(self, truth: Truth, now: int) -> set[Key]:
         """The log groups that should be deleted and never can be."""
-        there = (group for group in truth.all() if group.region in self.lacking)
+        there = filter(self._unread, truth.all())
         return {
             group.key
             for group in there
             if not self.rules.exempt(group) and self._empty(group, truth, now)
         }
+
+    def _unread(self, group: Group) -> bool:
+        """Whether what it takes to make it again cannot be read: other classes have none of it."""
+        return group.region in self.lacking and group.log_class == "STANDARD"
 
     def _empty(self, group: Group, truth: Truth, now: int) -> bool | None:
         """Whether it is proved empty; None where that cannot be read."""

@@ -227,6 +227,7 @@ rests: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         *[{}] * 7,
         {"data_protection": '{"Name": "d"}', "index": '{"Fields": ["f"]}'},
+        {"resource_policy": "{}", "syslog": ("vpce-1",)},
         {"transformer": ({"lowerCaseString": {"withKeys": ["k"]}},)},
     ]
 )
@@ -293,6 +294,9 @@ unknowns = st.just(Unknowns()) | st.builds(
     class_code=st.sampled_from(
         ["ValidationException", "InvalidOperationException", "InvalidParameterException"]
     ),
+    missing_code=st.sampled_from(
+        ["UnknownOperationException", "InvalidOperationException", "InvalidParameterException"]
+    ),
     buckets=st.sampled_from(["start", "multiples", "elsewhere"]),
     unclear=st.dictionaries(
         names, st.sampled_from(["PartialData", "InternalError", "Forbidden"]), max_size=2
@@ -319,7 +323,9 @@ accounts = st.builds(
     st.sampled_from([1, 2, 3, 50]),
     st.sampled_from([0.0, 0.0, 0.3]),
     unknowns,
-    st.sampled_from([frozenset()] * 5 + [frozenset({"GetTransformer", "DescribeIndexPolicies"})]),
+    st.sampled_from(
+        [frozenset()] * 5 + [frozenset({"GetTransformer", "ListSyslogConfigurations"})]
+    ),
     st.booleans(),
 )
 

@@ -317,7 +317,7 @@ def sandbox_page(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("sandbox") / "report.html"
     words = ["report", "--sandbox", "--ingestion", "-q", "--format", "html", "-o", str(path)]
     # A process of its own: Playwright's event loop runs in this one.
-    assert subprocess.run([sys.executable, "-m", "janitor", *words]).returncode == 3
+    assert subprocess.run([sys.executable, "-m", "janitor", *words]).returncode == 5
     return path.read_text(encoding="utf-8")
 
 
@@ -368,7 +368,7 @@ def test_search_filters_and_clear(reader: Reader, sandbox_page: str) -> None:
 def test_a_prefix_leads_to_its_findings(reader: Reader, sandbox_page: str) -> None:
     """From the table behind the treemap, and from a tile."""
     page = reader.open(sandbox_page)
-    page.locator("section:has(#bytes) summary").click()
+    page.locator("section:has(#bytes) summary", has_text="As a table").click()
     page.locator("button[data-prefix='/aws/vpc/flow-logs']").click()
     assert set(names(page)) == {"/aws/vpc/flow-logs"}
     page.get_by_label("Search").fill("")
@@ -473,6 +473,35 @@ def test_print_is_the_summary(reader: Reader, sandbox_page: str) -> None:
     for hidden in ("#theme", ".controls", "#rows", "#pages"):
         assert not page.locator(hidden).is_visible(), hidden
     assert page.pdf().startswith(b"%PDF")
+
+
+def test_every_width_can_be_read(reader: Reader, sandbox_page: str) -> None:
+    """From a phone to a desk: nothing is cut off, and names have room enough for a few lines."""
+    page = reader.open(sandbox_page)
+    for width in (390, 721, 768, 900, 1024, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        cut = """[...document.querySelectorAll(".scroll, main")]
+            .filter((box) => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1)
+            .map((box) => box.getAttribute("aria-label"))"""
+        assert page.evaluate(cut) == []
+        names = """[...document.querySelectorAll("#rows th.name")]
+            .map((cell) => [cell.offsetWidth, cell.offsetHeight])"""
+        sizes = page.evaluate(names)
+        assert min(wide for wide, _ in sizes) > 140, width
+        assert max(high for _, high in sizes) < 110, width
+
+
+def test_sections_fold_and_are_linked(reader: Reader, sandbox_page: str) -> None:
+    """Links at the top lead to each section; a folded one opens when findings are asked for."""
+    page = reader.open(sandbox_page)
+    links = page.locator("nav.contents a")
+    for link in links.all():
+        target = str(link.get_attribute("href"))
+        assert page.locator(f"details[open] > summary > {target}").count() == 1
+    page.locator("#h-findings").click()
+    expect(page.locator("#rows")).to_be_hidden()
+    page.evaluate("document.querySelector('.tile').dispatchEvent(new Event('click'))")
+    expect(page.locator("#rows")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -593,7 +622,7 @@ def test_nothing_breaks_out(reader: Reader) -> None:
         assert reason.strip() == visible(name).strip()
     for tile in page.locator("#bytes .tile").all()[:8]:
         tile.hover()
-    page.locator("section:has(#bytes) summary").click()
+    page.locator("section:has(#bytes) summary", has_text="As a table").click()
     assert page.evaluate("window.broken") is None
     assert page.locator("img, b:text('loose'), svg[onload], [onmouseover], [onerror]").count() == 0
     assert page.locator("script").count() == 3 + 2  # data, two packed blocks, D3, ours

@@ -13,7 +13,9 @@ from tests.sandbox.asking import (
     add,
     arn,
     empty_store,
+    flat,
     logs_of,
+    pages,
     refusal,
     still,
 )
@@ -60,6 +62,41 @@ def test_nothing_is_answered_in_every_way_that_aws_might(nothing: Any) -> None:
         answer = getattr(logs, method)(**NAMED)
         del answer["ResponseMetadata"]
         assert answer == ({} if nothing == "empty" else {"logGroupIdentifier": identifier})
+
+
+def test_resource_policy_of_a_group_goes_by_its_revision_and_has_no_name() -> None:
+    """Whoever does not know the last revision changes nothing; it goes with its group."""
+    logs = logs_of("/a", "/b")
+    of = {"resourceArn": arn("/a")}
+    asked = of | {"policyScope": "RESOURCE"}
+    first = logs.put_resource_policy(**of, policyDocument="{}")["revisionId"]
+    for wrong in (of, of | {"expectedRevisionId": first, "policyName": "p"}):
+        said = refusal(logs, "put_resource_policy", **wrong, policyDocument="[]")
+        assert said == "InvalidParameterException"
+    logs.put_resource_policy(**of, policyDocument="[]", expectedRevisionId=first)
+    [policy] = logs.describe_resource_policies(**asked)["resourcePolicies"]
+    assert (policy["policyDocument"], policy["resourceArn"]) == ("[]", arn("/a"))
+    other = logs.describe_resource_policies(resourceArn=arn("/b"), policyScope="RESOURCE")
+    assert other["resourcePolicies"] == []
+    logs.delete_log_group(logGroupName="/a")
+    logs.create_log_group(logGroupName="/a")
+    assert logs.describe_resource_policies(**asked)["resourcePolicies"] == []
+
+
+def test_syslog_configurations_are_listed_by_group_and_endpoint() -> None:
+    """Log groups that a VPC endpoint writes syslog to."""
+    logs = logs_of("/a", "/b", "/c")
+    for group, endpoint in (("/a", "vpce-1"), ("/b", "vpce-2")):
+        logs.put_syslog_configuration(logGroupIdentifier=group, vpcEndpointId=endpoint)
+
+    def found(**by: Any) -> list[tuple[str, str]]:
+        listed = flat(pages(logs.list_syslog_configurations, "syslogConfigurations", **by))
+        return [(one["logGroupArn"], one["vpcEndpointId"]) for one in listed]
+
+    assert found(maxResults=1) == [(arn("/a"), "vpce-1"), (arn("/b"), "vpce-2")]
+    assert found(logGroupIdentifier="/a") == [(arn("/a"), "vpce-1")]
+    assert found(vpcEndpointId="vpce-2") == [(arn("/b"), "vpce-2")]
+    assert found(logGroupIdentifier=arn("/c")) == []
 
 
 # ---- account-level retention policies ------------------------------------------------------------

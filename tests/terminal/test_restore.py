@@ -48,7 +48,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         nothing_of_aws(monkeypatch)
         monkeypatch.chdir(folder)
-        here("run", "--apply", *STATE, "--journal", "j.jsonl", "-q", "--format", "json")
+        here("run", "--apply", "--yes", *STATE, "--journal", "j.jsonl", "-q", "--format", "json")
     assert definitions(folder / "account") != before
     return folder, before
 
@@ -68,7 +68,7 @@ def account() -> Any:
 
 def test_restore_after_a_run_brings_the_sandbox_back(cleaned: Any, run: Run) -> None:
     """Field by field, apart from times and streams; and again, which changes nothing."""
-    done = run("restore", "j.jsonl", "--apply", *STATE)
+    done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
     assert account() == cleaned
     assert (done.code, f"Given back ({CHANGED})" in done.out) == (0, True)
     changed = f"{DELETED} log groups were made again or completed, {RETENTIONS} retentions were put"
@@ -78,7 +78,7 @@ def test_restore_after_a_run_brings_the_sandbox_back(cleaned: Any, run: Run) -> 
         f"deleted log groups; {STREAMS} swept log streams"
     )
     assert done.err.count(lost) == 2
-    again = run("restore", "j.jsonl", "--apply", *STATE)
+    again = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
     assert (again.code, f"Left as it is ({CHANGED})" in again.out) == (0, True)
     assert account() == cleaned
 
@@ -123,7 +123,7 @@ def test_every_format_says_the_same(run: Run) -> None:
 def test_it_keeps_to_the_regions_and_names_given(cleaned: Any, run: Run) -> None:
     """-r and --group narrow it, also what is said to be lost."""
     words = ("-r", "us-east-1", "--group", "/ecs/*", "--group", "/aws/codebuild/*")
-    done = run("restore", "j.jsonl", "--apply", *words, *STATE)
+    done = run("restore", "j.jsonl", "--apply", "--yes", *words, *STATE)
     assert done.code == 0
     now = account()
     different = {key for key, value in cleaned.items() if now.get(key) != value}
@@ -144,11 +144,11 @@ def test_lines_that_are_not_understood_show_in_the_exit_code(cleaned: Any, run: 
     path = Path("j.jsonl")
     text = path.read_text()
     path.write_text(text + '{"run": "r", "pol')
-    done = run("restore", "j.jsonl", "--apply", *STATE)
+    done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
     assert (done.code, "the last line of 1 journals was cut off" in done.err) == (0, True)
     for odd in (b'{"version": 9}', b'{"event": "journal", "ru', b"\0" * 99, b'{"a": "\xff"}'):
         path.write_bytes(text.encode() + odd + b"\n")
-        done = run("restore", "j.jsonl", "--apply", *STATE)
+        done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
         assert (done.code, "1 lines are not understood" in done.err) == (3, True), odd
     assert account() == cleaned
 
@@ -156,7 +156,7 @@ def test_lines_that_are_not_understood_show_in_the_exit_code(cleaned: Any, run: 
 @pytest.mark.usefixtures("cleaned")
 def test_a_new_sandbox_is_told_apart(run: Run) -> None:
     """Without the folder there is another demo account: nothing of it is overwritten."""
-    done = run("restore", "j.jsonl", "--apply", "--sandbox")
+    done = run("restore", "j.jsonl", "--apply", "--yes", "--sandbox")
     assert done.code == 0, done.err
     assert done.err.startswith("this sandbox's account was made just now: what another command did")
     assert "--sandbox-state FOLDER" in done.err
@@ -196,7 +196,7 @@ def test_the_functions_journals_are_undone_from_its_bucket(
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(log.encode())))
         said = run("restore", *where, "--format", "json", *STATE)
         assert json.loads(said.out)["summary"]["planned"] == planned, said.err
-    assert run("restore", address, "--apply", *STATE).code == 0
+    assert run("restore", address, "--apply", "--yes", *STATE).code == 0
     assert account() == before
     for wrong in ("s3://journals/none", "s3://journals/none/", "s3://journals", "s3://other/x"):
         done = run("restore", wrong, *STATE)
@@ -235,7 +235,7 @@ def test_mistakes_are_one_clear_line_and_exit_2(run: Run) -> None:
         (["bytes"], "bytes: no line is a journal's"),
         (["other.jsonl", "-r", "eu-wst-1"], "'eu-wst-1' is not an AWS Region"),
         (["other.jsonl", "--format", "html"], "html is not for an undo"),
-        (["other.jsonl", "--apply", "--journal", "no/such"], "journal cannot be written"),
+        (["other.jsonl", "--apply", "--yes", "--journal", "no/such"], "journal cannot be written"),
         ([], "JOURNAL"),
     ):
         done = run("restore", *words, "--sandbox")

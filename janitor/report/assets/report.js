@@ -240,10 +240,10 @@
     d3.select(made).append("g").attr("class", "axis").attr("transform", `translate(${margin.left},0)`).call(axis).select(".domain").remove();
     if (dated.length) {
       d3.select(made).append("g").attr("class", "axis days").attr("transform", `translate(0,${bottom})`)
-        .call(d3.axisBottom(x).ticks(Math.min(6, days)).tickSizeOuter(0));
+        .call(d3.axisBottom(x).ticks(Math.min(width < 430 ? 3 : 6, days)).tickSizeOuter(0));
       svg(made, "text", { x: (margin.left + split) / 2, y: height - 6, "text-anchor": "middle", class: "minor" }, "days since the last arrival");
     }
-    const names = { longer: dated.length ? `over ${days} days` : "proved silent", unread: "not read" };
+    const names = { longer: dated.length ? "longer ago" : "proved silent", unread: "not read" };
     columns.forEach((when, index) => {
       const middle = split + each * (index + 0.5);
       if (dated.length || index) {
@@ -267,7 +267,7 @@
       if (!box) continue;
       let last = 0;
       const again = () => {
-        if (Math.abs(box.clientWidth - last) < 2) return;
+        if (!box.clientWidth || Math.abs(box.clientWidth - last) < 2) return;  // folded, or as it was
         last = box.clientWidth;
         draw();
       };
@@ -296,15 +296,16 @@
     return values[0].map((_, row) => Object.fromEntries(names.map((name, index) => [name, values[index][row]])));
   }
 
+  /* `from` names the width of page from which a column is shown; a row that is opened says it all. */
   const COLUMNS = [
     { key: "group", title: "Log group", text: true },
-    { key: "region", title: "Region", text: true, minor: true },
+    { key: "region", title: "Region", text: true, from: "from-wide" },
     { key: "what", title: "Action", text: true },
     { key: "stored_bytes", title: "Stored", show: (row) => size(row.stored_bytes) },
-    { key: "retention_days", title: "Retention", show: retention, minor: true },
-    { key: "monthly_usd", title: "Cost a month", show: (row) => usd(row.monthly_usd), money: true, minor: true },
-    { key: "saves_usd", title: "Saves a month", show: (row) => usd(row.saves_usd), money: true, minor: true },
-    { key: "rule", title: "Rule", text: true, minor: true },
+    { key: "retention_days", title: "Retention", show: retention, from: "from-middle" },
+    { key: "monthly_usd", title: "Cost a month", show: (row) => usd(row.monthly_usd), money: true, from: "from-wide" },
+    { key: "saves_usd", title: "Saves a month", show: (row) => usd(row.saves_usd), money: true, from: "from-middle" },
+    { key: "rule", title: "Rule", text: true, from: "from-wide" },
   ];
 
   function retention(row) {
@@ -353,6 +354,7 @@
     field.value = text;
     filter();
     field.focus({ preventScroll: true });
+    document.querySelector("#findings > details").open = true;
     byId("findings").scrollIntoView({ block: "start" });
   }
 
@@ -400,7 +402,7 @@
     for (const column of columns.slice(1)) {
       const text = column.show ? column.show(row) : visible(row[column.key] ?? "");
       const unknown = column.money && text === "unknown" ? " unknown" : "";
-      const cell = element("td", { class: `${column.text ? "" : "n"}${column.minor ? " minor-column" : ""}${unknown}` });
+      const cell = element("td", { class: `${column.text ? "" : "n"} ${column.from ?? ""}${unknown}` });
       if (column.key === "what") cell.append(element("span", { class: "mark", "aria-hidden": "true" }), text);
       else cell.append(text);
       line.append(cell);
@@ -489,7 +491,7 @@
     const line = byId("rows").tHead.rows[0];
     for (const column of columns) {
       const button = element("button", { type: "button" }, column.title);
-      const head = element("th", { scope: "col", class: `c-${column.key}${column.text ? "" : " n"}${column.minor ? " minor-column" : ""}` }, button);
+      const head = element("th", { scope: "col", class: `c-${column.key}${column.text ? "" : " n"} ${column.from ?? ""}` }, button);
       button.addEventListener("click", () => {
         const first = !column.text;
         sorting = { key: column.key, down: sorting.key === column.key ? !sorting.down : first };

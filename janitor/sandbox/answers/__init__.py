@@ -9,6 +9,7 @@ import inspect
 
 from janitor.sandbox.answers import (
     account_policies,
+    aliases,
     empty,
     events,
     filters,
@@ -34,6 +35,7 @@ _MODULES = {
     "lambda": (functions,),
     "sts": (identity,),
     "ec2": (regions,),
+    "iam": (aliases,),
     "servicequotas": (service_quotas,),
     "s3": (s3,),
     "sns": (sns,),
@@ -47,14 +49,14 @@ ANSWERS: dict[tuple[str, str], Handler] = {
     if function.__module__ == module.__name__ and not name.startswith("_")
 }
 """By service, as requests are signed for it, and operation."""
-_HELD = _MODULES.keys() - {"ec2"}
-"""Services whose resources are here. Of EC2's, only the Regions are."""
+_HELD = _MODULES.keys() - {"ec2", "iam"}
+"""Services whose resources are here. Of EC2's, only the Regions are; of IAM's, only the alias."""
 _NONE_HERE = frozenset(
     {
         *("DescribeAlarms", "DescribeInsightRules"),
         *("ListCapacityProviders", "ListMicrovmImages", "ListWebFunctions"),
         *("DescribeDeliveryDestinations", "DescribeExportTasks", "DescribeImportTasks"),
-        *("ListLogAnomalyDetectors", "ListScheduledQueries", "ListSyslogConfigurations"),
+        *("ListLogAnomalyDetectors", "ListScheduledQueries"),
         *("DescribeMaintenanceWindows", "ListDocuments"),
     }
 )

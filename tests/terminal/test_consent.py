@@ -1,0 +1,136 @@
+"""What a person is shown before the question, and what the exit code says afterwards."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from janitor.core.errors import Exit
+from janitor.core.model import Status
+from janitor.core.tally import Tally
+from janitor.report.summary import Summary, summarize
+from janitor.terminal import consent
+from tests.conftest import Run
+
+HERE = ("--sandbox", "-r", "us-east-1")
+
+
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr(consent, "can_ask", lambda: True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]], ids=["", "quiet"])
+def test_every_deletion_is_shown_before_the_question(
+    quiet: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what is lost for good by rule, dollars, alias and Region; without a yes nothing is done,
+    and --quiet shows it all the same.
+    """
+    planned = json.loads(run("report", *HERE, "--format", "json").out)
+    deleted = [f["group"] for f in planned["findings"] if f["action"] == "delete_group"]
+    at_a_terminal(monkeypatch, "\n")
+    done = run("run", "--apply", *HERE, *quiet)
+    shown, _, question = done.err.rpartition("Do all of this in ")
+    assert (done.code, done.out) == (2, "")
+    assert question == (
+        "account 123456789012 (storefront-production), us-east-1? [y/N] "
+        "janitor: not confirmed; nothing was done\n"
+    )
+    assert [name for name in deleted if f"us-east-1  {name}\n" not in shown] == []
+    rules = re.findall(r"^ +\d+ +\d+ +([\d.]+) GiB +\$[\d.]+  (\w+)$", shown, re.MULTILINE)
+    total = planned["summary"]["money"]["freed_at_once_bytes"] / 2**30
+    assert sum(float(size) for size, _ in rules) == pytest.approx(total, abs=0.2)
+    assert f"retention would delete about {total:.1f} GiB of existing events" in shown
+    assert f"Saves about ${planned['summary']['money']['saved_at_once_usd']:.2f} a month" in shown
+    assert not list(Path.cwd().glob("janitor-journal-*"))
+
+
+def test_yes_at_the_terminal_does_it_and_an_undo_says_what_is_lost(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same sentence, now of what was done."""
+    at_a_terminal(monkeypatch, "y\n")
+    done = run("run", "--apply", *HERE, "--journal", "j")
+    lost = re.findall(r"^lost for good: retention deleted .*", done.err, re.MULTILINE)
+    assert re.search(r"(\d+) planned, \1 done$", done.err, re.MULTILINE), done.err
+    assert len(lost) == 1
+    assert "changes were made" in done.out
+    assert lost[0] in run("restore", "j", "--sandbox").err
+
+
+def test_with_nobody_to_ask_nothing_is_even_called(run: Run) -> None:
+    """On the sandbox too: exit 2."""
+    done = run("run", "--apply", "--sandbox")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == ("janitor: nobody can be asked here, so --yes is needed; nothing was done\n")
+
+
+def test_changes_were_made_only_where_they_were(run: Run) -> None:
+    """A run that finds nothing to do says that nothing was changed."""
+    Path("p.toml").write_text("[defaults]\nretention_days = 3653\n[protect]\nnames = ['*']\n")
+    done = run("run", "--apply", "--yes", *HERE, "-p", "p.toml")
+    assert done.code == 0, done.err
+    assert "nothing was changed" in done.out
+    assert "changes were made" not in done.out
+    assert "0 planned, 0 done" in done.err
+
+
+ODD = "[defaults]\ndelete_empty = true\n[[acknowledged]]\nnames = {names}\nuntil = {until}\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "until", "code", "warned"),
+    [
+        (["*"], "2026-11-25", Exit.DONE, False),
+        (["*"], "2026-11-24", Exit.UNJUDGED, True),
+        (["/other"], "2027-06-30", Exit.UNJUDGED, False),
+    ],
+    ids=["today", "yesterday", "another"],
+)
+def test_what_is_acknowledged_is_no_exit_code_until_its_date(
+    names: list[str], until: str, code: Exit, warned: bool, run: Run
+) -> None:
+    """The sandbox's day is 2026-11-25; what was acknowledged too long ago is named."""
+    Path("p.toml").write_text(ODD.format(names=json.dumps(names), until=until))
+    done = run("report", "--sandbox", "-p", "p.toml", "--format", "json")
+    answer = json.loads(done.out)
+    unknown = [f for f in answer["findings"] if f["status"] == "unknown"]
+    assert done.code == code, done.err
+    assert len(unknown) == answer["summary"]["unknown"] > 0
+    assert all(("acknowledged until" in f["reason"]) == (code is Exit.DONE) for f in unknown)
+    assert (f"acknowledged until {until}, which is over: *" in done.err) == warned
+
+
+def summary(refused: str = "", interrupted: bool = False, **counts: int) -> Summary:
+    tally = Tally(acknowledged=counts.pop("acknowledged", 0))
+    acted: dict[str, int] = {key: counts.pop(key) for key in ("planned", "done") if key in counts}
+    tally.by_status.update({Status(name): count for name, count in counts.items()})
+    return summarize(
+        tally, {}, {}, {}, [],
+        refused_because=refused, interrupted=interrupted, carried_out=acted or None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("of", "code"),
+    [
+        (summary("too many", interrupted=True, failed=1), 130),
+        (summary("too many", failed=1, unknown=1), 4),
+        (summary(failed=1, unknown=1), 3),
+        (summary(not_reached=1, unknown=1), 3),
+        (summary(planned=2, done=1, kept=1, unknown=1), 3),
+        (summary(planned=2, done=2, unknown=1), 5),
+        (summary(unknown=2, acknowledged=1), 5),
+        (summary(unknown=2, acknowledged=2, planned=2, done=2), 0),
+        (summary(kept=9, gone=1), 0),
+    ],
+)
+def test_the_first_exit_code_that_applies(of: Summary, code: int) -> None:
+    """Trouble comes before what is only kept."""
+    assert of.exit_code == code
