@@ -176,6 +176,17 @@ def _count(rows: Sequence[Row], severity: Severity) -> int:
     return sum(row.severity == severity for row in rows)
 
 
+def owner_names() -> str:
+    """The names that speak of an owner, as regular expressions."""
+    lines = ["| name | speaks of |", "| --- | --- |"]
+    for row in table():
+        if row.speaks is not None:
+            name = re.sub(r"\(\?P<(\w+)>", "(", row.speaks.pattern).replace("|", "\\|")
+            owner = re.sub(r"\{\w+\}", "…", row.user)
+            lines.append(f"| `{name}` | {owner} |")
+    return "\n".join(lines)
+
+
 def owner_table() -> str:
     """Every row of the table of owners, by what happens without the log group."""
     parts = []
@@ -231,6 +242,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "function-policy": least_function_policy,
     "shipped-policy": shipped_policy,
     "owner-figures": owner_figures,
+    "owner-names": owner_names,
     "owner-table": owner_table,
 }
 

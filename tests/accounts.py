@@ -310,9 +310,11 @@ def look(
     stop: Stop | None = None,
     counts: Counts | None = None,
     listing: Listing = every_group,
+    orphans: bool = False,
 ) -> tuple[Result, Recorded]:
     """What would be done about the cloud."""
-    return cloud.clock.run(whole(api(cloud, stop, counts), policy, listing=listing))
+    calls = api(cloud, stop, counts)
+    return cloud.clock.run(whole(calls, policy, listing=listing, orphans=orphans))
 
 
 def janitor(
@@ -338,12 +340,14 @@ async def whole(
     now: int = NOW,
     between: Callable[[], None] = lambda: None,
     listing: Listing = every_group,
+    orphans: bool = False,
 ) -> tuple[Result, Recorded]:
     """A survey, and with a journal what follows from it."""
     recorded, stop = Recorded(), calls.stop
     apis = {calls.target: calls}
     books = Books(apis, recorded.listen)
-    await Survey(policy, now, stop, books, listing=listing).run(apis, {calls.target: None})
+    survey = Survey(policy, now, stop, books, listing=listing, orphans=orphans)
+    await survey.run(apis, {calls.target: None})
     refused = books.over_limit(policy.limits)
     if journal is not None:
         between()

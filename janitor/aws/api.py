@@ -127,18 +127,27 @@ ReadError = (CallError, UnavailableError)
 
 class Counts:
     """Attempts and throttled attempts per operation, over all targets, and how much of each quota
-    they took.
+    they took; and what asking for owners and metrics takes: `owner_calls`, and the metrics that are
+    billed by Region.
     """
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         self.throttled: Counter[str] = Counter()
+        self.owner_calls = 0
+        self.metrics: Counter[str] = Counter()
         self._taken: dict[tuple[str, str], tuple[int, float]] = {}
 
     def state(self) -> dict[str, Any]:
         """As JSON, for `restored`."""
         taken = [(*place, *counted) for place, counted in self._taken.items()]
-        return {"calls": self.calls, "throttled": self.throttled, "taken": taken}
+        return {
+            "calls": self.calls,
+            "throttled": self.throttled,
+            "owner_calls": self.owner_calls,
+            "metrics": self.metrics,
+            "taken": taken,
+        }
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Counts:
@@ -146,6 +155,8 @@ class Counts:
         counts = cls()
         counts.calls.update(state["calls"])
         counts.throttled.update(state["throttled"])
+        counts.owner_calls = state["owner_calls"]
+        counts.metrics.update(state["metrics"])
         for operation, target, calls, per_second in state["taken"]:
             counts._taken[operation, target] = (calls, per_second)
         return counts
@@ -224,7 +235,7 @@ class Api:
         self.clock = clock
         self.stop = stop
         self._clients = clients
-        self._counts = counts
+        self.counts = counts
         self._workers = workers
         self._made: dict[tuple[str, str], Any] = {}
         self._failing: dict[tuple[str, str | None], _Failing] = {}
@@ -287,7 +298,7 @@ class Api:
         quota = quota or operation
         if paced:
             await self.pace.acquire(quota, self.stop)
-        self._counts.called(operation, self.target, self.pace.ceiling(quota))
+        self.counts.called(operation, self.target, self.pace.ceiling(quota))
         key = (service, region or self.target.region)
 
         def send() -> Mapping[str, Any]:
@@ -332,7 +343,7 @@ class Api:
             message = str(error.response.get("Error", {}).get("Message", ""))
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             if code in _THROTTLED or status == 429:
-                self._counts.was_throttled(operation)
+                self.counts.was_throttled(operation)
                 self.pace.throttled(quota)
                 return UnavailableError(operation, f"throttled ({code})", refused=True)
             if code in _CREDENTIALS:

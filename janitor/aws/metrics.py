@@ -10,12 +10,11 @@ from typing import Any
 from janitor.aws.api import Api, chunks
 from janitor.aws.logs import pages
 from janitor.core.clock import DAY_MS, HOUR_MS
-from janitor.core.model import Ingestion
+from janitor.core.model import METRIC_KEPT_DAYS, Ingestion
 
 ACTIONS: dict[str, str] = {"GetMetricData": "cloudwatch:GetMetricData"}
 METRICS_A_CALL = 500
 POINTS_A_CALL = 100_800
-METRIC_KEPT_DAYS = 455
 
 
 async def arrivals(api: Api, since: Mapping[str, int]) -> dict[str, bool]:
@@ -108,6 +107,7 @@ async def _metric(
         }
         for index, name in enumerate(groups)
     ]
+    api.counts.metrics[api.target.region] += len(queries)
     asked = {f"g{index}": name for index, name in enumerate(groups)}
     asked_for = {
         "MetricDataQueries": queries,

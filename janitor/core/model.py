@@ -43,6 +43,36 @@ class Ingestion:
     last_day: int | None
 
 
+METRIC_KEPT_DAYS = 455
+"""For so long CloudWatch keeps a metric's data points of an hour: 15 months (CloudWatch User Guide,
+metrics retention)."""
+
+
+class Question(NamedTuple):
+    """What is asked about a log group that takes calls to find out: whether its `owner` is gone, or
+    whether there were no `arrivals` for so many days.
+    """
+
+    about: Literal["owner", "arrivals"]
+    days: int = 0
+
+
+OWNER_GONE = Question("owner")
+ORPHAN = (OWNER_GONE, Question("arrivals", 30))
+"""What a report asks that wants to know of all orphans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer to a question: whether that is so, None where it could not be read. `owner` is the
+    owner that the log group's name speaks of, where it is gone.
+    """
+
+    holds: bool | None
+    evidence: Evidence
+    owner: str = ""
+
+
 class LogGroup(NamedTuple):
     """A log group as DescribeLogGroups shows it, with its tags where they were read.
 
@@ -52,6 +82,7 @@ class LogGroup(NamedTuple):
     `defects` lists values that make no sense; a group with any is never touched.
     `ingestion` is None where it was not asked for, or could not be read; nothing is decided by it.
     `data_protection` is the `dataProtectionStatus`: None where there never was a policy.
+    `found` holds the answers to the questions that were asked about it, None where there are none.
     """
 
     target: Target
@@ -71,6 +102,26 @@ class LogGroup(NamedTuple):
     ingestion: Ingestion | None = None
     bearer_token: bool = False
     data_protection: str | None = None
+    found: Mapping[Question, Found] | None = None
+
+    @property
+    def orphan_of(self) -> str | None:
+        """The owner that its name speaks of, where that was asked for and is gone, and nothing
+        arrived since.
+        """
+        found = self.found or {}
+        quiet = any(one.holds for asked, one in found.items() if asked.about == "arrivals")
+        gone = found.get(OWNER_GONE)
+        return gone.owner if quiet and gone is not None and gone.holds else None
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What was found out about it beyond DescribeLogGroups and its tags."""
+        return () if self.found is None else tuple(one.evidence for one in self.found.values())
+
+    def with_found(self, found: Mapping[Question, Found]) -> LogGroup:
+        """The same with more answers."""
+        return self._replace(found={**(self.found or {}), **found})
 
     @property
     def identity(self) -> tuple[str, str, str, int]:
@@ -209,6 +260,10 @@ class Evidence:
     source: str
     finding: str
     at: int
+
+
+MADE_AGAIN = "made again"
+"""The source of what is said of who makes a deleted log group again."""
 
 
 @dataclass(frozen=True, slots=True)

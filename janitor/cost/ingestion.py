@@ -113,6 +113,7 @@ class Talkers:
         that is not known.
         """
         total = sum(self._bytes.values())
+        groups = [self._group(group, total, subscribed) for group in self.largest()]
         return {
             "days": DAYS,
             "groups": sum(self._read.values()),
@@ -123,7 +124,8 @@ class Talkers:
                 count for key, count in self._bytes.items() if self._prices.ingestion(key) is None
             ),
             "no_arrivals": self._silent,
-            "top_groups": [self._group(group, total, subscribed) for group in self.largest()],
+            "infrequent_access_saves_usd": sum(g["infrequent_access_saves_usd"] for g in groups),
+            "top_groups": groups,
             "top_prefixes": [
                 {
                     "prefix": name,
@@ -148,6 +150,8 @@ class Talkers:
         self, group: LogGroup, total: int, subscribed: Callable[[LogGroup], bool | None]
     ) -> dict[str, Any]:
         received = group.ingestion.bytes if group.ingestion else 0
+        filters = subscribed(group)
+        cheaper = 0.0 if filters else self._cheaper(group, received)
         return {
             "account": group.target.account,
             "region": group.target.region,
@@ -157,28 +161,32 @@ class Talkers:
             "usd_a_month": self._usd(Counter({key_of(group): received})),
             "share": _share(received, total),
             "retention_days": group.retention_days,
+            "infrequent_access_saves_usd": cheaper,
             "advice": [
-                *self._cheaper(group, received, subscribed),
+                *self._move(cheaper, unsure=filters is None),
                 *self._shorter(group, received),
             ],
         }
 
-    def _cheaper(
-        self, group: LogGroup, received: int, subscribed: Callable[[LogGroup], bool | None]
-    ) -> Iterator[str]:
-        """Infrequent Access, where nothing that is known speaks against it."""
+    def _cheaper(self, group: LogGroup, received: int) -> float:
+        """USD a month that Infrequent Access saves, where nothing that is known speaks against it
+        and that is worth a word; else 0.
+        """
         region, log_class = key_of(group)
         now = self._prices.ingestion((region, log_class))
         then = self._prices.ingestion((region, "INFREQUENT_ACCESS"))
         if log_class != "STANDARD" or now is None or then is None:
-            return
+            return 0.0
         if group.metric_filters or group.name.startswith(EMBEDDED_METRICS):
-            return
+            return 0.0
         saved = usd(received * (now - then)) or 0.0
-        if saved < WORTH_MOVING or (filters := subscribed(group)):
-            return
-        unsure = "; whether it has subscription filters could not be read" * (filters is None)
-        yield f"as a new log group of class INFREQUENT_ACCESS: ${saved:,.2f} a month less{unsure}"
+        return saved if saved >= WORTH_MOVING else 0.0
+
+    def _move(self, saved: float, *, unsure: bool) -> Iterator[str]:
+        if saved:
+            doubt = "; whether it has subscription filters could not be read" * unsure
+            less = f"${saved:,.2f} a month less{doubt}"
+            yield f"as a new log group of class INFREQUENT_ACCESS: {less}"
 
     def _shorter(self, group: LogGroup, received: int) -> Iterator[str]:
         """Retention, where there is none."""

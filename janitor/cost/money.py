@@ -21,7 +21,7 @@ from typing import Any
 
 from janitor.core.clock import DAY_MS
 from janitor.core.loss import lost_bytes
-from janitor.core.model import Ingestion, LogGroup, Outcome, SetRetention, Status
+from janitor.core.model import OWNER_GONE, Ingestion, LogGroup, Outcome, SetRetention, Status
 from janitor.policy.file import Prices, RegionPrices
 
 GB = 10**9
@@ -189,6 +189,9 @@ class Ledger:
         self._stored: Counter[Key] = Counter()
         self._at_once: Counter[Key] = Counter()
         self._steady: Counter[Key] = Counter()
+        self._orphans: Counter[Key] = Counter()
+        self._orphaned: Counter[Key] = Counter()
+        self._unread: Counter[Key] = Counter()
 
     @classmethod
     def resumed(cls, rows: Iterable[Mapping[str, Any]]) -> Ledger:
@@ -196,7 +199,7 @@ class Ledger:
         ledger = cls()
         for row in rows:
             key = (row["region"], row["class"])
-            for counter, name in ledger._columns():
+            for counter, name in ledger._all_columns():
                 counter[key] = row[name]
         return ledger
 
@@ -207,6 +210,17 @@ class Ledger:
             key = key_of(group)
             groups[key] += 1
             stored[key] += group.stored_bytes
+            if group.found is not None and group.stored_bytes:
+                self._orphan(group, key)
+
+    def _orphan(self, group: LogGroup, key: Key) -> None:
+        """Count a log group that holds something, and that was asked about."""
+        found = group.found or {}
+        if group.orphan_of is not None:
+            self._orphans[key] += 1
+            self._orphaned[key] += group.stored_bytes
+        elif (gone := found.get(OWNER_GONE)) is not None and gone.holds is not False:
+            self._unread[key] += any(one.holds is None for one in found.values())
 
     def add(self, outcome: Outcome) -> None:
         """An outcome that frees bytes, or none."""
@@ -223,7 +237,7 @@ class Ledger:
 
     def forget(self, region: str) -> None:
         """A Region is surveyed from the start again."""
-        for counter, _ in self._columns():
+        for counter, _ in self._all_columns():
             for key in [key for key in counter if key[0] == region]:
                 del counter[key]
 
@@ -264,10 +278,30 @@ class Ledger:
             {
                 "region": key[0],
                 "class": key[1],
-                **{name: counter[key] for counter, name in self._columns()},
+                **{name: counter[key] for counter, name in self._all_columns()},
             }
             for key in keys
         ]
+
+    def orphans(self, prices: PriceList) -> dict[str, Any]:
+        """The `orphans` object of the summary: log groups that hold something and whose owner is
+        gone; `unread` of those of which that could not be read.
+        """
+        return {
+            "groups": self._orphans.total(),
+            "stored_bytes": self._orphaned.total(),
+            "monthly_usd": _total(self._orphaned, +self._orphans, prices),
+            "unread": self._unread.total(),
+        }
+
+    def _all_columns(self) -> tuple[tuple[Counter[Key], str], ...]:
+        """What `rows` hold."""
+        return (
+            *self._columns(),
+            (self._orphans, "orphans"),
+            (self._orphaned, "orphan_bytes"),
+            (self._unread, "orphans_unread"),
+        )
 
     def _columns(self) -> tuple[tuple[Counter[Key], str], ...]:
         return (
@@ -276,6 +310,20 @@ class Ledger:
             (self._at_once, "freed_at_once_bytes"),
             (self._steady, "freed_steady_bytes"),
         )
+
+
+def asking(owner_calls: int, metrics: Mapping[str, int], prices: PriceList) -> dict[str, Any]:
+    """The `asked` object of the summary: calls to owners, and metrics with what CloudWatch bills
+    for them; `metrics` are by Region.
+    """
+    cost = [(count, prices.metrics(region)) for region, count in metrics.items()]
+    priced = [count * price for count, price in cost if price is not None]
+    known = len(priced) == len(cost)
+    return {
+        "owner_calls": owner_calls,
+        "metrics": sum(metrics.values()),
+        "metrics_usd": sum(priced) / 1000 / NANO if known else None,
+    }
 
 
 def _total(counter: Counter[Key], keys: Iterable[Key], prices: PriceList) -> float | None:

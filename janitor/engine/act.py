@@ -33,10 +33,12 @@ from janitor.core.model import (
     DeleteGroup,
     Evidence,
     Extras,
+    Found,
     Keep,
     LogGroup,
     LogStream,
     Outcome,
+    Question,
     SetRetention,
     Status,
     SweepStreams,
@@ -56,6 +58,7 @@ from janitor.engine.proof import (
     Unreadable,
     Verdict,
     extras_of,
+    made_again,
     no_arrivals,
     no_events,
     no_subscription_filters,
@@ -64,6 +67,7 @@ from janitor.engine.proof import (
     trusted,
     unused,
 )
+from janitor.engine.questions import Questions
 from janitor.engine.users import Users
 from janitor.engine.window import Window
 from janitor.journal.journal import Ended, Entry, Journal
@@ -171,7 +175,8 @@ class Act:
         self.looks = looks
         rows = chosen(policy.protect.deletion.owners)
         self.rows = [cheap for row in rows if (cheap := row.again()) is not None]
-        self.rows_once = [row for row in rows if anew and row.again() is not row]
+        self.rows_long = [row for row in rows if row.again() is not row]
+        self.rows_once = self.rows_long if anew else []
         self.shared = Shared()
 
     async def run(self, apis: Mapping[Target, Api], parts: Mapping[Target, Part]) -> None:
@@ -217,6 +222,8 @@ class _Looked:
     logs: Logs
     names: list[str]
     tags_matter: Callable[[LogGroup], bool]
+    answers: dict[str, Mapping[Question, Found]] = field(default_factory=dict)
+    """To what rules ask about them that takes calls."""
     at: float | None = None
     changes: int = 0
     found: dict[str, LogGroup] = field(default_factory=dict)
@@ -235,6 +242,8 @@ class _Looked:
                 self.found, self.indexed = await self.logs.named(self.names), None
                 self.at = at if changes == self.changes else None
             group = self.found.get(name)
+            if group is not None and name in self.answers:
+                group = group.with_found(self.answers[name])
             if group is None or not self.tags_matter(group):
                 return group
             if verb is Verb.DELETE_GROUP:
@@ -277,7 +286,9 @@ class _TargetAct:
         self._arrivals = Arrivals(api)
         self._outcome = functools.partial(outcome_now, api.clock)
         self._users = Users(api, act.rows, act.shared, OWNERS_LAST)
-        self._users_once = Users(api, act.rows_once, act.shared)
+        self._users_long = Users(api, act.rows_long, act.shared)
+        users = [self._users, self._users_long]
+        self._questions = Questions(act.policy, act.now, self._arrivals, users)
         self._deletions = asyncio.Semaphore(DELETIONS_AT_ONCE)
         self._puts = asyncio.Semaphore(PUTS_AT_ONCE)
         self._sweeps = asyncio.Semaphore(SWEEPS_AT_ONCE)
@@ -339,6 +350,8 @@ class _TargetAct:
         line, verb = todo.line, todo.verb
         group = _stub(self._target, planned)
         try:
+            if self._policy.questions:
+                await self._ask(planned, looked, verb)
             if verb is Verb.SET_RETENTION:
                 await self._changes.reserve_put(tags=self._policy.asks_for_tags)
             fresh = await looked.of(planned.group, verb)
@@ -354,6 +367,7 @@ class _TargetAct:
             match action:
                 case SetRetention():
                     outcome = await self._put(fresh, action, changed)
+                    outcome = outcome._replace(evidence=fresh.evidence)
                     if line is not planned.actions[-1]:
                         looked.changed()  # what is planned for it besides has to see it
                     return outcome
@@ -375,6 +389,18 @@ class _TargetAct:
             self._give_up(error)
             keep = Keep(f"planned {verb.value}")
             return self._outcome(group, keep, Status.NOT_REACHED, "stopped before")
+
+    async def _ask(self, planned: Planned, looked: _Looked, verb: Verb) -> None:
+        """Ask once more what rules ask about the group, before the first change to it. Raises
+        ReadError, StoppedError or CredentialsError.
+        """
+        group, put = await looked.of(planned.group, verb), planned.of("set_retention")
+        if group is None or planned.group in looked.answers:
+            return
+        if put is not None and group.retention_days == put.retention_after:
+            # An earlier link put it: what else is planned was judged before that.
+            group = group._replace(retention_days=put.retention_before)
+        looked.answers[planned.group] = (await self._questions.answered(group)).found or {}
 
     # ---- judged again ------------------------------------------------------------------------
 
@@ -499,7 +525,7 @@ class _TargetAct:
         After an attempt that may have taken effect the look is repeated, never the deletion
         alone: the name may belong to another group by then.
         """
-        seen: list[Evidence] = []
+        seen = [*group.evidence, *made_again(self._users, group)]
         if outcome := await self._disproved(group, action, self._still_empty(group, action), seen):
             return outcome
         async with self._deletions:
@@ -534,7 +560,7 @@ class _TargetAct:
         if self._policy.reads_events(group):
             yield await no_events(self._logs, group, action.before)
         if self._act.rows_once:
-            yield await unused(self._users_once, group)
+            yield await unused(self._users_long, group)
 
     async def _unused(self, group: LogGroup) -> AsyncIterator[Verdict]:
         """What may be a minute old at the deletion."""
@@ -798,7 +824,7 @@ class _Deletion:
             return self._gone(seen)
         if fresh.identity != group.identity:
             return self._gone(seen, "made again under the same name")
-        fresh = fresh._replace(tags=tags)
+        fresh = fresh._replace(tags=tags, found=group.found)
         again = judge(fresh, act._policy, act._now)
         # By the same rule too: another may have the events looked for.
         same = isinstance(again, DeleteGroup) and (again.before, again.rule) == (

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from janitor.aws.api import CallError, ReadError
 from janitor.aws.logs import Logs
 from janitor.core.clock import DAY_MS, HOUR_MS
-from janitor.core.model import Evidence, Extras, LogGroup, LogStream
+from janitor.core.model import MADE_AGAIN, Evidence, Extras, LogGroup, LogStream
 from janitor.core.text import age
 from janitor.engine.arrivals import Arrivals
 from janitor.engine.users import Users
@@ -77,6 +77,12 @@ async def unused(users: Users, group: LogGroup) -> Verdict:
         return Unreadable(Evidence(unread.source, str(unread), unread.at))
     text = f"not in use by any of the {answer.rows} kinds of owners that were asked"
     return Empty(Evidence(OWNERS, text, answer.at))
+
+
+def made_again(users: Users, group: LogGroup) -> list[Evidence]:
+    """Who makes the group again once it is deleted, where that is known; it decides nothing."""
+    text = users.made_again(group.name)
+    return [Evidence(MADE_AGAIN, text, users.clock.now())] if text else []
 
 
 async def no_subscription_filters(

@@ -21,6 +21,7 @@ from janitor.aws.tags import ARNS_A_CALL, read_tags
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import JanitorError
 from janitor.core.model import (
+    ORPHAN,
     Action,
     DeleteGroup,
     Evidence,
@@ -42,6 +43,7 @@ from janitor.engine.proof import (
     NotEmpty,
     Unreadable,
     Verdict,
+    made_again,
     no_arrivals,
     no_events,
     no_subscription_filters,
@@ -49,12 +51,13 @@ from janitor.engine.proof import (
     sweepable,
     unused,
 )
+from janitor.engine.questions import Questions
 from janitor.engine.users import Users
 from janitor.engine.window import Window
 from janitor.owners.owners import Shared
 from janitor.owners.table import chosen
 from janitor.policy.file import Limits, Policy
-from janitor.policy.judge import judge, needs_tags
+from janitor.policy.judge import judge, needs_tags, open_questions
 
 PAGES_AHEAD = 40
 """Pages that are read while an earlier one still has questions open."""
@@ -111,8 +114,9 @@ def every_group(api: Api, start: str | None) -> AsyncIterator[tuple[list[LogGrou
 
 
 class Survey:
-    """A survey over several targets. `now` (ms) is the moment by which ages are judged. Raises
-    UsageError where the policy names owners that are not known.
+    """A survey over several targets. `now` (ms) is the moment by which ages are judged. With
+    `orphans` every log group is asked about whose name speaks of an owner, not only where a rule
+    hangs on that. Raises UsageError where the policy names owners that are not known.
     """
 
     def __init__(
@@ -123,12 +127,14 @@ class Survey:
         sink: SurveySink,
         *,
         listing: Listing = every_group,
+        orphans: bool = False,
     ) -> None:
         self.policy = policy
         self.now = now
         self.stop = stop
         self.sink = sink
         self.listing = listing
+        self.orphans = orphans
         self.rows = chosen(policy.protect.deletion.owners)
         self.shared = Shared()
         self.confirmed = _Confirmed(policy.limits)
@@ -170,6 +176,7 @@ class _TargetSurvey:
         self._arrivals = Arrivals(api)
         self._outcome = functools.partial(outcome_now, api.clock)
         self._users = Users(api, survey.rows, survey.shared)
+        self._questions = Questions(survey.policy, survey.now, self._arrivals, [self._users])
         self._tags = Gathered(
             api, "GetResources", ARNS_A_CALL, TAGS_LINGER, functools.partial(read_tags, api)
         )
@@ -224,6 +231,9 @@ class _TargetSurvey:
     async def _page(self, groups: list[LogGroup], following: str | None) -> Page:
         """Decide about every group of a page."""
         judged, whole = await self._judged(groups)
+        if self._survey.orphans or self._policy.questions:
+            judged, asked_in_time = await self._answered(judged)
+            whole = whole and asked_in_time
         asked: list[Awaitable[list[Outcome]]] = []
         outcomes: list[Outcome] = []
         at = self._api.clock.now()
@@ -231,9 +241,11 @@ class _TargetSurvey:
             match decided:
                 case Unknown() as action:
                     status = Status.UNKNOWN if whole else Status.NOT_REACHED
-                    outcomes.append(self._outcome(group, action, status))
+                    outcomes.append(self._outcome(group, action, status, "", group.evidence))
                 case Keep() as action:
-                    outcomes.append(Outcome(group, action, Status.KEPT, "", at))
+                    outcomes.append(
+                        Outcome(group, action, Status.KEPT, "", at, evidence=group.evidence)
+                    )
                 case action:
                     asked.append(self._asked(group, action))
         self._open += len(asked)
@@ -276,6 +288,47 @@ class _TargetSurvey:
                 judged[index] = tagged, judge(tagged, policy, now)
         return judged, in_time
 
+    async def _answered(
+        self, judged: list[tuple[LogGroup, Action]]
+    ) -> tuple[list[tuple[LogGroup, Action]], bool]:
+        """The same with answers to the questions on which it hangs which rule holds, or to what the
+        report wants to know; and whether there was time to ask.
+        """
+
+        async def answered(group: LogGroup, action: Action) -> tuple[LogGroup, Action]:
+            before = group.found
+            if self._survey.orphans and self._questions.owner_named(group):
+                group = await self._questions.holding(group, ORPHAN)
+            group = await self._questions.answered(group)
+            if group.found is not before:
+                action = judge(group, self._policy, self._now)
+            return group, action
+
+        asked = [
+            index
+            for index, (group, _) in enumerate(judged)
+            if open_questions(group, self._policy)
+            or (self._survey.orphans and self._questions.owner_named(group))
+        ]
+        self._open += len(asked)
+        found = await asyncio.gather(
+            *(answered(*judged[index]) for index in asked), return_exceptions=True
+        )
+        self._open -= len(asked)
+        in_time = True
+        for index, one in zip(asked, found, strict=True):
+            match one:
+                case StoppedError():
+                    in_time = False
+                case JanitorError():
+                    self._give_up(one)
+                    in_time = False
+                case BaseException():
+                    raise one
+                case _:
+                    judged[index] = one
+        return judged, in_time
+
     async def _asked(self, group: LogGroup, action: Action) -> list[Outcome]:
         """What is decided of a group about which there is more to ask."""
         try:
@@ -283,7 +336,7 @@ class _TargetSurvey:
                 case DeleteGroup():
                     return await self._proved(group, action)
                 case _:
-                    return await self._stays(group, action)
+                    return await self._stays(group, action, group.evidence)
         except StoppedError:
             return [self._outcome(group, action, Status.NOT_REACHED, "stopped before")]
         except JanitorError as error:
@@ -292,7 +345,7 @@ class _TargetSurvey:
 
     async def _proved(self, group: LogGroup, action: DeleteGroup) -> list[Outcome]:
         """A group that is planned for deletion if every piece of evidence speaks for it."""
-        seen: list[Evidence] = []
+        seen = list(group.evidence)
         async for verdict in self._verdicts(group, action):
             seen.append(verdict.evidence)
             match verdict:
@@ -301,6 +354,9 @@ class _TargetSurvey:
                 case Unreadable(evidence, gone):
                     return await self._unread(group, action, evidence, seen, gone=gone)
         self._survey.confirmed.one_more()
+        if again := made_again(self._users, group):
+            action = replace(action, reason=f"{action.reason}; {again[0].finding}")
+            seen += again
         return [self._outcome(group, action, Status.PLANNED, evidence=seen)]
 
     async def _verdicts(self, group: LogGroup, action: DeleteGroup) -> AsyncIterator[Verdict]:
@@ -336,7 +392,7 @@ class _TargetSurvey:
         unknown = Unknown(reason, action.rule)
         outcomes = [self._outcome(group, unknown, Status.UNKNOWN, evidence=seen)]
         if isinstance(action.otherwise, SetRetention):
-            outcomes += await self._stays(group, action.otherwise)
+            outcomes += await self._stays(group, action.otherwise, group.evidence)
         return outcomes
 
     async def _stays(

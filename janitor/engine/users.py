@@ -26,14 +26,25 @@ class Users:
         self, api: Api, rows: Sequence[Row], shared: Shared, lasts: float = math.inf
     ) -> None:
         owners = Owners(api, rows, shared, lasts=lasts)
+        self.clock = api.clock
+        self.owner_named, self.made_again = owners.owner_named, owners.made_again
         self._asked: Gathered[Named, Answer] = Gathered(
             api, "cloudformation", GROUPS_A_TIME, LINGER, owners.of
+        )
+        self._named: Gathered[Named, Answer] = Gathered(
+            api, "cloudformation", GROUPS_A_TIME, LINGER, owners.of_their_names
         )
         self._kept: dict[str, tuple[Unread, dict[str, None]]] = {}
 
     async def of(self, group: LogGroup) -> Answer:
         """What is known of a log group's owners. Raises StoppedError."""
-        answer = await self._asked.about((group.name, group.arn))
+        return self._noted(group, await self._asked.about((group.name, group.arn)))
+
+    async def of_its_name(self, group: LogGroup) -> Answer:
+        """What is known of the owners of which its name speaks. Raises StoppedError."""
+        return self._noted(group, await self._named.about((group.name, group.arn)))
+
+    def _noted(self, group: LogGroup, answer: Answer) -> Answer:
         for unread in answer.unread if not answer.uses else ():
             self._kept.setdefault(unread.row, (unread, {}))[1][group.name] = None
         return answer

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from janitor.aws import logs, metrics, quotas, tags, targets
-from janitor.core.model import LAMBDA_PREFIX
+from janitor.core.model import LAMBDA_PREFIX, OWNER_GONE
 from janitor.journal import archive
 from janitor.owners import table as owners
 from janitor.policy.file import Defaults, Policy, Rule
@@ -30,10 +30,12 @@ def iam_policy(
     partition: str = "aws",
     region: str = "*",
     ingestion: bool = False,
+    orphans: bool = False,
 ) -> dict[str, Any]:
     """An IAM policy document: log groups of `account`, in the Regions that `region` matches.
 
-    `ingestion` adds what `--ingestion` reads, where the policy does not need that anyway.
+    `ingestion` adds what `--ingestion` reads and `orphans` what `--orphans` asks, where the policy
+    does not need that anyway.
 
     Whatever IAM can scope to log groups is scoped; the other lists take `*` only.
     GetCallerIdentity, which names the account, needs no permission.
@@ -50,6 +52,10 @@ def iam_policy(
     if ingestion:
         listing.add(metrics.ACTIONS["GetMetricData"])
         reading.add(acts["DescribeSubscriptionFilters"])
+    if orphans or OWNER_GONE in policy.questions:
+        listing |= owners.actions(owners.chosen(policy.protect.deletion.owners))
+    if orphans or policy.questions:
+        listing.add(metrics.ACTIONS["GetMetricData"])
     if policy.asks_for_tags:
         listing.add(tags.ACTIONS["GetResources"])
     if delete or (policy.asks_for_tags and (retain or sweep)):

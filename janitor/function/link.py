@@ -13,8 +13,8 @@ from dataclasses import replace
 from janitor.aws.api import Api, Counts
 from janitor.aws.logs import Logs
 from janitor.core.clock import Clock, Stop
-from janitor.core.model import LogGroup, Outcome, Status, Target
-from janitor.cost.money import Ledger, PriceList
+from janitor.core.model import OWNER_GONE, LogGroup, Outcome, Status, Target
+from janitor.cost.money import Ledger, PriceList, asking
 from janitor.engine.act import Act, Done, Part
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
@@ -243,4 +243,8 @@ class Link(Books):
             self._counts.throttled,
             self._counts.slowest(),
             refused_because=self.state.refused,
+            asked=asking(self._counts.owner_calls, self._counts.metrics, self._prices),
+            orphans=(
+                self._ledger.orphans(self._prices) if OWNER_GONE in self._policy.questions else None
+            ),
         )

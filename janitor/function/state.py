@@ -80,6 +80,9 @@ class LedgerRow(_Part):
     stored_bytes: int
     freed_at_once_bytes: int
     freed_steady_bytes: int
+    orphans: int
+    orphan_bytes: int
+    orphans_unread: int
 
 
 class CallCounts(_Part):
@@ -87,6 +90,8 @@ class CallCounts(_Part):
 
     calls: dict[str, int]
     throttled: dict[str, int]
+    owner_calls: int
+    metrics: dict[str, int]
     taken: list[tuple[str, str, int, float]]
 
 
@@ -97,7 +102,7 @@ class RunState(_Part):
     run: str
     trigger: Literal["schedule", "hand"]
     dry_run: bool
-    started: int
+    started: int = Field(ge=0, lt=10**14)
     policy: str
     account: str
     link: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from janitor.aws import targets
@@ -143,11 +143,32 @@ class Owners:
         self._lasts_at_most = service_lasts
         self._asked: dict[str, _Asked] = {}
 
+    def owner_named(self, group: str) -> str:
+        """The owner that the log group's name speaks of; "" where that is none that is asked."""
+        region = self._api.target.region
+        return next(filter(None, (row.owner_named(group, region) for row in self._rows)), "")
+
+    def made_again(self, group: str) -> str:
+        """Who makes a log group of such a name again, and when; "" where that is not known."""
+        region = self._api.target.region
+        return next(filter(None, (row.made_again(group, region) for row in self._rows)), "")
+
+    async def of_their_names(self, groups: Collection[Named]) -> Mapping[Named, Answer]:
+        """What is known of each log group by those rows alone of whose owners its name speaks.
+        Raises StoppedError.
+        """
+        return await self._of(groups, lambda row: row.owner_named)
+
     async def of(self, groups: Collection[Named]) -> Mapping[Named, Answer]:
         """What is known of each log group. Raises StoppedError."""
+        return await self._of(groups, lambda row: row.may_own)
+
+    async def _of(
+        self, groups: Collection[Named], asked: Callable[[Row], Callable[[str, str], object]]
+    ) -> Mapping[Named, Answer]:
         region = self._api.target.region
         concerned = {
-            row.id: [(name, arn) for name, arn in groups if row.may_own(name, region)]
+            row.id: [(name, arn) for name, arn in groups if asked(row)(name, region)]
             for row in self._rows
         }
         by_service: dict[str, list[Row]] = defaultdict(list)

@@ -197,6 +197,7 @@ class Reading:
                 raise
 
         self.calls += 1
+        api.counts.owner_calls += 1
         return await retrying(once, api.stop)
 
     def _refer(self, answer: Mapping[str, Any], scope: Scope) -> None:

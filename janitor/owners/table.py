@@ -75,6 +75,8 @@ class Row:
     source: str
     names: re.Pattern[str] | None = None
     usual: re.Pattern[str] | None = None
+    speaks: re.Pattern[str] | None = None
+    remakes: bool = False
     only: str | None = None
     home: str | None = None
 
@@ -101,6 +103,23 @@ class Row:
         """Whether such a name is one of its conventional ones."""
         usual = self.names or self.usual
         return usual is not None and bool(usual.match(group)) and self.may_own(group, region)
+
+    def owner_named(self, group: str, region: str) -> str:
+        """The owner that the log group's name speaks of; "" where that is none of this kind."""
+        match = None if self.speaks is None else self.speaks.fullmatch(group)
+        if match is None or not self.may_own(group, region):
+            return ""
+        return self.user.format(**match.groupdict())
+
+    def made_again(self, group: str, region: str) -> str:
+        """Who makes a log group of such a name again, and when; "" where that is not known."""
+        always = self.severity == "recreated"
+        if not (always or self.remakes) or not self.usually_owns(group, region):
+            return ""
+        kind = re.split(r" [(]?\{", self.user)[0]
+        named = " of that name" * bool(self.owner_named(group, region))
+        makes = "makes" if always else "may make"
+        return f"the next {kind}{named} that logs there {makes} it again, without retention"
 
     def probe_of(self, group: str) -> Mapping[str, str] | None:
         """The values for its probe, where that finds every owner that the log group may have."""
@@ -170,6 +189,8 @@ def _row(
     probe: Mapping[str, Any] | None = None,
     names: str | None = None,
     usual: str | None = None,
+    speaks: str | None = None,
+    remakes: bool = False,
     only: str | None = None,
     home: str | None = None,
     **listing: Any,
@@ -190,6 +211,8 @@ def _row(
         source=source,
         names=None if names is None else re.compile(names),
         usual=None if usual is None else re.compile(usual),
+        speaks=None if speaks is None else re.compile(speaks),
+        remakes=remakes,
         only=only,
         home=home,
     )

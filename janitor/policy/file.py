@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from janitor.core.errors import PolicyError
-from janitor.core.model import LogGroup
+from janitor.core.model import METRIC_KEPT_DAYS, OWNER_GONE, LogGroup, Question
 
 RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -206,10 +206,30 @@ class Rule(_Band):
     regions: list[Pattern] | None = Field(
         None, min_length=1, description='Condition: globs over the Region, or "re:…".'
     )
+    orphan_days: int | None = Field(
+        None,
+        ge=1,
+        le=METRIC_KEPT_DAYS,
+        description="Condition: the owner that the name speaks of is gone, no other owner uses the "
+        "log group, and nothing arrived for so many days.",
+    )
+    quiet_days: int | None = Field(
+        None,
+        ge=1,
+        le=METRIC_KEPT_DAYS,
+        description="Condition: nothing arrived for so many days, and it is older than that.",
+    )
     delete_empty: bool | None = Field(None, description="As in `[defaults]`.")
     sweep_streams: bool | None = Field(None, description="As in `[defaults]`.")
     grace_days: int | None = Field(None, ge=0, le=3653, description="As in `[defaults]`.")
     proof: Proof | None = Field(None, description="As in `[defaults]`.")
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Its conditions that take calls to find out."""
+        spans = dict.fromkeys(days for days in (self.orphan_days, self.quiet_days) if days)
+        arrivals = (Question("arrivals", days) for days in spans)
+        return (*([OWNER_GONE] if self.orphan_days else []), *arrivals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +244,7 @@ class RuleSettings:
     sweep_streams: bool
     grace_days: int
     proof: Proof
+    questions: tuple[Question, ...] = ()
 
 
 @lru_cache(maxsize=4096)
@@ -276,6 +297,8 @@ class Policy(_Strict):
             if rule.id in seen or rule.id == "defaults":
                 raise ValueError(f"rules: the id {rule.id!r} is used twice or reserved")
             seen.add(rule.id)
+            if rule.orphan_days and not self.protect.deletion.owners:
+                raise ValueError(f"rule {rule.id!r}: orphan_days needs owners that are asked")
             days = self._filled(rule)
             low, high = days.min_days, days.max_days
             if low is not None and high is not None and low > high:
@@ -301,6 +324,7 @@ class Policy(_Strict):
             sweep_streams=_pick(rule.sweep_streams, d.sweep_streams),
             grace_days=_pick(rule.grace_days, d.grace_days),
             proof=_pick(rule.proof, d.proof),
+            questions=rule.questions,
         )
 
     @cached_property
@@ -313,32 +337,47 @@ class Policy(_Strict):
         """Whether anything hangs on a log group's tags."""
         return bool(self.protect.tags) or any(rule.tags for rule in self.rules)
 
+    @cached_property
+    def questions(self) -> frozenset[Question]:
+        """What rules ask that takes calls to find out."""
+        return frozenset(question for rule in self.rules for question in rule.questions)
+
+    def open_questions(self, group: LogGroup) -> tuple[Question, ...]:
+        """What was not asked yet of the first rule that may match, if nothing else is open."""
+        for conditions, settings in self._resolved:
+            miss = conditions.missed_by(group)
+            if miss == "unanswered":
+                return tuple(q for q in settings.questions if q not in (group.found or {}))
+            if miss in (None, "unread tags"):
+                break
+        return ()
+
     def trials(self, group: LogGroup) -> list[tuple[RuleSettings, str | None]]:
         """Each rule in turn with why it does not match, or None where it does; stops there.
 
-        A rule that hangs on tags that could not be read ends the search with a text that
-        starts with "unknown".
+        A rule that hangs on what could not be read ends the search with a text that starts with
+        "unknown".
         """
         tried: list[tuple[RuleSettings, str | None]] = []
         for conditions, settings in self._resolved:
             miss = conditions.missed_by(group)
             tried.append((settings, None if miss is None else conditions.text(miss, group)))
-            if miss is None or miss == "unread tags":
+            if miss is None or miss in _HIDDEN:
                 break
         return tried
 
     def settings_for(self, group: LogGroup) -> RuleSettings | None:
-        """The settings of the first rule that matches; None where unread tags hide which."""
+        """The settings of the first rule that matches; None where what is not known hides which."""
         for conditions, settings in self._resolved:
             miss = conditions.missed_by(group)
             if miss is None:
                 return settings
-            if miss == "unread tags":
+            if miss in _HIDDEN:
                 break
         return None
 
     def reads_events(self, group: LogGroup) -> bool:
-        """Whether FilterLogEvents has to find nothing too; so where unread tags hide the rule."""
+        """Whether FilterLogEvents has to find nothing too; so where no rule is known to hold."""
         settings = self.settings_for(group)
         return settings is None or settings.proof == "events"
 
@@ -376,16 +415,19 @@ def _day(now: int) -> date:
     return datetime.fromtimestamp(now / 1000, UTC).date()
 
 
-_Miss = Literal["names", "classes", "regions", "tags", "unread tags"]
+_Miss = Literal["names", "classes", "regions", "tags", "unread tags", "answer", "unanswered"]
 """Which condition of a rule does not hold. Its text is made only for who reads it: most groups of a
 large account miss most rules.
 """
+
+_HIDDEN: tuple[_Miss, ...] = ("unread tags", "unanswered")
+"""Whether the rule matches is not known, so no later one may be applied in its stead."""
 
 
 class _Conditions:
     """A rule's conditions, made ready to be asked of a million log groups."""
 
-    __slots__ = ("_classes", "_names", "_regions", "_rule", "_tags")
+    __slots__ = ("_classes", "_names", "_questions", "_regions", "_rule", "_tags")
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
@@ -393,6 +435,7 @@ class _Conditions:
         self._classes = rule.classes
         self._regions = _any_of(rule.regions)
         self._tags = rule.tags
+        self._questions = rule.questions
 
     def missed_by(self, group: LogGroup) -> _Miss | None:
         """The first condition that the group does not meet."""
@@ -407,7 +450,18 @@ class _Conditions:
                 return "unread tags"
             if not any(has_tag(tag, group.tags) for tag in self._tags):
                 return "tags"
+        if self._questions:
+            holds = [self._holds(group, question) for question in self._questions]
+            if False in holds:
+                return "answer"
+            if None in holds:
+                return "unanswered"
         return None
+
+    @staticmethod
+    def _holds(group: LogGroup, question: Question) -> bool | None:
+        found = None if group.found is None else group.found.get(question)
+        return None if found is None else found.holds
 
     def text(self, miss: _Miss, group: LogGroup) -> str:
         """Why the group misses the rule, for people."""
@@ -423,6 +477,12 @@ class _Conditions:
                 return f"the tags match none of {rule.tags}"
             case "unread tags":
                 return f"unknown: tags were not read ({group.tags_error or 'not asked for'})"
+            case "answer" | "unanswered":
+                why = False if miss == "answer" else None
+                first = next(q for q in self._questions if self._holds(group, q) is why)
+                found = (group.found or {}).get(first)
+                said = "not asked yet" if found is None else found.evidence.finding
+                return said if miss == "answer" else f"unknown: {said}"
 
 
 def load(path: Path | None) -> Policy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, ParamSpec
@@ -11,8 +11,11 @@ from janitor.core.clock import DAY_MS
 from janitor.core.model import (
     Action,
     DeleteGroup,
+    Evidence,
+    Found,
     Keep,
     LogGroup,
+    Question,
     SetRetention,
     SweepStreams,
     Unknown,
@@ -108,12 +111,52 @@ def judge(group: LogGroup, policy: Policy, now: int) -> Action:
 
 def needs_tags(group: LogGroup, policy: Policy, now: int) -> bool:
     """Whether the decision waits for nothing but the group's tags."""
-    if group.tags is not None or group.tags_error is not None:
+    if group.tags is not None or group.tags_error is not None or not policy.asks_for_tags:
         return False
     untagged = group._replace(tags={})
-    return isinstance(judge(group, policy, now), Unknown) and not isinstance(
-        judge(untagged, policy, now), Unknown
+    return isinstance(judge(group, policy, now), Unknown) and (
+        not isinstance(judge(untagged, policy, now), Unknown)
+        or bool(open_questions(untagged, policy))
     )
+
+
+def open_questions(group: LogGroup, policy: Policy) -> tuple[Question, ...]:
+    """What has to be found out about the group before it is known which rule holds for it. Nothing
+    where nothing is done with it anyway, or its tags have to be read first.
+    """
+    if not policy.questions or (group.tags is None and policy.asks_for_tags):
+        return ()
+    if not all(exempt.holds(group, policy) for exempt in EXEMPTIONS):
+        return ()
+    return policy.open_questions(group)
+
+
+def decides(questions: Sequence[Question], group: LogGroup, policy: Policy, now: int) -> bool:
+    """Whether what is done with the group hangs on whether its open questions are answered yes."""
+    yes, no = (
+        group.with_found(dict.fromkeys(questions, Found(holds, Evidence("", "", now))))
+        for holds in (True, False)
+    )
+    return _effect(yes, policy, now) != _effect(no, policy, now)
+
+
+def _effect(group: LogGroup, policy: Policy, now: int) -> object:
+    """What would be done, and how it would be proved, without the words for it."""
+
+    def bare(action: Action | None) -> object:
+        match action:
+            case None | Keep():
+                return None
+            case SetRetention(days=days, then=then):
+                return ("set", days, bare(then))
+            case SweepStreams(before=before):
+                return ("sweep", before, policy.reads_events(group))
+            case DeleteGroup(before=before, otherwise=otherwise):
+                return ("delete", before, policy.reads_events(group), bare(otherwise))
+            case Unknown():
+                return object()  # like nothing else
+
+    return bare(judge(group, policy, now))
 
 
 def _decide(group: LogGroup, policy: Policy, now: int) -> Action:
@@ -123,7 +166,7 @@ def _decide(group: LogGroup, policy: Policy, now: int) -> Action:
             return Unknown(text) if exempt.unknown(group, policy) else Keep(text)
     settings = policy.settings_for(group)
     if settings is None:
-        return Unknown(_no_rule(group).text)
+        return Unknown(_no_rule(group, policy).text)
     before = cutoff(group, settings, now)
     for test in DELETION:
         if not test.holds(group, settings, before, now):
@@ -145,7 +188,7 @@ def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[RuleLine]:
             return
     settings = policy.settings_for(group)
     if settings is None:
-        yield _no_rule(group)
+        yield _no_rule(group, policy)
         return
     before = cutoff(group, settings, now)
     for test in DELETION:
@@ -242,8 +285,9 @@ EXEMPTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (
 protects is kept whatever else there is to say of it."""
 
 
-def _no_rule(group: LogGroup) -> RuleLine:
-    text = f"which rule applies is unknown: tags: {group.tags_error or 'not read'}"
+def _no_rule(group: LogGroup, policy: Policy) -> RuleLine:
+    _, why = policy.trials(group)[-1]
+    text = f"which rule applies is {why}"
     return RuleLine(1, False, text, Check.RULE, unknown=True)
 
 
@@ -364,6 +408,9 @@ def _stay(
         reason = (
             f"retention of {group.retention_days} days is outside {bound} {days} of rule {rule!r}"
         )
+    if settings.questions and group.found:
+        found = [group.found[question].evidence.finding for question in settings.questions]
+        reason += f" ({'; '.join(found)})"
     return SetRetention(reason, rule, days, sweep)
 
 

@@ -78,7 +78,8 @@ class Report(Protocol):
 def row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:
     """An outcome as one flat record: bytes, days, ms since the epoch, USD a month.
 
-    `monthly_usd` and `saves_usd` are None where there is no price.
+    `monthly_usd` and `saves_usd` are None where there is no price; `orphan_of` is the owner that
+    the name speaks of, where that was asked for and is gone.
     """
     group, action = outcome.group, outcome.action
     return {
@@ -98,6 +99,7 @@ def row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:
         "streams": outcome.streams if isinstance(action, SweepStreams) else None,
         "monthly_usd": monthly_usd(group, prices),
         "saves_usd": saves_usd(outcome, prices),
+        "orphan_of": group.orphan_of,
     }
 
 

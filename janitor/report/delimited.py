@@ -27,6 +27,7 @@ COLUMNS = (
     "streams",
     "monthly_usd",
     "saves_usd",
+    "orphan_of",
 )
 
 

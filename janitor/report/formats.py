@@ -11,15 +11,24 @@ from janitor.report.base import Format, Report
 
 
 def make_report(
-    form: Format, out: IO[str], *, everything: bool, prices: PriceList, explain: Sequence[str] = ()
+    form: Format,
+    out: IO[str],
+    *,
+    everything: bool,
+    prices: PriceList,
+    explain: Sequence[str] = (),
+    color: bool = True,
 ) -> Report:
     """The report of a format, written to `out`; `everything` lists each finding for people too.
 
     `explain` are the options that `janitor explain` needs to find the same account and policy.
+    `color` is for a table at a terminal that takes it.
     """
     match form:
         case Format.TABLE:
-            return table.TableReport(out, everything=everything, prices=prices)
+            return table.TableReport(
+                out, everything=everything, prices=prices, words=explain, color=color
+            )
         case Format.JSON:
             return structured.JsonReport(out, prices)
         case Format.JSONL:
@@ -27,7 +36,7 @@ def make_report(
         case Format.CSV:
             return delimited.CsvReport(out, prices)
         case Format.MARKDOWN:
-            return markdown.MarkdownReport(out, everything=everything, prices=prices)
+            return markdown.MarkdownReport(out, everything=everything, prices=prices, words=explain)
         case Format.HTML:
             # Only here: Jinja2 takes as long to import as all the rest.
             from janitor.report import html

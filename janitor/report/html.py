@@ -30,15 +30,15 @@ from janitor.core.model import (
     Status,
 )
 from janitor.core.text import size
-from janitor.cost.money import PriceList
+from janitor.cost.money import PriceList, monthly_usd
 from janitor.report.base import RunInfo
-from janitor.report.overview import Overview
+from janitor.report.overview import Orphans, Overview, made_again_note, orphans_note
 from janitor.report.packed import FOR_A_PERSON, MOST, PackedFindings
 from janitor.report.pictures import Amount, ArrivalBubbles, PrefixTree, Retentions
 from janitor.report.summary import Summary
 
 MESSAGES = 50
-"""Errors and warnings shown at most, of each."""
+"""Errors, warnings and orphans shown at most, of each."""
 _CHANGED = (Status.PLANNED, Status.DONE)
 _ESCAPED = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -58,6 +58,8 @@ class HtmlReport:
         self._info: RunInfo | None = None
         self._started: int | None = None
         self._overview = Overview(rows=0)
+        self._prices = prices
+        self._orphans = Orphans(MESSAGES)
         self._findings = PackedFindings(prices, most)
         self._prefixes = PrefixTree()
         self._retentions = Retentions()
@@ -74,6 +76,7 @@ class HtmlReport:
     def scanned(self, group: LogGroup) -> None:
         """Add the group to every picture."""
         self._scanned.add(group)
+        self._orphans.scanned(group)
         self._prefixes.add(group)
         self._retentions.add(group)
         self._arrivals.scanned(group)
@@ -140,6 +143,9 @@ class HtmlReport:
             findings=self._findings,
             blocks=self._findings.blocks(),
             messages=MESSAGES,
+            orphans=[(one, monthly_usd(one, self._prices)) for one in self._orphans.largest()],
+            orphans_note=orphans_note(summary),
+            made_again_note=made_again_note(self._overview.made_again),
             style=Markup(style),
             scripts=[Markup(script) for script in scripts],
             security=_security([style], scripts),

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from janitor.core.loss import loss
 from janitor.core.text import size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
-from janitor.report.overview import OverviewReport, money_note, money_rows
+from janitor.report.overview import (
+    OverviewReport,
+    answer,
+    deletions,
+    for_a_person,
+    ingested,
+    made_again_note,
+    money_note,
+    money_rows,
+    orphans_note,
+)
 from janitor.report.summary import Summary
 
 _SPECIAL = str.maketrans({char: f"\\{char}" for char in r"\`*_[]<>|~#&"} | {"\n": " ", "\r": " "})
@@ -35,7 +46,16 @@ class MarkdownReport(OverviewReport):
         doing = summary.doing(dry_run=info.dry_run)
         self._line(f"## CloudWatch Logs: account {info.account}, {', '.join(info.regions)}")
         self._line()
-        self._line(f"Policy: {plain(info.policy)} ({doing})")
+        self._line(f"**{plain(answer(summary, info))}** Policy: {plain(info.policy)} ({doing}).")
+        self._line()
+        lost = loss(summary.money["freed_at_once_bytes"], dry_run=info.dry_run)
+        for label, text in (
+            ("Needs a person", "; ".join(for_a_person(summary)) or "nothing"),
+            ("Deletions", deletions(summary, info)),
+            ("Lost for good", lost.removeprefix("lost for good: ")),
+            ("Ingestion", ingested(summary, self.prices)),
+        ):
+            self._line(f"- {label}: {plain(text)}")
         self._line()
         self._money(summary)
         self._line("| What | Log groups | Stored | Streams |")
@@ -69,6 +89,11 @@ class MarkdownReport(OverviewReport):
             if section.groups > len(shown):
                 self._line()
                 self._line(f"… and {section.groups - len(shown):,} smaller ones.")
+        if note := made_again_note(self.overview.made_again):
+            self._line()
+            self._line(plain(note))
+        if note := orphans_note(summary):
+            self._orphans(note)
 
     def _money(self, summary: Summary) -> None:
         money = summary.money
@@ -99,6 +124,23 @@ class MarkdownReport(OverviewReport):
             self._line(f"| {said['region']} | {plain(said['group'])} {_heard(said)} {advice} |")
         self._line()
         self._line(plain(f"An {ingestion['note']}."))
+
+    def _orphans(self, note: str) -> None:
+        self._line()
+        self._line("### Orphans")
+        self._line()
+        self._line(plain(note))
+        groups = self.orphans.largest()
+        if groups:
+            self._line()
+            self._line("| Region | Log group | Stored | USD a month | Gone |")
+            self._line("| --- | --- | ---: | ---: | --- |")
+        for group in groups:
+            self._line(
+                f"| {group.target.region} | {plain(group.name)} | {size(group.stored_bytes)} "
+                f"| {plain(dollars(monthly_usd(group, self.prices)))} "
+                f"| {plain(group.orphan_of or '')} |"
+            )
 
     def _groups(self) -> None:
         self._line()

@@ -7,21 +7,33 @@ were asked for.
 from __future__ import annotations
 
 import heapq
+import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar
 
-from janitor.core.model import Ingestion, LogGroup, Outcome, Status, SweepStreams, Verb, verb_of
+from janitor.core.model import (
+    MADE_AGAIN,
+    Ingestion,
+    LogGroup,
+    Outcome,
+    Status,
+    SweepStreams,
+    Verb,
+    verb_of,
+)
 from janitor.core.text import size
-from janitor.cost.money import PriceList
-from janitor.report.base import RunInfo, dollars
+from janitor.cost.money import PriceList, saves_usd
+from janitor.report.base import RunInfo, counted, dollars
 from janitor.report.summary import Summary
 
 _T = TypeVar("_T")
 
 LARGEST = 10
 ROWS = 15
+DELETIONS = 500
+"""Rows of what is deleted: as many as one run may delete unless the policy says otherwise."""
 
 _TITLES: dict[tuple[Verb, Status], str] = {
     (Verb.DELETE_GROUP, Status.PLANNED): "Would delete the log group",
@@ -33,6 +45,7 @@ _TITLES: dict[tuple[Verb, Status], str] = {
     (Verb.UNKNOWN, Status.UNKNOWN): "Unknown, so kept",
     (Verb.KEEP, Status.KEPT): "Kept",
 }
+_DELETED = {(Verb.DELETE_GROUP, Status.PLANNED), (Verb.DELETE_GROUP, Status.DONE)}
 _STATUS = {
     Status.FAILED: "Failed",
     Status.REFUSED: "Refused by a limit",
@@ -72,6 +85,25 @@ def _largest_first(entry: tuple[int, int, object]) -> tuple[int, int]:
     return (-entry[0], -entry[1])
 
 
+class Orphans:
+    """Collects log groups that hold something and whose owner is gone: the largest, or all."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._order = 0
+        self._largest: list[tuple[int, int, LogGroup]] = []
+
+    def scanned(self, group: LogGroup) -> None:
+        """Remember it if it is one, and among the largest."""
+        if group.found is not None and group.stored_bytes and group.orphan_of is not None:
+            self._order -= 1
+            _keep(self._largest, (group.stored_bytes, self._order, group), self._most)
+
+    def largest(self) -> list[LogGroup]:
+        """The largest orphans, largest first."""
+        return [group for _, _, group in sorted(self._largest, key=_largest_first)]
+
+
 class Overview:
     """Collects what is scanned and found, for the formats for people; `rows` a section or all."""
 
@@ -81,6 +113,7 @@ class Overview:
         self._largest: list[tuple[int, int, LogGroup]] = []
         self._order = 0
         self.retention: Counter[str] = Counter()
+        self.made_again = 0
 
     def scanned(self, group: LogGroup) -> None:
         """Remember it if it is among the largest."""
@@ -93,12 +126,15 @@ class Overview:
         key = (verb_of(outcome.action), outcome.status)
         section = self._sections.setdefault(key, Section(title(*key)))
         section.groups += 1
+        if key in _DELETED and any(seen.source == MADE_AGAIN for seen in outcome.evidence):
+            self.made_again += 1
         section.stored_bytes += outcome.group.stored_bytes
         section.streams += outcome.streams if isinstance(outcome.action, SweepStreams) else 0
         if not listed:
             return
         self._order -= 1
-        _keep(section.largest, (outcome.group.stored_bytes, self._order, outcome), self._rows)
+        most = self._rows and (DELETIONS if key[0] is Verb.DELETE_GROUP else self._rows)
+        _keep(section.largest, (outcome.group.stored_bytes, self._order, outcome), most)
 
     def sections(self) -> Iterator[Section]:
         """The sections, what deletes most first and what is kept last."""
@@ -146,15 +182,117 @@ def money_note(money: Mapping[str, Any]) -> str:
     return f"An {money['note']}. Prices of {money['prices_date']}: {money['prices_source']}."
 
 
+def orphans_note(summary: Summary) -> str:
+    """What the orphans come to, what asking for them took, and what can be done; "" where they were
+    not asked for.
+    """
+    if (orphans := summary.orphans) is None:
+        return ""
+    unread, calls = orphans["unread"], (summary.asked or {})
+    said = (
+        f"{counted(orphans['groups'], 'log group')} whose owner is gone and in which nothing "
+        f"arrives any more: {size(orphans['stored_bytes'])} stored, "
+        f"{dollars(orphans['monthly_usd'])} a month. "
+    )
+    if unread:
+        said += f"Of {counted(unread, 'log group')} that is not known: it could not be read. "
+    said += f"To ask took {calls.get('owner_calls', 0):,} calls to owners"
+    if metrics := calls.get("metrics"):
+        said += f", {metrics:,} metrics ({dollars(calls['metrics_usd'])})"
+    more = "; a rule with orphan_days empties such log groups, and a later run deletes them"
+    return f"{said}{more * bool(orphans['groups'])}."
+
+
+def made_again_note(groups: int) -> str:
+    """What to do about log groups that will be there again; "" where there are none."""
+    if not groups:
+        return ""
+    return (
+        f"{counted(groups, 'log group')} of those to delete may be made again by their service, "
+        "without retention: an account-level retention policy for their prefix (PutAccountPolicy) "
+        "also holds for log groups that are made later."
+    )
+
+
+def answer(summary: Summary, info: RunInfo) -> str:
+    """The run in one sentence."""
+    dry, money = info.dry_run, summary.money
+    deleted = summary.planned["delete_group"] if dry else summary.groups_deleted
+    given = summary.planned["set_retention"] if dry else summary.retention_set
+    would = "would be" if dry else "were"
+    of = f" of {summary.groups_scanned:,}" if summary.groups_scanned else ""
+    saves = f"saving {dollars(money['saved_steady_usd'])}"
+    cost = f" of {dollars(money['storage_usd'])}" if summary.groups_scanned else ""
+    return (
+        f"{deleted:,}{of} log groups {would} deleted and {given:,} given retention, "
+        f"{saves}{cost} a month."
+    )
+
+
+def for_a_person(summary: Summary) -> list[str]:
+    """What somebody has to look at, the worst first."""
+    said = [f"REFUSED: {summary.refused_because}"] if summary.refused_because else []
+    for count, what in (
+        (summary.failed, "failed"),
+        (summary.not_reached, "not reached"),
+        (summary.unknown - summary.acknowledged, "could not be judged, so kept"),
+    ):
+        said += [f"{counted(count, 'log group')} {what}"] if count else []
+    said += [f"{counted(len(summary.errors), 'error')}"] if summary.errors else []
+    return said
+
+
+def deletions(summary: Summary, info: RunInfo) -> str:
+    """What is deleted: never more than what holds nothing any more."""
+    dry = info.dry_run
+    groups = summary.planned["delete_group"] if dry else summary.groups_deleted
+    streams = summary.planned["sweep_streams"] if dry else summary.streams_deleted
+    return (
+        f"{counted(groups, 'log group')}, proved empty and unused; "
+        f"{counted(streams, 'expired log stream')}"
+    )
+
+
+def ingested(summary: Summary, prices: PriceList) -> str:
+    """What arrives, in one line; or what it costs to ask."""
+    told = summary.ingestion
+    if told is None:
+        nano = [
+            row["groups"] * price if (price := prices.metrics(row["region"])) is not None else None
+            for row in summary.money["by_region"]
+        ]
+        known = [one for one in nano if one is not None]
+        about = f", about ${sum(known) / 1e12:.3f}" if known and len(known) == len(nano) else ""
+        return f"not read; usually the larger part: --ingestion{about}"
+    line = f"{dollars(told['usd_a_month'])} a month ({size(told['bytes'])} in {told['days']} days)"
+    if cheaper := told["infrequent_access_saves_usd"]:
+        line += f"; class INFREQUENT_ACCESS would save {dollars(cheaper)}"
+    return line
+
+
+def next_command(summary: Summary, info: RunInfo, words: Sequence[str]) -> str:
+    """What to type next."""
+    if info.dry_run and any(summary.planned.values()):
+        return shlex.join(["janitor", "plan", "-o", "plan.jsonl", *words])
+    return shlex.join(["janitor", "report", "--all", *words])
+
+
 class OverviewReport:
     """What the formats for people share: they collect, and write everything in `finish`."""
 
-    def __init__(self, out: IO[str], *, everything: bool, prices: PriceList) -> None:
+    def __init__(
+        self, out: IO[str], *, everything: bool, prices: PriceList, words: Sequence[str] = ()
+    ) -> None:
+        """`words` are the options that find the same account and policy once more."""
         self.out = out
+        self.words = tuple(words)
         self.all = everything
         self.prices = prices
         self.overview = Overview(None if everything else ROWS)
+        self.orphans = Orphans(None if everything else ROWS)
         self._info: RunInfo | None = None
+        self._savings: list[tuple[int, int, Outcome]] = []
+        self._order = 0
 
     @property
     def info(self) -> RunInfo:
@@ -169,6 +307,7 @@ class OverviewReport:
     def scanned(self, group: LogGroup) -> None:
         """Look out for the largest groups."""
         self.overview.scanned(group)
+        self.orphans.scanned(group)
 
     def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
         """Nothing: the summary tells."""
@@ -176,6 +315,15 @@ class OverviewReport:
     def finding(self, outcome: Outcome) -> None:
         """Count it."""
         self.overview.add(outcome)
+        saved = saves_usd(outcome, self.prices)
+        if saved:
+            self._order -= 1
+            _keep(self._savings, (round(saved * 1e9), self._order, outcome), LARGEST)
+
+    def savings(self) -> list[tuple[float, Outcome]]:
+        """What saves most, in USD a month, the largest first."""
+        ordered = sorted(self._savings, key=_largest_first)
+        return [(saved / 1e9, outcome) for saved, _, outcome in ordered]
 
     def kept(self, outcome: Outcome) -> None:
         """Count it, without a row of its own."""

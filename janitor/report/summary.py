@@ -17,8 +17,9 @@ class Summary:
 
     `planned` is by verb, what a plan holds; the three before it what was done. `pace` names the
     quotas that set the pace, the slowest first; `acknowledged` are some of the `unknown`.
-    `carried_out` is what became of the lines of a plan that was acted on. What is None is left out
-    of `as_dict`.
+    `carried_out` is what became of the lines of a plan that was acted on. `asked` says what asking
+    for owners and metrics took, `orphans` is there where those were asked for. What is None is left
+    out of `as_dict`.
     """
 
     groups_scanned: int
@@ -47,6 +48,8 @@ class Summary:
     refused_because: str | None = None
     ingestion: Mapping[str, Any] | None = None
     carried_out: Mapping[str, int] | None = None
+    asked: Mapping[str, Any] | None = None
+    orphans: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON shows it."""
@@ -95,6 +98,8 @@ def summarize(
     interrupted: bool = False,
     ingestion: Mapping[str, Any] | None = None,
     carried_out: Mapping[str, int] | None = None,
+    asked: Mapping[str, Any] | None = None,
+    orphans: Mapping[str, Any] | None = None,
 ) -> Summary:
     """The summary of what was counted. `calls` and `throttled` are by operation."""
     status = tally.by_status
@@ -128,4 +133,6 @@ def summarize(
         interrupted=interrupted,
         ingestion=ingestion,
         carried_out=carried_out,
+        asked=asked,
+        orphans=orphans,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from rich import box
@@ -10,21 +12,49 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from janitor.core.model import Outcome, SweepStreams
-from janitor.core.text import size
-from janitor.cost.money import monthly_usd
+from janitor.core.loss import loss
+from janitor.core.model import Outcome, SetRetention, Status, SweepStreams, Verb, verb_of
+from janitor.core.text import size, visible
+from janitor.cost.money import PriceList, monthly_usd
 from janitor.report.base import dollars
-from janitor.report.overview import OverviewReport, Section, money_note, money_rows
+from janitor.report.overview import (
+    OverviewReport,
+    Section,
+    answer,
+    deletions,
+    for_a_person,
+    ingested,
+    made_again_note,
+    money_note,
+    money_rows,
+    next_command,
+    orphans_note,
+)
 from janitor.report.summary import Summary
 
 TALKERS = 10
+_COLOURS = {
+    Verb.DELETE_GROUP: "red",
+    Verb.SWEEP_STREAMS: "red",
+    Verb.SET_RETENTION: "yellow",
+    Verb.UNKNOWN: "magenta",
+    Verb.KEEP: "default",
+}
+"""By consequence: what is gone, what loses events, what a person has to look at."""
 
 
 class Output(Console):
     """rich's console for results: text as it is, and a closed pipe is told to the caller."""
 
-    def __init__(self, file: IO[str]) -> None:
-        super().__init__(file=file, highlight=False, markup=False, emoji=False)
+    def __init__(self, file: IO[str], *, color: bool = True) -> None:
+        plain = not color or bool(os.environ.get("NO_COLOR"))
+        super().__init__(
+            file=file,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            color_system=None if plain else "auto",
+        )
 
     def on_broken_pipe(self) -> None:
         """Raise the BrokenPipeError that is being handled; rich would exit with 1: findings."""
@@ -32,17 +62,26 @@ class Output(Console):
 
 
 class TableReport(OverviewReport):
-    """Counts, the largest groups, then what will happen (or happened) and why."""
+    """The first screen (20 lines at 80 columns), then the details, what is plainly kept last."""
+
+    def __init__(
+        self,
+        out: IO[str],
+        *,
+        everything: bool,
+        prices: PriceList,
+        words: Sequence[str] = (),
+        color: bool = True,
+    ) -> None:
+        super().__init__(out, everything=everything, prices=prices, words=words)
+        self._color = color
 
     def finish(self, summary: Summary) -> None:
         """Print everything."""
-        info = self.info
-        console = Output(self.out)
-        doing = summary.doing(dry_run=info.dry_run)
-        console.print(Text(f"account {info.account} · {', '.join(info.regions)}", style="bold"))
-        console.print(f"policy: {info.policy} · {doing}")
+        console = Output(self.out, color=self._color)
+        for line in self._first(summary, console.width):
+            console.print(line, soft_wrap=True)
         console.print()
-        self._money(console, summary)
         self._counts(console, summary)
         self._largest(console)
         if (ingestion := summary.ingestion) is not None:
@@ -50,6 +89,39 @@ class TableReport(OverviewReport):
         for section in self.overview.sections():
             if section.largest:
                 self._section(console, section)
+        if note := made_again_note(self.overview.made_again):
+            console.print(note + "\n")
+        if note := orphans_note(summary):
+            self._orphans(console, note)
+        self._money(console, summary)
+        console.print(f"Policy: {self.info.policy}. {money_note(summary.money)}")
+        if ingestion is not None:
+            console.print(f"An {ingestion['note']}.")
+
+    # ---- the first screen --------------------------------------------------------------------
+
+    def _first(self, summary: Summary, width: int) -> Iterable[Text]:
+        """At most 20 lines of 80 columns: what a person wants to know, in that order."""
+        info = self.info
+        where = f"{', '.join(info.regions)} · {summary.doing(dry_run=info.dry_run)}"
+        yield from _wrapped("", answer(summary, info), width, "bold")
+        yield _cut(f"account {info.account} · {where}", width)
+        person = for_a_person(summary)
+        style = "bold magenta" if person else "green"
+        yield from _wrapped("Needs a person", "; ".join(person) or "nothing", width, style)
+        yield from _wrapped("Deletions", deletions(summary, info), width, "red")
+        if savings := self.savings():
+            yield Text("Largest savings, USD a month:")
+        for saved, outcome in savings:
+            yield _saving(saved, outcome, width)
+        lost = summary.money["freed_at_once_bytes"]
+        text = loss(lost, dry_run=info.dry_run).removeprefix("lost for good: ")
+        yield from _wrapped("Lost for good", text, width, "yellow" if lost else "")
+        yield from _wrapped("Ingestion", ingested(summary, self.prices), width)
+        command = next_command(summary, info, self.words)
+        yield Text.assemble("Next: ", (command, "bold"))
+
+    # ---- details -----------------------------------------------------------------------------
 
     def _money(self, console: Console, summary: Summary) -> None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -59,7 +131,6 @@ class TableReport(OverviewReport):
         for row in money_rows(summary, dry_run=self.info.dry_run):
             table.add_row(*row)
         console.print(table)
-        console.print(money_note(summary.money) + "\n")
 
     def _talkers(self, console: Console, ingestion: Mapping[str, Any]) -> None:
         """Where most arrives, and what could be done about it."""
@@ -82,7 +153,6 @@ class TableReport(OverviewReport):
                 table.add_row(f"{group['group']} ({group['region']})", "\n".join(group["advice"]))
         if table.row_count:
             console.print(table)
-        console.print(f"An {ingestion['note']}.\n")
 
     def _counts(self, console: Console, summary: Summary) -> None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -102,42 +172,73 @@ class TableReport(OverviewReport):
         groups = [group for group in self.overview.largest() if group.stored_bytes]
         if not groups:
             return
-        table = self._grid("Largest log groups", "USD a month")
+        console.print(Text("Largest log groups: stored, USD a month, retention", style="bold"))
         for group in groups:
             days = group.retention_days
-            term = "never expires" if days is None else f"{days} days"
+            term = "never" if days is None else f"{days} days"
             cost = dollars(monthly_usd(group, self.prices))
-            table.add_row(size(group.stored_bytes), cost, group.target.region, group.name, term)
-        console.print(table)
+            head = f"{size(group.stored_bytes):>10} {cost:>10} {term:>9}"
+            console.print(f"{head}  {group.target.region}  {visible(group.name)}", soft_wrap=True)
+        console.print()
 
     def _section(self, console: Console, section: Section) -> None:
-        table = self._grid(f"{section.title} ({section.groups:,})")
+        """Each reason once, and below it a line for each log group."""
         shown = section.outcomes()
+        colour = _COLOURS[verb_of(shown[0].action)]
+        if shown[0].status in (Status.FAILED, Status.REFUSED, Status.NOT_REACHED):
+            colour = "magenta"
+        console.print(Text(f"{section.title} ({section.groups:,})", style=f"bold {colour}"))
+        by_reason: dict[str, list[Outcome]] = {}
         for outcome in shown:
-            table.add_row(
-                _amount(outcome), outcome.group.target.region, outcome.group.name, outcome.reason
-            )
-        console.print(table)
+            by_reason.setdefault(outcome.reason, []).append(outcome)
+        for reason, outcomes in by_reason.items():
+            for line in _wrapped("", f"{visible(reason)}:", console.width - 2):
+                console.print(Text("  ") + line, soft_wrap=True)
+            for outcome in outcomes:
+                place = f"{outcome.group.target.region}  {visible(outcome.group.name)}"
+                console.print(f"  {_amount(outcome):>13}  {place}", soft_wrap=True)
         if section.groups > len(shown):
-            console.print(f"… and {section.groups - len(shown):,} smaller ones: --all lists them\n")
+            console.print(f"  … and {section.groups - len(shown):,} more: --all lists them")
+        console.print()
 
-    def _grid(self, heading: str, *amounts: str) -> Table:
-        """Without a header, unless there are more amounts than the size."""
-        table = Table(
-            title=heading,
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            show_header=bool(amounts),
-            expand=False,
-        )
-        for name in ("Size", *amounts):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("Region", no_wrap=True)
-        table.add_column("Log group", overflow="fold", ratio=1)
-        table.add_column("Retention" if amounts else "Why", overflow="fold", ratio=1)
-        return table
+    def _orphans(self, console: Console, note: str) -> None:
+        if groups := self.orphans.largest():
+            console.print(Text("Orphans: stored, USD a month, gone", style="bold"))
+        for group in groups:
+            cost = dollars(monthly_usd(group, self.prices))
+            head = f"{size(group.stored_bytes):>10} {cost:>10}  {visible(group.orphan_of or '')}"
+            console.print(f"{head}  {group.target.region}  {visible(group.name)}", soft_wrap=True)
+        console.print(f"Orphans: {note}\n")
+
+
+def _saving(saved: float, outcome: Outcome, width: int) -> Text:
+    """One line, the log group's name cut in its middle where it must be."""
+    group, action = outcome.group, outcome.action
+    days = f"{action.days} days" if isinstance(action, SetRetention) else ""
+    head = f"{dollars(saved):>10}  of {size(group.stored_bytes):>9}  {days:>9}  "
+    place = f"{group.target.region}  {visible(group.name)}"
+    return Text.assemble((head[:10], "green"), head[10:], _middle(place, width - len(head)))
+
+
+def _middle(text: str, width: int) -> str:
+    if len(text) <= width:
+        return text
+    left = max((width - 1) * 2 // 3, 1)
+    return f"{text[:left]}…{text[len(text) - (width - 1 - left) :]}"
+
+
+def _wrapped(label: str, text: str, width: int, style: str = "") -> Iterable[Text]:
+    head = f"{label}: " if label else ""
+    lines = textwrap.wrap(f"{head}{text}", width, subsequent_indent="  " if label else "")
+    for number, line in enumerate(lines):
+        if number or not label:
+            yield Text(line, style=style)
+        else:
+            yield Text.assemble(head, (line[len(head) :], style))
+
+
+def _cut(text: str, width: int) -> Text:
+    return Text(text if len(text) <= width else f"{text[: width - 1]}…")
 
 
 def _talk(heading: str, last: str, before: str) -> Table:

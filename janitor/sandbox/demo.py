@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
+from types import MappingProxyType
 from typing import Any, Final
 
 from janitor.core.clock import DAY_MS
@@ -73,6 +74,10 @@ def account() -> Store:
 class _Content(ABC):
     """Plants one Region's content; the same Region always gets the same."""
 
+    _silent: Mapping[str, tuple[int, int, int, int | None]] = MappingProxyType({})
+    """Log groups that hold something, to which nothing has been written for long: by name their
+    age, the days of silence, the bytes stored, and the retention."""
+
     def __init__(self, store: Store, region: str) -> None:
         self._store = store
         self._region = store.region(ACCOUNT, region)
@@ -86,10 +91,13 @@ class _Content(ABC):
         names = [pattern.format(self._system(pattern, s)) for pattern in _BULK for s in _SYSTEMS]
         self._random.shuffle(names)
         for name in names:
-            if len(self._region) >= GROUPS[self._region.name]:
-                return
+            if len(self._region) >= GROUPS[self._region.name] - len(self._silent):
+                break
             if name not in self._region.groups:
                 self._ordinary(name, int(10 ** self._random.uniform(3.5, 10.6)))
+        for name, (age, silent, stored, retention) in self._silent.items():
+            group = self._group(name, age=age, stored=stored, retention=retention)
+            self._streams(group, 5, oldest=age - 1, newest=silent)
 
     @abstractmethod
     def _special(self) -> None:
@@ -180,6 +188,14 @@ class _Content(ABC):
 
 
 class _Ireland(_Content):
+    _silent = MappingProxyType(
+        {
+            # There is no such instance any more.
+            "/aws/rds/instance/crm-old/postgresql": (1100, 150, 61_000_000_000, None),
+            "/platform/batch/year-end": (900, 330, 4_200_000_000, 3653),
+        }
+    )
+
     def _special(self) -> None:
         self._plant_deletable()
         self._plant_furnished()

@@ -112,6 +112,10 @@ Ingestion = Annotated[
     bool,
     typer.Option("--ingestion", help="Also read what arrives where (GetMetricData is billed)."),
 ]
+Orphans = Annotated[
+    bool,
+    typer.Option("--orphans", help="Also ask whose owner is gone (calls to their services)."),
+]
 
 
 _OWN = ("apply", "path", "name", "paths", "groups")
@@ -145,6 +149,7 @@ def report(
     format: Form = Format.TABLE,
     output: Output = None,
     ingestion: Ingestion = False,
+    orphans: Orphans = False,
     all_groups: Everything = False,
     fail_on_findings: Fail = False,
     api_share: ApiShare = None,
@@ -321,6 +326,7 @@ def iam_policy_command(
     sandbox: Sandbox = False,
     sandbox_state: State = None,
     ingestion: Ingestion = False,
+    orphans: Orphans = False,
     restore: Annotated[
         bool, typer.Option("--restore", help="What `restore --apply` needs instead.")
     ] = False,
@@ -338,7 +344,7 @@ def iam_policy_command(
     if restore:
         needed = restore_policy(journal_bucket=journal_bucket)
     else:
-        needed = iam_policy(load(policy), ingestion=ingestion)
+        needed = iam_policy(load(policy), ingestion=ingestion, orphans=orphans)
     sys.stdout.write(json.dumps(needed, indent=2) + "\n")
 
 

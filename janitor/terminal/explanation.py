@@ -36,6 +36,7 @@ from janitor.engine.proof import (
     streams_silent,
     unused,
 )
+from janitor.engine.questions import Questions
 from janitor.engine.survey import Page, Survey
 from janitor.engine.users import Users
 from janitor.owners.owners import Shared
@@ -160,6 +161,8 @@ async def explain(
         group = group._replace(tags=tags[group.arn])
     except ReadError as error:
         group = group._replace(tags=None, tags_error=str(error))
+    users = Users(api, chosen(policy.protect.deletion.owners), Shared())
+    group = await Questions(policy, now, Arrivals(api), [users]).answered(group)
     found = [
         CheckedLine(line, *_origin(line.check, read_at, tags_at))
         for line in lines(group, policy, now)

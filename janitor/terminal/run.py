@@ -24,10 +24,19 @@ from janitor.aws.logs import Logs
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, JanitorError, OutputError, PlanError, UsageError
 from janitor.core.loss import loss
-from janitor.core.model import Ingestion, LogGroup, Outcome, Status, Target, Verb, verb_of
+from janitor.core.model import (
+    OWNER_GONE,
+    Ingestion,
+    LogGroup,
+    Outcome,
+    Status,
+    Target,
+    Verb,
+    verb_of,
+)
 from janitor.core.text import size
 from janitor.cost.ingestion import DAYS, Talkers
-from janitor.cost.money import Ledger, PriceList, price_list
+from janitor.cost.money import Ledger, PriceList, asking, price_list
 from janitor.engine.act import Act, Part
 from janitor.engine.books import Books, Listener
 from janitor.engine.looks import Looks
@@ -46,6 +55,7 @@ from janitor.report.base import (
     log_outcome,
 )
 from janitor.report.formats import make_report
+from janitor.report.overview import orphans_note
 from janitor.report.summary import Summary, summarize
 from janitor.terminal import consent
 from janitor.terminal.shared import (
@@ -79,6 +89,7 @@ class ResultSink:
         *,
         everything: bool,
         talkers: Talkers | None = None,
+        orphans: bool = False,
     ) -> None:
         self.findings = 0
         self.broken: OSError | None = None
@@ -86,6 +97,7 @@ class ResultSink:
         self._stop = stop
         self._everything = everything
         self._talkers = talkers
+        self._orphans = orphans
         self._tick: Callable[[int, int], None] = lambda _groups, _changes: None
         self._groups = 0
         self._changes = 0
@@ -115,7 +127,9 @@ class ResultSink:
             if outcome.status in (Status.DONE, Status.PLANNED):
                 self._changes += 1
                 self._tick(self._groups, self._changes)
-        if finding or self._everything:
+        group = outcome.group
+        orphan = self._orphans and bool(group.stored_bytes) and group.orphan_of is not None
+        if finding or orphan or self._everything:
             self.safely(self._report.finding, outcome)
         else:
             self.safely(self._report.kept, outcome)
@@ -177,6 +191,7 @@ class _Work:
         path = self.options.journal or FileJournal.default_path(self.now)
         self.journal = FileJournal(path, Lines(self.run_id, self.policy.digest()))
         self.apis: dict[Target, Api] = {}
+        self.asks_orphans = self.options.orphans or OWNER_GONE in self.policy.questions
 
     async def connect(self, regions: tuple[str, ...]) -> None:
         """Find out which accounts and Regions are meant. Raises UsageError, CredentialsError."""
@@ -213,7 +228,14 @@ class _Work:
             billed = _billed(self.apis.values(), self.prices)
             say(self.options, f"ingestion: GetMetricData is billed, {billed}")
             listing = measured(every_group, DAYS, talkers)
-        survey = Survey(self.policy, self.now, self.stop, books, listing=listing)
+        survey = Survey(
+            self.policy,
+            self.now,
+            self.stop,
+            books,
+            listing=listing,
+            orphans=self.options.orphans,
+        )
         await survey.run(self.apis, dict.fromkeys(self.apis))
         self.refused = books.over_limit(self.policy.limits)
 
@@ -257,6 +279,8 @@ class _Work:
             interrupted=self.stop.cause == "interrupted",
             ingestion=ingestion,
             carried_out=carried_out,
+            asked=asking(self.counts.owner_calls, self.counts.metrics, self.prices),
+            orphans=self.ledger.orphans(self.prices) if self.asks_orphans else None,
         )
 
     def end(self, sink: ResultSink, summary: Summary, *, acted: bool) -> Exit:
@@ -265,6 +289,11 @@ class _Work:
         surveyed = self.command != "apply"
         _tell(self.options, summary, self.journal, acted=acted, surveyed=surveyed)
         _tell_money(self.options, summary, surveyed=surveyed)
+        if self.asks_orphans:
+            say(self.options, f"orphans: {orphans_note(summary)}")
+        elif self.policy.questions and (asked := summary.asked) is not None:
+            cost = dollars(asked["metrics_usd"])
+            say(self.options, f"rules ask for arrivals: {asked['metrics']:,} metrics, {cost}")
         if acted:
             say_gone(self.options)
         code = summary.exit_code
@@ -282,6 +311,8 @@ def _working(options: Options, command: str, *, changing: bool = False) -> Itera
     if options.format is Format.HTML and options.output is None and sys.stdout.isatty():
         raise UsageError("--format html: a terminal cannot show it; give -o FILE, or pipe it")
     policy = read_policy(options)
+    if options.orphans and not policy.protect.deletion.owners:
+        raise UsageError("--orphans: the policy asks no owners ([protect.deletion] owners)")
     with in_account(options, changing=changing) as account:
         work = _Work(options, command, account, policy)
         if changing:
@@ -295,7 +326,13 @@ async def _report(options: Options, command: str) -> Exit:
         await work.connect(options.regions)
         talkers = Talkers(work.prices) if options.ingestion else None
         report = work.report(out, options.format)
-        sink = ResultSink(report, work.stop, everything=options.all_groups, talkers=talkers)
+        sink = ResultSink(
+            report,
+            work.stop,
+            everything=options.all_groups,
+            talkers=talkers,
+            orphans=options.orphans,
+        )
         sink.safely(report.start, work.info(dry_run=True))
         books = work.books(work.apis, _counting(work, sink))
         with _progress(options, sink):

@@ -53,6 +53,7 @@ class Options:
     all_groups: bool = False
     journal: Path | None = None
     ingestion: bool = False
+    orphans: bool = False
 
 
 def read_policy(options: Options) -> Policy:

@@ -369,9 +369,13 @@ def shown() -> dict[str, Said]:
 
 
 def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str, Said]) -> None:
-    """No line is longer, and nothing but text comes out of a pipe."""
+    """No line is longer, but for the names of log groups, which are never cut below the first
+    screen; nothing but text comes out of a pipe.
+    """
     table = shown["table"].out
-    assert max(len(line) for line in table.splitlines()) <= 80
+    names = {f["group"] for f in json.loads(shown["json"].out)["findings"]}
+    long = [line for line in table.splitlines() if len(line) > 80]
+    assert [line for line in long if line.split("  ")[-1] not in names] == []
     assert "\x1b" not in table
     for reason in (
         "protected by tag: janitor:keep",
@@ -379,6 +383,28 @@ def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str,
         "class DELIVERY",
     ):
         assert reason in " ".join(table.split()), reason
+
+
+def test_the_first_screen_answers_in_20_lines(run: Run) -> None:
+    """In the order in which they matter, with the ten largest savings and what to type next."""
+    screen = run("report", "--sandbox", "-q").out.splitlines()[:20]
+    assert max(map(len, screen)) <= 80
+    labels = (
+        f"{DELETED} of {GROUPS} log groups would be deleted",
+        f"Needs a person: {UNKNOWN} log groups could not be judged",
+        f"Deletions: {DELETED} log groups",
+        "Largest savings",
+        "Lost for good: retention would delete",
+        "Ingestion: not read; usually the larger part: --ingestion, about $0.003",
+        "Next: janitor plan -o plan.jsonl --sandbox",
+    )
+    at = [[n for n, line in enumerate(screen) if line.startswith(label)] for label in labels]
+    assert at == sorted(at), at
+    assert all(at), at
+    plain = json.loads(run("report", "--sandbox", "--format", "json").out)["findings"]
+    saved = sorted((f["saves_usd"] or 0 for f in plain), reverse=True)[:10]
+    rows = re.findall(r"^ +(\$[\d.]+)  of", "\n".join(screen), re.MULTILINE)
+    assert rows == [f"${usd:.2f}" for usd in saved]
 
 
 def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
@@ -474,6 +500,70 @@ def test_ingestion_shows_the_top_talkers_and_what_asking_costs(
             if largest["group"] in line and f"${largest['usd_a_month']:,.2f}" in line
         ]
         assert f"{largest['share']:.0%}" in line
+
+
+ORPHAN, QUIET = "/aws/rds/instance/crm-old/postgresql", "/platform/batch/year-end"
+ABANDONED = """
+[defaults]
+retention_days = 365
+[protect.deletion]
+owners = ["lambda", "rds"]
+[[rules]]
+id = "orphans"
+orphan_days = 30
+retention_days = 30
+[[rules]]
+id = "quiet"
+names = ["/platform/*"]
+quiet_days = 180
+retention_days = 30
+max_days = 30
+"""
+
+
+def test_orphans_have_a_section_of_their_own_in_every_format(run: Run) -> None:
+    """With what they hold and cost, and what asking took; those that are kept are shown too."""
+    path = Path("policy.toml")
+    path.write_text(ABANDONED)
+    words = ("report", "--sandbox", "-r", "eu-west-1", "-p", str(path), "--format")
+    answer = json.loads(run(*words, "json").out)
+    found = {finding["group"]: finding for finding in answer["findings"]}
+    assert (found[ORPHAN]["new_retention_days"], found[QUIET]["new_retention_days"]) == (30, 30)
+    assert "(no RDS instance crm-old uses it" in found[ORPHAN]["reason"]
+    assert found[QUIET]["reason"].endswith("(nothing arrived in the last 180 days)")
+    full = [f for f in answer["findings"] if f["stored_bytes"]]
+    assert {f["group"] for f in full if f["orphan_of"]} == {ORPHAN}
+    told = answer["summary"]["orphans"]
+    assert (told["groups"], told["unread"]) == (1, 0)
+    assert told["stored_bytes"] == found[ORPHAN]["stored_bytes"]
+    assert told["monthly_usd"] == found[ORPHAN]["monthly_usd"]
+    assert answer["summary"]["asked"]["owner_calls"] > 0
+
+    path.write_text(ABANDONED.partition("[[rules]]")[0].replace("= 365", "= 3653"))
+    assert "orphans" not in json.loads(run(*words, "json").out)["summary"]
+    kept = json.loads(run(*words, "json", "--orphans").out)
+    assert kept["summary"]["orphans"] == told
+    calls = f"{kept['summary']['asked']['owner_calls']} calls to owners"
+    for form, head in (
+        ("table", "Orphans"),
+        ("markdown", "### Orphans"),
+        ("html", ">Orphans</h2>"),
+    ):
+        said = " ".join(run(*words, form, "--orphans").out.split())
+        section = said[said.rindex(head) :] if form == "markdown" else said
+        assert head in section, form
+        owner = "RDS instance" if form == "table" else "RDS instance crm-old"  # folded there
+        for part in (owner, "56.8 GiB", calls):
+            assert part in section, (form, part)
+
+
+def test_orphans_need_owners_to_ask(run: Run) -> None:
+    """A policy that asks nobody cannot say whose owner is gone."""
+    path = Path("policy.toml")
+    path.write_text("[protect.deletion]\nowners = false")
+    done = run("report", "--sandbox", "-p", str(path), "--orphans")
+    assert done.code == 2
+    assert "asks no owners" in done.err
 
 
 def test_html_is_for_a_file_or_a_pipe(run: Run, tmp_path: Path) -> None:

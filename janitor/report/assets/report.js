@@ -448,6 +448,7 @@
     add("Streams", row.streams === null ? null : number(row.streams));
     add("Cost a month", usd(row.monthly_usd));
     add("Saves a month", usd(row.saves_usd));
+    add("Owner", row.orphan_of === null ? null : `${visible(row.orphan_of)}: gone`);
     add("Rule", visible(row.rule || "none"));
     return element("div", {}, element("p", { class: "reason" }, visible(row.reason)), list);
   }

@@ -1,0 +1,109 @@
+"""Whose name a log group has: owners that it speaks of, and who would make it again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from janitor.owners.table import Row, table
+from tests.owners.world import Empty, World, owning, region_of
+
+SPOKEN = {
+    "lambda": "/aws/lambda/x",
+    "lambda-edge": "/aws/lambda/us-east-1.x",
+    "lambda-capacity-provider": "/aws/lambda/capacity-provider/x",
+    "apigateway-stage": "API-Gateway-Execution-Logs_k3v9x2m7q1/x",
+    "apigatewayv2-stage": "/aws/apigateway/k3v9x2m7q1/x",
+    "step-functions": "/aws/vendedlogs/states/x-Logs",
+    "rds": "/aws/rds/instance/x/postgresql",
+    "rds-cluster": "/aws/rds/cluster/x/audit",
+    "eks": "/aws/eks/x/cluster",
+    "ecs-insights": "/aws/ecs/containerinsights/x/performance",
+    "codebuild": "/aws/codebuild/x",
+    "firehose": "/aws/kinesisfirehose/x",
+    "opensearch": "/aws/OpenSearchService/domains/x/search-logs",
+    "elasticbeanstalk": "/aws/elasticbeanstalk/x/var/log/web.stdout.log",
+    "sagemaker-endpoint": "/aws/sagemaker/Endpoints/x",
+    "appsync": "/aws/appsync/apis/x",
+    "rds-proxy": "/aws/rds/proxy/x",
+    "redshift": "/aws/redshift/cluster/x/connectionlog",
+    "redshift-serverless": "/aws/redshift/x/connectionlog",
+    "dms": "dms-tasks-x",
+    "dms-serverless": "dms-serverless-replication-x",
+    "apprunner": "/aws/apprunner/x/1/service",
+    "sns-delivery": "sns/eu-west-1/123456789012/x/Failure",
+    "cloudfront-function": "/aws/cloudfront/function/x",
+    "connect": "/aws/connect/x",
+    "amplify": "/aws/amplify/x",
+    "deadline": "/aws/deadline/farm-x/queue-y",
+    "codepipeline": "/aws/codepipeline/x",
+    "mwaa": "airflow-x-Scheduler",
+    "pipes": "/aws/vendedlogs/pipes/x",
+    "mq": "/aws/amazonmq/broker/x/general",
+    "flink": "/aws/kinesis-analytics/x",
+    "transfer": "/aws/transfer/s-0123456789abcdef0",
+    "osis": "/aws/vendedlogs/OpenSearchIngestion/x/audit-logs",
+}
+SPEAKING = [row for row in table() if row.speaks is not None]
+OTHERS = (
+    "/app/x",
+    "/aws/lambda/web/x",
+    "/aws/lambda/team/x",
+    "/aws/apigateway/welcome",
+    "/aws/vendedlogs/states/x",
+    "/aws/rds/instance/x",
+    "/aws/containerinsights/x/application",
+    "RDSOSMetrics",
+    "/aws/batch/job",
+    "sns/eu-west-1/123456789012/DirectPublishToPhoneNumber/Failure",
+    "aws-waf-logs-x",
+    "/aws-glue/jobs/output",
+)
+"""Names that people chose, or that belong to no one owner."""
+
+
+@pytest.mark.parametrize("row", SPEAKING, ids=lambda row: row.id)
+def test_a_name_speaks_of_the_owner_that_its_service_would_name(row: Row) -> None:
+    """With what is in braces, and of no other kind; and that kind is asked for it."""
+    name, region = SPOKEN[row.id], region_of(row)
+    spoken = {other.id for other in table() if other.owner_named(name, region)}
+    assert spoken == {row.id}
+    owner = row.owner_named(name, region)
+    assert "{" not in owner
+    assert owner.split("s-")[-1].split(" of ")[0].endswith(("x", "0"))
+    answer = World(Empty(row), region).of([row], name)[name]
+    assert (answer.rows, answer.nobody) == (1, True)
+
+
+@pytest.mark.parametrize("row", SPEAKING, ids=lambda row: row.id)
+def test_an_owner_that_is_there_is_found_by_the_name_that_speaks_of_it(row: Row) -> None:
+    """Where the table makes the name itself; other rows read it from the owner's configuration."""
+    region, answers, listed = region_of(row), owning(row), replace(row, probe=None)
+    for name in answers.names:
+        if row.owner_named(name, region):
+            assert World(answers, region).of([listed], name)[name].uses
+
+
+def test_every_such_row_is_tried_here() -> None:
+    """And other names speak of nobody."""
+    assert SPOKEN.keys() == {row.id for row in SPEAKING}
+    spoken = [(row.id, name) for row in table() for name in OTHERS if row.owner_named(name, "any")]
+    assert spoken == []
+
+
+def test_only_what_a_service_makes_by_itself_is_said_to_be_made_again() -> None:
+    """By the next owner of the name, or the next of the kind; Lambda may lack the right to."""
+    rows = {row.id: row for row in table()}
+    again = {
+        ("rds", "/aws/rds/instance/x/error"): "the next RDS instance of that name that logs there "
+        "makes it again, without retention",
+        ("rds", "RDSOSMetrics"): "the next RDS instance that logs there makes it again, "
+        "without retention",
+        ("lambda", "/aws/lambda/x"): "the next Lambda function of that name that logs there "
+        "may make it again, without retention",
+        ("lambda", "/app"): "",
+        ("vpc-flow-log", "/app"): "",
+    }
+    for (row, name), said in again.items():
+        assert rows[row].made_again(name, "eu-west-1") == said
