@@ -72,6 +72,8 @@ def test_what_policy_show_prints_is_the_same_policy(policy: Policy) -> None:
         ('[[rules]]\nnames = ["/x"]', ["rules[0]", "id"]),
         ('[[rules]]\nid = "r"\nnames = []', ["rule 'r'", "names"]),
         ('[[rules]]\nid = "r"\nnames = ["re:["]', ["rule 'r'", "regular expression"]),
+        ('[protect]\nnames = ["re:(?=x)"]', ["protect.names", "RE2", "(?="]),
+        ('[[rules]]\nid = "r"\ntags = ["a=re:(b)\\\\1"]', ["rule 'r'", "tags", "RE2"]),
         ('[protect]\ntags = ["team=re:("]', ["protect.tags", "regular expression", "team=re:("]),
         ('[[rules]]\nid = "r"\nclasses = ["COLD"]', ["rule 'r'", "STANDARD"]),
         ('[[rules]]\nid = "r"\n[[rules]]\nid = "r"', ["'r'", "twice"]),

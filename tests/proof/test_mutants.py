@@ -17,7 +17,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.strategies import SearchStrategy, just
 
-from janitor.aws import api, logs, metrics
+from janitor.aws import logs, metrics
 from janitor.aws.tags import read_tags
 from janitor.core.model import DeleteGroup, Evidence, Found, LogStream, SweepStreams, Verb
 from janitor.core.tally import Tally
@@ -25,6 +25,7 @@ from janitor.engine import act, arrivals, books, limits, proof, survey
 from janitor.engine.act import _Deletion, _TargetAct
 from janitor.engine.proof import Empty
 from janitor.engine.questions import Questions
+from janitor.engine.survey import _TargetSurvey
 from janitor.function import handler, link
 from janitor.function.link import Link
 from janitor.function.state import RunState, RunStore
@@ -371,7 +372,14 @@ def owners_of_minutes_ago(patch: pytest.MonkeyPatch) -> None:
 
 def a_region_ends_the_run(patch: pytest.MonkeyPatch) -> None:
     """Where one Region refuses the security token, nothing is done in the others."""
-    patch.setattr(api, "_CREDENTIALS", api._CREDENTIALS | {"UnrecognizedClientException"})
+    real = _TargetSurvey.run
+
+    async def run(self: Any, start: str | None) -> None:
+        await real(self, start)
+        if self._target in self._survey.sink.unfinished:
+            self._survey.stop.set("failed")
+
+    patch.setattr(_TargetSurvey, "run", run)
 
 
 def plan_exceeded(patch: pytest.MonkeyPatch) -> None:
