@@ -83,6 +83,7 @@ def janitor(config: Config, archive: Path) -> None:
             policy=function_policy(
                 config.policy(),
                 **here,
+                regions=config.regions,
                 function=JANITOR,
                 parameter=config.policy_parameter,
                 notify_topic=_topic_arn(config, here) if config.notify else None,

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pulumi
-from botocore.loaders import create_loader
-from botocore.regions import EndpointResolver
 from pulumi.runtime.config import CONFIG
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from deploy.schedule import checked_expression
+from janitor.aws.targets import known_regions
 from janitor.core.errors import PolicyError
 from janitor.policy.file import Policy, load
 
@@ -41,24 +39,10 @@ class ConfigError(pulumi.RunError):
         super().__init__("\n".join(problems))
 
 
-@lru_cache
-def _known_regions() -> frozenset[str]:
-    """The Regions in which the installed botocore knows CloudWatch Logs.
-
-    Not from a session, which would want the profile that AWS_PROFILE names.
-    """
-    resolver = EndpointResolver(create_loader().load_data("endpoints"))
-    return frozenset(
-        region
-        for partition in resolver.get_available_partitions()
-        for region in resolver.get_available_endpoints("logs", partition)
-    )
-
-
 def _region(name: str) -> str:
     if not re.fullmatch(REGION, name):
         raise ValueError("it is not a Region's name")
-    if name not in _known_regions():
+    if name not in known_regions():
         raise ValueError("no Region of this name is known")
     return name
 

@@ -6,6 +6,7 @@ botocore's own retries are off, so that one policy rules and every attempt is co
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import re
 import threading
@@ -20,21 +21,22 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,
-    CredentialRetrievalError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
-    NoCredentialsError,
-    PartialCredentialsError,
+    ProxyConnectionError,
     ResponseStreamingError,
-    SSOError,
-    TokenRetrievalError,
+    SSLError,
 )
 from botocore.parsers import ResponseParserError
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
 from janitor import __version__
+from janitor.aws import credentials
 from janitor.aws.pace import Pace, TransientError, retrying
 from janitor.aws.workers import Workers
-from janitor.core.clock import Clock, Stop
+from janitor.core.clock import IN_FLIGHT, Clock, Stop
 from janitor.core.errors import CredentialsError
 from janitor.core.model import Target
 
@@ -51,6 +53,15 @@ CLIENT_CONFIG = Config(
 seventh of what a call costs in CPU time (botocore 1.44.5, measured).
 """
 
+CLOSE_CONFIG = Config(
+    retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=3, read_timeout=5
+)
+"""For what a run does beside its calls: its state, its journal, its next link, its notice."""
+CLOSE_LASTS = 15.0
+"""Seconds for one of those, all attempts together: the last of a link fit into the minute that it
+keeps for them (`janitor.function.chain`).
+"""
+
 CALL_LASTS = 60.0
 """Seconds for one attempt, whatever drips in: connecting and reading are bounded apiece only."""
 
@@ -58,17 +69,16 @@ FAILING_LONG = 60.0
 """Seconds after which an operation that only ever failed is left alone, and for how long."""
 FAILING_OFTEN = 16
 
-_THROTTLED = {
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "RequestLimitExceeded",
-    "TooManyRequestsException",
-    "SlowDown",
-}
+NO_WAY_LONG = 3.0
+"""The same for an operation that was never answered, and to which no way was found: a host that
+exists nowhere, as boto3 makes them up for `AWS_USE_FIPS_ENDPOINT`, or a network without a route.
+"""
+NO_WAY_OFTEN = 4
+
+# botocore's own lists (`botocore.retries.standard`), and what CloudWatch Logs and S3 add.
+_THROTTLED = {*ThrottledRetryableChecker._THROTTLED_ERROR_CODES}  # type: ignore[attr-defined]
 _TRANSIENT = {
+    *TransientRetryableChecker._TRANSIENT_ERROR_CODES,  # type: ignore[attr-defined]
     "OperationAbortedException",
     "ServiceUnavailableException",
     "ServiceUnavailable",
@@ -76,12 +86,8 @@ _TRANSIENT = {
     "InternalFailure",
     "InternalServiceException",
     "InternalServerError",
-    "RequestTimeout",
-    "RequestTimeoutException",
 }
 _CREDENTIALS = {
-    # Not UnrecognizedClientException: so a Region answers that is not enabled for a token of the
-    # global STS endpoint, while the others take it.
     "ExpiredToken",
     "ExpiredTokenException",
     "RequestExpired",
@@ -93,6 +99,16 @@ _CREDENTIALS = {
     "MissingAuthenticationToken",
     "IncompleteSignature",
 }
+_OF_A_REGION = {"UnrecognizedClientException", "OptInRequired", "InvalidToken"}
+"""So a Region answers that is not enabled, or not for a token of the global STS endpoint, while
+the others take it (STS, "Managing AWS STS in a Region").
+"""
+SIGNED_AGAIN_AFTER = 1.0
+"""Seconds."""
+_SIGNED_AGAIN = _CREDENTIALS | _OF_A_REGION | {"RequestTimeTooSkewed", "RequestInTheFuture"}
+"""A machine that slept signed in the past, and new keys are not known at once everywhere: a second
+attempt, which is signed anew, tells whether it is more than that.
+"""
 
 
 class CallError(Exception):
@@ -109,6 +125,14 @@ class CallError(Exception):
         return self.code == "ResourceNotFoundException"
 
 
+class _SignatureError(Exception):
+    """AWS does not take the signature or the token."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
 class UnavailableError(TransientError):
     """A transient failure, still there after the last attempt (or told to the retry policy).
 
@@ -116,9 +140,14 @@ class UnavailableError(TransientError):
     have taken place although its answer was lost.
     """
 
-    def __init__(self, operation: str, text: str, *, refused: bool = False) -> None:
+    def __init__(self, operation: str, why: str, *, refused: bool = False) -> None:
+        self.why = why
         self.refused = refused
-        super().__init__(f"{operation}: {text}")
+        super().__init__(f"{operation}: {why}")
+
+
+class UnreachableError(UnavailableError):
+    """No connection to the service could be made."""
 
 
 ReadError = (CallError, UnavailableError)
@@ -195,14 +224,33 @@ class _Failing:
     count: int = 0
     first: float = 0.0
     last: float = 0.0
+    why: str = ""
+    answered: bool = False
+    no_way: bool = True
+    """Whether each of them found no way to the service."""
 
-    def again(self, now: float) -> None:
+    def again(self, now: float, error: UnavailableError) -> None:
         self.first = self.first if self.count else now
-        self.last, self.count = now, self.count + 1
+        self.no_way = isinstance(error, UnreachableError) and (self.no_way or not self.count)
+        self.last, self.count, self.why = now, self.count + 1, error.why
+
+    def not_any_more(self) -> None:
+        self.count, self.answered = 0, True
 
     @property
     def for_long(self) -> bool:
-        return self.count >= FAILING_OFTEN and self.last - self.first >= FAILING_LONG
+        long, often = FAILING_LONG, FAILING_OFTEN
+        if self.no_way and not self.answered:
+            long, often = NO_WAY_LONG, NO_WAY_OFTEN
+        return self.count >= often and self.last - self.first >= long
+
+
+def _given_up(operation: str, failing: _Failing) -> UnavailableError:
+    """What is said of an operation that is left alone: the same each time, to be said once."""
+    why = f"failed again and again, and is not called for a while: {failing.why}"
+    error = UnavailableError(operation, why, refused=True)
+    error.last = True
+    return error
 
 
 _MAKING = threading.Lock()
@@ -239,6 +287,7 @@ class Api:
         self._workers = workers
         self._made: dict[tuple[str, str], Any] = {}
         self._failing: dict[tuple[str, str | None], _Failing] = {}
+        self._lost: CredentialsError | None = None
 
     async def call(
         self,
@@ -266,18 +315,15 @@ class Api:
                 )
             except UnavailableError as error:
                 if not error.refused:
-                    failing.again(self.clock.monotonic())
-                    error.last = failing.for_long
+                    failing.again(self.clock.monotonic(), error)
+                    if failing.for_long:
+                        raise _given_up(operation, failing) from error
                 raise
-            failing.count = 0
+            failing.not_any_more()
             return answer
 
         if failing.for_long and self.clock.monotonic() - failing.last < FAILING_LONG:
-            seconds = failing.last - failing.first
-            why = f"failed {failing.count} times in {seconds:.0f} s, and is not called for a while"
-            error = UnavailableError(operation, why, refused=True)
-            error.last = True
-            raise error
+            raise _given_up(operation, failing)
         return await retrying(attempt, self.stop)
 
     async def once(
@@ -294,12 +340,53 @@ class Api:
         """One attempt, for what must look again before it tries again. Raises as `call`.
 
         `quota` names the one that the call falls under, if that is not the operation's own.
+        What is refused for its signature had no effect, and is signed and sent once more. Once
+        there are no credentials any more nothing is sent.
         """
-        quota = quota or operation
+        send = functools.partial(
+            self._sent,
+            (service, region or self.target.region),
+            operation,
+            quota or operation,
+            paced=paced,
+            parameters=parameters,
+        )
+        try:
+            answer = await send()
+        except _SignatureError:
+            await asyncio.sleep(SIGNED_AGAIN_AFTER)
+            try:
+                answer = await send()
+            except _SignatureError as error:
+                raise self._refused(operation, error) from error
+        if expect is not None and expect not in answer:
+            raise UnavailableError(operation, f"an answer without {expect!r}")
+        return answer
+
+    def _refused(self, operation: str, error: _SignatureError) -> Exception:
+        """What it means that AWS takes no signature."""
+        said = f"{error.code}: {error}"
+        if error.code in _OF_A_REGION:
+            way = "the account has not enabled this Region, or it takes only tokens of a regional "
+            way += "STS endpoint (AWS_STS_REGIONAL_ENDPOINTS=regional)"
+            return CallError(operation, error.code, f"{error} ({way})")
+        expired = "; get new ones" if "xpired" in error.code else ""
+        return CredentialsError(f"AWS refuses the credentials: {said}{expired}")
+
+    async def _sent(
+        self,
+        key: tuple[str, str],
+        operation: str,
+        quota: str,
+        *,
+        paced: bool,
+        parameters: Mapping[str, Any],
+    ) -> Mapping[str, Any]:
+        if self._lost is not None:
+            raise self._lost
         if paced:
             await self.pace.acquire(quota, self.stop)
         self.counts.called(operation, self.target, self.pace.ceiling(quota))
-        key = (service, region or self.target.region)
 
         def send() -> Mapping[str, Any]:
             method = getattr(self._made.get(key) or self._client(key), xform_name(operation))
@@ -307,23 +394,27 @@ class Api:
             return answer
 
         try:
-            async with asyncio.timeout(CALL_LASTS):
-                answer = await self._workers.run(send)
+            async with self.stop.bounded(CALL_LASTS):
+                return await self._workers.run(send)
         except TimeoutError as error:
-            raise UnavailableError(operation, f"no answer within {CALL_LASTS:.0f} s") from error
+            seconds = IN_FLIGHT if self.stop.is_set() else CALL_LASTS
+            raise UnavailableError(operation, f"no answer within {seconds:.0f} s") from error
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise self._told_apart(operation, quota, error) from error
-        except EOFError as error:
-            raise CredentialsError("a code (MFA) is needed, and nobody can be asked") from error
-        except _NO_FILE as error:
-            raise CredentialsError(f"the credentials cannot be had: {error}") from error
-        except OSError as error:
-            raise UnavailableError(operation, str(error)) from error
+        except (CredentialsError, EOFError, *credentials.NO_FILE) as error:
+            raise self._without(error) from error
         except _UNPARSABLE as error:
             raise UnavailableError(operation, f"an answer that cannot be read: {error}") from error
-        if expect is not None and expect not in answer:
-            raise UnavailableError(operation, f"an answer without {expect!r}")
-        return answer
+        except RuntimeError as error:
+            if "credentials" not in str(error):  # that new ones have expired (botocore 1.44.5)
+                raise
+            raise self._without(error) from error
+        except OSError as error:
+            raise UnavailableError(operation, str(error)) from error
+
+    def _without(self, error: Exception) -> CredentialsError:
+        self._lost = credentials.lost(error)
+        return self._lost
 
     def _client(self, key: tuple[str, str]) -> Any:
         """The service's client, made once."""
@@ -345,15 +436,18 @@ class Api:
             if code in _THROTTLED or status == 429:
                 self.counts.was_throttled(operation)
                 self.pace.throttled(quota)
-                return UnavailableError(operation, f"throttled ({code})", refused=True)
-            if code in _CREDENTIALS:
-                return CredentialsError(f"AWS refuses the credentials: {code}: {message}")
+                why = f"throttled ({code}): {message}" if message else f"throttled ({code})"
+                return UnavailableError(operation, why, refused=True)
+            if code in _SIGNED_AGAIN:
+                return _SignatureError(code, message)
             if code in _TRANSIENT or status >= 500 or not code:
                 refused = bool(code) and 400 <= status < 500
                 return UnavailableError(operation, f"{code or status}: {message}", refused=refused)
             return CallError(operation, code, message)
-        if isinstance(error, _NO_CREDENTIALS):
-            return CredentialsError(str(error))
+        if isinstance(error, credentials.NONE):
+            return self._without(error)
+        if isinstance(error, _NO_WAY):
+            return UnreachableError(operation, str(error))
         if isinstance(error, _BROKEN_TRANSPORT):
             return UnavailableError(operation, str(error))
         return CallError(operation, type(error).__name__, str(error))
@@ -390,7 +484,11 @@ def _only_answers(
         return
     try:
         answer = json.loads(response_dict["body"])
-    except ValueError as error:
+        if _HALF.search(response_dict["body"]):
+            text = json.dumps(answer, ensure_ascii=False)
+            answer = json.loads(text.encode(errors="replace"))
+            response_dict["body"] = json.dumps(answer).encode()
+    except (ValueError, RecursionError) as error:
         raise ResponseParserError(f"an answer that is not JSON ({protocol})") from error
     if not isinstance(answer, dict):
         raise ResponseParserError(f"an answer that is not an object: {answer!r:.80}")
@@ -411,6 +509,11 @@ def _only_xml(root: str, protocol: str, body: object) -> None:
         raise ResponseParserError(f"an answer that is not {root}: <{name}>")
 
 
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""What may be half a surrogate pair. JSON can have one, UTF-8 cannot: no file, object or later call
+could hold it, so a question mark takes its place.
+"""
+
 _ROOT = re.compile(rb"(?:\s|<[?!][^>]*>)*<([\w:]+)")
 
 
@@ -426,19 +529,10 @@ def _is_plain(groups: list[Any] | None) -> bool:
     )
 
 
-_UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError)
+_UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError)
 """What botocore's parsers let through on answers that are JSON, but of the wrong shape."""
 
-_NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
-"""A token file, or the program of a `credential_process`: botocore lets these through."""
-
-_NO_CREDENTIALS = (
-    CredentialRetrievalError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    SSOError,
-    TokenRetrievalError,
-)
+_NO_WAY = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError)
 _BROKEN_TRANSPORT = (
     ConnectionError,
     HTTPClientError,

@@ -112,6 +112,10 @@ FILTER_KEYS = (
 """Of a described filter, what PutMetricFilter or PutSubscriptionFilter takes."""
 
 IDENTIFIERS_A_CALL = 50
+LATEST = 253_402_300_800_000
+"""The year 10000 in ms since the epoch: times from then on make no sense, nor have they a date."""
+MOST = 1 << 63
+MOST_DAYS = 1_000_000
 
 FilterKind = Literal["metric", "subscription"]
 _FILTERS: dict[FilterKind, tuple[str, str, str]] = {
@@ -145,18 +149,21 @@ class Logs:
         With each page comes the token of the next, None after the last. `start` is such a token;
         it lives for 24 hours (CloudWatch Logs API reference), then TokenExpiredError is raised.
         Where a page begins is not documented: what the one before listed is not listed again; with
-        `start`, that are the names in `before`.
+        `start`, that are the names in `before`. Pages are sorted by name (API reference): what
+        comes behind its place may have been listed before, and gets a defect.
         """
         parameters = {} if start is None else {"nextToken": start}
         listed = set(before)
+        last = max(listed, default="")
         try:
             async for page, following in self._pages("DescribeLogGroups", "logGroups", parameters):
                 start = None
-                groups = [parse_group(entry, self.target) for entry in page]
-                if not listed.isdisjoint(group.name for group in groups):
-                    groups = [group for group in groups if group.name not in listed]
+                groups = [group for group in self._mine(page) if group.name not in listed]
+                if any(group.name < last for group in groups):
+                    groups = [_behind(group) if group.name < last else group for group in groups]
                 if groups:
                     listed = {group.name for group in groups if group.name}
+                    last = max(last, *listed, "")
                 yield groups, following
         except CallError as error:
             if start is not None and error.code == "InvalidParameterException":
@@ -218,7 +225,24 @@ class Logs:
 
     async def _described(self, **parameters: Any) -> AsyncIterator[list[LogGroup]]:
         async for page, _ in self._pages("DescribeLogGroups", "logGroups", parameters):
-            yield [parse_group(entry, self.target) for entry in page]
+            yield self._mine(page)
+
+    def _mine(self, page: Sequence[Mapping[str, Any]]) -> list[LogGroup]:
+        """The target's log groups on a page, each once; a monitoring account is shown those of
+        linked accounts too, which may have the same names. Their ARNs tell them apart.
+        """
+        groups = [parse_group(entry, self.target) for entry in page]
+        if account := self.target.account:
+            own = f":{account}:"
+            groups = [group for group in groups if own in group.arn or not group.arn]
+        if len({group.name for group in groups}) < len(groups):
+            names: set[str] = set()
+            several, groups = groups, []
+            for group in several:
+                if not group.name or group.name not in names:
+                    groups.append(group)
+                names.add(group.name)
+        return groups
 
     async def streams(self, group: str) -> AsyncIterator[list[LogStream]]:
         """The streams of a log group, oldest name first, a page (at most 50) at a time.
@@ -573,8 +597,8 @@ def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
         type(name) is type(arn) is type(log_class) is str
         and (name and arn and log_class)
         and type(created) is type(stored) is type(filters) is int
-        and (created >= 0 and stored >= 0 and filters >= 0)
-        and ("retentionInDays" not in entry or (type(days) is int and days > 0))
+        and (0 <= created < LATEST and 0 <= stored < MOST and filters >= 0)
+        and ("retentionInDays" not in entry or (type(days) is int and 0 < days < MOST_DAYS))
         and (policy is None or type(policy) is str)
         and (key is None or type(key) is str)
         and type(protected) is bool
@@ -597,13 +621,18 @@ def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
     return _odd_group(entry, target)
 
 
+def _behind(group: LogGroup) -> LogGroup:
+    defect = "it was listed behind its place, perhaps for the second time"
+    return group._replace(defects=(*group.defects, defect))
+
+
 def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
     """The same for an entry that is not whole, or not of the usual form."""
     defects: list[str] = []
 
-    def whole(key: str, default: int | None) -> int:
+    def whole(key: str, default: int | None, below: int = MOST) -> int:
         value = entry.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < below:
             defects.append(f"{key} is {'missing' if value is None else repr(value)}")
             return 0
         return value
@@ -618,7 +647,7 @@ def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
     if not name:
         defects.append("logGroupName is missing")
     arn = text("logGroupArn") or (text("arn") or "").removesuffix(":*")
-    retention = whole("retentionInDays", None) if "retentionInDays" in entry else None
+    retention = whole("retentionInDays", None, MOST_DAYS) if "retentionInDays" in entry else None
     if retention == 0:
         defects.append("retentionInDays is 0")
     protected = entry.get("deletionProtectionEnabled", False)
@@ -628,7 +657,7 @@ def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
         target=target,
         name=name or "",
         arn=arn,
-        creation_time=whole("creationTime", None),
+        creation_time=whole("creationTime", None, LATEST),
         stored_bytes=whole("storedBytes", None),
         retention_days=retention,
         retention_policy=text("retentionPolicyName"),
@@ -648,7 +677,7 @@ def parse_stream(entry: Mapping[str, Any]) -> LogStream:
         value = entry.get(key)
         if value is None and not required:
             return None
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < LATEST:
             raise UnavailableError(
                 "DescribeLogStreams",
                 f"{key} of stream {entry.get('logStreamName')!r} is {value!r}",

@@ -8,24 +8,35 @@ from datetime import UTC, datetime
 from typing import Any
 
 from janitor.aws.api import Api, chunks
-from janitor.aws.logs import pages
+from janitor.aws.logs import MOST, pages
 from janitor.core.clock import DAY_MS, HOUR_MS
 from janitor.core.model import METRIC_KEPT_DAYS, Ingestion
 
 ACTIONS: dict[str, str] = {"GetMetricData": "cloudwatch:GetMetricData"}
 METRICS_A_CALL = 500
 POINTS_A_CALL = 100_800
+ASKED_AGAIN = (2.0, 10.0)
+"""Seconds after which what was not answered clearly is asked again."""
 
 
 async def arrivals(api: Api, since: Mapping[str, int]) -> dict[str, bool]:
     """For each log group, whether events arrived from its moment (ms) on.
 
     `AWS/Logs IncomingLogEvents`, 500 groups a call. The metric is kept for 15 months, so an
-    older moment is answered for those 15 months. A group that the answer does not speak of
-    clearly is left out. Buckets are asked for from multiples of their length on, one more than
-    is needed: how CloudWatch aligns long ones is not documented. A group whose
+    older moment is answered for those 15 months. A group of which no answer speaks clearly, to
+    the last of three attempts, is left out. Buckets are asked for from multiples of their length
+    on, one more than is needed: how CloudWatch aligns long ones is not documented. A group whose
     last data point is in the bucket of its own moment is asked for again by the hour.
     """
+    told = await _arrivals(api, since)
+    for seconds in ASKED_AGAIN:
+        if unclear := {name: moment for name, moment in since.items() if name not in told}:
+            await api.stop.sleep(seconds)
+            told |= await _arrivals(api, unclear)
+    return told
+
+
+async def _arrivals(api: Api, since: Mapping[str, int]) -> dict[str, bool]:
     now = api.clock.now()
     kept = now - METRIC_KEPT_DAYS * DAY_MS
     told: dict[str, bool] = {}
@@ -66,7 +77,7 @@ async def incoming_bytes(api: Api, groups: Sequence[str], days: int) -> dict[str
         complete: set[str] = set()
         async for name, result in _metric(api, "IncomingBytes", chunk, start, end, DAY_MS):
             times, values = _times(result), result.get("Values", [])
-            if len(times) == len(values) and all(value >= 0 for value in values):
+            if len(times) == len(values) and all(0 <= value < MOST for value in values):
                 points.setdefault(name, []).extend(zip(times, values, strict=True))
                 complete |= {name} if _is_complete(result) else set()
         for name in complete:

@@ -25,6 +25,7 @@ from janitor.aws.api import (
     UnavailableError,
 )
 from janitor.aws.checked import check
+from janitor.aws.credentials import HINT, Renewal, watch
 from janitor.aws.models import Models
 from janitor.aws.pace import Pace
 from janitor.aws.quotas import default_quota
@@ -38,18 +39,20 @@ ACTIONS: dict[str, str] = {
     "ListAccountAliases": "iam:ListAccountAliases",
 }
 ALL = "all"
-HINT = "try `janitor report --sandbox` for a look without an account"
 _SOMEWHERE = "us-east-1"
+_REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
 def session(profile: str | None) -> boto3.Session:
     """A boto3 session by boto3's own conventions. Raises UsageError on an unknown profile, or on a
-    botocore that is not safe to work with.
+    botocore that is not safe to work with, CredentialsError where its credentials cannot be had.
     """
     try:
         made = _session(profile)
         check(made)
+        watch(made._session)
         return made
     except ProfileNotFound as error:
         known = ", ".join(botocore.session.Session().available_profiles) or "none"
@@ -87,7 +90,8 @@ def assumed(aws: boto3.Session, role: str) -> boto3.Session:
         extra_args={"RoleSessionName": "cloudwatch-janitor"},
     )
     credentials = DeferredRefreshableCredentials(
-        method="assume-role", refresh_using=fetcher.fetch_credentials
+        method="assume-role",
+        refresh_using=Renewal(fetcher.fetch_credentials, f"{role} cannot be assumed: "),
     )
     renewed = _session(region=aws.region_name)
     # boto3 has no public way to make a session whose credentials renew themselves.
@@ -116,19 +120,32 @@ def _loader(data_path: str | None) -> Models:
 
 
 async def each_account(
-    sessions: Sequence[boto3.Session], connected: Callable[[boto3.Session], Awaitable[list[Api]]]
+    sessions: Mapping[str, boto3.Session],
+    connected: Callable[[boto3.Session], Awaitable[list[Api]]],
+    failed: Callable[[str], None],
 ) -> list[Api]:
-    """What `connected` says of each session.
+    """What `connected` says of each role's session.
 
-    Raises what `connected` raises, and UsageError where two roles' sessions are of one account,
-    which would be scanned twice, at twice the share of its quotas.
+    A role that cannot be used is told to `failed`, while there are others. Raises what `connected`
+    raises where all fail, and UsageError where two roles' sessions are of one account, which would
+    be scanned twice, at twice the share of its quotas.
     """
     apis: dict[Target, Api] = {}
-    for session in sessions:
-        for api in await connected(session):
+    errors: dict[str, JanitorError] = {}
+    for role, session in sessions.items():
+        try:
+            found = await connected(session)
+        except JanitorError as error:
+            errors[role] = error
+            continue
+        for api in found:
             if api.target in apis:
                 raise UsageError(f"--role: two roles are of account {api.target.account}")
             apis[api.target] = api
+    for role, why in errors.items():
+        if not apis:
+            raise why
+        failed(f"--role {role}: nothing was done in its account: {why}")
     return list(apis.values())
 
 
@@ -176,21 +193,26 @@ async def connect(aws: boto3.Session, wanted: Sequence[str], means: Means) -> li
         raise UsageError(
             f"no Region: give -r/--region REGION (or `all`), or set AWS_REGION; {HINT}"
         )
-    home = configured or _SOMEWHERE
-    try:
-        account = await _account(api("", (named or [home])[0]))
-    except JanitorError:
-        if home in named[:1] or not named:
-            raise
-        account = await _account(api("", home))  # the first one may not be enabled
+    account, home = await _account(api, [*named, configured or _SOMEWHERE])
     if ALL in wanted:
         named = await _enabled(api(account, home))
-    return [api(account, region) for region in named or [str(configured)]]
+    return [api(account, region) for region in named or [home]]
 
 
-async def _account(api: Api) -> str:
-    answer = await _ask(api, "sts", "GetCallerIdentity", "Account")
-    return str(answer["Account"])
+async def _account(api: Callable[[str, str], Api], regions: Sequence[str]) -> tuple[str, str]:
+    """The account, and which of the Regions said so: one of them may not be enabled."""
+    first: JanitorError | None = None
+    for region in dict.fromkeys(regions):
+        try:
+            answer = await _ask(api("", region), "sts", "GetCallerIdentity", "Account")
+            account = str(answer["Account"])
+            if not _ACCOUNT.fullmatch(account):  # it stands in names of files and objects
+                raise UsageError(f"GetCallerIdentity: {account!r} is not an account")
+            return account, region
+        except JanitorError as error:
+            first = first or error
+    assert first is not None, "there is a Region"
+    raise first
 
 
 async def alias(api: Api) -> str | None:
@@ -204,7 +226,10 @@ async def alias(api: Api) -> str | None:
 
 async def _enabled(api: Api) -> list[str]:
     answer = await _ask(api, "ec2", "DescribeRegions", "Regions")
-    return sorted(str(region["RegionName"]) for region in answer["Regions"])
+    names = sorted(str(region.get("RegionName")) for region in answer["Regions"])
+    if odd := [name for name in names if not _REGION.fullmatch(name)]:
+        raise UsageError(f"DescribeRegions: {odd[0]!r} is not a Region")
+    return names
 
 
 async def _ask(api: Api, service: str, operation: str, expect: str) -> Mapping[str, Any]:
@@ -217,7 +242,8 @@ async def _ask(api: Api, service: str, operation: str, expect: str) -> Mapping[s
                 if last:
                     raise
     except CredentialsError as error:
-        raise CredentialsError(f"{error}; {HINT}") from error
+        text = str(error)
+        raise CredentialsError(text if "; " in text else f"{text}; {HINT}") from error
     except UnavailableError as error:
         raise UsageError(f"AWS cannot be reached: {error}; {HINT}") from error
     except (CallError, BotoCoreError, ValueError) as error:
@@ -227,16 +253,21 @@ async def _ask(api: Api, service: str, operation: str, expect: str) -> Mapping[s
 
 @functools.cache
 def known_regions() -> tuple[str, ...]:
-    """Every Region that has CloudWatch Logs, as far as this botocore knows."""
+    """Every Region that this botocore knows; one of its lists may have what the other lacks."""
+    regions = {
+        region
+        for name in ("endpoints", "partitions")
+        for partition in _loader(None).load_data(name)["partitions"]
+        for region in partition["regions"]
+    }
+    return tuple(sorted(region for region in regions if _REGION.fullmatch(region)))
+
+
+def partition_of(region: str) -> str:
+    """The partition of a Region, also of one that this botocore does not know yet: aws-cn, aws."""
     partitions = _loader(None).load_data("endpoints")["partitions"]
-    return tuple(
-        sorted(
-            region
-            for partition in partitions
-            for region in partition["services"].get("logs", {}).get("endpoints", ())
-            if region in partition["regions"]
-        )
-    )
+    found = (part for part in partitions if re.match(part["regionRegex"], region))
+    return str(next((part["partition"] for part in found), "aws"))
 
 
 def has_endpoint(service: str, region: str) -> bool:

@@ -30,6 +30,22 @@ class Workers(Protocol):
         """What `work` returns. Raises what it raises."""
 
 
+async def within(seconds: float, workers: Workers, work: Callable[[], T]) -> T:
+    """What `work` returns, if it does so in time. Raises NoAnswerError, and what it raises.
+
+    Connecting and reading are bounded apiece only: an endpoint may drip for ever.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await workers.run(work)
+    except TimeoutError as error:
+        raise NoAnswerError(f"no answer within {seconds:.0f} s") from error
+
+
+class NoAnswerError(Exception):
+    """It took too long; what was asked for may be done all the same."""
+
+
 class Inline:
     """In the caller's own thread: for an account that answers at once, and for tests."""
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from typing import Literal, Protocol
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
+IN_FLIGHT = 5.0
+"""Seconds for which what is in flight is waited for, once a run is to end. A call that AWS answers
+at all seldom takes one.
+"""
 
 Cause = Literal["interrupted", "late", "failed"]
 """Somebody interrupted it; time is up; it cannot go on."""
@@ -48,6 +54,7 @@ class Stop:
         self.cause: Cause | None = None
         self._draining = False
         self._stopped = asyncio.Event()
+        self._bounds: set[asyncio.Timeout] = set()
 
     @property
     def draining(self) -> bool:
@@ -62,6 +69,10 @@ class Stop:
         """Begin nothing more. The first cause counts."""
         self.cause = self.cause or cause
         self._stopped.set()
+        soon = asyncio.get_running_loop().time() + IN_FLIGHT if self._bounds else 0
+        for bound in self._bounds:
+            if not bound.expired() and (when := bound.when()) is not None and when > soon:
+                bound.reschedule(soon)
 
     def is_set(self) -> bool:
         """Whether nothing may be begun."""
@@ -71,6 +82,19 @@ class Stop:
         """Raise StoppedError once it is set."""
         if self.is_set():
             raise StoppedError
+
+    @contextlib.asynccontextmanager
+    async def bounded(self, seconds: float) -> AsyncIterator[None]:
+        """What takes so long at most, and IN_FLIGHT from the moment on in which it is set.
+
+        Raises TimeoutError.
+        """
+        async with asyncio.timeout(min(seconds, IN_FLIGHT) if self.is_set() else seconds) as bound:
+            self._bounds.add(bound)
+            try:
+                yield
+            finally:
+                self._bounds.discard(bound)
 
     async def sleep(self, seconds: float) -> None:
         """Wait. Raises StoppedError as soon as it is set."""

@@ -292,6 +292,11 @@ class _TargetAct:
         self._deletions = asyncio.Semaphore(DELETIONS_AT_ONCE)
         self._puts = asyncio.Semaphore(PUTS_AT_ONCE)
         self._sweeps = asyncio.Semaphore(SWEEPS_AT_ONCE)
+        self._gave_up = False
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self._gave_up or self._act.stop.is_set()
 
     async def run(self, part: Part) -> None:
         """Carry out the part, several log groups at a time."""
@@ -299,7 +304,7 @@ class _TargetAct:
         async with Window(GROUPS_AHEAD, self._act.sink.done) as window:
             try:
                 for planned in part.planned:
-                    if self._act.stop.draining:
+                    if self._gave_up or self._act.stop.draining:
                         break
                     position += len(planned.actions)
                     if position in part.done:
@@ -646,10 +651,10 @@ class _TargetAct:
                 break
             except JanitorError as error:
                 self._give_up(error)
-            if self._act.stop.is_set():
+            if self._is_stopped:
                 break
         status, detail = Status.DONE, ""
-        if self._act.stop.is_set() and swept < len(streams):
+        if self._is_stopped and swept < len(streams):
             status, detail = Status.NOT_REACHED, "stopped"
         elif failures:
             status = Status.FAILED
@@ -684,7 +689,7 @@ class _TargetAct:
         await self._act.journal.begin(*entries)
         swept, why, again = 0, "", _unless(changed)
         for stream, entry in zip(streams, entries, strict=True):
-            if why or self._act.stop.is_set():
+            if why or self._is_stopped:
                 await self._ended(entry.ended(self._clock.now(), Status.KEPT))
                 continue
 
@@ -707,9 +712,13 @@ class _TargetAct:
         return swept, why
 
     def _give_up(self, error: JanitorError) -> None:
-        """Nothing more can be done."""
-        self._act.sink.failed(self._target, str(error))
-        self._act.stop.set("failed")
+        """Nothing more can be done; of lost credentials, in this target."""
+        self._gave_up = True
+        if isinstance(error, CredentialsError):
+            self._act.sink.failed(self._target, f"{self._target}: {error}")
+        else:
+            self._act.sink.failed(self._target, str(error))
+            self._act.stop.set("failed")
 
     # ---- parts -------------------------------------------------------------------------------
 

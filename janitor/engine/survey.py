@@ -19,7 +19,7 @@ from janitor.aws.logs import Logs, TokenExpiredError
 from janitor.aws.quotas import learn_quotas
 from janitor.aws.tags import ARNS_A_CALL, read_tags
 from janitor.core.clock import Stop, StoppedError
-from janitor.core.errors import JanitorError
+from janitor.core.errors import CredentialsError, JanitorError
 from janitor.core.model import (
     ORPHAN,
     Action,
@@ -222,9 +222,14 @@ class _TargetSurvey:
             raise ended
 
     def _give_up(self, error: JanitorError) -> None:
-        """An error that no log group can carry by itself: nothing more can be done."""
-        self._survey.sink.failed(self._target, str(error))
-        self._survey.stop.set("failed")
+        """An error that no log group can carry by itself: nothing more can be done, of which lost
+        credentials are this target's matter only.
+        """
+        if isinstance(error, CredentialsError):
+            self._survey.sink.failed(self._target, f"{self._target}: {error}")
+        else:
+            self._survey.sink.failed(self._target, str(error))
+            self._survey.stop.set("failed")
 
     # ---- a page ------------------------------------------------------------------------------
 

@@ -28,8 +28,8 @@ class ChainError(JanitorError):
 def margin(remaining: float) -> float:
     """Seconds before the end of a link in which nothing is begun any more.
 
-    What is in flight takes at most a connection and a read timeout (35 s, `janitor.aws.api`), then
-    the state is written and the next link invoked. A link that has little time to begin with
+    What is in flight takes 5 s at most (`Stop`), the journal, the plan, the state and the next link
+    15 s each (`janitor.aws.api`). A link that has little time to begin with
     keeps a share of it.
     """
     return max(min(LONGEST_MARGIN, remaining * MARGIN_SHARE), SHORTEST_MARGIN)

@@ -29,9 +29,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from janitor import __version__
 from janitor.aws import targets
-from janitor.aws.api import Api, Counts
+from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS, Api, Counts
 from janitor.aws.targets import Means
-from janitor.aws.workers import GARBAGE, Threads, Workers
+from janitor.aws.workers import GARBAGE, NoAnswerError, Threads, Workers, within
 from janitor.core.clock import Clock, Stop, SystemClock
 from janitor.core.errors import JanitorError, UsageError
 from janitor.core.model import Target
@@ -39,9 +39,9 @@ from janitor.cost.money import price_list
 from janitor.function import chain, notify
 from janitor.function.findings import Findings
 from janitor.function.link import Link
-from janitor.function.notify import Notice
+from janitor.function.notify import Notice, NotifyError
 from janitor.function.settings import Settings, current_policy, parsed, read_settings
-from janitor.function.state import CLIENT_CONFIG, Claim, RunState, RunStore, TakenError, TargetState
+from janitor.function.state import Claim, RunState, RunStore, TakenError, TargetState
 from janitor.journal.archive import BucketJournal, key_of
 from janitor.journal.journal import Lines
 from janitor.policy.file import Policy
@@ -145,7 +145,7 @@ class Janitor:
         order = self._order(event, context.aws_request_id)
         _context["run_id"] = order.run
         bucket = self._bucket()
-        policy = current_policy(self._settings)
+        policy = await self._policy()
         counts, stop = Counts(), Stop()
         try:
             state = await self._claimed(bucket, order, policy, counts, stop, context)
@@ -184,11 +184,18 @@ class Janitor:
                 )
         return Order(request, 0, "hand", asked.dry_run, asked.regions or configured, now)
 
+    async def _policy(self) -> Policy:
+        """Raises PolicyError, and UsageError where SSM does not answer."""
+        try:
+            return await within(CLOSE_LASTS, self._workers, lambda: current_policy(self._settings))
+        except NoAnswerError as error:
+            raise UsageError(f"the policy cannot be read: {error}") from error
+
     def _bucket(self) -> RunStore:
         name = self._settings.bucket
         if name is None:
             raise UsageError("environment: JANITOR_BUCKET is missing: runs keep their state in it")
-        return RunStore(self._aws.client("s3", config=CLIENT_CONFIG), name, self._workers)
+        return RunStore(self._aws.client("s3", config=CLOSE_CONFIG), name, self._workers)
 
     async def _claimed(
         self,
@@ -212,7 +219,9 @@ class Janitor:
         claim = state.claim
         other = claim is not None and claim.request != context.aws_request_id and claim.until > now
         if state.ended is None and state.link == order.link + 1 and claim is None:
-            self._go_on(state, context)  # this link ended, and may have died before it said so
+            await self._go_on(
+                state, context
+            )  # this link ended, and may have died before it said so
             return None
         if other or (state.ended is None and state.link != order.link):
             return None
@@ -274,7 +283,7 @@ class Janitor:
             state.link, state.claim = state.link + 1, None
         await link.checkpoint()
         if state.ended is None:
-            self._go_on(state, context)
+            await self._go_on(state, context)
         else:
             await self._tell(state, bucket, context)
         answer = {
@@ -317,10 +326,17 @@ class Janitor:
             max_hours=int(self._settings.max_hours),
         )
 
-    def _go_on(self, state: RunState, context: Invocation) -> None:
+    async def _go_on(self, state: RunState, context: Invocation) -> None:
         """Invoke the next link. Raises ChainError, and the link is tried again."""
         payload = json.dumps({"run": state.run, "link": state.link})
-        chain.go_on(self._aws.client("lambda"), context.invoked_function_arn, payload)
+        client, function = (
+            self._aws.client("lambda", config=CLOSE_CONFIG),
+            context.invoked_function_arn,
+        )
+        try:
+            await within(CLOSE_LASTS, self._workers, lambda: chain.go_on(client, function, payload))
+        except NoAnswerError as error:
+            raise chain.ChainError(f"the next link could not be invoked: {error}") from error
 
     async def _tell(self, state: RunState, bucket: RunStore, context: Invocation) -> None:
         """Metrics, and a message to people about a scheduled run: once, as far as that goes. One
@@ -331,9 +347,16 @@ class Janitor:
             return
         self._measure(state, state.ended)
         if (arn := self._settings.notify_topic) is not None and state.trigger == "schedule":
-            client = self._aws.client("sns", arn.split(":")[3], config=notify.CLIENT_CONFIG)
+            client = self._aws.client("sns", arn.split(":")[3], config=CLOSE_CONFIG)
             notice = Notice(state.run, context.invoked_function_arn, state.dry_run, state.ended)
-            await self._workers.run(lambda: notify.send(client, arn, notice, self._clock.now()))
+            try:
+                await within(
+                    CLOSE_LASTS,
+                    self._workers,
+                    lambda: notify.send(client, arn, notice, self._clock.now()),
+                )
+            except NoAnswerError as error:
+                raise NotifyError(f"nobody could be told: {arn}: {error}") from error
         state.told, state.claim = True, None
         await bucket.save(state)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from janitor.aws import logs, metrics, quotas, tags, targets
@@ -28,11 +28,12 @@ def iam_policy(
     *,
     account: str = "*",
     partition: str = "aws",
-    region: str = "*",
+    regions: Sequence[str] = (),
     ingestion: bool = False,
     orphans: bool = False,
 ) -> dict[str, Any]:
-    """An IAM policy document: log groups of `account`, in the Regions that `region` matches.
+    """An IAM policy document: log groups of `account`, in `regions` only where any are given; then
+    owners may be read in their home Region as well, where they have one.
 
     `ingestion` adds what `--ingestion` reads and `orphans` what `--orphans` asks, where the policy
     does not need that anyway.
@@ -49,11 +50,15 @@ def iam_policy(
     listing = {targets.ACTIONS["DescribeRegions"], quotas.ACTIONS["ListServiceQuotas"]}
     reading = {acts["DescribeLogGroups"]}
     changing: set[str] = set()
+    homes: set[str] = set()
     if ingestion:
         listing.add(metrics.ACTIONS["GetMetricData"])
         reading.add(acts["DescribeSubscriptionFilters"])
-    if orphans or OWNER_GONE in policy.questions:
-        listing |= owners.actions(owners.chosen(policy.protect.deletion.owners))
+    if delete or orphans or OWNER_GONE in policy.questions:
+        rows = owners.chosen(policy.protect.deletion.owners)
+        listing |= owners.actions(rows)
+        known = {row.home for row in rows if row.home is not None}
+        homes = {home for home in known if targets.partition_of(home) == partition}
     if orphans or policy.questions:
         listing.add(metrics.ACTIONS["GetMetricData"])
     if policy.asks_for_tags:
@@ -65,7 +70,6 @@ def iam_policy(
         reading |= {acts["DescribeLogStreams"], acts["DescribeSubscriptionFilters"]}
         reading |= {acts[name] for name in logs.DEFINITION}
         changing.add(acts["DeleteLogGroup"])
-        listing |= owners.actions(owners.chosen(policy.protect.deletion.owners))
     if sweep:
         listing.add(metrics.ACTIONS["GetMetricData"])
         reading.add(acts["DescribeLogStreams"])
@@ -74,13 +78,19 @@ def iam_policy(
         reading.add(acts["FilterLogEvents"])
     if retain:
         changing.add(acts["PutRetentionPolicy"])
-    groups = f"arn:{partition}:logs:{region}:{account}:log-group:"
+    groups = f"arn:{partition}:logs:*:{account}:log-group:"
     own = [groups + name + end for name in policy.protect.own_groups for end in ("", ":*")]
     spared = {acts[name] for name in logs.CHANGES}
     return _document(
-        _statement("List", "Allow", listing | (reading & UNSCOPED), ["*"]),
-        _statement("Read", "Allow", reading - UNSCOPED, [groups + "*"]),
-        _statement("Change", "Allow", changing, [groups + "*"]),
+        _statement(
+            "List",
+            "Allow",
+            listing | (reading & UNSCOPED),
+            ["*"],
+            _requested({*regions, *homes} if regions else ()),
+        ),
+        _statement("Read", "Allow", reading - UNSCOPED, [groups + "*"], _requested(regions)),
+        _statement("Change", "Allow", changing, [groups + "*"], _requested(regions)),
         _statement("SpareTheJanitor", "Deny", spared if own else (), own),
     )
 
@@ -91,12 +101,14 @@ def function_policy(
     account: str,
     partition: str,
     region: str,
+    regions: Sequence[str] = (),
     function: str,
     parameter: str | None = None,
     notify_topic: str | None = None,
     bucket: str,
 ) -> dict[str, Any]:
-    """The same for the Lambda function named `function` in `region`, which cleans every Region.
+    """The same for the Lambda function named `function` in `region`, which cleans `regions`, or
+    every Region.
 
     It may call itself, to go on after the 15 minutes, keep the state of its runs, their plans and
     journals in `bucket`, read its policy where `parameter` names an SSM parameter, and publish to
@@ -111,7 +123,7 @@ def function_policy(
 
     own = policy.with_own_groups(f"{LAMBDA_PREFIX}{function}")
     itself = f"arn:{partition}:lambda:{region}:{account}:function:{function}"
-    document = iam_policy(own, account=account, partition=partition)
+    document = iam_policy(own, account=account, partition=partition, regions=regions)
     statements = [
         *document["Statement"],
         _statement("GoOn", "Allow", {chain.ACTIONS["Invoke"]}, [itself, f"{itself}:*"]),
@@ -142,15 +154,16 @@ def restore_policy(
     *,
     account: str = "*",
     partition: str = "aws",
-    region: str = "*",
     journal_bucket: str | None = None,
 ) -> dict[str, Any]:
     """What `janitor restore --apply` needs; without `--apply` the statements List and Read do.
 
-    A log group with a KMS key also needs that key's own policy to let CloudWatch Logs use it, a
-    subscription filter with a role the right to pass that role.
+    A subscription filter goes to a destination, perhaps of another account, or has a role, which
+    is passed to CloudWatch Logs. A log group with a KMS key also needs that key's own policy to
+    let CloudWatch Logs use it.
     """
-    groups = f"arn:{partition}:logs:{region}:{account}:log-group:*"
+    logs_of = f"arn:{partition}:logs:*"
+    groups = f"{logs_of}:{account}:log-group:*"
     acts = logs.ACTIONS
     bucket = f"arn:{partition}:s3:::{journal_bucket}"
     reading = {archive.ACTIONS["GetObject"]} if journal_bucket else set()
@@ -158,11 +171,18 @@ def restore_policy(
     listing = {quotas.ACTIONS["ListServiceQuotas"]}
     compared = {acts[name] for name in logs.COMPARED}
     restoring = {acts[name] for name in logs.RESTORING.values()}
+    services = ["logs.amazonaws.com", "logs.*.amazonaws.com*"]
+    passed = {"StringLike": {"iam:PassedToService": services}}
+    roles = [f"arn:{partition}:iam::{account}:role/*"]
     return _document(
         _statement("List", "Allow", listing | (compared & UNSCOPED), ["*"]),
         _statement("Read", "Allow", compared - UNSCOPED, [groups]),
         _statement("Restore", "Allow", restoring - UNSCOPED, [groups]),
         _statement("RestoreUnscoped", "Allow", restoring & UNSCOPED, ["*"]),
+        _statement(
+            "Subscribe", "Allow", {acts["PutSubscriptionFilter"]}, [f"{logs_of}:*:destination:*"]
+        ),
+        _statement("PassRoles", "Allow", {"iam:PassRole"}, roles, passed),
         _statement("ReadJournals", "Allow", reading, [f"{bucket}/{archive.PREFIX}*"]),
         _statement("FindJournals", "Allow", finding, [bucket]),
     )
@@ -184,6 +204,17 @@ def _document(*statements: dict[str, Any]) -> dict[str, Any]:
 
 
 def _statement(
-    sid: str, effect: str, actions: Iterable[str], resources: list[str]
+    sid: str,
+    effect: str,
+    actions: Iterable[str],
+    resources: list[str],
+    condition: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": effect, "Action": sorted(actions), "Resource": resources}
+    said = {"Sid": sid, "Effect": effect, "Action": sorted(actions), "Resource": resources}
+    return {**said, "Condition": condition} if condition else said
+
+
+def _requested(regions: Iterable[str]) -> dict[str, Any] | None:
+    """Only calls to these Regions, if there are any."""
+    wanted = sorted(regions)
+    return {"StringEquals": {"aws:RequestedRegion": wanted}} if wanted else None

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from janitor.core.errors import JanitorError
@@ -29,11 +28,6 @@ LONGEST_MESSAGE = 200_000
 
 MOST_PROBLEMS = 20
 LONGEST_PROBLEM = 500
-CLIENT_CONFIG = Config(
-    retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=5, read_timeout=5
-)
-"""In all well under the minute that a last link keeps for itself (`janitor.function.chain`)."""
-
 COUNTED = (
     ("Retention set", "retention_set", "set_retention"),
     ("Log groups deleted", "groups_deleted", "delete_group"),

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters import SSMProvider
+from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from aws_lambda_powertools.utilities.parser import parse
 from pydantic import (
@@ -22,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from janitor.aws.api import CLOSE_CONFIG
 from janitor.aws.targets import check_region
 from janitor.core.errors import PolicyError, UsageError
 from janitor.policy import file as policies
@@ -125,6 +128,8 @@ def _loaded(settings: Settings) -> Policy:
 def _from_ssm(name: str) -> tuple[str, str]:
     """The parameter's text, and what to call it in messages."""
     source = f"SSM parameter {name}"
+    if "ssm" not in DEFAULT_PROVIDERS:
+        DEFAULT_PROVIDERS["ssm"] = SSMProvider(boto_config=CLOSE_CONFIG)
     try:
         text = parameters.get_parameter(name, max_age=POLICY_CACHED_FOR)
     except GetParameterError as error:

@@ -11,22 +11,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from janitor.aws.workers import T, Workers
+from janitor.aws.api import CLOSE_LASTS
+from janitor.aws.workers import NoAnswerError, T, Workers, within
 from janitor.core.errors import JanitorError
 from janitor.core.model import Target
 from janitor.core.tally import Tally
 from janitor.engine.plan import ActionLine, Planned, grouped, parse
 
 ACTIONS: dict[str, str] = {"PutObject": "s3:PutObject", "GetObject": "s3:GetObject"}
-CLIENT_CONFIG = Config(
-    retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=3, read_timeout=5
-)
-"""In all below half a minute, so that a bucket that hangs does not break the chain."""
-
 PREFIX = "runs/"
 
 
@@ -209,8 +204,8 @@ class RunStore:
 
     async def _call(self, call: Callable[[], T]) -> T:
         try:
-            return await self.workers.run(call)
-        except BotoCoreError as error:
+            return await within(CLOSE_LASTS, self.workers, call)
+        except (BotoCoreError, NoAnswerError) as error:
             raise StateError(f"s3://{self.name}: {error}") from error
 
     def _failed(self, key: str, done: str, error: Exception) -> StateError:

@@ -11,7 +11,8 @@ from typing import Any
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from janitor.aws.workers import Workers
+from janitor.aws.api import CLOSE_LASTS
+from janitor.aws.workers import NoAnswerError, Workers, within
 from janitor.core.errors import JournalError, UsageError
 from janitor.journal.journal import Ended, Entry, Lines
 
@@ -92,12 +93,14 @@ class BucketJournal:
         key, body = self._key(self._number), "".join(f"{line}\n" for line in lines).encode()
         self._number += 1
         try:
-            await self._workers.run(
+            await within(
+                CLOSE_LASTS,
+                self._workers,
                 lambda: self._client.put_object(
                     Bucket=self._bucket, Key=key, Body=body, ContentType=_LINES
-                )
+                ),
             )
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, NoAnswerError) as error:
             raise JournalError(
                 f"the journal could not be written to {SCHEME}{self._bucket}/{key}: {error}"
             ) from error

@@ -50,11 +50,27 @@ def _accepted(days: int) -> int:
 
 def _pattern(text: str) -> str:
     if text.startswith("re:"):
-        try:
-            re.compile(text[3:])
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"not a regular expression: {error}") from error
+        _search(text[3:])
     return text
+
+
+def _search(expression: str) -> Callable[[str], object]:
+    """Something truthy for a text that a regular expression is found in. Raises ValueError.
+
+    RE2 takes time linear in the text, whatever the expression: Python's own would let one of a
+    dozen characters hold up a run for ever. Imported for who needs it: most policies do not.
+    """
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        compiled = re2.compile(expression, options)
+    except re2.error as error:
+        said = error.args[0]
+        why = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        raise ValueError(f"not a regular expression as RE2 has them: {why}") from error
+    return lambda text: compiled.search(text.encode(errors="replace"))
 
 
 def _tag(text: str) -> str:
@@ -248,13 +264,11 @@ class RuleSettings:
 
 
 @lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern[3:] if pattern.startswith("re:") else translate(pattern))
-
-
 def _finder(pattern: str) -> Callable[[str], object]:
-    compiled = _compiled(pattern)
-    return compiled.search if pattern.startswith("re:") else compiled.match
+    if pattern.startswith("re:"):
+        return _search(pattern[3:])
+    # fnmatch's expressions do not backtrack from one `*` into another (`fnmatch.translate`).
+    return re.compile(translate(pattern)).match
 
 
 def _any_of(patterns: Sequence[str] | None) -> Callable[[str], object] | None:

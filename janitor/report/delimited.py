@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from typing import IO
 
 from janitor.core.model import Ingestion, LogGroup, Outcome
+from janitor.core.text import cell
 from janitor.cost.money import PriceList
 from janitor.report.base import RunInfo, row
 from janitor.report.summary import Summary
@@ -31,16 +33,28 @@ COLUMNS = (
 )
 
 
+class Rows:
+    """RFC 4180 with LF line ends: a header, and a line for each row."""
+
+    def __init__(self, out: IO[str], columns: Sequence[str]) -> None:
+        self._writer = csv.DictWriter(out, columns, lineterminator="\n")
+        self._writer.writeheader()
+
+    def add(self, row: Mapping[str, object]) -> None:
+        """One more row."""
+        self._writer.writerow({name: cell(value) for name, value in row.items()})
+
+
 class CsvReport:
-    """RFC 4180 with LF line ends."""
+    """A line a finding."""
 
     def __init__(self, out: IO[str], prices: PriceList) -> None:
         self._prices = prices
-        self._writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        self._out = out
 
     def start(self, info: RunInfo) -> None:  # noqa: ARG002
         """The header."""
-        self._writer.writeheader()
+        self._rows = Rows(self._out, COLUMNS)
 
     def scanned(self, group: LogGroup) -> None:
         """Nothing: only findings are listed."""
@@ -50,7 +64,7 @@ class CsvReport:
 
     def finding(self, outcome: Outcome) -> None:
         """One more line."""
-        self._writer.writerow(row(outcome, self._prices))
+        self._rows.add(row(outcome, self._prices))
 
     def kept(self, outcome: Outcome) -> None:
         """Nothing: only findings are listed."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from janitor.core.loss import loss
-from janitor.core.text import size
+from janitor.core.text import markdown, size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
 from janitor.report.overview import (
@@ -22,19 +22,11 @@ from janitor.report.overview import (
 )
 from janitor.report.summary import Summary
 
-_SPECIAL = str.maketrans({char: f"\\{char}" for char in r"\`*_[]<>|~#&"} | {"\n": " ", "\r": " "})
-
-
-def plain(text: str) -> str:
-    """Text that Markdown shows as it is: log group names are untrusted."""
-    return text.translate(_SPECIAL)
-
 
 def _heard(said: Mapping[str, Any]) -> str:
     """The cells on how much arrived."""
-    return (
-        f"| {size(said['bytes'])} | {plain(dollars(said['usd_a_month']))} | {said['share']:.0%} |"
-    )
+    usd = markdown(dollars(said["usd_a_month"]))
+    return f"| {size(said['bytes'])} | {usd} | {said['share']:.0%} |"
 
 
 class MarkdownReport(OverviewReport):
@@ -46,7 +38,9 @@ class MarkdownReport(OverviewReport):
         doing = summary.doing(dry_run=info.dry_run)
         self._line(f"## CloudWatch Logs: account {info.account}, {', '.join(info.regions)}")
         self._line()
-        self._line(f"**{plain(answer(summary, info))}** Policy: {plain(info.policy)} ({doing}).")
+        self._line(
+            f"**{markdown(answer(summary, info))}** Policy: {markdown(info.policy)} ({doing})."
+        )
         self._line()
         lost = loss(summary.money["freed_at_once_bytes"], dry_run=info.dry_run)
         for label, text in (
@@ -55,7 +49,7 @@ class MarkdownReport(OverviewReport):
             ("Lost for good", lost.removeprefix("lost for good: ")),
             ("Ingestion", ingested(summary, self.prices)),
         ):
-            self._line(f"- {label}: {plain(text)}")
+            self._line(f"- {label}: {markdown(text)}")
         self._line()
         self._money(summary)
         self._line("| What | Log groups | Stored | Streams |")
@@ -83,15 +77,15 @@ class MarkdownReport(OverviewReport):
             for outcome in shown:
                 group = outcome.group
                 self._line(
-                    f"| {group.target.region} | {plain(group.name)} "
-                    f"| {size(group.stored_bytes)} | {plain(outcome.reason)} |"
+                    f"| {group.target.region} | {markdown(group.name)} "
+                    f"| {size(group.stored_bytes)} | {markdown(outcome.reason)} |"
                 )
             if section.groups > len(shown):
                 self._line()
                 self._line(f"… and {section.groups - len(shown):,} smaller ones.")
         if note := made_again_note(self.overview.made_again):
             self._line()
-            self._line(plain(note))
+            self._line(markdown(note))
         if note := orphans_note(summary):
             self._orphans(note)
 
@@ -100,9 +94,9 @@ class MarkdownReport(OverviewReport):
         self._line("| Estimated cost | USD a month | Bytes |")
         self._line("| --- | ---: | ---: |")
         for label, amount, count in money_rows(summary, dry_run=self.info.dry_run):
-            self._line(f"| {label} | {plain(amount)} | {count} |")
+            self._line(f"| {label} | {markdown(amount)} | {count} |")
         self._line()
-        self._line(plain(money_note(money)))
+        self._line(markdown(money_note(money)))
         self._line()
 
     def _talkers(self, ingestion: Mapping[str, Any]) -> None:
@@ -113,23 +107,23 @@ class MarkdownReport(OverviewReport):
         self._line("| Prefix | Log groups | Arrived | USD a month | Share |")
         self._line("| --- | ---: | ---: | ---: | ---: |")
         for said in ingestion["top_prefixes"]:
-            self._line(f"| {plain(said['prefix'])} | {said['groups']:,} {_heard(said)}")
+            self._line(f"| {markdown(said['prefix'])} | {said['groups']:,} {_heard(said)}")
         self._line()
         self._line(f"### Most arrived {days}, by log group")
         self._line()
         self._line("| Region | Log group | Arrived | USD a month | Share | Advice |")
         self._line("| --- | --- | ---: | ---: | ---: | --- |")
         for said in ingestion["top_groups"]:
-            advice = plain("; ".join(said["advice"]))
-            self._line(f"| {said['region']} | {plain(said['group'])} {_heard(said)} {advice} |")
+            advice = markdown("; ".join(said["advice"]))
+            self._line(f"| {said['region']} | {markdown(said['group'])} {_heard(said)} {advice} |")
         self._line()
-        self._line(plain(f"An {ingestion['note']}."))
+        self._line(markdown(f"An {ingestion['note']}."))
 
     def _orphans(self, note: str) -> None:
         self._line()
         self._line("### Orphans")
         self._line()
-        self._line(plain(note))
+        self._line(markdown(note))
         groups = self.orphans.largest()
         if groups:
             self._line()
@@ -137,9 +131,9 @@ class MarkdownReport(OverviewReport):
             self._line("| --- | --- | ---: | ---: | --- |")
         for group in groups:
             self._line(
-                f"| {group.target.region} | {plain(group.name)} | {size(group.stored_bytes)} "
-                f"| {plain(dollars(monthly_usd(group, self.prices)))} "
-                f"| {plain(group.orphan_of or '')} |"
+                f"| {group.target.region} | {markdown(group.name)} | {size(group.stored_bytes)} "
+                f"| {markdown(dollars(monthly_usd(group, self.prices)))} "
+                f"| {markdown(group.orphan_of or '')} |"
             )
 
     def _groups(self) -> None:
@@ -152,9 +146,9 @@ class MarkdownReport(OverviewReport):
             days = group.retention_days
             term = "never expires" if days is None else f"{days} days"
             self._line(
-                f"| {group.target.region} | {plain(group.name)} "
+                f"| {group.target.region} | {markdown(group.name)} "
                 f"| {size(group.stored_bytes)} "
-                f"| {plain(dollars(monthly_usd(group, self.prices)))} | {term} |"
+                f"| {markdown(dollars(monthly_usd(group, self.prices)))} | {term} |"
             )
 
     def _line(self, text: str = "") -> None:

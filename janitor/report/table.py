@@ -14,7 +14,7 @@ from rich.text import Text
 
 from janitor.core.loss import loss
 from janitor.core.model import Outcome, SetRetention, Status, SweepStreams, Verb, verb_of
-from janitor.core.text import size, visible
+from janitor.core.text import lines, size, visible
 from janitor.cost.money import PriceList, monthly_usd
 from janitor.report.base import dollars
 from janitor.report.overview import (
@@ -56,9 +56,21 @@ class Output(Console):
             color_system=None if plain else "auto",
         )
 
+    def print(self, *said: Any, **how: Any) -> None:
+        """Print; of text only what can be seen."""
+        super().print(*(lines(one) if isinstance(one, str) else one for one in said), **how)
+
     def on_broken_pipe(self) -> None:
         """Raise the BrokenPipeError that is being handled; rich would exit with 1: findings."""
         raise
+
+
+class Grid(Table):
+    """rich's table, with text of which all can be seen."""
+
+    def add_row(self, *cells: Any, **how: Any) -> None:
+        """One more row."""
+        super().add_row(*(lines(one) if isinstance(one, str) else one for one in cells), **how)
 
 
 class TableReport(OverviewReport):
@@ -124,7 +136,7 @@ class TableReport(OverviewReport):
     # ---- details -----------------------------------------------------------------------------
 
     def _money(self, console: Console, summary: Summary) -> None:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("Estimated cost")
         table.add_column("USD a month", justify="right", no_wrap=True)
         table.add_column("Bytes", justify="right", no_wrap=True)
@@ -144,7 +156,7 @@ class TableReport(OverviewReport):
         for group in groups:
             table.add_row(*_heard(group), group["region"], group["group"])
         console.print(table)
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False, title="Advice")
+        table = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False, title="Advice")
         table.title_justify, table.title_style = "left", "bold"
         table.add_column("Log group", overflow="fold", ratio=2)
         table.add_column("Advice", overflow="fold", ratio=3)
@@ -155,7 +167,7 @@ class TableReport(OverviewReport):
             console.print(table)
 
     def _counts(self, console: Console, summary: Summary) -> None:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("What")
         table.add_column("Log groups", justify="right")
         table.add_column("Stored", justify="right")
@@ -192,7 +204,7 @@ class TableReport(OverviewReport):
         for outcome in shown:
             by_reason.setdefault(outcome.reason, []).append(outcome)
         for reason, outcomes in by_reason.items():
-            for line in _wrapped("", f"{visible(reason)}:", console.width - 2):
+            for line in _wrapped("", f"{reason}:", console.width - 2):
                 console.print(Text("  ") + line, soft_wrap=True)
             for outcome in outcomes:
                 place = f"{outcome.group.target.region}  {visible(outcome.group.name)}"
@@ -229,7 +241,7 @@ def _middle(text: str, width: int) -> str:
 
 def _wrapped(label: str, text: str, width: int, style: str = "") -> Iterable[Text]:
     head = f"{label}: " if label else ""
-    lines = textwrap.wrap(f"{head}{text}", width, subsequent_indent="  " if label else "")
+    lines = textwrap.wrap(f"{head}{visible(text)}", width, subsequent_indent="  " if label else "")
     for number, line in enumerate(lines):
         if number or not label:
             yield Text(line, style=style)
@@ -238,11 +250,12 @@ def _wrapped(label: str, text: str, width: int, style: str = "") -> Iterable[Tex
 
 
 def _cut(text: str, width: int) -> Text:
+    text = visible(text)
     return Text(text if len(text) <= width else f"{text[: width - 1]}…")
 
 
-def _talk(heading: str, last: str, before: str) -> Table:
-    table = Table(
+def _talk(heading: str, last: str, before: str) -> Grid:
+    table = Grid(
         title=heading, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
     )
     for name in ("Size", "USD a month", "Share"):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, assert_never
 
 from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from janitor.core.model import Restoration, Status
+from janitor.core.text import markdown
 from janitor.report.base import Format, RunInfo
-from janitor.report.markdown import plain
-from janitor.report.table import Output
+from janitor.report.delimited import Rows
+from janitor.report.table import Grid, Output
 
 TITLES = {
     Status.PLANNED: "Would be given back",
@@ -94,11 +93,10 @@ def _jsonl(
 
 
 def _csv(out: IO[str], items: Sequence[Restoration]) -> None:
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    rows = Rows(out, COLUMNS)
     for item in items:
         lists = {"changes": "; ".join(item.changes), "left": "; ".join(item.left)}
-        writer.writerow(row(item) | lists)
+        rows.add(row(item) | lists)
 
 
 def _markdown(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
@@ -109,7 +107,7 @@ def _markdown(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
         out.write("| Region | Log group | What | Why |\n| --- | --- | --- | --- |\n")
         for item in found:
             cells = (item.target.region, item.group, "; ".join(item.changes), _why(item))
-            out.write(f"| {' | '.join(plain(cell) for cell in cells)} |\n")
+            out.write(f"| {' | '.join(markdown(cell) for cell in cells)} |\n")
         if more:
             out.write(f"\n… and {more:,} more.\n")
 
@@ -122,7 +120,7 @@ def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
     console.print(Text(f"account {info.account} · {', '.join(info.regions)}", style="bold"))
     console.print(f"undo: {doing}")
     for title, found, more in sections:
-        table = Table(
+        table = Grid(
             title=f"{title} ({len(found) + more:,})",
             title_justify="left",
             title_style="bold",
@@ -137,7 +135,7 @@ def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
             what = "; ".join(item.changes)
             said = f"{what} ({_why(item)})" if what else _why(item)
             cells = (item.target.region, item.group, said)
-            table.add_row(*(Text(cell) for cell in cells))
+            table.add_row(*cells)
         console.print(table)
         if more:
             console.print(f"… and {more:,} more: --all lists them\n")

@@ -25,6 +25,7 @@ from typer.core import TyperGroup
 from janitor import __version__, terminal
 from janitor.aws.workers import GARBAGE
 from janitor.core.errors import Exit, JanitorError, OutputError, UsageError
+from janitor.core.text import ODD, lines, visible
 from janitor.report.base import Format
 
 
@@ -334,17 +335,36 @@ def iam_policy_command(
         str | None,
         typer.Option("--journal-bucket", metavar="NAME", help="With journals in this S3 bucket."),
     ] = None,
+    regions: Annotated[
+        list[str] | None,
+        typer.Option("-r", "--region", metavar="REGION", help="In these only; repeatable."),
+    ] = None,
 ) -> None:
     """Print the least IAM policy that the policy in force needs."""
+    from janitor.aws.targets import check_region, partition_of
     from janitor.function.iam import iam_policy, restore_policy
     from janitor.policy.file import load
+
+    for region in regions or ():
+        check_region(region, "-r/--region")
+    configured = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+    partitions = {partition_of(region) for region in regions or [configured]}
+    if len(partitions) > 1:
+        raise UsageError(f"-r/--region: of different partitions: {', '.join(sorted(partitions))}")
+    place = partitions.pop()
 
     if journal_bucket is not None and not restore:
         raise UsageError("--journal-bucket: is for --restore")
     if restore:
-        needed = restore_policy(journal_bucket=journal_bucket)
+        needed = restore_policy(partition=place, journal_bucket=journal_bucket)
     else:
-        needed = iam_policy(load(policy), ingestion=ingestion, orphans=orphans)
+        needed = iam_policy(
+            load(policy),
+            partition=place,
+            regions=tuple(regions or ()),
+            ingestion=ingestion,
+            orphans=orphans,
+        )
     sys.stdout.write(json.dumps(needed, indent=2) + "\n")
 
 
@@ -394,6 +414,11 @@ class _Logs(io.TextIOBase):
 _LOGS = cast(TextIO, _Logs())
 
 
+def _readable(_logger: Any, _name: str, event: Any) -> Any:
+    """What is logged, with nothing that a terminal would obey."""
+    return {key: lines(v) if isinstance(v, str) else v for key, v in event.items()}
+
+
 def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
     """Logs go to stderr: warnings and worse, or everything with `verbose`."""
     import structlog
@@ -409,6 +434,7 @@ def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _readable,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -420,6 +446,9 @@ def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and answer with the exit code. No traceback unless `-v`."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ODD)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):
         words.insert(0, "report")
     verbose = bool({"-v", "--verbose"} & set(words))
@@ -448,8 +477,8 @@ def _ended(text: str, code: Exit, *, verbose: bool = False) -> Exit:
     with contextlib.suppress(OSError):
         if verbose:
             traceback.print_exc()
-        for line in text.splitlines():
-            sys.stderr.write(f"janitor: {line}\n")
+        for line in text.split("\n"):
+            sys.stderr.write(f"janitor: {visible(line)}\n")
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

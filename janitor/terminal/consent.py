@@ -95,7 +95,7 @@ async def agreed_to(
     where = await places(list(apis.values()))
     if not (options.quiet and options.yes):
         for line in (f"To be done in {where}:", *agreed.lines(), *notes):
-            sys.stderr.write(f"{line}\n")
+            sys.stderr.write(f"{visible(line)}\n")
     ask(options, f"Do all of this in {where}")
 
 
@@ -117,7 +117,7 @@ def ask(options: Options, what: str) -> None:
     check(options)
     if options.yes:
         return
-    sys.stderr.write(f"{what}? [y/N] ")
+    sys.stderr.write(f"{visible(what)}? [y/N] ")
     sys.stderr.flush()
     with handled(signal.default_int_handler):
         answer = sys.stdin.readline()

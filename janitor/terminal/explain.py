@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 import uuid
 from collections.abc import AsyncIterator
 
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, UsageError
-from janitor.core.text import visible
 from janitor.cost.money import price_list
 from janitor.policy.file import Policy
 from janitor.report.base import Format
@@ -20,6 +18,7 @@ from janitor.terminal import explanation as explaining
 from janitor.terminal.explanation import Explanation
 from janitor.terminal.shared import (
     Options,
+    complain,
     connect,
     in_account,
     interruptible,
@@ -45,7 +44,7 @@ async def _explain(options: Options, name: str) -> Exit:
     policy = read_policy(options)
     with in_account(options) as account, output(options) as out, interruptible(stop):
         now = account.clock.now()
-        apis = await connect(account, options.regions, policy, counts, stop)
+        apis = await connect(account, options.regions, policy, counts, stop, errors.append)
         try:
             found = await _explanations(apis, name, policy, now, stop, errors)
         except StoppedError:
@@ -58,7 +57,7 @@ async def _explain(options: Options, name: str) -> Exit:
         else:
             out.write("\n".join(explaining.text(explanation) for explanation in found))
     for error in errors:
-        sys.stderr.write(f"janitor: error: {visible(error)}\n")
+        complain(f"error: {error}")
     if errors:
         return Exit.INCOMPLETE
     unclear = (one.group for one in found if one.unclear)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from janitor.aws import targets
-from janitor.aws.api import Api, Counts
+from janitor.aws.api import CLOSE_CONFIG, Api, Counts
 from janitor.aws.quotas import learn_quotas
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, OutputError, UsageError
@@ -27,6 +27,7 @@ from janitor.terminal import consent
 from janitor.terminal.shared import (
     Account,
     Options,
+    complain,
     connect,
     in_account,
     interruptible,
@@ -81,12 +82,14 @@ async def _restore(
         pasts = select(history.pasts, wanted)
         lost = lost_for_good(history, wanted)
         regions = tuple(dict.fromkeys(past.region for past in pasts)) or tuple(history.regions[:1])
-        apis = await connect(account, regions, policy, counts, stop)
+        unusable: list[str] = []
+        apis = await connect(account, regions, policy, counts, stop, unusable.append)
         own = dict.fromkeys(api.target.account for api in apis)
         if foreign := [number for number in history.accounts if number not in own]:
             raise UsageError(
                 f"{', '.join(paths)}: of account {', '.join(foreign)}; "
                 f"these credentials are of account {', '.join(own)}"
+                + "".join(f"; {text}" for text in unusable)
             )
         say(options, lost)
 
@@ -104,6 +107,8 @@ async def _restore(
             tally = await (undo.carry_out(journal) if apply else undo.show())
             tally.interrupted = stop.cause == "interrupted"
             journal.close()
+            for text in unusable:
+                tally.error(text)
             if history.complaints:
                 tally.error("not all of the journal was understood")
             summary = tally.as_dict(counts)
@@ -153,7 +158,7 @@ def _journals(account: Account, paths: tuple[str, ...]) -> Iterator[tuple[str, s
     """The journals named on the command line, as (name, text). Raises UsageError."""
     for path in paths:
         if path.startswith(archive.SCHEME):
-            yield from archive.journals(account.session().client("s3"), path)
+            yield from archive.journals(account.session().client("s3", config=CLOSE_CONFIG), path)
             continue
         try:
             body = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
@@ -205,4 +210,4 @@ def _tell_undo(
     if journal.written:
         say(options, f"journal: {journal.path}")
     for error in tally.errors:
-        sys.stderr.write(f"janitor: error: {error}\n")
+        complain(f"error: {error}")

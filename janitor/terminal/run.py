@@ -21,6 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
+from janitor.aws.targets import account_of
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, JanitorError, OutputError, PlanError, UsageError
 from janitor.core.loss import loss
@@ -61,6 +62,7 @@ from janitor.terminal import consent
 from janitor.terminal.shared import (
     Account,
     Options,
+    complain,
     connect,
     in_account,
     interruptible,
@@ -192,10 +194,13 @@ class _Work:
         self.journal = FileJournal(path, Lines(self.run_id, self.policy.digest()))
         self.apis: dict[Target, Api] = {}
         self.asks_orphans = self.options.orphans or OWNER_GONE in self.policy.questions
+        self.unusable: list[str] = []
+        """What is said of roles that cannot be used."""
 
     async def connect(self, regions: tuple[str, ...]) -> None:
         """Find out which accounts and Regions are meant. Raises UsageError, CredentialsError."""
-        apis = await connect(self.account, regions, self.policy, self.counts, self.stop)
+        said = self.unusable.append
+        apis = await connect(self.account, regions, self.policy, self.counts, self.stop, said)
         self.apis = {api.target: api for api in apis}
 
     def info(self, *, dry_run: bool) -> RunInfo:
@@ -242,7 +247,11 @@ class _Work:
     async def act(self, books: Books, plan: PlanFile) -> None:
         """Carry out what a plan says."""
         refusals = books.refusals(self.policy.limits)
-        parts = {target: Part(plan.of(target), refused=refusals[target]) for target in plan.totals}
+        parts = {
+            target: Part(plan.of(target), refused=refusals[target])
+            for target in plan.totals
+            if target in self.apis
+        }
         looks = Looks(self.account.clock)
         anew = plan.head.run != self.run_id
         act = Act(self.policy, plan.head.made, self.stop, self.journal, books, looks, anew=anew)
@@ -269,6 +278,8 @@ class _Work:
                 f"acknowledged until {entry.until}, which is over: {', '.join(entry.names)}; "
                 "look again, then give another date or remove the entry"
             )
+        for failure in self.unusable:
+            total.error(failure)
         return summarize(
             total,
             self.ledger.as_dict(self.prices),
@@ -496,7 +507,10 @@ async def _apply(options: Options, path: Path) -> Exit:
         if plan.head.made > work.now:
             raise PlanError(f"{path}: was made in the future; make the plan again")
         await work.connect(tuple(dict.fromkeys(target.region for target in plan.totals)))
-        if other := [target for target in plan.totals if target not in work.apis]:
+        missing = [target for target in plan.totals if target not in work.apis]
+        usable = {target.account for target in work.apis}
+        denied = {account_of(role) for role in options.roles} - usable
+        if other := [target for target in missing if target.account not in denied]:
             mine = ", ".join(dict.fromkeys(target.account for target in work.apis))
             raise PlanError(
                 f"{path}: is a plan for {other[0]}; these credentials are of account {mine}"
@@ -505,7 +519,7 @@ async def _apply(options: Options, path: Path) -> Exit:
         for target, totals in plan.totals.items():
             tally = books.tallies[target]
             tally.planned.update(totals.planned)
-            if not totals.complete:
+            if not totals.complete or target in missing:
                 books.unfinished.add(target)
         await _count_groups(work, books)
         work.refused = books.over_limit(work.policy.limits)
@@ -649,9 +663,9 @@ def _tell(
     for warning in summary.warnings:
         say(options, f"janitor: warning: {warning}")
     for error in summary.errors:
-        sys.stderr.write(f"janitor: error: {error}\n")
+        complain(f"error: {error}")
     if summary.refused_because:
-        sys.stderr.write(f"janitor: refused: {summary.refused_because}\n")
+        complain(f"refused: {summary.refused_because}")
 
 
 def _carried_out_text(lines: Mapping[str, int]) -> str:

@@ -23,6 +23,7 @@ from janitor.aws.targets import Means
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Clock, Stop, SystemClock
 from janitor.core.errors import UsageError
+from janitor.core.text import ODD, lines, visible
 from janitor.policy import file as policies
 from janitor.policy.file import SHIPPED, Policy
 from janitor.report.base import Format, RunInfo
@@ -82,30 +83,38 @@ class Account:
 
 
 async def connect(
-    account: Account, regions: tuple[str, ...], policy: Policy, counts: Counts, stop: Stop
+    account: Account,
+    regions: tuple[str, ...],
+    policy: Policy,
+    counts: Counts,
+    stop: Stop,
+    failed: Callable[[str], None],
 ) -> list[Api]:
-    """The calls of every account and Region that is meant. Raises UsageError, CredentialsError."""
+    """The calls of every account and Region that is meant; `failed` is told of roles that cannot be
+    used, while there are others. Raises UsageError, CredentialsError.
+    """
     sandbox = account.sandbox
     wanted = regions if sandbox is None else _regions(sandbox, regions)
     share = policy.limits.api_share if sandbox is None else None
     workers = Threads() if sandbox is None else Inline()
     means = Means(account.clock, counts, stop, workers, share)
     return await targets.each_account(
-        _sessions(account), lambda aws: targets.connect(aws, wanted, means)
+        _sessions(account), lambda aws: targets.connect(aws, wanted, means), failed
     )
 
 
-def _sessions(account: Account) -> list[boto3.Session]:
+def _sessions(account: Account) -> dict[str, boto3.Session]:
     """One for each role, or what there is without any. Raises UsageError, CredentialsError."""
     roles = dict.fromkeys(account.options.roles)
     if account.sandbox is None:
         aws = account.session()
-        return [targets.assumed(aws, role) for role in roles] or [aws]
-    named = [targets.account_of(role) for role in roles]
-    for number in named:
+        return {role: targets.assumed(aws, role) for role in roles} or {"": aws}
+    named = {role: targets.account_of(role) for role in roles}
+    for number in named.values():
         if number not in account.sandbox.store.accounts:
             raise UsageError(f"--role: the sandbox has no account {number}")
-    return [account.sandbox.session(number) for number in named] or [account.session()]
+    sandbox = account.sandbox
+    return {role: sandbox.session(at) for role, at in named.items()} or {"": account.session()}
 
 
 def _regions(sandbox: Sandbox, wanted: tuple[str, ...]) -> tuple[str, ...]:
@@ -184,10 +193,10 @@ def output(options: Options) -> Iterator[IO[str]]:
         return
     try:
         if path.exists() and not path.is_file():
-            file = path.open("w", encoding="utf-8")
+            file = path.open("w", encoding="utf-8", errors=ODD)
         else:
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            part, file = Path(name), os.fdopen(handle, "w", encoding="utf-8")
+            part, file = Path(name), os.fdopen(handle, "w", encoding="utf-8", errors=ODD)
     except OSError as error:
         raise UsageError(f"-o/--output: {path}: {error.strerror}") from error
     try:
@@ -218,7 +227,7 @@ def interruptible(stop: Stop) -> Iterator[None]:
         sys.stderr.write("\njanitor: interrupted: finishing what is in flight\n")
 
     def signalled(number: int, _frame: object) -> None:
-        # Not the loop's own handlers: those wait for it, and a regular expression may hold it up.
+        # Not the loop's own handlers: those wait for it, and a large page may hold it up.
         nonlocal seen
         if seen and number == signal.SIGINT:
             raise KeyboardInterrupt
@@ -249,7 +258,12 @@ def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
 def say(options: Options, text: str) -> None:
     """A line for people, on stderr."""
     if not options.quiet:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(lines(text) + "\n")
+
+
+def complain(text: str) -> None:
+    """The same for what nobody may miss."""
+    sys.stderr.write(f"janitor: {visible(text)}\n")
 
 
 def say_gone(options: Options) -> None:

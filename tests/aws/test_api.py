@@ -10,18 +10,18 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from botocore.exceptions import CredentialRetrievalError
+from botocore.exceptions import CredentialRetrievalError, EndpointConnectionError
 
 from janitor.aws.api import Api, CallError, Counts, UnavailableError
 from janitor.aws.logs import Logs
 from janitor.aws.pace import Pace
 from janitor.aws.tags import read_tags
 from janitor.aws.workers import Threads
-from janitor.core.clock import Stop, SystemClock
+from janitor.core.clock import IN_FLIGHT, Stop, SystemClock
 from janitor.core.errors import CredentialsError
 from janitor.core.model import Target
 from janitor.sandbox.wire import Call, Reply
-from tests.accounts import ACCOUNT, RESET, Cloud, Group, api, days_ago, ok
+from tests.accounts import ACCOUNT, RESET, Cloud, Group, api, days_ago, ok, refused
 
 
 @pytest.mark.parametrize("said", [b"{}", b'"none"', b"7", b"null"])
@@ -91,12 +91,107 @@ def test_what_boto3_lets_through_is_told_apart(error: Exception, told: type[Exce
         cloud.clock.run(api(cloud).once("logs", "DescribeLogGroups"))
 
 
-def test_a_region_that_refuses_the_token_does_not_end_the_run() -> None:
-    """As one does that the global STS endpoint's tokens are not valid in; the others go on."""
+def test_a_region_that_refuses_the_token_is_told_with_what_to_do() -> None:
+    """As one does that the global STS endpoint's tokens are not valid in."""
     cloud = Cloud([Group("/a", days_ago(9))])
     cloud.region.refuses_tokens = True
-    with pytest.raises(CallError, match="UnrecognizedClientException"):
+    with pytest.raises(CallError, match="AWS_STS_REGIONAL_ENDPOINTS"):
         cloud.clock.run(Logs(api(cloud)).group("/a"))
+
+
+@pytest.mark.parametrize("code", ["RequestExpired", "InvalidSignatureException", "ExpiredToken"])
+def test_one_signature_that_is_refused_is_made_again(code: str) -> None:
+    """A machine that slept signed it hours ago; refused once more, it is the credentials."""
+    cloud = Cloud([Group("/a", days_ago(9))])
+    cloud.fault = lambda _call: refused(code) if cloud.calls.total() == 1 else None
+    assert cloud.clock.run(Logs(api(cloud)).group("/a"))
+    cloud.fault = lambda _call: refused(code)
+    with pytest.raises(CredentialsError, match=code):
+        cloud.clock.run(Logs(api(cloud)).group("/a"))
+
+
+def test_without_credentials_nothing_more_is_sent() -> None:
+    """Each call would ask for them again: a program would be started for each log group."""
+    cloud = Cloud([Group("/a", days_ago(9))])
+    calls, asked = api(cloud), 0
+
+    def gone(_call: Call) -> None:
+        nonlocal asked
+        asked += 1
+        raise CredentialRetrievalError(provider="custom-process", error_msg="gone")
+
+    cloud.fault = gone
+
+    async def ask() -> None:
+        for _ in range(100):
+            with pytest.raises(CredentialsError, match="gone"):
+                await Logs(calls).group("/a")
+
+    cloud.clock.run(ask())
+    assert asked == 1
+
+
+def test_a_service_that_no_way_leads_to_is_tried_a_few_times_and_said_once() -> None:
+    """AWS_USE_FIPS_ENDPOINT makes boto3 ask for tags at hosts that exist nowhere."""
+    cloud = Cloud([Group("/a", days_ago(9))])
+    calls, tried, said = api(cloud), 0, set()
+    nowhere = EndpointConnectionError(endpoint_url="https://tagging-fips.us-gov-west-1/")
+
+    def no_way(call: Call) -> None:
+        nonlocal tried
+        if call.operation == "GetResources":
+            tried += 1
+            raise nowhere
+
+    cloud.fault = no_way
+
+    async def ask() -> None:
+        for _ in range(200):
+            with pytest.raises(UnavailableError) as told:
+                await read_tags(calls, ["arn"])
+            said.add(str(told.value))
+
+    cloud.clock.run(ask())
+    assert tried <= 8
+    assert cloud.clock.monotonic() < 30
+    assert len(said) == 1
+    assert "tagging-fips" in said.pop()
+    cloud.quiet()
+    cloud.clock.jump(61)
+    assert cloud.clock.run(read_tags(calls, ["arn"])) == {"arn": {}}
+
+
+@pytest.mark.parametrize("code", ["LimitExceededException", "PriorRequestNotComplete"])
+def test_what_botocore_counts_as_throttling_counts_here(code: str) -> None:
+    """Its list is the list; the pace is lowered, and the call is tried again."""
+    cloud = Cloud([Group("/a", days_ago(9))])
+    counts = Counts()
+    cloud.fault = lambda _call: refused(code) if cloud.calls.total() == 1 else None
+    assert cloud.clock.run(Logs(api(cloud, counts=counts)).group("/a"))
+    assert counts.throttled.total() == 1
+
+
+def test_an_endpoint_that_drips_is_not_waited_for_once_the_run_ends() -> None:
+    """The first Ctrl-C ends the call within seconds, whatever the endpoint does."""
+
+    class Dripping:
+        async def run(self, _work: object) -> Any:
+            await asyncio.sleep(1000)
+
+    cloud = Cloud([])
+    stop, clock = Stop(), cloud.clock
+    pace, target = Pace(lambda _operation: 1e6, clock), Target(ACCOUNT, "eu-west-1")
+    calls = Api(target, cloud, pace, clock, Counts(), stop, Dripping())
+
+    async def interrupted() -> None:
+        call = asyncio.create_task(calls.once("logs", "DescribeLogGroups"))
+        await asyncio.sleep(2)
+        stop.set("interrupted")
+        with pytest.raises(UnavailableError, match="no answer within 5 s"):
+            await call
+
+    clock.run(interrupted())
+    assert clock.monotonic() == 2 + IN_FLIGHT
 
 
 def test_counts_go_on_from_those_of_an_earlier_link() -> None:

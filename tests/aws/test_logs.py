@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import botocore.session
@@ -11,9 +12,10 @@ from botocore.parsers import ResponseParserError, create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.aws.api import _only_answers
-from janitor.aws.logs import _odd_group, parse_group
-from janitor.core.model import Target
+from janitor.aws.api import UnavailableError, _only_answers
+from janitor.aws.logs import Logs, _odd_group, parse_group
+from janitor.core.model import LogGroup, Target
+from tests.accounts import ACCOUNT, Cloud, api, ok
 
 TARGET = Target("123456789012", "eu-west-1")
 WHOLE = {
@@ -81,3 +83,74 @@ def test_what_makes_no_sense_is_no_answer(body: bytes) -> None:
     """Botocore would take some of it for an account without log groups."""
     with pytest.raises(ResponseParserError):
         parsed(body, 200, quick=True)
+
+
+def listed(*pages: list[dict[str, Any]]) -> list[LogGroup]:
+    """What is made of pages of DescribeLogGroups."""
+    cloud = Cloud([])
+    answers = [
+        {"logGroups": page, **({"nextToken": str(n)} if n < len(pages) else {})}
+        for n, page in enumerate(pages, 1)
+    ]
+    cloud.fault = lambda _call: ok(json.dumps(answers.pop(0)).encode())
+
+    async def read() -> list[LogGroup]:
+        return [group async for page, _ in Logs(api(cloud)).groups() for group in page]
+
+    return cloud.clock.run(read())
+
+
+def entry(name: str, account: str = ACCOUNT) -> dict[str, Any]:
+    arn = f"arn:aws:logs:eu-west-1:{account}:log-group:{name}"
+    return WHOLE | {"logGroupName": name, "logGroupArn": arn}
+
+
+def test_log_groups_of_linked_accounts_are_not_this_accounts() -> None:
+    """A monitoring account is shown them, perhaps under the very same name."""
+    others = entry("/a", "999999999999")
+    found = listed([others, entry("/a"), entry("/b", "999999999999")])
+    assert [(group.name, group.arn) for group in found] == [("/a", entry("/a")["logGroupArn"])]
+
+
+def test_a_log_group_that_is_listed_twice_is_one() -> None:
+    """On a page, or again on the next; further on nobody can know, and it is never touched."""
+    a, b, c = entry("/a"), entry("/b"), entry("/c")
+    found = listed([a, a, b], [b, c], [a, entry("/d")])
+    assert [(group.name, bool(group.defects)) for group in found] == [
+        ("/a", False),
+        ("/b", False),
+        ("/c", False),
+        ("/a", True),
+        ("/d", False),
+    ]
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "a time that no calendar has": {"creationTime": 10**30},
+    "more bytes than there are": {"storedBytes": 10**40},
+    "a retention beyond all time": {"retentionInDays": 10**12},
+    "no time": {"creationTime": None},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_numbers_without_sense_are_defects(odd: dict[str, Any]) -> None:
+    """So the log group is unknown, and every report can show it."""
+    [found] = listed([entry("/a") | odd])
+    assert found.defects
+    assert datetime.fromtimestamp(found.creation_time / 1000, UTC)
+
+
+def test_half_a_surrogate_pair_is_replaced_where_it_comes_in() -> None:
+    """No file and no object could hold it; whole pairs stay as they are."""
+    [found] = listed([entry("/a") | {"kmsKeyId": "\ud83d\ude00 \ud800"}])
+    assert found.kms_key_id == "\U0001f600 ?"
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"logGroups": [{"creationTime": ' + "9" * 5000])
+def test_an_answer_that_cannot_be_read_is_unavailable(body: str) -> None:
+    """However it cannot be read: it is never a bug of ours, and never an empty answer."""
+    cloud = Cloud([])
+    cloud.fault = lambda _call: ok(body.encode())
+    with pytest.raises(UnavailableError):
+        cloud.clock.run(Logs(api(cloud)).group("/a"))

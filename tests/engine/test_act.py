@@ -638,6 +638,27 @@ def test_credentials_that_expire_in_the_middle_stop_the_run(
     assert summary.exit_code is Exit.INCOMPLETE
 
 
+def test_credentials_that_are_gone_in_the_middle_end_the_run_with_what_was_done(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """botocore asks for new ones at a put, and the program that makes them is not there."""
+    cloud, asked = Cloud([Group(f"/new/{i:03}", days_ago(3)) for i in range(200)]), 0
+
+    def gone(call: Call) -> None:
+        nonlocal asked
+        if len(cloud.puts) == 5 and call.operation == "PutRetentionPolicy":
+            asked += 1
+            raise FileNotFoundError(2, "No such file or directory", "/opt/helper")
+
+    cloud.fault = gone
+    summary, _ = janitor(cloud, policy, journal)
+    assert len(cloud.puts) == summary.done[Verb.SET_RETENTION] == 5
+    assert asked == 1
+    assert len(summary.errors) == 1
+    assert "/opt/helper" in summary.errors[0]
+    assert summary.exit_code is Exit.INCOMPLETE
+
+
 def test_retention_planned_for_a_group_that_only_its_subscription_keeps_is_put(
     policy: Policy, journal: FileJournal
 ) -> None:

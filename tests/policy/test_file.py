@@ -72,9 +72,16 @@ def test_what_policy_show_prints_is_the_same_policy(policy: Policy) -> None:
         ('[[rules]]\nnames = ["/x"]', ["rules[0]", "id"]),
         ('[[rules]]\nid = "r"\nnames = []', ["rule 'r'", "names"]),
         ('[[rules]]\nid = "r"\nnames = ["re:["]', ["rule 'r'", "regular expression"]),
+        ('[protect]\nnames = ["re:(?=x)"]', ["protect.names", "RE2", "(?="]),
+        ('[[rules]]\nid = "r"\ntags = ["a=re:(b)\\\\1"]', ["rule 'r'", "tags", "RE2"]),
         ('[protect]\ntags = ["team=re:("]', ["protect.tags", "regular expression", "team=re:("]),
         ('[[rules]]\nid = "r"\nclasses = ["COLD"]', ["rule 'r'", "STANDARD"]),
         ('[[rules]]\nid = "r"\n[[rules]]\nid = "r"', ["'r'", "twice"]),
+        ('[[rules]]\nid = "r"\nquiet_days = 456', ["rule 'r'", "quiet_days", "455"]),
+        (
+            '[protect.deletion]\nowners = false\n[[rules]]\nid = "r"\norphan_days = 30',
+            ["rule 'r'", "orphan_days needs owners"],
+        ),
         ("nonsense", ["p.toml", "not TOML"]),
     ],
 )
@@ -210,3 +217,16 @@ def test_ingestion_needs_two_reads_and_no_more() -> None:
 def test_the_iam_policy_denies_changes_of_the_janitors_own_group(policy: Policy) -> None:
     """Whatever else is allowed."""
     assert "logs:DeleteLogGroup" in actions(policy, "Deny")
+
+
+def test_what_a_rule_asks_is_in_the_least_iam_policy() -> None:
+    """Owners for one that hangs on theirs, the metric for either; nothing without such a rule."""
+    needed = {}
+    for condition in ("orphan_days = 30", "quiet_days = 30", 'names = ["/x"]'):
+        text = f'[[rules]]\nid = "r"\n{condition}\nretention_days = 30'
+        statements = iam_policy(parse(text, "t"))["Statement"]
+        needed[condition] = {action for said in statements for action in said["Action"]}
+    owners, metric = "rds:DescribeDBInstances", "cloudwatch:GetMetricData"
+    assert {owners, metric} <= needed["orphan_days = 30"]
+    assert needed["quiet_days = 30"] & {owners, metric} == {metric}
+    assert not needed['names = ["/x"]'] & {owners, metric}

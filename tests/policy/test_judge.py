@@ -18,6 +18,7 @@ from janitor.core.model import (
     Target,
     Unknown,
 )
+from janitor.policy import file
 from janitor.policy.file import Policy, parse
 from janitor.policy.judge import cutoff, judge, lines, needs_tags
 from tests.accounts import NOW
@@ -228,3 +229,14 @@ def test_the_first_line_that_does_not_hold_decides_and_is_the_reason(
             assert (broken[0].unknown, broken[0].text) == (True, reason)
         case SetRetention():
             assert broken
+
+
+@pytest.mark.parametrize("pattern", ["re:^([a-z/-]+)+$x", "*a*a*a*a*a*a*a*a*a*a*a*x"])
+def test_a_pattern_that_runs_away_does_not_hold_up_a_run(pattern: str) -> None:
+    """By backtracking the first takes 2^512 steps, the second 512^11."""
+    assert not file.matches(pattern, "a" * 512)
+
+
+def test_a_tag_value_that_is_not_unicode_is_searched_all_the_same() -> None:
+    """JSON can hold half a surrogate pair; AWS may hand on what somebody wrote."""
+    assert file.has_tag("team=re:^ops", {"team": "ops\ud800"})

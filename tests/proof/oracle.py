@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -19,6 +19,8 @@ from janitor.sandbox.unknowns import Unknowns
 from tests.fakes.truth import Event, Group, Key, Stream, Target, Truth
 from tests.proof.worlds import OWN
 
+UNSURE = -1
+"""Days that nobody puts: it is not known which rule holds."""
 METRIC_KEPT = 455 * DAY_MS
 LAG_WINDOW = 48 * HOUR_MS
 DATED = 30 * DAY_MS
@@ -28,23 +30,53 @@ NO_EVENTS_READ = ("INFREQUENT_ACCESS", "ESSENTIALS")
 
 @dataclass(frozen=True)
 class Rules:
-    """The policy as it is written."""
+    """The policy as it is written. `answers` says whether a rule's condition that has to be asked
+    for holds; None: that is not known.
+    """
 
     said: dict[str, Any]
+    answers: Callable[[dict[str, Any], Group], bool | None] = lambda _rule, _group: None
+
+    def scopes(self, group: Group) -> list[dict[str, Any]]:
+        """What holds for the group, or all that may where that is not known; the last is what holds
+        if the condition does not.
+        """
+        defaults: dict[str, Any] = self.said["defaults"]
+        found: list[dict[str, Any]] = []
+        for rule in self.said.get("rules", []):
+            applies = self._applies(rule, group)
+            if applies is not False:
+                found.append(defaults | rule)
+            if applies:
+                return found
+        return [*found, defaults]
 
     def scope(self, group: Group) -> dict[str, Any]:
-        defaults: dict[str, Any] = self.said["defaults"]
-        rules = [rule for rule in self.said.get("rules", []) if self._applies(rule, group)]
-        return defaults | (rules[0] if rules else {})
+        return self.scopes(group)[-1]
 
-    def _applies(self, rule: dict[str, Any], group: Group) -> bool:
+    def fixed(self, scope: dict[str, Any]) -> Rules:
+        """With one scope for all."""
+        return Rules(self.said | {"defaults": scope, "rules": []})
+
+    def effect(self, group: Group, stored: int, lag: float, now: int) -> object:
+        """What may be done with the group, and by which proof."""
+        scope, cut = self.scope(group), self.cutoff(group, now)
+        how = (cut, scope["proof"])
+        deleted = not lawful(group, [], self, lag, stored, now)
+        old = cut is not None and group.created < cut
+        swept = scope["sweep_streams"] and not group.protected and old
+        return self.days(group), deleted and how, swept and how
+
+    def _applies(self, rule: dict[str, Any], group: Group) -> bool | None:
         if "names" in rule:
             return any(named(pattern, group.name) for pattern in rule["names"])
         if "tags" in rule:
             return any(tagged(tag, group.tags) for tag in rule["tags"])
         if "classes" in rule:
             return group.log_class in rule["classes"]
-        return any(named(pattern, group.region) for pattern in rule["regions"])
+        if "regions" in rule:
+            return any(named(pattern, group.region) for pattern in rule["regions"])
+        return self.answers(rule, group)
 
     @property
     def by_tag(self) -> bool:
@@ -65,7 +97,10 @@ class Rules:
 
     def days(self, group: Group) -> int | None:
         """The retention to put, if any."""
-        scope = self.scope(group)
+        found = {self._days(scope, group) for scope in self.scopes(group)}
+        return found.pop() if len(found) == 1 else UNSURE
+
+    def _days(self, scope: dict[str, Any], group: Group) -> int | None:
         wanted: int | None = scope.get("retention_days")
         low, high = scope.get("min_days", 0), scope.get("max_days", 9999)
         if group.policy is not None:
@@ -76,9 +111,27 @@ class Rules:
 
     def cutoff(self, group: Group, now: int) -> int | None:
         """Retention and grace before now: nothing newer may be deleted."""
-        known = [group.policy_days] if group.policy else [group.retention, self.days(group)]
+        found = {self._cutoff(scope, group, now) for scope in self.scopes(group)}
+        return found.pop() if len(found) == 1 else 0
+
+    def _cutoff(self, scope: dict[str, Any], group: Group, now: int) -> int | None:
+        known = [group.retention, self._days(scope, group)]
+        known = [group.policy_days] if group.policy else known
         days = max((d for d in known if d is not None), default=None)
-        return None if days is None else now - (days + self.scope(group)["grace_days"]) * DAY_MS
+        return None if days is None else now - (days + scope["grace_days"]) * DAY_MS
+
+
+def condition(
+    rule: dict[str, Any], group: Group, quiet: Callable[[int], bool | None], now: int
+) -> bool | None:
+    """Whether the group is old enough, and `quiet` since; None: unknown."""
+    since = now - (rule.get("orphan_days") or rule["quiet_days"]) * DAY_MS
+    return False if group.created > since else quiet(since)
+
+
+def speaks(name: str) -> bool:
+    """Whether a log group's name is one that Lambda makes of a function's."""
+    return re.fullmatch(rf"/aws/lambda/({HOME}\.)?[A-Za-z0-9_-]+", name) is not None
 
 
 def named(pattern: str, text: str) -> bool:
@@ -160,16 +213,20 @@ class Oracle:
     refusing: Set[str] = frozenset()
 
     def expected(self, before: Truth, now: int) -> Expected:
-        truth, rules = before.copy(), self.rules
+        truth, rules = before.copy(), self._answering(before, now).rules
         deletions: list[Group] = []
         puts: list[tuple[Group, int]] = []
         sweeps: list[tuple[Group, int, int]] = []
+        each: dict[Key, Oracle] = {}
         groups = [group for group in truth.all() if group.region not in self.refusing]
         for group in groups:
             if rules.exempt(group):
                 continue
-            empty = self._empty(group, truth, now)
-            days, cut = rules.days(group), rules.cutoff(group, now)
+            one = each[group.key] = replace(self, rules=rules.fixed(rules.scope(group)))
+            if self._hidden(rules, group, truth, now):
+                continue
+            empty = one._empty(group, truth, now)
+            days, cut = one.rules.days(group), one.rules.cutoff(group, now)
             if empty:
                 deletions.append(group)
                 continue
@@ -177,7 +234,7 @@ class Oracle:
                 puts.append((group, days))
             elif empty is None:
                 continue  # that it could not be read is all that is told of it
-            if cut is not None and (names := self._swept(group, truth, cut, now)):
+            if cut is not None and (names := one._swept(group, truth, cut, now)):
                 sweeps.append((group, cut, len(names)))
         limits = rules.said["limits"]
         streams = sum(count for _, _, count in sweeps)
@@ -187,7 +244,8 @@ class Oracle:
         result.planned["delete_group"], result.planned["set_retention"] = len(deletions), len(puts)
         result.planned["sweep_streams"] = streams
         if refused:
-            puts += [(group, days) for group in deletions if (days := rules.days(group))]
+            planned = [(group, each[group.key].rules.days(group)) for group in deletions]
+            puts += [(group, days) for group, days in planned if days]
         for group, days in puts:
             truth.retain(group.key, days, now)
             result.put += 1
@@ -198,7 +256,7 @@ class Oracle:
                 truth.delete(group.key)
                 result.deleted += 1
         for group, cut, _ in sweeps:
-            for name in self._swept(truth.there(group.key), truth, cut, now):
+            for name in each[group.key]._swept(truth.there(group.key), truth, cut, now):
                 truth.delete_stream(group.key, name)
                 result.swept += 1
         return result
@@ -206,15 +264,36 @@ class Oracle:
     def stuck(self, truth: Truth, now: int) -> set[Key]:
         """The log groups that should be deleted and never can be."""
         there = filter(self._unread, truth.all())
+        one = self._answering(truth, now)
         return {
             group.key
             for group in there
-            if not self.rules.exempt(group) and self._empty(group, truth, now)
+            if not self.rules.exempt(group) and one._empty(group, truth, now)
         }
 
     def _unread(self, group: Group) -> bool:
         """Whether what it takes to make it again cannot be read: other classes have none of it."""
         return group.region in self.lacking and group.log_class == "STANDARD"
+
+    def _answering(self, truth: Truth, now: int) -> Oracle:
+        """The same with rules that know what is asked for."""
+
+        def answer(rule: dict[str, Any], group: Group) -> bool | None:
+            def quiet(since: int) -> bool | None:
+                return None if self._unclear(group) else not _arrived(group, truth, since, now)
+
+            alive = not speaks(group.name) or owned(group.key, truth.functions)
+            if "orphan_days" in rule and alive:
+                return False
+            return condition(rule, group, quiet, now)
+
+        return replace(self, rules=replace(self.rules, answers=answer))
+
+    def _hidden(self, rules: Rules, group: Group, truth: Truth, now: int) -> bool:
+        """Whether it is not known which rule holds, where that makes a difference."""
+        stored, lag = group.bytes_seen(now, truth.lags.stored), truth.lags.stream
+        scopes = [rules.fixed(scope) for scope in rules.scopes(group)]
+        return len({one.effect(group, stored, lag, now) for one in scopes}) > 1
 
     def _empty(self, group: Group, truth: Truth, now: int) -> bool | None:
         """Whether it is proved empty; None where that cannot be read."""

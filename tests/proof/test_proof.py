@@ -280,7 +280,8 @@ def alike(here: Place, told: Truth) -> None:
     gives them their retention, one that could has nothing but their deletion in mind.
     """
     rules = here.witness.rules
-    unsure = {g.key for g in told.all() if rules.scope(g)["proof"] == "events"}
+    scopes = {group.key: rules.scopes(group) for group in told.all()}
+    unsure = {key for key, may in scopes.items() if any(one["proof"] == "events" for one in may)}
     left, right = here.truth, told.copy()
     for truth in (left, right):
         for key in appearing(here.account.build().truth) | here.oracle.stuck(

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from janitor.sandbox.account import THROTTLING
@@ -34,11 +35,13 @@ from tests.proof.oracle import (
     Rules,
     allowed,
     arrived,
+    condition,
     dated_before,
     held_open,
     holds,
     lawful,
     owned,
+    speaks,
 )
 from tests.proof.process import READ_TIMEOUT, running
 from tests.virtual import VirtualClock
@@ -138,6 +141,7 @@ class Witness:
         """A call is over."""
         call, change = seen.call, seen.change
         self._number += 1
+        self.rules = replace(self.rules, answers=partial(self._answer, life))
         told = seen.heard and seen.delay <= READ_TIMEOUT
         effect = change if change is not None and change.effect else None
         if effect is not None:
@@ -171,6 +175,28 @@ class Witness:
         known.append(self._truth.get(key))
         for created in {group.created for group in known if group is not None}:
             life.lost.add((*key, created, VERBS[call.operation], stream))
+
+    def _answer(self, life: Life, rule: Mapping[str, Any], group: Group) -> bool | None:
+        """Whether a rule's condition holds by what the process was shown; None: it cannot know."""
+        account, region, name = group.key
+        now = self._now(life)
+
+        def quiet(since: int) -> bool | None:
+            for one in reversed(life.asked[group.key]):
+                if one.since <= max(since, one.now - METRIC_KEPT):
+                    return not arrived(one.events, since, one.now, self._truth.lags.metric)
+            return None
+
+        if "orphan_days" in rule:
+            if not speaks(name):
+                return False
+            edge = name.startswith(f"/aws/lambda/{HOME}.")
+            known = {at: life.functions[account, at].functions for at in {region, HOME}}
+            if owned(group.key, {(account, at): said or {} for at, said in known.items()}):
+                return False
+            if known[HOME if edge else region] is None:
+                return False if condition(dict(rule), group, quiet, now) is False else None
+        return condition(dict(rule), group, quiet, now)
 
     # ---- what is shown -----------------------------------------------------------------------
 

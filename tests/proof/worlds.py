@@ -440,6 +440,8 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
                 {"tags": ["env=dev"]},
                 {"classes": ["INFREQUENT_ACCESS", "ESSENTIALS"]},
                 {"regions": ["us-*"]},
+                *({"quiet_days": 60}, {"quiet_days": 200}),
+                *({"orphan_days": 60}, {"orphan_days": 200}),
             ]
         )
     )
@@ -478,6 +480,8 @@ def policies(draw: st.DrawFn, *, limited: bool = True) -> Wanted:
     said: dict[str, Any] = {"defaults": draw(scopes()), "protect": protect, "limits": limits}
     if draw(st.booleans()):
         said["rules"] = [draw(rules())]
+        if not said["protect"]["deletion"]["owners"] and said["rules"][0].pop("orphan_days", None):
+            said["rules"][0]["quiet_days"] = 60  # nobody can be asked whether an owner is gone
     return Wanted(said)
 
 
@@ -487,6 +491,15 @@ def lowered(wanted: Wanted) -> Wanted:
     days = {"retention_days": 30, "max_days": 30, "sweep_streams": True}
     others = {key: said for key, said in wanted.said.items() if key != "rules"}
     return Wanted(others | {"defaults": days | scope})
+
+
+def asking(wanted: Wanted, condition: dict[str, int]) -> Wanted:
+    """The same with one rule, which hangs on that and lowers every longer retention to 30 days."""
+    days = {"retention_days": 30, "min_days": 1, "max_days": 30}
+    deletion = wanted.said["protect"]["deletion"] | {"owners": FUNCTIONS}
+    protect = wanted.said["protect"] | {"deletion": deletion}
+    rules = [{"id": "rule"} | condition | days]
+    return Wanted(wanted.said | {"protect": protect, "rules": rules})
 
 
 wanted = policies() | policies() | policies().map(lowered)

@@ -11,6 +11,7 @@ import pytest
 from janitor.aws.targets import assumed, session
 from tests.conftest import Run
 from tests.fakes.cloud import Cloud
+from tests.fakes.faults import Refuse
 from tests.fakes.scenarios import ACCOUNT, REGIONS, Scenario, targets
 
 OTHER = str(int(ACCOUNT) + 1)
@@ -65,6 +66,38 @@ def test_a_wrong_role_is_one_clear_line(
     assert says in done.err
     assert len(done.err.splitlines()) == 1
     assert "DescribeLogGroups" not in cloud.calls
+
+
+NOBODYS = "arn:aws:iam::999999999999:role/x"
+
+
+def test_a_role_that_cannot_be_assumed_is_its_accounts_failure_only(
+    run: Run, cloud: Cloud, scenario: Scenario
+) -> None:
+    """Whichever comes first; the other account is done, and the run is not complete."""
+    before = scenario.truth.copy()
+    roles = ("--role", NOBODYS, "--role", MINE)
+    done = run("run", "--apply", "--yes", "--format", "json", *roles, *TWO_REGIONS)
+    assert done.code == 3, done.err
+    said = json.loads(done.out)
+    assert said["run"]["account"] == ACCOUNT
+    assert [NOBODYS in error for error in said["summary"]["errors"]] == [True]
+    assert [missed for missed in scenario.misses(before) if ACCOUNT in str(missed)] == []
+
+
+def test_a_plan_is_applied_in_the_accounts_whose_roles_can_be_assumed(
+    run: Run, cloud: Cloud
+) -> None:
+    """What it holds of the others is not reached."""
+    made = run("plan", "--role", MINE, "--role", THEIRS, *TWO_REGIONS, "-o", "plan.jsonl")
+    assert made.code == 0, made.err
+    cloud.faults = lambda call: (
+        Refuse("AccessDenied", 403) if call.parameters.get("RoleArn") == THEIRS else None
+    )
+    done = run("apply", "plan.jsonl", "--yes", "--format", "json", "--role", MINE, "--role", THEIRS)
+    assert done.code == 3, done.err
+    assert json.loads(done.out)["summary"]["not_reached"] > 0
+    assert {change.key[0] for change in cloud.judge().deletions} == {ACCOUNT}
 
 
 def test_without_credentials_a_role_gets_the_hint(run: Run) -> None:
