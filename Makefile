@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Of what the shell's `times` says: its children's CPU, in whole seconds.
 CPU := awk -F '[ms ]+' 'NR == 2 { printf "%.0f", $$1 * 60 + $$2 + $$3 * 60 + $$4 }'
 
-.PHONY: help demo screenshots test contract-aws proof bench check docs format requirements package package-check up down invoke invoke-apply logs clean
+.PHONY: help demo screenshots test fuzz contract-aws proof bench check docs format requirements package package-check up down invoke invoke-apply logs clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -25,6 +25,9 @@ screenshots: $(ALL) ## Draw docs/images/ anew from the sandbox (needs chromium).
 
 test: $(ALL) ## Run the whole test suite.
 	$(BIN)/python -m pytest -n auto
+
+fuzz: $(ALL) ## Damage what each loader reads (MINUTES=5 each): policy, plan, journal, event, state.
+	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),5)
 
 contract-aws: $(ALL) ## Assert on an AWS account of your own what the sandbox takes for granted.
 	$(BIN)/python -m tests.sandbox.contract

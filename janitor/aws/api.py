@@ -169,7 +169,7 @@ class Counts:
 
     def state(self) -> dict[str, Any]:
         """As JSON, for `restored`."""
-        taken = [[*place, *counted] for place, counted in self._taken.items()]
+        taken = [(*place, *counted) for place, counted in self._taken.items()]
         return {
             "calls": self.calls,
             "throttled": self.throttled,

@@ -60,22 +60,22 @@ LAST_LOOK = (
 )
 """What is called right before a deletion, and it; the slowest quota first, so that the others are
 not waited for long before they are called."""
-RESTORING = (
-    "PutRetentionPolicy",
-    "DeleteRetentionPolicy",
-    "CreateLogGroup",
-    "AssociateKmsKey",
-    "TagResource",
-    "PutBearerTokenAuthentication",
-    "PutDataProtectionPolicy",
-    "PutIndexPolicy",
-    "PutTransformer",
-    "PutResourcePolicy",
-    "PutSyslogConfiguration",
-    "PutMetricFilter",
-    "PutSubscriptionFilter",
-)
-"""What an undo changes."""
+RESTORING = {
+    "retention": "PutRetentionPolicy",
+    "no retention": "DeleteRetentionPolicy",
+    "log group": "CreateLogGroup",
+    "key": "AssociateKmsKey",
+    "tags": "TagResource",
+    "bearer token": "PutBearerTokenAuthentication",
+    "data protection policy": "PutDataProtectionPolicy",
+    "index policy": "PutIndexPolicy",
+    "transformer": "PutTransformer",
+    "resource policy": "PutResourcePolicy",
+    "syslog data": "PutSyslogConfiguration",
+    "metric filter": "PutMetricFilter",
+    "subscription filter": "PutSubscriptionFilter",
+}
+"""What an undo gives back, and by which call."""
 COMPARED = (
     "DescribeLogGroups",
     "DescribeMetricFilters",
@@ -97,7 +97,7 @@ _NOT_IN_THIS_REGION = {"UnknownOperationException", "InvalidOperationException"}
 """How a Region says that it does not have a feature: its endpoint does not know the operation (as
 boto3 issue 2359 has it for Logs Insights in China), or "the operation is not valid on the specified
 resource" (botocore 1.44.5), though its class has it."""
-_FILTER_KEYS = (
+FILTER_KEYS = (
     "filterName",
     "filterPattern",
     "metricTransformations",
@@ -262,7 +262,7 @@ class Logs:
         found: list[dict[str, Any]] = []
         try:
             async for page, _ in self._pages(operation, key, {"logGroupName": group.name}):
-                found += [{name: e[name] for name in _FILTER_KEYS if name in e} for e in page]
+                found += [{name: e[name] for name in FILTER_KEYS if name in e} for e in page]
         except CallError as error:
             if not _refused_for_class(group, error):
                 raise

@@ -316,7 +316,7 @@ UndoAction = Literal["restore_group", "restore_retention"]
 @dataclass(frozen=True, slots=True)
 class Restoration:
     """What an undo would do, or did, about one log group. `changes` name what is given back, `left`
-    what is not, and why.
+    what is not, and why; `needs` are the IAM actions for it.
     """
 
     target: Target
@@ -326,3 +326,4 @@ class Restoration:
     reason: str
     changes: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()

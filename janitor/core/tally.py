@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from janitor.core.model import Keep, LogGroup, Outcome, Status, Verb, verb_of
 
@@ -73,30 +72,3 @@ class Tally:
     def complete(self) -> bool:
         """Whether everything was reached."""
         return not (self.errors or self.by_status[Status.NOT_REACHED])
-
-    def state(self) -> dict[str, Any]:
-        """As JSON, for `restored`."""
-        return {
-            "scanned": self.scanned,
-            "stored_bytes": self.stored_bytes,
-            "planned": self.planned,
-            "done": self.done,
-            "by_status": self.by_status,
-            "acknowledged": self.acknowledged,
-            "errors": self.errors,
-            "warnings": self.warnings,
-        }
-
-    @classmethod
-    def restored(cls, state: Mapping[str, Any]) -> Tally:
-        """One that goes on counting from the `state` of an earlier one."""
-        return cls(
-            scanned=state["scanned"],
-            stored_bytes=state["stored_bytes"],
-            planned=Counter({Verb(name): count for name, count in state["planned"].items()}),
-            done=Counter({Verb(name): count for name, count in state["done"].items()}),
-            by_status=Counter({Status(name): n for name, n in state["by_status"].items()}),
-            acknowledged=state["acknowledged"],
-            errors=list(state["errors"]),
-            warnings=list(state["warnings"]),
-        )

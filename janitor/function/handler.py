@@ -152,7 +152,7 @@ class Janitor:
             if state is None:
                 return {"run": {"id": order.run}, "repeated": True}
             if state.ended is None:
-                counts = Counts.restored(state.counts) if state.counts else counts
+                counts = Counts.restored(state.counts.model_dump()) if state.counts else counts
                 return await self._link(state, bucket, policy, counts, stop, context)
             await self._tell(state, bucket, context)
             return {"run": {"id": order.run}, "summary": state.ended, "goes_on": False}

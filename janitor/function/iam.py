@@ -170,7 +170,7 @@ def restore_policy(
     finding = {archive.ACTIONS["ListObjectsV2"]} if journal_bucket else set()
     listing = {quotas.ACTIONS["ListServiceQuotas"]}
     compared = {acts[name] for name in logs.COMPARED}
-    restoring = {acts[name] for name in logs.RESTORING}
+    restoring = {acts[name] for name in logs.RESTORING.values()}
     services = ["logs.amazonaws.com", "logs.*.amazonaws.com*"]
     passed = {"StringLike": {"iam:PassedToService": services}}
     roles = [f"arn:{partition}:iam::{account}:role/*"]

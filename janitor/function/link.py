@@ -14,7 +14,6 @@ from janitor.aws.api import Api, Counts
 from janitor.aws.logs import Logs
 from janitor.core.clock import Clock, Stop
 from janitor.core.model import OWNER_GONE, LogGroup, Outcome, Status, Target
-from janitor.core.tally import Tally
 from janitor.cost.money import Ledger, PriceList, asking
 from janitor.engine.act import Act, Done, Part
 from janitor.engine.books import Books
@@ -22,7 +21,7 @@ from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, action_line
 from janitor.engine.survey import Page, Survey
 from janitor.function.findings import Findings
-from janitor.function.state import RunState, RunStore, TargetState, plan_key
+from janitor.function.state import CallCounts, LedgerRow, RunState, RunStore, TargetState, plan_key
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy
 from janitor.report.summary import Summary, summarize
@@ -56,13 +55,14 @@ class Link(Books):
         self._counts = counts
         self._findings = findings
         self._stop = stop
-        self._ledger = Ledger.resumed(state.ledger)
+        self._ledger = Ledger.resumed(row.model_dump(by_alias=True) for row in state.ledger)
         self._pending: dict[Target, list[ActionLine]] = {target: [] for target in apis}
         self._cut: set[Target] = set()
         self._writing = asyncio.Lock()
+        self._number, self._began, self._written = state.link, 0, 0
         for target, region in self._regions.items():
             if region.tally:
-                self.tallies[target] = Tally.restored(region.tally)
+                self.tallies[target] = region.tally
             if region.failed:
                 self.unfinished.add(target)
 
@@ -136,6 +136,7 @@ class Link(Books):
         """Survey, check the limits, act; as far as time goes. `state.ended` says whether that was
         all. Raises StateError and TakenError.
         """
+        self._began = clock.now()
         work = asyncio.create_task(self._work(clock, journal))
         writing = asyncio.create_task(self._checkpoints())
         await asyncio.wait({work, writing}, return_when=asyncio.FIRST_COMPLETED)
@@ -214,9 +215,8 @@ class Link(Books):
             writes = []
             for target, lines in self._pending.items():
                 if lines:
-                    written = self._regions[target].plan
-                    key = plan_key(self.state.run, target.account, target.region, len(written))
-                    written.append(key)
+                    key = self._plan_key(target)
+                    self._regions[target].plan.append(key)
                     writes.append(self._bucket.write_plan(key, lines))
                     self._pending[target] = []
             self._keep_counts()
@@ -224,11 +224,15 @@ class Link(Books):
             await asyncio.gather(*writes)
             await self._bucket.save(snapshot)
 
+    def _plan_key(self, target: Target) -> str:
+        self._written += 1
+        return plan_key(self.state.run, target, self._number, self._began, self._written)
+
     def _keep_counts(self) -> None:
         for target, region in self._regions.items():
-            region.tally = self.tallies[target].state()
-        self.state.counts = self._counts.state()
-        self.state.ledger = self._ledger.rows()
+            region.tally = self.tallies[target]
+        self.state.counts = CallCounts(**self._counts.state())
+        self.state.ledger = [LedgerRow(**row) for row in self._ledger.rows()]
 
     def summary(self) -> Summary:
         """The whole run's, as far as it has come."""

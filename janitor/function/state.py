@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from janitor.aws.api import CLOSE_LASTS
 from janitor.aws.workers import NoAnswerError, T, Workers, within
 from janitor.core.errors import JanitorError
+from janitor.core.model import Target
+from janitor.core.tally import Tally
 from janitor.engine.plan import ActionLine, Planned, grouped, parse
 
 ACTIONS: dict[str, str] = {"PutObject": "s3:PutObject", "GetObject": "s3:GetObject"}
@@ -51,7 +53,7 @@ class TargetState(_Part):
     ahead: list[int] = Field(default_factory=list)
     swept: dict[int, int] = Field(default_factory=dict)
     acted: bool = False
-    tally: dict[str, Any] = Field(default_factory=dict)
+    tally: Tally | None = None
 
 
 class Claim(_Part):
@@ -64,6 +66,30 @@ class Claim(_Part):
     again: bool = False
 
 
+class LedgerRow(_Part):
+    """What `janitor.cost.money.Ledger` goes on from."""
+
+    region: str
+    log_class: str = Field(alias="class")
+    groups: int
+    stored_bytes: int
+    freed_at_once_bytes: int
+    freed_steady_bytes: int
+    orphans: int
+    orphan_bytes: int
+    orphans_unread: int
+
+
+class CallCounts(_Part):
+    """What `janitor.aws.api.Counts` goes on from."""
+
+    calls: dict[str, int]
+    throttled: dict[str, int]
+    owner_calls: int
+    metrics: dict[str, int]
+    taken: list[tuple[str, str, int, float]]
+
+
 class RunState(_Part):
     """One run. `link` is the number of the link that may work now."""
 
@@ -71,7 +97,7 @@ class RunState(_Part):
     run: str
     trigger: Literal["schedule", "hand"]
     dry_run: bool
-    started: int
+    started: int = Field(ge=0, lt=10**14)
     policy: str
     account: str
     link: int = 0
@@ -79,8 +105,8 @@ class RunState(_Part):
     claim: Claim | None = None
     regions: dict[str, TargetState]
     refused: str | None = None
-    ledger: list[dict[str, Any]] = Field(default_factory=list)
-    counts: dict[str, Any] = Field(default_factory=dict)
+    ledger: list[LedgerRow] = Field(default_factory=list)
+    counts: CallCounts | None = None
     ended: dict[str, Any] | None = None
     """The summary, once there is nothing more to do."""
     told: bool = False
@@ -126,7 +152,7 @@ class RunStore:
         """
         key = _state_key(state.run)
         condition = {"IfNoneMatch": "*"} if self.etag is None else {"IfMatch": self.etag}
-        body = state.model_dump_json(exclude_defaults=True).encode()
+        body = state.model_dump_json(exclude_defaults=True, by_alias=True).encode()
         try:
             answer = await self._call(
                 lambda: self.client.put_object(
@@ -190,9 +216,12 @@ _JSON = "application/json"
 _LINES = "application/x-ndjson"
 
 
-def plan_key(run: str, account: str, region: str, number: int) -> str:
-    """The key of one object of a plan; keys sort in the plan's order."""
-    return f"{PREFIX}{run}/{account}/{region}/plan-{number:05}.jsonl"
+def plan_key(run: str, target: Target, link: int, began: int, number: int) -> str:
+    """The key of one object of a plan; keys sort in the plan's order. `began` (ms) is when this
+    attempt at the link did: no attempt writes over what another has planned.
+    """
+    folder = f"{PREFIX}{run}/{target.account}/{target.region}"
+    return f"{folder}/plan-{link:03}-{began}-{number:05}.jsonl"
 
 
 def _state_key(run: str) -> str:

@@ -78,7 +78,7 @@ class BucketJournal:
 
     def _add(self, lines: Iterable[str]) -> None:
         for line in lines:
-            log.info("journal", **json.loads(line))
+            log.info(**json.loads(line))
             self._pending.append(line)
 
     async def _later(self) -> None:
@@ -123,9 +123,16 @@ def journals(client: Any, address: str) -> Iterator[tuple[str, str]]:
             raise UsageError(f"{address}: there is no journal under it")
         for found in keys:
             body = client.get_object(Bucket=bucket, Key=found)["Body"].read()
-            yield f"{SCHEME}{bucket}/{found}", body.decode("utf-8")
-    except (ClientError, BotoCoreError, UnicodeDecodeError) as error:
+            yield f"{SCHEME}{bucket}/{found}", text(body)
+    except (ClientError, BotoCoreError) as error:
         raise UsageError(f"{address}: cannot be read: {error}") from error
+
+
+def text(body: bytes) -> str:
+    r"""A journal's text. Bytes that are not UTF-8 become `\xff`, which is no JSON: so the line that
+    they stand in is not understood, and the others are.
+    """
+    return body.decode("utf-8", "backslashreplace")
 
 
 def _keys(client: Any, bucket: str, prefix: str) -> Iterator[str]:

@@ -1,34 +1,60 @@
 """What journals say was done to each log group: the material of an undo. Pure, apart from files.
 
-Understands journal files, the Lambda function's log lines, and both as `aws logs` prints them.
+Understands journal files, the Lambda function's log lines, and both as `aws logs` prints them. A
+journal is an input: nothing in it is taken for more than the janitor itself could have written.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import from_json
 
+from janitor.aws.logs import FILTER_KEYS
 from janitor.core.loss import loss, lost_bytes
 from janitor.core.model import Extras
-from janitor.journal.journal import BEGUN
-from janitor.policy.file import Days, LogClass
+from janitor.journal.journal import BEGUN, EVENT, LONGEST_TEXT, START
+from janitor.policy.file import LogClass
 
-LOGGED = ("event", "level", "timestamp", "request_id", "run_id")
+LOGGED = ("level", "timestamp", "request_id", "run_id")
 """What the function's logger adds to a journal line."""
 
+_LOGGED_LINE = re.compile(r"(?:\d{4}-\d\d-\d\dT\S+ (?:\S+ )?)?\{")
+"""The start of an object on a line of its own; `aws logs tail` puts time and stream before it."""
 
-def _with_name(described: dict[str, Any]) -> dict[str, Any]:
+LONGEST_LINE = 1_048_576
+"""Characters; a log event has no more bytes, and no definition of a log group needs as much."""
+
+Moment = Annotated[int, Field(ge=0, lt=10**14)]
+Days = Annotated[int, Field(ge=1, le=36_500)]
+"""AWS accepts some of them only, and says so."""
+Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
+Short = Annotated[str, StringConstraints(max_length=256)]
+Document = Annotated[str, StringConstraints(max_length=100_000)]
+
+
+def _puttable(described: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(described.get("filterName"), str):
         raise ValueError("a filter without filterName")
+    if odd := described.keys() - {*FILTER_KEYS}:
+        raise ValueError(f"a filter with {', '.join(sorted(odd))}")
     return described
 
 
-Filter = Annotated[dict[str, Any], AfterValidator(_with_name)]
+Filter = Annotated[dict[str, Any], AfterValidator(_puttable)]
 
 
 class _Strict(BaseModel):
@@ -38,24 +64,32 @@ class _Strict(BaseModel):
 class JournalLine(_Strict):
     """One line of a journal. `at` and `creation_time` are ms since the epoch."""
 
-    run: str
-    policy: str
-    version: Literal[1] = 1
-    at: int
+    event: Literal["journal"]
+    run: Short
+    policy: Short
+    version: Literal[1]
+    at: Moment
     action: Literal[
         "set_retention", "delete_group", "sweep_streams", "restore_retention", "restore_group"
     ]
     status: Literal["begun", "done", "gone", "failed", "kept", "unknown"]
-    account: str
-    region: str
-    group: str = Field(min_length=1)
-    creation_time: int
-    stream: str | None = None
+    account: str = Field(pattern=r"^\d{12}$")
+    region: str = Field(pattern=r"^[a-z0-9-]{1,32}$")
+    group: str = Field(pattern=r"^[A-Za-z0-9._/#-]{1,512}$")
+    creation_time: Moment
+    stream: str | None = Field(None, max_length=512)
     before: dict[str, Any]
     after: dict[str, Any]
-    reason: str
-    error: str | None = None
+    reason: Text
+    error: Text | None = None
     perhaps_done: bool = False
+
+    @model_validator(mode="after")
+    def _of_its_own_group(self) -> JournalLine:
+        arn = f":logs:{self.region}:{self.account}:log-group:{self.group}"
+        if self.action == "delete_group" and not str(self.before.get("arn")).endswith(arn):
+            raise ValueError("before.arn is not the log group's")
+        return self
 
 
 class Retention(_Strict):
@@ -64,7 +98,7 @@ class Retention(_Strict):
     """
 
     retention_days: Days | None
-    stored_bytes: int = 0
+    stored_bytes: int = Field(0, ge=0, lt=2**63)
 
 
 class Definition(_Strict):
@@ -75,18 +109,18 @@ class Definition(_Strict):
 
     arn: str
     retention_days: Days | None
-    retention_policy: str | None
+    retention_policy: Short | None
     log_class: LogClass = Field(alias="class")
-    kms_key_id: str | None
-    tags: dict[str, str]
+    kms_key_id: Short | None
+    tags: dict[Annotated[str, StringConstraints(max_length=128)], Short] = Field(max_length=200)
     bearer_token: bool = False
-    data_protection_policy: str | None = None
-    index_policy: str | None = None
-    transformer: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
-    metric_filters: tuple[Filter, ...] = Field(default=(), strict=False)
-    subscription_filters: tuple[Filter, ...] = Field(default=(), strict=False)
-    resource_policy: str | None = None
-    syslog_endpoints: tuple[str, ...] = Field(default=(), strict=False)
+    data_protection_policy: Document | None = None
+    index_policy: Document | None = None
+    transformer: tuple[dict[str, Any], ...] = Field(default=(), strict=False, max_length=100)
+    metric_filters: tuple[Filter, ...] = Field(default=(), strict=False, max_length=100)
+    subscription_filters: tuple[Filter, ...] = Field(default=(), strict=False, max_length=100)
+    resource_policy: Document | None = None
+    syslog_endpoints: tuple[Short, ...] = Field(default=(), strict=False, max_length=100)
 
     @property
     def extras(self) -> Extras:
@@ -144,8 +178,8 @@ class GroupHistory:
 @dataclass
 class History:
     """All that the journals say. `streams` counts swept streams by (account, Region, group);
-    `complaints` name what could not be read, `torn` counts lines that were cut off by a crash:
-    what such a line was to announce was not begun, and what it was to confirm is looked at.
+    `complaints` name what could not be read, `torn` counts journals whose last line was cut off by
+    a crash: what it was to announce was not begun, and what it was to confirm is looked at.
     """
 
     pasts: list[GroupHistory] = field(default_factory=list)
@@ -232,49 +266,55 @@ def _parse(name: str, text: str, history: History) -> list[JournalLine]:
     """The journal lines in a text; notes in `history` what could not be understood."""
     lines: list[JournalLine] = []
     wrong: list[str] = []
-    for number, found in enumerate(_json_texts(text), 1):
+    # A journal's own file has nothing else in it; in a log there are others' lines as well.
+    own = text.startswith(START)
+    found = list(_json_texts(text, everything=own))
+    for number, (line, last) in enumerate(found, 1):
         try:
-            said = json.loads(found)
-        except ValueError:
-            history.torn += 1
-            continue
-        if not isinstance(said, dict) or said.get("event", "journal") != "journal":
-            continue
-        try:
-            line = JournalLine.model_validate({k: v for k, v in said.items() if k not in LOGGED})
-            _step(line, sure=True)
+            said = from_json(line[:LONGEST_LINE])
+            if not isinstance(said, dict) or said.get("event") != EVENT:
+                if own:
+                    wrong.append(f"line {number}: it is not a journal's")
+                continue
+            parsed = JournalLine.model_validate({k: v for k, v in said.items() if k not in LOGGED})
+            _step(parsed, sure=True)
         except ValidationError as error:
             first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
+            key = ".".join(str(part) for part in first["loc"]) or "the line"
             wrong.append(f"line {number}: {key}: {first['msg']}")
-            continue
-        lines.append(line)
+        except ValueError as error:
+            if last:
+                history.torn += 1
+            else:
+                wrong.append(f"line {number}: {error}")
+        else:
+            lines.append(parsed)
     if wrong:
         history.complaints.append(
-            f"{name}: {len(wrong)} lines are not understood (another version's?) and are left "
-            f"out; the first: {wrong[0]}"
+            f"{name}: {len(wrong)} lines are not understood (damaged, or another version's?) and "
+            f"are left out; the first: {wrong[0]}"
         )
     return lines
 
 
-def _json_texts(text: str) -> Iterator[str]:
-    """Each line from its first brace on; `aws logs tail` puts time and stream before it.
-
-    Of what `aws logs filter-log-events` prints, a single object, the messages.
+def _json_texts(text: str, *, everything: bool) -> Iterator[tuple[str, bool]]:
+    """What is an object on each line, or `everything` that is not blank; and whether it is behind
+    the last line end. Of what `aws logs filter-log-events` prints, a single object, the messages.
     """
-    lines = text.splitlines()
-    if lines and lines[0].rstrip() == "{":
+    # Not splitlines: Unicode has more line ends, which stand in names and policies.
+    lines = text.removeprefix("\ufeff").split("\n")
+    if lines[0].rstrip() == "{":
         try:
-            whole = json.loads(text)
+            whole = from_json(text)
         except ValueError:
             whole = None
         if isinstance(whole, dict) and isinstance(whole.get("events"), list):
             messages = (event.get("message") for event in whole["events"] if _is_object(event))
-            lines = [str(message) for message in messages]
-    for line in lines:
-        start = line.find("{")
-        if start >= 0:
-            yield line[start:]
+            lines = [*(str(message) for message in messages), ""]
+    for number, line in enumerate(lines, 1):
+        start = _LOGGED_LINE.match(line)
+        if start or (everything and line.strip()):
+            yield line[start.end() - 1 if start else 0 :], number == len(lines)
 
 
 def _is_object(value: object) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from janitor.aws.api import Api, CallError, Counts, ReadError, chunks
-from janitor.aws.logs import IDENTIFIERS_A_CALL, Changes, FilterKind, Logs
+from janitor.aws.logs import ACTIONS, IDENTIFIERS_A_CALL, RESTORING, Changes, FilterKind, Logs
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, JanitorError
 from janitor.core.model import Change, Extras, LogGroup, Restoration, Status, Target, UndoAction
@@ -26,13 +26,16 @@ UNDO_ACTIONS: Final[tuple[UndoAction, ...]] = ("restore_group", "restore_retenti
 _COUNTED: Final = (Status.KEPT, Status.UNKNOWN, Status.FAILED, Status.NOT_REACHED)
 ALREADY: Final = "as it was already"
 _EXISTS: Final = "ResourceAlreadyExistsException"
+_PASS_ROLE: Final = "iam:PassRole"
+"""What it takes besides to give CloudWatch Logs a role, as a subscription filter has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One call. A `first` one makes what the others need."""
+    """One call, which needs IAM actions. A `first` one makes what the others need."""
 
     label: str
+    needs: tuple[str, ...]
     call: Callable[[], Awaitable[None]]
     first: bool = False
 
@@ -65,6 +68,8 @@ class UndoTally:
         self.by_status: Counter[Status] = Counter()
         self.done: Counter[str] = Counter()
         self.planned: Counter[str] = Counter()
+        self.needs: set[str] = set()
+        """The IAM actions that what is planned takes."""
         self.errors: list[str] = []
         self.warnings: list[str] = []
         self.interrupted = False
@@ -74,6 +79,8 @@ class UndoTally:
         self.by_status[item.status] += 1
         self.done[item.action] += item.status is Status.DONE
         self.planned[item.action] += item.status is Status.PLANNED
+        if item.status is Status.PLANNED:
+            self.needs.update(item.needs)
 
     def error(self, text: str) -> None:
         """The undo is incomplete."""
@@ -100,6 +107,7 @@ class UndoTally:
             "groups_restored": self.done["restore_group"],
             "retention_restored": self.done["restore_retention"],
             "planned": {verb: self.planned[verb] for verb in UNDO_ACTIONS},
+            "needs": sorted(self.needs),
             **{counted.value: status[counted] for counted in _COUNTED},
             "api_calls": sum(counts.calls.values()),
             "throttled": sum(counts.throttled.values()),
@@ -219,6 +227,7 @@ class _TargetUndo:
             decision.reason if reason is None else reason,
             tuple(step.label for step in decision.steps),
             decision.left,
+            tuple(need for step in decision.steps for need in step.needs),
         )
 
     # ---- doing -------------------------------------------------------------------------------
@@ -333,7 +342,8 @@ class _TargetUndo:
         create = _Step(
             f"the log group, class {log_class}"
             + (f", key {key}" if key else "")
-            + (f", tags {_listed(tags)}" if tags else ""),
+            + (f", tags {_values(tags)}" if tags else ""),
+            _needs("log group", *(["tags"] if tags else [])),
             lambda: self._changes.create_group(name, log_class, key, tags),
             first=True,
         )
@@ -380,13 +390,21 @@ class _TargetUndo:
         steps: list[_Step] = []
         left: list[str] = []
 
-        def part(label: str, had: object, has: object, give: Callable[[], Awaitable[None]]) -> None:
+        def part(
+            label: str,
+            had: object,
+            has: object,
+            needs: tuple[str, ...],
+            give: Callable[[], Awaitable[None]],
+            whole: object = None,
+        ) -> None:
+            """`whole` is shown of what is given: who consents must see where logs will go."""
             if not had or _same(had, has):
                 return
             if has:
                 left.append(f"{label} is another now")
             else:
-                steps.append(_Step(label, give))
+                steps.append(_Step(label if whole is None else f"{label}: {whole}", needs, give))
 
         if group.log_class != definition.log_class:
             left.append(f"class {group.log_class} cannot be made {definition.log_class}")
@@ -397,11 +415,18 @@ class _TargetUndo:
         if group.retention_policy is None and wanted != days:
             left.append(f"retention is {_days(wanted)} now, it was {_days(days)}")
         key = definition.kms_key_id
-        part(f"key {key}", key, group.kms_key_id, lambda: changes.associate_key(name, str(key)))
+        part(
+            f"key {key}",
+            key,
+            group.kms_key_id,
+            _needs("key"),
+            lambda: changes.associate_key(name, str(key)),
+        )
         part(
             "bearer token authentication",
             definition.bearer_token,
             group.bearer_token,
+            _needs("bearer token"),
             lambda: changes.require_bearer_token(name),
         )
         self._tags(definition, present, steps, left)
@@ -411,31 +436,39 @@ class _TargetUndo:
             "data protection policy",
             policy,
             has.data_protection_policy,
+            _needs("data protection policy"),
             lambda: changes.set_data_protection_policy(name, policy),
+            policy,
         )
         part(
             "field index policy",
             index,
             has.index_policy,
+            _needs("index policy"),
             lambda: changes.set_index_policy(name, index),
+            index,
         )
         part(
             "transformer",
             had.transformer,
             has.transformer,
+            _needs("transformer"),
             lambda: changes.set_transformer(name, had.transformer),
+            json.dumps(had.transformer),
         )
         resource = had.resource_policy or ""
         part(
             "resource policy",
             resource,
             has.resource_policy,
+            _needs("resource policy"),
             lambda: changes.set_resource_policy(group.arn, resource),
+            resource,
         )
         for endpoint in had.syslog_endpoints:
             there = endpoint if endpoint in has.syslog_endpoints else None
             give = functools.partial(changes.set_syslog_endpoint, name, endpoint)
-            part(f"syslog data of {endpoint}", endpoint, there, give)
+            part(f"syslog data of {endpoint}", endpoint, there, _needs("syslog data"), give)
         self._filters("metric", name, had.metric_filters, has.metric_filters, part)
         self._filters(
             "subscription", name, had.subscription_filters, has.subscription_filters, part
@@ -451,7 +484,7 @@ class _TargetUndo:
         reserved = definition.tags.keys() - own.keys() - present.tags.keys()
         if missing:
             give = lambda: self._changes.tag(arn, missing)  # noqa: E731
-            steps.append(_Step(f"tags {_listed(missing)}", give))
+            steps.append(_Step(f"tags {_values(missing)}", _needs("tags"), give))
         if different:
             left.append(f"tags {_listed(different)} are others now")
         if reserved:
@@ -463,7 +496,7 @@ class _TargetUndo:
         group: str,
         had: Sequence[Mapping[str, object]],
         has: Sequence[Mapping[str, object]],
-        part: Callable[[str, object, object, Callable[[], Awaitable[None]]], None],
+        part: Callable[..., None],
     ) -> None:
         by_name = {str(described["filterName"]): described for described in has}
         for described in had:
@@ -473,12 +506,26 @@ class _TargetUndo:
                 return self._changes.put_filter(group, kind, described)
 
             to = f" to {arn}" if (arn := described.get("destinationArn")) else ""
-            part(f"{kind} filter {name}{to}", described, by_name.get(name), give)
+            shown = described.keys() - {"filterName", "destinationArn"}
+            whole = json.dumps({key: described[key] for key in described if key in shown})
+            needs = _needs(f"{kind} filter") + (_PASS_ROLE,) * ("roleArn" in described)
+            label = f"{kind} filter {name}{to}"
+            part(label, described, by_name.get(name), needs, give, whole)
 
     def _put_retention(self, name: str, days: int | None) -> _Step:
         if days is None:
-            return _Step("no retention", lambda: self._changes.delete_retention(name))
-        return _Step(f"retention of {_days(days)}", lambda: self._changes.put_retention(name, days))
+            needs = _needs("no retention")
+            return _Step("no retention", needs, lambda: self._changes.delete_retention(name))
+        return _Step(
+            f"retention of {_days(days)}",
+            _needs("retention"),
+            lambda: self._changes.put_retention(name, days),
+        )
+
+
+def _needs(*given: str) -> tuple[str, ...]:
+    """The IAM actions for what is given back."""
+    return tuple(ACTIONS[RESTORING[what]] for what in given)
 
 
 def _puts(steps: Iterable[Put | Deletion], creation_time: int) -> list[Put]:
@@ -511,3 +558,7 @@ def _days(days: int | None) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
+
+
+def _values(tags: Mapping[str, str]) -> str:
+    return _listed(f"{key}={value}" for key, value in tags.items())

@@ -12,13 +12,14 @@ import io
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -188,7 +189,7 @@ ApiShare = Annotated[
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log each item; show tracebacks.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")]
 Logs = Annotated[LogFormat, typer.Option("--log-format", help="Format of the logs on stderr.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before changing things.")]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before changing things.")]
 Fail = Annotated[
     bool, typer.Option("--fail-on-findings", help="Exit with 1 if there are findings.")
 ]
@@ -635,6 +636,22 @@ def _root(
         raise typer.Exit
 
 
+class _Logs(io.TextIOBase):
+    """Stderr; but what cannot be logged must not cut off a change that is under way."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+
+_LOGS = cast(TextIO, _Logs())
+
+
 def _readable(_logger: Any, _name: str, event: Any) -> Any:
     """What is logged, with nothing that a terminal would obey."""
     return {key: lines(v) if isinstance(v, str) else v for key, v in event.items()}
@@ -659,7 +676,7 @@ def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(_LOGS),
         cache_logger_on_first_use=False,
     )
 
@@ -715,4 +732,7 @@ def entry() -> None:
     """The installed command and `python -m janitor`."""
     gc.set_threshold(GARBAGE)
     terminal.alone = True
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup's SIGHUP stays ignored
+            signal.signal(number, signal.default_int_handler)
     sys.exit(main())

@@ -19,7 +19,7 @@ from janitor.core.text import sentence, size, visible
 from janitor.cost.money import PriceList, usd
 from janitor.engine.plan import ActionLine, PlanFile
 from janitor.report.base import counted, dollars
-from janitor.terminal.shared import Options
+from janitor.terminal.shared import Options, handled
 
 
 @dataclass
@@ -119,11 +119,8 @@ def ask(options: Options, what: str) -> None:
         return
     sys.stderr.write(f"{visible(what)}? [y/N] ")
     sys.stderr.flush()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with handled(signal.default_int_handler):
         answer = sys.stdin.readline()
-    finally:
-        signal.signal(signal.SIGINT, before)
     if answer.strip().lower() not in ("y", "yes"):
         raise UsageError("not confirmed; nothing was done")
 

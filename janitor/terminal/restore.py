@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from janitor.aws import targets
-from janitor.aws.api import CLOSE_CONFIG, Counts
+from janitor.aws.api import CLOSE_CONFIG, Api, Counts
 from janitor.aws.quotas import learn_quotas
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, OutputError, UsageError
@@ -22,7 +22,7 @@ from janitor.journal.history import read as read_history
 from janitor.journal.journal import FileJournal, Lines
 from janitor.journal.restore import Undo, UndoTally
 from janitor.report import undo as undo_report
-from janitor.report.base import Format
+from janitor.report.base import Format, RunInfo
 from janitor.terminal import consent
 from janitor.terminal.shared import (
     Account,
@@ -92,38 +92,66 @@ async def _restore(
                 + "".join(f"; {text}" for text in unusable)
             )
         say(options, lost)
-        if apply and pasts:
-            what = f"Undo what was done to {len(pasts)} log groups"
-            consent.ask(options, f"{what} in {await consent.places(apis)}")
+
+        def info(*, dry_run: bool) -> RunInfo:
+            return run_info(options, "restore", policy, apis, now, run_id, dry_run=dry_run)
+
         items: list[Restoration] = []
-        undo = Undo(apis, pasts, stop, items.append)
         with interruptible(stop):
             with contextlib.suppress(StoppedError):
                 for api in apis:
                     await learn_quotas(api, policy.limits.api_share)
+            if apply and pasts:
+                await _show_first(options, apis, pasts, stop, info(dry_run=True), counts)
+            undo = Undo(apis, pasts, stop, items.append)
             tally = await (undo.carry_out(journal) if apply else undo.show())
-        tally.interrupted = stop.cause == "interrupted"
-        journal.close()
-        for text in unusable:
-            tally.error(text)
-        if history.complaints:
-            tally.error("not all of the journal was understood")
+            tally.interrupted = stop.cause == "interrupted"
+            journal.close()
+            for text in unusable:
+                tally.error(text)
+            if history.complaints:
+                tally.error("not all of the journal was understood")
+            summary = tally.as_dict(counts)
+            broken: OSError | None = None
+            try:
+                undo_report.write(
+                    options.format,
+                    out,
+                    info(dry_run=not apply),
+                    items,
+                    summary,
+                    everything=options.all_groups,
+                )
+                out.flush()
+            except OSError as error:
+                broken = error
+            _tell_undo(options, tally, journal, lost, dry_run=not apply)
+            if apply:
+                say_gone(options)
+            code = tally.exit_code()
+            if broken is not None:
+                raise OutputError(broken, Exit.INCOMPLETE if code is Exit.DONE else code)
+    return code
+
+
+async def _show_first(
+    options: Options,
+    apis: list[Api],
+    pasts: list[GroupHistory],
+    stop: Stop,
+    info: RunInfo,
+    counts: Counts,
+) -> None:
+    """All that would be put back, and the question: a journal is an input. Raises UsageError."""
+    items: list[Restoration] = []
+    tally = await Undo(apis, pasts, stop, items.append).show()
+    if not (options.quiet and options.yes):
+        everything = options.all_groups or not options.yes
         summary = tally.as_dict(counts)
-        broken: OutputError | None = None
-        info = run_info(options, "restore", policy, apis, now, run_id, dry_run=not apply)
-        try:
-            undo_report.write(
-                options.format, out, info, items, summary, everything=options.all_groups
-            )
-            out.flush()
-        except OSError as error:
-            broken = OutputError(error)
-        _tell_undo(options, tally, journal, lost, dry_run=not apply)
-        if apply:
-            say_gone(options)
-        if broken is not None:
-            raise broken
-    return tally.exit_code()
+        undo_report.write(Format.TABLE, sys.stderr, info, items, summary, everything=everything)
+    if tally.planned.total() and not stop.is_set():
+        what = f"Undo what was done to {tally.planned.total()} log groups"
+        consent.ask(options, f"{what} in {await consent.places(apis)}")
 
 
 def _journals(account: Account, paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -133,12 +161,10 @@ def _journals(account: Account, paths: tuple[str, ...]) -> Iterator[tuple[str, s
             yield from archive.journals(account.session().client("s3", config=CLOSE_CONFIG), path)
             continue
         try:
-            text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+            body = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
         except OSError as error:
             raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{path}: is not a journal: not UTF-8 text") from error
-        yield ("stdin" if path == "-" else path), text
+        yield ("stdin" if path == "-" else path), archive.text(body)
 
 
 def _wanted(options: Options, groups: tuple[str, ...]) -> Callable[[GroupHistory], bool]:
@@ -158,8 +184,8 @@ def _complain(options: Options, history: History) -> None:
     if history.torn:
         say(
             options,
-            f"janitor: warning: {history.torn} lines of the journal were cut off; what they were "
-            "to announce was not begun, and what they were to confirm is looked at",
+            f"janitor: warning: the last line of {history.torn} journals was cut off; what it was "
+            "to announce was not begun, and what it was to confirm is looked at",
         )
 
 
@@ -179,6 +205,8 @@ def _tell_undo(
     )
     if not dry_run:
         say(options, lost)
+    elif tally.needs:
+        say(options, f"IAM actions that this needs: {', '.join(sorted(tally.needs))}")
     if journal.written:
         say(options, f"journal: {journal.path}")
     for error in tally.errors:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any
 
 from janitor import __version__, terminal
 from janitor.aws import targets
@@ -238,17 +239,24 @@ def interruptible(stop: Stop) -> Iterator[None]:
             loop.call_soon_threadsafe(interrupted)
         seen = True
 
-    try:
-        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, signalled) for number in signals}
-    except ValueError:  # not the main thread: nothing is signalled here
+    with handled(signalled):
         yield
-        return
+
+
+@contextlib.contextmanager
+def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """What ends a program is given to the handler, but for what is ignored, as nohup has it."""
+    before: dict[int, Any] = {}
+    with contextlib.suppress(ValueError):  # not the main thread: nothing is signalled here
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if (old := signal.getsignal(number)) is not signal.SIG_IGN:
+                before[number] = old
+                signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for ended, old in before.items():
+            signal.signal(ended, old)
 
 
 def say(options: Options, text: str) -> None:

@@ -381,7 +381,7 @@ def test_the_function_may_read_and_write_the_state_of_its_runs_only() -> None:
 def test_an_undo_may_do_what_it_declares_and_delete_nothing() -> None:
     """The policy of `janitor iam-policy --restore`."""
     document = restore_policy(account="123456789012", journal_bucket=BUCKET)
-    for name in (*logs.RESTORING, *logs.COMPARED):
+    for name in (*logs.RESTORING.values(), *logs.COMPARED):
         action = logs.ACTIONS[name]
         assert allowed([document], action, "*" if action in UNSCOPED else group_arn("/some/group"))
     actions = {action for statement in document["Statement"] for action in statement["Action"]}

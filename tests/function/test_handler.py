@@ -22,12 +22,14 @@ from janitor.function.settings import read_settings
 from janitor.journal.history import read as read_history
 from janitor.policy.file import Policy, load, parse
 from janitor.sandbox.unknowns import Unknowns
+from janitor.sandbox.wire import Call
 from tests.accounts import NOW, REGION, Cloud, Group, changing, days_ago, refused, refusing, stream
 from tests.engine.test_properties import accounts, assert_lawful, policies, relaxed
 from tests.function.deployed import SCHEDULED, TOPIC, Context, Deployed, DiedError, cut, dying
 
 T = TypeVar("T")
 ACT = {"dry_run": False}
+STATE = f"runs/{SCHEDULED['id']}/state.json"
 FOR_EVER = {"JANITOR_MAX_LINKS": "9999", "JANITOR_MAX_HOURS": "9999"}
 
 
@@ -439,10 +441,31 @@ def test_a_link_that_dies_at_any_call_is_gone_on_with(number: int, after: bool) 
     cloud.quiet()
     deployed.invoke(SCHEDULED)
     assert final(cloud) == final(whole)
-    ended = json.loads(deployed.objects[f"runs/{SCHEDULED['id']}/state.json"])["ended"]
+    ended = json.loads(deployed.objects[STATE])["ended"]
     for key in (*CHANGED, "complete"):
         assert ended[key] == undisturbed[key], key
     assert 1 <= len(deployed.sent) <= 2
+
+
+def test_no_attempt_writes_over_what_another_has_written() -> None:
+    """One that died had a plan in the bucket, and no state that says so."""
+    cloud, keys = mixed(), list[str]()
+    deployed = Deployed(cloud)
+
+    def die_once(call: Call) -> None:
+        if call.operation == "PutObject":
+            keys.append(call.parameters["Key"])
+            if keys.count(STATE) == 2 and keys[-1] == STATE:
+                raise DiedError
+
+    cloud.before_call = die_once
+    with pytest.raises(DiedError):
+        deployed.invoke(SCHEDULED)
+    written = [key for key in keys if key != STATE]
+    assert [key for key in written if "/plan-" in key]
+    assert deployed.invoke(SCHEDULED)["summary"]["complete"]
+    others = [key for key in keys if key != STATE]
+    assert len(others) == len({*others}) > len(written)
 
 
 class Threaded:
@@ -569,7 +592,7 @@ def test_a_dry_run_leaves_no_journal() -> None:
     deployed.invoke({})
     assert not [key for key in deployed.objects if key.startswith("journal/")]
     [plan] = [key for key in deployed.objects if "/plan-" in key]
-    assert plan.endswith(f"/123456789012/{REGION}/plan-00000.jsonl")
+    assert f"/123456789012/{REGION}/plan-000-" in plan
 
 
 # ---- properties ----------------------------------------------------------------------------------

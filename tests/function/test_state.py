@@ -145,7 +145,7 @@ def test_a_plan_is_read_from_the_line_that_is_next() -> None:
     """Over all its objects, in their order."""
     account = cloud()
     one = bucket(account)
-    keys = [plan_key("run", ACCOUNT, REGION, number) for number in range(3)]
+    keys = [plan_key("run", TARGET, 1, NOW, number) for number in range(3)]
     for number, key in enumerate(keys):
         asyncio.run(one.write_plan(key, [line(f"/{number}/{n}") for n in range(2)]))
     assert keys == sorted(keys)

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from janitor.core.errors import JournalError
+from janitor.journal.history import read
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import Policy, load
 from tests.accounts import (
@@ -16,25 +25,97 @@ from tests.accounts import (
 from tests.engine.groups import fillers
 
 
-def test_a_journal_on_a_full_disk_is_told_of_once() -> None:
-    """By whoever wanted to write; that it cannot be closed either is no news."""
-    journal = FileJournal(Path("/dev/full"), Lines("run", "policy"))
-    cloud = Cloud([Group("/new", days_ago(3)), *fillers()])
-    summary, _ = janitor(cloud, load(None), journal)
-    journal.close()
-    assert cloud.puts == []
-    assert [error.rpartition(": ")[2] for error in summary.errors] == ["No space left on device"]
+def journal(path: Path) -> FileJournal:
+    return FileJournal(path, Lines("run", "policy"))
 
 
-def test_a_torn_last_line_of_the_journal_is_left_alone(policy: Policy, tmp_path: Path) -> None:
-    """A new line begins behind it."""
+@contextmanager
+def full_at(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond so many bytes: a disk that is full, for a test."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_on_a_disk_that_fills_changes_stop_and_no_line_is_torn(tmp_path: Path) -> None:
+    """What was changed until then can be undone, and the failure is told of once."""
+    cloud = Cloud([*(Group(f"/new/{n:03}", days_ago(3)) for n in range(300)), *fillers()])
+    made = journal(tmp_path / "j")
+    with full_at(50_000):
+        summary, _ = janitor(cloud, load(None), made)
+    made.close()
+    assert 0 < len(cloud.puts) < 200
+    assert [error.rpartition(": ")[2] for error in summary.errors] == ["File too large"]
+    history = read([("j", (tmp_path / "j").read_text())])
+    assert (history.torn, history.complaints) == (0, [])
+    assert {name for name, _ in cloud.puts} <= {past.group for past in history.pasts}
+
+
+def test_what_is_torn_is_taken_away_by_the_next_run(policy: Policy, tmp_path: Path) -> None:
+    """Only the last line of a journal may be torn, so that any other is known to be damaged."""
     path = tmp_path / "journal.jsonl"
-    path.write_text('{"torn": ')
+    for torn in ('{"event": "journal", "run": "r"', '{"ev'):
+        path.write_text(torn)
+        cloud = Cloud([Group("/new", days_ago(3))])
+        made = journal(path)
+        janitor(cloud, policy, made)
+        made.close()
+        told = [
+            (line["group"], line["status"])
+            for line in map(json.loads, path.read_text().splitlines())
+        ]
+        assert told == [("/new", "begun"), ("/new", "done")]
+        whole = path.read_text()
+        path.write_text(whole + torn)
+        made = journal(path)
+        made.check()
+        made.close()
+        assert path.read_text() == whole
+
+
+def test_a_journal_is_its_owners_and_on_the_disk_before_the_change(
+    policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names keys, tags and policies; and a loss of power must not lose what was deleted."""
+    path, synced, real = tmp_path / "j", list[tuple[int, int]](), os.fsync
     cloud = Cloud([Group("/new", days_ago(3))])
-    journal = FileJournal(path, Lines("run", "policy"))
-    janitor(cloud, policy, journal)
-    journal.close()
-    torn, *lines = path.read_text().splitlines()
-    assert torn == '{"torn": '
-    told = [(line["group"], line["status"]) for line in map(json.loads, lines)]
-    assert told == [("/new", "begun"), ("/new", "done")]
+
+    def fsync(file: int) -> None:
+        real(file)
+        if not stat.S_ISDIR(os.fstat(file).st_mode):
+            synced.append((path.read_text().count("\n"), len(cloud.puts)))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    made = journal(path)
+    janitor(cloud, policy, made)
+    made.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert synced == [(1, 0)]
+
+
+def test_what_is_not_a_journal_is_not_written_to(tmp_path: Path) -> None:
+    """Another's file, a link, a device, a folder; and a journal that another run writes to."""
+    text, link, pipe = tmp_path / "text", tmp_path / "link", tmp_path / "pipe"
+    text.write_text('{"event": "other"}\n')
+    (tmp_path / "j").write_text('{"event": "journal", "run": "r"}\n')
+    link.symlink_to(tmp_path / "j")
+    os.mkfifo(pipe)
+    busy = journal(tmp_path / "j")
+    busy.check()
+    for path, why in (
+        (text, "it is a file, but not a journal"),
+        (link, "it is a link"),
+        (pipe, "it is not a file"),
+        (Path(os.devnull), "it is not a file"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "j", "another run writes to it"),
+        (tmp_path / "no" / "j", "no such folder"),
+    ):
+        with pytest.raises(JournalError, match=f"^{path}: the journal cannot be written: {why}$"):
+            journal(path).check()
+    busy.close()
+    assert text.read_text() == '{"event": "other"}\n'
+    journal(tmp_path / "j").check()

@@ -265,7 +265,8 @@ def test_filters_come_back_where_a_journal_has_them(tmp_path: Path) -> None:
     made.subscriptions = ()
     made.filters = {("metric", "errors"): metric | {"filterPattern": "FATAL"}}
     _, [item] = undo(cloud, path)
-    assert item.changes == ("subscription filter ship to arn:aws:lambda:x",)
+    goes = 'to arn:aws:lambda:x: {"filterPattern": ""}'
+    assert item.changes == (f"subscription filter ship {goes}",)
     assert item.left == ("metric filter errors is another now",)
     assert made.filters["subscription", "ship"] == shipped
     assert made.filters["metric", "errors"]["filterPattern"] == "FATAL"
@@ -291,9 +292,9 @@ def test_a_forwarders_subscriptions_go_with_the_group_and_come_back(tmp_path: Pa
     assert [*cloud.groups] == ["/old/own"]
     _, items = undo(cloud, path, apply=False)
     changes = {item.group: item.changes[-1] for item in items}
-    assert changes["/old/empty"] == (
+    assert changes["/old/empty"].startswith(
         "subscription filter forwarder-2 to "
-        "arn:aws:lambda:eu-west-1:123456789012:function:forwarder-2"
+        "arn:aws:lambda:eu-west-1:123456789012:function:forwarder-2: {"
     )
     assert "subscription" not in changes["/old/none"]
     undo(cloud, path)
@@ -372,7 +373,7 @@ def test_what_is_set_differently_is_left_and_told(tmp_path: Path) -> None:
     cloud.put(deepcopy(other))
     _, [item] = undo(cloud, path)
     assert item.status is Status.DONE
-    given = ("bearer token authentication", "tags env", "syslog data of vpce-1")
+    given = ("bearer token authentication", "tags env=dev", "syslog data of vpce-1")
     assert item.changes == given
     assert item.left == (
         "retention is 7 days now, it was 30 days",
@@ -526,7 +527,7 @@ def test_what_cannot_be_journaled_is_neither_deleted_nor_undone(
     cloud = Cloud([old()])
     path = run(cloud, tmp_path)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise JournalError("no space left on device")
 
     monkeypatch.setattr(FileJournal, "_append", full)
@@ -626,6 +627,91 @@ def test_lines_that_are_torn_or_of_another_version_are_left_out_and_told(tmp_pat
     assert "2 lines are not understood" in complaint
     assert "line 5: version" in complaint
     assert len(found.pasts) == 2
+
+
+def test_no_line_end_of_unicode_tears_a_line(tmp_path: Path) -> None:
+    """AWS takes them in tags and policies; also where another program wrote the journal anew."""
+    between = "\u2028\u2029\u0085"
+    policy = json.dumps({"Name": f"a{between}b"}, ensure_ascii=False)
+    cloud = Cloud([old(tags={"note": f"a{between}b"}, data_protection=policy)])
+    before = defined(cloud)
+    path = run(cloud, tmp_path)
+    anew = [
+        json.dumps(json.loads(line), ensure_ascii=False) for line in path.read_text().splitlines()
+    ]
+    assert read([("anew", "\n".join(anew))]) == history(path)
+    undo(cloud, path)
+    assert defined(cloud) == before
+
+
+DAMAGED = {
+    "deep": lambda line: line.replace('"after": {}', '"after": ' + '{"a":' * 50_000),
+    "surrogate": lambda line: line.replace('"after": {}', '"after": {"a": "\\ud800"}'),
+    "number": lambda line: line.replace('"creation_time": ', '"creation_time": ' + "9" * 9_999),
+    "zeros": lambda line: "\0" * len(line),
+    "torn": lambda line: line[: len(line) // 2],
+    "long": lambda line: line.replace('"after": {}', f'"after": {{"a": "{"x" * 2_000_000}"}}'),
+    "not its arn": lambda line: line.replace("log-group:/old/empty", "log-group:/old/other"),
+    "another call": lambda line: line.replace(
+        '"metric_filters": []', '"metric_filters": [{"filterName": "f", "logGroupName": "/x"}]'
+    ),
+    "a key of a mile": lambda line: line.replace(
+        '"kms_key_id": null', f'"kms_key_id": "{"k" * 999}"'
+    ),
+    "no version": lambda line: line.replace('"version": 1, ', ""),
+    "no journal's": lambda line: line.replace('{"event": "journal", ', "{"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_line_is_named_and_the_others_are_undone(
+    damage: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Whatever is wrong with it; it is not taken for a last line that was cut off."""
+    cloud = Cloud([old(), never()])
+    path = run(cloud, tmp_path)
+    lines = path.read_text().splitlines()
+    damaged = [damage(line) if "/old/empty" in line else line for line in lines]
+    assert damaged != lines
+    path.write_text("".join(f"{line}\n" for line in damaged if line))
+    found = history(path)
+    [complaint] = found.complaints
+    assert "2 lines are not understood" in complaint
+    assert found.torn == 0
+    assert [past.group for past in found.pasts] == ["/new"]
+
+
+def test_what_others_write_to_a_log_is_not_a_journal(tmp_path: Path) -> None:
+    """Nor is a line that does not say that it is one, or that says so in the middle."""
+    [line, _] = run(Cloud([never()]), tmp_path).read_text().splitlines()
+    unnamed = line.replace('"event": "journal", ', "")
+    said = (unnamed, f"user said {line}", f"2026-11-01T06:00:00 a b {line}", json.dumps([line]))
+    found = read([("log", "\n".join(["START RequestId: 1", *said, ""]))])
+    assert (found.lines, found.complaints) == (0, [])
+    assert read([("log", f"2026-11-01T06:00:00 {line}\n")]).lines == 1
+
+
+def test_an_undo_shows_what_it_gives_back_and_which_rights_that_takes(tmp_path: Path) -> None:
+    """Key, policies and destinations whole: whoever wrote the journal chose them."""
+    cloud = Cloud([old(**deepcopy(FURNISHED)), never()])
+    tally, items = undo(cloud, run(cloud, tmp_path), apply=False)
+    shown = "\n".join(items[0].changes)
+    for part in (FURNISHED["kms"], DOCUMENT, FURNISHED["index"], "parseJSON", "env=dev"):
+        assert part in shown
+    put = "BearerTokenAuthentication DataProtectionPolicy IndexPolicy ResourcePolicy "
+    put += "RetentionPolicy SyslogConfiguration Transformer"
+    others = {"logs:CreateLogGroup", "logs:TagResource", "logs:DeleteRetentionPolicy"}
+    assert tally.needs == {f"logs:Put{name}" for name in put.split()} | others
+
+
+def test_an_item_that_failed_says_why(tmp_path: Path) -> None:
+    """Not why it was tried."""
+    cloud = Cloud([old(kms="key")])
+    path = run(cloud, tmp_path)
+    cloud.fault = refusing("CreateLogGroup", "AccessDeniedException")
+    _, [item] = undo(cloud, path)
+    assert item.status is Status.FAILED
+    assert item.reason.startswith("CreateLogGroup: AccessDeniedException")
 
 
 def test_journals_may_be_given_in_any_order(tmp_path: Path) -> None:

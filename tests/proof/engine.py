@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -83,11 +83,15 @@ class MortalJournal(FileJournal):
         super().__init__(path, Lines("run", "policy"))
         self._process = process
 
-    def _write(self, file: IO[str], text: str) -> None:
-        def write(part: str) -> None:
+    def _write(self, file: int, text: bytes) -> None:
+        def write(part: bytes) -> None:
             super(MortalJournal, self)._write(file, part)
 
-        self._process.step(lambda: write(text), lambda: write(text[: len(text) // 2]))
+        def die() -> None:
+            write(text[: len(text) // 2])
+            self.close()
+
+        self._process.step(lambda: write(text), die)
 
 
 @dataclass
@@ -176,7 +180,8 @@ class Place:
         janitor = Janitor(self, dies_at, after=after)
         with self.cloud:
             yield janitor
-        lines = self.journal.read_bytes()[len(written) :] if self.journal.exists() else b""
+        whole = written.rfind(b"\n") + 1  # what was torn is taken away
+        lines = self.journal.read_bytes()[whole:] if self.journal.exists() else b""
         janitor.life.journal += whole_lines(lines.decode())
         self.witness.check_journal(janitor.life, killed=janitor.dead)
         self.witness.check_swept(janitor.life.planned, janitor.life.effects)

@@ -21,12 +21,14 @@ from typing import Any
 import pytest
 
 from janitor.core.clock import Stop
+from janitor.policy.file import load
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.saved import kept
 from janitor.sandbox.store import Store
 from janitor.sandbox.wire import Call, RefusedError, Reply
+from janitor.terminal import consent
 from janitor.terminal.demo import definitions
-from janitor.terminal.shared import interruptible
+from janitor.terminal.shared import Options, interruptible
 from tests.conftest import Run, Said, nothing_of_aws
 from tests.conftest import janitor as run_here
 from tests.terminal.conftest import Watch
@@ -222,11 +224,78 @@ def test_a_second_ctrl_c_ends_at_once_though_the_loop_is_busy() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_what_ends_a_session_ends_a_question_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what nohup ignores stays ignored."""
+
+    class Asked:
+        def readline(self) -> str:
+            signal.raise_signal(signal.SIGTERM)
+            return "y\n"
+
+    async def ignoring() -> None:
+        with interruptible(stop := Stop()):
+            signal.raise_signal(signal.SIGHUP)
+            await asyncio.sleep(0)
+            assert not stop.is_set()
+
+    monkeypatch.setattr("sys.stdin", Asked())
+    monkeypatch.setattr(consent, "can_ask", lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        consent.ask(Options(), "Do it")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        asyncio.run(ignoring())
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_at_any_time_is_told_in_one_line(tmp_path: Path) -> None:
+    """Also before there is anything to finish."""
+    code = "import signal; from janitor.terminal import cli; "
+    code += "cli.app = lambda **_: signal.raise_signal(signal.SIGTERM); cli.entry()"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "janitor: interrupted\n")
+
+
+def test_a_log_that_cannot_be_written_cuts_off_no_change(tmp_path: Path) -> None:
+    """The report is whole, and says what was done; the log is for people."""
+    words = "run --apply --yes --sandbox -v -q --format json --journal j"
+    command = f"{sys.executable} -m janitor {words} > out 2> {FULL}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), check=False)
+    summary = json.loads((tmp_path / "out").read_text())["summary"]
+    assert (done.returncode, summary["retention_set"]) == (5, RETENTIONS)
+
+
+def shortening(planned: Mapping[str, Any]) -> str:
+    """A journal that anybody could have written: its undo lets events expire."""
+    line = {
+        "event": "journal",
+        "version": 1,
+        "run": "r",
+        "policy": "p",
+        "reason": "r",
+        "at": 1,
+        **{key: planned[key] for key in ("account", "region", "group", "creation_time")},
+        "action": "set_retention",
+        "status": "done",
+        "before": {"retention_days": 1},
+        "after": {"retention_days": None},
+    }
+    return f"{json.dumps(line)}\n"
+
+
 def test_where_nobody_can_be_asked_yes_is_needed(tmp_path: Path) -> None:
     """Exit 2, and nothing was done; the plan is shown before."""
     with slow_account() as there:
         assert janitor("plan", "-o", "plan.jsonl", cwd=tmp_path, around=there).returncode == 0
-        for words in (["run", "--apply"], ["apply", "plan.jsonl"]):
+        [_, first, *_] = (tmp_path / "plan.jsonl").read_text().splitlines()
+        (tmp_path / "shortening.jsonl").write_text(shortening(json.loads(first)))
+        undo = ["restore", "shortening.jsonl", "--apply"]
+        for words in (["run", "--apply"], ["apply", "plan.jsonl"], undo):
             done = janitor(*words, cwd=tmp_path, around=there)
             assert (done.returncode, done.stdout) == (2, "")
             assert done.stderr.endswith(
@@ -704,6 +773,23 @@ def test_a_plan_that_is_not_whole_or_not_of_this_account_is_refused(
     assert (done.code, done.out) == (2, "")
     assert said in done.err
     assert not list(Path.cwd().glob("janitor-journal-*"))
+
+
+def test_how_many_log_groups_there_are_is_counted_and_not_taken_from_a_plan(
+    run: Run, planned: list[str]
+) -> None:
+    """What the share of deletions is of decides whether anything is deleted at all."""
+    policy = Path("p.toml")
+    policy.write_text(run("policy", "show").out.replace("share = 0.25", "share = 0.001"))
+    lines = [json.loads(line) for line in planned]
+    lines[0]["policy"] = load(policy).digest()
+    for line in lines:
+        line |= {"groups_scanned": 10**9} if line["plan"] == "end" else {}
+    Path("plan.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    words = ("apply", "plan.jsonl", "--yes", "--sandbox", "-p", "p.toml", "--format", "json")
+    done = run(*words, "--journal", "j")
+    summary = json.loads(done.out)["summary"]
+    assert (done.code, summary["groups_deleted"], summary["streams_deleted"]) == (4, 0, 0)
 
 
 # ---- codes and mistakes --------------------------------------------------------------------------

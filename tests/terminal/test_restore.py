@@ -140,15 +140,16 @@ def test_it_keeps_to_the_regions_and_names_given(cleaned: Any, run: Run) -> None
 
 
 def test_lines_that_are_not_understood_show_in_the_exit_code(cleaned: Any, run: Run) -> None:
-    """The rest is done; the torn last line alone is no failure."""
+    """The rest is done; the torn last line alone is no failure, another one is."""
     path = Path("j.jsonl")
     text = path.read_text()
     path.write_text(text + '{"run": "r", "pol')
     done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
-    assert (done.code, "1 lines of the journal were cut off" in done.err) == (0, True)
-    path.write_text(text + '{"version": 9}\n')
-    done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
-    assert (done.code, "1 lines are not understood" in done.err) == (3, True)
+    assert (done.code, "the last line of 1 journals was cut off" in done.err) == (0, True)
+    for odd in (b'{"version": 9}', b'{"event": "journal", "ru', b"\0" * 99, b'{"a": "\xff"}'):
+        path.write_bytes(text.encode() + odd + b"\n")
+        done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
+        assert (done.code, "1 lines are not understood" in done.err) == (3, True), odd
     assert account() == cleaned
 
 
@@ -192,7 +193,7 @@ def test_the_functions_journals_are_undone_from_its_bucket(
     assert min(planned.values()) > 0
     address = f"s3://journals/journal/{ACCOUNT}/"
     for where in ([address], [f"s3://journals/{key}" for key in keys], ["-"]):
-        monkeypatch.setattr("sys.stdin", io.StringIO(log))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(log.encode())))
         said = run("restore", *where, "--format", "json", *STATE)
         assert json.loads(said.out)["summary"]["planned"] == planned, said.err
     assert run("restore", address, "--apply", "--yes", *STATE).code == 0
@@ -206,8 +207,10 @@ def test_the_functions_journals_are_undone_from_its_bucket(
 def test_mistakes_are_one_clear_line_and_exit_2(run: Run) -> None:
     """No traceback, nothing on stdout, nothing done."""
     line = {
+        "event": "journal",
         "run": "r",
         "policy": "p",
+        "version": 1,
         "at": 1,
         "action": "set_retention",
         "status": "done",
@@ -229,7 +232,7 @@ def test_mistakes_are_one_clear_line_and_exit_2(run: Run) -> None:
         (["elsewhere.jsonl"], "eu-west-3 is not enabled in the sandbox"),
         (["missing.jsonl"], "missing.jsonl: cannot be read"),
         (["text"], "text: no line is a journal's"),
-        (["bytes"], "not UTF-8"),
+        (["bytes"], "bytes: no line is a journal's"),
         (["other.jsonl", "-r", "eu-wst-1"], "'eu-wst-1' is not an AWS Region"),
         (["other.jsonl", "--format", "html"], "html is not for an undo"),
         (["other.jsonl", "--apply", "--yes", "--journal", "no/such"], "journal cannot be written"),
