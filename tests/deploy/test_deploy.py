@@ -1250,6 +1250,21 @@ def test_declared_configuration_is_the_programs() -> None:
     }
 
 
+def test_the_functions_memory_is_the_cheapest_that_was_measured(account: Account) -> None:
+    """The documentation's table is that of the last benchmark, at the price that it names."""
+    bench = json.loads((ROOT / "docs" / "bench" / "results.json").read_text())
+    small = [row["figures"] for row in bench["rows"] if "vCPU" in row["what"]]
+    half, quarter = small
+    walls = {256: quarter["wall"], 512: half["wall"], 1769: half["free"]["wall"]}
+    price = re.search(r"arm64's \$(0\.\d+) a GB and\s+second", DOCUMENTATION)
+    assert price is not None
+    costs = {size: wall * size / 1024 * float(price[1]) for size, wall in walls.items()}
+    rows = re.findall(r"^\| ([\d,]+) MB \|.* ([\d.]+) s \| \$([\d.]+) \|$", DOCUMENTATION, re.M)
+    assert rows == [(f"{m:,}", f"{walls[m]:.1f}", f"{costs[m]:.5f}") for m in sorted(walls)]
+    assert _function(JANITOR)["MemorySize"] == min(costs, key=lambda size: costs[size])
+    assert all(figures["looks"]["max"] <= 1 for figures in small)
+
+
 def test_example_configuration_is_accepted() -> None:
     """The example shows every key, with values that pass."""
     text = (ROOT / "deploy" / "Pulumi.example.yaml").read_text()
