@@ -1,7 +1,7 @@
 # The two commands of the README, those that CI adds, and the deployment's. All set-up is in .venv:
 # what the program needs (RUN), and to that what its development needs (ALL).
 PYTHON ?= python3
-FUNCTION ?= cloudwatch-janitor
+NAME ?= cloudwatch-janitor
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.run
@@ -55,20 +55,20 @@ up: $(ALL) ## Deploy to AWS (needs the pulumi command and credentials).
 	cd deploy && pulumi up
 
 down: ## Remove the deployment.
-	cd deploy && pulumi destroy
+	cd deploy && pulumi destroy --continue-on-error
 
 invoke: ## Dry run of the deployed janitor; prints its answer.
 	@mkdir -p build
-	aws lambda invoke --function-name $(FUNCTION) --cli-read-timeout 900 build/answer.json
+	aws lambda invoke --function-name $(NAME) --cli-read-timeout 900 build/answer.json
 	@cat build/answer.json
 
 invoke-apply: ## Let the deployed janitor act, now.
 	@mkdir -p build
-	aws lambda invoke --function-name $(FUNCTION) --cli-read-timeout 900 --cli-binary-format raw-in-base64-out --payload '{"dry_run": false}' build/answer.json
+	aws lambda invoke --function-name $(NAME) --cli-read-timeout 900 --cli-binary-format raw-in-base64-out --payload '{"dry_run": false}' build/answer.json
 	@cat build/answer.json
 
 logs: ## Follow the deployed janitor's logs.
-	aws logs tail /aws/lambda/$(FUNCTION) --since 1d --follow
+	aws logs tail /$(NAME)/janitor --since 1d --follow
 
 package-check: $(ALL) ## Build the wheel, install it elsewhere, and use it from there.
 	@$(BIN)/python .ci/package.py

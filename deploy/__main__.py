@@ -10,7 +10,7 @@ if __name__ == "__main__":
     # Pulumi runs this folder as a program, which puts it on sys.path; there packaging.py would hide
     # the distribution of that name, which pulumi itself imports.
     here = Path(__file__).resolve().parent
-    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != here]
+    sys.path[:] = [str(here.parent), *(each for each in sys.path if Path(each).resolve() != here)]
 
 import pulumi
 import pulumi_aws as aws
@@ -26,8 +26,6 @@ from deploy.schedule import Schedule, ScheduleArgs
 from deploy.topic import Topic, TopicArgs
 from janitor.function.iam import function_policy, watch_policy
 
-JANITOR = "cloudwatch-janitor"
-WATCH = "cloudwatch-janitor-watch"
 RUNTIME = "python3.13"
 POLICY_FILE = "policy.toml"
 
@@ -43,48 +41,54 @@ def provision(config: Config) -> None:
     if "janitor" in packages:
         janitor(config, packages["janitor"])
     if "hash" in packages:
-        hash_sample(packages["hash"])
+        hash_sample(config, packages["hash"])
     if "helloworld" in packages:
-        helloworld_sample(packages["helloworld"])
+        helloworld_sample(config, packages["helloworld"])
 
 
 def janitor(config: Config, archive: Path) -> None:
     """The janitor, its schedule, and whatever tells that it does not work."""
+    here = _here()
+    bucket = f"{config.name}-{here['account']}"
+    runs = RunBucket(
+        "bucket",
+        RunBucketArgs(
+            bucket=bucket,
+            partition=here["partition"],
+            writer=f"arn:{here['partition']}:iam::{here['account']}:role/{config.name}",
+            days=config.keep_days,
+        ),
+    )
+    _first(runs)
     failures = aws.sqs.Queue(
         "failures",
-        name=f"{JANITOR}-failures",
+        name=f"{config.name}-failures",
         message_retention_seconds=14 * DAY_S,
         sqs_managed_sse_enabled=True,
     )
-    here = _here()
     topic = _topic(config)
-    bucket = f"{JANITOR}-{here['account']}-{here['region']}"
-    environment = _environment(config)
+    environment = {**_environment(config), "JANITOR_BUCKET": runs.bucket}
     if config.notify and topic is not None:
         environment["JANITOR_NOTIFY_TOPIC"] = topic
-    args = RunBucketArgs(
-        bucket=bucket,
-        partition=here["partition"],
-        writer=f"arn:{here['partition']}:iam::{here['account']}:role/{JANITOR}",
-        days=config.keep_days,
-    )
-    environment["JANITOR_BUCKET"] = RunBucket("bucket", args).bucket
+    log_group = _log_group(config, "janitor")
     function = LambdaFunction(
         "janitor",
         LambdaFunctionArgs(
-            name=JANITOR,
+            name=config.name,
+            log_group=log_group,
             description="Gives log groups a retention and deletes those that are proved empty.",
             code=ZipCode(
                 archive=archive, runtime=RUNTIME, handler="janitor.function.handler.handler"
             ),
-            memory_mb=256,
+            memory_mb=512,  # the cheapest for many Regions: docs/deployment.md has the figures
             timeout_s=900,
             environment=environment,
             policy=function_policy(
                 config.policy(),
                 **here,
                 regions=config.regions,
-                function=JANITOR,
+                function=config.name,
+                log_group=log_group,
                 parameter=config.policy_parameter,
                 notify_topic=_topic_arn(config, here) if config.notify else None,
                 bucket=bucket,
@@ -97,7 +101,7 @@ def janitor(config: Config, archive: Path) -> None:
     schedule = Schedule(
         "janitor",
         ScheduleArgs(
-            rule=JANITOR,
+            rule=config.name,
             description="Starts the janitor.",
             expression=config.schedule,
             function_name=function.name,
@@ -108,7 +112,8 @@ def janitor(config: Config, archive: Path) -> None:
         "janitor",
         AlarmsArgs(
             function_name=function.name,
-            watch_name=watch(archive).name,
+            queue_name=failures.name,
+            watch_name=watch(config, archive).name,
             topic=topic,
         ),
     )
@@ -116,15 +121,17 @@ def janitor(config: Config, archive: Path) -> None:
         dashboard = Dashboard(
             "janitor",
             DashboardArgs(
-                name=JANITOR,
+                name=config.name,
                 region=here["region"],
-                function_name=JANITOR,
-                watch_name=WATCH,
+                function_name=config.name,
+                log_group=log_group,
+                queue_name=f"{config.name}-failures",
+                watch_name=f"{config.name}-watch",
                 alarms=alarms.arns,
             ),
         )
         pulumi.export("dashboard", dashboard.name)
-    pulumi.export("bucket", environment["JANITOR_BUCKET"])
+    pulumi.export("bucket", runs.bucket)
     if config.notify:
         pulumi.export("topic", topic)
     pulumi.export("lambda", function.arn)
@@ -133,29 +140,31 @@ def janitor(config: Config, archive: Path) -> None:
     pulumi.export("alarms", alarms.names)
 
 
-def watch(archive: Path) -> LambdaFunction:
+def watch(config: Config, archive: Path) -> LambdaFunction:
     """The function that says once a day whether the janitor's last complete run is 35 days ago.
 
     An alarm can look back 7 days at most, so it cannot see by itself that a month was missed.
     """
+    name = f"{config.name}-watch"
     function = LambdaFunction(
         "watch",
         LambdaFunctionArgs(
-            name=WATCH,
+            name=name,
+            log_group=_log_group(config, "watch"),
             description="Says whether a complete run of the janitor is overdue.",
             code=ZipCode(
                 archive=archive, runtime=RUNTIME, handler="janitor.function.watch.handler"
             ),
             memory_mb=256,
             timeout_s=60,
-            environment={**_powertools(WATCH), "JANITOR_FUNCTION": JANITOR},
+            environment={**_powertools(name), "JANITOR_FUNCTION": config.name},
             policy=watch_policy(),
         ),
     )
     Schedule(
         "watch",
         ScheduleArgs(
-            rule=WATCH,
+            rule=name,
             description="Starts the watch over the janitor.",
             expression="rate(1 day)",
             function_name=function.name,
@@ -165,12 +174,13 @@ def watch(archive: Path) -> LambdaFunction:
     return function
 
 
-def hash_sample(archive: Path) -> None:
+def hash_sample(config: Config, archive: Path) -> None:
     """A sample function from a zip file."""
     function = LambdaFunction(
         "hash",
         LambdaFunctionArgs(
-            name="hash",
+            name=f"{config.name}-hash",
+            log_group=_log_group(config, "hash"),
             description="A sample: a function from a zip file.",
             code=ZipCode(archive=archive, runtime=RUNTIME, handler="handler.handler"),
             memory_mb=128,
@@ -180,15 +190,15 @@ def hash_sample(archive: Path) -> None:
     pulumi.export("hash", function.arn)
 
 
-def helloworld_sample(context: Path) -> None:
+def helloworld_sample(config: Config, context: Path) -> None:
     """A sample function from a container image."""
-    image = ContainerImage(
-        "helloworld", ContainerImageArgs(repository="helloworld", context=context)
-    )
+    name = f"{config.name}-helloworld"
+    image = ContainerImage("helloworld", ContainerImageArgs(repository=name, context=context))
     function = LambdaFunction(
         "helloworld",
         LambdaFunctionArgs(
-            name="helloworld",
+            name=name,
+            log_group=_log_group(config, "helloworld"),
             description="A sample: a function from a container image.",
             code=ImageCode(image_uri=image.image_uri),
             memory_mb=128,
@@ -211,18 +221,18 @@ def _topic(config: Config) -> pulumi.Input[str] | None:
     """Who is told: the topic that is configured, one that is made, or nobody."""
     if config.alarm_topic is not None or not config.notify:
         return config.alarm_topic
-    return Topic("janitor", TopicArgs(name=JANITOR, emails=config.notify_email)).arn
+    return Topic("janitor", TopicArgs(name=config.name, emails=config.notify_email)).arn
 
 
 def _topic_arn(config: Config, here: Mapping[str, str]) -> str:
     """The topic's ARN before it exists, so that a preview shows the whole policy."""
-    made = f"arn:{here['partition']}:sns:{here['region']}:{here['account']}:{JANITOR}"
+    made = f"arn:{here['partition']}:sns:{here['region']}:{here['account']}:{config.name}"
     return config.alarm_topic or made
 
 
 def _environment(config: Config) -> dict[str, pulumi.Input[str]]:
     environment: dict[str, pulumi.Input[str]] = {
-        **_powertools(JANITOR),
+        **_powertools(config.name),
         "JANITOR_SCHEDULED_DRY_RUN": "true" if config.scheduled_run == "dry-run" else "false",
     }
     if config.regions:
@@ -251,6 +261,26 @@ def _package(name: str, config: Config) -> Path:
     policy = config.policy_path() if name == "janitor" else None
     folder = packaging.stage(function, extra={} if policy is None else {POLICY_FILE: policy})
     return packaging.image_context(folder) if function.dockerfile else packaging.zip_of(folder)
+
+
+def _log_group(config: Config, function: str) -> str:
+    return f"/{config.name}/{function}"
+
+
+def _first(bucket: RunBucket) -> None:
+    """Let all that is declared from now on wait for the bucket, so that there is nothing of a
+    second stack of the same name: CreateBucket refuses it, in any Region. CreateQueue, CreateTopic
+    and PutRule would hand over what the first has, and its destroy would delete it.
+    """
+
+    def after(
+        args: pulumi.ResourceTransformationArgs,
+    ) -> pulumi.ResourceTransformationResult:
+        more = pulumi.ResourceOptions(depends_on=[bucket])
+        opts = pulumi.ResourceOptions.merge(args.opts, more)
+        return pulumi.ResourceTransformationResult(args.props, opts)
+
+    pulumi.runtime.register_stack_transformation(after)
 
 
 def _tag_everything(tags: Mapping[str, str]) -> None:

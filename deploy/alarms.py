@@ -1,4 +1,4 @@
-"""Alarms: a run that failed, and a run that is overdue."""
+"""Alarms: a run that stopped without its end, one that failed, and one that is overdue."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ OVERDUE = "Overdue"
 FAILED = "RunFailed"
 """What the janitor publishes at the end of each run: 1 where it failed or was refused, else 0."""
 
+GIVEN_UP = "ApproximateNumberOfMessagesVisible"
+"""What SQS publishes of a queue: how many messages wait in it."""
+
 DAY_S = 86_400
 
 
@@ -23,11 +26,13 @@ class AlarmsArgs:
 
     Attributes:
         function_name: Name of the janitor's function.
+        queue_name: Name of the queue that takes the events of links that were given up.
         watch_name: Name of the function that says once a day whether a complete run is overdue.
         topic: ARN of an SNS topic in the same Region; None: the alarms only show in CloudWatch.
     """
 
     function_name: pulumi.Input[str]
+    queue_name: pulumi.Input[str]
     watch_name: pulumi.Input[str]
     topic: pulumi.Input[str] | None
 
@@ -52,20 +57,22 @@ class Alarms(pulumi.ComponentResource):
         super().__init__("cloudwatch-janitor:index:Alarms", resource_name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         actions = [] if args.topic is None else [args.topic]
-        errors = aws.cloudwatch.MetricAlarm(
-            f"{resource_name}-errors",
-            name=pulumi.Output.concat(args.function_name, "-errors"),
-            alarm_description="The janitor crashed, or was asked for what it does not do. The "
-            "event is in the queue of failures, the reason in the function's log.",
-            namespace="AWS/Lambda",
-            metric_name="Errors",
-            dimensions={"FunctionName": args.function_name},
-            statistic="Sum",
+        stopped = aws.cloudwatch.MetricAlarm(
+            f"{resource_name}-stopped",
+            name=pulumi.Output.concat(args.function_name, "-stopped"),
+            alarm_description="A run of the janitor stopped without its end: a link crashed twice, "
+            "or was asked for what it does not do. Its event is in the queue of failures, the "
+            "reason in the function's log. In ALARM until the queue is empty.",
+            # Not Lambda's Errors, which also count a link whose second try went on.
+            namespace="AWS/SQS",
+            metric_name=GIVEN_UP,
+            dimensions={"QueueName": args.queue_name},
+            statistic="Maximum",
             period=300,
             evaluation_periods=1,
             comparison_operator="GreaterThanOrEqualToThreshold",
             threshold=1,
-            treat_missing_data="notBreaching",  # no data: it did not run, which is no error
+            treat_missing_data="ignore",  # SQS is silent on a queue that nobody used for six hours
             alarm_actions=actions,
             opts=child,
         )
@@ -107,6 +114,6 @@ class Alarms(pulumi.ComponentResource):
             alarm_actions=actions,
             opts=child,
         )
-        self.names = [errors.name, failed.name, overdue.name]
-        self.arns = [errors.arn, failed.arn, overdue.arn]
+        self.names = [stopped.name, failed.name, overdue.name]
+        self.arns = [stopped.arn, failed.arn, overdue.arn]
         self.register_outputs({"names": self.names, "arns": self.arns})

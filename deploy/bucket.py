@@ -33,7 +33,7 @@ class RunBucketArgs:
 class RunBucket(pulumi.ComponentResource):
     """A bucket that is private, encrypted (SSE-S3), versioned, read and written over TLS only,
     written by one role only, and whose objects expire. One that holds any is not deleted with the
-    stack: AWS refuses to.
+    stack: AWS refuses to. Then it stays as it is, with all that protects it.
 
     Attributes:
         bucket: The bucket's name, known once it exists.
@@ -45,10 +45,15 @@ class RunBucket(pulumi.ComponentResource):
         self, resource_name: str, args: RunBucketArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("cloudwatch-janitor:index:Bucket", resource_name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        bucket = aws.s3.Bucket(
-            resource_name, bucket=args.bucket, force_destroy=False, opts=child
-        ).bucket
+        made = aws.s3.Bucket(
+            resource_name,
+            bucket=args.bucket,
+            force_destroy=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        bucket = made.bucket
+        # A destroy leaves what protects the bucket to the deletion of the bucket, which may fail.
+        child = pulumi.ResourceOptions(parent=self, deleted_with=made)
         blocked = aws.s3.BucketPublicAccessBlock(
             resource_name,
             bucket=bucket,
@@ -81,17 +86,21 @@ class RunBucket(pulumi.ComponentResource):
             bucket=bucket,
             rules=_expiry(args.days),
             # Rules for noncurrent versions need versions.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+            opts=_after(child, versioning),
         )
         aws.s3.BucketPolicy(
             resource_name,
             bucket=bucket,
             policy=pulumi.Output.json_dumps(_policy(args)),
             # S3 refuses two changes of a bucket's access at the same time.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[blocked]),
+            opts=_after(child, blocked),
         )
         self.bucket = bucket
         self.register_outputs({"bucket": self.bucket})
+
+
+def _after(opts: pulumi.ResourceOptions, other: pulumi.Resource) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[other]))
 
 
 def _expiry(days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:

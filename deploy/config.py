@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pulumi
+from botocore.exceptions import ProfileNotFound
+from botocore.session import Session
 from pulumi.runtime.config import CONFIG
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
 from deploy.schedule import checked_expression
@@ -54,6 +64,11 @@ def _different(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _as_text(value: object) -> object:
+    """`pulumi config set --path tags.team 7` keeps a number, and `true` a boolean."""
+    return json.dumps(value) if isinstance(value, bool | int) else value
+
+
 def _tags(tags: dict[str, str]) -> dict[str, str]:
     for key, value in tags.items():
         if key.lower().startswith("aws:"):
@@ -78,6 +93,19 @@ class Config(BaseModel):
         alias_generator=to_camel,
         regex_engine="python-re",  # pydantic's own has no lookahead
     )
+
+    name: str = Field(
+        default=PROJECT,
+        # Of the names that follow from it the bucket's has the fewest characters to choose from,
+        # and the longest of a role may have 64. None may be that of another stack's function.
+        pattern=r"^(?!.*-(watch|hash|helloworld)\Z)[a-z][a-z0-9]*(-[a-z0-9]+)*\Z",
+        min_length=3,
+        max_length=40,
+        description="3 to 40 of a-z, 0-9 and single hyphens, beginning with a letter, not ending "
+        "in -watch, -hash or -helloworld",
+    )
+    """What everything is called, so that an account can have several, each in a stack of its own.
+    The bucket, which is made first, keeps it: a second stack of the same name is refused."""
 
     functions: Annotated[tuple[FunctionName, ...], AfterValidator(_different)] = Field(
         default=("janitor", "hash", "helloworld"),
@@ -164,10 +192,12 @@ class Config(BaseModel):
     """1 keeps two runs from overlapping. Lambda keeps a part of each account's quota unreserved,
     so an account with a small quota can reserve nothing: there only 0 works."""
 
-    tags: Annotated[dict[str, str], AfterValidator(_tags)] = Field(
-        default={},
-        max_length=45,  # 50 a resource, and room for those that AWS or others add
-        description="a mapping of at most 45 tags, keys not starting with aws:",
+    tags: Annotated[dict[str, Annotated[str, BeforeValidator(_as_text)]], AfterValidator(_tags)] = (
+        Field(
+            default={},
+            max_length=45,  # 50 a resource, and room for those that AWS or others add
+            description="a mapping of at most 45 tags, keys not starting with aws:",
+        )
     )
     """Set on everything that is made."""
 
@@ -195,7 +225,20 @@ def from_stack() -> Config:
         for key, value in everything.items()
         if key.startswith(prefix)
     }
-    return parse(ours, region=everything.get("aws:region"))
+    region = everything.get("aws:region") or _other_region(everything.get("aws:profile"))
+    if region is None:
+        raise ConfigError(["aws:region: there is none; pulumi config set aws:region eu-west-1"])
+    return parse(ours, region=region)
+
+
+def _other_region(profile: str | None) -> str | None:
+    """Where AWS's provider looks for a Region that the configuration does not name."""
+    try:
+        configured = Session(profile=profile).get_config_variable("region")
+    except ProfileNotFound as error:
+        raise ConfigError([f"aws:profile: {error}"]) from error
+    region: str | None = os.environ.get("AWS_REGION") or configured
+    return region
 
 
 def parse(texts: Mapping[str, str], *, region: str | None) -> Config:

@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from deploy.alarms import DAY_S, FAILED, NAMESPACE, OVERDUE
+from deploy.alarms import DAY_S, FAILED, GIVEN_UP, NAMESPACE, OVERDUE
 
 DONE = {
     "RetentionSet": "Retention set",
@@ -55,6 +55,8 @@ class DashboardArgs:
         name: The dashboard's name.
         region: The Region of everything that is shown.
         function_name: Name of the janitor's function, which is the metrics' dimension `service`.
+        log_group: Name of the janitor's log group.
+        queue_name: Name of the queue that takes the events of links that were given up.
         watch_name: Name of the function that says once a day whether a complete run is overdue.
         alarms: ARNs of the alarms.
     """
@@ -62,6 +64,8 @@ class DashboardArgs:
     name: str
     region: str
     function_name: str
+    log_group: str
+    queue_name: str
     watch_name: str
     alarms: Sequence[pulumi.Input[str]]
 
@@ -94,10 +98,10 @@ class Dashboard(pulumi.ComponentResource):
 def body(args: DashboardArgs, alarms: Sequence[str]) -> dict[str, Any]:
     """The dashboard as CloudWatch's "Dashboard body structure and syntax" has it."""
     overdue = [NAMESPACE, OVERDUE, "service", args.watch_name, {"label": "A run is overdue"}]
-    errors = ["AWS/Lambda", "Errors", "FunctionName", args.function_name, {"label": "Links failed"}]
+    given_up = ["AWS/SQS", GIVEN_UP, "QueueName", args.queue_name, {"label": "Links given up"}]
     cells = [
         _widget("alarm", {"title": "Alarms", "alarms": list(alarms)}),
-        _graph(args, "Health", [*_runs(args, ENDED), overdue, errors]),
+        _graph(args, "Health", [*_runs(args, ENDED), overdue, given_up]),
         _graph(args, "Done", _runs(args, DONE)),
         _graph(args, "Trouble", _runs(args, TROUBLE)),
         _graph(args, "Scanned", _runs(args, SCANNED)),
@@ -149,7 +153,7 @@ def _graph(
 def _last_runs(args: DashboardArgs) -> dict[str, Any]:
     query = " | ".join(
         [
-            f"SOURCE '/aws/lambda/{args.function_name}'",
+            f"SOURCE '{args.log_group}'",
             f'filter event = "{LINK_ENDED}"',
             f"fields @timestamp, {', '.join(LAST_RUNS)}",
             "sort @timestamp desc",

@@ -18,7 +18,6 @@ LOG_RETENTION_DAYS = 30
 MAXIMUM_EVENT_AGE_S = 21_600
 """Six hours, the most that Lambda accepts: how long an event waits while the function is busy."""
 
-BASIC_EXECUTION = "policy/service-role/AWSLambdaBasicExecutionRole"
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -62,7 +61,10 @@ class LambdaFunctionArgs:
     """What a function is.
 
     Attributes:
-        name: Its name; the log group is `/aws/lambda/<name>`.
+        name: Its name, and that of its role.
+        log_group: Name of its log group. Not Lambda's `/aws/lambda/<name>`, which any other
+            function of that name may have left behind: creating it would fail, and importing it
+            too, where its retention is another.
         description: One line for the console.
         code: A zip file or an image.
         memory_mb: Memory in MB; Lambda gives CPU in proportion.
@@ -77,6 +79,7 @@ class LambdaFunctionArgs:
     """
 
     name: pulumi.Input[str]
+    log_group: pulumi.Input[str]
     description: pulumi.Input[str]
     code: ZipCode | ImageCode
     memory_mb: pulumi.Input[int]
@@ -114,14 +117,13 @@ class LambdaFunction(pulumi.ComponentResource):
             assume_role_policy=json.dumps(TRUST),
             opts=self._child,
         )
-        permissions = self._permissions(args, role)
-        # Made first: Lambda would make it at the first invocation, without retention.
         log_group = aws.cloudwatch.LogGroup(
             resource_name,
-            name=pulumi.Output.concat("/aws/lambda/", args.name),
+            name=args.log_group,
             retention_in_days=LOG_RETENTION_DAYS,
             opts=self._child,
         )
+        permissions = self._permissions(args, role, log_group)
         function = aws.lambda_.Function(
             resource_name,
             name=args.name,
@@ -135,8 +137,8 @@ class LambdaFunction(pulumi.ComponentResource):
             logging_config={"log_format": "Text", "log_group": log_group.name},
             publish=False,
             **_code(args.code),
-            # Its log group and rights stand before it can run, and until it is gone.
-            opts=self._after(log_group, *permissions),
+            # Log group and rights, which wait for it, stand before it can run, until it is gone.
+            opts=self._after(*permissions),
         )
         self._on_failure(args, function, permissions)
         if args.may_invoke_itself:
@@ -153,39 +155,29 @@ class LambdaFunction(pulumi.ComponentResource):
     def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, depends_on=list(resources))
 
-    def _permissions(self, args: LambdaFunctionArgs, role: aws.iam.Role) -> list[pulumi.Resource]:
-        partition = aws.get_partition_output().partition
-        permissions: list[pulumi.Resource] = [
-            aws.iam.RolePolicyAttachment(
-                f"{self._resource_name}-logs",
+    def _permissions(
+        self, args: LambdaFunctionArgs, role: aws.iam.Role, log_group: aws.cloudwatch.LogGroup
+    ) -> list[pulumi.Resource]:
+        # Without logs:CreateLogGroup, which AWS's managed policy has: the last lines of a function
+        # that is being deleted would make its log group again, without retention.
+        writing = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        streams = pulumi.Output.concat(log_group.arn, ":*")
+        documents = {"logs": _document("WriteLog", writing, streams), "work": args.policy}
+        if args.on_failure is not None:
+            documents["failures"] = _document(
+                "ReportFailures", ["sqs:SendMessage"], args.on_failure
+            )
+        return [
+            aws.iam.RolePolicy(
+                f"{self._resource_name}-{name}",
+                name=name,
                 role=role.name,
-                policy_arn=pulumi.Output.format("arn:{0}:iam::aws:{1}", partition, BASIC_EXECUTION),
+                policy=pulumi.Output.json_dumps(document),
                 opts=self._child,
             )
+            for name, document in documents.items()
+            if document is not None
         ]
-        if args.policy is not None:
-            permissions.append(self._role_policy(role, "work", args.policy))
-        if args.on_failure is not None:
-            statement = {
-                "Sid": "ReportFailures",
-                "Effect": "Allow",
-                "Action": "sqs:SendMessage",
-                "Resource": args.on_failure,
-            }
-            document = {"Version": "2012-10-17", "Statement": [statement]}
-            permissions.append(self._role_policy(role, "failures", document))
-        return permissions
-
-    def _role_policy(
-        self, role: aws.iam.Role, name: str, document: pulumi.Input[Mapping[str, Any]]
-    ) -> aws.iam.RolePolicy:
-        return aws.iam.RolePolicy(
-            f"{self._resource_name}-{name}",
-            name=name,
-            role=role.name,
-            policy=pulumi.Output.json_dumps(document),
-            opts=self._child,
-        )
 
     def _on_failure(
         self,
@@ -204,6 +196,11 @@ class LambdaFunction(pulumi.ComponentResource):
             # Lambda refuses a destination that the role may not send to.
             opts=self._after(*permissions),
         )
+
+
+def _document(sid: str, actions: list[str], resource: pulumi.Input[str]) -> dict[str, Any]:
+    statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def _code(code: ZipCode | ImageCode) -> dict[str, Any]:

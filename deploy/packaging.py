@@ -24,7 +24,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -51,12 +51,14 @@ class Machine:
         platforms: Platform tags of wheels, best first; none: those of the running interpreter.
         python: `major.minor`.
         abi: ABI tag of CPython.
+        interpreter: The Python here that can try what is made for it.
     """
 
     name: str
     platforms: tuple[str, ...]
     python: str
     abi: str
+    interpreter: str = field(default=sys.executable, repr=False)
 
 
 # Lambda's python3.13 is Amazon Linux 2023: glibc 2.34. manylinux2014 is the old name of 2_17,
@@ -80,6 +82,22 @@ def host() -> Machine:
         platforms=(),
         python=f"{major}.{minor}",
         abi=f"cp{major}{minor}",
+    )
+
+
+def nearest() -> Machine:
+    """The Python on this machine that is most like Lambda's: of its version, if there is one."""
+    found = shutil.which(f"python{LAMBDA.python}")
+    if found is None or sys.platform != "linux":
+        return host()
+    if subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode:
+        return host()  # a shim of pyenv's, without a Python behind it
+    machine = platform.machine()
+    return replace(
+        LAMBDA,
+        name=f"linux/{machine}, Python {LAMBDA.python}",
+        platforms=tuple(tag.replace("aarch64", machine) for tag in LAMBDA.platforms),
+        interpreter=found,
     )
 
 
@@ -153,9 +171,12 @@ JANITOR = Function(
         "janitor/report/undo.py",
         # Parts of the dependencies that nothing here imports: most of what can be saved.
         "aws_lambda_powertools/event_handler/*",
-        "aws_lambda_powertools/utilities/data_classes/*",
+        "aws_lambda_powertools/utilities/[!jp_]*",  # but jmespath_utils and parameters
+        "aws_lambda_powertools/utilities/parser/*",
         "boto3/data/*",  # models of boto3.resource(…)
         "boto3/examples/*",
+        "dateutil/rrule.py",  # and time zones, of which only UTC is ever meant
+        "dateutil/zoneinfo/*",
         "pydantic/mypy.py",
         "pydantic/v1/*",
     ),
@@ -493,7 +514,7 @@ print(time.perf_counter() - start)
 """
 
 
-def import_time(function: Function, folder: Path) -> float:
+def import_time(function: Function, folder: Path, machine: Machine) -> float:
     """Seconds that a fresh interpreter takes to import the handler's module: the best of a few.
 
     Nothing else than the standard library is on its path, and no byte code is read or written,
@@ -501,18 +522,20 @@ def import_time(function: Function, folder: Path) -> float:
 
     Args:
         function: Whose folder.
-        folder: Staged for `host()`.
+        folder: Staged for `machine`.
+        machine: One that is here.
 
     Raises:
         PackagingError: It cannot be imported; the last line of the traceback.
     """
     module = function.handler.rpartition(".")[0]
-    return min(_import_once(function.name, folder, module) for _ in range(IMPORT_RUNS))
+    python = machine.interpreter
+    return min(_import_once(function.name, folder, module, python) for _ in range(IMPORT_RUNS))
 
 
-def _import_once(name: str, folder: Path, module: str) -> float:
+def _import_once(name: str, folder: Path, module: str, python: str) -> float:
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-B", "-c", IMPORT, str(folder), module],
+        [python, "-I", "-S", "-B", "-c", IMPORT, str(folder), module],
         env={"AWS_REGION": "us-east-1"},  # Lambda always sets it
         capture_output=True,
         text=True,
@@ -543,14 +566,15 @@ def package(function: Function, root: Path = BUILD) -> str:
     else:
         made = zip_of(folder)
         data = made.read_bytes()
-        size, seconds = _size(len(data)), f"{_host_import_time(function) * 1000:.0f} ms"
+        size, seconds = _size(len(data)), f"{_nearest_import_time(function) * 1000:.0f} ms"
     digest = hashlib.sha256(data).hexdigest()
     return ROW.format(function.name, made.name, size, _size(unzipped), seconds, digest)
 
 
-def _host_import_time(function: Function) -> float:
+def _nearest_import_time(function: Function) -> float:
+    machine = nearest()
     with tempfile.TemporaryDirectory() as root:
-        return import_time(function, stage(function, host(), root=Path(root)))
+        return import_time(function, stage(function, machine, root=Path(root)), machine)
 
 
 def _size(size: int) -> str:
@@ -578,7 +602,9 @@ def main(arguments: Sequence[str], root: Path = BUILD) -> int:
             sys.stdout.flush()
             print(error, file=sys.stderr)
             return 1
-    print(f"in {root}, for {LAMBDA.name}; imported on {host().name}")
+    here = nearest()
+    missing = "" if here.python == LAMBDA.python else f", as there is no python{LAMBDA.python} here"
+    print(f"in {root}, for {LAMBDA.name}; imported on {here.name}{missing}")
     return 0
 
 

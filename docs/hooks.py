@@ -122,7 +122,8 @@ def least_function_policy() -> str:
             partition="aws",
             region="eu-west-1",
             function="cloudwatch-janitor",
-            bucket="cloudwatch-janitor-123456789012-eu-west-1",
+            log_group="/cloudwatch-janitor/janitor",
+            bucket="cloudwatch-janitor-123456789012",
         )
     )
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
+import hashlib
 import json
 import os
 import re
@@ -19,6 +21,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 import boto3
@@ -80,6 +83,7 @@ class Invocation(Protocol):
 
     aws_request_id: str
     invoked_function_arn: str
+    log_group_name: str
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda ends the invocation."""
@@ -236,7 +240,7 @@ class Janitor:
     async def _begun(self, order: Order, policy: Policy, counts: Counts, stop: Stop) -> RunState:
         apis = await targets.connect(self._aws, order.regions, self._means(counts, stop, policy))
         return RunState(
-            version=__version__,
+            version=code(),
             run=order.run,
             trigger=order.trigger,
             dry_run=order.dry_run,
@@ -277,6 +281,9 @@ class Janitor:
         if why:
             state.ended = {**link.summary().as_dict(), "complete": False, "errors": [why]}
         else:
+            if state.version != code():
+                link.begin_again()
+                state.version = code()
             with _deadline(stop, context.get_remaining_time_in_millis() / 1000):
                 await self._worked(link, state, bucket, policy)
         if state.ended is None:
@@ -316,8 +323,8 @@ class Janitor:
     def _may_not_go_on(self, state: RunState, policy: Policy) -> str:
         if state.policy != policy.digest():
             return "the policy was changed since the run began: nothing more is done"
-        if state.version != __version__:
-            return "the function was deployed anew since the run began: nothing more is done"
+        if state.version != code() and state.acting:
+            return "the plan is that of the code before this deployment: no more of it is done"
         return chain.too_long(
             state.link,
             state.started,
@@ -348,7 +355,8 @@ class Janitor:
         self._measure(state, state.ended)
         if (arn := self._settings.notify_topic) is not None and state.trigger == "schedule":
             client = self._aws.client("sns", arn.split(":")[3], config=CLOSE_CONFIG)
-            notice = Notice(state.run, context.invoked_function_arn, state.dry_run, state.ended)
+            own, group = context.invoked_function_arn, context.log_group_name
+            notice = Notice(state.run, own, group, state.dry_run, state.ended)
             try:
                 await within(
                     CLOSE_LASTS,
@@ -369,7 +377,7 @@ class Janitor:
         seconds = max(self._clock.now() - state.started, 0) / 1000
         metrics.add_metric("Duration", MetricUnit.Seconds, seconds)
         metrics.add_metric("Complete", MetricUnit.Count, int(ended["complete"]))
-        notice = Notice(state.run, "", state.dry_run, ended)
+        notice = Notice(state.run, "", "", state.dry_run, ended)
         failed = notice.result in ("failed", "refused")
         metrics.add_metric("RunFailed", MetricUnit.Count, int(failed))
 
@@ -386,6 +394,15 @@ class Janitor:
             policy_sha256=state.policy,
             dry_run=state.dry_run,
         )
+
+
+@functools.cache
+def code() -> str:
+    """The version of the code that runs, which a deployment may change without a new release."""
+    package = Path(__file__).parents[1]
+    files = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".toml"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files))
+    return f"{__version__}+{digest.hexdigest()[:12]}"
 
 
 METRICS = {

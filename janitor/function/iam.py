@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from janitor.aws import logs, metrics, quotas, tags, targets
-from janitor.core.model import LAMBDA_PREFIX, OWNER_GONE
+from janitor.core.model import OWNER_GONE
 from janitor.journal import archive
 from janitor.owners import table as owners
 from janitor.policy.file import Defaults, Policy, Rule
@@ -103,12 +103,13 @@ def function_policy(
     region: str,
     regions: Sequence[str] = (),
     function: str,
+    log_group: str,
     parameter: str | None = None,
     notify_topic: str | None = None,
     bucket: str,
 ) -> dict[str, Any]:
     """The same for the Lambda function named `function` in `region`, which cleans `regions`, or
-    every Region.
+    every Region, but for its own `log_group`.
 
     It may call itself, to go on after the 15 minutes, keep the state of its runs, their plans and
     journals in `bucket`, read its policy where `parameter` names an SSM parameter, and publish to
@@ -121,7 +122,7 @@ def function_policy(
         state,
     )
 
-    own = policy.with_own_groups(f"{LAMBDA_PREFIX}{function}")
+    own = policy.with_own_groups(log_group)
     itself = f"arn:{partition}:lambda:{region}:{account}:function:{function}"
     document = iam_policy(own, account=account, partition=partition, regions=regions)
     statements = [

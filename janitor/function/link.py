@@ -125,6 +125,13 @@ class Link(Books):
         region = self._regions[target]
         region.token, region.plan = None, []
 
+    def begin_again(self) -> None:
+        """The survey so far is that of other code: it begins again in every Region."""
+        self.unfinished.clear()
+        for target, region in self._regions.items():
+            self.restarted(target)
+            region.listed, region.surveyed, region.failed = [], False, False
+
     def failed(self, target: Target, error: str) -> None:
         """A Region's survey, or the whole run, did not come to its end."""
         super().failed(target, error)

@@ -58,12 +58,13 @@ class NotifyError(JanitorError):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What there is to tell at the end of a run. `function` is the function's ARN, `summary` as in
-    `--format json`.
+    """What there is to tell at the end of a run. `function` is the function's ARN, `log_group`
+    the name of its log group, `summary` as in `--format json`.
     """
 
     run: str
     function: str
+    log_group: str
     dry_run: bool
     summary: Mapping[str, Any]
 
@@ -121,7 +122,7 @@ def _paragraphs(notice: Notice, result: str, now: int) -> Iterator[str]:
     yield from _counts(notice.summary, dry_run=notice.dry_run)
     yield from _problems(notice.summary)
     yield ""
-    yield f'Each change is a line of the log group /aws/lambda/{name} with run_id "{notice.run}".'
+    yield f'Each change is a line of the log group {notice.log_group} with run_id "{notice.run}".'
 
 
 def _counts(summary: Mapping[str, Any], *, dry_run: bool) -> Iterator[str]:

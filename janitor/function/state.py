@@ -91,7 +91,9 @@ class CallCounts(_Part):
 
 
 class RunState(_Part):
-    """One run. `link` is the number of the link that may work now."""
+    """One run. `link` is the number of the link that may work now, `version` that of the code which
+    surveys or has surveyed.
+    """
 
     version: str
     run: str

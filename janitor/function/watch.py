@@ -22,7 +22,7 @@ from janitor.aws.targets import Means
 from janitor.aws.workers import Inline
 from janitor.core.clock import DAY_MS, Stop, SystemClock
 from janitor.core.errors import JanitorError
-from janitor.core.model import LAMBDA_PREFIX, Target
+from janitor.core.model import Target
 from janitor.function.settings import read_settings
 
 ACTIONS: dict[str, str] = {"GetMetricData": "cloudwatch:GetMetricData"}
@@ -34,15 +34,15 @@ class WatchError(JanitorError):
     """Whether a run is overdue could not be found out; the alarm counts that as overdue."""
 
 
-async def overdue(api: Api, function: str) -> bool:
+async def overdue(api: Api, function: str, log_group: str) -> bool:
     """Whether the function named `function` had no complete scheduled run in 35 days.
 
-    A function that was deployed less than 35 days ago (its log group was made then) has had no
-    time for one. Raises CallError, UnavailableError or WatchError.
+    A function that was deployed less than 35 days ago has had no time for one: `log_group`, the
+    watch's own, was made then. Raises CallError, UnavailableError or WatchError.
     """
-    group = await Logs(api).group(LAMBDA_PREFIX + function)
+    group = await Logs(api).group(log_group)
     if group is None:
-        raise WatchError(f"no log group {LAMBDA_PREFIX}{function}: is {function} deployed here?")
+        raise WatchError(f"no log group {log_group}: nobody knows since when this is deployed")
     now = api.clock.now()
     since = now - OVERDUE_DAYS * DAY_MS
     return group.creation_time < since and await _complete_runs(api, function, since, now) == 0
@@ -81,6 +81,7 @@ _settings = read_settings(os.environ)
 @METRICS.log_metrics
 def handler(_event: Any, _context: Any) -> dict[str, bool]:
     """The entry point that Lambda calls once a day. Raises what `overdue` raises."""
-    answer = asyncio.run(overdue(_here(), _settings.watched))
+    own = os.environ["AWS_LAMBDA_LOG_GROUP_NAME"]
+    answer = asyncio.run(overdue(_here(), _settings.watched, own))
     METRICS.add_metric("Overdue", MetricUnit.Count, int(answer))
     return {"overdue": answer}

@@ -39,7 +39,7 @@ RETENTION_DAYS = (
 
 _T = TypeVar("_T")
 
-OWN_GROUP = "/aws/lambda/cloudwatch-janitor"
+OWN_GROUP = "/cloudwatch-janitor/janitor"
 SHIPPED = "the shipped policy"
 
 LogClass = Literal["STANDARD", "INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"]

@@ -251,7 +251,7 @@ class _Ireland(_Content):
 
     def _plant_protected(self) -> None:
         """Groups that look empty, and that somebody protects or uses."""
-        self._group("/aws/lambda/cloudwatch-janitor", age=400, retention=30)
+        self._group("/cloudwatch-janitor/janitor", age=400, retention=30)
         self._group("aws-controltower/CloudTrailLogs", age=1100, stored=2_000_000_000)
         self._group("/aws/lambda/disaster-recovery", age=600, retention=30)
         self._function("/aws/lambda/disaster-recovery")

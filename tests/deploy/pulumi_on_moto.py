@@ -9,6 +9,7 @@ import asyncio
 import functools
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,34 +28,48 @@ Inputs = dict[str, Any]
 Answer = tuple[str, Inputs]
 
 
-@functools.cache
 def client(service: str) -> Any:
-    """The one client of a service: making one takes longer than most tests that use it."""
-    return boto3.client(service)
+    """The one client of a service in the Region of the environment."""
+    return _client(service, os.environ["AWS_DEFAULT_REGION"])
+
+
+@functools.cache
+def _client(service: str, region: str) -> Any:
+    """Making one takes longer than most tests that use it."""
+    return boto3.client(service, region)
 
 
 @dataclass(frozen=True)
 class Made:
-    """A resource as the program declared it: `after` are the (type, name) it waits for."""
+    """A resource as the program declared it: `id` is what AWS calls it, `after` are those (type,
+    name) that it waits for, `deleted_with` is the one whose deletion is its own.
+    """
 
     type: str
     name: str
+    id: str
     inputs: Inputs
     after: frozenset[tuple[str, str]]
+    deleted_with: tuple[str, str] | None
     kept_on_destroy: bool
 
 
 async def _run(
-    program: Callable[[], object], config: Mapping[str, str], account: Account
+    program: Callable[[], object], config: Mapping[str, str], account: Account, *, preview: bool
 ) -> dict[str, Any]:
     pulumi.runtime.set_all_config(dict(config))
     monitor = _Monitor(account)
-    pulumi.runtime.set_mocks(account, project=PROJECT, stack="test", monitor=monitor)
+    pulumi.runtime.set_mocks(account, PROJECT, "test", preview=preview, monitor=monitor)
 
     def run() -> None:
         program()
 
-    await run_pulumi_func(run)
+    # The first error is raised; all that waited for it has the same one, and nobody asks for it.
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    try:
+        await run_pulumi_func(run)
+    finally:  # what a program that failed still waits for is none of the next one's
+        pulumi.runtime.settings.SETTINGS.outputs.clear()
     stack = pulumi.runtime.get_root_resource()
     assert stack is not None
     outputs = dict(stack.outputs)  # type: ignore[attr-defined]  # a Stack is not exported
@@ -69,18 +84,23 @@ class _Monitor(MockMonitor):
         self.account = account
 
     def RegisterResource(self, request: Any) -> Any:
-        after = frozenset(
-            (urn.split("::")[2].split("$")[-1], urn.split("::")[3]) for urn in request.dependencies
-        )
-        kept = request.protect or request.retainOnDelete
+        note = {
+            "after": frozenset(map(_type_and_name, request.dependencies)),
+            "deleted_with": _type_and_name(request.deletedWith) if request.deletedWith else None,
+            "kept_on_destroy": request.protect or request.retainOnDelete,
+        }
         with self.account.lock:
-            self.account.notes[request.type, request.name] = (after, kept)
+            self.account.notes[request.type, request.name] = note
         with _event_loop():
             return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
     def Invoke(self, request: Any) -> Any:
         with _event_loop():
             return super().Invoke(request)  # type: ignore[no-untyped-call]
+
+
+def _type_and_name(urn: str) -> tuple[str, str]:
+    return urn.split("::")[2].split("$")[-1], urn.split("::")[3]
 
 
 @contextmanager
@@ -97,19 +117,20 @@ def _event_loop() -> Iterator[None]:
 
 @dataclass
 class Account(Mocks):
-    """The account of the moto that is active; `made` is in the order of creation."""
+    """The account of the moto that is active; `made` is in the order of creation. In a preview
+    nothing is made, and of what AWS would answer nothing is known.
+    """
 
+    preview: bool = False
     made: list[Made] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
-    notes: dict[tuple[str, str], tuple[frozenset[tuple[str, str]], bool]] = field(
-        default_factory=dict
-    )
+    notes: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def up(self, program: Callable[[], object], config: Mapping[str, str]) -> None:
         """Run `program` with `config`, texts by full key."""
         # asyncio.run has a context of its own, so Pulumi's runtime starts anew each time.
-        self.outputs = asyncio.run(_run(program, config, self))
+        self.outputs = asyncio.run(_run(program, config, self, preview=self.preview))
 
     def of(self, type_: str) -> list[Made]:
         return [made for made in self.made if made.type == type_]
@@ -125,10 +146,13 @@ class Account(Mocks):
                 return args.name, {}
             inputs = _plain(args.inputs)
             left = dict(inputs)
-            id_, outputs = _MAKERS[args.typ](self, left)
+            if self.preview:
+                id_, outputs, left = "", {}, {}
+            else:
+                id_, outputs = _MAKERS[args.typ](self, left)
             assert not left, f"{args.typ} {args.name}: inputs that nothing here makes: {left}"
-            after, kept = self.notes[args.typ, args.name]
-            self.made.append(Made(args.typ, args.name, inputs, after, kept))
+            note = self.notes[args.typ, args.name]
+            self.made.append(Made(args.typ, args.name, id_, inputs, **note))
             return id_, {**inputs, **outputs}
 
     def call(self, args: MockCallArgs) -> Inputs:  # type: ignore[override]
@@ -153,18 +177,14 @@ class Account(Mocks):
         )
         return f"{role}:{name}", {}
 
-    def attachment(self, inputs: Inputs) -> Answer:
-        role, arn = inputs.pop("role"), inputs.pop("policyArn")
-        client("iam").attach_role_policy(RoleName=role, PolicyArn=arn)
-        return f"{role}/{arn}", {}
-
     def log_group(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
         client("logs").create_log_group(logGroupName=name, tags=inputs.pop("tags", {}))
         client("logs").put_retention_policy(
             logGroupName=name, retentionInDays=inputs.pop("retentionInDays")
         )
-        return name, {}
+        (made,) = client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        return name, {"arn": made["arn"].removesuffix(":*")}
 
     def function(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
@@ -198,15 +218,15 @@ class Account(Mocks):
         return name, {"arn": answer["FunctionArn"]}
 
     def permission(self, inputs: Inputs) -> Answer:
-        statement = inputs.pop("statementId")
+        function, statement = inputs.pop("function"), inputs.pop("statementId")
         client("lambda").add_permission(
-            FunctionName=inputs.pop("function"),
+            FunctionName=function,
             StatementId=statement,
             Action=inputs.pop("action"),
             Principal=inputs.pop("principal"),
             SourceArn=inputs.pop("sourceArn"),
         )
-        return statement, {}
+        return f"{function}/{statement}", {}
 
     def invoke_config(self, inputs: Inputs) -> Answer:
         name = inputs.pop("functionName")
@@ -463,7 +483,6 @@ def _pairs(inputs: Inputs) -> list[dict[str, str]]:
 _MAKERS: dict[str, Callable[[Account, Inputs], Answer]] = {
     "aws:iam/role:Role": Account.role,
     "aws:iam/rolePolicy:RolePolicy": Account.role_policy,
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Account.attachment,
     "aws:cloudwatch/logGroup:LogGroup": Account.log_group,
     "aws:lambda/function:Function": Account.function,
     "aws:lambda/permission:Permission": Account.permission,

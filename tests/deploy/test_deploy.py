@@ -14,10 +14,12 @@ import runpy
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -26,7 +28,7 @@ import pytest
 import yaml
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from moto import mock_aws
-from moto.iam.aws_managed_policies import aws_managed_policies_data
+from packaging.requirements import Requirement
 
 from deploy import packaging
 from deploy.config import Config, ConfigError, parse
@@ -46,13 +48,18 @@ pytestmark = pytest.mark.filterwarnings(
     r"ignore:(aws.s3/\w+|s3).\w+V2 has been deprecated:DeprecationWarning",
 )
 ROOT = Path(__file__).parents[2]
+DOCUMENTATION = (ROOT / "docs" / "deployment.md").read_text()
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:operations"
 JANITOR, WATCH = "cloudwatch-janitor", "cloudwatch-janitor-watch"
-_RESOURCE = {JANITOR: "janitor", WATCH: "watch", "hash": "hash", "helloworld": "helloworld"}
+HASH, HELLOWORLD = "cloudwatch-janitor-hash", "cloudwatch-janitor-helloworld"
+_RESOURCE = {JANITOR: "janitor", WATCH: "watch", HASH: "hash", HELLOWORLD: "helloworld"}
 FUNCTIONS = tuple(_RESOURCE)
+GROUPS = {name: f"/{JANITOR}/{resource}" for name, resource in _RESOURCE.items()}
+OTHER = "logs-janitor"
 OTHERWISE: dict[str, Any] = {  # every key that need not be left out, and none at its default
+    "name": OTHER,
     "functions": ["janitor"],
     "schedule": "rate(7 days)",
     "scheduledRun": "apply",
@@ -67,17 +74,15 @@ OTHERWISE: dict[str, Any] = {  # every key that need not be left out, and none a
 }
 
 
-BUCKET = f"{JANITOR}-{ACCOUNT}-{REGION}"
+BUCKET = f"{JANITOR}-{ACCOUNT}"
 EVERYTHING: dict[str, Any] = {  # what has to be asked for
     "notify": True,
     "notifyEmail": ["operations@example.com", "finance@example.com"],
     "dashboard": True,
-    "tags": {"team": "operations", "env": "prod"},
+    "tags": {"team": "operations", "cost-centre": 4711, "keep": True},  # as --path makes them
 }
-ALARMS = [f"{JANITOR}-{name}" for name in ("errors", "failed", "overdue")]
-BASIC = "AWSLambdaBasicExecutionRole"
-MANAGED = json.dumps({BASIC: json.loads(aws_managed_policies_data)[BASIC]})
-"""Of AWS's managed policies, all of which moto would read again for each account and partition."""
+TAGS = {"team": "operations", "cost-centre": "4711", "keep": "true"}
+ALARMS = [f"{JANITOR}-{name}" for name in ("stopped", "failed", "overdue")]
 
 REAL_STAGE = packaging.stage
 REAL_ZIP_OF = packaging.zip_of
@@ -171,16 +176,11 @@ class Cloud:
     def start(self) -> pytest.MonkeyPatch:
         """An empty account, and the patch that lasts as long as it does."""
         self.close()
-        self._open.enter_context(
-            mock_aws(
-                config={"iam": {"load_aws_managed_policies": True}, "lambda": {"use_docker": False}}
-            )
-        )
+        self._open.enter_context(mock_aws(config={"lambda": {"use_docker": False}}))
         patch = self._open.enter_context(pytest.MonkeyPatch.context())
         patch.delenv("AWS_PROFILE", raising=False)
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         patch.setenv("MOTO_LAMBDA_STUB_ECR", "false")  # an image that is not there is refused
-        patch.setattr("moto.iam.models.aws_managed_policies_data", MANAGED)
         self.account = Account()
         self.packages = Packages(self.folder)
         self.packages.install(patch)
@@ -193,9 +193,12 @@ class Cloud:
 
 def _texts(config: Mapping[str, Any]) -> dict[str, str]:
     """As Pulumi hands them over: text as it is, all else as JSON. aws:region is not ours."""
-    return {"aws:region": REGION} | {
-        f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in config.items()
+    return {
+        key if ":" in key else f"{PROJECT}:{key}": value
+        if isinstance(value, str)
+        else json.dumps(value)
+        for key, value in {"aws:region": REGION, **config}.items()
+        if value is not None
     }
 
 
@@ -250,9 +253,9 @@ def test_functions(account: Account) -> None:
 @pytest.mark.parametrize(
     ("name", "handler", "memory", "timeout"),
     [
-        (JANITOR, "janitor.function.handler.handler", 256, 900),
+        (JANITOR, "janitor.function.handler.handler", 512, 900),
         (WATCH, "janitor.function.watch.handler", 256, 60),
-        ("hash", "handler.handler", 128, 3),
+        (HASH, "handler.handler", 128, 3),
     ],
 )
 def test_zip_functions(
@@ -260,7 +263,7 @@ def test_zip_functions(
 ) -> None:
     """A zip function runs that very zip, on arm64, with its runtime, memory and timeout."""
     function = _function(name)
-    package = "hash" if name == "hash" else "janitor"
+    package = "hash" if name == HASH else "janitor"
     archive = (cloud.folder / f"{package}.zip").read_bytes()
     assert function["CodeSha256"] == _sha256(archive)
     assert (function["Handler"], function["MemorySize"], function["Timeout"]) == (
@@ -274,10 +277,10 @@ def test_zip_functions(
 
 def test_image_function(account: Account) -> None:
     """The image function runs the image that was pushed, by its digest."""
-    function = client("lambda").get_function(FunctionName="helloworld")
+    function = client("lambda").get_function(FunctionName=HELLOWORLD)
     ecr = client("ecr")
-    (repository,) = ecr.describe_repositories(repositoryNames=["helloworld"])["repositories"]
-    (image,) = ecr.describe_images(repositoryName="helloworld")["imageDetails"]
+    (repository,) = ecr.describe_repositories(repositoryNames=[HELLOWORLD])["repositories"]
+    (image,) = ecr.describe_images(repositoryName=HELLOWORLD)["imageDetails"]
     assert function["Code"]["ImageUri"] == f"{repository['repositoryUri']}@{image['imageDigest']}"
     configuration = function["Configuration"]
     assert configuration["PackageType"] == "Image"
@@ -297,11 +300,11 @@ def test_image_is_built_for_the_functions_architecture(account: Account) -> None
 def test_repository(account: Account) -> None:
     """Images are scanned, the one in use is tagged, untagged ones expire after 7 days."""
     ecr = client("ecr")
-    (repository,) = ecr.describe_repositories(repositoryNames=["helloworld"])["repositories"]
+    (repository,) = ecr.describe_repositories(repositoryNames=[HELLOWORLD])["repositories"]
     assert repository["imageScanningConfiguration"]["scanOnPush"]
-    (image,) = ecr.describe_images(repositoryName="helloworld")["imageDetails"]
+    (image,) = ecr.describe_images(repositoryName=HELLOWORLD)["imageDetails"]
     assert len(image["imageTags"]) == 1
-    text = ecr.get_lifecycle_policy(repositoryName="helloworld")["lifecyclePolicyText"]
+    text = ecr.get_lifecycle_policy(repositoryName=HELLOWORLD)["lifecyclePolicyText"]
     (rule,) = json.loads(text)["rules"]
     assert rule["action"] == {"type": "expire"}
     assert rule["selection"] == {
@@ -315,15 +318,27 @@ def test_repository(account: Account) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_log_group(account: Account, name: str) -> None:
     """A function's log group keeps 30 days, and stands before the function can write to it."""
-    (group,) = client("logs").describe_log_groups(
-        logGroupNamePrefix=f"/aws/lambda/{name}", limit=1
-    )["logGroups"]
-    assert (group["logGroupName"], group["retentionInDays"]) == (f"/aws/lambda/{name}", 30)
+    (group,) = client("logs").describe_log_groups(logGroupNamePrefix=GROUPS[name])["logGroups"]
+    assert (group["logGroupName"], group["retentionInDays"]) == (GROUPS[name], 30)
     function = account.the("aws:lambda/function:Function", _RESOURCE[name])
     log_group = account.the("aws:cloudwatch/logGroup:LogGroup", _RESOURCE[name])
     assert (log_group.type, log_group.name) in function.after
     assert account.made.index(log_group) < account.made.index(function)
-    assert function.inputs["loggingConfig"]["logGroup"] == f"/aws/lambda/{name}"
+    assert function.inputs["loggingConfig"]["logGroup"] == GROUPS[name]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_can_write_its_log_but_not_make_the_group_again(
+    account: Account, name: str
+) -> None:
+    """Its last lines come after it is deleted; no other group's lines are its business."""
+    documents = _documents(name)
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{GROUPS[name]}"
+    for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+        assert _allowed(documents, action, f"{group}:log-stream:2026/12/01/[$LATEST]0")
+        assert not _allowed(documents, action, f"{group}-2:log-stream:2026/12/01/[$LATEST]0")
+    assert not _allowed(documents, "logs:CreateLogGroup", group)
+    assert not client("iam").list_attached_role_policies(RoleName=name)["AttachedPolicies"]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -334,8 +349,6 @@ def test_role(account: Account, name: str) -> None:
     assert _function(name)["Role"] == role["Arn"]
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
-    (attached,) = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
-    assert attached["PolicyName"] == BASIC
     rights = {(made.type, made.name) for made in account.made if made.inputs.get("role") == name}
     assert rights
     assert rights <= account.the("aws:lambda/function:Function", _RESOURCE[name]).after
@@ -390,7 +403,7 @@ def test_runs_do_not_overlap(account: Account) -> None:
         .get("ReservedConcurrentExecutions")
         for name in FUNCTIONS
     }
-    assert reserved == {JANITOR: 1, WATCH: None, "hash": None, "helloworld": None}
+    assert reserved == {JANITOR: 1, WATCH: None, HASH: None, HELLOWORLD: None}
 
 
 def test_environment(account: Account) -> None:
@@ -409,13 +422,18 @@ def test_environment(account: Account) -> None:
 
 
 def test_alarms(account: Account) -> None:
-    """On crashes, on runs that failed, and one that also fires when nobody watches any more."""
-    errors = _alarm(f"{JANITOR}-errors")
-    assert (errors["Namespace"], errors["MetricName"]) == ("AWS/Lambda", "Errors")
-    assert errors["Dimensions"] == [{"Name": "FunctionName", "Value": JANITOR}]
-    assert (errors["Statistic"], errors["Threshold"]) == ("Sum", 1)
-    assert errors["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-    assert errors["TreatMissingData"] == "notBreaching"
+    """On runs that stopped without an end (their event lies in the queue, until somebody takes it)
+    or failed, and one that also fires when nobody watches any more.
+    """
+    stopped = _alarm(f"{JANITOR}-stopped")
+    assert stopped["Namespace"] == "AWS/SQS"
+    assert stopped["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    config = client("lambda").get_function_event_invoke_config(FunctionName=JANITOR)
+    queue = config["DestinationConfig"]["OnFailure"]["Destination"].rpartition(":")[2]
+    assert stopped["Dimensions"] == [{"Name": "QueueName", "Value": queue}]
+    assert (stopped["Statistic"], stopped["Threshold"]) == ("Maximum", 1)
+    assert stopped["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert stopped["TreatMissingData"] == "ignore"
     failed = _alarm(f"{JANITOR}-failed")
     assert (failed["Namespace"], failed["MetricName"]) == ("CloudWatchJanitor", "RunFailed")
     assert {each["Name"]: each["Value"] for each in failed["Dimensions"]} == {
@@ -432,7 +450,7 @@ def test_alarms(account: Account) -> None:
     assert (runs["ComparisonOperator"], runs["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
     assert runs["TreatMissingData"] == "breaching"
     assert "first deployment" in runs["AlarmDescription"]
-    assert errors["AlarmActions"] == failed["AlarmActions"] == runs["AlarmActions"] == []
+    assert stopped["AlarmActions"] == failed["AlarmActions"] == runs["AlarmActions"] == []
 
 
 def test_outputs(account: Account) -> None:
@@ -440,8 +458,8 @@ def test_outputs(account: Account) -> None:
     arn = {name: _function(name)["FunctionArn"] for name in FUNCTIONS}
     assert account.outputs == {
         "lambda": arn[JANITOR],
-        "hash": arn["hash"],
-        "helloworld": arn["helloworld"],
+        "hash": arn[HASH],
+        "helloworld": arn[HELLOWORLD],
         "rule": JANITOR,
         "failures": account.outputs["failures"],
         "alarms": ALARMS,
@@ -456,6 +474,75 @@ def test_destroy_leaves_nothing(account: Account) -> None:
     assert not [made for made in account.made if made.inputs.get("skipDestroy")]
     (repository,) = account.of("aws:ecr/repository:Repository")
     assert repository.inputs["forceDelete"] is True
+
+
+def test_the_bucket_is_made_first_and_deleted_last_with_all_that_protects_it(
+    account: Account,
+) -> None:
+    """A destroy deletes all the rest, then asks AWS to delete the bucket, which refuses where it
+    holds journals: what protects them is in force all the time.
+    """
+    (bucket,) = account.of("aws:s3/bucket:Bucket")
+    key = (bucket.type, bucket.name)
+    protecting = [made for made in account.made if made.inputs.get("bucket") == BUCKET]
+    assert protecting[0] == bucket
+    assert len(protecting) == 7
+    assert {made.deleted_with for made in protecting[1:]} == {key}
+    rest = [made for made in account.made if made not in protecting]
+    assert rest == account.made[7:]
+    for made in rest:
+        assert made.deleted_with is None
+        assert made.after >= {(each.type, each.name) for each in protecting}, made
+    assert bucket.inputs["forceDestroy"] is False
+    down = re.search(r"^down:.*\n\t(.*)", (ROOT / "Makefile").read_text(), re.M)
+    assert down is not None
+    assert "--continue-on-error" in down[1]  # else what is left to delete would stay too
+
+
+def test_a_preview_of_a_new_stack_shows_all_of_it_and_makes_nothing(cloud: Cloud) -> None:
+    """Nothing is known yet of what AWS will answer; names and rights are shown all the same."""
+    declared = {(made.type, made.name): made.inputs for made in cloud.deployed(EVERYTHING).made}
+    cloud.start()
+    cloud.account.preview = True
+    cloud.deploy(EVERYTHING)
+    shown = {(made.type, made.name): made.inputs for made in cloud.account.made}
+    assert shown.keys() == declared.keys()
+    assert client("iam").list_roles()["Roles"] == []
+    assert client("s3").list_buckets()["Buckets"] == []
+    for key, inputs in declared.items():
+        for name in ("name", "bucket", "scheduleExpression", "retentionInDays"):
+            assert shown[key].get(name) == inputs.get(name), key
+    policy = ("aws:iam/rolePolicy:RolePolicy", "janitor-work")
+    assert shown[policy] == declared[policy]
+
+
+def test_two_stacks_live_side_by_side(cloud: Cloud) -> None:
+    """With another name nothing is shared, and nothing of the first is changed."""
+    first = cloud.deployed(EVERYTHING)
+    names = {made.id for made in first.made if made.type.startswith("aws:")}
+    policies = {role: _documents(role) for role in FUNCTIONS}
+    cloud.account = Account()
+    cloud.deploy({**EVERYTHING, "name": OTHER})
+    second = {made.id for made in cloud.account.made if made.type.startswith("aws:")}
+    assert len(second) == len(names)
+    assert not names & second
+    assert policies == {role: _documents(role) for role in FUNCTIONS}
+    cloud.close()
+
+
+def test_a_second_stack_of_the_same_name_is_refused_before_anything_is_made(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In another Region too: queue, topic and rules of the first would be handed over to it."""
+    cloud.deployed({"functions": ["janitor"], "notify": True})
+    for region in ("eu-central-1", REGION):
+        monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+        cloud.account = Account()
+        with pytest.raises(Exception, match="BucketAlready"):
+            cloud.deploy({"functions": ["janitor"], "notify": True, "schedule": "rate(2 days)"})
+        assert cloud.account.made == []
+    assert client("events").describe_rule(Name=JANITOR)["ScheduleExpression"].startswith("cron")
+    cloud.close()
 
 
 def test_no_change_changes_nothing(cloud: Cloud) -> None:
@@ -486,7 +573,7 @@ def _declared(account: Account) -> list[tuple[str, str, str]]:
 def test_handlers_are_those_that_are_packaged(account: Account) -> None:
     """The handler that Lambda calls is the one that the package was made for."""
     assert _function(JANITOR)["Handler"] == packaging.FUNCTIONS["janitor"].handler
-    assert _function("hash")["Handler"] == packaging.FUNCTIONS["hash"].handler
+    assert _function(HASH)["Handler"] == packaging.FUNCTIONS["hash"].handler
 
 
 def test_nothing_of_it_unless_asked_for(account: Account) -> None:
@@ -541,15 +628,20 @@ def test_only_the_janitor_keeps_the_state_of_runs(account: Account) -> None:
     assert not _allowed(_documents(JANITOR), "s3:DeleteObject", key)
 
 
-def test_the_bucket_stays_when_the_rest_is_destroyed(account: Account) -> None:
-    """AWS refuses to delete a bucket that holds something, and nothing here empties it."""
-    (bucket,) = account.of("aws:s3/bucket:Bucket")
-    assert bucket.inputs["forceDestroy"] is False
+def test_the_bucket_is_emptied_for_good_as_the_documentation_says(account: Account) -> None:
+    """AWS refuses to delete it while it holds anything, an older version of an object included."""
+    found = re.search(r"^\.venv/bin/python -c '(.*)' BUCKET", DOCUMENTATION, re.M)
+    assert found is not None
     s3 = client("s3")
     s3.delete_bucket_policy(Bucket=BUCKET)  # moto would deny TLS too: it knows no conditions
     s3.put_object(Bucket=BUCKET, Key="journal/a.jsonl", Body=b"{}")
+    s3.delete_object(Bucket=BUCKET, Key="journal/a.jsonl")
     with pytest.raises(s3.exceptions.ClientError, match="BucketNotEmpty"):
         s3.delete_bucket(Bucket=BUCKET)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["-c", BUCKET])
+        exec(found[1], {})
+    s3.delete_bucket(Bucket=BUCKET)
 
 
 # What the roles may do
@@ -583,8 +675,8 @@ def test_janitor_may_change_its_accounts_log_groups_but_its_own(
     groups = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
     assert _allowed(documents, action, f"{groups}/some/group:*")
     assert _allowed(documents, action, f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/some/group:*")
-    assert not _allowed(documents, action, f"{groups}/aws/lambda/{JANITOR}:*")
-    assert not _allowed(documents, action, f"{groups}/aws/lambda/{JANITOR}")
+    assert not _allowed(documents, action, f"{groups}{GROUPS[JANITOR]}:*")
+    assert not _allowed(documents, action, f"{groups}{GROUPS[JANITOR]}")
     assert not _allowed(documents, action, f"arn:aws:logs:{REGION}:999999999999:log-group:/g:*")
 
 
@@ -593,7 +685,7 @@ def test_janitor_may_invoke_itself_only(account: Account) -> None:
     documents = _documents(JANITOR)
     functions = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
     assert _allowed(documents, "lambda:InvokeFunction", functions + JANITOR)
-    for other in (WATCH, "hash", f"{JANITOR}x"):
+    for other in (WATCH, HASH, f"{JANITOR}x"):
         assert not _allowed(documents, "lambda:InvokeFunction", functions + other)
     elsewhere = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{JANITOR}"
     assert not _allowed(documents, "lambda:InvokeFunction", elsewhere)
@@ -618,15 +710,16 @@ def test_janitor_may_not_read_logs_or_parameters(account: Account) -> None:
 
 
 def test_janitors_rights_are_those_of_its_policy(account: Account) -> None:
-    """What the janitor says it needs is what its role gets, beside its queue."""
+    """What the janitor says it needs is what its role gets, beside its log and its queue."""
     documents = _documents(JANITOR)
-    assert set(documents) == {"work", "failures"}
+    assert set(documents) == {"work", "failures", "logs"}
     assert documents["work"] == function_policy(
         load(None),
         account=ACCOUNT,
         partition="aws",
         region=REGION,
         function=JANITOR,
+        log_group=GROUPS[JANITOR],
         bucket=BUCKET,
     )
 
@@ -634,7 +727,8 @@ def test_janitors_rights_are_those_of_its_policy(account: Account) -> None:
 def test_the_watchs_rights(account: Account) -> None:
     """What the watch says it needs, all of it reading; it may change nothing."""
     documents = _documents(WATCH)
-    assert list(documents.values()) == [watch_policy()]
+    assert set(documents) == {"work", "logs"}
+    assert documents["work"] == watch_policy()
     groups = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
     assert _allowed(documents, "cloudwatch:GetMetricData", "*")
     assert not _allowed(documents, "logs:DeleteLogGroup", f"{groups}/some/group:*")
@@ -643,7 +737,7 @@ def test_the_watchs_rights(account: Account) -> None:
 
 def test_the_samples_have_no_rights_of_their_own(account: Account) -> None:
     """Beyond writing their logs."""
-    assert _documents("hash") == _documents("helloworld") == {}
+    assert set(_documents(HASH)) == set(_documents(HELLOWORLD)) == {"logs"}
 
 
 # What the functions make of it
@@ -653,13 +747,15 @@ def test_alarm_looks_at_what_the_watch_publishes(account: Account) -> None:
     """The watch, with the environment that it is given here, feeds the alarm that is made here."""
     script = (
         "from janitor.function import watch\n"
-        "async def late(*_): return True\n"
+        "async def late(api, function, group): return group == '/cloudwatch-janitor/watch'\n"
         "watch._here, watch.overdue = lambda: None, late\n"
         "watch.handler({}, None)\n"
     )
+    # Powertools reads the environment when it is imported.
+    environment = {"AWS_REGION": REGION, "AWS_LAMBDA_LOG_GROUP_NAME": GROUPS[WATCH], **_env(WATCH)}
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env={"AWS_REGION": REGION, **_env(WATCH)},  # Powertools reads it when it is imported
+        env=environment,
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -804,7 +900,7 @@ def test_dashboard_shows_what_the_alarms_look_at(cloud: Cloud) -> None:
             alarm["MetricName"],
             {each["Name"]: each["Value"] for each in alarm["Dimensions"]},
         )
-        for alarm in (_alarm(f"{JANITOR}-{name}") for name in ("overdue", "errors"))
+        for alarm in (_alarm(f"{JANITOR}-{name}") for name in ("overdue", "stopped"))
     ]
 
 
@@ -826,10 +922,10 @@ def test_tags(cloud: Cloud) -> None:
     }
     for made in account.made:
         if made.type in tagged and made.type.startswith("aws:"):
-            assert made.inputs["tags"] == EVERYTHING["tags"], made
+            assert made.inputs["tags"] == TAGS, made
     arn = _function(JANITOR)["FunctionArn"]
     tags = client("lambda").list_tags(Resource=arn)["Tags"]
-    assert tags == EVERYTHING["tags"]
+    assert tags == TAGS
     (image,) = account.of("docker-build:index:Image")
     assert len(image.inputs["tags"]) == 1
 
@@ -837,9 +933,9 @@ def test_tags(cloud: Cloud) -> None:
 @pytest.mark.parametrize(("config", "days"), [(EVERYTHING, 400), (OTHERWISE, 90)])
 def test_what_runs_leave_expires(cloud: Cloud, config: dict[str, Any], days: int) -> None:
     """After the days that are configured; what was overwritten, 30 days later."""
-    cloud.deployed(config)
+    bucket = cloud.deployed(config).outputs["bucket"]
     s3 = client("s3")
-    rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     assert all(rule["Status"] == "Enabled" for rule in rules)
     assert all(rule["Filter"] == {"Prefix": ""} for rule in rules)
     expire, markers = rules
@@ -856,8 +952,8 @@ def test_an_existing_topic_is_used_for_both_and_none_is_made(cloud: Cloud) -> No
     """One concept: whoever is told is told there."""
     cloud.deployed(OTHERWISE)
     assert client("sns").list_topics()["Topics"] == []
-    assert _env(JANITOR)["JANITOR_NOTIFY_TOPIC"] == TOPIC
-    assert _allowed(_documents(JANITOR), "sns:Publish", TOPIC)
+    assert _env(OTHER)["JANITOR_NOTIFY_TOPIC"] == TOPIC
+    assert _allowed(_documents(OTHER), "sns:Publish", TOPIC)
 
 
 def test_every_value(cloud: Cloud) -> None:
@@ -872,8 +968,8 @@ def test_every_value(cloud: Cloud) -> None:
         "bucket",
         "topic",
     }
-    assert client("events").describe_rule(Name=JANITOR)["ScheduleExpression"] == ("rate(7 days)")
-    environment = _env(JANITOR)
+    assert client("events").describe_rule(Name=OTHER)["ScheduleExpression"] == ("rate(7 days)")
+    environment = _env(OTHER)
     assert environment["JANITOR_SCHEDULED_DRY_RUN"] == "false"
     assert environment["JANITOR_REGIONS"] == "eu-west-1,us-east-1"
     assert environment["JANITOR_POLICY_PARAMETER"] == "/janitor/policy"
@@ -881,17 +977,17 @@ def test_every_value(cloud: Cloud) -> None:
     settings = read_settings(environment)
     assert (settings.scheduled_dry_run, settings.regions) == ("false", "eu-west-1,us-east-1")
     assert settings.policy_parameter == "/janitor/policy"
-    assert (settings.notify_topic, settings.bucket) == (TOPIC, BUCKET)
-    concurrency = client("lambda").get_function_concurrency(FunctionName=JANITOR)
+    assert (settings.notify_topic, settings.bucket) == (TOPIC, f"{OTHER}-{ACCOUNT}")
+    concurrency = client("lambda").get_function_concurrency(FunctionName=OTHER)
     assert "ReservedConcurrentExecutions" not in concurrency
     for alarm in ALARMS:
-        assert _alarm(alarm)["AlarmActions"] == [TOPIC]
+        assert _alarm(alarm.replace(JANITOR, OTHER))["AlarmActions"] == [TOPIC]
 
 
 def test_policy_parameter_may_be_read(cloud: Cloud) -> None:
     """The role may read the parameter that is named, and no other."""
     cloud.deployed(OTHERWISE)
-    documents = _documents(JANITOR)
+    documents = _documents(OTHER)
     parameters = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/"
     assert _allowed(documents, "ssm:GetParameter", f"{parameters}janitor/policy")
     assert not _allowed(documents, "ssm:GetParameter", f"{parameters}janitor/other")
@@ -902,7 +998,7 @@ def test_a_topic_for_alarms_alone_hears_nothing_of_runs(cloud: Cloud) -> None:
     cloud.deployed({"functions": ["janitor"], "alarmTopic": TOPIC})
     assert "JANITOR_NOTIFY_TOPIC" not in _env(JANITOR)
     assert not _allowed(_documents(JANITOR), "sns:Publish", TOPIC)
-    assert _alarm(f"{JANITOR}-errors")["AlarmActions"] == [TOPIC]
+    assert _alarm(f"{JANITOR}-stopped")["AlarmActions"] == [TOPIC]
 
 
 @pytest.mark.parametrize("name", ["hash", "helloworld"])
@@ -911,7 +1007,7 @@ def test_samples_alone(cloud: Cloud, name: str) -> None:
     account = cloud.deployed({"functions": [name]})
     assert set(account.outputs) == {name}
     functions = client("lambda").list_functions()["Functions"]
-    assert [function["FunctionName"] for function in functions] == [name]
+    assert [function["FunctionName"] for function in functions] == [f"{JANITOR}-{name}"]
     assert client("events").list_rules()["Rules"] == []
     assert client("cloudwatch").describe_alarms()["MetricAlarms"] == []
     assert "QueueUrls" not in client("sqs").list_queues()
@@ -994,7 +1090,14 @@ BAD = [
     ("reservedConcurrency", "none"),
     ("reservedConcurrency", '"1"'),
     ("tags", '["team"]'),
-    ("tags", '{"team": 1}'),
+    ("tags", '{"team": 1.5}'),
+    ("name", "Janitor"),
+    ("name", "no"),
+    ("name", "a--b"),
+    ("name", "a-b-"),
+    ("name", "log_janitor"),
+    ("name", f"{JANITOR}-watch"),  # which is a function of the stack cloudwatch-janitor
+    ("name", "j" * 41),
     ("tags", '{"aws:team": "operations"}'),
     ("tags", '{"AWS:team": "operations"}'),
     ("tags", '{"": "operations"}'),
@@ -1032,6 +1135,21 @@ def test_subscribers_of_somebody_elses_topic(cloud: Cloud) -> None:
     assert problem.startswith(f"{PROJECT}:notifyEmail: ['a@example.com'] is refused: there is an")
 
 
+def test_without_a_region_one_line_says_how_to_name_one(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Pulumi's own error is long. A Region of the environment or of the profile will do."""
+    cloud.start().delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    told = str(cloud.failed({"aws:region": None}))
+    assert told == "aws:region: there is none; pulumi config set aws:region eu-west-1"
+    missing = str(cloud.failed({"aws:region": None, "aws:profile": "nobody"}))
+    assert missing == "aws:profile: The config profile (nobody) could not be found"
+    (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n")
+    bad = {"aws:region": None, "aws:profile": "work", "alarmTopic": TOPIC.replace(REGION, "eu-x-1")}
+    assert "the stack's Region is eu-west-1" in str(cloud.failed(bad))
+
+
 def test_all_problems_at_once(cloud: Cloud) -> None:
     """One line for each problem, so that one look mends them all."""
     problems = _problems(cloud, {"schedule": "x", "regions": '["x", "y"]', "unknown": "x"})
@@ -1042,7 +1160,8 @@ def test_all_problems_at_once(cloud: Cloud) -> None:
         f"{PROJECT}:unknown",
     ]
     assert problems[0] == (
-        f"{PROJECT}:schedule: 'x' is refused: it is neither cron(…) nor rate(…); accepted: an "
+        f"{PROJECT}:schedule: 'x' is refused: it is neither cron(…) with six fields nor rate(…); "
+        "accepted: an "
         "EventBridge schedule in UTC, such as cron(0 6 1 * ? *) or rate(7 days)"
     )
     assert "'x' is refused: it is not a Region's name; accepted: a list of" in problems[1]
@@ -1059,26 +1178,7 @@ def test_problems_of_a_policy_file(cloud: Cloud, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "expression",
-    [
-        "cron(0 6 1 * ? *)",
-        "cron(0 10 * * ? *)",
-        "cron(15 12 * * ? *)",
-        "cron(0 18 ? * MON-FRI *)",
-        "cron(0/10 * ? * MON-FRI *)",
-        "cron(0/5 8-17 ? * MON-FRI *)",
-        "cron(0/30 20-2 ? * 2-6 *)",
-        "cron(0,30 6 L * ? *)",
-        "cron(0 6 15W * ? 2026-2030)",
-        "cron(0 6 LW * ? *)",
-        "cron(0 6 ? JAN,JUL 2#1 *)",
-        "cron(0 6 ? jan 6L *)",
-        "cron(*/15 * ? * * *)",
-        "rate(1 minute)",
-        "rate(5 minutes)",
-        "rate(1 day)",
-        "rate(12 hours)",
-    ],
+    "expression", ["cron(0 6 1 * ? *)", "cron(0/5 8-17 ? JAN,JUL 2#1 *)", "rate(1 day)"]
 )
 def test_schedule_is_accepted(expression: str) -> None:
     """Schedules as EventBridge's user guide has them."""
@@ -1086,45 +1186,15 @@ def test_schedule_is_accepted(expression: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "why"),
+    "expression",
     [
-        ("", "neither"),
-        ("0 6 1 * ? *", "neither"),
-        ("cron(0 6 1 * ? *) ", "neither"),
-        ("at(2026-01-01T00:00:00)", "neither"),
-        ("cron()", "six fields"),
-        ("cron(6 1 * ? *)", "not 5"),
-        ("cron(0 0 6 1 * ? *)", "not 7"),
-        ("cron(60 6 1 * ? *)", "'60' is not a value of minutes (0-59)"),
-        ("cron(0 24 1 * ? *)", "hours"),
-        ("cron(0 6 0 * ? *)", "day-of-month"),
-        ("cron(0 6 32 * ? *)", "day-of-month"),
-        ("cron(0 6 1 13 ? *)", "'13' is not a value of month (1-12 or JAN-DEC)"),
-        ("cron(0 6 ? * 0 *)", "day-of-week"),
-        ("cron(0 6 ? * 8 *)", "day-of-week"),
-        ("cron(0 6 ? * MONDAY *)", "day-of-week"),
-        ("cron(0 6 ? * 2#6 *)", "day-of-week"),
-        ("cron(0 6 1 * ? 1969)", "year"),
-        ("cron(0 ? 1 * ? *)", "hours"),
-        ("cron(0/0 6 1 * ? *)", "minutes"),
-        ("cron(0, 6 1 * ? *)", "minutes"),
-        ("cron(1-2-3 6 1 * ? *)", "minutes"),
-        ("cron(*,5 6 1 * ? *)", "minutes"),
-        ("cron(٣ 6 1 * ? *)", "minutes"),
-        ("cron(0 6 1 * * *)", "exactly one"),
-        ("cron(0 6 * * * *)", "exactly one"),
-        ("cron(0 6 ? * ? *)", "exactly one"),
-        ("rate(0 days)", "positive"),
-        ("rate(-1 days)", "positive"),
-        ("rate(1 month)", "positive"),
-        ("rate(1.5 days)", "positive"),
-        ("rate(1 days)", "singular"),
-        ("rate(2 day)", "plural"),
+        *("", "0 6 1 * ? *", "cron(0 6 1 * ? *) ", "at(2026-01-01T00:00:00)", "cron()"),
+        *("cron(6 1 * ? *)", "cron(0 0 6 1 * ? *)", "rate(0 days)", "rate(1 month)"),
     ],
 )
-def test_schedule_is_refused(expression: str, why: str) -> None:
-    """What EventBridge would refuse after half the stack is made is refused before."""
-    with pytest.raises(ValueError, match=re.escape(why)):
+def test_schedule_is_refused(expression: str) -> None:
+    """What has not the shape of a schedule is refused before anything is made."""
+    with pytest.raises(ValueError, match="neither"):
         checked_expression(expression)
 
 
@@ -1153,9 +1223,9 @@ def test_real_package_of_hash(cloud: Cloud, tmp_path: Path) -> None:
     patch.setattr(packaging, "zip_of", REAL_ZIP_OF)
     cloud.deploy({"functions": ["hash"]})
     archive = (tmp_path / "hash.zip").read_bytes()
-    assert _function("hash")["CodeSha256"] == _sha256(archive)
+    assert _function(HASH)["CodeSha256"] == _sha256(archive)
     names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
-    assert f"{_function('hash')['Handler'].split('.')[0]}.py" in names
+    assert f"{_function(HASH)['Handler'].split('.')[0]}.py" in names
 
 
 # The project's files
@@ -1180,6 +1250,21 @@ def test_declared_configuration_is_the_programs() -> None:
     }
 
 
+def test_the_functions_memory_is_the_cheapest_that_was_measured(account: Account) -> None:
+    """The documentation's table is that of the last benchmark, at the price that it names."""
+    bench = json.loads((ROOT / "docs" / "bench" / "results.json").read_text())
+    small = [row["figures"] for row in bench["rows"] if "vCPU" in row["what"]]
+    half, quarter = small
+    walls = {256: quarter["wall"], 512: half["wall"], 1769: half["free"]["wall"]}
+    price = re.search(r"arm64's \$(0\.\d+) a GB and\s+second", DOCUMENTATION)
+    assert price is not None
+    costs = {size: wall * size / 1024 * float(price[1]) for size, wall in walls.items()}
+    rows = re.findall(r"^\| ([\d,]+) MB \|.* ([\d.]+) s \| \$([\d.]+) \|$", DOCUMENTATION, re.M)
+    assert rows == [(f"{m:,}", f"{walls[m]:.1f}", f"{costs[m]:.5f}") for m in sorted(walls)]
+    assert _function(JANITOR)["MemorySize"] == min(costs, key=lambda size: costs[size])
+    assert all(figures["looks"]["max"] <= 1 for figures in small)
+
+
 def test_example_configuration_is_accepted() -> None:
     """The example shows every key, with values that pass."""
     text = (ROOT / "deploy" / "Pulumi.example.yaml").read_text()
@@ -1196,10 +1281,12 @@ def test_example_configuration_is_accepted() -> None:
 
 
 def test_program_runs_as_pulumi_runs_it(tmp_path: Path) -> None:
-    """In deploy/, by its folder, with the configuration in the environment: modules in it hide no
-    others, and a bad value ends it before Pulumi's engine is asked for anything."""
+    """In deploy/, by its folder, in a fresh environment of deploy/requirements.txt, with the
+    configuration in the environment: modules in it hide no others, all that it imports is there,
+    and a bad value ends it before Pulumi's engine is asked for anything.
+    """
     script = (
-        "import runpy\n"
+        "import runpy, sys\n"
         "try:\n"
         "    runpy.run_path('.', run_name='__main__')\n"
         "except Exception as error:\n"
@@ -1208,15 +1295,44 @@ def test_program_runs_as_pulumi_runs_it(tmp_path: Path) -> None:
         "from deploy import packaging as ours\n"
         "assert ours.__file__ != packaging.__file__\n"
         "print(packaging.version.Version('1.0'))\n"
+        "from janitor.function.iam import function_policy, watch_policy\n"
+        "from janitor.policy.file import load\n"
+        "names = ('account', 'partition', 'region', 'function', 'log_group', 'bucket')\n"
+        "print(len(watch_policy() | function_policy(load(None), **dict.fromkeys(names, 'x'))))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [_fresh_environment(tmp_path) / "bin" / "python", "-c", script],
         cwd=ROOT / "deploy",
-        env={**os.environ, "PULUMI_CONFIG": json.dumps({f"{PROJECT}:schedule": "never"})},
+        env={
+            "PATH": os.environ["PATH"],
+            "PULUMI_CONFIG": json.dumps(
+                {f"{PROJECT}:schedule": "never", "aws:region": "eu-west-1"}
+            ),
+        },
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"RunError {PROJECT}:schedule: 'never' is refused")
-    assert lines[1] == "1.0"
+    assert lines[1:] == ["1.0", "2"]
+
+
+def _fresh_environment(folder: Path) -> Path:
+    """A virtual environment as Pulumi makes it: with what is pinned, linked from where it is
+    installed, and nothing else.
+    """
+    venv.create(folder, symlinks=True)
+    (site,) = folder.glob("lib/*/site-packages")
+    pins = re.findall(r"^(\S+==[^\\]+)", (ROOT / "deploy/requirements.txt").read_text(), re.M)
+    for pin in map(Requirement, pins):
+        if pin.marker and not pin.marker.evaluate():
+            continue
+        installed = distribution(pin.name)
+        assert installed.version in pin.specifier
+        for top in {file.parts[0] for file in installed.files or ()} - {"..", "__pycache__"}:
+            source = Path(str(installed.locate_file(top)))
+            if not (site / top).exists():
+                (site / top).symlink_to(source)
+    return folder

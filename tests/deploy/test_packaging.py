@@ -43,8 +43,8 @@ def archive(janitor: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The janitor's folder for the machine of the tests."""
-    return staged(packaging.host(), tmp_path_factory.mktemp("host"))
+    """The janitor's folder for a Python of Lambda's version, or else for that of the tests."""
+    return staged(packaging.nearest(), tmp_path_factory.mktemp("host"))
 
 
 def names(folder: Path) -> set[str]:
@@ -119,6 +119,16 @@ def test_each_dependency_keeps_its_licence(janitor: Path) -> None:
         folder = janitor / f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
         assert names(folder), wheel.name
         assert not names(folder) & {"METADATA", "RECORD", "WHEEL", "entry_points.txt"}
+
+
+def test_the_documentation_has_the_sizes_that_were_made(janitor: Path, archive: Path) -> None:
+    """Within a twentieth, so that not every change of the code is one of the documentation."""
+    text = (packaging.ROOT / "docs" / "deployment.md").read_text()
+    row = re.search(r"^janitor +janitor\.zip +([\d.]+) MB +([\d.]+) MB", text, re.M)
+    assert row is not None
+    unzipped = sum((janitor / name).stat().st_size for name in names(janitor))
+    assert float(row[1]) == pytest.approx(archive.stat().st_size / 1e6, rel=0.05)
+    assert float(row[2]) == pytest.approx(unzipped / 1e6, rel=0.05)
 
 
 def test_sizes_are_within_limits(janitor: Path, archive: Path, tmp_path: Path) -> None:
@@ -222,8 +232,9 @@ print(sum(path.startswith(sys.argv[1]) for path in found))
 print(*[path for path in found if "site-packages" in path])
 """
     modules, services = " ".join(ENTRY_POINTS), " ".join(sorted(JANITOR.services))
+    python = packaging.nearest().interpreter
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-B", "-c", program, str(here), modules, services],
+        [python, "-I", "-S", "-B", "-c", program, str(here), modules, services],
         env={"AWS_REGION": "eu-central-1"},
         capture_output=True,
         text=True,
@@ -238,9 +249,10 @@ print(*[path for path in found if "site-packages" in path])
 def test_the_cold_import_is_measured(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is in seconds; what cannot be imported is one line."""
     monkeypatch.setattr(packaging, "IMPORT_RUNS", 1)
-    assert 0 < packaging.import_time(JANITOR, here) < 60
+    machine = packaging.nearest()
+    assert 0 < packaging.import_time(JANITOR, here, machine) < 60
     with pytest.raises(PackagingError, match=r"^janitor: nowhere cannot be imported: .*nowhere'$"):
-        packaging.import_time(replace(JANITOR, handler="nowhere.handler"), here)
+        packaging.import_time(replace(JANITOR, handler="nowhere.handler"), here, machine)
 
 
 # --- the services -------------------------------------------------------------------------------
@@ -644,9 +656,12 @@ def test_only_staged_folders_are_packed(tmp_path: Path) -> None:
 
 
 def test_the_program_describes_what_it_made(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line for each function has its size, import time and digest, and the file is there."""
+    """A line for each function has its size, import time and digest, and the file is there; the
+    last says by which Python it was imported, and whether that is Lambda's.
+    """
+    monkeypatch.setattr(packaging, "nearest", packaging.host)
     assert packaging.main(["hash", "helloworld"], tmp_path) == 0
     head, zipped, image, where = capsys.readouterr().out.splitlines()
     assert head.split() == ["FUNCTION", "PACKAGE", "SIZE", "UNZIPPED", "COLD", "IMPORT", "SHA256"]
@@ -657,8 +672,25 @@ def test_the_program_describes_what_it_made(
     assert where == (
         f"in {tmp_path}, for linux/arm64, Python 3.13; "
         f"imported on {platform.system().lower()}/{platform.machine()}, "
-        f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        f"Python {sys.version_info.major}.{sys.version_info.minor}, as there is no python3.13 here"
     )
+
+
+def test_it_is_imported_by_lambdas_python_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found under its name, and starts; a name alone is not enough."""
+    python = tmp_path / "python3.13"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for found in (0, 127):
+        python.write_text(f"#!/bin/sh\nexit {found}\n")
+        python.chmod(0o755)
+        if sys.platform == "linux" and not found:
+            assert packaging.nearest().interpreter == str(python)
+            assert packaging.nearest().python == LAMBDA.python
+            assert f"manylinux2014_{platform.machine()}" in packaging.nearest().platforms
+        else:
+            assert packaging.nearest() == packaging.host()
 
 
 def test_an_unknown_function_is_wrong_usage(

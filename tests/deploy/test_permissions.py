@@ -180,6 +180,7 @@ PLACE: dict[str, Any] = {
     "partition": "aws",
     "region": REGION,
     "function": "cloudwatch-janitor",
+    "log_group": "/cloudwatch-janitor/janitor",
     "parameter": "/janitor/policy",
     "notify_topic": TOPIC,
     "bucket": BUCKET,
@@ -254,7 +255,7 @@ def account() -> Cloud:
             Group("/old/held", old, 0, 30, tags={"janitor:keep": ""}),
             Group("/old/shipped", old, 0, 30, subscriptions=("elsewhere",)),
             Group("/new/endless", old, 9),
-            Group("/aws/lambda/cloudwatch-janitor", old, 0, 30),
+            Group("/cloudwatch-janitor/janitor", old, 0, 30),
             Group("/aws/lambda/without-a-function", old, 0, 30),
             Group("/aws/lambda/live", old, 0, 30, streams=streams),
         ]
@@ -323,10 +324,10 @@ def test_changes_are_for_this_account_and_never_for_the_janitors_own_group(
     """In every Region."""
     for region in ("eu-west-1", "us-east-1"):
         assert allowed([DOCUMENT], action, group_arn("/some/group", region) + end)
-        own = group_arn("/aws/lambda/cloudwatch-janitor", region)
+        own = group_arn("/cloudwatch-janitor/janitor", region)
         assert not allowed([DOCUMENT], action, own + end)
     assert not allowed([DOCUMENT], action, group_arn("/some/group", account="999999999999") + end)
-    assert allowed([DOCUMENT], action, group_arn("/aws/lambda/cloudwatch-janitor-2") + end)
+    assert allowed([DOCUMENT], action, group_arn("/cloudwatch-janitor/janitor-2") + end)
 
 
 def test_the_function_may_invoke_itself_only() -> None:
@@ -353,6 +354,7 @@ def test_the_function_may_publish_to_its_topic_only() -> None:
         partition="aws",
         region=REGION,
         function="cloudwatch-janitor",
+        log_group="/cloudwatch-janitor/janitor",
         bucket=BUCKET,
     )
     assert not allowed([none], "sns:Publish", TOPIC)

@@ -62,7 +62,7 @@ KEPT: dict[str, tuple[Group, str]] = {
     "subscription": (empty("/x", subscriptions=("ship",), retention=30), "filter ship"),
     "delivery": (empty("/x", log_class="DELIVERY"), "class DELIVERY"),
     "never by account": (empty("/x", under=("all", None)), "NEVER_EXPIRE"),
-    "own": (empty("/aws/lambda/cloudwatch-janitor"), "janitor's own"),
+    "own": (empty("/cloudwatch-janitor/janitor"), "janitor's own"),
     "arrivals": (empty("/x", retention=30, arrivals={days_ago(1): 9}), "IncomingLogEvents"),
     "live stream": (
         empty(

@@ -218,7 +218,7 @@ def messy(groups: int = 2_000, *, seed: int = 0, now: int | None = None) -> Scen
         for trap in _TRAPS:
             trap(_Trap(target, f"{trap.__name__.strip('_').replace('_', '-')}-{copy:03d}"))
     own = Expected("the janitor's own")  # of which there is one only
-    target.group("/aws/lambda/cloudwatch-janitor", 400, own, retention=30)
+    target.group("/cloudwatch-janitor/janitor", 400, own, retention=30)
     for number in range(groups - len(scenario.expected)):
         (target.plain if number % 20 else target.never)(f"/app/service-{number:06d}")
     return scenario

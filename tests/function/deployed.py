@@ -15,6 +15,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 from janitor.aws.workers import Inline, Workers
 from janitor.function.handler import Janitor
 from janitor.function.settings import read_settings
+from janitor.policy.file import OWN_GROUP
 from janitor.sandbox.store import Bucket
 from janitor.sandbox.wire import Call
 from tests.accounts import ACCOUNT, NOW, REGION, Cloud
@@ -22,6 +23,7 @@ from tests.virtual import VirtualClock
 
 BUCKET = "janitor-runs"
 ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:cloudwatch-janitor"
+GROUP = OWN_GROUP
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:janitor"
 SCHEDULED = {
     "version": "0",
@@ -48,6 +50,7 @@ class Context:
     remaining: int = 900_000
     clock: VirtualClock | None = None
     invoked_function_arn: str = ARN
+    log_group_name: str = GROUP
     function_name: str = "cloudwatch-janitor"
 
     def __post_init__(self) -> None:

@@ -371,6 +371,41 @@ def test_a_changed_policy_ends_a_run(monkeypatch: Any) -> None:
     assert not cloud.deleted + cloud.puts + cloud.swept
 
 
+def test_a_deployment_while_a_run_surveys_begins_its_survey_again(monkeypatch: Any) -> None:
+    """Nothing that other code found is planned; nothing is counted twice."""
+    whole = Deployed(mixed(60)).invoke(SCHEDULED)["summary"]
+    cloud = mixed(60)
+    cut(cloud, 30)
+    deployed = Deployed(cloud)
+    assert deployed.invoke(SCHEDULED)["summary"]["groups_scanned"] > 0
+    assert '"acting"' not in deployed.objects[f"runs/{SCHEDULED['id']}/state.json"]
+    cloud.quiet()
+    before = len(cloud.scanned)
+    monkeypatch.setattr(handler, "code", lambda: "another")
+    (answer,) = deployed.chain(deployed.next_event())
+    assert None in cloud.scanned[before:]  # the first page
+    for key in ("groups_scanned", "groups_deleted", "retention_set", "planned", "failed"):
+        assert answer["summary"][key] == whole[key], key
+
+
+def test_a_deployment_while_a_run_acts_ends_it(monkeypatch: Any) -> None:
+    """The plan is other code's: no more of it is done, and the run says so."""
+    cloud = mixed(60)
+    between = cut(cloud, 150)
+    deployed = Deployed(cloud)
+    event: Any = SCHEDULED
+    while not cloud.deleted:
+        between()
+        deployed.invoke(event)
+        event = deployed.next_event()
+    done = len(cloud.deleted + cloud.puts + cloud.swept)
+    monkeypatch.setattr(handler, "code", lambda: "another")
+    answer = deployed.invoke(event)
+    assert "the code before this deployment" in answer["summary"]["errors"][0]
+    assert not answer["goes_on"]
+    assert len(cloud.deleted + cloud.puts + cloud.swept) == done
+
+
 def test_limits_hold_over_all_links(monkeypatch: Any) -> None:
     """What earlier links planned counts."""
     use(monkeypatch, parse(LIMITED, "test"))

@@ -21,7 +21,7 @@ from janitor.function.settings import read_settings
 from janitor.policy.file import Prices, parse
 from janitor.report.summary import summarize
 from tests.accounts import NOW, REGION, Cloud, Group, days_ago, refused, refusing
-from tests.function.deployed import ARN, SCHEDULED, TOPIC, Deployed, cut
+from tests.function.deployed import ARN, GROUP, SCHEDULED, TOPIC, Deployed, cut
 from tests.function.test_handler import FOR_EVER, mixed
 
 TELLING = {"JANITOR_NOTIFY_TOPIC": TOPIC}
@@ -183,7 +183,7 @@ def test_every_message_is_one_that_sns_takes(
     function: str, dry_run: bool, summary: dict[str, Any]
 ) -> None:
     """Whatever the errors say (SNS API reference, Publish; developer guide, raw delivery)."""
-    notice = Notice("0" * 32, function, dry_run, summary)
+    notice = Notice("0" * 32, function, GROUP, dry_run, summary)
     said = notify.subject(notice, "changed")
     assert 0 < len(said) <= 100
     assert all(" " <= char <= "~" for char in said)
@@ -217,7 +217,9 @@ def queue() -> Iterator[tuple[str, str]]:
 def test_what_arrives(queue: tuple[str, str]) -> None:
     """Through moto's SNS into its SQS: subject, text and typed attributes."""
     topic, url = queue
-    notice = Notice("run-1", ARN, False, counted(groups_deleted=3, failed=1, errors=["e\x1b[2J"]))
+    notice = Notice(
+        "run-1", ARN, GROUP, False, counted(groups_deleted=3, failed=1, errors=["e\x1b[2J"])
+    )
     send(boto3.client("sns", REGION), topic, notice, NOW)
     sqs = boto3.client("sqs", REGION)
     [arrived] = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
@@ -250,8 +252,8 @@ def test_a_filter_policy_chooses_by_attribute(queue: tuple[str, str]) -> None:
         AttributeName="FilterPolicy",
         AttributeValue=json.dumps({"result": ["failed", "refused"]}),
     )
-    send(sns, topic, Notice("run-1", ARN, False, counted(groups_deleted=3)), NOW)
-    send(sns, topic, Notice("run-2", ARN, False, counted(refused_because="too many")), NOW)
+    send(sns, topic, Notice("run-1", ARN, GROUP, False, counted(groups_deleted=3)), NOW)
+    send(sns, topic, Notice("run-2", ARN, GROUP, False, counted(refused_because="too many")), NOW)
     sqs = boto3.client("sqs", REGION)
     [arrived] = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     assert "refused" in json.loads(arrived["Body"])["Subject"]

@@ -13,11 +13,12 @@ from janitor.sandbox.wire import Call, Reply
 from tests.accounts import NOW, Cloud, Group, api, days_ago, ok, refused
 
 FUNCTION = "cloudwatch-janitor"
+GROUP = "/cloudwatch-janitor/watch"
 
 
 def watched(deployed: int, runs: dict[int, float]) -> Cloud:
     """An account in which complete runs are counted by day."""
-    cloud = Cloud([Group("/aws/lambda/cloudwatch-janitor", deployed, 9, 30)])
+    cloud = Cloud([Group(GROUP, deployed, 9, 30)])
 
     def counted(call: Call) -> Reply | None:
         if call.operation != "GetMetricData":
@@ -53,7 +54,7 @@ def test_overdue_means_no_complete_run_in_35_days(
 ) -> None:
     """A new deployment has had no time for one; incomplete runs do not count."""
     cloud = watched(deployed, runs)
-    assert cloud.clock.run(overdue(api(cloud), FUNCTION)) is expected
+    assert cloud.clock.run(overdue(api(cloud), FUNCTION, GROUP)) is expected
 
 
 def test_what_cannot_be_read_is_an_error_which_the_alarm_counts_as_overdue() -> None:
@@ -61,10 +62,10 @@ def test_what_cannot_be_read_is_an_error_which_the_alarm_counts_as_overdue() -> 
     cloud = watched(days_ago(400), {})
     cloud.fault = lambda _call: refused("AccessDeniedException")
     with pytest.raises(CallError):
-        cloud.clock.run(overdue(api(cloud), FUNCTION))
+        cloud.clock.run(overdue(api(cloud), FUNCTION, GROUP))
     cloud = watched(NOW, {})
-    with pytest.raises(WatchError, match="no log group /aws/lambda/other"):
-        cloud.clock.run(overdue(api(cloud), "other"))
+    with pytest.raises(WatchError, match="no log group /other"):
+        cloud.clock.run(overdue(api(cloud), FUNCTION, "/other"))
 
 
 def test_the_handler_publishes_the_metric(
@@ -72,5 +73,6 @@ def test_the_handler_publishes_the_metric(
 ) -> None:
     """EMF, one value a day."""
     monkeypatch.setattr(watch, "_here", lambda: api(watched(days_ago(400), {})))
+    monkeypatch.setenv("AWS_LAMBDA_LOG_GROUP_NAME", GROUP)
     assert watch.handler({}, None) == {"overdue": True}
     assert json.loads(capsys.readouterr().out)["Overdue"] == [1.0]

@@ -234,7 +234,7 @@ def test_tags_that_were_not_read_do_not_let_a_rule_be_skipped() -> None:
 def test_the_janitors_own_group_is_left_alone(policy: Policy) -> None:
     """By its default name, and by the one that Lambda tells."""
     told = policy.with_own_groups("/elsewhere/janitor")
-    for name in ("/aws/lambda/cloudwatch-janitor", "/elsewhere/janitor"):
+    for name in ("/cloudwatch-janitor/janitor", "/elsewhere/janitor"):
         assert judge(group(name), told, NOW) == Keep("the janitor's own log group")
 
 

@@ -143,6 +143,7 @@ class Invocation(Process):
         self.delivery = delivery
         self.aws_request_id = delivery.request
         self.invoked_function_arn = ARN
+        self.log_group_name = "/cloudwatch-janitor/janitor"
         self.failed = False
         self.answer: dict[str, Any] = {}
         self._place = place

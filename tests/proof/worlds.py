@@ -25,7 +25,7 @@ TARGETS = (
     *((ACCOUNT, "eu-west-1"), (ACCOUNT, "us-east-1"), (OTHER, "eu-west-1"), (ACCOUNT, REFUSING)),
     *((ACCOUNT, region) for region in ("ap-south-1", "ca-central-1", "eu-north-1", "sa-east-1")),
 )
-OWN = "/aws/lambda/cloudwatch-janitor"
+OWN = "/cloudwatch-janitor/janitor"
 STACK = {"aws:cloudformation:stack-name": "shop"}
 CONTAINER = "app/main/" + "0f" * 16
 

@@ -20,7 +20,7 @@ EU, US = demo.REGIONS
 # ---- every kind of decision ----------------------------------------------------------------------
 
 KEPT = {
-    "/aws/lambda/cloudwatch-janitor": (Check.OWN_GROUP, "the janitor's own log group"),
+    "/cloudwatch-janitor/janitor": (Check.OWN_GROUP, "the janitor's own log group"),
     "/legal/hold/2023-audit": (Check.TAG, "protected by tag: janitor:keep"),
     "aws-controltower/CloudTrailLogs": (Check.NAME, "protected by name: *aws-controltower*"),
     "/aws/codebuild/stack-managed-build": (
