@@ -147,7 +147,7 @@ class Account(Mocks):
             inputs = _plain(args.inputs)
             left = dict(inputs)
             if self.preview:
-                id_, outputs, left = "", {}, {}
+                id_, outputs, left = "", dict[str, Any](), {}
             else:
                 id_, outputs = _MAKERS[args.typ](self, left)
             assert not left, f"{args.typ} {args.name}: inputs that nothing here makes: {left}"
