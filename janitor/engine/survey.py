@@ -116,7 +116,8 @@ def every_group(api: Api, start: str | None) -> AsyncIterator[tuple[list[LogGrou
 class Survey:
     """A survey over several targets. `now` (ms) is the moment by which ages are judged. With
     `orphans` every log group is asked about whose name speaks of an owner, not only where a rule
-    hangs on that. Raises UsageError where the policy names owners that are not known.
+    hangs on that; `briefly` is for a sink that does not show what is kept (see `judge`). Raises
+    UsageError where the policy names owners that are not known.
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class Survey:
         *,
         listing: Listing = every_group,
         orphans: bool = False,
+        briefly: bool = False,
     ) -> None:
         self.policy = policy
         self.now = now
@@ -135,6 +137,7 @@ class Survey:
         self.sink = sink
         self.listing = listing
         self.orphans = orphans
+        self.briefly = briefly
         self.rows = chosen(policy.protect.deletion.owners)
         self.shared = Shared()
         self.confirmed = _Confirmed(policy.limits)
@@ -264,8 +267,8 @@ class _TargetSurvey:
         """The groups as they are judged, with tags where these matter; and whether there was time
         to read them.
         """
-        policy, now = self._policy, self._now
-        judged = [(group, judge(group, policy, now)) for group in groups]
+        policy, now, briefly = self._policy, self._now, self._survey.briefly
+        judged = [(group, judge(group, policy, now, briefly=briefly)) for group in groups]
         waiting = [
             group.arn
             for group, action in judged
@@ -432,7 +435,8 @@ class _TargetSurvey:
             unknown = Unknown(f"streams could not be read: {error}", action.rule)
             return [self._outcome(group, unknown, Status.UNKNOWN, evidence=seen)]
         if not streams:
-            keep = Keep(f"{action.kept}; no expired streams to sweep", action.rule)
+            reason = "; ".join(filter(None, (action.kept, "no expired streams to sweep")))
+            keep = Keep(reason, action.rule)
             return [self._outcome(group, keep, Status.KEPT, evidence=seen)]
         planned = self._outcome(group, action, Status.PLANNED, evidence=seen)
         return [planned._replace(streams=len(streams))]

@@ -175,7 +175,14 @@ class Link(Books):
             for target, region in self._regions.items()
             if not (region.surveyed or region.failed)
         }
-        survey = Survey(self._policy, self.state.started, self._stop, self, listing=self._listing)
+        survey = Survey(
+            self._policy,
+            self.state.started,
+            self._stop,
+            self,
+            listing=self._listing,
+            briefly=True,
+        )
         await survey.run(self._apis, starts)
 
     def _listing(

@@ -104,14 +104,17 @@ class _Test(Generic[P]):
         )
 
 
-def judge(group: LogGroup, policy: Policy, now: int) -> Action:
+def judge(group: LogGroup, policy: Policy, now: int, *, briefly: bool = False) -> Action:
     """The action for a group, with its reason. `now` in ms since the epoch.
+
+    `briefly` is for who does not show what is kept: its reason leaves out which of the deletion
+    rules does not hold, whose wording takes a quarter of the time.
 
     A group whose tags were not read is Unknown where they could matter; `needs_tags` tells. Where
     they could keep it from deletion alone, and cannot be read, it may still get a retention.
     A DeleteGroup is a candidate: it has yet to be proved empty (`janitor.engine.proof`).
     """
-    action = _decide(group, policy, now)
+    action = _decide(group, policy, now, briefly=briefly)
     match action:
         case Keep() | Unknown():
             return action
@@ -191,7 +194,7 @@ def _effect(group: LogGroup, policy: Policy, now: int) -> object:
     return bare(judge(group, policy, now))
 
 
-def _decide(group: LogGroup, policy: Policy, now: int) -> Action:
+def _decide(group: LogGroup, policy: Policy, now: int, *, briefly: bool) -> Action:
     for exempt in EXEMPTIONS:
         if not exempt.holds(group, policy):
             text = exempt.text(group, policy)
@@ -202,7 +205,8 @@ def _decide(group: LogGroup, policy: Policy, now: int) -> Action:
     before = cutoff(group, settings, now)
     for test in DELETION:
         if not test.holds(group, settings, before, now):
-            return _stay(group, settings, before, now, test.text(group, settings, before, now))
+            why = "" if briefly else test.text(group, settings, before, now)
+            return _stay(group, settings, before, now, why)
     assert before is not None, "the retention is known"
     otherwise = _stay(group, settings, before, now, "")
     for protection in PROTECTIONS:
@@ -493,7 +497,7 @@ only where nothing else is.
 def _stay(
     group: LogGroup, settings: RuleSettings, before: int | None, now: int, why: str
 ) -> Keep | SetRetention | SweepStreams:
-    """What to do with a group that is kept because of `why` (empty: it may yet be deleted)."""
+    """What to do with a group that is kept because of `why`, if that is to be said."""
     rule = settings.rule
     days = wanted_days(group, settings)
     sweep = _sweep(group, settings, before, now, "" if days else why)

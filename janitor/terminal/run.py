@@ -104,7 +104,7 @@ class ResultSink:
         self._groups = 0
         self._changes = 0
         # Asked once: a large account has a million groups that are plainly kept.
-        self._logs_kept = log.bind().is_enabled_for(logging.DEBUG)
+        self._logs_kept = _logs_kept()
 
     def progress(self, tick: Callable[[int, int], None]) -> None:
         """Call `tick(groups scanned, changes made)` whenever one of them grows."""
@@ -151,6 +151,12 @@ class ResultSink:
         except OSError as error:
             self.broken = error
             self._stop.set("failed")
+
+
+def _logs_kept() -> bool:
+    """Whether log groups that are plainly kept are logged."""
+    enabled: bool = log.bind().is_enabled_for(logging.DEBUG)
+    return enabled
 
 
 def report(options: Options) -> Exit:
@@ -241,6 +247,7 @@ class _Work:
             books,
             listing=listing,
             orphans=self.options.orphans,
+            briefly=not (self.options.all_groups or self.options.orphans or _logs_kept()),
         )
         await survey.run(self.apis, dict.fromkeys(self.apis))
         self.refused = books.over_limit(self.policy.limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -275,7 +276,9 @@ fields = st.fixed_dictionaries(
 def test_the_first_line_that_does_not_hold_decides_and_is_the_reason(
     drawn: dict[str, Any], rule: str
 ) -> None:
-    """What `explain` shows is what was decided by; nothing is deleted against any line."""
+    """What `explain` shows is what was decided by, put into words or not; nothing is deleted
+    against any line.
+    """
     policy = rules(
         '[protect]\nnames = ["/keep/*"]\n'
         '[protect.deletion]\nnames = ["/stay/*"]\ntags = ["env=prod"]\n'
@@ -283,17 +286,23 @@ def test_the_first_line_that_does_not_hold_decides_and_is_the_reason(
     )
     of = group(**drawn)
     broken = [line for line in lines(of, policy, NOW) if not line.holds]
-    match judge(of, policy, NOW):
+    brief = judge(of, policy, NOW, briefly=True)
+    match decided := judge(of, policy, NOW):
         case DeleteGroup():
             assert not broken
         case Keep(reason=reason):
             assert reason.startswith(broken[0].text)
+            assert isinstance(brief, Keep)
+            brief = replace(brief, reason=reason)
         case SweepStreams(kept=kept):
             assert kept == broken[0].text
+            assert isinstance(brief, SweepStreams)
+            brief = replace(brief, kept=kept)
         case Unknown(reason=reason):
             assert (broken[0].unknown, broken[0].text) == (True, reason)
         case SetRetention():
             assert broken
+    assert brief == decided
 
 
 @pytest.mark.parametrize("pattern", ["re:^([a-z/-]+)+$x", "*a*a*a*a*a*a*a*a*a*a*a*x"])

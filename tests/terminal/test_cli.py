@@ -473,8 +473,9 @@ def test_every_format_shows_the_money(shown: dict[str, Said]) -> None:
 def test_ingestion_shows_the_top_talkers_and_what_asking_costs(
     run: Run, shown: dict[str, Said]
 ) -> None:
-    """Before and after; the findings stay the same."""
+    """Before and after; the findings stay the same, what is kept with the whole reason."""
     without = json.loads(run("report", "--sandbox", "--all", "--format", "json").out)
+    assert any(" stored; retention of " in found["reason"] for found in without["findings"])
     answer = json.loads(shown["json"].out)
     kinds = [
         sorted((f["region"], f["group"], f["action"], f["status"]) for f in one["findings"])
@@ -675,12 +676,13 @@ def test_a_shell_completes_commands_and_options(shell: str, run: Run, tmp_path: 
 
 
 def test_logs_are_json_lines_on_stderr_when_asked(run: Run) -> None:
-    """With -v each outcome is a line; stdout stays parseable."""
+    """With -v each outcome is a line, with the whole reason; stdout stays parseable."""
     words = ("--sandbox", "-r", "us-east-1", "-v", "--log-format", "json", "--format", "json")
     done = run(*words)
     json.loads(done.out)
     logged = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
     assert {"group", "action", "status", "reason", "region"} <= set(logged[0])
+    assert any(" stored; retention of " in line.get("reason", "") for line in logged)
 
 
 # ---- plans ---------------------------------------------------------------------------------------
