@@ -664,6 +664,24 @@ def test_no_conditions(account: Account) -> None:
         assert set(statement) <= {"Sid", "Effect", "Action", "Resource"}
 
 
+def test_policies_are_sound(account: Account) -> None:
+    """Each statement has a name of its own, nothing is allowed by a pattern of actions, and all
+    documents of a role together fit into it (10,240 characters, IAM quotas).
+    """
+    bucket = json.loads(client("s3").get_bucket_policy(Bucket=BUCKET)["Policy"])
+    assert {statement["Effect"] for statement in bucket["Statement"]} == {"Deny"}
+    for name in FUNCTIONS:
+        documents = list(_documents(name).values())
+        assert len(json.dumps(documents, separators=(",", ":"))) < 10_240
+        statements = [each for document in documents for each in document["Statement"]]
+        sids = [statement["Sid"] for statement in statements]
+        assert len(set(sids)) == len(sids)
+        assert all(sid.isalnum() for sid in sids)
+        for statement in statements:
+            assert statement["Action"]
+            assert "*" not in "".join(statement["Action"])
+
+
 @pytest.mark.parametrize(
     "action", ["logs:DeleteLogGroup", "logs:DeleteLogStream", "logs:PutRetentionPolicy"]
 )
