@@ -632,16 +632,18 @@ def test_the_bucket_is_emptied_for_good_as_the_documentation_says(account: Accou
     """AWS refuses to delete it while it holds anything, an older version of an object included."""
     found = re.search(r"^\.venv/bin/python -c '(.*)' BUCKET", DOCUMENTATION, re.M)
     assert found is not None
-    s3 = client("s3")
-    s3.delete_bucket_policy(Bucket=BUCKET)  # moto would deny TLS too: it knows no conditions
-    s3.put_object(Bucket=BUCKET, Key="journal/a.jsonl", Body=b"{}")
-    s3.delete_object(Bucket=BUCKET, Key="journal/a.jsonl")
+    s3, name = client("s3"), "versioned-as-the-bucket-is"
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    versioning = s3.get_bucket_versioning(Bucket=BUCKET)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": versioning["Status"]})
+    s3.put_object(Bucket=name, Key="journal/a.jsonl", Body=b"{}")
+    s3.delete_object(Bucket=name, Key="journal/a.jsonl")
     with pytest.raises(s3.exceptions.ClientError, match="BucketNotEmpty"):
-        s3.delete_bucket(Bucket=BUCKET)
+        s3.delete_bucket(Bucket=name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["-c", BUCKET])
+        patch.setattr(sys, "argv", ["-c", name])
         exec(found[1], {})
-    s3.delete_bucket(Bucket=BUCKET)
+    s3.delete_bucket(Bucket=name)
 
 
 # What the roles may do
