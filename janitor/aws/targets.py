@@ -228,6 +228,9 @@ async def alias(api: Api) -> str | None:
 
 
 async def _enabled(api: Api) -> list[str]:
+    """Asked of EC2, whose model is read for the owners in any case. ListRegions of `account` has a
+    smaller one, but no endpoint outside the partitions aws and aws-cn (botocore 1.44.5).
+    """
     answer = await _ask(api, "ec2", "DescribeRegions", "Regions")
     names = sorted(str(region.get("RegionName")) for region in answer["Regions"])
     if odd := [name for name in names if not _REGION.fullmatch(name)]:

@@ -146,10 +146,8 @@ class Account(Mocks):
                 return args.name, {}
             inputs = _plain(args.inputs)
             left = dict(inputs)
-            if self.preview:
-                id_, outputs, left = "", dict[str, Any](), {}
-            else:
-                id_, outputs = _MAKERS[args.typ](self, left)
+            make = _shown if self.preview else _MAKERS[args.typ]
+            id_, outputs = make(self, left)
             assert not left, f"{args.typ} {args.name}: inputs that nothing here makes: {left}"
             note = self.notes[args.typ, args.name]
             self.made.append(Made(args.typ, args.name, id_, inputs, **note))
@@ -441,6 +439,12 @@ class Account(Mocks):
             "authorizationData"
         ]
         return {"userName": "AWS", "password": data["authorizationToken"]}
+
+
+def _shown(_account: Account, inputs: Inputs) -> Answer:
+    """Of a preview: there is neither an id nor an output yet."""
+    inputs.clear()
+    return "", {}
 
 
 def _digest(content: bytes) -> str:

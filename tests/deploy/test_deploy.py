@@ -632,16 +632,18 @@ def test_the_bucket_is_emptied_for_good_as_the_documentation_says(account: Accou
     """AWS refuses to delete it while it holds anything, an older version of an object included."""
     found = re.search(r"^\.venv/bin/python -c '(.*)' BUCKET", DOCUMENTATION, re.M)
     assert found is not None
-    s3 = client("s3")
-    s3.delete_bucket_policy(Bucket=BUCKET)  # moto would deny TLS too: it knows no conditions
-    s3.put_object(Bucket=BUCKET, Key="journal/a.jsonl", Body=b"{}")
-    s3.delete_object(Bucket=BUCKET, Key="journal/a.jsonl")
+    s3, name = client("s3"), "versioned-as-the-bucket-is"
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    versioning = s3.get_bucket_versioning(Bucket=BUCKET)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": versioning["Status"]})
+    s3.put_object(Bucket=name, Key="journal/a.jsonl", Body=b"{}")
+    s3.delete_object(Bucket=name, Key="journal/a.jsonl")
     with pytest.raises(s3.exceptions.ClientError, match="BucketNotEmpty"):
-        s3.delete_bucket(Bucket=BUCKET)
+        s3.delete_bucket(Bucket=name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["-c", BUCKET])
+        patch.setattr(sys, "argv", ["-c", name])
         exec(found[1], {})
-    s3.delete_bucket(Bucket=BUCKET)
+    s3.delete_bucket(Bucket=name)
 
 
 # What the roles may do
@@ -662,6 +664,24 @@ def test_no_conditions(account: Account) -> None:
     assert statements
     for statement in statements:
         assert set(statement) <= {"Sid", "Effect", "Action", "Resource"}
+
+
+def test_policies_are_sound(account: Account) -> None:
+    """Each statement has a name of its own, nothing is allowed by a pattern of actions, and all
+    documents of a role together fit into it (10,240 characters, IAM quotas).
+    """
+    bucket = json.loads(client("s3").get_bucket_policy(Bucket=BUCKET)["Policy"])
+    assert {statement["Effect"] for statement in bucket["Statement"]} == {"Deny"}
+    for name in FUNCTIONS:
+        documents = list(_documents(name).values())
+        assert len(json.dumps(documents, separators=(",", ":"))) < 10_240
+        statements = [each for document in documents for each in document["Statement"]]
+        sids = [statement["Sid"] for statement in statements]
+        assert len(set(sids)) == len(sids)
+        assert all(sid.isalnum() for sid in sids)
+        for statement in statements:
+            assert statement["Action"]
+            assert "*" not in "".join(statement["Action"])
 
 
 @pytest.mark.parametrize(

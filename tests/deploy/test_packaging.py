@@ -122,13 +122,13 @@ def test_each_dependency_keeps_its_licence(janitor: Path) -> None:
 
 
 def test_the_documentation_has_the_sizes_that_were_made(janitor: Path, archive: Path) -> None:
-    """Within a twentieth, so that not every change of the code is one of the documentation."""
+    """Within a tenth, so that not every change of the code is one of the documentation."""
     text = (packaging.ROOT / "docs" / "deployment.md").read_text()
     row = re.search(r"^janitor +janitor\.zip +([\d.]+) MB +([\d.]+) MB", text, re.M)
     assert row is not None
     unzipped = sum((janitor / name).stat().st_size for name in names(janitor))
-    assert float(row[1]) == pytest.approx(archive.stat().st_size / 1e6, rel=0.05)
-    assert float(row[2]) == pytest.approx(unzipped / 1e6, rel=0.05)
+    assert float(row[1]) == pytest.approx(archive.stat().st_size / 1e6, rel=0.1)
+    assert float(row[2]) == pytest.approx(unzipped / 1e6, rel=0.1)
 
 
 def test_sizes_are_within_limits(janitor: Path, archive: Path, tmp_path: Path) -> None:
@@ -270,6 +270,7 @@ def test_only_models_of_services_that_are_called_are_kept(janitor: Path) -> None
         if (match := packaging.MODEL.fullmatch(name))
     }
     called = services_called([ast.parse(p.read_bytes()) for p in janitor.glob("janitor/**/*.py")])
+    called -= {"iam"}  # the account's alias, which only the terminal asks for
     assert set(models) == called | owners.services(owners.table()) == JANITOR.services
     assert models["ec2"] == {"2016-11-15"}
     assert models["lambda"] == {"2015-03-31"}

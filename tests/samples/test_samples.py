@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +35,11 @@ def helloworld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
 
 
 def test_hash_answers_and_logs_its_input(hashing: Function) -> None:
-    """The digest of the example is the known one, and the input is in the log."""
-    answer = hashing.invoke(b'"hello world"')
+    """The digest of the documentation's example is the known one, and the input is in the log."""
+    text = (packaging.ROOT / "docs" / "deployment.md").read_text()
+    asked, answered = re.findall(r"^    --payload '(.+)' answer.*\n\"(.*)\"$", text, re.M)[0]
+    answer = hashing.invoke(asked.encode())
+    assert answer.value == answered
     assert answer.value == "uU0nuZNNPgilLlLX2n2r-sSE7-N6U4DukIj3rOLvzek="
     assert answer.logs == "input: hello world\n"
 
