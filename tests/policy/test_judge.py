@@ -151,7 +151,7 @@ def test_what_the_policy_spares_is_kept_whatever_else_there_is_about_it() -> Non
     policy = rules('[protect]\nnames = ["/audit/*"]')
     odd: dict[str, Any] = {"defects": ("storedBytes is 'x'",), "log_class": "NEW"}
     unread: dict[str, Any] = {"tags": None, "tags_error": "AccessDenied"}
-    own = "/aws/lambda/cloudwatch-janitor"
+    own = "/cloudwatch-janitor/janitor"
     for kept in (group("/audit/x", **odd, **unread), group(own, **odd, **unread)):
         assert isinstance(judge(kept, policy, NOW), Keep)
     assert isinstance(judge(group(**odd, tags={"janitor:keep": ""}), policy, NOW), Keep)
