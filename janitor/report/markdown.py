@@ -54,12 +54,12 @@ class MarkdownReport(OverviewReport):
             self._line(f"- {label}: {markdown(text)}")
         self._line()
         if summary.by is not None:
-            self._line(f"### By {plain(summary.by['by'])}")
+            self._line(f"### By {markdown(summary.by['by'])}")
             self._line()
             self._line(f"| {' | '.join(SHARES)} |")
             self._line(f"| --- |{' ---: |' * (len(SHARES) - 1)}")
             for row in share_rows(summary.by):
-                self._line(f"| {' | '.join(map(plain, row))} |")
+                self._line(f"| {' | '.join(map(markdown, row))} |")
             self._line()
         self._money(summary)
         self._line("| What | Log groups | Stored | Streams |")
