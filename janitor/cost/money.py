@@ -20,7 +20,7 @@ from importlib import resources
 from typing import Any
 
 from janitor.core.clock import DAY_MS
-from janitor.core.loss import lost_bytes
+from janitor.core.loss import expiring_bytes, lost_bytes
 from janitor.core.model import OWNER_GONE, Ingestion, LogGroup, Outcome, SetRetention, Status
 from janitor.policy.file import Prices, RegionPrices
 
@@ -215,6 +215,9 @@ class Ledger:
             key = key_of(group)
             groups[key] += 1
             stored[key] += group.stored_bytes
+            if self._now is not None and group.stored_bytes and group.retention_days:
+                age, days = self._now - group.creation_time, group.retention_days
+                self._expiring += expiring_bytes(group.stored_bytes, age, days, SOON)
             if group.found is not None and group.stored_bytes:
                 self._orphan(group, key)
 
