@@ -18,6 +18,17 @@ def lost_bytes(stored: int, age: int, present: int | None, days: int) -> int:
     return stored * older // window if older else 0
 
 
+def expiring_bytes(stored: int, age: int, retention: int | None, days: int) -> int:
+    """The bytes of existing events that expire within `days` under the retention that is in force,
+    by the same estimate.
+    """
+    if retention is None or age <= 0:
+        return 0
+    window = min(age, retention * DAY_MS)
+    due = min(max(window + (days - retention) * DAY_MS, 0), window)
+    return stored * due // window
+
+
 def loss(lost: int, *, dry_run: bool) -> str:
     """The line about what no undo brings back. `lost` in bytes."""
     if not lost:

@@ -20,7 +20,7 @@ from importlib import resources
 from typing import Any
 
 from janitor.core.clock import DAY_MS
-from janitor.core.loss import lost_bytes
+from janitor.core.loss import expiring_bytes, lost_bytes
 from janitor.core.model import OWNER_GONE, Ingestion, LogGroup, Outcome, SetRetention, Status
 from janitor.policy.file import Prices, RegionPrices
 
@@ -28,6 +28,9 @@ GB = 10**9
 NANO = 10**9
 NO_SIZE = "unreadable size"
 """In place of the log class where `storedBytes` made no sense: such bytes have no price."""
+
+SOON = 30
+"""Days in which what expires by itself is counted."""
 
 NOTE = (
     "estimate: an upper bound of the bill, which counts archived logs compressed and leaves out a "
@@ -182,9 +185,11 @@ def _stays(group: LogGroup, arrived: Ingestion, days: int, age: int) -> int:
 
 
 class Ledger:
-    """The bytes of a run by Region and log class."""
+    """The bytes of a run by Region and log class. `now` (ms) is asked for by what expires soon."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: int | None = None) -> None:
+        self._now = now
+        self._expiring = 0
         self._groups: Counter[Key] = Counter()
         self._stored: Counter[Key] = Counter()
         self._at_once: Counter[Key] = Counter()
@@ -210,6 +215,9 @@ class Ledger:
             key = key_of(group)
             groups[key] += 1
             stored[key] += group.stored_bytes
+            if self._now is not None and group.stored_bytes and group.retention_days:
+                age, days = self._now - group.creation_time, group.retention_days
+                self._expiring += expiring_bytes(group.stored_bytes, age, days, SOON)
             if group.found is not None and group.stored_bytes:
                 self._orphan(group, key)
 
@@ -254,6 +262,7 @@ class Ledger:
             "saved_steady_usd": _total(self._steady, +self._steady, prices),
             "freed_at_once_bytes": sum(self._at_once.values()),
             "freed_steady_bytes": sum(self._steady.values()),
+            "expires_in_30_days_bytes": None if self._now is None else self._expiring,
             "groups_without_price": sum(self._groups[key] for key in unpriced),
             "bytes_without_price": sum(self._stored[key] for key in unpriced),
             "by_region": [self._row(key, prices) for key in keys],

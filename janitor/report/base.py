@@ -34,6 +34,10 @@ class Format(StrEnum):
     HTML = "html"
 
 
+SCHEMA = 1
+"""The version of what `--format json` prints (`janitor.report.schema`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunInfo:
     """What a run was about: the `run` object of `--format json`."""
@@ -50,7 +54,7 @@ class RunInfo:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON shows it."""
-        return asdict(self)
+        return {"schema": SCHEMA, **asdict(self)}
 
 
 class Report(Protocol):

@@ -1,4 +1,6 @@
-"""`--format csv`: a header and a line a finding; the summary goes to stderr only."""
+"""`--format csv`: a header and a line a finding, or a line a part with `--by`; the summary goes to
+stderr only.
+"""
 
 from __future__ import annotations
 
@@ -53,13 +55,16 @@ def plain(value: object) -> object:
 class CsvReport:
     """A line a finding."""
 
-    def __init__(self, out: IO[str], prices: PriceList) -> None:
+    def __init__(self, out: IO[str], prices: PriceList, *, parts: bool = False) -> None:
+        """`parts`: the rows are those of `--by`."""
         self._prices = prices
         self._out = out
+        self._parts = parts
 
     def start(self, info: RunInfo) -> None:  # noqa: ARG002
         """The header."""
-        self._rows = Rows(self._out, COLUMNS)
+        if not self._parts:
+            self._rows = Rows(self._out, COLUMNS)
 
     def scanned(self, group: LogGroup) -> None:
         """Nothing: only findings are listed."""
@@ -69,10 +74,16 @@ class CsvReport:
 
     def finding(self, outcome: Outcome) -> None:
         """One more line."""
-        self._rows.add(row(outcome, self._prices))
+        if not self._parts:
+            self._rows.add(row(outcome, self._prices))
 
     def kept(self, outcome: Outcome) -> None:
         """Nothing: only findings are listed."""
 
     def finish(self, summary: Summary) -> None:
-        """Nothing: a CSV file holds rows of one kind."""
+        """Nothing, or the parts: a CSV file holds rows of one kind."""
+        if self._parts and summary.by is not None:
+            by = summary.by["rows"]
+            rows = Rows(self._out, [*by[0]] if by else ["part"])
+            for one in by:
+                rows.add(one)

@@ -18,11 +18,13 @@ def make_report(
     prices: PriceList,
     explain: Sequence[str] = (),
     color: bool = True,
+    parts: bool = False,
 ) -> Report:
     """The report of a format, written to `out`; `everything` lists each finding for people too.
 
     `explain` are the options that `janitor explain` needs to find the same account and policy.
-    `color` is for a table at a terminal that takes it.
+    `parts`: the rows of CSV are those of `--by`. `color` is for a table at a terminal that takes
+    it.
     """
     match form:
         case Format.TABLE:
@@ -34,7 +36,7 @@ def make_report(
         case Format.JSONL:
             return structured.JsonLinesReport(out, prices)
         case Format.CSV:
-            return delimited.CsvReport(out, prices)
+            return delimited.CsvReport(out, prices, parts=parts)
         case Format.MARKDOWN:
             return markdown.MarkdownReport(out, everything=everything, prices=prices, words=explain)
         case Format.HTML:

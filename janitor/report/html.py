@@ -32,7 +32,14 @@ from janitor.core.model import (
 from janitor.core.text import size
 from janitor.cost.money import PriceList, monthly_usd
 from janitor.report.base import RunInfo
-from janitor.report.overview import Orphans, Overview, made_again_note, orphans_note
+from janitor.report.overview import (
+    SHARES,
+    Orphans,
+    Overview,
+    made_again_note,
+    orphans_note,
+    share_rows,
+)
 from janitor.report.packed import FOR_A_PERSON, MOST, PackedFindings
 from janitor.report.pictures import Amount, ArrivalBubbles, PrefixTree, Retentions
 from janitor.report.summary import Summary
@@ -131,6 +138,8 @@ class HtmlReport:
         yield from template.generate(
             info=info,
             summary=summary,
+            shares=SHARES,
+            share_rows=[] if summary.by is None else list(share_rows(summary.by)),
             money=money,
             ingestion=ingestion,
             data=data,

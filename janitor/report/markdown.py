@@ -10,6 +10,7 @@ from janitor.core.text import markdown, size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
 from janitor.report.overview import (
+    SHARES,
     OverviewReport,
     answer,
     deletions,
@@ -19,6 +20,7 @@ from janitor.report.overview import (
     money_note,
     money_rows,
     orphans_note,
+    share_rows,
 )
 from janitor.report.summary import Summary
 
@@ -51,6 +53,14 @@ class MarkdownReport(OverviewReport):
         ):
             self._line(f"- {label}: {markdown(text)}")
         self._line()
+        if summary.by is not None:
+            self._line(f"### By {markdown(summary.by['by'])}")
+            self._line()
+            self._line(f"| {' | '.join(SHARES)} |")
+            self._line(f"| --- |{' ---: |' * (len(SHARES) - 1)}")
+            for row in share_rows(summary.by):
+                self._line(f"| {' | '.join(map(markdown, row))} |")
+            self._line()
         self._money(summary)
         self._line("| What | Log groups | Stored | Streams |")
         self._line("| --- | ---: | ---: | ---: |")

@@ -165,6 +165,8 @@ def money_rows(summary: Summary, *, dry_run: bool) -> list[tuple[str, str, str]]
             size(money["freed_steady_bytes"]),
         ),
     ]
+    if (soon := money["expires_in_30_days_bytes"]) is not None and dry_run:
+        rows.append(("Expires by itself in 30 days", "", size(soon)))
     if without := money["groups_without_price"]:
         label = f"Without a known price: {without:,} log group{'' if without == 1 else 's'}"
         rows.append((label, "unknown", size(money["bytes_without_price"])))
@@ -180,6 +182,24 @@ def money_rows(summary: Summary, *, dry_run: bool) -> list[tuple[str, str, str]]
 def money_note(money: Mapping[str, Any]) -> str:
     """What the figures are, and of when and where the prices."""
     return f"An {money['note']}. Prices of {money['prices_date']}: {money['prices_source']}."
+
+
+SHARES = ("part", "groups", "stored", "USD a month", "would save", "lost for good", "arrives, USD")
+
+
+def share_rows(by: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The rows of `--by`, as `SHARES` heads them."""
+    for row in by["rows"]:
+        arrives = row["ingestion_usd"]
+        yield (
+            row["part"],
+            f"{row['groups']:,}",
+            size(row["stored_bytes"]),
+            dollars(row["storage_usd"]),
+            dollars(row["saves_usd"]),
+            size(row["lost_bytes"]),
+            "not read" if arrives is None else dollars(arrives),
+        )
 
 
 def orphans_note(summary: Summary) -> str:

@@ -50,6 +50,7 @@ class Summary:
     carried_out: Mapping[str, int] | None = None
     asked: Mapping[str, Any] | None = None
     orphans: Mapping[str, Any] | None = None
+    by: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON shows it."""
@@ -100,6 +101,7 @@ def summarize(
     carried_out: Mapping[str, int] | None = None,
     asked: Mapping[str, Any] | None = None,
     orphans: Mapping[str, Any] | None = None,
+    by: Mapping[str, Any] | None = None,
 ) -> Summary:
     """The summary of what was counted. `calls` and `throttled` are by operation."""
     status = tally.by_status
@@ -135,4 +137,5 @@ def summarize(
         carried_out=carried_out,
         asked=asked,
         orphans=orphans,
+        by=by,
     )

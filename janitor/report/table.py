@@ -18,6 +18,7 @@ from janitor.core.text import lines, size, visible
 from janitor.cost.money import PriceList, monthly_usd
 from janitor.report.base import dollars
 from janitor.report.overview import (
+    SHARES,
     OverviewReport,
     Section,
     answer,
@@ -29,6 +30,7 @@ from janitor.report.overview import (
     money_rows,
     next_command,
     orphans_note,
+    share_rows,
 )
 from janitor.report.summary import Summary
 
@@ -94,6 +96,8 @@ class TableReport(OverviewReport):
         for line in self._first(summary, console.width):
             console.print(line, soft_wrap=True)
         console.print()
+        if summary.by is not None:
+            self._shares(console, summary.by)
         self._counts(console, summary)
         self._largest(console)
         if (ingestion := summary.ingestion) is not None:
@@ -134,6 +138,16 @@ class TableReport(OverviewReport):
         yield Text.assemble("Next: ", (command, "bold"))
 
     # ---- details -----------------------------------------------------------------------------
+
+    def _shares(self, console: Console, by: Mapping[str, Any]) -> None:
+        table = Table(title=f"By {visible(by['by'])}", box=box.SIMPLE_HEAD, pad_edge=False)
+        table.title_justify, table.title_style = "left", "bold"
+        for head in SHARES:
+            left = head == "part"
+            table.add_column(head, justify="left" if left else "right", overflow="fold")
+        for row in share_rows(by):
+            table.add_row(*(visible(cell) for cell in row))
+        console.print(table)
 
     def _money(self, console: Console, summary: Summary) -> None:
         table = Grid(box=box.SIMPLE_HEAD, pad_edge=False)

@@ -202,6 +202,10 @@ Ingestion = Annotated[
     bool,
     typer.Option("--ingestion", help="Also read what arrives where (GetMetricData is billed)."),
 ]
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="WHAT", help="Cost by tag:KEY, prefix or rule."),
+]
 Orphans = Annotated[
     bool,
     typer.Option("--orphans", help="Also ask whose owner is gone (calls to their services)."),
@@ -280,6 +284,7 @@ def report(
     format: Form = None,
     output: Output = None,
     ingestion: Ingestion = False,
+    by: By = None,
     orphans: Orphans = False,
     all_groups: Everything = False,
     fail_on_findings: Fail = False,
@@ -475,6 +480,14 @@ def diff(
     from janitor.terminal.difference import diff as compare
 
     raise typer.Exit(int(compare(old, new, format or Format.TABLE)))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of what `--format json` prints."""
+    from janitor.report.schema import json_schema
+
+    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
 
 
 @policy_app.command("show")

@@ -38,12 +38,14 @@ from janitor.core.model import (
 from janitor.core.text import size
 from janitor.cost.ingestion import DAYS, Talkers
 from janitor.cost.money import Ledger, PriceList, asking, price_list
+from janitor.cost.shares import Shares, prefix_key, tag_key
 from janitor.engine.act import Act, Part
 from janitor.engine.books import Books, Listener
 from janitor.engine.looks import Looks
 from janitor.engine.measured import measured
 from janitor.engine.plan import Head, PlanFile, action_line, end_line
 from janitor.engine.survey import Listing, Survey, every_group
+from janitor.engine.tagged import tagged
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import SHIPPED, Policy
 from janitor.report.base import (
@@ -194,7 +196,9 @@ class _Work:
     def __post_init__(self) -> None:
         self.now = self.account.clock.now()
         self.prices = price_list(self.policy.prices)
-        self.ledger = Ledger()
+        self.ledger = Ledger(self.now)
+        self.shares = self._shares()
+        self.untagged: dict[str, None] = {}
         self.refused = ""
         path = self.options.journal or FileJournal.default_path(self.now)
         self.journal = FileJournal(path, Lines(self.run_id, self.policy.digest()))
@@ -202,6 +206,24 @@ class _Work:
         self.asks_orphans = self.options.orphans or OWNER_GONE in self.policy.questions
         self.unusable: list[str] = []
         """What is said of roles that cannot be used."""
+
+    def _shares(self) -> Shares | None:
+        """The sums of `--by`. Raises UsageError on what is not one of its values."""
+        by = self.options.by
+        if by is None:
+            return None
+        what, _, tag = by.partition(":")
+        if what == "tag" and tag:
+            return Shares(by, tag_key(tag), self.prices)
+        if by == "prefix":
+            return Shares(by, prefix_key, self.prices)
+        if by == "rule":
+            return Shares(by, self._rule, self.prices)
+        raise UsageError(f"--by: {by!r} is not tag:KEY (such as tag:team), prefix or rule")
+
+    def _rule(self, group: LogGroup) -> str:
+        settings = self.policy.settings_for(group)
+        return "(tags not read)" if settings is None else settings.rule
 
     async def connect(self, regions: tuple[str, ...]) -> None:
         """Find out which accounts and Regions are meant. Raises UsageError, CredentialsError."""
@@ -225,6 +247,7 @@ class _Work:
             prices=self.prices,
             explain=_words(self.options, regions=form is not Format.HTML),
             color=not self.options.no_color,
+            parts=self.options.by is not None,
         )
 
     def books(self, targets: Iterable[Target], listener: Listener) -> Books:
@@ -240,6 +263,8 @@ class _Work:
             billed = _billed(self.apis.values(), self.prices)
             say(self.options, f"ingestion: GetMetricData is billed, {billed}")
             listing = measured(every_group, DAYS, talkers)
+        if self.shares is not None and self.options.by not in ("prefix", "rule"):
+            listing = tagged(listing, lambda why: self.untagged.setdefault(why))
         survey = Survey(
             self.policy,
             self.now,
@@ -279,7 +304,7 @@ class _Work:
             subscribed = await _subscribed(self.apis, talkers.largest())
             ingestion = talkers.as_dict(subscribed)
         total = books.total
-        for failure in talkers.failures if talkers else ():
+        for failure in (*(talkers.failures if talkers else ()), *self.untagged):
             total.warn(failure)
         for entry in self.policy.expired(self.now):
             total.warn(
@@ -298,6 +323,7 @@ class _Work:
             interrupted=self.stop.cause == "interrupted",
             ingestion=ingestion,
             carried_out=carried_out,
+            by=None if self.shares is None else self.shares.as_dict(ingestion=talkers is not None),
             asked=asking(self.counts.owner_calls, self.counts.metrics, self.prices),
             orphans=self.ledger.orphans(self.prices) if self.asks_orphans else None,
         )
@@ -370,6 +396,11 @@ def _counting(
     def listen(groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
         work.ledger.scanned(groups)
         sink.read(groups)
+        if (shares := work.shares) is not None:
+            for group in groups:
+                shares.scanned(group)
+            for outcome in outcomes:
+                shares.add(outcome)
         for outcome in outcomes:
             work.ledger.add(outcome)
             sink.outcome(outcome)

@@ -56,6 +56,7 @@ class Options:
     all_groups: bool = False
     journal: Path | None = None
     ingestion: bool = False
+    by: str | None = None
     orphans: bool = False
 
 

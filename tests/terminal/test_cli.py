@@ -22,6 +22,7 @@ import pytest
 
 from janitor.core.clock import Stop
 from janitor.policy.file import load
+from janitor.report.schema import Report
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.saved import kept
 from janitor.sandbox.store import Store
@@ -425,6 +426,17 @@ def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
     [journal] = Path.cwd().glob("janitor-journal-*.jsonl")
     changes = [json.loads(line) for line in journal.read_text().splitlines()]
     assert sum(change["status"] == "done" for change in changes) == sum(did)
+
+
+def test_json_is_as_its_schema_says(run: Run) -> None:
+    """Every key of a report with all there is to ask for, and of a run that acted."""
+    everything = ("--by", "rule", "--ingestion", "--orphans", "--all")
+    for words in (("report", *everything), ("run", "--apply", "--yes")):
+        said = run(*words, "--sandbox", "-r", "us-east-1", "-q", "-f", "json").out
+        Report.model_validate_json(said, strict=True)
+    schema = json.loads(run("schema").out)
+    assert schema["$id"].endswith(f":{json.loads(said)['run']['schema']}")
+    assert {"run", "findings", "summary"} == set(schema["properties"]) == set(schema["required"])
 
 
 def test_every_format_says_the_same(shown: dict[str, Said]) -> None:
@@ -845,6 +857,40 @@ def test_a_policy_names_owners_that_are_not_known(run: Run) -> None:
         "'lambada'",
         "'ecs-x'",
     ]
+
+
+@pytest.mark.parametrize("by", ["tag:team", "prefix", "rule"])
+def test_cost_by_team_prefix_or_rule_is_the_same_in_every_format(by: str, run: Run) -> None:
+    """The parts come to the whole, and each format has the same."""
+    words = ("report", "--sandbox", "--by", by, "--ingestion", "-q")
+    answer = json.loads(run(*words, "-f", "json").out)
+    rows, money = answer["summary"]["by"]["rows"], answer["summary"]["money"]
+    assert len(rows) > 1
+    assert sum(row["groups"] for row in rows) == GROUPS
+    assert sum(row["storage_usd"] for row in rows) == pytest.approx(money["storage_usd"], abs=1e-6)
+    assert sum(row["saves_usd"] for row in rows) == pytest.approx(money["saved_steady_usd"])
+    assert sum(row["lost_bytes"] for row in rows) == money["freed_at_once_bytes"]
+    arrived = answer["summary"]["ingestion"]
+    assert sum(row["ingested_bytes"] for row in rows) == arrived["bytes"]
+    if by != "tag:team":
+        return  # the formats do not know what a part is
+    table = list(csv.DictReader(io.StringIO(run(*words, "-f", "csv").out)))
+    assert [(row["part"], row["stored_bytes"]) for row in table] == [
+        (row["part"], str(row["stored_bytes"])) for row in rows
+    ]
+    last = json.loads(run(*words, "-f", "jsonl").out.splitlines()[-1])
+    assert last["by"]["rows"] == rows
+    first = f"${rows[0]['storage_usd']:,.2f}"
+    for form in ("table", "markdown", "html"):
+        said = run(*words, "-f", form).out
+        assert f"By {by}" in said, form
+        assert first in said
+
+
+def test_a_wrong_part_names_what_is_accepted(run: Run) -> None:
+    """Exit 2."""
+    done = run("report", "--sandbox", "--by", "team")
+    assert (done.code, "--by: 'team' is not tag:KEY" in done.err) == (2, True)
 
 
 def test_what_changed_between_two_reports(run: Run) -> None:
