@@ -684,9 +684,9 @@ def _accepts(error: Mapping[str, Any]) -> str:
 
 
 _GONE = {
-    ("protect", "live_owners"): "is no key any more: [protect.deletion] owners says which owners "
+    ("protect", "live_owners"): "is no longer a key: [protect.deletion] owners says which owners "
     "are asked for, true or false or a list",
-    ("quotas",): "is no key any more: the account's quotas are read from Service Quotas, and "
+    ("quotas",): "is no longer a key: the account's quotas are read from Service Quotas, and "
     "limits.api_share says which share of them is used",
 }
 """Keys of earlier versions, and what came in their place."""

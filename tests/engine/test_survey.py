@@ -298,7 +298,7 @@ def test_a_broken_scan_deletes_nothing_and_says_so(policy: Policy, journal: File
     assert summary.planned[Verb.DELETE_GROUP] == 1
     assert cloud.deleted == []
     assert not summary.complete
-    assert summary.exit_code is Exit.UNJUDGED
+    assert summary.exit_code is Exit.INCOMPLETE
 
 
 def test_a_dry_run_calls_nothing_that_changes(policy: Policy, journal: FileJournal) -> None:
