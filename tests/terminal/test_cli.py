@@ -254,7 +254,7 @@ def test_what_ends_a_session_ends_a_question_too(monkeypatch: pytest.MonkeyPatch
 def test_a_signal_at_any_time_is_told_in_one_line(tmp_path: Path) -> None:
     """Also before there is anything to finish."""
     code = "import signal; from janitor.terminal import cli; "
-    code += "cli.app = lambda **_: signal.raise_signal(signal.SIGTERM); cli.entry()"
+    code += "cli.command = lambda: signal.raise_signal(signal.SIGTERM); cli.entry()"
     command = [sys.executable, "-c", code]
     done = subprocess.run(
         command, env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
@@ -751,9 +751,10 @@ def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run:
     assert (done.code, deleted in done.err) == (0, True)
     assert "scanned" not in done.err, "a plan is not a survey"
     assert "stored logs cost" not in done.err
-    assert done.err.splitlines()[-1] == (
-        "the sandbox's account is gone now; --sandbox-state FOLDER would keep it"
-    )
+    assert done.err.splitlines()[-2:] == [
+        "the sandbox's account is gone now; --sandbox-state FOLDER would keep it",
+        "written to report.html",
+    ]
     page = Path("report.html").read_text()
     assert "applied: changes were made" in page
     assert "<code>janitor apply</code>" in page

@@ -386,7 +386,7 @@ def test_interrupted_while_reading(
     cloud = Cloud([Group("/a", **EMPTY)])
 
     async def connect(
-        _account: object, _regions: object, _policy: object, _counts: object, stop: Stop
+        _account: object, _regions: object, _policy: object, _counts: object, stop: Stop, _: object
     ) -> list[Api]:
         cloud.before_call = lambda _call: stop.set("interrupted")
         return [api(cloud, stop)]
