@@ -33,7 +33,8 @@ from packaging.requirements import Requirement
 from deploy import packaging
 from deploy.config import Config, ConfigError, parse
 from deploy.schedule import checked_expression
-from janitor.function.handler import Order, configure_logs
+from janitor.function.handler import Order
+from janitor.function.invocation import configure_logs
 from janitor.function.iam import function_policy, watch_policy
 from janitor.function.settings import read_settings
 from janitor.policy.file import load
