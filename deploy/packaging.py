@@ -171,7 +171,9 @@ JANITOR = Function(
         "janitor/report/undo.py",
         # Parts of the dependencies that nothing here imports: most of what can be saved.
         "aws_lambda_powertools/event_handler/*",
-        "aws_lambda_powertools/utilities/[!jp_]*",  # but jmespath_utils and parameters
+        # But batch, data_classes, jmespath_utils and parameters.
+        "aws_lambda_powertools/utilities/[!bdjp_]*",
+        "aws_lambda_powertools/utilities/data_masking/*",
         "aws_lambda_powertools/utilities/parser/*",
         "boto3/data/*",  # models of boto3.resource(…)
         "boto3/examples/*",
