@@ -19,7 +19,7 @@ WAIT_S = 900
 first."""
 
 TIMEOUT_S = 300
-"""For ten log groups at a quarter of a call a second (`janitor.function.new_groups.SHARE`)."""
+"""For ten log groups at a quarter of a call a second (`janitor.engine.new_groups.SHARE`)."""
 
 BATCH = 10
 ATTEMPTS = 5

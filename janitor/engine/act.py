@@ -958,8 +958,8 @@ def _undo(group: LogGroup, extras: Extras) -> Change:
 
 async def add_tags(
     api: Api, journal: Journal, group: LogGroup, wanted: Mapping[str, str], reason: str
-) -> None:
-    """Give a log group those of the tags whose keys it does not have.
+) -> Collection[str]:
+    """Give a log group those of the tags whose keys it does not have, and say which those were.
 
     TagResource overwrites, and takes no condition: so the log group's own tags are read right
     before each attempt, with nothing waited for in between. Raises what a read raises, StoppedError
@@ -969,7 +969,7 @@ async def add_tags(
     own = await logs.tags(group.arn)
     missing = {key: value for key, value in wanted.items() if key not in own}
     if not missing:
-        return
+        return ()
 
     async def attempt() -> None:
         nonlocal tried
@@ -995,3 +995,4 @@ async def add_tags(
         await journal.end(entry.ended(now, Status.FAILED, str(error), perhaps_done=perhaps))
         raise
     await journal.end(entry.ended(api.clock.now(), Status.DONE))
+    return missing.keys()
