@@ -64,7 +64,7 @@ def test_each_regions_rule_tells_the_bus_at_home(account: Account) -> None:
         event["detail"] |= {"eventSource": "logs.amazonaws.com"}
         failed = copy.deepcopy(event)
         failed["detail"]["errorCode"] = "ResourceAlreadyExistsException"
-        matches = EventPattern.load(rule["EventPattern"]).matches_event
+        matches: Any = EventPattern.load(rule["EventPattern"]).matches_event
         others = made("/a", source="mine"), made("/a", account="9" * 12)
         seen = [bool(matches(one)) for one in (event, failed, *others)]
         assert seen == [True, False, False, False]

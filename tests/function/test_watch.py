@@ -92,7 +92,7 @@ def test_the_handler_publishes_the_metric(
 
 HOME, AWAY = "eu-west-1", "us-east-1"
 NEWS = "cloudwatch-janitor-new-groups"
-ALL = {"HasCustomEventSelectors": False}
+ALL: dict[str, Any] = {"HasCustomEventSelectors": False}
 BASIC: dict[str, Any] = {"IncludeManagementEvents": True, "ReadWriteType": "All"}
 MANAGEMENT = {"Field": "eventCategory", "Equals": ["Management"]}
 
@@ -129,7 +129,7 @@ def heard(
                 assert f":{region}:" in asked["Name"], "in its home Region"
                 return {"IsLogging": name not in stopped}
             case "GetEventSelectors":
-                return (selectors or {}).get(name, {})
+                return dict((selectors or {}).get(name, {}))
             case "GetMetricData":
                 [query] = asked["MetricDataQueries"]
                 metric = query["MetricStat"]["Metric"]
