@@ -137,17 +137,20 @@ class NewGroups(pulumi.ComponentResource):
         """The way from each Region's own bus to the queue."""
         args, child = self._args, self._child
         bus = aws.cloudwatch.EventBus(self._name, name=args.name, opts=child)
-        role = self._role(bus)
+        role, may_tell = self._role(bus)
         home = self._rule("home", f"To {args.name}.", event_bus_name=bus.name)
-        for kind, receiver in (("queue", queue), ("failures", failures)):
+        may_send = [
             self._may_send(kind, receiver, home)
+            for kind, receiver in (("queue", queue), ("failures", failures))
+        ]
         aws.cloudwatch.EventTarget(
             f"{self._name}-home",
             rule=home.name,
             event_bus_name=bus.name,
             arn=queue.arn,
             dead_letter_config={"arn": failures.arn},
-            opts=child,
+            # Without the permission, what the rule sends would be refused.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=may_send),
         )
         for region in args.regions:
             rule = self._rule(region, "Tells of new log groups.", region=region)
@@ -157,11 +160,11 @@ class NewGroups(pulumi.ComponentResource):
                 rule=rule.name,
                 arn=bus.arn,
                 role_arn=role.arn,
-                opts=child,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[may_tell]),
             )
 
-    def _role(self, bus: aws.cloudwatch.EventBus) -> aws.iam.Role:
-        """What the rules of all Regions send to the bus with."""
+    def _role(self, bus: aws.cloudwatch.EventBus) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
+        """What the rules of all Regions send to the bus with, and its right to."""
         args, child = self._args, self._child
         trust = {
             "Effect": "Allow",
@@ -181,14 +184,13 @@ class NewGroups(pulumi.ComponentResource):
             "Action": "events:PutEvents",
             "Resource": bus.arn,
         }
-        aws.iam.RolePolicy(
+        return role, aws.iam.RolePolicy(
             f"{self._name}-events",
             name="bus",
             role=role.name,
             policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [send]}),
             opts=child,
         )
-        return role
 
     def _rule(
         self,
@@ -219,7 +221,9 @@ class NewGroups(pulumi.ComponentResource):
             **more,  # type: ignore[arg-type]
         )
 
-    def _may_send(self, kind: str, queue: aws.sqs.Queue, rule: aws.cloudwatch.EventRule) -> None:
+    def _may_send(
+        self, kind: str, queue: aws.sqs.Queue, rule: aws.cloudwatch.EventRule
+    ) -> aws.sqs.QueuePolicy:
         """That rule alone."""
         statement = {
             "Sid": "TheRule",
@@ -229,7 +233,7 @@ class NewGroups(pulumi.ComponentResource):
             "Resource": queue.arn,
             "Condition": {"ArnEquals": {"aws:SourceArn": rule.arn}},
         }
-        aws.sqs.QueuePolicy(
+        return aws.sqs.QueuePolicy(
             f"{self._name}-{kind}",
             queue_url=queue.url,
             policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [statement]}),

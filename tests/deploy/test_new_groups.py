@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +41,7 @@ CONFIG = {
     "newGroups": True,
     "regions": [AWAY, REGION],
     "alarmTopic": TOPIC,
+    "tags": {"team": "operations"},
 }
 
 
@@ -167,3 +169,28 @@ def test_its_role_deletes_nothing(account: Account) -> None:
         "s3:PutObject": None,
         "sqs:DeleteMessage": None,
     }
+
+
+def test_nothing_is_sent_before_it_may_be(account: Account) -> None:
+    """A target stands when its queue, or the bus, takes what is sent."""
+    for target in account.of("aws:cloudwatch/eventTarget:EventTarget"):
+        if target.name == "new-groups-home":
+            assert ("aws:sqs/queuePolicy:QueuePolicy", "new-groups-queue") in target.after
+        elif target.name.startswith("new-groups"):
+            assert ("aws:iam/rolePolicy:RolePolicy", "new-groups-events") in target.after
+    tags = client("sqs").list_queue_tags(QueueUrl=account.outputs["new_groups_failures"])["Tags"]
+    assert tags == {"team": "operations"}
+
+
+def test_a_preview_shows_all_of_it(account: Account, tmp_path: Path) -> None:
+    """Before AWS has answered anything, rights and names are known."""
+    cloud = Cloud(tmp_path)
+    cloud.start()
+    cloud.account.preview = True
+    cloud.deploy(CONFIG)
+    shown = {(made.type, made.name): made.inputs for made in cloud.account.made}
+    declared = {(made.type, made.name): made.inputs for made in account.made}
+    cloud.close()
+    assert shown.keys() == declared.keys()
+    work = ("aws:iam/rolePolicy:RolePolicy", "new-groups-work")
+    assert shown[work] == declared[work]

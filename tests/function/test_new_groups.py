@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any, cast
@@ -315,6 +316,37 @@ def test_what_is_no_batch_is_refused(event: Any) -> None:
     with pytest.raises((UnexpectedBatchTypeError, ValueError)):
         answer(function, event, Context("r"), cloud.clock.run)
     assert not cloud.calls
+
+
+def test_the_entry_point_publishes_what_the_watch_looks_at(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How many events came, by the function's name: a Region from which none come is deaf. And what
+    became of each log group is a line of its log.
+    """
+    cloud = Cloud([new("/app/a")])
+    cloud.store.buckets.setdefault(BUCKET, Bucket(ACCOUNT, REGION, NOW))
+    monkeypatch.setattr(new_groups, "current_policy", lambda _settings: load(None))
+    monkeypatch.setattr(new_groups.METRICS.provider, "service", "x-new-groups", raising=False)
+    settings = read_settings({"JANITOR_BUCKET": BUCKET, "JANITOR_REGIONS": REGION})
+    session = cast(boto3.Session, _Session(cloud))
+    function = NewGroups(settings, session, cloud.clock, new_groups.METRICS, Inline())
+    monkeypatch.setattr(new_groups, "_new_groups", function)
+    monkeypatch.setattr(asyncio, "run", cloud.clock.run)
+    bodies = [json.dumps(made("/app/a")), "forged"]
+    records = [
+        {"messageId": str(number), "body": body, "eventSource": "aws:sqs"}
+        for number, body in enumerate(bodies)
+    ]
+    said = new_groups.handler({"Records": records}, Context("r", 300_000, cloud.clock))
+    assert said == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [told] = [line for line in lines if line.get("event") == "new_group"]
+    assert (told["group"], told["status"]) == ("/app/a", "done")
+    [published] = [line for line in lines if "Events" in line]
+    assert (published["Events"], published["Failed"]) == ([2.0], [1.0])
+    [metrics] = published["_aws"]["CloudWatchMetrics"]
+    assert metrics["Dimensions"] == [["service"]]
 
 
 # ---- tags ----------------------------------------------------------------------------------------
