@@ -28,7 +28,7 @@ from tests.deploy.test_deploy import (
     _env,
     _function,
 )
-from tests.function.test_new_groups import made
+from tests.function.test_new_groups import BATCH, SECONDS, made
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:aws.lambda/microvmsimage:DeprecationWarning",
@@ -109,14 +109,15 @@ def test_the_queue_waits_15_minutes_and_gives_up_into_another(account: Account) 
         assert one["SqsManagedSseEnabled"] == "true"
 
 
-def test_the_function_takes_ten_at_a_time_two_at_once(account: Account) -> None:
+def test_the_function_takes_five_at_a_time_two_at_once(account: Account) -> None:
     """Which its share of the quotas is made for; what failed alone comes again."""
     (source,) = account.of("aws:lambda/eventSourceMapping:EventSourceMapping")
     assert source.inputs["eventSourceArn"] == queue(NAME)["QueueArn"]
-    assert source.inputs["batchSize"] == 10
+    assert source.inputs["batchSize"] == BATCH
     assert source.inputs["functionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source.inputs["scalingConfig"] == {"maximumConcurrency": 2}
     function = _function(NAME)
+    assert function["Timeout"] == SECONDS
     assert function["Handler"] == "janitor.function.new_groups.handler"
     assert function["CodeSha256"] == _function(JANITOR)["CodeSha256"]
     settings = read_settings(_env(NAME))

@@ -37,6 +37,8 @@ from tests.function.deployed import BUCKET, Context, _Session
 
 MINUTES = 1 / 1440
 OTHER = "us-east-1"
+BATCH, SECONDS = 5, 300
+"""How the function is deployed, which the tests of that check."""
 
 
 def made(name: str, **fields: Any) -> dict[str, Any]:
@@ -353,6 +355,17 @@ def test_the_entry_point_publishes_what_the_watch_looks_at(
 
 COST = '[defaults]\nretention_days = 30\n[new_groups]\ntags = ["team", "cost-centre"]\n'
 CALLED = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:checkout"
+
+
+def test_a_whole_batch_fits_into_an_invocation(born: Callable[..., Function]) -> None:
+    """Also where all of them get tags, at a twentieth of each quota."""
+    names = [f"/aws/lambda/{number}" for number in range(BATCH)]
+    cloud = Cloud([new(name) for name in names])
+    for number in range(BATCH):
+        arn = CALLED.replace("checkout", str(number))
+        cloud.region.resources[arn] = {"team": "shop"}
+    assert born(cloud, COST).get(*map(made, names), seconds=SECONDS) == []
+    assert cloud.calls["TagResource"] == len(cloud.puts) == BATCH
 
 
 def test_named_tags_are_copied_from_the_owner_and_none_is_overwritten(
