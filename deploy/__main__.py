@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -22,9 +22,10 @@ from deploy.config import Config, from_stack
 from deploy.dashboard import Dashboard, DashboardArgs
 from deploy.function import ImageCode, LambdaFunction, LambdaFunctionArgs, ZipCode
 from deploy.image import ContainerImage, ContainerImageArgs
+from deploy.new_groups import TIMEOUT_S, NewGroups, NewGroupsArgs
 from deploy.schedule import Schedule, ScheduleArgs
 from deploy.topic import Topic, TopicArgs
-from janitor.function.iam import function_policy, watch_policy
+from janitor.function.iam import function_policy, new_groups_policy, watch_policy
 
 RUNTIME = "python3.13"
 POLICY_FILE = "policy.toml"
@@ -50,12 +51,14 @@ def janitor(config: Config, archive: Path) -> None:
     """The janitor, its schedule, and whatever tells that it does not work."""
     here = _here()
     bucket = f"{config.name}-{here['account']}"
+    roles = f"arn:{here['partition']}:iam::{here['account']}:role/{config.name}"
     runs = RunBucket(
         "bucket",
         RunBucketArgs(
             bucket=bucket,
             partition=here["partition"],
-            writer=f"arn:{here['partition']}:iam::{here['account']}:role/{config.name}",
+            writer=roles,
+            journal_writer=f"{roles}-new-groups" if config.new_groups else None,
             days=config.keep_days,
         ),
     )
@@ -108,15 +111,19 @@ def janitor(config: Config, archive: Path) -> None:
             function_arn=function.arn,
         ),
     )
+    regions = _told_of(config, here["region"]) if config.new_groups else ()
+    watcher = watch(config, archive, regions)
     alarms = Alarms(
         "janitor",
         AlarmsArgs(
             function_name=function.name,
             queue_name=failures.name,
-            watch_name=watch(config, archive).name,
+            watch_name=watcher.name,
             topic=topic,
         ),
     )
+    if config.new_groups:
+        new_groups(config, archive, here, regions, runs.bucket, watcher.name, topic)
     if config.dashboard:
         dashboard = Dashboard(
             "janitor",
@@ -140,12 +147,80 @@ def janitor(config: Config, archive: Path) -> None:
     pulumi.export("alarms", alarms.names)
 
 
-def watch(config: Config, archive: Path) -> LambdaFunction:
-    """The function that says once a day whether the janitor's last complete run is 35 days ago.
+def new_groups(
+    config: Config,
+    archive: Path,
+    here: Mapping[str, str],
+    regions: Sequence[str],
+    bucket: pulumi.Input[str],
+    watch_name: pulumi.Input[str],
+    topic: pulumi.Input[str] | None,
+) -> None:
+    """The function that gives new log groups of the Regions their retention, and its news."""
+    name, log_group = f"{config.name}-new-groups", _log_group(config, "new-groups")
+    function = LambdaFunction(
+        "new-groups",
+        LambdaFunctionArgs(
+            name=name,
+            log_group=log_group,
+            description="Gives log groups that were just made their retention.",
+            code=ZipCode(
+                archive=archive, runtime=RUNTIME, handler="janitor.function.new_groups.handler"
+            ),
+            memory_mb=256,
+            timeout_s=TIMEOUT_S,
+            environment={
+                **_powertools(name),
+                **_policy_variables(config),
+                "JANITOR_REGIONS": ",".join(regions),
+                "JANITOR_BUCKET": bucket,
+            },
+            policy=new_groups_policy(
+                config.policy(),
+                **here,
+                regions=regions,
+                log_group=log_group,
+                queue=name,
+                parameter=config.policy_parameter,
+                bucket=f"{config.name}-{here['account']}",
+            ),
+        ),
+    )
+    news = NewGroups(
+        "new-groups",
+        NewGroupsArgs(
+            name=name,
+            **here,
+            regions=regions,
+            function_arn=function.arn,
+            watch_name=watch_name,
+            topic=topic,
+        ),
+    )
+    pulumi.export("new_groups", function.arn)
+    pulumi.export("new_groups_failures", news.failures)
+    pulumi.export("new_groups_alarms", news.alarms)
+
+
+def _told_of(config: Config, home: str) -> list[str]:
+    """The Regions whose new log groups are told of, the stack's first: those that are configured,
+    or all that are enabled by now.
+    """
+    regions = config.regions or aws.get_regions().names
+    return sorted(regions, key=lambda region: (region != home, region))
+
+
+def watch(config: Config, archive: Path, regions: Sequence[str]) -> LambdaFunction:
+    """The function that says once a day whether the janitor's last complete run is 35 days ago, and
+    whether new log groups of the Regions, if there are any, are heard of.
 
     An alarm can look back 7 days at most, so it cannot see by itself that a month was missed.
     """
     name = f"{config.name}-watch"
+    environment = {**_powertools(name), "JANITOR_FUNCTION": config.name}
+    if regions:
+        environment["JANITOR_NEW_GROUPS"] = f"{config.name}-new-groups"
+        environment["JANITOR_REGIONS"] = ",".join(regions)
     function = LambdaFunction(
         "watch",
         LambdaFunctionArgs(
@@ -156,9 +231,9 @@ def watch(config: Config, archive: Path) -> LambdaFunction:
                 archive=archive, runtime=RUNTIME, handler="janitor.function.watch.handler"
             ),
             memory_mb=256,
-            timeout_s=60,
-            environment={**_powertools(name), "JANITOR_FUNCTION": config.name},
-            policy=watch_policy(),
+            timeout_s=300 if regions else 60,  # perhaps a client of CloudTrail for each of them
+            environment=environment,
+            policy=watch_policy(new_groups=bool(regions)),
         ),
     )
     Schedule(
@@ -237,11 +312,17 @@ def _environment(config: Config) -> dict[str, pulumi.Input[str]]:
     }
     if config.regions:
         environment["JANITOR_REGIONS"] = ",".join(config.regions)
+    return {**environment, **_policy_variables(config)}
+
+
+def _policy_variables(config: Config) -> dict[str, str]:
+    """Where a function finds its policy."""
+    variables: dict[str, str] = {}
     if config.policy_file is not None:
-        environment["JANITOR_POLICY_FILE"] = POLICY_FILE
+        variables["JANITOR_POLICY_FILE"] = POLICY_FILE
     if config.policy_parameter is not None:
-        environment["JANITOR_POLICY_PARAMETER"] = config.policy_parameter
-    return environment
+        variables["JANITOR_POLICY_PARAMETER"] = config.policy_parameter
+    return variables
 
 
 def _powertools(service: str) -> dict[str, str]:

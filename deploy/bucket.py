@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from janitor.journal.archive import PREFIX as JOURNALS
+
 NONCURRENT_DAYS = 30
 """Days for which an object that was overwritten or deleted can be had back."""
 
@@ -21,19 +23,22 @@ class RunBucketArgs:
         bucket: The bucket's name, which no other bucket of any account may have.
         partition: The AWS partition, as ARNs name it.
         writer: ARN of the role that alone may write: what a run finds there it believes.
+        journal_writer: ARN of the role that may write journals as well, and nothing else.
         days: Days after which an object expires: the undo of a run lasts as long as its journal.
     """
 
     bucket: str
     partition: str
     writer: str
+    journal_writer: str | None = None
     days: int
 
 
 class RunBucket(pulumi.ComponentResource):
     """A bucket that is private, encrypted (SSE-S3), versioned, read and written over TLS only,
-    written by one role only, and whose objects expire. One that holds any is not deleted with the
-    stack: AWS refuses to. Then it stays as it is, with all that protects it.
+    written by one role only (journals by another besides), and whose objects expire. One that holds
+    any is not deleted with the stack: AWS refuses to. Then it stays as it is, with all that
+    protects it.
 
     Attributes:
         bucket: The bucket's name, known once it exists.
@@ -126,6 +131,7 @@ def _expiry(days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
 
 def _policy(args: RunBucketArgs) -> dict[str, object]:
     arn = f"arn:{args.partition}:s3:::{args.bucket}"
+    both = [args.writer, args.journal_writer]
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -137,13 +143,22 @@ def _policy(args: RunBucketArgs) -> dict[str, object]:
                 "Resource": [arn, f"{arn}/*"],
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             },
-            {
-                "Sid": "OneWriter",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:PutObject",
-                "Resource": f"{arn}/*",
-                "Condition": {"ArnNotEquals": {"aws:PrincipalArn": args.writer}},
-            },
+            _sole("OneWriter", both if args.journal_writer else args.writer, Resource=f"{arn}/*"),
+            *(
+                [_sole("OneKeeper", args.writer, NotResource=f"{arn}/{JOURNALS}*")]
+                if args.journal_writer
+                else []
+            ),
         ],
+    }
+
+
+def _sole(sid: str, writers: object, **where: str) -> dict[str, object]:
+    return {
+        "Sid": sid,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        **where,
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": writers}},
     }

@@ -98,11 +98,11 @@ class Config(BaseModel):
         default=PROJECT,
         # Of the names that follow from it the bucket's has the fewest characters to choose from,
         # and the longest of a role may have 64. None may be that of another stack's function.
-        pattern=r"^(?!.*-(watch|hash|helloworld)\Z)[a-z][a-z0-9]*(-[a-z0-9]+)*\Z",
+        pattern=r"^(?!.*-(watch|hash|helloworld|new-groups)\Z)[a-z][a-z0-9]*(-[a-z0-9]+)*\Z",
         min_length=3,
         max_length=40,
         description="3 to 40 of a-z, 0-9 and single hyphens, beginning with a letter, not ending "
-        "in -watch, -hash or -helloworld",
+        "in -watch, -hash, -helloworld or -new-groups",
     )
     """What everything is called, so that an account can have several, each in a stack of its own.
     The bucket, which is made first, keeps it: a second stack of the same name is refused."""
@@ -153,6 +153,10 @@ class Config(BaseModel):
         description="a list of AWS Regions, such as eu-west-1; an empty one: all that are enabled",
     )
     """Where scheduled runs clean."""
+
+    new_groups: bool = Field(default=False, description="true or false")
+    """Whether a log group that was just made gets its retention, 15 minutes later. That is at once,
+    whatever scheduledRun says, and needs a CloudTrail trail that logs management events."""
 
     alarm_topic: str | None = Field(
         default=None,
@@ -269,6 +273,7 @@ _FIELDS = {field.alias or name: field for name, field in Config.model_fields.ite
 _JSON_KEYS = {
     "functions",
     "regions",
+    "newGroups",
     "notify",
     "notifyEmail",
     "dashboard",

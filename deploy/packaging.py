@@ -171,8 +171,9 @@ JANITOR = Function(
         "janitor/report/undo.py",
         # Parts of the dependencies that nothing here imports: most of what can be saved.
         "aws_lambda_powertools/event_handler/*",
-        "aws_lambda_powertools/utilities/[!jp_]*",  # but jmespath_utils and parameters
-        "aws_lambda_powertools/utilities/parser/*",
+        # But batch, data_classes, jmespath_utils, parameters, and parser, which batch may import.
+        "aws_lambda_powertools/utilities/[!bdjp_]*",
+        "aws_lambda_powertools/utilities/data_masking/*",
         "boto3/data/*",  # models of boto3.resource(…)
         "boto3/examples/*",
         "dateutil/rrule.py",  # and time zones, of which only UTC is ever meant

@@ -13,7 +13,7 @@ from typing import Any
 import typer.main
 from typer.cli import get_docs_for_click
 
-from janitor.function.iam import function_policy, iam_policy
+from janitor.function.iam import function_policy, iam_policy, new_groups_policy
 from janitor.owners.table import Question, Row, Severity, actions, services, table
 from janitor.policy.file import json_schema, load
 from janitor.terminal.cli import app
@@ -123,6 +123,22 @@ def least_function_policy() -> str:
             region="eu-west-1",
             function="cloudwatch-janitor",
             log_group="/cloudwatch-janitor/janitor",
+            bucket="cloudwatch-janitor-123456789012",
+        )
+    )
+
+
+def least_new_groups_policy() -> str:
+    """What the function for new log groups needs with the shipped policy, in one Region."""
+    return _code(
+        new_groups_policy(
+            load(None),
+            account="123456789012",
+            partition="aws",
+            region="eu-west-1",
+            regions=["eu-west-1"],
+            log_group="/cloudwatch-janitor/new-groups",
+            queue="cloudwatch-janitor-new-groups",
             bucket="cloudwatch-janitor-123456789012",
         )
     )
@@ -241,6 +257,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "days": days,
     "iam-policy": least_policy,
     "function-policy": least_function_policy,
+    "new-groups-policy": least_new_groups_policy,
     "shipped-policy": shipped_policy,
     "owner-figures": owner_figures,
     "owner-names": owner_names,

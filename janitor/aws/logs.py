@@ -456,6 +456,12 @@ class Changes:
         looks = ["ListTagsForResource"] if tags else []
         await self._api.pace.reserve([*looks, "PutRetentionPolicy"], self._api.stop)
 
+    async def reserve_tag(self) -> None:
+        """Wait now for the pace of a look at a log group's tags and of the TagResource after it.
+        Raises StoppedError.
+        """
+        await self._api.pace.reserve(["ListTagsForResource", "TagResource"], self._api.stop)
+
     async def delete_group_once(self, group: str) -> None:
         """One DeleteLogGroup (see `reserve_look`), never repeated by itself: who repeats it must
         look again first. Raises TransientError, CallError or StoppedError.
@@ -520,6 +526,12 @@ class Changes:
     async def tag(self, arn: str, tags: Mapping[str, str]) -> None:
         """Add tags to a log group (ARN without the trailing `:*`)."""
         await self._tell("TagResource", resourceArn=arn, tags=dict(tags))
+
+    async def tag_once(self, arn: str, tags: Mapping[str, str]) -> None:
+        """One attempt at it, which overwrites what has the same key: who repeats it must look
+        again first. Raises TransientError, CallError or StoppedError.
+        """
+        await self._api.once("logs", "TagResource", resourceArn=arn, tags=dict(tags))
 
     async def require_bearer_token(self, group: str) -> None:
         """Turn bearer token authentication on."""

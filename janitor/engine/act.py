@@ -954,3 +954,45 @@ def _undo(group: LogGroup, extras: Extras) -> Change:
         },
         {},
     )
+
+
+async def add_tags(
+    api: Api, journal: Journal, group: LogGroup, wanted: Mapping[str, str], reason: str
+) -> Collection[str]:
+    """Give a log group those of the tags whose keys it does not have, and say which those were.
+
+    TagResource overwrites, and takes no condition: so the log group's own tags are read right
+    before each attempt, with nothing waited for in between. Raises what a read raises, StoppedError
+    or JanitorError; and UnavailableError where somebody else has set one of them meanwhile.
+    """
+    logs, changes, tried = Logs(api), Changes(api), False
+    own = await logs.tags(group.arn)
+    missing = {key: value for key, value in wanted.items() if key not in own}
+    if not missing:
+        return ()
+
+    async def attempt() -> None:
+        nonlocal tried
+        await changes.reserve_tag()
+        own = await logs.tags(group.arn)
+        if tried and missing.items() <= own.items():
+            return  # by an attempt whose answer was lost
+        if taken := sorted(missing.keys() & own.keys()):
+            error = UnavailableError("ListTagsForResource", f"{taken[0]} was set meanwhile")
+            error.last = True
+            raise error
+        tried = True
+        await changes.tag_once(group.arn, missing)
+
+    change = Change({"tags": {}}, {"tags": missing})
+    entry = Entry(api.clock.now(), "add_tags", group, change, reason)
+    await journal.begin(entry)
+    try:
+        await retrying(attempt, api.stop)
+    except (*ReadError, StoppedError, CredentialsError) as error:
+        perhaps = tried and not isinstance(error, CallError)
+        now = api.clock.now()
+        await journal.end(entry.ended(now, Status.FAILED, str(error), perhaps_done=perhaps))
+        raise
+    await journal.end(entry.ended(api.clock.now(), Status.DONE))
+    return missing.keys()

@@ -9,20 +9,17 @@ what does not fit into one invocation goes on in the next, from the state in the
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import gc
 import hashlib
 import json
 import os
 import re
-import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import boto3
 import structlog
@@ -41,6 +38,13 @@ from janitor.core.model import Target
 from janitor.cost.money import price_list
 from janitor.function import chain, notify
 from janitor.function.findings import Findings
+from janitor.function.invocation import (
+    CONTEXT,
+    Invocation,
+    WarmSession,
+    configure_logs,
+    deadline,
+)
 from janitor.function.link import Link
 from janitor.function.notify import Notice, NotifyError
 from janitor.function.settings import Settings, current_policy, parsed, read_settings
@@ -51,7 +55,6 @@ from janitor.policy.file import Policy
 from janitor.report.base import RunInfo
 
 log = structlog.get_logger("janitor")
-_context: dict[str, str] = {}
 
 _RUN = re.compile(r"[A-Za-z0-9-]{1,64}")
 RunId = Annotated[str, StringConstraints(pattern=f"^{_RUN.pattern}$")]
@@ -78,17 +81,6 @@ class Event(BaseModel):
         return self
 
 
-class Invocation(Protocol):
-    """What is used of Lambda's context object."""
-
-    aws_request_id: str
-    invoked_function_arn: str
-    log_group_name: str
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda ends the invocation."""
-
-
 @dataclass(frozen=True, slots=True)
 class Order:
     """What an event asks for. `started` (ms) is the moment by which a new run judges ages."""
@@ -99,25 +91,6 @@ class Order:
     dry_run: bool = True
     regions: Sequence[str] = ()
     started: int = 0
-
-
-class WarmSession(boto3.Session):
-    """A session that makes each client once, for all invocations of a warm function."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str | None], Any] = {}
-
-    def client(  # type: ignore[override]  # the rest of boto3's parameters are in `more`
-        self, service_name: str, region_name: str | None = None, **more: Any
-    ) -> Any:
-        """The service's client in the Region, made with the first caller's configuration."""
-        with self._lock:
-            key = (service_name, region_name)
-            if key not in self._clients:
-                self._clients[key] = super().client(service_name, region_name, **more)
-            return self._clients[key]
 
 
 class Janitor:
@@ -144,10 +117,10 @@ class Janitor:
         A run that ended says in its summary what failed. Raises UsageError or PolicyError where
         nothing can be begun, and what is worth another try of the whole link.
         """
-        _context.clear()
-        _context["request_id"] = context.aws_request_id
+        CONTEXT.clear()
+        CONTEXT["request_id"] = context.aws_request_id
         order = self._order(event, context.aws_request_id)
-        _context["run_id"] = order.run
+        CONTEXT["run_id"] = order.run
         bucket = self._bucket()
         policy = await self._policy()
         counts, stop = Counts(), Stop()
@@ -284,7 +257,7 @@ class Janitor:
             if state.version != code():
                 link.begin_again()
                 state.version = code()
-            with _deadline(stop, context.get_remaining_time_in_millis() / 1000):
+            with deadline(stop, context.get_remaining_time_in_millis() / 1000):
                 await self._worked(link, state, bucket, policy)
         if state.ended is None:
             state.link, state.claim = state.link + 1, None
@@ -440,43 +413,6 @@ def _scheduled(event: dict[str, Any], now: int) -> tuple[str, int]:
     except (ValueError, OverflowError) as error:
         raise UsageError(f"event: time: {time!r} is not a time") from error
     return run, min(started, now)
-
-
-@contextlib.contextmanager
-def _deadline(stop: Stop, remaining: float) -> Iterator[None]:
-    """First nothing new is taken, then nothing is begun any more, in time for the end."""
-    loop = asyncio.get_running_loop()
-    late = max(remaining - chain.margin(remaining), 0.0)
-    timers = [
-        loop.call_later(max(late - chain.drain(remaining), 0.0), stop.drain),
-        loop.call_later(late, stop.set, "late"),
-    ]
-    try:
-        yield
-    finally:
-        for timer in timers:
-            timer.cancel()
-
-
-def _with_context(_logger: Any, _method: str, line: Any) -> Any:
-    """What every line of an invocation says."""
-    return {**_context, **line}
-
-
-def configure_logs() -> None:
-    """JSON lines on stdout, which Lambda writes to the function's log group."""
-    structlog.configure(
-        processors=[
-            _with_context,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stdout),
-        cache_logger_on_first_use=False,
-    )
 
 
 configure_logs()

@@ -189,11 +189,65 @@ def restore_policy(
     )
 
 
-def watch_policy() -> dict[str, Any]:
-    """What `janitor.function.watch` may do."""
-    from janitor.function import watch
+POLLING = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
+"""What Lambda does with the function's own rights to take messages from a queue (Lambda Developer
+Guide, "Using Lambda with Amazon SQS")."""
+
+
+def new_groups_policy(
+    policy: Policy,
+    *,
+    account: str,
+    partition: str,
+    region: str,
+    regions: Sequence[str] = (),
+    log_group: str,
+    queue: str,
+    parameter: str | None = None,
+    bucket: str,
+) -> dict[str, Any]:
+    """What `janitor.function.new_groups` may do: read log groups in `regions`, or in every one, and
+    give them a retention, but for its own `log_group`; copy tags, where the policy names any; take
+    messages from `queue` (its name), read its policy where `parameter` names an SSM parameter, and
+    add journals to `bucket`.
+    """
+    from janitor.function import settings  # it needs powertools
+
+    only = policy.only_retention(1.0).with_own_groups(log_group)
+    document = iam_policy(only, account=account, partition=partition, regions=regions)
+    groups = [f"arn:{partition}:logs:*:{account}:log-group:*"]
+    unused = {targets.ACTIONS["DescribeRegions"], tags.ACTIONS["GetResources"]}
+    for statement in document["Statement"]:
+        statement["Action"] = [name for name in statement["Action"] if name not in unused]
+    where, copying = _requested(regions), bool(policy.new_groups.tags)
+    reading, tagging = logs.ACTIONS["ListTagsForResource"], logs.ACTIONS["TagResource"]
+    place = f"{region}:{account}"
+    parameters = [f"arn:{partition}:ssm:{place}:parameter/{(parameter or '').lstrip('/')}"]
+    journals = [f"arn:{partition}:s3:::{bucket}/{archive.PREFIX}{account}/*"]
+    more = _document(
+        _statement(
+            "OwnersTags", "Allow", {tags.ACTIONS["GetResources"]} if copying else (), ["*"], where
+        ),
+        _statement("CopyTags", "Allow", {reading, tagging} if copying else (), groups, where),
+        _statement("Poll", "Allow", POLLING, [f"arn:{partition}:sqs:{place}:{queue}"]),
+        _statement(
+            "ReadPolicy",
+            "Allow",
+            {settings.ACTIONS["GetParameter"]} if parameter is not None else (),
+            parameters,
+        ),
+        _statement("KeepJournals", "Allow", {archive.ACTIONS["PutObject"]}, journals),
+    )
+    return {**document, "Statement": [*document["Statement"], *more["Statement"]]}
+
+
+def watch_policy(*, new_groups: bool = False) -> dict[str, Any]:
+    """What `janitor.function.watch` may do; with `new_groups` it looks at trails as well."""
+    from janitor.function import trails, watch
 
     looking = {watch.ACTIONS["GetMetricData"], logs.ACTIONS["DescribeLogGroups"]}
+    if new_groups:
+        looking |= {*trails.ACTIONS.values()}
     return _document(_statement("Look", "Allow", looking, ["*"]))
 
 

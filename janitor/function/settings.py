@@ -66,6 +66,12 @@ class Settings(BaseModel):
         description="Where runs keep their state, plans and journals.",
     )
     watched: str = Field("cloudwatch-janitor", alias="JANITOR_FUNCTION", min_length=1)
+    new_groups: str | None = Field(
+        None,
+        alias="JANITOR_NEW_GROUPS",
+        min_length=1,
+        description="The function for new log groups, where there is one to be watched.",
+    )
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:

@@ -1,4 +1,5 @@
-"""A second, tiny Lambda function: says once a day whether a complete run is overdue.
+"""A second, tiny Lambda function: says once a day whether a complete run is overdue, and, where new
+log groups get their retention at once, whether anybody hears of them.
 
 The janitor runs monthly, and a CloudWatch alarm looks back 7 days at most (PutMetricAlarm:
 Period × EvaluationPeriods is at most 604,800 s), so no alarm can see by itself that a run was
@@ -9,10 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import boto3
+import structlog
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -23,7 +27,9 @@ from janitor.aws.workers import Inline
 from janitor.core.clock import DAY_MS, Stop, SystemClock
 from janitor.core.errors import JanitorError
 from janitor.core.model import Target
+from janitor.function.invocation import configure_logs
 from janitor.function.settings import read_settings
+from janitor.function.trails import Deaf, deaf
 
 ACTIONS: dict[str, str] = {"GetMetricData": "cloudwatch:GetMetricData"}
 OVERDUE_DAYS = 35
@@ -50,9 +56,16 @@ async def overdue(api: Api, function: str, log_group: str) -> bool:
 
 async def _complete_runs(api: Api, function: str, since: int, until: int) -> float:
     dimensions = {"service": function, "trigger": "schedule"}
-    metric = {
+    return sum((await _by_day(api, "Complete", dimensions, since, until)).values())
+
+
+async def _by_day(
+    api: Api, metric: str, dimensions: Mapping[str, str], since: int, until: int
+) -> dict[int, float]:
+    """A metric's sums by the day's beginning; times in ms. Raises CallError or UnavailableError."""
+    named = {
         "Namespace": NAMESPACE,
-        "MetricName": "Complete",
+        "MetricName": metric,
         "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
     }
     answer = await api.call(
@@ -60,12 +73,48 @@ async def _complete_runs(api: Api, function: str, since: int, until: int) -> flo
         "GetMetricData",
         expect="MetricDataResults",
         MetricDataQueries=[
-            {"Id": "complete", "MetricStat": {"Metric": metric, "Period": 86_400, "Stat": "Sum"}}
+            {
+                "Id": metric.lower(),
+                "MetricStat": {"Metric": named, "Period": 86_400, "Stat": "Sum"},
+            }
         ],
         StartTime=datetime.fromtimestamp(since / 1000, UTC),
         EndTime=datetime.fromtimestamp(until / 1000, UTC),
     )
-    return float(sum(sum(result["Values"]) for result in answer["MetricDataResults"]))
+    return {
+        int(at.timestamp() * 1000): value
+        for result in answer["MetricDataResults"]
+        for at, value in zip(result["Timestamps"], result["Values"], strict=True)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Whether new log groups are heard of: the days since the last that was (None: none in 35
+    days), and the Regions in which no trail logs them, with the reasons.
+    """
+
+    days: int | None
+    deaf: Sequence[Deaf]
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether a person has to do something. Where the trails could not be read, silence alone
+        tells; where they are fine, silence says only that no log group was made.
+        """
+        return any(one.certain or self.days is None for one in self.deaf)
+
+
+async def hearing(api: Api, function: str, regions: Sequence[str]) -> Hearing:
+    """Whether news of new log groups in the Regions come to the function of that name. Raises
+    CallError or UnavailableError.
+    """
+    now = api.clock.now()
+    since = now - OVERDUE_DAYS * DAY_MS
+    heard = await _by_day(api, "Events", {"service": function}, since, now)
+    last = max((at for at, count in heard.items() if count), default=None)
+    days = None if last is None else max(now - last, 0) // DAY_MS
+    return Hearing(days, await deaf(api, regions))
 
 
 def _here() -> Api:
@@ -74,14 +123,30 @@ def _here() -> Api:
     return means.api(boto3.Session(), Target("", os.environ["AWS_REGION"]))
 
 
+configure_logs()
+log = structlog.get_logger("janitor")
 METRICS = Metrics(namespace=NAMESPACE)
 _settings = read_settings(os.environ)
 
 
 @METRICS.log_metrics
-def handler(_event: Any, _context: Any) -> dict[str, bool]:
-    """The entry point that Lambda calls once a day. Raises what `overdue` raises."""
+def handler(_event: Any, _context: Any) -> dict[str, Any]:
+    """The entry point that Lambda calls once a day. Raises what `overdue` and `hearing` raise."""
     own = os.environ["AWS_LAMBDA_LOG_GROUP_NAME"]
     answer = asyncio.run(overdue(_here(), _settings.watched, own))
     METRICS.add_metric("Overdue", MetricUnit.Count, int(answer))
-    return {"overdue": answer}
+    return {"overdue": answer, **(_heard(_settings.new_groups) if _settings.new_groups else {})}
+
+
+def _heard(function: str) -> dict[str, Any]:
+    """What is said of new log groups, in the log too: it names the Regions, and what is missing."""
+    api = _here()
+    heard = asyncio.run(hearing(api, function, _settings.region_names or [api.target.region]))
+    METRICS.add_metric("Deaf", MetricUnit.Count, int(heard.is_deaf))
+    said = {
+        "deaf": heard.is_deaf,
+        "days_since_new_group": heard.days,
+        "no_trail": {one.region: one.why for one in heard.deaf},
+    }
+    log.info("new_groups_heard", **said)
+    return said

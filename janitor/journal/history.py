@@ -70,7 +70,12 @@ class JournalLine(_Strict):
     version: Literal[1]
     at: Moment
     action: Literal[
-        "set_retention", "delete_group", "sweep_streams", "restore_retention", "restore_group"
+        "set_retention",
+        "delete_group",
+        "sweep_streams",
+        "add_tags",
+        "restore_retention",
+        "restore_group",
     ]
     status: Literal["begun", "done", "gone", "failed", "kept", "unknown"]
     account: str = Field(pattern=r"^\d{12}$")
@@ -250,7 +255,9 @@ def read(journals: Iterable[tuple[str, str]]) -> History:
 
 
 def _step(line: JournalLine, *, sure: bool) -> Step | None:
-    """What a line says was done. One group made again is no step: an undo never deletes."""
+    """What a line says was done. A group made again and tags added are no steps: an undo never
+    deletes.
+    """
     if line.action == "delete_group":
         return Deletion(line.creation_time, sure, Definition.model_validate(line.before))
     if line.action in ("set_retention", "restore_retention"):

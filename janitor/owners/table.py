@@ -79,6 +79,7 @@ class Row:
     remakes: bool = False
     only: str | None = None
     home: str | None = None
+    arn: str = ""
 
     def again(self) -> Row | None:
         """What of it is cheap enough to be asked again before deletions: a list, or a question
@@ -110,6 +111,18 @@ class Row:
         if match is None or not self.may_own(group, region):
             return ""
         return self.user.format(**match.groupdict())
+
+    def arn_named(self, group: str, arn: str) -> str:
+        """The ARN of the owner that the name of a log group (with its own ARN) speaks of; "" where
+        that is not known.
+        """
+        _, part, _, region, account, *_ = [*arn.split(":"), *[""] * 5]
+        if not self.arn or not self.owner_named(group, region):
+            return ""
+        assert self.speaks is not None, "the name speaks of an owner"
+        match = self.speaks.fullmatch(group)
+        named = {} if match is None else match.groupdict()
+        return self.arn.format(partition=part, region=region, account=account, **named)
 
     def made_again(self, group: str, region: str) -> str:
         """Who makes a log group of such a name again, and when; "" where that is not known."""
@@ -193,6 +206,7 @@ def _row(
     remakes: bool = False,
     only: str | None = None,
     home: str | None = None,
+    arn: str = "",
     **listing: Any,
 ) -> Row:
     question = _question(**listing)
@@ -215,6 +229,7 @@ def _row(
         remakes=remakes,
         only=only,
         home=home,
+        arn=arn,
     )
 
 

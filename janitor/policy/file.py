@@ -186,6 +186,27 @@ class Acknowledged(_Strict):
     until: date = Field(description="The last day (UTC) on which it holds, as in 2027-06-30.")
 
 
+def _copied(key: str) -> str:
+    if key.lower().startswith("aws:"):
+        raise ValueError(f"{key!r}: the prefix aws: belongs to AWS")
+    if "=" in key or "*" in key:
+        raise ValueError(f"{key!r}: a tag's key, without value and without globs")
+    return key
+
+
+class NewGroups(_Strict):
+    """What a log group that was just made gets beside its retention."""
+
+    tags: list[Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_copied)]] = (
+        Field(
+            [],
+            max_length=40,
+            description="Keys of tags that are copied from the function, cluster or database that "
+            "the name speaks of. No tag is overwritten.",
+        )
+    )
+
+
 Usd = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 RegionName = Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)+-[0-9]+$")]
 
@@ -310,6 +331,7 @@ class Policy(_Strict):
     protect: Protect = Field(default_factory=lambda: Protect())
     limits: Limits = Field(default_factory=lambda: Limits())
     acknowledged: list[Acknowledged] = Field(default_factory=list)
+    new_groups: NewGroups = Field(default_factory=lambda: NewGroups())
     prices: Prices = Field(default_factory=lambda: Prices())
     rules: list[Rule] = Field(default_factory=list)
 
@@ -436,14 +458,29 @@ class Policy(_Strict):
         protect = self.protect.model_copy(update={"own_groups": own})
         return self.model_copy(update={"protect": protect})
 
-    def digest(self) -> str:
-        """SHA-256 over what the policy decides: not its layout, nor how fast it is carried out,
-        what that saves, or what is acknowledged.
+    def only_retention(self, share: float) -> Policy:
+        """The same policy as far as it gives a retention to log groups that have none in force: it
+        deletes nothing, sweeps nothing, changes no retention that somebody set, and takes at most
+        `share` of each quota.
         """
-        said = self.model_dump_json(
-            exclude_none=True,
-            exclude={"prices": True, "limits": {"api_share"}, "acknowledged": True},
+        only = {"delete_empty": False, "sweep_streams": False, "min_days": None, "max_days": None}
+        share = min(self.limits.api_share, share)
+        # Not by model_copy, which would keep the rules as they were resolved before.
+        return Policy(
+            defaults=self.defaults.model_copy(update=only),
+            protect=self.protect,
+            limits=self.limits.model_copy(update={"api_share": share}),
+            acknowledged=self.acknowledged,
+            new_groups=self.new_groups,
+            rules=[rule.model_copy(update=only) for rule in self.rules],
         )
+
+    def digest(self) -> str:
+        """SHA-256 over what the policy decides in a run: not its layout, nor how fast it is carried
+        out, what that saves, what is acknowledged, or what new log groups get.
+        """
+        aside = {"prices": True, "acknowledged": True, "new_groups": True}
+        said = self.model_dump_json(exclude_none=True, exclude={**aside, "limits": {"api_share"}})
         return hashlib.sha256(said.encode()).hexdigest()
 
 
@@ -698,6 +735,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "protect.deletion": ProtectFromDeletion,
     "limits": Limits,
     "[acknowledged]": Acknowledged,
+    "new_groups": NewGroups,
     "[rules]": Rule,
 }
 

@@ -265,8 +265,9 @@ class Region:
     `opt_in` is as DescribeRegions has it; a Region that
     `refuses_tokens` is listed, and refuses those that callers have (as one does that the global STS
     endpoint's are not valid in).
-    `tagged` says by name when tags changed, and what they were before; `topics` what was published
-    by topic; `parameters` are Systems Manager's.
+    `tagged` says by name when tags changed, and what they were before; `resources` are the tags of
+    what is no log group, by ARN; `topics` what was published by topic; `parameters` are Systems
+    Manager's.
     """
 
     account: str
@@ -282,6 +283,7 @@ class Region:
     refuses_tokens: bool = False
     lacks: frozenset[str] = frozenset()
     tagged: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
+    resources: dict[str, dict[str, str]] = field(default_factory=dict)
     topics: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
 

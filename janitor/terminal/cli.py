@@ -627,6 +627,15 @@ def sandbox_demo() -> None:
     raise typer.Exit(int(demo()))
 
 
+@sandbox_app.command("new-groups")
+def sandbox_new_groups() -> None:
+    """Show what becomes of log groups that are just made, as with `newGroups` in deploy/."""
+    from janitor.terminal.new_groups import new_groups
+
+    configure_logs(LogFormat.CONSOLE, verbose=False, quiet=True)
+    raise typer.Exit(int(new_groups()))
+
+
 @sandbox_app.command("serve")
 def sandbox_serve(
     port: Annotated[

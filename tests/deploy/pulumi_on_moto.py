@@ -28,9 +28,9 @@ Inputs = dict[str, Any]
 Answer = tuple[str, Inputs]
 
 
-def client(service: str) -> Any:
-    """The one client of a service in the Region of the environment."""
-    return _client(service, os.environ["AWS_DEFAULT_REGION"])
+def client(service: str, region: str | None = None) -> Any:
+    """The one client of a service in the Region, or in that of the environment."""
+    return _client(service, region or os.environ["AWS_DEFAULT_REGION"])
 
 
 @functools.cache
@@ -244,34 +244,74 @@ class Account(Mocks):
         inputs.pop("recursiveLoop")
         return name, {}
 
-    def rule(self, inputs: Inputs) -> Answer:
+    def bus(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
-        arn = client("events").put_rule(
+        arn = client("events").create_event_bus(Name=name, Tags=_pairs(inputs))["EventBusArn"]
+        return name, {"arn": arn}
+
+    def rule(self, inputs: Inputs) -> Answer:
+        name, region = inputs.pop("name"), inputs.pop("region", None)
+        asked = {
+            "ScheduleExpression": inputs.pop("scheduleExpression", None),
+            "EventPattern": inputs.pop("eventPattern", None),
+            "EventBusName": inputs.pop("eventBusName", None),
+        }
+        arn = client("events", region).put_rule(
             Name=name,
             Description=inputs.pop("description"),
-            ScheduleExpression=inputs.pop("scheduleExpression"),
             Tags=_pairs(inputs),
+            **{key: value for key, value in asked.items() if value is not None},
         )["RuleArn"]
         return name, {"arn": arn}
 
     def target(self, inputs: Inputs) -> Answer:
         rule, arn = inputs.pop("rule"), inputs.pop("arn")
-        client("events").put_targets(Rule=rule, Targets=[{"Id": "target", "Arn": arn}])
+        region, bus = inputs.pop("region", None), inputs.pop("eventBusName", None)
+        target: dict[str, Any] = {"Id": "target", "Arn": arn}
+        if (role := inputs.pop("roleArn", None)) is not None:
+            target["RoleArn"] = role
+        if (queue := inputs.pop("deadLetterConfig", None)) is not None:
+            target["DeadLetterConfig"] = {"Arn": queue["arn"]}
+        answer = client("events", region).put_targets(
+            Rule=rule, Targets=[target], **({"EventBusName": bus} if bus else {})
+        )
+        assert answer["FailedEntryCount"] == 0
         return f"{rule}-target", {}
 
     def queue(self, inputs: Inputs) -> Answer:
+        attributes = {
+            "MessageRetentionPeriod": inputs.pop("messageRetentionSeconds"),
+            "SqsManagedSseEnabled": str(inputs.pop("sqsManagedSseEnabled")).lower(),
+            "DelaySeconds": inputs.pop("delaySeconds", None),
+            "VisibilityTimeout": inputs.pop("visibilityTimeoutSeconds", None),
+            "RedrivePolicy": inputs.pop("redrivePolicy", None),
+        }
         url = client("sqs").create_queue(
             QueueName=inputs.pop("name"),
-            Attributes={
-                "MessageRetentionPeriod": str(inputs.pop("messageRetentionSeconds")),
-                "SqsManagedSseEnabled": str(inputs.pop("sqsManagedSseEnabled")).lower(),
-            },
+            Attributes={key: str(value) for key, value in attributes.items() if value is not None},
             tags=inputs.pop("tags", {}),
         )["QueueUrl"]
-        attributes = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])[
-            "Attributes"
-        ]
-        return url, {"arn": attributes["QueueArn"], "url": url}
+        shown = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return url, {"arn": shown["Attributes"]["QueueArn"], "url": url}
+
+    def queue_policy(self, inputs: Inputs) -> Answer:
+        url = inputs.pop("queueUrl")
+        client("sqs").set_queue_attributes(
+            QueueUrl=url, Attributes={"Policy": inputs.pop("policy")}
+        )
+        return url, {}
+
+    def event_source(self, inputs: Inputs) -> Answer:
+        inputs.pop("functionResponseTypes")  # moto has neither: only the record tells
+        inputs.pop("scalingConfig")
+        answer = client("lambda").create_event_source_mapping(
+            EventSourceArn=inputs.pop("eventSourceArn"),
+            FunctionName=inputs.pop("functionName"),
+            BatchSize=inputs.pop("batchSize"),
+            MaximumBatchingWindowInSeconds=inputs.pop("maximumBatchingWindowInSeconds"),
+        )
+        inputs.pop("tags", None)
+        return answer["UUID"], {}
 
     def repository(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
@@ -431,6 +471,10 @@ class Account(Mocks):
     def get_region(self, _: Inputs) -> Inputs:
         return {"region": client("lambda").meta.region_name}
 
+    def get_regions(self, _: Inputs) -> Inputs:
+        shown = client("ec2").describe_regions()["Regions"]
+        return {"names": [region["RegionName"] for region in shown]}
+
     def get_partition(self, _: Inputs) -> Inputs:
         return {"partition": client("lambda").meta.partition}
 
@@ -493,7 +537,10 @@ _MAKERS: dict[str, Callable[[Account, Inputs], Answer]] = {
     "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Account.invoke_config,
     "aws:lambda/functionRecursionConfig:FunctionRecursionConfig": Account.recursion_config,
     "aws:cloudwatch/eventRule:EventRule": Account.rule,
+    "aws:cloudwatch/eventBus:EventBus": Account.bus,
     "aws:cloudwatch/eventTarget:EventTarget": Account.target,
+    "aws:lambda/eventSourceMapping:EventSourceMapping": Account.event_source,
+    "aws:sqs/queuePolicy:QueuePolicy": Account.queue_policy,
     "aws:sqs/queue:Queue": Account.queue,
     "aws:ecr/repository:Repository": Account.repository,
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": Account.lifecycle_policy,
@@ -516,6 +563,7 @@ _MAKERS: dict[str, Callable[[Account, Inputs], Answer]] = {
 _CALLS: dict[str, Callable[[Account, Inputs], Inputs]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": Account.get_caller_identity,
     "aws:index/getRegion:getRegion": Account.get_region,
+    "aws:index/getRegions:getRegions": Account.get_regions,
     "aws:index/getPartition:getPartition": Account.get_partition,
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": Account.get_authorization_token,
 }

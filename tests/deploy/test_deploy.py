@@ -33,8 +33,9 @@ from packaging.requirements import Requirement
 from deploy import packaging
 from deploy.config import Config, ConfigError, parse
 from deploy.schedule import checked_expression
-from janitor.function.handler import Order, configure_logs
+from janitor.function.handler import Order
 from janitor.function.iam import function_policy, watch_policy
+from janitor.function.invocation import configure_logs
 from janitor.function.settings import read_settings
 from janitor.policy.file import load
 from tests.deploy.iam import allowed
@@ -577,7 +578,9 @@ def test_handlers_are_those_that_are_packaged(account: Account) -> None:
 
 
 def test_nothing_of_it_unless_asked_for(account: Account) -> None:
-    """No topic, no dashboard."""
+    """No topic, no dashboard, nothing about new log groups."""
+    assert not [made for made in account.made if "new-groups" in made.name]
+    assert "JANITOR_NEW_GROUPS" not in _env(WATCH)
     assert client("sns").list_topics()["Topics"] == []
     assert client("cloudwatch").list_dashboards()["DashboardEntries"] == []
 

@@ -26,7 +26,11 @@ from deploy.packaging import HASH, HELLOWORLD, JANITOR, LAMBDA, Function, Packag
 from janitor.owners import table as owners
 from tests.deploy.wheels import staged
 
-ENTRY_POINTS = ("janitor.function.handler", "janitor.function.watch")
+ENTRY_POINTS = (
+    "janitor.function.handler",
+    "janitor.function.new_groups",
+    "janitor.function.watch",
+)
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from janitor.function.iam import (
     UNSCOPED,
     function_policy,
     iam_policy,
+    new_groups_policy,
     restore_policy,
     watch_policy,
 )
@@ -36,6 +37,7 @@ from tests.accounts import ACCOUNT, REGION, Cloud, Group, days_ago, refused, str
 from tests.conftest import Run
 from tests.deploy.iam import allowed
 from tests.function.deployed import BUCKET, SCHEDULED, Deployed
+from tests.function.test_new_groups import CALLED, COST, Function, made, new
 
 PACKAGE = Path(importlib.import_module("janitor").__file__ or "").parent
 PREFIXES = {
@@ -50,6 +52,7 @@ PREFIXES = {
     "ssm": "ssm",
     "service-quotas": "servicequotas",
     "s3": "s3",
+    "cloudtrail": "cloudtrail",
 }
 OTHER_NAMES = {"lambda:Invoke": "lambda:InvokeFunction", "s3:ListObjectsV2": "s3:ListBucket"}
 FREE = {"sts:GetCallerIdentity"}
@@ -61,10 +64,10 @@ def methods() -> dict[str, str]:
     """Each method of the clients that are used, and the IAM action of its call.
 
     Several services have methods like `tag_resource`: here they are the logs'. IAM's groups are of
-    people, and the package speaks of others.
+    people, and CloudTrail's tags are of trails: the package speaks of others.
     """
     found: dict[str, str] = {}
-    for service in (name for name in PREFIXES if name != "iam"):
+    for service in (name for name in PREFIXES if name not in ("iam", "cloudtrail")):
         for operation, action in operations(service).items():
             found.setdefault(xform_name(operation), action)
     return found
@@ -147,6 +150,7 @@ def test_the_modules_with_calls_are_found() -> None:
         "function/chain",
         "function/notify",
         "function/settings",
+        "function/trails",
         "function/state",
         "function/watch",
         "journal/archive",
@@ -438,11 +442,48 @@ def test_a_groups_own_tags_are_read_only_where_the_policy_asks_for_tags() -> Non
 
 # ---- AWS's own reference -----------------------------------------------------------------------
 
+NEW_GROUPS = new_groups_policy(
+    parse(COST, "cost"),
+    account=ACCOUNT,
+    partition="aws",
+    region=REGION,
+    regions=[REGION],
+    log_group="/cloudwatch-janitor/new-groups",
+    queue="cloudwatch-janitor-new-groups",
+    bucket=BUCKET,
+)
+NEEDED = sorted(
+    action
+    for statement in NEW_GROUPS["Statement"]
+    if statement["Effect"] == "Allow"
+    for action in statement["Action"]
+    if action not in SPEED_ONLY and not action.startswith("sqs:")
+)
+
+
+@pytest.mark.parametrize("missing", [None, *NEEDED])
+def test_the_role_for_new_groups_may_do_what_it_must_and_no_more(
+    missing: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its rights alone retention and tags are set; without any of them something is not."""
+    group = new("/aws/lambda/checkout", tags={"env": "dev"})
+    cloud = Cloud([group])
+    cloud.region.resources[CALLED] = {"team": "shop"}
+    document = copy.deepcopy(NEW_GROUPS)
+    for statement in document["Statement"]:
+        statement["Action"] = [action for action in statement["Action"] if action != missing]
+    cloud.fault = Guard(document, cloud)
+    failed = Function(cloud, parse(COST, "cost"), monkeypatch).get(made("/aws/lambda/checkout"))
+    done = (group.retention, group.tags) == (30, {"env": "dev", "team": "shop"})
+    assert (not failed and done) is (missing is None)
+
+
 ALL = function_policy(load(None), **PLACE)
 DOCUMENTS = {
+    "new groups": NEW_GROUPS,
     "terminal": iam_policy(parse(EVERYTHING, "everything"), ingestion=True),
     "function": ALL,
-    "watch": watch_policy(),
+    "watch": watch_policy(new_groups=True),
     "restore": restore_policy(journal_bucket=BUCKET),
 }
 NEWER = {

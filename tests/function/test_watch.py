@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from janitor.aws.api import CallError
 from janitor.function import watch
-from janitor.function.watch import WatchError, overdue
+from janitor.function.settings import read_settings
+from janitor.function.watch import Hearing, WatchError, hearing, overdue
 from janitor.sandbox.wire import Call, Reply
 from tests.accounts import NOW, Cloud, Group, api, days_ago, ok, refused
+from tests.owners.world import World, error
 
 FUNCTION = "cloudwatch-janitor"
 GROUP = "/cloudwatch-janitor/watch"
@@ -30,8 +35,13 @@ def watched(deployed: int, runs: dict[int, float]) -> Cloud:
             {"Name": "trigger", "Value": "schedule"},
         ]
         start, end = (call.parameters[key] for key in ("StartTime", "EndTime"))
-        values = [value for at, value in runs.items() if start <= at / 1000 < end]
-        result = {"Id": "complete", "Values": values, "StatusCode": "Complete"}
+        shown = {at / 1000: value for at, value in runs.items() if start <= at / 1000 < end}
+        result = {
+            "Id": "complete",
+            "Timestamps": [*shown],
+            "Values": [*shown.values()],
+            "StatusCode": "Complete",
+        }
         return ok(json.dumps({"MetricDataResults": [result]}).encode())
 
     cloud.fault = counted
@@ -76,3 +86,142 @@ def test_the_handler_publishes_the_metric(
     monkeypatch.setenv("AWS_LAMBDA_LOG_GROUP_NAME", GROUP)
     assert watch.handler({}, None) == {"overdue": True}
     assert json.loads(capsys.readouterr().out)["Overdue"] == [1.0]
+
+
+# ---- new log groups ------------------------------------------------------------------------------
+
+HOME, AWAY = "eu-west-1", "us-east-1"
+NEWS = "cloudwatch-janitor-new-groups"
+ALL: dict[str, Any] = {"HasCustomEventSelectors": False}
+BASIC: dict[str, Any] = {"IncludeManagementEvents": True, "ReadWriteType": "All"}
+MANAGEMENT = {"Field": "eventCategory", "Equals": ["Management"]}
+
+
+def trail(name: str, home: str = HOME, **fields: Any) -> dict[str, Any]:
+    """A trail as DescribeTrails shows it."""
+    arn = f"arn:aws:cloudtrail:{home}:123456789012:trail/{name}"
+    return {"Name": name, "TrailARN": arn, "HomeRegion": home, **fields}
+
+
+def advanced(*fields: Any) -> dict[str, Any]:
+    """What GetEventSelectors says of one advanced selector."""
+    return {"AdvancedEventSelectors": [{"FieldSelectors": [MANAGEMENT, *fields]}]}
+
+
+def heard(
+    trails: dict[str, list[Any]],
+    *,
+    stopped: Sequence[str] = (),
+    selectors: dict[str, Any] | None = None,
+    denied: Sequence[str] = (),
+    last: float | None = None,
+) -> Hearing:
+    """What the watch says of these trails, by Region, so many days after the last new group."""
+
+    def answers(_service: str, region: str, operation: str, **asked: Any) -> dict[str, Any]:
+        if operation in denied:
+            raise error(operation, "AccessDeniedException")
+        name = str(asked.get("Name") or asked.get("TrailName")).rsplit("/")[-1]
+        match operation:
+            case "DescribeTrails":
+                return {"trailList": trails.get(region, [])}
+            case "GetTrailStatus":
+                assert f":{region}:" in asked["Name"], "in its home Region"
+                return {"IsLogging": name not in stopped}
+            case "GetEventSelectors":
+                return dict((selectors or {}).get(name, {}))
+            case "GetMetricData":
+                [query] = asked["MetricDataQueries"]
+                metric = query["MetricStat"]["Metric"]
+                assert metric["MetricName"] == "Events"
+                assert metric["Dimensions"] == [{"Name": "service", "Value": NEWS}]
+                at = [datetime.fromtimestamp(days_ago(last) / 1000, UTC)] if last else []
+                return {"MetricDataResults": [{"Timestamps": at, "Values": [3.0] * len(at)}]}
+        raise AssertionError(operation)
+
+    world = World(answers)
+    return world.clock.run(hearing(world.api, NEWS, [HOME, AWAY]))
+
+
+EVERYWHERE = trail("all", IsMultiRegionTrail=True, **ALL)
+CUSTOM = {HOME: [trail("t", HasCustomEventSelectors=True, IsMultiRegionTrail=True)]}
+
+
+@pytest.mark.parametrize(
+    "trails",
+    [
+        {HOME: [EVERYWHERE], AWAY: [EVERYWHERE]},
+        {HOME: [trail("a", **ALL)], AWAY: [trail("b", AWAY, **ALL)]},
+        {HOME: [trail("off", **ALL), trail("a", **ALL)], AWAY: [trail("b", AWAY, **ALL)]},
+    ],
+    ids=["one for all", "one each", "one that is off beside"],
+)
+def test_a_trail_that_is_on_hears_new_groups(trails: dict[str, list[Any]]) -> None:
+    """However long none was made."""
+    said = heard(trails, stopped=["off"])
+    assert (said.is_deaf, said.days, said.deaf) == (False, None, [])
+
+
+def test_regions_without_a_trail_are_named() -> None:
+    """Nothing ever arrives from there, though it does from others."""
+    said = heard({HOME: [trail("a", **ALL)]}, last=2.5)
+    assert (said.is_deaf, said.days) == (True, 2)
+    assert [(one.region, one.why) for one in said.deaf] == [(AWAY, "there is no trail")]
+
+
+def test_a_trail_that_is_off_hears_nothing() -> None:
+    """Named, so that it can be switched on."""
+    said = heard({HOME: [EVERYWHERE], AWAY: [EVERYWHERE]}, stopped=["all"], last=20)
+    assert said.is_deaf
+    assert [(one.region, one.why.split("/")[-1]) for one in said.deaf] == [
+        (HOME, "all is stopped"),
+        (AWAY, "all is stopped"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("selectors", "hears"),
+    [
+        ({"EventSelectors": [BASIC]}, True),
+        ({"EventSelectors": [BASIC | {"ReadWriteType": "WriteOnly"}]}, True),
+        ({"EventSelectors": [BASIC | {"ReadWriteType": "ReadOnly"}]}, False),
+        ({"EventSelectors": [BASIC | {"IncludeManagementEvents": False}]}, False),
+        ({"EventSelectors": []}, False),
+        (advanced(), True),
+        (advanced({"Field": "readOnly", "Equals": ["false"]}), True),
+        (advanced({"Field": "readOnly", "Equals": ["true"]}), False),
+        (advanced({"Field": "eventSource", "NotEquals": ["kms.amazonaws.com"]}), True),
+        (advanced({"Field": "eventSource", "NotEquals": ["logs.amazonaws.com"]}), False),
+        (advanced({"Field": "eventName", "Equals": ["DeleteLogGroup"]}), False),
+        ({"AdvancedEventSelectors": [{"FieldSelectors": [{"Field": "eventCategory"}]}]}, False),
+    ],
+)
+def test_a_trail_logs_only_what_its_selectors_let_through(
+    selectors: dict[str, Any], hears: bool
+) -> None:
+    """Management events that write: the creation of a log group is one."""
+    assert heard(CUSTOM, selectors={"t": selectors}).is_deaf is not hears
+
+
+@pytest.mark.parametrize("operation", ["DescribeTrails", "GetTrailStatus", "GetEventSelectors"])
+def test_where_trails_cannot_be_read_silence_tells(operation: str) -> None:
+    """An organization's trail may be its own account's to read."""
+    trails = {HOME: CUSTOM[HOME], AWAY: CUSTOM[HOME]}
+    assert heard(trails, denied=[operation]).is_deaf
+    said = heard(trails, denied=[operation], last=34)
+    assert not said.is_deaf
+    assert all("AccessDenied" in one.why for one in said.deaf)
+
+
+def test_the_handler_publishes_whether_new_groups_are_heard_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only where they are wanted; the log says what is missing, and where."""
+    monkeypatch.setattr(watch, "_here", lambda: api(Cloud([Group(GROUP, NOW)])))
+    monkeypatch.setenv("AWS_LAMBDA_LOG_GROUP_NAME", GROUP)
+    settings = read_settings({"JANITOR_NEW_GROUPS": NEWS, "JANITOR_REGIONS": HOME})
+    monkeypatch.setattr(watch, "_settings", settings)
+    assert watch.handler({}, None)["deaf"] is True
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0]["no_trail"] == {HOME: "there is no trail"}
+    assert lines[-1]["Deaf"] == [1.0]

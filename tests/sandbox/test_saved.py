@@ -44,6 +44,7 @@ def full() -> Store:
     region.functions["f"], region.versions["f"] = None, {"1": "/f"}
     region.lacks, region.topics, region.parameters = frozenset({"a"}), {"t": [{}]}, {"p": "v"}
     group = next(iter(region.groups.values()))
+    region.resources = {"arn": {"a": "b"}}
     store.tag(group, {"a": "b"}, NOW)
     group.odd, group.filters = {"storedBytes": ...}, {("metric", "f"): {"filterName": "f"}}
     return store

@@ -17,7 +17,8 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from janitor.aws.workers import Inline
 from janitor.core.clock import DAY_MS
-from janitor.function.handler import Janitor, configure_logs
+from janitor.function.handler import Janitor
+from janitor.function.invocation import configure_logs
 from janitor.function.settings import read_settings
 from janitor.sandbox.clocks import RealClock
 from janitor.sandbox.demo import NOW

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -82,3 +83,23 @@ def test_a_port_that_is_taken_is_told_in_one_line(run: Run) -> None:
     assert (said.code, said.out) == (2, "")
     assert said.err == f"janitor: --port {port}: Address already in use\n"
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_new_log_groups_are_caught_before_the_eyes_of_the_user(run: Run) -> None:
+    """One gets its retention and its owner's tags, one has its maker's, one is exempt."""
+    done = run("sandbox", "new-groups")
+    assert (done.code, done.err) == (0, "")
+    said = [line.strip() for line in done.out.splitlines()]
+    for line in (
+        "/aws/lambda/checkout-v2: done: no retention is in force; rule 'lambda' gives 365 days",
+        "tags copied from the function that it belongs to: team, cost-centre",
+        "/ecs/checkout-v2: kept: retention of 30 days",
+        "/lab/checkout-experiment: kept: protected by tag: janitor:keep",
+    ):
+        assert line in said
+    journal = Path(done.out.rsplit(": ", 1)[1].strip())
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert {(line["action"], line["group"]) for line in lines} == {
+        ("set_retention", "/aws/lambda/checkout-v2"),
+        ("add_tags", "/aws/lambda/checkout-v2"),
+    }

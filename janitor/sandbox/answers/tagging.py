@@ -1,9 +1,11 @@
-"""The tagging API, as far as log groups go; it lags behind their own tags by `Lags.tags`."""
+"""The tagging API: log groups, behind whose own tags it lags by `Lags.tags`, and what else is asked
+for by its ARN.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -25,6 +27,8 @@ def get_resources(world: World, call: Call) -> dict[str, Any]:
         own = [arn for arn in arns if arn == arn_of(call.account, call.region, name_of(arn))]
         names = dict.fromkeys(name_of(arn) for arn in own)
         found = [entry for name in names if (entry := _mapping(world, call, name))]
+        others = world.region(call).resources
+        found += [_entry(arn, others[arn]) for arn in dict.fromkeys(arns) if others.get(arn)]
         return {"PaginationToken": "", "ResourceTagMappingList": found}
     limit = min(p.get("ResourcesPerPage", 50), 100)
     place = world.place("GetResources", p.get("PaginationToken") or None, "")
@@ -55,6 +59,9 @@ def _tagged(world: World, call: Call, place: str) -> Iterator[dict[str, Any]]:
 
 def _mapping(world: World, call: Call, name: str) -> dict[str, Any] | None:
     tags = world.store.indexed_tags(world.region(call), name, world.clock.now())
+    return _entry(arn_of(call.account, call.region, name), tags) if tags else None
+
+
+def _entry(arn: str, tags: Mapping[str, str]) -> dict[str, Any]:
     shown = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
-    arn = arn_of(call.account, call.region, name)
-    return {"ResourceARN": arn, "Tags": shown} if shown else None
+    return {"ResourceARN": arn, "Tags": shown}

@@ -1,0 +1,168 @@
+"""What a log group that was just made gets: the retention that the policy gives it, where none is
+in force, and tags of its owner's.
+
+By survey and act as in a run, with the policy as far as it gives a retention
+(`Policy.only_retention`): so nothing else can come of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from janitor.aws.api import Api, CallError, ReadError, UnavailableError
+from janitor.aws.logs import Logs
+from janitor.aws.tags import read_tags
+from janitor.core.clock import DAY_MS, Stop, StoppedError
+from janitor.core.errors import JanitorError
+from janitor.core.model import Keep, LogGroup, Outcome, SetRetention, Status, outcome_now
+from janitor.engine.act import Act, Part, add_tags
+from janitor.engine.books import Books
+from janitor.engine.looks import Looks
+from janitor.engine.plan import action_line, grouped
+from janitor.engine.survey import Survey
+from janitor.journal.journal import Journal
+from janitor.owners.table import table
+from janitor.policy.file import Policy
+from janitor.policy.judge import needs_tags
+
+SHARE = 0.05
+"""Of each quota. Two invocations run at a time (`deploy/new_groups.py`): a tenth together, for the
+scheduled run and everybody else use the same quotas."""
+
+NEW_DAYS = 14
+"""A log group older than that is left to the scheduled run, whoever says that it is new. For so
+long the queue of what failed keeps a message, to be sent once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Born:
+    """What became of log groups, by name: those that there are, why others could not be done with,
+    and the tags that were copied.
+    """
+
+    outcomes: Mapping[str, Outcome]
+    failures: Mapping[str, str]
+    tags: Mapping[str, Collection[str]]
+
+
+async def give_retention(
+    api: Api, names: Sequence[str], policy: Policy, stop: Stop, journal: Journal
+) -> Born:
+    """Do what the policy says about new log groups of the target. A name that comes again later
+    changes nothing more.
+    """
+    policy, now = policy.only_retention(SHARE), api.clock.now()
+    outcomes: dict[str, Outcome] = {}
+
+    def told(_groups: Sequence[LogGroup], said: Sequence[Outcome]) -> None:
+        outcomes.update((outcome.group.name, outcome) for outcome in said)
+
+    apis = {api.target: api}
+    books = Books(apis, told, lambda group: policy.acknowledged_until(group, now))
+    old: dict[str, Outcome] = {}
+    listing = functools.partial(_listing, names, policy, now, old)
+    await Survey(policy, now, stop, books, listing=listing).run(apis, {api.target: None})
+    outcomes = {name: _if_younger(outcome, now) for name, outcome in outcomes.items()}
+    lines = [line for one in outcomes.values() if (line := action_line(one)) is not None]
+    act = Act(policy, now, stop, journal, books, Looks(api.clock))
+    await act.run(apis, {api.target: Part(grouped(lines))})
+    errors = "; ".join(books.tallies[api.target].errors)
+    failures: dict[str, str] = {}
+    tags: dict[str, Collection[str]] = {}
+    for name in names:
+        one = outcomes.get(name)
+        if why := errors if one is None and name not in old else _why(one, errors):
+            failures[name] = why
+        # What no rule holds for is exempt from every change.
+        elif one is not None and one.action.rule and one.status is not Status.GONE:
+            try:
+                tags[name] = await _copy_tags(api, policy, one.group, journal)
+            except _NotCopiedError as error:
+                failures[name] = str(error)
+    return Born({**old, **outcomes}, failures, tags)
+
+
+async def _listing(
+    names: Sequence[str],
+    policy: Policy,
+    now: int,
+    old: dict[str, Outcome],
+    api: Api,
+    _start: str | None,
+) -> AsyncIterator[tuple[list[LogGroup], str | None]]:
+    """The log groups of these names that are new, with their own tags where those matter: the
+    tagging API's lag, and may not know of a group that was just made.
+    """
+    logs, new = Logs(api), list[LogGroup]()
+    for group in (await logs.named(names)).values():
+        if now - group.creation_time > NEW_DAYS * DAY_MS:
+            keep = Keep(f"made more than {NEW_DAYS} days ago: left to the scheduled run")
+            old[group.name] = outcome_now(api.clock, group, keep, Status.KEPT)
+        elif needs_tags(group, policy, now):
+            try:
+                new.append(group._replace(tags=await logs.tags(group.arn)))
+            except ReadError as error:
+                if not (isinstance(error, CallError) and error.not_found):
+                    new.append(group._replace(tags_error=str(error)))
+        else:
+            new.append(group)
+    yield new, None
+
+
+def _if_younger(outcome: Outcome, now: int) -> Outcome:
+    """A planned retention only for a group that is younger than that: so it deletes nothing that
+    was written since the group was made. Why a group is kept is said without its deletion, which
+    is not in question.
+    """
+    match outcome:
+        case Outcome(status=Status.KEPT, action=Keep(reason=reason, rule=rule)):
+            aside = f"rule {rule!r} does not delete empty groups; "
+            return outcome._replace(action=Keep(reason.removeprefix(aside), rule))
+        case Outcome(status=Status.PLANNED, action=SetRetention(days=days), group=group):
+            if now - group.creation_time >= days * DAY_MS:
+                why = f"made {days} days ago or more: left to the scheduled run"
+                return outcome._replace(status=Status.KEPT, detail=why)
+    return outcome
+
+
+def _why(outcome: Outcome | None, errors: str) -> str:
+    """Why a log group could not be done with; "" where it could."""
+    match outcome:
+        case None | Outcome(status=Status.DONE | Status.KEPT | Status.GONE):
+            return ""
+        case Outcome(status=Status.UNKNOWN, acknowledged=True):
+            return ""
+        case Outcome(status=Status.PLANNED):
+            return errors or "stopped before"
+        case _:
+            return f"{outcome.reason}; {errors}" if errors else outcome.reason
+
+
+class _NotCopiedError(Exception):
+    """Why the tags could not be copied."""
+
+
+async def _copy_tags(
+    api: Api, policy: Policy, group: LogGroup, journal: Journal
+) -> Collection[str]:
+    """Give the log group the tags that the policy names of the owner that its name speaks of, and
+    say which those were. Raises _NotCopiedError.
+    """
+    keys = policy.new_groups.tags
+    arns = (row.arn_named(group.name, group.arn) for row in table()) if keys else ()
+    if not (arn := next(filter(None, arns), "")):
+        return ()
+    try:
+        found = (await read_tags(api, [arn]))[arn]
+        wanted = {key: found[key] for key in keys if key in found}
+        return await add_tags(api, journal, group, wanted, f"copied from {arn}")
+    except CallError as error:
+        if error.not_found:
+            return ()
+        raise _NotCopiedError(f"tags of {arn}: {error}") from error
+    except (UnavailableError, JanitorError) as error:
+        raise _NotCopiedError(f"tags of {arn}: {error}") from error
+    except StoppedError as error:
+        raise _NotCopiedError(f"tags of {arn}: stopped before they were copied") from error

@@ -1,0 +1,181 @@
+"""A small Lambda function: gives a log group that was just made its retention.
+
+CloudTrail's CreateLogGroup event comes by EventBridge and a queue that waits 15 minutes, so that
+whoever made the log group can set its retention first. Such an event is a hint. Of it only the name
+is taken, in the account that this runs in and a configured Region; what is done follows from the
+log group as it is by then, and from the policy (`janitor.engine.new_groups`). So a message may come
+twice, or be forged, and nothing comes of it that the policy would not do anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import boto3
+import structlog
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS, Counts
+from janitor.aws.targets import Means, known_regions
+from janitor.aws.workers import NoAnswerError, Threads, Workers, within
+from janitor.core.clock import Clock, Stop, SystemClock
+from janitor.core.errors import UsageError
+from janitor.core.model import SetRetention, Status, Target
+from janitor.engine.new_groups import SHARE, Born, give_retention
+from janitor.function.hints import hinted
+from janitor.function.invocation import (
+    CONTEXT,
+    Invocation,
+    WarmSession,
+    configure_logs,
+    deadline,
+)
+from janitor.function.settings import Settings, current_policy, read_settings
+from janitor.journal.archive import BucketJournal, key_of
+from janitor.journal.journal import Lines
+from janitor.policy.file import Policy
+
+log = structlog.get_logger("janitor")
+
+
+class NewGroupError(Exception):
+    """A message that could not be done with, which is delivered again, or kept for a person."""
+
+
+class NewGroups:
+    """What is made once and reused while the function is warm."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        aws: boto3.Session,
+        clock: Clock,
+        metrics: Metrics | EphemeralMetrics,
+        workers: Workers,
+    ) -> None:
+        self._settings = settings
+        self._aws = aws
+        self._clock = clock
+        self._metrics = metrics
+        self._workers = workers
+
+    async def failures(self, messages: Mapping[str, str], context: Invocation) -> dict[str, str]:
+        """Why messages could not be done with, by id; the others can. `messages` are bodies by id.
+
+        Raises UsageError, PolicyError or JournalError where that is so of all of them.
+        """
+        CONTEXT.clear()
+        CONTEXT["request_id"] = context.aws_request_id
+        self._metrics.add_metric("Events", MetricUnit.Count, len(messages))
+        account = context.invoked_function_arn.split(":")[4]
+        regions = self._settings.region_names or known_regions()
+        failures: dict[str, str] = {}
+        wanted: defaultdict[Target, dict[str, list[str]]] = defaultdict(dict)
+        for message, body in messages.items():
+            try:
+                target, name = hinted(body, account, regions)
+            except UsageError as error:
+                failures[message] = str(error)
+            else:
+                wanted[target].setdefault(name, []).append(message)
+        if wanted:
+            names = {target: list(each) for target, each in wanted.items()}
+            for target, born in (await self._born(account, names, context)).items():
+                for name, why in born.failures.items():
+                    failures |= dict.fromkeys(wanted[target][name], why)
+        for message, why in failures.items():
+            log.error("new_group_failed", message_id=message, error=why)
+        self._metrics.add_metric("Failed", MetricUnit.Count, len(failures))
+        return failures
+
+    async def _born(
+        self, account: str, names: Mapping[Target, Sequence[str]], context: Invocation
+    ) -> dict[Target, Born]:
+        """Do what the policy says about the log groups of these names."""
+        bucket = self._settings.bucket
+        if bucket is None:
+            raise UsageError("environment: JANITOR_BUCKET is missing: the journal is kept in it")
+        policy = await self._policy()
+        now, run, stop = self._clock.now(), f"new-{context.aws_request_id}", Stop()
+        journal = BucketJournal(
+            self._aws.client("s3", config=CLOSE_CONFIG),
+            bucket,
+            lambda number: key_of(account, now, run, 0, now, number),
+            Lines(run, policy.digest()),
+            self._workers,
+        )
+        share = min(policy.limits.api_share, SHARE)
+        means = Means(self._clock, Counts(), stop, self._workers, share)
+        with deadline(stop, context.get_remaining_time_in_millis() / 1000):
+            try:
+                said = await asyncio.gather(
+                    *(
+                        give_retention(means.api(self._aws, target), each, policy, stop, journal)
+                        for target, each in names.items()
+                    )
+                )
+            finally:
+                await journal.close()
+        for born in said:
+            self._tell(born)
+        return dict(zip(names, said, strict=True))
+
+    def _tell(self, born: Born) -> None:
+        """A log line for each log group, and how many were given a retention."""
+        for name, one in born.outcomes.items():
+            target, tags = one.group.target, sorted(born.tags.get(name, ()))
+            place = {"account": target.account, "region": target.region, "group": name}
+            log.info("new_group", **place, status=one.status.value, reason=one.reason, tags=tags)
+            done = isinstance(one.action, SetRetention) and one.status is Status.DONE
+            self._metrics.add_metric("RetentionSet", MetricUnit.Count, int(done))
+
+    async def _policy(self) -> Policy:
+        """Raises PolicyError, and UsageError where SSM does not answer."""
+        try:
+            return await within(CLOSE_LASTS, self._workers, lambda: current_policy(self._settings))
+        except NoAnswerError as error:
+            raise UsageError(f"the policy cannot be read: {error}") from error
+
+
+configure_logs()
+METRICS = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "CloudWatchJanitor"))
+_new_groups = NewGroups(read_settings(os.environ), WarmSession(), SystemClock(), METRICS, Threads())
+
+
+@METRICS.log_metrics(capture_cold_start_metric=True)
+def handler(event: Any, context: Any) -> Any:
+    """The entry point that Lambda calls with messages of the queue: what of them could not be done
+    with is delivered again. Raises what `NewGroups.failures` raises.
+    """
+    return answer(_new_groups, event, context, asyncio.run)
+
+
+def answer(
+    new_groups: NewGroups, event: Any, context: Invocation, run: Any = asyncio.run
+) -> PartialItemFailureResponse:
+    """Which messages failed, as Lambda's batch item failures. `run` runs a coroutine."""
+    records = event.get("Records", ()) if isinstance(event, dict) else ()
+    messages = {record["messageId"]: record["body"] for record in records}
+    failures: dict[str, str] = run(new_groups.failures(messages, context))
+
+    def told(record: SQSRecord) -> None:
+        if why := failures.get(record.message_id):
+            raise NewGroupError(why)
+
+    return process_partial_response(
+        event=event,
+        record_handler=told,
+        processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
+    )

@@ -1,0 +1,489 @@
+"""Log groups that were just made: what a message does, and all that it must not do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+import boto3
+import pytest
+from aws_lambda_powertools.metrics import EphemeralMetrics
+from aws_lambda_powertools.utilities.batch.exceptions import UnexpectedBatchTypeError
+
+from janitor.aws.workers import Inline
+from janitor.core.model import LogGroup
+from janitor.function import new_groups
+from janitor.function.new_groups import NewGroups, answer
+from janitor.function.settings import read_settings
+from janitor.journal.history import Put, read
+from janitor.policy.file import Policy, load, parse
+from janitor.sandbox.store import Bucket
+from janitor.sandbox.wire import Call, RefusedError, Reply
+from tests.accounts import (
+    ACCOUNT,
+    NOW,
+    REGION,
+    RESET,
+    Cloud,
+    Group,
+    changing,
+    days_ago,
+    refused,
+    refusing,
+)
+from tests.function.deployed import BUCKET, Context, _Session
+
+MINUTES = 1 / 1440
+OTHER = "us-east-1"
+BATCH, SECONDS = 5, 300
+"""How the function is deployed, which the tests of that check."""
+
+
+def made(name: str, **fields: Any) -> dict[str, Any]:
+    """EventBridge's event of a log group that was made, as CloudTrail tells it."""
+    return {
+        "version": "0",
+        "id": "b3e1",
+        "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws.logs",
+        "account": ACCOUNT,
+        "region": REGION,
+        "detail": {
+            "eventName": "CreateLogGroup",
+            "requestParameters": {"logGroupName": name},
+            "responseElements": None,
+        },
+        **fields,
+    }
+
+
+def new(name: str, **fields: Any) -> Group:
+    """A log group made 15 minutes ago."""
+    return Group(name, days_ago(15 * MINUTES), **fields)
+
+
+class Function:
+    """The function as it is deployed, with its bucket."""
+
+    def __init__(self, cloud: Cloud, policy: Policy, patch: pytest.MonkeyPatch) -> None:
+        self.cloud = cloud
+        cloud.store.buckets.setdefault(BUCKET, Bucket(ACCOUNT, REGION, NOW))
+        patch.setattr(new_groups, "current_policy", lambda _settings: policy)
+        self.request = 0
+
+    def get(self, *events: Any, region: str = REGION, seconds: float = 300) -> list[int]:
+        """The numbers of the messages that are to come again."""
+        self.request += 1
+        bodies = [event if isinstance(event, str) else json.dumps(event) for event in events]
+        records = [
+            {"messageId": str(number), "body": body, "eventSource": "aws:sqs"}
+            for number, body in enumerate(bodies)
+        ]
+        settings = read_settings({"JANITOR_BUCKET": BUCKET, "JANITOR_REGIONS": region})
+        session = cast(boto3.Session, _Session(self.cloud))
+        metrics = EphemeralMetrics(namespace="test", service="test")
+        function = NewGroups(settings, session, self.cloud.clock, metrics, Inline())
+        context = Context(f"request-{self.request}", int(seconds * 1000), self.cloud.clock)
+        said = answer(function, {"Records": records}, context, self.cloud.clock.run)
+        return [int(str(failure["itemIdentifier"])) for failure in said["batchItemFailures"]]
+
+    @property
+    def puts(self) -> list[tuple[str, int]]:
+        """What the journals in the bucket say was set."""
+        objects = self.cloud.store.buckets[BUCKET].objects
+        history = read((key, there.body.decode()) for key, there in objects.items())
+        assert not history.complaints
+        steps = [(past.group, step) for past in history.pasts for step in past.steps]
+        return [(group, step.after or 0) for group, step in steps if isinstance(step, Put)]
+
+
+@pytest.fixture
+def born(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Function]:
+    """Deploys the function."""
+
+    def deployed(cloud: Cloud, policy: str | None = None) -> Function:
+        text = load(None) if policy is None else parse(policy, "p.toml")
+        return Function(cloud, text, monkeypatch)
+
+    return deployed
+
+
+def test_a_new_group_gets_its_retention_and_nothing_else_is_touched(
+    born: Callable[..., Function],
+) -> None:
+    """Journaled, so that it can be undone; the rest of the account is not even read."""
+    others = [Group("/old/never", days_ago(900), 5), Group("/old/empty", days_ago(900), 0, 30)]
+    cloud = Cloud([new("/app/a"), *others])
+    function = born(cloud)
+    assert function.get(made("/app/a")) == []
+    assert cloud.puts == function.puts == [("/app/a", 365)]
+    assert changing(cloud.calls) == {"PutRetentionPolicy", "PutObject"}
+    assert not cloud.scanned
+
+
+BAND = "[defaults]\nretention_days = 30\nmax_days = 90\nmin_days = 14\ndelete_empty = true\n"
+
+KEPT: dict[str, tuple[Group | None, str | None]] = {
+    "gone": (None, None),
+    "its maker's own retention": (new("/app/a", retention=7), BAND),
+    "its maker's own retention, long": (new("/app/a", retention=3653), BAND),
+    "account-level policy": (new("/app/a", under=("all", 30)), None),
+    "account-level policy: never expires": (new("/app/a", under=("all", None)), None),
+    "DELIVERY": (new("/app/a", log_class="DELIVERY"), None),
+    "protected by tag": (new("/app/a", tags={"janitor:keep": ""}), None),
+    "protected by name": (new("/app/a"), BAND + '[protect]\nnames = ["/app/*"]'),
+    "no retention given": (new("/app/a"), "[defaults]\ndelete_empty = true\ngrace_days = 0"),
+    "old: a forged event": (Group("/app/a", days_ago(15), 5_000), None),
+    "older than its retention": (Group("/app/a", days_ago(7), 9), "[defaults]\nretention_days = 7"),
+    "acknowledged": (
+        new("/app/a", log_class="NEWEST"),
+        BAND + '[[acknowledged]]\nnames = ["/app/a"]\nuntil = 9999-01-01',
+    ),
+}
+
+
+@pytest.mark.parametrize(("group", "policy"), KEPT.values(), ids=KEPT.keys())
+def test_what_needs_nothing_is_left_as_it_is(
+    born: Callable[..., Function], group: Group | None, policy: str | None
+) -> None:
+    """And the message is done with: nothing would be otherwise the next time."""
+    cloud = Cloud([] if group is None else [group])
+    assert born(cloud, policy).get(made("/app/a")) == []
+    assert not changing(cloud.calls)
+
+
+def test_the_same_policy_judges_by_the_groups_own_tags(born: Callable[..., Function]) -> None:
+    """The tagging API does not know of a group that was just made; the group itself does."""
+    policy = "[defaults]\nretention_days = 365\n[[rules]]\nid = 'dev'\ntags = ['env=dev']\n"
+    cloud = Cloud([new("/app/a", tags={"env": "dev"})])
+    cloud.fault = refusing("GetResources", "AccessDeniedException")
+    assert born(cloud, policy + "retention_days = 14").get(made("/app/a")) == []
+    assert cloud.puts == [("/app/a", 14)]
+
+
+FORGED: dict[str, Any] = {
+    "another account": made("/app/a", account="999999999999"),
+    "a Region that is not configured": made("/app/a", region=OTHER),
+    "no Region": made("/app/a", region="eu-west-1.evil.example"),
+    "not a log group's name": made("/app/a b"),
+    "a name that is a list": made("x") | {"detail": {"requestParameters": {"logGroupName": [1]}}},
+    "no name": made("x") | {"detail": {"requestParameters": None}},
+    "not an event": "[]",
+    "not JSON": "now",
+}
+
+
+@pytest.mark.parametrize("event", FORGED.values(), ids=FORGED.keys())
+def test_an_event_that_is_not_ours_fails_alone(born: Callable[..., Function], event: Any) -> None:
+    """So that a person hears of it; the messages beside it are done with."""
+    cloud = Cloud([new("/app/a"), new("/app/b")])
+    assert born(cloud).get(event, made("/app/b")) == [0]
+    assert cloud.puts == [("/app/b", 365)]
+
+
+def test_what_else_an_event_says_is_not_believed(born: Callable[..., Function]) -> None:
+    """Neither times nor a retention, nor what it wants to be done."""
+    cloud = Cloud([new("/app/a"), new("/app/b")])
+    event = made("/app/a", time="1999-01-01T00:00:00Z", dry_run=False, run="x")
+    event["detail"] |= {"eventName": "DeleteLogGroup", "errorCode": "x", "recipientAccountId": "9"}
+    event["detail"]["requestParameters"] |= {"retentionInDays": 1, "logGroupNamePrefix": "/"}
+    assert born(cloud).get(event) == []
+    assert cloud.puts == [("/app/a", 365)]
+
+
+def test_a_message_that_comes_twice_changes_nothing_more(born: Callable[..., Function]) -> None:
+    """In one batch or in two, as queues do."""
+    cloud = Cloud([new("/app/a")])
+    function = born(cloud)
+    assert function.get(made("/app/a"), made("/app/a")) == []
+    assert function.get(made("/app/a")) == []
+    assert cloud.puts == function.puts == [("/app/a", 365)]
+
+
+def only(name: str, reply: RefusedError | Reply) -> Callable[[Call], Any]:
+    """What puts the retention of one log group is answered so."""
+    return lambda call: (
+        reply if call.operation == "PutRetentionPolicy" and call.group == name else None
+    )
+
+
+@pytest.mark.parametrize(
+    "trouble", [refused("ThrottlingException"), refused("AccessDeniedException"), RESET]
+)
+def test_only_what_failed_comes_again(
+    born: Callable[..., Function], trouble: RefusedError | Reply
+) -> None:
+    """And is done with when the trouble is over."""
+    cloud = Cloud([new("/app/a"), new("/app/b")])
+    function = born(cloud)
+    cloud.fault = only("/app/a", trouble)
+    assert function.get(made("/app/a"), made("/app/b"), made("/app/a"), seconds=900) == [0, 2]
+    assert cloud.puts == [("/app/b", 365)]
+    cloud.quiet()
+    assert function.get(made("/app/a")) == []
+    assert cloud.puts == [("/app/b", 365), ("/app/a", 365)]
+
+
+@pytest.mark.parametrize("operation", ["DescribeLogGroups", "ListTagsForResource", "PutObject"])
+def test_what_cannot_be_read_or_journaled_is_not_done(
+    born: Callable[..., Function], operation: str
+) -> None:
+    """Every read error means keep, and what cannot be journaled is not done; it comes again."""
+    cloud = Cloud([new("/app/a")])
+    function = born(cloud)
+    cloud.fault = refusing(operation, "AccessDeniedException")
+    assert function.get(made("/app/a")) == [0]
+    assert not cloud.puts
+    cloud.quiet()
+    assert function.get(made("/app/a")) == []
+    assert cloud.puts == [("/app/a", 365)]
+
+
+def test_a_class_that_nobody_knows_comes_again_until_a_person_sees_it(
+    born: Callable[..., Function],
+) -> None:
+    """The queue of what failed sets off the alarm; `[[acknowledged]]` accepts it."""
+    cloud = Cloud([new("/app/a", log_class="NEWEST")])
+    assert born(cloud).get(made("/app/a")) == [0]
+    assert not changing(cloud.calls)
+
+
+def test_a_group_made_again_meanwhile_is_another_one(born: Callable[..., Function]) -> None:
+    """Its own event is on its way."""
+    cloud = Cloud([new("/app/a")])
+    looks = 0
+
+    def again(call: Call) -> None:
+        nonlocal looks
+        looks += call.operation == "DescribeLogGroups"
+        if looks == 2:
+            looks += 1
+            cloud.put(Group("/app/a", NOW))
+
+    cloud.before_call = again
+    assert born(cloud).get(made("/app/a")) == []
+    assert not cloud.puts
+
+
+def test_a_tenth_of_each_quota_is_for_two_at_a_time(born: Callable[..., Function]) -> None:
+    """Ten groups take 40 s at a quarter of a call a second."""
+    cloud = Cloud([new(f"/app/{number}") for number in range(10)])
+    at: list[float] = []
+    cloud.before_call = lambda call: (
+        at.append(cloud.clock.passed) if call.operation == "PutRetentionPolicy" else None
+    )
+    assert born(cloud).get(*(made(f"/app/{number}") for number in range(10))) == []
+    assert len(cloud.puts) == 10
+    assert at[-1] - at[3] >= 6 * 4 - 1
+
+
+def test_what_time_does_not_suffice_for_comes_again(born: Callable[..., Function]) -> None:
+    """Nothing is begun that the end of the invocation would cut off."""
+    cloud = Cloud([new(f"/app/{number}") for number in range(10)])
+    function = born(cloud)
+    events = [made(f"/app/{number}") for number in range(10)]
+    left = function.get(*events, seconds=80)
+    done = {int(name.removeprefix("/app/")) for name, _ in cloud.puts}
+    assert done
+    assert set(left) == set(range(10)) - done
+    assert function.get(*(events[number] for number in left)) == []
+    assert len(cloud.puts) == 10
+
+
+def test_each_region_is_done_with_by_itself(born: Callable[..., Function]) -> None:
+    """One that does not answer holds up no other."""
+    cloud = Cloud([new("/app/a")])
+    other = Group("/app/a", days_ago(MINUTES))
+    other.region = OTHER
+    cloud.store.region(ACCOUNT, OTHER).put(other)
+    cloud.fault = lambda call: (
+        refused("AccessDeniedException")
+        if call.region == OTHER and call.operation == "DescribeLogGroups"
+        else None
+    )
+    events = made("/app/a"), made("/app/a", region=OTHER)
+    assert born(cloud).get(*events, region=f"{REGION},{OTHER}") == [1]
+    assert (cloud.groups["/app/a"].retention, other.retention) == (365, None)
+
+
+@pytest.mark.parametrize("event", [{}, None, [], {"dry_run": False}, {"Records": []}])
+def test_what_is_no_batch_is_refused(event: Any) -> None:
+    """Only the queue speaks to it."""
+    cloud = Cloud([new("/app/a")])
+    metrics = EphemeralMetrics(namespace="test", service="test")
+    session = cast(boto3.Session, _Session(cloud))
+    function = NewGroups(read_settings({}), session, cloud.clock, metrics, Inline())
+    with pytest.raises((UnexpectedBatchTypeError, ValueError)):
+        answer(function, event, Context("r"), cloud.clock.run)
+    assert not cloud.calls
+
+
+def test_the_entry_point_publishes_what_the_watch_looks_at(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How many events came, by the function's name: a Region from which none come is deaf. And what
+    became of each log group is a line of its log.
+    """
+    cloud = Cloud([new("/app/a")])
+    cloud.store.buckets.setdefault(BUCKET, Bucket(ACCOUNT, REGION, NOW))
+    monkeypatch.setattr(new_groups, "current_policy", lambda _settings: load(None))
+    monkeypatch.setattr(new_groups.METRICS.provider, "service", "x-new-groups", raising=False)
+    settings = read_settings({"JANITOR_BUCKET": BUCKET, "JANITOR_REGIONS": REGION})
+    session = cast(boto3.Session, _Session(cloud))
+    function = NewGroups(settings, session, cloud.clock, new_groups.METRICS, Inline())
+    monkeypatch.setattr(new_groups, "_new_groups", function)
+    monkeypatch.setattr(asyncio, "run", cloud.clock.run)
+    bodies = [json.dumps(made("/app/a")), "forged"]
+    records = [
+        {"messageId": str(number), "body": body, "eventSource": "aws:sqs"}
+        for number, body in enumerate(bodies)
+    ]
+    said = new_groups.handler({"Records": records}, Context("r", 300_000, cloud.clock))
+    assert said == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    [told] = [line for line in lines if line.get("event") == "new_group"]
+    assert (told["group"], told["status"]) == ("/app/a", "done")
+    [published] = [line for line in lines if "Events" in line]
+    assert (published["Events"], published["Failed"]) == ([2.0], [1.0])
+    [metrics] = published["_aws"]["CloudWatchMetrics"]
+    assert metrics["Dimensions"] == [["service"]]
+
+
+# ---- tags ----------------------------------------------------------------------------------------
+
+COST = '[defaults]\nretention_days = 30\n[new_groups]\ntags = ["team", "cost-centre"]\n'
+CALLED = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:checkout"
+
+
+def test_a_whole_batch_fits_into_an_invocation(born: Callable[..., Function]) -> None:
+    """Also where all of them get tags, at a twentieth of each quota."""
+    names = [f"/aws/lambda/{number}" for number in range(BATCH)]
+    cloud = Cloud([new(name) for name in names])
+    for number in range(BATCH):
+        arn = CALLED.replace("checkout", str(number))
+        cloud.region.resources[arn] = {"team": "shop"}
+    assert born(cloud, COST).get(*map(made, names), seconds=SECONDS) == []
+    assert cloud.calls["TagResource"] == len(cloud.puts) == BATCH
+
+
+def test_named_tags_are_copied_from_the_owner_and_none_is_overwritten(
+    born: Callable[..., Function],
+) -> None:
+    """Of the function that the log group's name speaks of; a second message changes nothing."""
+    group = new("/aws/lambda/checkout", tags={"team": "payments"})
+    cloud = Cloud([group])
+    cloud.region.resources[CALLED] = {"team": "shop", "cost-centre": "42", "env": "prod"}
+    function = born(cloud, COST)
+    for _ in range(2):
+        assert function.get(made("/aws/lambda/checkout")) == []
+        assert group.tags == {"team": "payments", "cost-centre": "42"}
+    assert cloud.calls["TagResource"] == 1
+    assert function.puts == [("/aws/lambda/checkout", 30)]
+
+
+OWNED = {
+    "/aws/rds/instance/shop/postgresql": "rds:{}:db:shop",
+    "/aws/rds/cluster/shop/error": "rds:{}:cluster:shop",
+    "/aws/eks/shop/cluster": "eks:{}:cluster/shop",
+    "/aws/ecs/containerinsights/shop/performance": "ecs:{}:cluster/shop",
+}
+
+
+@pytest.mark.parametrize(("name", "arn"), OWNED.items())
+def test_clusters_and_databases_have_tags_too(
+    born: Callable[..., Function], name: str, arn: str
+) -> None:
+    """Also where the log group has its retention already."""
+    group = new(name, retention=7)
+    cloud = Cloud([group])
+    cloud.region.resources[f"arn:aws:{arn.format(f'{REGION}:{ACCOUNT}')}"] = {"team": "shop"}
+    assert born(cloud, COST).get(made(name)) == []
+    assert (group.tags, group.retention) == ({"team": "shop"}, 7)
+
+
+def test_a_tag_that_somebody_sets_meanwhile_stays(born: Callable[..., Function]) -> None:
+    """TagResource overwrites: so the group's own tags are read right before."""
+    group = new("/aws/lambda/checkout")
+    cloud = Cloud([group])
+    cloud.region.resources[CALLED] = {"team": "shop", "cost-centre": "42"}
+
+    def meanwhile(call: Call) -> None:
+        if call.operation == "PutObject" and b"add_tags" in call.parameters["Body"]:
+            group.tags["team"] = "theirs"
+
+    cloud.before_call = meanwhile
+    function = born(cloud, COST)
+    assert function.get(made("/aws/lambda/checkout")) == [0]
+    assert group.tags == {"team": "theirs"}
+    assert function.get(made("/aws/lambda/checkout")) == []
+    assert group.tags == {"team": "theirs", "cost-centre": "42"}
+
+
+@pytest.mark.parametrize("trouble", [refused("ThrottlingException"), RESET])
+def test_tags_whose_answer_was_lost_are_looked_at_before_they_are_set_again(
+    born: Callable[..., Function], trouble: RefusedError | Reply
+) -> None:
+    """Once is enough where it had its effect."""
+    group = new("/aws/lambda/checkout")
+    cloud = Cloud([group])
+    cloud.region.resources[CALLED] = {"team": "shop"}
+
+    def disturbed(call: Call) -> RefusedError | Reply | None:
+        first = call.operation == "TagResource" and cloud.calls["TagResource"] == 1
+        return trouble if first else None
+
+    if trouble is RESET:
+        cloud.after = disturbed
+    else:
+        cloud.fault = disturbed
+    assert born(cloud, COST).get(made("/aws/lambda/checkout")) == []
+    assert group.tags == {"team": "shop"}
+    assert cloud.calls["TagResource"] == (1 if trouble is RESET else 2)
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        new("/aws/lambda/checkout", tags={"janitor:keep": ""}),
+        Group("/aws/lambda/checkout", days_ago(15)),
+        new("/app/checkout"),
+    ],
+    ids=["exempt", "old", "of no owner"],
+)
+def test_no_tags_where_nothing_may_be_changed(born: Callable[..., Function], group: Group) -> None:
+    """An exempt log group is exempt from that too."""
+    before = dict(group.tags)
+    cloud = Cloud([group])
+    cloud.region.resources[CALLED] = {"team": "shop"}
+    assert born(cloud, COST).get(made(group.name)) == []
+    assert group.tags == before
+
+
+@pytest.mark.parametrize("operation", ["GetResources", "TagResource"])
+def test_tags_that_cannot_be_copied_come_again_and_the_retention_stands(
+    born: Callable[..., Function], operation: str
+) -> None:
+    """One does not wait for the other."""
+    group = new("/aws/lambda/checkout")
+    cloud = Cloud([group])
+    cloud.region.resources[CALLED] = {"team": "shop"}
+    cloud.fault = refusing(operation, "AccessDeniedException")
+    assert born(cloud, COST).get(made("/aws/lambda/checkout")) == [0]
+    assert (group.retention, group.tags) == (30, {})
+
+
+def test_a_policy_that_was_asked_before_is_not_remembered_with_its_deletions() -> None:
+    """What only gives retention is another policy, down to its rules."""
+    text = "retention_days = 1\nmax_days = 1\ndelete_empty = true\nsweep_streams = true"
+    policy = parse(f"[defaults]\n{text}\n[[rules]]\nid = 'a'\nnames = ['/a*']\n{text}", "p")
+    for name in ("/a", "/b"):
+        group = new(name)
+        shown = LogGroup(cast(Any, None), group.name, "arn", group.created, 0, 90)
+        assert policy.settings_for(shown) is not None
+        settings = policy.only_retention(0.05).settings_for(shown)
+        assert settings is not None
+        given = (settings.retention_days, settings.max_days)
+        assert given == (1, None)
+        assert [settings.delete_empty, settings.sweep_streams] == [False, False]
