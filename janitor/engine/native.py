@@ -58,7 +58,9 @@ def compared(
 class Natives:
     """A comparison over targets, and what is done about it."""
 
-    def __init__(self, apis: Sequence[Api], policy: Policy, stop: Stop, *, ignore_protect: bool):
+    def __init__(
+        self, apis: Sequence[Api], policy: Policy, stop: Stop, *, ignore_protect: bool
+    ) -> None:
         self.items: list[NativeItem] = []
         self.errors: list[str] = []
         self._policies = {api.target: TargetPolicies(api) for api in apis}

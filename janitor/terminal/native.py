@@ -95,7 +95,9 @@ def _write(options: Options, out: IO[str], info: RunInfo, natives: Natives) -> N
         answer = {"run": info.as_dict(), "findings": rows, "summary": summary}
         out.write(json.dumps(answer, ensure_ascii=False) + "\n")
     else:
-        doing = "dry run: nothing was changed" if info.dry_run else "applied"
+        changed = any(item.status is Status.DONE for item in natives.items)
+        doing = "changes were made" if changed else "nothing was changed"
+        doing = f"dry run: {doing}" if info.dry_run else doing
         out.write(f"native: {doing}\n")
         for line in native_report.lines(natives.items):
             out.write(f"{visible(line)}\n")
