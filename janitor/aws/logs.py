@@ -12,6 +12,7 @@ from typing import Any, Literal
 from janitor.aws.api import Api, CallError, UnavailableError, chunks
 from janitor.aws.pace import retrying
 from janitor.core.model import LogGroup, LogStream, Target
+from janitor.core.native import AccountPolicy, Impact, Impacted
 
 ACTIONS: dict[str, str] = {
     "DescribeLogGroups": "logs:DescribeLogGroups",
@@ -40,6 +41,9 @@ ACTIONS: dict[str, str] = {
     "PutSyslogConfiguration": "logs:PutSyslogConfiguration",
     "PutMetricFilter": "logs:PutMetricFilter",
     "PutSubscriptionFilter": "logs:PutSubscriptionFilter",
+    "DescribeAccountPolicies": "logs:DescribeAccountPolicies",
+    "PutAccountPolicy": "logs:PutAccountPolicy",
+    "DeleteAccountPolicy": "logs:DeleteAccountPolicy",
 }
 
 CHANGES = ("PutRetentionPolicy", "DeleteLogGroup", "DeleteLogStream")
@@ -76,6 +80,11 @@ RESTORING = {
     "subscription filter": "PutSubscriptionFilter",
 }
 """What an undo gives back, and by which call."""
+PUTTING = ("PutAccountPolicy", "PutRetentionPolicy")
+REMOVING = ("DeleteAccountPolicy", "DeleteRetentionPolicy")
+"""What it takes to put and to delete account-level retention policies; a dry run takes the same
+(botocore 1.44.5, PutAccountPolicy and DeleteAccountPolicy)."""
+NATIVE = ("DescribeAccountPolicies", *PUTTING, *REMOVING)
 COMPARED = (
     "DescribeLogGroups",
     "DescribeMetricFilters",
@@ -112,6 +121,8 @@ FILTER_KEYS = (
 """Of a described filter, what PutMetricFilter or PutSubscriptionFilter takes."""
 
 IDENTIFIERS_A_CALL = 50
+RETENTION_POLICY = "RETENTION_POLICY"
+"""The type of account-level policy that sets retention (botocore 1.44.5, PolicyType)."""
 LATEST = 253_402_300_800_000
 """The year 10000 in ms since the epoch: times from then on make no sense, nor have they a date."""
 MOST = 1 << 63
@@ -341,6 +352,18 @@ class Logs:
                 raise UnavailableError(operation, f"vpcEndpointId is {endpoint!r}")
             endpoints.append(endpoint)
         return tuple(sorted(endpoints))
+
+    async def account_policies(self) -> dict[str, AccountPolicy]:
+        """The account-level retention policies by name, whoever put them."""
+        operation, found = "DescribeAccountPolicies", dict[str, AccountPolicy]()
+        asked = {"policyType": RETENTION_POLICY}
+        async for page, _ in self._pages(operation, "accountPolicies", asked):
+            for entry in page:
+                name, document = entry.get("policyName"), entry.get("policyDocument")
+                if not isinstance(name, str) or not isinstance(document, str):
+                    raise UnavailableError(operation, f"policy {name!r} says {document!r}")
+                found[name] = AccountPolicy(name, document, entry.get("selectionCriteria") or None)
+        return found
 
     async def _own(self, group: LogGroup, operation: str, **parameters: Any) -> Mapping[str, Any]:
         """What a group has of its own; an empty answer where it has nothing.
@@ -592,6 +615,66 @@ class Changes:
             await attempt()
 
         await retrying(once, self._api.stop)
+
+
+class AccountPolicies:
+    """What one target is told of its account-level retention policies; first as AWS's dry run of
+    it, of which an account lets pass one at a time. Only `journal.account_policies` may.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def preview(self, name: str, wanted: AccountPolicy | None) -> Impact:
+        """What it would do to put the wanted policy, or, with None, to delete the one named."""
+        operation = "DeleteAccountPolicy" if wanted is None else "PutAccountPolicy"
+        answer = await self._tell(name, wanted, expect="dryRunResult", dryRun=True)
+        return _impact(operation, answer["dryRunResult"])
+
+    async def change(self, name: str, wanted: AccountPolicy | None) -> None:
+        """Do it. Doing it twice is the same as once."""
+        try:
+            await self._tell(name, wanted)
+        except CallError as error:
+            if wanted is not None or not error.not_found:
+                raise
+
+    async def _tell(
+        self, name: str, wanted: AccountPolicy | None, **more: Any
+    ) -> Mapping[str, Any]:
+        named = {"policyName": name, "policyType": RETENTION_POLICY, **more}
+        if wanted is None:
+            return await self._api.call("logs", "DeleteAccountPolicy", **named)
+        scope = {} if wanted.criteria is None else {"selectionCriteria": wanted.criteria}
+        said = {"policyDocument": wanted.document, **scope, **named}
+        return await self._api.call("logs", "PutAccountPolicy", **said)
+
+
+def _impact(operation: str, said: object) -> Impact:
+    """A dry run's result. Raises UnavailableError where counts are missing or make no sense."""
+    result = said if isinstance(said, Mapping) else {}
+
+    def count(key: str, default: int | None = None) -> int:
+        value = result.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise UnavailableError(operation, f"dryRunResult: {key} is {value!r}")
+        return value
+
+    return Impact(
+        count("increasedRetentionLogGroupCount"),
+        count("decreasedRetentionLogGroupCount"),
+        count("unchangedRetentionLogGroupCount"),
+        count("failedAnalysisCount", 0),
+        tuple(
+            Impacted(
+                str(entry.get("logGroupName")),
+                str(entry.get("currentRetention")),
+                str(entry.get("proposedRetention")),
+                entry.get("storedBytes") or 0,
+            )
+            for entry in result.get("topLogGroupsImpacted") or ()
+        ),
+    )
 
 
 def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:

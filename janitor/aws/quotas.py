@@ -37,6 +37,9 @@ DEFAULT_QUOTAS: dict[str, float] = {
     "PutBearerTokenAuthentication": 5,
     "PutMetricFilter": 5,
     "PutSubscriptionFilter": 5,
+    "DescribeAccountPolicies": 5,
+    "PutAccountPolicy": 5,
+    "DeleteAccountPolicy": 5,
     "GetMetricData": 3,
     "GetResources": 15,
     "ListFunctions": 15,
@@ -45,9 +48,9 @@ DEFAULT_QUOTAS: dict[str, float] = {
     "DescribeRegions": 20,
 }
 """Calls per second, account and Region (CloudWatch Logs quotas page). FilterLogEvents is 5 to 25
-by Region and cannot be raised: the lowest is safe everywhere. The last five, and those of index
-policies, resource policies and syslog, are not published per call and are assumed. GetMetricData is
-50 a second, but all data points together at most 396,000 (CloudWatch quotas page), and one call
+by Region and cannot be raised: the lowest is safe everywhere. The last five, and those of index,
+resource and account policies and syslog, are not published per call and are assumed. GetMetricData
+is 50 a second, but all data points together at most 396,000 (CloudWatch quotas page), and one call
 here asks for up to 100,500.
 """
 

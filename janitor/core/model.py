@@ -310,13 +310,14 @@ def outcome_now(
     return Outcome(group, action, status, detail, clock.now(), evidence=tuple(evidence))
 
 
-UndoAction = Literal["restore_group", "restore_retention"]
+UndoAction = Literal["restore_group", "restore_retention", "restore_account_policy"]
 
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """What an undo would do, or did, about one log group. `changes` name what is given back, `left`
-    what is not, and why; `needs` are the IAM actions for it.
+    """What an undo would do, or did, about one log group, or one account-level policy, whose name
+    is `group` then. `changes` name what is given back, `left` what is not, and why; `needs` are the
+    IAM actions for it.
     """
 
     target: Target

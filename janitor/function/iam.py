@@ -241,6 +241,14 @@ def new_groups_policy(
     return {**document, "Statement": [*document["Statement"], *more["Statement"]]}
 
 
+def native_policy(*, regions: Sequence[str] = ()) -> dict[str, Any]:
+    """What `janitor native --apply` needs, and `janitor restore` for its journals; in `regions`
+    only where any are given. It has no resource: an account-level policy holds for all log groups.
+    """
+    needed = {logs.ACTIONS[name] for name in logs.NATIVE} | {targets.ACTIONS["DescribeRegions"]}
+    return _document(_statement("AccountPolicies", "Allow", needed, ["*"], _requested(regions)))
+
+
 def watch_policy(*, new_groups: bool = False) -> dict[str, Any]:
     """What `janitor.function.watch` may do; with `new_groups` it looks at trails as well."""
     from janitor.function import trails, watch

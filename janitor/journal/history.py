@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -26,8 +26,13 @@ from pydantic_core import from_json
 from janitor.aws.logs import FILTER_KEYS
 from janitor.core.loss import loss, lost_bytes
 from janitor.core.model import Extras
+from janitor.core.native import AccountPolicy
 from janitor.journal.journal import BEGUN, EVENT, LONGEST_TEXT, START
 from janitor.policy.file import LogClass
+from janitor.policy.native import OWN
+
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 
 LOGGED = ("level", "timestamp", "request_id", "run_id")
 """What the function's logger adds to a journal line."""
@@ -73,9 +78,11 @@ class JournalLine(_Strict):
         "set_retention",
         "delete_group",
         "sweep_streams",
+        "set_account_policy",
         "add_tags",
         "restore_retention",
         "restore_group",
+        "restore_account_policy",
     ]
     status: Literal["begun", "done", "gone", "failed", "kept", "unknown"]
     account: str = Field(pattern=r"^\d{12}$")
@@ -94,6 +101,8 @@ class JournalLine(_Strict):
         arn = f":logs:{self.region}:{self.account}:log-group:{self.group}"
         if self.action == "delete_group" and not str(self.before.get("arn")).endswith(arn):
             raise ValueError("before.arn is not the log group's")
+        if self.action.endswith("account_policy") and not self.group.startswith(OWN):
+            raise ValueError("the account-level policy is not the janitor's")
         return self
 
 
@@ -141,6 +150,31 @@ class Definition(_Strict):
         )
 
 
+class PolicyState(_Strict):
+    """`before` and `after` of a change of an account-level retention policy, which the line names
+    as its group; nothing for no policy.
+    """
+
+    document: Document | None = None
+    criteria: Document | None = None
+
+    def policy(self, name: str) -> AccountPolicy | None:
+        """The policy of that name."""
+        return None if self.document is None else AccountPolicy(name, self.document, self.criteria)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPut:
+    """An account-level policy was put or deleted, or (not `sure`) may have been; AWS tells no
+    `creation_time` of it.
+    """
+
+    creation_time: int
+    sure: bool
+    before: AccountPolicy | None
+    after: AccountPolicy | None
+
+
 @dataclass(frozen=True, slots=True)
 class Put:
     """Retention was set, or (not `sure`) may have been."""
@@ -162,17 +196,31 @@ class Deletion:
     definition: Definition
 
 
-Step = Put | Deletion
+Step = Put | Deletion | PolicyPut
+
+
+class _Made(Protocol[_T_co]):
+    """A Put or PolicyPut."""
+
+    @property
+    def sure(self) -> bool: ...
+    @property
+    def before(self) -> _T_co: ...
+    @property
+    def after(self) -> _T_co: ...
 
 
 @dataclass(frozen=True, slots=True)
 class GroupHistory:
-    """What was done to the log groups of one name, in order."""
+    """What was done to the log groups of one name, in order; or to the account-level `policy` of
+    that name.
+    """
 
     account: str
     region: str
     group: str
     steps: tuple[Step, ...]
+    policy: bool = False
 
     @property
     def deleted(self) -> bool:
@@ -220,12 +268,12 @@ def read(journals: Iterable[tuple[str, str]]) -> History:
     parsed.sort(key=lambda lines: lines[0].at if lines else 0)
     seen: set[str] = set()
     open_: dict[_Key, JournalLine] = {}
-    steps: dict[tuple[str, str, str], list[tuple[int, Step]]] = {}
+    steps: dict[tuple[str, str, str, bool], list[tuple[int, Step]]] = {}
 
     def happened(line: JournalLine, begun: JournalLine | None, *, sure: bool) -> None:
-        place = (line.account, line.region, line.group)
         step = _step(begun or line, sure=sure)
         if step is not None:
+            place = (line.account, line.region, line.group, isinstance(step, PolicyPut))
             steps.setdefault(place, []).append(((begun or line).at, step))
 
     for line in (line for lines in parsed for line in lines):
@@ -247,9 +295,10 @@ def read(journals: Iterable[tuple[str, str]]) -> History:
             happened(line, begun, sure=line.status == "done")
     for line in open_.values():
         happened(line, line, sure=False)
-    for (account, region, group), found in steps.items():
+    for (account, region, group, policy), found in steps.items():
         found.sort(key=lambda at_step: at_step[0])
-        history.pasts.append(GroupHistory(account, region, group, tuple(step for _, step in found)))
+        inner = tuple(step for _, step in found)
+        history.pasts.append(GroupHistory(account, region, group, inner, policy))
     history.streams = +history.streams
     return history
 
@@ -266,6 +315,9 @@ def _step(line: JournalLine, *, sure: bool) -> Step | None:
         age = line.at - line.creation_time
         lost = 0 if after is None else lost_bytes(was.stored_bytes, age, before, after)
         return Put(line.creation_time, sure, before, after, lost)
+    if line.action in ("set_account_policy", "restore_account_policy"):
+        states = (PolicyState.model_validate(said) for said in (line.before, line.after))
+        return PolicyPut(line.creation_time, sure, *(state.policy(line.group) for state in states))
     return None
 
 
@@ -328,19 +380,20 @@ def _is_object(value: object) -> bool:
     return isinstance(value, Mapping)
 
 
-def retention_before(days: int | None, puts: Iterable[Put]) -> tuple[int | None, bool]:
-    """The retention before the first of these puts, when it is `days` now; undone in reverse.
+def state_before(now: _T, puts: Iterable[_Made[_T]]) -> tuple[_T, bool]:
+    """The retention, or policy, before the first of these puts, when it is `now`; undone in
+    reverse.
 
     The second value is whether somebody else changed it since: then only what came after that
     is undone.
     """
     inner = list(puts)
     for put in reversed(inner):
-        if days == put.after:
-            days = put.before
+        if now == put.after:
+            now = put.before
         elif put.sure:
-            return days, days != inner[0].before
-    return days, False
+            return now, now != inner[0].before
+    return now, False
 
 
 def lost_for_good(history: History, wanted: Callable[[GroupHistory], bool]) -> str:

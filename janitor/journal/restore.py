@@ -14,15 +14,37 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from janitor.aws.api import Api, CallError, Counts, ReadError, chunks
-from janitor.aws.logs import ACTIONS, IDENTIFIERS_A_CALL, RESTORING, Changes, FilterKind, Logs
+from janitor.aws.logs import (
+    ACTIONS,
+    IDENTIFIERS_A_CALL,
+    PUTTING,
+    REMOVING,
+    RESTORING,
+    Changes,
+    FilterKind,
+    Logs,
+)
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, JanitorError
 from janitor.core.model import Change, Extras, LogGroup, Restoration, Status, Target, UndoAction
 from janitor.core.together import together
-from janitor.journal.history import Definition, Deletion, GroupHistory, Put, retention_before
+from janitor.journal.account_policies import PolicyChange, TargetPolicies
+from janitor.journal.history import (
+    Definition,
+    Deletion,
+    GroupHistory,
+    PolicyPut,
+    Put,
+    Step,
+    state_before,
+)
 from janitor.journal.journal import Entry, Journal
 
-UNDO_ACTIONS: Final[tuple[UndoAction, ...]] = ("restore_group", "restore_retention")
+UNDO_ACTIONS: Final[tuple[UndoAction, ...]] = (
+    "restore_group",
+    "restore_retention",
+    "restore_account_policy",
+)
 _COUNTED: Final = (Status.KEPT, Status.UNKNOWN, Status.FAILED, Status.NOT_REACHED)
 ALREADY: Final = "as it was already"
 _EXISTS: Final = "ResourceAlreadyExistsException"
@@ -106,6 +128,7 @@ class UndoTally:
         return {
             "groups_restored": self.done["restore_group"],
             "retention_restored": self.done["restore_retention"],
+            "account_policies_restored": self.done["restore_account_policy"],
             "planned": {verb: self.planned[verb] for verb in UNDO_ACTIONS},
             "needs": sorted(self.needs),
             **{counted.value: status[counted] for counted in _COUNTED},
@@ -149,12 +172,39 @@ class Undo:
 
     async def _target(self, api: Api, journal: Journal | None) -> None:
         mine = [past for past in self._pasts if Target(past.account, past.region) == api.target]
+        await self._policies(TargetPolicies(api), [past for past in mine if past.policy], journal)
+        mine = [past for past in mine if not past.policy]
         one = _TargetUndo(api)
         for chunk in chunks(mine, IDENTIFIERS_A_CALL):
             for past, found in zip(chunk, await self._found(one, chunk), strict=True):
                 item = await self._item(one, past, found, journal)
                 self.tally.add(item)
                 self._tell(item)
+
+    async def _policies(
+        self, one: TargetPolicies, pasts: Sequence[GroupHistory], journal: Journal | None
+    ) -> None:
+        """Before the log groups: what a policy overrides cannot be put back."""
+        for past in pasts:
+            item = Restoration(
+                one.target,
+                past.group,
+                "restore_account_policy",
+                Status.NOT_REACHED,
+                "stopped before",
+            )
+            try:
+                self._stop.check()
+                item = await _policy_undone(one, past, item, journal)
+            except StoppedError:
+                pass
+            except ReadError as error:
+                reason = f"could not be read: {error}"
+                item = replace(item, status=Status.UNKNOWN, reason=reason)
+            except JanitorError as error:
+                self._fail(error)
+            self.tally.add(item)
+            self._tell(item)
 
     async def _found(
         self, one: _TargetUndo, chunk: Sequence[GroupHistory]
@@ -196,6 +246,35 @@ class Undo:
         """Nothing more can be done."""
         self.tally.error(str(error))
         self._stop.set("failed")
+
+
+async def _policy_undone(
+    one: TargetPolicies, past: GroupHistory, item: Restoration, journal: Journal | None
+) -> Restoration:
+    """What becomes, or would become, of an account-level policy. Raises ReadError, StoppedError."""
+    now = (await one.there()).get(past.group)
+    puts = [step for step in past.steps if isinstance(step, PolicyPut)]
+    wanted, foreign = state_before(now, puts)
+    if wanted == now:
+        reason = "was changed since, by somebody else" if foreign else ALREADY
+        return replace(item, status=Status.KEPT, reason=reason)
+    what = f"account-level policy: {'none' if wanted is None else wanted.text()}"
+    reason = f"it is {'gone' if now is None else now.text()} now"
+    new_only = now is None and wanted is not None and wanted.terms and wanted.terms.new_only
+    left = ("log groups that exist now are older than it, and not under it again",)
+    item = replace(
+        item,
+        changes=(what,),
+        reason=reason,
+        status=Status.PLANNED,
+        left=left if new_only else (),
+        needs=tuple(ACTIONS[name] for name in (PUTTING if wanted else REMOVING)),
+    )
+    if journal is None:
+        return item
+    change = PolicyChange("restore_account_policy", past.group, now, wanted, reason)
+    status, text = await one.make(change, journal)
+    return replace(item, status=status, reason=text or reason)
 
 
 class _TargetUndo:
@@ -295,7 +374,7 @@ class _TargetUndo:
         index, deletion = deletions[0]
         definition, days = deletion.definition, deletion.definition.retention_days
         if definition.retention_policy is None:
-            days, _ = retention_before(days, _puts(past.steps[:index], deletion.creation_time))
+            days, _ = state_before(days, _puts(past.steps[:index], deletion.creation_time))
         if found is None:
             return self._made_again(past, deletion, days)
         return await self._completed(past, deletion, days, found)
@@ -305,7 +384,7 @@ class _TargetUndo:
         gone = LogGroup(self.logs.target, past.group, "", past.steps[0].creation_time, 0)
         group = found or gone
         puts = _puts(past.steps, group.creation_time)
-        days, foreign = retention_before(group.retention_days, puts)
+        days, foreign = state_before(group.retention_days, puts)
         change = Change({"retention_days": group.retention_days}, {"retention_days": days})
 
         def kept(reason: str) -> _Decision:
@@ -372,7 +451,7 @@ class _TargetUndo:
             ),
         )
         puts = _puts(past.steps, found.creation_time)
-        own, _ = retention_before(found.retention_days, puts)
+        own, _ = state_before(found.retention_days, puts)
         steps, left = self._missing(definition, days, present, days if own is None else own)
         change = Change({}, {"given": [step.label for step in steps]})
         missing = "made again since, without all that it had"
@@ -528,7 +607,7 @@ def _needs(*given: str) -> tuple[str, ...]:
     return tuple(ACTIONS[RESTORING[what]] for what in given)
 
 
-def _puts(steps: Iterable[Put | Deletion], creation_time: int) -> list[Put]:
+def _puts(steps: Iterable[Step], creation_time: int) -> list[Put]:
     """The changes of retention of one group."""
     return [s for s in steps if isinstance(s, Put) and s.creation_time == creation_time]
 

@@ -350,7 +350,7 @@ class Policy(_Strict):
             seen.add(rule.id)
             if rule.orphan_days and not self.protect.deletion.owners:
                 yield f"{where}: orphan_days needs owners that are asked"
-            days = self._filled(rule)
+            days = self.filled(rule)
             low, high = days.min_days, days.max_days
             if low is not None and high is not None and low > high:
                 yield f"{where}: min_days {low} is more than max_days {high}"
@@ -362,7 +362,8 @@ class Policy(_Strict):
                     f"min_days to max_days, once [defaults] are filled in"
                 )
 
-    def _filled(self, rule: Rule) -> RuleSettings:
+    def filled(self, rule: Rule) -> RuleSettings:
+        """A rule with what `[defaults]` say where it says nothing."""
         d = self.defaults
 
         return RuleSettings(
@@ -380,7 +381,7 @@ class Policy(_Strict):
     @cached_property
     def _resolved(self) -> tuple[tuple[_Conditions, RuleSettings], ...]:
         everything = Rule(id="defaults")
-        return tuple((_Conditions(rule), self._filled(rule)) for rule in [*self.rules, everything])
+        return tuple((_Conditions(rule), self.filled(rule)) for rule in [*self.rules, everything])
 
     @property
     def asks_for_tags(self) -> bool:

@@ -229,8 +229,8 @@ def made_again_note(groups: int) -> str:
         return ""
     return (
         f"{counted(groups, 'log group')} of those to delete may be made again by their service, "
-        "without retention: an account-level retention policy for their prefix (PutAccountPolicy) "
-        "also holds for log groups that are made later."
+        "without retention: a rule for their prefix can hold for log groups that are made later "
+        "(janitor native)."
     )
 
 

@@ -45,8 +45,7 @@ _UNHEEDED = {
     "GetResources": frozenset({"TagFilters", "TagsPerPage", "ExcludeCompliantResources"}),
     "ListFunctions": frozenset({"MasterRegion"}),
     "DescribeRegions": frozenset({"Filters", "RegionNames"}),
-    "PutAccountPolicy": frozenset({"dryRun"}),
-    "DeleteAccountPolicy": frozenset({"dryRun"}),
+    "DescribeAccountPolicies": frozenset({"accountIdentifiers"}),
 }
 """Parameters that change what AWS answers with, and have no meaning here."""
 _EVERYWHERE = ("sts", "ec2", "iam", "organizations", "route53", "cloudfront")

@@ -39,13 +39,13 @@ class RetentionPolicy:
         """Whether what was put comes into force now."""
         return self.in_force != self.terms and now >= self.updated + DAY_MS
 
-    def covers(self, group: str, created: int) -> bool:
+    def covers(self, group: str, created: int, *, whatever_age: bool = False) -> bool:
         """Whether it applies to the log group that was created then."""
         terms = self.in_force
         return (
             terms is not None
             and group.startswith(terms.prefixes)
-            and not (terms.new_only and created <= self.created)
+            and (whatever_age or not (terms.new_only and created <= self.created))
         )
 
 

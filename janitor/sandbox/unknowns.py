@@ -56,3 +56,11 @@ class Unknowns:
     """
     unclear_once: bool = False
     """An unclear answer comes with a NextToken, which leads to the whole one."""
+    dry_run_busy: Literal["OperationAbortedException", "LimitExceededException"] = (
+        "OperationAbortedException"
+    )
+    """The code with which a dry run is refused while another is in progress in the account."""
+    dry_run_counts: Literal["all", "new"] = "all"
+    """Whether the dry run of a policy for new log groups counts those of its prefixes that exist,
+    as unchanged, or leaves them out of its scope.
+    """

@@ -28,7 +28,8 @@ class Key:
 @dataclass
 class World:
     """`empty_pages` is the share of pages that are empty and not the last; `token_age` is how many
-    seconds a token lives; `page` the most entries of a page, which may be fewer than asked for.
+    seconds a token lives; `page` the most entries of a page, which may be fewer than asked for;
+    `dry_run_until` until when (ms) somebody's dry run is in progress, by account.
     """
 
     store: Store
@@ -41,6 +42,7 @@ class World:
     tokens: int = 0
     page: int = 50
     unknowns: Unknowns = field(default_factory=Unknowns)
+    dry_run_until: dict[str, int] = field(default_factory=dict)
 
     def region(self, call: Call) -> Region:
         return self.store.region(call.account, call.region)

@@ -66,7 +66,7 @@ class _Root(_Commands):
 
 _OWN_WORDS = ("-h", "--help", "--version")
 COMPLETE = "_JANITOR_COMPLETE"
-NO_VARIABLE = ("help", "version", "apply", "sandbox", "sandbox_state")
+NO_VARIABLE = ("help", "version", "apply", "ignore_protect", "sandbox", "sandbox_state")
 """Options without a variable: one that is left in a shell must not turn a dry run into another, nor
 lead away from the account that is meant.
 """
@@ -212,7 +212,7 @@ Orphans = Annotated[
 ]
 
 
-_OWN = ("apply", "path", "names", "paths", "groups")
+_OWN = ("apply", "path", "names", "paths", "groups", "ignore_protect")
 """What a command takes beside the options that all share."""
 
 
@@ -394,6 +394,47 @@ def run(
 
 @app.command(
     epilog=_examples(
+        "native -p janitor.toml",
+        "native -p janitor.toml -r all --apply",
+    )
+)
+def native(
+    apply: Annotated[bool, typer.Option("--apply", help="Act; without it, only show.")] = False,
+    ignore_protect: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-protect",
+            help="Also where `[protect]` exempts log groups that AWS's policies cannot exempt.",
+        ),
+    ] = False,
+    profile: Profile = None,
+    roles: Roles = None,
+    external_id: ExternalId = None,
+    regions: Regions = None,
+    policy: PolicyFile = None,
+    sandbox: Sandbox = False,
+    sandbox_state: State = None,
+    format: Annotated[
+        Format | None,
+        typer.Option("-f", "--format", metavar="FORMAT", help="table or json; else by -o."),
+    ] = None,
+    output: Output = None,
+    journal: JournalFile = None,
+    yes: Yes = False,
+    fail_on_findings: Fail = False,
+    api_share: ApiShare = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+    log_format: Logs = LogFormat.CONSOLE,
+    dry_run: DryRun = False,
+) -> None:
+    """Make prefix rules AWS's own, for log groups to come."""
+    _finish("native.native", **locals())
+
+
+@app.command(
+    epilog=_examples(
         "restore janitor-journal-20270101T060000Z.jsonl", 'restore JOURNAL --apply --group "/ecs/*"'
     )
 )
@@ -563,6 +604,9 @@ def iam_policy_command(
     restore: Annotated[
         bool, typer.Option("--restore", help="What `restore --apply` needs instead.")
     ] = False,
+    native: Annotated[
+        bool, typer.Option("--native", help="What `native --apply` needs, and its undo, instead.")
+    ] = False,
     journal_bucket: Annotated[
         str | None,
         typer.Option("--journal-bucket", metavar="NAME", help="With journals in this S3 bucket."),
@@ -574,7 +618,7 @@ def iam_policy_command(
 ) -> None:
     """Print the least IAM policy that the policy in force needs."""
     from janitor.aws.targets import check_region, partition_of
-    from janitor.function.iam import iam_policy, restore_policy
+    from janitor.function.iam import iam_policy, native_policy, restore_policy
     from janitor.policy.file import load
 
     for region in regions or ():
@@ -587,7 +631,11 @@ def iam_policy_command(
 
     if journal_bucket is not None and not restore:
         raise UsageError("--journal-bucket: is for --restore")
-    if restore:
+    if restore and native:
+        raise UsageError("--restore, --native: give one of them")
+    if native:
+        needed = native_policy(regions=tuple(regions or ()))
+    elif restore:
         needed = restore_policy(partition=place, journal_bucket=journal_bucket)
     else:
         needed = iam_policy(

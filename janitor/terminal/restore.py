@@ -7,6 +7,7 @@ import contextlib
 import fnmatch
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -150,7 +151,7 @@ async def _show_first(
         summary = tally.as_dict(counts)
         undo_report.write(Format.TABLE, sys.stderr, info, items, summary, everything=everything)
     if tally.planned.total() and not stop.is_set():
-        what = f"Undo what was done to {tally.planned.total()} log groups"
+        what = f"Undo what was done to {_counted(tally.planned)}"
         consent.ask(options, f"{what} in {await consent.places(apis)}")
 
 
@@ -178,6 +179,17 @@ def _wanted(options: Options, groups: tuple[str, ...]) -> Callable[[GroupHistory
     return wanted
 
 
+def _counted(planned: Counter[str]) -> str:
+    policies = planned["restore_account_policy"]
+    groups = planned.total() - policies
+    said = [f"{groups} log groups"] if groups or not policies else []
+    return " and ".join([*said, *([f"{policies} account-level policies"] if policies else [])])
+
+
+def _policies(count: int, verb: str) -> str:
+    return f"{count:,} account-level policies {verb} put back; " if count else ""
+
+
 def _complain(options: Options, history: History) -> None:
     for complaint in history.complaints:
         say(options, f"janitor: warning: {complaint}")
@@ -199,6 +211,7 @@ def _tell_undo(
         options,
         f"{changes['restore_group']:,} log groups {verb} made again or completed, "
         f"{changes['restore_retention']:,} retentions {verb} put back; "
+        f"{_policies(changes['restore_account_policy'], verb)}"
         f"{tally.by_status[Status.KEPT]:,} left as they are, "
         f"{tally.by_status[Status.UNKNOWN]:,} unknown, {tally.by_status[Status.FAILED]:,} failed, "
         f"{tally.by_status[Status.NOT_REACHED]:,} not reached",

@@ -60,7 +60,11 @@ def calls(drawn: random.Random, now: int) -> dict[str, dict[str, Any]]:
         "retentionInDays": drawn.choice((30, 90, "NEVER_EXPIRE")),
         "enforcementMode": drawn.choice(("NEW_ONLY", "RETROACTIVE")),
     }
-    policy = {"policyName": drawn.choice("pq"), "policyType": "RETENTION_POLICY"}
+    policy = {
+        "policyName": drawn.choice("pq"),
+        "policyType": "RETENTION_POLICY",
+        "dryRun": drawn.random() < 0.3,
+    }
     scope = drawn.choice(('["/"]', '["/a", "/c"]', '["/a/b"]'))
     own = {"logGroupIdentifier": group["logGroupName"]}
     return {

@@ -315,6 +315,8 @@ class Truth:
     def follow(self, call: Call, now: int) -> None:
         """A call has taken effect, and `call.result` is its answer."""
         p, key = call.parameters, (call.account, call.region, call.group or "")
+        if p.get("dryRun"):
+            return
         match call.operation:
             case "CreateLogGroup":
                 self.group(

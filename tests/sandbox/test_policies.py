@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import botocore.session
 import pytest
 
 from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.unknowns import Unknowns
 from tests.sandbox.asking import (
+    ACCOUNT,
+    REGION,
     add,
     arn,
     empty_store,
@@ -158,3 +161,92 @@ def test_account_policies_are_bounded() -> None:
     put(logs, "org-19", 60)
     gone = {"policyName": "none", "policyType": "RETENTION_POLICY"}
     assert refusal(logs, "delete_account_policy", **gone) == "ResourceNotFoundException"
+
+
+def dry(logs: Any, days: Any, mode: str = "RETROACTIVE", **more: Any) -> Any:
+    """What a dry run of a policy for `/a` says: longer, shorter, unchanged."""
+    answer = put(logs, "org", days, mode, dryRun=True, **prefixes("/a"), **more)
+    return _counts(answer["dryRunResult"])
+
+
+def _counts(result: Any) -> tuple[int, ...]:
+    assert set(result) == set(DRY_RUN_RESULT)
+    kinds = ("increased", "decreased", "unchanged")
+    counts = tuple(result[f"{kind}RetentionLogGroupCount"] for kind in kinds)
+    assert sum(counts) == result["totalMatchedLogGroups"]
+    return counts
+
+
+MODEL = botocore.session.get_session().get_service_model("logs")
+DRY_RUN_RESULT = MODEL.shape_for("DryRunResult").members  # type: ignore[attr-defined]
+
+
+def test_a_dry_run_says_what_would_become_of_log_groups_and_changes_nothing() -> None:
+    """As if the policy were in force already, beside the others; class DELIVERY is left out; the
+    list is of 20 at most, the largest first.
+    """
+    store, clock = empty_store(), ManualClock()
+    for number in range(25):
+        add(store, f"/a/{number:02}", retention=7 if number < 3 else None, stored=number)
+    add(store, "/a/delivery", log_class="DELIVERY")
+    add(store, "/a/long", retention=3653)
+    add(store, "/b")
+    store.add_policy(ACCOUNT, REGION, "longest", None, "/a/24")
+    logs = still(store, clock=clock).client("logs")
+    before = shown(logs)
+    assert dry(logs, 90) == (3, 22, 1)
+    assert dry(logs, "NEVER_EXPIRE") == (4, 0, 22)
+    assert dry(logs, 90, "NEW_ONLY") == (0, 0, 26)
+    with pytest.raises(logs.exceptions.InvalidParameterException):
+        dry(logs, 91)
+    assert (shown(logs), listed(logs)) == (before, ["longest"])
+    put(logs, "org", 90, **prefixes("/a"))
+    gone = {"policyName": "org", "policyType": "RETENTION_POLICY", "dryRun": True}
+    clock.advance(86_400)
+    result = logs.delete_account_policy(**gone)["dryRunResult"]
+    assert _counts(result) == (22, 3, 1)
+    first = result["topLogGroupsImpacted"][0]
+    assert len(result["topLogGroupsImpacted"]) == 20
+    assert first == {
+        "logGroupName": "/a/24",
+        "currentRetention": "NEVER_EXPIRE",
+        "proposedRetention": "NEVER_EXPIRE",
+        "storedBytes": 24,
+    }
+    assert listed(logs) == ["longest", "org"]
+
+
+def test_a_dry_run_for_new_log_groups_may_leave_out_those_there_are() -> None:
+    """Whether they are in the policy's scope is not documented."""
+    store = empty_store()
+    add(store, "/a")
+    logs = still(store, unknowns=Unknowns(dry_run_counts="new")).client("logs")
+    assert dry(logs, 90, "NEW_ONLY") == (0, 0, 0)
+    assert dry(logs, 90) == (0, 1, 0)
+
+
+def listed(logs: Any, **more: Any) -> list[str]:
+    """The names of the retention policies that there are."""
+    listing = logs.describe_account_policies
+    found = flat(pages(listing, "accountPolicies", policyType="RETENTION_POLICY", **more))
+    return [str(one["policyName"]) for one in found]
+
+
+def test_policies_are_listed_as_they_were_put() -> None:
+    """In pages, those of one type; one that is asked for by name and is not there is not found."""
+    logs = still(page=2).client("logs")
+    for name in "abc":
+        put(logs, name, 90, **prefixes("/a", "/b"))
+    put(logs, "all", "NEVER_EXPIRE")
+    assert listed(logs) == ["a", "b", "c", "all"]
+    [one] = logs.describe_account_policies(policyType="RETENTION_POLICY", policyName="a")[
+        "accountPolicies"
+    ]
+    assert json.loads(one["policyDocument"]) == {
+        "retentionInDays": 90,
+        "enforcementMode": "RETROACTIVE",
+    }
+    assert one["selectionCriteria"] == 'LogGroupNamePrefix IN ["/a", "/b"]'
+    assert logs.describe_account_policies(policyType="TRANSFORMER_POLICY")["accountPolicies"] == []
+    none = {"policyType": "RETENTION_POLICY", "policyName": "none"}
+    assert refusal(logs, "describe_account_policies", **none) == "ResourceNotFoundException"

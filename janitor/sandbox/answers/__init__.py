@@ -66,13 +66,7 @@ _NONE_HERE = frozenset(
 def answer_to(call: Call) -> Handler:
     """What carries the call out. Raises RefusedError for what is not known here."""
     known = ANSWERS.get((call.service, call.operation))
-    if known is None and call.service in _HELD and not _is_of_others(call):
+    if known is None and call.service in _HELD and call.operation not in _NONE_HERE:
         said = f"The sandbox does not know {call.operation}"
         raise RefusedError("UnknownOperationException", said)
     return known or empty.answer
-
-
-def _is_of_others(call: Call) -> bool:
-    """Whether it lists what is not here."""
-    kind = call.parameters.get("policyType")
-    return call.operation in _NONE_HERE or kind == "DATA_PROTECTION_POLICY"

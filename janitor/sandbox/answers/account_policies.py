@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
 from janitor.sandbox.answers.logs import RETENTION_DAYS
-from janitor.sandbox.retention_policies import MOST_POLICIES, RetentionPolicy, Terms
+from janitor.sandbox.retention_policies import MOST_POLICIES, RetentionPolicy, Terms, ruling
+from janitor.sandbox.store import Region
 from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import World, document, invalid
 
 _TYPE = "RETENTION_POLICY"
 _NEVER = "NEVER_EXPIRE"
+_TOP = 20
 _CRITERIA = re.compile(r"LogGroupNamePrefix IN (\[.*\])", re.DOTALL)
 """The form in which index policies are scoped; the reference shows none for retention policies."""
+
+
+def describe_account_policies(world: World, call: Call) -> dict[str, Any]:
+    if call.parameters["policyType"] != _TYPE:
+        return {"accountPolicies": []}  # none of the other types is ever here
+    wanted = call.parameters.get("policyName")
+    policies = [one for one in world.region(call).policies if wanted in (None, one.name)]
+    if wanted is not None and not policies:
+        raise RefusedError("ResourceNotFoundException", f"no policy named {wanted}")
+    shown = [_shown(one.name, one.terms, one.updated, call) for one in policies]
+    return world.page_of(call, "accountPolicies", shown, ("limit", world.page))
+
+
+def _shown(name: str, terms: Terms, updated: int, call: Call) -> dict[str, Any]:
+    mode = "NEW_ONLY" if terms.new_only else "RETROACTIVE"
+    said = {"retentionInDays": terms.days or _NEVER, "enforcementMode": mode}
+    scope = f"LogGroupNamePrefix IN {json.dumps(list(terms.prefixes))}"
+    return {
+        "policyName": name,
+        "policyDocument": json.dumps(said),
+        "policyType": _TYPE,
+        "scope": "ALL",
+        **({} if "" in terms.prefixes else {"selectionCriteria": scope}),
+        "lastUpdatedTime": updated,
+        "accountId": call.account,
+    }
 
 
 def put_account_policy(world: World, call: Call) -> dict[str, Any]:
@@ -27,11 +56,69 @@ def put_account_policy(world: World, call: Call) -> dict[str, Any]:
     if policy is None and len(region.policies) >= MOST_POLICIES:
         raise RefusedError("LimitExceededException", "Resource limit exceeded.")
     put = RetentionPolicy(name, terms, created=now) if policy is None else policy
+    if p.get("dryRun"):
+        wanted = RetentionPolicy(name, terms, in_force=terms, created=put.created)
+        return _previewed(world, call, region, policy, wanted)
     if policy is None:
         region.policies.append(put)
     put.terms, put.updated = terms, now
-    said = {key: p[key] for key in ("policyName", "policyType", "policyDocument")}
-    return {"accountPolicy": said | {"lastUpdatedTime": now, "accountId": call.account}}
+    return {"accountPolicy": _shown(name, terms, now, call)}
+
+
+def _previewed(
+    world: World,
+    call: Call,
+    region: Region,
+    policy: RetentionPolicy | None,
+    wanted: RetentionPolicy | None,
+) -> dict[str, Any]:
+    """What would become of the log groups in the scope of what changes, as if it were in force.
+    Raises RefusedError while another dry run is in progress in the account.
+    """
+    if world.clock.now() < world.dry_run_until.get(call.account, 0):
+        said = "Another dry run is in progress."
+        raise RefusedError(world.unknowns.dry_run_busy, said)
+    scope = wanted or policy
+    assert scope is not None, "what changes is put or deleted"
+    after = [one if one is not policy else wanted for one in region.policies]
+    then = [one for one in (after if policy else [*after, wanted]) if one is not None]
+    spared = world.unknowns.dry_run_counts == "all"
+    impacts = []
+    for group in region.after(""):
+        in_force = RetentionPolicy(scope.name, scope.terms, scope.terms, scope.created)
+        named = in_force.covers(group.name, group.created, whatever_age=spared)
+        if group.log_class == "DELIVERY" or not named:
+            continue
+        found = ruling(then, group.name, group.created)
+        proposed = group.own_days if found is None else found[1]
+        impacts.append((group, group.days, proposed))
+    longer, shorter = (
+        sum(_span(now) * sign < _span(new) * sign for _, now, new in impacts) for sign in (1, -1)
+    )
+    lag = world.store.lags.stored
+    entries = [
+        {
+            "logGroupName": group.name,
+            "currentRetention": str(now or _NEVER),
+            "proposedRetention": str(new or _NEVER),
+            "storedBytes": group.stored_shown(world.clock.now(), lag),
+        }
+        for group, now, new in impacts
+    ]
+    entries.sort(key=lambda entry: -int(str(entry["storedBytes"])))
+    result = {
+        "totalMatchedLogGroups": len(impacts),
+        "increasedRetentionLogGroupCount": longer,
+        "decreasedRetentionLogGroupCount": shorter,
+        "unchangedRetentionLogGroupCount": len(impacts) - longer - shorter,
+        "failedAnalysisCount": 0,
+        "topLogGroupsImpacted": entries[:_TOP],
+    }
+    return {"dryRunResult": result}
+
+
+def _span(days: int | None) -> float:
+    return math.inf if days is None else days
 
 
 def _only_retention(call: Call) -> None:
@@ -65,5 +152,7 @@ def delete_account_policy(world: World, call: Call) -> dict[str, Any]:
     policy = next((one for one in region.policies if one.name == name), None)
     if policy is None:
         raise RefusedError("ResourceNotFoundException", f"no policy named {name}")
+    if call.parameters.get("dryRun"):
+        return _previewed(world, call, region, policy, None)
     region.policed(world.clock.now(), lambda: region.policies.remove(policy))
     return {}

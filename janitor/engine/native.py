@@ -1,0 +1,165 @@
+"""The policy's prefix rules as account-level retention policies: compared, previewed, applied."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from janitor.aws.api import Api, ReadError
+from janitor.core.clock import Stop, StoppedError
+from janitor.core.errors import JanitorError
+from janitor.core.model import Status, Target
+from janitor.core.native import AccountPolicy, NativeItem
+from janitor.core.together import together
+from janitor.journal.account_policies import PolicyChange, TargetPolicies
+from janitor.journal.journal import Journal
+from janitor.policy.file import Policy
+from janitor.policy.native import OWN, Native, native_rules, policy_name
+
+
+def compared(
+    policy: Policy, target: Target, there: Mapping[str, AccountPolicy], *, ignore_protect: bool
+) -> list[NativeItem]:
+    """What is to become of the target's policies, given those that there are: the rules in order,
+    then what is to be removed. Policies that are not the janitor's are never among them.
+    """
+    others = [one for name, one in there.items() if not name.startswith(OWN)]
+    items: list[NativeItem] = []
+    refused: dict[str, str] = {}
+    for found in native_rules(policy, others, ignore_protect=ignore_protect):
+        if not isinstance(found, Native):
+            name = policy_name(found.rule)
+            refused[name] = found.rule
+            items.append(
+                NativeItem(target, "refuse", found.rule, name, Status.REFUSED, found.reason)
+            )
+            continue
+        name, wanted = found.policy.name, found.policy
+        before = there.get(name)
+        item = NativeItem(
+            target, "put", found.rule, name, Status.PLANNED, wanted.text(), before, wanted
+        )
+        if wanted == before:
+            item = replace(item, action="keep", status=Status.KEPT, after=before)
+        elif before is not None:
+            item = replace(item, reason=f"{item.reason}; it is {before.text()} now")
+        items.append(item)
+    wanted_names = {item.name for item in items if item.after is not None}
+    for name, own in sorted(there.items()):
+        if name.startswith(OWN) and name not in wanted_names:
+            rule = refused.get(name, "")
+            why = "its rule cannot stand for it any more" if rule else "its rule is gone"
+            reason = f"{why}; it is {own.text()}"
+            items.append(NativeItem(target, "delete", rule, name, Status.PLANNED, reason, own))
+    return items
+
+
+class Natives:
+    """A comparison over targets, and what is done about it."""
+
+    def __init__(
+        self, apis: Sequence[Api], policy: Policy, stop: Stop, *, ignore_protect: bool
+    ) -> None:
+        self.items: list[NativeItem] = []
+        self.errors: list[str] = []
+        self._policies = {api.target: TargetPolicies(api) for api in apis}
+        self._policy = policy
+        self._stop = stop
+        self._ignore_protect = ignore_protect
+        self._seen: dict[Target, dict[str, AccountPolicy]] = {}
+
+    async def survey(self) -> None:
+        """Compare, and let AWS preview each change. Raises only what is a bug.
+
+        An account lets pass one dry run at a time (botocore 1.44.5, PutAccountPolicy).
+        """
+        accounts: dict[str, list[TargetPolicies]] = defaultdict(list)
+        for one in self._policies.values():
+            accounts[one.target.account].append(one)
+        found: dict[Target, list[NativeItem]] = {target: [] for target in self._policies}
+
+        async def surveyed(inner: Sequence[TargetPolicies]) -> None:
+            for one in inner:
+                try:
+                    found[one.target] = await self._surveyed(one)
+                except StoppedError:
+                    self.errors.append(f"{one.target}: not reached")
+                except (*ReadError, JanitorError) as error:
+                    said = "the account-level policies could not be read"
+                    self.errors.append(f"{one.target}: {said}: {error}")
+
+        await together(*(surveyed(inner) for inner in accounts.values()))
+        self.items = [item for items in found.values() for item in items]
+
+    async def _surveyed(self, one: TargetPolicies) -> list[NativeItem]:
+        there = self._seen[one.target] = await one.there()
+        items = compared(self._policy, one.target, there, ignore_protect=self._ignore_protect)
+        previewed = []
+        for item in items:
+            if item.status is Status.PLANNED:
+                try:
+                    item = replace(item, impact=await one.preview(item.name, item.after))
+                except ReadError as error:
+                    reason = f"could not be previewed, so it is left: {error}"
+                    item = replace(item, status=Status.FAILED, reason=reason)
+            previewed.append(item)
+        return previewed
+
+    async def act(self, journal: Journal) -> None:
+        """Do what the survey found, as long as nobody changed the policies since. Raises only what
+        is a bug.
+        """
+        done: list[NativeItem] = []
+        for target, one in self._policies.items():
+            mine = [item for item in self.items if item.target == target]
+            done += await self._acted(one, mine, journal)
+        self.items = done
+
+    async def _acted(
+        self, one: TargetPolicies, items: Sequence[NativeItem], journal: Journal
+    ) -> list[NativeItem]:
+        """After a failure nothing more is put: a later policy rests on the longer ones before it.
+        What is removed rests on nothing.
+        """
+        done: list[NativeItem] = []
+        ended = await self._changed_since(one, items)
+        failed = False
+        for item in items:
+            if item.status is Status.PLANNED:
+                why = ended or ("an earlier one failed" if failed and item.action == "put" else "")
+                status, text = (
+                    (Status.NOT_REACHED, why) if why else await self._made(one, item, journal)
+                )
+                item = replace(item, status=status, reason=text or item.reason)
+            failed |= item.status in (Status.FAILED, Status.NOT_REACHED)
+            done.append(item)
+        return done
+
+    async def _changed_since(self, one: TargetPolicies, items: Sequence[NativeItem]) -> str:
+        """Why nothing of the target may be done; "" where it may."""
+        if not any(item.status is Status.PLANNED for item in items):
+            return ""
+        try:
+            self._stop.check()
+            if await one.there() != self._seen[one.target]:
+                return "the account-level policies changed since they were shown: run it again"
+        except StoppedError:
+            return "stopped before"
+        except (*ReadError, JanitorError) as error:
+            return f"could not be looked at again: {error}"
+        return ""
+
+    async def _made(
+        self, one: TargetPolicies, item: NativeItem, journal: Journal
+    ) -> tuple[Status, str]:
+        change = PolicyChange("set_account_policy", item.name, item.before, item.after, item.reason)
+        try:
+            self._stop.check()
+            return await one.make(change, journal)
+        except StoppedError:
+            return Status.NOT_REACHED, "stopped before"
+        except JanitorError as error:
+            self.errors.append(str(error))
+            self._stop.set("failed")
+            return Status.NOT_REACHED, "stopped before"

@@ -1,0 +1,68 @@
+"""Account-level retention policies: previewed, and changed with a journal.
+
+The only module that may change one: for `native`, and for an undo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from janitor.aws.api import Api, CallError, ReadError
+from janitor.aws.logs import AccountPolicies, Logs
+from janitor.core.clock import StoppedError
+from janitor.core.model import Change, LogGroup, Status
+from janitor.core.native import AccountPolicy, Impact
+from janitor.journal.journal import Entry, Journal
+
+Action = Literal["set_account_policy", "restore_account_policy"]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """What a policy is to become; None for no policy."""
+
+    action: Action
+    name: str
+    before: AccountPolicy | None
+    after: AccountPolicy | None
+    reason: str
+
+
+class TargetPolicies:
+    """Those of one target."""
+
+    def __init__(self, api: Api) -> None:
+        self.target = api.target
+        self._clock = api.clock
+        self._logs = Logs(api)
+        self._told = AccountPolicies(api)
+
+    async def there(self) -> dict[str, AccountPolicy]:
+        """All of them by name, whoever put them. Raises ReadError, StoppedError."""
+        return await self._logs.account_policies()
+
+    async def preview(self, name: str, wanted: AccountPolicy | None) -> Impact:
+        """AWS's dry run of a change. Raises ReadError, StoppedError."""
+        return await self._told.preview(name, wanted)
+
+    async def make(self, change: PolicyChange, journal: Journal) -> tuple[Status, str]:
+        """Announce the change, make it, and tell what became of it. Raises JournalError."""
+        place = LogGroup(self.target, change.name, "", 0, 0)
+        said = Change(_said(change.before), _said(change.after))
+        entry = Entry(self._clock.now(), change.action, place, said, change.reason)
+        await journal.begin(entry)
+        status, text, perhaps = Status.DONE, "", False
+        try:
+            await self._told.change(change.name, change.after)
+        except (*ReadError, StoppedError) as error:
+            status, text = Status.FAILED, str(error) or "stopped"
+            perhaps = not isinstance(error, CallError)
+        await journal.end(entry.ended(self._clock.now(), status, text, perhaps_done=perhaps))
+        return status, text
+
+
+def _said(policy: AccountPolicy | None) -> dict[str, Any]:
+    if policy is None:
+        return {}
+    return {"document": policy.document, "criteria": policy.criteria}

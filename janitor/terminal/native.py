@@ -1,0 +1,104 @@
+"""`native`: rules for name prefixes as account-level retention policies of AWS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import uuid
+from typing import IO
+
+from janitor.aws.api import Counts
+from janitor.core.clock import Stop
+from janitor.core.errors import Exit, OutputError, UsageError
+from janitor.core.model import Status
+from janitor.core.text import visible
+from janitor.engine.native import Natives
+from janitor.journal.journal import FileJournal, Lines
+from janitor.report import native as native_report
+from janitor.report.base import Format, RunInfo
+from janitor.terminal import consent
+from janitor.terminal.shared import (
+    Options,
+    complain,
+    connect,
+    in_account,
+    interruptible,
+    output,
+    read_policy,
+    run_info,
+    say,
+    say_gone,
+)
+
+
+def native(options: Options, *, apply: bool, ignore_protect: bool) -> Exit:
+    """Show what would become of the janitor's account-level policies; with `apply` do it."""
+    if options.format not in (Format.TABLE, Format.JSON):
+        raise UsageError(f"--format: native prints table or json, not {options.format}")
+    return asyncio.run(_native(options, apply=apply, ignore_protect=ignore_protect))
+
+
+async def _native(options: Options, *, apply: bool, ignore_protect: bool) -> Exit:
+    stop, policy = Stop(), read_policy(options)
+    run_id = uuid.uuid4().hex
+    if apply:
+        consent.check(options)
+    with in_account(options, changing=apply) as account, output(options) as out:
+        now = account.clock.now()
+        path = options.journal or FileJournal.default_path(now)
+        journal = FileJournal(path, Lines(run_id, policy.digest()))
+        if apply:
+            journal.check()
+        unusable: list[str] = []
+        apis = await connect(account, options.regions, policy, Counts(), stop, unusable.append)
+        natives = Natives(apis, policy, stop, ignore_protect=ignore_protect)
+        natives.errors += unusable
+        with interruptible(stop):
+            await natives.survey()
+            planned = [item for item in natives.items if item.status is Status.PLANNED]
+            if apply and planned and not stop.is_set():
+                where = await consent.places(apis)
+                if not (options.quiet and options.yes):
+                    sys.stderr.write(f"To be done in {where}:\n")
+                    for line in native_report.lines(natives.items):
+                        sys.stderr.write(f"{visible(line)}\n")
+                consent.ask(options, f"Do all of this in {where}")
+                await natives.act(journal)
+        journal.close()
+        info = run_info(options, "native", policy, apis, now, run_id, dry_run=not apply)
+        broken: OSError | None = None
+        try:
+            _write(options, out, info, natives)
+        except OSError as error:
+            broken = error
+        if journal.written:
+            say(options, f"journal: {journal.path}")
+        if apply:
+            say_gone(options)
+    for text in natives.errors:
+        complain(f"error: {text}")
+    if broken is not None:
+        raise OutputError(broken)
+    if stop.cause == "interrupted":
+        return Exit.INTERRUPTED
+    if not native_report.summary(natives.items, natives.errors)["complete"]:
+        return Exit.INCOMPLETE
+    found = options.fail_on_findings and planned
+    return Exit.FINDINGS if found else Exit.DONE
+
+
+def _write(options: Options, out: IO[str], info: RunInfo, natives: Natives) -> None:
+    if options.format is Format.JSON:
+        rows = [native_report.row(item) for item in natives.items]
+        summary = native_report.summary(natives.items, natives.errors)
+        answer = {"run": info.as_dict(), "findings": rows, "summary": summary}
+        out.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    else:
+        changed = any(item.status is Status.DONE for item in natives.items)
+        doing = "changes were made" if changed else "nothing was changed"
+        doing = f"dry run: {doing}" if info.dry_run else doing
+        out.write(f"native: {doing}\n")
+        for line in native_report.lines(natives.items):
+            out.write(f"{visible(line)}\n")
+    out.flush()

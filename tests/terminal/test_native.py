@@ -1,0 +1,326 @@
+"""`janitor native` as a user meets it: rules as account-level retention policies."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from janitor.core.clock import DAY_MS, Stop
+from janitor.function.iam import native_policy
+from janitor.sandbox import demo
+from janitor.sandbox.account import Sandbox
+from janitor.sandbox.clocks import ManualClock
+from janitor.sandbox.saved import FILE, kept, load, save
+from janitor.sandbox.store import Store
+from janitor.sandbox.unknowns import Unknowns
+from janitor.sandbox.wire import Answer, Call, RefusedError, Reply
+from janitor.terminal import consent
+from tests.conftest import Run, Said
+from tests.terminal.conftest import Watch
+
+ACCOUNT, REGION = "123456789012", "eu-west-1"
+STATE = ("--sandbox-state", "account", "-r", REGION)
+TWO = """
+[protect]
+tags = []
+[[rules]]
+id = "search"
+names = ["/ecs/search*"]
+retention_days = 400
+[[rules]]
+id = "ecs"
+names = ["/ecs/*"]
+retention_days = 90
+"""
+OTHERS = ["keep-for-ever", "ninety-days"]
+"""Policies of the demo account that are not the janitor's."""
+
+
+@pytest.fixture
+def native(run: Run) -> Any:
+    """`janitor native …` on a kept sandbox, with a policy."""
+
+    def command(policy: str, *words: str) -> Said:
+        Path("policy.toml").write_text(policy)
+        return run("native", "-p", "policy.toml", *STATE, *words)
+
+    return command
+
+
+def policies() -> dict[str, Any]:
+    """The days of the account-level policies that there are."""
+    return {policy.name: policy.terms.days for policy in _region().policies}
+
+
+def _region() -> Any:
+    store, _ = load(Path("account") / FILE)
+    return store.region(ACCOUNT, REGION)
+
+
+@contextlib.contextmanager
+def in_the_account() -> Iterator[Any]:
+    """A client of somebody else's."""
+    with kept(Path("account"), changing=True) as sandbox:
+        yield sandbox.client("logs", ACCOUNT, REGION)
+
+
+def findings(done: Said) -> dict[str, dict[str, Any]]:
+    return {item["policy"]: item for item in json.loads(done.out)["findings"]}
+
+
+def test_rules_become_policies_that_new_log_groups_are_under(native: Any, run: Run) -> None:
+    """A day later; the log groups that were there have what they had. Again, nothing is left to do,
+    and the undo takes it back, but for others' policies.
+    """
+    done = native(TWO, "--apply", "--yes", "--journal", "j.jsonl")
+    assert done.code == 0
+    assert policies() == {
+        "ninety-days": 90,
+        "keep-for-ever": None,
+        "cloudwatch-janitor-search": 400,
+        "cloudwatch-janitor-ecs": 90,
+    }
+    assert "overrides a log group's own retention, a longer one too" in done.err
+    with in_the_account() as logs:
+        for name in ("/ecs/search-new", "/ecs/new", "/new"):
+            logs.create_log_group(logGroupName=name)
+        logs.put_retention_policy(logGroupName="/ecs/new", retentionInDays=3653)
+        old = logs.describe_log_groups(logGroupNamePrefix="/ecs/checkout")["logGroups"][0]
+    store, now = load(Path("account") / FILE)
+    save(Path("account") / FILE, store, now + DAY_MS)
+    with in_the_account() as logs:
+        found = {
+            name: logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]
+            for name in ("/ecs/search-new", "/ecs/new", "/new", "/ecs/checkout")
+        }
+    days = {name: group.get("retentionInDays") for name, group in found.items()}
+    assert days == {
+        "/ecs/search-new": 400,
+        "/ecs/new": 90,
+        "/new": None,
+        "/ecs/checkout": old["retentionInDays"],
+    }
+    again = native(TWO, "--apply", "--yes", "--fail-on-findings")
+    assert (again.code, again.out.count("as it is:")) == (0, 2)
+    back = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
+    assert (back.code, "2 account-level policies were put back" in back.err) == (0, True)
+    assert sorted(policies()) == OTHERS
+
+
+def test_a_policy_whose_rule_is_gone_changed_or_refused_goes_with_it(native: Any) -> None:
+    """Shown with what AWS's dry run says; others' policies stay."""
+    native(TWO, "--apply", "--yes", "-q")
+    changed = TWO.replace('id = "search"', 'id = "find"').replace("days = 90", "days = 30")
+    before = policies()
+    shown = findings(native(changed, "-f", "json"))
+    assert {name: item["action"] for name, item in shown.items()} == {
+        "cloudwatch-janitor-find": "put",
+        "cloudwatch-janitor-ecs": "put",
+        "cloudwatch-janitor-search": "delete",
+    }
+    assert shown["cloudwatch-janitor-ecs"]["before"]["document"].count("90") == 1
+    assert all(item["impact"]["failed"] == 0 for item in shown.values())
+    assert policies() == before
+    assert native(changed, "--fail-on-findings").code == 1
+    assert native(changed, "--apply", "--yes").code == 0
+    refused = changed.replace('names = ["/ecs/*"]', 'names = ["/ecs/*"]\ntags = ["t"]')
+    done = native(refused, "--apply", "--yes")
+    assert "refused: rule 'ecs': tags: AWS's policies know name prefixes only" in done.out
+    assert sorted(policies()) == ["cloudwatch-janitor-find", *OTHERS]
+
+
+def test_the_dry_run_is_shown_before_the_question(
+    native: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With account and Region; without a yes nothing is put, nor where nobody can be asked."""
+    native(TWO, "--apply", "--yes", "-q")
+    before = policies()
+    assert native("", "--apply").code == 2
+    monkeypatch.setattr(consent, "can_ask", lambda: True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    done = native(TWO.replace("400", "365"), "--apply")
+    assert done.code == 2
+    assert "it is 400 days for new log groups under" in done.err
+    assert "dry run, of 2 log groups: 0 longer, 0 shorter, 2 unchanged" in done.err
+    assert "Do all of this in account 123456789012 (storefront-production), eu-west-1?" in done.err
+    assert policies() == before
+
+
+def test_without_apply_nothing_is_sent_but_dry_runs(native: Any, watched: Watch) -> None:
+    """Seen by the account; one at a time."""
+    sent: list[Call] = []
+    watched(sent.append)
+    assert native(TWO).code == 0
+    changing = [call for call in sent if call.operation.startswith(("Put", "Delete"))]
+    assert [call.parameters.get("dryRun") for call in changing] == [True, True]
+    assert list(Path.cwd().iterdir()) == [Path.cwd() / "policy.toml"]
+
+
+def test_protected_log_groups_are_an_obstacle_unless_told_otherwise(run: Run) -> None:
+    """The shipped policy exempts by name and tag, which AWS's policies cannot."""
+    done = run("native", "--sandbox", "-r", REGION)
+    assert "refused: rule 'lambda': [protect] exempts log groups by name" in done.out
+    done = run("native", "--sandbox", "-r", REGION, "--ignore-protect")
+    assert "put: cloudwatch-janitor-lambda (rule 'lambda'): 365 days" in done.out
+
+
+def test_no_journal_reaches_a_policy_of_others(native: Any, run: Run) -> None:
+    """A line that names one is not understood, whoever wrote it; the janitor's own that somebody
+    changed since is left.
+    """
+    native(TWO, "--apply", "--yes", "-q", "--journal", "j.jsonl")
+    text = Path("j.jsonl").read_text()
+    Path("bad.jsonl").write_text(text.replace("cloudwatch-janitor-ecs", "keep-for-ever"))
+    assert run("restore", "bad.jsonl", *STATE).code == 3
+    with in_the_account() as logs:
+        logs.put_account_policy(
+            policyName="cloudwatch-janitor-ecs",
+            policyType="RETENTION_POLICY",
+            policyDocument='{"retentionInDays": 60, "enforcementMode": "NEW_ONLY"}',
+        )
+    done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
+    assert (done.code, "was changed since, by somebody else" in " ".join(done.out.split())) == (
+        0,
+        True,
+    )
+    assert policies() == {"ninety-days": 90, "keep-for-ever": None, "cloudwatch-janitor-ecs": 60}
+
+
+# ---- what does not go as it should ---------------------------------------------------------------
+
+
+def refusing(operation: str, code: str, *, dry_run: bool, prefix: str = "") -> Any:
+    """Refuses a call, as a dry run or in earnest, for policies of a name."""
+
+    def look(call: Call) -> None:
+        p = call.parameters
+        named = str(p.get("policyName", "")).startswith(prefix)
+        if call.operation == operation and bool(p.get("dryRun")) is dry_run and named:
+            raise RefusedError(code, "no")
+
+    return look
+
+
+def test_what_cannot_be_previewed_is_not_done(native: Any, watched: Watch) -> None:
+    """Nor what is put after it: a shorter policy without the longer one would shorten too much."""
+    search = "cloudwatch-janitor-search"
+    watched(refusing("PutAccountPolicy", "InvalidParameterException", dry_run=True, prefix=search))
+    done = native(TWO, "--apply", "--yes")
+    assert done.code == 3
+    assert "failed: cloudwatch-janitor-search (rule 'search'): could not be" in done.out
+    assert "not reached: cloudwatch-janitor-ecs" in done.out
+    assert not (Path("account") / FILE).exists()
+
+
+def test_after_a_failure_nothing_more_is_put(native: Any, watched: Watch) -> None:
+    """And the journal says that it failed: its undo finds nothing to do."""
+    watched(refusing("PutAccountPolicy", "InvalidParameterException", dry_run=False))
+    done = native(TWO, "--apply", "--yes", "--journal", "j.jsonl")
+    assert (done.code, done.out.count("failed:"), done.out.count("not reached:")) == (3, 1, 1)
+    lines = [json.loads(line) for line in Path("j.jsonl").read_text().splitlines()]
+    assert [line["status"] for line in lines] == ["begun", "failed"]
+
+
+def test_policies_that_others_change_meanwhile_stop_it(
+    native: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between what was shown and what would be done: nothing is removed by an old list."""
+    native(TWO, "--apply", "--yes", "-q")
+    asked, made = 0, demo.sandbox
+
+    def sandbox(store: Store, now: int) -> Sandbox:
+        sandbox = made(store, now)
+
+        def between(call: Call, answer: Callable[[], Answer]) -> Reply:
+            nonlocal asked
+            asked += call.operation == "DescribeAccountPolicies"
+            if asked == 2:
+                store.add_policy(ACCOUNT, REGION, "new", 30)
+            return Reply(answer())
+
+        return Sandbox(store, clock=sandbox.clock, intercept=between)
+
+    monkeypatch.setattr(demo, "sandbox", sandbox)
+    done = native("", "--apply", "--yes")
+    assert (done.code, done.out.count("not reached:")) == (3, 2)
+    assert "policies changed since they were shown" in " ".join(done.out.split())
+    assert "cloudwatch-janitor-ecs" in policies()
+
+
+def test_regions_that_cannot_be_read_do_not_hold_up_others(run: Run, watched: Watch) -> None:
+    """They are named, and the exit code says so."""
+
+    def look(call: Call) -> None:
+        if (call.operation, call.region) == ("DescribeAccountPolicies", "us-east-1"):
+            raise RefusedError("AccessDeniedException", "no")
+
+    watched(look)
+    Path("p.toml").write_text(TWO)
+    done = run("native", "--sandbox", "-p", "p.toml")
+    assert done.code == 3
+    assert done.out.count("put:") == 2
+    assert "123456789012/us-east-1: the account-level policies could not be read" in done.err
+
+
+@pytest.mark.parametrize("code", ["OperationAbortedException", "LimitExceededException"])
+def test_a_dry_run_of_somebody_else_is_waited_for(
+    code: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account lets pass one at a time; how it says so is not documented."""
+    worlds: list[Any] = []
+
+    def sandbox(store: Store, now: int) -> Sandbox:
+        made = Sandbox(store, clock=ManualClock(now), unknowns=Unknowns(dry_run_busy=code))
+        made.world.dry_run_until[ACCOUNT] = now + 1
+        worlds.append(made.world)
+        return made
+
+    async def waited(_self: Stop, _seconds: float) -> None:
+        worlds[0].dry_run_until.clear()
+
+    monkeypatch.setattr(demo, "sandbox", sandbox)
+    monkeypatch.setattr(Stop, "sleep", waited)
+    Path("p.toml").write_text(TWO)
+    done = run("native", "--sandbox", "-r", REGION, "-p", "p.toml")
+    assert (done.code, done.out.count("put:")) == (0, 2)
+
+
+# ---- rights --------------------------------------------------------------------------------------
+
+NEEDED = {
+    "DescribeAccountPolicies": {"logs:DescribeAccountPolicies"},
+    "PutAccountPolicy": {"logs:PutAccountPolicy", "logs:PutRetentionPolicy"},
+    "DeleteAccountPolicy": {"logs:DeleteAccountPolicy", "logs:DeleteRetentionPolicy"},
+}
+"""What a call takes (botocore 1.44.5, PutAccountPolicy, DeleteAccountPolicy)."""
+FREE = {"GetCallerIdentity", "ListAccountAliases"}
+[ALLOWED] = [statement["Action"] for statement in native_policy()["Statement"]]
+ELSEWHERE = "ec2:DescribeRegions"
+"""What the sandbox need not be asked."""
+
+
+@pytest.mark.parametrize("missing", [None, *sorted({*ALLOWED} - {ELSEWHERE})])
+def test_the_iam_policy_is_what_it_takes(missing: str | None, run: Run, watched: Watch) -> None:
+    """All of it is needed, and nothing else."""
+    printed = json.loads(run("iam-policy", "--native").out)
+    [statement] = printed["Statement"]
+    assert {*statement["Action"]} == {ELSEWHERE}.union(*NEEDED.values())
+    allowed = {*statement["Action"]} - {missing}
+
+    def look(call: Call) -> None:
+        if call.operation not in FREE and not NEEDED[call.operation] <= allowed:
+            raise RefusedError("AccessDeniedException", "no")
+
+    watched(look)
+    codes = set()
+    for policy in (TWO, ""):
+        Path("p.toml").write_text(policy)
+        codes.add(run("native", "-p", "p.toml", *STATE, "--apply", "--yes").code)
+    assert (codes == {0}) is (missing is None)
