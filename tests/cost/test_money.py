@@ -387,7 +387,7 @@ def test_prices_do_not_change_the_digest() -> None:
         ("[prices.regions.us-east-1]\nX = 1", "unknown key; accepted: metrics, STANDARD"),
         (
             "[prices.regions.us-east-1.STANDARD]\nstored = 1.0",
-            "prices.regions.us-east-1.STANDARD.stored: unknown key; did you mean storage? accepted: ",
+            "prices.regions.us-east-1.STANDARD.stored: unknown key; did you mean storage?",
         ),
         (
             "[prices.regions.us-east-1.STANDARD]\nstorage = -1.0",
