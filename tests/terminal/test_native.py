@@ -40,7 +40,24 @@ names = ["/ecs/*"]
 retention_days = 90
 """
 OTHERS = ["keep-for-ever", "ninety-days"]
-"""Policies of the demo account that are not the janitor's."""
+"""Account-level policies that are not the janitor's."""
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account of a few log groups in place of the demo account."""
+
+    def account() -> Store:
+        store = Store(aliases={ACCOUNT: "storefront-production"})
+        store.add_policy(ACCOUNT, REGION, "ninety-days", 90, "/managed/quarterly/")
+        store.add_policy(ACCOUNT, REGION, "keep-for-ever", None, "/compliance/")
+        store.region(ACCOUNT, "us-east-1")
+        for name, days in (("/ecs/search", None), ("/ecs/search-2", 7), ("/ecs/checkout", 14)):
+            made = demo.NOW - 100 * DAY_MS
+            store.add_group(ACCOUNT, REGION, name, created=made, retention=days)
+        return store
+
+    monkeypatch.setattr(demo, "account", account)
 
 
 @pytest.fixture
