@@ -335,13 +335,15 @@ class Api:
         region: str | None = None,
         paced: bool = True,
         quota: str | None = None,
+        blindly: bool = True,
         **parameters: Any,
     ) -> Mapping[str, Any]:
         """One attempt, for what must look again before it tries again. Raises as `call`.
 
         `quota` names the one that the call falls under, if that is not the operation's own.
-        What is refused for its signature had no effect, and is signed and sent once more. Once
-        there are no credentials any more nothing is sent.
+        What is refused for its signature had no effect, and is signed and sent once more; not so
+        what must not be repeated `blindly`, which is UnavailableError then. Once there are no
+        credentials any more nothing is sent.
         """
         send = functools.partial(
             self._sent,
@@ -353,7 +355,9 @@ class Api:
         )
         try:
             answer = await send()
-        except _SignatureError:
+        except _SignatureError as first:
+            if not blindly:
+                raise UnavailableError(operation, f"{first.code}: {first}", refused=True) from first
             await asyncio.sleep(SIGNED_AGAIN_AFTER)
             try:
                 answer = await send()

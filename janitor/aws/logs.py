@@ -489,7 +489,10 @@ class Changes:
         """One DeleteLogGroup (see `reserve_look`), never repeated by itself: who repeats it must
         look again first. Raises TransientError, CallError or StoppedError.
         """
-        await self._api.once("logs", "DeleteLogGroup", logGroupName=group)
+        await self._once("DeleteLogGroup", logGroupName=group)
+
+    async def _once(self, operation: str, **parameters: Any) -> None:
+        await self._api.once("logs", operation, blindly=False, **parameters)
 
     async def delete_stream(
         self, group: str, stream: str, again: Callable[[], Awaitable[None]]
@@ -503,9 +506,7 @@ class Changes:
         async def attempt() -> None:
             nonlocal lost
             try:
-                await self._api.once(
-                    "logs", "DeleteLogStream", logGroupName=group, logStreamName=stream
-                )
+                await self._once("DeleteLogStream", logGroupName=group, logStreamName=stream)
             except UnavailableError as error:
                 lost |= not error.refused
                 raise
@@ -523,9 +524,7 @@ class Changes:
         """
 
         async def attempt() -> None:
-            await self._api.once(
-                "logs", "PutRetentionPolicy", logGroupName=group, retentionInDays=days
-            )
+            await self._once("PutRetentionPolicy", logGroupName=group, retentionInDays=days)
 
         await self._repeated(attempt, again)
 
@@ -554,7 +553,7 @@ class Changes:
         """One attempt at it, which overwrites what has the same key: who repeats it must look
         again first. Raises TransientError, CallError or StoppedError.
         """
-        await self._api.once("logs", "TagResource", resourceArn=arn, tags=dict(tags))
+        await self._once("TagResource", resourceArn=arn, tags=dict(tags))
 
     async def require_bearer_token(self, group: str) -> None:
         """Turn bearer token authentication on."""
