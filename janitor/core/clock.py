@@ -52,6 +52,8 @@ class Stop:
 
     def __init__(self) -> None:
         self.cause: Cause | None = None
+        self.waits = True
+        """Whether `sleep` does; not where time stands still, as in the sandbox."""
         self._draining = False
         self._stopped = asyncio.Event()
         self._bounds: set[asyncio.Timeout] = set()
@@ -100,7 +102,7 @@ class Stop:
         """Wait. Raises StoppedError as soon as it is set."""
         if seconds > 0 and not self.is_set():
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(seconds if self.waits else 0):
                     await self._stopped.wait()
             except TimeoutError:
                 return

@@ -100,6 +100,7 @@ async def connect(
     wanted = regions if sandbox is None else _regions(sandbox, regions)
     share = policy.limits.api_share if sandbox is None else None
     workers = Threads() if sandbox is None else Inline()
+    stop.waits = sandbox is None  # a sandbox's time stands still
     means = Means(account.clock, counts, stop, workers, share)
     return await targets.each_account(
         _sessions(account), lambda aws: targets.connect(aws, wanted, means), failed

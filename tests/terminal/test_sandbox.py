@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import pytest
 from janitor.sandbox import demo
 from tests.conftest import Run
 from tests.terminal.test_cli import environment, start
+from tests.virtual import VirtualClock
 
 REACHED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 
@@ -103,3 +105,12 @@ def test_new_log_groups_are_caught_before_the_eyes_of_the_user(run: Run) -> None
         ("set_retention", "/aws/lambda/checkout-v2"),
         ("add_tags", "/aws/lambda/checkout-v2"),
     }
+
+
+def test_nothing_is_waited_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox's time stands still: an unclear answer, asked for again, is so at once."""
+    clock = VirtualClock(demo.NOW)
+    monkeypatch.setattr(asyncio, "run", clock.run)
+    said = run("explain", "/odd/unclear-metric", "--sandbox")
+    assert "no complete answer for this log group" in said.out
+    assert clock.passed < 1
