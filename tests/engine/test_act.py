@@ -134,6 +134,24 @@ def test_a_deletion_whose_answer_is_lost_is_not_repeated_on_another_group(
     assert (len(cloud.deleted), summary.done[Verb.DELETE_GROUP]) == (1, 1)
 
 
+@pytest.mark.parametrize("code", ["ThrottlingException", "ExpiredTokenException"])
+def test_a_refused_deletion_is_not_sent_again_without_a_look(
+    code: str, policy: Policy, journal: FileJournal
+) -> None:
+    """Something subscribes to the log group while new keys are waited for: it is kept."""
+    cloud = Cloud([empty(), *fillers()])
+
+    def fault(call: Call) -> RefusedError | None:
+        if call.operation != "DeleteLogGroup":
+            return None
+        cloud.put(empty(subscriptions=("new",)))
+        return refused(code)
+
+    cloud.fault = fault
+    janitor(cloud, policy, journal)
+    assert (cloud.calls["DeleteLogGroup"], cloud.deleted) == (1, [])
+
+
 @pytest.mark.parametrize("code", ["ThrottlingException", "OperationAbortedException"])
 @pytest.mark.parametrize("operation", sorted(MUTATING))
 def test_passing_failures_are_tried_again(
