@@ -110,6 +110,8 @@ def defined(cloud: Cloud) -> dict[str, Any]:
     for shown in found.values():
         for key in ("created", "stored", "streams"):
             del shown[key]
+        # Nobody but AWS puts those that begin so.
+        shown["tags"] = {k: v for k, v in shown["tags"].items() if not k.startswith("aws:")}
         if shown["policies"] is not None:
             del shown["retention"]  # its own: nobody is told what it is
     return found
