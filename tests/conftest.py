@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import subprocess
@@ -14,12 +15,15 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 
+from janitor.aws.workers import GARBAGE
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import Policy, load
 from janitor.terminal.cli import main
 from tests.report.browser import LEFT_OUT
 
 T = TypeVar("T")
+
+gc.set_threshold(GARBAGE)  # as the program has it: a fifth of the CPU time otherwise
 
 
 def _seed() -> str:

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from janitor import __version__, terminal
 from janitor.aws import targets
 from janitor.aws.api import Api, Counts
-from janitor.aws.models import cut
+from janitor.aws.models import Plain, cut
 from janitor.aws.targets import Means
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Clock, Stop, SystemClock
@@ -149,9 +149,10 @@ def in_account(options: Options, *, changing: bool = False) -> Iterator[Account]
     if not options.sandbox:
         yield Account(options, SystemClock())
         return
-    if terminal.alone:
-        from janitor.sandbox.services import MODELS
+    from janitor.sandbox.services import MODELS
 
+    MODELS.file_loader = Plain()
+    if terminal.alone:
         MODELS.cut = cut
     if options.sandbox_state is None:
         from janitor.sandbox import demo
