@@ -22,8 +22,9 @@ from janitor.aws.models import cut
 from janitor.aws.targets import Means
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Clock, Stop, SystemClock
-from janitor.core.errors import UsageError
+from janitor.core.errors import OutputError, UsageError
 from janitor.core.text import ODD, lines, visible
+from janitor.journal.journal import FileJournal
 from janitor.policy import file as policies
 from janitor.policy.file import SHIPPED, Policy
 from janitor.report.base import Format, RunInfo
@@ -243,6 +244,20 @@ def interruptible(stop: Stop) -> Iterator[None]:
 
     with handled(signalled):
         yield
+
+
+@contextlib.contextmanager
+def naming(journal: FileJournal) -> Iterator[None]:
+    """What ends a command before its summary, as a second Ctrl-C does, names the journal."""
+    try:
+        yield
+    except OutputError:  # comes behind the summary
+        raise
+    except BaseException:
+        if journal.written:
+            with contextlib.suppress(OSError):
+                complain(f"journal: {journal.path}")
+        raise
 
 
 @contextlib.contextmanager
