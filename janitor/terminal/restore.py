@@ -98,7 +98,8 @@ async def _restore(
                 f"these credentials are of account {', '.join(own)}"
                 + "".join(f"; {text}" for text in unusable)
             )
-        say(options, lost)
+        for line in lost.split("\n"):
+            say(options, line)
 
         def info(*, dry_run: bool) -> RunInfo:
             return run_info(options, "restore", policy, apis, now, run_id, dry_run=dry_run)
@@ -224,7 +225,8 @@ def _tell_undo(
         f"{tally.by_status[Status.NOT_REACHED]:,} not reached",
     )
     if not dry_run:
-        say(options, lost)
+        for line in lost.split("\n"):
+            say(options, line)
     elif tally.needs:
         say(options, f"IAM actions that this needs: {', '.join(sorted(tally.needs))}")
     if journal.written:

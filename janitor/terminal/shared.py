@@ -23,7 +23,7 @@ from janitor.aws.targets import Means
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Clock, Stop, SystemClock
 from janitor.core.errors import OutputError, UsageError
-from janitor.core.text import ODD, lines, visible
+from janitor.core.text import ODD, visible
 from janitor.journal.journal import FileJournal
 from janitor.policy import file as policies
 from janitor.policy.file import SHIPPED, Policy
@@ -279,7 +279,7 @@ def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
 def say(options: Options, text: str) -> None:
     """A line for people, on stderr."""
     if not options.quiet:
-        sys.stderr.write(lines(text) + "\n")
+        sys.stderr.write(visible(text) + "\n")
 
 
 def complain(text: str) -> None:
