@@ -803,10 +803,10 @@ def entry() -> None:
     gc.set_threshold(GARBAGE)
     terminal.alone = True
     for name in ("stdin", "stdout", "stderr"):
-        if (
-            getattr(sys, name) is None
-        ):  # closed: what is opened next, a journal, would be in its place
-            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))
+        # Closed: else what is opened next, such as a journal, would be in its place.
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(null, "r" if name == "stdin" else "w"))
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup's SIGHUP stays ignored
             signal.signal(number, signal.default_int_handler)
