@@ -336,6 +336,7 @@ class Api:
         paced: bool = True,
         quota: str | None = None,
         blindly: bool = True,
+        by: float | None = None,
         **parameters: Any,
     ) -> Mapping[str, Any]:
         """One attempt, for what must look again before it tries again. Raises as `call`.
@@ -343,7 +344,8 @@ class Api:
         `quota` names the one that the call falls under, if that is not the operation's own.
         What is refused for its signature had no effect, and is signed and sent once more; not so
         what must not be repeated `blindly`, which is UnavailableError then. Once there are no
-        credentials any more nothing is sent.
+        credentials any more nothing is sent. Later than `by` (monotonic), be it that no thread was
+        free or that the machine slept, it is not sent: an UnavailableError that is `refused`.
         """
         send = functools.partial(
             self._sent,
@@ -351,6 +353,7 @@ class Api:
             operation,
             quota or operation,
             paced=paced,
+            by=by,
             parameters=parameters,
         )
         try:
@@ -384,6 +387,7 @@ class Api:
         quota: str,
         *,
         paced: bool,
+        by: float | None,
         parameters: Mapping[str, Any],
     ) -> Mapping[str, Any]:
         if self._lost is not None:
@@ -393,6 +397,9 @@ class Api:
         self.counts.called(operation, self.target, self.pace.ceiling(quota))
 
         def send() -> Mapping[str, Any]:
+            if by is not None and self.clock.monotonic() > by:
+                why = "was not sent: the look before it is too old"
+                raise UnavailableError(operation, why, refused=True)
             method = getattr(self._made.get(key) or self._client(key), xform_name(operation))
             answer: Mapping[str, Any] = method(**parameters)
             return answer

@@ -485,11 +485,12 @@ class Changes:
         """
         await self._api.pace.reserve(["ListTagsForResource", "TagResource"], self._api.stop)
 
-    async def delete_group_once(self, group: str) -> None:
-        """One DeleteLogGroup (see `reserve_look`), never repeated by itself: who repeats it must
-        look again first. Raises TransientError, CallError or StoppedError.
+    async def delete_group_once(self, group: str, by: float) -> None:
+        """One DeleteLogGroup (see `reserve_look`), sent by `by` (monotonic) or not at all, and
+        never repeated by itself: who repeats it must look again first. Raises TransientError,
+        CallError or StoppedError.
         """
-        await self._once("DeleteLogGroup", logGroupName=group)
+        await self._once("DeleteLogGroup", by=by, logGroupName=group)
 
     async def _once(self, operation: str, **parameters: Any) -> None:
         await self._api.once("logs", operation, blindly=False, **parameters)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from janitor.aws.api import Api, chunks
 from janitor.aws.logs import MOST, pages
 from janitor.core.clock import DAY_MS, HOUR_MS
 from janitor.core.model import METRIC_KEPT_DAYS, Ingestion
+
+T = TypeVar("T")
 
 ACTIONS: dict[str, str] = {"GetMetricData": "cloudwatch:GetMetricData"}
 METRICS_A_CALL = 500
@@ -28,11 +30,22 @@ async def arrivals(api: Api, since: Mapping[str, int]) -> dict[str, bool]:
     on, one more than is needed: how CloudWatch aligns long ones is not documented. A group whose
     last data point is in the bucket of its own moment is asked for again by the hour.
     """
-    told = await _arrivals(api, since)
+
+    async def ask(names: Sequence[str]) -> dict[str, bool]:
+        return await _arrivals(api, {name: since[name] for name in names})
+
+    return await _clearly(api, [*since], ask)
+
+
+async def _clearly(
+    api: Api, names: Sequence[str], ask: Callable[[Sequence[str]], Awaitable[dict[str, T]]]
+) -> dict[str, T]:
+    """What is said of each name, asked again about those of which nothing is."""
+    told = await ask(names)
     for seconds in ASKED_AGAIN:
-        if unclear := {name: moment for name, moment in since.items() if name not in told}:
+        if unclear := [name for name in names if name not in told]:
             await api.stop.sleep(seconds)
-            told |= await _arrivals(api, unclear)
+            told |= await ask(unclear)
     return told
 
 
@@ -61,13 +74,24 @@ async def _arrivals(api: Api, since: Mapping[str, int]) -> dict[str, bool]:
     return told
 
 
-async def incoming_bytes(api: Api, groups: Sequence[str], days: int) -> dict[str, Ingestion]:
+async def incoming_bytes(
+    api: Api, groups: Sequence[str], days: int, asked: Callable[[int], None] = lambda _metrics: None
+) -> dict[str, Ingestion]:
     """What arrived in each log group in the last `days` whole days (UTC), and today so far.
 
     `AWS/Logs IncomingBytes` by the day, 500 groups a call: 31 points each for 30 days, of the
-    100,800 that a call may answer with. A group that the answer does not speak of clearly is
-    left out.
+    100,800 that a call may answer with. A group of which no answer speaks clearly, to the last of
+    three attempts, is left out. `asked` is told how many metrics are, which is billed.
     """
+
+    async def ask(names: Sequence[str]) -> dict[str, Ingestion]:
+        asked(len(names))
+        return await _incoming_bytes(api, names, days)
+
+    return await _clearly(api, groups, ask)
+
+
+async def _incoming_bytes(api: Api, groups: Sequence[str], days: int) -> dict[str, Ingestion]:
     now = api.clock.now()
     today = now // DAY_MS * DAY_MS
     start, end = today - days * DAY_MS, now + HOUR_MS

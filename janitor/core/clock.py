@@ -15,6 +15,9 @@ IN_FLIGHT = 5.0
 at all seldom takes one.
 """
 
+_ASLEEP_TOO = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux's monotonic clock stands still while the machine sleeps, macOS's does not."""
+
 Cause = Literal["interrupted", "late", "failed"]
 """Somebody interrupted it; time is up; it cannot go on."""
 
@@ -37,8 +40,8 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
-        return time.monotonic()
+        """Seconds that never go back, and that pass while the machine sleeps."""
+        return time.clock_gettime(_ASLEEP_TOO)
 
 
 class StoppedError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -40,8 +41,9 @@ def measured(listing: Listing, days: int, listener: Listener) -> Listing:
             found: dict[str, Ingestion] = {}
             try:
                 if not refused.is_set():
-                    listener.asked(api.target.region, len(groups))
-                    found = await incoming_bytes(api, [group.name for group in groups], days)
+                    asked = functools.partial(listener.asked, api.target.region)
+                    names = [group.name for group in groups]
+                    found = await incoming_bytes(api, names, days, asked)
             except ReadError as error:
                 if isinstance(error, CallError):
                     refused.set()  # asking again for the next 500 would change nothing

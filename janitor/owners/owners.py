@@ -91,7 +91,7 @@ class _Asked:
     reading: Reading
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     answered: bool = False
-    why: str = ""
+    why: UnreadError | None = None
     candidates: int = 0
     at: int = 0
     read: float = 0.0
@@ -99,11 +99,11 @@ class _Asked:
     @property
     def over(self) -> bool:
         """Whether there is nothing more to be read."""
-        return self.answered or bool(self.why)
+        return self.answered or self.why is not None
 
     def again(self, reading: Reading) -> None:
         """Forget what was read."""
-        self.reading, self.answered, self.why, self.candidates = reading, False, "", 0
+        self.reading, self.answered, self.why, self.candidates = reading, False, None, 0
 
 
 class Shared:
@@ -220,22 +220,25 @@ class Owners:
                 await self._list(asked, math.inf if not probing else asked.candidates, ends)
             found: dict[str, Use | Unread] = {}
             said: Use | Unread | None
-            lost = ""
+            lost: UnreadError | None = None
             for name, arn in groups:
                 if (user := asked.reading.found.user_of(name)) is not None:
                     found[name] = self._use(row, user, asked.reading.calls, asked.at)
                 elif asked.answered:
                     continue
-                elif (values := probes[name]) is not None and not lost:
+                elif (values := probes[name]) is not None and lost is None:
                     try:
                         said = await self._probed(row, (name, arn), values, ends)
                     except UnreadError as error:
-                        said = self._unread(row, name, str(error), 1)
-                        lost = str(error) if error.lost else ""
+                        said = self._unread(row, name, error, 1)
+                        lost = error if error.lost else None
                     if said is not None:
                         found[name] = said
-                elif said := self._unread(row, name, lost or asked.why, asked.reading.calls):
-                    found[name] = said
+                else:
+                    why = lost or asked.why
+                    assert why is not None, "a row that cannot be probed was listed to its end"
+                    if said := self._unread(row, name, why, asked.reading.calls):
+                        found[name] = said
             return found
 
     async def _list(self, asked: _Asked, most: float, ends: float) -> None:
@@ -244,7 +247,7 @@ class Owners:
         try:
             asked.answered = await asked.reading.go_on(most, ends)
         except UnreadError as error:
-            asked.why = str(error)
+            asked.why = error
         if not begun:
             asked.at, asked.read = self._api.clock.now(), self._api.clock.monotonic()
 
@@ -283,9 +286,9 @@ class Owners:
         source = row.listing.steps[-1].call
         return Use(row.id, source, user, row.severity, row.without, calls, at)
 
-    def _unread(self, row: Row, group: str, why: str, calls: int) -> Unread | None:
+    def _unread(self, row: Row, group: str, why: UnreadError, calls: int) -> Unread | None:
         if not self._keeps(row, group):
             return None
         now = self._api.clock.now()
-        source = row.listing.steps[-1].call
-        return Unread(row.id, source, tuple(sorted(row.actions)), why, calls, now)
+        actions = tuple(sorted(row.actions))
+        return Unread(row.id, why.call, actions, str(why), calls, now)

@@ -55,11 +55,12 @@ _VALUE = re.compile(r"\{(\w+)\}")
 
 
 class UnreadError(Exception):
-    """The row could not be read; the text says why. Where the service was not to be had (`lost`)
-    another call would only wait as long.
+    """The row could not be read; the text says why, `call` at which operation. Where the service
+    was not to be had (`lost`) another call would only wait as long.
     """
 
-    def __init__(self, why: str, *, lost: bool = False) -> None:
+    def __init__(self, why: str, call: str, *, lost: bool = False) -> None:
+        self.call = call
         self.lost = lost
         super().__init__(why)
 
@@ -104,6 +105,7 @@ class Reading:
         self.left = 1
         self._failed = ""
         self._lost = False
+        self._called = question.steps[0].call
         self._api = api
         self._row = row
         self._question = question
@@ -132,7 +134,7 @@ class Reading:
                 self._failed = "stopped before it was answered"
                 raise
         if self._failed:
-            raise UnreadError(self._failed, lost=self._lost)
+            raise UnreadError(self._failed, self._called, lost=self._lost)
         return False
 
     async def _go(self, scopes: Sequence[Scope]) -> AsyncIterator[None]:
@@ -197,6 +199,7 @@ class Reading:
                 raise
 
         self.calls += 1
+        self._called = operation
         api.counts.owner_calls += 1
         return await retrying(once, api.stop)
 

@@ -8,6 +8,7 @@ import hashlib
 import re
 import sys
 import tomllib
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -297,8 +298,15 @@ class RuleSettings:
 def _finder(pattern: str) -> Callable[[str], object]:
     if pattern.startswith("re:"):
         return _search(pattern[3:])
-    # fnmatch's expressions do not backtrack from one `*` into another (`fnmatch.translate`).
-    return re.compile(translate(pattern)).match
+    return glob(pattern)
+
+
+def glob(pattern: str) -> Callable[[str], object]:
+    """Something truthy for a text that the glob matches, case-sensitively."""
+    with warnings.catch_warnings():  # of sets such as `[[a]`, which mean what they say here
+        warnings.simplefilter("ignore", FutureWarning)
+        # fnmatch's expressions do not backtrack from one `*` into another (`fnmatch.translate`).
+        return re.compile(translate(pattern)).match
 
 
 def _any_of(patterns: Sequence[str] | None) -> Callable[[str], object] | None:

@@ -802,6 +802,11 @@ def entry() -> None:
     """The installed command and `python -m janitor`."""
     gc.set_threshold(GARBAGE)
     terminal.alone = True
+    for name in ("stdin", "stdout", "stderr"):
+        # Closed: else what is opened next, such as a journal, would be in its place.
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(null, "r" if name == "stdin" else "w"))
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup's SIGHUP stays ignored
             signal.signal(number, signal.default_int_handler)

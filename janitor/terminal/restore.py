@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fnmatch
 import sys
 import uuid
 from collections import Counter
@@ -22,6 +21,7 @@ from janitor.journal.history import GroupHistory, History, lost_for_good, select
 from janitor.journal.history import read as read_history
 from janitor.journal.journal import FileJournal, Lines
 from janitor.journal.restore import Undo, UndoTally
+from janitor.policy.file import glob
 from janitor.report import undo as undo_report
 from janitor.report.base import Format, RunInfo
 from janitor.terminal import consent
@@ -32,6 +32,7 @@ from janitor.terminal.shared import (
     connect,
     in_account,
     interruptible,
+    naming,
     output,
     read_policy,
     run_info,
@@ -62,10 +63,15 @@ async def _restore(
     for region in options.regions:
         if region != targets.ALL:
             targets.check_region(region, "-r/--region")
-    with in_account(options, changing=apply) as account, output(options) as out:
+    with (
+        in_account(options, changing=apply) as account,
+        output(options) as out,
+        contextlib.ExitStack() as ending,
+    ):
         now = account.clock.now()
         path = options.journal or FileJournal.default_path(now)
         journal = FileJournal(path, Lines(run_id, policy.digest()))
+        ending.enter_context(naming(journal))
         if apply:
             consent.check(options)
             journal.check()
@@ -92,7 +98,8 @@ async def _restore(
                 f"these credentials are of account {', '.join(own)}"
                 + "".join(f"; {text}" for text in unusable)
             )
-        say(options, lost)
+        for line in lost.split("\n"):
+            say(options, line)
 
         def info(*, dry_run: bool) -> RunInfo:
             return run_info(options, "restore", policy, apis, now, run_id, dry_run=dry_run)
@@ -170,10 +177,11 @@ def _journals(account: Account, paths: tuple[str, ...]) -> Iterator[tuple[str, s
 
 def _wanted(options: Options, groups: tuple[str, ...]) -> Callable[[GroupHistory], bool]:
     """Whether a log group is within `-r/--region` and `--group`."""
+    globs = [glob(pattern) for pattern in groups]
 
     def wanted(past: GroupHistory) -> bool:
         region = not options.regions or {past.region, targets.ALL} & {*options.regions}
-        named = not groups or any(fnmatch.fnmatchcase(past.group, glob) for glob in groups)
+        named = not groups or any(matches(past.group) for matches in globs)
         return bool(region and named)
 
     return wanted
@@ -217,7 +225,8 @@ def _tell_undo(
         f"{tally.by_status[Status.NOT_REACHED]:,} not reached",
     )
     if not dry_run:
-        say(options, lost)
+        for line in lost.split("\n"):
+            say(options, line)
     elif tally.needs:
         say(options, f"IAM actions that this needs: {', '.join(sorted(tally.needs))}")
     if journal.written:

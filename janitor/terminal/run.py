@@ -68,6 +68,7 @@ from janitor.terminal.shared import (
     connect,
     in_account,
     interruptible,
+    naming,
     output,
     read_policy,
     run_info,
@@ -362,7 +363,7 @@ def _working(options: Options, command: str, *, changing: bool = False) -> Itera
         work = _Work(options, command, account, policy)
         if changing:
             work.journal.check()
-        with interruptible(work.stop):
+        with naming(work.journal), interruptible(work.stop):
             yield work
 
 

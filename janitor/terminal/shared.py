@@ -22,8 +22,9 @@ from janitor.aws.models import Plain, cut
 from janitor.aws.targets import Means
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Clock, Stop, SystemClock
-from janitor.core.errors import UsageError
-from janitor.core.text import ODD, lines, visible
+from janitor.core.errors import OutputError, UsageError
+from janitor.core.text import ODD, visible
+from janitor.journal.journal import FileJournal
 from janitor.policy import file as policies
 from janitor.policy.file import SHIPPED, Policy
 from janitor.report.base import Format, RunInfo
@@ -247,6 +248,20 @@ def interruptible(stop: Stop) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def naming(journal: FileJournal) -> Iterator[None]:
+    """What ends a command before its summary, as a second Ctrl-C does, names the journal."""
+    try:
+        yield
+    except OutputError:  # comes behind the summary
+        raise
+    except BaseException:
+        if journal.written:
+            with contextlib.suppress(OSError):
+                complain(f"journal: {journal.path}")
+        raise
+
+
+@contextlib.contextmanager
 def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
     """What ends a program is given to the handler, but for what is ignored, as nohup has it."""
     before: dict[int, Any] = {}
@@ -265,7 +280,7 @@ def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
 def say(options: Options, text: str) -> None:
     """A line for people, on stderr."""
     if not options.quiet:
-        sys.stderr.write(lines(text) + "\n")
+        sys.stderr.write(visible(text) + "\n")
 
 
 def complain(text: str) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 from unittest.mock import Mock
 
@@ -13,10 +15,10 @@ import pytest
 from botocore.exceptions import CredentialRetrievalError, EndpointConnectionError
 
 from janitor.aws.api import Api, CallError, Counts, UnavailableError
-from janitor.aws.logs import Logs
+from janitor.aws.logs import Changes, Logs
 from janitor.aws.pace import Pace
 from janitor.aws.tags import read_tags
-from janitor.aws.workers import Threads
+from janitor.aws.workers import Inline, T, Threads
 from janitor.core.clock import IN_FLIGHT, Stop, SystemClock
 from janitor.core.errors import CredentialsError
 from janitor.core.model import Target
@@ -108,6 +110,27 @@ def test_one_signature_that_is_refused_is_made_again(code: str) -> None:
     cloud.fault = lambda _call: refused(code)
     with pytest.raises(CredentialsError, match=code):
         cloud.clock.run(Logs(api(cloud)).group("/a"))
+
+
+def test_a_deletion_waits_for_no_thread_and_no_sleeping_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was looked at before it grows old meanwhile; Linux's monotonic clock does not see it."""
+    times = {getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC): 99.0}
+    monkeypatch.setattr(time, "clock_gettime", times.__getitem__)
+    assert SystemClock().monotonic() == 99
+
+    class Busy(Inline):
+        async def run(self, work: Callable[[], T]) -> T:
+            cloud.clock.jump(5)
+            return await super().run(work)
+
+    cloud = Cloud([Group("/a", days_ago(9))])
+    calls = api(cloud)
+    calls._workers = Busy()
+    with pytest.raises(UnavailableError, match="not sent"):
+        cloud.clock.run(Changes(calls).delete_group_once("/a", cloud.clock.monotonic() + 1))
+    assert not cloud.deleted
 
 
 def test_without_credentials_nothing_more_is_sent() -> None:

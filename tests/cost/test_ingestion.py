@@ -194,17 +194,22 @@ def test_one_batch_that_cannot_be_read_leaves_the_others() -> None:
     ],
 )
 def test_a_group_that_the_answer_is_not_clear_about_is_unread(spoiled: dict[str, Any]) -> None:
-    """Only that group."""
-    cloud = account(3)
+    """Only that group, and only where it stays so: it is asked for again, which is counted."""
+    cloud, asked = account(3), list[int]()
 
-    def spoil(call: Call) -> Reply:
+    def spoil(call: Call) -> Reply | None:
         assert call.result is not None
-        call.result["MetricDataResults"][1] |= spoiled
+        if len(asked) == clear_from:
+            return None
+        call.result["MetricDataResults"][1 if len(asked) == 1 else 0] |= spoiled
         return ok(json.dumps(call.result).encode())
 
     cloud.after = spoil
-    found = cloud.clock.run(incoming_bytes(api(cloud), sorted(cloud.groups), DAYS))
-    assert sorted(found) == ["/app/00000", "/app/00002"]
+    for clear_from, names in ((2, sorted(cloud.groups)), (9, ["/app/00000", "/app/00002"])):
+        asked.clear()
+        read = incoming_bytes(api(cloud), sorted(cloud.groups), DAYS, asked.append)
+        assert sorted(cloud.clock.run(read)) == names
+        assert asked == [3, 1, 1][:clear_from]
 
 
 def test_a_scan_that_breaks_off_gives_all_that_it_read_before() -> None:

@@ -385,6 +385,43 @@ def test_what_subscribes_is_read_again_where_the_streams_took_long(
     assert cloud.calls["DescribeSubscriptionFilters"] == 3
 
 
+@pytest.mark.parametrize("asleep", [0, 3600])
+def test_a_deletion_that_is_sent_again_comes_behind_another_look(
+    asleep: float, policy: Policy, journal: FileJournal
+) -> None:
+    """Its signature was refused, perhaps since the machine slept: the look before it is too old."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+
+    def meanwhile(call: Call) -> RefusedError | None:
+        if call.operation != "DeleteLogGroup" or cloud.calls["DeleteLogGroup"] > 1:
+            return None
+        cloud.clock.jump(asleep)
+        cloud.groups[call.parameters["logGroupName"]].tags["janitor:keep"] = ""
+        return refused("RequestExpired")
+
+    cloud.fault = meanwhile
+    _, recorded = janitor(cloud, policy, journal)
+    assert not cloud.deleted
+    assert only(recorded, "/old/empty")[0] is Status.KEPT
+
+
+def test_an_owner_made_while_the_streams_are_read_keeps_its_group(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Thousands of streams take minutes, in which what owners were asked grows too old."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+
+    def slow(call: Call) -> None:
+        if call.operation == "DescribeLogStreams" and cloud.calls["DescribeSubscriptionFilters"]:
+            cloud.functions["late"] = "/old/empty"
+            cloud.clock.jump(90)
+
+    cloud.before_call = slow
+    _, recorded = janitor(cloud, policy, journal)
+    assert not cloud.deleted
+    assert "in use by Lambda function late" in only(recorded, "/old/empty")[1]
+
+
 def test_tags_older_than_a_second_are_a_stale_look_too(
     policy: Policy, journal: FileJournal
 ) -> None:

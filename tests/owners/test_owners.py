@@ -339,7 +339,7 @@ def test_a_row_that_is_denied_keeps_what_it_could_own_and_no_more(
     for name in kept:
         (unread,) = found[name].unread
         assert set(unread.actions) == ROWS[row].actions
-        assert "AccessDenied" in str(unread)
+        assert f": {unread.source}: AccessDenied" in str(unread), "the call that failed"
 
 
 def test_what_was_read_before_an_error_counts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import pytest
@@ -253,3 +254,10 @@ def test_what_a_rule_asks_is_in_the_least_iam_policy() -> None:
     assert {owners, metric} <= needed["orphan_days = 30"]
     assert needed["quiet_days = 30"] & {owners, metric} == {metric}
     assert not needed['names = ["/x"]'] & {owners, metric}
+
+
+def test_a_set_in_a_glob_warns_of_nothing() -> None:
+    """Python would of those that begin with a bracket, on stderr, in the middle of a report."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert matches("/a/[[x]*", "/a/xy")

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from janitor.core.clock import Stop
+from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import load
 from janitor.report.schema import Report
 from janitor.sandbox.account import Sandbox
@@ -29,7 +30,7 @@ from janitor.sandbox.store import Store
 from janitor.sandbox.wire import Call, RefusedError, Reply
 from janitor.terminal import consent
 from janitor.terminal.demo import definitions
-from janitor.terminal.shared import Options, interruptible
+from janitor.terminal.shared import Options, interruptible, naming
 from tests.conftest import Run, Said, nothing_of_aws
 from tests.conftest import janitor as run_here
 from tests.terminal.conftest import Watch
@@ -171,6 +172,14 @@ def test_a_full_disk_is_one_clear_line_and_no_success(words: list[str], tmp_path
     assert ("journal: j" in done.stderr) == (tmp_path / "j").exists()
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_what_is_closed_from_the_start_is_as_dev_null(closed: str, tmp_path: Path) -> None:
+    """As a supervisor may have it: no file that is opened, such as a journal, gets its number."""
+    command = f"{sys.executable} -m janitor policy validate {closed}"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), check=False)
+    assert done.returncode == 0
+
+
 def test_where_nothing_can_be_said_the_exit_code_says_it(tmp_path: Path) -> None:
     """Stderr is on the full disk, too: never 1, which would be findings."""
     command = f"{sys.executable} -m janitor report --sandbox > {FULL} 2> {FULL}"
@@ -211,17 +220,23 @@ def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(
     assert "Traceback" not in error
 
 
-def test_a_second_ctrl_c_ends_at_once_though_the_loop_is_busy() -> None:
-    """As with a regular expression that takes for ever."""
+def test_a_second_ctrl_c_ends_at_once_though_the_loop_is_busy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And names the journal, if there is one."""
+    journal = FileJournal(tmp_path / "j", Lines("r", "p"))
 
     async def busy() -> None:
-        with interruptible(Stop()):
+        with naming(journal), interruptible(Stop()):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        asyncio.run(busy())
+    for journal.written in (False, True):
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(busy())
+        said = capsys.readouterr().err
+        assert (f"journal: {tmp_path / 'j'}" in said) is journal.written
     assert signal.getsignal(signal.SIGINT) is before
 
 
