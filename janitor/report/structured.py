@@ -1,4 +1,8 @@
-"""`--format json` (one object, written as it comes) and `jsonl` (one object a line)."""
+"""`--format json` (one object, written as it comes) and `jsonl` (one object a line).
+
+All of it is ASCII: line separators of Unicode in what AWS answered must not tear a line, nor its
+direction marks turn a terminal around.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,7 @@ class JsonReport:
     def finding(self, outcome: Outcome) -> None:
         """One more element."""
         self._out.write("\n" if self._first else ",\n")
-        self._out.write(json.dumps(tagged_row(outcome, self._prices), ensure_ascii=False))
+        self._out.write(json.dumps(tagged_row(outcome, self._prices)))
         self._first = False
 
     def kept(self, outcome: Outcome) -> None:
@@ -41,7 +45,7 @@ class JsonReport:
 
     def finish(self, summary: Summary) -> None:
         """The end of the object."""
-        self._out.write(f'\n],\n"summary": {json.dumps(summary.as_dict(), ensure_ascii=False)}}}\n')
+        self._out.write(f'\n],\n"summary": {json.dumps(summary.as_dict())}}}\n')
 
 
 class JsonLinesReport:
@@ -52,7 +56,7 @@ class JsonLinesReport:
         self._prices = prices
 
     def _line(self, kind: str, value: Mapping[str, Any]) -> None:
-        self._out.write(json.dumps({"type": kind, **value}, ensure_ascii=False) + "\n")
+        self._out.write(json.dumps({"type": kind, **value}) + "\n")
 
     def start(self, info: RunInfo) -> None:
         """The first line."""

@@ -77,7 +77,7 @@ def _json(
     out: IO[str], info: RunInfo, items: Sequence[Restoration], summary: Mapping[str, Any]
 ) -> None:
     answer = {"run": info.as_dict(), "findings": [row(item) for item in items], "summary": summary}
-    out.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    out.write(json.dumps(answer) + "\n")
 
 
 def _jsonl(
@@ -89,7 +89,7 @@ def _jsonl(
         {"type": "summary", **summary},
     ]
     for line in lines:
-        out.write(json.dumps(line, ensure_ascii=False) + "\n")
+        out.write(json.dumps(line) + "\n")
 
 
 def _csv(out: IO[str], items: Sequence[Restoration]) -> None:

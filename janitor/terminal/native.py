@@ -93,7 +93,7 @@ def _write(options: Options, out: IO[str], info: RunInfo, natives: Natives) -> N
         rows = [native_report.row(item) for item in natives.items]
         summary = native_report.summary(natives.items, natives.errors)
         answer = {"run": info.as_dict(), "findings": rows, "summary": summary}
-        out.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        out.write(json.dumps(answer) + "\n")
     else:
         changed = any(item.status is Status.DONE for item in natives.items)
         doing = "changes were made" if changed else "nothing was changed"
