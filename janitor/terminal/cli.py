@@ -206,6 +206,10 @@ By = Annotated[
     str | None,
     typer.Option("--by", metavar="WHAT", help="Cost by tag:KEY, prefix or rule."),
 ]
+SinceReport = Annotated[
+    Path | None,
+    typer.Option("--since", metavar="FILE", help="Also what changed since that report (JSON)."),
+]
 Orphans = Annotated[
     bool,
     typer.Option("--orphans", help="Also ask whose owner is gone (calls to their services)."),
@@ -270,6 +274,7 @@ def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
         "report -r all --ingestion",
         "report -o report.html",
         "report --by tag:team",
+        "report --since april.json -o report.html",
         "report -f json | jq .summary",
     )
 )
@@ -285,6 +290,7 @@ def report(
     output: Output = None,
     ingestion: Ingestion = False,
     by: By = None,
+    since: SinceReport = None,
     orphans: Orphans = False,
     all_groups: Everything = False,
     fail_on_findings: Fail = False,

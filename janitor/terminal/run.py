@@ -11,7 +11,7 @@ import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, ParamSpec
 
@@ -57,6 +57,8 @@ from janitor.report.base import (
     is_finding,
     log_outcome,
 )
+from janitor.report.difference import Since
+from janitor.report.difference import read as read_report
 from janitor.report.formats import make_report
 from janitor.report.overview import orphans_note
 from janitor.report.summary import Summary, summarize
@@ -199,6 +201,8 @@ class _Work:
         self.prices = price_list(self.policy.prices)
         self.ledger = Ledger(self.now)
         self.shares = self._shares()
+        since = self.options.since
+        self.since = None if since is None else Since(read_report(since))
         self.untagged: dict[str, None] = {}
         self.refused = ""
         path = self.options.journal or FileJournal.default_path(self.now)
@@ -314,7 +318,7 @@ class _Work:
             )
         for failure in self.unusable:
             total.error(failure)
-        return summarize(
+        made = summarize(
             total,
             self.ledger.as_dict(self.prices),
             self.counts.calls,
@@ -328,6 +332,7 @@ class _Work:
             asked=asking(self.counts.owner_calls, self.counts.metrics, self.prices),
             orphans=self.ledger.orphans(self.prices) if self.asks_orphans else None,
         )
+        return made if self.since is None else replace(made, since=self.since.as_dict(made))
 
     def end(self, sink: ResultSink, summary: Summary, *, acted: bool) -> Exit:
         """Tell people, and the exit code. Raises OutputError where the output is not whole."""
@@ -404,6 +409,8 @@ def _counting(
                 shares.add(outcome)
         for outcome in outcomes:
             work.ledger.add(outcome)
+            if work.since is not None and is_finding(outcome):
+                work.since.add(outcome)
             sink.outcome(outcome)
             also(outcome)
 

@@ -58,6 +58,7 @@ class Options:
     journal: Path | None = None
     ingestion: bool = False
     by: str | None = None
+    since: Path | None = None
     orphans: bool = False
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from janitor.core.clock import Stop
+from janitor.core.text import size
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import load
 from janitor.report.schema import Report
@@ -467,8 +468,10 @@ def test_every_format_says_the_same(shown: dict[str, Said]) -> None:
     assert f"| Would delete the log group | {DELETED} |" in shown["markdown"].out
 
 
-def test_every_format_shows_the_money(shown: dict[str, Said]) -> None:
-    """Each finding has its cost, the summary their sum; what has no price is unknown."""
+def test_cost_and_savings_agree_in_every_format(shown: dict[str, Said]) -> None:
+    """Cost now, saved at once and at steady state, lost for good: the sums of the rows are the
+    summary's, and every format for people shows the same text; what has no price is unknown.
+    """
     answer = json.loads(shown["json"].out)
     money, findings = answer["summary"]["money"], answer["findings"]
     scanned = {(f["region"], f["group"]): f["monthly_usd"] for f in findings}
@@ -486,9 +489,16 @@ def test_every_format_shows_the_money(shown: dict[str, Said]) -> None:
         place: "" if cost is None else f"{cost:.9f}".rstrip("0").rstrip(".")
         for place, cost in scanned.items()
     }
+    saved = sum(float(r["saves_usd"] or 0) for r in rows)
+    assert saved == pytest.approx(money["saved_steady_usd"], abs=1e-6)
     told = [json.loads(line) for line in shown["jsonl"].out.splitlines()][-1]
-    assert told["money"]["storage_usd"] == money["storage_usd"]
+    assert told["money"] == money
     cost = f"${money['storage_usd']:,.2f}"
+    amounts = [f"${money[key]:,.2f}" for key in ("saved_at_once_usd", "saved_steady_usd")]
+    figures = {cost, *amounts, size(money["freed_at_once_bytes"])}
+    assert len(figures) == 4
+    for form in ("table", "markdown", "html"):
+        assert {said for said in figures if said not in shown[form].out} == set(), form
     assert f"| Storage now, at most | {cost} |" in shown["markdown"].out
     assert re.search(rf"Storage now, at most +{re.escape(cost)}", shown["table"].out)
     for form in ("markdown", "table"):
@@ -926,6 +936,34 @@ def test_what_changed_between_two_reports(run: Run) -> None:
     same = run("diff", "old.json", "old.json").out
     assert "no log group is new, gone or decided otherwise" in same
     assert run("diff", "old.json", "none.json").code == 2
+    Path("broken.json").write_text('{"run": {"started": "2027-01-01"}, "findings": [1]}')
+    assert (done := run("report", "--sandbox", "--since", "broken.json")).code == 2
+    assert "is not a report saved as JSON" in done.err
+
+
+def test_what_changed_since_an_older_report(run: Run) -> None:
+    """After a run nothing is left to do: what were findings are gone, in every format for people
+    and in the summary of JSON, whether or not the older report listed what was kept.
+    """
+    state = ("--sandbox-state", "kept", "-q")
+    run("report", *state, "-o", "old.json")
+    run("report", "--all", *state, "-o", "all.json")
+    run("run", "--apply", "--yes", *state, "-o", "run.json")
+    said = run("report", *state, "-f", "json", "--since", "old.json").out
+    since = json.loads(said)["summary"]["since"]
+    Report.model_validate_json(said, strict=True)
+    gone = [row["group"] for row in since["gone"]]
+    planned = {row["group"] for row in json.loads(Path("old.json").read_text())["findings"]}
+    left = {row["group"] for row in json.loads(said)["findings"]}
+    assert (sorted(set(gone)), since["new"], since["changed"]) == (sorted(planned - left), [], [])
+    assert since["summary"]["groups_scanned"] == {"old": GROUPS, "new": GROUPS - DELETED}
+    whole = run("report", "--all", *state, "-f", "json", "--since", "all.json").out
+    assert json.loads(whole)["summary"]["since"] == since
+    for form in ("table", "markdown", "html"):
+        text = run("report", *state, "-f", form, "--since", "old.json").out
+        assert "Since 2026-11-25 09:00 UTC" in text, form
+        assert f"No longer a finding ({len(gone)})" in text, form
+        assert next(iter(sorted(gone))) in text, form
 
 
 @pytest.mark.parametrize(
