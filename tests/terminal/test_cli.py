@@ -373,7 +373,7 @@ def test_without_a_way_to_aws_there_is_one_line_and_a_hint(
 
 # ---- what is printed -----------------------------------------------------------------------------
 
-FORMS = ("json", "jsonl", "csv", "markdown", "table")
+FORMS = ("json", "jsonl", "csv", "markdown", "table", "html")
 
 
 @pytest.fixture(scope="module")
@@ -632,7 +632,7 @@ def test_html_says_would_or_did(run: Run, words: list[str], title: str) -> None:
     done = run(*words, "--sandbox-state", "kept", "--format", "html", "-o", "report.html")
     assert done.code == 5, done.err  # some are unknown
     page = Path("report.html").read_text()
-    whole = f"{DELETED} of {GROUPS} log groups {title} {RETENTIONS} given a retention."
+    whole = f"{DELETED} of {GROUPS} log groups {title} {RETENTIONS} given retention."
     assert whole in " ".join(page.split())
     # What to type for more of a log group.
     assert '["janitor", "explain", "--sandbox-state", "kept"]' in page
