@@ -212,15 +212,15 @@ def orphans_note(summary: Summary) -> str:
         return ""
     unread, calls = orphans["unread"], (summary.asked or {})
     said = (
-        f"{counted(orphans['groups'], 'log group')} whose owner is gone and in which nothing "
+        f"{counted(orphans['groups'], 'log group')} whose owner is gone and to which nothing "
         f"arrives any more: {size(orphans['stored_bytes'])} stored, "
         f"{dollars(orphans['monthly_usd'])} a month. "
     )
     if unread:
-        said += f"Of {counted(unread, 'log group')} that is not known: it could not be read. "
-    said += f"To ask took {calls.get('owner_calls', 0):,} calls to owners"
+        said += f"{counted(unread, 'log group')} could not be checked. "
+    said += f"Checking took {calls.get('owner_calls', 0):,} calls to owners"
     if metrics := calls.get("metrics"):
-        said += f", {metrics:,} metrics ({dollars(calls['metrics_usd'])})"
+        said += f" and {metrics:,} metrics ({dollars(calls['metrics_usd'])})"
     more = "; a rule with orphan_days empties such log groups, and a later run deletes them"
     return f"{said}{more * bool(orphans['groups'])}."
 
@@ -230,9 +230,8 @@ def made_again_note(groups: int) -> str:
     if not groups:
         return ""
     return (
-        f"{counted(groups, 'log group')} of those to delete may be made again by their service, "
-        "without retention: a rule for their prefix can hold for log groups that are made later "
-        "(janitor native)."
+        f"{counted(groups, 'log group')} to delete may be created again by their service, without "
+        "retention: to set retention on new log groups of a prefix, see `janitor native`."
     )
 
 

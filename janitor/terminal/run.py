@@ -344,7 +344,7 @@ class _Work:
             say(self.options, f"orphans: {orphans_note(summary)}")
         elif self.policy.questions and (asked := summary.asked) is not None:
             cost = dollars(asked["metrics_usd"])
-            say(self.options, f"rules ask for arrivals: {asked['metrics']:,} metrics, {cost}")
+            say(self.options, f"rules read arrivals: {asked['metrics']:,} metrics, {cost}")
         if acted:
             say_gone(self.options)
         code = summary.exit_code
@@ -363,7 +363,7 @@ def _working(options: Options, command: str, *, changing: bool = False) -> Itera
         raise UsageError("--format html: a terminal cannot show it; give -o FILE, or pipe it")
     policy = read_policy(options)
     if options.orphans and not policy.protect.deletion.owners:
-        raise UsageError("--orphans: the policy asks no owners ([protect.deletion] owners)")
+        raise UsageError("--orphans: the policy checks no owners ([protect.deletion] owners)")
     with in_account(options, changing=changing) as account:
         work = _Work(options, command, account, policy)
         if changing:
@@ -480,11 +480,11 @@ async def _agreed(
 def _against(work: _Work, books: Books) -> Iterator[str]:
     """What a person should know of a plan besides what it does."""
     for why in dict.fromkeys(filter(None, books.refusals(work.policy.limits).values())):
-        yield f"Refused: {why}; retention is set all the same."
+        yield f"Refused: {why}; retention is still set."
     for error in books.total.errors:
         yield f"Error: {error}"
     if unknown := books.total.by_status[Status.UNKNOWN]:
-        yield f"{counted(unknown, 'log group')} could not be judged, and kept for that."
+        yield f"{counted(unknown, 'log group')} could not be judged, so they are kept."
 
 
 async def _acted(
@@ -703,7 +703,7 @@ def _tell(
     say(
         options,
         f"{scanned if surveyed else 'of the plan'}: "
-        f"{retentions:,} retentions {verb} set, "
+        f"retention {'was' if acted else verb} set on {retentions:,}, "
         f"{groups:,} groups and {streams:,} streams {verb} deleted; {summary.unknown:,} unknown, "
         f"{summary.failed:,} failed, {summary.not_reached:,} not reached",
     )

@@ -316,7 +316,7 @@ def test_where_nobody_can_be_asked_yes_is_needed(tmp_path: Path) -> None:
             done = janitor(*words, cwd=tmp_path, around=there)
             assert (done.returncode, done.stdout) == (2, "")
             assert done.stderr.endswith(
-                "nobody can be asked here, so --yes is needed; nothing was done\n"
+                "there is no terminal to ask at, so --yes is needed; nothing was done\n"
             )
             assert "Traceback" not in done.stderr
         assert not list(tmp_path.glob("janitor-journal-*"))
@@ -672,7 +672,7 @@ def test_a_policy_file_that_lies_here_is_taken_and_said_aloud(run: Run) -> None:
     Path("other.toml").write_text("")
     done = run("plan", "--sandbox", "-r", "us-east-1", "-o", "p.jsonl")
     assert done.err.startswith("policy: ./janitor.toml, found here\n")
-    assert "0 retentions would be set" in done.err
+    assert "retention would be set on 0," in done.err
     assert "delete_empty = true" in run("policy", "show").out
     assert "found here" not in run("policy", "validate", "-p", "other.toml").err
 
@@ -777,7 +777,7 @@ def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run:
     assert "scanned" not in done.err, "a plan is not a survey"
     assert "stored logs cost" not in done.err
     assert done.err.splitlines()[-2:] == [
-        "the sandbox's account is gone now; --sandbox-state FOLDER would keep it",
+        "the changes to the sandbox are discarded; --sandbox-state FOLDER would keep them",
         "written to report.html",
     ]
     page = Path("report.html").read_text()
@@ -1122,7 +1122,7 @@ def test_the_lines_over_a_kept_sandbox_work_word_for_word(run: Run) -> None:
     did = [(line.split()[1], run(*line.split()[1:])) for line in readme]
     codes = [(command, done.code) for command, done in did]
     assert codes[-4:] == [("plan", 5), ("apply", 0), ("report", 5), ("restore", 0)], did
-    assert "0 retentions would be set, 0 groups and 0 streams would be deleted" in did[-2][1].err
+    assert "retention would be set on 0, 0 groups and 0 streams would be deleted" in did[-2][1].err
     assert definitions(Path("demo")) == definitions(Path("none"))
 
 
