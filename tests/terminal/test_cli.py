@@ -783,6 +783,10 @@ def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run:
     page = Path("report.html").read_text()
     assert "applied: changes were made" in page
     assert "<code>janitor apply</code>" in page
+    # Only what the plan names was read: nothing is said of the rest of the account.
+    assert f"{DELETED} log groups were deleted and" in " ".join(page.split())
+    assert "Storage costs now" not in page
+    assert "Where the bytes are" not in page
 
 
 @pytest.fixture(scope="module")
