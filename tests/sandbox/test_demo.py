@@ -27,7 +27,7 @@ KEPT = {
         Check.DELETION_TAG,
         "protected from deletion by tag: aws:cloudformation:stack-name",
     ),
-    "aws/spans": (Check.RESERVED, "nobody but AWS could make the log group again"),
+    "aws/spans": (Check.RESERVED, "only AWS could create the log group again"),
     "/aws/vendedlogs/delivery/cdn-access": (Check.CLASS, "class DELIVERY"),
     "/platform/protected/ledger": (Check.DELETION_PROTECTION, "deletion protection is on"),
     "/platform/metrics/failed-logins": (Check.METRIC_FILTERS, "1 metric filter"),
