@@ -80,7 +80,9 @@ def assumed(aws: boto3.Session, role: str, external_id: str | None = None) -> bo
     account_of(role)
     source = aws.get_credentials()
     if source is None:
-        raise CredentialsError(f"Unable to locate credentials; {HINT}")
+        raise CredentialsError(
+            f"no AWS credentials found: set AWS_PROFILE, or run `aws configure`; {HINT}"
+        )
     fetcher = AssumeRoleCredentialFetcher(
         functools.partial(
             aws.client, region_name=_configured(aws) or _SOMEWHERE, config=CLIENT_CONFIG

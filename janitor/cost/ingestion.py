@@ -196,7 +196,7 @@ class Talkers:
         by = f" (account-level policy {policy!r})" if policy else ""
         more = "" if price is None else f"{usd(received * price):,.2f}"
         grows = f": storage costs up to ${more} more every month" if more else ""
-        yield f"give it a retention, it never expires{by}{grows}"
+        yield f"set retention: it never expires{by}{grows}"
 
     def _usd(self, counter: Counter[Key]) -> float | None:
         priced = [

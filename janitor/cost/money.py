@@ -33,11 +33,11 @@ SOON = 30
 """Days in which what expires by itself is counted."""
 
 NOTE = (
-    "estimate: an upper bound of the bill, which counts archived logs compressed and leaves out a "
-    "free tier; savings are of storage, take arrival as even over what is stored now (at steady "
-    "state as measured, where that was read), and begin once CloudWatch has removed the events, "
-    "within about three days; what is deleted was proved empty and saves nothing, and what a "
-    "raised retention will add is not counted"
+    "estimate: an upper bound, because AWS bills archived logs compressed and the free tier is "
+    "left out; savings are of storage only, assume that events arrived evenly (at steady state, as "
+    "measured where that was read), and begin once CloudWatch has removed the events, within about "
+    "three days; deleted log groups are empty and save nothing, and what raising retention will "
+    "add is not counted"
 )
 
 Key = tuple[str, str]

@@ -71,7 +71,7 @@ class Questions:
         """The rows of which its name speaks come first: most log groups' owners are there."""
         owner, rows, at = self.owner_named(group), 0, self._arrivals.clock.now()
         if not owner:
-            return Found(False, Evidence(OWNERS, "its name speaks of no owner that is asked", at))
+            return Found(False, Evidence(OWNERS, "its name points to no owner that is checked", at))
         named = [users.of_its_name for users in self._users]
         for of in (*named, *(users.of for users in self._users)):
             answer = await of(group)

@@ -62,7 +62,7 @@ class Users:
             actions = {action: None for row in rows for action in self._kept[row][0].actions}
             takes = ", ".join(actions) if len(rows) == 1 else _some([*actions])
             yield (
-                f"owners {', '.join(rows)} could not be read ({unread.why}), which takes {takes}; "
+                f"owners {', '.join(rows)} could not be read ({unread.why}); this takes {takes}; "
                 f"kept for them: {_some([*names])}"
             )
 

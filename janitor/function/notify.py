@@ -92,7 +92,7 @@ def send(client: Any, topic: str, notice: Notice, now: int) -> None:
             MessageAttributes=attributes(notice, result),
         )
     except (ClientError, BotoCoreError) as error:
-        raise NotifyError(f"nobody could be told: {topic}: {error}") from error
+        raise NotifyError(f"the notification could not be sent: {topic}: {error}") from error
 
 
 def subject(notice: Notice, result: str) -> str:

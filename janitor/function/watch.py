@@ -48,7 +48,7 @@ async def overdue(api: Api, function: str, log_group: str) -> bool:
     """
     group = await Logs(api).group(log_group)
     if group is None:
-        raise WatchError(f"no log group {log_group}: nobody knows since when this is deployed")
+        raise WatchError(f"no log group {log_group}, so the time of the deployment is unknown")
     now = api.clock.now()
     since = now - OVERDUE_DAYS * DAY_MS
     return group.creation_time < since and await _complete_runs(api, function, since, now) == 0

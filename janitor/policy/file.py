@@ -104,7 +104,7 @@ class _Strict(BaseModel):
 class _Band(_Strict):
     retention_days: Days | None = Field(
         None,
-        description="Retention for groups that have none in force. Absent: none is given.",
+        description="Retention for groups that have none in force. Absent: none is set.",
     )
     min_days: Days | None = Field(None, description="Shorter retention is raised to this.")
     max_days: Days | None = Field(
@@ -126,9 +126,9 @@ class Defaults(_Band):
     """What applies where no rule says otherwise. What is absent is not done."""
 
     delete_empty: bool = Field(False, description="Delete groups that are proved empty.")
-    sweep_streams: bool = Field(False, description="Delete streams that are wholly expired.")
+    sweep_streams: bool = Field(False, description="Delete streams that have expired entirely.")
     grace_days: int = Field(7, ge=0, le=3653, description="Days added to retention before acting.")
-    proof: Proof = Field("arrivals", description='"events" reads the logs too: stronger.')
+    proof: Proof = Field("arrivals", description='"events" also reads the logs, which is stronger.')
 
 
 _NAMES = 'Globs over the whole name, or "re:…".'
@@ -136,14 +136,14 @@ _TAGS = '"key", or "key=value" where the value may be a glob.'
 
 
 class ProtectFromDeletion(_Strict):
-    """What is never deleted, but may get a retention and have its expired streams swept."""
+    """Never deleted; retention may be set, and expired streams swept."""
 
     names: list[Pattern] = Field([], description=_NAMES)
     tags: list[Tag] = Field(["aws:cloudformation:stack-name"], description=_TAGS)
     owners: bool | list[str] = Field(
         True,
-        description="Keep log groups that something uses: true asks all rows of the table of "
-        "owners, a list those that it names, false none.",
+        description="Keep log groups that something uses: true checks all rows of the table of "
+        "owners, a list the rows that it names, false none.",
     )
     ignore_subscriptions_to: list[Pattern] = Field(
         [],
@@ -184,7 +184,7 @@ class Acknowledged(_Strict):
     """Log groups that may stay unjudged: until the end of that day they are no exit code."""
 
     names: list[Pattern] = Field(min_length=1, description='Globs over the whole name, or "re:…".')
-    until: date = Field(description="The last day (UTC) on which it holds, as in 2027-06-30.")
+    until: date = Field(description="The last day (UTC) on which it applies, as in 2027-06-30.")
 
 
 def _copied(key: str) -> str:
@@ -196,14 +196,14 @@ def _copied(key: str) -> str:
 
 
 class NewGroups(_Strict):
-    """What a log group that was just made gets beside its retention."""
+    """What new log groups get besides retention."""
 
     tags: list[Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_copied)]] = (
         Field(
             [],
             max_length=40,
             description="Keys of tags that are copied from the function, cluster or database that "
-            "the name speaks of. No tag is overwritten.",
+            "the name points to. No tag is overwritten.",
         )
     )
 
@@ -232,7 +232,7 @@ class RegionPrices(_Strict):
 class Prices(_Strict):
     """What CloudWatch Logs costs, where it is not what `janitor/cost/prices.toml` says."""
 
-    date: str | None = Field(None, description="When these prices held; shown in reports.")
+    date: str | None = Field(None, description="When these prices applied; shown in reports.")
     source: str | None = Field(None, description="Where they are from; shown in reports.")
     regions: dict[RegionName, RegionPrices] = Field(default_factory=dict, description="By Region.")
 
@@ -257,14 +257,14 @@ class Rule(_Band):
         None,
         ge=1,
         le=METRIC_KEPT_DAYS,
-        description="Condition: the owner that the name speaks of is gone, no other owner uses the "
+        description="Condition: the owner that the name points to is gone, no other owner uses the "
         "log group, and nothing arrived for so many days.",
     )
     quiet_days: int | None = Field(
         None,
         ge=1,
         le=METRIC_KEPT_DAYS,
-        description="Condition: nothing arrived for so many days, and it is older than that.",
+        description="Condition: nothing arrived for this many days, and the group is older.",
     )
     delete_empty: bool | None = Field(None, description="As in `[defaults]`.")
     sweep_streams: bool | None = Field(None, description="As in `[defaults]`.")

@@ -465,8 +465,8 @@ def _reserved(group: LogGroup) -> bool:
 
 def _reserved_text(group: LogGroup, _policy: Policy) -> str:
     if _reserved(group):
-        return f"the name starts with {RESERVED}: nobody but AWS could make the log group again"
-    return "the log group could be made again under its name"
+        return f"the name starts with {RESERVED}: only AWS could create the log group again"
+    return "the log group could be created again under its name"
 
 
 PROTECTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (

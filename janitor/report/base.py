@@ -52,6 +52,11 @@ class RunInfo:
     policy_sha256: str
     dry_run: bool
 
+    @property
+    def surveyed(self) -> bool:
+        """Whether every log group was read: `apply` reads only those of its plan."""
+        return self.command != "apply"
+
     def as_dict(self) -> dict[str, Any]:
         """As JSON shows it."""
         return {"schema": SCHEMA, **asdict(self)}

@@ -31,11 +31,13 @@ from janitor.core.model import (
 )
 from janitor.core.text import size
 from janitor.cost.money import PriceList, monthly_usd
-from janitor.report.base import RunInfo
+from janitor.report.base import RunInfo, dollars
+from janitor.report.difference import figures, since
 from janitor.report.overview import (
     SHARES,
     Orphans,
     Overview,
+    changes,
     made_again_note,
     orphans_note,
     share_rows,
@@ -130,7 +132,6 @@ class HtmlReport:
             "arrivals_read": self._arrivals.read,
             "arrivals_days": ingestion["days"] if ingestion else None,
             "costs": costs(money),
-            "currency": money["currency"] if money else None,
             "for_a_person": [status.value for status in FOR_A_PERSON],
             "findings": len(self._findings),
         }
@@ -140,6 +141,7 @@ class HtmlReport:
             summary=summary,
             shares=SHARES,
             share_rows=[] if summary.by is None else list(share_rows(summary.by)),
+            since=_since(summary.since),
             money=money,
             ingestion=ingestion,
             data=data,
@@ -160,6 +162,14 @@ class HtmlReport:
             security=_security([style], scripts),
         )
         yield "\n"
+
+
+def _since(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What the page shows of what changed since an older report."""
+    if found is None:
+        return None
+    rows = list(changes(found, MESSAGES))
+    return {"title": since(found), "figures": list(figures(found)), "changes": rows}
 
 
 def costs(money: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -196,16 +206,6 @@ def json_block(value: object) -> Markup:
     return Markup(json.dumps(value).translate(_ESCAPED))
 
 
-def usd(value: float | None, currency: str = "USD") -> str:
-    """Money for people; what is unknown is never shown as zero."""
-    if value is None:
-        return "unknown"
-    sign = "$" if currency == "USD" else f"{currency} "
-    if 0 < abs(value) < 0.005:
-        return f"under {sign}0.01"
-    return f"{sign}{value:,.0f}" if abs(value) >= 10_000 else f"{sign}{value:,.2f}"
-
-
 def days_ago(then: int | None, now: int) -> int | None:
     """Whole days between two times in ms."""
     return None if then is None else max(now - then, 0) // DAY_MS
@@ -230,7 +230,7 @@ def _environment() -> Environment:
         visible=visible,
         size=size,
         json_block=json_block,
-        usd=usd,
+        usd=dollars,
         number=lambda value: f"{value:,}",
     )
     environment.globals["percent"] = _percent

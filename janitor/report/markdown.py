@@ -9,6 +9,7 @@ from janitor.core.loss import loss
 from janitor.core.text import markdown, size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
+from janitor.report.difference import figures, since
 from janitor.report.overview import (
     SHARES,
     OverviewReport,
@@ -53,6 +54,8 @@ class MarkdownReport(OverviewReport):
         ):
             self._line(f"- {label}: {markdown(text)}")
         self._line()
+        if summary.since is not None:
+            self._since(summary.since)
         if summary.by is not None:
             self._line(f"### By {markdown(summary.by['by'])}")
             self._line()
@@ -65,7 +68,8 @@ class MarkdownReport(OverviewReport):
         self._line("| What | Log groups | Stored | Streams |")
         self._line("| --- | ---: | ---: | ---: |")
         scanned, stored = summary.groups_scanned, size(summary.stored_bytes)
-        self._line(f"| Scanned | {scanned:,} | {stored} | |")
+        if info.surveyed:
+            self._line(f"| Scanned | {scanned:,} | {stored} | |")
         for section in self.overview.sections():
             streams = f"{section.streams:,}" if section.streams else ""
             self._line(
@@ -99,11 +103,32 @@ class MarkdownReport(OverviewReport):
         if note := orphans_note(summary):
             self._orphans(note)
 
+    def _since(self, found: Mapping[str, Any]) -> None:
+        self._line(f"### {since(found)}")
+        self._line()
+        self._line("| | Then | Now |")
+        self._line("| --- | ---: | ---: |")
+        for label, was, now in figures(found):
+            self._line(f"| {label} | {markdown(was)} | {markdown(now)} |")
+        for heading, rows, more in self.changes(found):
+            self._line()
+            self._line(f"{heading}:" if rows else f"{heading}.")
+            if rows:
+                self._line()
+                self._line("| Region | Log group | What |")
+                self._line("| --- | --- | --- |")
+            for region, name, what in rows:
+                self._line(f"| {region} | {markdown(name)} | {markdown(what)} |")
+            if more:
+                self._line()
+                self._line(f"… and {more:,} more.")
+        self._line()
+
     def _money(self, summary: Summary) -> None:
         money = summary.money
         self._line("| Estimated cost | USD a month | Bytes |")
         self._line("| --- | ---: | ---: |")
-        for label, amount, count in money_rows(summary, dry_run=self.info.dry_run):
+        for label, amount, count in money_rows(summary, self.info):
             self._line(f"| {label} | {markdown(amount)} | {count} |")
         self._line()
         self._line(markdown(money_note(money)))

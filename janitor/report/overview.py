@@ -26,6 +26,7 @@ from janitor.core.model import (
 from janitor.core.text import size
 from janitor.cost.money import PriceList, saves_usd
 from janitor.report.base import RunInfo, counted, dollars
+from janitor.report.difference import KINDS, decided
 from janitor.report.summary import Summary
 
 _T = TypeVar("_T")
@@ -148,12 +149,13 @@ class Overview:
         return [group for _, _, group in sorted(self._largest, key=_largest_first)]
 
 
-def money_rows(summary: Summary, *, dry_run: bool) -> list[tuple[str, str, str]]:
+def money_rows(summary: Summary, info: RunInfo) -> list[tuple[str, str, str]]:
     """What it costs and saves: a label, an amount a month, and the bytes that it is for."""
     money, ingestion = summary.money, summary.ingestion
-    what = "Would be saved" if dry_run else "Saved"
+    what = "Would be saved" if info.dry_run else "Saved"
+    now = ("Storage now, at most", dollars(money["storage_usd"]), size(summary.stored_bytes))
     rows = [
-        ("Storage now, at most", dollars(money["storage_usd"]), size(summary.stored_bytes)),
+        *([now] if info.surveyed else []),
         (
             f"{what} at once",
             dollars(money["saved_at_once_usd"]),
@@ -165,7 +167,7 @@ def money_rows(summary: Summary, *, dry_run: bool) -> list[tuple[str, str, str]]
             size(money["freed_steady_bytes"]),
         ),
     ]
-    if (soon := money["expires_in_30_days_bytes"]) is not None and dry_run:
+    if (soon := money["expires_in_30_days_bytes"]) is not None and info.dry_run:
         rows.append(("Expires by itself in 30 days", "", size(soon)))
     if without := money["groups_without_price"]:
         label = f"Without a known price: {without:,} log group{'' if without == 1 else 's'}"
@@ -210,15 +212,15 @@ def orphans_note(summary: Summary) -> str:
         return ""
     unread, calls = orphans["unread"], (summary.asked or {})
     said = (
-        f"{counted(orphans['groups'], 'log group')} whose owner is gone and in which nothing "
+        f"{counted(orphans['groups'], 'log group')} whose owner is gone and to which nothing "
         f"arrives any more: {size(orphans['stored_bytes'])} stored, "
         f"{dollars(orphans['monthly_usd'])} a month. "
     )
     if unread:
-        said += f"Of {counted(unread, 'log group')} that is not known: it could not be read. "
-    said += f"To ask took {calls.get('owner_calls', 0):,} calls to owners"
+        said += f"{counted(unread, 'log group')} could not be checked. "
+    said += f"Checking took {calls.get('owner_calls', 0):,} calls to owners"
     if metrics := calls.get("metrics"):
-        said += f", {metrics:,} metrics ({dollars(calls['metrics_usd'])})"
+        said += f" and {metrics:,} metrics ({dollars(calls['metrics_usd'])})"
     more = "; a rule with orphan_days empties such log groups, and a later run deletes them"
     return f"{said}{more * bool(orphans['groups'])}."
 
@@ -228,9 +230,8 @@ def made_again_note(groups: int) -> str:
     if not groups:
         return ""
     return (
-        f"{counted(groups, 'log group')} of those to delete may be made again by their service, "
-        "without retention: a rule for their prefix can hold for log groups that are made later "
-        "(janitor native)."
+        f"{counted(groups, 'log group')} to delete may be created again by their service, without "
+        "retention: to set retention on new log groups of a prefix, see `janitor native`."
     )
 
 
@@ -240,9 +241,9 @@ def answer(summary: Summary, info: RunInfo) -> str:
     deleted = summary.planned["delete_group"] if dry else summary.groups_deleted
     given = summary.planned["set_retention"] if dry else summary.retention_set
     would = "would be" if dry else "were"
-    of = f" of {summary.groups_scanned:,}" if summary.groups_scanned else ""
+    of = f" of {summary.groups_scanned:,}" if info.surveyed else ""
     saves = f"saving {dollars(money['saved_steady_usd'])}"
-    cost = f" of {dollars(money['storage_usd'])}" if summary.groups_scanned else ""
+    cost = f" of {dollars(money['storage_usd'])}" if info.surveyed else ""
     return (
         f"{deleted:,}{of} log groups {would} deleted and {given:,} given retention, "
         f"{saves}{cost} a month."
@@ -297,6 +298,21 @@ def next_command(summary: Summary, info: RunInfo, words: Sequence[str]) -> str:
     return shlex.join(["janitor", "report", "--all", *words])
 
 
+def changes(
+    found: Mapping[str, Any], most: int | None
+) -> Iterator[tuple[str, list[tuple[str, str, str]], int]]:
+    """What changed since an older report, by kind: its heading, a row (Region, log group, what was
+    decided) for `most` of them, and how many more there are.
+    """
+    for kind, (_, title) in KINDS.items():
+        if found[kind]:
+            rows = [(row["region"], row["group"], decided(kind, row)) for row in found[kind][:most]]
+            count = len(found[kind])
+            yield f"{title[:1].upper()}{title[1:]} ({count:,})", rows, count - len(rows)
+    if not any(found[kind] for kind in KINDS):
+        yield "No finding is new, gone or decided otherwise", [], 0
+
+
 class OverviewReport:
     """What the formats for people share: they collect, and write everything in `finish`."""
 
@@ -339,6 +355,12 @@ class OverviewReport:
         if saved:
             self._order -= 1
             _keep(self._savings, (round(saved * 1e9), self._order, outcome), LARGEST)
+
+    def changes(
+        self, found: Mapping[str, Any]
+    ) -> Iterator[tuple[str, list[tuple[str, str, str]], int]]:
+        """What changed since an older report, as many rows as of a section."""
+        return changes(found, None if self.all else ROWS)
 
     def savings(self) -> list[tuple[float, Outcome]]:
         """What saves most, in USD a month, the largest first."""

@@ -212,6 +212,51 @@ class By(_Part):
     rows: list[Part]
 
 
+class Decided(_Part):
+    """What was decided about a log group."""
+
+    action: Verb
+    status: Status
+    retention_days: int | None
+    new_retention_days: int | None
+
+
+class Place(_Part):
+    """A log group."""
+
+    account: str
+    region: str
+    group: str
+
+
+class Listed(Place, Decided):
+    """A log group that has a finding in one of the two reports."""
+
+
+class Changed(Place):
+    """A log group that has a finding in both, and another one than before."""
+
+    old: Decided
+    new: Decided
+
+
+class Figure(_Part):
+    """A figure of the older report and of this one."""
+
+    old: float | None
+    new: float | None
+
+
+class Since(_Part):
+    """What changed since an older report (`--since`); `started` is when that one was made."""
+
+    started: str
+    summary: dict[str, Figure]
+    new: list[Listed]
+    gone: list[Listed]
+    changed: list[Changed]
+
+
 class Summary(_Part):
     """The whole run. Keys that are null in the schema are absent where there is nothing to say."""
 
@@ -243,6 +288,7 @@ class Summary(_Part):
     asked: Asked | None = None
     orphans: OrphanGroups | None = None
     by: By | None = None
+    since: Since | None = None
 
 
 class Report(_Part):

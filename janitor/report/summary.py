@@ -51,6 +51,7 @@ class Summary:
     asked: Mapping[str, Any] | None = None
     orphans: Mapping[str, Any] | None = None
     by: Mapping[str, Any] | None = None
+    since: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON shows it."""

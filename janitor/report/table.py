@@ -17,6 +17,7 @@ from janitor.core.model import Outcome, SetRetention, Status, SweepStreams, Verb
 from janitor.core.text import lines, size, visible
 from janitor.cost.money import PriceList, monthly_usd
 from janitor.report.base import dollars
+from janitor.report.difference import figures, since
 from janitor.report.overview import (
     SHARES,
     OverviewReport,
@@ -96,6 +97,8 @@ class TableReport(OverviewReport):
         for line in self._first(summary, console.width):
             console.print(line, soft_wrap=True)
         console.print()
+        if summary.since is not None:
+            self._since(console, summary.since)
         if summary.by is not None:
             self._shares(console, summary.by)
         self._counts(console, summary)
@@ -139,6 +142,18 @@ class TableReport(OverviewReport):
 
     # ---- details -----------------------------------------------------------------------------
 
+    def _since(self, console: Console, found: Mapping[str, Any]) -> None:
+        console.print(Text(since(found), style="bold"))
+        for label, was, now in figures(found):
+            console.print(f"{label:<16} {was:>12} -> {now:>12}")
+        for heading, rows, more in self.changes(found):
+            console.print(f"{heading}:" if rows else f"{heading}.")
+            for region, name, what in rows:
+                console.print(f"  {region}  {visible(name)}  {what}", soft_wrap=True)
+            if more:
+                console.print(f"  … and {more:,} more: --all lists them")
+        console.print()
+
     def _shares(self, console: Console, by: Mapping[str, Any]) -> None:
         table = Table(title=f"By {visible(by['by'])}", box=box.SIMPLE_HEAD, pad_edge=False)
         table.title_justify, table.title_style = "left", "bold"
@@ -154,7 +169,7 @@ class TableReport(OverviewReport):
         table.add_column("Estimated cost")
         table.add_column("USD a month", justify="right", no_wrap=True)
         table.add_column("Bytes", justify="right", no_wrap=True)
-        for row in money_rows(summary, dry_run=self.info.dry_run):
+        for row in money_rows(summary, self.info):
             table.add_row(*row)
         console.print(table)
 
@@ -186,12 +201,14 @@ class TableReport(OverviewReport):
         table.add_column("Log groups", justify="right")
         table.add_column("Stored", justify="right")
         table.add_column("Streams", justify="right")
-        table.add_row("Scanned", f"{summary.groups_scanned:,}", size(summary.stored_bytes), "")
+        if self.info.surveyed:
+            table.add_row("Scanned", f"{summary.groups_scanned:,}", size(summary.stored_bytes), "")
         for section in self.overview.sections():
             streams = f"{section.streams:,}" if section.streams else ""
             table.add_row(section.title, f"{section.groups:,}", size(section.stored_bytes), streams)
-        never = self.overview.retention["never"]
-        table.add_row("No retention in force when scanned", f"{never:,}", "", "")
+        if self.info.surveyed:
+            never = self.overview.retention["never"]
+            table.add_row("No retention in force when scanned", f"{never:,}", "", "")
         console.print(table)
 
     def _largest(self, console: Console) -> None:

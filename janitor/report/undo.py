@@ -16,8 +16,8 @@ from janitor.report.delimited import Rows
 from janitor.report.table import Grid, Output
 
 TITLES = {
-    Status.PLANNED: "Would be given back",
-    Status.DONE: "Given back",
+    Status.PLANNED: "Would be restored",
+    Status.DONE: "Restored",
     Status.FAILED: "Failed",
     Status.UNKNOWN: "Unknown, and left",
     Status.KEPT: "Left as it is",

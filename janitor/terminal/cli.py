@@ -103,8 +103,9 @@ app = typer.Typer(
     name="janitor",
     cls=_Root,
     help="Retention for CloudWatch log groups that have none, and proof before every deletion.\n\n"
-    "Without a command, `report` runs; it changes nothing. Options may stand before the command or "
-    "after it; each but --apply and --sandbox can be given as a variable, such as JANITOR_REGION.",
+    "Without a command, `report` runs; it changes nothing. Options may come before or after the "
+    "command. All but --apply and the sandbox options can also be set as environment "
+    "variables, such as JANITOR_REGION.",
     epilog=_examples(
         "--sandbox                      look at a demo account",
         "-r all --ingestion             every enabled Region, and what arrives",
@@ -119,7 +120,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 policy_app = typer.Typer(
-    cls=_Commands, help="The policy in force.", no_args_is_help=True, rich_markup_mode=None
+    cls=_Commands,
+    help="Show, check and test policies.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 app.add_typer(policy_app, name="policy")
 sandbox_app = typer.Typer(
@@ -142,11 +146,15 @@ Regions = Annotated[
 ]
 Roles = Annotated[
     list[str] | None,
-    typer.Option("--role", metavar="ARN", help="Work in its account; repeatable."),
+    typer.Option(
+        "--role", metavar="ARN", help="Assume this role and work in its account; repeatable."
+    ),
 ]
 ExternalId = Annotated[
     str | None,
-    typer.Option("--external-id", metavar="ID", help="What the roles' trust policies ask for."),
+    typer.Option(
+        "--external-id", metavar="ID", help="The external ID that the trust policies require."
+    ),
 ]
 PolicyFile = Annotated[
     Path | None,
@@ -154,7 +162,7 @@ PolicyFile = Annotated[
         "-p",
         "--policy",
         metavar="FILE",
-        help="Policy file (TOML), `-` for stdin; else ./janitor.toml, else the shipped one.",
+        help="Policy file (TOML; `-`: stdin). Default: ./janitor.toml, else the shipped one.",
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing, only show.")]
@@ -176,7 +184,7 @@ Form = Annotated[
         "-f",
         "--format",
         metavar="FORMAT",
-        help="table, json, jsonl, csv, markdown or html; else by the ending of -o, else table.",
+        help="table, json, jsonl, csv, markdown or html. Default: by the suffix of -o, else table.",
     ),
 ]
 Output = Annotated[
@@ -193,22 +201,28 @@ Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before changi
 Fail = Annotated[
     bool, typer.Option("--fail-on-findings", help="Exit with 1 if there are findings.")
 ]
-Everything = Annotated[bool, typer.Option("--all", help="List what is plainly kept as well.")]
+Everything = Annotated[bool, typer.Option("--all", help="Also list what is simply kept.")]
 JournalFile = Annotated[
     Path | None,
     typer.Option("--journal", metavar="FILE", help="Record of changes (default: a dated file)."),
 ]
 Ingestion = Annotated[
     bool,
-    typer.Option("--ingestion", help="Also read what arrives where (GetMetricData is billed)."),
+    typer.Option("--ingestion", help="Also read how much arrives (GetMetricData is billed)."),
 ]
 By = Annotated[
     str | None,
     typer.Option("--by", metavar="WHAT", help="Cost by tag:KEY, prefix or rule."),
 ]
+SinceReport = Annotated[
+    Path | None,
+    typer.Option(
+        "--since", metavar="FILE", help="Also show what changed since a report saved as JSON."
+    ),
+]
 Orphans = Annotated[
     bool,
-    typer.Option("--orphans", help="Also ask whose owner is gone (calls to their services)."),
+    typer.Option("--orphans", help="Also find log groups whose owner is gone (takes calls)."),
 ]
 
 
@@ -270,6 +284,7 @@ def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
         "report -r all --ingestion",
         "report -o report.html",
         "report --by tag:team",
+        "report --since april.json -o report.html",
         "report -f json | jq .summary",
     )
 )
@@ -285,6 +300,7 @@ def report(
     output: Output = None,
     ingestion: Ingestion = False,
     by: By = None,
+    since: SinceReport = None,
     orphans: Orphans = False,
     all_groups: Everything = False,
     fail_on_findings: Fail = False,
@@ -323,7 +339,7 @@ def plan(
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Write what would be done as lines that `apply` takes."""
+    """Write what would be done to a file for `apply`."""
     _finish("run.plan", **locals())
 
 
@@ -354,7 +370,7 @@ def apply(
     log_format: Logs = LogFormat.CONSOLE,
     dry_run: DryRun = False,
 ) -> None:
-    """Do what a plan says; what changed since is kept."""
+    """Carry out a plan; keep what has changed since."""
     _finish("run.apply", **locals())
 
 
@@ -416,7 +432,9 @@ def native(
     sandbox_state: State = None,
     format: Annotated[
         Format | None,
-        typer.Option("-f", "--format", metavar="FORMAT", help="table or json; else by -o."),
+        typer.Option(
+            "-f", "--format", metavar="FORMAT", help="table or json. Default: by the suffix of -o."
+        ),
     ] = None,
     output: Output = None,
     journal: JournalFile = None,
@@ -429,7 +447,7 @@ def native(
     log_format: Logs = LogFormat.CONSOLE,
     dry_run: DryRun = False,
 ) -> None:
-    """Make prefix rules AWS's own, for log groups to come."""
+    """Turn prefix rules into account-level retention policies."""
     _finish("native.native", **locals())
 
 
@@ -448,7 +466,9 @@ def restore(
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without it, only show.")] = False,
     groups: Annotated[
         list[str] | None,
-        typer.Option("--group", metavar="GLOB", help="Only log groups named so; repeatable."),
+        typer.Option(
+            "--group", metavar="GLOB", help="Only log groups with matching names; repeatable."
+        ),
     ] = None,
     profile: Profile = None,
     roles: Roles = None,
@@ -469,7 +489,7 @@ def restore(
     log_format: Logs = LogFormat.CONSOLE,
     dry_run: DryRun = False,
 ) -> None:
-    """Undo what journals say was done; shows it unless --apply."""
+    """Undo what journals recorded; only shows it unless --apply."""
     given = locals()
     given["paths"] = tuple(given.pop("journals"))
     given["groups"] = tuple(groups or ())
@@ -496,7 +516,9 @@ def explain(
     sandbox_state: State = None,
     format: Annotated[
         Format | None,
-        typer.Option("-f", "--format", metavar="FORMAT", help="table or json; else by -o."),
+        typer.Option(
+            "-f", "--format", metavar="FORMAT", help="table or json. Default: by the suffix of -o."
+        ),
     ] = None,
     output: Output = None,
     api_share: ApiShare = None,
@@ -505,7 +527,7 @@ def explain(
     no_color: NoColor = False,
     log_format: Logs = LogFormat.CONSOLE,
 ) -> None:
-    """Show each rule and each piece of evidence for log groups."""
+    """Show every rule and piece of evidence for log groups."""
     _finish("explain.explain", **{**locals(), "names": tuple(names)})
 
 
@@ -568,18 +590,19 @@ def policy_test(
     policy: PolicyFile = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FILE", help="Those of a report: --all -f json."),
+        typer.Option("--report", metavar="FILE", help="Those of a saved report (--all -f json)."),
     ] = None,
     against: Annotated[
         Path | None,
         typer.Option("--against", metavar="FILE", help="Show what differs from this policy."),
     ] = None,
     region: Annotated[
-        str, typer.Option("-r", "--region", metavar="REGION", help="Where the named ones are.")
+        str,
+        typer.Option("-r", "--region", metavar="REGION", help="Region of the named log groups."),
     ] = "",
     format: Form = None,
 ) -> None:
-    """Show which rule takes which log group, and what a changed policy would change."""
+    """Show which rule applies to which log group, and what a changed policy would change."""
     from janitor.terminal.policies import test
 
     form = format or Format.TABLE
@@ -660,7 +683,7 @@ class Shell(StrEnum):
 def completion(
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
 ) -> None:
-    """Print what makes a shell complete commands and options."""
+    """Print a shell completion script."""
     from typer._completion_shared import get_completion_script
 
     script = get_completion_script(prog_name="janitor", complete_var=COMPLETE, shell=shell.value)
@@ -669,7 +692,7 @@ def completion(
 
 @sandbox_app.command("demo")
 def sandbox_demo() -> None:
-    """Look, clean, look again and undo, on an account made for it; leave a page."""
+    """Report, clean up, report again and undo, on a demo account; write a page."""
     from janitor.terminal.demo import demo
 
     raise typer.Exit(int(demo()))
@@ -691,7 +714,7 @@ def sandbox_serve(
     ] = 0,
     quotas: Annotated[bool, typer.Option("--quotas", help="Throttle as AWS does.")] = False,
 ) -> None:
-    """Serve the demo account on 127.0.0.1, to try other tools on it; print how to reach it."""
+    """Serve the demo account on 127.0.0.1 for other tools; print how to reach it."""
     from janitor.terminal.sandbox import serve
 
     raise typer.Exit(int(serve(port, quotas=quotas)))

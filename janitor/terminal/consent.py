@@ -107,7 +107,7 @@ def can_ask() -> bool:
 def check(options: Options) -> None:
     """Raise UsageError where somebody has to be asked, and nobody can be."""
     if not options.yes and not can_ask():
-        raise UsageError("nobody can be asked here, so --yes is needed; nothing was done")
+        raise UsageError("there is no terminal to ask at, so --yes is needed; nothing was done")
 
 
 def ask(options: Options, what: str) -> None:

@@ -22,7 +22,7 @@ def demo() -> int:
     account, journal, undo = folder / "account", folder / "journal.jsonl", folder / "undo.jsonl"
     page = Path("report.html")
     commands = (
-        ["report"],
+        ["report", "--ingestion"],
         ["report", "--ingestion", "--quiet", "--format", "html", "-o", str(page)],
         ["run", "--apply", "--yes", "--journal", str(journal)],
         ["report"],
@@ -43,9 +43,9 @@ def demo() -> int:
     _say(
         f"\nAfter the undo {len(different)} of {len(before)} log groups differ from what they were."
     )
-    _say(f"What was changed, and what it takes to undo it: {journal}")
-    _say(f"The first report as a page to open in a browser: {page.resolve()}")
-    _say(f"The account, to go on with: janitor report --sandbox-state {account}")
+    _say(f"The journal of the changes, from which they can be undone: {journal}")
+    _say(f"The first report as a page for the browser: {page.resolve()}")
+    _say(f"To continue with this account: janitor report --sandbox-state {account}")
     return failures[0] if failures else Exit.DONE
 
 

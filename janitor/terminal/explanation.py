@@ -380,9 +380,9 @@ def text(explanation: Explanation) -> str:
             *_facts(group, at),
             "rules: the first that matches decides",
             *(row for rule, miss in explanation.rules for row in _rule(rule, miss)),
-            "may it be deleted? every line must hold",
+            "may it be deleted? every line must be yes",
             *(row for shown in explanation.lines for row in _line(shown, at)),
-            "so, as a run that only looks:",
+            "so a dry run says:",
             *(row for outcome in explanation.outcomes for row in _outcome(outcome)),
             *_change_rows(explanation.changes),
             "",
@@ -427,7 +427,7 @@ def _outcome(outcome: Outcome) -> list[str]:
 
 def _change_rows(changes: tuple[WhatIf, ...]) -> Iterator[str]:
     heads: Mapping[str, str] = {
-        "kept": "it would be left as it is with any of these:",
+        "kept": "any of these would keep it:",
         "deleted": "it would be deleted only with all of these:",
     }
     for to, head in heads.items():

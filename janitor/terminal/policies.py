@@ -123,22 +123,22 @@ def _rows(
 
 def saved(path: Path) -> tuple[int, list[LogGroup]]:
     """When a report (`--format json`) was made, in ms, and its log groups. Raises UsageError."""
-    from janitor.terminal.difference import read
+    from janitor.report.difference import read
 
     report = read(path)
     groups = {
-        (row["account"], row["region"], row["group"]): LogGroup(
-            Target(row["account"], row["region"]),
-            row["group"],
+        (row.account, row.region, row.group): LogGroup(
+            Target(row.account, row.region),
+            row.group,
             "",
-            row["creation_time"],
-            row["stored_bytes"],
-            row["retention_days"],
-            row["retention_policy"],
-            row["class"],
-            tags=row.get("tags"),
-            tags_error=None if row.get("tags") is not None else "the report does not hold them",
+            row.creation_time,
+            row.stored_bytes,
+            row.retention_days,
+            row.retention_policy,
+            row.log_class,
+            tags=row.tags,
+            tags_error=None if row.tags is not None else "the report does not hold them",
         )
         for row in report.findings
     }
-    return report.at, list(groups.values())
+    return int(report.run.started.timestamp() * 1000), list(groups.values())

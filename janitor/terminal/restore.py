@@ -217,10 +217,11 @@ def _tell_undo(
     verb = "would be" if dry_run else "were"
     say(
         options,
-        f"{changes['restore_group']:,} log groups {verb} made again or completed, "
-        f"{changes['restore_retention']:,} retentions {verb} put back; "
+        f"{changes['restore_group']:,} log groups {verb} created again or completed, "
+        f"retention {'would be' if dry_run else 'was'} put back on "
+        f"{changes['restore_retention']:,}; "
         f"{_policies(changes['restore_account_policy'], verb)}"
-        f"{tally.by_status[Status.KEPT]:,} left as they are, "
+        f"{tally.by_status[Status.KEPT]:,} left alone, "
         f"{tally.by_status[Status.UNKNOWN]:,} unknown, {tally.by_status[Status.FAILED]:,} failed, "
         f"{tally.by_status[Status.NOT_REACHED]:,} not reached",
     )

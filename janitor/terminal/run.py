@@ -11,7 +11,7 @@ import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, ParamSpec
 
@@ -57,6 +57,8 @@ from janitor.report.base import (
     is_finding,
     log_outcome,
 )
+from janitor.report.difference import Since
+from janitor.report.difference import read as read_report
 from janitor.report.formats import make_report
 from janitor.report.overview import orphans_note
 from janitor.report.summary import Summary, summarize
@@ -199,6 +201,8 @@ class _Work:
         self.prices = price_list(self.policy.prices)
         self.ledger = Ledger(self.now)
         self.shares = self._shares()
+        since = self.options.since
+        self.since = None if since is None else Since(read_report(since))
         self.untagged: dict[str, None] = {}
         self.refused = ""
         path = self.options.journal or FileJournal.default_path(self.now)
@@ -314,7 +318,7 @@ class _Work:
             )
         for failure in self.unusable:
             total.error(failure)
-        return summarize(
+        made = summarize(
             total,
             self.ledger.as_dict(self.prices),
             self.counts.calls,
@@ -328,6 +332,7 @@ class _Work:
             asked=asking(self.counts.owner_calls, self.counts.metrics, self.prices),
             orphans=self.ledger.orphans(self.prices) if self.asks_orphans else None,
         )
+        return made if self.since is None else replace(made, since=self.since.as_dict(made))
 
     def end(self, sink: ResultSink, summary: Summary, *, acted: bool) -> Exit:
         """Tell people, and the exit code. Raises OutputError where the output is not whole."""
@@ -339,7 +344,7 @@ class _Work:
             say(self.options, f"orphans: {orphans_note(summary)}")
         elif self.policy.questions and (asked := summary.asked) is not None:
             cost = dollars(asked["metrics_usd"])
-            say(self.options, f"rules ask for arrivals: {asked['metrics']:,} metrics, {cost}")
+            say(self.options, f"rules read arrivals: {asked['metrics']:,} metrics, {cost}")
         if acted:
             say_gone(self.options)
         code = summary.exit_code
@@ -358,7 +363,7 @@ def _working(options: Options, command: str, *, changing: bool = False) -> Itera
         raise UsageError("--format html: a terminal cannot show it; give -o FILE, or pipe it")
     policy = read_policy(options)
     if options.orphans and not policy.protect.deletion.owners:
-        raise UsageError("--orphans: the policy asks no owners ([protect.deletion] owners)")
+        raise UsageError("--orphans: the policy checks no owners ([protect.deletion] owners)")
     with in_account(options, changing=changing) as account:
         work = _Work(options, command, account, policy)
         if changing:
@@ -404,6 +409,8 @@ def _counting(
                 shares.add(outcome)
         for outcome in outcomes:
             work.ledger.add(outcome)
+            if work.since is not None and is_finding(outcome):
+                work.since.add(outcome)
             sink.outcome(outcome)
             also(outcome)
 
@@ -473,11 +480,11 @@ async def _agreed(
 def _against(work: _Work, books: Books) -> Iterator[str]:
     """What a person should know of a plan besides what it does."""
     for why in dict.fromkeys(filter(None, books.refusals(work.policy.limits).values())):
-        yield f"Refused: {why}; retention is set all the same."
+        yield f"Refused: {why}; retention is still set."
     for error in books.total.errors:
         yield f"Error: {error}"
     if unknown := books.total.by_status[Status.UNKNOWN]:
-        yield f"{counted(unknown, 'log group')} could not be judged, and kept for that."
+        yield f"{counted(unknown, 'log group')} could not be judged, so they are kept."
 
 
 async def _acted(
@@ -696,7 +703,7 @@ def _tell(
     say(
         options,
         f"{scanned if surveyed else 'of the plan'}: "
-        f"{retentions:,} retentions {verb} set, "
+        f"retention {'was' if acted else verb} set on {retentions:,}, "
         f"{groups:,} groups and {streams:,} streams {verb} deleted; {summary.unknown:,} unknown, "
         f"{summary.failed:,} failed, {summary.not_reached:,} not reached",
     )

@@ -58,6 +58,7 @@ class Options:
     journal: Path | None = None
     ingestion: bool = False
     by: str | None = None
+    since: Path | None = None
     orphans: bool = False
 
 
@@ -291,4 +292,7 @@ def complain(text: str) -> None:
 def say_gone(options: Options) -> None:
     """That what was changed in the sandbox is not kept."""
     if options.sandbox and options.sandbox_state is None:
-        say(options, "the sandbox's account is gone now; --sandbox-state FOLDER would keep it")
+        say(
+            options,
+            "the changes to the sandbox are discarded; --sandbox-state FOLDER would keep them",
+        )

@@ -359,9 +359,7 @@ def test_infrequent_access_is_advised_only_where_nothing_speaks_against_it() -> 
 def test_retention_is_advised_where_there_is_none() -> None:
     """With what it costs to go on, where that is known."""
     [said] = advice(heard("/a", 2 * GB, region="us-east-1"))
-    assert said == (
-        "give it a retention, it never expires: storage costs up to $0.06 more every month"
-    )
+    assert said == ("set retention: it never expires: storage costs up to $0.06 more every month")
     [said] = advice(heard("/a", 2 * GB, region="xx-nowhere-1", retention_policy="for-ever"))
-    assert said == "give it a retention, it never expires (account-level policy 'for-ever')"
+    assert said == "set retention: it never expires (account-level policy 'for-ever')"
     assert advice(heard("/a", 2 * GB, log_class="DELIVERY")) == []

@@ -129,7 +129,9 @@ def test_who_cannot_be_told_is_an_error_after_the_work() -> None:
     deployed = Deployed(mixed(), TELLING)
     cloud = deployed.cloud
     cloud.fault = refusing("Publish", "AuthorizationErrorException")
-    with pytest.raises(NotifyError, match=f"nobody could be told: {TOPIC}: .*Authorization"):
+    with pytest.raises(
+        NotifyError, match=f"the notification could not be sent: {TOPIC}: .*Authorization"
+    ):
         deployed.invoke(SCHEDULED)
     assert (len(cloud.puts), len(cloud.deleted), len(cloud.swept)) == (30, 10, 90)
     cloud.quiet()

@@ -166,11 +166,11 @@ PROTECTED = {
     "tag": (group(tags={"aws:cloudformation:stack-name": "s"}), "protected from deletion by tag"),
     "reserved": (
         group("aws/spans"),
-        "starts with aws/: nobody but AWS could make the log group again",
+        "starts with aws/: only AWS could create the log group again",
     ),
     "in capitals": (
         group("AWS/x"),
-        "starts with aws/: nobody but AWS could make the log group again",
+        "starts with aws/: only AWS could create the log group again",
     ),
 }
 

@@ -27,7 +27,7 @@ KEPT = {
         Check.DELETION_TAG,
         "protected from deletion by tag: aws:cloudformation:stack-name",
     ),
-    "aws/spans": (Check.RESERVED, "nobody but AWS could make the log group again"),
+    "aws/spans": (Check.RESERVED, "only AWS could create the log group again"),
     "/aws/vendedlogs/delivery/cdn-access": (Check.CLASS, "class DELIVERY"),
     "/platform/protected/ledger": (Check.DELETION_PROTECTION, "deletion protection is on"),
     "/platform/metrics/failed-logins": (Check.METRIC_FILTERS, "1 metric filter"),
@@ -202,8 +202,10 @@ def test_the_demo_cleans_looks_again_and_undoes(run: Run) -> None:
     first, second, third = (line for line in told.err.splitlines() if "groups scanned" in line)
     assert "22 groups and 359 streams would be deleted" in first
     assert "22 groups and 359 streams were deleted" in second
-    assert "0 retentions would be set, 0 groups and 0 streams would be deleted" in third
-    restored = "22 log groups were made again or completed, 153 retentions were put back; 0 left"
+    assert "retention would be set on 0, 0 groups and 0 streams would be deleted" in third
+    restored = (
+        "22 log groups were created again or completed, retention was put back on 153; 0 left"
+    )
     assert restored in told.err
     assert "After the undo 0 of 300 log groups differ from what they were" in told.out
     assert "22 of 300 log groups would be deleted" in Path("report.html").read_text()

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from janitor.core.clock import Stop
+from janitor.core.text import size
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import load
 from janitor.report.schema import Report
@@ -315,7 +316,7 @@ def test_where_nobody_can_be_asked_yes_is_needed(tmp_path: Path) -> None:
             done = janitor(*words, cwd=tmp_path, around=there)
             assert (done.returncode, done.stdout) == (2, "")
             assert done.stderr.endswith(
-                "nobody can be asked here, so --yes is needed; nothing was done\n"
+                "there is no terminal to ask at, so --yes is needed; nothing was done\n"
             )
             assert "Traceback" not in done.stderr
         assert not list(tmp_path.glob("janitor-journal-*"))
@@ -372,7 +373,7 @@ def test_without_a_way_to_aws_there_is_one_line_and_a_hint(
 
 # ---- what is printed -----------------------------------------------------------------------------
 
-FORMS = ("json", "jsonl", "csv", "markdown", "table")
+FORMS = ("json", "jsonl", "csv", "markdown", "table", "html")
 
 
 @pytest.fixture(scope="module")
@@ -467,8 +468,10 @@ def test_every_format_says_the_same(shown: dict[str, Said]) -> None:
     assert f"| Would delete the log group | {DELETED} |" in shown["markdown"].out
 
 
-def test_every_format_shows_the_money(shown: dict[str, Said]) -> None:
-    """Each finding has its cost, the summary their sum; what has no price is unknown."""
+def test_cost_and_savings_agree_in_every_format(shown: dict[str, Said]) -> None:
+    """Cost now, saved at once and at steady state, lost for good: the sums of the rows are the
+    summary's, and every format for people shows the same text; what has no price is unknown.
+    """
     answer = json.loads(shown["json"].out)
     money, findings = answer["summary"]["money"], answer["findings"]
     scanned = {(f["region"], f["group"]): f["monthly_usd"] for f in findings}
@@ -486,9 +489,16 @@ def test_every_format_shows_the_money(shown: dict[str, Said]) -> None:
         place: "" if cost is None else f"{cost:.9f}".rstrip("0").rstrip(".")
         for place, cost in scanned.items()
     }
+    saved = sum(float(r["saves_usd"] or 0) for r in rows)
+    assert saved == pytest.approx(money["saved_steady_usd"], abs=1e-6)
     told = [json.loads(line) for line in shown["jsonl"].out.splitlines()][-1]
-    assert told["money"]["storage_usd"] == money["storage_usd"]
+    assert told["money"] == money
     cost = f"${money['storage_usd']:,.2f}"
+    amounts = [f"${money[key]:,.2f}" for key in ("saved_at_once_usd", "saved_steady_usd")]
+    figures = {cost, *amounts, size(money["freed_at_once_bytes"])}
+    assert len(figures) == 4
+    for form in ("table", "markdown", "html"):
+        assert {said for said in figures if said not in shown[form].out} == set(), form
     assert f"| Storage now, at most | {cost} |" in shown["markdown"].out
     assert re.search(rf"Storage now, at most +{re.escape(cost)}", shown["table"].out)
     for form in ("markdown", "table"):
@@ -622,7 +632,7 @@ def test_html_says_would_or_did(run: Run, words: list[str], title: str) -> None:
     done = run(*words, "--sandbox-state", "kept", "--format", "html", "-o", "report.html")
     assert done.code == 5, done.err  # some are unknown
     page = Path("report.html").read_text()
-    whole = f"{DELETED} of {GROUPS} log groups {title} {RETENTIONS} given a retention."
+    whole = f"{DELETED} of {GROUPS} log groups {title} {RETENTIONS} given retention."
     assert whole in " ".join(page.split())
     # What to type for more of a log group.
     assert '["janitor", "explain", "--sandbox-state", "kept"]' in page
@@ -662,7 +672,7 @@ def test_a_policy_file_that_lies_here_is_taken_and_said_aloud(run: Run) -> None:
     Path("other.toml").write_text("")
     done = run("plan", "--sandbox", "-r", "us-east-1", "-o", "p.jsonl")
     assert done.err.startswith("policy: ./janitor.toml, found here\n")
-    assert "0 retentions would be set" in done.err
+    assert "retention would be set on 0," in done.err
     assert "delete_empty = true" in run("policy", "show").out
     assert "found here" not in run("policy", "validate", "-p", "other.toml").err
 
@@ -767,12 +777,16 @@ def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run:
     assert "scanned" not in done.err, "a plan is not a survey"
     assert "stored logs cost" not in done.err
     assert done.err.splitlines()[-2:] == [
-        "the sandbox's account is gone now; --sandbox-state FOLDER would keep it",
+        "the changes to the sandbox are discarded; --sandbox-state FOLDER would keep them",
         "written to report.html",
     ]
     page = Path("report.html").read_text()
     assert "applied: changes were made" in page
     assert "<code>janitor apply</code>" in page
+    # Only what the plan names was read: nothing is said of the rest of the account.
+    assert f"{DELETED} log groups were deleted and" in " ".join(page.split())
+    assert "Storage costs now" not in page
+    assert "Where the bytes are" not in page
 
 
 @pytest.fixture(scope="module")
@@ -926,6 +940,34 @@ def test_what_changed_between_two_reports(run: Run) -> None:
     same = run("diff", "old.json", "old.json").out
     assert "no log group is new, gone or decided otherwise" in same
     assert run("diff", "old.json", "none.json").code == 2
+    Path("broken.json").write_text('{"run": {"started": "2027-01-01"}, "findings": [1]}')
+    assert (done := run("report", "--sandbox", "--since", "broken.json")).code == 2
+    assert "is not a report saved as JSON" in done.err
+
+
+def test_what_changed_since_an_older_report(run: Run) -> None:
+    """After a run nothing is left to do: what were findings are gone, in every format for people
+    and in the summary of JSON, whether or not the older report listed what was kept.
+    """
+    state = ("--sandbox-state", "kept", "-q")
+    run("report", *state, "-o", "old.json")
+    run("report", "--all", *state, "-o", "all.json")
+    run("run", "--apply", "--yes", *state, "-o", "run.json")
+    said = run("report", *state, "-f", "json", "--since", "old.json").out
+    since = json.loads(said)["summary"]["since"]
+    Report.model_validate_json(said, strict=True)
+    gone = [row["group"] for row in since["gone"]]
+    planned = {row["group"] for row in json.loads(Path("old.json").read_text())["findings"]}
+    left = {row["group"] for row in json.loads(said)["findings"]}
+    assert (sorted(set(gone)), since["new"], since["changed"]) == (sorted(planned - left), [], [])
+    assert since["summary"]["groups_scanned"] == {"old": GROUPS, "new": GROUPS - DELETED}
+    whole = run("report", "--all", *state, "-f", "json", "--since", "all.json").out
+    assert json.loads(whole)["summary"]["since"] == since
+    for form in ("table", "markdown", "html"):
+        text = run("report", *state, "-f", form, "--since", "old.json").out
+        assert "Since 2026-11-25 09:00 UTC" in text, form
+        assert f"No longer a finding ({len(gone)})" in text, form
+        assert next(iter(sorted(gone))) in text, form
 
 
 @pytest.mark.parametrize(
@@ -1084,7 +1126,7 @@ def test_the_lines_over_a_kept_sandbox_work_word_for_word(run: Run) -> None:
     did = [(line.split()[1], run(*line.split()[1:])) for line in readme]
     codes = [(command, done.code) for command, done in did]
     assert codes[-4:] == [("plan", 5), ("apply", 0), ("report", 5), ("restore", 0)], did
-    assert "0 retentions would be set, 0 groups and 0 streams would be deleted" in did[-2][1].err
+    assert "retention would be set on 0, 0 groups and 0 streams would be deleted" in did[-2][1].err
     assert definitions(Path("demo")) == definitions(Path("none"))
 
 

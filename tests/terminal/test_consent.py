@@ -68,7 +68,9 @@ def test_with_nobody_to_ask_nothing_is_even_called(run: Run) -> None:
     """On the sandbox too: exit 2."""
     done = run("run", "--apply", "--sandbox")
     assert (done.code, done.out) == (2, "")
-    assert done.err == ("janitor: nobody can be asked here, so --yes is needed; nothing was done\n")
+    assert done.err == (
+        "janitor: there is no terminal to ask at, so --yes is needed; nothing was done\n"
+    )
 
 
 def test_changes_were_made_only_where_they_were(run: Run) -> None:

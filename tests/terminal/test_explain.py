@@ -133,7 +133,7 @@ def _to_delete(group: Group, policy: Policy, functions: dict[str, str | None]) -
             {"tags": {"aws:cloudformation:stack-name": "s"}},
             "no such tag on the log group, or not among those of [protect.deletion]: protected",
         ),
-        ({"name": "aws/spans"}, "nothing: the name starts with aws/: nobody but AWS could make"),
+        ({"name": "aws/spans"}, "nothing: the name starts with aws/: only AWS could create"),
         ({"name": "/kept/a"}, "delete_empty = true in rule 'kept'"),
         ({"name": "/own"}, "nothing: the janitor leaves its own log group alone"),
     ],

@@ -71,8 +71,8 @@ def test_restore_after_a_run_brings_the_sandbox_back(cleaned: Any, run: Run) -> 
     """Field by field, apart from times and streams; and again, which changes nothing."""
     done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
     assert account() == cleaned
-    assert (done.code, f"Given back ({CHANGED})" in done.out) == (0, True)
-    changed = f"{DELETED} log groups were made again or completed, {RETENTIONS} retentions were put"
+    assert (done.code, f"Restored ({CHANGED})" in done.out) == (0, True)
+    changed = f"{DELETED} log groups were created again or completed, retention was put back on"
     assert changed in done.err
     lost = (
         f"what cannot come back: the log streams, events and creation times of {DELETED} "
@@ -89,7 +89,7 @@ def test_without_apply_nothing_is_sent_that_changes(cleaned: Any, run: Run, watc
     saved, sent = Path("account/account.json").read_bytes(), set[str]()
     watched(lambda call: sent.add(call.operation))
     done = run("restore", "j.jsonl", *STATE)
-    assert (done.code, f"Would be given back ({CHANGED})" in done.out) == (0, True)
+    assert (done.code, f"Would be restored ({CHANGED})" in done.out) == (0, True)
     assert "nothing was changed" in done.out
     assert "journal:" not in done.err
     assert only_reads(sent)

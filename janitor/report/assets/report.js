@@ -22,11 +22,8 @@
 
   function usd(value) {
     if (value === null || value === undefined) return "unknown";
-    const sign = data.currency && data.currency !== "USD" ? `${data.currency} ` : "$";
-    if (value !== 0 && Math.abs(value) < 0.005) return `under ${sign}0.01`;
-    const places = Math.abs(value) >= 10000 ? 0 : 2;
-    const format = { minimumFractionDigits: places, maximumFractionDigits: places };
-    return sign + value.toLocaleString("en-US", format);
+    if (value > 0 && value < 0.01) return "<$0.01";
+    return "$" + value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   }
 
   /* Characters that would hide or turn text around are shown by their numbers. */
@@ -234,9 +231,9 @@
     const y = d3.scaleLinear([0, largest + 0.6], [bottom - 10, margin.top + 6]);
     const radius = d3.scaleSqrt([0, d3.max(bubbles, (bubble) => bubble.groups)], [0, Math.min(20, (y(0) - y(1)) * 0.95)]);
 
-    const ticks = [0, ...d3.range(7, largest + 1, 6)];
+    const ticks = [0, ...[1, 2, 3, 4, 5].map((power) => 1 + 2 * power * Math.log10(1024)).filter((bin) => bin < largest + 0.6)];
     const axis = d3.axisLeft(y).tickValues(ticks).tickSizeInner(-(width - margin.left - margin.right)).tickSizeOuter(0).tickPadding(8)
-      .tickFormat((bin) => (bin === 0 ? "0 B" : ["1 kB", "1 MB", "1 GB", "1 TB", "1 PB"][(bin - 7) / 6]));
+      .tickFormat((bin) => (bin === 0 ? "0 B" : ["1 KiB", "1 MiB", "1 GiB", "1 TiB", "1 PiB"][Math.round((bin - 7) / 6)]));
     d3.select(made).append("g").attr("class", "axis").attr("transform", `translate(${margin.left},0)`).call(axis).select(".domain").remove();
     if (dated.length) {
       d3.select(made).append("g").attr("class", "axis days").attr("transform", `translate(0,${bottom})`)

@@ -1,0 +1,189 @@
+"""What changed between two reports: `diff`, and `report --since`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from janitor.core.errors import UsageError
+from janitor.core.model import Outcome, SetRetention, Status, verb_of
+from janitor.core.text import size
+from janitor.report.base import dollars
+from janitor.report.summary import Summary
+
+_Key = tuple[str, str, str]
+KINDS = {
+    "new": ("new", "new findings"),
+    "gone": ("gone", "no longer a finding"),
+    "changed": ("decided otherwise", "decided otherwise"),
+}
+"""What may have become of a log group, and its heading: in a report of all, and in findings."""
+_FIGURES = (
+    ("groups_scanned", "Log groups", "{:,}".format),
+    ("stored_bytes", "Stored", size),
+    ("storage_usd", "Storage a month", dollars),
+    ("saved_steady_usd", "Savings a month", dollars),
+    ("freed_at_once_bytes", "Lost for good", size),
+    ("unknown", "Not judged", "{:,}".format),
+)
+_COUNTS = ("groups_scanned", "stored_bytes", "unknown")
+_COSTS = ("storage_usd", "saved_steady_usd", "freed_at_once_bytes")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+
+class _Run(_Part):
+    started: AwareDatetime
+
+
+class _Row(_Part):
+    account: str
+    region: str
+    group: str
+    action: str
+    status: str
+    retention_days: int | None
+    new_retention_days: int | None
+    creation_time: int
+    stored_bytes: int
+    retention_policy: str | None
+    log_class: str = Field(alias="class")
+    tags: dict[str, str] | None = None
+
+
+class _Money(_Part):
+    storage_usd: float | None
+    saved_steady_usd: float | None
+    freed_at_once_bytes: int
+
+
+class _Summary(_Part):
+    groups_scanned: int
+    stored_bytes: int
+    unknown: int
+    money: _Money
+
+    def figures(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in _COUNTS} | {
+            key: getattr(self.money, key) for key in _COSTS
+        }
+
+
+class Saved(_Part):
+    """A report that was saved with `--format json`: what two reports are compared by."""
+
+    run: _Run
+    findings: list[_Row]
+    summary: _Summary
+
+
+def read(path: Path) -> Saved:
+    """A report saved with `--format json`. Raises UsageError."""
+    try:
+        return Saved.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        made = "make one with `janitor report --all -f json -o FILE`"
+        raise UsageError(f"{path}: is not a report saved as JSON; {made}") from error
+
+
+def difference(old: Saved, new: Saved) -> dict[str, Any]:
+    """`summary` by number, each `{old, new}`; `new`, `gone` and `changed` log groups. Those that
+    are only in one report because the other was made without `--all` count as new or gone.
+    """
+    return _difference(
+        old.summary.figures(),
+        new.summary.figures(),
+        _decisions(row.model_dump() for row in old.findings),
+        _decisions(row.model_dump() for row in new.findings),
+    )
+
+
+class Since:
+    """What changed since an older report, in its findings; those of this run come one by one."""
+
+    def __init__(self, old: Saved) -> None:
+        self._old = old
+        self._findings: dict[_Key, dict[str, Any]] = {}
+
+    def add(self, outcome: Outcome) -> None:
+        """A finding of this run."""
+        group, action = outcome.group, outcome.action
+        key = (group.target.account, group.target.region, group.name)
+        decided = {
+            "action": verb_of(action).value,
+            "status": outcome.status.value,
+            "retention_days": group.retention_days,
+            "new_retention_days": action.days if isinstance(action, SetRetention) else None,
+        }
+        self._findings.setdefault(key, decided)
+
+    def as_dict(self, summary: Summary) -> dict[str, Any]:
+        """`started` of the older report, and the difference as `diff` has it."""
+        money = summary.money
+        now = {key: getattr(summary, key) for key in _COUNTS} | {key: money[key] for key in _COSTS}
+        then = [row for row in self._old.findings if row.status != Status.KEPT]
+        before = _decisions(row.model_dump() for row in then)
+        changed = _difference(self._old.summary.figures(), now, before, self._findings)
+        return {"started": self._old.run.started.isoformat(), **changed}
+
+
+def _difference(
+    was: Mapping[str, Any],
+    now: Mapping[str, Any],
+    before: Mapping[_Key, dict[str, Any]],
+    after: Mapping[_Key, dict[str, Any]],
+) -> dict[str, Any]:
+    return {
+        "summary": {key: {"old": was[key], "new": now[key]} for key in (*_COUNTS, *_COSTS)},
+        "new": [_place(key) | after[key] for key in sorted(after.keys() - before.keys())],
+        "gone": [_place(key) | before[key] for key in sorted(before.keys() - after.keys())],
+        "changed": [
+            {**_place(key), "old": before[key], "new": after[key]}
+            for key in sorted(before.keys() & after.keys())
+            if before[key] != after[key]
+        ],
+    }
+
+
+def _decisions(rows: Iterable[Mapping[str, Any]]) -> dict[_Key, dict[str, Any]]:
+    """By log group; of one with several findings the first."""
+    found: dict[_Key, dict[str, Any]] = {}
+    for row in rows:
+        key = (row["account"], row["region"], row["group"])
+        decided = ("action", "status", "retention_days", "new_retention_days")
+        found.setdefault(key, {name: row[name] for name in decided})
+    return found
+
+
+def _place(key: _Key) -> dict[str, Any]:
+    return dict(zip(("account", "region", "group"), key, strict=True))
+
+
+def figures(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """A label, what it was and what it is, for people."""
+    for key, label, shown in _FIGURES:
+        pair = found["summary"][key]
+        yield label, shown(pair["old"]), shown(pair["new"])
+
+
+def decided(kind: str, row: Mapping[str, Any]) -> str:
+    """What a row of a kind says of its log group."""
+    return f"{_words(row['old'])} -> {_words(row['new'])}" if kind == "changed" else _words(row)
+
+
+def since(found: Mapping[str, Any]) -> str:
+    """The heading of what changed since an older report."""
+    return f"Since {datetime.fromisoformat(found['started']):%Y-%m-%d %H:%M} UTC"
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    days = "never expires" if row["retention_days"] is None else f"{row['retention_days']} days"
+    return f"{row['action'].replace('_', ' ')} ({row['status']}, {days})"
