@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from janitor.aws.api import Api, CallError, ReadError, UnavailableError
 from janitor.aws.logs import Logs
 from janitor.aws.tags import read_tags
-from janitor.core.clock import DAY_MS, Stop, StoppedError
+from janitor.core.clock import DAY_MS, StoppedError
 from janitor.core.errors import JanitorError
 from janitor.core.model import Keep, LogGroup, Outcome, SetRetention, Status, outcome_now
 from janitor.engine.act import Act, Part, add_tags
@@ -47,9 +47,7 @@ class Born:
     tags: Mapping[str, Collection[str]]
 
 
-async def give_retention(
-    api: Api, names: Sequence[str], policy: Policy, stop: Stop, journal: Journal
-) -> Born:
+async def give_retention(api: Api, names: Sequence[str], policy: Policy, journal: Journal) -> Born:
     """Do what the policy says about new log groups of the target. A name that comes again later
     changes nothing more.
     """
@@ -63,10 +61,10 @@ async def give_retention(
     books = Books(apis, told, lambda group: policy.acknowledged_until(group, now))
     old: dict[str, Outcome] = {}
     listing = functools.partial(_listing, names, policy, now, old)
-    await Survey(policy, now, stop, books, listing=listing).run(apis, {api.target: None})
+    await Survey(policy, now, api.stop, books, listing=listing).run(apis, {api.target: None})
     outcomes = {name: _if_younger(outcome, now) for name, outcome in outcomes.items()}
     lines = [line for one in outcomes.values() if (line := action_line(one)) is not None]
-    act = Act(policy, now, stop, journal, books, Looks(api.clock))
+    act = Act(policy, now, api.stop, journal, books, Looks(api.clock))
     await act.run(apis, {api.target: Part(grouped(lines))})
     errors = "; ".join(books.tallies[api.target].errors)
     failures: dict[str, str] = {}

@@ -122,7 +122,7 @@ class NewGroups:
             try:
                 said = await asyncio.gather(
                     *(
-                        give_retention(means.api(self._aws, target), each, policy, stop, journal)
+                        give_retention(means.api(self._aws, target), each, policy, journal)
                         for target, each in names.items()
                     )
                 )

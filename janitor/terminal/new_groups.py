@@ -57,10 +57,9 @@ def new_groups() -> int:
 
 
 async def _born(sandbox: Sandbox, policy: Policy, names: list[str], journal: FileJournal) -> Born:
-    stop = Stop()
-    means = Means(SandboxClock(sandbox), Counts(), stop, Inline(), None)
+    means = Means(SandboxClock(sandbox), Counts(), Stop(), Inline(), None)
     api = means.api(sandbox.session(), Target(demo.ACCOUNT, births.REGION))
-    return await give_retention(api, names, policy, stop, journal)
+    return await give_retention(api, names, policy, journal)
 
 
 def _at(sandbox: Sandbox) -> str:
