@@ -163,6 +163,7 @@ JANITOR = Function(
         "janitor/sandbox/*",
         "janitor/report/assets/*",
         "janitor/report/delimited.py",
+        "janitor/report/difference.py",
         "janitor/report/formats.py",
         "janitor/report/html.py",
         "janitor/report/markdown.py",

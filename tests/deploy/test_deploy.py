@@ -1279,7 +1279,7 @@ def test_the_functions_memory_is_the_cheapest_that_was_measured(account: Account
     small = [row["figures"] for row in bench["rows"] if "vCPU" in row["what"]]
     half, quarter = small
     walls = {256: quarter["wall"], 512: half["wall"], 1769: half["free"]["wall"]}
-    price = re.search(r"arm64's \$(0\.\d+) a GB and\s+second", DOCUMENTATION)
+    price = re.search(r"arm64's \$(0\.\d+)\s+per\s+GB-second", DOCUMENTATION)
     assert price is not None
     costs = {size: wall * size / 1024 * float(price[1]) for size, wall in walls.items()}
     rows = re.findall(r"^\| ([\d,]+) MB \|.* ([\d.]+) s \| \$([\d.]+) \|$", DOCUMENTATION, re.M)

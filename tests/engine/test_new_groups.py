@@ -23,7 +23,8 @@ def days_for(group: Group, policy: Policy) -> int | None:
         return None
     tagged = [r for r in policy.rules if r.tags and given_tags & {*r.tags} and r.retention_days]
     days = tagged[0].retention_days if tagged else policy.defaults.retention_days
-    young = NOW - group.created < min(NEW_DAYS, days or 0) * DAY_MS
+    age = NOW - group.created
+    young = age <= NEW_DAYS * DAY_MS and age < (days or 0) * DAY_MS
     return days if young else None
 
 

@@ -56,7 +56,7 @@ KEPT: dict[str, tuple[Group, str]] = {
         empty("/x", tags={"aws:cloudformation:stack-name": "s"}, retention=30),
         "protected from deletion by tag",
     ),
-    "reserved": (empty("aws/spans", retention=30), "nobody but AWS could make"),
+    "reserved": (empty("aws/spans", retention=30), "only AWS could create"),
     "deletion protection": (empty("/x", protected=True, retention=30), "deletion protection"),
     "metric filter": (empty("/x", metric_filters=("m", "n"), retention=30), "2 metric filters"),
     "subscription": (empty("/x", subscriptions=("ship",), retention=30), "filter ship"),

@@ -406,7 +406,7 @@ def planned_by_name(patch: pytest.MonkeyPatch) -> None:
     real = _TargetAct._line
 
     async def line(self: Any, planned: Any, todo: Any, looked: Any) -> Any:
-        if (fresh := await looked.of(planned.group)) is not None:
+        if (fresh := await looked.of(planned.group, todo.verb)) is not None:
             planned = replace(planned, creation_time=fresh.creation_time)
         return await real(self, planned, todo, looked)
 
@@ -416,7 +416,7 @@ def planned_by_name(patch: pytest.MonkeyPatch) -> None:
 def repeated_blindly(patch: pytest.MonkeyPatch) -> None:
     """A deletion whose answer was lost is asked for again, and nothing is looked at before that."""
 
-    async def delete(self: logs.Changes, group: str) -> None:
+    async def delete(self: logs.Changes, group: str, _by: float) -> None:
         await self._api.call("logs", "DeleteLogGroup", logGroupName=group)
 
     patch.setattr(logs.Changes, "delete_group_once", delete)

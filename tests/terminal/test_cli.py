@@ -602,7 +602,7 @@ def test_orphans_need_owners_to_ask(run: Run) -> None:
     path.write_text("[protect.deletion]\nowners = false")
     done = run("report", "--sandbox", "-p", str(path), "--orphans")
     assert done.code == 2
-    assert "asks no owners" in done.err
+    assert "checks no owners" in done.err
 
 
 def test_html_is_for_a_file_or_a_pipe(run: Run, tmp_path: Path) -> None:
