@@ -463,7 +463,13 @@ def cut_work_not_counted(patch: pytest.MonkeyPatch) -> None:
 
 def counters_forgotten(patch: pytest.MonkeyPatch) -> None:
     """The next link counts from zero."""
-    patch.setattr(Tally, "restored", lambda _state: Tally())
+    real = Link.__init__
+
+    def init(self: Link, *args: Any, **named: Any) -> None:
+        real(self, *args, **named)
+        self.tallies = {target: Tally() for target in self.tallies}
+
+    patch.setattr(Link, "__init__", init)
 
 
 def cut_page_is_done(patch: pytest.MonkeyPatch) -> None:
