@@ -154,6 +154,10 @@ ReadError = (CallError, UnavailableError)
 """What a read may end in; each is a reason to keep."""
 
 
+class _NotSentError(UnavailableError):
+    """The call came too late to be sent."""
+
+
 class Counts:
     """Attempts and throttled attempts per operation, over all targets, and how much of each quota
     they took; and what asking for owners and metrics takes: `owner_calls`, and the metrics that are
@@ -195,6 +199,12 @@ class Counts:
         self.calls[operation] += 1
         calls, _ = self._taken.get((operation, str(target)), (0, 0.0))
         self._taken[operation, str(target)] = (calls + 1, per_second)
+
+    def not_sent(self, operation: str, target: Target) -> None:
+        """The attempt that was counted last was not sent after all."""
+        self.calls[operation] -= 1
+        calls, per_second = self._taken[operation, str(target)]
+        self._taken[operation, str(target)] = (calls - 1, per_second)
 
     def was_throttled(self, operation: str) -> None:
         """One attempt was answered with a throttling error."""
@@ -398,8 +408,7 @@ class Api:
 
         def send() -> Mapping[str, Any]:
             if by is not None and self.clock.monotonic() > by:
-                why = "was not sent: the look before it is too old"
-                raise UnavailableError(operation, why, refused=True)
+                raise _NotSentError(operation, "the look before it is too old", refused=True)
             method = getattr(self._made.get(key) or self._client(key), xform_name(operation))
             answer: Mapping[str, Any] = method(**parameters)
             return answer
@@ -407,6 +416,9 @@ class Api:
         try:
             async with self.stop.bounded(CALL_LASTS):
                 return await self._workers.run(send)
+        except _NotSentError:
+            self.counts.not_sent(operation, self.target)
+            raise
         except TimeoutError as error:
             seconds = IN_FLIGHT if self.stop.is_set() else CALL_LASTS
             raise UnavailableError(operation, f"no answer within {seconds:.0f} s") from error
