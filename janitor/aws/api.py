@@ -408,7 +408,8 @@ class Api:
 
         def send() -> Mapping[str, Any]:
             if by is not None and self.clock.monotonic() > by:
-                raise _NotSentError(operation, "the look before it is too old", refused=True)
+                why = "was not sent: the look before it is too old"
+                raise _NotSentError(operation, why, refused=True)
             method = getattr(self._made.get(key) or self._client(key), xform_name(operation))
             answer: Mapping[str, Any] = method(**parameters)
             return answer
