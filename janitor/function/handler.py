@@ -21,18 +21,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import boto3
 import structlog
 from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from janitor import __version__
 from janitor.aws import targets
 from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS, Api, Counts
 from janitor.aws.targets import Means
-from janitor.aws.workers import GARBAGE, NoAnswerError, Threads, Workers, within
-from janitor.core.clock import Clock, Stop, SystemClock
+from janitor.aws.workers import GARBAGE, NoAnswerError, Threads, within
+from janitor.core.clock import Stop, SystemClock
 from janitor.core.errors import JanitorError, UsageError
 from janitor.core.model import Target
 from janitor.cost.money import price_list
@@ -41,13 +40,14 @@ from janitor.function.findings import Findings
 from janitor.function.invocation import (
     CONTEXT,
     Invocation,
+    Warm,
     WarmSession,
     configure_logs,
     deadline,
 )
 from janitor.function.link import Link
 from janitor.function.notify import Notice, NotifyError
-from janitor.function.settings import Settings, current_policy, parsed, read_settings
+from janitor.function.settings import parsed, read_settings
 from janitor.function.state import Claim, RunState, RunStore, TakenError, TargetState
 from janitor.journal.archive import BucketJournal, key_of
 from janitor.journal.journal import Lines
@@ -93,22 +93,8 @@ class Order:
     started: int = 0
 
 
-class Janitor:
-    """What is made once and reused while the function is warm."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        aws: boto3.Session,
-        clock: Clock,
-        metrics: Metrics | EphemeralMetrics,
-        workers: Workers,
-    ) -> None:
-        self._settings = settings
-        self._aws = aws
-        self._clock = clock
-        self._metrics = metrics
-        self._workers = workers
+class Janitor(Warm):
+    """The runs."""
 
     async def answer(self, event: Any, context: Invocation) -> dict[str, Any]:
         """Do what the event says. The answer has `run`, `findings` (of this link),
@@ -160,13 +146,6 @@ class Janitor:
                     f"({', '.join(configured)})"
                 )
         return Order(request, 0, "hand", asked.dry_run, asked.regions or configured, now)
-
-    async def _policy(self) -> Policy:
-        """Raises PolicyError, and UsageError where SSM does not answer."""
-        try:
-            return await within(CLOSE_LASTS, self._workers, lambda: current_policy(self._settings))
-        except NoAnswerError as error:
-            raise UsageError(f"the policy cannot be read: {error}") from error
 
     def _bucket(self) -> RunStore:
         name = self._settings.bucket

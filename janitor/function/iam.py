@@ -115,12 +115,8 @@ def function_policy(
     journals in `bucket`, read its policy where `parameter` names an SSM parameter, and publish to
     the SNS topic whose ARN is `notify_topic`.
     """
-    from janitor.function import (
-        chain,
-        notify,
-        settings,  # they need powertools, which the terminal does without
-        state,
-    )
+    # They need powertools, which the terminal does without.
+    from janitor.function import chain, notify, state
 
     own = policy.with_own_groups(log_group)
     itself = f"arn:{partition}:lambda:{region}:{account}:function:{function}"
@@ -130,9 +126,7 @@ def function_policy(
         _statement("GoOn", "Allow", {chain.ACTIONS["Invoke"]}, [itself, f"{itself}:*"]),
     ]
     if parameter is not None:
-        arn = f"arn:{partition}:ssm:{region}:{account}:parameter/{parameter.lstrip('/')}"
-        action = settings.ACTIONS["GetParameter"]
-        statements.append(_statement("ReadPolicy", "Allow", {action}, [arn]))
+        statements.append(_read_policy(f"arn:{partition}:ssm:{region}:{account}:", parameter))
     if notify_topic is not None:
         action = notify.ACTIONS["Publish"]
         statements.append(_statement("Tell", "Allow", {action}, [notify_topic]))
@@ -141,12 +135,7 @@ def function_policy(
         _statement("KeepRuns", "Allow", state.ACTIONS.values(), [f"{objects}{state.PREFIX}*"]),
         # Without it a state that is not there yet reads as one that is denied.
         _statement("FindRuns", "Allow", {archive.ACTIONS["ListObjectsV2"]}, [objects[:-1]]),
-        _statement(
-            "KeepJournals",
-            "Allow",
-            {archive.ACTIONS["PutObject"]},
-            [f"{objects}{archive.PREFIX}{account}/*"],
-        ),
+        _keep_journals(objects, account),
     ]
     return {**document, "Statement": statements}
 
@@ -211,8 +200,6 @@ def new_groups_policy(
     messages from `queue` (its name), read its policy where `parameter` names an SSM parameter, and
     add journals to `bucket`.
     """
-    from janitor.function import settings  # it needs powertools
-
     only = policy.only_retention(1.0).with_own_groups(log_group)
     document = iam_policy(only, account=account, partition=partition, regions=regions)
     groups = [f"arn:{partition}:logs:*:{account}:log-group:*"]
@@ -222,21 +209,14 @@ def new_groups_policy(
     where, copying = _requested(regions), bool(policy.new_groups.tags)
     reading, tagging = logs.ACTIONS["ListTagsForResource"], logs.ACTIONS["TagResource"]
     place = f"{region}:{account}"
-    parameters = [f"arn:{partition}:ssm:{place}:parameter/{(parameter or '').lstrip('/')}"]
-    journals = [f"arn:{partition}:s3:::{bucket}/{archive.PREFIX}{account}/*"]
     more = _document(
         _statement(
             "OwnersTags", "Allow", {tags.ACTIONS["GetResources"]} if copying else (), ["*"], where
         ),
         _statement("CopyTags", "Allow", {reading, tagging} if copying else (), groups, where),
         _statement("Poll", "Allow", POLLING, [f"arn:{partition}:sqs:{place}:{queue}"]),
-        _statement(
-            "ReadPolicy",
-            "Allow",
-            {settings.ACTIONS["GetParameter"]} if parameter is not None else (),
-            parameters,
-        ),
-        _statement("KeepJournals", "Allow", {archive.ACTIONS["PutObject"]}, journals),
+        *([] if parameter is None else [_read_policy(f"arn:{partition}:ssm:{place}:", parameter)]),
+        _keep_journals(f"arn:{partition}:s3:::{bucket}/", account),
     )
     return {**document, "Statement": [*document["Statement"], *more["Statement"]]}
 
@@ -257,6 +237,20 @@ def watch_policy(*, new_groups: bool = False) -> dict[str, Any]:
     if new_groups:
         looking |= {*trails.ACTIONS.values()}
     return _document(_statement("Look", "Allow", looking, ["*"]))
+
+
+def _read_policy(ssm: str, parameter: str) -> dict[str, Any]:
+    """To read the policy from an SSM parameter; `ssm` begins its ARN."""
+    from janitor.function import settings  # it needs powertools, which the terminal does without
+
+    arn = f"{ssm}parameter/{parameter.lstrip('/')}"
+    return _statement("ReadPolicy", "Allow", {settings.ACTIONS["GetParameter"]}, [arn])
+
+
+def _keep_journals(objects: str, account: str) -> dict[str, Any]:
+    """To add journals to a bucket; `objects` begins their ARNs."""
+    arn = f"{objects}{archive.PREFIX}{account}/*"
+    return _statement("KeepJournals", "Allow", {archive.ACTIONS["PutObject"]}, [arn])
 
 
 def _document(*statements: dict[str, Any]) -> dict[str, Any]:

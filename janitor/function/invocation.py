@@ -11,9 +11,16 @@ from typing import Any, Protocol
 
 import boto3
 import structlog
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from janitor.core.clock import Stop
+from janitor.aws.api import CLOSE_LASTS
+from janitor.aws.workers import NoAnswerError, Workers, within
+from janitor.core.clock import Clock, Stop
+from janitor.core.errors import UsageError
 from janitor.function import chain
+from janitor.function.settings import Settings, current_policy
+from janitor.policy.file import Policy
 
 CONTEXT: dict[str, str] = {}
 """What every log line of an invocation says."""
@@ -47,6 +54,31 @@ class WarmSession(boto3.Session):
             if key not in self._clients:
                 self._clients[key] = super().client(service_name, region_name, **more)
             return self._clients[key]
+
+
+class Warm:
+    """What a function makes once and reuses while it is warm."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        aws: boto3.Session,
+        clock: Clock,
+        metrics: Metrics | EphemeralMetrics,
+        workers: Workers,
+    ) -> None:
+        self._settings = settings
+        self._aws = aws
+        self._clock = clock
+        self._metrics = metrics
+        self._workers = workers
+
+    async def _policy(self) -> Policy:
+        """Raises PolicyError, and UsageError where SSM does not answer."""
+        try:
+            return await within(CLOSE_LASTS, self._workers, lambda: current_policy(self._settings))
+        except NoAnswerError as error:
+            raise UsageError(f"the policy cannot be read: {error}") from error
 
 
 @contextlib.contextmanager

@@ -15,10 +15,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import boto3
 import structlog
 from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
     EventType,
@@ -27,10 +26,10 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS, Counts
+from janitor.aws.api import CLOSE_CONFIG, Counts
 from janitor.aws.targets import Means, known_regions
-from janitor.aws.workers import NoAnswerError, Threads, Workers, within
-from janitor.core.clock import Clock, Stop, SystemClock
+from janitor.aws.workers import Threads
+from janitor.core.clock import Stop, SystemClock
 from janitor.core.errors import UsageError
 from janitor.core.model import SetRetention, Status, Target
 from janitor.engine.new_groups import SHARE, Born, give_retention
@@ -38,14 +37,14 @@ from janitor.function.hints import hinted
 from janitor.function.invocation import (
     CONTEXT,
     Invocation,
+    Warm,
     WarmSession,
     configure_logs,
     deadline,
 )
-from janitor.function.settings import Settings, current_policy, read_settings
+from janitor.function.settings import read_settings
 from janitor.journal.archive import BucketJournal, key_of
 from janitor.journal.journal import Lines
-from janitor.policy.file import Policy
 
 log = structlog.get_logger("janitor")
 
@@ -54,22 +53,8 @@ class NewGroupError(Exception):
     """A message that could not be done with, which is delivered again, or kept for a person."""
 
 
-class NewGroups:
-    """What is made once and reused while the function is warm."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        aws: boto3.Session,
-        clock: Clock,
-        metrics: Metrics | EphemeralMetrics,
-        workers: Workers,
-    ) -> None:
-        self._settings = settings
-        self._aws = aws
-        self._clock = clock
-        self._metrics = metrics
-        self._workers = workers
+class NewGroups(Warm):
+    """What is done about new log groups."""
 
     async def failures(self, messages: Mapping[str, str], context: Invocation) -> dict[str, str]:
         """Why messages could not be done with, by id; the others can. `messages` are bodies by id.
@@ -140,13 +125,6 @@ class NewGroups:
             log.info("new_group", **place, status=one.status.value, reason=one.reason, tags=tags)
             done = isinstance(one.action, SetRetention) and one.status is Status.DONE
             self._metrics.add_metric("RetentionSet", MetricUnit.Count, int(done))
-
-    async def _policy(self) -> Policy:
-        """Raises PolicyError, and UsageError where SSM does not answer."""
-        try:
-            return await within(CLOSE_LASTS, self._workers, lambda: current_policy(self._settings))
-        except NoAnswerError as error:
-            raise UsageError(f"the policy cannot be read: {error}") from error
 
 
 configure_logs()

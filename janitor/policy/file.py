@@ -186,6 +186,10 @@ class Acknowledged(_Strict):
     names: list[Pattern] = Field(min_length=1, description='Globs over the whole name, or "re:…".')
     until: date = Field(description="The last day (UTC) on which it applies, as in 2027-06-30.")
 
+    def __str__(self) -> str:
+        """For people, once that day is over."""
+        return f"acknowledged until {self.until}, which is over: {', '.join(self.names)}"
+
 
 def _copied(key: str) -> str:
     if key.lower().startswith("aws:"):

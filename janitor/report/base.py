@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from janitor.core.errors import UsageError
 from janitor.core.model import (
     Ingestion,
     LogGroup,
@@ -128,6 +129,12 @@ def dollars(usd: float | None) -> str:
     if usd is None:
         return "unknown"
     return "<$0.01" if 0 < usd < 0.01 else f"${usd:,.2f}"
+
+
+def check_table_or_json(command: str, form: Format) -> None:
+    """Raise UsageError on a format that the command does not print."""
+    if form not in (Format.TABLE, Format.JSON):
+        raise UsageError(f"--format: {command} prints table or json, not {form}")
 
 
 def counted(count: int, noun: str) -> str:

@@ -11,6 +11,13 @@ from janitor.core.model import Status, Verb
 from janitor.core.tally import Tally
 
 
+def doing(*, dry_run: bool, changed: bool) -> str:
+    """What became of the account, in words."""
+    if dry_run:
+        return "dry run: nothing was changed"
+    return "changes were made" if changed else "nothing was changed"
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """Counts of log groups, log streams and calls; bytes; USD a month in `money`.
@@ -84,9 +91,7 @@ class Summary:
 
     def doing(self, *, dry_run: bool) -> str:
         """What became of the account, in words."""
-        if dry_run:
-            return "dry run: nothing was changed"
-        return "changes were made" if self.changed else "nothing was changed"
+        return doing(dry_run=dry_run, changed=self.changed)
 
 
 def summarize(

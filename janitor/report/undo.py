@@ -13,6 +13,7 @@ from janitor.core.model import Restoration, Status
 from janitor.core.text import markdown
 from janitor.report.base import Format, RunInfo
 from janitor.report.delimited import Rows
+from janitor.report.summary import doing
 from janitor.report.table import Grid, Output
 
 TITLES = {
@@ -115,10 +116,8 @@ def _markdown(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
 def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
     console = Output(out)
     done = any(item.status is Status.DONE for _, items, _ in sections for item in items)
-    made = "changes were made" if done else "nothing was changed"
-    doing = "dry run: nothing was changed" if info.dry_run else made
     console.print(Text(f"account {info.account} · {', '.join(info.regions)}", style="bold"))
-    console.print(f"undo: {doing}")
+    console.print(f"undo: {doing(dry_run=info.dry_run, changed=done)}")
     for title, found, more in sections:
         table = Grid(
             title=f"{title} ({len(found) + more:,})",

@@ -187,6 +187,12 @@ Form = Annotated[
         help="table, json, jsonl, csv, markdown or html. Default: by the suffix of -o, else table.",
     ),
 ]
+TableOrJson = Annotated[
+    Format | None,
+    typer.Option(
+        "-f", "--format", metavar="FORMAT", help="table or json. Default: by the suffix of -o."
+    ),
+]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write there, not to stdout.")
 ]
@@ -430,12 +436,7 @@ def native(
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
     sandbox_state: State = None,
-    format: Annotated[
-        Format | None,
-        typer.Option(
-            "-f", "--format", metavar="FORMAT", help="table or json. Default: by the suffix of -o."
-        ),
-    ] = None,
+    format: TableOrJson = None,
     output: Output = None,
     journal: JournalFile = None,
     yes: Yes = False,
@@ -514,12 +515,7 @@ def explain(
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
     sandbox_state: State = None,
-    format: Annotated[
-        Format | None,
-        typer.Option(
-            "-f", "--format", metavar="FORMAT", help="table or json. Default: by the suffix of -o."
-        ),
-    ] = None,
+    format: TableOrJson = None,
     output: Output = None,
     api_share: ApiShare = None,
     verbose: Verbose = False,

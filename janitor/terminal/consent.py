@@ -7,14 +7,14 @@ from __future__ import annotations
 import signal
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from janitor.aws.api import Api
 from janitor.aws.targets import alias
 from janitor.core.errors import UsageError
 from janitor.core.loss import loss, lost_bytes
-from janitor.core.model import Target, Verb
+from janitor.core.model import Verb
 from janitor.core.text import sentence, size, visible
 from janitor.cost.money import PriceList, usd
 from janitor.engine.plan import ActionLine, PlanFile
@@ -88,13 +88,11 @@ class Agreed:
         yield f"Saves about {saves} a month, once CloudWatch has removed those events."
 
 
-async def agreed_to(
-    options: Options, apis: Mapping[Target, Api], agreed: Agreed, notes: Iterable[str]
-) -> None:
-    """Show all that would be done, on stderr, and ask. Raises UsageError as `ask`."""
-    where = await places(list(apis.values()))
+async def agreed_to(options: Options, apis: Sequence[Api], what: Iterable[str]) -> None:
+    """Show all that would be done, line by line on stderr, and ask. Raises UsageError as `ask`."""
+    where = await places(apis)
     if not (options.quiet and options.yes):
-        for line in (f"To be done in {where}:", *agreed.lines(), *notes):
+        for line in (f"To be done in {where}:", *what):
             sys.stderr.write(f"{visible(line)}\n")
     ask(options, f"Do all of this in {where}")
 

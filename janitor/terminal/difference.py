@@ -8,16 +8,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from janitor.core.errors import Exit, UsageError
+from janitor.core.errors import Exit
 from janitor.core.text import visible
-from janitor.report.base import Format, counted
+from janitor.report.base import Format, check_table_or_json, counted
 from janitor.report.difference import KINDS, decided, difference, figures, read
 
 
 def diff(old: Path, new: Path, form: Format) -> Exit:
     """Show what is new, gone and decided otherwise, and what it costs now. Raises UsageError."""
-    if form not in (Format.TABLE, Format.JSON):
-        raise UsageError(f"--format: diff prints table or json, not {form}")
+    check_table_or_json("diff", form)
     found = difference(read(old), read(new))
     if form is Format.JSON:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")

@@ -17,7 +17,7 @@ from janitor.core.errors import Exit, UsageError
 from janitor.core.model import LogGroup
 from janitor.cost.money import price_list
 from janitor.policy.file import Policy, matches
-from janitor.report.base import Format
+from janitor.report.base import Format, check_table_or_json
 from janitor.terminal import explanation as explaining
 from janitor.terminal.explanation import Explanation
 from janitor.terminal.shared import (
@@ -70,8 +70,7 @@ def explain(options: Options, names: tuple[str, ...]) -> Exit:
     A name may be a glob or an ARN; an ARN's Region is looked in where none is given.
     `--format json` prints `{"run": {...}, "groups": [...]}` (`Explanation.as_dict`).
     """
-    if options.format not in (Format.TABLE, Format.JSON):
-        raise UsageError(f"--format: explain prints table or json, not {options.format}")
+    check_table_or_json("explain", options.format)
     asked = [_Asked.of(name) for name in names]
     regions = tuple(dict.fromkeys(one.region for one in asked if one.region))
     if not options.regions and regions and len(regions) == len({one.region for one in asked}):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import uuid
 from typing import IO
 
 from janitor.aws.api import Counts
 from janitor.core.clock import Stop
-from janitor.core.errors import Exit, OutputError, UsageError
+from janitor.core.errors import Exit, OutputError
 from janitor.core.model import Status
 from janitor.core.text import visible
 from janitor.engine.native import Natives
 from janitor.journal.journal import FileJournal, Lines
 from janitor.report import native as native_report
-from janitor.report.base import Format, RunInfo
+from janitor.report.base import Format, RunInfo, check_table_or_json
+from janitor.report.summary import doing
 from janitor.terminal import consent
 from janitor.terminal.shared import (
     Options,
@@ -34,8 +34,7 @@ from janitor.terminal.shared import (
 
 def native(options: Options, *, apply: bool, ignore_protect: bool) -> Exit:
     """Show what would become of the janitor's account-level policies; with `apply` do it."""
-    if options.format not in (Format.TABLE, Format.JSON):
-        raise UsageError(f"--format: native prints table or json, not {options.format}")
+    check_table_or_json("native", options.format)
     return asyncio.run(_native(options, apply=apply, ignore_protect=ignore_protect))
 
 
@@ -58,12 +57,7 @@ async def _native(options: Options, *, apply: bool, ignore_protect: bool) -> Exi
             await natives.survey()
             planned = [item for item in natives.items if item.status is Status.PLANNED]
             if apply and planned and not stop.is_set():
-                where = await consent.places(apis)
-                if not (options.quiet and options.yes):
-                    sys.stderr.write(f"To be done in {where}:\n")
-                    for line in native_report.lines(natives.items):
-                        sys.stderr.write(f"{visible(line)}\n")
-                consent.ask(options, f"Do all of this in {where}")
+                await consent.agreed_to(options, apis, native_report.lines(natives.items))
                 await natives.act(journal)
         journal.close()
         info = run_info(options, "native", policy, apis, now, run_id, dry_run=not apply)
@@ -96,9 +90,7 @@ def _write(options: Options, out: IO[str], info: RunInfo, natives: Natives) -> N
         out.write(json.dumps(answer) + "\n")
     else:
         changed = any(item.status is Status.DONE for item in natives.items)
-        doing = "changes were made" if changed else "nothing was changed"
-        doing = f"dry run: {doing}" if info.dry_run else doing
-        out.write(f"native: {doing}\n")
+        out.write(f"native: {doing(dry_run=info.dry_run, changed=changed)}\n")
         for line in native_report.lines(natives.items):
             out.write(f"{visible(line)}\n")
     out.flush()

@@ -17,7 +17,7 @@ from janitor.owners.table import chosen
 from janitor.policy.file import SHIPPED, Policy, load
 from janitor.policy.judge import judge
 from janitor.policy.lint import warnings
-from janitor.report.base import Format, counted
+from janitor.report.base import Format, check_table_or_json, counted
 
 
 def validate(path: Path | None) -> Exit:
@@ -32,10 +32,7 @@ def validate(path: Path | None) -> Exit:
     if problems:
         raise PolicyError(source, problems)
     found = list(warnings(policy))
-    found += [
-        f"acknowledged until {entry.until}, which is over: {', '.join(entry.names)}"
-        for entry in policy.expired(SystemClock().now())
-    ]
+    found += map(str, policy.expired(SystemClock().now()))
     for text in found:
         sys.stderr.write(f"{source}: warning: {text}\n")
     more = f", {counted(len(found), 'warning')}" if found else ""
@@ -83,8 +80,7 @@ def test(
         raise UsageError(
             "give names of log groups, or --report FILE (`janitor report --all -f json`)"
         )
-    if form not in (Format.TABLE, Format.JSON):
-        raise UsageError(f"--format: policy test prints table or json, not {form}")
+    check_table_or_json("policy test", form)
     new, old = load(policy), None if against is None else load(against)
     if report is None:
         now, here = SystemClock().now(), Target("", region)

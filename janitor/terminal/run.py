@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import math
 import sys
@@ -312,10 +313,7 @@ class _Work:
         for failure in (*(talkers.failures if talkers else ()), *self.untagged):
             total.warn(failure)
         for entry in self.policy.expired(self.now):
-            total.warn(
-                f"acknowledged until {entry.until}, which is over: {', '.join(entry.names)}; "
-                "look again, then give another date or remove the entry"
-            )
+            total.warn(f"{entry}; look again, then give another date or remove the entry")
         for failure in self.unusable:
             total.error(failure)
         made = summarize(
@@ -473,7 +471,8 @@ async def _agreed(
     """Show a plan, ask, and act on it."""
     agreed = consent.Agreed(plan, work.prices)
     if not work.stop.is_set() and agreed.planned:
-        await consent.agreed_to(work.options, work.apis, agreed, _against(work, books))
+        lines = itertools.chain(agreed.lines(), _against(work, books))
+        await consent.agreed_to(work.options, list(work.apis.values()), lines)
     return await _acted(work, books, plan, agreed, out, left)
 
 
@@ -529,15 +528,14 @@ def _carried_out(
     of it.
     """
     lines = {
-        "planned": planned.total(),
         "done": (planned & done).total(),
         **{
             status.value: became[status]
             for status in (Status.FAILED, Status.REFUSED, Status.UNKNOWN, Status.NOT_REACHED)
         },
     }
-    changed = 2 * lines["planned"] - sum(lines.values())
-    return {**lines, "changed_since": max(changed, 0)}
+    changed = planned.total() - sum(lines.values())
+    return {"planned": planned.total(), **lines, "changed_since": max(changed, 0)}
 
 
 async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janitor.core.errors import JanitorError, UsageError
-from janitor.function import handler
+from janitor.function import handler, invocation
 from janitor.function.chain import ChainError
 from janitor.function.link import Link
 from janitor.function.settings import read_settings
@@ -62,7 +62,7 @@ def asking_for(owners: list[str]) -> Policy:
 
 def use(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> None:
     """The function works by this policy."""
-    monkeypatch.setattr(handler, "current_policy", lambda _settings: policy)
+    monkeypatch.setattr(invocation, "current_policy", lambda _settings: policy)
 
 
 # ---- what an event means -------------------------------------------------------------------------

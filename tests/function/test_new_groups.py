@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.batch.exceptions import UnexpectedBatchType
 
 from janitor.aws.workers import Inline
 from janitor.core.model import LogGroup
-from janitor.function import new_groups
+from janitor.function import invocation, new_groups
 from janitor.function.new_groups import NewGroups, answer
 from janitor.function.settings import read_settings
 from janitor.journal.history import Put, read
@@ -70,7 +70,7 @@ class Function:
     def __init__(self, cloud: Cloud, policy: Policy, patch: pytest.MonkeyPatch) -> None:
         self.cloud = cloud
         cloud.store.buckets.setdefault(BUCKET, Bucket(ACCOUNT, REGION, NOW))
-        patch.setattr(new_groups, "current_policy", lambda _settings: policy)
+        patch.setattr(invocation, "current_policy", lambda _settings: policy)
         self.request = 0
 
     def get(self, *events: Any, region: str = REGION, seconds: float = 300) -> list[int]:
@@ -328,7 +328,7 @@ def test_the_entry_point_publishes_what_the_watch_looks_at(
     """
     cloud = Cloud([new("/app/a")])
     cloud.store.buckets.setdefault(BUCKET, Bucket(ACCOUNT, REGION, NOW))
-    monkeypatch.setattr(new_groups, "current_policy", lambda _settings: load(None))
+    monkeypatch.setattr(invocation, "current_policy", lambda _settings: load(None))
     monkeypatch.setattr(new_groups.METRICS.provider, "service", "x-new-groups", raising=False)
     settings = read_settings({"JANITOR_BUCKET": BUCKET, "JANITOR_REGIONS": REGION})
     session = cast(boto3.Session, _Session(cloud))

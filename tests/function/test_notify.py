@@ -15,7 +15,7 @@ from moto import mock_aws
 from janitor.core.errors import UsageError
 from janitor.core.tally import Tally
 from janitor.cost.money import Ledger, price_list
-from janitor.function import handler, notify
+from janitor.function import invocation, notify
 from janitor.function.notify import Notice, NotifyError, send
 from janitor.function.settings import read_settings
 from janitor.policy.file import Prices, parse
@@ -92,7 +92,7 @@ def test_a_dry_run_is_told_only_if_it_failed_or_would_be_refused(
     error = "Error: 123456789012/eu-west-1: the log groups could not be listed"
     assert error in failed["Message"]
     limited = Deployed(mixed(), DRY)
-    monkeypatch.setattr(handler, "current_policy", lambda _settings: TIGHT)
+    monkeypatch.setattr(invocation, "current_policy", lambda _settings: TIGHT)
     limited.invoke(SCHEDULED)
     [said] = limited.sent
     assert attribute(said, "result") == "refused"
