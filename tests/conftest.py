@@ -11,13 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from janitor.aws.models import Plain, cut
 from janitor.aws.workers import GARBAGE
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import Policy, load
+from janitor.sandbox import inprocess
+from janitor.sandbox.services import MODELS
 from janitor.terminal.cli import main
 from tests.report.browser import LEFT_OUT
 
@@ -95,10 +99,19 @@ class Said:
     err: str
 
 
+CUT = type(MODELS)(MODELS.search_paths, include_default_search_paths=False)
+"""What the program's clients need of botocore's models and no more, as in a process of its own."""
+CUT.file_loader, CUT.cut = Plain(), cut
+
+
 def janitor(*words: str) -> Said:
     """`janitor …` in this process."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(inprocess, "MODELS", CUT),
+    ):
         code = main([*words])
     return Said(code, out.getvalue(), err.getvalue())
 
