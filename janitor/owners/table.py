@@ -154,16 +154,27 @@ def table() -> tuple[Row, ...]:
     return tuple(_row(**entry) for entry in tomllib.loads(text)["rows"])
 
 
+def unknown(owners: Sequence[str]) -> list[str]:
+    """What is wrong with names of rows, and which may be meant."""
+    known = [row.id for row in table()]
+    problems = []
+    for wanted in dict.fromkeys(owners):
+        if wanted in known:
+            continue
+        first = re.split("[-_]", wanted)[0]
+        kin = [name for name in known if name.split("-")[0] == first]
+        near = get_close_matches(wanted, kin, cutoff=0) or get_close_matches(wanted, known)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+        problems.append(f"there is no {wanted!r} ({hint})")
+    return problems
+
+
 def chosen(owners: bool | Sequence[str]) -> tuple[Row, ...]:
     """The rows that a policy's `owners` names: all, none, or those. Raises UsageError."""
     if isinstance(owners, bool):
         return table() if owners else ()
-    known = [row.id for row in table()]
-    for wanted in owners:
-        if wanted not in known:
-            near = get_close_matches(wanted, known, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-            raise UsageError(f"[protect.deletion] owners: there is no {wanted!r} ({hint})")
+    if problems := unknown(owners):
+        raise UsageError(f"[protect.deletion] owners: {'; '.join(problems)}")
     return tuple(row for row in table() if row.id in owners)
 
 

@@ -25,7 +25,9 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -39,6 +41,8 @@ RETENTION_DAYS = (
 """What PutRetentionPolicy accepts (CloudWatch Logs API reference)."""
 
 _T = TypeVar("_T")
+Owners = Callable[[Sequence[str]], list[str]]
+"""Says what is wrong with names of owners: this package does not know their table."""
 
 OWN_GROUP = "/cloudwatch-janitor/janitor"
 SHIPPED = "the shipped policy"
@@ -150,6 +154,15 @@ class ProtectFromDeletion(_Strict):
         description="Subscription filters to these destinations keep nothing: globs over the ARN, "
         'or "re:…". For a forwarder that subscribes to every log group.',
     )
+
+    @field_validator("owners")
+    @classmethod
+    def _known(cls, owners: bool | list[str], told: ValidationInfo) -> bool | list[str]:
+        if told.context and not isinstance(owners, bool):
+            wrong: Owners = told.context["owners"]
+            if problems := wrong(owners):
+                raise ValueError("; ".join(problems))
+        return owners
 
 
 class Protect(_Strict):
@@ -571,8 +584,8 @@ class _Conditions:
                 return said if miss == "answer" else f"unknown: {said}"
 
 
-def load(path: Path | None) -> Policy:
-    """The policy in `path` (`-`: on stdin), or the shipped one.
+def load(path: Path | None, owners: Owners | None = None) -> Policy:
+    """The policy in `path` (`-`: on stdin), or the shipped one; `owners` checks those it names.
 
     Raises PolicyError with every problem found, each naming rule, key, value and what is accepted.
     """
@@ -581,24 +594,24 @@ def load(path: Path | None) -> Policy:
             (resources.files("janitor.policy") / "default_policy.toml").read_text(), SHIPPED
         )
     if str(path) == "-":
-        return parse(sys.stdin.read(), "stdin")
+        return parse(sys.stdin.read(), "stdin", owners)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise PolicyError(str(path), [f"cannot be read: {error.strerror or error}"]) from error
     except UnicodeDecodeError as error:
         raise PolicyError(str(path), [f"is not UTF-8 text: {error.reason}"]) from error
-    return parse(text, str(path))
+    return parse(text, str(path), owners)
 
 
-def parse(text: str, source: str) -> Policy:
+def parse(text: str, source: str, owners: Owners | None = None) -> Policy:
     """The policy in `text`. Raises PolicyError."""
     try:
         raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise PolicyError(source, [f"is not TOML: {error}"]) from error
     try:
-        return Policy.model_validate(raw)
+        return Policy.model_validate(raw, context={"owners": owners} if owners else None)
     except ValidationError as error:
         found = [dict(e) for e in error.errors()]
         lines = _lines(text)

@@ -1,5 +1,5 @@
-"""`--format csv`: a header and a line a finding, or a line a part with `--by`; the summary goes to
-stderr only.
+"""`--format csv`: a header and a line a finding, with `--since` also one for each that is gone; with
+`--by` a line a part. The summary goes to stderr only.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from janitor.core.model import Ingestion, LogGroup, Outcome
 from janitor.core.text import cell
 from janitor.cost.money import PriceList
 from janitor.report.base import RunInfo, row
+from janitor.report.difference import Since
 from janitor.report.summary import Summary
 
 COLUMNS = (
@@ -55,16 +56,23 @@ def plain(value: object) -> object:
 class CsvReport:
     """A line a finding."""
 
-    def __init__(self, out: IO[str], prices: PriceList, *, parts: bool = False) -> None:
-        """`parts`: the rows are those of `--by`."""
+    def __init__(
+        self, out: IO[str], prices: PriceList, *, parts: bool = False, since: Since | None = None
+    ) -> None:
+        """`parts`: the rows are those of `--by`. With `since` there is a column for what became of
+        each log group.
+        """
         self._prices = prices
         self._out = out
         self._parts = parts
+        self._since = since
+        self._gone: set[tuple[str, str, str]] = set()
+        """Those whose row says that they are no finding any more."""
 
     def start(self, info: RunInfo) -> None:  # noqa: ARG002
         """The header."""
         if not self._parts:
-            self._rows = Rows(self._out, COLUMNS)
+            self._rows = Rows(self._out, (*COLUMNS, *["since"] * (self._since is not None)))
 
     def scanned(self, group: LogGroup) -> None:
         """Nothing: only findings are listed."""
@@ -74,16 +82,29 @@ class CsvReport:
 
     def finding(self, outcome: Outcome) -> None:
         """One more line."""
-        if not self._parts:
-            self._rows.add(row(outcome, self._prices))
+        if self._parts:
+            return
+        said = row(outcome, self._prices)
+        if self._since is not None:
+            said["since"] = self._since.kind(outcome)
+            if said["since"] == "gone":
+                self._gone.add((said["account"], said["region"], said["group"]))
+        self._rows.add(said)
 
     def kept(self, outcome: Outcome) -> None:
         """Nothing: only findings are listed."""
 
     def finish(self, summary: Summary) -> None:
-        """Nothing, or the parts: a CSV file holds rows of one kind."""
+        """The parts, where these are the rows: a CSV file holds rows of one kind. Else what is gone
+        and has no row.
+        """
         if self._parts and summary.by is not None:
             by = summary.by["rows"]
             rows = Rows(self._out, [*by[0]] if by else ["part"])
             for one in by:
                 rows.add(one)
+        elif summary.since is not None:
+            for one in summary.since["gone"]:
+                place = {key: one[key] for key in ("account", "region", "group")}
+                if tuple(place.values()) not in self._gone:
+                    self._rows.add({**place, "since": "gone"})

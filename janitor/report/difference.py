@@ -111,27 +111,34 @@ class Since:
 
     def __init__(self, old: Saved) -> None:
         self._old = old
+        then = [row for row in old.findings if row.status != Status.KEPT]
+        self._before = _decisions(row.model_dump() for row in then)
         self._findings: dict[_Key, dict[str, Any]] = {}
 
     def add(self, outcome: Outcome) -> None:
         """A finding of this run."""
-        group, action = outcome.group, outcome.action
-        key = (group.target.account, group.target.region, group.name)
+        action = outcome.action
         decided = {
             "action": verb_of(action).value,
             "status": outcome.status.value,
-            "retention_days": group.retention_days,
+            "retention_days": outcome.group.retention_days,
             "new_retention_days": action.days if isinstance(action, SetRetention) else None,
         }
-        self._findings.setdefault(key, decided)
+        self._findings.setdefault(_key(outcome), decided)
+
+    def kind(self, outcome: Outcome) -> str:
+        """What became of the log group of an outcome: a key of `KINDS`; "" where nothing did."""
+        before, now = (where.get(_key(outcome)) for where in (self._before, self._findings))
+        if before == now:
+            return ""
+        return "new" if before is None else "gone" if now is None else "changed"
 
     def as_dict(self, summary: Summary) -> dict[str, Any]:
         """`started` of the older report, and the difference as `diff` has it."""
         money = summary.money
         now = {key: getattr(summary, key) for key in _COUNTS} | {key: money[key] for key in _COSTS}
-        then = [row for row in self._old.findings if row.status != Status.KEPT]
-        before = _decisions(row.model_dump() for row in then)
-        changed = _difference(self._old.summary.figures(), now, before, self._findings)
+        was = self._old.summary.figures()
+        changed = _difference(was, now, self._before, self._findings)
         return {"started": self._old.run.started.isoformat(), **changed}
 
 
@@ -161,6 +168,11 @@ def _decisions(rows: Iterable[Mapping[str, Any]]) -> dict[_Key, dict[str, Any]]:
         decided = ("action", "status", "retention_days", "new_retention_days")
         found.setdefault(key, {name: row[name] for name in decided})
     return found
+
+
+def _key(outcome: Outcome) -> _Key:
+    group = outcome.group
+    return group.target.account, group.target.region, group.name
 
 
 def _place(key: _Key) -> dict[str, Any]:

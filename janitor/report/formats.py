@@ -8,6 +8,7 @@ from typing import IO, assert_never
 from janitor.cost.money import PriceList
 from janitor.report import delimited, markdown, structured, table
 from janitor.report.base import Format, Report
+from janitor.report.difference import Since
 
 
 def make_report(
@@ -19,12 +20,13 @@ def make_report(
     explain: Sequence[str] = (),
     color: bool = True,
     parts: bool = False,
+    since: Since | None = None,
 ) -> Report:
     """The report of a format, written to `out`; `everything` lists each finding for people too.
 
     `explain` are the options that `janitor explain` needs to find the same account and policy.
-    `parts`: the rows of CSV are those of `--by`. `color` is for a table at a terminal that takes
-    it.
+    `parts`: the rows of CSV are those of `--by`; `since` has what they say of an older report.
+    `color` is for a table at a terminal that takes it.
     """
     match form:
         case Format.TABLE:
@@ -36,7 +38,7 @@ def make_report(
         case Format.JSONL:
             return structured.JsonLinesReport(out, prices)
         case Format.CSV:
-            return delimited.CsvReport(out, prices, parts=parts)
+            return delimited.CsvReport(out, prices, parts=parts, since=since)
         case Format.MARKDOWN:
             return markdown.MarkdownReport(out, everything=everything, prices=prices, words=explain)
         case Format.HTML:

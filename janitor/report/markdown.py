@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from janitor.core.loss import loss
+from janitor.core.model import SetRetention
 from janitor.core.text import markdown, size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
@@ -14,9 +14,6 @@ from janitor.report.overview import (
     SHARES,
     OverviewReport,
     answer,
-    deletions,
-    for_a_person,
-    ingested,
     made_again_note,
     money_note,
     money_rows,
@@ -45,15 +42,10 @@ class MarkdownReport(OverviewReport):
             f"**{markdown(answer(summary, info))}** Policy: {markdown(info.policy)} ({doing})."
         )
         self._line()
-        lost = loss(summary.money["freed_at_once_bytes"], dry_run=info.dry_run)
-        for label, text in (
-            ("Needs a person", "; ".join(for_a_person(summary)) or "nothing"),
-            ("Deletions", deletions(summary, info)),
-            ("Lost for good", lost.removeprefix("lost for good: ")),
-            ("Ingestion", ingested(summary, self.prices)),
-        ):
+        for label, text in self.headlines(summary):
             self._line(f"- {label}: {markdown(text)}")
         self._line()
+        self._largest_savings()
         if summary.since is not None:
             self._since(summary.since)
         if summary.by is not None:
@@ -102,6 +94,22 @@ class MarkdownReport(OverviewReport):
             self._line(markdown(note))
         if note := orphans_note(summary):
             self._orphans(note)
+
+    def _largest_savings(self) -> None:
+        if not (savings := self.savings()):
+            return
+        self._line("### Largest savings")
+        self._line()
+        self._line("| USD a month | Stored | New retention | Region | Log group |")
+        self._line("| ---: | ---: | ---: | --- | --- |")
+        for saved, outcome in savings:
+            group, action = outcome.group, outcome.action
+            days = f"{action.days} days" if isinstance(action, SetRetention) else ""
+            self._line(
+                f"| {markdown(dollars(saved))} | {size(group.stored_bytes)} | {days} "
+                f"| {group.target.region} | {markdown(group.name)} |"
+            )
+        self._line()
 
     def _since(self, found: Mapping[str, Any]) -> None:
         self._line(f"### {since(found)}")

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar
 
+from janitor.core.loss import loss
 from janitor.core.model import (
     MADE_AGAIN,
     Ingestion,
@@ -283,7 +284,8 @@ def ingested(summary: Summary, prices: PriceList) -> str:
             for row in summary.money["by_region"]
         ]
         known = [one for one in nano if one is not None]
-        about = f", about ${sum(known) / 1e12:.3f}" if known and len(known) == len(nano) else ""
+        usd = max(sum(known) / 1e12, 0.001)
+        about = f", about ${usd:.3f}" if known and len(known) == len(nano) else ""
         return f"not read; usually the larger part: --ingestion{about}"
     line = f"{dollars(told['usd_a_month'])} a month ({size(told['bytes'])} in {told['days']} days)"
     if cheaper := told["infrequent_access_saves_usd"]:
@@ -355,6 +357,15 @@ class OverviewReport:
         if saved:
             self._order -= 1
             _keep(self._savings, (round(saved * 1e9), self._order, outcome), LARGEST)
+
+    def headlines(self, summary: Summary) -> Iterator[tuple[str, str]]:
+        """What a person wants to know first, each with its label, in that order."""
+        yield "Needs a person", "; ".join(for_a_person(summary)) or "nothing"
+        yield "Deletions", deletions(summary, self.info)
+        lost = loss(summary.money["freed_at_once_bytes"], dry_run=self.info.dry_run)
+        yield "Lost for good", lost.removeprefix("lost for good: ")
+        if self.info.surveyed:
+            yield "Ingestion", ingested(summary, self.prices)
 
     def changes(
         self, found: Mapping[str, Any]

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from janitor.core.loss import loss
 from janitor.core.model import Outcome, SetRetention, Status, SweepStreams, Verb, verb_of
 from janitor.core.text import lines, size, visible
 from janitor.cost.money import PriceList, monthly_usd
@@ -23,9 +22,6 @@ from janitor.report.overview import (
     OverviewReport,
     Section,
     answer,
-    deletions,
-    for_a_person,
-    ingested,
     made_again_note,
     money_note,
     money_rows,
@@ -125,20 +121,24 @@ class TableReport(OverviewReport):
         where = f"{', '.join(info.regions)} · {summary.doing(dry_run=info.dry_run)}"
         yield from _wrapped("", answer(summary, info), width, "bold")
         yield _cut(f"account {info.account} · {where}", width)
-        person = for_a_person(summary)
-        style = "bold magenta" if person else "green"
-        yield from _wrapped("Needs a person", "; ".join(person) or "nothing", width, style)
-        yield from _wrapped("Deletions", deletions(summary, info), width, "red")
+        for label, text in self.headlines(summary):
+            if label == "Lost for good":
+                yield from self._largest_savings(width)
+            nothing = text.startswith("no")
+            style = {
+                "Needs a person": "green" if nothing else "bold magenta",
+                "Deletions": "red",
+                "Lost for good": "" if nothing else "yellow",
+            }
+            yield from _wrapped(label, text, width, style.get(label, ""))
+        command = next_command(summary, info, self.words)
+        yield Text.assemble("Next: ", (command, "bold"))
+
+    def _largest_savings(self, width: int) -> Iterable[Text]:
         if savings := self.savings():
             yield Text("Largest savings, USD a month:")
         for saved, outcome in savings:
             yield _saving(saved, outcome, width)
-        lost = summary.money["freed_at_once_bytes"]
-        text = loss(lost, dry_run=info.dry_run).removeprefix("lost for good: ")
-        yield from _wrapped("Lost for good", text, width, "yellow" if lost else "")
-        yield from _wrapped("Ingestion", ingested(summary, self.prices), width)
-        command = next_command(summary, info, self.words)
-        yield Text.assemble("Next: ", (command, "bold"))
 
     # ---- details -----------------------------------------------------------------------------
 

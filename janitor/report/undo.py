@@ -6,15 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, assert_never
 
-from rich import box
 from rich.text import Text
 
 from janitor.core.model import Restoration, Status
-from janitor.core.text import markdown
+from janitor.core.text import markdown, visible
 from janitor.report.base import Format, RunInfo
 from janitor.report.delimited import Rows
 from janitor.report.summary import doing
-from janitor.report.table import Grid, Output
+from janitor.report.table import Output
 
 TITLES = {
     Status.PLANNED: "Would be restored",
@@ -114,30 +113,41 @@ def _markdown(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
 
 
 def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
+    """Each reason once. What is long, such as a policy in JSON, has a line of its own that only the
+    terminal breaks, so that it can be copied.
+    """
     console = Output(out)
     done = any(item.status is Status.DONE for _, items, _ in sections for item in items)
     console.print(Text(f"account {info.account} · {', '.join(info.regions)}", style="bold"))
     console.print(f"undo: {doing(dry_run=info.dry_run, changed=done)}")
     for title, found, more in sections:
-        table = Grid(
-            title=f"{title} ({len(found) + more:,})",
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            show_header=False,
-        )
-        table.add_column("Region", no_wrap=True)
-        table.add_column("Log group", overflow="fold", ratio=1)
-        table.add_column("What and why", overflow="fold", ratio=1)
+        console.print()
+        console.print(Text(f"{title} ({len(found) + more:,})", style="bold"))
+        by_reason: dict[str, list[Restoration]] = {}
         for item in found:
-            what = "; ".join(item.changes)
-            said = f"{what} ({_why(item)})" if what else _why(item)
-            cells = (item.target.region, item.group, said)
-            table.add_row(*cells)
-        console.print(table)
+            by_reason.setdefault(item.reason, []).append(item)
+        for reason, items in by_reason.items():
+            console.print(f"  {reason}:", soft_wrap=True)
+            for item in items:
+                place = f"    {item.target.region}  {visible(item.group)}"
+                said = [*item.changes, *(f"left: {text}" for text in item.left)]
+                line = f"{place}  {'; '.join(said)}"
+                for text in [line] if len(line) <= console.width else [place, *_packed(said)]:
+                    console.print(text, soft_wrap=True)
         if more:
-            console.print(f"… and {more:,} more: --all lists them\n")
+            console.print(f"  … and {more:,} more: --all lists them")
+
+
+def _packed(said: Sequence[str]) -> list[str]:
+    """What is short shares a line of 80 columns."""
+    packed = [""]
+    for text in said:
+        joined = f"{packed[-1]}; {text}"
+        if packed[-1] and len(joined) <= 80:
+            packed[-1] = joined
+        else:
+            packed.append(f"      {text}")
+    return packed[1:]
 
 
 def _sections(items: Sequence[Restoration], most: int) -> list[Section]:

@@ -72,9 +72,6 @@ async def _restore(
         path = options.journal or FileJournal.default_path(now)
         journal = FileJournal(path, Lines(run_id, policy.digest()))
         ending.enter_context(naming(journal))
-        if apply:
-            consent.check(options)
-            journal.check()
         if account.sandbox is not None and options.sandbox_state is None:
             say(
                 options,
@@ -85,6 +82,9 @@ async def _restore(
         _complain(options, history)
         if not history.lines:
             raise UsageError(f"{', '.join(paths)}: no line is a journal's")
+        if apply:
+            consent.check(options)
+            journal.check()
         wanted = _wanted(options, groups)
         pasts = select(history.pasts, wanted)
         lost = lost_for_good(history, wanted)

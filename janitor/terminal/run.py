@@ -254,6 +254,7 @@ class _Work:
             explain=_words(self.options, regions=form is not Format.HTML),
             color=not self.options.no_color,
             parts=self.options.by is not None,
+            since=self.since,
         )
 
     def books(self, targets: Iterable[Target], listener: Listener) -> Books:
@@ -359,6 +360,8 @@ def _working(options: Options, command: str, *, changing: bool = False) -> Itera
     """Raises what is wrong with options, policy, sandbox or journal, before anything is called."""
     if options.format is Format.HTML and options.output is None and sys.stdout.isatty():
         raise UsageError("--format html: a terminal cannot show it; give -o FILE, or pipe it")
+    if options.format is Format.CSV and options.by is not None and options.since is not None:
+        raise UsageError("--by, --since: a CSV file holds rows of one kind; give one of them")
     policy = read_policy(options)
     if options.orphans and not policy.protect.deletion.owners:
         raise UsageError("--orphans: the policy checks no owners ([protect.deletion] owners)")
@@ -541,9 +544,9 @@ def _carried_out(
 async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
     if options.regions:
         raise UsageError("-r/--region: a plan names its Regions itself")
+    plan = PlanFile(path)
     if not dry_run:
         consent.check(options)
-    plan = PlanFile(path)
     with _working(options, "apply", changing=not dry_run) as work, output(options) as out:
         if plan.head.policy != work.policy.digest():
             raise PlanError(

@@ -403,7 +403,9 @@ def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str,
 
 
 def test_the_first_screen_answers_in_20_lines(run: Run) -> None:
-    """In the order in which they matter, with the ten largest savings and what to type next."""
+    """In the order in which they matter, with the ten largest savings, which Markdown has too, and
+    what to type next.
+    """
     screen = run("report", "--sandbox", "-q").out.splitlines()[:20]
     assert max(map(len, screen)) <= 80
     labels = (
@@ -422,6 +424,8 @@ def test_the_first_screen_answers_in_20_lines(run: Run) -> None:
     saved = sorted((f["saves_usd"] or 0 for f in plain), reverse=True)[:10]
     rows = re.findall(r"^ +(\$[\d.]+)  of", "\n".join(screen), re.MULTILINE)
     assert rows == [f"${usd:.2f}" for usd in saved]
+    markdown = run("report", "--sandbox", "-q", "-f", "markdown").out
+    assert re.findall(r"^\| (\$[\d.]+) \|", markdown, re.MULTILINE) == rows
 
 
 def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
@@ -879,14 +883,17 @@ def test_a_policy_is_tried_on_names_and_on_a_report(run: Run) -> None:
 
 
 def test_a_policy_names_owners_that_are_not_known(run: Run) -> None:
-    """All of them, with what may be meant."""
-    Path("p.toml").write_text("[protect.deletion]\nowners = ['lambada', 'ecs-x', 'rds']\n")
+    """All of them, with their line and what may be meant, beside what else is wrong."""
+    text = "[protect.deletion]\nowners = ['lambada', 'ecs-tasks', 'rds']\n[limits]\nmax_group = 1\n"
+    Path("p.toml").write_text(text)
     done = run("policy", "validate", "-p", "p.toml")
-    assert done.code == 2
-    assert [line.split("there is no ")[1].split()[0] for line in done.err.splitlines()][:2] == [
-        "'lambada'",
-        "'ecs-x'",
-    ]
+    assert (done.code, len(done.err.splitlines())) == (2, 2)
+    for said in (
+        "line 2: protect.deletion.owners: there is no 'lambada' (did you mean lambda",
+        "there is no 'ecs-tasks' (did you mean ecs-task-definition",
+        "line 4: limits.max_group: unknown key",
+    ):
+        assert said in done.err
 
 
 @pytest.mark.parametrize("by", ["tag:team", "prefix", "rule"])
@@ -963,6 +970,14 @@ def test_what_changed_since_an_older_report(run: Run) -> None:
     assert since["summary"]["groups_scanned"] == {"old": GROUPS, "new": GROUPS - DELETED}
     whole = run("report", "--all", *state, "-f", "json", "--since", "all.json").out
     assert json.loads(whole)["summary"]["since"] == since
+    for more in ((), ("--all",)):
+        text = run("report", *state, *more, "-f", "csv", "--since", "old.json").out
+        rows = list(csv.DictReader(io.StringIO(text)))
+        said = [(row["region"], row["group"]) for row in rows if row["since"]]
+        assert len(said) == len(set(said)), "one row each"
+        assert {group for _, group in said} == planned - left
+        assert {row["since"] for row in rows} == {"gone", ""}
+    assert run("report", *state, "--since", "old.json", "--by", "rule", "-f", "csv").code == 2
     for form in ("table", "markdown", "html"):
         text = run("report", *state, "-f", form, "--since", "old.json").out
         assert "Since 2026-11-25 09:00 UTC" in text, form
@@ -983,7 +998,7 @@ def test_what_changed_since_an_older_report(run: Run) -> None:
         (["report", "--format", "yaml"], "yaml"),
         (["report", "-p", "missing.toml", "--sandbox"], "missing.toml: cannot be read"),
         (["report", "-o", "no/such/folder", "--sandbox"], "no/such/folder"),
-        (["apply", "missing.jsonl", "--yes", "--sandbox"], "missing.jsonl: cannot be read"),
+        (["apply", "missing.jsonl", "--sandbox"], "missing.jsonl: cannot be read"),
         (
             ["run", "--apply", "--yes", "--sandbox", "--journal", "no/such"],
             "journal cannot be written",
