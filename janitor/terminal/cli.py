@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import inspect
 import io
 import json
 import logging
@@ -15,11 +16,11 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, TextIO, cast
+from typing import Annotated, Any, TextIO, TypeVar, cast, get_args
 
 import typer
 from typer.core import TyperGroup
@@ -64,6 +65,7 @@ class _Root(_Commands):
             raise OutputError(error) from error
 
 
+_Command = TypeVar("_Command", bound=Callable[..., None])
 _OWN_WORDS = ("-h", "--help", "--version")
 COMPLETE = "_JANITOR_COMPLETE"
 NO_VARIABLE = ("help", "version", "apply", "ignore_protect", "sandbox", "sandbox_state")
@@ -231,6 +233,55 @@ Orphans = Annotated[
     typer.Option("--orphans", help="Also find log groups whose owner is gone (takes calls)."),
 ]
 
+_SHARED = {
+    "profile": Profile,
+    "roles": Roles,
+    "external_id": ExternalId,
+    "regions": Regions,
+    "policy": PolicyFile,
+    "sandbox": Sandbox,
+    "sandbox_state": State,
+    "format": Form,
+    "output": Output,
+    "journal": JournalFile,
+    "yes": Yes,
+    "ingestion": Ingestion,
+    "by": By,
+    "since": SinceReport,
+    "orphans": Orphans,
+    "all_groups": Everything,
+    "fail_on_findings": Fail,
+    "api_share": ApiShare,
+    "verbose": Verbose,
+    "quiet": Quiet,
+    "no_color": NoColor,
+    "log_format": Logs,
+    "dry_run": DryRun,
+}
+"""The options that several commands have, by the name that `janitor.terminal` knows them by."""
+_ACCOUNT = ("profile", "roles", "external_id", "regions", "policy", "sandbox", "sandbox_state")
+_OUT = ("format", "output")
+_HOW = ("api_share", "verbose", "quiet", "no_color", "log_format")
+
+
+def _with(*names: str, **instead: Any) -> Callable[[_Command], _Command]:
+    """Give a command these options as well, which it takes as `**given`; `instead` has those that
+    it has of another kind.
+    """
+
+    def changed(command: _Command) -> _Command:
+        taken = inspect.signature(command, eval_str=True)
+        own = list(taken.parameters.values())[:-1]
+        for name in names:
+            kind = instead.get(name, _SHARED[name])
+            plain = {bool: False, LogFormat: LogFormat.CONSOLE}.get(get_args(kind)[0])
+            option = inspect.Parameter.KEYWORD_ONLY
+            own.append(inspect.Parameter(name, option, annotation=kind, default=plain))
+        vars(command)["__signature__"] = taken.replace(parameters=own)
+        return command
+
+    return changed
+
 
 _OWN = ("apply", "path", "names", "paths", "groups", "ignore_protect")
 """What a command takes beside the options that all share."""
@@ -294,32 +345,16 @@ def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
         "report -f json | jq .summary",
     )
 )
-def report(
-    profile: Profile = None,
-    roles: Roles = None,
-    external_id: ExternalId = None,
-    regions: Regions = None,
-    policy: PolicyFile = None,
-    sandbox: Sandbox = False,
-    sandbox_state: State = None,
-    format: Form = None,
-    output: Output = None,
-    ingestion: Ingestion = False,
-    by: By = None,
-    since: SinceReport = None,
-    orphans: Orphans = False,
-    all_groups: Everything = False,
-    fail_on_findings: Fail = False,
-    api_share: ApiShare = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
-    no_color: NoColor = False,
-    log_format: Logs = LogFormat.CONSOLE,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-) -> None:
+@_with(
+    *_ACCOUNT,
+    *_OUT,
+    *("ingestion", "by", "since", "orphans", "all_groups", "fail_on_findings"),
+    *_HOW,
+    *("yes", "dry_run"),
+)
+def report(**given: Any) -> None:
     """Show what would be done and why; change nothing."""
-    _finish("run.report", **locals())
+    _finish("run.report", **given)
 
 
 @app.command(
@@ -327,26 +362,10 @@ def report(
         "plan -o plan.jsonl",
     )
 )
-def plan(
-    output: Output = None,
-    profile: Profile = None,
-    roles: Roles = None,
-    external_id: ExternalId = None,
-    regions: Regions = None,
-    policy: PolicyFile = None,
-    sandbox: Sandbox = False,
-    sandbox_state: State = None,
-    fail_on_findings: Fail = False,
-    api_share: ApiShare = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
-    no_color: NoColor = False,
-    log_format: Logs = LogFormat.CONSOLE,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-) -> None:
+@_with("output", *_ACCOUNT, "fail_on_findings", *_HOW, "yes", "dry_run")
+def plan(**given: Any) -> None:
     """Write what would be done to a file for `apply`."""
-    _finish("run.plan", **locals())
+    _finish("run.plan", **given)
 
 
 @app.command(
@@ -355,29 +374,19 @@ def plan(
         "apply plan.jsonl --yes --journal changes.jsonl",
     )
 )
+@_with(
+    *(name for name in _ACCOUNT if name != "regions"),
+    *_OUT,
+    *("journal", "yes", "all_groups", "fail_on_findings"),
+    *_HOW,
+    "dry_run",
+)
 def apply(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `plan` wrote.")],
-    profile: Profile = None,
-    roles: Roles = None,
-    external_id: ExternalId = None,
-    policy: PolicyFile = None,
-    sandbox: Sandbox = False,
-    sandbox_state: State = None,
-    format: Form = None,
-    output: Output = None,
-    journal: JournalFile = None,
-    yes: Yes = False,
-    all_groups: Everything = False,
-    fail_on_findings: Fail = False,
-    api_share: ApiShare = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
-    no_color: NoColor = False,
-    log_format: Logs = LogFormat.CONSOLE,
-    dry_run: DryRun = False,
+    **given: Any,
 ) -> None:
     """Carry out a plan; keep what has changed since."""
-    _finish("run.apply", **locals())
+    _finish("run.apply", path=path, **given)
 
 
 @app.command(
@@ -387,31 +396,19 @@ def apply(
         "run --apply --yes -q -o report.html",
     )
 )
+@_with(
+    *_ACCOUNT,
+    *_OUT,
+    *("journal", "yes", "ingestion", "all_groups", "fail_on_findings"),
+    *_HOW,
+    "dry_run",
+)
 def run(
     apply: Annotated[bool, typer.Option("--apply", help="Act; without it, a dry run.")] = False,
-    profile: Profile = None,
-    roles: Roles = None,
-    external_id: ExternalId = None,
-    regions: Regions = None,
-    policy: PolicyFile = None,
-    sandbox: Sandbox = False,
-    sandbox_state: State = None,
-    format: Form = None,
-    output: Output = None,
-    journal: JournalFile = None,
-    yes: Yes = False,
-    ingestion: Ingestion = False,
-    all_groups: Everything = False,
-    fail_on_findings: Fail = False,
-    api_share: ApiShare = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
-    no_color: NoColor = False,
-    log_format: Logs = LogFormat.CONSOLE,
-    dry_run: DryRun = False,
+    **given: Any,
 ) -> None:
     """Survey and act in one go; a dry run unless --apply."""
-    _finish("run.run", **locals())
+    _finish("run.run", apply=apply, **given)
 
 
 @app.command(
@@ -419,6 +416,14 @@ def run(
         "native -p janitor.toml",
         "native -p janitor.toml -r all --apply",
     )
+)
+@_with(
+    *_ACCOUNT,
+    *_OUT,
+    *("journal", "yes", "fail_on_findings"),
+    *_HOW,
+    "dry_run",
+    format=TableOrJson,
 )
 def native(
     apply: Annotated[bool, typer.Option("--apply", help="Act; without it, only show.")] = False,
@@ -429,27 +434,10 @@ def native(
             help="Also where `[protect]` exempts log groups that AWS's policies cannot exempt.",
         ),
     ] = False,
-    profile: Profile = None,
-    roles: Roles = None,
-    external_id: ExternalId = None,
-    regions: Regions = None,
-    policy: PolicyFile = None,
-    sandbox: Sandbox = False,
-    sandbox_state: State = None,
-    format: TableOrJson = None,
-    output: Output = None,
-    journal: JournalFile = None,
-    yes: Yes = False,
-    fail_on_findings: Fail = False,
-    api_share: ApiShare = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
-    no_color: NoColor = False,
-    log_format: Logs = LogFormat.CONSOLE,
-    dry_run: DryRun = False,
+    **given: Any,
 ) -> None:
     """Turn prefix rules into account-level retention policies."""
-    _finish("native.native", **locals())
+    _finish("native.native", apply=apply, ignore_protect=ignore_protect, **given)
 
 
 @app.command(
@@ -457,6 +445,7 @@ def native(
         "restore janitor-journal-20270101T060000Z.jsonl", 'restore JOURNAL --apply --group "/ecs/*"'
     )
 )
+@_with(*_ACCOUNT, *_OUT, "journal", "yes", "all_groups", *_HOW, "dry_run")
 def restore(
     journals: Annotated[
         list[str],
@@ -471,30 +460,11 @@ def restore(
             "--group", metavar="GLOB", help="Only log groups with matching names; repeatable."
         ),
     ] = None,
-    profile: Profile = None,
-    roles: Roles = None,
-    external_id: ExternalId = None,
-    regions: Regions = None,
-    policy: PolicyFile = None,
-    sandbox: Sandbox = False,
-    sandbox_state: State = None,
-    format: Form = None,
-    output: Output = None,
-    journal: JournalFile = None,
-    yes: Yes = False,
-    all_groups: Everything = False,
-    api_share: ApiShare = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
-    no_color: NoColor = False,
-    log_format: Logs = LogFormat.CONSOLE,
-    dry_run: DryRun = False,
+    **given: Any,
 ) -> None:
     """Undo what journals recorded; only shows it unless --apply."""
-    given = locals()
-    given["paths"] = tuple(given.pop("journals"))
-    given["groups"] = tuple(groups or ())
-    _finish("restore.restore", **given)
+    given |= {"paths": tuple(journals), "groups": tuple(groups or ())}
+    _finish("restore.restore", apply=apply, **given)
 
 
 @app.command(
@@ -504,27 +474,15 @@ def restore(
         "explain arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/web",
     )
 )
+@_with(*_ACCOUNT, *_OUT, *_HOW, format=TableOrJson)
 def explain(
     names: Annotated[
         list[str], typer.Argument(metavar="GROUP...", help="Names, globs or ARNs of log groups.")
     ],
-    profile: Profile = None,
-    roles: Roles = None,
-    external_id: ExternalId = None,
-    regions: Regions = None,
-    policy: PolicyFile = None,
-    sandbox: Sandbox = False,
-    sandbox_state: State = None,
-    format: TableOrJson = None,
-    output: Output = None,
-    api_share: ApiShare = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
-    no_color: NoColor = False,
-    log_format: Logs = LogFormat.CONSOLE,
+    **given: Any,
 ) -> None:
     """Show every rule and piece of evidence for log groups."""
-    _finish("explain.explain", **{**locals(), "names": tuple(names)})
+    _finish("explain.explain", names=tuple(names), **given)
 
 
 @app.command(
