@@ -1,5 +1,5 @@
-"""`--format csv`: a header and a line a finding, with `--since` also one for each that is gone; with
-`--by` a line a part. The summary goes to stderr only.
+"""`--format csv`: a header and a line a finding, or a line a part with `--by`. The summary goes to
+stderr only.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from janitor.core.model import Status, Verb
+from janitor.core import native
+from janitor.core.model import Status, UndoAction, Verb
 from janitor.report.base import SCHEMA
 
 Bytes = int
@@ -299,12 +300,94 @@ class Report(_Part):
     summary: Summary
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of `--format json`."""
-    made = Report.model_json_schema(by_alias=True)
+class NativeFinding(_Part):
+    """A policy of an account, or a rule that cannot be made one, and what becomes of it."""
+
+    account: str
+    region: str
+    action: native.Verb
+    rule: str
+    policy: str
+    status: Status
+    reason: str
+    before: native.AccountPolicy | None
+    after: native.AccountPolicy | None
+    impact: native.Impact | None = Field(description="AWS's estimate of what it changes.")
+
+
+class NativeSummary(_Part):
+    """Account-level policies by what became of them."""
+
+    planned: int
+    done: int
+    kept: int
+    refused: int
+    failed: int
+    not_reached: int
+    complete: bool
+    errors: list[str]
+
+
+class NativeReport(_Part):
+    """The object that `native --format json` prints."""
+
+    run: Run
+    findings: list[NativeFinding]
+    summary: NativeSummary
+
+
+class RestoreFinding(_Part):
+    """A log group or an account-level policy, and what of it is put back."""
+
+    account: str
+    region: str
+    group: str
+    action: UndoAction
+    status: Status
+    reason: str
+    changes: list[str]
+    left: list[str] = Field(description="What it does not get back.")
+
+
+class RestoreSummary(_Part):
+    """The whole undo."""
+
+    groups_restored: int
+    retention_restored: int
+    account_policies_restored: int
+    planned: dict[UndoAction, int]
+    needs: list[str] = Field(description="The IAM actions that what is planned takes.")
+    kept: int
+    unknown: int
+    failed: int
+    not_reached: int
+    api_calls: int
+    throttled: int
+    calls: dict[str, int]
+    pace: list[Pace]
+    complete: bool
+    warnings: list[str]
+    errors: list[str]
+
+
+class RestoreReport(_Part):
+    """The object that `restore --format json` prints."""
+
+    run: Run
+    findings: list[RestoreFinding]
+    summary: RestoreSummary
+
+
+REPORTS = {"report": Report, "native": NativeReport, "restore": RestoreReport}
+"""By command; `run` and `apply` print what `report` does."""
+
+
+def json_schema(command: str = "report") -> dict[str, Any]:
+    """The JSON Schema of a command's `--format json`."""
+    made = REPORTS[command].model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:cloudwatch-janitor:report:{SCHEMA}",
+        "$id": f"urn:cloudwatch-janitor:{command}:{SCHEMA}",
         **{key: value for key, value in made.items() if key != "title"},
-        "title": f"cloudwatch-janitor report, version {SCHEMA}",
+        "title": f"cloudwatch-janitor {command}, version {SCHEMA}",
     }

@@ -450,7 +450,7 @@ def restore(
     journals: Annotated[
         list[str],
         typer.Argument(
-            metavar="JOURNAL...", help="Files, `-`, s3://BUCKET/KEY or s3://BUCKET/PREFIX/."
+            metavar="JOURNAL", help="Files, `-`, s3://BUCKET/KEY or s3://BUCKET/PREFIX/."
         ),
     ],
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without it, only show.")] = False,
@@ -477,7 +477,7 @@ def restore(
 @_with(*_ACCOUNT, *_OUT, *_HOW, format=TableOrJson)
 def explain(
     names: Annotated[
-        list[str], typer.Argument(metavar="GROUP...", help="Names, globs or ARNs of log groups.")
+        list[str], typer.Argument(metavar="GROUP", help="Names, globs or ARNs of log groups.")
     ],
     **given: Any,
 ) -> None:
@@ -499,12 +499,25 @@ def diff(
     raise typer.Exit(int(compare(old, new, format or Format.TABLE)))
 
 
+class Printed(StrEnum):
+    """Whose JSON `schema` describes."""
+
+    REPORT = "report"
+    NATIVE = "native"
+    RESTORE = "restore"
+
+
 @app.command()
-def schema() -> None:
+def schema(
+    of: Annotated[
+        Printed,
+        typer.Argument(metavar="WHAT", help="report (also of run and apply), native or restore."),
+    ] = Printed.REPORT,
+) -> None:
     """Print the JSON Schema of what `--format json` prints."""
     from janitor.report.schema import json_schema
 
-    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
+    sys.stdout.write(json.dumps(json_schema(of.value), indent=2) + "\n")
 
 
 @policy_app.command("show")
@@ -539,7 +552,7 @@ def policy_validate(
 )
 def policy_test(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[GROUP]...", help="Names of log groups.")
+        list[str] | None, typer.Argument(metavar="GROUP", help="Names of log groups.")
     ] = None,
     policy: PolicyFile = None,
     report: Annotated[

@@ -454,9 +454,11 @@ def test_json_is_as_its_schema_says(run: Run) -> None:
     for words in (("report", *everything), ("run", "--apply", "--yes")):
         said = run(*words, "--sandbox", "-r", "us-east-1", "-q", "-f", "json").out
         Report.model_validate_json(said, strict=True)
-    schema = json.loads(run("schema").out)
-    assert schema["$id"].endswith(f":{json.loads(said)['run']['schema']}")
-    assert {"run", "findings", "summary"} == set(schema["properties"]) == set(schema["required"])
+    for which in ([], ["native"], ["restore"]):
+        schema = json.loads(run("schema", *which).out)
+        assert schema["$id"].endswith(f":{json.loads(said)['run']['schema']}")
+        assert {"run", "findings", "summary"} == set(schema["properties"])
+        assert set(schema["properties"]) == set(schema["required"])
 
 
 def test_every_format_says_the_same(shown: dict[str, Said]) -> None:

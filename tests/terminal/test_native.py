@@ -14,6 +14,7 @@ import pytest
 
 from janitor.core.clock import DAY_MS, Stop
 from janitor.function.iam import native_policy
+from janitor.report.schema import NativeReport
 from janitor.sandbox import demo
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.clocks import ManualClock
@@ -89,6 +90,7 @@ def in_the_account() -> Iterator[Any]:
 
 
 def findings(done: Said) -> dict[str, dict[str, Any]]:
+    NativeReport.model_validate_json(done.out, strict=True)
     return {item["policy"]: item for item in json.loads(done.out)["findings"]}
 
 

@@ -20,6 +20,7 @@ from janitor.core.clock import DAY_MS
 from janitor.function.handler import Janitor
 from janitor.function.invocation import configure_logs
 from janitor.function.settings import read_settings
+from janitor.report.schema import RestoreReport
 from janitor.sandbox.clocks import RealClock
 from janitor.sandbox.demo import NOW
 from janitor.sandbox.saved import kept
@@ -106,6 +107,7 @@ def test_every_format_says_the_same(run: Run) -> None:
         assert done.code == 0
         return done.out
 
+    RestoreReport.model_validate_json(shown("json"), strict=True)
     whole = json.loads(shown("json"))
     assert set(whole) == {"run", "findings", "summary"}
     assert whole["run"]["command"] == "restore"
