@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -30,14 +30,14 @@ class Workers(Protocol):
         """What `work` returns. Raises what it raises."""
 
 
-async def within(seconds: float, workers: Workers, work: Callable[[], T]) -> T:
-    """What `work` returns, if it does so in time. Raises NoAnswerError, and what it raises.
+async def within(seconds: float, answer: Awaitable[T]) -> T:
+    """The answer, if it comes in time. Raises NoAnswerError, and what it raises.
 
     Connecting and reading are bounded apiece only: an endpoint may drip for ever.
     """
     try:
         async with asyncio.timeout(seconds):
-            return await workers.run(work)
+            return await answer
     except TimeoutError as error:
         raise NoAnswerError(f"no answer within {seconds:.0f} s") from error
 

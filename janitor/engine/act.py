@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import (
+    AsyncIterable,
     AsyncIterator,
     Awaitable,
     Callable,
@@ -142,12 +143,18 @@ class Part:
     died before all that it had done was counted.
     """
 
-    planned: Iterable[Planned]
+    planned: AsyncIterable[Planned]
     position: int = 0
     done: Collection[int] = ()
     swept: Mapping[int, int] = field(default_factory=dict)
     refused: str = ""
     again: bool = False
+
+
+async def at_hand(planned: Iterable[Planned]) -> AsyncIterator[Planned]:
+    """A plan for which nothing is waited for. Raises what reading it raises."""
+    for one in planned:
+        yield one
 
 
 class Act:
@@ -306,7 +313,7 @@ class _TargetAct:
         position, chunk = part.position, list[tuple[Planned, int]]()
         async with Window(GROUPS_AHEAD, self._act.sink.done) as window:
             try:
-                for planned in part.planned:
+                async for planned in part.planned:
                     if self._gave_up or self._act.stop.draining:
                         break
                     position += len(planned.actions)

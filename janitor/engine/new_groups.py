@@ -17,7 +17,7 @@ from janitor.aws.tags import read_tags
 from janitor.core.clock import DAY_MS, StoppedError
 from janitor.core.errors import JanitorError
 from janitor.core.model import Keep, LogGroup, Outcome, SetRetention, Status, outcome_now
-from janitor.engine.act import Act, Part, add_tags
+from janitor.engine.act import Act, Part, add_tags, at_hand
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
 from janitor.engine.plan import action_line, grouped
@@ -65,7 +65,7 @@ async def give_retention(api: Api, names: Sequence[str], policy: Policy, journal
     outcomes = {name: _if_younger(outcome, now) for name, outcome in outcomes.items()}
     lines = [line for one in outcomes.values() if (line := action_line(one)) is not None]
     act = Act(policy, now, api.stop, journal, books, Looks(api.clock))
-    await act.run(apis, {api.target: Part(grouped(lines))})
+    await act.run(apis, {api.target: Part(at_hand(grouped(lines)))})
     errors = "; ".join(books.tallies[api.target].errors)
     failures: dict[str, str] = {}
     tags: dict[str, Collection[str]] = {}

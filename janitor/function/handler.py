@@ -293,7 +293,8 @@ class Janitor(Warm):
             context.invoked_function_arn,
         )
         try:
-            await within(CLOSE_LASTS, self._workers, lambda: chain.go_on(client, function, payload))
+            going = self._workers.run(lambda: chain.go_on(client, function, payload))
+            await within(CLOSE_LASTS, going)
         except NoAnswerError as error:
             raise chain.ChainError(f"the next link could not be invoked: {error}") from error
 
@@ -310,11 +311,10 @@ class Janitor(Warm):
             own, group = context.invoked_function_arn, context.log_group_name
             notice = Notice(state.run, own, group, state.dry_run, state.ended)
             try:
-                await within(
-                    CLOSE_LASTS,
-                    self._workers,
-                    lambda: notify.send(client, arn, notice, self._clock.now()),
+                telling = self._workers.run(
+                    lambda: notify.send(client, arn, notice, self._clock.now())
                 )
+                await within(CLOSE_LASTS, telling)
             except NoAnswerError as error:
                 raise NotifyError(f"nobody could be told: {arn}: {error}") from error
         state.told, state.claim = True, None

@@ -76,7 +76,9 @@ class Warm:
     async def _policy(self) -> Policy:
         """Raises PolicyError, and UsageError where SSM does not answer."""
         try:
-            return await within(CLOSE_LASTS, self._workers, lambda: current_policy(self._settings))
+            return await within(
+                CLOSE_LASTS, self._workers.run(lambda: current_policy(self._settings))
+            )
         except NoAnswerError as error:
             raise UsageError(f"the policy cannot be read: {error}") from error
 

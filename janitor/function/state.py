@@ -7,8 +7,10 @@ only over the version that was read, so that a link that is delivered twice chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,6 +22,7 @@ from janitor.core.errors import JanitorError
 from janitor.core.model import Target
 from janitor.core.tally import Tally
 from janitor.engine.plan import ActionLine, Planned, grouped, parse
+from janitor.journal.archive import UNDER_WAY, error_code, is_taken
 
 ACTIONS: dict[str, str] = {"PutObject": "s3:PutObject", "GetObject": "s3:GetObject"}
 PREFIX = "runs/"
@@ -142,76 +145,73 @@ class RunStore:
             answer = await self._call(lambda: self.client.get_object(Bucket=self.name, Key=key))
             return answer, await self._call(answer["Body"].read)
         except ClientError as error:
-            if _code(error) in ("NoSuchKey", "404"):
+            if error_code(error) in ("NoSuchKey", "404"):
                 return {}, None
             raise self._failed(key, "read", error) from error
 
     async def save(self, state: RunState) -> None:
         """Write the state over the version that was read or written last.
 
-        A write that lost its answer is tried again by botocore, and then refused for what it has
-        written itself. Raises TakenError where somebody else wrote, StateError.
+        Raises TakenError where somebody else wrote, StateError.
         """
-        key = _state_key(state.run)
         condition = {"IfNoneMatch": "*"} if self.etag is None else {"IfMatch": self.etag}
         body = state.model_dump_json(exclude_defaults=True, by_alias=True).encode()
-        try:
-            answer = await self._call(
-                lambda: self.client.put_object(
-                    Bucket=self.name, Key=key, Body=body, ContentType=_JSON, **condition
-                )
-            )
-        except ClientError as error:
-            if _code(error) not in ("PreconditionFailed", "ConditionalRequestConflict"):
-                raise self._failed(key, "written", error) from error
-            answer, text = await self._read(key)
-            if text != body:
-                raise TakenError(key) from error
-        self.etag = answer["ETag"]
+        self.etag = await self._write(_state_key(state.run), body, _JSON, condition)
 
     async def write_plan(self, key: str, lines: Iterable[ActionLine]) -> None:
-        """Write one object of a plan. Raises StateError."""
+        """Write one object of a plan, over none that is there. Raises StateError."""
         body = "".join(f"{line.model_dump_json()}\n" for line in lines).encode()
         try:
-            await self._call(
-                lambda: self.client.put_object(
-                    Bucket=self.name, Key=key, Body=body, ContentType=_LINES
-                )
-            )
-        except ClientError as error:
+            await self._write(key, body, _LINES, {"IfNoneMatch": "*"})
+        except TakenError as error:
             raise self._failed(key, "written", error) from error
 
-    def planned(self, keys: Sequence[str], line: int) -> Iterator[Planned]:
-        """What the objects of a plan hold, from a line on. Raises StateError, PlanError.
+    async def _write(self, key: str, body: bytes, kind: str, condition: Mapping[str, str]) -> str:
+        """The ETag of what is written. Raises TakenError where somebody else wrote, StateError.
 
-        Read one by one as they are needed, in the caller's thread.
+        A write that lost its answer is tried again by botocore, and then refused for what it has
+        written itself.
         """
+        put = functools.partial(
+            self.client.put_object, Bucket=self.name, Key=key, Body=body, ContentType=kind
+        )
+        for attempts_left in (1, 0):
+            try:
+                answer = await self._call(functools.partial(put, **condition))
+                break
+            except ClientError as error:
+                if not is_taken(error):
+                    raise self._failed(key, "written", error) from error
+                if attempts_left and error_code(error) == UNDER_WAY:
+                    continue
+                answer, text = await self._read(key)
+                if text != body:
+                    raise TakenError("somebody else wrote it") from error
+        return str(answer["ETag"])
 
-        def actions() -> Iterator[ActionLine]:
-            number = 0
-            for key in keys:
-                for found in parse(self._lines(key), key):
-                    number += 1
-                    if number > line and isinstance(found, ActionLine):
-                        yield found
-
-        return grouped(actions())
-
-    def _lines(self, key: str) -> list[bytes]:
-        try:
-            body = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
-        except (ClientError, BotoCoreError) as error:
-            raise self._failed(key, "read", error) from error
-        return list(body.splitlines())  # as text it has more line ends, which stand in names
+    async def planned(self, keys: Sequence[str], line: int) -> AsyncIterator[Planned]:
+        """What the objects of a plan hold, from a line on; each is read once it is needed. All
+        lines of a log group are in the same. Raises StateError, PlanError.
+        """
+        before = 0
+        for key in keys:
+            _, body = await self._read(key)
+            if body is None:
+                raise self._failed(key, "read", "it is not there")
+            lines = body.splitlines()  # as text it has more line ends, which stand in names
+            left = islice(parse(lines, key), max(line - before, 0), None)
+            for planned in grouped(found for found in left if isinstance(found, ActionLine)):
+                yield planned
+            before += len(lines)
 
     async def _call(self, call: Callable[[], T]) -> T:
         try:
-            return await within(CLOSE_LASTS, self.workers, call)
+            return await within(CLOSE_LASTS, self.workers.run(call))
         except (BotoCoreError, NoAnswerError) as error:
             raise StateError(f"s3://{self.name}: {error}") from error
 
-    def _failed(self, key: str, done: str, error: Exception) -> StateError:
-        return StateError(f"s3://{self.name}/{key} could not be {done}: {error}")
+    def _failed(self, key: str, done: str, why: object) -> StateError:
+        return StateError(f"s3://{self.name}/{key} could not be {done}: {why}")
 
 
 _JSON = "application/json"
@@ -228,7 +228,3 @@ def plan_key(run: str, target: Target, link: int, began: int, number: int) -> st
 
 def _state_key(run: str) -> str:
     return f"{PREFIX}{run}/state.json"
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))

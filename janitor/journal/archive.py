@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from janitor.aws.api import CLOSE_LASTS
+from janitor.aws.api import CALL_LASTS, CLOSE_LASTS
 from janitor.aws.workers import NoAnswerError, Workers, within
 from janitor.core.errors import JournalError, UsageError
 from janitor.journal.journal import Ended, Entry, Lines
@@ -28,6 +29,9 @@ SCHEME = "s3://"
 LINGER = 1.0
 """Seconds that an announcement waits for others to be written in the same object."""
 
+KEYS_TRIED = 4
+"""Keys that are tried for an object: nobody else writes under them."""
+
 log = structlog.get_logger("janitor")
 
 
@@ -43,7 +47,9 @@ class BucketJournal:
     """A journal in objects of a bucket, and among the log lines.
 
     What is announced at about the same time goes into one object; it is written when `begin`
-    returns. No key is used twice, so a write that botocore tries again is the same write.
+    returns. No object is written over: where there is one, be it by an attempt whose answer was
+    lost, the next key is taken, and lines that are there twice count once. So it takes no right to
+    read the bucket.
     """
 
     def __init__(
@@ -88,43 +94,79 @@ class BucketJournal:
 
     async def _write(self) -> None:
         lines, self._pending = self._pending, []
-        if not lines:
-            return
-        key, body = self._key(self._number), "".join(f"{line}\n" for line in lines).encode()
-        self._number += 1
-        try:
-            await within(
-                CLOSE_LASTS,
-                self._workers,
-                lambda: self._client.put_object(
-                    Bucket=self._bucket, Key=key, Body=body, ContentType=_LINES
-                ),
+        if lines:
+            body = "".join(f"{line}\n" for line in lines).encode()
+            try:
+                await within(CLOSE_LASTS, self._put(body))
+            except NoAnswerError as error:
+                raise self._failed("", error) from error
+
+    async def _put(self, body: bytes) -> None:
+        """Write an object under the next key that is free. Raises JournalError."""
+        for left in range(KEYS_TRIED - 1, -1, -1):
+            key = self._key(self._number)
+            self._number += 1
+            put = functools.partial(
+                self._client.put_object,
+                Bucket=self._bucket,
+                Key=key,
+                Body=body,
+                ContentType=_LINES,
+                IfNoneMatch="*",
             )
-        except (ClientError, BotoCoreError, NoAnswerError) as error:
-            raise JournalError(
-                f"the journal could not be written to {SCHEME}{self._bucket}/{key}: {error}"
-            ) from error
+            try:
+                await self._workers.run(put)
+                return
+            except (ClientError, BotoCoreError) as error:
+                if not (left and isinstance(error, ClientError) and is_taken(error)):
+                    raise self._failed(key, error) from error
+
+    def _failed(self, key: str, error: Exception) -> JournalError:
+        where = f"{SCHEME}{self._bucket}/{key}"
+        return JournalError(f"the journal could not be written to {where}: {error}")
 
 
 _LINES = "application/x-ndjson"
+UNDER_WAY = "ConditionalRequestConflict"
+"""What S3 answers while the same key is being written: the write is to be tried again."""
 
 
-def journals(client: Any, address: str) -> Iterator[tuple[str, str]]:
+def is_taken(error: ClientError) -> bool:
+    """Whether S3 refused a write for its condition: another object is there, or one is written at
+    the same time (S3 API reference, PutObject). Both may be an earlier attempt at the same write,
+    whose answer was lost.
+    """
+    return error_code(error) in ("PreconditionFailed", UNDER_WAY)
+
+
+def error_code(error: ClientError) -> str:
+    """What S3 calls the error; empty where it does not say."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+async def journals(client: Any, address: str, workers: Workers) -> AsyncIterator[tuple[str, str]]:
     """Each journal at `s3://bucket/key`, or under `s3://bucket/prefix/`: its address and text.
 
     Raises UsageError.
     """
+
+    def body(key: str) -> bytes:
+        return bytes(client.get_object(Bucket=bucket, Key=key)["Body"].read())
+
     bucket, _, key = address.removeprefix(SCHEME).partition("/")
     if not bucket or not key:
         raise UsageError(f"{address}: is not {SCHEME}BUCKET/KEY or {SCHEME}BUCKET/PREFIX/")
     try:
-        keys = list(_keys(client, bucket, key)) if key.endswith("/") else [key]
+        keys = [key]
+        if key.endswith("/"):
+            listing = workers.run(lambda: list(_keys(client, bucket, key)))
+            keys = await within(CALL_LASTS, listing)
         if not keys:
             raise UsageError(f"{address}: there is no journal under it")
         for found in keys:
-            body = client.get_object(Bucket=bucket, Key=found)["Body"].read()
-            yield f"{SCHEME}{bucket}/{found}", text(body)
-    except (ClientError, BotoCoreError) as error:
+            reading = workers.run(functools.partial(body, found))
+            yield f"{SCHEME}{bucket}/{found}", text(await within(CALL_LASTS, reading))
+    except (ClientError, BotoCoreError, NoAnswerError) as error:
         raise UsageError(f"{address}: cannot be read: {error}") from error
 
 

@@ -7,12 +7,13 @@ import contextlib
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from janitor.aws import targets
 from janitor.aws.api import CLOSE_CONFIG, Api, Counts
 from janitor.aws.quotas import learn_quotas
+from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, OutputError, UsageError
 from janitor.core.model import Restoration, Status
@@ -78,7 +79,7 @@ async def _restore(
                 "this sandbox's account was made just now: what another command did is not in it "
                 "(--sandbox-state FOLDER keeps it)",
             )
-        history = read_history(_journals(account, paths))
+        history = read_history([journal async for journal in _journals(account, paths)])
         _complain(options, history)
         if not history.lines:
             raise UsageError(f"{', '.join(paths)}: no line is a journal's")
@@ -162,11 +163,14 @@ async def _show_first(
         consent.ask(options, f"{what} in {await consent.places(apis)}")
 
 
-def _journals(account: Account, paths: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+async def _journals(account: Account, paths: tuple[str, ...]) -> AsyncIterator[tuple[str, str]]:
     """The journals named on the command line, as (name, text). Raises UsageError."""
+    workers = Threads() if account.sandbox is None else Inline()
     for path in paths:
         if path.startswith(archive.SCHEME):
-            yield from archive.journals(account.session().client("s3", config=CLOSE_CONFIG), path)
+            client = account.session().client("s3", config=CLOSE_CONFIG)
+            async for found in archive.journals(client, path, workers):
+                yield found
             continue
         try:
             body = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()

@@ -40,7 +40,7 @@ from janitor.core.text import size
 from janitor.cost.ingestion import DAYS, Talkers
 from janitor.cost.money import Ledger, PriceList, asking, price_list
 from janitor.cost.shares import Shares, prefix_key, tag_key
-from janitor.engine.act import Act, Part
+from janitor.engine.act import Act, Part, at_hand
 from janitor.engine.books import Books, Listener
 from janitor.engine.looks import Looks
 from janitor.engine.measured import measured
@@ -288,7 +288,7 @@ class _Work:
         """Carry out what a plan says."""
         refusals = books.refusals(self.policy.limits)
         parts = {
-            target: Part(plan.of(target), refused=refusals[target])
+            target: Part(at_hand(plan.of(target)), refused=refusals[target])
             for target in plan.totals
             if target in self.apis
         }

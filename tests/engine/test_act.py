@@ -13,7 +13,7 @@ from janitor.aws.api import Counts
 from janitor.core.clock import Stop
 from janitor.core.errors import Exit, JournalError, PlanError
 from janitor.core.model import Status, Verb
-from janitor.engine.act import DELETIONS_AT_ONCE, Act, Part
+from janitor.engine.act import DELETIONS_AT_ONCE, Act, Part, at_hand
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, action_line, grouped
@@ -225,7 +225,7 @@ def test_a_retention_that_was_lowered_makes_nothing_deletable_in_the_same_run(
         apis = {calls.target: calls}
         books = Books(apis, recorded.listen)
         act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock))
-        part = Part(grouped(lines), again=again)
+        part = Part(at_hand(grouped(lines)), again=again)
         cloud.clock.run(act.run(apis, {calls.target: part}))
     assert cloud.puts == [("/long", 365)]
     assert cloud.deleted == []
@@ -258,7 +258,7 @@ def test_an_owner_made_since_an_older_plan_keeps_its_group(
     apis = {calls.target: calls}
     books = Books(apis, recorded.listen)
     act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock), anew=True)
-    cloud.clock.run(act.run(apis, {calls.target: Part(grouped(lines))}))
+    cloud.clock.run(act.run(apis, {calls.target: Part(at_hand(grouped(lines)))}))
     assert [group.name for group in cloud.deleted] == ["/x"]
     assert "in use by ECS task definition web:1" in only(recorded, "/web")[1]
 
@@ -768,7 +768,7 @@ def test_a_plan_that_cannot_be_read_to_its_end_ends_the_run(
     apis = {calls.target: calls}
     books = Books(apis, recorded.listen)
     act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock))
-    cloud.clock.run(act.run(apis, {calls.target: Part(grouped(cut_off()))}))
+    cloud.clock.run(act.run(apis, {calls.target: Part(at_hand(grouped(cut_off())))}))
     assert len(cloud.puts) == books.total.done[Verb.SET_RETENTION] < 30
     assert books.total.errors == ["plan.jsonl: was changed meanwhile"]
 

@@ -11,14 +11,15 @@ from typing import Any, cast
 
 import boto3
 from aws_lambda_powertools.metrics import EphemeralMetrics
+from botocore.exceptions import ClientError
 
 from janitor.aws.workers import Inline, Workers
 from janitor.function.handler import Janitor
 from janitor.function.settings import read_settings
 from janitor.policy.file import OWN_GROUP
 from janitor.sandbox.store import Bucket
-from janitor.sandbox.wire import Call
-from tests.accounts import ACCOUNT, NOW, REGION, Cloud
+from janitor.sandbox.wire import Call, RefusedError
+from tests.accounts import ACCOUNT, NOW, REGION, Cloud, refused
 from tests.virtual import VirtualClock
 
 BUCKET = "janitor-runs"
@@ -70,6 +71,58 @@ class _Session:
     @property
     def region_name(self) -> str:
         return REGION
+
+
+class Again:
+    """S3's client, which writes once more after a server error, as botocore does."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.get_object = client.get_object
+
+    def put_object(self, **parameters: Any) -> Any:
+        try:
+            return self.client.put_object(**parameters)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+                raise
+            return self.client.put_object(**parameters)
+
+
+class Hanging:
+    """Workers whose calls never end: an endpoint that drips."""
+
+    async def run(self, _work: object) -> Any:
+        await asyncio.sleep(1000)
+
+
+def lost(cloud: Cloud) -> None:
+    """The next object is written, and the answer does not come back."""
+
+    def once(call: Call) -> RefusedError | None:
+        if call.operation != "PutObject":
+            return None
+        cloud.quiet()
+        return refused("InternalError", 500)
+
+    cloud.after = once
+
+
+def under_way(cloud: Cloud) -> None:
+    """The same; and when it is written once more, S3 is still at it."""
+
+    def once(_call: Call) -> RefusedError:
+        cloud.quiet()
+        return refused("ConditionalRequestConflict", 409)
+
+    def then(call: Call) -> RefusedError | None:
+        if call.operation != "PutObject":
+            return None
+        cloud.quiet()
+        cloud.fault = once
+        return refused("InternalError", 500)
+
+    cloud.after = then
 
 
 @dataclass

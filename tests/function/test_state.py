@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from janitor.aws.workers import Inline
 from janitor.core.model import DeleteGroup, Keep, LogGroup, Outcome, Status, Target
-from janitor.engine.plan import ActionLine, action_line
+from janitor.engine.plan import ActionLine, Planned, action_line
 from janitor.function import chain
 from janitor.function.state import RunState, RunStore, StateError, TakenError, TargetState, plan_key
 from janitor.sandbox import store
 from tests.accounts import ACCOUNT, NOW, REGION, Cloud, refused
-from tests.function.deployed import BUCKET
+from tests.function.deployed import BUCKET, Again, Hanging, lost, under_way
 
 TARGET = Target(ACCOUNT, REGION)
 
@@ -70,33 +70,29 @@ def test_of_two_that_write_over_the_same_state_one_is_told(begun: bool) -> None:
     assert asyncio.run(bucket(account).load("run")) == state(3)
 
 
-class Again:
-    """S3's client, which writes once more after a server error, as botocore does."""
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-        self.get_object = client.get_object
-
-    def put_object(self, **parameters: Any) -> Any:
-        try:
-            return self.client.put_object(**parameters)
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
-                raise
-            return self.client.put_object(**parameters)
-
-
-def test_a_write_whose_answer_was_lost_is_not_taken_for_anothers() -> None:
+@pytest.mark.parametrize("loses", [lost, under_way])
+def test_a_write_whose_answer_was_lost_is_not_taken_for_anothers(
+    loses: Callable[[Cloud], None],
+) -> None:
     """Tried again, it is refused for what it has written itself."""
     account = cloud()
-    account.after = lambda call: (
-        refused("InternalError", 500) if call.operation == "PutObject" else None
-    )
     one = RunStore(Again(account.client("s3")), BUCKET, Inline())
-    asyncio.run(one.save(state()))
-    account.quiet()
-    asyncio.run(one.save(state(1)))
+    for number in range(2):
+        loses(account)
+        asyncio.run(one.save(state(number)))
+        loses(account)
+        asyncio.run(one.write_plan(f"runs/{number}", [line("/g")]))
     assert asyncio.run(bucket(account).load("run")) == state(1)
+    assert len(asyncio.run(read(one, ["runs/0", "runs/1"], 0))) == 2
+
+
+def test_no_plan_is_written_over() -> None:
+    """What was announced stays what it was; the attempt that finds it ends."""
+    one = bucket(cloud())
+    asyncio.run(one.write_plan("runs/plan", [line("/a")]))
+    with pytest.raises(StateError, match="runs/plan could not be written: somebody else wrote it"):
+        asyncio.run(one.write_plan("runs/plan", [line("/b")]))
+    assert [found.group for found in asyncio.run(read(one, ["runs/plan"], 0))] == ["/a"]
 
 
 @pytest.mark.parametrize("body", ["", "{}", '{"run": "run"}', "[]", "\x00"])
@@ -127,6 +123,10 @@ def line(name: str) -> ActionLine:
     return made
 
 
+async def read(store: RunStore, keys: list[str], start: int) -> list[Planned]:
+    return [planned async for planned in store.planned(keys, start)]
+
+
 @pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\x85", "\x1c", "\r", "\n"])
 def test_a_line_of_a_plan_ends_where_it_was_ended(odd: str) -> None:
     """Names of filters are free text, and stand in it as evidence."""
@@ -137,7 +137,7 @@ def test_a_line_of_a_plan_ends_where_it_was_ended(odd: str) -> None:
         update={"facts": written.facts.model_copy(update={"reason": f"a{odd}b"})}
     )
     asyncio.run(one.write_plan("runs/plan", [written]))
-    [planned] = one.planned(["runs/plan"], 0)
+    [planned] = asyncio.run(read(one, ["runs/plan"], 0))
     assert planned.actions == (written,)
 
 
@@ -151,22 +151,27 @@ def test_a_plan_is_read_from_the_line_that_is_next() -> None:
     assert keys == sorted(keys)
     names = [f"/{number}/{n}" for number in range(3) for n in range(2)]
     for start in range(7):
-        assert [planned.group for planned in one.planned(keys, start)] == names[start:]
+        planned = asyncio.run(read(one, keys, start))
+        assert [found.group for found in planned] == names[start:]
     with pytest.raises(StateError, match="could not be read"):
-        list(one.planned([*keys, "runs/run/nothing"], 0))
+        asyncio.run(read(one, [*keys, "runs/run/nothing"], 0))
 
 
-class Hanging:
-    """Workers whose calls never end: an endpoint that drips."""
-
-    async def run(self, _work: object) -> Any:
-        await asyncio.sleep(1000)
-
-
-def test_a_bucket_that_hangs_leaves_a_link_the_time_to_say_so() -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: store.save(state()),
+        lambda store: store.write_plan("runs/plan", [line("/g")]),
+        lambda store: store.load("run"),
+        lambda store: read(store, ["runs/plan"], 0),
+    ],
+)
+def test_a_bucket_that_hangs_leaves_a_link_the_time_to_say_so(
+    call: Callable[[RunStore], Coroutine[Any, Any, object]],
+) -> None:
     """A link keeps a minute for its end: plan, state and the next link have to fit into it."""
     account = cloud()
     store = RunStore(account.client("s3"), BUCKET, Hanging())
     with pytest.raises(StateError, match="no answer within"):
-        account.clock.run(store.save(state()))
+        account.clock.run(call(store))
     assert 3 * account.clock.monotonic() < chain.LONGEST_MARGIN

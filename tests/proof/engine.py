@@ -19,7 +19,7 @@ from janitor.aws.pace import Pace
 from janitor.aws.quotas import default_quota
 from janitor.core.clock import Stop
 from janitor.core.model import LogGroup, Outcome, Target, Verb
-from janitor.engine.act import Act, Part
+from janitor.engine.act import Act, Part, at_hand
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, Head, PlanFile, action_line, end_line
@@ -279,7 +279,7 @@ class Janitor(Process):
         for target, totals in plan.totals.items():
             if not totals.complete:
                 self.life.unfinished.add((target.account, target.region))
-            parts[target] = Part(plan.of(target), refused=refusals[target])
+            parts[target] = Part(at_hand(plan.of(target)), refused=refusals[target])
             self.life.planned |= by_item(line for one in plan.of(target) for line in one.actions)
         books.listener = lambda _groups, _outcomes: None
         journal = MortalJournal(place.journal, self)
