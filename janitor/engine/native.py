@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from janitor.aws.api import Api, ReadError
 from janitor.core.clock import Stop, StoppedError
-from janitor.core.errors import JanitorError
+from janitor.core.errors import CredentialsError, JanitorError
 from janitor.core.model import Status, Target
 from janitor.core.native import AccountPolicy, NativeItem
 from janitor.core.together import together
@@ -128,9 +128,13 @@ class Natives:
         for item in items:
             if item.status is Status.PLANNED:
                 why = ended or ("an earlier one failed" if failed and item.action == "put" else "")
-                status, text = (
-                    (Status.NOT_REACHED, why) if why else await self._made(one, item, journal)
-                )
+                status, text = Status.NOT_REACHED, why
+                if not why:
+                    try:
+                        status, text = await self._made(one, item, journal)
+                    except CredentialsError as error:
+                        self.errors.append(f"{one.target}: {error}")
+                        text = ended = "stopped before"
                 item = replace(item, status=status, reason=text or item.reason)
             failed |= item.status in (Status.FAILED, Status.NOT_REACHED)
             done.append(item)
@@ -153,12 +157,15 @@ class Natives:
     async def _made(
         self, one: TargetPolicies, item: NativeItem, journal: Journal
     ) -> tuple[Status, str]:
+        """What became of it. Raises CredentialsError: that is this target's matter only."""
         change = PolicyChange("set_account_policy", item.name, item.before, item.after, item.reason)
         try:
             self._stop.check()
             return await one.make(change, journal)
         except StoppedError:
             return Status.NOT_REACHED, "stopped before"
+        except CredentialsError:
+            raise
         except JanitorError as error:
             self.errors.append(str(error))
             self._stop.set("failed")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from janitor.aws.api import Api, CallError, ReadError
 from janitor.aws.logs import AccountPolicies, Logs
 from janitor.core.clock import StoppedError
+from janitor.core.errors import CredentialsError
 from janitor.core.model import Change, LogGroup, Status
 from janitor.core.native import AccountPolicy, Impact
 from janitor.journal.journal import Entry, Journal
@@ -47,18 +48,24 @@ class TargetPolicies:
         return await self._told.preview(name, wanted)
 
     async def make(self, change: PolicyChange, journal: Journal) -> tuple[Status, str]:
-        """Announce the change, make it, and tell what became of it. Raises JournalError."""
+        """Announce the change, make it, and tell what became of it. Raises JournalError or
+        CredentialsError.
+        """
         place = LogGroup(self.target, change.name, "", 0, 0)
         said = Change(_said(change.before), _said(change.after))
         entry = Entry(self._clock.now(), change.action, place, said, change.reason)
         await journal.begin(entry)
-        status, text, perhaps = Status.DONE, "", False
+        failure: Exception | None = None
         try:
             await self._told.change(change.name, change.after)
-        except (*ReadError, StoppedError) as error:
-            status, text = Status.FAILED, str(error) or "stopped"
-            perhaps = not isinstance(error, CallError)
+        except (*ReadError, StoppedError, CredentialsError) as error:
+            failure = error
+        status = Status.FAILED if failure else Status.DONE
+        text = (str(failure) or "stopped") if failure else ""
+        perhaps = bool(failure) and not isinstance(failure, CallError)
         await journal.end(entry.ended(self._clock.now(), status, text, perhaps_done=perhaps))
+        if isinstance(failure, CredentialsError):
+            raise failure
         return status, text
 
 

@@ -25,7 +25,7 @@ from pydantic_core import from_json
 
 from janitor.aws.logs import FILTER_KEYS
 from janitor.core.loss import loss, lost_bytes
-from janitor.core.model import Extras
+from janitor.core.model import Extras, Target
 from janitor.core.native import AccountPolicy
 from janitor.journal.journal import BEGUN, EVENT, LONGEST_TEXT, START
 from janitor.policy.file import LogClass
@@ -221,6 +221,11 @@ class GroupHistory:
     group: str
     steps: tuple[Step, ...]
     policy: bool = False
+
+    @property
+    def target(self) -> Target:
+        """Where it is."""
+        return Target(self.account, self.region)
 
     @property
     def deleted(self) -> bool:

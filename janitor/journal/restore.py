@@ -25,7 +25,7 @@ from janitor.aws.logs import (
     Logs,
 )
 from janitor.core.clock import Stop, StoppedError
-from janitor.core.errors import Exit, JanitorError
+from janitor.core.errors import CredentialsError, Exit, JanitorError
 from janitor.core.model import Change, Extras, LogGroup, Restoration, Status, Target, UndoAction
 from janitor.core.together import together
 from janitor.journal.account_policies import PolicyChange, TargetPolicies
@@ -157,6 +157,7 @@ class Undo:
         self._pasts = pasts
         self._stop = stop
         self._tell = tell
+        self._gave_up: set[Target] = set()
 
     async def show(self) -> UndoTally:
         """Say what would be done. Raises only what is a bug."""
@@ -168,33 +169,29 @@ class Undo:
 
     async def _all(self, journal: Journal | None) -> UndoTally:
         await together(*(self._target(api, journal) for api in self._apis))
+        reached = {api.target for api in self._apis}
+        for past in self._pasts:
+            if past.target not in reached:
+                self._add(_not_reached(past, "no role of its account can be used"))
         return self.tally
 
     async def _target(self, api: Api, journal: Journal | None) -> None:
-        mine = [past for past in self._pasts if Target(past.account, past.region) == api.target]
+        mine = [past for past in self._pasts if past.target == api.target]
         await self._policies(TargetPolicies(api), [past for past in mine if past.policy], journal)
         mine = [past for past in mine if not past.policy]
-        one = _TargetUndo(api)
+        one = _TargetUndo(api, self._fail)
         for chunk in chunks(mine, IDENTIFIERS_A_CALL):
             for past, found in zip(chunk, await self._found(one, chunk), strict=True):
-                item = await self._item(one, past, found, journal)
-                self.tally.add(item)
-                self._tell(item)
+                self._add(await self._item(one, past, found, journal))
 
     async def _policies(
         self, one: TargetPolicies, pasts: Sequence[GroupHistory], journal: Journal | None
     ) -> None:
         """Before the log groups: what a policy overrides cannot be put back."""
         for past in pasts:
-            item = Restoration(
-                one.target,
-                past.group,
-                "restore_account_policy",
-                Status.NOT_REACHED,
-                "stopped before",
-            )
+            item = _not_reached(past)
             try:
-                self._stop.check()
+                self._check(one.target)
                 item = await _policy_undone(one, past, item, journal)
             except StoppedError:
                 pass
@@ -202,22 +199,21 @@ class Undo:
                 reason = f"could not be read: {error}"
                 item = replace(item, status=Status.UNKNOWN, reason=reason)
             except JanitorError as error:
-                self._fail(error)
-            self.tally.add(item)
-            self._tell(item)
+                self._fail(one.target, error)
+            self._add(item)
 
     async def _found(
         self, one: _TargetUndo, chunk: Sequence[GroupHistory]
     ) -> list[LogGroup | Exception | None]:
         """For each, the group of that name, or why that is not known."""
         try:
-            self._stop.check()
+            self._check(one.logs.target)
             groups = await one.logs.named([past.group for past in chunk])
             return [groups.get(past.group) for past in chunk]
         except (*ReadError, StoppedError) as error:
             return [error for _ in chunk]
         except JanitorError as error:
-            self._fail(error)
+            self._fail(one.logs.target, error)
             return [StoppedError() for _ in chunk]
 
     async def _item(
@@ -227,10 +223,9 @@ class Undo:
         found: LogGroup | Exception | None,
         journal: Journal | None,
     ) -> Restoration:
-        verb: UndoAction = "restore_group" if past.deleted else "restore_retention"
-        blank = Restoration(one.logs.target, past.group, verb, Status.NOT_REACHED, "stopped before")
+        blank = _not_reached(past)
         try:
-            self._stop.check()
+            self._check(past.target)
             if isinstance(found, Exception):
                 raise found
             return await one.undo(past, found, journal)
@@ -239,13 +234,34 @@ class Undo:
         except ReadError as error:
             return replace(blank, status=Status.UNKNOWN, reason=f"could not be read: {error}")
         except JanitorError as error:
-            self._fail(error)
+            self._fail(past.target, error)
             return blank
 
-    def _fail(self, error: JanitorError) -> None:
-        """Nothing more can be done."""
-        self.tally.error(str(error))
-        self._stop.set("failed")
+    def _add(self, item: Restoration) -> None:
+        self.tally.add(item)
+        self._tell(item)
+
+    def _check(self, target: Target) -> None:
+        """Raise StoppedError once nothing more is to be done there."""
+        self._stop.check()
+        if target in self._gave_up:
+            raise StoppedError
+
+    def _fail(self, target: Target, error: JanitorError) -> None:
+        """Nothing more can be done; of lost credentials, in this target."""
+        if isinstance(error, CredentialsError):
+            self._gave_up.add(target)
+            self.tally.error(f"{target}: {error}")
+        else:
+            self.tally.error(str(error))
+            self._stop.set("failed")
+
+
+def _not_reached(past: GroupHistory, why: str = "stopped before") -> Restoration:
+    verb: UndoAction = "restore_group" if past.deleted else "restore_retention"
+    if past.policy:
+        verb = "restore_account_policy"
+    return Restoration(past.target, past.group, verb, Status.NOT_REACHED, why)
 
 
 async def _policy_undone(
@@ -278,9 +294,12 @@ async def _policy_undone(
 
 
 class _TargetUndo:
-    """What decides about a name in one target, and takes back what was done."""
+    """What decides about a name in one target, and takes back what was done. `give_up` is told of
+    lost credentials.
+    """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, give_up: Callable[[Target, JanitorError], None]) -> None:
+        self._give_up = give_up
         self.logs = Logs(api)
         self._changes = Changes(api)
 
@@ -330,7 +349,9 @@ class _TargetUndo:
             for step in decision.steps:
                 try:
                     await step.call()
-                except StoppedError as error:
+                except (StoppedError, CredentialsError) as error:
+                    if isinstance(error, CredentialsError):
+                        self._give_up(past.target, error)
                     failures.append(error)
                     stopped = True
                     break

@@ -15,7 +15,7 @@ from janitor.aws.api import CLOSE_CONFIG, Api, Counts
 from janitor.aws.quotas import learn_quotas
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Stop, StoppedError
-from janitor.core.errors import Exit, OutputError, UsageError
+from janitor.core.errors import CredentialsError, Exit, OutputError, UsageError
 from janitor.core.model import Restoration, Status
 from janitor.journal import archive
 from janitor.journal.history import GroupHistory, History, lost_for_good, select
@@ -93,11 +93,12 @@ async def _restore(
         unusable: list[str] = []
         apis = await connect(account, regions, policy, counts, stop, unusable.append)
         own = dict.fromkeys(api.target.account for api in apis)
-        if foreign := [number for number in history.accounts if number not in own]:
+        # What is of an account whose role cannot be used is not reached, and the others are done.
+        named = {targets.account_of(role) for role in options.roles}
+        if foreign := [number for number in history.accounts if number not in {*own, *named}]:
             raise UsageError(
                 f"{', '.join(paths)}: of account {', '.join(foreign)}; "
                 f"these credentials are of account {', '.join(own)}"
-                + "".join(f"; {text}" for text in unusable)
             )
         for line in lost.split("\n"):
             say(options, line)
@@ -109,7 +110,8 @@ async def _restore(
         with interruptible(stop):
             with contextlib.suppress(StoppedError):
                 for api in apis:
-                    await learn_quotas(api, policy.limits.api_share)
+                    with contextlib.suppress(CredentialsError):  # to be met, and told, again
+                        await learn_quotas(api, policy.limits.api_share)
             if apply and pasts:
                 await _show_first(options, apis, pasts, stop, info(dry_run=True), counts)
             undo = Undo(apis, pasts, stop, items.append)

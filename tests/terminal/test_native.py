@@ -288,6 +288,28 @@ def test_regions_that_cannot_be_read_do_not_hold_up_others(run: Run, watched: Wa
     assert "123456789012/us-east-1: the account-level policies could not be read" in done.err
 
 
+@pytest.mark.parametrize("region", [REGION, "us-east-1"])
+def test_credentials_that_one_region_refuses_do_not_hold_up_others(
+    region: str, run: Run, watched: Watch
+) -> None:
+    """In the middle, too; nothing more is tried there."""
+    tried = 0
+
+    def look(call: Call) -> None:
+        nonlocal tried
+        put = call.operation == "PutAccountPolicy" and not call.parameters.get("dryRun")
+        if put and call.region == region:
+            tried += 1
+            raise RefusedError("ExpiredTokenException", "no")
+
+    watched(look)
+    Path("p.toml").write_text(TWO)
+    done = run("native", "--sandbox", "-p", "p.toml", "--apply", "--yes")
+    assert done.code == 3
+    assert (done.out.count("put:"), done.out.count("not reached:"), tried) == (2, 2, 2)
+    assert f"123456789012/{region}: AWS refuses the credentials" in done.err
+
+
 @pytest.mark.parametrize("code", ["OperationAbortedException", "LimitExceededException"])
 def test_a_dry_run_of_somebody_else_is_waited_for(
     code: Any, run: Run, monkeypatch: pytest.MonkeyPatch

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from janitor.aws.targets import assumed, session
+from janitor.sandbox.wire import Call
 from tests.conftest import Run
 from tests.fakes.cloud import Cloud
-from tests.fakes.faults import Refuse
+from tests.fakes.faults import Faults, Refuse
 from tests.fakes.scenarios import ACCOUNT, REGIONS, Scenario, targets
 
 OTHER = str(int(ACCOUNT) + 1)
@@ -152,6 +153,45 @@ def test_what_is_undone_is_undone_in_its_own_account(
     items = [item for item in json.loads(undone.out)["findings"] if item["status"] == "done"]
     made = {(i["account"], i["region"], i["group"]) for i in items if "group" in i["action"]}
     assert made == deleted
+
+
+def test_an_undo_goes_on_in_the_accounts_whose_credentials_hold(run: Run, cloud: Cloud) -> None:
+    """Those of one account may be gone before it begins, as it begins, or in the middle."""
+    both = ("--role", THEIRS, "--role", MINE)
+    done = run("run", "--apply", "--yes", *both, *TWO_REGIONS, "--journal", "j.jsonl", "-q")
+    assert done.code == 0, done.err
+    deleted = {change.key[:3] for change in cloud.judge().deletions}
+    assert {account for account, *_ in deleted} == {ACCOUNT, OTHER}
+
+    def losing(operation: str) -> Faults:
+        lost = False
+
+        def fault(call: Call) -> Refuse | None:
+            nonlocal lost
+            theirs = OTHER in (call.account, call.parameters.get("RoleArn", "")[13:25])
+            lost |= theirs and call.operation == operation
+            return Refuse("ExpiredTokenException") if lost and theirs else None
+
+        return fault
+
+    for operation, words, went in (
+        ("AssumeRole", (), "planned"),
+        ("ListServiceQuotas", (), "planned"),
+        ("CreateLogGroup", ("--apply", "--yes"), "done"),
+    ):
+        cloud.faults = losing(operation)
+        undone = run("restore", "j.jsonl", *words, *both, "--format", "json")
+        assert undone.code == 3, undone.err
+        said = json.loads(undone.out)
+        items = [item for item in said["findings"] if item["action"] == "restore_group"]
+        found: dict[str, set[tuple[str, ...]]] = {went: set(), "not_reached": set()}
+        for item in items:
+            found[item["status"]].add((item["account"], item["region"], item["group"]))
+        assert found[went] == {key for key in deleted if key[0] == ACCOUNT}, operation
+        assert found["not_reached"] == deleted - found[went], operation
+        errors = said["summary"]["errors"]
+        assert errors
+        assert all(OTHER in error for error in errors), operation
 
 
 def test_an_assumed_role_keeps_the_region_of_the_profile(
