@@ -211,7 +211,7 @@ class FileJournal:
         except BlockingIOError as error:
             raise self._error("another run writes to it") from error
         size = os.fstat(file).st_size
-        if os.pread(file, len(START), 0) != START.encode()[:size]:
+        if size and os.pread(file, len(START), 0) != START.encode():
             raise self._error("it is a file, but not a journal")
         end = size
         while end and (block := os.pread(file, min(end, _BLOCK), max(end - _BLOCK, 0))):

@@ -57,8 +57,9 @@ def test_on_a_disk_that_fills_changes_stop_and_no_line_is_torn(tmp_path: Path) -
 def test_what_is_torn_is_taken_away_by_the_next_run(policy: Policy, tmp_path: Path) -> None:
     """Only the last line of a journal may be torn, so that any other is known to be damaged."""
     path = tmp_path / "journal.jsonl"
-    for torn in ('{"event": "journal", "run": "r"', '{"ev'):
-        path.write_text(torn)
+    first = '{"event": "journal", "run": "r"'
+    for torn in (first, '{"ev'):
+        path.write_text(first)
         cloud = Cloud([Group("/new", days_ago(3))])
         made = journal(path)
         janitor(cloud, policy, made)
@@ -99,14 +100,18 @@ def test_a_journal_is_its_owners_and_on_the_disk_before_the_change(
 def test_what_is_not_a_journal_is_not_written_to(tmp_path: Path) -> None:
     """Another's file, a link, a device, a folder; and a journal that another run writes to."""
     text, link, pipe = tmp_path / "text", tmp_path / "link", tmp_path / "pipe"
-    text.write_text('{"event": "other"}\n')
+    others = ("{", '{"event": ', "\n", '{"event": "other"}\n')
     (tmp_path / "j").write_text('{"event": "journal", "run": "r"}\n')
     link.symlink_to(tmp_path / "j")
     os.mkfifo(pipe)
     busy = journal(tmp_path / "j")
     busy.check()
+    for said in others:
+        text.write_text(said)
+        with pytest.raises(JournalError, match=r"it is a file, but not a journal$"):
+            journal(text).check()
+        assert text.read_text() == said
     for path, why in (
-        (text, "it is a file, but not a journal"),
         (link, "it is a link"),
         (pipe, "it is not a file"),
         (Path(os.devnull), "it is not a file"),
@@ -117,5 +122,4 @@ def test_what_is_not_a_journal_is_not_written_to(tmp_path: Path) -> None:
         with pytest.raises(JournalError, match=f"^{path}: the journal cannot be written: {why}$"):
             journal(path).check()
     busy.close()
-    assert text.read_text() == '{"event": "other"}\n'
     journal(tmp_path / "j").check()
