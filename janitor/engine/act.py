@@ -54,11 +54,13 @@ from janitor.engine.arrivals import Arrivals
 from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, Planned
 from janitor.engine.proof import (
+    STREAMS_AGE,
     Empty,
     NotEmpty,
     Unreadable,
     Verdict,
     extras_of,
+    few_streams_silent,
     made_again,
     no_arrivals,
     no_events,
@@ -87,6 +89,10 @@ subscribes to the group is read once more after them: it could not be a second o
 FRESH_FOR = 5.0
 """Seconds after which a group and its tags are read again before its retention is put or a stream
 of it is swept: with a long queue at five puts a second, somebody else may have set it meanwhile."""
+
+FEW_PAGES = 20
+"""Of streams, which are read beside those of other log groups. More of them are read one log group
+after the other: together they would all become too old."""
 
 OWNERS_LAST = 55.0
 """Seconds, so that they are not a minute old at the deletion: too many calls for each of them."""
@@ -300,6 +306,7 @@ class _TargetAct:
         users = [self._users, self._users_long]
         self._questions = Questions(act.policy, act.now, self._arrivals, users)
         self._deletions = asyncio.Semaphore(DELETIONS_AT_ONCE)
+        self.many_streams = asyncio.Lock()
         self._puts = asyncio.Semaphore(PUTS_AT_ONCE)
         self._sweeps = asyncio.Semaphore(SWEEPS_AT_ONCE)
         self._gave_up = False
@@ -818,13 +825,13 @@ class _Deletion:
 
         The group itself is read last, its tags from itself, because the tagging API lags. Where the
         streams take long what else may change is read again after them, so that only the streams
-        may have been read earlier than that.
+        may have been read earlier than that, by STREAMS_AGE. Raises StaleLookError.
         """
         act, group, action = self._act, self._group, self._action
         looked_at = act._clock.monotonic()
-        subscribed, silent, tags = await asyncio.gather(
+        subscribed, (silent, streams_at), tags = await asyncio.gather(
             no_subscription_filters(act._logs, group, self._ignored),
-            streams_silent(act._logs, group, action.before),
+            self._silent(),
             act._logs.tags(group.arn),
         )
         verdicts: list[Verdict] = [subscribed, silent]
@@ -837,6 +844,8 @@ class _Deletion:
             subscribed = await no_subscription_filters(act._logs, group, self._ignored)
             verdicts.append(subscribed)
             tags = await act._logs.tags(group.arn)
+            if act._clock.monotonic() - streams_at > STREAMS_AGE:
+                raise StaleLookError("its log streams took too long to read")
         if outcome := await act._disproved(group, action, _each(verdicts), seen):
             return self._gone(seen) if outcome.status is Status.GONE else outcome
         fresh = await act._logs.group(group.name)
@@ -857,6 +866,16 @@ class _Deletion:
             return act._outcome(fresh, Keep(text, action.rule), Status.KEPT, evidence=seen)
         assert isinstance(subscribed, Empty), "every verdict speaks for deletion"
         return fresh, subscribed.ignored, looked_at
+
+    async def _silent(self) -> tuple[Verdict, float]:
+        """What the streams say, and when (monotonic) the first of them were read."""
+        act, group, before = self._act, self._group, self._action.before
+        began = act._clock.monotonic()
+        if few := await few_streams_silent(act._logs, group, before, FEW_PAGES):
+            return few, began
+        async with act.many_streams:
+            began = act._clock.monotonic()
+            return await streams_silent(act._logs, group, before), began
 
     def _gone(self, seen: Sequence[Evidence], how: str = "gone already") -> Outcome:
         """It does not exist any more: by an attempt whose answer was lost, or by somebody else."""

@@ -28,6 +28,10 @@ DATED_DAYS = 30
 """Nothing writes to a stream that long after it was named for the day on which its writer began: a
 Lambda execution environment lives for hours."""
 
+STREAMS_AGE = 60.0
+"""Seconds that have passed at most, when a log group is deleted, since its streams were read; where
+there are many that is the time which they take."""
+
 OWNERS = "owners"
 """Where evidence is from that no single call gave."""
 
@@ -110,11 +114,29 @@ def _goes_to(described: Mapping[str, object], destinations: Sequence[str]) -> bo
 
 
 async def streams_silent(logs: Logs, group: LogGroup, before: int) -> Verdict:
-    """Line 6: every stream, all pages read, was created, written and ingested before `before`."""
+    """Line 6: every stream, all pages read, was created, written and ingested before `before`.
+
+    More pages than the quota lets through in STREAMS_AGE are not read: those read first would be
+    too old at the deletion.
+    """
+    rate = logs.api.pace.ceiling("DescribeLogStreams")
+    if verdict := await few_streams_silent(logs, group, before, int(rate * STREAMS_AGE)):
+        return verdict
+    text = (
+        f"more log streams than can be read in {STREAMS_AGE:.0f} s at {rate:,g} calls a second: "
+        "that takes a higher quota of DescribeLogStreams"
+    )
+    return Unreadable(Evidence("DescribeLogStreams", text, logs.clock.now()))
+
+
+async def few_streams_silent(logs: Logs, group: LogGroup, before: int, most: int) -> Verdict | None:
+    """The same of a group whose streams fill `most` pages; None where they fill more."""
     source, now = "DescribeLogStreams", logs.clock.now()
-    count = 0
+    count = pages = 0
     try:
         async for page in logs.streams(group.name):
+            if (pages := pages + 1) > most:
+                return None
             count += len(page)
             for stream in page:
                 if stream.newest() >= before:

@@ -40,6 +40,7 @@ from tests.accounts import (
     refused,
     refusing,
     stream,
+    whole,
 )
 from tests.engine.groups import empty, fillers, looks, only, swept
 
@@ -420,6 +421,72 @@ def test_an_owner_made_while_the_streams_are_read_keeps_its_group(
     _, recorded = janitor(cloud, policy, journal)
     assert not cloud.deleted
     assert "in use by Lambda function late" in only(recorded, "/old/empty")[1]
+
+
+def with_streams(name: str, count: int) -> Group:
+    """An empty group with so many streams that expired long ago."""
+    streams = [stream(f"{number:03}", days_ago(800)) for number in range(count)]
+    return Group(name, days_ago(800), retention=30, streams=streams)
+
+
+@pytest.mark.parametrize(("slow", "deleted"), [(0, 1), (48, 1), (9999, 0)])
+def test_streams_are_not_read_a_minute_before_the_deletion(
+    slow: int, deleted: int, policy: Policy, journal: FileJournal
+) -> None:
+    """Where reading them takes that long they are read again, or the group is kept."""
+    cloud = Cloud([with_streams("/many", 60), *fillers()], page=2)
+    begun = 0.0
+
+    def delay(call: Call) -> None:
+        nonlocal begun, slow
+        looking = cloud.calls["DescribeIndexPolicies"] > 0
+        if call.operation == "DescribeLogStreams" and looking:
+            if "nextToken" not in call.parameters:
+                begun = cloud.clock.monotonic()
+            elif slow:
+                slow -= 1
+                cloud.clock.jump(2.5)
+        if call.operation == "DeleteLogGroup":
+            assert cloud.clock.monotonic() - begun <= 60
+
+    cloud.before_call = delay
+    _, recorded = janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == deleted
+    if not deleted:
+        assert "its log streams took too long to read" in only(recorded, "/many")[1]
+
+
+def test_many_streams_are_read_one_log_group_after_the_other(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """At once each would get a share of the quota, and the first of all would be too old."""
+    cloud = Cloud([*(with_streams(f"/many/{n}", 60) for n in range(3)), *fillers()], page=2)
+    read: list[str] = []
+    ends: list[int] = []
+
+    def watch(call: Call) -> None:
+        if call.operation == "DescribeLogStreams" and cloud.calls["DescribeIndexPolicies"]:
+            read.append(call.parameters["logGroupName"])
+        if call.operation == "DeleteLogGroup":
+            ends.append(len(read))
+
+    cloud.before_call = watch
+    janitor(cloud, policy, journal)
+    assert len(cloud.deleted) == 3
+    for end in ends:
+        assert len({*read[end - 10 : end]}) == 1
+
+
+def test_more_streams_than_can_be_read_in_a_minute_keep_their_group(policy: Policy) -> None:
+    """It is not announced as one that would be deleted, and what would help is said."""
+    cloud = Cloud([with_streams("/many", 121), with_streams("/few", 120), *fillers()], page=2)
+    calls = api(cloud)
+    calls.pace.learn({"DescribeLogStreams": 1.0})
+    _, recorded = cloud.clock.run(whole(calls, policy))
+    assert [outcome.group.name for outcome in recorded.planned] == ["/few"]
+    status, reason = only(recorded, "/many")
+    assert status is Status.UNKNOWN
+    assert "more log streams than can be read in 60 s at 1 calls a second" in reason
 
 
 def test_tags_older_than_a_second_are_a_stale_look_too(

@@ -311,7 +311,7 @@ def owners_not_listed_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def streams_not_read_again(patch: pytest.MonkeyPatch) -> None:
-    _not_asked(patch, "streams_silent", act)
+    _not_asked(patch, "few_streams_silent", act)
 
 
 def arrivals_not_asked_again(patch: pytest.MonkeyPatch) -> None:
