@@ -277,7 +277,8 @@ class Change:
 class Outcome(NamedTuple):
     """What was decided for a group, and what became of it.
 
-    `streams` counts the streams of a sweep: to be deleted when planned, deleted otherwise.
+    `streams` counts the streams of a sweep: to be deleted when planned, deleted otherwise;
+    `stream_names` are those that are planned (see `janitor.engine.plan.ActionLine`).
     `acknowledged`: it is unknown, and the policy accepts that for now.
     """
 
@@ -289,6 +290,7 @@ class Outcome(NamedTuple):
     streams: int = 0
     evidence: tuple[Evidence, ...] = ()
     acknowledged: bool = False
+    stream_names: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:

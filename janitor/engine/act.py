@@ -633,20 +633,19 @@ class _TargetAct:
         todo: _Todo,
         changed: Callable[[], Awaitable[str]],
     ) -> Outcome:
-        """Delete the streams that are wholly before the action's cutoff and can be trusted: no more
-        than were planned, which the limits were checked by.
+        """Delete those of the planned streams that are still wholly before the action's cutoff and
+        can be trusted: others were not counted when the limits were checked.
         """
         known = (self._logs, self._arrivals, group, action.before, self._now)
         drained = self._policy.reads_events(group)
+        planned = frozenset(todo.line.stream_names)
         try:
-            streams = await sweepable(*known, drained=drained)
+            streams = await sweepable(*known, drained=drained, among=planned)
+            gone = await self._gone(group, planned) - todo.swept if todo.again else 0
         except ReadError as error:
             unknown = Unknown(f"streams could not be read: {error}", action.rule)
             return self._outcome(group, unknown, Status.UNKNOWN)
-        most = max((todo.line.streams or 0) - todo.swept, 0)
-        before = max(most - len(streams), 0) if todo.again else 0
-        streams = streams[:most]
-        if not streams and not before:
+        if not streams and gone <= 0:
             keep = Keep(f"{action.kept or action.reason}; no expired streams to sweep", action.rule)
             return self._outcome(group, keep, Status.KEPT)
         swept, failures, why = 0, list[str](), ""
@@ -678,7 +677,13 @@ class _TargetAct:
             detail = f"{len(failures)} streams not deleted: {failures[0]}"
         elif why:
             status, detail = Status.KEPT, f"{swept} of {len(streams)} streams deleted: {why}"
-        return self._outcome(group, action, status, detail)._replace(streams=before + swept)
+        return self._outcome(group, action, status, detail)._replace(streams=max(gone, 0) + swept)
+
+    async def _gone(self, group: LogGroup, planned: frozenset[str]) -> int:
+        """How many of the planned streams are not there any more."""
+        pages = self._logs.streams(group.name)
+        there = {stream.name async for page in pages for stream in page}
+        return len(planned - there)
 
     async def _sweep_some(
         self,

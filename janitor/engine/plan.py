@@ -11,9 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Annotated, Literal
+from typing import IO, Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from janitor.core.errors import PlanError
 from janitor.core.model import (
@@ -27,7 +27,7 @@ from janitor.core.model import (
 )
 from janitor.core.tally import Tally
 
-VERSION: Literal[2] = 2
+VERSION: Literal[3] = 3
 
 
 class _Line(BaseModel):
@@ -40,7 +40,7 @@ class Head(_Line):
     """
 
     plan: Literal["head"] = "head"
-    version: Literal[2] = VERSION
+    version: Literal[3] = VERSION
     run: str
     made: int
     policy: str
@@ -61,7 +61,9 @@ class ActionLine(_Line):
 
     `cutoff` (ms): nothing at or after it may exist in what is deleted or swept. The retention is in
     days; None: events never expire. Where a limit refuses the deletion of a group, the group gets
-    `retention_after`, if there is one. `streams` is how many are to be swept.
+    `retention_after`, if there is one. `streams` is how many are to be swept, `stream_names`
+    which: others may be listed, or be trusted, by the time of the sweep. Of more than a run may
+    delete, none of which is swept, names are left out.
     """
 
     plan: Literal["action"] = "action"
@@ -74,7 +76,14 @@ class ActionLine(_Line):
     retention_before: int | None
     retention_after: int | None
     streams: int | None = Field(ge=1)
+    stream_names: tuple[str, ...] = ()
     facts: Facts
+
+    @model_validator(mode="after")
+    def _all_or_none_named(self) -> Self:
+        if self.stream_names and len(self.stream_names) != self.streams:
+            raise ValueError(f"stream_names: {len(self.stream_names)}, not {self.streams}")
+        return self
 
     @property
     def target(self) -> Target:
@@ -152,6 +161,7 @@ def action_line(outcome: Outcome) -> ActionLine | None:
         retention_before=group.retention_days,
         retention_after=after,
         streams=streams,
+        stream_names=outcome.stream_names,
         facts=facts,
     )
 

@@ -7,7 +7,7 @@ numbered as in docs/concepts.md.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -213,22 +213,30 @@ async def extras_of(logs: Logs, group: LogGroup, *, subscribed: bool) -> Extras 
 
 
 async def sweepable(
-    logs: Logs, arrivals: Arrivals, group: LogGroup, before: int, now: int, *, drained: bool
+    logs: Logs,
+    arrivals: Arrivals,
+    group: LogGroup,
+    before: int,
+    now: int,
+    *,
+    drained: bool,
+    among: Collection[str] | None = None,
 ) -> list[LogStream]:
-    """The streams wholly before `before` (ms) whose times can be trusted, all pages read.
+    """The streams wholly before `before` (ms) whose times can be trusted, all pages read; only
+    those `among` these names, if given.
 
     A stream's metadata lags, so it may hold an event that its times do not show. They are trusted
     where the stream's name says that its writer ended long ago, or nothing at all arrived in the
-    group from that long before `now` (ms) on. That is when the survey began, so that no stream
-    becomes one to sweep while the run lasts: the limits hold for those that were counted. With
-    `drained` (proof = "events") FilterLogEvents must find nothing in any of them, and that is
-    enough. Raises ReadError.
+    group from that long before `now` (ms), when the survey began, on. With `drained` (proof =
+    "events") FilterLogEvents must find nothing in any of them, and that is enough. Raises
+    ReadError.
     """
     expired = [
         stream
         async for page in _until_recent(logs.streams(group.name), before)
         for stream in page
         if stream.newest() < before and not _CONTAINER_STREAM.search(stream.name)
+        if among is None or stream.name in among
     ]
     return await trusted(logs, arrivals, group, before, now, expired, drained=drained)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -141,6 +142,8 @@ class Survey:
         self.rows = chosen(policy.protect.deletion.owners)
         self.shared = Shared()
         self.confirmed = _Confirmed(policy.limits)
+        self.sweeps = Counter[Target]()
+        """Streams to sweep so far."""
 
     async def run(self, apis: Mapping[Target, Api], starts: Mapping[Target, str | None]) -> None:
         """Survey each target of `starts` from its page token on, to the end or until stopped."""
@@ -195,6 +198,7 @@ class _TargetSurvey:
             except TokenExpiredError:
                 log.warning("survey_starts_again", account=target.account, region=target.region)
                 sink.restarted(target)
+                survey.sweeps.pop(target, None)
                 await self._read(None)
         except StoppedError:
             if survey.stop.cause != "late":
@@ -421,7 +425,7 @@ class _TargetSurvey:
     async def _swept(
         self, group: LogGroup, action: SweepStreams, seen: Sequence[Evidence] = ()
     ) -> list[Outcome]:
-        """The streams that a sweep would delete, counted."""
+        """The streams that a sweep would delete, counted and named."""
         try:
             streams = await sweepable(
                 self._logs,
@@ -439,4 +443,8 @@ class _TargetSurvey:
             keep = Keep(reason, action.rule)
             return [self._outcome(group, keep, Status.KEPT, evidence=seen)]
         planned = self._outcome(group, action, Status.PLANNED, evidence=seen)
-        return [planned._replace(streams=len(streams))]
+        sweeps = self._survey.sweeps
+        sweeps[self._target] += len(streams)
+        few = sweeps.total() <= self._policy.limits.max_stream_deletions  # or none is swept
+        names = tuple(stream.name for stream in streams) if few else ()
+        return [planned._replace(streams=len(streams), stream_names=names)]

@@ -44,7 +44,9 @@ LEFT = [
 
 def planned(target: Target, name: str, action: Any, streams: int = 0) -> Outcome:
     outcome = Outcome(LogGroup(target, name, "", 1, 0, 90), action, Status.PLANNED, "", 0)
-    return outcome._replace(streams=streams)
+    if action is not SWEEP:
+        return outcome
+    return outcome._replace(streams=streams, stream_names=tuple(map(str, range(streams))))
 
 
 def written(path: Path, parts: Sequence[tuple[Target, Sequence[Outcome]]]) -> Path:
@@ -98,6 +100,10 @@ def changed(line: str, **more: Any) -> str:
         (lambda lines: [changed(lines[0], version=1), *lines[1:]], ":1: head.version"),
         (lambda lines: [lines[0], changed(lines[1], streams="3"), *lines[2:]], "streams"),
         (lambda lines: [lines[0], changed(lines[1], streams=-3), *lines[2:]], "streams"),
+        (
+            lambda lines: [lines[0], changed(lines[1], streams=2), *lines[2:]],
+            "stream_names: 1, not 2",
+        ),
         (lambda lines: [lines[0], changed(lines[1], cut_off=1), *lines[2:]], "cut_off"),
         (lambda lines: [lines[0], changed(lines[1], action="delete"), *lines[2:]], "action"),
     ],

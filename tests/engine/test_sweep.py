@@ -25,7 +25,6 @@ from tests.accounts import (
     api,
     days_ago,
     janitor,
-    look,
     refused,
     refusing,
     stream,
@@ -50,15 +49,18 @@ def test_no_stream_becomes_one_to_sweep_while_a_run_lasts(
 
 
 def test_too_many_streams_are_not_swept_at_all(journal: FileJournal) -> None:
-    """The limit on streams is checked before the first one is deleted."""
+    """The limit on streams is checked before the first one is deleted, and the plan does not name
+    millions of them.
+    """
     policy = parse(
         "[defaults]\nretention_days = 30\nsweep_streams = true\n[limits]\nmax_stream_deletions = 3",
         "test",
     )
-    cloud = Cloud([swept("/s", 4)])
-    summary, _ = janitor(cloud, policy, journal)
+    cloud = Cloud([swept("/a", 3), swept("/b", 1)])
+    summary, recorded = janitor(cloud, policy, journal)
     assert cloud.swept == []
     assert summary.exit_code is Exit.REFUSED
+    assert [len(one.stream_names) for one in recorded.planned] == [3, 0]
 
 
 def test_only_wholly_expired_streams_are_swept(policy: Policy, journal: FileJournal) -> None:
@@ -243,22 +245,32 @@ def test_a_long_sweep_ends_where_something_arrives(policy: Policy, journal: File
     assert len(cloud.swept) == summary.done[Verb.SWEEP_STREAMS] == 100
 
 
-def test_no_more_streams_are_swept_than_were_planned(policy: Policy, journal: FileJournal) -> None:
-    """Of which CloudWatch gave no whole answer before was not counted when the limits were
-    checked.
+@pytest.mark.parametrize("now", ["trusted", "listed"])
+def test_no_other_streams_are_swept_than_were_planned(
+    now: str, policy: Policy, journal: FileJournal
+) -> None:
+    """Others come to light: CloudWatch gave no whole answer before, or the page ended in a stream
+    of a live function, which is gone.
     """
-    group = swept(count=3)
-    group.streams |= {name: stream(name, days_ago(800)) for name in ("a", "b")}
-    unclear: dict[str, Unclear] = {group.name: "PartialData"}
-    cloud = Cloud([group, *fillers()], unknowns=Unknowns(unclear=unclear))
-    planned, _ = look(cloud, policy)
-    done, _ = janitor(cloud, policy, journal, between=unclear.clear)
-    assert (
-        planned.planned[Verb.SWEEP_STREAMS]
-        == done.done[Verb.SWEEP_STREAMS]
-        == len(cloud.swept)
-        == 3
-    )
+    dated, odd = [f"2020/01/01/[1]{n}" for n in range(3)], ["0", "z"]
+    streams = [stream(name, days_ago(800)) for name in (*dated, *odd)]
+    live = stream("2026/12/31/[1]", days_ago(15))
+    unclear: dict[str, Unclear] = {"/aws/lambda/f": "PartialData"} if now == "trusted" else {}
+    streams += [live] * (now == "listed")
+    group = Group("/aws/lambda/f", days_ago(900), 9, 30, streams=streams)
+    cloud = Cloud([group, *fillers()], unknowns=Unknowns(unclear=unclear), page=5)
+
+    def meanwhile() -> None:
+        unclear.clear()
+        del group.streams[dated[0]]
+        if now == "listed":
+            del group.streams[live.name]
+
+    summary, _ = janitor(cloud, policy, journal, between=meanwhile)
+    expected = dated[1:] if now == "trusted" else ["0", *dated[1:]]
+    assert cloud.swept == [(group.name, name) for name in expected]
+    assert summary.planned[Verb.SWEEP_STREAMS] == 1 + len(expected)
+    assert summary.done[Verb.SWEEP_STREAMS] == len(expected)
 
 
 def test_streams_swept_before_the_journal_was_full_count(

@@ -133,13 +133,17 @@ class Builder:
         self.delete(key, at)
         self.group(*key, created=at, **more)
 
+    def elapse(self, now: int) -> None:
+        """It is as late as that: what comes next meets the account-level policies in force then."""
+        self.truth.elapse(now)
+        for region in self.store.regions.values():
+            region.policed(now)
+
     def agree(self, now: int) -> None:
         """Raises AssertionError where the store holds anything else than what is true by now."""
         if self.truth.rows:
             return  # too many to be compared
-        self.truth.elapse(now)
-        for region in self.store.regions.values():
-            region.policed(now)
+        self.elapse(now)
         true = {group.key: _values(group, now) for group in self.truth.all()}
         held = {(g.account, g.region, g.name): _values(g, now) for g in self.store.groups()}
         differ = [key for key in true.keys() | held.keys() if true.get(key) != held.get(key)]

@@ -109,7 +109,8 @@ class Cloud(Sandbox):
             return super().handle(request)
 
     def _between(self, call: Call, answer: Callable[[], Answer]) -> Reply:
-        self._judge.called(call, self.clock.now(), self.clock.monotonic())
+        self.account.elapse(self.clock.now())
+        self._judge.called(call, self.clock.monotonic())
         delay = self._latency + self._random.uniform(-self._jitter, self._jitter)
         seen = Seen(call, max(delay, 0.0))
         try:

@@ -106,9 +106,8 @@ class Judge:
         """When the reading of streams began that a page token goes on with."""
         self._began: float | None = None
 
-    def called(self, call: Call, now: int, seconds: float) -> None:
+    def called(self, call: Call, seconds: float) -> None:
         """A call came in, whatever becomes of it."""
-        self.truth.elapse(now)
         self._let_through[call.account, call.region, call.operation] += 1
         self._began = seconds if self._began is None else self._began
         self._seconds[call.operation, int(seconds - self._began)] += 1

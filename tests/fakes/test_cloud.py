@@ -72,3 +72,21 @@ def test_random_actors_do_everything_they_can() -> None:
             logs.describe_log_groups()
         assert cloud.judge().changes == []
     assert {kind for kind, _ in random.done} == set(random.kinds)
+
+
+def test_what_others_change_meets_the_policies_of_that_moment() -> None:
+    """An account-level policy that keeps everything came into force while nobody called: a shorter
+    retention of a group's own, put after that, expires nothing.
+    """
+    account, clock = Builder(), ManualClock()
+    account.coming((ACCOUNT, REGION), "keep", None, NOW + 30_000)
+    key = account.group(ACCOUNT, REGION, "/a", created=NOW)
+    account.stream(key, "s", created=NOW, events=[(NOW, 2, 100)])
+
+    def shorter(_call: Call, account: Builder, now: int) -> None:
+        account.retain(key, 30, now)
+
+    clock.advance(40 * 86_400)
+    with Cloud(account, clock=clock, meanwhile=[shorter]) as cloud:
+        found = cloud.client("logs").filter_log_events(logGroupName="/a")
+    assert len(found["events"]) == 2

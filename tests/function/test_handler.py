@@ -21,7 +21,7 @@ from janitor.function.link import Link
 from janitor.function.settings import read_settings
 from janitor.journal.history import read as read_history
 from janitor.policy.file import Policy, load, parse
-from janitor.sandbox.unknowns import Unknowns
+from janitor.sandbox.unknowns import Unclear, Unknowns
 from janitor.sandbox.wire import Call
 from tests.accounts import NOW, REGION, Cloud, Group, changing, days_ago, refused, refusing, stream
 from tests.engine.test_properties import accounts, assert_lawful, policies, relaxed
@@ -480,6 +480,32 @@ def test_a_link_that_dies_at_any_call_is_gone_on_with(number: int, after: bool) 
     for key in (*CHANGED, "complete"):
         assert ended[key] == undisturbed[key], key
     assert 1 <= len(deployed.sent) <= 2
+
+
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("unclear", [True, False])
+def test_of_a_sweep_in_which_a_link_dies_no_other_streams_go_and_all_are_counted(
+    at: int, unclear: bool
+) -> None:
+    """Though others can be trusted by then, or stand on a page that was not read before."""
+    names = ["2020/01/01/[1]a", "2020/01/02/[1]a", "2026/12/31/[1]a", "odd-1", "odd-2"]
+    ages = [800, 800, 15, 800, 800]
+    streams = [stream(name, days_ago(age)) for name, age in zip(names, ages, strict=True)]
+    group = Group("/aws/lambda/f", days_ago(900), 5, 30, streams=streams)
+    answers: dict[str, Unclear] = {group.name: "PartialData"} if unclear else {}
+    unknowns = Unknowns(unclear=answers)
+    cloud = Cloud([group], page=50 if unclear else 3, unknowns=unknowns)
+    cloud.after = lambda _call: _die() if len(cloud.swept) == at else None
+    deployed = Deployed(cloud)
+    with pytest.raises(DiedError):
+        deployed.invoke(SCHEDULED)
+    cloud.quiet()
+    answers.clear()
+    answer = deployed.invoke(SCHEDULED)
+    assert [name for _, name in cloud.swept] == names[:2]
+    assert (
+        answer["summary"]["streams_deleted"] == answer["summary"]["planned"]["sweep_streams"] == 2
+    )
 
 
 def test_no_attempt_writes_over_what_another_has_written() -> None:

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -25,9 +25,11 @@ from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, Head, PlanFile, action_line, end_line
 from janitor.engine.survey import Survey
 from janitor.journal.journal import FileJournal, Lines
+from janitor.sandbox.unknowns import Unclear
 from janitor.sandbox.wire import Call
 from janitor.terminal.run import _count_groups as count_groups
 from tests.fakes.actors import Random
+from tests.fakes.builder import Builder
 from tests.fakes.faults import Fault, Rates, Refuse
 from tests.fakes.truth import Key, Truth
 from tests.proof.oracle import Oracle
@@ -45,6 +47,15 @@ NEAR = 0.7
 
 class Somebody(Random):
     """Likes to be at work just where the janitor is, between a look and what follows from it."""
+
+    def __init__(self, trouble: Trouble, unclear: dict[str, Unclear]) -> None:
+        super().__init__(trouble.seed, trouble.meanwhile, kinds=trouble.kinds)
+        self._unclear = unclear
+
+    def blur(self, _account: Builder, key: Key, _now: int) -> None:
+        """What CloudWatch answers about the group's metric is unclear now, or clear again."""
+        if self._unclear.pop(key[2], None) is None:
+            self._unclear[key[2]] = "PartialData"
 
     def _chosen(self, call: Call, keys: Sequence[Key]) -> Key:
         name = call.group or call.parameters.get("logGroupNamePrefix") or ""
@@ -134,11 +145,11 @@ class Place:
         self.made = account.build()
         self.clock = VirtualClock(NOW)
         self.witness = Witness(wanted.said, self.made.truth, self.clock)
-        unclear = account.unknowns.missing_code == "InvalidParameterException"
-        lacking = {region for _, region in TARGETS if unclear and account.lacks_in(region)}
-        self.oracle = Oracle(
-            self.witness.rules, account.page, account.unknowns, lacking, account.refusing
-        )
+        ambiguous = account.unknowns.missing_code == "InvalidParameterException"
+        lacking = {region for _, region in TARGETS if ambiguous and account.lacks_in(region)}
+        self.unclear = dict(account.unknowns.unclear)
+        unknowns = replace(account.unknowns, unclear=self.unclear)
+        self.oracle = Oracle(self.witness.rules, account.page, unknowns, lacking, account.refusing)
         self.cloud = WatchedCloud(
             self.witness,
             self.made,
@@ -146,7 +157,7 @@ class Place:
             empty_pages=account.empty,
             page=account.page,
             token_age=3600,
-            unknowns=account.unknowns,
+            unknowns=unknowns,
         )
         self.journal = folder / "journal.jsonl"
         self.plan = folder / "plan.jsonl"
@@ -159,7 +170,7 @@ class Place:
     @property
     def truth(self) -> Truth:
         """As it is by now."""
-        self.made.truth.elapse(self.clock.now())
+        self.made.elapse(self.clock.now())
         return self.made.truth.copy()
 
     def trouble(self, trouble: Trouble | None) -> None:
@@ -167,8 +178,7 @@ class Place:
         self.cloud.faults = None if trouble in (None, Trouble()) else Chaos(trouble)
         self.cloud.actors = []
         if trouble is not None and trouble.meanwhile:
-            somebody = Somebody(trouble.seed, trouble.meanwhile, kinds=trouble.kinds)
-            self.cloud.actors = [somebody]
+            self.cloud.actors = [Somebody(trouble, self.unclear)]
 
     @contextlib.contextmanager
     def process(
@@ -184,7 +194,6 @@ class Place:
         lines = self.journal.read_bytes()[whole:] if self.journal.exists() else b""
         janitor.life.journal += whole_lines(lines.decode())
         self.witness.check_journal(janitor.life, killed=janitor.dead)
-        self.witness.check_swept(janitor.life.planned, janitor.life.effects)
         TALLY.add(tally(janitor.life, killed=janitor.dead))
 
 

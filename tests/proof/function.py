@@ -272,7 +272,6 @@ class Function(Place):
         for run, lives in self.lives.items():
             scanned = {group for life in lives for group in life.scanned}
             self.witness.check_limits(len(scanned), self.effects(run))
-            self.witness.check_swept(lives[0].planned, self.effects(run))
 
     @property
     def acting(self) -> set[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
-from hypothesis.strategies import SearchStrategy, just
+from hypothesis.strategies import SearchStrategy, booleans, just, lists, tuples
 
 from janitor.aws import logs, metrics
 from janitor.aws.tags import read_tags
@@ -401,6 +401,16 @@ def plan_exceeded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_TargetAct, "_as_planned", as_planned)
 
 
+def other_streams_swept(patch: pytest.MonkeyPatch) -> None:
+    """Sweeps what is expired by now, up to as many streams as were planned."""
+    real = proof.sweepable
+
+    async def sweepable(*args: Any, among: frozenset[str], **more: Any) -> Any:
+        return (await real(*args, **more))[: len(among)]
+
+    patch.setattr(act, "sweepable", sweepable)
+
+
 def planned_by_name(patch: pytest.MonkeyPatch) -> None:
     """What was made again under the same name is taken for what was planned."""
     real = _TargetAct._line
@@ -594,6 +604,12 @@ def late(accounts: SearchStrategy[worlds.Account]) -> Narrowed:
 QUIET = {"trouble": just(worlds.Trouble()), "deaths": just([])}
 CUT = QUIET | {"account": worlds.accounts_with({}, page=1).map(worlds.single), "seconds": just(2.0)}
 AGAIN = QUIET | {"twice": just(frozenset(range(7))), "seconds": just(900.0)}
+SWEPT = LOWERED | {"account": worlds.accounts.map(worlds.swept).map(worlds.single)}
+BLURRED = SWEPT | {
+    "account": worlds.accounts.map(worlds.swept).map(worlds.unclear),
+    "trouble": worlds.only("blur"),
+}
+DEADLY = QUIET | {"deaths": lists(tuples(test_proof.steps, booleans()), min_size=1, max_size=2)}
 SILENT, ORPHANED = (
     {"wanted": worlds.policies().map(partial(worlds.asking, condition={key: 60}))}
     for key in ("quiet_days", "orphan_days")
@@ -652,6 +668,8 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (owners_of_minutes_ago, "troubled", EMPTIED | {"trouble": worlds.crawling}),
     (a_region_ends_the_run, "undisturbed", {"account": worlds.accounts_with({}, refuses=True)}),
     (plan_exceeded, "plan_and_apply"),
+    (other_streams_swept, "plan_and_apply", BLURRED),
+    (other_streams_swept, "chained", DEADLY | SWEPT),
     (planned_by_name, "plan_and_apply"),
     (repeated_blindly, "troubled", {"trouble": worlds.at_the_deletion}),
     (journal_twice, "undisturbed"),

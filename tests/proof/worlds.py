@@ -351,6 +351,15 @@ def contained(account: Account) -> Account:
     return replace(account, groups=groups)
 
 
+def swept(account: Account) -> Account:
+    """The same where each log group has streams to sweep, of which the last stands behind a page
+    that ends in a live function's.
+    """
+    old = [Stream(name, 899.0, 898.0) for name in ("0", "a")]
+    streams = [*old, dated(500.0, "a", 0.4), dated(3.0, "a", 0.0)]
+    return replace(account, page=3, groups=[replace(p, streams=streams) for p in account.groups])
+
+
 def retagged(account: Account, was: dict[str, str]) -> Account:
     """The same where half of the log groups had other tags a second ago."""
     groups = [replace(plan, was=was if n % 2 else None) for n, plan in enumerate(account.groups)]
@@ -544,7 +553,7 @@ def _value(value: Any) -> str:
 
 OTHERS = (
     *("write", "stream", "delete", "recreate", "retain", "tag", "protect"),
-    *("subscribe", "filter", "own"),
+    *("subscribe", "filter", "own", "blur"),
 )
 """What others do meanwhile."""
 
