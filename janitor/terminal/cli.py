@@ -68,9 +68,9 @@ class _Root(_Commands):
 _Command = TypeVar("_Command", bound=Callable[..., None])
 _OWN_WORDS = ("-h", "--help", "--version")
 COMPLETE = "_JANITOR_COMPLETE"
-NO_VARIABLE = ("help", "version", "apply", "ignore_protect", "sandbox", "sandbox_state")
+NO_VARIABLE = ("help", "version", "apply", "ignore_protect", "sandbox", "sandbox_state", "document")
 """Options without a variable: one that is left in a shell must not turn a dry run into another, nor
-lead away from the account that is meant.
+lead away from the account that is meant; and JANITOR_FORMAT is of reports, not of documents.
 """
 
 
@@ -92,7 +92,7 @@ def command() -> Any:
     made: Any = typer.main.get_command(app)
     for option in _options(made):
         name = max(option.opts, key=len).lstrip("-").replace("-", "_")
-        if name not in NO_VARIABLE:
+        if not {name, option.name} & {*NO_VARIABLE}:
             option.envvar, option.show_envvar = f"JANITOR_{name.upper()}", False
     return made
 
@@ -156,6 +156,12 @@ ExternalId = Annotated[
     str | None,
     typer.Option(
         "--external-id", metavar="ID", help="The external ID that the trust policies require."
+    ),
+]
+OrgRole = Annotated[
+    str | None,
+    typer.Option(
+        "--org-role", metavar="NAME", help="The role of each account; default: janitor-member."
     ),
 ]
 PolicyFile = Annotated[
@@ -584,7 +590,20 @@ def policy_schema(sandbox: Sandbox = False, sandbox_state: State = None) -> None
     sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
 
 
-@app.command("iam-policy")
+class DocumentFormat(StrEnum):
+    """The values of `iam-policy --format`."""
+
+    JSON = "json"
+    CLOUDFORMATION = "cloudformation"
+
+
+@app.command(
+    "iam-policy",
+    epilog=_examples(
+        "iam-policy -p janitor.toml",
+        "iam-policy --format cloudformation --trust 111122223333 --external-id ID --org-id o-…",
+    ),
+)
 def iam_policy_command(
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
@@ -605,10 +624,33 @@ def iam_policy_command(
         list[str] | None,
         typer.Option("-r", "--region", metavar="REGION", help="In these only; repeatable."),
     ] = None,
+    document: Annotated[
+        DocumentFormat,
+        typer.Option(
+            "-f", "--format", metavar="FORMAT", help="json, or cloudformation: a role that has it."
+        ),
+    ] = DocumentFormat.JSON,
+    trust: Annotated[
+        str | None,
+        typer.Option(
+            "--trust",
+            metavar="ACCOUNT",
+            help="Who may assume it: an account, or a role's ARN.",
+        ),
+    ] = None,
+    external_id: ExternalId = None,
+    org_id: Annotated[
+        str | None,
+        typer.Option(
+            "--org-id", metavar="ID", help="Only while that account is in this organization."
+        ),
+    ] = None,
+    org_role: OrgRole = None,
 ) -> None:
     """Print the least IAM policy that the policy in force needs."""
     from janitor.aws.targets import check_region, partition_of
     from janitor.function.iam import iam_policy, native_policy, restore_policy
+    from janitor.function.member import HERE, ROLE, member_template
     from janitor.policy.file import load
 
     for region in regions or ():
@@ -623,18 +665,38 @@ def iam_policy_command(
         raise UsageError("--journal-bucket: is for --restore")
     if restore and native:
         raise UsageError("--restore, --native: give one of them")
+    template = document is DocumentFormat.CLOUDFORMATION
+    if not template and (trust or org_id):
+        raise UsageError("--trust, --org-id: are for --format cloudformation")
+    account = HERE if template else "*"
     if native:
         needed = native_policy(regions=tuple(regions or ()))
     elif restore:
-        needed = restore_policy(partition=place, journal_bucket=journal_bucket)
+        needed = restore_policy(account=account, partition=place, journal_bucket=journal_bucket)
     else:
         needed = iam_policy(
             load(_found(policy)),
+            account=account,
             partition=place,
             regions=tuple(regions or ()),
             ingestion=ingestion,
             orphans=orphans,
         )
+    if template:
+        if trust is None or external_id is None:
+            raise UsageError("--format cloudformation: needs --trust ACCOUNT and --external-id ID")
+        needed = member_template(
+            needed,
+            trust=trust,
+            external_id=external_id,
+            organization=org_id,
+            role=org_role or ROLE,
+        )
+        if org_id is None:
+            sys.stderr.write(
+                "without --org-id the role may be assumed even after that account has left the "
+                "organization\n"
+            )
     sys.stdout.write(json.dumps(needed, indent=2) + "\n")
 
 

@@ -1,0 +1,102 @@
+"""The role of a fleet's member accounts, as a CloudFormation template.
+
+One template serves every account: CloudFormation fills in the account where it makes the role.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from janitor.core.errors import UsageError
+
+ROLE = "janitor-member"
+"""What the role is called unless said otherwise."""
+HERE = "${AWS::AccountId}"
+"""In a policy document: the account in which the role is made."""
+
+_IAM = "arn:${AWS::Partition}:iam"
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_TRUSTED = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+", re.ASCII)
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+_ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
+_NAME = re.compile(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
+
+
+def member_template(
+    document: Mapping[str, Any],
+    *,
+    trust: str,
+    external_id: str,
+    organization: str | None = None,
+    role: str = ROLE,
+) -> dict[str, Any]:
+    """The template of the role `role`, with its path if it has one, that may do what the policy
+    `document` says, in which `HERE` stands for the account.
+
+    `trust` is an account, or the ARN of the one role in it that may assume this role; in both cases
+    only with the external ID, and only as long as that account belongs to `organization`, if given.
+    The ARN is compared as a condition: as the principal itself it would have to exist already, and
+    would be another one once it is made again (IAM User Guide, "Principal").
+
+    Raises UsageError, which names the command's options, on what AWS would not take.
+    """
+    for option, value, pattern in (
+        ("--external-id", external_id, _EXTERNAL_ID),
+        ("--org-id", organization, _ORGANIZATION),
+        ("--org-role", role, _NAME),
+    ):
+        if value is not None and not pattern.fullmatch(value):
+            raise UsageError(f"{option}: {value!r} is not valid: IAM takes {pattern.pattern}")
+    path, _, name = f"/{role}".rpartition("/")
+    conditions: dict[str, dict[str, str]] = {"StringEquals": {"sts:ExternalId": external_id}}
+    if organization is not None:
+        conditions["StringEquals"]["aws:PrincipalOrgID"] = organization
+    if _TRUSTED.fullmatch(trust):
+        conditions["ArnEquals"] = {"aws:PrincipalArn": trust}
+    elif not _ACCOUNT.fullmatch(trust):
+        raise UsageError(f"--trust: {trust!r} is not an account (12 digits) or the ARN of a role")
+    account = trust.split(":")[4] if ":" in trust else trust
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "The role that cloudwatch-janitor assumes in this account.",
+        "Resources": {
+            "Role": {
+                "Type": "AWS::IAM::Role",
+                "Properties": {
+                    "RoleName": name,
+                    "Path": f"{path}/",
+                    "Description": "Assumed by cloudwatch-janitor.",
+                    "AssumeRolePolicyDocument": {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {
+                                "Effect": "Allow",
+                                "Principal": {"AWS": {"Fn::Sub": f"{_IAM}::{account}:root"}},
+                                "Action": "sts:AssumeRole",
+                                "Condition": conditions,
+                            }
+                        ],
+                    },
+                    "Policies": [
+                        {"PolicyName": "cloudwatch-janitor", "PolicyDocument": _filled(document)}
+                    ],
+                },
+            }
+        },
+        "Outputs": {"Role": {"Value": {"Fn::GetAtt": ["Role", "Arn"]}}},
+    }
+
+
+def _filled(value: Any) -> Any:
+    """The same, with what CloudFormation is to fill in."""
+    match value:
+        case str() if HERE in value:
+            return {"Fn::Sub": value}
+        case list():
+            return [_filled(one) for one in value]
+        case Mapping():
+            return {key: _filled(one) for key, one in value.items()}
+    return value
