@@ -371,6 +371,8 @@ class Store:
     aliases: dict[str, str] = field(default_factory=dict)
     """By account; one has at most one (IAM API reference, CreateAccountAlias)."""
     buckets: dict[str, Bucket] = field(default_factory=dict)
+    roles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Trust policies by the ARN of their role."""
 
     @property
     def accounts(self) -> list[str]:

@@ -19,10 +19,14 @@ from janitor.sandbox.wire import NAMED_BY, Call, RefusedError
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An access key. `expires` is ms since the epoch, None for never."""
+    """An access key. `expires` is ms since the epoch, None for never; `role` is the ARN of the role
+    whose `session` has it, None for a user's.
+    """
 
     account: str
     expires: int | None = None
+    role: str | None = None
+    session: str = ""
 
 
 @dataclass

@@ -125,3 +125,50 @@ def test_role_leads_to_another_account_for_an_hour() -> None:
     assert refusal(there, "get_caller_identity") == "ExpiredToken"
     nobody = role | {"RoleArn": "arn:aws:iam::999999999999:role/x"}
     assert refusal(sts, "assume_role", **nobody) == "AccessDenied"
+
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "StringEquals": {"sts:ExternalId": "right"},
+                "ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/hub/*"},
+            },
+        }
+    ],
+}
+HUB, MEMBER = f"arn:aws:iam::{ACCOUNT}:role/hub/janitor", f"arn:aws:iam::{OTHER}:role/member"
+OPEN = {"Statement": [{key: v for key, v in TRUST["Statement"][0].items() if key != "Condition"}]}
+
+
+def test_role_lets_in_whom_its_trust_policy_says() -> None:
+    """All conditions must hold; who is refused does not learn why, nor whether there is a role. An
+    external ID that no policy asks for does no harm.
+    """
+    store = empty_store()
+    store.region(OTHER, REGION)
+    store.roles = {HUB: OPEN, MEMBER: TRUST}
+    sandbox = still(store)
+    user, stranger = (sandbox.client("sts", account) for account in (ACCOUNT, OTHER))
+
+    def keys(sts: Any, role: str, **more: str) -> str:
+        answer = sts.assume_role(RoleArn=role, RoleSessionName="test", **more)
+        return str(answer["Credentials"]["AccessKeyId"])
+
+    hub = client_of(sandbox, keys(user, HUB, ExternalId="whatever"), "sts")
+    member = client_of(sandbox, keys(hub, MEMBER, ExternalId="right"), "sts")
+    name = f"arn:aws:sts::{OTHER}:assumed-role/member/test"
+    assert member.get_caller_identity()["Arn"] == name
+    for sts, role, more in (
+        (hub, MEMBER, {"ExternalId": "wrong"}),
+        (hub, MEMBER, {}),
+        (user, MEMBER, {"ExternalId": "right"}),
+        (stranger, HUB, {}),
+        (hub, MEMBER + "2", {"ExternalId": "right"}),
+    ):
+        asked = {"RoleArn": role, "RoleSessionName": "test", **more}
+        assert refusal(sts, "assume_role", **asked) == "AccessDenied", (role, more)

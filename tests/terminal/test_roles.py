@@ -101,6 +101,28 @@ def test_a_plan_is_applied_in_the_accounts_whose_roles_can_be_assumed(
     assert {change.key[0] for change in cloud.judge().deletions} == {ACCOUNT}
 
 
+@pytest.mark.parametrize("given", [(), ("--external-id", "wrong")], ids=["none", "wrong"])
+def test_a_role_is_refused_without_its_external_id(
+    run: Run, cloud: Cloud, given: tuple[str, ...]
+) -> None:
+    """Nothing is scanned in its account, as the role that `iam-policy` prints has it."""
+    words = ("iam-policy", "--format", "cloudformation", "--trust", ACCOUNT, "--org-role")
+    printed = run(*words, "ops/janitor", "--external-id", "right")
+    template = printed.out.replace("${AWS::Partition}", "aws")
+    properties = json.loads(template)["Resources"]["Role"]["Properties"]
+    trust = properties["AssumeRolePolicyDocument"]
+    for statement in trust["Statement"]:
+        statement["Principal"]["AWS"] = statement["Principal"]["AWS"]["Fn::Sub"]
+    cloud.store.roles = {THEIRS: trust}
+    refused = run("report", "--role", THEIRS, *given)
+    assert (refused.code, refused.out) == (2, "")
+    assert f"{THEIRS} cannot be assumed" in refused.err
+    assert "DescribeLogGroups" not in cloud.calls
+    done = run("report", "--role", THEIRS, "--external-id", "right", "--format", "json")
+    assert done.code in (0, 5), done.err
+    assert json.loads(done.out)["run"]["account"] == OTHER
+
+
 def test_without_credentials_a_role_gets_the_hint(run: Run) -> None:
     """As every command without credentials."""
     done = run("report", "--role", MINE, "-r", "eu-west-1")

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 from typing import Any
 
+from janitor.sandbox.trust import trusts
 from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import Key, World
 
 
 def get_caller_identity(world: World, call: Call) -> dict[str, Any]:
-    arn = f"arn:aws:iam::{call.account}:user/somebody"
+    key = world.keys[call.key]
+    arn = _user(call) if key.role is None else _session(key.role, key.session)
     return {"Arn": arn, "UserId": call.key, "Account": call.account}
 
 
 def assume_role(world: World, call: Call) -> dict[str, Any]:
-    """Keys of the account in the role's ARN, if the store knows that account."""
-    role, session = str(call.parameters["RoleArn"]), call.parameters["RoleSessionName"]
+    """Keys of the role, for whom its trust policy lets in, where the store knows one; of an account
+    without such roles any role may be assumed. What is refused for a missing external ID reads as
+    what is refused for anything else (aws/aws-msk-iam-auth issue 108); one that the policy does not
+    ask for does no harm (aws/aws-sdk-js issue 3869).
+    """
+    p, store, caller = call.parameters, world.store, world.keys[call.key]
+    role, session = str(p["RoleArn"]), str(p["RoleSessionName"])
     account = role.split(":")[4]
-    if account not in world.store.accounts:
-        said = f"not authorized to perform: sts:AssumeRole on {role}"
+    # Of a role's session aws:PrincipalArn is the role (IAM User Guide, "Global condition keys").
+    context = {"aws:PrincipalArn": caller.role or _user(call)}
+    if "ExternalId" in p:
+        context["sts:ExternalId"] = str(p["ExternalId"])
+    policy = store.roles.get(role)
+    free = policy is None and not any(arn.split(":")[4] == account for arn in store.roles)
+    if account not in store.accounts or not (
+        free or (policy is not None and trusts(policy, call.account, context))
+    ):
+        user = get_caller_identity(world, call)["Arn"]
+        said = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {role}"
         raise RefusedError("AccessDenied", said, 403)
-    key = f"ASIA{account}"
     until = world.clock.now() + 3_600_000
-    world.keys[key] = Key(account, until)
-    name = role.rsplit("/", 1)[-1]
+    key = f"ASIA{account}{len(world.keys)}"
+    world.keys[key] = Key(account, until, role, session)
     return {
         "Credentials": {
             "AccessKeyId": key,
@@ -33,6 +48,16 @@ def assume_role(world: World, call: Call) -> dict[str, Any]:
         },
         "AssumedRoleUser": {
             "AssumedRoleId": f"AROA:{session}",
-            "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session}",
+            "Arn": _session(role, session),
         },
     }
+
+
+def _user(call: Call) -> str:
+    return f"arn:aws:iam::{call.account}:user/somebody"
+
+
+def _session(role: str, session: str) -> str:
+    """The ARN of a role's session, without the role's path."""
+    account, name = role.split(":")[4], role.rsplit("/", 1)[-1]
+    return f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
