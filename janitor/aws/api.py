@@ -507,8 +507,9 @@ def _only_answers(
         _only_xml(f"{operation_model.name}Response", protocol, response_dict["body"])
         return
     try:
-        answer = json.loads(response_dict["body"])
-        if _HALF.search(response_dict["body"]):
+        body = response_dict["body"]
+        answer = json.loads(body)
+        if any(first in body for first in _HALF_BEGINS) and _HALF.search(body):
             text = json.dumps(answer, ensure_ascii=False)
             answer = json.loads(text.encode(errors="replace"))
             response_dict["body"] = json.dumps(answer).encode()
@@ -536,6 +537,10 @@ def _only_xml(root: str, protocol: str, body: object) -> None:
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 """What may be half a surrogate pair. JSON can have one, UTF-8 cannot: no file, object or later call
 could hold it, so a question mark takes its place.
+"""
+_HALF_BEGINS = (b"\\", b"\xed")
+"""Looked for first: where there is none, as in nearly all answers, that takes a fiftieth of the time
+of the expression.
 """
 
 _ROOT = re.compile(rb"(?:\s|<[?!][^>]*>)*<([\w:]+)")

@@ -24,9 +24,13 @@ def expiring_bytes(stored: int, age: int, retention: int | None, days: int) -> i
     """
     if retention is None or age <= 0:
         return 0
+    if retention <= days:
+        return stored
+    later = (retention - days) * DAY_MS
+    if age <= later:
+        return 0
     window = min(age, retention * DAY_MS)
-    due = min(max(window + (days - retention) * DAY_MS, 0), window)
-    return stored * due // window
+    return stored * (window - later) // window
 
 
 def loss(lost: int, *, dry_run: bool) -> str:

@@ -147,6 +147,15 @@ def test_half_a_surrogate_pair_is_replaced_where_it_comes_in() -> None:
     assert found.kms_key_id == "\U0001f600 ?"
 
 
+def test_half_a_surrogate_pair_that_is_not_escaped_is_replaced_too() -> None:
+    """JSON may hold its three bytes as they are."""
+    cloud, page = Cloud([]), json.dumps({"logGroups": [entry("/a") | {"kmsKeyId": "HALF"}]})
+    cloud.fault = lambda _call: ok(page.encode().replace(b"HALF", b"\xed\xa0\x80"))
+    found = cloud.clock.run(Logs(api(cloud)).group("/a"))
+    assert found is not None
+    assert found.kms_key_id == "?"
+
+
 @pytest.mark.parametrize("body", ["[" * 100_000, '{"logGroups": [{"creationTime": ' + "9" * 5000])
 def test_an_answer_that_cannot_be_read_is_unavailable(body: str) -> None:
     """However it cannot be read: it is never a bug of ours, and never an empty answer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -254,6 +255,12 @@ def test_what_a_rule_asks_is_in_the_least_iam_policy() -> None:
     assert {owners, metric} <= needed["orphan_days = 30"]
     assert needed["quiet_days = 30"] & {owners, metric} == {metric}
     assert not needed['names = ["/x"]'] & {owners, metric}
+
+
+@given(st.text("ab*?[]!\n", min_size=1, max_size=5), st.text("abA*\n", max_size=5))
+def test_a_glob_means_what_it_means_in_the_standard_library(pattern: str, text: str) -> None:
+    """Whether or not it is so plain that it takes no regular expression."""
+    assert matches(pattern, text) == fnmatchcase(text, pattern)
 
 
 def test_a_set_in_a_glob_warns_of_nothing() -> None:
