@@ -46,12 +46,16 @@ DEFAULT_QUOTAS: dict[str, float] = {
     "ListServiceQuotas": 5,
     "GetCallerIdentity": 100,
     "DescribeRegions": 20,
+    "ListRoots": 5,
+    "ListAccountsForParent": 5,
+    "ListOrganizationalUnitsForParent": 5,
+    "DescribeOrganizationalUnit": 5,
 }
 """Calls per second, account and Region (CloudWatch Logs quotas page). FilterLogEvents is 5 to 25
-by Region and cannot be raised: the lowest is safe everywhere. The last five, and those of index,
-resource and account policies and syslog, are not published per call and are assumed. GetMetricData
-is 50 a second, but all data points together at most 396,000 (CloudWatch quotas page), and one call
-here asks for up to 100,500.
+by Region and cannot be raised: the lowest is safe everywhere. Those from GetResources on, and those
+of index, resource and account policies and syslog, are not published per call and are assumed.
+GetMetricData is 50 a second, but all data points together at most 396,000 (CloudWatch quotas page),
+and one call here asks for up to 100,500.
 """
 
 SERVICE_QUOTAS: dict[str, float] = {

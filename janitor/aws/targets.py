@@ -209,15 +209,24 @@ async def _account(api: Callable[[str, str], Api], regions: Sequence[str]) -> tu
     first: JanitorError | None = None
     for region in dict.fromkeys(regions):
         try:
-            answer = await _ask(api("", region), "sts", "GetCallerIdentity", "Account")
-            account = str(answer["Account"])
-            if not _ACCOUNT.fullmatch(account):  # it stands in names of files and objects
-                raise UsageError(f"GetCallerIdentity: {account!r} is not an account")
-            return account, region
+            return await account_here(api("", region)), region
         except JanitorError as error:
             first = first or error
     assert first is not None, "there is a Region"
     raise first
+
+
+async def account_here(api: Api) -> str:
+    """The account whose credentials these are. Raises UsageError or CredentialsError."""
+    answer = await _ask(api, "sts", "GetCallerIdentity", "Account")
+    return check_account(str(answer["Account"]))
+
+
+def check_account(account: str) -> str:
+    """The account, which stands in names of files and objects. Raises UsageError if it is none."""
+    if not _ACCOUNT.fullmatch(account):
+        raise UsageError(f"AWS says {account!r}, which is not an account")
+    return account
 
 
 async def alias(api: Api) -> str | None:

@@ -30,15 +30,19 @@ class Tally:
         """The sum of them."""
         total = cls()
         for tally in tallies:
-            total.scanned += tally.scanned
-            total.stored_bytes += tally.stored_bytes
-            total.planned.update(tally.planned)
-            total.done.update(tally.done)
-            total.by_status.update(tally.by_status)
-            total.acknowledged += tally.acknowledged
-            total.errors += tally.errors
-            total.warnings += tally.warnings
+            total.include(tally)
         return total
+
+    def include(self, tally: Tally) -> None:
+        """Count all that another one has counted."""
+        self.scanned += tally.scanned
+        self.stored_bytes += tally.stored_bytes
+        self.planned.update(tally.planned)
+        self.done.update(tally.done)
+        self.by_status.update(tally.by_status)
+        self.acknowledged += tally.acknowledged
+        self.errors += tally.errors
+        self.warnings += tally.warnings
 
     def read(self, groups: Sequence[LogGroup]) -> None:
         """Log groups were read."""

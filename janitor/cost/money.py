@@ -200,12 +200,12 @@ class Ledger:
 
     @classmethod
     def resumed(cls, rows: Iterable[Mapping[str, Any]]) -> Ledger:
-        """One that goes on from the `rows` of an earlier one."""
+        """One that goes on from the `rows` of earlier ones, all together."""
         ledger = cls()
         for row in rows:
             key = (row["region"], row["class"])
             for counter, name in ledger._all_columns():
-                counter[key] = row[name]
+                counter[key] += row[name]
         return ledger
 
     def scanned(self, page: Iterable[LogGroup]) -> None:

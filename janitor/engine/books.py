@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 
 from janitor.core.model import LogGroup, Outcome, Status, Target, Verb
 from janitor.core.tally import Tally
@@ -81,25 +83,75 @@ class Books:
         return Tally.together(self.tallies.values())
 
     def over_limit(self, limits: Limits) -> str:
-        """Why nothing may be deleted or swept in the whole run; empty where it may."""
-        return over_limit(self.tallies, limits)
+        """Why nothing may be deleted or swept in the run, or in some accounts of several; empty
+        where it may.
+        """
+        return self._verdict(limits).text
 
     def refusals(self, limits: Limits) -> dict[Target, str]:
         """For each target why nothing may be deleted or swept in it; empty where it may."""
-        why = self.over_limit(limits)
-        unfinished = "the survey of this account and Region did not come to its end"
-        return {
-            target: why or (unfinished if target in self.unfinished else "")
-            for target in self.tallies
-        }
+        verdict = self._verdict(limits)
+        return {target: verdict.of(target.account) or why for target, why in self.unsurveyed()}
+
+    def unsurveyed(self) -> Iterator[tuple[Target, str]]:
+        """Each target, and why nothing may be deleted or swept where its survey did not come to its
+        end; empty where it did.
+        """
+        for target in self.tallies:
+            yield target, UNFINISHED if target in self.unfinished else ""
+
+    def _verdict(self, limits: Limits) -> Verdict:
+        by_account: dict[str, list[Tally]] = {}
+        for target, tally in self.tallies.items():
+            by_account.setdefault(target.account, []).append(tally)
+        return verdict({account: Tally.together(of) for account, of in by_account.items()}, limits)
 
 
-def over_limit(tallies: Mapping[Target, Tally], limits: Limits) -> str:
-    """Why nothing that is planned may be deleted or swept; empty where it may."""
-    total = Tally.together(tallies.values())
+UNFINISHED = "the survey of this account and Region did not come to its end"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why nothing that is planned may be deleted or swept: anywhere, and in single accounts; empty
+    where it may.
+    """
+
+    anywhere: str
+    accounts: Mapping[str, str]
+
+    def of(self, account: str) -> str:
+        """Why nothing may be deleted or swept in the account; empty where it may."""
+        return self.anywhere or self.accounts.get(account, "")
+
+    @property
+    def text(self) -> str:
+        """All of it, in a line; of many accounts the first."""
+        if self.anywhere:
+            return self.anywhere
+        said = [f"{account}: {why}" for account, why in islice(self.accounts.items(), NAMED)]
+        left = len(self.accounts) - len(said)
+        return "; ".join([*said, *([f"and {left} more accounts"] if left else [])])
+
+
+NAMED = 10
+"""Accounts that are named in a line."""
+
+
+def verdict(accounts: Mapping[str, Tally], limits: Limits) -> Verdict:
+    """What the limits say of what is planned in each account, and in all together."""
+    single = {account: _over(tally, limits) for account, tally in accounts.items()}
+    if len(accounts) == 1 and (why := next(iter(single.values()))):
+        return Verdict(why, {})
+    where = " in any account" if len(accounts) > 1 else ""
+    together = _over(Tally.together(accounts.values()), limits.over_all(), where)
+    return Verdict(together, {account: why for account, why in single.items() if why})
+
+
+def _over(tally: Tally, limits: Limits, where: str = "") -> str:
     return exceeded(
         limits,
-        deletions=total.planned[Verb.DELETE_GROUP],
-        sweeps=total.planned[Verb.SWEEP_STREAMS],
-        scanned=total.scanned,
+        deletions=tally.planned[Verb.DELETE_GROUP],
+        sweeps=tally.planned[Verb.SWEEP_STREAMS],
+        scanned=tally.scanned,
+        where=where,
     )

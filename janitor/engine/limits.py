@@ -1,4 +1,4 @@
-"""How much one run may delete, over all its targets. Pure."""
+"""How much one run may delete: in an account, and in all its accounts together. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def allowed_deletions(limits: Limits, scanned: int) -> int:
     return min(limits.max_group_deletions, int(share * scanned))
 
 
-def exceeded(limits: Limits, *, deletions: int, sweeps: int, scanned: int) -> str:
-    """Why nothing may be deleted or swept; empty where it may."""
+def exceeded(limits: Limits, *, deletions: int, sweeps: int, scanned: int, where: str = "") -> str:
+    """Why nothing may be deleted or swept `where` that was counted; empty where it may."""
     why = []
     if deletions > limits.max_group_deletions:
         why.append(f"more than max_group_deletions = {limits.max_group_deletions} log groups")
@@ -29,4 +29,4 @@ def exceeded(limits: Limits, *, deletions: int, sweeps: int, scanned: int) -> st
     if sweeps > limits.max_stream_deletions:
         most = limits.max_stream_deletions
         why.append(f"{sweeps} log streams, more than max_stream_deletions = {most}")
-    return f"nothing is deleted: it would be {' and '.join(why)}" if why else ""
+    return f"nothing is deleted{where}: it would be {' and '.join(why)}" if why else ""

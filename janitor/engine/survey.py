@@ -153,20 +153,21 @@ class Survey:
 
 
 class _Confirmed:
-    """How many deletions are certain, over all targets. Once they are more than a run may make, no
-    more questions are asked about what subscribes: they take the longest, and change nothing.
+    """How many deletions are certain, by account. Once they are more than a run may make there, or
+    anywhere, no more questions are asked about what subscribes: they take the longest, and change
+    nothing.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._most = limits.max_group_deletions
-        self._count = 0
+        self._most_in_all = limits.over_all().max_group_deletions
+        self._counts: Counter[str] = Counter()
 
-    @property
-    def enough(self) -> bool:
-        return self._count > self._most
+    def enough(self, account: str) -> bool:
+        return self._counts[account] > self._most or self._counts.total() > self._most_in_all
 
-    def one_more(self) -> None:
-        self._count += 1
+    def one_more(self, account: str) -> None:
+        self._counts[account] += 1
 
 
 class _TargetSurvey:
@@ -366,7 +367,7 @@ class _TargetSurvey:
                     return await self._stays(group, stays, seen)
                 case Unreadable(evidence, gone):
                     return await self._unread(group, action, evidence, seen, gone=gone)
-        self._survey.confirmed.one_more()
+        self._survey.confirmed.one_more(self._target.account)
         if again := made_again(self._users, group):
             action = replace(action, reason=f"{action.reason}; {again[0].finding}")
             seen += again
@@ -378,7 +379,7 @@ class _TargetSurvey:
         if self._policy.reads_events(group):
             yield await no_events(self._logs, group, action.before)
         yield await no_arrivals(self._arrivals, group, action.before)
-        if self._survey.confirmed.enough:
+        if self._survey.confirmed.enough(self._target.account):
             text = "not asked any more: the limit is exceeded without this log group"
             now = self._api.clock.now()
             yield Empty(Evidence("DescribeSubscriptionFilters", text, now))

@@ -13,6 +13,24 @@ LARGEST = 5_000_000
 """Bytes of findings in an answer: Lambda's limit is 6 MB, the summary included."""
 
 
+class KeptFindings:
+    """The findings of a fleet's target as JSON lines, which are written with its state."""
+
+    def __init__(self, prices: PriceList) -> None:
+        self._prices = prices
+        self._lines: list[str] = []
+
+    def outcome(self, outcome: Outcome) -> None:
+        """One more outcome."""
+        if is_finding(outcome):
+            self._lines.append(json.dumps(full_row(outcome, self._prices)))
+
+    def taken(self) -> list[str]:
+        """What is to be written by now."""
+        lines, self._lines = self._lines, []
+        return lines
+
+
 class Findings:
     """What is worth telling of the outcomes; a million log groups that are plainly kept are not."""
 
@@ -34,3 +52,7 @@ class Findings:
             self.rows.append(row)
         else:
             self.left_out += 1
+
+    def taken(self) -> list[str]:
+        """Nothing of it is written."""
+        return []

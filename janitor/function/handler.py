@@ -8,17 +8,13 @@ what does not fit into one invocation goes on in the next, from the state in the
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import gc
-import hashlib
 import json
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -32,21 +28,25 @@ from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS, Api, Counts
 from janitor.aws.targets import Means
 from janitor.aws.workers import GARBAGE, NoAnswerError, Threads, within
 from janitor.core.clock import Stop, SystemClock
-from janitor.core.errors import JanitorError, UsageError
+from janitor.core.errors import UsageError
 from janitor.core.model import Target
 from janitor.cost.money import price_list
-from janitor.function import chain, notify
+from janitor.function import chain
 from janitor.function.findings import Findings
 from janitor.function.invocation import (
     CONTEXT,
     Invocation,
     Warm,
     WarmSession,
+    answered,
+    code,
     configure_logs,
     deadline,
+    measure,
+    raised,
 )
 from janitor.function.link import Link
-from janitor.function.notify import Notice, NotifyError
+from janitor.function.notify import Notice
 from janitor.function.settings import parsed, read_settings
 from janitor.function.state import Claim, RunState, RunStore, TakenError, TargetState
 from janitor.journal.archive import BucketJournal, key_of
@@ -306,32 +306,18 @@ class Janitor(Warm):
         if state.told:
             return
         self._measure(state, state.ended)
-        if (arn := self._settings.notify_topic) is not None and state.trigger == "schedule":
-            client = self._aws.client("sns", arn.split(":")[3], config=CLOSE_CONFIG)
+        if state.trigger == "schedule":
             own, group = context.invoked_function_arn, context.log_group_name
-            notice = Notice(state.run, own, group, state.dry_run, state.ended)
-            try:
-                telling = self._workers.run(
-                    lambda: notify.send(client, arn, notice, self._clock.now())
-                )
-                await within(CLOSE_LASTS, telling)
-            except NoAnswerError as error:
-                raise NotifyError(f"nobody could be told: {arn}: {error}") from error
+            await self._notify(Notice(state.run, own, group, state.dry_run, state.ended))
         state.told, state.claim = True, None
         await bucket.save(state)
 
     def _measure(self, state: RunState, ended: dict[str, Any]) -> None:
         """The whole run's totals as metrics, once, in its last link."""
-        metrics = self._metrics
-        metrics.add_dimension("trigger", state.trigger)
-        for name, key in METRICS.items():
-            metrics.add_metric(name, MetricUnit.Count, ended[key])
-        seconds = max(self._clock.now() - state.started, 0) / 1000
-        metrics.add_metric("Duration", MetricUnit.Seconds, seconds)
-        metrics.add_metric("Complete", MetricUnit.Count, int(ended["complete"]))
         notice = Notice(state.run, "", "", state.dry_run, ended)
         failed = notice.result in ("failed", "refused")
-        metrics.add_metric("RunFailed", MetricUnit.Count, int(failed))
+        seconds = max(self._clock.now() - state.started, 0) / 1000
+        measure(self._metrics, state.trigger, ended, seconds, failed=failed)
 
     def _info(self, state: RunState) -> RunInfo:
         settings = self._settings
@@ -346,28 +332,6 @@ class Janitor(Warm):
             policy_sha256=state.policy,
             dry_run=state.dry_run,
         )
-
-
-@functools.cache
-def code() -> str:
-    """The version of the code that runs, which a deployment may change without a new release."""
-    package = Path(__file__).parents[1]
-    files = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".toml"))
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files))
-    return f"{__version__}+{digest.hexdigest()[:12]}"
-
-
-METRICS = {
-    "GroupsScanned": "groups_scanned",
-    "RetentionSet": "retention_set",
-    "GroupsDeleted": "groups_deleted",
-    "StreamsDeleted": "streams_deleted",
-    "Failed": "failed",
-    "Unknown": "unknown",
-    "NotReached": "not_reached",
-    "Throttled": "throttled",
-}
-"""Metric names, and the summary's keys that they show."""
 
 
 def _is_scheduled(event: Any) -> bool:
@@ -402,21 +366,10 @@ _janitor = Janitor(read_settings(os.environ), WarmSession(), SystemClock(), METR
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """The entry point that Lambda calls. Raises what `Janitor.answer` raises."""
-    result: dict[str, Any] | Exception = _measured(event, context)
-    if isinstance(result, Exception):
-        raise result
-    return result
+    return raised(_measured(event, context))
 
 
 @METRICS_OUT.log_metrics(capture_cold_start_metric=True)
 def _measured(event: Any, context: Any) -> dict[str, Any] | Exception:
-    """The answer or the error: powertools leaves out the cold start of a handler that raises."""
     METRICS_OUT.add_metric("Links", MetricUnit.Count, 1)
-    try:
-        return asyncio.run(_janitor.answer(event, context))
-    except Exception as error:  # raised again by `handler`, once the metrics are out
-        if not isinstance(error, JanitorError):
-            log.exception("internal_error")
-        else:
-            log.error("run_failed", error=str(error))
-        return error
+    return answered(_janitor.answer(event, context))

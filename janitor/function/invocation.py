@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import hashlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import boto3
 import structlog
 from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import EphemeralMetrics
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from janitor.aws.api import CLOSE_LASTS
+from janitor import __version__
+from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS
 from janitor.aws.workers import NoAnswerError, Workers, within
 from janitor.core.clock import Clock, Stop
-from janitor.core.errors import UsageError
+from janitor.core.errors import JanitorError, UsageError
 from janitor.function import chain
+from janitor.function.notify import Notice, NotifyError, send
 from janitor.function.settings import Settings, current_policy
 from janitor.policy.file import Policy
 
+log = structlog.get_logger("janitor")
 CONTEXT: dict[str, str] = {}
 """What every log line of an invocation says."""
 
@@ -82,6 +88,20 @@ class Warm:
         except NoAnswerError as error:
             raise UsageError(f"the policy cannot be read: {error}") from error
 
+    async def _notify(self, notice: Notice) -> None:
+        """Tell people, where a topic is configured. Raises NotifyError."""
+        if (arn := self._settings.notify_topic) is None:
+            return
+        client, now = (
+            self._aws.client("sns", arn.split(":")[3], config=CLOSE_CONFIG),
+            self._clock.now(),
+        )
+        try:
+            telling = self._workers.run(lambda: send(client, arn, notice, now))
+            await within(CLOSE_LASTS, telling)
+        except NoAnswerError as error:
+            raise NotifyError(f"nobody could be told: {arn}: {error}") from error
+
 
 @contextlib.contextmanager
 def deadline(stop: Stop, remaining: float) -> Iterator[None]:
@@ -97,6 +117,64 @@ def deadline(stop: Stop, remaining: float) -> Iterator[None]:
     finally:
         for timer in timers:
             timer.cancel()
+
+
+METRICS = {
+    "GroupsScanned": "groups_scanned",
+    "RetentionSet": "retention_set",
+    "GroupsDeleted": "groups_deleted",
+    "StreamsDeleted": "streams_deleted",
+    "Failed": "failed",
+    "Unknown": "unknown",
+    "NotReached": "not_reached",
+    "Throttled": "throttled",
+}
+"""Metric names, and the summary's keys that they show."""
+
+
+def measure(
+    metrics: Metrics | EphemeralMetrics,
+    trigger: str,
+    summary: Mapping[str, Any],
+    seconds: float,
+    *,
+    failed: bool,
+) -> None:
+    """A whole run's totals as metrics, once, at its end."""
+    metrics.add_dimension("trigger", trigger)
+    for name, key in METRICS.items():
+        metrics.add_metric(name, MetricUnit.Count, summary[key])
+    metrics.add_metric("Duration", MetricUnit.Seconds, seconds)
+    metrics.add_metric("Complete", MetricUnit.Count, int(summary["complete"]))
+    metrics.add_metric("RunFailed", MetricUnit.Count, int(failed))
+
+
+@functools.cache
+def code() -> str:
+    """The version of the code that runs, which a deployment may change without a new release."""
+    package = Path(__file__).parents[1]
+    files = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".toml"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files))
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def answered(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any] | Exception:
+    """The answer or the error: powertools leaves out the cold start of a handler that raises."""
+    try:
+        return asyncio.run(work)
+    except Exception as error:  # raised again by `raised`, once the metrics are out
+        if not isinstance(error, JanitorError):
+            log.exception("internal_error")
+        else:
+            log.error("run_failed", error=str(error))
+        return error
+
+
+def raised(result: dict[str, Any] | Exception) -> dict[str, Any]:
+    """The answer. Raises the error."""
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _with_context(_logger: Any, _method: str, line: Any) -> Any:

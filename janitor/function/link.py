@@ -7,8 +7,9 @@ costs little more than what it had under way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from janitor.aws.api import Api, Counts
 from janitor.aws.logs import Logs
@@ -20,8 +21,8 @@ from janitor.engine.books import Books
 from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, action_line
 from janitor.engine.survey import Page, Survey
-from janitor.function.findings import Findings
-from janitor.function.state import CallCounts, LedgerRow, RunState, RunStore, TargetState, plan_key
+from janitor.function.findings import Findings, KeptFindings
+from janitor.function.state import CallCounts, LedgerRow, RunState, RunStore, TargetState, lines_key
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy
 from janitor.report.summary import Summary, summarize
@@ -41,7 +42,7 @@ class Link(Books):
         policy: Policy,
         prices: PriceList,
         counts: Counts,
-        findings: Findings,
+        findings: Findings | KeptFindings,
         stop: Stop,
     ) -> None:
         super().__init__(
@@ -124,6 +125,8 @@ class Link(Books):
         self._pending[target] = []
         region = self._regions[target]
         region.token, region.plan = None, []
+        self._findings.taken()
+        self.state.findings = []
 
     def begin_again(self) -> None:
         """The survey so far is that of other code: it begins again in every Region."""
@@ -143,8 +146,25 @@ class Link(Books):
         """Survey, check the limits, act; as far as time goes. `state.ended` says whether that was
         all. Raises StateError and TakenError.
         """
+        await self._checkpointed(clock, self._work(clock, journal))
+
+    async def survey(self, clock: Clock) -> None:
+        """Survey alone, of a run whose limits are checked elsewhere: `state.ended` only where there
+        is nothing to act on. Raises StateError and TakenError.
+        """
+        await self._checkpointed(clock, self._survey_alone())
+
+    async def act(self, clock: Clock, journal: Journal, refused: str) -> None:
+        """Act on what was surveyed; `refused` says why nothing may be deleted or swept, empty where
+        it may. Raises StateError and TakenError.
+        """
+        self.state.refused = refused or None
+        refusals = {target: refused or why for target, why in self.unsurveyed()}
+        await self._checkpointed(clock, self._act(clock, journal, refusals))
+
+    async def _checkpointed(self, clock: Clock, doing: Coroutine[Any, Any, bool]) -> None:
         self._began = clock.now()
-        work = asyncio.create_task(self._work(clock, journal))
+        work = asyncio.create_task(doing)
         writing = asyncio.create_task(self._checkpoints())
         await asyncio.wait({work, writing}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
@@ -161,8 +181,18 @@ class Link(Books):
     async def _work(self, clock: Clock, journal: Journal) -> bool:
         """Whether there is nothing more to do."""
         await self._survey()
-        surveyed = all(region.surveyed or region.failed for region in self._regions.values())
-        return surveyed and await self._act(clock, journal)
+        if not self.state.surveyed:
+            return False
+        self.state.refused = self.over_limit(self._policy.limits) or None
+        return self.state.dry_run or await self._act(
+            clock, journal, self.refusals(self._policy.limits)
+        )
+
+    async def _survey_alone(self) -> bool:
+        """Whether there is nothing to act on."""
+        await self._survey()
+        planned = self.total.planned.total()
+        return self.state.surveyed and (self.state.dry_run or not planned)
 
     async def _checkpoints(self) -> None:
         while True:
@@ -190,17 +220,13 @@ class Link(Books):
     ) -> AsyncIterator[tuple[list[LogGroup], str | None]]:
         return Logs(api).groups(start, self._regions[api.target].listed if start else ())
 
-    async def _act(self, clock: Clock, journal: Journal) -> bool:
-        """Whether the plan is carried out to its end, or is not to be."""
-        self.state.refused = self.over_limit(self._policy.limits) or None
-        if self.state.dry_run:
-            return True
+    async def _act(self, clock: Clock, journal: Journal, refusals: Mapping[Target, str]) -> bool:
+        """Whether the plan is carried out to its end."""
         if self._stop.draining:
             return False
         self.state.acting = True
         await self.checkpoint()
         again = self.state.claim is not None and self.state.claim.again
-        refusals = self.refusals(self._policy.limits)
         parts = {
             target: Part(
                 self._bucket.planned(region.plan, region.line),
@@ -229,18 +255,30 @@ class Link(Books):
             writes = []
             for target, lines in self._pending.items():
                 if lines:
-                    key = self._plan_key(target)
+                    key = self._lines_key(target, "plan")
                     self._regions[target].plan.append(key)
                     writes.append(self._bucket.write_plan(key, lines))
                     self._pending[target] = []
+            if found := self._findings.taken():
+                key = self._lines_key(next(iter(self._apis)), "findings")
+                self.state.findings.append(key)
+                writes.append(self._bucket.write_lines(key, found))
             self._keep_counts()
             snapshot = self.state.model_copy(deep=True)
             await asyncio.gather(*writes)
             await self._bucket.save(snapshot)
 
-    def _plan_key(self, target: Target) -> str:
+    def _lines_key(self, target: Target, what: str) -> str:
         self._written += 1
-        return plan_key(self.state.run, target, self._number, self._began, self._written)
+        return lines_key(
+            self.state.run,
+            target,
+            self._number,
+            self._began,
+            self._written,
+            prefix=self._bucket.prefix,
+            what=what,
+        )
 
     def _keep_counts(self) -> None:
         for target, region in self._regions.items():

@@ -36,12 +36,14 @@ COUNTED = (
 """What people read, the summary's key of what was done, and that of what a dry run would do."""
 
 LEFT = (
+    ("Accounts that failed", "accounts_failed"),
     ("Failed", "failed"),
     ("Refused by a limit", "refused"),
     ("Not reached", "not_reached"),
     ("Unknown, and kept", "unknown"),
 )
 _IN_SUBJECT = (
+    ("accounts failed", "accounts_failed"),
     ("failed", "failed"),
     ("refused", "refused"),
     ("not reached", "not_reached"),
@@ -59,7 +61,8 @@ class NotifyError(JanitorError):
 @dataclass(frozen=True, slots=True)
 class Notice:
     """What there is to tell at the end of a run. `function` is the function's ARN, `log_group`
-    the name of its log group, `summary` as in `--format json`.
+    the name of its log group, `summary` as in `--format json`; of a fleet `over` says how many
+    accounts, and `report` is where its page is.
     """
 
     run: str
@@ -67,6 +70,8 @@ class Notice:
     log_group: str
     dry_run: bool
     summary: Mapping[str, Any]
+    over: str = ""
+    report: str = ""
 
     @property
     def result(self) -> str | None:
@@ -99,7 +104,7 @@ def subject(notice: Notice, result: str) -> str:
     """One line: which function of which account, and how its run ended."""
     _, _, _, _, account, _, name, *_ = notice.function.split(":")
     told = notice.summary
-    text = f"{name} in {account}: {result}"
+    text = f"{name} in {account}{notice.over and ', ' + notice.over}: {result}"
     for label, key in _IN_SUBJECT:
         longer = f"{text}, {told.get(key)} {label}"
         if told.get(key) and len(longer) <= LONGEST_SUBJECT:
@@ -117,11 +122,14 @@ def _paragraphs(notice: Notice, result: str, now: int) -> Iterator[str]:
     _, _, _, region, account, _, name, *_ = notice.function.split(":")
     ended = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     kind = "dry run (nothing was changed)" if notice.dry_run else "run"
-    yield f"A scheduled {kind} of {name} in account {account}, {region}, ended on {ended}: {result}"
+    kind = f"{kind} over {notice.over}, made by" if notice.over else f"scheduled {kind} of"
+    yield f"A {kind} {name} in account {account}, {region}, ended on {ended}: {result}"
     yield ""
     yield from _counts(notice.summary, dry_run=notice.dry_run)
     yield from _problems(notice.summary)
     yield ""
+    if notice.report:
+        yield f"What was done and what failed, account by account: {notice.report}"
     yield f'Each change is a line of the log group {notice.log_group} with run_id "{notice.run}".'
 
 
@@ -131,7 +139,7 @@ def _counts(summary: Mapping[str, Any], *, dry_run: bool) -> Iterator[str]:
         count = summary["planned"][planned] if dry_run else summary[done]
         yield f"{label + ' (would be)' * dry_run:<32}{count:>12,}"
     for label, key in LEFT:
-        if summary[key]:
+        if summary.get(key):
             yield f"{label:<32}{summary[key]:>12,}"
     yield sentence(loss(summary["money"]["freed_at_once_bytes"], dry_run=dry_run))
 

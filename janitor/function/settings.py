@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -36,6 +37,11 @@ POLICY_CACHED_FOR = 300
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
+_ROLE = r"^([!-.0-~]+/)*[\w+=,.@-]{1,64}$"
+"""The name of a role, with its path or without (IAM API reference, CreateRole)."""
+_OU = re.compile(r"r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}")
+"""A root or an organizational unit (botocore 1.44.5, `ParentId`)."""
+_MEMBER = re.compile(r"[0-9]{12}")
 _Number = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")]
 
 
@@ -43,6 +49,37 @@ def _topic(arn: str) -> str:
     if not _TOPIC.fullmatch(arn):
         raise ValueError(f"{arn!r} is not the ARN of an SNS topic (not FIFO)")
     return arn
+
+
+def _listed(text: str) -> list[str]:
+    return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _all_are(what: str, *patterns: re.Pattern[str]) -> AfterValidator:
+    def check(text: str) -> str:
+        for name in _listed(text):
+            if not any(pattern.fullmatch(name) for pattern in patterns):
+                raise ValueError(f"{name!r} is not {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+_Members = Annotated[str, _all_are("an account id of 12 digits", _MEMBER)]
+_Units = Annotated[str, _all_are("the id of a root or an organizational unit", _OU)]
+_Either = Annotated[str, _all_are("the id of an account or an organizational unit", _MEMBER, _OU)]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSettings:
+    """Which accounts are cleaned together: those below `ous` and those of `accounts`; without
+    either, those of the whole organization.
+    """
+
+    ous: Sequence[str]
+    accounts: Sequence[str]
+    excluded_ous: Sequence[str]
+    excluded_accounts: Sequence[str]
 
 
 class Settings(BaseModel):
@@ -73,18 +110,52 @@ class Settings(BaseModel):
         description="The function for new log groups, where there is one to be watched.",
     )
 
+    fleet_role: str | None = Field(
+        None,
+        alias="JANITOR_FLEET_ROLE",
+        pattern=_ROLE,
+        description="The role's name in each account of a fleet, with its path.",
+    )
+    fleet_external_id: str | None = Field(
+        None,
+        alias="JANITOR_FLEET_EXTERNAL_ID",
+        pattern=r"^[\w+=,.@:/-]+$",
+        min_length=2,
+        max_length=1224,
+    )
+    fleet_ous: _Units = Field("", alias="JANITOR_FLEET_OUS")
+    fleet_accounts: _Members = Field("", alias="JANITOR_FLEET_ACCOUNTS")
+    fleet_exclude: _Either = Field("", alias="JANITOR_FLEET_EXCLUDE")
+
     @model_validator(mode="after")
     def _sensible(self) -> Self:
         if self.policy_file and self.policy_parameter:
             raise ValueError("JANITOR_POLICY_FILE and JANITOR_POLICY_PARAMETER exclude each other")
         for region in self.region_names:
             check_region(region, "JANITOR_REGIONS")
+        fleet = self.fleet
+        if fleet.accounts and not fleet.ous and fleet.excluded_ous:
+            raise ValueError(
+                f"JANITOR_FLEET_EXCLUDE: {fleet.excluded_ous[0]}: which accounts are in it is not "
+                "asked where JANITOR_FLEET_ACCOUNTS names them all"
+            )
         return self
+
+    @property
+    def fleet(self) -> FleetSettings:
+        """Which accounts are cleaned together."""
+        excluded = _listed(self.fleet_exclude)
+        return FleetSettings(
+            ous=_listed(self.fleet_ous),
+            accounts=_listed(self.fleet_accounts),
+            excluded_ous=[one for one in excluded if not _MEMBER.fullmatch(one)],
+            excluded_accounts=[one for one in excluded if _MEMBER.fullmatch(one)],
+        )
 
     @property
     def region_names(self) -> list[str]:
         """The Regions to clean; none means all that are enabled."""
-        return [name.strip() for name in self.regions.split(",") if name.strip()]
+        return _listed(self.regions)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

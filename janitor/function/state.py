@@ -26,6 +26,13 @@ from janitor.journal.archive import UNDER_WAY, error_code, is_taken
 
 ACTIONS: dict[str, str] = {"PutObject": "s3:PutObject", "GetObject": "s3:GetObject"}
 PREFIX = "runs/"
+"""Where runs of one account are."""
+FLEET = "fleet/"
+"""Where runs of a fleet are: each of their targets has a state of its own."""
+
+
+_JSON = "application/json"
+_LINES = "application/x-ndjson"
 
 
 class StateError(JanitorError):
@@ -94,13 +101,14 @@ class CallCounts(_Part):
 
 
 class RunState(_Part):
-    """One run. `link` is the number of the link that may work now, `version` that of the code which
-    surveys or has surveyed.
+    """One run, or one target of a fleet's. `link` is the number of the link that may work now,
+    `version` that of the code which surveys or has surveyed, `findings` the objects of a fleet that
+    hold what was found.
     """
 
     version: str
     run: str
-    trigger: Literal["schedule", "hand"]
+    trigger: Literal["schedule", "hand", "fleet"]
     dry_run: bool
     started: int = Field(ge=0, lt=10**14)
     policy: str
@@ -112,24 +120,32 @@ class RunState(_Part):
     refused: str | None = None
     ledger: list[LedgerRow] = Field(default_factory=list)
     counts: CallCounts | None = None
+    findings: list[str] = Field(default_factory=list)
     ended: dict[str, Any] | None = None
     """The summary, once there is nothing more to do."""
     told: bool = False
     """Whether the metrics are out and people were told."""
 
+    @property
+    def surveyed(self) -> bool:
+        """Whether every target's survey came to its end, be it to a bad one."""
+        return all(region.surveyed or region.failed for region in self.regions.values())
+
 
 @dataclass
 class RunStore:
-    """The objects of one run. `client` is S3's."""
+    """The objects of one run under `prefix`; of a fleet's, those of `target`. `client` is S3's."""
 
     client: Any
     name: str
     workers: Workers
+    prefix: str = PREFIX
+    target: Target | None = None
     etag: str | None = field(default=None, init=False)
 
     async def load(self, run: str) -> RunState | None:
         """The state of a run, if it has begun. Raises StateError."""
-        key = _state_key(run)
+        key = self.key(run, "state.json")
         answer, text = await self._read(key)
         if text is None:
             return None
@@ -154,17 +170,48 @@ class RunStore:
 
         Raises TakenError where somebody else wrote, StateError.
         """
+        key = self.key(state.run, "state.json")
         condition = {"IfNoneMatch": "*"} if self.etag is None else {"IfMatch": self.etag}
         body = state.model_dump_json(exclude_defaults=True, by_alias=True).encode()
-        self.etag = await self._write(_state_key(state.run), body, _JSON, condition)
+        self.etag = await self._write(key, body, _JSON, condition)
 
     async def write_plan(self, key: str, lines: Iterable[ActionLine]) -> None:
         """Write one object of a plan, over none that is there. Raises StateError."""
-        body = "".join(f"{line.model_dump_json()}\n" for line in lines).encode()
+        await self.write_lines(key, (line.model_dump_json() for line in lines))
+
+    async def write_lines(self, key: str, lines: Iterable[str]) -> None:
+        """Write an object of JSON lines, over none that is there. Raises StateError."""
+        body = "".join(f"{line}\n" for line in lines).encode()
         try:
             await self._write(key, body, _LINES, {"IfNoneMatch": "*"})
         except TakenError as error:
             raise self._failed(key, "written", error) from error
+
+    async def write(self, key: str, body: bytes, kind: str = _JSON) -> None:
+        """Write an object, in the place of what was there. Raises StateError."""
+        await self._write(key, body, kind, {})
+
+    async def create(self, key: str, body: bytes) -> bytes:
+        """Write an object of JSON, unless there is one; what stands there then. Raises StateError.
+
+        Of several that write at the same time one is the first, and all go by what it wrote.
+        """
+        try:
+            await self._write(key, body, _JSON, {"IfNoneMatch": "*"})
+        except TakenError as error:
+            if (there := await self.read(key)) is None:
+                raise self._failed(key, "written", error) from error
+            return there
+        return body
+
+    async def read(self, key: str) -> bytes | None:
+        """An object, if there is one. Raises StateError."""
+        return (await self._read(key))[1]
+
+    def key(self, run: str, name: str) -> str:
+        """The key of one of the run's objects, or of one of the target's."""
+        place = "" if self.target is None else f"/{self.target.account}/{self.target.region}"
+        return f"{self.prefix}{run}{place}/{name}"
 
     async def _write(self, key: str, body: bytes, kind: str, condition: Mapping[str, str]) -> str:
         """The ETag of what is written. Raises TakenError where somebody else wrote, StateError.
@@ -214,17 +261,18 @@ class RunStore:
         return StateError(f"s3://{self.name}/{key} could not be {done}: {why}")
 
 
-_JSON = "application/json"
-_LINES = "application/x-ndjson"
-
-
-def plan_key(run: str, target: Target, link: int, began: int, number: int) -> str:
-    """The key of one object of a plan; keys sort in the plan's order. `began` (ms) is when this
-    attempt at the link did: no attempt writes over what another has planned.
+def lines_key(
+    run: str,
+    target: Target,
+    link: int,
+    began: int,
+    number: int,
+    *,
+    prefix: str = PREFIX,
+    what: str = "plan",
+) -> str:
+    """The key of one object of a plan, or of findings; keys sort in their order. `began` (ms) is
+    when this attempt at the link did: no attempt writes over what another has written.
     """
-    folder = f"{PREFIX}{run}/{target.account}/{target.region}"
-    return f"{folder}/plan-{link:03}-{began}-{number:05}.jsonl"
-
-
-def _state_key(run: str) -> str:
-    return f"{PREFIX}{run}/state.json"
+    folder = f"{prefix}{run}/{target.account}/{target.region}"
+    return f"{folder}/{what}-{link:03}-{began}-{number:05}.jsonl"

@@ -176,21 +176,40 @@ class Protect(_Strict):
     own_groups: list[str] = Field([OWN_GROUP], description="The janitor's own log groups.")
 
 
+class FleetLimits(_Strict):
+    """Limits of a run over all its accounts together; what is absent is as in `[limits]`."""
+
+    max_group_deletions: int | None = Field(
+        None, ge=0, description="Log groups that one run may delete in all its accounts together."
+    )
+    max_group_deletion_share: float | None = Field(
+        None, ge=0, le=1, description="The same as a share of the log groups that were scanned."
+    )
+    max_stream_deletions: int | None = Field(
+        None, ge=0, description="Log streams that one run may sweep in all its accounts together."
+    )
+
+
 class Limits(_Strict):
     """Over a deletion limit nothing is deleted at all."""
 
     max_group_deletions: int = Field(
-        500, ge=0, description="Log groups that one run may delete, over all accounts and Regions."
+        500, ge=0, description="Log groups that one run may delete in an account, over all Regions."
     )
     max_group_deletion_share: float = Field(
         0.25, ge=0, le=1, description="The same as a share of the log groups that were scanned."
     )
     max_stream_deletions: int = Field(
-        50_000, ge=0, description="Log streams that one run may sweep."
+        50_000, ge=0, description="Log streams that one run may sweep in an account."
     )
     api_share: float = Field(
         0.8, gt=0, le=1, description="Share of each API quota that the calls are spread over."
     )
+    fleet: FleetLimits = Field(default_factory=lambda: FleetLimits())
+
+    def over_all(self) -> Limits:
+        """What holds for all accounts of a run together."""
+        return self.model_copy(update=self.fleet.model_dump(exclude_none=True))
 
 
 class Acknowledged(_Strict):
@@ -774,6 +793,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "protect": Protect,
     "protect.deletion": ProtectFromDeletion,
     "limits": Limits,
+    "limits.fleet": FleetLimits,
     "[acknowledged]": Acknowledged,
     "new_groups": NewGroups,
     "[rules]": Rule,
@@ -793,6 +813,8 @@ def _keys_at(location: tuple[str | int, ...]) -> list[str]:
             model = prices[len(inner)]
         case ("protect", "deletion", _):
             model = ProtectFromDeletion
+        case ("limits", "fleet", _):
+            model = FleetLimits
         case ("rules" | "acknowledged" as section, *_):
             model = _SECTIONS[f"[{section}]"]
         case _:

@@ -60,6 +60,7 @@ THROTTLING = {
     "servicequotas": ("TooManyRequestsException", 400),
     "ec2": ("RequestLimitExceeded", 503),
     "sts": ("Throttling", 400),
+    "organizations": ("TooManyRequestsException", 400),
 }
 """Code and status with which each service throttles: its botocore model's or, where that has none,
 those of its list of common errors."""

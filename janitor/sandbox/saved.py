@@ -18,6 +18,7 @@ from typing import Any, Final
 from janitor.core.errors import UsageError
 from janitor.sandbox import demo
 from janitor.sandbox.account import Sandbox
+from janitor.sandbox.organization import Membership, Organization, Unit
 from janitor.sandbox.retention_policies import RetentionPolicy, Terms
 from janitor.sandbox.store import Bucket, Events, Group, Lags, Object, Region, Store, Stream
 
@@ -95,7 +96,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
 _KINDS: Final[dict[str, Any]] = {
     kind.__name__: kind
-    for kind in (Store, Lags, Region, Group, Stream, RetentionPolicy, Terms, Bucket, Object)
+    for kind in (
+        *(Store, Lags, Region, Group, Stream, RetentionPolicy, Terms, Bucket, Object),
+        *(Organization, Unit, Membership),
+    )
 }
 _FOUND_AGAIN: Final = frozenset({"plain", "names", "order"})
 _SHARED: Final = "policies"

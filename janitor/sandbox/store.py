@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from janitor.core.clock import DAY_MS
+from janitor.sandbox.organization import Organization
 from janitor.sandbox.retention_policies import RetentionPolicy, Terms, ruling
 
 Target = tuple[str, str]
@@ -373,6 +374,7 @@ class Store:
     buckets: dict[str, Bucket] = field(default_factory=dict)
     roles: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Trust policies by the ARN of their role."""
+    organization: Organization | None = None
 
     @property
     def accounts(self) -> list[str]:

@@ -12,7 +12,14 @@ from janitor.aws.workers import Inline
 from janitor.core.model import DeleteGroup, Keep, LogGroup, Outcome, Status, Target
 from janitor.engine.plan import ActionLine, Planned, action_line
 from janitor.function import chain
-from janitor.function.state import RunState, RunStore, StateError, TakenError, TargetState, plan_key
+from janitor.function.state import (
+    RunState,
+    RunStore,
+    StateError,
+    TakenError,
+    TargetState,
+    lines_key,
+)
 from janitor.sandbox import store
 from tests.accounts import ACCOUNT, NOW, REGION, Cloud, refused
 from tests.function.deployed import BUCKET, Again, Hanging, lost, under_way
@@ -145,7 +152,7 @@ def test_a_plan_is_read_from_the_line_that_is_next() -> None:
     """Over all its objects, in their order."""
     account = cloud()
     one = bucket(account)
-    keys = [plan_key("run", TARGET, 1, NOW, number) for number in range(3)]
+    keys = [lines_key("run", TARGET, 1, NOW, number) for number in range(3)]
     for number, key in enumerate(keys):
         asyncio.run(one.write_plan(key, [line(f"/{number}/{n}") for n in range(2)]))
     assert keys == sorted(keys)

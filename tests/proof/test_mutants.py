@@ -195,7 +195,7 @@ def _limits(patch: pytest.MonkeyPatch, **more: int) -> None:
     """The limits are looser."""
     real = limits.exceeded
 
-    def exceeded(said: Any, **counts: int) -> str:
+    def exceeded(said: Any, **counts: Any) -> str:
         update = {name: getattr(said, name) + one for name, one in more.items()}
         return real(said.model_copy(update=update), **counts)
 

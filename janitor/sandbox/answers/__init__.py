@@ -17,6 +17,7 @@ from janitor.sandbox.answers import (
     identity,
     logs,
     metrics,
+    organizations,
     policies,
     regions,
     s3,
@@ -36,6 +37,7 @@ _MODULES = {
     "sts": (identity,),
     "ec2": (regions,),
     "iam": (aliases,),
+    "organizations": (organizations,),
     "servicequotas": (service_quotas,),
     "s3": (s3,),
     "sns": (sns,),
@@ -49,8 +51,10 @@ ANSWERS: dict[tuple[str, str], Handler] = {
     if function.__module__ == module.__name__ and not name.startswith("_")
 }
 """By service, as requests are signed for it, and operation."""
-_HELD = _MODULES.keys() - {"ec2", "iam"}
-"""Services whose resources are here. Of EC2's, only the Regions are; of IAM's, only the alias."""
+_HELD = _MODULES.keys() - {"ec2", "iam", "organizations"}
+"""Services whose resources are here. Of EC2's, only the Regions are; of IAM's, only the alias; and
+most accounts are in no organization.
+"""
 _NONE_HERE = frozenset(
     {
         *("DescribeAlarms", "DescribeInsightRules"),

@@ -1,0 +1,106 @@
+"""The accounts of an organization, by organizational unit.
+
+They are listed by its management account, or by a member that is a delegated administrator
+(Organizations API reference, ListAccountsForParent).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from janitor.aws.api import Api, UnavailableError
+
+ACTIONS: dict[str, str] = {
+    "ListRoots": "organizations:ListRoots",
+    "ListAccountsForParent": "organizations:ListAccountsForParent",
+    "ListOrganizationalUnitsForParent": "organizations:ListOrganizationalUnitsForParent",
+    "DescribeOrganizationalUnit": "organizations:DescribeOrganizationalUnit",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account. `path` are the names of the organizational units that it is in, from the one that
+    was asked for down; `state` is AWS's, such as ACTIVE or SUSPENDED, empty if it was not told.
+    """
+
+    account: str
+    name: str
+    path: Sequence[str]
+    state: str
+
+
+async def members(api: Api, units: Sequence[str] = ()) -> AsyncIterator[Member]:
+    """Every account in the roots and organizational units with these ids, and below them; without
+    any, in the whole organization. One that is found twice comes twice.
+
+    Raises CallError (also where there is no such unit), UnavailableError, CredentialsError or
+    StoppedError.
+    """
+    roots = [] if units and not any(map(_is_root, units)) else await _named(api, "ListRoots")
+    names = {str(root["Id"]): str(root.get("Name", "")) for root in roots}
+    waiting = deque[tuple[str, tuple[str, ...]]]()
+    for unit in units or names:
+        waiting.append((unit, (names.get(unit) or await _name(api, unit),)))
+    while waiting:
+        unit, path = waiting.popleft()
+        for found in await _named(api, "ListAccountsForParent", ParentId=unit):
+            # Status was to be retired on September 9, 2026 (botocore 1.44.5, Account).
+            state = str(found.get("State") or found.get("Status") or "")
+            yield Member(str(found["Id"]), str(found.get("Name", "")), path, state)
+        for below in await _named(api, "ListOrganizationalUnitsForParent", ParentId=unit):
+            waiting.append((str(below["Id"]), (*path, str(below.get("Name", "")))))
+
+
+def _is_root(unit: str) -> bool:
+    return unit.startswith("r-")
+
+
+async def _name(api: Api, unit: str) -> str:
+    if _is_root(unit):
+        return unit  # it is not of this organization, which the listing will say
+    answer = await api.call(
+        "organizations",
+        "DescribeOrganizationalUnit",
+        expect="OrganizationalUnit",
+        OrganizationalUnitId=unit,
+    )
+    return str(answer["OrganizationalUnit"].get("Name", unit))
+
+
+_LISTS = {
+    "ListRoots": "Roots",
+    "ListAccountsForParent": "Accounts",
+    "ListOrganizationalUnitsForParent": "OrganizationalUnits",
+}
+
+
+async def _named(api: Api, operation: str, **parameters: str) -> list[Mapping[str, Any]]:
+    """All that is listed, 20 a call. A page may be empty and not the last (API reference).
+
+    Without an id, or where a page token comes twice, it is an UnavailableError: an account that is
+    not seen would not be missed.
+    """
+    found: list[Mapping[str, Any]] = []
+    token: dict[str, str] = {}
+    while True:
+        answer = await api.call(
+            "organizations", operation, expect=_LISTS[operation], **parameters, **token
+        )
+        found += _identified(operation, answer[_LISTS[operation]])
+        following = answer.get("NextToken")
+        if not following:
+            return found
+        if token == {"NextToken": following}:
+            raise UnavailableError(operation, "the same page token twice")
+        token = {"NextToken": str(following)}
+
+
+def _identified(operation: str, entries: Iterable[Any]) -> list[Mapping[str, Any]]:
+    listed = list(entries)
+    if not all(isinstance(entry, dict) and entry.get("Id") for entry in listed):
+        raise UnavailableError(operation, "an entry without an id")
+    return listed

@@ -1,0 +1,149 @@
+"""Which accounts and Regions a run of a fleet is about: found once, and kept in the run's record.
+
+The record is written once and read by every later step. An event names a run, a role and a Region;
+what is not in the record is not believed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import boto3
+from pydantic import BaseModel, ConfigDict, Field
+
+from janitor.aws import organizations, targets
+from janitor.aws.api import Api, ReadError
+from janitor.aws.targets import Means
+from janitor.core.clock import StoppedError
+from janitor.core.errors import JanitorError, UsageError
+from janitor.core.model import Target
+from janitor.function.settings import FleetSettings
+
+ACTIVE = "ACTIVE"
+AT_ONCE = 16
+"""Accounts that are asked for their Regions at the same time."""
+
+Assume = Callable[[str], boto3.Session]
+"""A session of the role with this ARN. Raises UsageError or CredentialsError."""
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Member(_Kept):
+    """An account of the run. `path` are the names of the organizational units that it is in, from
+    the top; `failed` says why it could not be asked for its Regions, empty if it could.
+    """
+
+    account: str
+    role: str
+    name: str = ""
+    path: list[str] = Field(default_factory=list)
+    regions: list[str] = Field(default_factory=list)
+    failed: str = ""
+
+
+class Record(_Kept):
+    """A run of a fleet, as it was begun at `started` (ms) by the policy and the code with these
+    digests.
+    """
+
+    run: str
+    dry_run: bool
+    started: int = Field(ge=0, lt=10**14)
+    policy: str
+    version: str
+    members: list[Member]
+    warnings: list[str] = Field(default_factory=list)
+
+    @property
+    def targets(self) -> Mapping[Target, Member]:
+        """Every account and Region, with its account."""
+        return {
+            Target(member.account, region): member
+            for member in self.members
+            for region in member.regions
+        }
+
+
+async def found(
+    api: Api, settings: FleetSettings, role: Callable[[str], str]
+) -> tuple[list[Member], list[str]]:
+    """The accounts that the settings mean, and what a person should know of them; Organizations is
+    asked with `api`, where it has to be. `role` gives the ARN of an account's role.
+
+    An organizational unit that is left out is listed too: one that does not exist leaves out
+    nothing. Raises UsageError where not all of them are known.
+    """
+    try:
+        listed = await _listed(api, settings.ous) if _asks(settings) else {}
+        excluded = await _listed(api, settings.excluded_ous) if settings.excluded_ous else {}
+    except ReadError as error:
+        raise UsageError(f"the organization could not be read: {error}") from error
+    except StoppedError as error:
+        raise UsageError("the organization could not be read in time") from error
+    left_out = {*excluded, *settings.excluded_accounts}
+    warnings = [
+        f"{account} is left out, but was not found among the accounts"
+        for account in settings.excluded_accounts
+        if account not in listed and account not in excluded and account not in settings.accounts
+    ]
+    wanted = {
+        account: Member(account=account, role=role(account), name=one.name, path=list(one.path))
+        for account, one in listed.items()
+        if one.state == ACTIVE
+    }
+    warnings += [
+        f"{account} is left out: AWS tells no state of it"
+        for account, one in listed.items()
+        if not one.state and account not in left_out
+    ]
+    for account in settings.accounts:
+        if account not in listed:
+            wanted[account] = Member(account=account, role=role(account))
+    return [wanted[account] for account in sorted(wanted.keys() - left_out)], warnings
+
+
+def _asks(settings: FleetSettings) -> bool:
+    return bool(settings.ous) or not settings.accounts
+
+
+async def _listed(api: Api, units: Sequence[str]) -> dict[str, organizations.Member]:
+    """By account. One that is found twice is where it was found first."""
+    listed: dict[str, organizations.Member] = {}
+    async for one in organizations.members(api, units):
+        targets.check_account(one.account)
+        listed.setdefault(one.account, one)
+    return listed
+
+
+async def with_regions(
+    members: Sequence[Member], regions: Sequence[str], assume: Assume, means: Means
+) -> list[Member]:
+    """The accounts with these Regions or, without any, with those that are enabled in each: an
+    account that cannot be asked has none, and says why.
+    """
+    if regions:
+        return [member.model_copy(update={"regions": list(regions)}) for member in members]
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def asked(member: Member) -> Member:
+        async with free:
+            try:
+                apis = await targets.connect(assume(member.role), [targets.ALL], means)
+                proved(apis[0].target.account, member)
+            except StoppedError:
+                return member.model_copy(update={"failed": "not asked for its Regions in time"})
+            except JanitorError as error:
+                return member.model_copy(update={"failed": str(error)})
+        return member.model_copy(update={"regions": [api.target.region for api in apis]})
+
+    return list(await asyncio.gather(*map(asked, members)))
+
+
+def proved(account: str, member: Member) -> None:
+    """Raise UsageError where a role's credentials are of another account than the role is."""
+    if account != member.account:
+        raise UsageError(f"{member.role}: its credentials are of account {account}")

@@ -1,0 +1,324 @@
+"""The report of a fleet: totals by account, organizational unit and Region, and what failed where.
+
+One object for programs, and one page for people that loads nothing from anywhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+from janitor.core.loss import loss
+from janitor.core.model import Status, Verb
+from janitor.core.tally import Tally
+from janitor.core.text import sentence, size, visible
+from janitor.cost.money import Ledger, PriceList, asking
+from janitor.report.base import RunInfo, counted, dollars
+from janitor.report.summary import doing, summarize
+
+NO_UNIT = "(no organizational unit)"
+SLOWEST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An account, or one of its Regions. `path` are the names of the organizational units that it
+    is in, from the top.
+    """
+
+    account: str
+    name: str = ""
+    path: Sequence[str] = ()
+    region: str | None = None
+
+    @property
+    def unit(self) -> str:
+        """The organizational units, in a line."""
+        return "/".join(self.path) or NO_UNIT
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What calls were made of a target: as `janitor.aws.api.Counts` has them."""
+
+    calls: Mapping[str, int] = field(default_factory=dict)
+    throttled: Mapping[str, int] = field(default_factory=dict)
+    pace: Sequence[Mapping[str, Any]] = ()
+    owner_calls: int = 0
+    metrics: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class _Sums:
+    """What was counted in some targets."""
+
+    tally: Tally = field(default_factory=Tally)
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    targets: int = 0
+    failed: int = 0
+    refused: str | None = None
+
+    def as_dict(self, prices: PriceList) -> dict[str, Any]:
+        tally, money = self.tally, Ledger.resumed(self.rows).as_dict(prices)
+        return {
+            "targets": self.targets,
+            "targets_failed": self.failed,
+            "groups_scanned": tally.scanned,
+            "stored_bytes": tally.stored_bytes,
+            "storage_usd": money["storage_usd"],
+            "saved_steady_usd": money["saved_steady_usd"],
+            "freed_at_once_bytes": money["freed_at_once_bytes"],
+            "planned": {verb.value: tally.planned[verb] for verb in CHANGES},
+            "retention_set": tally.done[Verb.SET_RETENTION],
+            "groups_deleted": tally.done[Verb.DELETE_GROUP],
+            "streams_deleted": tally.done[Verb.SWEEP_STREAMS],
+            "unknown": tally.by_status[Status.UNKNOWN],
+            "failed": tally.by_status[Status.FAILED],
+            "refused_because": self.refused,
+        }
+
+
+CHANGES = (Verb.SET_RETENTION, Verb.DELETE_GROUP, Verb.SWEEP_STREAMS)
+
+
+class FleetReport:
+    """Adds up what is told of accounts and Regions."""
+
+    def __init__(self, prices: PriceList) -> None:
+        self._prices = prices
+        self._total = _Sums()
+        self._accounts: dict[str, _Sums] = {}
+        self._places: dict[str, Place] = {}
+        self._units: dict[str, _Sums] = {}
+        self._regions: dict[str, _Sums] = {}
+        self._failed: list[dict[str, Any]] = []
+        self._calls: Counter[str] = Counter()
+        self._throttled: Counter[str] = Counter()
+        self._pace: list[Mapping[str, Any]] = []
+        self._owner_calls = 0
+        self._metrics: Counter[str] = Counter()
+
+    def account(self, place: Place, why: str = "") -> None:
+        """An account of the run; `why` nothing is known of its Regions, empty if they are."""
+        self._places[place.account] = place
+        self._accounts.setdefault(place.account, _Sums())
+        self._units.setdefault(place.unit, _Sums())
+        if why:
+            self._fails(place, why)
+
+    def refused(self, account: str, why: str) -> None:
+        """Nothing was deleted or swept in the account, or would be."""
+        self._accounts[account].refused = why
+
+    def target(
+        self,
+        place: Place,
+        tally: Tally,
+        money: Sequence[Mapping[str, Any]],
+        asked: Asked,
+        why: str = "",
+    ) -> None:
+        """A Region of an account that was told of; `why` it did not come to its end, empty if it
+        did. `money` are rows of `janitor.cost.money.Ledger`.
+        """
+        sums = (
+            self._total,
+            self._accounts[place.account],
+            self._units[place.unit],
+            self._regions.setdefault(str(place.region), _Sums()),
+        )
+        errors = list(dict.fromkeys([*tally.errors, *([why] if why else [])]))
+        for one in sums:
+            one.tally.include(tally)
+            one.rows += money
+            one.targets += 1
+            one.failed += bool(errors)
+        for error in errors:
+            self._fails(place, error)
+        self._calls.update(asked.calls)
+        self._throttled.update(asked.throttled)
+        self._owner_calls += asked.owner_calls
+        self._metrics.update(asked.metrics)
+        pace = sorted([*self._pace, *asked.pace], key=lambda said: -float(str(said["seconds"])))
+        self._pace = pace[:SLOWEST]
+
+    def _fails(self, place: Place, why: str) -> None:
+        why = why.removeprefix(f"{place.account}/{place.region}: ")
+        self._failed.append({"account": place.account, "region": place.region, "why": why})
+
+    def as_dict(
+        self, info: RunInfo, refused: str | None, warnings: Sequence[str]
+    ) -> dict[str, Any]:
+        """The report; `refused` says why nothing was deleted or swept at all."""
+        total, prices = self._total.tally, self._prices
+        failed = list(dict.fromkeys(one["account"] for one in self._failed))
+        total.errors = [_line(one) for one in self._failed]
+        for warning in warnings:
+            total.warn(warning)
+        over = {name: sums.refused for name, sums in self._accounts.items() if sums.refused}
+        if over and not refused:
+            refused = f"in {counted(len(over), 'account')} {NOTHING}: {', '.join(over)}"
+        summary = summarize(
+            total,
+            Ledger.resumed(self._total.rows).as_dict(prices),
+            self._calls,
+            self._throttled,
+            self._pace,
+            refused_because=refused,
+            asked=asking(self._owner_calls, self._metrics, prices),
+        )
+        counts = {
+            "accounts": len(self._accounts),
+            "accounts_failed": len(failed),
+            "targets": self._total.targets,
+            "targets_failed": self._total.failed,
+        }
+        return {
+            "run": info.as_dict(),
+            "summary": {**counts, **summary.as_dict()},
+            "accounts": [
+                {
+                    "account": account,
+                    "name": self._places[account].name,
+                    "organizational_unit": self._places[account].unit,
+                    **sums.as_dict(prices),
+                }
+                for account, sums in sorted(self._accounts.items())
+            ],
+            "organizational_units": self._rows("organizational_unit", self._units),
+            "regions": self._rows("region", self._regions),
+            "failed": self._failed,
+        }
+
+    def _rows(self, key: str, sums: Mapping[str, _Sums]) -> list[dict[str, Any]]:
+        return [{key: name, **each.as_dict(self._prices)} for name, each in sorted(sums.items())]
+
+
+NOTHING = "nothing is deleted, for it would be more than the limits allow"
+
+
+def _line(failed: Mapping[str, Any]) -> str:
+    place = "/".join(filter(None, (failed["account"], failed["region"])))
+    return f"{place}: {failed['why']}"
+
+
+HEADS = {
+    "groups_scanned": "Log groups",
+    "stored_bytes": "Stored",
+    "storage_usd": "A month",
+    "retention_set": "Retention set",
+    "groups_deleted": "Groups deleted",
+    "streams_deleted": "Streams deleted",
+    "saved_steady_usd": "Saves a month",
+    "unknown": "Unknown",
+    "failed": "Failed",
+    "targets_failed": "Regions failed",
+}
+"""The columns of every table of the page, by what they show."""
+_PLANNED = dict(
+    zip(
+        ("retention_set", "groups_deleted", "streams_deleted"),
+        (verb.value for verb in CHANGES),
+        strict=True,
+    )
+)
+_STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}
+table{border-collapse:collapse;margin:.5rem 0 2rem;width:100%}
+caption{text-align:left;font-weight:600;font-size:1.15rem;padding:.4rem 0}
+th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #8884}
+th:first-child,td:first-child,td.text,th.text{text-align:left;overflow-wrap:anywhere}
+.bad{color:#b3261e;font-weight:600}
+@media (prefers-color-scheme:dark){body{background:#111;color:#eee}.bad{color:#ff8a80}}
+"""
+
+
+def page(said: Mapping[str, Any]) -> Iterator[str]:
+    """The page that shows what `FleetReport.as_dict` says. It has no script."""
+    run, summary = said["run"], said["summary"]
+    dry_run = bool(run["dry_run"])
+    changed = any(summary[key] for key in _PLANNED)
+    yield (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>Log groups of {_text(counted(summary['accounts'], 'account'))}</title>"
+        f"<style>{_STYLE}</style></head><body><main>"
+        f"<h1>Log groups of {_text(counted(summary['accounts'], 'account'))}</h1>"
+        f"<p>Run {_text(run['id'])}, begun {_text(run['started'])}: "
+        f"{_text(doing(dry_run=dry_run, changed=changed))}.</p>"
+    )
+    if refused := summary.get("refused_because"):
+        yield f'<p class="bad">Refused: {_text(refused)}</p>'
+    lost = loss(summary["money"]["freed_at_once_bytes"], dry_run=dry_run)
+    yield f"<p>{_text(sentence(lost))}</p>"
+    yield from _problems(said)
+    yield from _table("By account", said["accounts"], _account, dry_run=dry_run)
+    units, regions = said["organizational_units"], said["regions"]
+    yield from _table("By organizational unit", units, _unit, dry_run=dry_run)
+    yield from _table("By Region", regions, _region, dry_run=dry_run)
+    yield f"<p>{_text(summary['money']['note'])}</p></main></body></html>\n"
+
+
+def _account(row: Mapping[str, Any]) -> str:
+    return f"{row['account']} {row['name']}".strip()
+
+
+def _unit(row: Mapping[str, Any]) -> str:
+    return str(row["organizational_unit"])
+
+
+def _region(row: Mapping[str, Any]) -> str:
+    return str(row["region"])
+
+
+def _problems(report: Mapping[str, Any]) -> Iterator[str]:
+    failed, warnings = report["failed"], report["summary"]["warnings"]
+    if not failed and not warnings:
+        return
+    yield (
+        "<table><caption>What failed</caption><tr><th>Account</th>"
+        '<th class="text">Region</th><th class="text">Why</th></tr>'
+    )
+    for one in failed:
+        said_of = (one["account"], one["region"] or "every Region", one["why"])
+        cells = "".join(f'<td class="text">{_text(cell)}</td>' for cell in said_of)
+        yield f"<tr>{cells}</tr>"
+    for warning in warnings:
+        yield f'<tr><td></td><td></td><td class="text">{_text(warning)}</td></tr>'
+    yield "</table>"
+
+
+def _table(
+    caption: str,
+    rows: Sequence[Mapping[str, Any]],
+    name: Callable[[Mapping[str, Any]], str],
+    *,
+    dry_run: bool,
+) -> Iterator[str]:
+    heads = "".join(
+        f"<th>{_text(head)}{' (would be)' if dry_run and key in _PLANNED else ''}</th>"
+        for key, head in HEADS.items()
+    )
+    yield f"<table><caption>{caption}</caption><tr><th></th>{heads}</tr>"
+    for row in rows:
+        cells = "".join(f"<td>{_text(_shown(row, key, dry_run=dry_run))}</td>" for key in HEADS)
+        over = ' <span class="bad">over its limit</span>' if row["refused_because"] else ""
+        yield f"<tr><td>{_text(name(row))}{over}</td>{cells}</tr>"
+    yield "</table>"
+
+
+def _shown(row: Mapping[str, Any], key: str, *, dry_run: bool) -> str:
+    if dry_run and key in _PLANNED:
+        return f"{row['planned'][_PLANNED[key]]:,}"
+    if key == "stored_bytes":
+        return size(row[key])
+    return dollars(row[key]) if key.endswith("_usd") else f"{row[key]:,}"
+
+
+def _text(said: object) -> str:
+    return escape(visible(str(said)))
