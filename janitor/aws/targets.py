@@ -209,17 +209,12 @@ async def _account(api: Callable[[str, str], Api], regions: Sequence[str]) -> tu
     first: JanitorError | None = None
     for region in dict.fromkeys(regions):
         try:
-            return await account_here(api("", region)), region
+            answer = await _ask(api("", region), "sts", "GetCallerIdentity", "Account")
+            return check_account(str(answer["Account"])), region
         except JanitorError as error:
             first = first or error
     assert first is not None, "there is a Region"
     raise first
-
-
-async def account_here(api: Api) -> str:
-    """The account whose credentials these are. Raises UsageError or CredentialsError."""
-    answer = await _ask(api, "sts", "GetCallerIdentity", "Account")
-    return check_account(str(answer["Account"]))
 
 
 def check_account(account: str) -> str:

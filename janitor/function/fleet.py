@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from janitor import __version__
 from janitor.aws import targets
-from janitor.aws.api import CLOSE_CONFIG, Api, Counts
+from janitor.aws.api import CLOSE_CONFIG, Api, Counts, ReadError
 from janitor.aws.targets import Means
 from janitor.aws.workers import GARBAGE, Threads, Workers
 from janitor.core.clock import Clock, Stop, StoppedError, SystemClock
@@ -344,10 +344,10 @@ class Fleet(Warm):
             return api, why
         try:
             api = means.api(self._assume(member.role), target)
-            proved(await targets.account_here(api), member)
+            proved(await api.call("sts", "GetCallerIdentity", expect="Account"), member)
         except StoppedError:
             return api, ""  # time is up, so nothing else is begun either
-        except JanitorError as error:
+        except (*ReadError, JanitorError) as error:
             return api, str(error)
         return api, ""
 
@@ -402,7 +402,8 @@ class Fleet(Warm):
                 store.key(run, "limits.json"), made.model_dump_json().encode()
             )
             checked = Checked.model_validate_json(text)
-        log.info("limits_checked", **checked.model_dump())
+        over, left = len(checked.accounts), len(checked.unfinished)
+        log.info("limits_checked", refused=checked.refused, accounts=over, unfinished=left)
         key = store.key(run, "limits.json")
         return {"complete": True, "act": checked.act, "refused": checked.refused, "key": key}
 
@@ -411,8 +412,7 @@ class Fleet(Warm):
         unfinished = []
         async for target, state in self._states(record):
             if state is not None and (tally := state.regions[target.region].tally) is not None:
-                counted = accounts.setdefault(target.account, Tally())
-                accounts[target.account] = Tally.together([counted, tally])
+                accounts.setdefault(target.account, Tally()).include(tally)
             if state is None or not state.surveyed or state.regions[target.region].failed:
                 unfinished.append(str(target))
         changed = policy.digest() != record.policy
@@ -451,21 +451,19 @@ class Fleet(Warm):
             report.target(place, tally, rows, asked, _why_not(state, checked))
         refused = checked.refused if checked else "the limits were not checked"
         said = report.as_dict(self._info(record), refused, record.warnings)
-        await self._tell(run, said, context)
         key, html = store.key(run, "report.json"), store.key(run, "report.html")
-        await store.write(html, "".join(page(said)).encode(), "text/html; charset=utf-8")
-        await store.write(key, json.dumps(said).encode())
+        body = json.dumps(said).encode()
+        if await store.read(key) != body:  # there is something new to tell
+            await store.write(html, "".join(page(said)).encode(), "text/html; charset=utf-8")
+            await self._tell(run, said, context)
+            await store.write(key, body)
         return {"complete": True, "key": key, "html": html, "summary": _brief(said["summary"])}
 
     async def _tell(self, run: str, said: dict[str, Any], context: Invocation) -> None:
-        """Metrics, and a message to people: once, unless there is something new to tell. One that
-        was sent just before the function died is sent again. Raises NotifyError.
+        """Metrics, and a message to people. One that was sent just before the function died is sent
+        again. Raises NotifyError.
         """
-        store = self._store()
-        before = await store.read(store.key(run, "report.json"))
-        if before is not None and json.loads(before)["summary"] == said["summary"]:
-            return
-        summary = said["summary"]
+        store, summary = self._store(), said["summary"]
         notice = Notice(
             run,
             context.invoked_function_arn,

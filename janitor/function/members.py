@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import boto3
 from pydantic import BaseModel, ConfigDict, Field
@@ -96,9 +97,9 @@ async def found(
         if one.state == ACTIVE
     }
     warnings += [
-        f"{account} is left out: AWS tells no state of it"
+        f"{account} is left out: its state is {one.state or 'not told'}"
         for account, one in listed.items()
-        if not one.state and account not in left_out
+        if one.state != ACTIVE and (not one.state or account in settings.accounts)
     ]
     for account in settings.accounts:
         if account not in listed:
@@ -133,7 +134,7 @@ async def with_regions(
         async with free:
             try:
                 apis = await targets.connect(assume(member.role), [targets.ALL], means)
-                proved(apis[0].target.account, member)
+                proved({"Account": apis[0].target.account}, member)
             except StoppedError:
                 return member.model_copy(update={"failed": "not asked for its Regions in time"})
             except JanitorError as error:
@@ -143,7 +144,7 @@ async def with_regions(
     return list(await asyncio.gather(*map(asked, members)))
 
 
-def proved(account: str, member: Member) -> None:
+def proved(identity: Mapping[str, Any], member: Member) -> None:
     """Raise UsageError where a role's credentials are of another account than the role is."""
-    if account != member.account:
-        raise UsageError(f"{member.role}: its credentials are of account {account}")
+    if identity["Account"] != member.account:
+        raise UsageError(f"{member.role}: its credentials are of account {identity['Account']}")

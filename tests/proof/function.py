@@ -11,9 +11,10 @@ import io
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,8 @@ class Bucket:
             there = self.objects.get(Key, (b"", None))[1]
             if (IfNoneMatch and there) or (IfMatch and there != IfMatch):
                 raise _error("PreconditionFailed", 412, "PutObject")
+            told = Key.endswith(".jsonl") and there is not None and self.objects[Key][0] != Body
+            assert not told, f"{Key} was written by another, and is written over"
             self._written += 1
             self.objects[Key] = (Body, f'"{self._written}"')
             if Key.startswith("journal/"):
@@ -139,7 +142,7 @@ class Invocation(Process):
         after: bool = False,
     ) -> None:
         super().__init__(place.cloud, Life(), dies_at, after=after)
-        self.life.planned = _Planned(place.bucket, delivery.run)
+        self.life.planned = Planned(place.bucket, partial(place.states, delivery.run))
         self.delivery = delivery
         self.aws_request_id = delivery.request
         self.invoked_function_arn = ARN
@@ -174,6 +177,7 @@ class Function(Place):
     """A place whose janitor is the function; the boto3 session of its account."""
 
     region_name = "eu-west-1"
+    invocation = Invocation
 
     def __init__(self, account: Account, wanted: Wanted, folder: Path) -> None:
         super().__init__(account, wanted, folder)
@@ -232,7 +236,7 @@ class Function(Place):
         to no end is tried once more, later.
         """
         made = [
-            Invocation(self, delivery, seconds, None if number else dies_at, after=after)
+            self.invocation(self, delivery, seconds, None if number else dies_at, after=after)
             for number, delivery in enumerate(deliveries)
         ]
 
@@ -271,7 +275,7 @@ class Function(Place):
         """No run changed more than the policy allows, over all of its links."""
         for run, lives in self.lives.items():
             scanned = {group for life in lives for group in life.scanned}
-            self.witness.check_limits(len(scanned), self.effects(run))
+            self.witness.check_limits(scanned, self.effects(run))
 
     @property
     def acting(self) -> set[str]:
@@ -281,26 +285,26 @@ class Function(Place):
     @property
     def refused(self) -> bool:
         """Whether a limit forbade a run anything."""
-        states = (self.state(run) or {} for run in self.lives)
-        return any(state.get("refused") for state in states)
+        return any(state.get("refused") for run in self.lives for state in self.states(run))
+
+    def states(self, run: str) -> Iterator[dict[str, Any]]:
+        """The states of a run, of which a fleet's has more than one."""
+        if (state := self.state(run)) is not None:
+            yield state
 
     def state(self, run: str) -> dict[str, Any] | None:
         """The state of a run, as it was written last."""
-        return _state(self.bucket, run)
-
-
-def _state(bucket: Bucket, run: str) -> dict[str, Any] | None:
-    body, _ = bucket.objects.get(f"runs/{run}/state.json", (b"null", ""))
-    found: dict[str, Any] | None = json.loads(body)
-    return found
+        body, _ = self.bucket.objects.get(f"runs/{run}/state.json", (b"null", ""))
+        found: dict[str, Any] | None = json.loads(body)
+        return found
 
 
 @dataclass
-class _Planned(Mapping[Item, Mapping[str, Any]]):
+class Planned(Mapping[Item, Mapping[str, Any]]):
     """What the objects of a run's plan in the bucket hold by now."""
 
     bucket: Bucket
-    run: str
+    states: Callable[[], Iterable[Mapping[str, Any]]]
     known: dict[str, dict[Item, Mapping[str, Any]]] = field(default_factory=dict)
 
     def __getitem__(self, item: Item) -> Mapping[str, Any]:
@@ -316,8 +320,7 @@ class _Planned(Mapping[Item, Mapping[str, Any]]):
         return sum(map(len, self._objects()))
 
     def _objects(self) -> Iterator[dict[Item, Mapping[str, Any]]]:
-        state = _state(self.bucket, self.run) or {"regions": {}}
-        for region in state["regions"].values():
+        for region in (one for state in self.states() for one in state["regions"].values()):
             for key in region.get("plan", ()):
                 body, etag = self.bucket.objects[key]
                 if etag not in self.known:

@@ -189,23 +189,46 @@ def lawful(
     return ", ".join(reason for reason, holds in reasons.items() if holds)
 
 
-def allowed(limits: Mapping[str, Any], scanned: int) -> int:
-    """How many log groups may be deleted of so many."""
-    most: int = limits.get("max_group_deletions", 500)
-    return min(most, int(Fraction(str(limits["max_group_deletion_share"])) * scanned))
+def exceeding(
+    limits: Mapping[str, Any],
+    scanned: Iterable[Key],
+    deleted: Iterable[Key],
+    swept: Iterable[Key],
+) -> set[str]:
+    """The accounts in which that is more than may be deleted and swept: all of them, where it is
+    more than may be in all together. A log group comes as often as streams of it are swept.
+    """
+    counts = [Counter(account for account, *_ in of) for of in (scanned, deleted, swept)]
+    if _too_many(limits | limits.get("fleet", {}), *(count.total() for count in counts)):
+        return set(counts[0])
+    each = {account: [count[account] for count in counts] for account in counts[0]}
+    return {account for account, numbers in each.items() if _too_many(limits, *numbers)}
+
+
+def _too_many(limits: Mapping[str, Any], scanned: int, deleted: int, swept: int) -> bool:
+    share = int(Fraction(str(limits["max_group_deletion_share"])) * scanned)
+    most = min(limits.get("max_group_deletions", 500), share)
+    return bool(deleted > most or swept > limits.get("max_stream_deletions", 50_000))
 
 
 @dataclass
 class Expected:
-    """What is left, and the changes that lead there; `refused`: a limit forbids deletions."""
+    """What is left, and the changes that lead there; `forbidden` are the accounts in which a limit
+    forbids deletions.
+    """
 
     truth: Truth
-    refused: bool = False
+    forbidden: set[str] = field(default_factory=set)
     deleted: int = 0
     put: int = 0
     swept: int = 0
     scanned: int = 0
     planned: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def refused(self) -> bool:
+        """Whether a limit forbids anything."""
+        return bool(self.forbidden)
 
 
 @dataclass(frozen=True)
@@ -245,26 +268,25 @@ class Oracle:
                 continue  # that it could not be read is all that is told of it
             if cut is not None and (names := one._swept(group, truth, cut, now)):
                 sweeps.append((group, cut, len(names)))
-        limits = rules.said["limits"]
-        streams = sum(count for _, _, count in sweeps)
-        refused = len(deletions) > allowed(limits, len(groups))
-        refused |= streams > limits.get("max_stream_deletions", 50_000)
-        result = Expected(truth, refused, scanned=len(groups))
+        gone = [group.key for group in deletions]
+        streams = [group.key for group, _, count in sweeps for _ in range(count)]
+        scanned = [group.key for group in groups]
+        forbidden = exceeding(rules.said["limits"], scanned, gone, streams)
+        result = Expected(truth, forbidden, scanned=len(groups))
         result.planned["delete_group"], result.planned["set_retention"] = len(deletions), len(puts)
-        result.planned["sweep_streams"] = streams
-        if refused:
-            planned = [(group, each[group.key].rules.days(group)) for group in deletions]
-            puts += [(group, days) for group, days in planned if days]
+        result.planned["sweep_streams"] = len(streams)
+        planned = [(group, each[group.key].rules.days(group)) for group in deletions]
+        puts += [(group, days) for group, days in planned if days and group.account in forbidden]
         for group, days in puts:
             truth.retain(group.key, days, now)
             result.put += 1
-        if refused:
-            return result
         for group in deletions:
-            if not self._unread(group):
+            if not self._unread(group) and group.account not in forbidden:
                 truth.delete(group.key)
                 result.deleted += 1
         for group, cut, _ in sweeps:
+            if group.account in forbidden:
+                continue
             for name in each[group.key]._swept(truth.there(group.key), truth, cut, now):
                 truth.delete_stream(group.key, name)
                 result.swept += 1

@@ -224,7 +224,7 @@ def test_troubled(account: Account, wanted: Wanted, trouble: Trouble) -> None:
             with contextlib.suppress(JanitorError):
                 done = janitor.run()
             life = janitor.life
-            here.witness.check_limits(len(life.scanned), life.effects)
+            here.witness.check_limits(life.scanned, life.effects)
         lawful(here)
         assert janitor.counts.calls == life.calls
         assert janitor.counts.throttled == life.throttled

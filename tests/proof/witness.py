@@ -33,10 +33,10 @@ from tests.proof.oracle import (
     LAG_WINDOW,
     METRIC_KEPT,
     Rules,
-    allowed,
     arrived,
     condition,
     dated_before,
+    exceeding,
     held_open,
     holds,
     lawful,
@@ -497,15 +497,14 @@ class Witness:
             if not effects[item] and item not in lost:
                 self.wrong(f"journal: {item} is called done, but was not changed")
 
-    def check_limits(self, scanned: int, effects: Counter[Item]) -> None:
-        """No more than the policy allows."""
-        limits = self.rules.said["limits"]
-        groups = sum(item[4] == "delete_group" for item in effects)
-        streams = sum(item[4] == "sweep_streams" for item in effects)
-        if groups > (most := allowed(limits, scanned)):
-            self.wrong(f"limits: {groups} of {scanned} groups deleted, {most} allowed")
-        if streams > limits.get("max_stream_deletions", 50_000):
-            self.wrong(f"limits: {streams} streams swept")
+    def check_limits(self, scanned: Iterable[tuple[Key, int]], effects: Iterable[Item]) -> None:
+        """No more than the policy allows, in each account and in all together."""
+        groups = [item[:3] for item in effects if item[4] == "delete_group"]
+        streams = [item[:3] for item in effects if item[4] == "sweep_streams"]
+        read = [key for key, _ in scanned]
+        if over := exceeding(self.rules.said["limits"], read, groups, streams):
+            said = f"{len(groups)} of {len(read)} groups, {len(streams)} streams"
+            self.wrong(f"limits: {said}: more than allowed in {over}")
 
 
 def _shows(stream: Stream, event: Event, now: int, lag: float) -> bool:

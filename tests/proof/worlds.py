@@ -495,6 +495,15 @@ def policies(draw: st.DrawFn, *, limited: bool = True) -> Wanted:
             "max_group_deletions": draw(st.sampled_from([500, 2, 1])),
             "max_group_deletion_share": draw(st.sampled_from([1.0, 0.5])),
             "max_stream_deletions": draw(st.sampled_from([50_000, 3, 1])),
+            "fleet": draw(
+                st.sampled_from(
+                    [
+                        *({}, {}, {"max_group_deletions": 1}, {"max_stream_deletions": 1}),
+                        {"max_group_deletions": 9, "max_stream_deletions": 9},
+                        {"max_group_deletion_share": 0.9},
+                    ]
+                )
+            ),
         }
     said: dict[str, Any] = {"defaults": draw(scopes()), "protect": protect, "limits": limits}
     if draw(st.booleans()):
