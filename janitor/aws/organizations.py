@@ -6,12 +6,16 @@ They are listed by its management account, or by a member that is a delegated ad
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from janitor.aws.api import Api, UnavailableError
+from janitor.aws.api import Api, ReadError, UnavailableError
+from janitor.aws.targets import check_account
+from janitor.core.clock import StoppedError
+from janitor.core.errors import UsageError
 
 ACTIONS: dict[str, str] = {
     "ListRoots": "organizations:ListRoots",
@@ -19,6 +23,39 @@ ACTIONS: dict[str, str] = {
     "ListOrganizationalUnitsForParent": "organizations:ListOrganizationalUnitsForParent",
     "DescribeOrganizationalUnit": "organizations:DescribeOrganizationalUnit",
 }
+
+
+UNIT = re.compile(r"r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}")
+"""A root or an organizational unit (botocore 1.44.5, `ParentId`)."""
+ACCOUNT = re.compile(r"[0-9]{12}")
+ACTIVE = "ACTIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which accounts are meant: those below `units` and those of `accounts`; without either, those
+    of the whole organization; in each case without those that `exclude` names, or that are below
+    its units.
+    """
+
+    units: Sequence[str] = ()
+    accounts: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether Organizations is asked which accounts there are."""
+        return bool(self.units) or not self.accounts
+
+    @property
+    def excluded_units(self) -> list[str]:
+        """Roots and organizational units that are left out."""
+        return [one for one in self.exclude if UNIT.fullmatch(one)]
+
+    @property
+    def excluded_accounts(self) -> list[str]:
+        """Accounts that are left out."""
+        return [one for one in self.exclude if ACCOUNT.fullmatch(one)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +68,46 @@ class Member:
     name: str
     path: Sequence[str]
     state: str
+
+
+async def chosen(api: Api, wanted: Wanted) -> tuple[list[Member], list[str]]:
+    """The accounts that are meant, by id, and what a person should know of them; Organizations is
+    asked with `api`, where it has to be. Of those that it tells of only the active ones are meant.
+
+    An organizational unit that is left out is listed too: one that does not exist leaves out
+    nothing. Raises UsageError where not all of them are known.
+    """
+    try:
+        listed = await _listed(api, wanted.units) if wanted.asks else {}
+        excluded = await _listed(api, wanted.excluded_units) if wanted.excluded_units else {}
+    except ReadError as error:
+        raise UsageError(f"the organization could not be read: {error}") from error
+    except StoppedError as error:
+        raise UsageError("the organization could not be read in time") from error
+    left_out = {*excluded, *wanted.excluded_accounts}
+    warnings = [
+        f"{account} is left out, but was not found among the accounts"
+        for account in wanted.excluded_accounts
+        if account not in listed and account not in excluded and account not in wanted.accounts
+    ]
+    warnings += [
+        f"{account} is left out: its state is {one.state or 'not told'}"
+        for account, one in listed.items()
+        if one.state != ACTIVE and (not one.state or account in wanted.accounts)
+    ]
+    found = {account: one for account, one in listed.items() if one.state == ACTIVE}
+    for account in wanted.accounts:
+        if account not in listed:
+            found[account] = Member(account, "", (), "")
+    return [found[account] for account in sorted(found.keys() - left_out)], warnings
+
+
+async def _listed(api: Api, units: Sequence[str]) -> dict[str, Member]:
+    """By account. One that is found twice is where it was found first."""
+    listed: dict[str, Member] = {}
+    async for one in members(api, units):
+        listed.setdefault(check_account(one.account), one)
+    return listed
 
 
 async def members(api: Api, units: Sequence[str] = ()) -> AsyncIterator[Member]:

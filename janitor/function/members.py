@@ -13,15 +13,14 @@ from typing import Any
 import boto3
 from pydantic import BaseModel, ConfigDict, Field
 
-from janitor.aws import organizations, targets
-from janitor.aws.api import Api, ReadError
+from janitor.aws import targets
+from janitor.aws.api import Api
+from janitor.aws.organizations import Wanted, chosen
 from janitor.aws.targets import Means
 from janitor.core.clock import StoppedError
 from janitor.core.errors import JanitorError, UsageError
 from janitor.core.model import Target
-from janitor.function.settings import FleetSettings
 
-ACTIVE = "ACTIVE"
 AT_ONCE = 16
 """Accounts that are asked for their Regions at the same time."""
 
@@ -70,54 +69,15 @@ class Record(_Kept):
 
 
 async def found(
-    api: Api, settings: FleetSettings, role: Callable[[str], str]
+    api: Api, wanted: Wanted, role: Callable[[str], str]
 ) -> tuple[list[Member], list[str]]:
-    """The accounts that the settings mean, and what a person should know of them; Organizations is
-    asked with `api`, where it has to be. `role` gives the ARN of an account's role.
-
-    An organizational unit that is left out is listed too: one that does not exist leaves out
-    nothing. Raises UsageError where not all of them are known.
-    """
-    try:
-        listed = await _listed(api, settings.ous) if _asks(settings) else {}
-        excluded = await _listed(api, settings.excluded_ous) if settings.excluded_ous else {}
-    except ReadError as error:
-        raise UsageError(f"the organization could not be read: {error}") from error
-    except StoppedError as error:
-        raise UsageError("the organization could not be read in time") from error
-    left_out = {*excluded, *settings.excluded_accounts}
-    warnings = [
-        f"{account} is left out, but was not found among the accounts"
-        for account in settings.excluded_accounts
-        if account not in listed and account not in excluded and account not in settings.accounts
+    """The accounts that are meant, as `chosen`; `role` gives the ARN of an account's role."""
+    known, warnings = await chosen(api, wanted)
+    members = [
+        Member(account=one.account, role=role(one.account), name=one.name, path=list(one.path))
+        for one in known
     ]
-    wanted = {
-        account: Member(account=account, role=role(account), name=one.name, path=list(one.path))
-        for account, one in listed.items()
-        if one.state == ACTIVE
-    }
-    warnings += [
-        f"{account} is left out: its state is {one.state or 'not told'}"
-        for account, one in listed.items()
-        if one.state != ACTIVE and (not one.state or account in settings.accounts)
-    ]
-    for account in settings.accounts:
-        if account not in listed:
-            wanted[account] = Member(account=account, role=role(account))
-    return [wanted[account] for account in sorted(wanted.keys() - left_out)], warnings
-
-
-def _asks(settings: FleetSettings) -> bool:
-    return bool(settings.ous) or not settings.accounts
-
-
-async def _listed(api: Api, units: Sequence[str]) -> dict[str, organizations.Member]:
-    """By account. One that is found twice is where it was found first."""
-    listed: dict[str, organizations.Member] = {}
-    async for one in organizations.members(api, units):
-        targets.check_account(one.account)
-        listed.setdefault(one.account, one)
-    return listed
+    return members, warnings
 
 
 async def with_regions(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -25,6 +24,7 @@ from pydantic import (
 )
 
 from janitor.aws.api import CLOSE_CONFIG
+from janitor.aws.organizations import ACCOUNT, UNIT, Wanted
 from janitor.aws.targets import check_region
 from janitor.core.errors import PolicyError, UsageError
 from janitor.policy import file as policies
@@ -39,9 +39,6 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
 _ROLE = r"^([!-.0-~]+/)*[\w+=,.@-]{1,64}$"
 """The name of a role, with its path or without (IAM API reference, CreateRole)."""
-_OU = re.compile(r"r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}")
-"""A root or an organizational unit (botocore 1.44.5, `ParentId`)."""
-_MEMBER = re.compile(r"[0-9]{12}")
 _Number = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")]
 
 
@@ -65,21 +62,9 @@ def _all_are(what: str, *patterns: re.Pattern[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-_Members = Annotated[str, _all_are("an account id of 12 digits", _MEMBER)]
-_Units = Annotated[str, _all_are("the id of a root or an organizational unit", _OU)]
-_Either = Annotated[str, _all_are("the id of an account or an organizational unit", _MEMBER, _OU)]
-
-
-@dataclass(frozen=True, slots=True)
-class FleetSettings:
-    """Which accounts are cleaned together: those below `ous` and those of `accounts`; without
-    either, those of the whole organization.
-    """
-
-    ous: Sequence[str]
-    accounts: Sequence[str]
-    excluded_ous: Sequence[str]
-    excluded_accounts: Sequence[str]
+_Members = Annotated[str, _all_are("an account id of 12 digits", ACCOUNT)]
+_Units = Annotated[str, _all_are("the id of a root or an organizational unit", UNIT)]
+_Either = Annotated[str, _all_are("the id of an account or an organizational unit", ACCOUNT, UNIT)]
 
 
 class Settings(BaseModel):
@@ -134,23 +119,18 @@ class Settings(BaseModel):
         for region in self.region_names:
             check_region(region, "JANITOR_REGIONS")
         fleet = self.fleet
-        if fleet.accounts and not fleet.ous and fleet.excluded_ous:
+        if fleet.excluded_units and not fleet.asks:
             raise ValueError(
-                f"JANITOR_FLEET_EXCLUDE: {fleet.excluded_ous[0]}: which accounts are in it is not "
-                "asked where JANITOR_FLEET_ACCOUNTS names them all"
+                f"JANITOR_FLEET_EXCLUDE: {fleet.excluded_units[0]}: which accounts are in it is "
+                "not asked where JANITOR_FLEET_ACCOUNTS names them all"
             )
         return self
 
     @property
-    def fleet(self) -> FleetSettings:
+    def fleet(self) -> Wanted:
         """Which accounts are cleaned together."""
-        excluded = _listed(self.fleet_exclude)
-        return FleetSettings(
-            ous=_listed(self.fleet_ous),
-            accounts=_listed(self.fleet_accounts),
-            excluded_ous=[one for one in excluded if not _MEMBER.fullmatch(one)],
-            excluded_accounts=[one for one in excluded if _MEMBER.fullmatch(one)],
-        )
+        units, accounts = _listed(self.fleet_ous), _listed(self.fleet_accounts)
+        return Wanted(units, accounts, _listed(self.fleet_exclude))
 
     @property
     def region_names(self) -> list[str]:
