@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -39,6 +40,8 @@ ACTIONS: dict[str, str] = {
     "ListAccountAliases": "iam:ListAccountAliases",
 }
 ALL = "all"
+ACCOUNTS_AT_ONCE = 16
+"""Of which it is found out who they are, and which Regions they have."""
 _SOMEWHERE = "us-east-1"
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -125,33 +128,42 @@ def _loader(data_path: str | None) -> Models:
 
 
 async def each_account(
-    sessions: Mapping[str, boto3.Session],
-    connected: Callable[[boto3.Session], Awaitable[list[Api]]],
-    failed: Callable[[str], None],
-) -> list[Api]:
-    """What `connected` says of each role's session.
+    roles: Iterable[str], connected: Callable[[str], Awaitable[list[Api]]]
+) -> tuple[list[Api], dict[str, str]]:
+    """What `connected` says of each role; and by account, why a role cannot be used, while others
+    can.
 
-    A role that cannot be used is told to `failed`, while there are others. Raises what `connected`
-    raises where all fail, and UsageError where two roles' sessions are of one account, which would
-    be scanned twice, at twice the share of its quotas.
+    Raises what `connected` raises where all fail, and UsageError where two roles are of the same
+    account, which would be scanned twice, at twice the share of its quotas.
     """
-    apis: dict[Target, Api] = {}
-    errors: dict[str, JanitorError] = {}
-    for role, session in sessions.items():
-        try:
-            found = await connected(session)
-        except JanitorError as error:
-            errors[role] = error
-            continue
-        for api in found:
-            if api.target in apis:
-                raise UsageError(f"--role: two roles are of account {api.target.account}")
-            apis[api.target] = api
-    for role, why in errors.items():
-        if not apis:
-            raise why
-        failed(f"--role {role}: nothing was done in its account: {why}")
-    return list(apis.values())
+    accounts: dict[str, str] = {}
+    for role in roles:
+        if (account := account_of(role)) in accounts:
+            raise UsageError(f"--role: two roles are of account {account}")
+        accounts[account] = role
+    free = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
+
+    async def asked(role: str) -> list[Api] | JanitorError:
+        async with free:
+            try:
+                return await connected(role)
+            except JanitorError as error:
+                return error
+
+    apis: list[Api] = []
+    failed: dict[str, JanitorError] = {}
+    answers = await asyncio.gather(*map(asked, accounts.values()))
+    for account, answer in zip(accounts, answers, strict=True):
+        if isinstance(answer, JanitorError):
+            failed[account] = answer
+        else:
+            apis += answer
+    if failed and not apis:
+        raise next(iter(failed.values()))
+    said = {
+        account: f"account {account}: nothing was done: {why}" for account, why in failed.items()
+    }
+    return apis, said
 
 
 def _configured(aws: boto3.Session) -> str | None:
@@ -202,6 +214,18 @@ async def connect(aws: boto3.Session, wanted: Sequence[str], means: Means) -> li
     if ALL in wanted:
         named = await _enabled(api(account, home))
     return [api(account, region) for region in named or [home]]
+
+
+async def home(aws: boto3.Session, wanted: Sequence[str], means: Means) -> Api:
+    """The calls of the session's own account, in a wanted Region or the configured one. Raises
+    UsageError or CredentialsError.
+    """
+    named = [region for region in wanted if region != ALL]
+    account, region = await _account(
+        lambda account, region: means.api(aws, Target(account, region)),
+        [*named, _configured(aws) or _SOMEWHERE],
+    )
+    return means.api(aws, Target(account, region))
 
 
 async def _account(api: Callable[[str, str], Api], regions: Sequence[str]) -> tuple[str, str]:

@@ -1,12 +1,13 @@
-"""What parts of an account cost and save: `--by tag:KEY`, `--by prefix`, `--by rule`."""
+"""What parts of one or more accounts cost and save, and what became of each: `--by`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from janitor.core.model import LogGroup, Outcome
+from janitor.core.model import LogGroup, Outcome, Status, Verb
+from janitor.core.tally import Tally
 from janitor.cost.ingestion import MOST_PREFIXES, OTHER, prefix_of
 from janitor.cost.money import PriceList, freed, key_of, usd
 
@@ -32,8 +33,7 @@ def prefix_key(group: LogGroup) -> str:
 class _Share:
     """Bytes, and in `…units` bytes times nano-USD per GB of what has a price."""
 
-    groups: int = 0
-    stored: int = 0
+    tally: Tally = field(default_factory=Tally)
     units: int = 0
     saved_units: int = 0
     lost: int = 0
@@ -50,17 +50,15 @@ class Shares:
         self._prices = prices
         self._shares: dict[str, _Share] = {}
 
-    def _of(self, group: LogGroup) -> _Share:
-        key = self._key(group)
-        if key not in self._shares and len(self._shares) >= MOST_PREFIXES:
-            key = OTHER
-        return self._shares.setdefault(key, _Share())
+    def _of(self, part: str) -> _Share:
+        if part not in self._shares and len(self._shares) >= MOST_PREFIXES:
+            part = OTHER
+        return self._shares.setdefault(part, _Share())
 
     def scanned(self, group: LogGroup) -> None:
         """A log group was read."""
-        share, key = self._of(group), key_of(group)
-        share.groups += 1
-        share.stored += group.stored_bytes
+        share, key = self._of(self._key(group)), key_of(group)
+        share.tally.read([group])
         share.units += group.stored_bytes * (self._prices.storage(key) or 0)
         if (arrived := group.ingestion) is not None:
             share.ingested += arrived.bytes
@@ -68,29 +66,58 @@ class Shares:
 
     def add(self, outcome: Outcome) -> None:
         """What was planned for it, or done."""
+        share = self._of(self._key(outcome.group))
+        share.tally.add(outcome)
         bytes_freed = freed(outcome)
         if bytes_freed.at_once or bytes_freed.steady:
-            share = self._of(outcome.group)
             share.lost += bytes_freed.at_once
             price = self._prices.storage(key_of(outcome.group)) or 0
             share.saved_units += bytes_freed.steady * price
 
-    def as_dict(self, *, ingestion: bool) -> dict[str, Any]:
-        """The `by` object of the summary, the most expensive first; what arrived is None where it
-        was not asked for.
+    def failed(self, part: str, tally: Tally) -> None:
+        """What went wrong in a part as a whole, of which nothing may have been read."""
+        mine = self._of(part).tally
+        for error in tally.errors:
+            mine.error(error)
+        mine.by_status[Status.NOT_REACHED] = tally.by_status[Status.NOT_REACHED]
+
+    def forget_changes(self) -> None:
+        """What was planned is acted on: what becomes of it is counted anew."""
+        for share in self._shares.values():
+            share.saved_units = share.lost = 0
+            tally = share.tally
+            share.tally = Tally(tally.scanned, tally.stored_bytes)
+
+    def as_dict(self, names: Mapping[str, str], *, ingestion: bool) -> dict[str, Any]:
+        """The `by` object of the summary, the most expensive first, with the `names` of parts; what
+        arrived is None where it was not asked for.
         """
-        rows: list[dict[str, Any]] = [
+        rows = [
             {
                 "part": part,
-                "groups": share.groups,
-                "stored_bytes": share.stored,
+                "name": names.get(part),
+                "groups": share.tally.scanned,
+                "stored_bytes": share.tally.stored_bytes,
                 "storage_usd": usd(share.units),
                 "saves_usd": usd(share.saved_units),
                 "lost_bytes": share.lost,
                 "ingested_bytes": share.ingested if ingestion else None,
                 "ingestion_usd": usd(share.ingested_units) if ingestion else None,
+                **_became(share.tally),
             }
             for part, share in self._shares.items()
         ]
         rows.sort(key=lambda row: (-row["storage_usd"] - (row["ingestion_usd"] or 0), row["part"]))
         return {"by": self._by, "rows": rows}
+
+
+def _became(tally: Tally) -> dict[str, Any]:
+    """What would be done, or was, and what somebody has to look at."""
+    verbs = (Verb.SET_RETENTION, Verb.DELETE_GROUP, Verb.SWEEP_STREAMS)
+    statuses = (Status.FAILED, Status.REFUSED, Status.NOT_REACHED)
+    return {
+        **{verb.value: tally.planned[verb] + tally.done[verb] for verb in verbs},
+        "unknown": tally.by_status[Status.UNKNOWN] - tally.acknowledged,
+        **{status.value: tally.by_status[status] for status in statuses},
+        "errors": list(tally.errors),
+    }

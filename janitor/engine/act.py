@@ -71,6 +71,7 @@ from janitor.engine.proof import (
     unused,
 )
 from janitor.engine.questions import Questions
+from janitor.engine.survey import TARGETS_AT_ONCE
 from janitor.engine.users import Users
 from janitor.engine.window import Window
 from janitor.journal.journal import Ended, Entry, Journal
@@ -195,7 +196,8 @@ class Act:
     async def run(self, apis: Mapping[Target, Api], parts: Mapping[Target, Part]) -> None:
         """Carry out each target's part, to the end or until stopped."""
         await together(
-            *(_TargetAct(self, apis[target]).run(part) for target, part in parts.items())
+            *(_TargetAct(self, apis[target]).run(part) for target, part in parts.items()),
+            most=TARGETS_AT_ONCE,
         )
 
 

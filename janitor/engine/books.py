@@ -86,11 +86,11 @@ class Books:
         """Why nothing may be deleted or swept in the run, or in some accounts of several; empty
         where it may.
         """
-        return self._verdict(limits).text
+        return self.verdict(limits).text
 
     def refusals(self, limits: Limits) -> dict[Target, str]:
         """For each target why nothing may be deleted or swept in it; empty where it may."""
-        verdict = self._verdict(limits)
+        verdict = self.verdict(limits)
         return {target: verdict.of(target.account) or why for target, why in self.unsurveyed()}
 
     def unsurveyed(self) -> Iterator[tuple[Target, str]]:
@@ -100,11 +100,17 @@ class Books:
         for target in self.tallies:
             yield target, UNFINISHED if target in self.unfinished else ""
 
-    def _verdict(self, limits: Limits) -> Verdict:
+    def verdict(self, limits: Limits) -> Verdict:
+        """What the limits say. Of an account that was not surveyed nothing is deleted anyhow,
+        so they say nothing of it alone.
+        """
         by_account: dict[str, list[Tally]] = {}
         for target, tally in self.tallies.items():
             by_account.setdefault(target.account, []).append(tally)
-        return verdict({account: Tally.together(of) for account, of in by_account.items()}, limits)
+        said = verdict({account: Tally.together(of) for account, of in by_account.items()}, limits)
+        known = {target.account for target in self.tallies.keys() - self.unfinished}
+        single = {account: why for account, why in said.accounts.items() if account in known}
+        return Verdict(said.anywhere, single)
 
 
 UNFINISHED = "the survey of this account and Region did not come to its end"

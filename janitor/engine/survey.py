@@ -68,6 +68,11 @@ QUESTIONS_AHEAD = 200
 answered within a minute, so that a survey that has to end can finish what it began.
 """
 
+TARGETS_AT_ONCE = 40
+"""Every Region of an account, and no more: calls of so many more would wait too long for one of
+the threads (`janitor.aws.workers`), which looks like no answer.
+"""
+
 TAGS_LINGER = 12.0
 """Calls' time in which the groups of several pages come together whose tags matter."""
 
@@ -148,7 +153,8 @@ class Survey:
     async def run(self, apis: Mapping[Target, Api], starts: Mapping[Target, str | None]) -> None:
         """Survey each target of `starts` from its page token on, to the end or until stopped."""
         await together(
-            *(_TargetSurvey(self, apis[target]).run(start) for target, start in starts.items())
+            *(_TargetSurvey(self, apis[target]).run(start) for target, start in starts.items()),
+            most=TARGETS_AT_ONCE,
         )
 
 

@@ -16,8 +16,6 @@ ROLE = "janitor-member"
 HERE = "${AWS::AccountId}"
 """In a policy document: the account in which the role is made."""
 
-_IAM = "arn:${AWS::Partition}:iam"
-
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _TRUSTED = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+", re.ASCII)
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
@@ -32,6 +30,7 @@ def member_template(
     external_id: str,
     organization: str | None = None,
     role: str = ROLE,
+    partition: str = "aws",
 ) -> dict[str, Any]:
     """The template of the role `role`, with its path if it has one, that may do what the policy
     `document` says, in which `HERE` stands for the account.
@@ -74,7 +73,7 @@ def member_template(
                         "Statement": [
                             {
                                 "Effect": "Allow",
-                                "Principal": {"AWS": {"Fn::Sub": f"{_IAM}::{account}:root"}},
+                                "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
                                 "Action": "sts:AssumeRole",
                                 "Condition": conditions,
                             }

@@ -16,6 +16,7 @@ from janitor.core.model import (
     SetRetention,
     Status,
     SweepStreams,
+    Target,
     verb_of,
 )
 from janitor.cost.money import PriceList, monthly_usd, saves_usd
@@ -52,6 +53,21 @@ class RunInfo:
     policy: str
     policy_sha256: str
     dry_run: bool
+
+    @property
+    def several(self) -> bool:
+        """Whether it is about more than one account."""
+        return "," in self.account
+
+    @property
+    def accounts(self) -> str:
+        """For people: the account, or how many there are."""
+        count = len(self.account.split(","))
+        return f"account {self.account}" if count == 1 else f"{count:,} accounts"
+
+    def place(self, target: Target) -> str:
+        """Where a log group is, for people: the Region, and the account if there are several."""
+        return f"{target.account}  {target.region}" if self.several else target.region
 
     @property
     def surveyed(self) -> bool:

@@ -21,12 +21,13 @@ def make_report(
     color: bool = True,
     parts: bool = False,
     since: Since | None = None,
+    org: bool = False,
 ) -> Report:
     """The report of a format, written to `out`; `everything` lists each finding for people too.
 
     `explain` are the options that `janitor explain` needs to find the same account and policy.
     `parts`: the rows of CSV are those of `--by`; `since` has what they say of an older report.
-    `color` is for a table at a terminal that takes it.
+    `org`: accounts are an organization's. `color` is for a table at a terminal that takes it.
     """
     match form:
         case Format.TABLE:
@@ -45,6 +46,6 @@ def make_report(
             # Only here: Jinja2 takes as long to import as all the rest.
             from janitor.report import html
 
-            return html.HtmlReport(out, prices, explain=explain)
+            return html.HtmlReport(out, prices, explain=explain, org=org)
         case _:
             assert_never(form)

@@ -28,18 +28,20 @@ from janitor.core.model import (
     Outcome,
     SetRetention,
     Status,
+    Target,
 )
 from janitor.core.text import size
 from janitor.cost.money import PriceList, monthly_usd
 from janitor.report.base import RunInfo, dollars
 from janitor.report.difference import figures, since
 from janitor.report.overview import (
-    SHARES,
     Orphans,
     Overview,
     changes,
+    failed_where,
     made_again_note,
     orphans_note,
+    share_heads,
     share_rows,
 )
 from janitor.report.packed import FOR_A_PERSON, MOST, PackedFindings
@@ -56,14 +58,22 @@ _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 class HtmlReport:
     """Adds up what comes, and writes the page in `finish`; memory is bounded (`MOST` findings).
 
-    `explain` are the words that `janitor explain` needs besides Region and name.
+    `explain` are the words that `janitor explain` needs besides Region and name, and the account
+    where these are an organization's (`org`).
     """
 
     def __init__(
-        self, out: IO[str], prices: PriceList, *, explain: Sequence[str] = (), most: int = MOST
+        self,
+        out: IO[str],
+        prices: PriceList,
+        *,
+        explain: Sequence[str] = (),
+        org: bool = False,
+        most: int = MOST,
     ) -> None:
         self._out = out
         self._explain = tuple(explain)
+        self._org = org
         self._info: RunInfo | None = None
         self._started: int | None = None
         self._overview = Overview(rows=0)
@@ -126,6 +136,8 @@ class HtmlReport:
         ingestion = summary.ingestion
         data = {
             "explain": ["janitor", "explain", *self._explain],
+            "org": self._org,
+            "several": info.several,
             "families": self._prefixes.families(),
             "retentions": self._retentions.bars(),
             "arrivals": self._arrivals.bubbles(),
@@ -139,9 +151,11 @@ class HtmlReport:
         yield from template.generate(
             info=info,
             summary=summary,
-            shares=SHARES,
-            share_rows=[] if summary.by is None else list(share_rows(summary.by)),
-            since=_since(summary.since),
+            share_heads=share_heads(summary, info),
+            share_rows=list(share_rows(summary)),
+            where=lambda account, region: info.place(Target(account, region)),
+            failed_where=failed_where(summary),
+            since=_since(summary.since, info),
             money=money,
             ingestion=ingestion,
             data=data,
@@ -164,11 +178,11 @@ class HtmlReport:
         yield "\n"
 
 
-def _since(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _since(found: Mapping[str, Any] | None, info: RunInfo) -> dict[str, Any] | None:
     """What the page shows of what changed since an older report."""
     if found is None:
         return None
-    rows = list(changes(found, MESSAGES))
+    rows = list(changes(found, info, MESSAGES))
     return {"title": since(found), "figures": list(figures(found)), "changes": rows}
 
 

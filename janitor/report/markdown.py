@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from janitor.core.model import SetRetention
+from janitor.core.model import SetRetention, Target
 from janitor.core.text import markdown, size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
 from janitor.report.difference import figures, since
 from janitor.report.overview import (
-    SHARES,
     OverviewReport,
     answer,
+    failed_where,
     made_again_note,
     money_note,
     money_rows,
     orphans_note,
+    share_heads,
     share_rows,
 )
 from janitor.report.summary import Summary
@@ -36,7 +37,7 @@ class MarkdownReport(OverviewReport):
         """Write everything."""
         info = self.info
         doing = summary.doing(dry_run=info.dry_run)
-        self._line(f"## CloudWatch Logs: account {info.account}, {', '.join(info.regions)}")
+        self._line(f"## CloudWatch Logs: {info.accounts}, {', '.join(info.regions)}")
         self._line()
         self._line(
             f"**{markdown(answer(summary, info))}** Policy: {markdown(info.policy)} ({doing})."
@@ -51,11 +52,18 @@ class MarkdownReport(OverviewReport):
         if summary.by is not None:
             self._line(f"### By {markdown(summary.by['by'])}")
             self._line()
-            self._line(f"| {' | '.join(SHARES)} |")
-            self._line(f"| --- |{' ---: |' * (len(SHARES) - 1)}")
-            for row in share_rows(summary.by):
+            heads = share_heads(summary, info)
+            self._line(f"| {' | '.join(heads)} |")
+            self._line(f"| --- |{' ---: |' * (len(heads) - 1)}")
+            for row in share_rows(summary):
                 self._line(f"| {' | '.join(map(markdown, row))} |")
             self._line()
+            if failures := failed_where(summary):
+                self._line("### What failed where")
+                self._line()
+                for text in failures:
+                    self._line(f"- {markdown(text)}")
+                self._line()
         self._money(summary)
         self._line("| What | Log groups | Stored | Streams |")
         self._line("| --- | ---: | ---: | ---: |")
@@ -83,7 +91,7 @@ class MarkdownReport(OverviewReport):
             for outcome in shown:
                 group = outcome.group
                 self._line(
-                    f"| {group.target.region} | {markdown(group.name)} "
+                    f"| {self.place(group)} | {markdown(group.name)} "
                     f"| {size(group.stored_bytes)} | {markdown(outcome.reason)} |"
                 )
             if section.groups > len(shown):
@@ -107,7 +115,7 @@ class MarkdownReport(OverviewReport):
             days = f"{action.days} days" if isinstance(action, SetRetention) else ""
             self._line(
                 f"| {markdown(dollars(saved))} | {size(group.stored_bytes)} | {days} "
-                f"| {group.target.region} | {markdown(group.name)} |"
+                f"| {self.place(group)} | {markdown(group.name)} |"
             )
         self._line()
 
@@ -158,7 +166,8 @@ class MarkdownReport(OverviewReport):
         self._line("| --- | --- | ---: | ---: | ---: | --- |")
         for said in ingestion["top_groups"]:
             advice = markdown("; ".join(said["advice"]))
-            self._line(f"| {said['region']} | {markdown(said['group'])} {_heard(said)} {advice} |")
+            where = self.info.place(Target(said["account"], said["region"]))
+            self._line(f"| {where} | {markdown(said['group'])} {_heard(said)} {advice} |")
         self._line()
         self._line(markdown(f"An {ingestion['note']}."))
 
@@ -174,7 +183,7 @@ class MarkdownReport(OverviewReport):
             self._line("| --- | --- | ---: | ---: | --- |")
         for group in groups:
             self._line(
-                f"| {group.target.region} | {markdown(group.name)} | {size(group.stored_bytes)} "
+                f"| {self.place(group)} | {markdown(group.name)} | {size(group.stored_bytes)} "
                 f"| {markdown(dollars(monthly_usd(group, self.prices)))} "
                 f"| {markdown(group.orphan_of or '')} |"
             )
@@ -189,7 +198,7 @@ class MarkdownReport(OverviewReport):
             days = group.retention_days
             term = "never expires" if days is None else f"{days} days"
             self._line(
-                f"| {group.target.region} | {markdown(group.name)} "
+                f"| {self.place(group)} | {markdown(group.name)} "
                 f"| {size(group.stored_bytes)} "
                 f"| {markdown(dollars(monthly_usd(group, self.prices)))} | {term} |"
             )

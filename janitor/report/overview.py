@@ -21,6 +21,7 @@ from janitor.core.model import (
     Outcome,
     Status,
     SweepStreams,
+    Target,
     Verb,
     verb_of,
 )
@@ -187,22 +188,40 @@ def money_note(money: Mapping[str, Any]) -> str:
     return f"An {money['note']}. Prices of {money['prices_date']}: {money['prices_source']}."
 
 
-SHARES = ("part", "groups", "stored", "USD a month", "would save", "lost for good", "arrives, USD")
+def share_heads(summary: Summary, info: RunInfo) -> tuple[str, ...]:
+    """What `share_rows` are headed with."""
+    changes = ("saves", "lost", "set", "deleted")
+    if info.dry_run:
+        changes = ("would save", "would lose", "would set", "would delete")
+    arrives = ["arrives, USD"] if summary.ingestion else []
+    return ("part", "groups", "stored", "USD a month", *changes, "needs a person", *arrives)
 
 
-def share_rows(by: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """The rows of `--by`, as `SHARES` heads them."""
-    for row in by["rows"]:
+def share_rows(summary: Summary) -> Iterator[tuple[str, ...]]:
+    """The rows of `--by`: to how many log groups retention is set, how many are deleted, and how
+    much somebody has to look at. What arrives comes last, if it was read.
+    """
+    for row in summary.by["rows"] if summary.by else ():
+        look_at = sum(row[key] for key in ("unknown", "failed", "refused", "not_reached"))
         arrives = row["ingestion_usd"]
         yield (
-            row["part"],
+            " ".join(filter(None, (row["part"], row["name"]))),
             f"{row['groups']:,}",
             size(row["stored_bytes"]),
             dollars(row["storage_usd"]),
             dollars(row["saves_usd"]),
             size(row["lost_bytes"]),
-            "not read" if arrives is None else dollars(arrives),
+            f"{row['set_retention']:,}",
+            f"{row['delete_group']:,}",
+            f"{look_at + len(row['errors']):,}",
+            *([] if arrives is None else [dollars(arrives)]),
         )
+
+
+def failed_where(summary: Summary) -> list[str]:
+    """What did not come to its end, and where nothing may be deleted: each after its place."""
+    rows = summary.by["rows"] if summary.by else ()
+    return list(dict.fromkeys(error for row in rows for error in row["errors"]))
 
 
 def orphans_note(summary: Summary) -> str:
@@ -301,14 +320,21 @@ def next_command(summary: Summary, info: RunInfo, words: Sequence[str]) -> str:
 
 
 def changes(
-    found: Mapping[str, Any], most: int | None
+    found: Mapping[str, Any], info: RunInfo, most: int | None
 ) -> Iterator[tuple[str, list[tuple[str, str, str]], int]]:
-    """What changed since an older report, by kind: its heading, a row (Region, log group, what was
+    """What changed since an older report, by kind: its heading, a row (place, log group, what was
     decided) for `most` of them, and how many more there are.
     """
     for kind, (_, title) in KINDS.items():
         if found[kind]:
-            rows = [(row["region"], row["group"], decided(kind, row)) for row in found[kind][:most]]
+            rows = [
+                (
+                    info.place(Target(row["account"], row["region"])),
+                    row["group"],
+                    decided(kind, row),
+                )
+                for row in found[kind][:most]
+            ]
             count = len(found[kind])
             yield f"{title[:1].upper()}{title[1:]} ({count:,})", rows, count - len(rows)
     if not any(found[kind] for kind in KINDS):
@@ -371,7 +397,11 @@ class OverviewReport:
         self, found: Mapping[str, Any]
     ) -> Iterator[tuple[str, list[tuple[str, str, str]], int]]:
         """What changed since an older report, as many rows as of a section."""
-        return changes(found, None if self.all else ROWS)
+        return changes(found, self.info, None if self.all else ROWS)
+
+    def place(self, group: LogGroup) -> str:
+        """Where it is."""
+        return self.info.place(group.target)
 
     def savings(self) -> list[tuple[float, Outcome]]:
         """What saves most, in USD a month, the largest first."""

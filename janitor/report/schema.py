@@ -194,9 +194,12 @@ class OrphanGroups(_Part):
 
 
 class Part(_Part):
-    """One part of `--by`."""
+    """One part of `--by`. Counts are of log groups, and of log streams in `sweep_streams`: of what
+    is planned, or was done.
+    """
 
     part: str
+    name: str | None = Field(description="Of an account, where the organization was asked.")
     groups: int
     stored_bytes: Bytes
     storage_usd: float
@@ -204,6 +207,14 @@ class Part(_Part):
     lost_bytes: Bytes
     ingested_bytes: Bytes | None
     ingestion_usd: Usd
+    set_retention: int
+    delete_group: int
+    sweep_streams: int
+    unknown: int = Field(description="Without those that are acknowledged.")
+    failed: int
+    refused: int
+    not_reached: int
+    errors: list[str]
 
 
 class By(_Part):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,26 +13,31 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from janitor.core.model import Outcome, SetRetention, Status, SweepStreams, Verb, verb_of
+from janitor.core.model import Outcome, SetRetention, Status, SweepStreams, Target, Verb, verb_of
 from janitor.core.text import lines, size, visible
 from janitor.cost.money import PriceList, monthly_usd
 from janitor.report.base import dollars
 from janitor.report.difference import figures, since
 from janitor.report.overview import (
-    SHARES,
     OverviewReport,
     Section,
     answer,
+    failed_where,
     made_again_note,
     money_note,
     money_rows,
     next_command,
     orphans_note,
+    share_heads,
     share_rows,
 )
 from janitor.report.summary import Summary
 
 TALKERS = 10
+HEAD = 8
+"""Columns of a heading at most, where words allow it."""
+ROOMY = 100
+"""Columns from which on a wide table has space between its own."""
 _COLOURS = {
     Verb.DELETE_GROUP: "red",
     Verb.SWEEP_STREAMS: "red",
@@ -96,7 +102,7 @@ class TableReport(OverviewReport):
         if summary.since is not None:
             self._since(console, summary.since)
         if summary.by is not None:
-            self._shares(console, summary.by)
+            self._shares(console, summary, summary.by["by"])
         self._counts(console, summary)
         self._largest(console)
         if (ingestion := summary.ingestion) is not None:
@@ -120,7 +126,7 @@ class TableReport(OverviewReport):
         info = self.info
         where = f"{', '.join(info.regions)} · {summary.doing(dry_run=info.dry_run)}"
         yield from _wrapped("", answer(summary, info), width, "bold")
-        yield _cut(f"account {info.account} · {where}", width)
+        yield _cut(f"{info.accounts} · {where}", width)
         for label, text in self.headlines(summary):
             if label == "Lost for good":
                 yield from self._largest_savings(width)
@@ -138,7 +144,7 @@ class TableReport(OverviewReport):
         if savings := self.savings():
             yield Text("Largest savings, USD a month:")
         for saved, outcome in savings:
-            yield _saving(saved, outcome, width)
+            yield _saving(saved, outcome, self.place(outcome.group), width)
 
     # ---- details -----------------------------------------------------------------------------
 
@@ -154,15 +160,24 @@ class TableReport(OverviewReport):
                 console.print(f"  … and {more:,} more: --all lists them")
         console.print()
 
-    def _shares(self, console: Console, by: Mapping[str, Any]) -> None:
-        table = Table(title=f"By {visible(by['by'])}", box=box.SIMPLE_HEAD, pad_edge=False)
+    def _shares(self, console: Console, summary: Summary, by: str) -> None:
+        """The table; below it what failed where."""
+        table = Table(title=f"By {visible(by)}", box=box.SIMPLE_HEAD, show_edge=False)
         table.title_justify, table.title_style = "left", "bold"
-        for head in SHARES:
-            left = head == "part"
-            table.add_column(head, justify="left" if left else "right", overflow="fold")
-        for row in share_rows(by):
+        table.padding = (0, int(console.width > ROOMY), 0, 0)
+        for head in share_heads(summary, self.info):
+            if head == "part":
+                table.add_column(head, overflow="fold")
+            else:
+                table.add_column(textwrap.fill(head, HEAD), justify="right", overflow="fold")
+        for row in share_rows(summary):
             table.add_row(*(visible(cell) for cell in row))
         console.print(table)
+        if failures := failed_where(summary):
+            console.print(Text("\nWhat failed where", style="bold magenta"))
+            for line in itertools.chain(*(_hanging(text, console.width) for text in failures)):
+                console.print(line, soft_wrap=True)
+        console.print()
 
     def _money(self, console: Console, summary: Summary) -> None:
         table = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -183,7 +198,8 @@ class TableReport(OverviewReport):
         groups = ingestion["top_groups"][: len(ingestion["top_groups"]) if self.all else TALKERS]
         table = _talk(f"Most arrived {days}, by log group", "Log group", "Region")
         for group in groups:
-            table.add_row(*_heard(group), group["region"], group["group"])
+            where = self.info.place(Target(group["account"], group["region"]))
+            table.add_row(*_heard(group), where, group["group"])
         console.print(table)
         table = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False, title="Advice")
         table.title_justify, table.title_style = "left", "bold"
@@ -221,7 +237,7 @@ class TableReport(OverviewReport):
             term = "never" if days is None else f"{days} days"
             cost = dollars(monthly_usd(group, self.prices))
             head = f"{size(group.stored_bytes):>10} {cost:>10} {term:>9}"
-            console.print(f"{head}  {group.target.region}  {visible(group.name)}", soft_wrap=True)
+            console.print(f"{head}  {self.place(group)}  {visible(group.name)}", soft_wrap=True)
         console.print()
 
     def _section(self, console: Console, section: Section) -> None:
@@ -238,7 +254,7 @@ class TableReport(OverviewReport):
             for line in _wrapped("", f"{reason}:", console.width - 2):
                 console.print(Text("  ") + line, soft_wrap=True)
             for outcome in outcomes:
-                place = f"{outcome.group.target.region}  {visible(outcome.group.name)}"
+                place = f"{self.place(outcome.group)}  {visible(outcome.group.name)}"
                 console.print(f"  {_amount(outcome):>13}  {place}", soft_wrap=True)
         if section.groups > len(shown):
             console.print(f"  … and {section.groups - len(shown):,} more: --all lists them")
@@ -250,16 +266,16 @@ class TableReport(OverviewReport):
         for group in groups:
             cost = dollars(monthly_usd(group, self.prices))
             head = f"{size(group.stored_bytes):>10} {cost:>10}  {visible(group.orphan_of or '')}"
-            console.print(f"{head}  {group.target.region}  {visible(group.name)}", soft_wrap=True)
+            console.print(f"{head}  {self.place(group)}  {visible(group.name)}", soft_wrap=True)
         console.print(f"Orphans: {note}\n")
 
 
-def _saving(saved: float, outcome: Outcome, width: int) -> Text:
+def _saving(saved: float, outcome: Outcome, where: str, width: int) -> Text:
     """One line, the log group's name cut in its middle where it must be."""
     group, action = outcome.group, outcome.action
     days = f"{action.days} days" if isinstance(action, SetRetention) else ""
     head = f"{dollars(saved):>10}  of {size(group.stored_bytes):>9}  {days:>9}  "
-    place = f"{group.target.region}  {visible(group.name)}"
+    place = f"{where}  {visible(group.name)}"
     return Text.assemble((head[:10], "green"), head[10:], _middle(place, width - len(head)))
 
 
@@ -278,6 +294,10 @@ def _wrapped(label: str, text: str, width: int, style: str = "") -> Iterable[Tex
             yield Text(line, style=style)
         else:
             yield Text.assemble(head, (line[len(head) :], style))
+
+
+def _hanging(text: str, width: int) -> Iterable[str]:
+    return textwrap.wrap(visible(text), width, initial_indent="  ", subsequent_indent="    ")
 
 
 def _cut(text: str, width: int) -> Text:

@@ -101,12 +101,12 @@ def _csv(out: IO[str], items: Sequence[Restoration]) -> None:
 
 def _markdown(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
     doing = "dry run" if info.dry_run else "applied"
-    out.write(f"## Undo: account {info.account}, {', '.join(info.regions)} ({doing})\n")
+    out.write(f"## Undo: {info.accounts}, {', '.join(info.regions)} ({doing})\n")
     for title, found, more in sections:
         out.write(f"\n### {title} ({len(found) + more:,})\n\n")
         out.write("| Region | Log group | What | Why |\n| --- | --- | --- | --- |\n")
         for item in found:
-            cells = (item.target.region, item.group, "; ".join(item.changes), _why(item))
+            cells = (info.place(item.target), item.group, "; ".join(item.changes), _why(item))
             out.write(f"| {' | '.join(markdown(cell) for cell in cells)} |\n")
         if more:
             out.write(f"\n… and {more:,} more.\n")
@@ -118,7 +118,7 @@ def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
     """
     console = Output(out)
     done = any(item.status is Status.DONE for _, items, _ in sections for item in items)
-    console.print(Text(f"account {info.account} · {', '.join(info.regions)}", style="bold"))
+    console.print(Text(f"{info.accounts} · {', '.join(info.regions)}", style="bold"))
     console.print(f"undo: {doing(dry_run=info.dry_run, changed=done)}")
     for title, found, more in sections:
         console.print()
@@ -129,7 +129,7 @@ def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
         for reason, items in by_reason.items():
             console.print(f"  {reason}:", soft_wrap=True)
             for item in items:
-                place = f"    {item.target.region}  {visible(item.group)}"
+                place = f"    {info.place(item.target)}  {visible(item.group)}"
                 said = [*item.changes, *(f"left: {text}" for text in item.left)]
                 line = f"{place}  {'; '.join(said)}"
                 for text in [line] if len(line) <= console.width else [place, *_packed(said)]:

@@ -142,6 +142,14 @@ class Sandbox:
         account, region = self.place(account, region)
         return inprocess.session(self.handle, f"AKIA{account}", region)
 
+    def assumed(self, role: str, external_id: str | None = None) -> boto3.Session:
+        """A session of the role, for the first account. Raises botocore's ClientError."""
+        given = {} if external_id is None else {"ExternalId": external_id}
+        sts = self.session().client("sts")
+        keys = sts.assume_role(RoleArn=role, RoleSessionName="cloudwatch-janitor", **given)
+        _, region = self.place(role.split(":")[4], None)
+        return inprocess.session(self.handle, keys["Credentials"]["AccessKeyId"], region)
+
     def client(self, service: str, account: str | None = None, region: str | None = None) -> Any:
         """A client that tries each call once."""
         config = Config(retries={"total_max_attempts": 1, "mode": "standard"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+ID = "o-sandbox000"
 ROOT = "r-root"
 
 

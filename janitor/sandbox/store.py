@@ -373,7 +373,7 @@ class Store:
     """By account; one has at most one (IAM API reference, CreateAccountAlias)."""
     buckets: dict[str, Bucket] = field(default_factory=dict)
     roles: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Trust policies by the ARN of their role."""
+    """Trust policies by the ARN of their role; without any, every account has every role."""
     organization: Organization | None = None
 
     @property

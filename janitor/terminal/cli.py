@@ -68,7 +68,10 @@ class _Root(_Commands):
 _Command = TypeVar("_Command", bound=Callable[..., None])
 _OWN_WORDS = ("-h", "--help", "--version")
 COMPLETE = "_JANITOR_COMPLETE"
-NO_VARIABLE = ("help", "version", "apply", "ignore_protect", "sandbox", "sandbox_state", "document")
+NO_VARIABLE = (
+    *("help", "version", "apply", "ignore_protect", "sandbox", "sandbox_state"),
+    *("org", "ou", "account", "document"),
+)
 """Options without a variable: one that is left in a shell must not turn a dry run into another, nor
 lead away from the account that is meant; and JANITOR_FORMAT is of reports, not of documents.
 """
@@ -158,10 +161,29 @@ ExternalId = Annotated[
         "--external-id", metavar="ID", help="The external ID that the trust policies require."
     ),
 ]
+Org = Annotated[
+    bool, typer.Option("--org", help="Work in every account of the organization, by --org-role.")
+]
 OrgRole = Annotated[
     str | None,
     typer.Option(
         "--org-role", metavar="NAME", help="The role of each account; default: janitor-member."
+    ),
+]
+Units = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ou", metavar="ID", help="--org, but only below this organizational unit; repeatable."
+    ),
+]
+Accounts = Annotated[
+    list[str] | None,
+    typer.Option("--account", metavar="ID", help="--org, but only this account; repeatable."),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude", metavar="ID", help="Leave out this account or organizational unit; repeatable."
     ),
 ]
 PolicyFile = Annotated[
@@ -226,7 +248,9 @@ Ingestion = Annotated[
 ]
 By = Annotated[
     str | None,
-    typer.Option("--by", metavar="WHAT", help="Cost by tag:KEY, prefix or rule."),
+    typer.Option(
+        "--by", metavar="WHAT", help="Sums by account, ou, region, tag:KEY, prefix or rule."
+    ),
 ]
 SinceReport = Annotated[
     Path | None,
@@ -243,6 +267,11 @@ _SHARED = {
     "profile": Profile,
     "roles": Roles,
     "external_id": ExternalId,
+    "org": Org,
+    "org_role": OrgRole,
+    "ous": Units,
+    "accounts": Accounts,
+    "exclude": Exclude,
     "regions": Regions,
     "policy": PolicyFile,
     "sandbox": Sandbox,
@@ -265,7 +294,10 @@ _SHARED = {
     "dry_run": DryRun,
 }
 """The options that several commands have, by the name that `janitor.terminal` knows them by."""
-_ACCOUNT = ("profile", "roles", "external_id", "regions", "policy", "sandbox", "sandbox_state")
+_ACCOUNT = (
+    *("profile", "roles", "external_id", "org", "org_role", "ous", "accounts", "exclude"),
+    *("regions", "policy", "sandbox", "sandbox_state"),
+)
 _OUT = ("format", "output")
 _HOW = ("api_share", "verbose", "quiet", "no_color", "log_format")
 
@@ -336,8 +368,9 @@ def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
         suffix = given["output"].suffix.lower() if given["output"] else ""
         given["format"] = given["format"] or SUFFIXES.get(suffix, Format.TABLE)
     given["policy"] = _found(given["policy"], quiet=quiet)
-    for several in ("regions", "roles"):
+    for several in ("regions", "roles", "ous", "accounts", "exclude"):
         given[several] = tuple(given.get(several) or ())
+    given["org"] = given.get("org") or bool(given["ous"] or given["accounts"])
     raise typer.Exit(int(getattr(commands, name)(commands.Options(**given), **extra)))
 
 
@@ -347,6 +380,7 @@ def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
         "report -r all --ingestion",
         "report -o report.html",
         "report --by tag:team",
+        "report --org --exclude ou-exam-12345678 --by ou",
         "report --since april.json -o report.html",
         "report -f json | jq .summary",
     )
@@ -405,7 +439,7 @@ def apply(
 @_with(
     *_ACCOUNT,
     *_OUT,
-    *("journal", "yes", "ingestion", "all_groups", "fail_on_findings"),
+    *("journal", "yes", "ingestion", "by", "all_groups", "fail_on_findings"),
     *_HOW,
     "dry_run",
 )
@@ -691,6 +725,7 @@ def iam_policy_command(
             external_id=external_id,
             organization=org_id,
             role=org_role or ROLE,
+            partition=place,
         )
         if org_id is None:
             sys.stderr.write(
@@ -734,6 +769,14 @@ def sandbox_new_groups() -> None:
 
     configure_logs(LogFormat.CONSOLE, verbose=False, quiet=True)
     raise typer.Exit(int(new_groups()))
+
+
+@sandbox_app.command("fleet")
+def sandbox_fleet() -> None:
+    """Report on three accounts of an organization, clean them up, report again."""
+    from janitor.terminal.fleet import fleet
+
+    raise typer.Exit(int(fleet()))
 
 
 @sandbox_app.command("serve")

@@ -7,19 +7,19 @@ from __future__ import annotations
 import signal
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from janitor.aws.api import Api
 from janitor.aws.targets import alias
 from janitor.core.errors import UsageError
 from janitor.core.loss import loss, lost_bytes
-from janitor.core.model import Verb
+from janitor.core.model import Target, Verb
 from janitor.core.text import sentence, size, visible
 from janitor.cost.money import PriceList, usd
 from janitor.engine.plan import ActionLine, PlanFile
 from janitor.report.base import counted, dollars
-from janitor.terminal.shared import Options, handled
+from janitor.terminal.shared import Options, Reached, handled
 
 
 @dataclass
@@ -34,7 +34,8 @@ class _Retention:
 class Agreed:
     """What a plan comes to: every deletion as a line of text, retention by rule and days."""
 
-    def __init__(self, plan: PlanFile, prices: PriceList) -> None:
+    def __init__(self, plan: PlanFile, prices: PriceList, refusals: Mapping[Target, str]) -> None:
+        """`refusals` says of targets why nothing is deleted or swept there: that is not listed."""
         self.planned: Counter[Verb] = Counter()
         """Lines of the plan: log groups, where a sweep has streams."""
         self._several = len({target.account for target in plan.totals}) > 1
@@ -43,13 +44,15 @@ class Agreed:
         self._streams: Counter[str] = Counter()
         self._retention: dict[tuple[str, int], _Retention] = defaultdict(_Retention)
         for target in plan.totals:
+            refused = bool(refusals.get(target))
             for planned in plan.of(target):
                 for line in planned.actions:
-                    self._add(line, plan.head.made, prices)
+                    self.planned[Verb(line.action)] += 1
+                    if not refused or line.action == "set_retention":
+                        self._add(line, plan.head.made, prices)
 
     def _add(self, line: ActionLine, now: int, prices: PriceList) -> None:
         rule = line.facts.rule
-        self.planned[Verb(line.action)] += 1
         place = f"{line.region}  {visible(line.group)}"
         place = f"{line.account}  {place}" if self._several else place
         if line.action == "delete_group":
@@ -88,13 +91,12 @@ class Agreed:
         yield f"Saves about {saves} a month, once CloudWatch has removed those events."
 
 
-async def agreed_to(options: Options, apis: Sequence[Api], what: Iterable[str]) -> None:
+async def agreed_to(options: Options, where: Where, what: Iterable[str]) -> None:
     """Show all that would be done, line by line on stderr, and ask. Raises UsageError as `ask`."""
-    where = await places(apis)
     if not (options.quiet and options.yes):
-        for line in (f"To be done in {where}:", *what):
+        for line in (f"To be done in {where.short}:", *where.lines, *what):
             sys.stderr.write(f"{visible(line)}\n")
-    ask(options, f"Do all of this in {where}")
+    ask(options, f"Do all of this in {where.short}")
 
 
 def can_ask() -> bool:
@@ -123,14 +125,28 @@ def ask(options: Options, what: str) -> None:
         raise UsageError("not confirmed; nothing was done")
 
 
-async def places(apis: Sequence[Api]) -> str:
-    """Accounts, with their aliases where these may be read, and Regions, for people."""
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Accounts and Regions, for people: one in a phrase, of several how many there are and a line
+    for each.
+    """
+
+    short: str
+    lines: Sequence[str] = ()
+
+
+async def where(reached: Reached) -> Where:
+    """What it is about, with what the organization calls an account, or else its alias where that
+    may be read.
+    """
     by_account: dict[str, list[Api]] = defaultdict(list)
-    for api in apis:
+    for api in reached.apis:
         by_account[api.target.account].append(api)
     said = []
     for account, its in by_account.items():
-        name = await alias(its[0])
+        name = reached.names.get(account) or await alias(its[0])
         called = f" ({visible(name)})" if name else ""
         said.append(f"account {account}{called}, {', '.join(a.target.region for a in its)}")
-    return "; ".join(said)
+    if len(said) == 1:
+        return Where(said[0])
+    return Where(counted(len(said), "account"), [f"  {line}" for line in said])

@@ -83,7 +83,11 @@ async def _explain(options: Options, asked: list[_Asked]) -> Exit:
     policy = read_policy(options)
     with in_account(options) as account, output(options) as out, interruptible(stop):
         now = account.clock.now()
-        apis = await connect(account, options.regions, policy, counts, stop, errors.append)
+        accounts = {one.account for one in asked}
+        only = () if None in accounts else accounts
+        reached = await connect(account, options.regions, policy, counts, stop, only)
+        apis = reached.apis
+        errors += reached.unusable.values()
         try:
             found = [
                 explanation

@@ -49,15 +49,17 @@ async def _native(options: Options, *, apply: bool, ignore_protect: bool) -> Exi
         journal = FileJournal(path, Lines(run_id, policy.digest()))
         if apply:
             journal.check()
-        unusable: list[str] = []
-        apis = await connect(account, options.regions, policy, Counts(), stop, unusable.append)
+        reached = await connect(account, options.regions, policy, Counts(), stop)
+        apis = reached.apis
         natives = Natives(apis, policy, stop, ignore_protect=ignore_protect)
-        natives.errors += unusable
+        natives.errors += reached.unusable.values()
         with interruptible(stop):
             await natives.survey()
             planned = [item for item in natives.items if item.status is Status.PLANNED]
             if apply and planned and not stop.is_set():
-                await consent.agreed_to(options, apis, native_report.lines(natives.items))
+                await consent.agreed_to(
+                    options, await consent.where(reached), native_report.lines(natives.items)
+                )
                 await natives.act(journal)
         journal.close()
         info = run_info(options, "native", policy, apis, now, run_id, dry_run=not apply)

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from janitor.aws import targets
-from janitor.aws.api import CLOSE_CONFIG, Api, Counts
+from janitor.aws.api import CLOSE_CONFIG, Counts
 from janitor.aws.quotas import learn_quotas
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import CredentialsError, Exit, OutputError, UsageError
 from janitor.core.model import Restoration, Status
+from janitor.core.text import visible
 from janitor.journal import archive
 from janitor.journal.history import GroupHistory, History, lost_for_good, select
 from janitor.journal.history import read as read_history
@@ -29,6 +30,7 @@ from janitor.terminal import consent
 from janitor.terminal.shared import (
     Account,
     Options,
+    Reached,
     complain,
     connect,
     in_account,
@@ -90,8 +92,8 @@ async def _restore(
         pasts = select(history.pasts, wanted)
         lost = lost_for_good(history, wanted)
         regions = tuple(dict.fromkeys(past.region for past in pasts)) or tuple(history.regions[:1])
-        unusable: list[str] = []
-        apis = await connect(account, regions, policy, counts, stop, unusable.append)
+        reached = await connect(account, regions, policy, counts, stop, history.accounts)
+        apis, unusable = reached.apis, reached.unusable.values()
         own = dict.fromkeys(api.target.account for api in apis)
         # What is of an account whose role cannot be used is not reached, and the others are done.
         named = {targets.account_of(role) for role in options.roles}
@@ -113,7 +115,7 @@ async def _restore(
                     with contextlib.suppress(CredentialsError):  # to be met, and told, again
                         await learn_quotas(api, policy.limits.api_share)
             if apply and pasts:
-                await _show_first(options, apis, pasts, stop, info(dry_run=True), counts)
+                await _show_first(options, reached, pasts, stop, info(dry_run=True), counts)
             undo = Undo(apis, pasts, stop, items.append)
             tally = await (undo.carry_out(journal) if apply else undo.show())
             tally.interrupted = stop.cause == "interrupted"
@@ -147,7 +149,7 @@ async def _restore(
 
 async def _show_first(
     options: Options,
-    apis: list[Api],
+    reached: Reached,
     pasts: list[GroupHistory],
     stop: Stop,
     info: RunInfo,
@@ -155,14 +157,17 @@ async def _show_first(
 ) -> None:
     """All that would be put back, and the question: a journal is an input. Raises UsageError."""
     items: list[Restoration] = []
-    tally = await Undo(apis, pasts, stop, items.append).show()
+    tally = await Undo(reached.apis, pasts, stop, items.append).show()
     if not (options.quiet and options.yes):
         everything = options.all_groups or not options.yes
         summary = tally.as_dict(counts)
         undo_report.write(Format.TABLE, sys.stderr, info, items, summary, everything=everything)
     if tally.planned.total() and not stop.is_set():
         what = f"Undo what was done to {_counted(tally.planned)}"
-        consent.ask(options, f"{what} in {await consent.places(apis)}")
+        where = await consent.where(reached)
+        for line in where.lines:
+            sys.stderr.write(f"{visible(line)}\n")
+        consent.ask(options, f"{what} in {where.short}")
 
 
 async def _journals(account: Account, paths: tuple[str, ...]) -> AsyncIterator[tuple[str, str]]:

@@ -10,11 +10,19 @@ import math
 import sys
 import tempfile
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, ParamSpec
+from typing import IO, Any, ParamSpec
 
 import structlog
 from rich.console import Console
@@ -22,7 +30,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
-from janitor.aws.targets import account_of
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, JanitorError, OutputError, PlanError, UsageError
 from janitor.core.loss import loss
@@ -36,6 +43,7 @@ from janitor.core.model import (
     Verb,
     verb_of,
 )
+from janitor.core.tally import Tally
 from janitor.core.text import size
 from janitor.cost.ingestion import DAYS, Talkers
 from janitor.cost.money import Ledger, PriceList, asking, price_list
@@ -67,6 +75,7 @@ from janitor.terminal import consent
 from janitor.terminal.shared import (
     Account,
     Options,
+    Reached,
     complain,
     connect,
     in_account,
@@ -80,6 +89,13 @@ from janitor.terminal.shared import (
 )
 
 log = structlog.get_logger("janitor")
+
+PLACES = ("account", "ou", "region")
+"""Values of `--by`: what became of them is known even where no log group could be read."""
+NOWHERE = "(no Region was reached)"
+NO_UNIT = "(no organizational unit)"
+
+Pages = AsyncIterator[tuple[list[LogGroup], str | None]]
 
 WORTH_TELLING = 5
 """Seconds: a run that was shorter needs no explanation of what took so long."""
@@ -201,6 +217,7 @@ class _Work:
         self.now = self.account.clock.now()
         self.prices = price_list(self.policy.prices)
         self.ledger = Ledger(self.now)
+        self.by = self.options.by or ("account" if self.options.several else None)
         self.shares = self._shares()
         since = self.options.since
         self.since = None if since is None else Since(read_report(since))
@@ -210,14 +227,17 @@ class _Work:
         self.journal = FileJournal(path, Lines(self.run_id, self.policy.digest()))
         self.apis: dict[Target, Api] = {}
         self.asks_orphans = self.options.orphans or OWNER_GONE in self.policy.questions
-        self.unusable: list[str] = []
-        """What is said of roles that cannot be used."""
+        self.reached = Reached([], {}, {}, [])
 
     def _shares(self) -> Shares | None:
         """The sums of `--by`. Raises UsageError on what is not one of its values."""
-        by = self.options.by
+        by = self.by
         if by is None:
             return None
+        if by in PLACES:
+            if by == "ou" and not self.options.org:
+                raise UsageError("--by ou: needs --org, which tells of organizational units")
+            return Shares(by, lambda group: self.place(group.target), self.prices)
         what, _, tag = by.partition(":")
         if what == "tag" and tag:
             return Shares(by, tag_key(tag), self.prices)
@@ -225,17 +245,27 @@ class _Work:
             return Shares(by, prefix_key, self.prices)
         if by == "rule":
             return Shares(by, self._rule, self.prices)
-        raise UsageError(f"--by: {by!r} is not tag:KEY (such as tag:team), prefix or rule")
+        raise UsageError(
+            f"--by: {by!r} is not account, ou, region, tag:KEY (such as tag:team), prefix or rule"
+        )
+
+    def place(self, target: Target) -> str:
+        """The part of `--by` that an account and Region belong to."""
+        if self.by == "ou":
+            member = self.reached.members.get(target.account)
+            return "/".join(member.path) if member and member.path else NO_UNIT
+        return target.region if self.by == "region" else target.account
 
     def _rule(self, group: LogGroup) -> str:
         settings = self.policy.settings_for(group)
         return "(tags not read)" if settings is None else settings.rule
 
-    async def connect(self, regions: tuple[str, ...]) -> None:
-        """Find out which accounts and Regions are meant. Raises UsageError, CredentialsError."""
-        said = self.unusable.append
-        apis = await connect(self.account, regions, self.policy, self.counts, self.stop, said)
-        self.apis = {api.target: api for api in apis}
+    async def connect(self, regions: tuple[str, ...], only: Collection[str] = ()) -> None:
+        """Find out which accounts and Regions are meant, as `janitor.terminal.shared.connect`."""
+        self.reached = await connect(
+            self.account, regions, self.policy, self.counts, self.stop, only
+        )
+        self.apis = {api.target: api for api in self.reached.apis}
 
     def info(self, *, dry_run: bool) -> RunInfo:
         """What machine-readable outputs say of the run."""
@@ -251,10 +281,11 @@ class _Work:
             out,
             everything=self.options.all_groups,
             prices=self.prices,
-            explain=_words(self.options, regions=form is not Format.HTML),
+            explain=_words(self.options, places=form is not Format.HTML),
             color=not self.options.no_color,
             parts=self.options.by is not None,
             since=self.since,
+            org=self.options.org,
         )
 
     def books(self, targets: Iterable[Target], listener: Listener) -> Books:
@@ -270,7 +301,7 @@ class _Work:
             billed = _billed(self.apis.values(), self.prices)
             say(self.options, f"ingestion: GetMetricData is billed, {billed}")
             listing = measured(every_group, DAYS, talkers)
-        if self.shares is not None and self.options.by not in ("prefix", "rule"):
+        if self.by is not None and self.by.startswith("tag:"):
             listing = tagged(listing, lambda why: self.untagged.setdefault(why))
         survey = Survey(
             self.policy,
@@ -299,6 +330,25 @@ class _Work:
         for target, totals in plan.totals.items():
             books.not_reached(target, totals.actions)
 
+    def _by(self, books: Books, *, ingestion: bool) -> Mapping[str, Any] | None:
+        """The sums of `--by`, with what failed where."""
+        if self.shares is None:
+            return None
+        failed: dict[str, list[Tally]] = defaultdict(list)
+        for target, tally in books.tallies.items():
+            failed[self.place(target)].append(tally)
+        for account, why in self.reached.unusable.items():
+            failed[self.place(Target(account, NOWHERE))].append(Tally(errors=[why]))
+        for account, why in books.verdict(self.policy.limits).accounts.items():
+            refused = Tally(errors=[f"account {account}: {why}"])
+            for target in books.tallies:
+                if target.account == account:
+                    failed[self.place(target)].append(refused)
+        for part, tallies in failed.items() if self.by in PLACES else ():
+            self.shares.failed(part, Tally.together(tallies))
+        names = self.reached.names if self.by == "account" else {}
+        return self.shares.as_dict(names, ingestion=ingestion)
+
     async def summary(
         self,
         books: Books,
@@ -315,7 +365,9 @@ class _Work:
             total.warn(failure)
         for entry in self.policy.expired(self.now):
             total.warn(f"{entry}; look again, then give another date or remove the entry")
-        for failure in self.unusable:
+        for warning in self.reached.warnings:
+            total.warn(warning)
+        for failure in self.reached.unusable.values():
             total.error(failure)
         made = summarize(
             total,
@@ -327,7 +379,7 @@ class _Work:
             interrupted=self.stop.cause == "interrupted",
             ingestion=ingestion,
             carried_out=carried_out,
-            by=None if self.shares is None else self.shares.as_dict(ingestion=talkers is not None),
+            by=self._by(books, ingestion=talkers is not None),
             asked=asking(self.counts.owner_calls, self.counts.metrics, self.prices),
             orphans=self.ledger.orphans(self.prices) if self.asks_orphans else None,
         )
@@ -472,17 +524,26 @@ async def _agreed(
     work: _Work, books: Books, plan: PlanFile, out: IO[str], left: Sequence[Outcome] = ()
 ) -> Exit:
     """Show a plan, ask, and act on it."""
-    agreed = consent.Agreed(plan, work.prices)
+    agreed = consent.Agreed(plan, work.prices, books.refusals(work.policy.limits))
     if not work.stop.is_set() and agreed.planned:
         lines = itertools.chain(agreed.lines(), _against(work, books))
-        await consent.agreed_to(work.options, list(work.apis.values()), lines)
+        await consent.agreed_to(work.options, await consent.where(work.reached), lines)
     return await _acted(work, books, plan, agreed, out, left)
 
 
 def _against(work: _Work, books: Books) -> Iterator[str]:
     """What a person should know of a plan besides what it does."""
-    for why in dict.fromkeys(filter(None, books.refusals(work.policy.limits).values())):
-        yield f"Refused: {why}; retention is still set."
+    verdict, names = books.verdict(work.policy.limits), work.reached.names
+    refused = {"Refused": verdict.anywhere} if verdict.anywhere else {}
+    if not refused:
+        for account, why in verdict.accounts.items():
+            called = " ".join(filter(None, (account, names.get(account))))
+            refused[f"Refused in account {called}"] = why
+        for target, why in books.unsurveyed():
+            if why and target.account not in verdict.accounts:
+                refused[f"Refused in {target}"] = why
+    for what, why in refused.items():
+        yield f"{what}: {why}; retention is still set."
     for error in books.total.errors:
         yield f"Error: {error}"
     if unknown := books.total.by_status[Status.UNKNOWN]:
@@ -505,12 +566,16 @@ async def _acted(
     for outcome in left:
         sink.outcome(outcome)
     work.ledger.forget_changes()
+    if work.shares is not None:
+        work.shares.forget_changes()
     before, done = Counter(books.total.by_status), Counter[Verb]()
 
     def listen(_groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
             done[verb_of(outcome.action)] += outcome.status is Status.DONE
             work.ledger.add(outcome)
+            if work.shares is not None:
+                work.shares.add(outcome)
             sink.outcome(outcome)
 
     books.listener = listen
@@ -555,10 +620,10 @@ async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
             )
         if plan.head.made > work.now:
             raise PlanError(f"{path}: was made in the future; make the plan again")
-        await work.connect(tuple(dict.fromkeys(target.region for target in plan.totals)))
+        accounts = {target.account for target in plan.totals}
+        await work.connect(tuple(dict.fromkeys(t.region for t in plan.totals)), accounts)
         missing = [target for target in plan.totals if target not in work.apis]
-        usable = {target.account for target in work.apis}
-        denied = {account_of(role) for role in options.roles} - usable
+        denied = work.reached.unusable
         if other := [target for target in missing if target.account not in denied]:
             mine = ", ".join(dict.fromkeys(target.account for target in work.apis))
             raise PlanError(
@@ -573,35 +638,58 @@ async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
         await _count_groups(work, books)
         work.refused = books.over_limit(work.policy.limits)
         if dry_run:
-            for line in consent.Agreed(plan, work.prices).lines():
+            refusals = books.refusals(work.policy.limits)
+            for line in consent.Agreed(plan, work.prices, refusals).lines():
                 out.write(f"{line}\n")
             return Exit.REFUSED if work.refused else Exit.DONE
         return await _agreed(work, books, plan, out)
 
 
 async def _count_groups(work: _Work, books: Books) -> None:
-    """Of how many log groups the share of deletions is taken: a plan's own count is not believed.
-    Counted only as far as it takes to know that the share holds. Where that cannot be read nothing
-    is deleted.
+    """Of how many log groups the shares of deletions are taken: a plan's own count is not believed.
+    Counted only as far as it takes to know that they hold, in each account and in all together.
+    Where that cannot be read nothing is deleted.
     """
-    share = work.policy.limits.max_group_deletion_share
-    deletions = sum(tally.planned[Verb.DELETE_GROUP] for tally in books.tallies.values())
+    limits = work.policy.limits
+    # In what is unfinished nothing is deleted, and it may not be readable.
+    pages = {
+        target: Logs(work.apis[target]).groups()
+        for target in books.tallies
+        if target not in books.unfinished
+    }
+    by_account: dict[str, list[Target]] = defaultdict(list)
+    for target in books.tallies:
+        by_account[target.account].append(target)
+    try:
+        for targets in by_account.values():
+            await _counted(books, targets, limits.max_group_deletion_share, pages)
+        everywhere = limits.over_all().max_group_deletion_share
+        await _counted(books, list(books.tallies), everywhere, pages)
+    except StoppedError:
+        return
+
+
+async def _counted(
+    books: Books, targets: Sequence[Target], share: float, pages: Mapping[Target, Pages]
+) -> None:
+    """Read on until the targets' deletions are no larger share of what was counted, or to the end.
+    Raises StoppedError.
+    """
+    tallies = [books.tallies[target] for target in targets]
+    deletions = sum(tally.planned[Verb.DELETE_GROUP] for tally in tallies)
     needed = math.ceil(deletions / share) if share else 0
-    for target, tally in books.tallies.items():
-        if needed <= 0:
-            return
-        if target in books.unfinished:
-            continue  # nothing is deleted there, and it may not be readable
-        try:
-            async for page, _ in Logs(work.apis[target]).groups():
-                tally.scanned += len(page)
-                needed -= len(page)
-                if needed <= 0:
-                    break
-        except ReadError as error:
-            books.failed(target, f"{target}: the log groups could not be counted: {error}")
-        except StoppedError:
-            return
+    for target in targets:
+        if target not in pages:
+            continue
+        while sum(tally.scanned for tally in tallies) < needed:
+            try:
+                page, _ = await anext(pages[target])
+            except StopAsyncIteration:
+                break
+            except ReadError as error:
+                books.failed(target, f"{target}: the log groups could not be counted: {error}")
+                break
+            books.tallies[target].scanned += len(page)
 
 
 class _Silent:
@@ -648,15 +736,25 @@ async def _subscribed(
     return lambda group: known.get(group.identity)
 
 
-def _words(options: Options, *, regions: bool) -> list[str]:
-    """The options with which another command sees the account and the policy of this run."""
+def _words(options: Options, *, places: bool) -> list[str]:
+    """The options with which another command sees the account and the policy of this run; without
+    `places` it says itself which Region, and which account of an organization.
+    """
     words = ["--sandbox"] if options.sandbox else []
     if options.sandbox_state is not None:
         words = ["--sandbox-state", str(options.sandbox_state)]
-    for region in options.regions if regions else ():
+    for region in options.regions if places else ():
         words += ["--region", region]
     for role in options.roles:
         words += ["--role", role]
+    if options.org:
+        words += ["--org-role", options.org_role] if options.org_role else []
+    if options.org and places:
+        words += [] if options.ous or options.accounts else ["--org"]
+        named = (("--ou", options.ous), ("--account", options.accounts))
+        for option, values in (*named, ("--exclude", options.exclude)):
+            for value in values:
+                words += [option, value]
     if options.external_id is not None:
         words += ["--external-id", options.external_id]
     if options.profile is not None:

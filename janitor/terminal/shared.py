@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +19,13 @@ from janitor import __version__, terminal
 from janitor.aws import targets
 from janitor.aws.api import Api, Counts
 from janitor.aws.models import Plain, cut
+from janitor.aws.organizations import ACCOUNT, UNIT, Member, Wanted, chosen
 from janitor.aws.targets import Means
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Clock, Stop, SystemClock
-from janitor.core.errors import OutputError, UsageError
+from janitor.core.errors import CredentialsError, OutputError, UsageError
 from janitor.core.text import ODD, visible
+from janitor.function.member import ROLE
 from janitor.journal.journal import FileJournal
 from janitor.policy import file as policies
 from janitor.policy.file import SHIPPED, Policy
@@ -42,6 +44,11 @@ class Options:
     profile: str | None = None
     roles: tuple[str, ...] = ()
     external_id: str | None = None
+    org: bool = False
+    org_role: str | None = None
+    ous: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     policy: Path | None = None
     sandbox: bool = False
@@ -60,6 +67,11 @@ class Options:
     by: str | None = None
     since: Path | None = None
     orphans: bool = False
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one account is meant."""
+        return self.org or len(set(self.roles)) > 1
 
 
 def read_policy(options: Options) -> Policy:
@@ -87,41 +99,94 @@ class Account:
         return self.sandbox.session()
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The calls of every account and Region that is meant. `unusable` says by account why a role
+    cannot be used, while there are others; `members` is what the organization says of its accounts.
+    """
+
+    apis: list[Api]
+    unusable: Mapping[str, str]
+    members: Mapping[str, Member]
+    warnings: Sequence[str]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What accounts are called."""
+        return {account: one.name for account, one in self.members.items() if one.name}
+
+
 async def connect(
     account: Account,
     regions: tuple[str, ...],
     policy: Policy,
     counts: Counts,
     stop: Stop,
-    failed: Callable[[str], None],
-) -> list[Api]:
-    """The calls of every account and Region that is meant; `failed` is told of roles that cannot be
-    used, while there are others. Raises UsageError, CredentialsError.
+    only: Collection[str | None] = (),
+) -> Reached:
+    """Find out where everything is; of an organization the accounts in `only`, if any are given.
+    Raises UsageError, CredentialsError.
     """
-    sandbox = account.sandbox
+    sandbox, options = account.sandbox, account.options
     wanted = regions if sandbox is None else _regions(sandbox, regions)
     share = policy.limits.api_share if sandbox is None else None
     workers = Threads() if sandbox is None else Inline()
     stop.waits = sandbox is None  # a sandbox's time stands still
     means = Means(account.clock, counts, stop, workers, share)
-    return await targets.each_account(
-        _sessions(account), lambda aws: targets.connect(aws, wanted, means), failed
-    )
+    aws = account.session()
+    roles = dict.fromkeys(options.roles)
+    members: dict[str, Member] = {}
+    warnings: list[str] = []
+    if options.org:
+        home = await targets.home(aws, wanted, means)
+        found, warnings = await chosen(home, _wanted(options))
+        members = {one.account: one for one in found if not only or one.account in only}
+        partition, name = targets.partition_of(home.target.region), options.org_role or ROLE
+        for number in members:
+            roles[f"arn:{partition}:iam::{number}:role/{name}"] = None
+        if not roles:
+            raise UsageError("--org: none of the organization's accounts is meant")
+    if not roles:
+        return Reached(await targets.connect(aws, wanted, means), {}, {}, warnings)
+
+    async def connected(role: str) -> list[Api]:
+        return await targets.connect(_assumed(account, aws, role), wanted, means)
+
+    apis, unusable = await targets.each_account(roles, connected)
+    return Reached(apis, unusable, members, warnings)
 
 
-def _sessions(account: Account) -> dict[str, boto3.Session]:
-    """One for each role, or what there is without any. Raises UsageError, CredentialsError."""
-    roles = dict.fromkeys(account.options.roles)
+def _wanted(options: Options) -> Wanted:
+    """Raises UsageError on what is not an account or an organizational unit."""
+    wanted = Wanted(options.ous, options.accounts, options.exclude)
+    for option, values, patterns, what in (
+        ("--ou", wanted.units, (UNIT,), "an organizational unit"),
+        ("--account", wanted.accounts, (ACCOUNT,), "an account (12 digits)"),
+        ("--exclude", wanted.exclude, (UNIT, ACCOUNT), "an account or organizational unit"),
+    ):
+        for value in values:
+            if not any(pattern.fullmatch(value) for pattern in patterns):
+                raise UsageError(f"{option}: {value!r} is not the id of {what}")
+    if wanted.excluded_units and not wanted.asks:
+        raise UsageError(
+            f"--exclude {wanted.excluded_units[0]}: --account names all accounts, so that it is "
+            "not asked which are in an organizational unit"
+        )
+    return wanted
+
+
+def _assumed(account: Account, aws: boto3.Session, role: str) -> boto3.Session:
+    """A session of the role. Raises UsageError, CredentialsError."""
+    external = account.options.external_id
     if account.sandbox is None:
-        aws = account.session()
-        external = account.options.external_id
-        return {role: targets.assumed(aws, role, external) for role in roles} or {"": aws}
-    named = {role: targets.account_of(role) for role in roles}
-    for number in named.values():
-        if number not in account.sandbox.store.accounts:
-            raise UsageError(f"--role: the sandbox has no account {number}")
-    sandbox = account.sandbox
-    return {role: sandbox.session(at) for role, at in named.items()} or {"": account.session()}
+        return targets.assumed(aws, role, external)
+    targets.account_of(role)
+    from botocore.exceptions import ClientError
+
+    try:
+        return account.sandbox.assumed(role, external)
+    except ClientError as error:
+        raise CredentialsError(f"{role} cannot be assumed: {error}") from error
 
 
 def _regions(sandbox: Sandbox, wanted: tuple[str, ...]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ def made(template: Any) -> Any:
     """What CloudFormation makes of a template in the member account: its functions carried out."""
     match template:
         case {"Fn::Sub": str(text)}:
-            return text.replace("${AWS::AccountId}", MEMBER).replace("${AWS::Partition}", "aws")
+            return text.replace("${AWS::AccountId}", MEMBER)
         case dict():
             return {key: made(one) for key, one in template.items()}
         case list():

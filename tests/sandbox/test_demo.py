@@ -180,7 +180,7 @@ def sorted_findings(text: str) -> Any:
 @pytest.mark.parametrize(
     ("role", "said"),
     [
-        ("arn:aws:iam::999999999999:role/janitor", "--role: the sandbox has no account 9999"),
+        ("arn:aws:iam::999999999999:role/janitor", "role/janitor cannot be assumed: An error"),
         ("janitor", "--role: 'janitor' is not the ARN of a role"),
     ],
 )

@@ -9,6 +9,7 @@ from botocore.config import Config
 from janitor.sandbox import inprocess
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.clocks import ManualClock
+from janitor.sandbox.organization import ID, Membership, Organization
 from janitor.sandbox.store import Store
 from janitor.sandbox.world import Key
 from tests.sandbox.asking import (
@@ -127,7 +128,7 @@ def test_role_leads_to_another_account_for_an_hour() -> None:
     assert refusal(sts, "assume_role", **nobody) == "AccessDenied"
 
 
-TRUST = {
+TRUST: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
         {
@@ -135,7 +136,7 @@ TRUST = {
             "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
             "Action": "sts:AssumeRole",
             "Condition": {
-                "StringEquals": {"sts:ExternalId": "right"},
+                "StringEquals": {"sts:ExternalId": "right", "aws:PrincipalOrgID": ID},
                 "ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/hub/*"},
             },
         }
@@ -152,6 +153,7 @@ def test_role_lets_in_whom_its_trust_policy_says() -> None:
     store = empty_store()
     store.region(OTHER, REGION)
     store.roles = {HUB: OPEN, MEMBER: TRUST}
+    store.organization = Organization(ACCOUNT, members={ACCOUNT: Membership("hub")})
     sandbox = still(store)
     user, stranger = (sandbox.client("sts", account) for account in (ACCOUNT, OTHER))
 
@@ -172,3 +174,6 @@ def test_role_lets_in_whom_its_trust_policy_says() -> None:
     ):
         asked = {"RoleArn": role, "RoleSessionName": "test", **more}
         assert refusal(sts, "assume_role", **asked) == "AccessDenied", (role, more)
+    store.organization = None
+    asked = {"RoleArn": MEMBER, "RoleSessionName": "test", "ExternalId": "right"}
+    assert refusal(hub, "assume_role", **asked) == "AccessDenied", "its account has left"

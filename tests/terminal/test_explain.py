@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.aws.api import Api
 from janitor.core.clock import DAY_MS, Stop
 from janitor.core.model import Status, Verb, verb_of
 from janitor.policy.file import Policy, parse
@@ -23,6 +22,7 @@ from janitor.terminal import explain as command
 from janitor.terminal import explanation as explaining
 from janitor.terminal.cli import main
 from janitor.terminal.explanation import Explanation, explain, find
+from janitor.terminal.shared import Reached
 from tests.accounts import NOW, REGION, Cloud, Group, api, days_ago, look, refused, refusing, stream
 from tests.conftest import Run
 from tests.engine.test_properties import accounts, policies, relaxed
@@ -310,8 +310,8 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Runs the command on these accounts, one a Region."""
 
     def connect(*clouds: Cloud) -> None:
-        async def connected(*_: object) -> list[Api]:
-            return [api(cloud) for cloud in clouds]
+        async def connected(*_: object) -> Reached:
+            return Reached([api(cloud) for cloud in clouds], {}, {}, [])
 
         monkeypatch.setattr(command, "connect", connected)
         monkeypatch.setattr(command, "asyncio", SimpleNamespace(run=clouds[0].clock.run))
@@ -387,9 +387,9 @@ def test_interrupted_while_reading(
 
     async def connect(
         _account: object, _regions: object, _policy: object, _counts: object, stop: Stop, _: object
-    ) -> list[Api]:
+    ) -> Reached:
         cloud.before_call = lambda _call: stop.set("interrupted")
-        return [api(cloud, stop)]
+        return Reached([api(cloud, stop)], {}, {}, [])
 
     places(cloud)
     monkeypatch.setattr(command, "connect", connect)

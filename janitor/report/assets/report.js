@@ -296,6 +296,7 @@
   /* `from` names the width of page from which a column is shown; a row that is opened says it all. */
   const COLUMNS = [
     { key: "group", title: "Log group", text: true },
+    { key: "account", title: "Account", text: true, from: "from-wide", several: true },
     { key: "region", title: "Region", text: true, from: "from-wide" },
     { key: "what", title: "Action", text: true },
     { key: "stored_bytes", title: "Stored", show: (row) => size(row.stored_bytes) },
@@ -317,15 +318,17 @@
   let sorting = { key: "", down: false };
   let columns = COLUMNS;
   const details = new Map();
-  const controls = () => ({ text: byId("search"), what: byId("f-what"), region: byId("f-region"), rule: byId("f-rule") });
+  const controls = () => ({ text: byId("search"), what: byId("f-what"), account: byId("f-account"), region: byId("f-region"), rule: byId("f-rule") });
+  const selects = () => Object.values(controls()).slice(1).filter(Boolean);
 
   const PERSON = "\u0000person";
 
   function filter() {
-    const { text, what, region, rule } = controls();
+    const { text, what, account, region, rule } = controls();
     const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
     shown = rows.filter((row) =>
       (!what.value || (what.value === PERSON ? data.for_a_person.includes(row.status) : row.what === what.value))
+      && (!account?.value || row.account === account.value)
       && (!region.value || row.region === region.value)
       && (!rule.value || row.rule === rule.value.slice(1))
       && words.every((word) => row.searched.includes(word)));
@@ -346,8 +349,8 @@
   }
 
   function search(text) {
-    const { text: field, what, region, rule } = controls();
-    for (const select of [what, region, rule]) select.value = "";
+    const { text: field } = controls();
+    for (const select of selects()) select.value = "";
     field.value = text;
     filter();
     field.focus({ preventScroll: true });
@@ -451,7 +454,8 @@
   }
 
   function explain(row) {
-    const line = [...data.explain, "--region", row.region, "--", row.group].map(quoted).join(" ");
+    const account = data.org ? ["--account", row.account] : [];
+    const line = [...data.explain, ...account, "--region", row.region, "--", row.group].map(quoted).join(" ");
     const button = element("button", { type: "button" }, "Copy");
     button.setAttribute("aria-label", "Copy the explain line");
     const code = element("code", { tabindex: "0" }, visible(line));
@@ -534,18 +538,19 @@
     for (const block of blocks.rows) rows.push(...records(await unpacked(block)));
     rows.forEach((row, order) => {
       row.order = order;
-      row.searched = `${row.group}\n${row.reason}\n${row.rule}`.toLowerCase();
+      row.searched = `${row.account}\n${row.group}\n${row.reason}\n${row.rule}`.toLowerCase();
     });
     const priced = rows.some((row) => typeof row.monthly_usd === "number" || typeof row.saves_usd === "number");
-    columns = COLUMNS.filter((column) => !column.money || priced);
-    const { text, what, region, rule } = controls();
+    columns = COLUMNS.filter((column) => (!column.money || priced) && (!column.several || data.several));
+    const { text, what, account, region, rule } = controls();
     const people = rows.filter((row) => data.for_a_person.includes(row.status)).length;
     choices(what, "what", people ? [[PERSON, `Needs a person (${number(people)})`]] : []);
+    if (account) choices(account, "account");
     choices(region, "region");
     choices(rule, "rule");
     heads();
     text.addEventListener("input", filter);
-    for (const select of [what, region, rule]) select.addEventListener("change", filter);
+    for (const select of selects()) select.addEventListener("change", filter);
     const form = text.form;
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", () => setTimeout(filter));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from janitor.sandbox.organization import ID
 from janitor.sandbox.trust import trusts
 from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import Key, World
@@ -16,23 +17,24 @@ def get_caller_identity(world: World, call: Call) -> dict[str, Any]:
 
 
 def assume_role(world: World, call: Call) -> dict[str, Any]:
-    """Keys of the role, for whom its trust policy lets in, where the store knows one; of an account
-    without such roles any role may be assumed. What is refused for a missing external ID reads as
+    """Keys of the role, for whom its trust policy lets in; any role may be assumed of a store that
+    knows of none. What is refused for a missing external ID reads as
     what is refused for anything else (aws/aws-msk-iam-auth issue 108); one that the policy does not
     ask for does no harm (aws/aws-sdk-js issue 3869).
     """
     p, store, caller = call.parameters, world.store, world.keys[call.key]
     role, session = str(p["RoleArn"]), str(p["RoleSessionName"])
     account = role.split(":")[4]
-    # Of a role's session aws:PrincipalArn is the role (IAM User Guide, "Global condition keys").
+    # Of a role's session aws:PrincipalArn is the role; aws:PrincipalOrgID is there only if its
+    # account is in an organization (IAM User Guide, "Global condition keys").
     context = {"aws:PrincipalArn": caller.role or _user(call)}
+    if (there := store.organization) is not None and call.account in there.members:
+        context["aws:PrincipalOrgID"] = ID
     if "ExternalId" in p:
         context["sts:ExternalId"] = str(p["ExternalId"])
     policy = store.roles.get(role)
-    free = policy is None and not any(arn.split(":")[4] == account for arn in store.roles)
-    if account not in store.accounts or not (
-        free or (policy is not None and trusts(policy, call.account, context))
-    ):
+    trusted = not store.roles if policy is None else trusts(policy, call.account, context)
+    if account not in store.accounts or not trusted:
         user = get_caller_identity(world, call)["Arn"]
         said = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {role}"
         raise RefusedError("AccessDenied", said, 403)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from janitor.sandbox.organization import ROOT, Organization
+from janitor.sandbox.organization import ID, ROOT, Organization
 from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import World
 
-_ID = "o-sandbox000"
 _PAGE = ("MaxResults", 20)
 """The most of a page, which is what it has if no number is asked for (botocore 1.44.5)."""
 _OLD_STATES = {"ACTIVE": "ACTIVE", "SUSPENDED": "SUSPENDED", "PENDING_CLOSURE": "PENDING_CLOSURE"}
@@ -20,7 +19,7 @@ _OLD_STATES = {"ACTIVE": "ACTIVE", "SUSPENDED": "SUSPENDED", "PENDING_CLOSURE": 
 
 def list_roots(world: World, call: Call) -> dict[str, Any]:
     there = _organization(world, call)
-    arn = f"arn:aws:organizations::{there.management}:root/{_ID}/{ROOT}"
+    arn = f"arn:aws:organizations::{there.management}:root/{ID}/{ROOT}"
     roots = [{"Id": ROOT, "Arn": arn, "Name": "Root", "PolicyTypes": []}]
     return world.page_of(call, "Roots", roots, _PAGE)
 
@@ -31,7 +30,7 @@ def list_accounts_for_parent(world: World, call: Call) -> dict[str, Any]:
     accounts = [
         {
             "Id": account,
-            "Arn": f"arn:aws:organizations::{there.management}:account/{_ID}/{account}",
+            "Arn": f"arn:aws:organizations::{there.management}:account/{ID}/{account}",
             "Email": f"{account}@example.com",
             "Name": one.name,
             "State": one.state,
@@ -61,7 +60,7 @@ def describe_organizational_unit(world: World, call: Call) -> dict[str, Any]:
 
 
 def _unit(there: Organization, key: str) -> dict[str, Any]:
-    arn = f"arn:aws:organizations::{there.management}:ou/{_ID}/{key}"
+    arn = f"arn:aws:organizations::{there.management}:ou/{ID}/{key}"
     return {"Id": key, "Arn": arn, "Name": there.units[key].name}
 
 
