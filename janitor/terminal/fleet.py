@@ -25,20 +25,10 @@ def fleet() -> int:
     """
     folder = Path(tempfile.mkdtemp(prefix="janitor-fleet-"))
     account, journal = folder / "account", folder / "journal.jsonl"
-    store = fleets.accounts()
     words = ["--trust", fleets.MANAGEMENT, "--external-id", EXTERNAL_ID, "--org-id", ID]
     _say(f"$ janitor iam-policy --format cloudformation {' '.join(words)} > member.json")
-    template = member_template(
-        iam_policy(load(None), account=HERE),
-        trust=fleets.MANAGEMENT,
-        external_id=EXTERNAL_ID,
-        organization=ID,
-    )
-    _say("A StackSet has made that role in three accounts. Not in the management account.")
-    trust = template["Resources"]["Role"]["Properties"]["AssumeRolePolicyDocument"]
-    store.roles = {f"arn:aws:iam::{one}:role/{ROLE}": trust for one in fleets.ACCOUNTS}
-    account.mkdir()
-    saved.save(account / saved.FILE, store, demo.NOW)
+    begin(account)
+    _say("A StackSet has made that role in three accounts; not in the management account.")
     kept = ["--external-id", EXTERNAL_ID, "--sandbox-state", str(account)]
     without = ["--org", "--exclude", fleets.MANAGEMENT]
     right = True
@@ -51,6 +41,21 @@ def fleet() -> int:
         right = cli.main([*command, *kept]) == Exit.REFUSED and right
     _say(f"\nTo continue with these accounts: janitor report --org {' '.join(kept)}")
     return Exit.DONE if right else Exit.INCOMPLETE
+
+
+def begin(folder: Path) -> None:
+    """Keep the accounts in a folder, each but the management account with the member role."""
+    store = fleets.accounts()
+    template = member_template(
+        iam_policy(load(None), account=HERE),
+        trust=fleets.MANAGEMENT,
+        external_id=EXTERNAL_ID,
+        organization=ID,
+    )
+    trust = template["Resources"]["Role"]["Properties"]["AssumeRolePolicyDocument"]
+    store.roles = {f"arn:aws:iam::{one}:role/{ROLE}": trust for one in fleets.ACCOUNTS}
+    folder.mkdir()
+    saved.save(folder / saved.FILE, store, demo.NOW)
 
 
 def _say(line: str) -> None:

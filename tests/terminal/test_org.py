@@ -1,0 +1,242 @@
+"""`--org`: every account of an organization in one run, and what the sums of `--by` say of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from janitor.report.schema import Report
+from janitor.sandbox import fleets
+from janitor.sandbox.organization import Membership, Organization, Unit
+from janitor.terminal.fleet import EXTERNAL_ID, begin
+from tests.conftest import Run
+from tests.fakes.cloud import Cloud
+from tests.fakes.scenarios import ACCOUNT, REGIONS, Scenario, targets
+
+SHOP, DATA, LAB = fleets.ACCOUNTS
+KEPT = ("--external-id", EXTERNAL_ID, "--sandbox-state", "kept", "-p", "janitor.toml")
+MEMBERS = ("--org", "--exclude", fleets.MANAGEMENT, *KEPT)
+
+
+POLICY = """
+[defaults]
+retention_days = 365
+delete_empty = true
+
+[protect.deletion]
+owners = false
+"""
+"""Owners are nobody's matter here, and take long to ask."""
+
+
+@pytest.fixture(autouse=True)
+def _accounts(run: Run) -> None:
+    begin(Path("kept"))
+    Path("janitor.toml").write_text(POLICY)
+
+
+def by(said: str) -> dict[str, dict[str, Any]]:
+    """The rows of `--by`, by part."""
+    return {row["part"]: row for row in json.loads(said)["summary"]["by"]["rows"]}
+
+
+def left() -> dict[str, set[str]]:
+    """The empty log groups that there are, by account."""
+    from janitor.sandbox.saved import FILE, load
+
+    store, _ = load(Path("kept") / FILE)
+    empty = [group for group in store.groups() if group.name.startswith("/old/")]
+    return {one: {g.name for g in empty if g.account == one} for one in fleets.ACCOUNTS}
+
+
+@pytest.fixture
+def cloud(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """Five accounts over HTTP, of which the first manages the organization."""
+    first, second, third, suspended, apart = (str(int(ACCOUNT) + number) for number in range(5))
+    scenario = targets(accounts=5, regions=2, groups=30)
+    unit = "ou-root-apartfrom"
+    scenario.store.organization = Organization(
+        ACCOUNT,
+        {unit: Unit("Apart")},
+        {
+            first: Membership("one"),
+            second: Membership("two"),
+            third: Membership("three"),
+            suspended: Membership("four", state="SUSPENDED"),
+            apart: Membership("five", unit),
+        },
+    )
+    with Cloud(scenario) as cloud, cloud.serving() as url:
+        for name, value in cloud.environment(url).items():
+            monkeypatch.setenv(name, value)
+        yield cloud
+
+
+def test_every_active_account_is_cleaned_that_is_not_left_out(run: Run, cloud: Cloud) -> None:
+    """By the role of that name; one that is refused is its account's failure only, and named."""
+    accounts = [str(int(ACCOUNT) + number) for number in range(5)]
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Action": "sts:AssumeRole",
+    }
+    cloud.store.roles = {
+        f"arn:aws:iam::{one}:role/ops/janitor": {"Statement": [trust]}
+        for one in accounts
+        if one != accounts[2]
+    }
+    assert isinstance(cloud.account, Scenario)
+    before = cloud.account.truth.copy()
+    words = ("--org", "--org-role", "ops/janitor", "--exclude", "ou-root-apartfrom")
+    where = ("-r", REGIONS[0], "-r", REGIONS[1])
+    done = run("run", "--apply", "--yes", "--format", "json", *words, *where)
+    assert done.code == 3, done.err
+    missed = {account for account in accounts if account in str(cloud.account.misses(before))}
+    assert missed == {*accounts[2:]}
+    verdict = cloud.judge()
+    assert verdict.wrong_deletions == []
+    assert {change.key[0] for change in verdict.changes} == {*accounts[:2]}
+    rows = by(done.out)
+    assert {part: row["name"] for part, row in rows.items()} == dict(
+        zip(accounts[:3], ("one", "two", "three"), strict=True)
+    )
+    [error] = rows[accounts[2]]["errors"]
+    assert "role/ops/janitor cannot be assumed" in error
+    assert json.loads(done.out)["summary"]["errors"] == [error]
+    asked = run("report", "--account", accounts[1], "--org-role", "ops/janitor", "-f", "json")
+    assert json.loads(asked.out)["run"]["account"] == accounts[1]
+
+
+@pytest.mark.parametrize(
+    ("what", "parts"),
+    [
+        ("account", {SHOP, DATA, LAB, fleets.MANAGEMENT}),
+        ("ou", {"Root", "Root/Workloads/Production", "Root/Experiments"}),
+        ("region", {"eu-west-1", "us-east-1", "(no Region was reached)"}),
+    ],
+)
+def test_sums_by_place_come_to_the_whole_and_say_what_failed_where(
+    what: str, parts: set[str], run: Run
+) -> None:
+    """In every format; an account that could not be reached has its part all the same."""
+    words = ("report", "--org", *KEPT, "--by", what)
+    done = run(*words, "-f", "json")
+    assert done.code == 4, done.err
+    Report.model_validate_json(done.out, strict=True)
+    summary, rows = json.loads(done.out)["summary"], by(done.out)
+    assert rows.keys() == parts
+    every = rows.values()
+    for key, whole in (
+        ("groups", summary["groups_scanned"]),
+        ("lost_bytes", summary["money"]["freed_at_once_bytes"]),
+        *summary["planned"].items(),
+    ):
+        assert sum(row[key] for row in every) == whole, key
+    if what != "account":
+        return  # the formats do not know what a part is
+    table = list(csv.DictReader(io.StringIO(run(*words, "-f", "csv").out)))
+    assert {row["part"]: int(row["delete_group"]) for row in table} == {
+        part: row["delete_group"] for part, row in rows.items()
+    }
+    refused = f"account {LAB}: nothing is deleted: it would be 3 of 6 log groups"
+    for form in ("table", "markdown", "html"):
+        said = " ".join(run(*words, "-f", form).out.replace("\\", "").split())
+        assert f"By {what}" in said
+        assert refused in said, form
+        assert f"account {fleets.MANAGEMENT}: nothing was done: arn:aws:iam::" in said, form
+
+
+def test_findings_of_several_accounts_name_theirs(run: Run) -> None:
+    """In the table each line, in the page a column and the line that explains it."""
+    said = run("report", *MEMBERS, "-q")
+    lines = [line for line in said.out.splitlines() if "/old/experiment-0" in line]
+    assert [line.split()[2] for line in lines] == [SHOP, DATA, LAB]
+    assert "--org --exclude" in said.out.split("Next: ")[1].splitlines()[0]
+    page = run("report", *MEMBERS, "-q", "-f", "html").out
+    assert '<select id="f-account">' in page
+    assert "<b>3 accounts</b>" in page
+
+
+def test_an_account_over_its_limit_keeps_its_log_groups_and_no_other_does(run: Run) -> None:
+    """Retention is set there too. The list names accounts, and nothing that is refused."""
+    done = run("run", "--apply", "--yes", *MEMBERS, "-f", "json")
+    assert done.code == 4, done.err
+    assert left() == {SHOP: set(), DATA: set(), LAB: {f"/old/experiment-{n}" for n in range(3)}}
+    assert {part: row["set_retention"] for part, row in by(done.out).items()} == {
+        **dict.fromkeys((SHOP, DATA), 6),
+        LAB: 3,
+    }
+    listed = done.err.split("Retention to set")[0]
+    assert f"account {DATA} (data), eu-west-1, us-east-1" in listed
+    assert f"{DATA}  us-east-1  /old/experiment-0" in listed
+    assert f"{LAB}  " not in listed
+    assert f"Refused in account {LAB} lab: nothing is deleted" in done.err
+
+
+def test_over_the_limit_of_all_accounts_together_nothing_is_deleted_anywhere(run: Run) -> None:
+    """Though each account is within its own."""
+    limits = "[limits]\nmax_group_deletion_share = 1\n[limits.fleet]\nmax_group_deletions = 4\n"
+    Path("janitor.toml").write_text(POLICY + limits)
+    before = left()
+    done = run("run", "--apply", "--yes", *MEMBERS, "-f", "json")
+    assert done.code == 4, done.err
+    assert left() == before
+    summary = json.loads(done.out)["summary"]
+    assert summary["refused"] == 5
+    assert "in any account" in summary["refused_because"]
+    assert summary["retention_set"] == 15
+
+
+def test_a_plan_counts_each_accounts_log_groups_itself(run: Run) -> None:
+    """The limits of an account hold for what is there, whichever accounts come before it; accounts
+    that the plan does not name are not entered.
+    """
+    assert run("plan", *MEMBERS, "-o", "plan.jsonl").code == 4
+    forged = Path("plan.jsonl").read_text().replace('"scanned":', '"scanned":9')
+    Path("plan.jsonl").write_text(forged)
+    done = run("apply", "plan.jsonl", "--org", "--yes", *KEPT, "-f", "json")
+    assert done.code == 4, done.err
+    assert {account: len(names) for account, names in left().items()} == {SHOP: 0, DATA: 0, LAB: 3}
+    assert json.loads(done.out)["summary"]["errors"] == []
+    journal = next(Path().glob("janitor-journal-*.jsonl"))
+    undone = run("restore", str(journal), "--org", "--apply", "--yes", *KEPT)
+    assert undone.code == 0, undone.err
+    assert len(left()[SHOP]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--ou", "Production"), "--ou: 'Production' is not the id of an organizational unit"),
+        (("--account", "shop"), "--account: 'shop' is not the id of an account"),
+        (("--org", "--exclude", "lab"), "--exclude: 'lab' is not the id of"),
+        (("--account", SHOP, "--exclude", fleets.EXPERIMENTS), "--exclude"),
+        (("--ou", "ou-root-nowheretobefound"), "organization could not be read"),
+        (("--org", "--exclude", "r-root"), "none of the organization's accounts"),
+        (("--by", "ou"), "--by ou: needs --org"),
+    ],
+)
+def test_accounts_that_cannot_be_meant_are_one_clear_line(
+    words: tuple[str, ...], says: str, run: Run
+) -> None:
+    """Exit 2, nothing on stdout."""
+    done = run("report", *words, *KEPT)
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_the_demo_of_a_fleet_shows_all_of_it(run: Run) -> None:
+    """Each command as one would type it; only what is within the limits is deleted."""
+    done = run("sandbox", "fleet")
+    assert done.code == 0, done.err
+    for said in ("$ janitor iam-policy", "$ janitor report --org", "--apply", "--by ou"):
+        assert said in done.out
+    assert "By ou" in done.out
+    assert "2 of 20 log groups were deleted and 15 given retention" in " ".join(done.out.split())
