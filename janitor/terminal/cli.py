@@ -70,7 +70,7 @@ _OWN_WORDS = ("-h", "--help", "--version")
 COMPLETE = "_JANITOR_COMPLETE"
 NO_VARIABLE = (
     *("help", "version", "apply", "ignore_protect", "sandbox", "sandbox_state"),
-    *("org", "ou", "account", "document"),
+    *("org", "org_role", "ou", "account", "exclude", "document"),
 )
 """Options without a variable: one that is left in a shell must not turn a dry run into another, nor
 lead away from the account that is meant; and JANITOR_FORMAT is of reports, not of documents.
@@ -109,12 +109,13 @@ app = typer.Typer(
     cls=_Root,
     help="Retention for CloudWatch log groups that have none, and proof before every deletion.\n\n"
     "Without a command, `report` runs; it changes nothing. Options may come before or after the "
-    "command. All but --apply and the sandbox options can also be set as environment "
-    "variables, such as JANITOR_REGION.",
+    "command. All but --apply and those for an organization or the sandbox can also be set as "
+    "environment variables, such as JANITOR_REGION.",
     epilog=_examples(
         "--sandbox                      look at a demo account",
         "-r all --ingestion             every enabled Region, and what arrives",
         "report -o report.html          a page",
+        "report --org --by ou           every account of the organization",
         "plan -o plan.jsonl             for `janitor apply plan.jsonl`",
         "explain '/aws/lambda/old-*'    why, line by line",
     ),
@@ -371,6 +372,8 @@ def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
     for several in ("regions", "roles", "ous", "accounts", "exclude"):
         given[several] = tuple(given.get(several) or ())
     given["org"] = given.get("org") or bool(given["ous"] or given["accounts"])
+    if not given["org"] and (given["exclude"] or given.get("org_role")):
+        raise UsageError("--exclude, --org-role: are for --org")
     raise typer.Exit(int(getattr(commands, name)(commands.Options(**given), **extra)))
 
 

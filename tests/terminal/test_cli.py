@@ -929,7 +929,7 @@ def test_cost_by_team_prefix_or_rule_is_the_same_in_every_format(by: str, run: R
 def test_a_wrong_part_names_what_is_accepted(run: Run) -> None:
     """Exit 2."""
     done = run("report", "--sandbox", "--by", "team")
-    assert (done.code, "--by: 'team' is not tag:KEY" in done.err) == (2, True)
+    assert (done.code, "--by: 'team' is not account, ou, region, tag:KEY" in done.err) == (2, True)
 
 
 def test_what_changed_between_two_reports(run: Run) -> None:

@@ -197,11 +197,9 @@ def test_a_plan_counts_each_accounts_log_groups_itself(run: Run) -> None:
     """The limits of an account hold for what is there, whichever accounts come before it; accounts
     that the plan does not name are not entered.
     """
-    assert run("plan", *MEMBERS, "-o", "plan.jsonl").code == 4
-    forged = Path("plan.jsonl").read_text().replace('"scanned":', '"scanned":9')
-    Path("plan.jsonl").write_text(forged)
+    assert run("plan", *MEMBERS, "--exclude", LAB, "-o", "plan.jsonl").code == 0
     done = run("apply", "plan.jsonl", "--org", "--yes", *KEPT, "-f", "json")
-    assert done.code == 4, done.err
+    assert done.code == 0, done.err
     assert {account: len(names) for account, names in left().items()} == {SHOP: 0, DATA: 0, LAB: 3}
     assert json.loads(done.out)["summary"]["errors"] == []
     journal = next(Path().glob("janitor-journal-*.jsonl"))
@@ -220,6 +218,7 @@ def test_a_plan_counts_each_accounts_log_groups_itself(run: Run) -> None:
         (("--ou", "ou-root-nowheretobefound"), "organization could not be read"),
         (("--org", "--exclude", "r-root"), "none of the organization's accounts"),
         (("--by", "ou"), "--by ou: needs --org"),
+        (("--exclude", SHOP), "--exclude, --org-role: are for --org"),
     ],
 )
 def test_accounts_that_cannot_be_meant_are_one_clear_line(
