@@ -18,14 +18,22 @@ import pulumi_aws as aws
 from deploy import packaging
 from deploy.alarms import DAY_S, NAMESPACE, Alarms, AlarmsArgs
 from deploy.bucket import RunBucket, RunBucketArgs
-from deploy.config import Config, from_stack
+from deploy.config import Config, FleetConfig, from_stack
 from deploy.dashboard import Dashboard, DashboardArgs
+from deploy.fleet import Fleet, FleetArgs, MemberRoles, MemberRolesArgs
 from deploy.function import ImageCode, LambdaFunction, LambdaFunctionArgs, ZipCode
 from deploy.image import ContainerImage, ContainerImageArgs
 from deploy.new_groups import TIMEOUT_S, NewGroups, NewGroupsArgs
 from deploy.schedule import Schedule, ScheduleArgs
 from deploy.topic import Topic, TopicArgs
-from janitor.function.iam import function_policy, new_groups_policy, watch_policy
+from janitor.function.iam import (
+    fleet_policy,
+    function_policy,
+    iam_policy,
+    new_groups_policy,
+    watch_policy,
+)
+from janitor.function.member import HERE, member_template
 
 RUNTIME = "python3.13"
 POLICY_FILE = "policy.toml"
@@ -59,6 +67,7 @@ def janitor(config: Config, archive: Path) -> None:
             partition=here["partition"],
             writer=roles,
             journal_writer=f"{roles}-new-groups" if config.new_groups else None,
+            fleet_writer=f"{roles}-fleet" if config.fleet else None,
             days=config.keep_days,
         ),
     )
@@ -124,6 +133,8 @@ def janitor(config: Config, archive: Path) -> None:
     )
     if config.new_groups:
         new_groups(config, archive, here, regions, runs.bucket, watcher.name, topic)
+    if config.fleet is not None:
+        fleet(config, config.fleet, archive, here, runs.bucket, failures, topic)
     if config.dashboard:
         dashboard = Dashboard(
             "janitor",
@@ -202,6 +213,100 @@ def new_groups(
     pulumi.export("new_groups_alarms", news.alarms)
 
 
+def fleet(
+    config: Config,
+    wanted: FleetConfig,
+    archive: Path,
+    here: Mapping[str, str],
+    bucket: pulumi.Input[str],
+    failures: aws.sqs.Queue,
+    topic: pulumi.Input[str] | None,
+) -> None:
+    """The runs over many accounts: their function, their state machine, and perhaps their roles."""
+    name, log_group = f"{config.name}-fleet", _log_group(config, "fleet")
+    environment = {
+        **_powertools(name),
+        **_policy_variables(config),
+        "JANITOR_REGIONS": ",".join(config.regions),
+        "JANITOR_BUCKET": bucket,
+        "JANITOR_FLEET_ROLE": wanted.role,
+        "JANITOR_FLEET_EXTERNAL_ID": wanted.external_id,
+        "JANITOR_FLEET_OUS": ",".join(wanted.ous),
+        "JANITOR_FLEET_ACCOUNTS": ",".join(wanted.accounts),
+        "JANITOR_FLEET_EXCLUDE": ",".join(wanted.exclude),
+        "JANITOR_NOTIFY_TOPIC": topic if config.notify and topic is not None else "",
+    }
+    function = LambdaFunction(
+        "fleet",
+        LambdaFunctionArgs(
+            name=name,
+            log_group=log_group,
+            description="Surveys and cleans one account and Region of a fleet at a time.",
+            code=ZipCode(
+                archive=archive, runtime=RUNTIME, handler="janitor.function.fleet.handler"
+            ),
+            memory_mb=512,
+            timeout_s=900,
+            environment={key: value for key, value in environment.items() if value != ""},
+            policy=fleet_policy(
+                **here,
+                role=wanted.role,
+                lists=bool(wanted.ous or not wanted.accounts),
+                parameter=config.policy_parameter,
+                notify_topic=_topic_arn(config, here) if config.notify else None,
+                bucket=f"{config.name}-{here['account']}",
+            ),
+        ),
+    )
+    if wanted.stack_set:
+        member_roles(config, wanted, here)
+    machine = Fleet(
+        "fleet",
+        FleetArgs(
+            name=name,
+            **here,
+            bucket=f"{config.name}-{here['account']}",
+            concurrency=wanted.concurrency,
+            schedule=wanted.schedule,
+            dry_run=wanted.scheduled_run == "dry-run",
+            function=function,
+            failures=failures,
+            watch_name=watch(config, archive, of="fleet").name,
+            topic=topic,
+        ),
+    )
+    pulumi.export("fleet", machine.arn)
+    pulumi.export("fleet_role", f"arn:{here['partition']}:iam::{here['account']}:role/{name}")
+    pulumi.export("fleet_alarms", machine.alarms)
+
+
+def member_roles(config: Config, wanted: FleetConfig, here: Mapping[str, str]) -> None:
+    """The role that the fleet's function assumes, in each account."""
+    organization = aws.organizations.get_organization()
+    template = member_template(
+        iam_policy(
+            config.policy().with_own_groups(_log_group(config, "fleet")),
+            account=HERE,
+            partition=here["partition"],
+            regions=config.regions,
+        ),
+        trust=f"arn:{here['partition']}:iam::{here['account']}:role/{config.name}-fleet",
+        external_id=wanted.external_id,
+        organization=organization.id,
+        role=wanted.role,
+    )
+    MemberRoles(
+        "member-roles",
+        MemberRolesArgs(
+            name=f"{config.name}-member",
+            region=here["region"],
+            template=template,
+            ous=wanted.ous or [root.id for root in organization.roots],
+            delegated=organization.master_account_id != here["account"],
+        ),
+    )
+
+
 def _told_of(config: Config, home: str) -> list[str]:
     """The Regions whose new log groups are told of, the stack's first: those that are configured,
     or all that are enabled by now.
@@ -210,23 +315,27 @@ def _told_of(config: Config, home: str) -> list[str]:
     return sorted(regions, key=lambda region: (region != home, region))
 
 
-def watch(config: Config, archive: Path, regions: Sequence[str]) -> LambdaFunction:
-    """The function that says once a day whether the janitor's last complete run is 35 days ago, and
-    whether new log groups of the Regions, if there are any, are heard of.
+def watch(
+    config: Config, archive: Path, regions: Sequence[str] = (), *, of: str = ""
+) -> LambdaFunction:
+    """The function that says once a day whether the last complete run of the janitor, or of its
+    part `of`, is 35 days ago, and whether new log groups of the Regions, if there are any, are
+    heard of.
 
     An alarm can look back 7 days at most, so it cannot see by itself that a month was missed.
     """
-    name = f"{config.name}-watch"
-    environment = {**_powertools(name), "JANITOR_FUNCTION": config.name}
+    watched = f"{config.name}-{of}" if of else config.name
+    name, what = f"{watched}-watch", f"{of}-watch" if of else "watch"
+    environment = {**_powertools(name), "JANITOR_FUNCTION": watched}
     if regions:
         environment["JANITOR_NEW_GROUPS"] = f"{config.name}-new-groups"
         environment["JANITOR_REGIONS"] = ",".join(regions)
     function = LambdaFunction(
-        "watch",
+        what,
         LambdaFunctionArgs(
             name=name,
-            log_group=_log_group(config, "watch"),
-            description="Says whether a complete run of the janitor is overdue.",
+            log_group=_log_group(config, what),
+            description=f"Says whether a complete run of the {of or 'janitor'} is overdue.",
             code=ZipCode(
                 archive=archive, runtime=RUNTIME, handler="janitor.function.watch.handler"
             ),
@@ -237,10 +346,10 @@ def watch(config: Config, archive: Path, regions: Sequence[str]) -> LambdaFuncti
         ),
     )
     Schedule(
-        "watch",
+        what,
         ScheduleArgs(
             rule=name,
-            description="Starts the watch over the janitor.",
+            description=f"Starts the watch over the {of or 'janitor'}.",
             expression="rate(1 day)",
             function_name=function.name,
             function_arn=function.arn,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import pulumi
 import pulumi_aws as aws
@@ -18,6 +20,41 @@ GIVEN_UP = "ApproximateNumberOfMessagesVisible"
 """What SQS publishes of a queue: how many messages wait in it."""
 
 DAY_S = 86_400
+
+
+def at_least_one(
+    resource_name: str,
+    *,
+    name: pulumi.Input[str],
+    description: str,
+    namespace: str,
+    metric: str,
+    dimensions: Mapping[str, pulumi.Input[str]],
+    period: int,
+    missing: Literal["breaching", "notBreaching", "ignore"],
+    topic: pulumi.Input[str] | None,
+    opts: pulumi.ResourceOptions,
+) -> aws.cloudwatch.MetricAlarm:
+    """An alarm on a metric that was 1 or more in the last `period` (seconds).
+
+    `missing` is what no data means; `topic` is the ARN of an SNS topic in the same Region.
+    """
+    return aws.cloudwatch.MetricAlarm(
+        resource_name,
+        name=name,
+        alarm_description=description,
+        namespace=namespace,
+        metric_name=metric,
+        dimensions=dimensions,
+        statistic="Maximum",
+        period=period,
+        evaluation_periods=1,
+        comparison_operator="GreaterThanOrEqualToThreshold",
+        threshold=1,
+        treat_missing_data=missing,
+        alarm_actions=[] if topic is None else [topic],
+        opts=opts,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,62 +93,49 @@ class Alarms(pulumi.ComponentResource):
     ) -> None:
         super().__init__("cloudwatch-janitor:index:Alarms", resource_name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        actions = [] if args.topic is None else [args.topic]
-        stopped = aws.cloudwatch.MetricAlarm(
+        stopped = at_least_one(
             f"{resource_name}-stopped",
             name=pulumi.Output.concat(args.function_name, "-stopped"),
-            alarm_description="A run of the janitor stopped without its end: a link crashed twice, "
-            "or was asked for what it does not do. Its event is in the queue of failures, the "
-            "reason in the function's log. In ALARM until the queue is empty.",
+            description="A run of the janitor stopped without its end: a link crashed twice, or "
+            "was asked for what it does not do. Its event is in the queue of failures, the reason "
+            "in the function's log. In ALARM until the queue is empty.",
             # Not Lambda's Errors, which also count a link whose second try went on.
             namespace="AWS/SQS",
-            metric_name=GIVEN_UP,
+            metric=GIVEN_UP,
             dimensions={"QueueName": args.queue_name},
-            statistic="Maximum",
             period=300,
-            evaluation_periods=1,
-            comparison_operator="GreaterThanOrEqualToThreshold",
-            threshold=1,
-            treat_missing_data="ignore",  # SQS is silent on a queue that nobody used for six hours
-            alarm_actions=actions,
+            missing="ignore",  # SQS is silent on a queue that nobody used for six hours
+            topic=args.topic,
             opts=child,
         )
-        overdue = aws.cloudwatch.MetricAlarm(
+        overdue = at_least_one(
             f"{resource_name}-overdue",
             name=pulumi.Output.concat(args.function_name, "-overdue"),
-            alarm_description="The janitor has not completed a scheduled run in 35 days, or the "
+            description="The janitor has not completed a scheduled run in 35 days, or the "
             "function that watches it has not reported for a day. In the first 35 days after the "
             "first deployment nothing can be overdue yet: then this is in ALARM only until the "
             "watch has reported once, which takes up to a day.",
             # An alarm looks back 7 days at most, so a function looks back 35, once a day, and the
             # alarm looks at what it says. Powertools names the dimension `service`.
             namespace=NAMESPACE,
-            metric_name=OVERDUE,
+            metric=OVERDUE,
             dimensions={"service": args.watch_name},
-            statistic="Maximum",
             period=DAY_S,
-            evaluation_periods=1,
-            comparison_operator="GreaterThanOrEqualToThreshold",
-            threshold=1,
-            treat_missing_data="breaching",  # nobody watches: that must not look like health
-            alarm_actions=actions,
+            missing="breaching",  # nobody watches: that must not look like health
+            topic=args.topic,
             opts=child,
         )
-        failed = aws.cloudwatch.MetricAlarm(
+        failed = at_least_one(
             f"{resource_name}-failed",
             name=pulumi.Output.concat(args.function_name, "-failed"),
-            alarm_description="A scheduled run of the janitor ended, but something in it failed, "
+            description="A scheduled run of the janitor ended, but something in it failed, "
             "was not reached, or was refused by a limit: its summary says what.",
             namespace=NAMESPACE,
-            metric_name=FAILED,
+            metric=FAILED,
             dimensions={"service": args.function_name, "trigger": "schedule"},
-            statistic="Maximum",
             period=300,
-            evaluation_periods=1,
-            comparison_operator="GreaterThanOrEqualToThreshold",
-            threshold=1,
-            treat_missing_data="notBreaching",  # no data: no run has ended
-            alarm_actions=actions,
+            missing="notBreaching",  # no data: no run has ended
+            topic=args.topic,
             opts=child,
         )
         self.names = [stopped.name, failed.name, overdue.name]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from janitor.function.state import FLEET
 from janitor.journal.archive import PREFIX as JOURNALS
 
 NONCURRENT_DAYS = 30
@@ -24,6 +25,8 @@ class RunBucketArgs:
         partition: The AWS partition, as ARNs name it.
         writer: ARN of the role that alone may write: what a run finds there it believes.
         journal_writer: ARN of the role that may write journals as well, and nothing else.
+        fleet_writer: ARN of the role that may write journals as well, and alone what belongs to
+            runs of the fleet.
         days: Days after which an object expires: the undo of a run lasts as long as its journal.
     """
 
@@ -31,14 +34,15 @@ class RunBucketArgs:
     partition: str
     writer: str
     journal_writer: str | None = None
+    fleet_writer: str | None = None
     days: int
 
 
 class RunBucket(pulumi.ComponentResource):
     """A bucket that is private, encrypted (SSE-S3), versioned, read and written over TLS only,
-    written by one role only (journals by another besides), and whose objects expire. One that holds
-    any is not deleted with the stack: AWS refuses to. Then it stays as it is, with all that
-    protects it.
+    written by one role only (journals by others besides, a fleet's runs by the fleet's), and whose
+    objects expire. One that holds any is not deleted with the stack: AWS refuses to. Then it stays
+    as it is, with all that protects it.
 
     Attributes:
         bucket: The bucket's name, known once it exists.
@@ -131,7 +135,13 @@ def _expiry(days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
 
 def _policy(args: RunBucketArgs) -> dict[str, object]:
     arn = f"arn:{args.partition}:s3:::{args.bucket}"
-    both = [args.writer, args.journal_writer]
+    others = [role for role in (args.journal_writer, args.fleet_writer) if role]
+    shared = [f"{arn}/{JOURNALS}*", *([f"{arn}/{FLEET}*"] if args.fleet_writer else [])]
+    writing = [_sole("OneWriter", [args.writer, *others], Resource=f"{arn}/*")]
+    if others:
+        writing.append(_sole("OneKeeper", [args.writer], NotResource=shared))
+    if args.fleet_writer:
+        writing.append(_sole("OneFleet", [args.fleet_writer], Resource=f"{arn}/{FLEET}*"))
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -143,17 +153,12 @@ def _policy(args: RunBucketArgs) -> dict[str, object]:
                 "Resource": [arn, f"{arn}/*"],
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             },
-            _sole("OneWriter", both if args.journal_writer else args.writer, Resource=f"{arn}/*"),
-            *(
-                [_sole("OneKeeper", args.writer, NotResource=f"{arn}/{JOURNALS}*")]
-                if args.journal_writer
-                else []
-            ),
+            *writing,
         ],
     }
 
 
-def _sole(sid: str, writers: object, **where: str) -> dict[str, object]:
+def _sole(sid: str, writers: list[str], **where: object) -> dict[str, object]:
     return {
         "Sid": sid,
         "Effect": "Deny",

@@ -22,10 +22,12 @@ from pydantic import (
     ValidationError,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 from deploy.schedule import checked_expression
 from janitor.aws.targets import known_regions
 from janitor.core.errors import PolicyError
+from janitor.function.member import ROLE
 from janitor.policy.file import Policy, load
 
 PROJECT = "cloudwatch-janitor"
@@ -80,8 +82,16 @@ def _tags(tags: dict[str, str]) -> dict[str, str]:
     return tags
 
 
-class Config(BaseModel):
-    """The configuration. Keys are written in camelCase; a key that is left out has its default.
+SCHEDULE = "an EventBridge schedule in UTC, such as cron(0 6 1 * ? *) or rate(7 days)"
+UNIT = "r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}"
+"""A root or an organizational unit (Organizations API reference, `ParentId`)."""
+
+Unit = Annotated[str, Field(pattern=rf"^({UNIT})\Z")]
+AccountId = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^[0-9]{12}\Z")]
+
+
+class _Keys(BaseModel):
+    """Keys are written in camelCase; a key that is left out has its default.
 
     The description of each field says what is accepted, in errors too.
     """
@@ -94,15 +104,70 @@ class Config(BaseModel):
         regex_engine="python-re",  # pydantic's own has no lookahead
     )
 
+
+class FleetConfig(_Keys):
+    """Many accounts that are cleaned together."""
+
+    external_id: Annotated[str, BeforeValidator(_as_text)] = Field(
+        pattern=r"^[\w+=,.@:/-]{2,1224}\Z",
+        description="2 to 1,224 of A-Z, a-z, 0-9 and _+=,.@:/-, which the accounts' roles ask for",
+    )
+    """What the role in each account wants to hear from who assumes it; there is no default."""
+
+    role: str = Field(
+        default=ROLE,
+        pattern=r"^([\w+=,.@-]+/)*[\w+=,.@-]{1,64}\Z",
+        max_length=512,
+        description="the name of a role, with its path if it has one, such as ops/janitor",
+    )
+    """The role that is assumed in each account."""
+
+    ous: Annotated[tuple[Unit, ...], AfterValidator(_different)] = Field(
+        default=(), description="a list of ids of organizational units or roots, such as ou-ab12-…"
+    )
+    """Whose accounts are cleaned, and those of the units below. Without ous and accounts it is the
+    whole organization."""
+
+    accounts: Annotated[tuple[AccountId, ...], AfterValidator(_different)] = Field(
+        default=(), description="a list of account ids of 12 digits, and no stackSet beside it"
+    )
+    """Accounts beside those of ous; without ous these alone, and the organization is not asked."""
+
+    exclude: Annotated[tuple[AccountId | Unit, ...], AfterValidator(_different)] = Field(
+        default=(), description="a list of ids of accounts, or of organizational units within ous"
+    )
+    """What is left out again."""
+
+    schedule: Annotated[str, AfterValidator(checked_expression)] = Field(
+        default="cron(0 6 2 * ? *)", description=SCHEDULE
+    )
+    """When the fleet's run starts: at 06:00 on the second of each month."""
+
+    scheduled_run: Literal["apply", "dry-run"] = Field(
+        default="dry-run", description="apply or dry-run"
+    )
+    """As the key of that name outside, for the fleet: consent to the one is not to the other."""
+
+    concurrency: int = Field(default=50, ge=1, le=1_000, description="a whole number, 1 to 1,000")
+    """How many accounts × Regions are at work at a time, each in an invocation of the function."""
+
+    stack_set: bool = Field(default=False, description="true or false")
+    """Whether the role is made in all accounts of ous by a service-managed StackSet, which the
+    management account or a delegated administrator of CloudFormation StackSets may make."""
+
+
+class Config(_Keys):
+    """The configuration."""
+
     name: str = Field(
         default=PROJECT,
         # Of the names that follow from it the bucket's has the fewest characters to choose from,
         # and the longest of a role may have 64. None may be that of another stack's function.
-        pattern=r"^(?!.*-(watch|hash|helloworld|new-groups)\Z)[a-z][a-z0-9]*(-[a-z0-9]+)*\Z",
+        pattern=r"^(?!.*-(watch|hash|helloworld|new-groups|fleet)\Z)[a-z][a-z0-9]*(-[a-z0-9]+)*\Z",
         min_length=3,
         max_length=40,
         description="3 to 40 of a-z, 0-9 and single hyphens, beginning with a letter, not ending "
-        "in -watch, -hash, -helloworld or -new-groups",
+        "in -watch, -hash, -helloworld, -new-groups or -fleet",
     )
     """What everything is called, so that an account can have several, each in a stack of its own.
     The bucket, which is made first, keeps it: a second stack of the same name is refused."""
@@ -116,7 +181,7 @@ class Config(BaseModel):
 
     schedule: Annotated[str, AfterValidator(checked_expression)] = Field(
         default="cron(0 6 1 * ? *)",
-        description="an EventBridge schedule in UTC, such as cron(0 6 1 * ? *) or rate(7 days)",
+        description=SCHEDULE,
     )
     """When the janitor runs: at 06:00 on the first of each month. Runs that are more than 35 days
     apart set off the alarm."""
@@ -157,6 +222,11 @@ class Config(BaseModel):
     new_groups: bool = Field(default=False, description="true or false")
     """Whether a log group that was just made gets its retention, 15 minutes later. That is at once,
     whatever scheduledRun says, and needs a CloudTrail trail that logs management events."""
+
+    fleet: FleetConfig | None = Field(
+        default=None, description="a mapping with externalId at least: see docs/fleet.md"
+    )
+    """Whether many accounts are cleaned together, by runs of their own beside this account's."""
 
     alarm_topic: str | None = Field(
         default=None,
@@ -264,12 +334,17 @@ def parse(texts: Mapping[str, str], *, region: str | None) -> Config:
         *_policy_problems(config),
         *_topic_problems(config, region),
         *_email_problems(config),
+        *_fleet_problems(config),
     ]:
         raise ConfigError(problems)
     return config
 
 
-_FIELDS = {field.alias or name: field for name, field in Config.model_fields.items()}
+def _fields(model: type[_Keys], prefix: str = "") -> dict[str, FieldInfo]:
+    return {f"{prefix}{field.alias or name}": field for name, field in model.model_fields.items()}
+
+
+_FIELDS = {**_fields(Config), **_fields(FleetConfig, "fleet.")}
 _JSON_KEYS = {
     "functions",
     "regions",
@@ -277,6 +352,7 @@ _JSON_KEYS = {
     "notify",
     "notifyEmail",
     "dashboard",
+    "fleet",
     "keepDays",
     "reservedConcurrency",
     "tags",
@@ -321,15 +397,38 @@ def _email_problems(config: Config) -> list[str]:
     return [_line("notifyEmail", list(config.notify_email), why)]
 
 
+def _fleet_problems(config: Config) -> list[str]:
+    fleet = config.fleet
+    if fleet is None:
+        return []
+    problems, units = [], [one for one in fleet.exclude if not one.isdigit()]
+    if "janitor" not in config.functions:
+        problems.append(_line("functions", list(config.functions), "the fleet needs the janitor"))
+    if fleet.accounts and not fleet.ous and units:
+        problems.append(
+            _line("fleet.exclude", units[0], "accounts without ous: no unit is looked into")
+        )
+    if fleet.accounts and fleet.stack_set:
+        problems.append(_line("fleet.accounts", list(fleet.accounts), "there is a stackSet"))
+    return problems
+
+
 def _problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
-    key = str(error["loc"][0])
+    first, *rest = error["loc"]
+    key, value = str(first), raw.get(first)
+    if key == "fleet" and rest:
+        key, value = f"fleet.{rest[0]}", raw["fleet"].get(rest.pop(0))
     if key not in _FIELDS:
-        return f"{PROJECT}:{key}: unknown key; accepted: {', '.join(_FIELDS)}"
+        level = key.rpartition(".")[0]
+        known = [name for name in _FIELDS if name.rpartition(".")[0] == level]
+        return f"{PROJECT}:{key}: unknown key; accepted: {', '.join(known)}"
+    if error["type"] == "missing":
+        return f"{PROJECT}:{key}: it is missing; accepted: {_FIELDS[key].description}"
     cause = error.get("ctx", {}).get("error")
     if not isinstance(cause, ValueError):
-        return _line(key, raw[key])
+        return _line(key, value)
     # A problem of one entry shows that entry; what accepts the whole shows the whole.
-    return _line(key, raw[key] if len(error["loc"]) == 1 else error["input"], str(cause))
+    return _line(key, error["input"] if rest else value, str(cause))
 
 
 def _line(key: str, value: object, why: str | None = None) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from deploy.alarms import DAY_S, GIVEN_UP, NAMESPACE
+from deploy.alarms import DAY_S, GIVEN_UP, NAMESPACE, at_least_one
+from deploy.grants import may_send, service_role
 
 DEAF = "Deaf"
 """What the watch publishes once a day: 1 where no news of new log groups can come, else 0."""
@@ -109,28 +110,34 @@ class NewGroups(pulumi.ComponentResource):
         )
         self.failures = failures.url
         self.alarms = [
-            self._alarm(
-                "failures",
-                "A new log group could not be given its retention: its message is in the queue "
-                f"{args.name}-failures, the reason in the function's log. In ALARM until the "
-                "queue is empty: send its messages once more (SQS, start DLQ redrive).",
-                "AWS/SQS",
-                GIVEN_UP,
-                {"QueueName": failures.name},
-                "ignore",  # SQS is silent on a queue that nobody used for six hours
+            at_least_one(
+                f"{resource_name}-failures",
+                name=f"{args.name}-failures",
+                description="A new log group could not be given its retention: its message is in "
+                f"the queue {args.name}-failures, the reason in the function's log. In ALARM until "
+                "the queue is empty: send its messages once more (SQS, start DLQ redrive).",
+                namespace="AWS/SQS",
+                metric=GIVEN_UP,
+                dimensions={"QueueName": failures.name},
                 period=300,
-            ),
-            self._alarm(
-                "deaf",
-                "In some Region no CloudTrail trail logs management events, so that no new log "
-                "group there is heard of; the watch's log names the Regions. Until the watch has "
-                "reported once, which takes up to a day, this is in ALARM too.",
-                NAMESPACE,
-                DEAF,
-                {"service": args.watch_name},
-                "breaching",  # nobody watches: that must not look like health
+                missing="ignore",  # SQS is silent on a queue that nobody used for six hours
+                topic=args.topic,
+                opts=self._child,
+            ).name,
+            at_least_one(
+                f"{resource_name}-deaf",
+                name=f"{args.name}-deaf",
+                description="In some Region no CloudTrail trail logs management events, so that no "
+                "new log group there is heard of; the watch's log names the Regions. Until the "
+                "watch has reported once, which takes up to a day, this is in ALARM too.",
+                namespace=NAMESPACE,
+                metric=DEAF,
+                dimensions={"service": args.watch_name},
                 period=DAY_S,
-            ),
+                missing="breaching",  # nobody watches: that must not look like health
+                topic=args.topic,
+                opts=self._child,
+            ).name,
         ]
         self.register_outputs({"failures": self.failures, "alarms": self.alarms})
 
@@ -138,10 +145,23 @@ class NewGroups(pulumi.ComponentResource):
         """The way from each Region's own bus to the queue."""
         args, child = self._args, self._child
         bus = aws.cloudwatch.EventBus(self._name, name=args.name, opts=child)
-        role, may_tell = self._role(bus)
+        tell = {
+            "Sid": "TellTheBus",
+            "Effect": "Allow",
+            "Action": "events:PutEvents",
+            "Resource": bus.arn,
+        }
+        role, may_tell = service_role(
+            f"{self._name}-events",
+            name=f"{args.name}-events",
+            service="events.amazonaws.com",
+            account=args.account,
+            statements=[tell],
+            opts=child,
+        )
         home = self._rule("home", f"To {args.name}.", event_bus_name=bus.name)
-        may_send = [
-            self._may_send(kind, receiver, home)
+        sending = [
+            may_send(f"{self._name}-{kind}", receiver, home, child)
             for kind, receiver in (("queue", queue), ("failures", failures))
         ]
         aws.cloudwatch.EventTarget(
@@ -151,7 +171,7 @@ class NewGroups(pulumi.ComponentResource):
             arn=queue.arn,
             dead_letter_config={"arn": failures.arn},
             # Without the permission, what the rule sends would be refused.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=may_send),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=sending),
         )
         for region in args.regions:
             rule = self._rule(region, "Tells of new log groups.", region=region)
@@ -163,35 +183,6 @@ class NewGroups(pulumi.ComponentResource):
                 role_arn=role.arn,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[may_tell]),
             )
-
-    def _role(self, bus: aws.cloudwatch.EventBus) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
-        """What the rules of all Regions send to the bus with, and its right to."""
-        args, child = self._args, self._child
-        trust = {
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-            "Condition": {"StringEquals": {"aws:SourceAccount": args.account}},
-        }
-        role = aws.iam.Role(
-            f"{self._name}-events",
-            name=f"{args.name}-events",
-            assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
-            opts=child,
-        )
-        send = {
-            "Sid": "TellTheBus",
-            "Effect": "Allow",
-            "Action": "events:PutEvents",
-            "Resource": bus.arn,
-        }
-        return role, aws.iam.RolePolicy(
-            f"{self._name}-events",
-            name="bus",
-            role=role.name,
-            policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [send]}),
-            opts=child,
-        )
 
     def _rule(
         self,
@@ -221,51 +212,3 @@ class NewGroups(pulumi.ComponentResource):
             opts=self._child,
             **more,  # type: ignore[arg-type]
         )
-
-    def _may_send(
-        self, kind: str, queue: aws.sqs.Queue, rule: aws.cloudwatch.EventRule
-    ) -> aws.sqs.QueuePolicy:
-        """That rule alone."""
-        statement = {
-            "Sid": "TheRule",
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": queue.arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": rule.arn}},
-        }
-        return aws.sqs.QueuePolicy(
-            f"{self._name}-{kind}",
-            queue_url=queue.url,
-            policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [statement]}),
-            opts=self._child,
-        )
-
-    def _alarm(
-        self,
-        name: str,
-        description: str,
-        namespace: str,
-        metric: str,
-        dimensions: dict[str, pulumi.Input[str]],
-        missing: str,
-        *,
-        period: int,
-    ) -> pulumi.Output[str]:
-        topic = self._args.topic
-        return aws.cloudwatch.MetricAlarm(
-            f"{self._name}-{name}",
-            name=f"{self._args.name}-{name}",
-            alarm_description=description,
-            namespace=namespace,
-            metric_name=metric,
-            dimensions=dimensions,
-            statistic="Maximum",
-            period=period,
-            evaluation_periods=1,
-            comparison_operator="GreaterThanOrEqualToThreshold",
-            threshold=1,
-            treat_missing_data=missing,
-            alarm_actions=[] if topic is None else [topic],
-            opts=self._child,
-        ).name

@@ -38,6 +38,7 @@ from janitor.core.model import Target
 ACTIONS: dict[str, str] = {
     "DescribeRegions": "ec2:DescribeRegions",
     "ListAccountAliases": "iam:ListAccountAliases",
+    "AssumeRole": "sts:AssumeRole",
 }
 ALL = "all"
 ACCOUNTS_AT_ONCE = 16

@@ -66,7 +66,6 @@ from janitor.report.fleet import Asked, FleetReport, Place, page
 
 log = structlog.get_logger("janitor")
 
-ACTIONS: dict[str, str] = {"AssumeRole": "sts:AssumeRole"}
 READ_AT_ONCE = 24
 MOST_ERRORS = 3
 LONGEST_ERROR = 300

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from janitor.aws import logs, metrics, quotas, tags, targets
+from janitor.aws import logs, metrics, organizations, quotas, tags, targets
 from janitor.core.model import OWNER_GONE
 from janitor.journal import archive
 from janitor.owners import table as owners
@@ -116,7 +116,7 @@ def function_policy(
     the SNS topic whose ARN is `notify_topic`.
     """
     # They need powertools, which the terminal does without.
-    from janitor.function import chain, notify, state
+    from janitor.function import chain, state
 
     own = policy.with_own_groups(log_group)
     itself = f"arn:{partition}:lambda:{region}:{account}:function:{function}"
@@ -125,11 +125,7 @@ def function_policy(
         *document["Statement"],
         _statement("GoOn", "Allow", {chain.ACTIONS["Invoke"]}, [itself, f"{itself}:*"]),
     ]
-    if parameter is not None:
-        statements.append(_read_policy(f"arn:{partition}:ssm:{region}:{account}:", parameter))
-    if notify_topic is not None:
-        action = notify.ACTIONS["Publish"]
-        statements.append(_statement("Tell", "Allow", {action}, [notify_topic]))
+    statements += _own_means(f"{region}:{account}", partition, parameter, notify_topic)
     objects = f"arn:{partition}:s3:::{bucket}/"
     statements += [
         _statement("KeepRuns", "Allow", state.ACTIONS.values(), [f"{objects}{state.PREFIX}*"]),
@@ -215,10 +211,66 @@ def new_groups_policy(
         ),
         _statement("CopyTags", "Allow", {reading, tagging} if copying else (), groups, where),
         _statement("Poll", "Allow", POLLING, [f"arn:{partition}:sqs:{place}:{queue}"]),
-        *([] if parameter is None else [_read_policy(f"arn:{partition}:ssm:{place}:", parameter)]),
+        *_own_means(place, partition, parameter, None),
         _keep_journals(f"arn:{partition}:s3:::{bucket}/", account),
     )
     return {**document, "Statement": [*document["Statement"], *more["Statement"]]}
+
+
+def fleet_policy(
+    *,
+    account: str,
+    partition: str,
+    region: str,
+    role: str,
+    lists: bool = True,
+    parameter: str | None = None,
+    notify_topic: str | None = None,
+    bucket: str,
+) -> dict[str, Any]:
+    """What `janitor.function.fleet` may do with its own rights: assume the role `role` (its name,
+    with its path if it has one) in any account, which has to trust it; list the organization's
+    accounts, unless `lists` says that all are named; keep its runs and the journals of all accounts
+    in `bucket`, read its policy where `parameter` names an SSM parameter, and publish to the SNS
+    topic whose ARN is `notify_topic`. What it may do in an account is the assumed role's.
+    """
+    from janitor.function import state  # it needs powertools, which the terminal does without
+
+    objects, assuming = f"arn:{partition}:s3:::{bucket}/", [targets.ACTIONS["AssumeRole"]]
+    organization = organizations.ACTIONS.values() if lists else ()
+    return _document(
+        _statement("BeMember", "Allow", assuming, [f"arn:{partition}:iam::*:role/{role}"]),
+        _statement("ListAccounts", "Allow", organization, ["*"]),
+        _statement("KeepRuns", "Allow", state.ACTIONS.values(), [f"{objects}{state.FLEET}*"]),
+        # Of all accounts; and else a state that is not there yet reads as one that is denied.
+        _statement("FindRuns", "Allow", {archive.ACTIONS["ListObjectsV2"]}, [objects[:-1]]),
+        _keep_journals(objects, "*"),
+        *_own_means(f"{region}:{account}", partition, parameter, notify_topic),
+    )
+
+
+def state_machine_policy(
+    *, account: str, partition: str, region: str, machine: str, function: str, bucket: str
+) -> dict[str, Any]:
+    """What the fleet's state machine `machine` may do: invoke `function`, start executions of
+    itself for the targets that stand in `bucket`, and look at those (Step Functions Developer
+    Guide, "IAM policies for using Distributed Map states").
+    """
+    from janitor.function import state
+
+    states, place = f"arn:{partition}:states:{region}:{account}", f"{region}:{account}"
+    targets_of = f"arn:{partition}:s3:::{bucket}/{state.FLEET}*/targets.json"
+    invoked = f"arn:{partition}:lambda:{place}:function:{function}"
+    # An execution for a target is called after the map's label too.
+    executions = [f"{states}:execution:{machine}{end}" for end in (":*", "/*")]
+    return _document(
+        _statement("Work", "Allow", ["lambda:InvokeFunction"], [invoked]),
+        _statement("ReadTargets", "Allow", [state.ACTIONS["GetObject"]], [targets_of]),
+        _statement(
+            "Divide", "Allow", ["states:StartExecution"], [f"{states}:stateMachine:{machine}"]
+        ),
+        _statement("Look", "Allow", ["states:DescribeExecution"], executions),
+    )
 
 
 def native_policy(*, regions: Sequence[str] = ()) -> dict[str, Any]:
@@ -239,16 +291,24 @@ def watch_policy(*, new_groups: bool = False) -> dict[str, Any]:
     return _document(_statement("Look", "Allow", looking, ["*"]))
 
 
-def _read_policy(ssm: str, parameter: str) -> dict[str, Any]:
-    """To read the policy from an SSM parameter; `ssm` begins its ARN."""
-    from janitor.function import settings  # it needs powertools, which the terminal does without
+def _own_means(
+    place: str, partition: str, parameter: str | None, topic: str | None
+) -> list[dict[str, Any]]:
+    """To read the policy from the SSM parameter, and to publish to the topic, where there are any;
+    `place` is Region and account of the function.
+    """
+    from janitor.function import notify, settings
 
-    arn = f"{ssm}parameter/{parameter.lstrip('/')}"
-    return _statement("ReadPolicy", "Allow", {settings.ACTIONS["GetParameter"]}, [arn])
+    read = f"arn:{partition}:ssm:{place}:parameter/{(parameter or '').lstrip('/')}"
+    means = [
+        (parameter, _statement("ReadPolicy", "Allow", {settings.ACTIONS["GetParameter"]}, [read])),
+        (topic, _statement("Tell", "Allow", {notify.ACTIONS["Publish"]}, [str(topic)])),
+    ]
+    return [statement for wanted, statement in means if wanted is not None]
 
 
 def _keep_journals(objects: str, account: str) -> dict[str, Any]:
-    """To add journals to a bucket; `objects` begins their ARNs."""
+    """To add journals of an account (`*`: of any) to a bucket; `objects` begins their ARNs."""
     arn = f"{objects}{archive.PREFIX}{account}/*"
     return _statement("KeepJournals", "Allow", {archive.ACTIONS["PutObject"]}, [arn])
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import boto3
 import pulumi
+from botocore.validate import validate_parameters
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 from pulumi.runtime.stack import run_pulumi_func
@@ -181,7 +182,8 @@ class Account(Mocks):
         client("logs").put_retention_policy(
             logGroupName=name, retentionInDays=inputs.pop("retentionInDays")
         )
-        (made,) = client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        shown = client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        (made,) = [group for group in shown if group["logGroupName"] == name]
         return name, {"arn": made["arn"].removesuffix(":*")}
 
     def function(self, inputs: Inputs) -> Answer:
@@ -272,6 +274,11 @@ class Account(Mocks):
             target["RoleArn"] = role
         if (queue := inputs.pop("deadLetterConfig", None)) is not None:
             target["DeadLetterConfig"] = {"Arn": queue["arn"]}
+        if (said := inputs.pop("inputTransformer", None)) is not None:
+            target["InputTransformer"] = {
+                "InputPathsMap": said["inputPaths"],
+                "InputTemplate": said["inputTemplate"],
+            }
         answer = client("events", region).put_targets(
             Rule=rule, Targets=[target], **({"EventBusName": bus} if bus else {})
         )
@@ -366,23 +373,12 @@ class Account(Mocks):
 
     def alarm(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
-        client("cloudwatch").put_metric_alarm(
-            AlarmName=name,
-            AlarmDescription=inputs.pop("alarmDescription"),
-            Namespace=inputs.pop("namespace"),
-            MetricName=inputs.pop("metricName"),
-            Dimensions=[
-                {"Name": key, "Value": value} for key, value in inputs.pop("dimensions").items()
-            ],
-            Statistic=inputs.pop("statistic"),
-            Period=inputs.pop("period"),
-            EvaluationPeriods=inputs.pop("evaluationPeriods"),
-            ComparisonOperator=inputs.pop("comparisonOperator"),
-            Threshold=inputs.pop("threshold"),
-            TreatMissingData=inputs.pop("treatMissingData"),
-            AlarmActions=inputs.pop("alarmActions", []),
-            Tags=_pairs(inputs),
-        )
+        renamed = {_upper(key): inputs.pop(key) for key in list(inputs) if key != "tags"}
+        if "MetricQueries" in renamed:
+            renamed["Metrics"] = [_query(each) for each in renamed.pop("MetricQueries")]
+        else:
+            renamed["Dimensions"] = _dimensions(renamed["Dimensions"])
+        client("cloudwatch").put_metric_alarm(AlarmName=name, Tags=_pairs(inputs), **renamed)
         (made,) = client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
         return name, {"arn": made["AlarmArn"]}
 
@@ -463,6 +459,41 @@ class Account(Mocks):
         client("s3").put_bucket_policy(Bucket=name, Policy=inputs.pop("policy"))
         return name, {}
 
+    def state_machine(self, inputs: Inputs) -> Answer:
+        arn = client("stepfunctions").create_state_machine(
+            name=inputs.pop("name"),
+            definition=inputs.pop("definition"),
+            roleArn=inputs.pop("roleArn"),
+            type=inputs.pop("type"),
+            tags=[{"key": key, "value": value} for key, value in inputs.pop("tags", {}).items()],
+        )["stateMachineArn"]
+        return arn, {"arn": arn}
+
+    def stack_set(self, inputs: Inputs) -> Answer:
+        """Moto has it with many more packages only: botocore's model and the record tell."""
+        name, automatic = inputs.pop("name"), inputs.pop("autoDeployment")
+        inputs.pop("operationPreferences")  # of the update
+        request = {"StackSetName": name, "AutoDeployment": {}, "Tags": _pairs(inputs)}
+        for key in ("enabled", "retainStacksOnAccountRemoval"):
+            request["AutoDeployment"][_upper(key)] = automatic[key]
+        for key in ("description", "templateBody", "permissionModel", "callAs", "capabilities"):
+            request[_upper(key)] = inputs.pop(key)
+        _would_be_taken("CreateStackSet", request)
+        return name, {}
+
+    def stack_instances(self, inputs: Inputs) -> Answer:
+        """As the StackSet."""
+        name, targets = inputs.pop("stackSetName"), inputs.pop("deploymentTargets")
+        request = {
+            "StackSetName": name,
+            "CallAs": inputs.pop("callAs"),
+            "DeploymentTargets": {"OrganizationalUnitIds": targets["organizationalUnitIds"]},
+            "Regions": inputs.pop("regions"),
+            "OperationPreferences": _uppered(inputs.pop("operationPreferences")),
+        }
+        _would_be_taken("CreateStackInstances", request)
+        return name, {}
+
     # What the program asks the account.
 
     def get_caller_identity(self, _: Inputs) -> Inputs:
@@ -477,6 +508,12 @@ class Account(Mocks):
 
     def get_partition(self, _: Inputs) -> Inputs:
         return {"partition": client("lambda").meta.partition}
+
+    def get_organization(self, _: Inputs) -> Inputs:
+        organizations = client("organizations")
+        said = organizations.describe_organization()["Organization"]
+        roots = [{"id": root["Id"]} for root in organizations.list_roots()["Roots"]]
+        return {"id": said["Id"], "masterAccountId": said["MasterAccountId"], "roots": roots}
 
     def get_authorization_token(self, arguments: Inputs) -> Inputs:
         (data,) = client("ecr").get_authorization_token(registryIds=[arguments["registryId"]])[
@@ -524,6 +561,26 @@ def _uppered(value: Any) -> Any:
     )
 
 
+def _would_be_taken(operation: str, request: Inputs) -> None:
+    """Whether CloudFormation knows a request of that form (botocore's model)."""
+    model = client("cloudformation").meta.service_model.operation_model(operation)
+    validate_parameters(request, model.input_shape)
+
+
+def _dimensions(by_name: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Name": key, "Value": value} for key, value in by_name.items()]
+
+
+def _query(given: Inputs) -> Inputs:
+    """One of an alarm's metric queries, as CloudWatch's API has it."""
+    query = {_upper(key): value for key, value in given.items() if key != "metric"}
+    if metric := given.get("metric"):
+        named = {_upper(key): metric[key] for key in ("namespace", "metricName")}
+        named["Dimensions"] = _dimensions(metric["dimensions"])
+        query["MetricStat"] = {"Metric": named, "Period": metric["period"], "Stat": metric["stat"]}
+    return query
+
+
 def _pairs(inputs: Inputs) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in inputs.pop("tags", {}).items()]
 
@@ -557,6 +614,9 @@ _MAKERS: dict[str, Callable[[Account, Inputs], Answer]] = {
     "aws:s3/bucketVersioning:BucketVersioning": Account.versioning,
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Account.lifecycle,
     "aws:s3/bucketPolicy:BucketPolicy": Account.bucket_policy,
+    "aws:sfn/stateMachine:StateMachine": Account.state_machine,
+    "aws:cloudformation/stackSet:StackSet": Account.stack_set,
+    "aws:cloudformation/stackInstances:StackInstances": Account.stack_instances,
     "docker-build:index:Image": Account.image,
 }
 
@@ -565,5 +625,6 @@ _CALLS: dict[str, Callable[[Account, Inputs], Inputs]] = {
     "aws:index/getRegion:getRegion": Account.get_region,
     "aws:index/getRegions:getRegions": Account.get_regions,
     "aws:index/getPartition:getPartition": Account.get_partition,
+    "aws:organizations/getOrganization:getOrganization": Account.get_organization,
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": Account.get_authorization_token,
 }

@@ -177,7 +177,8 @@ class Cloud:
     def start(self) -> pytest.MonkeyPatch:
         """An empty account, and the patch that lasts as long as it does."""
         self.close()
-        self._open.enter_context(mock_aws(config={"lambda": {"use_docker": False}}))
+        config = {"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}
+        self._open.enter_context(mock_aws(config=config))
         patch = self._open.enter_context(pytest.MonkeyPatch.context())
         patch.delenv("AWS_PROFILE", raising=False)
         patch.setenv("AWS_DEFAULT_REGION", REGION)
@@ -608,7 +609,7 @@ def test_the_bucket_is_private_encrypted_and_versioned(account: Account) -> None
     assert (writing["Effect"], writing["Principal"]) == ("Deny", "*")
     assert (writing["Action"], writing["Resource"]) == ("s3:PutObject", f"{arn}/*")
     role = f"arn:aws:iam::{ACCOUNT}:role/{JANITOR}"
-    assert writing["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": role}}
+    assert writing["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [role]}}
 
 
 def test_the_janitor_may_only_add_journals(account: Account) -> None:
@@ -1269,6 +1270,7 @@ def test_declared_configuration_is_the_programs() -> None:
         "policyFile",
         "policyParameter",
         "alarmTopic",
+        "fleet",
         "tags",
     }
 

@@ -149,8 +149,8 @@ def test_its_role_adds_journals_and_never_touches_the_state_of_runs(account: Acc
     _, writers, keeper = statements
     roles = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in (JANITOR, NAME)]
     assert writers["Condition"]["ArnNotEquals"]["aws:PrincipalArn"] == roles
-    assert keeper["Condition"]["ArnNotEquals"]["aws:PrincipalArn"] == roles[0]
-    assert keeper["NotResource"] == f"arn:aws:s3:::{BUCKET}/journal/*"
+    assert keeper["Condition"]["ArnNotEquals"]["aws:PrincipalArn"] == roles[:1]
+    assert keeper["NotResource"] == [f"arn:aws:s3:::{BUCKET}/journal/*"]
     assert (keeper["Effect"], keeper["Action"]) == ("Deny", "s3:PutObject")
 
 

@@ -21,7 +21,7 @@ FUNCTION = "cloudwatch-janitor"
 GROUP = "/cloudwatch-janitor/watch"
 
 
-def watched(deployed: int, runs: dict[int, float]) -> Cloud:
+def watched(deployed: int, runs: dict[int, float], trigger: str = "schedule") -> Cloud:
     """An account in which complete runs are counted by day."""
     cloud = Cloud([Group(GROUP, deployed, 9, 30)])
 
@@ -30,12 +30,11 @@ def watched(deployed: int, runs: dict[int, float]) -> Cloud:
             return None
         metric = call.parameters["MetricDataQueries"][0]["MetricStat"]["Metric"]
         assert metric["MetricName"] == "Complete"
-        assert metric["Dimensions"] == [
-            {"Name": "service", "Value": FUNCTION},
-            {"Name": "trigger", "Value": "schedule"},
-        ]
+        service, by = metric["Dimensions"]
+        assert service == {"Name": "service", "Value": FUNCTION}
+        there = runs if by == {"Name": "trigger", "Value": trigger} else {}
         start, end = (call.parameters[key] for key in ("StartTime", "EndTime"))
-        shown = {at / 1000: value for at, value in runs.items() if start <= at / 1000 < end}
+        shown = {at / 1000: value for at, value in there.items() if start <= at / 1000 < end}
         result = {
             "Id": "complete",
             "Timestamps": [*shown],
@@ -63,8 +62,11 @@ def test_overdue_means_no_complete_run_in_35_days(
     deployed: int, runs: dict[int, float], expected: bool
 ) -> None:
     """A new deployment has had no time for one; incomplete runs do not count."""
-    cloud = watched(deployed, runs)
-    assert cloud.clock.run(overdue(api(cloud), FUNCTION, GROUP)) is expected
+    for trigger in ("schedule", "fleet"):
+        cloud = watched(deployed, runs, trigger)
+        assert cloud.clock.run(overdue(api(cloud), FUNCTION, GROUP)) is expected
+    cloud = watched(deployed, runs, "hand")
+    assert cloud.clock.run(overdue(api(cloud), FUNCTION, GROUP)) is (deployed < days_ago(35))
 
 
 def test_what_cannot_be_read_is_an_error_which_the_alarm_counts_as_overdue() -> None:

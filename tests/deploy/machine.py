@@ -1,0 +1,122 @@
+"""A state machine on moto's interpreter, with the fleet's real function in the place of Lambda's.
+
+Nothing waits: what the interpreter sleeps between tries passes on the function's clock. Retries,
+maps over executions and readers of S3 are moto's; what its interpreter does is not AWS's word, so
+the definition keeps to what Amazon States Language says (docs/fleet.md names the quotas).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.core.botocore_stubber import BotocoreStubber
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+
+from tests.deploy.pulumi_on_moto import client
+from tests.function.deployed import DiedError
+from tests.function.fleets import DeployedFleet
+
+
+class Machine:
+    """The state machine `arn`, whose function is `fleet`'s, named `function`.
+
+    `events` are what the function was called with, `slept` the seconds between tries; `before` is
+    called before the function and may raise DiedError in its place.
+    """
+
+    def __init__(self, arn: str, function: str, fleet: DeployedFleet) -> None:
+        self.arn, self.function, self.fleet = arn, function, fleet
+        self.events: list[dict[str, Any]] = []
+        self.slept: list[float] = []
+        self.before: Callable[[dict[str, Any]], None] = lambda _event: None
+        self._one_at_a_time = threading.RLock()
+        self._within = threading.local()
+
+    def run(self, said: Any, name: str | None = None) -> dict[str, Any]:
+        """The description of an execution, which is over."""
+        machines = client("stepfunctions")
+        started = machines.start_execution(
+            stateMachineArn=self.arn, name=name or str(uuid.uuid4()), input=json.dumps(said)
+        )
+        found: dict[str, Any] = machines.describe_execution(executionArn=started["executionArn"])
+        return found
+
+    def passes(self) -> list[str]:
+        """What the function was asked for, one after the other."""
+        return [event["pass"] for event in self.events]
+
+    @contextmanager
+    def plugged(self) -> Iterator[Machine]:
+        """As long as this lasts, moto's Lambda is the function."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ExecutionWorker, "start", ExecutionWorker._execution_logic)
+            patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=self._sleep))
+            patch.setattr(LambdaSimpleBackend, "invoke", self._invoke())
+            patch.setattr(lambda_eval_utils, "boto_client_for", _cached())
+            patch.setattr(BotocoreStubber, "__call__", self._elsewhere(BotocoreStubber.__call__))
+            yield self
+
+    def _sleep(self, seconds: float) -> None:
+        with self._one_at_a_time:
+            self.slept.append(seconds)
+            self.fleet.clock.jump(seconds)
+
+    def _elsewhere(self, stub: Callable[..., Any]) -> Callable[..., Any]:
+        """Moto answers no call that the function makes: those are the fake account's."""
+
+        def call(stubber: BotocoreStubber, *args: Any, **kwargs: Any) -> Any:
+            mine = getattr(self._within, "function", False)
+            return None if mine else stub(stubber, *args, **kwargs)
+
+        return call
+
+    def _invoke(self) -> Callable[..., bytes]:
+        def invoke(
+            _lambda: Any, name: str, _qualifier: Any, body: str, _headers: Any, told: dict[str, str]
+        ) -> bytes:
+            assert name.endswith(f":{self.function}"), name
+            with self._one_at_a_time:
+                try:
+                    answer = self._answer(json.loads(body))
+                except DiedError:
+                    told["x-amz-function-error"] = "Unhandled"
+                    # As Lambda has it: the function itself can say nothing any more.
+                    answer = {"errorType": "Runtime.ExitError", "errorMessage": "exit status 137"}
+                except Exception as error:  # noqa: BLE001  # whatever it raises, Lambda tells
+                    told["x-amz-function-error"] = "Unhandled"
+                    answer = {"errorType": type(error).__name__, "errorMessage": str(error)}
+            return json.dumps(answer).encode()
+
+        return invoke
+
+    def _answer(self, event: dict[str, Any]) -> dict[str, Any]:
+        self.events.append(event)
+        self.before(event)
+        self._within.function = True
+        try:
+            answer: dict[str, Any] = self.fleet.invoke(event)
+        finally:
+            self._within.function = False
+        assert len(json.dumps(answer)) < 32_000
+        if event["pass"] == "targets":  # for the reader of S3, which is moto's
+            body = self.fleet.objects[answer["key"]]
+            client("s3").put_object(Bucket=answer["bucket"], Key=answer["key"], Body=body)
+        return answer
+
+
+def _cached() -> Callable[..., Any]:
+    """One client of Lambda, not one for each call, which takes longer than the call."""
+    made = functools.cache(boto3.client)
+    return lambda region, service, state_credentials=None: made(service, region)
