@@ -13,7 +13,14 @@ from typing import Any
 import typer.main
 from typer.cli import get_docs_for_click
 
-from janitor.function.iam import function_policy, iam_policy, new_groups_policy
+from janitor.function.iam import (
+    fleet_policy,
+    function_policy,
+    iam_policy,
+    new_groups_policy,
+    state_machine_policy,
+)
+from janitor.function.member import ROLE
 from janitor.owners.table import Question, Row, Severity, actions, services, table
 from janitor.policy.file import json_schema, load
 from janitor.terminal.cli import app
@@ -126,6 +133,25 @@ def least_function_policy() -> str:
             bucket="cloudwatch-janitor-123456789012",
         )
     )
+
+
+_HERE = {
+    "account": "123456789012",
+    "partition": "aws",
+    "region": "eu-west-1",
+    "bucket": "cloudwatch-janitor-123456789012",
+}
+
+
+def least_fleet_policy() -> str:
+    """What the function of a fleet may do with its own rights."""
+    return _code(fleet_policy(**_HERE, role=ROLE))
+
+
+def least_state_machine_policy() -> str:
+    """What the state machine of a fleet may do."""
+    name = "cloudwatch-janitor-fleet"
+    return _code(state_machine_policy(**_HERE, machine=name, function=name))
 
 
 def least_new_groups_policy() -> str:
@@ -258,6 +284,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "iam-policy": least_policy,
     "function-policy": least_function_policy,
     "new-groups-policy": least_new_groups_policy,
+    "fleet-policy": least_fleet_policy,
+    "state-machine-policy": least_state_machine_policy,
     "shipped-policy": shipped_policy,
     "owner-figures": owner_figures,
     "owner-names": owner_names,
