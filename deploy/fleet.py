@@ -184,7 +184,7 @@ def definition(function: str, *, partition: str, concurrency: int) -> dict[str, 
                 "ErrorPath": "$.broken.Error",
                 "CausePath": "$.broken.Cause",
             },
-            "Reported": {"Type": "Succeed", "OutputPath": "$.report"},
+            "Reported": {"Type": "Pass", "InputPath": "$.report", "End": True},
         },
     }
 

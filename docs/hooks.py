@@ -135,7 +135,7 @@ def least_function_policy() -> str:
     )
 
 
-_HERE = {
+_HERE: dict[str, Any] = {
     "account": "123456789012",
     "partition": "aws",
     "region": "eu-west-1",

@@ -51,6 +51,9 @@ class Machine:
             stateMachineArn=self.arn, name=name or str(uuid.uuid4()), input=json.dumps(said)
         )
         arn = started["executionArn"]
+        for each in machines.list_map_runs(executionArn=arn)["mapRuns"]:
+            counts = machines.describe_map_run(mapRunArn=each["mapRunArn"])["itemCounts"]
+            assert counts["failed"] == counts["timedOut"] == 0, "on AWS the whole map would fail"
         history = machines.get_execution_history(executionArn=arn)["events"]
         return {**machines.describe_execution(executionArn=arn), "events": len(history)}
 

@@ -28,6 +28,7 @@ import pytest
 import yaml
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from moto import mock_aws
+from moto.core.config import DefaultConfig
 from packaging.requirements import Requirement
 
 from deploy import packaging
@@ -177,7 +178,10 @@ class Cloud:
     def start(self) -> pytest.MonkeyPatch:
         """An empty account, and the patch that lasts as long as it does."""
         self.close()
-        config = {"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}
+        config: DefaultConfig = {
+            "lambda": {"use_docker": False},
+            "stepfunctions": {"execute_state_machine": True},
+        }
         self._open.enter_context(mock_aws(config=config))
         patch = self._open.enter_context(pytest.MonkeyPatch.context())
         patch.delenv("AWS_PROFILE", raising=False)

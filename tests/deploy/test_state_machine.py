@@ -147,7 +147,7 @@ def test_forty_accounts_in_three_regions_and_each_trouble_is_one_accounts_own(
     assert (summary["targets"], summary["targets_failed"]) == (120, 9)
     assert (summary["groups_deleted"], summary["retention_set"]) == (37, 37 * 3)
     assert list(dict.fromkeys(one.passes())) == ["targets", "survey", "limits", "act", "report"]
-    published = one.fleet._metrics.serialize_metric_set()
+    published: Any = one.fleet._metrics.serialize_metric_set()
     alarm = _alarm(f"{JANITOR}-fleet-failed")
     assert published[alarm["MetricName"]] == [1]
     assert {each["Name"]: each["Value"] for each in alarm["Dimensions"]} == {
