@@ -12,7 +12,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from botocore import xform_name
@@ -238,6 +238,7 @@ class _Failing:
     answered: bool = False
     no_way: bool = True
     """Whether each of them found no way to the service."""
+    probing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def again(self, now: float, error: UnavailableError) -> None:
         self.first = self.first if self.count else now
@@ -248,11 +249,15 @@ class _Failing:
         self.count, self.answered = 0, True
 
     @property
-    def for_long(self) -> bool:
-        long, often = FAILING_LONG, FAILING_OFTEN
-        if self.no_way and not self.answered:
-            long, often = NO_WAY_LONG, NO_WAY_OFTEN
-        return self.count >= often and self.last - self.first >= long
+    def nowhere(self) -> bool:
+        """Whether the service may not exist at all."""
+        return self.count > 0 and self.no_way and not self.answered
+
+    def given_up(self, now: float) -> bool:
+        """Whether it has failed for so long that it is left alone."""
+        long, often = (NO_WAY_LONG, NO_WAY_OFTEN) if self.nowhere else (FAILING_LONG, FAILING_OFTEN)
+        failed = self.count >= often and self.last - self.first >= long
+        return failed and now - self.last < FAILING_LONG
 
 
 def _given_up(operation: str, failing: _Failing) -> UnavailableError:
@@ -326,15 +331,27 @@ class Api:
             except UnavailableError as error:
                 if not error.refused:
                     failing.again(self.clock.monotonic(), error)
-                    if failing.for_long:
-                        raise _given_up(operation, failing) from error
+                    check()
                 raise
             failing.not_any_more()
             return answer
 
-        if failing.for_long and self.clock.monotonic() - failing.last < FAILING_LONG:
-            raise _given_up(operation, failing)
-        return await retrying(attempt, self.stop)
+        def check() -> None:
+            if failing.given_up(self.clock.monotonic()):
+                raise _given_up(operation, failing)
+
+        async def one_at_a_time() -> Mapping[str, Any]:
+            if failing.nowhere:
+                async with failing.probing:
+                    check()
+                    if failing.nowhere:
+                        until = failing.last + NO_WAY_LONG / NO_WAY_OFTEN
+                        await self.stop.sleep(until - self.clock.monotonic())
+                        return await attempt()
+            return await attempt()
+
+        check()
+        return await retrying(one_at_a_time, self.stop)
 
     async def once(
         self,
