@@ -565,6 +565,7 @@ async def _acted(
     sink.safely(report.start, work.info(dry_run=False))
     for outcome in left:
         sink.outcome(outcome)
+    sink.safely(out.flush)
     work.ledger.forget_changes()
     if work.shares is not None:
         work.shares.forget_changes()
@@ -577,6 +578,7 @@ async def _acted(
             if work.shares is not None:
                 work.shares.add(outcome)
             sink.outcome(outcome)
+        sink.safely(out.flush)  # a disk that is full ends the changes now, not thousands later
 
     books.listener = listen
     with _progress(work.options, sink):

@@ -154,12 +154,13 @@ def test_a_closed_pipe_is_never_findings(tmp_path: Path, words: list[str], close
 
 
 ACTING = ["run", "--apply", "--yes", "--sandbox", "--journal", "j"]
+AS_IT_COMES = [*ACTING, "--format", "json"]
 
 
 @pytest.mark.parametrize(
     "words",
     [["report", "--sandbox"], ["plan", "--sandbox"], ["policy", "validate"], ["--help"], ACTING]
-    + [[*words, "-o", FULL] for words in (["report", "--sandbox"], ACTING)],
+    + [[*words, "-o", FULL] for words in (["report", "--sandbox"], ACTING, AS_IT_COMES)],
     ids=" ".join,
 )
 def test_a_full_disk_is_one_clear_line_and_no_success(words: list[str], tmp_path: Path) -> None:
@@ -171,6 +172,7 @@ def test_a_full_disk_is_one_clear_line_and_no_success(words: list[str], tmp_path
     assert "internal error" not in done.stderr
     assert "Traceback" not in done.stderr
     assert ("journal: j" in done.stderr) == (tmp_path / "j").exists()
+    assert "json" not in words or not (tmp_path / "j").exists(), "nothing is changed any more"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
