@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janitor.core.errors import JanitorError, UsageError
-from janitor.function import handler, invocation
+from janitor.function import chain, handler, invocation
 from janitor.function.chain import ChainError
 from janitor.function.link import Link
 from janitor.function.settings import read_settings
@@ -357,6 +357,52 @@ def test_a_link_that_may_not_invoke_the_next_is_tried_again() -> None:
     assert deployed.invoke(SCHEDULED)["repeated"]
     assert len(cloud.scanned) == scanned
     assert deployed.next_event() == {"run": SCHEDULED["id"], "link": 1}
+
+
+class Hanging:
+    """Calls are made; to some of them no answer comes, as of an endpoint that drips."""
+
+    def __init__(self, cloud: Cloud, which: Callable[[Call], bool]) -> None:
+        self.since: float | None = None
+        self._cloud = cloud
+        self._hangs = False
+        cloud.after = lambda call: self.hang() if which(call) else None
+
+    def hang(self) -> None:
+        self._hangs = True
+        self.since = self._cloud.clock.monotonic() if self.since is None else self.since
+
+    async def run(self, work: Callable[[], T]) -> T:
+        answer = work()
+        if self._hangs:
+            self._hangs = False
+            await asyncio.sleep(5000)
+        return answer
+
+
+@pytest.mark.parametrize("hanging", ["Invoke", "Publish", "journal", "policy"])
+def test_nothing_that_hangs_takes_a_link_the_time_to_end(
+    hanging: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call is bounded as a whole: Lambda would end the link, and nobody be told."""
+    cloud = mixed(30 if hanging == "Invoke" else 3)
+    workers = Hanging(
+        cloud,
+        lambda call: hanging in (call.operation, call.parameters.get("Key", "").split("/")[0]),
+    )
+    if hanging == "Invoke":
+        cut(cloud, 12)
+    if hanging == "policy":
+        monkeypatch.setattr(invocation, "current_policy", lambda _settings: workers.hang())
+    deployed = Deployed(cloud, {"JANITOR_NOTIFY_TOPIC": TOPIC}, workers=workers)
+    if hanging == "journal":
+        errors = deployed.invoke(SCHEDULED)["summary"]["errors"]
+        assert "no answer within" in errors[0]
+    else:
+        with pytest.raises(JanitorError, match="no answer within"):
+            deployed.invoke(SCHEDULED)
+    assert workers.since is not None
+    assert cloud.clock.monotonic() - workers.since < chain.LONGEST_MARGIN
 
 
 def test_a_changed_policy_ends_a_run(monkeypatch: Any) -> None:
