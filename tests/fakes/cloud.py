@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from botocore.exceptions import EndpointConnectionError
+
 from janitor.core.clock import Clock
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.clocks import RealClock
 from janitor.sandbox.wire import Answer, Call, RefusedError, Reply, Request, refused
 from tests.fakes.actors import Actor
 from tests.fakes.builder import Builder
-from tests.fakes.faults import Fault, Faults, Garbage, Refuse, Reset, Slow
+from tests.fakes.faults import Fault, Faults, Garbage, Refuse, Reset, Slow, Unreachable
 from tests.fakes.judge import Change, Judge, Verdict
 
 
@@ -138,6 +140,9 @@ class Cloud(Sandbox):
                 if after:
                     self._effect(seen, answer, heard=False)
                 return None
+            case Unreachable():
+                self.seen(seen)
+                raise EndpointConnectionError(endpoint_url=seen.call.service)
             case Garbage(body):
                 self._effect(seen, answer, heard=False)
                 return Answer(200, "application/x-amz-json-1.1", body)

@@ -36,6 +36,13 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreachable:
+    """There is no way to the service: its host does not exist, or the network has no route. Only
+    in-process.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Slow:
     """Answered so many seconds later."""
 
@@ -49,7 +56,7 @@ class Garbage:
     body: bytes
 
 
-Fault = Refuse | Reset | Slow | Garbage
+Fault = Refuse | Reset | Unreachable | Slow | Garbage
 Faults = Callable[[Call], Fault | None]
 
 THROTTLED = Refuse("ThrottlingException")
@@ -75,6 +82,7 @@ _KINDS: dict[str, Fault | None] = {
     "slow": None,
     "garbage": None,
     "aborted": Refuse("OperationAbortedException"),
+    "skewed": Refuse("RequestTimeTooSkewed", 403),
 }
 """In the order in which they are drawn; two of them are made for each call."""
 

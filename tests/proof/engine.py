@@ -30,7 +30,7 @@ from janitor.sandbox.wire import Call
 from janitor.terminal.run import _count_groups as count_groups
 from tests.fakes.actors import Random
 from tests.fakes.builder import Builder
-from tests.fakes.faults import Fault, Rates, Refuse
+from tests.fakes.faults import Fault, Rates, Refuse, Unreachable
 from tests.fakes.truth import Key, Truth
 from tests.proof.oracle import Oracle
 from tests.proof.process import Process, Waiting, session
@@ -83,7 +83,9 @@ class Chaos:
             operation, group, region = trouble.denied
             wanted = ((operation, call.operation), (group, call.group), (region, call.region))
             if call.service != "sts" and all(said in (None, it) for said, it in wanted):
-                return Refuse("AccessDeniedException", 400)
+                return Refuse(trouble.refusal, 400)
+        if call.service == trouble.nowhere:
+            return Unreachable()
         return self._rates(call) if trouble.only in (None, call.operation) else None
 
 

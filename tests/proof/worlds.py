@@ -570,8 +570,9 @@ OTHERS = (
 @dataclass
 class Trouble:
     """What goes wrong in a run. Shares are of the calls, with `slow_seconds` among them; `denied`
-    names an operation and maybe a group or a Region, `expired` the call from which on the
-    credentials are refused. Before a share of `meanwhile` calls somebody else does one of `kinds`.
+    names an operation and maybe a group or a Region, which answer with the code `refusal`;
+    `nowhere` is a service to which no way leads, `expired` the call from which on the credentials
+    are refused. Before a share of `meanwhile` calls somebody else does one of `kinds`.
     `bucket` is the share of S3's calls that fail.
     """
 
@@ -583,11 +584,13 @@ class Trouble:
     meanwhile: float = 0.0
     kinds: tuple[str, ...] = OTHERS
     bucket: float = 0.0
+    refusal: str = "AccessDeniedException"
+    nowhere: str | None = None
 
 
 KINDS = (
     *("throttle", "unavailable", "internal", "internal_after", "reset_before", "reset_after"),
-    *("slow", "garbage", "aborted"),
+    *("slow", "garbage", "aborted", "skewed"),
 )
 operations = st.sampled_from(
     [
@@ -641,7 +644,13 @@ def only(kind: str) -> st.SearchStrategy[Trouble]:
     return st.builds(Trouble, seeds, meanwhile=shares, kinds=st.just((kind,)))
 
 
-denied = st.builds(Trouble, seeds, denied=denials)
+denied = st.builds(Trouble, seeds, denied=denials) | st.builds(
+    Trouble,
+    seeds,
+    denied=st.just((None, None, "us-east-1")),
+    refusal=st.sampled_from(["UnrecognizedClientException", "InvalidToken"]),
+)
+nowhere = st.builds(Trouble, nowhere=st.sampled_from(["tagging", "monitoring", "lambda"]))
 unread = st.builds(
     lambda operation: Trouble(denied=(operation, None, None)),
     st.sampled_from(
@@ -666,7 +675,7 @@ anything = st.builds(
 )
 stores = st.builds(Trouble, seeds, bucket=st.sampled_from([0.05, 0.2]))
 expiring = st.builds(Trouble, seeds, expired=st.sampled_from([5.0, 15.0, 30.0, 60.0]))
-troubles = (
-    flaky | at_the_listing | sluggish | at_the_deletion | busy | busy | denied | expiring | anything
+troubles = (flaky | at_the_listing | sluggish | at_the_deletion | busy | busy) | (
+    denied | nowhere | expiring | anything
 )
 """Mostly of one kind: where everything goes wrong at once nothing is ever deleted."""
