@@ -236,13 +236,15 @@ class GroupHistory:
 @dataclass
 class History:
     """All that the journals say. `streams` counts swept streams by (account, Region, group);
-    `complaints` name what could not be read, `torn` counts journals whose last line was cut off by
-    a crash: what it was to announce was not begun, and what it was to confirm is looked at.
+    `complaints` name what could not be read, `others` what is not a journal at all; `torn` counts
+    journals whose last line was cut off by a crash: what it was to announce was not begun, and what
+    it was to confirm is looked at.
     """
 
     pasts: list[GroupHistory] = field(default_factory=list)
     streams: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     lines: int = 0
     torn: int = 0
 
@@ -329,7 +331,7 @@ def _step(line: JournalLine, *, sure: bool) -> Step | None:
 def _parse(name: str, text: str, history: History) -> list[JournalLine]:
     """The journal lines in a text; notes in `history` what could not be understood."""
     lines: list[JournalLine] = []
-    wrong: list[str] = []
+    wrong, torn = list[str](), False
     # A journal's own file has nothing else in it; in a log there are others' lines as well.
     own = text.startswith(START)
     found = list(_json_texts(text, everything=own))
@@ -348,7 +350,7 @@ def _parse(name: str, text: str, history: History) -> list[JournalLine]:
             wrong.append(f"line {number}: {key}: {first['msg']}")
         except ValueError as error:
             if last:
-                history.torn += 1
+                torn = True
             else:
                 wrong.append(f"line {number}: {error}")
         else:
@@ -358,6 +360,10 @@ def _parse(name: str, text: str, history: History) -> list[JournalLine]:
             f"{name}: {len(wrong)} lines are not understood (damaged, or another version's?) and "
             f"are left out; the first: {wrong[0]}"
         )
+    if own or lines:
+        history.torn += torn
+    elif text.strip() and not wrong:
+        history.others.append(name)
     return lines
 
 

@@ -85,6 +85,8 @@ async def _restore(
         _complain(options, history)
         if not history.lines:
             raise UsageError(f"{', '.join(paths)}: no line is a journal's")
+        for name in history.others:
+            say(options, f"janitor: warning: {name}: no line is a journal's")
         if apply:
             consent.check(options)
             journal.check()
@@ -122,7 +124,7 @@ async def _restore(
             journal.close()
             for text in unusable:
                 tally.error(text)
-            if history.complaints:
+            if history.complaints or history.others:
                 tally.error("not all of the journal was understood")
             summary = tally.as_dict(counts)
             broken: OSError | None = None
