@@ -377,7 +377,7 @@ class _TargetAct:
             if self._policy.questions:
                 await self._ask(planned, looked, verb)
             if verb is Verb.SET_RETENTION:
-                await self._changes.reserve_put(tags=self._policy.asks_for_tags)
+                await self._changes.reserve_put(tags=self._policy.tags_choose_retention)
             fresh = await looked.of(planned.group, verb)
             if todo.again and (done := _done_before(planned, todo, fresh)) is not None:
                 return self._outcome(group, done, Status.DONE, "by an attempt that was cut off")

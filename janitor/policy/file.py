@@ -448,11 +448,12 @@ class Policy(_Strict):
         """
         scopes: list[Defaults | Rule] = [self.defaults, *self.rules]
         deletes = any(scope.delete_empty for scope in scopes)
-        return (
-            bool(self.protect.tags)
-            or any(rule.tags for rule in self.rules)
-            or (deletes and bool(self.protect.deletion.tags))
-        )
+        return self.tags_choose_retention or (deletes and bool(self.protect.deletion.tags))
+
+    @property
+    def tags_choose_retention(self) -> bool:
+        """Whether a retention hangs on tags: they may exempt a log group, or choose its rule."""
+        return bool(self.protect.tags) or any(rule.tags for rule in self.rules)
 
     @cached_property
     def questions(self) -> frozenset[Question]:

@@ -575,6 +575,19 @@ def test_tags_are_asked_for_where_they_matter_and_once_a_change(journal: FileJou
     assert cloud.calls["ListTagsForResource"] == 3
 
 
+def test_retention_waits_for_no_tags_where_these_keep_from_deletion_alone(
+    journal: FileJournal,
+) -> None:
+    """Their quota is left to the deletions, which read them right before."""
+    cloud = Cloud([*(Group(f"/endless/{n}", days_ago(900), 5) for n in range(9)), empty()])
+    calls = api(cloud)
+    calls.pace.learn({"ListTagsForResource": 0.1})
+    plain = parse(BY_TAG.split("[[rules]]")[0].replace('["janitor:keep"]', "[]"), "test")
+    cloud.clock.run(whole(calls, plain, journal))
+    assert (len(cloud.puts), len(cloud.deleted)) == (9, 1)
+    assert cloud.clock.monotonic() < 30
+
+
 def test_a_group_whose_own_tags_cannot_be_read_is_left_as_it_is(journal: FileJournal) -> None:
     """It alone, and the reason names the call that was denied."""
     cloud = Cloud([Group(f"/a/{n}", days_ago(900), 5) for n in range(3)] + [swept("/s")])
