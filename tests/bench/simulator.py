@@ -6,24 +6,30 @@ leads to it, serves until its stdin ends, and prints what happened as a second J
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import json
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from janitor.sandbox.quotas import QUOTAS
+from janitor.sandbox.server import Server
 from janitor.sandbox.unknowns import Unknowns
 from tests.bench.tools import ROOT
 from tests.fakes import Cloud
 from tests.fakes.faults import Rates
 from tests.fakes.judge import Verdict
 from tests.fakes.scenarios import SCENARIOS, Scenario, targets
+from tests.fakes.tls import secure
 from tests.fakes.truth import Truth
 
 UNPACED = 10_000.0
@@ -38,7 +44,8 @@ class Job:
     """Which account: a scenario of `tests.fakes.scenarios` and its size; `now` in ms.
 
     Without `quotas` nothing is throttled, and Service Quotas says that the account's are UNPACED.
-    `latency` and `jitter` in seconds; `faults` is the share of calls that go wrong, 0 to 1.
+    `latency` and `jitter` in seconds; `faults` is the share of calls that go wrong, 0 to 1. Over
+    `tls` a client spends what connections to AWS cost it.
     """
 
     scenario: str
@@ -49,6 +56,7 @@ class Job:
     jitter: float = 0.01
     faults: float = 0.0
     seed: int = 0
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +194,25 @@ def main(text: str) -> None:
         unknowns=Unknowns(no_transformer="empty"),
     )
     with cloud:
-        with cloud.serving() as url:
-            _say(cloud.environment(url))
+        with _serving(cloud, tls=job.tls) as environment:
+            _say(environment)
             sys.stdin.read()
         _say(asdict(see(cloud.judge(), scenario, before)))
+
+
+@contextlib.contextmanager
+def _serving(cloud: Cloud, *, tls: bool) -> Iterator[dict[str, str]]:
+    """The environment that leads to it."""
+    if not tls:
+        with cloud.serving() as url:
+            yield cloud.environment(url)
+        return
+    server = Server(cloud.handle)
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = secure(server, Path(folder))
+        url = server.start().replace("http:", "https:")
+        yield {**cloud.environment(url), "AWS_CA_BUNDLE": str(bundle)}
+        server.stop()
 
 
 def see(verdict: Verdict, scenario: Scenario, before: Truth) -> Seen:
