@@ -159,10 +159,10 @@ def test_lines_that_are_not_understood_show_in_the_exit_code(cleaned: Any, run: 
         done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
         assert (done.code, "1 lines are not understood" in done.err) == (3, True), odd
     path.write_text(text)
-    for odd in ("{", "not a journal", '{"event": "other"}'):
-        Path("other").write_text(odd)
+    for other in ("{", "not a journal", '{"event": "other"}'):
+        Path("other").write_text(other)
         done = run("restore", "j.jsonl", "other", *STATE)
-        assert (done.code, "warning: other: no line is a journal's" in done.err) == (3, True), odd
+        assert (done.code, "warning: other: no line is a journal's" in done.err) == (3, True), other
         assert "cut off" not in done.err
     assert account() == cleaned
 
