@@ -20,7 +20,7 @@ from janitor.engine.plan import ActionLine, action_line, grouped
 from janitor.journal.journal import Ended, Entry, FileJournal, Lines
 from janitor.policy.file import Policy, parse
 from janitor.sandbox.store import Events, Lags, arn_of
-from janitor.sandbox.unknowns import Unknowns
+from janitor.sandbox.unknowns import Unclear, Unknowns
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import (
     ACCOUNT,
@@ -65,7 +65,8 @@ CHANGES: dict[str, Any] = {
     "tagged": lambda g: setattr(g, "tags", {"janitor:keep": "yes"}),
     "given a stream": lambda g: g.streams.update(n=stream("n", days_ago(0))),
     "put under NEVER_EXPIRE": None,
-    "given longer retention": lambda g: setattr(g, "retention", 3653),
+    "given longer retention": lambda g: setattr(g, "retention", 90),
+    "given shorter retention": lambda g: setattr(g, "retention", 7),
 }
 
 
@@ -75,11 +76,10 @@ def test_what_changes_between_proof_and_deletion_is_kept(
 ) -> None:
     """The last look sees it."""
     cloud = Cloud([empty(retention=30), *fillers()])
-    done: list[bool] = []
 
     def before(call: Call) -> None:
-        if call.operation == "DescribeSubscriptionFilters" and not done:
-            done.append(True)
+        # Asked once in the survey, and then in the last look, before the group itself is read.
+        if call.operation == "DescribeSubscriptionFilters" and cloud.calls[call.operation] == 2:
             if change is None:
                 cloud.police("/old/empty")
             else:
@@ -88,7 +88,34 @@ def test_what_changes_between_proof_and_deletion_is_kept(
     cloud.before_call = before
     summary, _ = janitor(cloud, policy, journal)
     assert cloud.deleted == []
+    assert cloud.calls["DescribeSubscriptionFilters"] >= 2
     assert summary.by_status[Status.FAILED] == 0
+
+
+@pytest.mark.parametrize("days", [90, 7])
+def test_another_cutoff_than_the_plans_keeps_the_group(
+    days: int, policy: Policy, journal: FileJournal
+) -> None:
+    """Somebody changed its retention since: what was planned was proved by another one."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    changed = lambda: setattr(cloud.groups["/old/empty"], "retention", days)  # noqa: E731
+    _, recorded = janitor(cloud, policy, journal, between=changed)
+    assert cloud.deleted == []
+    assert "changed since the plan" in only(recorded, "/old/empty")[1]
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_an_unclear_metric_keeps_the_group(
+    planned: bool, policy: Policy, journal: FileJournal
+) -> None:
+    """In the survey, or once it is planned."""
+    unclear: dict[str, Unclear] = {} if planned else {"/old/empty": "PartialData"}
+    cloud = Cloud([empty(retention=30), *fillers()], unknowns=Unknowns(unclear=unclear))
+    between = lambda: unclear.update({"/old/empty": "InternalError"})  # noqa: E731
+    summary, recorded = janitor(cloud, policy, journal, between=between)
+    assert cloud.deleted == []
+    assert only(recorded, "/old/empty")[0] is Status.UNKNOWN
+    assert summary.planned[Verb.DELETE_GROUP] == planned
 
 
 def test_what_arrives_between_plan_and_act_keeps_the_group(
