@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -147,7 +146,7 @@ class Survey:
         self.rows = chosen(policy.protect.deletion.owners)
         self.shared = Shared()
         self.confirmed = _Confirmed(policy.limits)
-        self.sweeps = Counter[Target]()
+        self.sweeps = 0
         """Streams to sweep so far."""
 
     async def run(self, apis: Mapping[Target, Api], starts: Mapping[Target, str | None]) -> None:
@@ -205,7 +204,6 @@ class _TargetSurvey:
             except TokenExpiredError:
                 log.warning("survey_starts_again", account=target.account, region=target.region)
                 sink.restarted(target)
-                survey.sweeps.pop(target, None)
                 await self._read(None)
         except StoppedError:
             if survey.stop.cause != "late":
@@ -450,8 +448,7 @@ class _TargetSurvey:
             keep = Keep(reason, action.rule)
             return [self._outcome(group, keep, Status.KEPT, evidence=seen)]
         planned = self._outcome(group, action, Status.PLANNED, evidence=seen)
-        sweeps = self._survey.sweeps
-        sweeps[self._target] += len(streams)
-        few = sweeps.total() <= self._policy.limits.max_stream_deletions  # or none is swept
+        self._survey.sweeps += len(streams)
+        few = self._survey.sweeps <= self._policy.limits.max_stream_deletions  # or none is swept
         names = tuple(stream.name for stream in streams) if few else ()
         return [planned._replace(streams=len(streams), stream_names=names)]

@@ -130,6 +130,19 @@ def test_what_arrives_between_plan_and_act_keeps_the_group(
     assert "IncomingLogEvents" in only(recorded, "/old/empty")[1]
 
 
+def test_events_that_only_reading_finds_keep_the_group_after_the_plan_too(
+    journal: FileJournal,
+) -> None:
+    """With `proof = "events"` they are read again, whatever metric and streams show by then."""
+    text = '[defaults]\nretention_days = 30\ndelete_empty = true\nproof = "events"'
+    group = empty(retention=30, streams=[stream("s", days_ago(700), lag=FOR_EVER)])
+    cloud = Cloud([group, *fillers()])
+    written = lambda: group.streams["s"].events.append(Events(NOW, 1, 9, NOW))  # noqa: E731
+    _, recorded = janitor(cloud, parse(text, "test"), journal, between=written)
+    assert cloud.deleted == []
+    assert "holds events" in only(recorded, "/old/empty")[1]
+
+
 def test_a_group_that_vanishes_is_gone_not_failed(policy: Policy, journal: FileJournal) -> None:
     """Somebody else deleted it between look and call."""
     cloud = Cloud([empty(), *fillers()])
@@ -312,7 +325,7 @@ def test_a_put_is_not_tried_again_where_somebody_else_put_another(
     policy: Policy, journal: FileJournal
 ) -> None:
     """Nor on a group that was made again meanwhile; what was put by a lost attempt is done."""
-    cloud = Cloud([Group("/other", days_ago(9)), Group("/lost", days_ago(9))])
+    cloud = Cloud([Group(name, days_ago(9)) for name in ("/other", "/lost", "/again")])
     tried = set[str]()
 
     def fault(call: Call) -> RefusedError | None:
@@ -321,9 +334,11 @@ def test_a_put_is_not_tried_again_where_somebody_else_put_another(
         name = call.parameters["logGroupName"]
         tried.add(name)
         cloud.clock.jump(6)
-        cloud.groups[name].retention = (
-            90 if name == "/other" else call.parameters["retentionInDays"]
-        )
+        if name == "/again":
+            cloud.put(Group(name, cloud.clock.now()))
+        else:
+            wanted = call.parameters["retentionInDays"]
+            cloud.groups[name].retention = 90 if name == "/other" else wanted
         return refused("InternalError", 500)
 
     cloud.fault = fault
@@ -331,6 +346,19 @@ def test_a_put_is_not_tried_again_where_somebody_else_put_another(
     assert cloud.groups["/other"].retention == 90
     assert only(recorded, "/other")[0] is Status.KEPT
     assert only(recorded, "/lost")[0] is Status.DONE
+    assert cloud.groups["/again"].retention is None
+    assert only(recorded, "/again")[0] is Status.KEPT
+
+
+def test_a_group_made_again_since_the_plan_is_another_one(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """It gets no retention by that plan, though it would by the next."""
+    cloud = Cloud([Group("/a", days_ago(9))])
+    again = lambda: cloud.put(Group("/a", days_ago(1)))  # noqa: E731
+    _, recorded = janitor(cloud, policy, journal, between=again)
+    assert cloud.puts == []
+    assert only(recorded, "/a")[0] is Status.GONE
 
 
 def test_a_look_older_than_a_second_is_repeated(policy: Policy, journal: FileJournal) -> None:
