@@ -13,18 +13,23 @@ import pytest
 from janitor.aws.logs import Logs
 from janitor.core.errors import Exit, JournalError
 from janitor.core.model import LogGroup, Status, Verb
-from janitor.engine.act import _Looked
+from janitor.engine.act import Act, Part, _Looked
+from janitor.engine.books import Books
+from janitor.engine.looks import Looks
+from janitor.engine.plan import action_line, grouped
 from janitor.journal.journal import Entry, FileJournal, Lines
 from janitor.policy.file import Policy, parse
 from janitor.sandbox.store import Events
 from janitor.sandbox.unknowns import Unclear, Unknowns
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import (
+    NOW,
     Cloud,
     Group,
     api,
     days_ago,
     janitor,
+    look,
     refused,
     refusing,
     stream,
@@ -187,7 +192,21 @@ PROTECTED: dict[str, Any] = {
     "tagged": lambda group: setattr(group, "tags", {"janitor:keep": ""}),
     "given longer retention": lambda group: setattr(group, "retention", 3653),
     "made again": lambda group: setattr(group, "created", days_ago(1)),
+    "protected": lambda group: setattr(group, "protected", True),
 }
+
+
+@pytest.mark.parametrize("change", PROTECTED.values(), ids=PROTECTED.keys())
+def test_no_sweep_is_begun_where_somebody_protected_the_group_since_the_plan(
+    change: Any, policy: Policy, journal: FileJournal
+) -> None:
+    """Nor announced in the journal."""
+    cloud = Cloud([swept(), *fillers()])
+    between = lambda: change(cloud.groups["/aws/lambda/f"])  # noqa: E731
+    summary, _ = janitor(cloud, policy, journal, between=between)
+    assert cloud.swept == []
+    assert summary.done[Verb.SWEEP_STREAMS] == 0
+    assert not journal.path.exists()
 
 
 @pytest.mark.parametrize("change", PROTECTED.values(), ids=PROTECTED.keys())
@@ -202,7 +221,7 @@ def test_a_long_sweep_ends_where_somebody_protects_the_group(
             cloud.clock.jump(5)
             change(cloud.groups["/aws/lambda/f"])
 
-    cloud.before_call = meanwhile
+    cloud.after = meanwhile
     summary, recorded = janitor(cloud, policy, journal)
     assert len(cloud.swept) == 50
     assert summary.done[Verb.SWEEP_STREAMS] == 50
@@ -271,6 +290,24 @@ def test_no_other_streams_are_swept_than_were_planned(
     assert cloud.swept == [(group.name, name) for name in expected]
     assert summary.planned[Verb.SWEEP_STREAMS] == 1 + len(expected)
     assert summary.done[Verb.SWEEP_STREAMS] == len(expected)
+
+
+def test_what_an_attempt_that_died_swept_is_counted_once(
+    policy: Policy, journal: FileJournal
+) -> None:
+    """Of five streams one was counted by a link that was cut, and two more are gone."""
+    cloud = Cloud([swept(count=5), *fillers()])
+    _, recorded = look(cloud, policy)
+    for number in range(3):
+        del cloud.groups["/aws/lambda/f"].streams[f"2020/01/01/[1]{number:03}"]
+    lines = [line for outcome in recorded.planned if (line := action_line(outcome)) is not None]
+    calls = api(cloud)
+    apis = {calls.target: calls}
+    books = Books(apis, lambda _groups, _outcomes: None)
+    act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock))
+    part = Part(grouped(lines), swept={1: 1}, again=True)
+    cloud.clock.run(act.run(apis, {calls.target: part}))
+    assert (len(cloud.swept), books.total.done[Verb.SWEEP_STREAMS]) == (2, 4)
 
 
 def test_streams_swept_before_the_journal_was_full_count(
