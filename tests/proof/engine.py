@@ -210,7 +210,8 @@ class Janitor(Process):
     """What the terminal does, as one process."""
 
     def __init__(self, place: Place, dies_at: int | None = None, *, after: bool = False) -> None:
-        super().__init__(place.cloud, Life(place.clock.now()), dies_at, after=after)
+        life = Life(place.clock.now())
+        super().__init__(place.cloud, life, dies_at, after=after, cpu=place.account.cpu)
         self.place = place
         self.counts = Counts()
 

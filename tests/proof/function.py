@@ -141,7 +141,7 @@ class Invocation(Process):
         *,
         after: bool = False,
     ) -> None:
-        super().__init__(place.cloud, Life(), dies_at, after=after)
+        super().__init__(place.cloud, Life(), dies_at, after=after, cpu=place.account.cpu)
         self.life.planned = Planned(place.bucket, partial(place.states, delivery.run))
         self.delivery = delivery
         self.aws_request_id = delivery.request

@@ -39,21 +39,31 @@ class Process:
     """
 
     def __init__(
-        self, cloud: Cloud, life: Any, dies_at: int | None = None, *, after: bool = False
+        self,
+        cloud: Cloud,
+        life: Any,
+        dies_at: int | None = None,
+        *,
+        after: bool = False,
+        cpu: float = 0.0,
     ) -> None:
-        """`life` is what a witness knows of it."""
+        """`life` is what a witness knows of it, `cpu` how many seconds each call takes of its only
+        CPU, for which all others wait.
+        """
         self.cloud = cloud
         self.life = life
         self.steps = 0
         self.dead = False
         self.owed = 0.0
         """Seconds that the answer to the last call takes."""
+        self.cpu = cpu
         self._dies_at = dies_at
         self._after = after
         self._main: asyncio.Task[Any] | None = None
 
     async def live(self, work: Coroutine[Any, Any, T]) -> T | None:
         """What `work` returns; None where it was killed."""
+        self.busy = asyncio.Lock()
         self._main = main = asyncio.create_task(self._lived(work))
         try:
             return await main
@@ -97,6 +107,9 @@ class Waiting:
 
     async def run(self, work: Callable[[], T]) -> T:
         process = running()
+        if process.cpu:
+            async with process.busy:
+                await asyncio.sleep(process.cpu)
         process.owed = 0.0
         try:
             return work()

@@ -21,7 +21,7 @@ from janitor.aws import logs, metrics
 from janitor.aws.tags import read_tags
 from janitor.core.model import DeleteGroup, Evidence, Found, LogStream, SweepStreams, Verb
 from janitor.core.tally import Tally
-from janitor.engine import act, arrivals, books, limits, proof, survey
+from janitor.engine import act, arrivals, books, limits, looks, proof, survey
 from janitor.engine.act import _Deletion, _TargetAct
 from janitor.engine.proof import Empty
 from janitor.engine.questions import Questions
@@ -279,6 +279,12 @@ def no_last_look(patch: pytest.MonkeyPatch) -> None:
 
 def stale_look_accepted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(act, "LOOK_LASTS", math.inf)
+
+
+def all_looked_at_at_once(patch: pytest.MonkeyPatch) -> None:
+    """On a small CPU each look is more than a second old by then, and accepted."""
+    stale_look_accepted(patch)
+    patch.setattr(looks, "FIRST", 1000)
 
 
 def tags_of_the_index_believed(patch: pytest.MonkeyPatch) -> None:
@@ -582,6 +588,7 @@ def functions_hidden(patch: pytest.MonkeyPatch) -> None:
 
 
 EMPTIED = {"account": worlds.emptied}
+LABOURED = {"account": worlds.emptied.map(worlds.scattered).map(worlds.laboured)}
 LIMITED = EMPTIED | {"wanted": worlds.policies().filter(worlds.limits)}
 PAGED = {"account": worlds.emptied.map(lambda account: replace(account, page=1))}
 LOWERED = {"wanted": worlds.policies().map(worlds.lowered)}
@@ -655,6 +662,7 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (answers_of_the_survey_believed, "plan_and_apply", SILENT),
     (no_last_look, "undisturbed"),
     (stale_look_accepted, "troubled", {"trouble": worlds.sluggish}),
+    (all_looked_at_at_once, "undisturbed", LABOURED),
     (tags_of_the_index_believed, "plan_and_apply", late(worlds.emptied)),
     (tags_of_the_index_put_by, "plan_and_apply", late(worlds.accounts)),
     (owners_not_listed_again, "plan_and_apply"),

@@ -76,7 +76,8 @@ class Account:
     """Several targets: log groups, live functions, what is shown late and in how small pages, how
     AWS answers where it does not say how, and the operations that one Region lacks. Another may
     refuse all tokens. An account-level policy may be `coming`: in how many seconds it is in force,
-    which is a day after it was put (botocore, PutAccountPolicy), and its days.
+    which is a day after it was put (botocore, PutAccountPolicy), and its days. `cpu` is how many
+    seconds each call takes of the janitor's only CPU.
     """
 
     groups: list[Plan]
@@ -88,6 +89,7 @@ class Account:
     lacks: frozenset[str] = frozenset()
     refuses: bool = False
     coming: tuple[float, int | None] | None = None
+    cpu: float = 0.0
 
     def build(self) -> Builder:
         """An account of its own, the same each time."""
@@ -341,6 +343,11 @@ def scattered(account: Account) -> Account:
     return replace(account, groups=groups)
 
 
+def laboured(account: Account) -> Account:
+    """The same on a small CPU, as 256 MB of Lambda's are (a seventh of one)."""
+    return replace(account, cpu=0.05)
+
+
 def contained(account: Account) -> Account:
     """The same where a container that was silent for long may still hold a stream open."""
     held = Stream(CONTAINER, 899.0, 898.0)
@@ -375,7 +382,7 @@ unsettled = lagging | st.builds(
     st.sampled_from([0.5, 2.0, 5.0, 30.0]),
     st.sampled_from([30, 365, None]),
 )
-settled = accounts | accounts | accounts.map(scattered)
+settled = accounts | accounts | accounts.map(scattered) | accounts.map(scattered).map(laboured)
 many = settled | unsettled
 
 
