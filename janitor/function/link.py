@@ -174,6 +174,8 @@ class Link(Books):
             writing.cancel()
         await asyncio.wait({writing})
         if not writing.cancelled():
+            if not work.cancelled():
+                work.exception()  # of two errors this one is not raised, nor to be logged
             writing.result()
         if await work or self._stop.cause == "failed":
             self.state.ended = self.summary().as_dict()
