@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -146,8 +147,8 @@ class Survey:
         self.rows = chosen(policy.protect.deletion.owners)
         self.shared = Shared()
         self.confirmed = _Confirmed(policy.limits)
-        self.sweeps = 0
-        """Streams to sweep so far."""
+        self.sweeps = Counter[str]()
+        """Streams to sweep so far, by account."""
 
     async def run(self, apis: Mapping[Target, Api], starts: Mapping[Target, str | None]) -> None:
         """Survey each target of `starts` from its page token on, to the end or until stopped."""
@@ -448,7 +449,14 @@ class _TargetSurvey:
             keep = Keep(reason, action.rule)
             return [self._outcome(group, keep, Status.KEPT, evidence=seen)]
         planned = self._outcome(group, action, Status.PLANNED, evidence=seen)
-        self._survey.sweeps += len(streams)
-        few = self._survey.sweeps <= self._policy.limits.max_stream_deletions  # or none is swept
-        names = tuple(stream.name for stream in streams) if few else ()
+        names = tuple(stream.name for stream in streams) if self._may_sweep(len(streams)) else ()
         return [planned._replace(streams=len(streams), stream_names=names)]
+
+    def _may_sweep(self, more: int) -> bool:
+        """Whether so many more streams to sweep exceed no limit; beyond one none is swept."""
+        sweeps, limits = self._survey.sweeps, self._policy.limits
+        sweeps[self._target.account] += more
+        return (
+            sweeps[self._target.account] <= limits.max_stream_deletions
+            and sweeps.total() <= limits.over_all().max_stream_deletions
+        )

@@ -13,7 +13,7 @@ import pytest
 from janitor.aws.logs import Logs
 from janitor.core.errors import Exit, JournalError
 from janitor.core.model import LogGroup, Status, Verb
-from janitor.engine.act import Act, Part, _Looked
+from janitor.engine.act import Act, Part, _Looked, at_hand
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
 from janitor.engine.plan import action_line, grouped
@@ -305,7 +305,7 @@ def test_what_an_attempt_that_died_swept_is_counted_once(
     apis = {calls.target: calls}
     books = Books(apis, lambda _groups, _outcomes: None)
     act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock))
-    part = Part(grouped(lines), swept={1: 1}, again=True)
+    part = Part(at_hand(grouped(lines)), swept={1: 1}, again=True)
     cloud.clock.run(act.run(apis, {calls.target: part}))
     assert (len(cloud.swept), books.total.done[Verb.SWEEP_STREAMS]) == (2, 4)
 
