@@ -122,8 +122,12 @@ async def members(api: Api, units: Sequence[str] = ()) -> AsyncIterator[Member]:
     waiting = deque[tuple[str, tuple[str, ...]]]()
     for unit in units or names:
         waiting.append((unit, (names.get(unit) or await _name(api, unit),)))
+    seen = set[str]()
     while waiting:
         unit, path = waiting.popleft()
+        if unit in seen:
+            continue
+        seen.add(unit)
         for found in await _named(api, "ListAccountsForParent", ParentId=unit):
             # Status was to be retired on September 9, 2026 (botocore 1.44.5, Account).
             state = str(found.get("State") or found.get("Status") or "")

@@ -177,7 +177,9 @@ class Protect(_Strict):
 
 
 class FleetLimits(_Strict):
-    """Limits of a run over all its accounts together; what is absent is as in `[limits]`."""
+    """Limits of a run over all its accounts together. Over one of them nothing is deleted or swept
+    anywhere; what is absent is as in `[limits]`.
+    """
 
     max_group_deletions: int | None = Field(
         None, ge=0, description="Log groups that one run may delete in all its accounts together."
@@ -191,7 +193,7 @@ class FleetLimits(_Strict):
 
 
 class Limits(_Strict):
-    """Over a deletion limit nothing is deleted at all."""
+    """Limits of a run in each account. Over one of them nothing is deleted or swept there."""
 
     max_group_deletions: int = Field(
         500, ge=0, description="Log groups that one run may delete in an account, over all Regions."

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from janitor.core.model import Verb
+from janitor.core.tally import Tally
+from janitor.engine.books import verdict
 from janitor.engine.limits import allowed_deletions, exceeded
-from janitor.policy.file import Limits
+from janitor.policy.file import FleetLimits, Limits
 
 
 @given(st.integers(0, 100), st.integers(0, 100_000))
@@ -43,3 +48,40 @@ def test_a_limit_may_be_reached_and_not_passed(
     why = exceeded(LIMITS, deletions=deletions, sweeps=sweeps, scanned=100)
     assert bool(why) == bool(named)
     assert all(text in why for text in named)
+
+
+def planned(deletions: int) -> Tally:
+    """What is planned in an account of 100 log groups."""
+    return Tally(scanned=100, planned=Counter({Verb.DELETE_GROUP: deletions}))
+
+
+@pytest.mark.parametrize(
+    ("deletions", "fleet", "refused"),
+    [
+        ((5, 5), {"max_group_deletions": 10}, []),
+        ((6, 4), {"max_group_deletions": 10}, ["1"]),
+        ((6, 5), {"max_group_deletions": 10}, ["1", "2"]),
+        ((3, 3), {}, ["1", "2"]),
+        ((5, 1), {"max_group_deletions": 10, "max_group_deletion_share": 0.02}, ["1", "2"]),
+        ((5,), {}, []),
+        ((5,), {"max_group_deletions": 4}, ["1"]),
+        ((6,), {"max_group_deletions": 10}, ["1"]),
+        ((), {}, []),
+    ],
+)
+def test_an_account_has_its_limits_and_all_have_theirs(
+    deletions: tuple[int, ...], fleet: dict[str, Any], refused: list[str]
+) -> None:
+    """What is not said of all is as for one; a run of one account has both."""
+    accounts = {str(n): planned(count) for n, count in enumerate(deletions, 1)}
+    said = verdict(accounts, LIMITS.model_copy(update={"fleet": FleetLimits(**fleet)}))
+    assert [account for account in accounts if said.of(account)] == refused
+    assert bool(said.text) == bool(refused)
+
+
+def test_many_accounts_over_their_limits_are_a_short_line() -> None:
+    """The first ones are named."""
+    limits = LIMITS.model_copy(update={"fleet": FleetLimits(max_group_deletions=10**6)})
+    said = verdict({str(number): planned(9) for number in range(1000)}, limits)
+    assert said.text.startswith("0: nothing is deleted: it would be more than max_group_deletions")
+    assert said.text.endswith("; and 990 more accounts")

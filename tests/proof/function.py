@@ -177,7 +177,7 @@ class Function(Place):
     """A place whose janitor is the function; the boto3 session of its account."""
 
     region_name = "eu-west-1"
-    invocation = Invocation
+    invocation: type[Invocation] = Invocation
 
     def __init__(self, account: Account, wanted: Wanted, folder: Path) -> None:
         super().__init__(account, wanted, folder)

@@ -26,15 +26,16 @@ from janitor.engine.act import _Deletion, _TargetAct
 from janitor.engine.proof import Empty
 from janitor.engine.questions import Questions
 from janitor.engine.survey import _TargetSurvey
-from janitor.function import handler, link
+from janitor.function import fleet, handler, link
 from janitor.function.link import Link
-from janitor.function.state import RunState, RunStore
+from janitor.function.state import Claim, RunState, RunStore
 from janitor.journal.journal import FileJournal
 from janitor.policy import judge
 from janitor.sandbox import store
 from janitor.sandbox.answers import ANSWERS
 from janitor.sandbox.answers import metrics as points
 from tests.conftest import shared
+from tests.function import test_fleet
 from tests.proof import test_proof, worlds
 
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -556,6 +557,64 @@ def lost_answer_is_another(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RunStore, "_read", read)
 
 
+# ---- many accounts -------------------------------------------------------------------------------
+
+
+def _verdict(patch: pytest.MonkeyPatch, *, without: str, nothing: Any) -> None:
+    real = books.verdict
+
+    def verdict(*counted: Any) -> books.Verdict:
+        return replace(real(*counted), **{without: nothing})
+
+    patch.setattr(fleet, "verdict", verdict)
+
+
+def accounts_unlimited(patch: pytest.MonkeyPatch) -> None:
+    """Only the limits over all accounts are heeded."""
+    _verdict(patch, without="accounts", nothing={})
+
+
+def all_together_unlimited(patch: pytest.MonkeyPatch) -> None:
+    """Only those of each account are."""
+    _verdict(patch, without="anywhere", nothing="")
+
+
+def late_survey_counted(patch: pytest.MonkeyPatch) -> None:
+    """What the limits did not count is deleted, once it is surveyed."""
+    real = fleet.Fleet._check
+
+    async def check(self: Any, *more: Any) -> fleet.Checked:
+        return (await real(self, *more)).model_copy(update={"unfinished": []})
+
+    patch.setattr(fleet.Fleet, "_check", check)
+
+
+def acted_without_limits(patch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for act has it, whatever the limits said."""
+    patch.setattr(fleet.Checked, "refusal", lambda *_: "")
+
+
+def dry_run_of_a_fleet_acts(patch: pytest.MonkeyPatch) -> None:
+    real = fleet.Fleet._check
+
+    async def check(self: Any, *more: Any) -> fleet.Checked:
+        return (await real(self, *more)).model_copy(update={"act": True})
+
+    patch.setattr(fleet.Fleet, "_check", check)
+    patch.setattr(fleet, "RunState", lambda **said: RunState(**said | {"dry_run": False}))
+
+
+def target_worked_on_twice(patch: pytest.MonkeyPatch) -> None:
+    """By two invocations at the same time."""
+
+    async def write(self: RunStore, key: str, body: bytes, kind: str, _condition: Any) -> str:
+        put = self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=kind)
+        return str(put["ETag"])
+
+    patch.setattr(fleet, "Claim", lambda **said: Claim(**said | {"until": 0}))
+    patch.setattr(RunStore, "_write", write)
+
+
 # ---- the fake account, lying ---------------------------------------------------------------------
 
 
@@ -617,6 +676,25 @@ BLURRED = SWEPT | {
     "trouble": worlds.only("blur"),
 }
 DEADLY = QUIET | {"deaths": lists(tuples(test_proof.steps, booleans()), min_size=1, max_size=2)}
+
+
+def _deleting(in_each: int, in_all: int) -> Narrowed:
+    """So many log groups may be deleted in an account, and in all."""
+    limits = {"max_group_deletions": in_each, "max_group_deletion_share": 1.0}
+    nothing: dict[str, Any] = {"names": [], "tags": []}
+    scope = {"retention_days": 30, "delete_empty": True, "sweep_streams": False}
+    said = {
+        "defaults": scope | {"grace_days": 7, "proof": "arrivals"},
+        "protect": nothing | {"deletion": nothing | {"owners": False}},
+        "limits": limits | {"fleet": {"max_group_deletions": in_all}},
+    }
+    return QUIET | EMPTIED | {"wanted": just(worlds.Wanted(said))}
+
+
+EARLY = QUIET | {
+    "others": just([(number, {"run": test_fleet.RUN, "pass": "limits"}) for number in (1, 2)]),
+    "seconds": just(2.0),
+}
 SILENT, ORPHANED = (
     {"wanted": worlds.policies().map(partial(worlds.asking, condition={key: 60}))}
     for key in ("quiet_days", "orphan_days")
@@ -692,6 +770,12 @@ MUTANTS: list[tuple[Break, str] | tuple[Break, str, Narrowed]] = [
     (time_of_the_event_believed, "chained", QUIET | {"strangers": test_proof.from_the_future}),
     (repeated_link_acted_on, "chained", AGAIN),
     (lost_answer_is_another, "chained", {"trouble": worlds.stores}),
+    (accounts_unlimited, "fleet", _deleting(1, 9)),
+    (all_together_unlimited, "fleet", _deleting(9, 1)),
+    (acted_without_limits, "fleet", LIMITED),
+    (late_survey_counted, "fleet", LIMITED | EARLY),
+    (dry_run_of_a_fleet_acts, "fleet", EMPTIED | {"dry_run": just(True)}),
+    (target_worked_on_twice, "fleet", AGAIN),
     (stored_bytes_hidden, "undisturbed", {"account": worlds.accounts_with({"stored": 9})}),
     (stream_times_hidden, "undisturbed"),
     (arrivals_hidden, "undisturbed", LAGGING),
@@ -724,5 +808,6 @@ def test_a_broken_engine_is_found_out(
         database=None,
         report_multiple_bugs=False,
     )
+    anew = test_fleet.anew if name == "fleet" else partial(test_proof.anew, name)
     with pytest.raises(AssertionError):
-        quick(test_proof.anew(name, **(narrowed[0] if narrowed else {})))()
+        quick(anew(**(narrowed[0] if narrowed else {})))()
