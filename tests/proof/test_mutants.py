@@ -37,6 +37,7 @@ from janitor.sandbox.answers import metrics as points
 from tests.conftest import shared
 from tests.function import test_fleet
 from tests.proof import test_proof, worlds
+from tests.proof.fleet import RUN
 
 Break = Callable[[pytest.MonkeyPatch], None]
 Narrowed = dict[str, SearchStrategy[Any]]
@@ -692,7 +693,7 @@ def _deleting(in_each: int, in_all: int) -> Narrowed:
 
 
 EARLY = QUIET | {
-    "others": just([(number, {"run": test_fleet.RUN, "pass": "limits"}) for number in (1, 2)]),
+    "others": just([(number, {"run": RUN, "pass": "limits"}) for number in (1, 2)]),
     "seconds": just(2.0),
 }
 SILENT, ORPHANED = (
