@@ -1,4 +1,7 @@
-"""A fleet: many accounts cleaned together, each for itself, by calls that prove nothing."""
+"""A fleet: many accounts cleaned together, each for itself, by events that are evidence of nothing.
+
+Its properties are in `tests.proof`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from janitor.aws import targets
 from janitor.core.errors import UsageError
@@ -26,162 +27,7 @@ from tests.accounts import NOW, REGION, Disturbance, days_ago, refused
 from tests.function import fleets
 from tests.function.deployed import DiedError
 from tests.function.fleets import NAME, TOPIC, DeployedFleet, account, fleet
-from tests.proof import worlds
-from tests.proof.engine import place
-from tests.proof.fleet import MOST, RUN, Fleet, role
-from tests.proof.test_proof import VERBS, alike, few, lawful, over, steps, unchanged
-from tests.proof.worlds import ACCOUNT, OTHER, Account, Trouble, Wanted
-
-# ---- the same properties as one account's --------------------------------------------------------
-
-TARGET = {"role": role(ACCOUNT), "region": "eu-west-1"}
-strangers = st.sampled_from(
-    [
-        {"run": RUN, "pass": "targets", "dry_run": False},
-        {"run": RUN, "pass": "targets"},
-        {"run": RUN, "pass": "survey", **TARGET},
-        {"run": RUN, "pass": "act", **TARGET},
-        {"run": RUN, "pass": "act", "role": role(OTHER), "region": "us-east-1"},
-        {"run": RUN, "pass": "act", "role": role("999999999999"), "region": "eu-west-1"},
-        {"run": RUN, "pass": "act", **TARGET, "dry_run": False},
-        {"run": RUN, "pass": "act", **TARGET, "started": worlds.NOW + 10**10},
-        {"run": RUN, "pass": "limits"},
-        {"run": RUN, "pass": "report"},
-        {"run": "nobody", "pass": "act", **TARGET},
-        {"run": "dry", "pass": "targets", "dry_run": True},
-        {"run": "dry", "pass": "survey", **TARGET},
-        {"run": "dry", "pass": "limits"},
-        {"run": "dry", "pass": "act", **TARGET},
-        {"dry_run": False},
-        ["event"],
-    ]
-)
-"""Events from anybody who may invoke the function."""
-
-
-class StateMachine:
-    """Calls the function as the definition of the state machine says."""
-
-    def __init__(
-        self,
-        here: Fleet,
-        trouble: Trouble,
-        seconds: float,
-        deaths: list[tuple[int, bool] | None],
-        twice: frozenset[int],
-        others: list[tuple[int, Any]],
-    ) -> None:
-        self.here, self.trouble, self.seconds = here, trouble, seconds
-        self.deaths, self.twice, self.others = deaths, twice, others
-        self.rounds = count()
-
-    def run(self, *, dry_run: bool) -> dict[str, Any]:
-        """What the report answers."""
-        self.each([{"run": RUN, "pass": "targets", "dry_run": dry_run}], 900)
-        items = self.here.read(RUN, "targets.json")
-        self.each([{"run": RUN, "pass": "survey", **item} for item in items])
-        [limits] = self.each([{"run": RUN, "pass": "limits"}], 900)
-        if limits["act"]:
-            self.each([{"run": RUN, "pass": "act", **item} for item in items])
-        [report] = self.each([{"run": RUN, "pass": "report"}], 900)
-        return report
-
-    def each(self, events: list[Any], seconds: float | None = None) -> list[dict[str, Any]]:
-        """The last answer to each event, all at the same time, again until they are complete."""
-        here = self.here
-        waiting, answers = [here.delivery(event) for event in events], list[dict[str, Any]]()
-        for _ in range(MOST):
-            if not waiting:
-                return answers
-            number = next(self.rounds)
-            here.trouble(self.trouble if number < 4 else None)
-            dies_at, after = (self.deaths[number : number + 1] or [None])[0] or (None, False)
-            made = here.invoke(
-                [
-                    *waiting,
-                    *[here.delivery(waiting[0].event)] * (number in self.twice),
-                    *(here.delivery(event) for at, event in self.others if at == number),
-                ],
-                seconds or min(self.seconds * 1.3**number, 900),
-                dies_at,
-                after=after,
-            )
-            lawful(here)
-            answers += [one.answer for one in made[: len(waiting)] if one.answer.get("complete")]
-            waiting = [
-                here.delivery(one.delivery.event)
-                for one in made[: len(waiting)]
-                if not one.answer.get("complete")
-            ]
-        raise AssertionError(f"no end of {[delivery.event for delivery in waiting]}")
-
-
-GIVEN: dict[str, st.SearchStrategy[Any]] = {
-    "account": worlds.many,
-    "wanted": worlds.wanted,
-    "trouble": st.just(Trouble()) | st.just(Trouble()) | worlds.troubles | worlds.stores,
-    "seconds": st.sampled_from([2.0, 3.0, 4.0, 6.0, 9.0, 15.0, 900.0]),
-    "deaths": st.lists(st.none() | st.tuples(steps, st.booleans()), max_size=6),
-    "twice": st.frozensets(st.integers(0, 6), max_size=2),
-    "others": st.just([]) | st.lists(st.tuples(st.integers(0, 6), strangers), max_size=3),
-    "dry_run": st.sampled_from([False, False, False, True]),
-}
-
-
-@few
-@given(**GIVEN)
-def test_whatever_happens(
-    account: Account,
-    wanted: Wanted,
-    trouble: Trouble,
-    seconds: float,
-    deaths: list[tuple[int, bool] | None],
-    twice: frozenset[int],
-    others: list[tuple[int, Any]],
-    dry_run: bool,
-) -> None:
-    """Targets that are called at the same time and have few seconds; calls that fail, die, come
-    twice, or come from strangers: only what is lawful is done, within the limits of each account
-    and of all, and told of; a dry run changes nothing; once it is over, what should be done is.
-    """
-    with place(account, wanted, Fleet) as here:
-        before = here.truth
-        machine = StateMachine(here, trouble, seconds, deaths, twice, others)
-        report = machine.run(dry_run=dry_run)
-        said = here.read(RUN, "run.json")
-        if said["dry_run"]:
-            assert RUN not in here.acting
-        if said["dry_run"] and not trouble.meanwhile:
-            unchanged(here, before)
-        assert "dry" not in here.acting
-        if not trouble.meanwhile:
-            here.check_limits()
-            lawful(here)
-        alone = trouble == Trouble() and not others and not account.unsettled
-        if alone and not said["dry_run"] and here.clock.passed < 600:
-            finished(here, account, report)
-        over(here, account, trouble, refused=bool(others) or trouble != Trouble() or here.refused)
-
-
-def anew(**narrowed: st.SearchStrategy[Any]) -> Any:
-    """The property once more, to be tried with other settings, or with less variety."""
-    return given(**GIVEN | narrowed)(globals()["test_whatever_happens"].hypothesis.inner_test)
-
-
-def finished(here: Fleet, account: Account, report: dict[str, Any]) -> None:
-    """The run has ended as one that was not disturbed, and says so."""
-    made = Counter(item[4] for item in here.effects(RUN))
-    summary = report["summary"]
-    names = ("groups_deleted", "retention_set", "streams_deleted")
-    assert [summary[name] for name in names] == [made[verb] for verb in VERBS]
-    told = here.oracle.expected(account.build().truth, worlds.NOW)
-    assert bool(summary["refused_because"]) == told.refused
-    if not told.refused:
-        alike(here, told.truth)
-        assert summary["groups_scanned"] == told.scanned, "each is scanned once"
-
-
-# ---- single things -------------------------------------------------------------------------------
+from tests.proof.worlds import ACCOUNT
 
 LAST = {"role": fleets.role(account(2)), "region": REGION}
 """A target of a fleet of three."""

@@ -24,7 +24,7 @@ from tests.proof import test_proof
 from tests.proof.engine import TALLY, Tally
 
 assert conftest, "registers the profiles"
-PROPERTIES = ("undisturbed", "plan_and_apply", "troubled", "killed", "chained")
+PROPERTIES = ("undisturbed", "plan_and_apply", "troubled", "killed", "chained", "fleet")
 BATCH = 25
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from janitor.function.settings import read_settings
 from janitor.sandbox.organization import Membership, Organization
 from tests.proof.function import TOPIC, Delivery, Function, Invocation
 from tests.proof.process import Waiting, session
-from tests.proof.worlds import ACCOUNT, OTHER, Account, Wanted, toml
+from tests.proof.worlds import ACCOUNT, OTHER, Account, Trouble, Wanted, toml
 
 RUN = "execution_1"
 ROLE = "janitor"
@@ -138,3 +139,60 @@ class _AfterKeys:
             return method(**parameters)
 
         return call
+
+
+class StateMachine:
+    """Calls the function as the definition of the state machine says."""
+
+    def __init__(
+        self,
+        here: Fleet,
+        trouble: Trouble,
+        seconds: float,
+        deaths: list[tuple[int, bool] | None],
+        twice: frozenset[int],
+        others: list[tuple[int, Any]],
+    ) -> None:
+        self.here, self.trouble, self.seconds = here, trouble, seconds
+        self.deaths, self.twice, self.others = deaths, twice, others
+        self.rounds = count()
+
+    def run(self, *, dry_run: bool) -> dict[str, Any]:
+        """What the report answers."""
+        self.each([{"run": RUN, "pass": "targets", "dry_run": dry_run}], 900)
+        items = self.here.read(RUN, "targets.json")
+        self.each([{"run": RUN, "pass": "survey", **item} for item in items])
+        [limits] = self.each([{"run": RUN, "pass": "limits"}], 900)
+        if limits["act"]:
+            self.each([{"run": RUN, "pass": "act", **item} for item in items])
+        [report] = self.each([{"run": RUN, "pass": "report"}], 900)
+        return report
+
+    def each(self, events: list[Any], seconds: float | None = None) -> list[dict[str, Any]]:
+        """The last answer to each event, all at the same time, again until they are complete."""
+        here = self.here
+        waiting, answers = [here.delivery(event) for event in events], list[dict[str, Any]]()
+        for _ in range(MOST):
+            if not waiting:
+                return answers
+            number = next(self.rounds)
+            here.trouble(self.trouble if number < 4 else None)
+            dies_at, after = (self.deaths[number : number + 1] or [None])[0] or (None, False)
+            made = here.invoke(
+                [
+                    *waiting,
+                    *[here.delivery(waiting[0].event)] * (number in self.twice),
+                    *(here.delivery(event) for at, event in self.others if at == number),
+                ],
+                seconds or min(self.seconds * 1.3**number, 900),
+                dies_at,
+                after=after,
+            )
+            assert not here.witness.wrongs, here.witness.wrongs
+            answers += [one.answer for one in made[: len(waiting)] if one.answer.get("complete")]
+            waiting = [
+                here.delivery(one.delivery.event)
+                for one in made[: len(waiting)]
+                if not one.answer.get("complete")
+            ]
+        raise AssertionError(f"no end of {[delivery.event for delivery in waiting]}")

@@ -35,7 +35,6 @@ from janitor.sandbox import store
 from janitor.sandbox.answers import ANSWERS
 from janitor.sandbox.answers import metrics as points
 from tests.conftest import shared
-from tests.function import test_fleet
 from tests.proof import test_proof, worlds
 from tests.proof.fleet import RUN
 
@@ -809,6 +808,5 @@ def test_a_broken_engine_is_found_out(
         database=None,
         report_multiple_bugs=False,
     )
-    anew = test_fleet.anew if name == "fleet" else partial(test_proof.anew, name)
     with pytest.raises(AssertionError):
-        quick(anew(**(narrowed[0] if narrowed else {})))()
+        quick(test_proof.anew(name, **(narrowed[0] if narrowed else {})))()

@@ -21,9 +21,11 @@ from tests.fakes import truth as fakes
 from tests.fakes.truth import Group, Key, Truth
 from tests.proof import worlds
 from tests.proof.engine import Place, place, settle
+from tests.proof.fleet import RUN as EXECUTION
+from tests.proof.fleet import Fleet, StateMachine, role
 from tests.proof.function import Function, scheduled
 from tests.proof.witness import Life
-from tests.proof.worlds import NOW, Account, Trouble, Wanted
+from tests.proof.worlds import ACCOUNT, NOW, OTHER, Account, Trouble, Wanted
 
 VERBS = (Verb.DELETE_GROUP, Verb.SET_RETENTION, Verb.SWEEP_STREAMS)
 
@@ -90,6 +92,30 @@ strangers = (
 )
 """Events from anybody who may invoke the function."""
 
+TARGET = {"role": role(ACCOUNT), "region": "eu-west-1"}
+callers = st.sampled_from(
+    [
+        {"run": EXECUTION, "pass": "targets", "dry_run": False},
+        {"run": EXECUTION, "pass": "targets"},
+        {"run": EXECUTION, "pass": "survey", **TARGET},
+        {"run": EXECUTION, "pass": "act", **TARGET},
+        {"run": EXECUTION, "pass": "act", "role": role(OTHER), "region": "us-east-1"},
+        {"run": EXECUTION, "pass": "act", "role": role("999999999999"), "region": "eu-west-1"},
+        {"run": EXECUTION, "pass": "act", **TARGET, "dry_run": False},
+        {"run": EXECUTION, "pass": "act", **TARGET, "started": NOW + 10**10},
+        {"run": EXECUTION, "pass": "limits"},
+        {"run": EXECUTION, "pass": "report"},
+        {"run": "nobody", "pass": "act", **TARGET},
+        {"run": "dry", "pass": "targets", "dry_run": True},
+        {"run": "dry", "pass": "survey", **TARGET},
+        {"run": "dry", "pass": "limits"},
+        {"run": "dry", "pass": "act", **TARGET},
+        {"dry_run": False},
+        ["event"],
+    ]
+)
+"""Events from anybody who may invoke the function."""
+
 from_the_future = st.builds(
     lambda at, days: [(at, scheduled("other", NOW + days * DAY_MS))],
     st.integers(0, 2),
@@ -125,6 +151,16 @@ GIVEN: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "deaths": st.lists(st.none() | st.tuples(steps, st.booleans()), max_size=4),
         "twice": st.frozensets(st.integers(0, 6), max_size=2),
         "strangers": st.just([]) | st.lists(st.tuples(st.integers(0, 6), strangers), max_size=3),
+    },
+    "fleet": {
+        "account": worlds.many,
+        "wanted": worlds.wanted,
+        "trouble": st.just(Trouble()) | st.just(Trouble()) | worlds.troubles | worlds.stores,
+        "seconds": st.sampled_from([2.0, 3.0, 4.0, 6.0, 9.0, 15.0, 900.0]),
+        "deaths": st.lists(st.none() | st.tuples(steps, st.booleans()), max_size=6),
+        "twice": st.frozensets(st.integers(0, 6), max_size=2),
+        "others": st.just([]) | st.lists(st.tuples(st.integers(0, 6), callers), max_size=3),
+        "dry_run": st.sampled_from([False, False, False, True]),
     },
 }
 
@@ -372,5 +408,53 @@ def finished(here: Function, account: Account, *, changed: bool) -> None:
     assert counts == done or changed
     told = here.oracle.expected(account.build().truth, NOW)
     if not (changed or told.refused or here.clock.passed > 600):
+        alike(here, told.truth)
+        assert summary["groups_scanned"] == told.scanned, "each is scanned once"
+
+
+@few
+@given(**GIVEN["fleet"])
+def test_fleet(
+    account: Account,
+    wanted: Wanted,
+    trouble: Trouble,
+    seconds: float,
+    deaths: list[tuple[int, bool] | None],
+    twice: frozenset[int],
+    others: list[tuple[int, Any]],
+    dry_run: bool,
+) -> None:
+    """Targets that are called at the same time and have few seconds; calls that fail, die, come
+    twice, or come from strangers: only what is lawful is done, within the limits of each account
+    and of all, and told of; a dry run changes nothing; once it is over, what should be done is.
+    """
+    with place(account, wanted, Fleet) as here:
+        before = here.truth
+        machine = StateMachine(here, trouble, seconds, deaths, twice, others)
+        report = machine.run(dry_run=dry_run)
+        said = here.read(EXECUTION, "run.json")
+        if said["dry_run"]:
+            assert EXECUTION not in here.acting
+        if said["dry_run"] and not trouble.meanwhile:
+            unchanged(here, before)
+        assert "dry" not in here.acting
+        if not trouble.meanwhile:
+            here.check_limits()
+            lawful(here)
+        alone = trouble == Trouble() and not others and not account.unsettled
+        if alone and not said["dry_run"] and here.clock.passed < 600:
+            reported(here, account, report)
+        over(here, account, trouble, refused=bool(others) or trouble != Trouble() or here.refused)
+
+
+def reported(here: Fleet, account: Account, report: dict[str, Any]) -> None:
+    """The run has ended as one that was not disturbed, and says so."""
+    made = Counter(item[4] for item in here.effects(EXECUTION))
+    summary = report["summary"]
+    names = ("groups_deleted", "retention_set", "streams_deleted")
+    assert [summary[name] for name in names] == [made[verb] for verb in VERBS]
+    told = here.oracle.expected(account.build().truth, NOW)
+    assert bool(summary["refused_because"]) == told.refused
+    if not told.refused:
         alike(here, told.truth)
         assert summary["groups_scanned"] == told.scanned, "each is scanned once"
