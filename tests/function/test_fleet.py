@@ -24,8 +24,9 @@ from janitor.sandbox.organization import Membership, Organization, Unit
 from janitor.sandbox.store import Store
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import NOW, REGION, Disturbance, days_ago, refused
+from tests.conftest import Run
 from tests.function import fleets
-from tests.function.deployed import DiedError
+from tests.function.deployed import BUCKET, DiedError
 from tests.function.fleets import NAME, TOPIC, DeployedFleet, account, fleet
 from tests.proof.worlds import ACCOUNT
 
@@ -120,6 +121,30 @@ def lines(deployed: DeployedFleet, prefix: str) -> list[dict[str, Any]]:
     """The JSON lines of all objects under a prefix."""
     texts = [text for key, text in deployed.objects.items() if key.startswith(prefix)]
     return [json.loads(line) for text in texts for line in text.splitlines()]
+
+
+def test_each_account_is_undone_from_its_journals(
+    deploy: Deploy, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whoever may read the bucket, with a role of that account; the others stay as they are."""
+    store = filled(fleet(2, (REGION, "us-east-1")))
+    deployed, before = deploy(store), store.state()
+    deployed.run()
+    cleaned = store.state()
+    with deployed.sandbox.serving() as url:
+        for name, value in deployed.sandbox.environment(url).items():
+            monkeypatch.setenv(name, value)
+        journals = f"s3://{BUCKET}/journal/{account(1)}/"
+        words = ("--role", fleets.role(account(1)), "--apply", "--yes", "--format", "json")
+        done = run("restore", journals, *words)
+    assert done.code == 0, done.err
+    there = store.state()
+    assert there.keys() - cleaned.keys() == {
+        (account(1), region, "/empty/0") for region in (REGION, "us-east-1")
+    }
+    for (of, region, name), group in there.items():
+        wanted = before if of == account(1) else cleaned
+        assert group["retention"] == wanted[of, region, name]["retention"]
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(deploy: Deploy) -> None:
