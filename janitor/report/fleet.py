@@ -179,6 +179,7 @@ class FleetReport:
         return {
             "run": info.as_dict(),
             "summary": {**counts, **summary.as_dict()},
+            "total": self._total.as_dict(prices),
             "accounts": [
                 {
                     "account": account,
@@ -208,7 +209,7 @@ def _line(failed: Mapping[str, Any]) -> str:
 HEADS = {
     "groups_scanned": "Log groups",
     "stored_bytes": "Stored",
-    "storage_usd": "A month",
+    "storage_usd": "Cost a month",
     "retention_set": "Retention set",
     "groups_deleted": "Groups deleted",
     "streams_deleted": "Streams deleted",
@@ -230,7 +231,9 @@ body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;paddin
 table{border-collapse:collapse;margin:.5rem 0 2rem;width:100%}
 caption{text-align:left;font-weight:600;font-size:1.15rem;padding:.4rem 0}
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #8884}
-th:first-child,td:first-child,td.text,th.text{text-align:left;overflow-wrap:anywhere}
+th:first-child,td:first-child,td.text,th.text{text-align:left}
+td{white-space:nowrap}td:first-child,td.text:last-child{white-space:normal;overflow-wrap:break-word}
+tr.all td{font-weight:600}
 .bad{color:#b3261e;font-weight:600}
 @media (prefers-color-scheme:dark){body{background:#111;color:#eee}.bad{color:#ff8a80}}
 """
@@ -257,7 +260,9 @@ def page(said: Mapping[str, Any]) -> Iterator[str]:
     lost = loss(summary["money"]["freed_at_once_bytes"], dry_run=dry_run)
     yield f"<p>{_text(sentence(lost))}</p>"
     yield from _problems(said)
-    yield from _table("By account", said["accounts"], _account, dry_run=dry_run)
+    yield from _table(
+        "By account", said["accounts"], _account, dry_run=dry_run, total=said["total"]
+    )
     units, regions = said["organizational_units"], said["regions"]
     yield from _table("By organizational unit", units, _unit, dry_run=dry_run)
     yield from _table("By Region", regions, _region, dry_run=dry_run)
@@ -299,6 +304,7 @@ def _table(
     name: Callable[[Mapping[str, Any]], str],
     *,
     dry_run: bool,
+    total: Mapping[str, Any] | None = None,
 ) -> Iterator[str]:
     heads = "".join(
         f"<th>{_text(head)}{' (would be)' if dry_run and key in _PLANNED else ''}</th>"
@@ -306,10 +312,15 @@ def _table(
     )
     yield f"<table><caption>{caption}</caption><tr><th></th>{heads}</tr>"
     for row in rows:
-        cells = "".join(f"<td>{_text(_shown(row, key, dry_run=dry_run))}</td>" for key in HEADS)
         over = ' <span class="bad">over its limit</span>' if row["refused_because"] else ""
-        yield f"<tr><td>{_text(name(row))}{over}</td>{cells}</tr>"
+        yield f"<tr><td>{_text(name(row))}{over}</td>{_cells(row, dry_run=dry_run)}</tr>"
+    if total is not None:
+        yield f'<tr class="all"><td>All</td>{_cells(total, dry_run=dry_run)}</tr>'
     yield "</table>"
+
+
+def _cells(row: Mapping[str, Any], *, dry_run: bool) -> str:
+    return "".join(f"<td>{_text(_shown(row, key, dry_run=dry_run))}</td>" for key in HEADS)
 
 
 def _shown(row: Mapping[str, Any], key: str, *, dry_run: bool) -> str:

@@ -91,6 +91,8 @@ def test_a_run_cleans_every_account_and_says_so(deploy: Deploy) -> None:
     bucket, and the totals by account, unit and Region are those of what was done.
     """
     store = filled(fleet(3, (REGION, "us-east-1")))
+    members = store.organization.members if store.organization else {}
+    members[account(2)] = Membership("<script>team")
     deployed = deploy(store)
     said = deployed.run()
     summary = said["summary"]
@@ -105,8 +107,9 @@ def test_a_run_cleans_every_account_and_says_so(deploy: Deploy) -> None:
         assert [row["groups_deleted"] for row in said[rows]] == wanted
     names = [row["organizational_unit"] for row in said["organizational_units"]]
     assert names == ["Root", "Root/Workloads"]
+    assert said["total"]["groups_deleted"] == 6
     page = deployed.objects["fleet/run/report.html"]
-    assert "team-2" in page
+    assert "&lt;script&gt;team" in page
     assert "<script" not in page
     for of, region in [(account(0), REGION), (account(2), "us-east-1")]:
         found = lines(deployed, f"fleet/run/{of}/{region}/findings-")
@@ -188,6 +191,7 @@ def test_what_fails_in_an_account_is_its_failure_alone(
         f"{NAME} in {ACCOUNT}, 3 accounts: failed, 1 accounts failed, 2 groups deleted"
     )
     assert says in told["Message"]
+    assert f"account by account: s3://{BUCKET}/fleet/run/report.html" in told["Message"]
 
 
 @pytest.mark.parametrize(
