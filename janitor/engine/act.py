@@ -195,9 +195,15 @@ class Act:
 
     async def run(self, apis: Mapping[Target, Api], parts: Mapping[Target, Part]) -> None:
         """Carry out each target's part, to the end or until stopped."""
+        many = len(parts) > TARGETS_AT_ONCE
+
+        async def acted(target: Target, part: Part) -> None:
+            await _TargetAct(self, apis[target]).run(part)
+            if many:
+                apis[target].let_all_go()
+
         await together(
-            *(_TargetAct(self, apis[target]).run(part) for target, part in parts.items()),
-            most=TARGETS_AT_ONCE,
+            *(acted(target, part) for target, part in parts.items()), most=TARGETS_AT_ONCE
         )
 
 

@@ -152,9 +152,15 @@ class Survey:
 
     async def run(self, apis: Mapping[Target, Api], starts: Mapping[Target, str | None]) -> None:
         """Survey each target of `starts` from its page token on, to the end or until stopped."""
+        many = len(starts) > TARGETS_AT_ONCE
+
+        async def surveyed(target: Target, start: str | None) -> None:
+            await _TargetSurvey(self, apis[target]).run(start)
+            if many:
+                apis[target].let_all_go()
+
         await together(
-            *(_TargetSurvey(self, apis[target]).run(start) for target, start in starts.items()),
-            most=TARGETS_AT_ONCE,
+            *(surveyed(target, start) for target, start in starts.items()), most=TARGETS_AT_ONCE
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from janitor.engine import act, survey
 from janitor.report.schema import Report
 from janitor.sandbox import fleets
 from janitor.sandbox.organization import Membership, Organization, Unit
@@ -57,7 +58,9 @@ def left() -> dict[str, set[str]]:
 
 @pytest.fixture
 def cloud(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """Five accounts over HTTP, of which the first manages the organization."""
+    """Five accounts over HTTP, the first manages the organization; one target at a time."""
+    for module in (survey, act):
+        monkeypatch.setattr(module, "TARGETS_AT_ONCE", 1)
     first, second, third, suspended, apart = (str(int(ACCOUNT) + number) for number in range(5))
     scenario = targets(accounts=5, regions=2, groups=30)
     unit = "ou-root-apartfrom"
