@@ -35,8 +35,9 @@ def member_template(
     """The template of the role `role`, with its path if it has one, that may do what the policy
     `document` says, in which `HERE` stands for the account.
 
-    `trust` is an account, or the ARN of the one role in it that may assume this role; in both cases
-    only with the external ID, and only as long as that account belongs to `organization`, if given.
+    `trust` is an account of the `partition`, or the ARN of the one role that may assume this role;
+    in both cases only with the external ID, and only as long as that account belongs to
+    `organization`, if given.
     The ARN is compared as a condition: as the principal itself it would have to exist already, and
     would be another one once it is made again (IAM User Guide, "Principal").
 
@@ -57,7 +58,10 @@ def member_template(
         conditions["ArnEquals"] = {"aws:PrincipalArn": trust}
     elif not _ACCOUNT.fullmatch(trust):
         raise UsageError(f"--trust: {trust!r} is not an account (12 digits) or the ARN of a role")
-    account = trust.split(":")[4] if ":" in trust else trust
+    if ":" in trust:
+        _, partition, _, _, account, _ = trust.split(":", 5)
+    else:
+        account = trust
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "The role that cloudwatch-janitor assumes in this account.",

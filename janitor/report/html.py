@@ -152,7 +152,7 @@ class HtmlReport:
             info=info,
             summary=summary,
             share_heads=share_heads(summary, info),
-            share_rows=list(share_rows(summary)),
+            share_rows=list(share_rows(summary, info)),
             where=lambda account, region: info.place(Target(account, region)),
             failed_where=failed_where(summary),
             since=_since(summary.since, info),

@@ -55,7 +55,7 @@ class MarkdownReport(OverviewReport):
             heads = share_heads(summary, info)
             self._line(f"| {' | '.join(heads)} |")
             self._line(f"| --- |{' ---: |' * (len(heads) - 1)}")
-            for row in share_rows(summary):
+            for row in share_rows(summary, self.info):
                 self._line(f"| {' | '.join(map(markdown, row))} |")
             self._line()
             if failures := failed_where(summary):

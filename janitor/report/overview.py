@@ -193,22 +193,22 @@ def share_heads(summary: Summary, info: RunInfo) -> tuple[str, ...]:
     changes = ("saves", "lost", "set", "deleted")
     if info.dry_run:
         changes = ("would save", "would lose", "would set", "would delete")
+    there = ("groups", "stored", "USD a month") if info.surveyed else ()
     arrives = ["arrives, USD"] if summary.ingestion else []
-    return ("part", "groups", "stored", "USD a month", *changes, "needs a person", *arrives)
+    return ("part", *there, *changes, "needs a person", *arrives)
 
 
-def share_rows(summary: Summary) -> Iterator[tuple[str, ...]]:
+def share_rows(summary: Summary, info: RunInfo) -> Iterator[tuple[str, ...]]:
     """The rows of `--by`: to how many log groups retention is set, how many are deleted, and how
     much somebody has to look at. What arrives comes last, if it was read.
     """
     for row in summary.by["rows"] if summary.by else ():
         look_at = sum(row[key] for key in ("unknown", "failed", "refused", "not_reached"))
         arrives = row["ingestion_usd"]
+        there = (f"{row['groups']:,}", size(row["stored_bytes"]), dollars(row["storage_usd"]))
         yield (
             " ".join(filter(None, (row["part"], row["name"]))),
-            f"{row['groups']:,}",
-            size(row["stored_bytes"]),
-            dollars(row["storage_usd"]),
+            *(there if info.surveyed else ()),
             dollars(row["saves_usd"]),
             size(row["lost_bytes"]),
             f"{row['set_retention']:,}",

@@ -170,7 +170,7 @@ class TableReport(OverviewReport):
                 table.add_column(head, overflow="fold")
             else:
                 table.add_column(textwrap.fill(head, HEAD), justify="right", overflow="fold")
-        for row in share_rows(summary):
+        for row in share_rows(summary, self.info):
             table.add_row(*(visible(cell) for cell in row))
         console.print(table)
         if failures := failed_where(summary):

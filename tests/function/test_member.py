@@ -16,6 +16,7 @@ from tests.conftest import Run
 FLEET, MEMBER, ORGANIZATION = "111122223333", "444455556666", "o-exampleorgid"
 FUNCTION = f"arn:aws:iam::{FLEET}:role/fleet/janitor-fleet"
 WORDS = ("iam-policy", "--format", "cloudformation", "--external-id", "a-b:c/d")
+PLAIN = ("--trust", FLEET)
 TRUSTED = (*WORDS, "--trust", FUNCTION, "--org-id", ORGANIZATION)
 
 
@@ -78,10 +79,13 @@ def test_the_role_may_do_what_the_printed_policy_says_in_its_own_account(
 
 def test_without_an_organization_it_is_said_what_that_means(run: Run) -> None:
     """A whole account may be trusted; the external ID is required all the same."""
-    done = run(*WORDS, "--trust", FLEET)
+    done = run(*WORDS, *PLAIN)
     assert "left the organization" in done.err
-    (statement,) = role(run, *WORDS, "--trust", FLEET)["AssumeRolePolicyDocument"]["Statement"]
+    (statement,) = role(run, *WORDS, *PLAIN)["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Condition"] == {"StringEquals": {"sts:ExternalId": "a-b:c/d"}}
+    for words in (("--trust", FUNCTION.replace("aws", "aws-cn")), ("-r", "cn-north-1", *PLAIN)):
+        (statement,) = role(run, *WORDS, *words)["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"AWS": f"arn:aws-cn:iam::{FLEET}:root"}
 
 
 @pytest.mark.parametrize(
