@@ -28,10 +28,12 @@ def diff(old: Path, new: Path, form: Format) -> Exit:
 def _text(found: Mapping[str, Any]) -> Iterator[str]:
     for label, was, now in figures(found):
         yield f"{label:<16} {was:>12} -> {now:>12}"
+    several = len({row["account"] for kind in KINDS for row in found[kind]}) > 1
     for kind, (title, _) in KINDS.items():
         if rows := found[kind]:
             yield f"{counted(len(rows), 'log group')} {title}:"
         for row in rows:
-            yield f"  {row['region']}  {visible(row['group'])}  {decided(kind, row)}"
+            place = f"{row['account']}  {row['region']}" if several else row["region"]
+            yield f"  {place}  {visible(row['group'])}  {decided(kind, row)}"
     if not any(found[kind] for kind in KINDS):
         yield "no log group is new, gone or decided otherwise"

@@ -161,6 +161,11 @@ def test_findings_of_several_accounts_name_theirs(run: Run) -> None:
     lines = [line for line in said.out.splitlines() if "/old/experiment-0" in line]
     assert [line.split()[2] for line in lines] == [SHOP, DATA, LAB]
     assert "--org --exclude" in said.out.split("Next: ")[1].splitlines()[0]
+    reports = {name: (*MEMBERS, "--exclude", name) for name in (LAB, SHOP)}
+    for name, words in reports.items():
+        run("report", *words, "-q", "-o", f"{name}.json")
+    changed = run("diff", f"{LAB}.json", f"{SHOP}.json").out
+    assert f"{LAB}  eu-west-1  /old/experiment-0" in changed
     page = run("report", *MEMBERS, "-q", "-f", "html").out
     assert '<select id="f-account">' in page
     assert "<b>3 accounts</b>" in page
