@@ -241,7 +241,7 @@ class FleetArgs:
 
 
 class Fleet(pulumi.ComponentResource):
-    """A state machine with its role, the rule that starts it with its role, and three alarms.
+    """A state machine with its role, the rule that starts it with its role, and four alarms.
 
     Attributes:
         arn: The state machine's ARN, known once it exists.
@@ -288,7 +288,12 @@ class Fleet(pulumi.ComponentResource):
         )
         self._schedule(machine, machine_arn)
         self.arn = machine.arn
-        self.alarms = [self._stopped(machine), self._failed(), self._overdue()]
+        self.alarms = [
+            self._stopped(machine, "stopped", "ExecutionsFailed"),
+            self._stopped(machine, "hung", "ExecutionsTimedOut"),
+            self._failed(),
+            self._overdue(),
+        ]
         self.register_outputs({"arn": self.arn, "alarms": self.alarms})
 
     def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
@@ -335,34 +340,18 @@ class Fleet(pulumi.ComponentResource):
             opts=self._after(may_start, sending),
         )
 
-    def _stopped(self, machine: aws.sfn.StateMachine) -> pulumi.Output[str]:
-        def metric(id_: str, name: str) -> aws.cloudwatch.MetricAlarmMetricQueryArgsDict:
-            return {
-                "id": id_,
-                "metric": {
-                    "namespace": "AWS/States",
-                    "metric_name": name,
-                    "dimensions": {"StateMachineArn": machine.arn},
-                    "period": 300,
-                    "stat": "Sum",
-                },
-            }
-
-        return aws.cloudwatch.MetricAlarm(
-            f"{self._name}-stopped",
-            name=f"{self._args.name}-stopped",
-            alarm_description="A run of the fleet stopped before its end, or without its report: "
-            "the execution's page in Step Functions says where and why.",
-            metric_queries=[
-                {"id": "stopped", "expression": "SUM(METRICS())", "return_data": True},
-                metric("failed", "ExecutionsFailed"),
-                metric("late", "ExecutionsTimedOut"),
-            ],
-            evaluation_periods=1,
-            comparison_operator="GreaterThanOrEqualToThreshold",
-            threshold=1,
-            treat_missing_data="notBreaching",  # no data: no run has ended
-            alarm_actions=[] if self._args.topic is None else [self._args.topic],
+    def _stopped(self, machine: aws.sfn.StateMachine, name: str, metric: str) -> pulumi.Output[str]:
+        return at_least_one(
+            f"{self._name}-{name}",
+            name=f"{self._args.name}-{name}",
+            description="A run of the fleet stopped before its end, or without its report: the "
+            "execution's page in Step Functions says where and why.",
+            namespace="AWS/States",
+            metric=metric,
+            dimensions={"StateMachineArn": machine.arn},
+            period=300,
+            missing="notBreaching",  # no data: no run has ended
+            topic=self._args.topic,
             opts=self._child,
         ).name
 

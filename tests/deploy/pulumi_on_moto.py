@@ -374,10 +374,8 @@ class Account(Mocks):
     def alarm(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
         renamed = {_upper(key): inputs.pop(key) for key in list(inputs) if key != "tags"}
-        if "MetricQueries" in renamed:
-            renamed["Metrics"] = [_query(each) for each in renamed.pop("MetricQueries")]
-        else:
-            renamed["Dimensions"] = _dimensions(renamed["Dimensions"])
+        named = renamed.pop("Dimensions").items()
+        renamed["Dimensions"] = [{"Name": key, "Value": value} for key, value in named]
         client("cloudwatch").put_metric_alarm(AlarmName=name, Tags=_pairs(inputs), **renamed)
         (made,) = client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
         return name, {"arn": made["AlarmArn"]}
@@ -565,20 +563,6 @@ def _would_be_taken(operation: str, request: Inputs) -> None:
     """Whether CloudFormation knows a request of that form (botocore's model)."""
     model = client("cloudformation").meta.service_model.operation_model(operation)
     validate_parameters(request, model.input_shape)
-
-
-def _dimensions(by_name: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Name": key, "Value": value} for key, value in by_name.items()]
-
-
-def _query(given: Inputs) -> Inputs:
-    """One of an alarm's metric queries, as CloudWatch's API has it."""
-    query = {_upper(key): value for key, value in given.items() if key != "metric"}
-    if metric := given.get("metric"):
-        named = {_upper(key): metric[key] for key in ("namespace", "metricName")}
-        named["Dimensions"] = _dimensions(metric["dimensions"])
-        query["MetricStat"] = {"Metric": named, "Period": metric["period"], "Stat": metric["stat"]}
-    return query
 
 
 def _pairs(inputs: Inputs) -> list[dict[str, str]]:

@@ -231,16 +231,13 @@ def test_the_function_understands_what_it_is_told(account: Account) -> None:
 
 
 def test_somebody_hears_of_runs_that_broke_and_of_accounts_that_failed(account: Account) -> None:
-    """An execution that failed or hung is one alarm, what its report says another; a third that
-    there was none.
-    """
-    stopped, failed, overdue = alarms = [
-        _alarm(f"{NAME}-{name}") for name in ("stopped", "failed", "overdue")
+    """Of an execution that failed, of one that hung, of what a report says, and of none."""
+    stopped, hung, failed, overdue = alarms = [
+        _alarm(f"{NAME}-{name}") for name in ("stopped", "hung", "failed", "overdue")
     ]
     assert all(each["AlarmActions"] == [TOPIC] for each in alarms)
-    metrics = [each["MetricStat"]["Metric"] for each in stopped["Metrics"] if "MetricStat" in each]
-    assert [each["MetricName"] for each in metrics] == ["ExecutionsFailed", "ExecutionsTimedOut"]
-    for each in metrics:
+    for each, metric in ((stopped, "ExecutionsFailed"), (hung, "ExecutionsTimedOut")):
+        assert (each["Namespace"], each["MetricName"]) == ("AWS/States", metric)
         assert each["Dimensions"] == [{"Name": "StateMachineArn", "Value": MACHINE}]
     assert (failed["MetricName"], failed["TreatMissingData"]) == ("RunFailed", "notBreaching")
     assert (overdue["MetricName"], overdue["TreatMissingData"]) == ("Overdue", "breaching")

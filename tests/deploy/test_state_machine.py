@@ -60,14 +60,14 @@ def policy(monkeypatch: pytest.MonkeyPatch) -> Any:
     return say
 
 
-def filled(accounts: int, regions: tuple[str, ...] = REGIONS) -> Store:
+def filled(accounts: int) -> Store:
     """Each account and Region with a log group in use that keeps everything for ever, and in the
     first Region an empty one.
     """
-    store = fleet(accounts, regions)
+    store = fleet(accounts, REGIONS)
     for number in range(accounts):
         store.add_group(account(number), REGION, "/empty", created=days_ago(900), retention=14)
-        for region in regions:
+        for region in REGIONS:
             used = store.add_group(account(number), region, "/used", created=days_ago(900))
             store.add_stream(used, "a", created=days_ago(900), events=[(NOW - 1000, 1, 100)])
     return store
@@ -171,7 +171,7 @@ def test_who_starts_it_by_hand_gets_a_dry_run_unless_they_say_so(
     deployed: Cloud, policy: Any
 ) -> None:
     """Of the execution's name; what is not known is refused, and nothing was begun."""
-    store = filled(1, (REGION,))
+    store = filled(1)
     with machine(store).plugged() as one:
         assert one.run({}, "by-hand")["status"] == "SUCCEEDED"
         assert {event["run"] for event in one.events} == {"by-hand"}
@@ -214,7 +214,7 @@ def test_an_event_that_comes_twice_is_one_run(deployed: Cloud, policy: Any) -> N
 def test_a_machine_that_broke_fails_and_nothing_was_deleted(
     broken: str, deployed: Cloud, policy: Any
 ) -> None:
-    """After its report, where there is something to report."""
+    """After its report, where there is something to report; started again, it goes on."""
     store = filled(1)
     one = machine(store)
 
@@ -225,7 +225,10 @@ def test_a_machine_that_broke_fails_and_nothing_was_deleted(
     one.before = dies
     with one.plugged():
         done = one.run(scheduled())
-    assert (done["status"], done["error"]) == ("FAILED", "Runtime.ExitError")
-    assert one.passes().count(broken) == 3, "it is tried again twice"
-    assert one.passes()[-1] == ("report" if broken == "limits" else broken)
-    assert left(store, account(0)) == UNTOUCHED
+        assert (done["status"], done["error"]) == ("FAILED", "Runtime.ExitError")
+        assert one.passes().count(broken) == 3, "it is tried again twice"
+        assert one.passes()[-1] == ("report" if broken == "limits" else broken)
+        assert left(store, account(0)) == UNTOUCHED
+        one.before = lambda _event: None
+        assert one.run(scheduled())["status"] == "SUCCEEDED", "it goes on where it stopped"
+    assert left(store, account(0)) == CLEANED
