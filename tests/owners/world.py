@@ -76,6 +76,8 @@ class _Client:
         self.meta = type("Meta", (), {"events": HierarchicalEmitter()})
 
     def __getattr__(self, method: str) -> Any:
+        if method.startswith("_"):
+            raise AttributeError(method)
         operation = _operations(self._service)[method]
 
         def call(**parameters: Any) -> Mapping[str, Any]:
