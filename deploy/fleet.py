@@ -17,8 +17,9 @@ from janitor.function.iam import state_machine_policy
 CRASHED_S = 960
 """More than the 900 s that Lambda lets a function run: who has not answered by then never will."""
 
-RUN_S = 7 * DAY_S
-"""A week: an execution that takes longer hangs. docs/fleet.md has what 17,000 targets take."""
+RUN_S = 2 * DAY_S
+"""An execution that takes longer hangs: after 20 hours (`JANITOR_MAX_HOURS`) a run begins nothing
+more, and all that is left of its targets fails at once."""
 
 BUSY = (
     "Lambda.TooManyRequestsException",
