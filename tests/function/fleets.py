@@ -13,6 +13,7 @@ from typing import Any, cast
 import boto3
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from botocore.config import Config
+from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
 from janitor.aws.api import CLIENT_CONFIG
@@ -183,38 +184,49 @@ class DeployedFleet:
 
 class _Calling(threading.local):
     sandbox: Sandbox
+    key: str
 
 
 _CALLING = _Calling()
 
 
+class _Keys(Credentials):
+    """Those of the call that is under way."""
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        return ReadOnlyCredentials(_CALLING.key, "secret", None)
+
+
 @cache
-def _session(key: str) -> boto3.Session:
+def _session() -> boto3.Session:
     def handle(request: Request) -> Reply:
         return _CALLING.sandbox.handle(request)
 
-    return inprocess.session(handle, key, REGION)
+    made = inprocess.session(handle, "", REGION)
+    made._session._credentials = _Keys("", "secret")  # type: ignore[attr-defined]
+    return made
 
 
 @cache
-def _client(key: str, service: str, region: str) -> Any:
+def _client(service: str, region: str) -> Any:
+    """To make one takes longer than most calls, so all accounts have the same."""
     config = CLIENT_CONFIG.merge(Config(user_agent="tests"))
-    return _session(key).client(service, region, config=config)
+    return _session().client(service, region, config=config)
 
 
 class _Client:
-    """The process's client with these keys, calling this sandbox."""
+    """The process's client, calling this sandbox with that key."""
 
-    def __init__(self, sandbox: Sandbox, client: Any, first: Callable[[], None]) -> None:
-        self._sandbox, self._client, self._first = sandbox, client, first
+    def __init__(self, sandbox: Sandbox, key: str, client: Any, first: Callable[[], None]) -> None:
+        self._sandbox, self._key, self._client, self._first = sandbox, key, client, first
         self.meta = client.meta
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._client, name)
 
         def call(**parameters: Any) -> Any:
-            _CALLING.sandbox = self._sandbox
             self._first()
+            _CALLING.sandbox, _CALLING.key = self._sandbox, self._key
             return method(**parameters)
 
         return call
@@ -227,8 +239,8 @@ class _Own:
         self._sandbox = sandbox
 
     def client(self, service: str, region_name: str | None = None, **_more: Any) -> Any:
-        made = _client(f"AKIA{ACCOUNT}", service, region_name or REGION)
-        return _Client(self._sandbox, made, lambda: None)
+        made = _client(service, region_name or REGION)
+        return _Client(self._sandbox, f"AKIA{ACCOUNT}", made, lambda: None)
 
 
 class _Assumed:
@@ -240,8 +252,8 @@ class _Assumed:
         self._has_keys = False
 
     def client(self, service: str, region_name: str | None = None, **_more: Any) -> Any:
-        made = _client(f"ASIA{self._account}", service, region_name or REGION)
-        return _Client(self._sandbox, made, self._assume)
+        made = _client(service, region_name or REGION)
+        return _Client(self._sandbox, f"ASIA{self._account}", made, self._assume)
 
     def _assume(self) -> None:
         if self._has_keys:
