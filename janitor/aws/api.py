@@ -33,7 +33,7 @@ from botocore.parsers import ResponseParserError
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
 from janitor import __version__
-from janitor.aws import credentials, tls
+from janitor.aws import credentials
 from janitor.aws.pace import Pace, TransientError, retrying
 from janitor.aws.workers import Workers
 from janitor.core.clock import IN_FLIGHT, Clock, Stop
@@ -462,7 +462,6 @@ class Api:
         with _MAKING:
             if (client := self._made.get(key)) is None:
                 client = careful(self._clients.client(key[0], key[1], config=CLIENT_CONFIG))
-                tls.share(client)
                 self._made[key] = client
             return client  # by now it may have been let go
 

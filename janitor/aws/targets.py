@@ -16,6 +16,7 @@ import botocore.session
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 
+from janitor.aws import tls
 from janitor.aws.api import (
     CLIENT_CONFIG,
     Api,
@@ -115,8 +116,14 @@ def assumed(aws: boto3.Session, role: str, external_id: str | None = None) -> bo
 def _session(profile: str | None = None, region: str | None = None) -> boto3.Session:
     inner = botocore.session.Session(profile=profile)
     inner.get_scoped_config()  # raises ProfileNotFound now, not at the first call
+    return boto3.Session(botocore_session=lean(inner), region_name=region)
+
+
+def lean(inner: botocore.session.Session) -> botocore.session.Session:
+    """The session, whose many clients take little memory and CPU time."""
     inner.register_component("data_loader", _loader(inner.get_config_variable("data_path")))
-    return boto3.Session(botocore_session=inner, region_name=region)
+    tls.share(inner)
+    return inner
 
 
 @functools.cache

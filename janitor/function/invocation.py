@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import boto3
+import botocore.session
 import structlog
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from janitor import __version__
 from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS
+from janitor.aws.targets import lean
 from janitor.aws.workers import NoAnswerError, Workers, within
 from janitor.core.clock import Clock, Stop
 from janitor.core.errors import JanitorError, UsageError
@@ -43,23 +45,30 @@ class Invocation(Protocol):
         """Milliseconds until Lambda ends the invocation."""
 
 
+KEPT = {"cloudwatch", "lambda", "logs", "resourcegroupstaggingapi", "s3", "service-quotas", "sns"}
+"""Services that each run calls. The clients of dozens more, which are asked for owners, would take
+half a gigabyte together (17 Regions, measured)."""
+
+
 class WarmSession(boto3.Session):
-    """A session that makes each client once, for all invocations of a warm function."""
+    """A session that makes the clients of each run once, for all invocations of a warm function."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(botocore_session=lean(botocore.session.Session()))
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str | None], Any] = {}
 
     def client(  # type: ignore[override]  # the rest of boto3's parameters are in `more`
         self, service_name: str, region_name: str | None = None, **more: Any
     ) -> Any:
-        """The service's client in the Region, made with the first caller's configuration."""
+        """The service's client in the Region; what is kept has the first caller's configuration."""
         with self._lock:
             key = (service_name, region_name)
-            if key not in self._clients:
-                self._clients[key] = super().client(service_name, region_name, **more)
-            return self._clients[key]
+            if (client := self._clients.get(key)) is None:
+                client = super().client(service_name, region_name, **more)
+                if service_name in KEPT:
+                    self._clients[key] = client
+            return client
 
 
 class Warm:

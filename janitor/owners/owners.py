@@ -172,10 +172,14 @@ class Owners:
             for row in self._rows
         }
         by_service: dict[str, list[Row]] = defaultdict(list)
-        for row in self._rows:
-            if concerned[row.id]:
-                by_service[row.service].append(row)
         found: dict[str, dict[str, Use | Unread]] = {}
+        for row in self._rows:
+            if not concerned[row.id]:
+                continue
+            if self._is_known(row):  # so it needs no turn, which it may take long to come
+                found[row.id] = await self._row(row, concerned[row.id], math.inf)
+            else:
+                by_service[row.service].append(row)
 
         async def ask(service: str, rows: Sequence[Row]) -> None:
             async with self._shared.turn:
@@ -200,18 +204,30 @@ class Owners:
 
     # ---- a row -------------------------------------------------------------------------------
 
+    def _known(self, row: Row) -> dict[str, _Asked]:
+        """What the rows were asked where this one is."""
+        if row.home is None:
+            return self._asked
+        return self._shared.asked_at(row.home, self._api.target.account)
+
+    def _is_known(self, row: Row) -> bool:
+        """Whether it takes no call to tell what the row says of a log group."""
+        asked = self._known(row).get(row.id)
+        return asked is not None and asked.answered and not self._is_old(asked)
+
+    def _is_old(self, asked: _Asked) -> bool:
+        return self._api.clock.monotonic() - asked.read > self._lasts
+
     async def _row(
         self, row: Row, groups: Collection[Named], ends: float
     ) -> dict[str, Use | Unread]:
         """What the row says of the log groups, by name; nothing of those that it does not own."""
-        known = self._asked
-        if row.home is not None:
-            known = self._shared.asked_at(row.home, self._api.target.account)
+        known = self._known(row)
         if row.id not in known:
             known[row.id] = _Asked(Reading(self._api, row, row.listing, [{}]))
         asked = known[row.id]
         async with asked.lock:
-            if asked.reading.calls and self._api.clock.monotonic() - asked.read > self._lasts:
+            if asked.reading.calls and self._is_old(asked):
                 asked.again(Reading(self._api, row, row.listing, [{}]))
             probes = {name: row.probe_of(name) for name, _ in groups}
             probing = all(values is not None for values in probes.values())

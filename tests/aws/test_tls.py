@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import SSLError
+from botocore.session import Session
 
-from janitor.aws.api import Api, Counts, UnreachableError
-from janitor.aws.pace import Pace
-from janitor.aws.workers import Inline
-from janitor.core.clock import Stop, SystemClock
-from janitor.core.model import Target
+from janitor.aws.api import CLIENT_CONFIG
+from janitor.aws.targets import lean
 from janitor.sandbox.server import Server
 from janitor.sandbox.wire import Answer, Reply
 from tests.fakes.tls import secure
@@ -30,18 +27,10 @@ def server() -> Iterator[Server]:
 
 
 def ask(url: str, verify: str | None = None) -> object:
-    """The log groups, by a client of its own."""
-
-    class Clients:
-        @staticmethod
-        def client(service: str, region: str, **more: Any) -> Any:
-            keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-            return boto3.client(service, region, endpoint_url=url, verify=verify, **keys, **more)
-
-    clock, target = SystemClock(), Target("123456789012", "eu-west-1")
-    pace = Pace(lambda _operation: 100.0, clock)
-    api = Api(target, Clients, pace, clock, Counts(), Stop(), Inline())
-    return asyncio.run(api.once("logs", "DescribeLogGroups"))["logGroups"]
+    """The log groups, by a session and a client of its own."""
+    made = boto3.Session("key", "secret", botocore_session=lean(Session()))
+    client = made.client("logs", "eu-west-1", endpoint_url=url, verify=verify, config=CLIENT_CONFIG)
+    return client.describe_log_groups()["logGroups"]
 
 
 def test_the_bundle_is_read_once(server: Server, tmp_path: Path) -> None:
@@ -58,5 +47,5 @@ def test_whom_another_bundle_trusts_is_not_trusted(server: Server, tmp_path: Pat
     bundle = secure(server, tmp_path)
     url = server.start().replace("http:", "https:")
     assert ask(url, str(bundle)) == []
-    with pytest.raises(UnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         ask(url)
