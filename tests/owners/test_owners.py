@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import NameResolutionError
 
 from janitor.core.clock import StoppedError
-from janitor.owners.owners import Owners, Shared
+from janitor.owners.owners import Answer, Owners, Shared
 from janitor.owners.table import chosen, table
 from tests.accounts import ACCOUNT, REGION
 from tests.owners.world import Answers, World, denied, error
@@ -307,6 +308,19 @@ def test_what_a_part_of_aws_does_not_have_is_not_asked_there(region: str) -> Non
     answer = world.of([ROWS["lambda-edge"], ROWS["route53-query"]], "/x")["/x"]
     assert answer.nobody
     assert not world.said
+
+
+def test_what_is_known_waits_for_nobodys_turn() -> None:
+    """A last look is worth a second, and other Regions' services may take minutes."""
+    world, shared = World(nothing), Shared(services_at_once=1)
+    owners = Owners(world.api, [LAMBDA], shared)
+
+    async def meanwhile() -> Answer:
+        await world.asked(owners, "/aws/lambda/f")
+        async with shared.turn, asyncio.timeout(1):
+            return (await world.asked(owners, "/aws/lambda/f"))["/aws/lambda/f"]
+
+    assert world.clock.run(meanwhile()).nobody
 
 
 # ---- what cannot be read -------------------------------------------------------------------------
