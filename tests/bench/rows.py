@@ -29,8 +29,8 @@ from tests.fakes.scenarios import ACCOUNT, REGION, REGIONS
 
 FAULTS = 0.05
 ACCOUNTS, PLACES = 2, 4
-SMALL_CPUS = (0.29, 0.145)
-"""Of a Lambda function with 512 MB and with 256 MB, which has one CPU at 1,769 MB."""
+SMALL_CPUS = (0.58, 0.29, 0.145)
+"""Of a Lambda function with 1,024, 512 and 256 MB, which has one CPU at 1,769 MB."""
 SMALL_SHARE = 0.8
 """Of the quotas, as the function takes it unless its policy says otherwise."""
 
