@@ -62,6 +62,23 @@ class Tally:
         elif outcome.status is Status.DONE or verb is Verb.SWEEP_STREAMS:
             self.done[verb] += amount
 
+    def earlier(self, verb: Verb, amount: int) -> None:
+        """Count what the run did before what is counted here was surveyed: the limits are checked
+        by what is planned and scanned.
+        """
+        self.planned[verb] += amount
+        self.done[verb] += amount
+        self.scanned += amount if verb is Verb.DELETE_GROUP else 0
+
+    def of_earlier(self) -> Tally:
+        """What is left of it where the survey begins again: what was done, and what failed."""
+        left = Tally()
+        for verb, amount in self.done.items():
+            left.earlier(verb, amount)
+        for status in (Status.DONE, Status.FAILED, Status.GONE):
+            left.by_status[status] = self.by_status[status]
+        return left
+
     def error(self, text: str) -> None:
         """Something makes the run incomplete."""
         if text not in self.errors:

@@ -243,9 +243,14 @@ class Ledger:
         self._at_once.clear()
         self._steady.clear()
 
-    def forget(self, region: str) -> None:
-        """A Region is surveyed from the start again."""
+    def forget(self, region: str, *, changes: bool) -> None:
+        """A Region is surveyed from the start again; `changes` says whether what was counted of
+        them was planned only.
+        """
+        made = () if changes else (self._at_once, self._steady)
         for counter, _ in self._all_columns():
+            if any(counter is each for each in made):
+                continue
             for key in [key for key in counter if key[0] == region]:
                 del counter[key]
 

@@ -234,6 +234,7 @@ class Janitor(Warm):
             state.ended = {**link.summary().as_dict(), "complete": False, "errors": [why]}
         else:
             if state.version != code():
+                log.warning("code_changed", link=number, acting=state.acting)
                 link.begin_again()
                 state.version = code()
             with deadline(stop, context.get_remaining_time_in_millis() / 1000):
@@ -275,8 +276,6 @@ class Janitor(Warm):
     def _may_not_go_on(self, state: RunState, policy: Policy) -> str:
         if state.policy != policy.digest():
             return "the policy was changed since the run began: nothing more is done"
-        if state.version != code() and state.acting:
-            return "the plan is that of the code before this deployment: no more of it is done"
         return chain.too_long(
             state.link,
             state.started,

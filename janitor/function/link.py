@@ -14,15 +14,26 @@ from typing import Any
 from janitor.aws.api import Api, Counts
 from janitor.aws.logs import Logs
 from janitor.core.clock import Clock, Stop
-from janitor.core.model import OWNER_GONE, LogGroup, Outcome, Status, Target
+from janitor.core.errors import PlanError
+from janitor.core.model import OWNER_GONE, LogGroup, Outcome, Status, Target, Verb
+from janitor.core.tally import Tally
 from janitor.cost.money import Ledger, PriceList, asking
 from janitor.engine.act import Act, Done, Part
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, action_line
 from janitor.engine.survey import Page, Survey
+from janitor.function.earlier import Earlier
 from janitor.function.findings import Findings, KeptFindings
-from janitor.function.state import CallCounts, LedgerRow, RunState, RunStore, TargetState, lines_key
+from janitor.function.state import (
+    CallCounts,
+    LedgerRow,
+    Passed,
+    RunState,
+    RunStore,
+    TargetState,
+    lines_key,
+)
 from janitor.journal.journal import Journal
 from janitor.policy.file import Policy
 from janitor.report.summary import Summary, summarize
@@ -58,6 +69,7 @@ class Link(Books):
         self._stop = stop
         self._ledger = Ledger.resumed(row.model_dump(by_alias=True) for row in state.ledger)
         self._pending: dict[Target, list[ActionLine]] = {target: [] for target in apis}
+        self._earlier: dict[Target, Earlier] = {}
         self._cut: set[Target] = set()
         self._writing = asyncio.Lock()
         self._number, self._began, self._written = state.link, 0, 0
@@ -84,12 +96,24 @@ class Link(Books):
         """One more page; from one that time cut short on, the pages are the next link's."""
         if self._is_cut(page):
             return
-        super().page(page)
         region = self._regions[page.target]
+        if (earlier := self._earlier.get(page.target)) is not None:
+            page = self._after(earlier, page, region)
+        super().page(page)
         region.token, region.surveyed = page.following, page.following is None
         region.listed = [group.name for group in page.groups] or region.listed
         lines = (action_line(outcome) for outcome in page.outcomes)
         self._pending[page.target] += [line for line in lines if line is not None]
+
+    def _after(self, earlier: Earlier, page: Page, region: TargetState) -> Page:
+        """The page as it is to be planned after earlier passes; what they did is counted."""
+        tally = self.tallies[page.target]
+        for verb, amount in earlier.found_done(page).items():
+            tally.earlier(verb, amount)
+        region.there += earlier.there(page)
+        if page.following is None:
+            tally.earlier(Verb.DELETE_GROUP, earlier.gone(region.there))
+        return earlier.judged(page)
 
     def done(self, done: Done) -> None:
         """More of the plan was carried out; what time cut short is the next link's."""
@@ -121,19 +145,38 @@ class Link(Books):
     def restarted(self, target: Target) -> None:
         """The page token is too old: this Region's survey begins again."""
         super().restarted(target)
-        self._ledger.forget(target.region)
-        self._pending[target] = []
         region = self._regions[target]
-        region.token, region.plan = None, []
+        if region.done is not None:
+            self.tallies[target] = Tally.together([region.done])
+        self._ledger.forget(target.region, changes=self.state.dry_run)
+        self._pending[target] = []
+        region.token, region.plan, region.there = None, [], 0
         self._findings.taken()
         self.state.findings = []
 
     def begin_again(self) -> None:
-        """The survey so far is that of other code: it begins again in every Region."""
-        self.unfinished.clear()
+        """What was surveyed so far, and what is left of the plan, is that of other code: a survey
+        begins in every Region. What was done counts.
+        """
+        state, claim = self.state, self.state.claim
         for target, region in self._regions.items():
+            if state.acting:
+                for one in region.earlier:
+                    one.again = False  # the survey after it has counted that
+                one = Passed(
+                    **region.model_dump(include={"plan", "line", "ahead", "swept"}),
+                    refused=bool(state.refused) or region.failed,
+                    again=claim is not None and claim.again,
+                )
+                region.earlier.append(one)
+                region.done = self.tallies[target].of_earlier()
             self.restarted(target)
             region.listed, region.surveyed, region.failed = [], False, False
+            region.line, region.ahead, region.swept, region.acted = 0, [], {}, False
+        self.unfinished.clear()
+        state.acting, state.refused = False, None
+        if claim is not None:
+            claim.again = False
 
     def failed(self, target: Target, error: str) -> None:
         """A Region's survey, or the whole run, did not come to its end."""
@@ -202,6 +245,7 @@ class Link(Books):
             await self.checkpoint()
 
     async def _survey(self) -> None:
+        await self._read_earlier()
         starts = {
             target: region.token
             for target, region in self._regions.items()
@@ -216,6 +260,18 @@ class Link(Books):
             briefly=True,
         )
         await survey.run(self._apis, starts)
+
+    async def _read_earlier(self) -> None:
+        """What earlier passes planned: a Region where that cannot be read is not surveyed."""
+        for target, region in self._regions.items():
+            if not region.earlier or region.surveyed or region.failed:
+                continue
+            earlier = self._earlier[target] = Earlier()
+            try:
+                for one in region.earlier:
+                    await earlier.read(one, self._bucket.planned(one.plan, 0))
+            except PlanError as error:
+                self.failed(target, f"{target}: {error}")
 
     def _listing(
         self, api: Api, start: str | None

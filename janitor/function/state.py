@@ -47,11 +47,25 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class Passed(_Part):
+    """A pass over a Region that other code began, as far as it came: see `TargetState`. `refused`
+    says that nothing might be deleted, `again` that not all that it did was counted.
+    """
+
+    plan: list[str]
+    line: int = 0
+    ahead: list[int] = Field(default_factory=list)
+    swept: dict[int, int] = Field(default_factory=dict)
+    refused: bool = False
+    again: bool = False
+
+
 class TargetState(_Part):
     """How far a Region is. `token` is where its survey goes on, `listed` are the names on the page
     before, `plan` the objects that hold what was planned so far, `line` how many lines of them are
     done, `ahead` the positions of log groups behind that which are done as well, `swept` the
-    streams that are swept of others.
+    streams that are swept of others. `earlier` are the passes of other code, `done` what they did,
+    `there` how many log groups that they may have deleted this survey has found.
     """
 
     token: str | None = None
@@ -64,6 +78,9 @@ class TargetState(_Part):
     swept: dict[int, int] = Field(default_factory=dict)
     acted: bool = False
     tally: Tally | None = None
+    earlier: list[Passed] = Field(default_factory=list)
+    done: Tally | None = None
+    there: int = 0
 
 
 class Claim(_Part):

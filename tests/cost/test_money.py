@@ -253,7 +253,7 @@ def test_a_scan_that_starts_again_counts_a_region_once(run: list[Outcome]) -> No
     """As after a page token that expired; of a dry run its plans too are made again."""
     twice = ledger(run)
     for region in {outcome.group.target.region for outcome in run}:
-        twice.forget(region)
+        twice.forget(region, changes=True)
     assert twice.as_dict(SHIPPED) == money([])
     for outcome in run:
         twice.scanned([outcome.group])

@@ -434,24 +434,6 @@ def test_a_deployment_while_a_run_surveys_begins_its_survey_again(monkeypatch: A
         assert answer["summary"][key] == whole[key], key
 
 
-def test_a_deployment_while_a_run_acts_ends_it(monkeypatch: Any) -> None:
-    """The plan is other code's: no more of it is done, and the run says so."""
-    cloud = mixed(60)
-    between = cut(cloud, 150)
-    deployed = Deployed(cloud)
-    event: Any = SCHEDULED
-    while not cloud.deleted:
-        between()
-        deployed.invoke(event)
-        event = deployed.next_event()
-    done = len(cloud.deleted + cloud.puts + cloud.swept)
-    monkeypatch.setattr(handler, "code", lambda: "another")
-    answer = deployed.invoke(event)
-    assert "the code before this deployment" in answer["summary"]["errors"][0]
-    assert not answer["goes_on"]
-    assert len(cloud.deleted + cloud.puts + cloud.swept) == done
-
-
 def test_limits_hold_over_all_links(monkeypatch: Any) -> None:
     """What earlier links planned counts."""
     use(monkeypatch, parse(LIMITED, "test"))
