@@ -977,9 +977,9 @@ def test_what_changed_since_an_older_report(run: Run) -> None:
     for more in ((), ("--all",)):
         text = run("report", *state, *more, "-f", "csv", "--since", "old.json").out
         rows = list(csv.DictReader(io.StringIO(text)))
-        said = [(row["region"], row["group"]) for row in rows if row["since"]]
-        assert len(said) == len(set(said)), "one row each"
-        assert {group for _, group in said} == planned - left
+        shown = [(row["region"], row["group"]) for row in rows if row["since"]]
+        assert len(shown) == len(set(shown)), "one row each"
+        assert {group for _, group in shown} == planned - left
         assert {row["since"] for row in rows} == {"gone", ""}
     assert run("report", *state, "--since", "old.json", "--by", "rule", "-f", "csv").code == 2
     for form in ("table", "markdown", "html"):
