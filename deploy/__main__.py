@@ -174,7 +174,7 @@ def new_groups(
         LambdaFunctionArgs(
             name=name,
             log_group=log_group,
-            description="Gives log groups that were just made their retention.",
+            description="Sets retention on log groups that were just created.",
             code=ZipCode(
                 archive=archive, runtime=RUNTIME, handler="janitor.function.new_groups.handler"
             ),

@@ -113,8 +113,8 @@ class Alarms(pulumi.ComponentResource):
             name=pulumi.Output.concat(args.function_name, "-overdue"),
             description="The janitor has not completed a scheduled run in 35 days, or the "
             "function that watches it has not reported for a day. In the first 35 days after the "
-            "first deployment nothing can be overdue yet: then this is in ALARM only until the "
-            "watch has reported once, which takes up to a day.",
+            "first deployment nothing can be overdue: it is in ALARM only until the watch has "
+            "reported once, which takes up to a day.",
             # An alarm looks back 7 days at most, so a function looks back 35, once a day, and the
             # alarm looks at what it says. Powertools names the dimension `service`.
             namespace=NAMESPACE,
@@ -128,8 +128,8 @@ class Alarms(pulumi.ComponentResource):
         failed = at_least_one(
             f"{resource_name}-failed",
             name=pulumi.Output.concat(args.function_name, "-failed"),
-            description="A scheduled run of the janitor ended, but something in it failed, "
-            "was not reached, or was refused by a limit: its summary says what.",
+            description="A scheduled janitor run ended, but something in it failed, was not "
+            "reached, or was refused by a limit: its summary says what.",
             namespace=NAMESPACE,
             metric=FAILED,
             dimensions={"service": args.function_name, "trigger": "schedule"},

@@ -53,7 +53,7 @@ class ConfigError(pulumi.RunError):
 
 def _region(name: str) -> str:
     if not re.fullmatch(REGION, name):
-        raise ValueError("it is not a Region's name")
+        raise ValueError("it is not the name of a Region")
     if name not in known_regions():
         raise ValueError("no Region of this name is known")
     return name
@@ -74,7 +74,7 @@ def _as_text(value: object) -> object:
 def _tags(tags: dict[str, str]) -> dict[str, str]:
     for key, value in tags.items():
         if key.lower().startswith("aws:"):
-            raise ValueError(f"{key!r}: the prefix aws: belongs to AWS")
+            raise ValueError(f"{key!r}: the prefix aws: is reserved for AWS")
         if not re.fullmatch(r"[\w .:/=+@-]{1,128}", key):
             raise ValueError(f"{key!r} is not a tag's key")
         if not re.fullmatch(r"[\w .:/=+@-]{0,256}", value):
@@ -254,7 +254,7 @@ class Config(_Keys):
     """Whether there is a CloudWatch dashboard. AWS gives three for nothing, then bills each."""
 
     keep_days: int = Field(
-        default=400, ge=1, le=36_500, description="a whole number of days from 1 on"
+        default=400, ge=1, le=36_500, description="a whole number of days, 1 or more"
     )
     """How long the bucket keeps what runs leave in it: plans, journals, and with them the undo."""
 
@@ -301,7 +301,7 @@ def from_stack() -> Config:
     }
     region = everything.get("aws:region") or _other_region(everything.get("aws:profile"))
     if region is None:
-        raise ConfigError(["aws:region: there is none; pulumi config set aws:region eu-west-1"])
+        raise ConfigError(["aws:region: is not set; run `pulumi config set aws:region eu-west-1`"])
     return parse(ours, region=region)
 
 

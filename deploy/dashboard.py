@@ -20,7 +20,7 @@ DONE = {
 TROUBLE = {
     "Failed": "Failed",
     "NotReached": "Not reached",
-    "Unknown": "Unknown, and kept",
+    "Unknown": "Unknown, so kept",
 }
 SCANNED = {"GroupsScanned": "Log groups scanned"}
 THROTTLED = {"Throttled": "Calls throttled"}
@@ -98,7 +98,13 @@ class Dashboard(pulumi.ComponentResource):
 def body(args: DashboardArgs, alarms: Sequence[str]) -> dict[str, Any]:
     """The dashboard as CloudWatch's "Dashboard body structure and syntax" has it."""
     overdue = [NAMESPACE, OVERDUE, "service", args.watch_name, {"label": "A run is overdue"}]
-    given_up = ["AWS/SQS", GIVEN_UP, "QueueName", args.queue_name, {"label": "Links given up"}]
+    given_up = [
+        "AWS/SQS",
+        GIVEN_UP,
+        "QueueName",
+        args.queue_name,
+        {"label": "Links that failed for good"},
+    ]
     cells = [
         _widget("alarm", {"title": "Alarms", "alarms": list(alarms)}),
         _graph(args, "Health", [*_runs(args, ENDED), overdue, given_up]),

@@ -174,7 +174,7 @@ class NewGroups(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=sending),
         )
         for region in args.regions:
-            rule = self._rule(region, "Tells of new log groups.", region=region)
+            rule = self._rule(region, "Reports new log groups.", region=region)
             aws.cloudwatch.EventTarget(
                 f"{self._name}-{region}",
                 region=region,

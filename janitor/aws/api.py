@@ -262,7 +262,7 @@ class _Failing:
 
 def _given_up(operation: str, failing: _Failing) -> UnavailableError:
     """What is said of an operation that is left alone: the same each time, to be said once."""
-    why = f"failed again and again, and is not called for a while: {failing.why}"
+    why = f"failed repeatedly and will not be called for a while: {failing.why}"
     error = UnavailableError(operation, why, refused=True)
     error.last = True
     return error
@@ -318,7 +318,7 @@ class Api:
         `expect` is a key that every real answer has: without it the answer was garbage (botocore
         turns an unparsable JSON body into an empty answer, which must not read as "no streams").
         `region` is the target's, if not given. An operation that has failed again and again, and
-        never been answered in between, is not called for a while: it would hold up all others.
+        never been answered in between, will not be called for a while: it would hold up all others.
         Raises CallError, UnavailableError, CredentialsError or StoppedError.
         """
         failing = self._failing.setdefault((operation, region), _Failing())
@@ -394,14 +394,16 @@ class Api:
             except _SignatureError as error:
                 raise self._refused(operation, error) from error
         if expect is not None and expect not in answer:
-            raise UnavailableError(operation, f"an answer without {expect!r}")
+            raise UnavailableError(operation, f"a response without {expect!r}")
         return answer
 
     def _refused(self, operation: str, error: _SignatureError) -> Exception:
         """What it means that AWS takes no signature."""
         said = f"{error.code}: {error}"
         if error.code in _OF_A_REGION:
-            way = "the account has not enabled this Region, or it takes only tokens of a regional "
+            way = (
+                "this Region is not enabled for the account, or accepts only tokens of a regional "
+            )
             way += "STS endpoint (AWS_STS_REGIONAL_ENDPOINTS=regional)"
             return CallError(operation, error.code, f"{error} ({way})")
         expired = "; get new ones" if "xpired" in error.code else ""
@@ -425,7 +427,7 @@ class Api:
 
         def send() -> Mapping[str, Any]:
             if by is not None and self.clock.monotonic() > by:
-                why = "was not sent: the look before it is too old"
+                why = "was not sent: the check before it is too old"
                 raise _NotSentError(operation, why, refused=True)
             method = getattr(self._made.get(key) or self._client(key), xform_name(operation))
             answer: Mapping[str, Any] = method(**parameters)
@@ -439,13 +441,13 @@ class Api:
             raise
         except TimeoutError as error:
             seconds = IN_FLIGHT if self.stop.is_set() else CALL_LASTS
-            raise UnavailableError(operation, f"no answer within {seconds:.0f} s") from error
+            raise UnavailableError(operation, f"no response within {seconds:.0f} s") from error
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise self._told_apart(operation, quota, error) from error
         except (CredentialsError, EOFError, *credentials.NO_FILE) as error:
             raise self._without(error) from error
         except _UNPARSABLE as error:
-            raise UnavailableError(operation, f"an answer that cannot be read: {error}") from error
+            raise UnavailableError(operation, f"a response that cannot be read: {error}") from error
         except RuntimeError as error:
             if "credentials" not in str(error):  # that new ones have expired (botocore 1.44.5)
                 raise
@@ -535,9 +537,9 @@ def _only_answers(
             answer = json.loads(text.encode(errors="replace"))
             response_dict["body"] = json.dumps(answer).encode()
     except (ValueError, RecursionError) as error:
-        raise ResponseParserError(f"an answer that is not JSON ({protocol})") from error
+        raise ResponseParserError(f"a response that is not JSON ({protocol})") from error
     if not isinstance(answer, dict):
-        raise ResponseParserError(f"an answer that is not an object: {answer!r:.80}")
+        raise ResponseParserError(f"a response that is not an object: {answer!r:.80}")
     for name, member in shape.members.items():
         said = answer.get(member.serialization.get("name", name))
         if member.type_name == "list" and said is not None and not isinstance(said, list):
@@ -552,7 +554,7 @@ def _only_xml(root: str, protocol: str, body: object) -> None:
     found = _ROOT.match(body) if isinstance(body, bytes) else None
     name = found[1].decode() if found else root
     if (protocol == "ec2" and name != root) or name.lower() == "html":
-        raise ResponseParserError(f"an answer that is not {root}: <{name}>")
+        raise ResponseParserError(f"a response that is not {root}: <{name}>")
 
 
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")

@@ -57,12 +57,12 @@ def check(aws: boto3.Session) -> None:
         logs.describe_subscription_filters(logGroupName="g")
     except ResponseParserError:
         return
-    raise _refused("takes garbage for an empty list of subscription filters")
+    raise _refused("reads garbage as an empty list of subscription filters")
 
 
 def _refused(what: str) -> UsageError:
     return UsageError(
-        f"botocore {botocore.__version__} {what}: not safe to work with; "
+        f"botocore {botocore.__version__} {what}: not safe to use; "
         "install boto3==1.44.5, or a newer cloudwatch-janitor"
     )
 

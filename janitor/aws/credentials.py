@@ -33,6 +33,7 @@ from botocore.exceptions import (
 from janitor.core.errors import CredentialsError
 
 HINT = "try `janitor report --sandbox` for a look without an account"
+NOWHERE = f"no AWS credentials found: set AWS_PROFILE, or run `aws configure`; {HINT}"
 ATTEMPTS = 3
 BETWEEN = 1.0
 """Seconds between two attempts."""
@@ -67,10 +68,12 @@ def lost(error: Exception) -> CredentialsError:
     match error:
         case CredentialsError():
             return error
+        case NoCredentialsError():
+            return CredentialsError(NOWHERE)
         case EOFError():
-            text = "a code (MFA) is needed, and nobody can be asked"
+            text = "an MFA code is needed, and there is no terminal to ask at"
         case OSError():
-            text = f"the credentials cannot be had: {error}"
+            text = f"cannot get credentials: {error}"
         case _:
             text = " ".join(str(error).split())  # a program's stderr has lines
     said = text.lower()
@@ -79,9 +82,7 @@ def lost(error: Exception) -> CredentialsError:
     elif isinstance(error, _LOGIN) or "sso login" in said:
         hint = "sign in again: `aws sso login`"
     elif isinstance(error, EOFError):
-        hint = "run it at a terminal, or with credentials of a session"
-    elif isinstance(error, NoCredentialsError):
-        hint = HINT
+        hint = "run it in a terminal, or use session credentials"
     else:
         hint = ""
     return CredentialsError(f"{text}; {hint}" if hint else text)

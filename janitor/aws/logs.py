@@ -296,7 +296,7 @@ class Logs:
         if document is not None and not isinstance(document, str):
             raise UnavailableError("GetDataProtectionPolicy", f"policyDocument is {document!r}")
         if not document and group.data_protection == "ACTIVATED":
-            raise UnavailableError("GetDataProtectionPolicy", "no policy, though one is activated")
+            raise UnavailableError("GetDataProtectionPolicy", "no policy, although one is active")
         return document or None
 
     async def index_policy(self, group: LogGroup) -> str | None:
@@ -428,7 +428,7 @@ def _document(operation: str, policies: Sequence[Mapping[str, Any]]) -> str | No
     """The document of the one policy that there may be. Raises UnavailableError on several."""
     documents = [str(one["policyDocument"]) for one in policies if one.get("policyDocument")]
     if len(documents) > 1:
-        raise UnavailableError(operation, f"{len(documents)} policies of a group")
+        raise UnavailableError(operation, f"{len(documents)} policies for one log group")
     return documents[0] if documents else None
 
 
@@ -456,7 +456,9 @@ async def pages(
         if following is None:
             return
         if following == last:
-            raise UnavailableError(operation, "the same page token twice: no end in sight")
+            raise UnavailableError(
+                operation, "the same page token twice, so the list would never end"
+            )
         last = asked[token] = following
 
 
@@ -717,7 +719,7 @@ def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
 
 
 def _behind(group: LogGroup) -> LogGroup:
-    defect = "it was listed behind its place, perhaps for the second time"
+    defect = "it was listed out of order, perhaps for the second time"
     return group._replace(defects=(*group.defects, defect))
 
 

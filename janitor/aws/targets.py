@@ -27,7 +27,7 @@ from janitor.aws.api import (
     UnavailableError,
 )
 from janitor.aws.checked import check
-from janitor.aws.credentials import HINT, Renewal, watch
+from janitor.aws.credentials import HINT, NOWHERE, Renewal, watch
 from janitor.aws.models import Models
 from janitor.aws.pace import Pace
 from janitor.aws.quotas import default_quota
@@ -52,7 +52,7 @@ _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 def session(profile: str | None) -> boto3.Session:
     """A boto3 session by boto3's own conventions. Raises UsageError on an unknown profile, or on a
-    botocore that is not safe to work with, CredentialsError where its credentials cannot be had.
+    botocore that is not safe to use, CredentialsError where its credentials cannot be had.
     """
     try:
         made = _session(profile)
@@ -85,9 +85,7 @@ def assumed(aws: boto3.Session, role: str, external_id: str | None = None) -> bo
     account_of(role)
     source = aws.get_credentials()
     if source is None:
-        raise CredentialsError(
-            f"no AWS credentials found: set AWS_PROFILE, or run `aws configure`; {HINT}"
-        )
+        raise CredentialsError(NOWHERE)
     fetcher = AssumeRoleCredentialFetcher(
         functools.partial(
             aws.client, region_name=_configured(aws) or _SOMEWHERE, config=CLIENT_CONFIG
@@ -108,7 +106,7 @@ def assumed(aws: boto3.Session, role: str, external_id: str | None = None) -> bo
     renewed._session._credentials = credentials  # type: ignore[attr-defined]
     if renewed.get_credentials() is not credentials:
         raise CredentialsError(
-            f"botocore {botocore.__version__} does not take a role's credentials"
+            f"botocore {botocore.__version__} does not accept a role's credentials"
         )
     return renewed
 
@@ -147,7 +145,7 @@ async def each_account(
     accounts: dict[str, str] = {}
     for role in roles:
         if (account := account_of(role)) in accounts:
-            raise UsageError(f"--role: two roles are of account {account}")
+            raise UsageError(f"--role: two roles belong to account {account}")
         accounts[account] = role
     free = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
 
@@ -252,7 +250,7 @@ async def _account(api: Callable[[str, str], Api], regions: Sequence[str]) -> tu
 def check_account(account: str) -> str:
     """The account, which stands in names of files and objects. Raises UsageError if it is none."""
     if not _ACCOUNT.fullmatch(account):
-        raise UsageError(f"AWS says {account!r}, which is not an account")
+        raise UsageError(f"AWS says {account!r}, which is not an account number")
     return account
 
 

@@ -39,7 +39,7 @@ async def within(seconds: float, answer: Awaitable[T]) -> T:
         async with asyncio.timeout(seconds):
             return await answer
     except TimeoutError as error:
-        raise NoAnswerError(f"no answer within {seconds:.0f} s") from error
+        raise NoAnswerError(f"no response within {seconds:.0f} s") from error
 
 
 class NoAnswerError(Exception):

@@ -49,7 +49,11 @@ class OutputError(JanitorError):
 
     def __init__(self, error: OSError, code: Exit = Exit.INCOMPLETE) -> None:
         closed = isinstance(error, BrokenPipeError)
-        why = "was closed before all was written" if closed else f"is not whole: {error.strerror}"
+        why = (
+            "was closed before everything was written"
+            if closed
+            else f"is incomplete: {error.strerror}"
+        )
         super().__init__(f"the output {why}")
         self.exit_code = code
 

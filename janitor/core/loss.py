@@ -38,7 +38,4 @@ def loss(lost: int, *, dry_run: bool) -> str:
     if not lost:
         return "lost for good: no existing events"
     what = "would delete" if dry_run else "deleted"
-    return (
-        f"lost for good: retention {what} about {size(lost)} of existing events, "
-        "which no undo brings back"
-    )
+    return f"lost for good: retention {what} about {size(lost)} of existing events"

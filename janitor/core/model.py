@@ -125,7 +125,7 @@ class LogGroup(NamedTuple):
 
     @property
     def identity(self) -> tuple[str, str, str, int]:
-        """A group made again under the same name is another group, hence the creation time."""
+        """A group created again under the same name is another group, hence the creation time."""
         return (self.target.account, self.target.region, self.name, self.creation_time)
 
 
@@ -262,7 +262,7 @@ class Evidence:
     at: int
 
 
-MADE_AGAIN = "made again"
+MADE_AGAIN = "recreated"
 """The source of what is said of who makes a deleted log group again."""
 
 

@@ -90,7 +90,7 @@ class AccountPolicy:
         if terms is None:
             return f"{self.document} {self.criteria or 'for all log groups'}"
         days = "never expire" if terms.days is None else f"{terms.days} days"
-        which = "new log groups" if terms.new_only else "log groups, older ones too,"
+        which = "new log groups" if terms.new_only else "log groups, existing ones too,"
         if "" in terms.prefixes:
             return f"{days} for all {which}".rstrip(",")
         return f"{days} for {which} under {', '.join(terms.prefixes)}"

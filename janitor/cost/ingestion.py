@@ -29,8 +29,8 @@ WORTH_MOVING = 1.0
 
 NOTE = (
     "estimate: list prices, without the free tier and the cheaper tiers for vended and Lambda logs "
-    "above 10 TB. A log group's class cannot be changed after it is made, so another class means "
-    "a new log group. INFREQUENT_ACCESS has no metric filters, subscription filters, Live Tail, "
+    "above 10 TB. A log group's class cannot be changed later, so another class means a new log "
+    "group. INFREQUENT_ACCESS has no metric filters, subscription filters, Live Tail, "
     "export to S3, masking of sensitive data, embedded metrics, field indexes, transformers, "
     "GetLogEvents or FilterLogEvents"
 )
@@ -186,7 +186,7 @@ class Talkers:
         if saved:
             doubt = "; whether it has subscription filters could not be read" * unsure
             less = f"${saved:,.2f} a month less{doubt}"
-            yield f"as a new log group of class INFREQUENT_ACCESS: {less}"
+            yield f"in a new log group of class INFREQUENT_ACCESS: {less}"
 
     def _shorter(self, group: LogGroup, received: int) -> Iterator[str]:
         """Retention, where there is none."""

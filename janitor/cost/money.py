@@ -33,11 +33,11 @@ SOON = 30
 """Days in which what expires by itself is counted."""
 
 NOTE = (
-    "estimate: an upper bound, because AWS bills archived logs compressed and the free tier is "
-    "left out; savings are of storage only, assume that events arrived evenly (at steady state, as "
-    "measured where that was read), and begin once CloudWatch has removed the events, within about "
-    "three days; deleted log groups are empty and save nothing, and what raising retention will "
-    "add is not counted"
+    "estimate: an upper bound, because AWS bills archived logs compressed and the free tier is not "
+    "counted; savings are for storage only, assume that events arrived evenly (at steady state, at "
+    "the measured rate if it was read), and begin once CloudWatch has removed the events, within "
+    "about three days; deleted log groups are empty and save nothing, and what longer retention "
+    "adds is not counted"
 )
 
 Key = tuple[str, str]

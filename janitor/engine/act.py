@@ -386,9 +386,9 @@ class _TargetAct:
                 await self._changes.reserve_put(tags=self._policy.tags_choose_retention)
             fresh = await looked.of(planned.group, verb)
             if todo.again and (done := _done_before(planned, todo, fresh)) is not None:
-                return self._outcome(group, done, Status.DONE, "by an attempt that was cut off")
+                return self._outcome(group, done, Status.DONE, "by an attempt that was interrupted")
             if fresh is None or fresh.creation_time != planned.creation_time:
-                text = "gone already" if fresh is None else "made again under the same name"
+                text = "already gone" if fresh is None else "created again under the same name"
                 keep = Keep("changed since the plan")
                 return self._outcome(group, keep, Status.GONE, text)
             group = fresh
@@ -411,14 +411,14 @@ class _TargetAct:
                     return self._outcome(fresh, action, Status.KEPT)
         except StoppedError:
             keep = Keep(f"planned {verb.value}")
-            return self._outcome(group, keep, Status.NOT_REACHED, "stopped before")
+            return self._outcome(group, keep, Status.NOT_REACHED, "the run stopped before this")
         except ReadError as error:
             unknown = Unknown(f"could not be read again: {error}")
             return self._outcome(group, unknown, Status.UNKNOWN)
         except JanitorError as error:
             self._give_up(error)
             keep = Keep(f"planned {verb.value}")
-            return self._outcome(group, keep, Status.NOT_REACHED, "stopped before")
+            return self._outcome(group, keep, Status.NOT_REACHED, "the run stopped before this")
 
     async def _ask(self, planned: Planned, looked: _Looked, verb: Verb) -> None:
         """Ask once more what rules ask about the group, before the first change to it. Raises
@@ -526,7 +526,7 @@ class _TargetAct:
             gone = error.not_found
             status = Status.GONE if gone else Status.FAILED
             await self._ended(entry.ended(self._clock.now(), status, str(error)))
-            return status, "gone already" if gone else str(error)
+            return status, "already gone" if gone else str(error)
         except (TransientError, StoppedError, CredentialsError) as error:
             ended = entry.ended(self._clock.now(), Status.FAILED, str(error), perhaps_done=True)
             await self._ended(ended)
@@ -613,7 +613,7 @@ class _TargetAct:
                     return self._outcome(group, keep, Status.KEPT, evidence=seen)
                 case Unreadable(evidence, gone):
                     if gone:
-                        return self._outcome(group, action, Status.GONE, "gone already", seen)
+                        return self._outcome(group, action, Status.GONE, "already gone", seen)
                     unknown = Unknown(f"{evidence.source}: {evidence.finding}", action.rule)
                     return self._outcome(group, unknown, Status.UNKNOWN, evidence=seen)
         return None
@@ -628,7 +628,7 @@ class _TargetAct:
         """
         fresh = await looked.of(planned.group, verb)
         if fresh is None or fresh.creation_time != planned.creation_time:
-            return "gone, or made again under the same name"
+            return "gone, or created again under the same name"
         if verb is Verb.SET_RETENTION and fresh.retention_days == line.retention_after:
             return ""  # by an attempt whose answer was lost
         now = self._as_planned(fresh, planned, line, verb)
@@ -817,7 +817,7 @@ class _Deletion:
             if change != self._change:
                 # Only now: of a group that is gone, or another one, the extras are not its own.
                 self._group, self._change = fresh, change
-                raise StaleLookError("what it takes to make the log group again has changed")
+                raise StaleLookError("what is needed to recreate the log group has changed")
             self.tried = True
             try:
                 await act._changes.delete_group_once(group.name, looked_at + LOOK_LASTS)
@@ -865,7 +865,7 @@ class _Deletion:
         if fresh is None:
             return self._gone(seen)
         if fresh.identity != group.identity:
-            return self._gone(seen, "made again under the same name")
+            return self._gone(seen, "created again under the same name")
         fresh = fresh._replace(tags=tags, found=group.found)
         again = judge(fresh, act._policy, act._now)
         # By the same rule too: another may have the events looked for.
@@ -890,10 +890,10 @@ class _Deletion:
             began = act._clock.monotonic()
             return await streams_silent(act._logs, group, before), began
 
-    def _gone(self, seen: Sequence[Evidence], how: str = "gone already") -> Outcome:
+    def _gone(self, seen: Sequence[Evidence], how: str = "already gone") -> Outcome:
         """It does not exist any more: by an attempt whose answer was lost, or by somebody else."""
         status = Status.DONE if self._lost else Status.GONE
-        text = "the first answer was lost" if self._lost else how
+        text = "the first response was lost" if self._lost else how
         return self._act._outcome(self._group, self._action, status, text, seen)
 
     async def _announce(self, change: Change) -> None:
@@ -1018,7 +1018,7 @@ async def add_tags(
         if tried and missing.items() <= own.items():
             return  # by an attempt whose answer was lost
         if taken := sorted(missing.keys() & own.keys()):
-            error = UnavailableError("ListTagsForResource", f"{taken[0]} was set meanwhile")
+            error = UnavailableError("ListTagsForResource", f"{taken[0]} was set in the meantime")
             error.last = True
             raise error
         tried = True

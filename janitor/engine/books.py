@@ -28,7 +28,7 @@ class Books:
     ) -> None:
         self.tallies: dict[Target, Tally] = {target: Tally() for target in targets}
         self.unfinished: set[Target] = set()
-        """Targets whose survey did not come to its end."""
+        """Targets whose survey did not finish."""
         self.reached: dict[Target, int] = {}
         """How many lines of each target's plan were got to."""
         self.listener = listener
@@ -73,7 +73,7 @@ class Books:
         self.tallies[target].by_status[Status.NOT_REACHED] += left
 
     def failed(self, target: Target, error: str) -> None:
-        """Something did not come to its end."""
+        """Something did not finish."""
         self.unfinished.add(target)
         self.tallies[target].error(error)
 
@@ -113,7 +113,7 @@ class Books:
         return Verdict(said.anywhere, single)
 
 
-UNFINISHED = "the survey of this account and Region did not come to its end"
+UNFINISHED = "the survey of this account and Region did not finish"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,4 +29,4 @@ def exceeded(limits: Limits, *, deletions: int, sweeps: int, scanned: int, where
     if sweeps > limits.max_stream_deletions:
         most = limits.max_stream_deletions
         why.append(f"{sweeps} log streams, more than max_stream_deletions = {most}")
-    return f"nothing is deleted{where}: it would be {' and '.join(why)}" if why else ""
+    return f"nothing is deleted{where}: the plan has {' and '.join(why)}" if why else ""

@@ -49,7 +49,9 @@ def compared(
     for name, own in sorted(there.items()):
         if name.startswith(OWN) and name not in wanted_names:
             rule = refused.get(name, "")
-            why = "its rule cannot stand for it any more" if rule else "its rule is gone"
+            why = (
+                "its rule can no longer be an account-level policy" if rule else "its rule is gone"
+            )
             reason = f"{why}; it is {own.text()}"
             items.append(NativeItem(target, "delete", rule, name, Status.PLANNED, reason, own))
     return items
@@ -101,7 +103,7 @@ class Natives:
                 try:
                     item = replace(item, impact=await one.preview(item.name, item.after))
                 except ReadError as error:
-                    reason = f"could not be previewed, so it is left: {error}"
+                    reason = f"could not be previewed, so it is not changed: {error}"
                     item = replace(item, status=Status.FAILED, reason=reason)
             previewed.append(item)
         return previewed
@@ -127,14 +129,16 @@ class Natives:
         failed = False
         for item in items:
             if item.status is Status.PLANNED:
-                why = ended or ("an earlier one failed" if failed and item.action == "put" else "")
+                why = ended or (
+                    "an earlier policy failed" if failed and item.action == "put" else ""
+                )
                 status, text = Status.NOT_REACHED, why
                 if not why:
                     try:
                         status, text = await self._made(one, item, journal)
                     except CredentialsError as error:
                         self.errors.append(f"{one.target}: {error}")
-                        text = ended = "stopped before"
+                        text = ended = "the run stopped before this"
                 item = replace(item, status=status, reason=text or item.reason)
             failed |= item.status in (Status.FAILED, Status.NOT_REACHED)
             done.append(item)
@@ -149,9 +153,9 @@ class Natives:
             if await one.there() != self._seen[one.target]:
                 return "the account-level policies changed since they were shown: run it again"
         except StoppedError:
-            return "stopped before"
+            return "the run stopped before this"
         except (*ReadError, JanitorError) as error:
-            return f"could not be looked at again: {error}"
+            return f"could not be checked again: {error}"
         return ""
 
     async def _made(
@@ -163,10 +167,10 @@ class Natives:
             self._stop.check()
             return await one.make(change, journal)
         except StoppedError:
-            return Status.NOT_REACHED, "stopped before"
+            return Status.NOT_REACHED, "the run stopped before this"
         except CredentialsError:
             raise
         except JanitorError as error:
             self.errors.append(str(error))
             self._stop.set("failed")
-            return Status.NOT_REACHED, "stopped before"
+            return Status.NOT_REACHED, "the run stopped before this"

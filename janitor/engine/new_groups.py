@@ -96,7 +96,7 @@ async def _listing(
     logs, new = Logs(api), list[LogGroup]()
     for group in (await logs.named(names)).values():
         if now - group.creation_time > NEW_DAYS * DAY_MS:
-            keep = Keep(f"made more than {NEW_DAYS} days ago: left to the scheduled run")
+            keep = Keep(f"created more than {NEW_DAYS} days ago: left to the scheduled run")
             old[group.name] = outcome_now(api.clock, group, keep, Status.KEPT)
         elif needs_tags(group, policy, now):
             try:
@@ -120,7 +120,7 @@ def _if_younger(outcome: Outcome, now: int) -> Outcome:
             return outcome._replace(action=Keep(reason.removeprefix(aside), rule))
         case Outcome(status=Status.PLANNED, action=SetRetention(days=days), group=group):
             if now - group.creation_time >= days * DAY_MS:
-                why = f"made {days} days ago or more: left to the scheduled run"
+                why = f"created {days} days ago or more: left to the scheduled run"
                 return outcome._replace(status=Status.KEPT, detail=why)
     return outcome
 
@@ -133,7 +133,7 @@ def _why(outcome: Outcome | None, errors: str) -> str:
         case Outcome(status=Status.UNKNOWN, acknowledged=True):
             return ""
         case Outcome(status=Status.PLANNED):
-            return errors or "stopped before"
+            return errors or "the run stopped before this"
         case _:
             return f"{outcome.reason}; {errors}" if errors else outcome.reason
 
@@ -163,4 +163,4 @@ async def _copy_tags(
     except (UnavailableError, JanitorError) as error:
         raise _NotCopiedError(f"tags of {arn}: {error}") from error
     except StoppedError as error:
-        raise _NotCopiedError(f"tags of {arn}: stopped before they were copied") from error
+        raise _NotCopiedError(f"tags of {arn}: the run stopped before they were copied") from error

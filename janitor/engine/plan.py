@@ -241,7 +241,7 @@ class PlanFile:
                     planned = Counter({Verb(verb): count for verb, count in counts.items()})
                     self.totals[target] = Totals(actions, planned, line.complete)
                 case _:
-                    raise PlanError(f"{path}: a {line.plan!r} line is not where it belongs")
+                    raise PlanError(f"{path}: a {line.plan!r} line is out of place")
         if head is None:
             raise PlanError(f"{path}: is not a plan: it is empty")
         if counted or not self.totals:
@@ -264,7 +264,7 @@ class PlanFile:
         now = os.fstat(file.fileno())
         seen = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
         if seen != (self._file or seen):
-            raise PlanError(f"{self.path}: was changed meanwhile; make the plan again")
+            raise PlanError(f"{self.path}: was changed in the meantime; make the plan again")
         self._file = seen
 
     def of(self, target: Target) -> Iterator[Planned]:

@@ -197,7 +197,7 @@ async def extras_of(logs: Logs, group: LogGroup, *, subscribed: bool) -> Extras 
         source = "DescribeSubscriptionFilters"
         subscriptions = await logs.filters(group, "subscription") if subscribed else ()
     except ReadError as error:
-        text = f"unreadable, and without it the log group could not be made again: {error}"
+        text = f"could not be read, and without it the log group could not be recreated: {error}"
         return Unreadable(Evidence(source, text, logs.clock.now()))
     return Extras(
         data_protection,
@@ -300,7 +300,7 @@ def _day(at: int) -> str:
 
 
 def _alive(stream: LogStream, now: int) -> str:
-    return f"stream {stream.name!r} shows life {age(max(now - stream.newest(), 0))} ago"
+    return f"stream {stream.name!r} was active {age(max(now - stream.newest(), 0))} ago"
 
 
 def _unreadable(source: str, error: Exception, now: int) -> Unreadable:

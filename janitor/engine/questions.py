@@ -46,7 +46,7 @@ class Questions:
                 first = (young or asked)[0]
                 group = group.with_found({first: await self._ask(group, first)})
             else:
-                text = "not asked: the same would be done either way"
+                text = "not checked: it would make no difference"
                 found = Found(False, Evidence("policy", text, self._arrivals.clock.now()))
                 group = group.with_found(dict.fromkeys(asked, found))
         return group
@@ -71,7 +71,9 @@ class Questions:
         """The rows of which its name speaks come first: most log groups' owners are there."""
         owner, rows, at = self.owner_named(group), 0, self._arrivals.clock.now()
         if not owner:
-            return Found(False, Evidence(OWNERS, "its name points to no owner that is checked", at))
+            return Found(
+                False, Evidence(OWNERS, "its name does not point to an owner that is checked", at)
+            )
         named = [users.of_its_name for users in self._users]
         for of in (*named, *(users.of for users in self._users)):
             answer = await of(group)
@@ -82,7 +84,7 @@ class Questions:
                 unread = answer.unread[0]
                 return Found(None, Evidence(unread.source, str(unread), unread.at))
             rows += 0 if of in named else answer.rows
-        text = f"no {owner} uses it, nor does any other of the {rows} kinds of owners asked"
+        text = f"not in use by {owner}, nor by any other of the {rows} kinds of owners checked"
         return Found(True, Evidence(OWNERS, text, answer.at), owner)
 
     def _young(self, group: LogGroup, question: Question) -> bool:

@@ -107,7 +107,7 @@ class SurveySink(Protocol):
         """Something a person should know."""
 
     def failed(self, target: Target, error: str) -> None:
-        """The target's survey did not come to its end."""
+        """The target's survey did not finish."""
 
 
 Listing = Callable[[Api, str | None], AsyncIterator[tuple[list[LogGroup], str | None]]]
@@ -301,7 +301,7 @@ class _TargetSurvey:
             why = str(error)
             self._survey.sink.warned(self._target, f"tags could not be read: {error}")
         except StoppedError:
-            why, in_time = "stopped before they were read", False
+            why, in_time = "the run stopped before they were read", False
         except JanitorError as error:
             self._give_up(error)
             why, in_time = str(error), False
@@ -362,10 +362,10 @@ class _TargetSurvey:
                 case _:
                     return await self._stays(group, action, group.evidence)
         except StoppedError:
-            return [self._outcome(group, action, Status.NOT_REACHED, "stopped before")]
+            return [self._outcome(group, action, Status.NOT_REACHED, "the run stopped before this")]
         except JanitorError as error:
             self._give_up(error)
-            return [self._outcome(group, action, Status.NOT_REACHED, "stopped before")]
+            return [self._outcome(group, action, Status.NOT_REACHED, "the run stopped before this")]
 
     async def _proved(self, group: LogGroup, action: DeleteGroup) -> list[Outcome]:
         """A group that is planned for deletion if every piece of evidence speaks for it."""
@@ -391,7 +391,7 @@ class _TargetSurvey:
             yield await no_events(self._logs, group, action.before)
         yield await no_arrivals(self._arrivals, group, action.before)
         if self._survey.confirmed.enough(self._target.account):
-            text = "not asked any more: the limit is exceeded without this log group"
+            text = "no longer checked: the limit is already exceeded"
             now = self._api.clock.now()
             yield Empty(Evidence("DescribeSubscriptionFilters", text, now))
         else:
@@ -412,7 +412,7 @@ class _TargetSurvey:
     ) -> list[Outcome]:
         """Kept, because something could not be read; what holds for it all the same is planned."""
         if gone:
-            return [self._outcome(group, action, Status.GONE, "gone already", seen)]
+            return [self._outcome(group, action, Status.GONE, "already gone", seen)]
         reason = f"{why.source}: {why.finding}"
         unknown = Unknown(reason, action.rule)
         outcomes = [self._outcome(group, unknown, Status.UNKNOWN, evidence=seen)]

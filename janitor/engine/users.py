@@ -62,8 +62,8 @@ class Users:
             actions = {action: None for row in rows for action in self._kept[row][0].actions}
             takes = ", ".join(actions) if len(rows) == 1 else _some([*actions])
             yield (
-                f"owners {', '.join(rows)} could not be read ({unread.why}); this takes {takes}; "
-                f"kept for them: {_some([*names])}"
+                f"owners {', '.join(rows)} could not be read ({unread.why}); needed: {takes}; "
+                f"kept because of this: {_some([*names])}"
             )
 
 

@@ -369,9 +369,9 @@ class Fleet(Warm):
 
     def _may_not_go_on(self, state: RunState, policy: Policy) -> str:
         if state.policy != policy.digest():
-            return "the policy was changed since the run began: nothing more is done"
+            return "the policy has changed since the run started: nothing more is done"
         if state.version != code():
-            return "the code was changed since the run began: nothing more is done"
+            return "the code has changed since the run started: nothing more is done"
         return chain.too_long(
             state.link,
             state.started,
@@ -416,7 +416,7 @@ class Fleet(Warm):
                 unfinished.append(str(target))
         changed = policy.digest() != record.policy
         said = verdict(accounts, policy.limits)
-        refused = "the policy was changed since the run began" if changed else said.anywhere
+        refused = "the policy has changed since the run started" if changed else said.anywhere
         return Checked(
             act=not (record.dry_run or changed),
             refused=refused or None,
@@ -533,7 +533,7 @@ def _place(member: Member, region: str | None = None) -> Place:
 
 
 def _why_not(state: RunState | None, checked: Checked | None) -> str:
-    """Why a target did not come to its end; empty if it did, or says so itself."""
+    """Why a target did not finish; empty if it did, or says so itself."""
     if state is None or not state.surveyed:
         return UNFINISHED
     if state.ended is None and checked is not None and checked.act:

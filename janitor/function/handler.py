@@ -75,9 +75,9 @@ class Event(BaseModel):
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Event:
         if (self.run is None) != (self.link is None):
-            raise ValueError("run and link go together")
+            raise ValueError("give run and link together")
         if self.run is not None and self.model_fields_set - {"run", "link"}:
-            raise ValueError("a run goes on as it was begun: only run and link may be given")
+            raise ValueError("a run continues as it was started: give only run and link")
         return self
 
 
@@ -275,7 +275,7 @@ class Janitor(Warm):
 
     def _may_not_go_on(self, state: RunState, policy: Policy) -> str:
         if state.policy != policy.digest():
-            return "the policy was changed since the run began: nothing more is done"
+            return "the policy has changed since the run started: nothing more is done"
         return chain.too_long(
             state.link,
             state.started,

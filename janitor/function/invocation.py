@@ -109,7 +109,7 @@ class Warm:
             telling = self._workers.run(lambda: send(client, arn, notice, now))
             await within(CLOSE_LASTS, telling)
         except NoAnswerError as error:
-            raise NotifyError(f"nobody could be told: {arn}: {error}") from error
+            raise NotifyError(f"the notification could not be sent: {arn}: {error}") from error
 
 
 @contextlib.contextmanager

@@ -179,7 +179,7 @@ class Link(Books):
             claim.again = False
 
     def failed(self, target: Target, error: str) -> None:
-        """A Region's survey, or the whole run, did not come to its end."""
+        """A Region's survey, or the whole run, did not finish."""
         super().failed(target, error)
         self._regions[target].failed = True
 

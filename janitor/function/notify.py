@@ -40,7 +40,7 @@ LEFT = (
     ("Failed", "failed"),
     ("Refused by a limit", "refused"),
     ("Not reached", "not_reached"),
-    ("Unknown, and kept", "unknown"),
+    ("Unknown, so kept", "unknown"),
 )
 _IN_SUBJECT = (
     ("accounts failed", "accounts_failed"),
@@ -49,7 +49,7 @@ _IN_SUBJECT = (
     ("not reached", "not_reached"),
     ("groups deleted", "groups_deleted"),
     ("streams swept", "streams_deleted"),
-    ("retentions set", "retention_set"),
+    ("given retention", "retention_set"),
 )
 """The first of these that fit, where they are not 0."""
 

@@ -79,7 +79,9 @@ class Settings(BaseModel):
     max_links: _Number = Field("100", alias="JANITOR_MAX_LINKS")
     max_hours: _Number = Field("20", alias="JANITOR_MAX_HOURS")
     notify_topic: Annotated[str, AfterValidator(_topic)] | None = Field(
-        None, alias="JANITOR_NOTIFY_TOPIC", description="ARN of the SNS topic that is told of runs."
+        None,
+        alias="JANITOR_NOTIFY_TOPIC",
+        description="ARN of the SNS topic that gets notifications of runs.",
     )
     bucket: str | None = Field(
         None,
@@ -92,7 +94,7 @@ class Settings(BaseModel):
         None,
         alias="JANITOR_NEW_GROUPS",
         min_length=1,
-        description="The function for new log groups, where there is one to be watched.",
+        description="The function for new log groups, if there is one to watch.",
     )
 
     fleet_role: str | None = Field(
@@ -115,7 +117,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _sensible(self) -> Self:
         if self.policy_file and self.policy_parameter:
-            raise ValueError("JANITOR_POLICY_FILE and JANITOR_POLICY_PARAMETER exclude each other")
+            raise ValueError("set only one of JANITOR_POLICY_FILE and JANITOR_POLICY_PARAMETER")
         for region in self.region_names:
             check_region(region, "JANITOR_REGIONS")
         fleet = self.fleet

@@ -87,7 +87,7 @@ async def _silent(api: Api, trail: Mapping[str, Any], region: str) -> tuple[str,
         _lets_through(advanced.get("FieldSelectors") or ())
         for advanced in said.get("AdvancedEventSelectors") or ()
     )
-    return ("", True) if logs else (f"{arn} logs no management events that write", True)
+    return ("", True) if logs else (f"{arn} does not log management events that write", True)
 
 
 def _lets_through(fields: Sequence[Mapping[str, Any]]) -> bool:

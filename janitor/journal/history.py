@@ -340,7 +340,7 @@ def _parse(name: str, text: str, history: History) -> list[JournalLine]:
             said = from_json(line[:LONGEST_LINE])
             if not isinstance(said, dict) or said.get("event") != EVENT:
                 if own:
-                    wrong.append(f"line {number}: it is not a journal's")
+                    wrong.append(f"line {number}: it is not a journal line")
                 continue
             parsed = JournalLine.model_validate({k: v for k, v in said.items() if k not in LOGGED})
             _step(parsed, sure=True)
@@ -357,8 +357,8 @@ def _parse(name: str, text: str, history: History) -> list[JournalLine]:
             lines.append(parsed)
     if wrong:
         history.complaints.append(
-            f"{name}: {len(wrong)} lines are not understood (damaged, or another version's?) and "
-            f"are left out; the first: {wrong[0]}"
+            f"{name}: {len(wrong)} line{'s' * (len(wrong) > 1)} cannot be understood (damaged, or "
+            f"from another version?); ignored; the first: {wrong[0]}"
         )
     if own or lines:
         history.torn += torn

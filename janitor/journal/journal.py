@@ -209,7 +209,7 @@ class FileJournal:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise self._error("another run writes to it") from error
+            raise self._error("another run is writing to it") from error
         size = os.fstat(file).st_size
         if size and os.pread(file, len(START), 0) != START.encode():
             raise self._error("it is a file, but not a journal")

@@ -1,7 +1,7 @@
 """The undo: what journals say was done is taken back, where nobody else has changed it since.
 
-What is missing is added, what is set differently is left and told. So an undo that was cut off
-anywhere goes on where it stopped, and one that is repeated changes nothing.
+What is missing is added, what is set differently is left alone and reported. So an undo that was
+cut off anywhere goes on where it stopped, and one that is repeated changes nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ UNDO_ACTIONS: Final[tuple[UndoAction, ...]] = (
     "restore_account_policy",
 )
 _COUNTED: Final = (Status.KEPT, Status.UNKNOWN, Status.FAILED, Status.NOT_REACHED)
-ALREADY: Final = "as it was already"
+ALREADY: Final = "already as it was"
 _EXISTS: Final = "ResourceAlreadyExistsException"
 _PASS_ROLE: Final = "iam:PassRole"
 """What it takes besides to give CloudWatch Logs a role, as a subscription filter has one."""
@@ -257,7 +257,7 @@ class Undo:
             self._stop.set("failed")
 
 
-def _not_reached(past: GroupHistory, why: str = "stopped before") -> Restoration:
+def _not_reached(past: GroupHistory, why: str = "the run stopped before this") -> Restoration:
     verb: UndoAction = "restore_group" if past.deleted else "restore_retention"
     if past.policy:
         verb = "restore_account_policy"
@@ -272,12 +272,12 @@ async def _policy_undone(
     puts = [step for step in past.steps if isinstance(step, PolicyPut)]
     wanted, foreign = state_before(now, puts)
     if wanted == now:
-        reason = "was changed since, by somebody else" if foreign else ALREADY
+        reason = "somebody else has changed it since" if foreign else ALREADY
         return replace(item, status=Status.KEPT, reason=reason)
     what = f"account-level policy: {'none' if wanted is None else wanted.text()}"
     reason = f"it is {'gone' if now is None else now.text()} now"
     new_only = now is None and wanted is not None and wanted.terms and wanted.terms.new_only
-    left = ("log groups that exist now are older than it, and not under it again",)
+    left = ("existing log groups are older than it and do not come under it again",)
     item = replace(
         item,
         changes=(what,),
@@ -366,7 +366,7 @@ class _TargetUndo:
                 entry.ended(self.logs.clock.now(), status, text, perhaps_done=perhaps)
             )
             if stopped:
-                text = "stopped halfway: start it again"
+                text = "stopped halfway: run it again"
                 return self._said(past, decision, Status.NOT_REACHED, text)
             if not failures:
                 return self._said(past, decision, Status.DONE)
@@ -412,16 +412,16 @@ class _TargetUndo:
             return _Decision("restore_retention", reason, group, change)
 
         if found is None:
-            return kept("does not exist any more, and this journal did not delete it")
+            return kept("no longer exists, and this journal did not delete it")
         if not puts and past.deleted:
-            return kept("was not deleted: it is there")
+            return kept("was not deleted: it still exists")
         if not puts:
-            return kept("another log group of that name: made again since")
+            return kept("another log group of that name, created since")
         if found.retention_policy is not None:
             return kept(f"the account-level policy {found.retention_policy!r} sets its retention")
         if days == found.retention_days:
-            return kept("its retention was changed since, by somebody else" if foreign else ALREADY)
-        reason = f"its retention was {_days(days)}, the janitor made it {_days(puts[-1].after)}"
+            return kept("somebody else has changed its retention since" if foreign else ALREADY)
+        reason = f"its retention was {_days(days)}, the janitor set it to {_days(puts[-1].after)}"
         if days is not None and (found.retention_days is None or days < found.retention_days):
             reason += f"; events older than {_days(days)} expire again"
         return replace(kept(reason), steps=(self._put_retention(past.group, days),))
@@ -475,8 +475,8 @@ class _TargetUndo:
         own, _ = state_before(found.retention_days, puts)
         steps, left = self._missing(definition, days, present, days if own is None else own)
         change = Change({}, {"given": [step.label for step in steps]})
-        missing = "made again since, without all that it had"
-        reason = missing if steps else "made again since, and different" if left else ALREADY
+        missing = "created again since, without everything that it had"
+        reason = missing if steps else "created again since, and different" if left else ALREADY
         return _Decision("restore_group", reason, found, change, steps, left)
 
     def _missing(
@@ -502,12 +502,12 @@ class _TargetUndo:
             if not had or _same(had, has):
                 return
             if has:
-                left.append(f"{label} is another now")
+                left.append(f"{label} is a different one now")
             else:
                 steps.append(_Step(label if whole is None else f"{label}: {whole}", needs, give))
 
         if group.log_class != definition.log_class:
-            left.append(f"class {group.log_class} cannot be made {definition.log_class}")
+            left.append(f"class {group.log_class} cannot be changed to {definition.log_class}")
         if group.retention_policy is not None:
             left.append(f"the account-level policy {group.retention_policy!r} sets its retention")
         elif wanted != group.retention_days:
@@ -586,9 +586,9 @@ class _TargetUndo:
             give = lambda: self._changes.tag(arn, missing)  # noqa: E731
             steps.append(_Step(f"tags {_values(missing)}", _needs("tags"), give))
         if different:
-            left.append(f"tags {_listed(different)} are others now")
+            left.append(f"tags {_listed(different)} have other values now")
         if reserved:
-            left.append(f"tags {_listed(reserved)} are AWS's own and cannot be put")
+            left.append(f"tags {_listed(reserved)} belong to AWS and cannot be set")
 
     def _filters(
         self,

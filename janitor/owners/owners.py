@@ -62,7 +62,7 @@ class Unread:
     at: int
 
     def __str__(self) -> str:
-        return f"whether it is in use is unknown ({self.row}): {self.why}"
+        return f"whether it is in use could not be checked ({self.row}): {self.why}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ class Reading:
             except (*ReadError, CredentialsError) as error:
                 self._failed, self._lost = str(error), isinstance(error, UnavailableError)
             except (JMESPathError, ValueError, TypeError, LookupError) as error:
-                self._failed = f"an answer that cannot be read: {error}"
+                self._failed = f"a response that cannot be read: {error}"
             except BaseException:
                 self._failed = "stopped before it was answered"
                 raise
@@ -175,7 +175,9 @@ class Reading:
             if not step.token or not token:
                 return
             if page == {step.token[0]: token}:
-                raise UnavailableError(step.call, "the same page token twice: no end in sight")
+                raise UnavailableError(
+                    step.call, "the same page token twice, so the list would never end"
+                )
             page = {step.token[0]: token}
 
     async def _call(self, operation: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:

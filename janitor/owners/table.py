@@ -18,9 +18,9 @@ Severity = Literal["breaks", "silent", "recreated"]
 error, or it makes the log group again, bare."""
 
 _WITHOUT: dict[Severity, str] = {
-    "breaks": "it would not work without it",
+    "breaks": "it would stop working without it",
     "silent": "its logs would be lost",
-    "recreated": "it would make the log group again, without retention",
+    "recreated": "it would recreate the log group, without retention",
 }
 
 
@@ -130,9 +130,11 @@ class Row:
         if not (always or self.remakes) or not self.usually_owns(group, region):
             return ""
         kind = re.split(r" [(]?\{", self.user)[0]
-        named = " of that name" * bool(self.owner_named(group, region))
-        makes = "makes" if always else "may make"
-        return f"the next {kind}{named} that logs there {makes} it again, without retention"
+        next_one = (
+            f"{kind} of that name" if self.owner_named(group, region) else f"{kind} that logs there"
+        )
+        recreates = "recreates" if always else "may recreate"
+        return f"the next {next_one} {recreates} it, without retention"
 
     def probe_of(self, group: str) -> Mapping[str, str] | None:
         """The values for its probe, where that finds every owner that the log group may have."""

@@ -78,7 +78,7 @@ def _search(expression: str) -> Callable[[str], object]:
     except re2.error as error:
         said = error.args[0]
         why = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-        raise ValueError(f"not a regular expression as RE2 has them: {why}") from error
+        raise ValueError(f"not a valid RE2 regular expression: {why}") from error
     return lambda text: compiled.search(text.encode(errors="replace"))
 
 
@@ -146,13 +146,13 @@ class ProtectFromDeletion(_Strict):
     tags: list[Tag] = Field(["aws:cloudformation:stack-name"], description=_TAGS)
     owners: bool | list[str] = Field(
         True,
-        description="Keep log groups that something uses: true checks all rows of the table of "
-        "owners, a list the rows that it names, false none.",
+        description="Keep log groups that something uses: true checks every kind of owner, a list "
+        "only those it names, false none.",
     )
     ignore_subscriptions_to: list[Pattern] = Field(
         [],
-        description="Subscription filters to these destinations keep nothing: globs over the ARN, "
-        'or "re:…". For a forwarder that subscribes to every log group.',
+        description="Subscription filters to these destinations do not protect: globs over the "
+        'ARN, or "re:…". For a forwarder that subscribes to every log group.',
     )
 
     @field_validator("owners")
@@ -204,9 +204,7 @@ class Limits(_Strict):
     max_stream_deletions: int = Field(
         50_000, ge=0, description="Log streams that one run may sweep in an account."
     )
-    api_share: float = Field(
-        0.8, gt=0, le=1, description="Share of each API quota that the calls are spread over."
-    )
+    api_share: float = Field(0.8, gt=0, le=1, description="Share of each API quota to use.")
     fleet: FleetLimits = Field(default_factory=lambda: FleetLimits())
 
     def over_all(self) -> Limits:
@@ -222,14 +220,14 @@ class Acknowledged(_Strict):
 
     def __str__(self) -> str:
         """For people, once that day is over."""
-        return f"acknowledged until {self.until}, which is over: {', '.join(self.names)}"
+        return f"acknowledged until {self.until}, which has passed: {', '.join(self.names)}"
 
 
 def _copied(key: str) -> str:
     if key.lower().startswith("aws:"):
-        raise ValueError(f"{key!r}: the prefix aws: belongs to AWS")
+        raise ValueError(f"{key!r}: the prefix aws: is reserved for AWS")
     if "=" in key or "*" in key:
-        raise ValueError(f"{key!r}: a tag's key, without value and without globs")
+        raise ValueError(f"{key!r}: must be the key of a tag, without a value or globs")
     return key
 
 
@@ -296,13 +294,13 @@ class Rule(_Band):
         ge=1,
         le=METRIC_KEPT_DAYS,
         description="Condition: the owner that the name points to is gone, no other owner uses the "
-        "log group, and nothing arrived for so many days.",
+        "log group, and nothing has arrived for this many days.",
     )
     quiet_days: int | None = Field(
         None,
         ge=1,
         le=METRIC_KEPT_DAYS,
-        description="Condition: nothing arrived for this many days, and the group is older.",
+        description="Condition: nothing has arrived for this many days, and the group is older.",
     )
     delete_empty: bool | None = Field(None, description="As in `[defaults]`.")
     sweep_streams: bool | None = Field(None, description="As in `[defaults]`.")
@@ -409,7 +407,7 @@ class Policy(_Strict):
                 yield f"{where}: the id is used twice or reserved"
             seen.add(rule.id)
             if rule.orphan_days and not self.protect.deletion.owners:
-                yield f"{where}: orphan_days needs owners that are asked"
+                yield f"{where}: orphan_days needs owners to be checked"
             days = self.filled(rule)
             low, high = days.min_days, days.max_days
             if low is not None and high is not None and low > high:
@@ -784,9 +782,9 @@ def _accepts(error: Mapping[str, Any]) -> str:
 
 _GONE = {
     ("protect", "live_owners"): "is no longer a key: [protect.deletion] owners says which owners "
-    "are asked for, true or false or a list",
+    "are checked: true, false or a list",
     ("quotas",): "is no longer a key: the account's quotas are read from Service Quotas, and "
-    "limits.api_share says which share of them is used",
+    "limits.api_share says how much of them to use",
 }
 """Keys of earlier versions, and what came in their place."""
 

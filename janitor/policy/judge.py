@@ -111,7 +111,7 @@ def judge(group: LogGroup, policy: Policy, now: int, *, briefly: bool = False) -
     rules does not hold, whose wording takes a quarter of the time.
 
     A group whose tags were not read is Unknown where they could matter; `needs_tags` tells. Where
-    they could keep it from deletion alone, and cannot be read, it may still get a retention.
+    they could only protect it from deletion, and cannot be read, retention may still be set.
     A DeleteGroup is a candidate: it has yet to be proved empty (`janitor.engine.proof`).
     """
     action = _decide(group, policy, now, briefly=briefly)
@@ -291,7 +291,7 @@ def _class_text(group: LogGroup, _policy: Policy) -> str:
     if name not in KNOWN_CLASSES:
         return f"log class {name} is not known to this version"
     if name == "DELIVERY":
-        return "class DELIVERY keeps events for one day and takes no retention"
+        return "class DELIVERY keeps events for one day and does not accept retention"
     return f"class {name}"
 
 
@@ -485,9 +485,9 @@ PROTECTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (
         _deletion_tags_missed,
     ),
 )
-"""Line 1, as far as it keeps from deletion alone: such a group may get a retention, and have its
-streams swept, which deletes nothing that has not expired. Asked last, so that they are the reason
-only where nothing else is.
+"""Line 1, as far as it keeps from deletion alone: retention may still be set on such a group, and
+its streams swept, which deletes nothing that has not expired. Asked last, so that they are the
+reason only where nothing else is.
 """
 
 
@@ -507,9 +507,9 @@ def _stay(
         text = _retention_text(group, settings)
         return Keep(text if why in ("", text) else f"{why}; {text}", rule)
     if group.retention_days is None:
-        reason = f"no retention is in force; rule {rule!r} gives {days} days"
+        reason = f"no retention is in force; rule {rule!r} sets {days} days"
     else:
-        bound = "min_days" if days > group.retention_days else "max_days"
+        bound = "below min_days" if days > group.retention_days else "above max_days"
         reason = (
             f"retention of {group.retention_days} days is outside {bound} {days} of rule {rule!r}"
         )
@@ -545,5 +545,5 @@ def _retention_text(group: LogGroup, settings: RuleSettings) -> str:
     if days is not None:
         return f"retention of {days} days"
     if settings.retention_days is None:
-        return f"never expires, and rule {settings.rule!r} gives no retention_days"
-    return f"no retention in force; rule {settings.rule!r} gives {settings.retention_days} days"
+        return f"never expires, and rule {settings.rule!r} sets no retention_days"
+    return f"no retention in force; rule {settings.rule!r} sets {settings.retention_days} days"

@@ -15,7 +15,7 @@ def warnings(policy: Policy) -> Iterator[str]:
     """A policy that does nothing, and rules that can never match."""
     does = ("retention_days", "min_days", "max_days", "delete_empty", "sweep_streams")
     if not any(getattr(part, key) for part in (policy.defaults, *policy.rules) for key in does):
-        yield "it does nothing: no retention_days, min_days, max_days, delete_empty, sweep_streams"
+        yield f"it does nothing: it has no {', '.join(does)}"
     for at, rule in enumerate(policy.rules):
         if why := _never(rule, policy.rules[:at], policy):
             yield f"rule {rule.id!r} can never match: {why}"
@@ -24,14 +24,14 @@ def warnings(policy: Policy) -> Iterator[str]:
 def _never(rule: Rule, before: Sequence[Rule], policy: Policy) -> str:
     for earlier in before:
         if _covers(earlier, rule):
-            return f"rule {earlier.id!r} before it takes all that it could"
+            return f"rule {earlier.id!r} comes first and matches everything that it does"
     names = rule.names or []
     if names and all(_within(name, policy.protect.names) for name in names):
-        return "[protect] names has all that it could"
+        return "[protect] names covers everything that it matches"
     odd = [name for name in names if not name.startswith("re:") and _NEVER_IN_A_NAME.search(name)]
     if names and len(odd) == len(names):
         signs = "".join(dict.fromkeys(_NEVER_IN_A_NAME.findall("".join(odd))))
-        return f"no log group's name holds {signs!r}"
+        return f"no log group name contains {signs!r}"
     return ""
 
 

@@ -67,7 +67,7 @@ def native_rules(
             why = _taken(terms, policy.rules[:at], made, policy) or _overruled(terms, others)
             why = why or ("" if ignore_protect else _exempt(terms, policy))
             if not why and len(made) + len(others) >= MOST:
-                why = f"AWS takes {MOST} account-level retention policies, whosever they are"
+                why = f"AWS allows {MOST} account-level retention policies, whoever made them"
         if terms is None or why:
             found.append(NotNative(rule.id, why))
             continue
@@ -84,17 +84,20 @@ def _terms(rule: Rule, policy: Policy) -> tuple[Terms | None, str]:
         for key in ("tags", "classes", "regions", "orphan_days", "quiet_days")
         if getattr(rule, key)
     ]:
-        return None, f"{_and(beside)}: AWS's policies know name prefixes only"
+        return None, f"it has {_and(beside)}; AWS's policies only support name prefixes"
     if not rule.names:
-        return None, 'no names: give it names = ["*"] if all log groups are meant'
+        return None, 'it has no names; give it names = ["*"] if it is for all log groups'
     if odd := [name for name in rule.names if not _is_prefix(name)]:
-        return None, f"{odd[0]!r} is not a plain prefix: text with one * at its end"
+        return None, f"{odd[0]!r} is not a plain prefix (text that ends in its only *)"
     if settings.min_days is not None or settings.max_days is not None:
-        return None, "min_days or max_days: AWS's policies know no bounds, they set one retention"
+        return None, "it has min_days or max_days; AWS's policies set one retention, without bounds"
     if settings.retention_days is None:
-        return None, "it gives no retention_days"
+        return None, "it sets no retention_days"
     if settings.retention_days < SHORTEST:
-        return None, f"{settings.retention_days} days: AWS's policies take {SHORTEST} or more"
+        return (
+            None,
+            f"it sets {settings.retention_days} days; AWS's policies need {SHORTEST} or more",
+        )
     prefixes = sorted({name[:-1] for name in rule.names})
     least = [one for one in prefixes if not any(one[:end] in prefixes for end in range(len(one)))]
     return Terms(settings.retention_days, tuple(least)), ""
@@ -111,7 +114,7 @@ def _taken(terms: Terms, earlier: Sequence[Rule], made: dict[str, Terms], policy
         native, days = made.get(rule.id), policy.filled(rule).retention_days
         if days != terms.days and (native is None or (native.days or 0) < terms.days):
             return (
-                f"rule {rule.id!r} before it takes some of its log groups, and gives them another"
+                f"rule {rule.id!r} comes first and gives some of its log groups another retention"
             )
     return ""
 
@@ -122,7 +125,7 @@ def _overruled(terms: Terms, others: Sequence[AccountPolicy]) -> str:
     for other in others:
         said = other.terms
         if said is None:
-            return f"the account-level policy {other.name!r} is not understood"
+            return f"the account-level policy {other.name!r} cannot be understood"
         shorter = said.days is not None and said.days < terms.days
         if shorter and any(said.covers(prefix) for prefix in terms.prefixes):
             return (
@@ -140,7 +143,9 @@ def _exempt(terms: Terms, policy: Policy) -> str:
     exempt += [f"tag {tag}" for tag in protect.tags]
     if not exempt:
         return ""
-    return f"[protect] exempts log groups by {', '.join(exempt)}, which AWS's policies cannot"
+    return (
+        f"[protect] exempts log groups by {', '.join(exempt)}, which AWS's policies cannot exempt"
+    )
 
 
 def _is_prefix(pattern: str) -> bool:

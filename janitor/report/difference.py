@@ -19,7 +19,7 @@ _Key = tuple[str, str, str]
 KINDS = {
     "new": ("new", "new findings"),
     "gone": ("gone", "no longer a finding"),
-    "changed": ("decided otherwise", "decided otherwise"),
+    "changed": ("decided differently", "decided differently"),
 }
 """What may have become of a log group, and its heading: in a report of all, and in findings."""
 _FIGURES = (

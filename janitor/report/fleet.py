@@ -121,7 +121,7 @@ class FleetReport:
         asked: Asked,
         why: str = "",
     ) -> None:
-        """A Region of an account that was told of; `why` it did not come to its end, empty if it
+        """A Region of an account that was told of; `why` it did not finish, empty if it
         did. `money` are rows of `janitor.cost.money.Ledger`.
         """
         sums = (

@@ -164,7 +164,7 @@ class HtmlReport:
             never=self._retentions.never,
             deleted=self._deleted,
             given_retention=self._given_retention,
-            for_a_person={status.value: getattr(summary, status.value) for status in FOR_A_PERSON},
+            for_a_person=_for_a_person(summary),
             findings=self._findings,
             blocks=self._findings.blocks(),
             messages=MESSAGES,
@@ -176,6 +176,16 @@ class HtmlReport:
             security=_security([style], scripts),
         )
         yield "\n"
+
+
+def _for_a_person(summary: Summary) -> dict[str, int]:
+    """How many log groups somebody has to look at, by what became of them, in words."""
+    return {
+        "failed": summary.failed,
+        "refused by a limit": summary.refused,
+        "not judged, so kept": summary.unknown - summary.acknowledged,
+        "not reached": summary.not_reached,
+    }
 
 
 def _since(found: Mapping[str, Any] | None, info: RunInfo) -> dict[str, Any] | None:
@@ -215,6 +225,13 @@ def visible(text: object) -> str:
     )
 
 
+def marked(text: str) -> Markup:
+    """Text with what stands in backticks as code."""
+    parts = visible(text).split("`")
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(one) if at % 2 else one for at, one in enumerate(parts))
+
+
 def json_block(value: object) -> Markup:
     """JSON for inside `<script>`: no text in it can end the block."""
     return Markup(json.dumps(value).translate(_ESCAPED))
@@ -242,6 +259,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         visible=visible,
+        marked=marked,
         size=size,
         json_block=json_block,
         usd=dollars,

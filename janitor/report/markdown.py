@@ -153,14 +153,14 @@ class MarkdownReport(OverviewReport):
     def _talkers(self, ingestion: Mapping[str, Any]) -> None:
         days = f"in {ingestion['days']} days"
         self._line()
-        self._line(f"### Most arrived {days}, by prefix")
+        self._line(f"### Top talkers {days}, by prefix")
         self._line()
         self._line("| Prefix | Log groups | Arrived | USD a month | Share |")
         self._line("| --- | ---: | ---: | ---: | ---: |")
         for said in ingestion["top_prefixes"]:
             self._line(f"| {markdown(said['prefix'])} | {said['groups']:,} {_heard(said)}")
         self._line()
-        self._line(f"### Most arrived {days}, by log group")
+        self._line(f"### Top talkers {days}, by log group")
         self._line()
         self._line("| Region | Log group | Arrived | USD a month | Share | Advice |")
         self._line("| --- | --- | ---: | ---: | ---: | --- |")

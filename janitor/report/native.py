@@ -16,10 +16,9 @@ from janitor.report.base import counted
 SHOWN = 5
 """Log groups of a dry run that people are shown; JSON has all that AWS lists."""
 CAVEAT = (
-    "An account-level policy overrides a log group's own retention, a longer one too.",
-    "These hold for log groups created from now on, and take effect after 24 hours.",
+    "Such a policy overrides a log group's own retention, even a longer one.",
+    "They apply to log groups created from now on, and take effect after 24 hours.",
 )
-_DONE = {"put": "put", "delete": "removed"}
 
 
 def row(item: NativeItem) -> dict[str, Any]:
@@ -92,11 +91,11 @@ def _item(item: NativeItem) -> Iterator[str]:
         case Status.FAILED | Status.NOT_REACHED:
             what = item.status.value.replace("_", " ")
         case Status.KEPT:
-            what = "as it is"
+            what = "unchanged"
         case Status.DONE:
-            what = _DONE[item.action]
+            what = "removed" if item.action == "delete" else "changed" if item.before else "created"
         case _:
-            what = "remove" if item.action == "delete" else "change" if item.before else "put"
+            what = "remove" if item.action == "delete" else "change" if item.before else "create"
     rule = f" (rule {item.rule!r})" if item.rule else ""
     yield from _wrapped(f"  {what}: {item.name}{rule}: {item.reason}", 4)
     if item.impact is not None and item.status is Status.PLANNED:

@@ -53,7 +53,7 @@ _STATUS = {
     Status.FAILED: "Failed",
     Status.REFUSED: "Refused by a limit",
     Status.NOT_REACHED: "Not reached",
-    Status.GONE: "Gone already",
+    Status.GONE: "Already gone",
 }
 _NOUN = {
     Verb.DELETE_GROUP: "delete the log group",
@@ -170,7 +170,7 @@ def money_rows(summary: Summary, info: RunInfo) -> list[tuple[str, str, str]]:
         ),
     ]
     if (soon := money["expires_in_30_days_bytes"]) is not None and info.dry_run:
-        rows.append(("Expires by itself in 30 days", "", size(soon)))
+        rows.append(("Expires on its own in 30 days", "", size(soon)))
     if without := money["groups_without_price"]:
         label = f"Without a known price: {without:,} log group{'' if without == 1 else 's'}"
         rows.append((label, "unknown", size(money["bytes_without_price"])))
@@ -190,12 +190,12 @@ def money_note(money: Mapping[str, Any]) -> str:
 
 def share_heads(summary: Summary, info: RunInfo) -> tuple[str, ...]:
     """What `share_rows` are headed with."""
-    changes = ("saves", "lost", "set", "deleted")
+    changes = ("Saves", "Lost", "Set", "Deleted")
     if info.dry_run:
-        changes = ("would save", "would lose", "would set", "would delete")
-    there = ("groups", "stored", "USD a month") if info.surveyed else ()
-    arrives = ["arrives, USD"] if summary.ingestion else []
-    return ("part", *there, *changes, "needs a person", *arrives)
+        changes = ("Would save", "Would lose", "Would set", "Would delete")
+    there = ("Groups", "Stored", "USD a month") if info.surveyed else ()
+    arrives = ["Arrives, USD"] if summary.ingestion else []
+    return ("Part", *there, *changes, "Needs a person", *arrives)
 
 
 def share_rows(summary: Summary, info: RunInfo) -> Iterator[tuple[str, ...]]:
@@ -219,7 +219,7 @@ def share_rows(summary: Summary, info: RunInfo) -> Iterator[tuple[str, ...]]:
 
 
 def failed_where(summary: Summary) -> list[str]:
-    """What did not come to its end, and where nothing may be deleted: each after its place."""
+    """What did not finish, and where nothing may be deleted: each after its place."""
     rows = summary.by["rows"] if summary.by else ()
     return list(dict.fromkeys(error for row in rows for error in row["errors"]))
 
@@ -232,13 +232,12 @@ def orphans_note(summary: Summary) -> str:
         return ""
     unread, calls = orphans["unread"], (summary.asked or {})
     said = (
-        f"{counted(orphans['groups'], 'log group')} whose owner is gone and to which nothing "
-        f"arrives any more: {size(orphans['stored_bytes'])} stored, "
-        f"{dollars(orphans['monthly_usd'])} a month. "
+        f"{counted(orphans['groups'], 'log group')} with no owner and no recent arrivals: "
+        f"{size(orphans['stored_bytes'])} stored, {dollars(orphans['monthly_usd'])} a month. "
     )
     if unread:
         said += f"{counted(unread, 'log group')} could not be checked. "
-    said += f"Checking took {calls.get('owner_calls', 0):,} calls to owners"
+    said += f"Checking took {calls.get('owner_calls', 0):,} calls about owners"
     if metrics := calls.get("metrics"):
         said += f" and {metrics:,} metrics ({dollars(calls['metrics_usd'])})"
     more = "; a rule with orphan_days empties such log groups, and a later run deletes them"
@@ -306,9 +305,9 @@ def ingested(summary: Summary, prices: PriceList) -> str:
         usd = max(sum(known) / 1e12, 0.001)
         about = f", about ${usd:.3f}" if known and len(known) == len(nano) else ""
         return f"not read; usually the larger part: --ingestion{about}"
-    line = f"{dollars(told['usd_a_month'])} a month ({size(told['bytes'])} in {told['days']} days)"
+    line = f"{dollars(told['usd_a_month'])} a month ({size(told['bytes'])})"
     if cheaper := told["infrequent_access_saves_usd"]:
-        line += f"; class INFREQUENT_ACCESS would save {dollars(cheaper)}"
+        line += f"; INFREQUENT_ACCESS would save {dollars(cheaper)}"
     return line
 
 
@@ -338,7 +337,7 @@ def changes(
             count = len(found[kind])
             yield f"{title[:1].upper()}{title[1:]} ({count:,})", rows, count - len(rows)
     if not any(found[kind] for kind in KINDS):
-        yield "No finding is new, gone or decided otherwise", [], 0
+        yield "No finding is new, gone or decided differently", [], 0
 
 
 class OverviewReport:

@@ -142,7 +142,7 @@ class TableReport(OverviewReport):
 
     def _largest_savings(self, width: int) -> Iterable[Text]:
         if savings := self.savings():
-            yield Text("Largest savings, USD a month:")
+            yield Text("Largest savings: USD a month, stored, new retention")
         for saved, outcome in savings:
             yield _saving(saved, outcome, self.place(outcome.group), width)
 
@@ -166,7 +166,7 @@ class TableReport(OverviewReport):
         table.title_justify, table.title_style = "left", "bold"
         table.padding = (0, int(console.width > ROOMY), 0, 0)
         for head in share_heads(summary, self.info):
-            if head == "part":
+            if head == "Part":
                 table.add_column(head, overflow="fold")
             else:
                 table.add_column(textwrap.fill(head, HEAD), justify="right", overflow="fold")
@@ -191,12 +191,12 @@ class TableReport(OverviewReport):
     def _talkers(self, console: Console, ingestion: Mapping[str, Any]) -> None:
         """Where most arrives, and what could be done about it."""
         days = f"in {ingestion['days']} days"
-        table = _talk(f"Most arrived {days}, by prefix", "Prefix", "Groups")
+        table = _talk(f"Top talkers {days}, by prefix", "Prefix", "Groups")
         for prefix in ingestion["top_prefixes"][:TALKERS]:
             table.add_row(*_heard(prefix), f"{prefix['groups']:,}", prefix["prefix"])
         console.print(table)
         groups = ingestion["top_groups"][: len(ingestion["top_groups"]) if self.all else TALKERS]
-        table = _talk(f"Most arrived {days}, by log group", "Log group", "Region")
+        table = _talk(f"Top talkers {days}, by log group", "Log group", "Region")
         for group in groups:
             where = self.info.place(Target(group["account"], group["region"]))
             table.add_row(*_heard(group), where, group["group"])
@@ -273,8 +273,8 @@ class TableReport(OverviewReport):
 def _saving(saved: float, outcome: Outcome, where: str, width: int) -> Text:
     """One line, the log group's name cut in its middle where it must be."""
     group, action = outcome.group, outcome.action
-    days = f"{action.days} days" if isinstance(action, SetRetention) else ""
-    head = f"{dollars(saved):>10}  of {size(group.stored_bytes):>9}  {days:>9}  "
+    days = f"{action.days} d" if isinstance(action, SetRetention) else ""
+    head = f"{dollars(saved):>10} {size(group.stored_bytes):>10} {days:>6}  "
     place = f"{where}  {visible(group.name)}"
     return Text.assemble((head[:10], "green"), head[10:], _middle(place, width - len(head)))
 

@@ -19,8 +19,8 @@ TITLES = {
     Status.PLANNED: "Would be restored",
     Status.DONE: "Restored",
     Status.FAILED: "Failed",
-    Status.UNKNOWN: "Unknown, and left",
-    Status.KEPT: "Left as it is",
+    Status.UNKNOWN: "Unknown, left alone",
+    Status.KEPT: "Left alone",
     Status.NOT_REACHED: "Not reached",
 }
 SHOWN = 20

@@ -695,11 +695,13 @@ def iam_policy_command(
     configured = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
     partitions = {partition_of(region) for region in regions or [configured]}
     if len(partitions) > 1:
-        raise UsageError(f"-r/--region: of different partitions: {', '.join(sorted(partitions))}")
+        raise UsageError(
+            f"-r/--region: these are in different partitions: {', '.join(sorted(partitions))}"
+        )
     place = partitions.pop()
 
     if journal_bucket is not None and not restore:
-        raise UsageError("--journal-bucket: is for --restore")
+        raise UsageError("--journal-bucket: is only for --restore")
     if restore and native:
         raise UsageError("--restore, --native: give one of them")
     template = document is DocumentFormat.CLOUDFORMATION
@@ -767,7 +769,7 @@ def sandbox_demo() -> None:
 
 @sandbox_app.command("new-groups")
 def sandbox_new_groups() -> None:
-    """Show what becomes of log groups that are just made, as with `newGroups` in deploy/."""
+    """Show what happens to new log groups, as with `newGroups` in deploy/."""
     from janitor.terminal.new_groups import new_groups
 
     configure_logs(LogFormat.CONSOLE, verbose=False, quiet=True)
@@ -905,7 +907,7 @@ def entry() -> None:
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_RDWR)
             setattr(sys, name, os.fdopen(null, "r" if name == "stdin" else "w"))
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup's SIGHUP stays ignored
             signal.signal(number, signal.default_int_handler)
     code = main()

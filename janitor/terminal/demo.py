@@ -40,11 +40,9 @@ def demo() -> int:
     different = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
     if different:
         failures.append(Exit.INCOMPLETE)
-    _say(
-        f"\nAfter the undo {len(different)} of {len(before)} log groups differ from what they were."
-    )
+    _say(f"\nAfter the undo, {len(different)} of {len(before)} log groups differ from before.")
     _say(f"The journal of the changes, from which they can be undone: {journal}")
-    _say(f"The first report as a page for the browser: {page.resolve()}")
+    _say(f"The first report as a web page: {page.resolve()}")
     _say(f"To continue with this account: janitor report --sandbox-state {account}")
     return failures[0] if failures else Exit.DONE
 

@@ -15,7 +15,7 @@ from janitor.report.difference import KINDS, decided, difference, figures, read
 
 
 def diff(old: Path, new: Path, form: Format) -> Exit:
-    """Show what is new, gone and decided otherwise, and what it costs now. Raises UsageError."""
+    """Show what is new, gone and decided differently, and what it costs now. Raises UsageError."""
     check_table_or_json("diff", form)
     found = difference(read(old), read(new))
     if form is Format.JSON:
@@ -36,4 +36,4 @@ def _text(found: Mapping[str, Any]) -> Iterator[str]:
             place = f"{row['account']}  {row['region']}" if several else row["region"]
             yield f"  {place}  {visible(row['group'])}  {decided(kind, row)}"
     if not any(found[kind] for kind in KINDS):
-        yield "no log group is new, gone or decided otherwise"
+        yield "no log group is new, gone or decided differently"

@@ -124,7 +124,7 @@ async def _explanations(
         try:
             found = await _found(api, asked)
         except ReadError as error:
-            errors.append(f"{api.target}: could not be looked into: {error}")
+            errors.append(f"{api.target}: could not be searched: {error}")
             continue
         for group, at in found:
             explained.append(await explaining.explain(api, group, at, policy, now, stop))
@@ -169,8 +169,8 @@ async def _nowhere(apis: list[Api], asked: _Asked) -> AsyncIterator[str]:
             names = await looks.names(api)
             read += len(names)
             if near := explaining.nearest(name, names):
-                yield f"nearest in {api.target}:"
+                yield f"nearest names in {api.target}:"
                 for other in near:
                     yield f"  {other}"
-    yield f"looked among {read} names that {looks}"
+    yield f"searched {read} names that {looks}"
     yield f"(in each Region at most {explaining.PAGES_A_LOOK} pages of each kind)"

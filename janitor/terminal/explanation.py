@@ -44,6 +44,7 @@ from janitor.owners.table import chosen
 from janitor.policy.file import Policy, RuleSettings
 from janitor.policy.judge import Check, RuleLine, cutoff, lines
 from janitor.report.base import full_row
+from janitor.report.overview import title
 
 WIDTH = 80
 PAGES_A_LOOK = 2
@@ -316,7 +317,7 @@ def _remedy(shown: CheckedLine, group: LogGroup, policy: Policy, span: int | Non
     """What would make a line hold. `span` is retention + grace in ms."""
     line = shown.line
     if line.unknown:
-        return f"an answer of {shown.source} that can be read; now: {line.text}"
+        return f"a readable response from {shown.source}; now: {line.text}"
     settings = policy.settings_for(group)
     rule = _place(settings.rule if settings else "defaults")
     silence = f"for longer than {age(span or 0)} (retention + grace)"
@@ -421,8 +422,8 @@ def _line(shown: CheckedLine, at: int) -> list[str]:
 
 def _outcome(outcome: Outcome) -> list[str]:
     streams = f" ({outcome.streams:,} streams)" if isinstance(outcome.action, SweepStreams) else ""
-    verb = verb_of(outcome.action)
-    return _wrapped(f"{outcome.status}: {verb}{streams}: {outcome.reason}", "  ")
+    what = title(verb_of(outcome.action), outcome.status)
+    return _wrapped(f"{what[:1].lower()}{what[1:]}{streams}: {outcome.reason}", "  ")
 
 
 def _change_rows(changes: tuple[WhatIf, ...]) -> Iterator[str]:

@@ -32,13 +32,13 @@ def new_groups() -> int:
     policy = shipped.model_copy(update={"new_groups": NewGroups(tags=COPIED)})
     sandbox = demo.sandbox(demo.account(), demo.NOW)
     events = births.make(sandbox)
-    _say(f"{_at(sandbox)}: in account {demo.ACCOUNT}, {births.REGION}, log groups are made:")
+    _say(f"{_at(sandbox)}: in account {demo.ACCOUNT}, {births.REGION}, log groups are created:")
     for name in births.MADE:
         _say(f"  {name}")
-    _say("The event of the first, of which only the name, account and Region are looked at:")
+    _say("The event for the first; only its name, account and Region are used:")
     _say(f"  {json.dumps(events[0])}")
     births.pass_time(sandbox)
-    _say(f"{_at(sandbox)}: the queue hands the messages over; meanwhile one maker has set 30 days.")
+    _say(f"{_at(sandbox)}: the queue delivers the messages; meanwhile one creator has set 30 days.")
     folder = Path(tempfile.mkdtemp(prefix="janitor-new-groups-"))
     journal = FileJournal(folder / "journal.jsonl", Lines("sandbox", policy.digest()))
     told = [hinted(json.dumps(event), demo.ACCOUNT, demo.REGIONS) for event in events]
@@ -52,7 +52,7 @@ def new_groups() -> int:
         _say(f"  {name}: {one.status.value}: {born.failures.get(name, one.reason)}")
         if tags := born.tags.get(name):
             _say(f"    tags copied from the function that it belongs to: {', '.join(tags)}")
-    _say(f"What was changed, for `janitor restore`: {journal.path}")
+    _say(f"The journal, for `janitor restore`: {journal.path}")
     return Exit.INCOMPLETE if born.failures else Exit.DONE
 
 

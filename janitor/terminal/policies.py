@@ -22,7 +22,7 @@ from janitor.report.base import Format, check_table_or_json, counted
 
 def validate(path: Path | None) -> Exit:
     """Name what is wrong, all at once, and what cannot be meant. Raises PolicyError."""
-    policy, source = load(path, unknown), str(path or SHIPPED)
+    policy, source = load(path, unknown), _named(path)
     found = list(warnings(policy))
     found += map(str, policy.expired(SystemClock().now()))
     for text in found:
@@ -30,6 +30,10 @@ def validate(path: Path | None) -> Exit:
     more = f", {counted(len(found), 'warning')}" if found else ""
     sys.stdout.write(f"{source}: valid, {counted(len(policy.rules), 'rule')}{more}\n")
     return Exit.DONE
+
+
+def _named(path: Path | None) -> str:
+    return "stdin" if str(path) == "-" else str(path or SHIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def saved(path: Path) -> tuple[int, list[LogGroup]]:
             row.retention_policy,
             row.log_class,
             tags=row.tags,
-            tags_error=None if row.tags is not None else "the report does not hold them",
+            tags_error=None if row.tags is not None else "the report does not contain them",
         )
         for row in report.findings
     }

@@ -25,7 +25,7 @@ from janitor.journal.journal import FileJournal, Lines
 from janitor.journal.restore import Undo, UndoTally
 from janitor.policy.file import glob
 from janitor.report import undo as undo_report
-from janitor.report.base import Format, RunInfo
+from janitor.report.base import Format, RunInfo, counted
 from janitor.terminal import consent
 from janitor.terminal.shared import (
     Account,
@@ -53,7 +53,9 @@ def restore(
     patterns of names to keep to, all if there are none.
     """
     if options.format is Format.HTML:
-        raise UsageError("--format: html is not for an undo; table, json, jsonl, csv, markdown are")
+        raise UsageError(
+            "--format: an undo cannot be html; give table, json, jsonl, csv or markdown"
+        )
     return asyncio.run(_restore(options, paths, groups, apply=apply))
 
 
@@ -78,15 +80,15 @@ async def _restore(
         if account.sandbox is not None and options.sandbox_state is None:
             say(
                 options,
-                "this sandbox's account was made just now: what another command did is not in it "
-                "(--sandbox-state FOLDER keeps it)",
+                "this demo account is new, and has nothing of what another command did "
+                "(--sandbox-state FOLDER keeps an account)",
             )
         history = read_history([journal async for journal in _journals(account, paths)])
         _complain(options, history)
         if not history.lines:
-            raise UsageError(f"{', '.join(paths)}: no line is a journal's")
+            raise UsageError(f"{', '.join(paths)}: has no journal lines")
         for name in history.others:
-            say(options, f"janitor: warning: {name}: no line is a journal's")
+            say(options, f"janitor: warning: {name}: has no journal lines")
         if apply:
             consent.check(options)
             journal.check()
@@ -102,7 +104,7 @@ async def _restore(
         if foreign := [number for number in history.accounts if number not in {*own, *named}]:
             raise UsageError(
                 f"{', '.join(paths)}: of account {', '.join(foreign)}; "
-                f"these credentials are of account {', '.join(own)}"
+                f"these credentials are for account {', '.join(own)}"
             )
         for line in lost.split("\n"):
             say(options, line)
@@ -125,7 +127,7 @@ async def _restore(
             for text in unusable:
                 tally.error(text)
             if history.complaints or history.others:
-                tally.error("not all of the journal was understood")
+                tally.error("part of the journal could not be understood")
             summary = tally.as_dict(counts)
             broken: OSError | None = None
             try:
@@ -217,8 +219,8 @@ def _complain(options: Options, history: History) -> None:
     if history.torn:
         say(
             options,
-            f"janitor: warning: the last line of {history.torn} journals was cut off; what it was "
-            "to announce was not begun, and what it was to confirm is looked at",
+            f"janitor: warning: the last line of {counted(history.torn, 'journal')} was cut off; "
+            "what it would have announced was not started, what it would have confirmed is checked",
         )
 
 

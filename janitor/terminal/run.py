@@ -364,7 +364,7 @@ class _Work:
         for failure in (*(talkers.failures if talkers else ()), *self.untagged):
             total.warn(failure)
         for entry in self.policy.expired(self.now):
-            total.warn(f"{entry}; look again, then give another date or remove the entry")
+            total.warn(f"{entry}; review it, then set a new date or remove the entry")
         for warning in self.reached.warnings:
             total.warn(warning)
         for failure in self.reached.unusable.values():
@@ -395,7 +395,7 @@ class _Work:
             say(self.options, f"orphans: {orphans_note(summary)}")
         elif self.policy.questions and (asked := summary.asked) is not None:
             cost = dollars(asked["metrics_usd"])
-            say(self.options, f"rules read arrivals: {asked['metrics']:,} metrics, {cost}")
+            say(self.options, f"arrivals read for rules: {asked['metrics']:,} metrics, {cost}")
         if acted:
             say_gone(self.options)
         code = summary.exit_code
@@ -629,7 +629,7 @@ async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
         if other := [target for target in missing if target.account not in denied]:
             mine = ", ".join(dict.fromkeys(target.account for target in work.apis))
             raise PlanError(
-                f"{path}: is a plan for {other[0]}; these credentials are of account {mine}"
+                f"{path}: is a plan for {other[0]}; these credentials are for account {mine}"
             )
         books = work.books(plan.totals, lambda _groups, _outcomes: None)
         for target, totals in plan.totals.items():
@@ -858,5 +858,5 @@ def _tell_money(options: Options, summary: Summary, *, surveyed: bool) -> None:
             f"ingestion of {ingestion['days']} days: {size(ingestion['bytes'])} in "
             f"{ingestion['groups']:,} log groups, {dollars(ingestion['usd_a_month'])} a month; "
             f"{ingestion['unread']:,} could not be read; "
-            f"asking cost {dollars(ingestion['metrics_usd'])}",
+            f"reading it cost {dollars(ingestion['metrics_usd'])}",
         )

@@ -298,7 +298,7 @@ def interruptible(stop: Stop) -> Iterator[None]:
 
     def interrupted() -> None:
         stop.set("interrupted")
-        sys.stderr.write("\njanitor: interrupted: finishing what is in flight\n")
+        sys.stderr.write("\njanitor: interrupted: finishing calls in flight\n")
 
     def signalled(number: int, _frame: object) -> None:
         # Not the loop's own handlers: those wait for it, and a large page may hold it up.
@@ -359,5 +359,5 @@ def say_gone(options: Options) -> None:
     if options.sandbox and options.sandbox_state is None:
         say(
             options,
-            "the changes to the sandbox are discarded; --sandbox-state FOLDER would keep them",
+            "the changes to the sandbox are discarded; --sandbox-state FOLDER keeps them",
         )

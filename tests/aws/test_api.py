@@ -214,7 +214,7 @@ def test_an_endpoint_that_drips_is_not_waited_for_once_the_run_ends() -> None:
         call = asyncio.create_task(calls.once("logs", "DescribeLogGroups"))
         await asyncio.sleep(2)
         stop.set("interrupted")
-        with pytest.raises(UnavailableError, match="no answer within 5 s"):
+        with pytest.raises(UnavailableError, match="no response within 5 s"):
             await call
 
     clock.run(interrupted())

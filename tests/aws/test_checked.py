@@ -65,7 +65,7 @@ def older_model(patch: pytest.MonkeyPatch, folder: Path) -> None:
     ("break_it", "why"),
     [
         (older_model, "does not know account-level retention policies"),
-        (renamed("before-parse"), "takes garbage for an empty list of subscription filters"),
+        (renamed("before-parse"), "reads garbage as an empty list of subscription filters"),
         (renamed("before-send"), "cannot be tried"),
         (cbor, "speaks smithy-rpc-v2-cbor with cloudwatch"),
     ],
@@ -96,7 +96,7 @@ def test_a_session_with_other_credentials_than_the_roles_is_refused(
     monkeypatch.setattr(
         botocore.session.Session, "get_credentials", lambda _self: Credentials("key", "secret")
     )
-    with pytest.raises(CredentialsError, match="does not take a role's credentials"):
+    with pytest.raises(CredentialsError, match="does not accept a role's credentials"):
         targets.assumed(caller, ROLE)
 
 

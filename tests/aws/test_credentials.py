@@ -129,7 +129,7 @@ PROFILES = {
         "role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n"
         "mfa_serial = arn:aws:iam::123456789012:mfa/m\n"
         "[profile base]\naws_access_key_id = a\naws_secret_access_key = b",
-        "a code (MFA) is needed",
+        "an MFA code is needed",
     ),
 }
 

@@ -110,7 +110,7 @@ def test_a_call_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
         api = Api(target, session, pace, clock, Counts(), Stop(), Threads(2))
         with monkeypatch.context() as soon:
             soon.setattr(calls, "CALL_LASTS", 0.01)
-            with pytest.raises(UnavailableError, match="no answer within"):
+            with pytest.raises(UnavailableError, match="no response within"):
                 await api.once("logs", "DescribeLogGroups")
         assert await api.once("logs", "ListTagsForResource", expect="tags") == {"tags": {}}
         assert not over.is_set(), "it waited for the call that was given up"

@@ -342,7 +342,7 @@ def test_infrequent_access_is_advised_only_where_nothing_speaks_against_it() -> 
     """A large group of class STANDARD, without filters, where the class saves something."""
     large = 100 * GB
     [said] = advice(heard("/a", large, retention_days=30, region="us-east-1"))
-    assert said == "as a new log group of class INFREQUENT_ACCESS: $25.00 a month less"
+    assert said == "in a new log group of class INFREQUENT_ACCESS: $25.00 a month less"
     [unsure] = advice(heard("/a", large, retention_days=30), subscribed=None)
     assert "could not be read" in unsure
     for against in (

@@ -1170,7 +1170,7 @@ def test_without_a_region_one_line_says_how_to_name_one(
     cloud.start().delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     told = str(cloud.failed({"aws:region": None}))
-    assert told == "aws:region: there is none; pulumi config set aws:region eu-west-1"
+    assert told == "aws:region: is not set; run `pulumi config set aws:region eu-west-1`"
     missing = str(cloud.failed({"aws:region": None, "aws:profile": "nobody"}))
     assert missing == "aws:profile: The config profile (nobody) could not be found"
     (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n")
@@ -1192,7 +1192,7 @@ def test_all_problems_at_once(cloud: Cloud) -> None:
         "accepted: an "
         "EventBridge schedule in UTC, such as cron(0 6 1 * ? *) or rate(7 days)"
     )
-    assert "'x' is refused: it is not a Region's name; accepted: a list of" in problems[1]
+    assert "'x' is refused: it is not the name of a Region; accepted: a list of" in problems[1]
 
 
 def test_problems_of_a_policy_file(cloud: Cloud, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_an_old_empty_group_is_deleted_and_its_neighbours_are_not(
 
 
 CHANGES: dict[str, Any] = {
-    "made again": lambda g: setattr(g, "created", days_ago(600)),
+    "recreated": lambda g: setattr(g, "created", days_ago(600)),
     "protected": lambda g: setattr(g, "protected", True),
     "filled": lambda g: setattr(g, "stored", 7),
     "given a metric filter": lambda g: setattr(g, "metric_filters", ("m",)),
@@ -615,7 +615,7 @@ def test_tags_that_the_tagging_api_does_not_show_yet_decide(journal: FileJournal
         assert "protected by tag: janitor:keep" in said[1]
     assert only(recorded, "/endless/no-more-dev") == (
         Status.KEPT,
-        "changed since the plan: no retention is in force; rule 'defaults' gives 365 days",
+        "changed since the plan: no retention is in force; rule 'defaults' sets 365 days",
     )
 
 
@@ -898,14 +898,14 @@ def test_a_plan_that_cannot_be_read_to_its_end_ends_the_run(
 
     def cut_off() -> Iterator[ActionLine]:
         yield from lines[:30]
-        raise PlanError("plan.jsonl: was changed meanwhile")
+        raise PlanError("plan.jsonl: was changed in the meantime")
 
     apis = {calls.target: calls}
     books = Books(apis, recorded.listen)
     act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock))
     cloud.clock.run(act.run(apis, {calls.target: Part(at_hand(grouped(cut_off())))}))
     assert len(cloud.puts) == books.total.done[Verb.SET_RETENTION] < 30
-    assert books.total.errors == ["plan.jsonl: was changed meanwhile"]
+    assert books.total.errors == ["plan.jsonl: was changed in the meantime"]
 
 
 def test_a_page_token_that_is_refused_while_groups_vanish_keeps_none(

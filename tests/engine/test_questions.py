@@ -75,7 +75,7 @@ def test_a_log_group_whose_owner_is_gone_gets_the_orphans_retention(journal: Fil
     _, recorded = janitor(cloud, parse(ORPHANS, "t"), journal)
     orphans = {GONE, "/aws/rds/instance/old/error"}
     assert put(cloud) == {group.name: 30 if group.name in orphans else 365 for group in groups}
-    assert "(no Lambda function gone uses it" in only(recorded, GONE)[1]
+    assert "(not in use by Lambda function gone" in only(recorded, GONE)[1]
     [planned] = [outcome for outcome in recorded.planned if outcome.group.name == GONE]
     line = action_line(planned)
     assert line is not None
@@ -223,10 +223,10 @@ def test_a_deletion_says_who_makes_the_log_group_again(journal: FileJournal) -> 
     cloud = Cloud([*(Group(name, days_ago(800)) for name in names), *kept])
     _, recorded = look(cloud, policy)
     said = {outcome.group.name: outcome.reason for outcome in recorded.planned}
-    again = "that logs there makes it again, without retention"
-    assert said[names[0]].endswith(f"the next RDS instance of that name {again}")
-    assert "the next Lambda function of that name that logs there may make it" in said[names[1]]
-    assert "again" not in said[names[2]]
+    again = "the next RDS instance of that name recreates it, without retention"
+    assert said[names[0]].endswith(again)
+    assert "the next Lambda function of that name may recreate it" in said[names[1]]
+    assert "recreate" not in said[names[2]]
 
 
 def test_a_report_may_ask_for_all_orphans() -> None:

@@ -71,19 +71,19 @@ KEPT: dict[str, tuple[Group, str]] = {
             streams=[stream(f"a{i:03}", days_ago(700)) for i in range(120)]
             + [stream("z", days_ago(700), days_ago(2))],
         ),
-        "stream 'z' shows life",
+        "stream 'z' was active",
     ),
     "stream of the cutoff's own moment": (
         empty("/x", retention=30, streams=[stream("s", days_ago(37))]),
-        "stream 's' shows life 37 days ago",
+        "stream 's' was active 37 days ago",
     ),
     "late arrival of old events": (
         empty("/x", retention=30, streams=[told_late("s", days_ago(700), days_ago(2))]),
-        "stream 's' shows life 2 days ago",
+        "stream 's' was active 2 days ago",
     ),
     "new stream, never written": (
         empty("/x", retention=30, streams=[stream("s", days_ago(1))]),
-        "stream 's' shows life",
+        "stream 's' was active",
     ),
 }
 

@@ -191,7 +191,7 @@ def test_streams_are_not_swept_where_somebody_removed_the_retention_that_they_ha
 PROTECTED: dict[str, Any] = {
     "tagged": lambda group: setattr(group, "tags", {"janitor:keep": ""}),
     "given longer retention": lambda group: setattr(group, "retention", 3653),
-    "made again": lambda group: setattr(group, "created", days_ago(1)),
+    "recreated": lambda group: setattr(group, "created", days_ago(1)),
     "protected": lambda group: setattr(group, "protected", True),
 }
 

@@ -322,7 +322,7 @@ def _account_policy(t: _Trap) -> None:
 
 
 def _classes(t: _Trap) -> None:
-    t.kept("delivery", "DELIVERY takes no retention", log_class="DELIVERY", retention=None)
+    t.kept("delivery", "DELIVERY does not accept retention", log_class="DELIVERY", retention=None)
     for log_class in ("INFREQUENT_ACCESS", "ESSENTIALS"):
         t.gone(log_class, "empty, of whatever class", log_class=log_class)
     why = "never expires, of whatever class"

@@ -312,7 +312,7 @@ def test_a_run_is_of_one_policy_and_one_code(
         deployed = deploy(store, "[protect]\nnames = ['/other']")
     before = store.state()
     [told, _] = deployed.each("act", items)
-    assert f"the {what} was changed since the run began" in told["tally"]["errors"][0]
+    assert f"the {what} has changed since the run started" in told["tally"]["errors"][0]
     assert store.state() == before
     said = deployed.invoke({"run": "run", "pass": "report"})
     assert said["summary"]["targets_failed"] == 2

@@ -112,8 +112,8 @@ WRONG = {
     "another Region than configured": ({"regions": ["us-east-1"]}, "not among those configured"),
     "no Regions": ({"regions": []}, "regions"),
     "a survey": ({"resume": {"started": NOW + 37 * 86_400_000}}, "resume: unknown key"),
-    "a run without its link": ({"run": "a"}, "run and link go together"),
-    "a run told otherwise": ({"run": "a", "link": 1, "dry_run": False}, "as it was begun"),
+    "a run without its link": ({"run": "a"}, "give run and link together"),
+    "a run told otherwise": ({"run": "a", "link": 1, "dry_run": False}, "as it was started"),
     "a run that was never begun": ({"run": "a", "link": 1}, "there is no run a"),
     "a run outside its folder": ({"run": "../../x", "link": 1}, "run"),
     "a schedule without id": (SCHEDULED | {"id": None}, "id"),
@@ -137,7 +137,7 @@ def test_a_wrong_event_is_refused_and_nothing_is_called(event: Any, said: str) -
         ({"JANITOR_SCHEDULED_DRY_RUN": "no"}, "JANITOR_SCHEDULED_DRY_RUN"),
         ({"JANITOR_REGIONS": "eu-west-9"}, "eu-west-9"),
         ({"JANITOR_SCHEDULE": "x"}, "JANITOR_SCHEDULE: unknown key"),
-        ({"JANITOR_POLICY_FILE": "a", "JANITOR_POLICY_PARAMETER": "b"}, "exclude each other"),
+        ({"JANITOR_POLICY_FILE": "a", "JANITOR_POLICY_PARAMETER": "b"}, "set only one of"),
         ({"JANITOR_MAX_LINKS": "0"}, "JANITOR_MAX_LINKS"),
         ({"JANITOR_BUCKET": "No_Bucket"}, "JANITOR_BUCKET"),
         ({"JANITOR_NOTIFY_TOPIC": "arn:aws:sqs:eu-west-1:1:x"}, "JANITOR_NOTIFY_TOPIC"),
@@ -397,9 +397,9 @@ def test_nothing_that_hangs_takes_a_link_the_time_to_end(
     deployed = Deployed(cloud, {"JANITOR_NOTIFY_TOPIC": TOPIC}, workers=workers)
     if hanging == "journal":
         errors = deployed.invoke(SCHEDULED)["summary"]["errors"]
-        assert "no answer within" in errors[0]
+        assert "no response within" in errors[0]
     else:
-        with pytest.raises(JanitorError, match="no answer within"):
+        with pytest.raises(JanitorError, match="no response within"):
             deployed.invoke(SCHEDULED)
     assert workers.since is not None
     assert cloud.clock.monotonic() - workers.since < chain.LONGEST_MARGIN
@@ -413,7 +413,7 @@ def test_a_changed_policy_ends_a_run(monkeypatch: Any) -> None:
     deployed.invoke(SCHEDULED)
     use(monkeypatch, parse(LIMITED, "test"))
     answer = deployed.invoke(deployed.next_event())
-    assert "policy was changed" in answer["summary"]["errors"][0]
+    assert "policy has changed" in answer["summary"]["errors"][0]
     assert not cloud.deleted + cloud.puts + cloud.swept
 
 

@@ -39,7 +39,7 @@ def test_a_scheduled_run_that_changed_something_is_told() -> None:
     [said] = deployed.sent
     assert said["Subject"] == (
         "cloudwatch-janitor in 123456789012: changed, "
-        "10 groups deleted, 90 streams swept, 30 retentions set"
+        "10 groups deleted, 90 streams swept, 30 given retention"
     )
     for line in (
         "Log groups scanned                       100",
@@ -96,7 +96,7 @@ def test_a_dry_run_is_told_only_if_it_failed_or_would_be_refused(
     limited.invoke(SCHEDULED)
     [said] = limited.sent
     assert attribute(said, "result") == "refused"
-    assert "Refused: nothing is deleted: it would be more than max_group" in said["Message"]
+    assert "Refused: nothing is deleted: the plan has more than max_group" in said["Message"]
 
 
 # ---- once, and last --------------------------------------------------------------------------

@@ -179,6 +179,6 @@ def test_a_bucket_that_hangs_leaves_a_link_the_time_to_say_so(
     """A link keeps a minute for its end: plan, state and the next link have to fit into it."""
     account = cloud()
     store = RunStore(account.client("s3"), BUCKET, Hanging())
-    with pytest.raises(StateError, match="no answer within"):
+    with pytest.raises(StateError, match="no response within"):
         account.clock.run(call(store))
     assert 3 * account.clock.monotonic() < chain.LONGEST_MARGIN

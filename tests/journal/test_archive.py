@@ -83,7 +83,7 @@ def test_a_bucket_that_hangs_is_given_up(address: str) -> None:
         async for _ in journals(account.client("s3"), address, Hanging()):
             pass
 
-    with pytest.raises(UsageError, match=f"{address}: cannot be read: no answer within 60 s"):
+    with pytest.raises(UsageError, match=f"{address}: cannot be read: no response within 60 s"):
         account.clock.run(reading())
 
 

@@ -116,7 +116,7 @@ def test_what_is_not_a_journal_is_not_written_to(tmp_path: Path) -> None:
         (pipe, "it is not a file"),
         (Path(os.devnull), "it is not a file"),
         (tmp_path, "Is a directory"),
-        (tmp_path / "j", "another run writes to it"),
+        (tmp_path / "j", "another run is writing to it"),
         (tmp_path / "no" / "j", "no such folder"),
     ):
         with pytest.raises(JournalError, match=f"^{path}: the journal cannot be written: {why}$"):

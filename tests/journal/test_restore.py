@@ -166,7 +166,9 @@ def test_what_cannot_be_recorded_is_not_deleted(operation: str, code: str, tmp_p
     assert not cloud.deleted
     [outcome] = recorded.of("/old/empty")
     assert outcome.status is Status.UNKNOWN
-    assert outcome.reason.startswith(f"{operation}: unreadable, and without it the log group")
+    assert outcome.reason.startswith(
+        f"{operation}: could not be read, and without it the log group"
+    )
     assert summary.exit_code is Exit.UNJUDGED
 
 
@@ -269,7 +271,7 @@ def test_filters_come_back_where_a_journal_has_them(tmp_path: Path) -> None:
     _, [item] = undo(cloud, path)
     goes = 'to arn:aws:lambda:x: {"filterPattern": ""}'
     assert item.changes == (f"subscription filter ship {goes}",)
-    assert item.left == ("metric filter errors is another now",)
+    assert item.left == ("metric filter errors is a different one now",)
     assert made.filters["subscription", "ship"] == shipped
     assert made.filters["metric", "errors"]["filterPattern"] == "FATAL"
 
@@ -319,10 +321,10 @@ def test_retention_that_somebody_changed_since_is_left(tmp_path: Path) -> None:
     reasons = {item.group: (item.status, item.reason) for item in items}
     assert reasons["/a"] == (
         Status.KEPT,
-        "its retention was changed since, by somebody else",
+        "somebody else has changed its retention since",
     )
-    assert reasons["/b"][1] == "another log group of that name: made again since"
-    assert reasons["/c"][1] == "does not exist any more, and this journal did not delete it"
+    assert reasons["/b"][1] == "another log group of that name, created since"
+    assert reasons["/c"][1] == "no longer exists, and this journal did not delete it"
     assert reasons["/d"][0] is Status.DONE
     assert {n: g for n, g in defined(cloud).items() if n != "/d"} == {
         n: g for n, g in before.items() if n != "/d"
@@ -351,7 +353,7 @@ def test_a_group_that_a_function_made_again_gets_what_it_lacks(tmp_path: Path) -
     path = run(cloud, tmp_path)
     cloud.put(Group("/aws/lambda/x", days_ago(0)))
     _, [item] = undo(cloud, path)
-    assert item.reason == "made again since, without all that it had"
+    assert item.reason == "created again since, without everything that it had"
     assert defined(cloud) == before
     assert "CreateLogGroup" not in cloud.calls
 
@@ -379,11 +381,11 @@ def test_what_is_set_differently_is_left_and_told(tmp_path: Path) -> None:
     assert item.changes == given
     assert item.left == (
         "retention is 7 days now, it was 30 days",
-        f"key {FURNISHED['kms']} is another now",
-        "tags team are others now",
-        "data protection policy is another now",
-        "transformer is another now",
-        "resource policy is another now",
+        f"key {FURNISHED['kms']} is a different one now",
+        "tags team have other values now",
+        "data protection policy is a different one now",
+        "transformer is a different one now",
+        "resource policy is a different one now",
     )
     other.bearer, other.syslog = True, ("vpce-1", "vpce-2", "vpce-3")
     other.tags["env"] = "dev"
@@ -401,7 +403,7 @@ def test_tags_of_aws_are_told_and_not_put(tmp_path: Path) -> None:
     cloud = Cloud([old(retention=30, tags=tags)])
     path = run(cloud, tmp_path, policy)
     tally, [item] = undo(cloud, path)
-    assert item.left == ("tags aws:cloudformation:stack-name are AWS's own and cannot be put",)
+    assert item.left == ("tags aws:cloudformation:stack-name belong to AWS and cannot be set",)
     assert cloud.groups["/old/empty"].tags == {"env": "dev"}
     assert tally.exit_code() is Exit.DONE
 
@@ -626,7 +628,7 @@ def test_lines_that_are_torn_or_of_another_version_are_left_out_and_told(tmp_pat
     found = history(path)
     assert found.torn == 1
     [complaint] = found.complaints
-    assert "2 lines are not understood" in complaint
+    assert "2 lines cannot be understood" in complaint
     assert "line 5: version" in complaint
     assert len(found.pasts) == 2
 
@@ -678,7 +680,7 @@ def test_a_damaged_line_is_named_and_the_others_are_undone(
     path.write_text("".join(f"{line}\n" for line in damaged if line))
     found = history(path)
     [complaint] = found.complaints
-    assert "2 lines are not understood" in complaint
+    assert "2 lines cannot be understood" in complaint
     assert found.torn == 0
     assert [past.group for past in found.pasts] == ["/new"]
 

@@ -96,12 +96,12 @@ def test_only_what_a_service_makes_by_itself_is_said_to_be_made_again() -> None:
     """By the next owner of the name, or the next of the kind; Lambda may lack the right to."""
     rows = {row.id: row for row in table()}
     again = {
-        ("rds", "/aws/rds/instance/x/error"): "the next RDS instance of that name that logs there "
-        "makes it again, without retention",
-        ("rds", "RDSOSMetrics"): "the next RDS instance that logs there makes it again, "
+        ("rds", "/aws/rds/instance/x/error"): "the next RDS instance of that name "
+        "recreates it, without retention",
+        ("rds", "RDSOSMetrics"): "the next RDS instance that logs there recreates it, "
         "without retention",
-        ("lambda", "/aws/lambda/x"): "the next Lambda function of that name that logs there "
-        "may make it again, without retention",
+        ("lambda", "/aws/lambda/x"): "the next Lambda function of that name "
+        "may recreate it, without retention",
         ("lambda", "/app"): "",
         ("vpc-flow-log", "/app"): "",
     }

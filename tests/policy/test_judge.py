@@ -43,7 +43,7 @@ def test_a_group_without_retention_gets_the_rules_days(policy: Policy) -> None:
     action = judge(group(stored_bytes=1), policy, NOW)
     assert isinstance(action, SetRetention)
     assert (action.days, action.rule) == (365, "defaults")
-    assert "'defaults' gives 365 days" in action.reason
+    assert "'defaults' sets 365 days" in action.reason
 
 
 def test_the_first_matching_rule_wins() -> None:
@@ -186,7 +186,7 @@ def test_what_is_protected_from_deletion_alone_gets_its_retention_and_is_swept(
     assert isinstance(given, SetRetention)
     assert (given.days, given.then is not None) == (365, sweeps == "true")
     rule, why = given.reason.split("; kept: ")
-    assert rule.endswith("gives 365 days")
+    assert rule.endswith("sets 365 days")
     assert reason in why
     stays = judge(spared._replace(retention_days=30), policy, NOW)
     assert isinstance(stays, SweepStreams if sweeps == "true" else Keep)

@@ -147,7 +147,7 @@ def rule(id_: str, names: str, days: int, more: str = "") -> str:
         ('[[rules]]\nid = "a"\nretention_days = 90', ["no names"]),
         ('[[rules]]\nid = "a"\nnames = ["/a/*"]', ["no retention_days"]),
         (rule("b", '["/a/b/*"]', 365) + rule("a", '["/a/*"]', 90), ["365", "90"]),
-        (rule("b", '["/a/b/*"]', 30) + rule("a", '["/a/*"]', 90), ["30", "rule 'b' before it"]),
+        (rule("b", '["/a/b/*"]', 30) + rule("a", '["/a/*"]', 90), ["30", "rule 'b' comes first"]),
         (rule("b", '["/a/b"]', 90) + rule("a", '["/a/*"]', 90), ["not a plain", "90"]),
         (rule("b", '["/a/b"]', 365) + rule("a", '["/a/*"]', 90), ["not a plain", "rule 'b'"]),
         (rule("b", '["/b/*"]', 30) + rule("a", '["/a/*"]', 90), ["30", "90"]),

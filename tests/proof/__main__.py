@@ -97,7 +97,7 @@ def told(total: Tally, by_name: dict[str, int], failures: int, first: int) -> st
 
 {total.accounts:,} accounts, {total.runs:,} runs, {total.calls:,} calls, {total.faults:,} faults,
 {total.kills:,} runs killed; {total.deletions:,} log groups deleted, {total.sweeps:,} log streams
-swept, {total.puts:,} retentions put. **{failures} failed**
+swept, retention set on {total.puts:,}. **{failures} failed**
 (`python -m tests.proof --seed {first}`)."""
 
 

@@ -419,7 +419,7 @@ def other_streams_swept(patch: pytest.MonkeyPatch) -> None:
 
 
 def planned_by_name(patch: pytest.MonkeyPatch) -> None:
-    """What was made again under the same name is taken for what was planned."""
+    """What was created again under the same name is taken for what was planned."""
     real = _TargetAct._line
 
     async def line(self: Any, planned: Any, todo: Any, looked: Any) -> Any:

@@ -112,7 +112,7 @@ class Life:
     events: dict[tuple[Key, tuple[str, ...] | None], Look] = field(default_factory=dict)
     """Of groups whose events were read to the last page, of all streams or of some."""
     unfinished: set[Target] = field(default_factory=set)
-    """Where the survey did not come to its end."""
+    """Where the survey did not finish."""
     effects: Counter[Item] = field(default_factory=Counter)
     lost: set[Item] = field(default_factory=set)
     scanned: set[tuple[Key, int]] = field(default_factory=set)

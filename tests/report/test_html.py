@@ -83,7 +83,7 @@ def outcome(number: int, of: LogGroup, status: Status = Status.PLANNED, pieces: 
     if number % 50 == 1:
         why = "odd values: creationTime is missing"
         return Outcome(of, Unknown(why), Status.UNKNOWN, "", NOW)
-    reason = "no retention is in force; rule 'defaults' gives 365 days"
+    reason = "no retention is in force; rule 'defaults' sets 365 days"
     return Outcome(of, SetRetention(reason, "defaults", 365), status, "", NOW)
 
 
@@ -475,8 +475,12 @@ def test_print_is_the_summary(reader: Reader, sandbox_page: str) -> None:
 
 
 def test_every_width_can_be_read(reader: Reader, sandbox_page: str) -> None:
-    """From a phone to a desk: nothing is cut off, and names have room enough for a few lines."""
+    """From a phone to a desk: nothing is cut off, evidence neither, and names have room for a
+    few lines.
+    """
     page = reader.open(sandbox_page)
+    page.locator("button.open").nth(2).click()
+    assert page.locator(".evidence").is_visible()
     for width in (390, 721, 768, 900, 1024, 1440):
         page.set_viewport_size({"width": width, "height": 900})
         cut = """[...document.querySelectorAll(".scroll, main")]
@@ -609,6 +613,7 @@ def test_nothing_breaks_out(reader: Reader) -> None:
         "top_groups": top,
         "top_prefixes": prefixes,
         "no_arrivals": 0,
+        "infrequent_access_saves_usd": 1.0,
     }
     more = {"ingestion": ingestion, "warnings": list(BREAKERS), "refused_because": BREAKERS[0]}
     text = page_of(groups, outcomes, more=more, explain=["--policy", BREAKERS[0]], errors=BREAKERS)

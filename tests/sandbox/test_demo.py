@@ -40,8 +40,8 @@ KEPT = {
     "/aws/lambda/new-onboarding-flow": (Check.AGE, "no retention is in force"),
     "/ecs/payments-canary": (Check.AGE, "not more than retention + grace (37 days)"),
     "/ecs/slow-to-shrink": (Check.STORED, "47.1 KiB stored"),
-    "/ecs/long-tail": (Check.STREAMS, "stream 'zzz/the-live-one' shows life 3 days ago"),
-    "/ecs/canary-probe": (Check.STREAMS, "'ecs/probe/never-written' shows life 2 days ago"),
+    "/ecs/long-tail": (Check.STREAMS, "stream 'zzz/the-live-one' was active 3 days ago"),
+    "/ecs/canary-probe": (Check.STREAMS, "'ecs/probe/never-written' was active 2 days ago"),
     "/ecs/quiet-but-alive": (Check.ARRIVALS, "IncomingLogEvents has a data point since the cutoff"),
     "/odd/no-creation-time": (Check.VALUES, "odd values: creationTime is missing"),
     "/odd/unclear-metric": (Check.ARRIVALS, "no complete answer for this log group"),
@@ -207,7 +207,7 @@ def test_the_demo_cleans_looks_again_and_undoes(run: Run) -> None:
         "22 log groups were created again or completed, retention was put back on 153; 0 left"
     )
     assert restored in told.err
-    assert "After the undo 0 of 300 log groups differ from what they were" in told.out
+    assert "After the undo, 0 of 300 log groups differ from before" in told.out
     assert "22 of 300 log groups would be deleted" in Path("report.html").read_text()
     for line in told.out.splitlines()[-3:]:
         assert Path(line.split()[-1]).exists(), line
@@ -243,4 +243,4 @@ def test_a_difference_after_the_undo_is_a_failure(
 
     monkeypatch.setattr(cli, "main", forgetful)
     assert show() == 3
-    assert "After the undo 175 of 300 log groups differ" in capsys.readouterr().out
+    assert "After the undo, 175 of 300 log groups differ" in capsys.readouterr().out

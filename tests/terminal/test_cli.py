@@ -270,14 +270,27 @@ def test_what_ends_a_session_ends_a_question_too(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_signal_at_any_time_is_told_in_one_line(tmp_path: Path) -> None:
-    """Also before there is anything to finish."""
+    """Also before there is anything to finish; in none while the program still starts."""
+
+    def ended(code: str) -> tuple[int, str]:
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stderr
+
     code = "import signal; from janitor.terminal import cli; "
     code += "cli.command = lambda: signal.raise_signal(signal.SIGTERM); cli.entry()"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        command, env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (130, "janitor: interrupted\n")
+    assert ended(code) == (130, "janitor: interrupted\n")
+    early = """
+import runpy, signal, sys
+class Imports:
+    def find_spec(self, name, *_):
+        name == "typer" and signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Imports())
+runpy.run_module("janitor", run_name="__main__")
+"""
+    assert ended(early) == (-signal.SIGINT, "")
 
 
 def test_a_log_that_cannot_be_written_cuts_off_no_change(tmp_path: Path) -> None:
@@ -341,7 +354,7 @@ def test_help_imports_neither_boto3_nor_the_sandbox() -> None:
 @pytest.mark.parametrize(
     ("words", "extra", "said"),
     [
-        (["-r", "eu-west-1"], {}, "credentials"),
+        (["-r", "eu-west-1"], {}, "no AWS credentials found: set AWS_PROFILE"),
         (["--profile", "nobody"], {}, "nobody"),
         ([], {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}, "no Region"),
         (
@@ -424,7 +437,7 @@ def test_the_first_screen_answers_in_20_lines(run: Run) -> None:
     assert all(at), at
     plain = json.loads(run("report", "--sandbox", "--format", "json").out)["findings"]
     saved = sorted((f["saves_usd"] or 0 for f in plain), reverse=True)[:10]
-    rows = re.findall(r"^ +(\$[\d.]+)  of", "\n".join(screen), re.MULTILINE)
+    rows = re.findall(r"^ +(\$[\d.]+) .* d  ", "\n".join(screen), re.MULTILINE)
     assert rows == [f"${usd:.2f}" for usd in saved]
     markdown = run("report", "--sandbox", "-q", "-f", "markdown").out
     assert re.findall(r"^\| (\$[\d.]+) \|", markdown, re.MULTILINE) == rows
@@ -477,7 +490,7 @@ def test_every_format_says_the_same(shown: dict[str, Said]) -> None:
 
 
 def test_cost_and_savings_agree_in_every_format(shown: dict[str, Said]) -> None:
-    """Cost now, saved at once and at steady state, lost for good: the sums of the rows are the
+    """Cost now, saved at once and at steady state, lost for good, expiring: the rows' sums are the
     summary's, and every format for people shows the same text; what has no price is unknown.
     """
     answer = json.loads(shown["json"].out)
@@ -503,8 +516,9 @@ def test_cost_and_savings_agree_in_every_format(shown: dict[str, Said]) -> None:
     assert told["money"] == money
     cost = f"${money['storage_usd']:,.2f}"
     amounts = [f"${money[key]:,.2f}" for key in ("saved_at_once_usd", "saved_steady_usd")]
-    figures = {cost, *amounts, size(money["freed_at_once_bytes"])}
-    assert len(figures) == 4
+    figures = {cost, *amounts}
+    figures |= {size(money[key]) for key in ("freed_at_once_bytes", "expires_in_30_days_bytes")}
+    assert len(figures) == 5
     for form in ("table", "markdown", "html"):
         assert {said for said in figures if said not in shown[form].out} == set(), form
     assert f"| Storage now, at most | {cost} |" in shown["markdown"].out
@@ -537,7 +551,7 @@ def test_ingestion_shows_the_top_talkers_and_what_asking_costs(
     assert shown["json"].err.startswith(
         "ingestion: GetMetricData is billed, up to $0.01 per 1,000 log groups"
     )
-    assert "asking cost <$0.01" in shown["json"].err
+    assert "reading it cost <$0.01" in shown["json"].err
     largest = told["top_groups"][0]
     for form in ("markdown", "table"):
         assert "Ingestion of the last 30 days" in shown[form].out
@@ -576,7 +590,7 @@ def test_orphans_have_a_section_of_their_own_in_every_format(run: Run) -> None:
     answer = json.loads(run(*words, "json").out)
     found = {finding["group"]: finding for finding in answer["findings"]}
     assert (found[ORPHAN]["new_retention_days"], found[QUIET]["new_retention_days"]) == (30, 30)
-    assert "(no RDS instance crm-old uses it" in found[ORPHAN]["reason"]
+    assert "(not in use by RDS instance crm-old" in found[ORPHAN]["reason"]
     assert found[QUIET]["reason"].endswith("(nothing arrived in the last 180 days)")
     full = [f for f in answer["findings"] if f["stored_bytes"]]
     assert {f["group"] for f in full if f["orphan_of"]} == {ORPHAN}
@@ -590,7 +604,7 @@ def test_orphans_have_a_section_of_their_own_in_every_format(run: Run) -> None:
     assert "orphans" not in json.loads(run(*words, "json").out)["summary"]
     kept = json.loads(run(*words, "json", "--orphans").out)
     assert kept["summary"]["orphans"] == told
-    calls = f"{kept['summary']['asked']['owner_calls']} calls to owners"
+    calls = f"{kept['summary']['asked']['owner_calls']} calls about owners"
     for form, head in (
         ("table", "Orphans"),
         ("markdown", "### Orphans"),
@@ -772,8 +786,8 @@ def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
     assert (done.code, answer["summary"]["groups_deleted"]) == (3, DELETED - 2)
     assert answer["summary"]["calls"]["ListTaskDefinitionFamilies"] == 2  # asked anew
     told = {f["group"]: f["reason"] for f in answer["findings"] if f["status"] != "done"}
-    assert "made again under the same name" in told["/aws/lambda/legacy-thumbnailer"]
-    assert "shows life" in told["/aws/lambda/pdf-render-2021"]
+    assert "created again under the same name" in told["/aws/lambda/legacy-thumbnailer"]
+    assert "was active" in told["/aws/lambda/pdf-render-2021"]
 
 
 def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run: Run) -> None:
@@ -785,7 +799,7 @@ def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run:
     assert "scanned" not in done.err, "a plan is not a survey"
     assert "stored logs cost" not in done.err
     assert done.err.splitlines()[-2:] == [
-        "the changes to the sandbox are discarded; --sandbox-state FOLDER would keep them",
+        "the changes to the sandbox are discarded; --sandbox-state FOLDER keeps them",
         "written to report.html",
     ]
     page = Path("report.html").read_text()
@@ -949,7 +963,7 @@ def test_what_changed_between_two_reports(run: Run) -> None:
     assert f"{DELETED} log groups gone:\n" in text
     assert "set retention (planned, never expires) -> keep (kept, 365 days)" in text
     same = run("diff", "old.json", "old.json").out
-    assert "no log group is new, gone or decided otherwise" in same
+    assert "no log group is new, gone or decided differently" in same
     assert run("diff", "old.json", "none.json").code == 2
     Path("broken.json").write_text('{"run": {"started": "2027-01-01"}, "findings": [1]}')
     assert (done := run("report", "--sandbox", "--since", "broken.json")).code == 2

@@ -106,7 +106,7 @@ def test_what_is_acknowledged_is_no_exit_code_until_its_date(
     assert done.code == code, done.err
     assert len(unknown) == answer["summary"]["unknown"] > 0
     assert all(("acknowledged until" in f["reason"]) == (code is Exit.DONE) for f in unknown)
-    assert (f"acknowledged until {until}, which is over: *" in done.err) == warned
+    assert (f"acknowledged until {until}, which has passed: *" in done.err) == warned
 
 
 def summary(refused: str = "", interrupted: bool = False, **counts: int) -> Summary:

@@ -116,8 +116,8 @@ def _to_delete(group: Group, policy: Policy, functions: dict[str, str | None]) -
         ({"stored": 2048}, "nothing stored any more: 2.0 KiB stored"),
         ({"under": ("org", None)}, "days, not NEVER_EXPIRE, in account-level"),
         ({"log_class": "DELIVERY"}, "nothing: log groups of class DELIVERY are left alone"),
-        ({"log_class": "NEW"}, "an answer of DescribeLogGroups that can be read; now: log class"),
-        ({"odd": {"storedBytes": -1}}, "an answer of DescribeLogGroups that can be read; now: odd"),
+        ({"log_class": "NEW"}, "a readable response from DescribeLogGroups; now: log class"),
+        ({"odd": {"storedBytes": -1}}, "a readable response from DescribeLogGroups; now: odd"),
         ({"arrivals": {days_ago(1): 9}}, "no event for longer than 37 days (retention + grace)"),
         ({"streams": [stream("s", days_ago(1))]}, "every stream silent for longer than 37 days"),
         (
@@ -262,7 +262,7 @@ def test_the_command_shows_rules_lines_and_verdict(tmp_path: Any) -> None:
     goes = terminal("explain", GOES, "-r", "eu-west-1", "--sandbox", cwd=tmp_path)
     assert "  lambda       matches\n" in goes.stdout
     assert "  6 yes 130 streams, all silent since the cutoff [DescribeLogStreams" in goes.stdout
-    assert "  planned: delete_group: " in goes.stdout
+    assert "  would delete the log group: " in goes.stdout
     assert "  - a tag janitor:keep\n" in goes.stdout
     stays = terminal("explain", "/platform/protected/ledger", "--sandbox", cwd=tmp_path)
     assert "1 NO  deletion protection is on" in stays.stdout
@@ -328,11 +328,11 @@ def test_a_region_that_cannot_be_read_is_an_error_and_the_others_are_shown(
     places(broken, sound)
     assert main(["explain", "/a"]) == 3
     told = capsys.readouterr()
-    assert f"/{REGION}: could not be looked into: DescribeLogGroups: Access" in told.err
-    assert "planned: delete_group" in told.out
+    assert f"/{REGION}: could not be searched: DescribeLogGroups: Access" in told.err
+    assert "would delete the log group" in told.out
     assert main(["explain", "/b"]) == 2
     told = capsys.readouterr()
-    assert "could not be looked into" in told.err
+    assert "could not be searched" in told.err
     assert "no log group is named '/b'" in told.err
     assert told.out == ""
 
@@ -362,7 +362,7 @@ def test_a_name_with_a_slip_finds_the_right_one(
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith(f"janitor: no log group is named {name!r} in ")
     assert said[2] == f"janitor:   {right}"
-    assert said[-2].startswith("janitor: looked among ")
+    assert said[-2].startswith("janitor: searched ")
     assert cloud.calls["DescribeLogGroups"] <= 1 + 4 * explaining.PAGES_A_LOOK
     assert set(cloud.calls) == {"DescribeLogGroups"}
 
@@ -374,7 +374,7 @@ def test_nothing_alike_is_said_too(
     places(Cloud([Group("/app", days_ago(9))]))
     assert main(["explain", "/quite/otherwise"]) == 2
     assert capsys.readouterr().err.splitlines()[1] == (
-        "janitor: looked among 0 names that contain 'otherwise' or contain 'other' or contain "
+        "janitor: searched 0 names that contain 'otherwise' or contain 'other' or contain "
         "'rwise' or begin with '/quite/'"
     )
 

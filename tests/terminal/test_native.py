@@ -106,7 +106,7 @@ def test_rules_become_policies_that_new_log_groups_are_under(native: Any, run: R
         "cloudwatch-janitor-search": 400,
         "cloudwatch-janitor-ecs": 90,
     }
-    assert "overrides a log group's own retention, a longer one too" in done.err
+    assert "overrides a log group's own retention, even a longer one" in done.err
     with in_the_account() as logs:
         for name in ("/ecs/search-new", "/ecs/new", "/new"):
             logs.create_log_group(logGroupName=name)
@@ -127,7 +127,7 @@ def test_rules_become_policies_that_new_log_groups_are_under(native: Any, run: R
         "/ecs/checkout": old["retentionInDays"],
     }
     again = native(TWO, "--apply", "--yes", "--fail-on-findings")
-    assert (again.code, again.out.count("as it is:")) == (0, 2)
+    assert (again.code, again.out.count("unchanged:")) == (0, 2)
     back = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
     assert (back.code, "2 account-level policies were put back" in back.err) == (0, True)
     assert sorted(policies()) == OTHERS
@@ -151,7 +151,7 @@ def test_a_policy_whose_rule_is_gone_changed_or_refused_goes_with_it(native: Any
     assert native(changed, "--apply", "--yes").code == 0
     refused = changed.replace('names = ["/ecs/*"]', 'names = ["/ecs/*"]\ntags = ["t"]')
     done = native(refused, "--apply", "--yes")
-    assert "refused: rule 'ecs': tags: AWS's policies know name prefixes only" in done.out
+    assert "refused: rule 'ecs': it has tags; AWS's policies only support name prefixes" in done.out
     assert sorted(policies()) == ["cloudwatch-janitor-find", *OTHERS]
 
 
@@ -183,11 +183,11 @@ def test_without_apply_nothing_is_sent_but_dry_runs(native: Any, watched: Watch)
 
 
 def test_protected_log_groups_are_an_obstacle_unless_told_otherwise(run: Run) -> None:
-    """The shipped policy exempts by name and tag, which AWS's policies cannot."""
+    """The shipped policy exempts by name and tag, which AWS's policies cannot exempt."""
     done = run("native", "--sandbox", "-r", REGION)
     assert "refused: rule 'lambda': [protect] exempts log groups by name" in done.out
     done = run("native", "--sandbox", "-r", REGION, "--ignore-protect")
-    assert "put: cloudwatch-janitor-lambda (rule 'lambda'): 365 days" in done.out
+    assert "create: cloudwatch-janitor-lambda (rule 'lambda'): 365 days" in done.out
 
 
 def test_no_journal_reaches_a_policy_of_others(native: Any, run: Run) -> None:
@@ -205,7 +205,7 @@ def test_no_journal_reaches_a_policy_of_others(native: Any, run: Run) -> None:
             policyDocument='{"retentionInDays": 60, "enforcementMode": "NEW_ONLY"}',
         )
     done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
-    assert (done.code, "was changed since, by somebody else" in " ".join(done.out.split())) == (
+    assert (done.code, "somebody else has changed it since" in " ".join(done.out.split())) == (
         0,
         True,
     )
@@ -284,7 +284,7 @@ def test_regions_that_cannot_be_read_do_not_hold_up_others(run: Run, watched: Wa
     Path("p.toml").write_text(TWO)
     done = run("native", "--sandbox", "-p", "p.toml")
     assert done.code == 3
-    assert done.out.count("put:") == 2
+    assert done.out.count("create:") == 2
     assert "123456789012/us-east-1: the account-level policies could not be read" in done.err
 
 
@@ -306,7 +306,7 @@ def test_credentials_that_one_region_refuses_do_not_hold_up_others(
     Path("p.toml").write_text(TWO)
     done = run("native", "--sandbox", "-p", "p.toml", "--apply", "--yes")
     assert done.code == 3
-    assert (done.out.count("put:"), done.out.count("not reached:"), tried) == (2, 2, 2)
+    assert (done.out.count("created:"), done.out.count("not reached:"), tried) == (2, 2, 2)
     assert f"123456789012/{region}: AWS refuses the credentials" in done.err
 
 
@@ -330,7 +330,7 @@ def test_a_dry_run_of_somebody_else_is_waited_for(
     monkeypatch.setattr(Stop, "sleep", waited)
     Path("p.toml").write_text(TWO)
     done = run("native", "--sandbox", "-r", REGION, "-p", "p.toml")
-    assert (done.code, done.out.count("put:")) == (0, 2)
+    assert (done.code, done.out.count("create:")) == (0, 2)
 
 
 # ---- rights --------------------------------------------------------------------------------------

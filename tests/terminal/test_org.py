@@ -147,7 +147,7 @@ def test_sums_by_place_come_to_the_whole_and_say_what_failed_where(
     assert {row["part"]: int(row["delete_group"]) for row in table} == {
         part: row["delete_group"] for part, row in rows.items()
     }
-    refused = f"account {LAB}: nothing is deleted: it would be 3 of 6 log groups"
+    refused = f"account {LAB}: nothing is deleted: the plan has 3 of 6 log groups"
     for form in ("table", "markdown", "html"):
         said = " ".join(run(*words, "-f", form).out.replace("\\", "").split())
         assert f"By {what}" in said

@@ -81,7 +81,7 @@ def test_restore_after_a_run_brings_the_sandbox_back(cleaned: Any, run: Run) -> 
     )
     assert done.err.count(lost) == 2
     again = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
-    assert (again.code, f"Left as it is ({CHANGED})" in again.out) == (0, True)
+    assert (again.code, f"Left alone ({CHANGED})" in again.out) == (0, True)
     assert account() == cleaned
 
 
@@ -153,16 +153,16 @@ def test_lines_that_are_not_understood_show_in_the_exit_code(cleaned: Any, run: 
     text = path.read_text()
     path.write_text(text + '{"run": "r", "pol')
     done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
-    assert (done.code, "the last line of 1 journals was cut off" in done.err) == (0, True)
+    assert (done.code, "the last line of 1 journal was cut off" in done.err) == (0, True)
     for odd in (b'{"version": 9}', b'{"event": "journal", "ru', b"\0" * 99, b'{"a": "\xff"}'):
         path.write_bytes(text.encode() + odd + b"\n")
         done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
-        assert (done.code, "1 lines are not understood" in done.err) == (3, True), odd
+        assert (done.code, "1 line cannot be understood" in done.err) == (3, True), odd
     path.write_text(text)
     for other in ("{", "not a journal", '{"event": "other"}'):
         Path("other").write_text(other)
         done = run("restore", "j.jsonl", "other", *STATE)
-        assert (done.code, "warning: other: no line is a journal's" in done.err) == (3, True), other
+        assert (done.code, "warning: other: has no journal lines" in done.err) == (3, True), other
         assert "cut off" not in done.err
     assert account() == cleaned
 
@@ -172,9 +172,11 @@ def test_a_new_sandbox_is_told_apart(run: Run) -> None:
     """Without the folder there is another demo account: nothing of it is overwritten."""
     done = run("restore", "j.jsonl", "--apply", "--yes", "--sandbox")
     assert done.code == 0, done.err
-    assert done.err.startswith("this sandbox's account was made just now: what another command did")
+    assert done.err.startswith(
+        "this demo account is new, and has nothing of what another command did"
+    )
     assert "--sandbox-state FOLDER" in done.err
-    assert f"Left as it is ({CHANGED})" in done.out
+    assert f"Left alone ({CHANGED})" in done.out
 
 
 def test_the_functions_journals_are_undone_from_its_bucket(
@@ -244,13 +246,13 @@ def test_mistakes_are_one_clear_line_and_exit_2(run: Run) -> None:
     Path("text").write_text("not a journal\n")
     Path("bytes").write_bytes(b"\xff\xfe")
     for words, said in (
-        (["other.jsonl"], f"of account 999999999999; these credentials are of account {ACCOUNT}"),
+        (["other.jsonl"], f"of account 999999999999; these credentials are for account {ACCOUNT}"),
         (["elsewhere.jsonl"], "eu-west-3 is not enabled in the sandbox"),
         (["missing.jsonl", "--apply"], "missing.jsonl: cannot be read"),
-        (["text"], "text: no line is a journal's"),
-        (["bytes"], "bytes: no line is a journal's"),
+        (["text"], "text: has no journal lines"),
+        (["bytes"], "bytes: has no journal lines"),
         (["other.jsonl", "-r", "eu-wst-1"], "'eu-wst-1' is not an AWS Region"),
-        (["other.jsonl", "--format", "html"], "html is not for an undo"),
+        (["other.jsonl", "--format", "html"], "an undo cannot be html"),
         (["other.jsonl", "--apply", "--yes", "--journal", "no/such"], "journal cannot be written"),
         ([], "JOURNAL"),
     ):

@@ -54,7 +54,10 @@ def test_both_accounts_are_cleaned_in_one_run(run: Run, cloud: Cloud, scenario: 
     ("words", "says"),
     [
         (["report", "--role", "janitor"], "--role: 'janitor' is not the ARN of a role"),
-        (["report", "--role", MINE, "--role", MINE + "2"], f"two roles are of account {ACCOUNT}"),
+        (
+            ["report", "--role", MINE, "--role", MINE + "2"],
+            f"two roles belong to account {ACCOUNT}",
+        ),
         (["report", "--role", "arn:aws:iam::999999999999:role/x"], "sts:AssumeRole"),
     ],
 )
@@ -165,7 +168,7 @@ def test_what_is_undone_is_undone_in_its_own_account(
     assert {account for account, *_ in deleted} == {role.split(":")[4] for role in cleaned}
     refused = run("restore", "j.jsonl", "--apply", "--yes", "--role", MINE)
     assert (refused.code, refused.out) == (2, "")
-    assert f"{OTHER}; these credentials are of account {ACCOUNT}" in refused.err
+    assert f"{OTHER}; these credentials are for account {ACCOUNT}" in refused.err
     undone = run("restore", "j.jsonl", "--apply", "--yes", *both, "--format", "json")
     assert undone.code == 0, undone.err
     items = [item for item in json.loads(undone.out)["findings"] if item["status"] == "done"]

@@ -93,7 +93,7 @@ def test_new_log_groups_are_caught_before_the_eyes_of_the_user(run: Run) -> None
     assert (done.code, done.err) == (0, "")
     said = [line.strip() for line in done.out.splitlines()]
     for line in (
-        "/aws/lambda/checkout-v2: done: no retention is in force; rule 'lambda' gives 365 days",
+        "/aws/lambda/checkout-v2: done: no retention is in force; rule 'lambda' sets 365 days",
         "tags copied from the function that it belongs to: team, cost-centre",
         "/ecs/checkout-v2: kept: retention of 30 days",
         "/lab/checkout-experiment: kept: protected by tag: janitor:keep",
