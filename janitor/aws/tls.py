@@ -21,8 +21,8 @@ def share(session: Session) -> None:
     session.register("creating-client-class", _share)
 
 
-def _share(base_classes: list[type], **_more: Any) -> None:
-    base_classes.insert(0, _Sharing)
+def _share(**event: Any) -> None:
+    event["base_classes"].insert(0, _Sharing)
 
 
 class _Sharing:
