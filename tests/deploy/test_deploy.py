@@ -1279,6 +1279,13 @@ def test_declared_configuration_is_the_programs() -> None:
     }
 
 
+def test_the_documentation_names_one_region_for_pulumi_and_the_aws_command() -> None:
+    """Which does not know of Pulumi's: without it `make invoke` would ask another one, or none."""
+    named = re.findall(r"(?:^export AWS_REGION=|aws:region )([a-z0-9-]+)", DOCUMENTATION, re.M)
+    assert len(named) == 2
+    assert len(set(named)) == 1
+
+
 def test_the_functions_memory_is_the_cheapest_that_was_measured(account: Account) -> None:
     """The documentation's table is that of the last benchmark, at the price that it names."""
     bench = json.loads((ROOT / "docs" / "bench" / "results.json").read_text())
