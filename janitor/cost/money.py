@@ -210,15 +210,16 @@ class Ledger:
 
     def scanned(self, page: Iterable[LogGroup]) -> None:
         """Log groups were read."""
-        groups, stored = self._groups, self._stored
+        groups, stored, now = self._groups, self._stored, self._now
         for group in page:
             key = key_of(group)
             groups[key] += 1
-            stored[key] += group.stored_bytes
-            if self._now is not None and group.stored_bytes and group.retention_days:
-                age, days = self._now - group.creation_time, group.retention_days
-                self._expiring += expiring_bytes(group.stored_bytes, age, days, SOON)
-            if group.found is not None and group.stored_bytes:
+            if not (held := group.stored_bytes):
+                continue
+            stored[key] += held
+            if now is not None and (days := group.retention_days):
+                self._expiring += expiring_bytes(held, now - group.creation_time, days, SOON)
+            if group.found is not None:
                 self._orphan(group, key)
 
     def _orphan(self, group: LogGroup, key: Key) -> None:

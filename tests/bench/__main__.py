@@ -35,8 +35,9 @@ NOTES = (
     "is read again, 50 groups a call, and once a deletion its streams, filters, tags and "
     "itself, its index policy, transformer, resource policy and syslog configurations, and "
     "DeleteLogGroup; for each retention to set, the log group's tags and PutRetentionPolicy. "
-    "What is above that are questions about tags and arrivals, asked a few a second as they "
-    "come up: to wait for a whole call of them would take longer",
+    "What is above that are the lists of owners, half of it, and questions about tags and "
+    "arrivals, asked a few a second as they come up: to wait for a whole call of them would take "
+    "longer",
     "wall times of several targets and of a small CPU are the least of three",
     "CPU is user and system time of the tool's process, start-up included; memory is its peak "
     "resident set",
