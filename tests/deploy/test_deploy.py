@@ -1290,8 +1290,8 @@ def test_the_functions_memory_is_the_cheapest_that_was_measured(account: Account
     """The documentation's table is that of the last benchmark, at the price that it names."""
     bench = json.loads((ROOT / "docs" / "bench" / "results.json").read_text())
     small = [row["figures"] for row in bench["rows"] if "vCPU" in row["what"]]
-    half, quarter = small
-    walls = {256: quarter["wall"], 512: half["wall"], 1769: half["free"]["wall"]}
+    walls = dict(zip((1024, 512, 256), (figures["wall"] for figures in small), strict=True))
+    walls[1769] = small[0]["free"]["wall"]
     price = re.search(r"arm64's \$(0\.\d+)\s+per\s+GB-second", DOCUMENTATION)
     assert price is not None
     costs = {size: wall * size / 1024 * float(price[1]) for size, wall in walls.items()}
