@@ -83,5 +83,5 @@ def test_many_accounts_over_their_limits_are_a_short_line() -> None:
     """The first ones are named."""
     limits = LIMITS.model_copy(update={"fleet": FleetLimits(max_group_deletions=10**6)})
     said = verdict({str(number): planned(9) for number in range(1000)}, limits)
-    assert said.text.startswith("0: nothing is deleted: it would be more than max_group_deletions")
+    assert said.text.startswith("0: nothing is deleted: the plan has more than max_group_deletions")
     assert said.text.endswith("; and 990 more accounts")
