@@ -19,7 +19,7 @@ from janitor.core.model import OWNER_GONE, LogGroup, Outcome, Status, Target, Ve
 from janitor.core.tally import Tally
 from janitor.cost.money import Ledger, PriceList, asking
 from janitor.engine.act import Act, Done, Part
-from janitor.engine.books import Books
+from janitor.engine.books import Books, Verdict
 from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, action_line
 from janitor.engine.survey import Page, Survey
@@ -35,7 +35,7 @@ from janitor.function.state import (
     lines_key,
 )
 from janitor.journal.journal import Journal
-from janitor.policy.file import Policy
+from janitor.policy.file import Limits, Policy
 from janitor.report.summary import Summary, summarize
 
 CHECKPOINT = 30.0
@@ -162,7 +162,7 @@ class Link(Books):
         for target, region in self._regions.items():
             if state.acting:
                 for one in region.earlier:
-                    one.again = False  # the survey after it has counted that
+                    one.again &= region.failed  # else the survey after it has counted that
                 one = Passed(
                     **region.model_dump(include={"plan", "line", "ahead", "swept"}),
                     refused=bool(state.refused) or region.failed,
@@ -182,6 +182,16 @@ class Link(Books):
         """A Region's survey, or the whole run, did not finish."""
         super().failed(target, error)
         self._regions[target].failed = True
+
+    def verdict(self, limits: Limits) -> Verdict:
+        """What the limits say. Where a link that died has done more than is known, and no survey
+        could count it, that alone may be as much as they allow.
+        """
+        for target in self.unfinished:
+            if any(one.again for one in self._regions[target].earlier):
+                why = f"nothing is deleted: how much this run has deleted in {target} is not known"
+                return Verdict(why, {})
+        return super().verdict(limits)
 
     # ---- the work ----------------------------------------------------------------------------
 

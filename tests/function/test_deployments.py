@@ -26,8 +26,8 @@ from janitor.function import handler
 from janitor.function.earlier import Earlier
 from janitor.function.state import Passed
 from janitor.policy.file import parse
-from janitor.sandbox.wire import Call
-from tests.accounts import ACCOUNT, MUTATING, REGION, Cloud, Group, days_ago, stream
+from janitor.sandbox.wire import Call, RefusedError
+from tests.accounts import ACCOUNT, MUTATING, REGION, Cloud, Group, days_ago, refused, stream
 from tests.engine.test_properties import relaxed
 from tests.function.deployed import BUCKET, SCHEDULED, Deployed, DiedError, cut, dying
 from tests.function.test_handler import STATE, final, mixed, use
@@ -101,6 +101,43 @@ def test_what_a_link_did_before_it_died_counts(monkeypatch: Any, at: int) -> Non
     assert "max_group_deletions = 4" in summary["refused_because"]
     assert len(cloud.deleted) < 4
     assert counted(summary) == made(cloud)
+
+
+@pytest.mark.parametrize("deployments", [1, 2])
+def test_nothing_is_deleted_where_what_a_link_did_cannot_be_counted(
+    monkeypatch: Any, deployments: int
+) -> None:
+    """The Region in which it died is not listed any more; in another there is as much to delete as
+    the limit allows.
+    """
+    cloud, elsewhere = world(), "us-east-1"
+    use(monkeypatch, parse(POLICY.format(most=4), "test"))
+    deployed = Deployed(cloud, {"JANITOR_REGIONS": f"{REGION},{elsewhere}"})
+    cloud.store.add_group(ACCOUNT, elsewhere, "/kept", created=days_ago(9))
+    die_of_changes(deployed, 14)
+    assert cloud.deleted
+    for i in range(4):
+        cloud.store.add_group(ACCOUNT, elsewhere, f"/{i}", created=days_ago(900), retention=365)
+
+    def unlisted(call: Call) -> RefusedError | None:
+        lists = call.operation == "DescribeLogGroups" and call.region == REGION
+        return refused("AccessDeniedException") if lists else None
+
+    def late(call: Call) -> None:
+        if call.operation in MUTATING and call.parameters["logGroupName"] == "/new/0":
+            cloud.clock.jump(900)
+
+    event: Any = SCHEDULED
+    cloud.fault, cloud.before_call = unlisted, late
+    for version in range(deployments):
+        deploy(monkeypatch, version)
+        for name in (f"/new/{version}", f"/newer/{version}"):
+            cloud.store.add_group(ACCOUNT, elsewhere, name, created=days_ago(9))
+        answer = deployed.invoke(event)
+        event = deployed.next_event()
+    summary = answer["summary"]
+    assert f"deleted in {ACCOUNT}/{REGION} is not known" in summary["refused_because"]
+    assert {f"/{i}" for i in range(4)} <= set(cloud.store.region(ACCOUNT, elsewhere).groups)
 
 
 def test_however_often_other_code_goes_on_nothing_is_counted_twice(monkeypatch: Any) -> None:
