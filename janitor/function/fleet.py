@@ -410,9 +410,10 @@ class Fleet(Warm):
         accounts: dict[str, Tally] = {}
         unfinished = []
         async for target, state in self._states(record):
-            if state is not None and (tally := state.regions[target.region].tally) is not None:
-                accounts.setdefault(target.account, Tally()).include(tally)
-            if state is None or not state.surveyed or state.regions[target.region].failed:
+            region = TargetState() if state is None else state.regions[target.region]
+            if region.tally is not None:
+                accounts.setdefault(target.account, Tally()).include(region.tally)
+            if region.tally is None or not region.surveyed or region.failed:
                 unfinished.append(str(target))
         changed = policy.digest() != record.policy
         said = verdict(accounts, policy.limits)

@@ -296,6 +296,26 @@ def test_what_was_not_surveyed_by_the_limits_is_not_deleted(deploy: Deploy) -> N
     assert said["summary"]["targets_failed"] == 1
 
 
+def test_what_was_not_counted_is_not_deleted(deploy: Deploy) -> None:
+    """A state says that the survey is complete, and has lost what it counted."""
+    store = filled(fleet(2))
+    deployed = deploy(store)
+    items = deployed.targets()
+    deployed.each("survey", items)
+    key = f"fleet/run/{account(1)}/{REGION}/state.json"
+    state = json.loads(deployed.objects[key])
+    del state["regions"][REGION]["tally"]
+    deployed.session().client("s3").put_object(
+        Bucket=BUCKET, Key=key, Body=json.dumps(state).encode()
+    )
+    deployed.invoke({"run": "run", "pass": "limits"})
+    deployed.each("act", items)
+    assert [left(store, account(number)) for number in range(2)] == [
+        ["/kept"],
+        ["/empty/0", "/kept"],
+    ]
+
+
 @pytest.mark.parametrize("what", ["policy", "code"])
 def test_a_run_is_of_one_policy_and_one_code(
     deploy: Deploy, what: str, monkeypatch: pytest.MonkeyPatch
