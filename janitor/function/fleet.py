@@ -175,8 +175,8 @@ class Fleet(Warm):
         """The run's record, if it has begun: it is never written again, so read once."""
         if self._known is None or self._known.run != run:
             store = self._store()
-            text = await store.read(store.key(run, "run.json"))
-            self._known = None if text is None else Record.model_validate_json(text)
+            text = await store.read(key := store.key(run, "run.json"))
+            self._known = None if text is None else store.parsed(text, Record, key)
         return self._known
 
     async def _begun(self, run: str) -> Record:
@@ -190,10 +190,9 @@ class Fleet(Warm):
         store = self._store()
         if (record := await self._record(asked.run)) is None:
             made = await self._found(asked, context)
-            text = await store.create(
-                store.key(asked.run, "run.json"), made.model_dump_json().encode()
-            )
-            record = self._known = Record.model_validate_json(text)
+            key = store.key(asked.run, "run.json")
+            text = await store.create(key, made.model_dump_json().encode())
+            record = self._known = store.parsed(text, Record, key)
             for member in record.members:
                 if member.failed:
                     log.error("account_failed", account=member.account, error=member.failed)
@@ -386,24 +385,21 @@ class Fleet(Warm):
         """What the limits said, if they were checked: read until then, as it is written once."""
         if self._limited is None or self._limited[0] != run:
             store = self._store()
-            if (text := await store.read(store.key(run, "limits.json"))) is None:
+            if (text := await store.read(key := store.key(run, "limits.json"))) is None:
                 return None
-            self._limited = (run, Checked.model_validate_json(text))
+            self._limited = (run, store.parsed(text, Checked, key))
         return self._limited[1]
 
     async def _limits(self, run: str) -> dict[str, Any]:
         """Whoever is the first to check them decides, for all who come after."""
         record, store = await self._begun(run), self._store()
-        checked = await self._checked(run)
+        checked, key = await self._checked(run), store.key(run, "limits.json")
         if checked is None:
             made = await self._check(record, await self._policy())
-            text = await store.create(
-                store.key(run, "limits.json"), made.model_dump_json().encode()
-            )
-            checked = Checked.model_validate_json(text)
+            text = await store.create(key, made.model_dump_json().encode())
+            checked = store.parsed(text, Checked, key)
         over, left = len(checked.accounts), len(checked.unfinished)
         log.info("limits_checked", refused=checked.refused, accounts=over, unfinished=left)
-        key = store.key(run, "limits.json")
         return {"complete": True, "act": checked.act, "refused": checked.refused, "key": key}
 
     async def _check(self, record: Record, policy: Policy) -> Checked:

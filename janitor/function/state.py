@@ -11,7 +11,7 @@ import functools
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,7 +30,7 @@ PREFIX = "runs/"
 FLEET = "fleet/"
 """Where runs of a fleet are: each of their targets has a state of its own."""
 
-
+_Model = TypeVar("_Model", bound=BaseModel)
 _JSON = "application/json"
 _LINES = "application/x-ndjson"
 
@@ -167,8 +167,12 @@ class RunStore:
         if text is None:
             return None
         self.etag = answer["ETag"]
+        return self.parsed(text, RunState, key)
+
+    def parsed(self, text: bytes, model: type[_Model], key: str) -> _Model:
+        """What an object says. Raises StateError where it is not what this code writes there."""
         try:
-            return RunState.model_validate_json(text)
+            return model.model_validate_json(text)
         except ValidationError as error:
             raise self._failed(key, "read", error) from error
 

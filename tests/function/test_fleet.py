@@ -19,6 +19,7 @@ from janitor.aws import targets
 from janitor.core.errors import UsageError
 from janitor.function import fleet as module
 from janitor.function.fleet import BusyError
+from janitor.function.state import StateError
 from janitor.sandbox import inprocess
 from janitor.sandbox.organization import Membership, Organization, Unit
 from janitor.sandbox.store import Store
@@ -294,6 +295,22 @@ def test_what_was_not_surveyed_by_the_limits_is_not_deleted(deploy: Deploy) -> N
     assert retentions == [365, 365, None]
     said = deployed.invoke({"run": "run", "pass": "report"})
     assert said["summary"]["targets_failed"] == 1
+
+
+@pytest.mark.parametrize("name", ["run.json", "limits.json", "state.json"])
+def test_what_other_code_wrote_is_named_where_it_cannot_be_read(deploy: Deploy, name: str) -> None:
+    """A deployment in the middle of a run: nothing is done by a guess, and nothing crashes."""
+    store = filled(fleet(1))
+    deployed = deploy(store)
+    [item] = deployed.targets()
+    deployed.item({"run": "run", "pass": "survey", **item})
+    deployed.invoke({"run": "run", "pass": "limits"})
+    [key] = [key for key in deployed.objects if key.endswith(name)]
+    text = json.dumps({**json.loads(deployed.objects[key]), "newer": 1})
+    deployed.session().client("s3").put_object(Bucket=BUCKET, Key=key, Body=text.encode())
+    with pytest.raises(StateError, match=rf"(?s){key} could not be read.*newer"):
+        deployed.invoke({"run": "run", "pass": "act", **item})
+    assert "/empty/0" in left(store, account(0))
 
 
 def test_what_was_not_counted_is_not_deleted(deploy: Deploy) -> None:
