@@ -33,7 +33,7 @@ from janitor.function.iam import (
     new_groups_policy,
     watch_policy,
 )
-from janitor.function.member import HERE, member_template
+from janitor.function.member_role import HERE, member_template
 
 RUNTIME = "python3.13"
 POLICY_FILE = "policy.toml"

@@ -27,7 +27,7 @@ from pydantic.fields import FieldInfo
 from deploy.schedule import checked_expression
 from janitor.aws.targets import known_regions
 from janitor.core.errors import PolicyError
-from janitor.function.member import ROLE
+from janitor.function.member_role import ROLE
 from janitor.policy.file import Policy, load
 
 PROJECT = "cloudwatch-janitor"

@@ -157,7 +157,7 @@ JANITOR = Function(
         "janitor/engine/measured.py",
         "janitor/engine/native.py",
         "janitor/function/iam.py",
-        "janitor/function/member.py",
+        "janitor/function/member_role.py",
         "janitor/journal/account_policies.py",
         "janitor/journal/history.py",
         "janitor/journal/restore.py",

@@ -20,7 +20,7 @@ from janitor.function.iam import (
     new_groups_policy,
     state_machine_policy,
 )
-from janitor.function.member import ROLE
+from janitor.function.member_role import ROLE
 from janitor.owners.table import Question, Row, Severity, actions, services, table
 from janitor.policy.file import json_schema, load
 from janitor.terminal.cli import app

@@ -687,7 +687,7 @@ def iam_policy_command(
     """Print the least IAM policy that the policy in force needs."""
     from janitor.aws.targets import check_region, partition_of
     from janitor.function.iam import iam_policy, native_policy, restore_policy
-    from janitor.function.member import HERE, ROLE, member_template
+    from janitor.function.member_role import HERE, ROLE, member_template
     from janitor.policy.file import load
 
     for region in regions or ():

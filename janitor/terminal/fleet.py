@@ -8,7 +8,7 @@ from pathlib import Path
 
 from janitor.core.errors import Exit
 from janitor.function.iam import iam_policy
-from janitor.function.member import HERE, ROLE, member_template
+from janitor.function.member_role import HERE, ROLE, member_template
 from janitor.policy.file import load
 from janitor.sandbox import demo, fleets, saved
 from janitor.sandbox.organization import ID

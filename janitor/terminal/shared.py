@@ -25,7 +25,7 @@ from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Clock, Stop, SystemClock
 from janitor.core.errors import CredentialsError, OutputError, UsageError
 from janitor.core.text import ODD, visible
-from janitor.function.member import ROLE
+from janitor.function.member_role import ROLE
 from janitor.journal.journal import FileJournal
 from janitor.policy import file as policies
 from janitor.policy.file import SHIPPED, Policy

@@ -111,7 +111,7 @@ def test_of_the_janitor_only_what_the_function_needs(janitor: Path) -> None:
     assert needed | {"report/base.py"} <= own
     assert not own & {
         "engine/measured.py",
-        "function/member.py",
+        "function/member_role.py",
         "journal/restore.py",
         "__main__.py",
     }
