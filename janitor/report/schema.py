@@ -1,4 +1,4 @@
-"""The JSON Schema of `--format json`: `janitor schema` prints it.
+"""The JSON Schema of `--format json`, and of a fleet's report: `janitor schema` prints it.
 
 `run.schema` is its version: it grows where a key goes, or means something else. New keys may come
 without that.
@@ -389,12 +389,85 @@ class RestoreReport(_Part):
     summary: RestoreSummary
 
 
-REPORTS = {"report": Report, "native": NativeReport, "restore": RestoreReport}
+class FleetSummary(Summary):
+    """The whole run of a fleet. A target is an account and Region."""
+
+    accounts: int
+    accounts_failed: int
+    targets: int
+    targets_failed: int
+
+
+class Sums(_Part):
+    """Of some targets: what is there, and what was planned and done. USD a month."""
+
+    targets: int
+    targets_failed: int
+    groups_scanned: int
+    stored_bytes: Bytes
+    storage_usd: Usd
+    saved_steady_usd: Usd
+    freed_at_once_bytes: Bytes
+    planned: Planned
+    retention_set: int
+    groups_deleted: int
+    streams_deleted: int
+    unknown: int
+    failed: int
+    refused_because: str | None = Field(description="Of an account that is over its limits.")
+
+
+class AccountSums(Sums):
+    """Of an account."""
+
+    account: str
+    name: str
+    organizational_unit: str
+
+
+class UnitSums(Sums):
+    """Of the accounts in an organizational unit, its names joined by slashes."""
+
+    organizational_unit: str
+
+
+class RegionSums(Sums):
+    """Of a Region, in all accounts."""
+
+    region: str
+
+
+class Failure(_Part):
+    """What failed where."""
+
+    account: str
+    region: str | None = Field(description="null: every Region.")
+    why: str
+
+
+class FleetReport(_Part):
+    """The object that a fleet's run leaves in its bucket, as `report.json`."""
+
+    run: Run
+    summary: FleetSummary
+    total: Sums
+    accounts: list[AccountSums]
+    organizational_units: list[UnitSums]
+    regions: list[RegionSums]
+    failed: list[Failure]
+
+
+REPORTS = {
+    "report": Report,
+    "native": NativeReport,
+    "restore": RestoreReport,
+    "fleet": FleetReport,
+}
 """By command; `run` and `apply` print what `report` does."""
 
 
 def json_schema(command: str = "report") -> dict[str, Any]:
-    """The JSON Schema of a command's `--format json`."""
+    """The JSON Schema of a command's `--format json`, or of the report of a deployed fleet."""
     made = REPORTS[command].model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

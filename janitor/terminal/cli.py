@@ -548,13 +548,18 @@ class Printed(StrEnum):
     REPORT = "report"
     NATIVE = "native"
     RESTORE = "restore"
+    FLEET = "fleet"
 
 
 @app.command()
 def schema(
     of: Annotated[
         Printed,
-        typer.Argument(metavar="WHAT", help="report (also of run and apply), native or restore."),
+        typer.Argument(
+            metavar="WHAT",
+            help="report (also of run and apply), native, restore, or fleet (the report.json of "
+            "the deployed fleet).",
+        ),
     ] = Printed.REPORT,
 ) -> None:
     """Print the JSON Schema of what `--format json` prints."""

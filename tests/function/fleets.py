@@ -21,6 +21,7 @@ from janitor.aws.workers import Inline
 from janitor.core.errors import CredentialsError
 from janitor.function.fleet import BusyError, Fleet
 from janitor.function.settings import read_settings
+from janitor.report.schema import FleetReport
 from janitor.sandbox import inprocess
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.organization import Membership, Organization, Unit
@@ -168,15 +169,18 @@ class DeployedFleet:
                 return answer
         raise AssertionError(f"no end after {most} invocations")
 
-    def run(self, run: str = "run", *, dry_run: bool = False) -> Any:
-        """What the report says of a whole run."""
+    def run(self, run: str = "run", *, dry_run: bool = False) -> dict[str, Any]:
+        """What the report says of a whole run, which is as its schema says."""
         items = self.targets(run, dry_run=dry_run)
         self.each("survey", items, run)
         limits = self.invoke({"run": run, "pass": "limits"})
         if limits["act"]:
             self.each("act", items, run)
         answer = self.invoke({"run": run, "pass": "report"})
-        return json.loads(self.objects[answer["key"]])
+        report = self.objects[answer["key"]]
+        FleetReport.model_validate_json(report, strict=True)
+        said: dict[str, Any] = json.loads(report)
+        return said
 
 
 # ---- sessions ------------------------------------------------------------------------------------
