@@ -25,7 +25,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from deploy.schedule import checked_expression
-from janitor.aws.targets import known_regions
+from janitor.aws.organizations import UNIT
+from janitor.aws.targets import ACCOUNT, EXTERNAL_ID, ROLE_NAME, known_regions
 from janitor.core.errors import PolicyError
 from janitor.function.member_role import ROLE
 from janitor.policy.file import Policy, load
@@ -83,11 +84,9 @@ def _tags(tags: dict[str, str]) -> dict[str, str]:
 
 
 SCHEDULE = "an EventBridge schedule in UTC, such as cron(0 6 1 * ? *) or rate(7 days)"
-UNIT = "r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}"
-"""A root or an organizational unit (Organizations API reference, `ParentId`)."""
 
-Unit = Annotated[str, Field(pattern=rf"^({UNIT})\Z")]
-AccountId = Annotated[str, BeforeValidator(_as_text), Field(pattern=r"^[0-9]{12}\Z")]
+Unit = Annotated[str, Field(pattern=rf"^({UNIT.pattern})\Z")]
+AccountId = Annotated[str, BeforeValidator(_as_text), Field(pattern=rf"^{ACCOUNT.pattern}\Z")]
 
 
 class _Keys(BaseModel):
@@ -109,14 +108,14 @@ class FleetConfig(_Keys):
     """Many accounts that are cleaned together."""
 
     external_id: Annotated[str, BeforeValidator(_as_text)] = Field(
-        pattern=r"^[\w+=,.@:/-]{2,1224}\Z",
+        pattern=rf"^{EXTERNAL_ID}\Z",
         description="2 to 1,224 of A-Z, a-z, 0-9 and _+=,.@:/-, which the accounts' roles ask for",
     )
     """What the role in each account wants to hear from who assumes it; there is no default."""
 
     role: str = Field(
         default=ROLE,
-        pattern=r"^([\w+=,.@-]+/)*[\w+=,.@-]{1,64}\Z",
+        pattern=rf"^{ROLE_NAME}\Z",
         max_length=512,
         description="the name of a role, with its path if it has one, such as ops/janitor",
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from janitor.aws.api import Api, ReadError, UnavailableError
-from janitor.aws.targets import check_account
+from janitor.aws.targets import ACCOUNT, check_account
 from janitor.core.clock import StoppedError
 from janitor.core.errors import UsageError
 
@@ -23,11 +23,8 @@ ACTIONS: dict[str, str] = {
     "ListOrganizationalUnitsForParent": "organizations:ListOrganizationalUnitsForParent",
     "DescribeOrganizationalUnit": "organizations:DescribeOrganizationalUnit",
 }
-
-
 UNIT = re.compile(r"r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}")
 """A root or an organizational unit (botocore 1.44.5, `ParentId`)."""
-ACCOUNT = re.compile(r"[0-9]{12}")
 ACTIVE = "ACTIVE"
 
 

@@ -46,8 +46,13 @@ ACCOUNTS_AT_ONCE = 16
 """Of which it is found out who they are, and which Regions they have."""
 _SOMEWHERE = "us-east-1"
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
-_ACCOUNT = re.compile(r"[0-9]{12}")
-_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
+ACCOUNT = re.compile(r"[0-9]{12}")
+ROLE_ARN = re.compile("arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+")
+ROLE_NAME = "([0-9A-Za-z_+=,.@-]+/)*[0-9A-Za-z_+=,.@-]{1,64}"
+"""A role's name, with its path or without (IAM API reference, CreateRole; of paths what ROLE_ARN
+takes)."""
+EXTERNAL_ID = "[0-9A-Za-z_+=,.@:/-]{2,1224}"
+"""What AssumeRole takes (STS API reference)."""
 
 
 def session(profile: str | None) -> boto3.Session:
@@ -68,7 +73,7 @@ def session(profile: str | None) -> boto3.Session:
 
 def account_of(role: str) -> str:
     """The account in a role's ARN. Raises UsageError on what is not one."""
-    if not _ROLE.fullmatch(role):
+    if not ROLE_ARN.fullmatch(role):
         raise UsageError(
             f"--role: {role!r} is not the ARN of a role "
             "(such as arn:aws:iam::123456789012:role/janitor)"
@@ -249,7 +254,7 @@ async def _account(api: Callable[[str, str], Api], regions: Sequence[str]) -> tu
 
 def check_account(account: str) -> str:
     """The account, which stands in names of files and objects. Raises UsageError if it is none."""
-    if not _ACCOUNT.fullmatch(account):
+    if not ACCOUNT.fullmatch(account):
         raise UsageError(f"AWS says {account!r}, which is not an account number")
     return account
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from janitor.aws.targets import ACCOUNT, EXTERNAL_ID, ROLE_ARN, ROLE_NAME
 from janitor.core.errors import UsageError
 
 ROLE = "janitor-member"
@@ -16,11 +17,7 @@ ROLE = "janitor-member"
 HERE = "${AWS::AccountId}"
 """In a policy document: the account in which the role is made."""
 
-_ACCOUNT = re.compile(r"[0-9]{12}")
-_TRUSTED = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+", re.ASCII)
-_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
-_ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
-_NAME = re.compile(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
+_ORGANIZATION = r"o-[a-z0-9]{10,32}"
 
 
 def member_template(
@@ -44,19 +41,19 @@ def member_template(
     Raises UsageError, which names the command's options, on what AWS would not take.
     """
     for option, value, pattern in (
-        ("--external-id", external_id, _EXTERNAL_ID),
+        ("--external-id", external_id, EXTERNAL_ID),
         ("--org-id", organization, _ORGANIZATION),
-        ("--org-role", role, _NAME),
+        ("--org-role", role, ROLE_NAME),
     ):
-        if value is not None and not pattern.fullmatch(value):
-            raise UsageError(f"{option}: {value!r} is not valid: IAM takes {pattern.pattern}")
+        if value is not None and not re.fullmatch(pattern, value):
+            raise UsageError(f"{option}: {value!r} is not valid: IAM takes {pattern}")
     path, _, name = f"/{role}".rpartition("/")
     conditions: dict[str, dict[str, str]] = {"StringEquals": {"sts:ExternalId": external_id}}
     if organization is not None:
         conditions["StringEquals"]["aws:PrincipalOrgID"] = organization
-    if _TRUSTED.fullmatch(trust):
+    if ROLE_ARN.fullmatch(trust):
         conditions["ArnEquals"] = {"aws:PrincipalArn": trust}
-    elif not _ACCOUNT.fullmatch(trust):
+    elif not ACCOUNT.fullmatch(trust):
         raise UsageError(f"--trust: {trust!r} is not an account (12 digits) or the ARN of a role")
     if ":" in trust:
         _, partition, _, _, account, _ = trust.split(":", 5)

@@ -24,8 +24,8 @@ from pydantic import (
 )
 
 from janitor.aws.api import CLOSE_CONFIG
-from janitor.aws.organizations import ACCOUNT, UNIT, Wanted
-from janitor.aws.targets import check_region
+from janitor.aws.organizations import UNIT, Wanted
+from janitor.aws.targets import ACCOUNT, EXTERNAL_ID, ROLE_NAME, check_region
 from janitor.core.errors import PolicyError, UsageError
 from janitor.policy import file as policies
 from janitor.policy.file import Policy
@@ -37,8 +37,6 @@ POLICY_CACHED_FOR = 300
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
-_ROLE = r"^([!-.0-~]+/)*[\w+=,.@-]{1,64}$"
-"""The name of a role, with its path or without (IAM API reference, CreateRole)."""
 _Number = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}$")]
 
 
@@ -100,15 +98,11 @@ class Settings(BaseModel):
     fleet_role: str | None = Field(
         None,
         alias="JANITOR_FLEET_ROLE",
-        pattern=_ROLE,
+        pattern=f"^{ROLE_NAME}$",
         description="The role's name in each account of a fleet, with its path.",
     )
     fleet_external_id: str | None = Field(
-        None,
-        alias="JANITOR_FLEET_EXTERNAL_ID",
-        pattern=r"^[\w+=,.@:/-]+$",
-        min_length=2,
-        max_length=1224,
+        None, alias="JANITOR_FLEET_EXTERNAL_ID", pattern=f"^{EXTERNAL_ID}$"
     )
     fleet_ous: _Units = Field("", alias="JANITOR_FLEET_OUS")
     fleet_accounts: _Members = Field("", alias="JANITOR_FLEET_ACCOUNTS")

@@ -19,8 +19,8 @@ from janitor import __version__, terminal
 from janitor.aws import targets
 from janitor.aws.api import Api, Counts
 from janitor.aws.models import Plain, cut
-from janitor.aws.organizations import ACCOUNT, UNIT, Member, Wanted, chosen
-from janitor.aws.targets import Means
+from janitor.aws.organizations import UNIT, Member, Wanted, chosen
+from janitor.aws.targets import ACCOUNT, Means
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Clock, Stop, SystemClock
 from janitor.core.errors import CredentialsError, OutputError, UsageError
