@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from janitor import __version__
 from janitor.aws import targets
-from janitor.aws.api import CLOSE_CONFIG, Api, Counts, ReadError
+from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.targets import Means
 from janitor.aws.workers import GARBAGE, Threads, Workers
 from janitor.core.clock import Clock, Stop, StoppedError, SystemClock
@@ -39,12 +39,10 @@ from janitor.core.tally import Tally
 from janitor.core.text import visible
 from janitor.cost.money import price_list
 from janitor.engine.books import UNFINISHED, verdict
-from janitor.function import chain
 from janitor.function.findings import KeptFindings
 from janitor.function.invocation import (
     CONTEXT,
     Invocation,
-    Warm,
     WarmSession,
     answered,
     code,
@@ -56,10 +54,9 @@ from janitor.function.invocation import (
 from janitor.function.link import Link
 from janitor.function.members import Member, Record, found, proved, with_regions
 from janitor.function.notify import Notice
+from janitor.function.runs import Runs
 from janitor.function.settings import Settings, parsed, read_settings
 from janitor.function.state import FLEET, Claim, RunState, RunStore, TakenError, TargetState
-from janitor.journal.archive import BucketJournal, key_of
-from janitor.journal.journal import Lines
 from janitor.policy.file import Policy
 from janitor.report.base import RunInfo, counted
 from janitor.report.fleet import Asked, FleetReport, Place, page
@@ -124,8 +121,10 @@ class Checked(BaseModel):
         return self.refused or account or (UNFINISHED if str(target) in self.unfinished else "")
 
 
-class Fleet(Warm):
+class Fleet(Runs):
     """The runs of a fleet. `assume` makes sessions of roles."""
+
+    prefix = FLEET
 
     def __init__(
         self,
@@ -163,13 +162,6 @@ class Fleet(Warm):
                 return await self._report(asked.run, context)
 
     # ---- what a run is about -----------------------------------------------------------------
-
-    def _store(self, target: Target | None = None) -> RunStore:
-        name = self._settings.bucket
-        if name is None:
-            raise UsageError("environment: JANITOR_BUCKET is missing: runs keep their state in it")
-        client = self._aws.client("s3", config=CLOSE_CONFIG)
-        return RunStore(client, name, self._workers, FLEET, target)
 
     async def _record(self, run: str) -> Record | None:
         """The run's record, if it has begun: it is never written again, so read once."""
@@ -236,9 +228,6 @@ class Fleet(Warm):
 
     def _assume(self, role: str) -> boto3.Session:
         return self._assumed(self._aws, role, self._settings.fleet_external_id)
-
-    def _means(self, counts: Counts, stop: Stop, policy: Policy) -> Means:
-        return Means(self._clock, counts, stop, self._workers, policy.limits.api_share)
 
     # ---- a target ----------------------------------------------------------------------------
 
@@ -342,7 +331,8 @@ class Fleet(Warm):
             return api, why
         try:
             api = means.api(self._assume(member.role), target)
-            proved(await api.call("sts", "GetCallerIdentity", expect="Account"), member)
+            identity = await api.call("sts", "GetCallerIdentity", expect="Account")
+            proved(str(identity["Account"]), member)
         except StoppedError:
             return api, ""  # time is up, so nothing else is begun either
         except (*ReadError, JanitorError) as error:
@@ -352,32 +342,14 @@ class Fleet(Warm):
     async def _acted(
         self, link: Link, state: RunState, store: RunStore, policy: Policy, refused: str
     ) -> None:
-        began, number = self._clock.now(), state.link
         [region] = state.regions
-
-        def key(part: int) -> str:
-            run = f"{state.run}-{region}"
-            return key_of(state.account, state.started, run, number, began, part)
-
-        lines = Lines(state.run, policy.digest())
-        journal = BucketJournal(store.client, store.name, key, lines, self._workers)
-        try:
+        async with self._journal(store, state, policy, f"{state.run}-{region}") as journal:
             await link.act(self._clock, journal, refused)
-        finally:
-            await journal.close()
 
     def _may_not_go_on(self, state: RunState, policy: Policy) -> str:
-        if state.policy != policy.digest():
-            return "the policy has changed since the run started: nothing more is done"
         if state.version != code():
             return "the code has changed since the run started: nothing more is done"
-        return chain.too_long(
-            state.link,
-            state.started,
-            self._clock.now(),
-            max_links=int(self._settings.max_links),
-            max_hours=int(self._settings.max_hours),
-        )
+        return super()._may_not_go_on(state, policy)
 
     # ---- over all of them --------------------------------------------------------------------
 

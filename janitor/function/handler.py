@@ -25,7 +25,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from janitor import __version__
 from janitor.aws import targets
 from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS, Api, Counts
-from janitor.aws.targets import Means
 from janitor.aws.workers import GARBAGE, NoAnswerError, Threads, within
 from janitor.core.clock import Stop, SystemClock
 from janitor.core.errors import UsageError
@@ -36,7 +35,6 @@ from janitor.function.findings import Findings
 from janitor.function.invocation import (
     CONTEXT,
     Invocation,
-    Warm,
     WarmSession,
     answered,
     code,
@@ -47,10 +45,9 @@ from janitor.function.invocation import (
 )
 from janitor.function.link import Link
 from janitor.function.notify import Notice
+from janitor.function.runs import Runs
 from janitor.function.settings import parsed, read_settings
 from janitor.function.state import Claim, RunState, RunStore, TakenError, TargetState
-from janitor.journal.archive import BucketJournal, key_of
-from janitor.journal.journal import Lines
 from janitor.policy.file import Policy
 from janitor.report.base import RunInfo
 
@@ -93,7 +90,7 @@ class Order:
     started: int = 0
 
 
-class Janitor(Warm):
+class Janitor(Runs):
     """The runs."""
 
     async def answer(self, event: Any, context: Invocation) -> dict[str, Any]:
@@ -107,7 +104,7 @@ class Janitor(Warm):
         CONTEXT["request_id"] = context.aws_request_id
         order = self._order(event, context.aws_request_id)
         CONTEXT["run_id"] = order.run
-        bucket = self._bucket()
+        bucket = self._store()
         policy = await self._policy()
         counts, stop = Counts(), Stop()
         try:
@@ -146,12 +143,6 @@ class Janitor(Warm):
                     f"({', '.join(configured)})"
                 )
         return Order(request, 0, "hand", asked.dry_run, asked.regions or configured, now)
-
-    def _bucket(self) -> RunStore:
-        name = self._settings.bucket
-        if name is None:
-            raise UsageError("environment: JANITOR_BUCKET is missing: runs keep their state in it")
-        return RunStore(self._aws.client("s3", config=CLOSE_CONFIG), name, self._workers)
 
     async def _claimed(
         self,
@@ -201,9 +192,6 @@ class Janitor(Warm):
             account=apis[0].target.account,
             regions={api.target.region: TargetState() for api in apis},
         )
-
-    def _means(self, counts: Counts, stop: Stop, policy: Policy) -> Means:
-        return Means(self._clock, counts, stop, self._workers, policy.limits.api_share)
 
     # ---- a link ------------------------------------------------------------------------------
 
@@ -258,31 +246,8 @@ class Janitor(Warm):
         return answer
 
     async def _worked(self, link: Link, state: RunState, bucket: RunStore, policy: Policy) -> None:
-        began = self._clock.now()
-        journal = BucketJournal(
-            bucket.client,
-            bucket.name,
-            lambda number: key_of(
-                state.account, state.started, state.run, state.link, began, number
-            ),
-            Lines(state.run, policy.digest()),
-            self._workers,
-        )
-        try:
+        async with self._journal(bucket, state, policy, state.run) as journal:
             await link.run(self._clock, journal)
-        finally:
-            await journal.close()
-
-    def _may_not_go_on(self, state: RunState, policy: Policy) -> str:
-        if state.policy != policy.digest():
-            return "the policy has changed since the run started: nothing more is done"
-        return chain.too_long(
-            state.link,
-            state.started,
-            self._clock.now(),
-            max_links=int(self._settings.max_links),
-            max_hours=int(self._settings.max_hours),
-        )
 
     async def _go_on(self, state: RunState, context: Invocation) -> None:
         """Invoke the next link. Raises ChainError, and the link is tried again."""

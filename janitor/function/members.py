@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import boto3
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,9 +19,6 @@ from janitor.aws.targets import Means
 from janitor.core.clock import StoppedError
 from janitor.core.errors import JanitorError, UsageError
 from janitor.core.model import Target
-
-AT_ONCE = 16
-"""Accounts that are asked for their Regions at the same time."""
 
 Assume = Callable[[str], boto3.Session]
 """A session of the role with this ARN. Raises UsageError or CredentialsError."""
@@ -88,13 +84,13 @@ async def with_regions(
     """
     if regions:
         return [member.model_copy(update={"regions": list(regions)}) for member in members]
-    free = asyncio.Semaphore(AT_ONCE)
+    free = asyncio.Semaphore(targets.ACCOUNTS_AT_ONCE)
 
     async def asked(member: Member) -> Member:
         async with free:
             try:
                 apis = await targets.connect(assume(member.role), [targets.ALL], means)
-                proved({"Account": apis[0].target.account}, member)
+                proved(apis[0].target.account, member)
             except StoppedError:
                 return member.model_copy(update={"failed": "not asked for its Regions in time"})
             except JanitorError as error:
@@ -104,7 +100,7 @@ async def with_regions(
     return list(await asyncio.gather(*map(asked, members)))
 
 
-def proved(identity: Mapping[str, Any], member: Member) -> None:
+def proved(account: str, member: Member) -> None:
     """Raise UsageError where a role's credentials are of another account than the role is."""
-    if identity["Account"] != member.account:
-        raise UsageError(f"{member.role}: its credentials are of account {identity['Account']}")
+    if account != member.account:
+        raise UsageError(f"{member.role}: its credentials are of account {account}")

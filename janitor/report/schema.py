@@ -457,7 +457,7 @@ class FleetReport(_Part):
     failed: list[Failure]
 
 
-REPORTS = {
+REPORTS: dict[str, type[BaseModel]] = {
     "report": Report,
     "native": NativeReport,
     "restore": RestoreReport,
