@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -38,6 +39,11 @@ class Format(StrEnum):
 
 SCHEMA = 1
 """The version of what `--format json` prints (`janitor.report.schema`)."""
+
+
+def unit(path: Sequence[str]) -> str:
+    """The organizational units that an account is in, from the top, in a line."""
+    return "/".join(path) or "(no organizational unit)"
 
 
 @dataclass(frozen=True, slots=True)

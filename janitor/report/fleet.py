@@ -16,10 +16,9 @@ from janitor.core.model import Status, Verb
 from janitor.core.tally import Tally
 from janitor.core.text import sentence, size, visible
 from janitor.cost.money import Ledger, PriceList, asking
-from janitor.report.base import RunInfo, counted, dollars
+from janitor.report.base import RunInfo, counted, dollars, unit
 from janitor.report.summary import doing, summarize
 
-NO_UNIT = "(no organizational unit)"
 SLOWEST = 3
 
 
@@ -37,7 +36,7 @@ class Place:
     @property
     def unit(self) -> str:
         """The organizational units, in a line."""
-        return "/".join(self.path) or NO_UNIT
+        return unit(self.path)
 
 
 @dataclass(frozen=True, slots=True)

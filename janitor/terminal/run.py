@@ -65,6 +65,7 @@ from janitor.report.base import (
     dollars,
     is_finding,
     log_outcome,
+    unit,
 )
 from janitor.report.difference import Since
 from janitor.report.difference import read as read_report
@@ -93,7 +94,6 @@ log = structlog.get_logger("janitor")
 PLACES = ("account", "ou", "region")
 """Values of `--by`: what became of them is known even where no log group could be read."""
 NOWHERE = "(no Region was reached)"
-NO_UNIT = "(no organizational unit)"
 
 Pages = AsyncIterator[tuple[list[LogGroup], str | None]]
 
@@ -253,7 +253,7 @@ class _Work:
         """The part of `--by` that an account and Region belong to."""
         if self.by == "ou":
             member = self.reached.members.get(target.account)
-            return "/".join(member.path) if member and member.path else NO_UNIT
+            return unit(member.path if member else ())
         return target.region if self.by == "region" else target.account
 
     def _rule(self, group: LogGroup) -> str:

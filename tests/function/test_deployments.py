@@ -168,6 +168,22 @@ def die_of_changes(deployed: Deployed, most: int) -> None:
     deployed.cloud.quiet()
 
 
+def died_at_its_first_change(monkeypatch: Any) -> Deployed:
+    """A run on the world, of which a link died before it changed anything."""
+    cloud = world()
+    use(monkeypatch, parse(POLICY.format(most=9), "test"))
+    cloud.before_call = lambda call: _die() if call.operation in MUTATING else None
+    deployed = Deployed(cloud)
+    with pytest.raises(DiedError):
+        deployed.invoke(SCHEDULED)
+    cloud.quiet()
+    return deployed
+
+
+def _die() -> None:
+    raise DiedError
+
+
 def counted(summary: dict[str, Any]) -> list[int]:
     """What a run says that it did."""
     return [summary[what] for what in ("retention_set", "groups_deleted", "streams_deleted")]
@@ -180,13 +196,8 @@ def made(cloud: Cloud) -> list[int]:
 
 def test_what_somebody_else_deleted_meanwhile_is_not_counted_as_done(monkeypatch: Any) -> None:
     """Between the new survey and act, although a link died with the old plan."""
-    cloud = world()
-    use(monkeypatch, parse(POLICY.format(most=9), "test"))
-    cloud.before_call = lambda call: _die() if call.operation in MUTATING else None
-    deployed = Deployed(cloud)
-    with pytest.raises(DiedError):
-        deployed.invoke(SCHEDULED)
-    cloud.quiet()
+    deployed = died_at_its_first_change(monkeypatch)
+    cloud = deployed.cloud
 
     def meanwhile(call: Call) -> None:
         if "logGroupIdentifiers" in call.parameters and "/old/3" in cloud.groups:
@@ -201,13 +212,8 @@ def test_what_somebody_else_deleted_meanwhile_is_not_counted_as_done(monkeypatch
 
 def test_a_plan_that_other_code_cannot_read_ends_in_nothing_deleted(monkeypatch: Any) -> None:
     """It could not tell what the run has given a retention."""
-    cloud = world()
-    use(monkeypatch, parse(POLICY.format(most=9), "test"))
-    cloud.before_call = lambda call: _die() if call.operation in MUTATING else None
-    deployed = Deployed(cloud)
-    with pytest.raises(DiedError):
-        deployed.invoke(SCHEDULED)
-    cloud.quiet()
+    deployed = died_at_its_first_change(monkeypatch)
+    cloud = deployed.cloud
     objects = cloud.store.buckets[BUCKET].objects
     for key in [key for key in objects if "/plan-" in key]:
         text = objects[key].body.decode().replace("retention_before", "before")
@@ -217,10 +223,6 @@ def test_a_plan_that_other_code_cannot_read_ends_in_nothing_deleted(monkeypatch:
     assert "retention_before" in summary["errors"][0]
     assert not summary["complete"]
     assert not cloud.deleted + cloud.swept
-
-
-def _die() -> None:
-    raise DiedError
 
 
 def test_of_a_plan_only_what_was_not_counted_is_looked_for() -> None:
