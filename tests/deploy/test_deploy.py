@@ -44,11 +44,6 @@ from tests.deploy.pulumi_on_moto import PROJECT, Account, client
 from tests.function.deployed import SCHEDULED, Deployed
 from tests.function.test_handler import mixed
 
-# pulumi_aws warns about resources of its own when its Lambda and S3 modules are first used.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:aws.lambda/microvmsimage:DeprecationWarning",
-    r"ignore:(aws.s3/\w+|s3).\w+V2 has been deprecated:DeprecationWarning",
-)
 ROOT = Path(__file__).parents[2]
 DOCUMENTATION = (ROOT / "docs" / "deployment.md").read_text()
 REGION = "eu-west-1"

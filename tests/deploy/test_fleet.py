@@ -28,10 +28,6 @@ from tests.deploy.test_deploy import (
     _function,
 )
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:aws.lambda/microvmsimage:DeprecationWarning",
-    r"ignore:(aws.s3/\w+|s3).\w+V2 has been deprecated:DeprecationWarning",
-)
 NAME = f"{JANITOR}-fleet"
 CONFIG: dict[str, Any] = {
     "functions": ["janitor"],

@@ -30,10 +30,6 @@ from tests.deploy.test_deploy import (
 )
 from tests.function.test_new_groups import BATCH, SECONDS, made
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:aws.lambda/microvmsimage:DeprecationWarning",
-    r"ignore:(aws.s3/\w+|s3).\w+V2 has been deprecated:DeprecationWarning",
-)
 NAME = f"{JANITOR}-new-groups"
 AWAY = "us-east-1"
 CONFIG = {

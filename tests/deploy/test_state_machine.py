@@ -20,10 +20,6 @@ from tests.deploy.test_deploy import JANITOR, Cloud, _alarm, _env
 from tests.function.deployed import BUCKET, DiedError
 from tests.function.fleets import EXTERNAL_ID, ROLE, DeployedFleet, account, fleet, role
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:aws.lambda/microvmsimage:DeprecationWarning",
-    r"ignore:(aws.s3/\w+|s3).\w+V2 has been deprecated:DeprecationWarning",
-)
 REGIONS = (REGION, "us-east-1", "eu-north-1")
 EVENT = "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa"
 POLICY = """

@@ -17,10 +17,10 @@ def get_caller_identity(world: World, call: Call) -> dict[str, Any]:
 
 
 def assume_role(world: World, call: Call) -> dict[str, Any]:
-    """Keys of the role, for whom its trust policy lets in; any role may be assumed of a store that
-    knows of none. What is refused for a missing external ID reads as
-    what is refused for anything else (aws/aws-msk-iam-auth issue 108); one that the policy does not
-    ask for does no harm (aws/aws-sdk-js issue 3869).
+    """Keys of the role, for whom its trust policy lets in; in a store that knows of no roles,
+    anybody may assume any. What is refused for a missing external ID reads as what is refused for
+    anything else (aws/aws-msk-iam-auth issue 108); one that the policy does not ask for does no
+    harm (aws/aws-sdk-js issue 3869).
     """
     p, store, caller = call.parameters, world.store, world.keys[call.key]
     role, session = str(p["RoleArn"]), str(p["RoleSessionName"])
