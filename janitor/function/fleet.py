@@ -283,7 +283,8 @@ class Fleet(Runs):
         if claim is not None and claim.request != request and claim.until > now:
             raise BusyError(f"{target}: another invocation is at work on it")
         until = now + context.get_remaining_time_in_millis()
-        state.claim = Claim(request=request, until=until, again=claim is not None and state.acting)
+        state.again |= claim is not None and state.acting
+        state.claim = Claim(request=request, until=until)
         try:
             await store.save(state)
         except TakenError as error:

@@ -175,8 +175,8 @@ class Janitor(Runs):
         if state.told:
             return state
         until = now + context.get_remaining_time_in_millis()
-        again = claim is not None and state.acting
-        state.claim = Claim(request=context.aws_request_id, until=until, again=again)
+        state.again |= claim is not None and state.acting
+        state.claim = Claim(request=context.aws_request_id, until=until)
         await bucket.save(state)
         return state
 

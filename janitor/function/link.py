@@ -158,7 +158,7 @@ class Link(Books):
         """What was surveyed so far, and what is left of the plan, is that of other code: a survey
         begins in every Region. What was done counts.
         """
-        state, claim = self.state, self.state.claim
+        state = self.state
         for target, region in self._regions.items():
             if state.acting:
                 for one in region.earlier:
@@ -166,7 +166,7 @@ class Link(Books):
                 one = Passed(
                     **region.model_dump(include={"plan", "line", "ahead", "swept"}),
                     refused=bool(state.refused) or region.failed,
-                    again=claim is not None and claim.again,
+                    again=state.again,
                 )
                 region.earlier.append(one)
                 region.done = self.tallies[target].of_earlier()
@@ -174,9 +174,7 @@ class Link(Books):
             region.listed, region.surveyed, region.failed = [], False, False
             region.line, region.ahead, region.swept, region.acted = 0, [], {}, False
         self.unfinished.clear()
-        state.acting, state.refused = False, None
-        if claim is not None:
-            claim.again = False
+        state.acting, state.again, state.refused = False, False, None
 
     def failed(self, target: Target, error: str) -> None:
         """A Region's survey, or the whole run, did not finish."""
@@ -294,7 +292,6 @@ class Link(Books):
             return False
         self.state.acting = True
         await self.checkpoint()
-        again = self.state.claim is not None and self.state.claim.again
         parts = {
             target: Part(
                 self._bucket.planned(region.plan, region.line),
@@ -302,7 +299,7 @@ class Link(Books):
                 frozenset(region.ahead),
                 dict(region.swept),
                 refusals[target],
-                again,
+                self.state.again,
             )
             for target, region in self._regions.items()
             if not region.acted

@@ -84,13 +84,10 @@ class TargetState(_Part):
 
 
 class Claim(_Part):
-    """Which invocation is at work on the link, and until when (ms) at the latest. `again`: another
-    was before it, and died while it acted.
-    """
+    """Which invocation is at work on the link, and until when (ms) at the latest."""
 
     request: str
     until: int
-    again: bool = False
 
 
 class LedgerRow(_Part):
@@ -120,7 +117,8 @@ class CallCounts(_Part):
 class RunState(_Part):
     """One run, or one target of a fleet's. `link` is the number of the link that may work now,
     `version` that of the code which surveys or has surveyed, `findings` the objects of a fleet that
-    hold what was found.
+    hold what was found. `again`: an invocation died while it acted, and what it did is looked for
+    until all of the plan is done.
     """
 
     version: str
@@ -132,6 +130,7 @@ class RunState(_Part):
     account: str
     link: int = 0
     acting: bool = False
+    again: bool = False
     claim: Claim | None = None
     regions: dict[str, TargetState]
     refused: str | None = None

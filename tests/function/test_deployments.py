@@ -140,6 +140,24 @@ def test_nothing_is_deleted_where_what_a_link_did_cannot_be_counted(
     assert {f"/{i}" for i in range(4)} <= set(cloud.store.region(ACCOUNT, elsewhere).groups)
 
 
+@pytest.mark.parametrize("deployed_again", [False, True])
+def test_what_a_link_did_before_it_died_counts_however_little_the_next_one_does(
+    monkeypatch: Any, *, deployed_again: bool
+) -> None:
+    """The next has time for nothing; then the same code goes on, or other code."""
+    cloud = world()
+    use(monkeypatch, parse(POLICY.format(most=9), "test"))
+    deployed = Deployed(cloud)
+    die_of_changes(deployed, 20)
+    assert cloud.deleted
+    cut(cloud, 1)()
+    deployed.invoke(SCHEDULED)
+    cloud.quiet()
+    if deployed_again:
+        deploy(monkeypatch, "another")
+    assert counted(deployed.invoke(deployed.next_event())["summary"]) == made(cloud)
+
+
 def test_however_often_other_code_goes_on_nothing_is_counted_twice(monkeypatch: Any) -> None:
     """Each of three links died while it acted, and the next is other code's."""
     cloud = world()
