@@ -146,6 +146,8 @@ def janitor(config: Config, archive: Path) -> None:
                 queue_name=f"{config.name}-failures",
                 watch_name=f"{config.name}-watch",
                 alarms=alarms.arns,
+                fleet=f"{config.name}-fleet" if config.fleet else None,
+                new_groups=f"{config.name}-new-groups" if config.new_groups else None,
             ),
         )
         pulumi.export("dashboard", dashboard.name)

@@ -11,6 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from deploy.alarms import DAY_S, FAILED, GIVEN_UP, NAMESPACE, OVERDUE
+from deploy.new_groups import DEAF
 
 DONE = {
     "RetentionSet": "Retention set",
@@ -26,6 +27,7 @@ SCANNED = {"GroupsScanned": "Log groups scanned"}
 THROTTLED = {"Throttled": "Calls throttled"}
 DURATION = {"Duration": "Seconds from start to end"}
 ENDED = {"Complete": "Complete runs", FAILED: "Runs that failed or were refused"}
+NEW = {"Events": "Created", "RetentionSet": "Retention set", "Failed": "Failed"}
 TRIGGERS = {"schedule": "", "hand": ", by hand"}
 """Values of the dimension `trigger`, and what is added to the label."""
 
@@ -59,6 +61,8 @@ class DashboardArgs:
         queue_name: Name of the queue that takes the events of links that were given up.
         watch_name: Name of the function that says once a day whether a complete run is overdue.
         alarms: ARNs of the alarms.
+        fleet: Name of the function that cleans many accounts; None: there is none.
+        new_groups: Name of the function for new log groups; None: there is none.
     """
 
     name: str
@@ -68,6 +72,8 @@ class DashboardArgs:
     queue_name: str
     watch_name: str
     alarms: Sequence[pulumi.Input[str]]
+    fleet: str | None = None
+    new_groups: str | None = None
 
 
 class Dashboard(pulumi.ComponentResource):
@@ -97,7 +103,7 @@ class Dashboard(pulumi.ComponentResource):
 
 def body(args: DashboardArgs, alarms: Sequence[str]) -> dict[str, Any]:
     """The dashboard as CloudWatch's "Dashboard body structure and syntax" has it."""
-    overdue = [NAMESPACE, OVERDUE, "service", args.watch_name, {"label": "A run is overdue"}]
+    overdue = _row(OVERDUE, "A run is overdue", args.watch_name)
     given_up = [
         "AWS/SQS",
         GIVEN_UP,
@@ -115,6 +121,14 @@ def body(args: DashboardArgs, alarms: Sequence[str]) -> dict[str, Any]:
         _graph(args, "Throttled", _runs(args, THROTTLED)),
         _widget("log", _last_runs(args)),
     ]
+    if args.fleet is not None:
+        shown = {**DONE, **TROUBLE, **ENDED}.items()
+        rows = [_row(name, label, args.fleet, "trigger", "fleet") for name, label in shown]
+        cells.append(_graph(args, "Many accounts", rows))
+    if args.new_groups is not None:
+        rows = [_row(name, label, args.new_groups) for name, label in NEW.items()]
+        rows.append(_row(DEAF, "No trail, so none are heard of", args.watch_name))
+        cells.append(_graph(args, "New log groups", rows))
     placed = [
         {**cell, "x": index % 2 * HALF, "y": index // 2 * 6, "width": HALF, "height": 6}
         for index, cell in enumerate(cells)
@@ -125,18 +139,14 @@ def body(args: DashboardArgs, alarms: Sequence[str]) -> dict[str, Any]:
 
 def _runs(args: DashboardArgs, metrics: dict[str, str]) -> list[list[Any]]:
     return [
-        [
-            NAMESPACE,
-            name,
-            "service",
-            args.function_name,
-            "trigger",
-            trigger,
-            {"label": label + added},
-        ]
+        _row(name, label + added, args.function_name, "trigger", trigger)
         for name, label in metrics.items()
         for trigger, added in TRIGGERS.items()
     ]
+
+
+def _row(metric: str, label: str, service: str, *more: str) -> list[Any]:
+    return [NAMESPACE, metric, "service", service, *more, {"label": label}]
 
 
 def _graph(

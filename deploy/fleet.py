@@ -138,11 +138,20 @@ def definition(function: str, *, partition: str, concurrency: int) -> dict[str, 
                 ResultSelector={
                     "bucket.$": "$.Payload.bucket",
                     "key.$": "$.Payload.key",
+                    "count.$": "$.Payload.targets",
                     "dry_run.$": "$.Payload.dry_run",
                 },
                 ResultPath="$.targets",
-                Next="Survey",
+                Next="Any",
             ),
+            "Any": {
+                "Type": "Choice",
+                # What a map makes of a list without items in a bucket is not documented.
+                "Choices": [
+                    {"Variable": "$.targets.count", "NumericGreaterThan": 0, "Next": "Survey"}
+                ],
+                "Default": "Report",
+            },
             "Survey": targets("survey", "Limits"),
             "Limits": task(
                 "limits",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.config import ConfigError, parse
+from janitor.function.invocation import METRICS
 from janitor.function.settings import read_settings
 from tests.deploy import pulumi_on_moto
 from tests.deploy.iam import allowed
@@ -23,9 +24,11 @@ from tests.deploy.test_deploy import (
     TOPIC,
     Cloud,
     _alarm,
+    _dashboard,
     _documents,
     _env,
     _function,
+    _shown,
 )
 
 NAME = f"{JANITOR}-fleet"
@@ -34,6 +37,7 @@ CONFIG: dict[str, Any] = {
     "regions": [REGION],
     "alarmTopic": TOPIC,
     "notify": True,
+    "dashboard": True,
     "tags": {"team": "operations"},
     "fleet": {
         "externalId": "a-b:c/d",
@@ -240,6 +244,17 @@ def test_somebody_hears_of_runs_that_broke_and_of_accounts_that_failed(account: 
     assert overdue["Dimensions"] == [{"Name": "service", "Value": f"{NAME}-watch"}]
     assert read_settings(_env(f"{NAME}-watch")).watched == NAME
     assert account.outputs["fleet_alarms"] == [each["AlarmName"] for each in alarms]
+
+
+def test_the_dashboard_shows_the_fleets_runs(account: Account) -> None:
+    """What the alarm on failed runs looks at is among it, and nothing that no run publishes."""
+    shown = [each for each in _shown(_dashboard()) if each[2].get("service") == NAME]
+    failed = _alarm(f"{NAME}-failed")
+    by = {each["Name"]: each["Value"] for each in failed["Dimensions"]}
+    assert all((space, at) == (failed["Namespace"], by) for space, _, at in shown)
+    names = {name for _, name, _ in shown}
+    assert "RunFailed" in names
+    assert names <= {*METRICS, "Complete", "RunFailed"}
 
 
 def test_the_role_is_made_below_the_root_and_trusts_the_function_alone(account: Account) -> None:

@@ -24,9 +24,11 @@ from tests.deploy.test_deploy import (
     WATCH,
     Cloud,
     _alarm,
+    _dashboard,
     _documents,
     _env,
     _function,
+    _shown,
 )
 from tests.function.test_new_groups import BATCH, SECONDS, made
 
@@ -37,6 +39,7 @@ CONFIG = {
     "newGroups": True,
     "regions": [AWAY, REGION],
     "alarmTopic": TOPIC,
+    "dashboard": True,
     "tags": {"team": "operations"},
 }
 
@@ -132,6 +135,17 @@ def test_somebody_hears_of_what_was_given_up_and_of_silence(account: Account) ->
     assert (settings.new_groups, settings.region_names) == (NAME, [REGION, AWAY])
     assert _env(NAME)["POWERTOOLS_SERVICE_NAME"] == NAME
     assert _documents(WATCH)["work"] == watch_policy(new_groups=True)
+
+
+def test_the_dashboard_shows_new_groups_and_silence(account: Account) -> None:
+    """By what the functions publish, which the tests of those check."""
+    shown = _shown(_dashboard())
+    assert {name for _, name, by in shown if by == {"service": NAME}} == {
+        "Events",
+        "RetentionSet",
+        "Failed",
+    }
+    assert {name for _, name, by in shown if by == {"service": WATCH}} == {"Overdue", "Deaf"}
 
 
 def test_its_role_adds_journals_and_never_touches_the_state_of_runs(account: Account) -> None:

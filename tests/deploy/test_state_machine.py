@@ -69,9 +69,9 @@ def filled(accounts: int) -> Store:
     return store
 
 
-def machine(store: Store) -> Machine:
+def machine(store: Store, **more: str) -> Machine:
     """The deployed one, with the function as its environment wants it, on these accounts."""
-    told = _env(f"{JANITOR}-fleet")
+    told = _env(f"{JANITOR}-fleet") | more
     environment = {key: value for key, value in told.items() if key.startswith("JANITOR_")}
     function = DeployedFleet(store, {**environment, "JANITOR_BUCKET": BUCKET})
     return Machine(
@@ -189,6 +189,25 @@ def test_a_limit_that_only_the_sum_exceeds_refuses_all_of_them(
     assert (summary["groups_deleted"], summary["retention_set"]) == (0, 9)
     assert "2" in summary["refused_because"]
     assert all(EMPTY in left(store, account(number)) for number in range(3))
+
+
+def test_where_no_account_can_be_asked_for_its_regions_the_report_says_so(
+    deployed: Cloud, policy: Any
+) -> None:
+    """A list without targets is given to no map: what AWS makes of it is not documented."""
+    store = filled(2)
+    one = machine(store, JANITOR_REGIONS="")
+    one.fleet.fault = lambda call: (
+        refused("AccessDenied", 403) if call.operation == "AssumeRole" else None
+    )
+    with one.plugged():
+        done = one.run(scheduled())
+    assert (done["status"], one.passes()) == ("SUCCEEDED", ["targets", "report"])
+    summary = json.loads(done["output"])["summary"]
+    assert (summary["accounts"], summary["accounts_failed"], summary["targets"]) == (2, 2, 0)
+    published: Any = one.fleet._metrics.serialize_metric_set()
+    assert published["RunFailed"] == [1]
+    assert left(store, account(0)) == UNTOUCHED
 
 
 def test_an_event_that_comes_twice_is_one_run(deployed: Cloud, policy: Any) -> None:

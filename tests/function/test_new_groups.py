@@ -335,6 +335,7 @@ def test_the_entry_point_publishes_what_the_watch_looks_at(
     function = NewGroups(settings, session, cloud.clock, new_groups.METRICS, Inline())
     monkeypatch.setattr(new_groups, "_new_groups", function)
     monkeypatch.setattr(asyncio, "run", cloud.clock.run)
+    invocation.configure_logs()  # a command of an earlier test may have set up its own
     bodies = [json.dumps(made("/app/a")), "forged"]
     records = [
         {"messageId": str(number), "body": body, "eventSource": "aws:sqs"}

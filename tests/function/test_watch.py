@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from janitor.aws.api import CallError
-from janitor.function import watch
+from janitor.function import invocation, watch
 from janitor.function.settings import read_settings
 from janitor.function.watch import Hearing, WatchError, hearing, overdue
 from janitor.sandbox.wire import Call, Reply
@@ -223,6 +223,7 @@ def test_the_handler_publishes_whether_new_groups_are_heard_of(
     monkeypatch.setenv("AWS_LAMBDA_LOG_GROUP_NAME", GROUP)
     settings = read_settings({"JANITOR_NEW_GROUPS": NEWS, "JANITOR_REGIONS": HOME})
     monkeypatch.setattr(watch, "_settings", settings)
+    invocation.configure_logs()  # a command of an earlier test may have set up its own
     assert watch.handler({}, None)["deaf"] is True
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines[0]["no_trail"] == {HOME: "there is no trail"}
