@@ -144,7 +144,8 @@ def _exempt(terms: Terms, policy: Policy) -> str:
     if not exempt:
         return ""
     return (
-        f"[protect] exempts log groups by {', '.join(exempt)}, which AWS's policies cannot exempt"
+        f"[protect] exempts log groups by {', '.join(exempt)}, which AWS's policies cannot exempt; "
+        "to have the policy apply to those too, give --ignore-protect"
     )
 
 

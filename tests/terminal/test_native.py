@@ -186,6 +186,7 @@ def test_protected_log_groups_are_an_obstacle_unless_told_otherwise(run: Run) ->
     """The shipped policy exempts by name and tag, which AWS's policies cannot exempt."""
     done = run("native", "--sandbox", "-r", REGION)
     assert "refused: rule 'lambda': [protect] exempts log groups by name" in done.out
+    assert "apply to those too, give --ignore-protect" in " ".join(done.out.split())
     done = run("native", "--sandbox", "-r", REGION, "--ignore-protect")
     assert "create: cloudwatch-janitor-lambda (rule 'lambda'): 365 days" in done.out
 
