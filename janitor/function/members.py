@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from janitor.aws import targets
 from janitor.aws.api import Api
+from janitor.aws.credentials import HINT
 from janitor.aws.organizations import Wanted, chosen
 from janitor.aws.targets import Means
 from janitor.core.clock import StoppedError
@@ -94,7 +95,8 @@ async def with_regions(
             except StoppedError:
                 return member.model_copy(update={"failed": "not asked for its Regions in time"})
             except JanitorError as error:
-                return member.model_copy(update={"failed": str(error)})
+                why = str(error).removesuffix(f"; {HINT}")  # which is for a terminal
+                return member.model_copy(update={"failed": why})
         return member.model_copy(update={"regions": [api.target.region for api in apis]})
 
     return list(await asyncio.gather(*map(asked, members)))

@@ -205,6 +205,9 @@ def test_where_no_account_can_be_asked_for_its_regions_the_report_says_so(
     assert (done["status"], one.passes()) == ("SUCCEEDED", ["targets", "report"])
     summary = json.loads(done["output"])["summary"]
     assert (summary["accounts"], summary["accounts_failed"], summary["targets"]) == (2, 2, 0)
+    report = json.loads(one.fleet.objects[json.loads(done["output"])["key"]])
+    why = [each["why"] for each in report["failed"]]
+    assert all("cannot be assumed" in each and "--sandbox" not in each for each in why), why
     published: Any = one.fleet._metrics.serialize_metric_set()
     assert published["RunFailed"] == [1]
     assert left(store, account(0)) == UNTOUCHED
