@@ -331,6 +331,6 @@ def check_region(region: str, where: str) -> None:
     """Raise UsageError where there is no such Region; `where` names the option or key."""
     known = known_regions()
     if region not in known:
-        near = get_close_matches(region, known, n=3)
+        near = get_close_matches(region.lower(), known, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
         raise UsageError(f"{where}: {region!r} is not an AWS Region ({hint})")

@@ -151,7 +151,7 @@ class FileJournal:
         elif not folder.is_dir():
             raise self._error("no such folder")
         elif not os.access(folder, os.W_OK):
-            raise self._error("permission denied")
+            raise self._error("its folder is not writable")
 
     async def begin(self, *entries: Entry) -> None:
         """Announce changes. Raises JournalError."""

@@ -640,6 +640,7 @@ def load(path: Path | None, owners: Owners | None = None) -> Policy:
 
 def parse(text: str, source: str, owners: Owners | None = None) -> Policy:
     """The policy in `text`. Raises PolicyError."""
+    text = text.removeprefix("\ufeff")  # which editors on Windows write
     try:
         raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:

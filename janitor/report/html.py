@@ -179,10 +179,14 @@ class HtmlReport:
 
 
 def _for_a_person(summary: Summary) -> dict[str, int]:
-    """How many log groups somebody has to look at, by what became of them, in words."""
+    """How much somebody has to look at, in words: log groups by what became of them, and errors.
+    A dry run refuses no log group yet, so there a refusal counts as one.
+    """
+    errors = len(summary.errors)
     return {
+        f"error{'' if errors == 1 else 's'}": errors,
         "failed": summary.failed,
-        "refused by a limit": summary.refused,
+        "refused by a limit": summary.refused or int(bool(summary.refused_because)),
         "not judged, so kept": summary.unknown - summary.acknowledged,
         "not reached": summary.not_reached,
     }

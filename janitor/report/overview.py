@@ -179,7 +179,8 @@ def money_rows(summary: Summary, info: RunInfo) -> list[tuple[str, str, str]]:
         label = f"Ingestion of the last {days} days"
         rows.append((label, dollars(ingestion["usd_a_month"]), size(ingestion["bytes"])))
         if unread:
-            rows.append((f"Ingestion not read: {unread:,} log groups", "unknown", "unknown"))
+            label = f"Ingestion not read: {unread:,} log group{'' if unread == 1 else 's'}"
+            rows.append((label, "unknown", "unknown"))
     return rows
 
 

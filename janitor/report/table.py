@@ -48,6 +48,10 @@ _COLOURS = {
 """By consequence: what is gone, what loses events, what a person has to look at."""
 
 
+NARROWEST = 60
+"""Columns: in fewer, a table would leave out the names. COLUMNS may be 0, too."""
+
+
 class Output(Console):
     """rich's console for results: text as it is, and a closed pipe is told to the caller."""
 
@@ -60,6 +64,7 @@ class Output(Console):
             emoji=False,
             color_system=None if plain else "auto",
         )
+        self.width = max(self.width, NARROWEST)
 
     def print(self, *said: Any, **how: Any) -> None:
         """Print; of text only what can be seen."""

@@ -63,6 +63,11 @@ class _Root(_Commands):
             return super().invoke(ctx)
         except BrokenPipeError as error:
             raise OutputError(error) from error
+        except KeyboardInterrupt as end:  # at which typer would exit without a word
+            raise RuntimeError("interrupted") from end
+        except typer.BadParameter as error:
+            error.message = error.message.replace("Value error, ", "")
+            raise
 
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
@@ -882,6 +887,8 @@ def main(argv: list[str] | None = None) -> int:
             return _ended(str(OutputError(error)), Exit.INCOMPLETE, verbose=verbose)
         return _ended(f"{error.filename}: {error.strerror}", Exit.INCOMPLETE, verbose=verbose)
     except Exception as error:  # a bug: say so in one line, the traceback is for -v
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python does so in an import, too
+            return _ended("interrupted", Exit.INTERRUPTED)
         text = f"internal error: {type(error).__name__}: {error} (see -v)"
         return _ended(text, Exit.INCOMPLETE, verbose=verbose)
     return Exit.DONE

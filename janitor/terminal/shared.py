@@ -261,7 +261,7 @@ def run_info(
 def output(options: Options) -> Iterator[IO[str]]:
     """Stdout, or a file that takes its name only once it is whole."""
     path, part = options.output, None
-    if path is None:
+    if path is None or str(path) == "-":
         yield sys.stdout
         return
     try:

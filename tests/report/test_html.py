@@ -181,6 +181,7 @@ def test_errors_come_before_figures() -> None:
     page = page_of([], [], errors=["a Region could not be listed: <b>denied</b>"])
     assert page.index("This run is not complete") < page.index("Key figures")
     assert "a Region could not be listed: &lt;b&gt;denied&lt;/b&gt;" in page
+    assert '<dt>Needs a person</dt><dd>1</dd><dd class="sub">1 error</dd>' in page.replace("\n", "")
 
 
 @given(st.lists(st.tuples(st.text("ab/-_.x", min_size=1, max_size=30), st.integers(0, 10**12))))

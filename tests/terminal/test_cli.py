@@ -282,6 +282,18 @@ def test_a_signal_at_any_time_is_told_in_one_line(tmp_path: Path) -> None:
     code = "import signal; from janitor.terminal import cli; "
     code += "cli.command = lambda: signal.raise_signal(signal.SIGTERM); cli.entry()"
     assert ended(code) == (130, "janitor: interrupted\n")
+    late = """
+import signal, sys
+from janitor.terminal import cli
+class Field:
+    def __set_name__(self, *_):  # what Python 3.11 wraps
+        signal.raise_signal(signal.SIGINT)
+cli.import_module = lambda _name: {}
+sys.argv[1:] = ["report", "--sandbox"]
+cli.entry()
+"""
+    for happens in ("signal.raise_signal(signal.SIGINT)", "type('Row', (), {'field': Field()})"):
+        assert ended(late.replace("{}", happens)) == (130, "janitor: interrupted\n")
     early = """
 import runpy, signal, sys
 class Imports:
@@ -415,6 +427,21 @@ def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str,
         "class DELIVERY",
     ):
         assert reason in " ".join(table.split()), reason
+
+
+def test_small_mistakes_of_a_shell_or_an_editor_do_no_harm(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """COLUMNS of 0, a byte order mark before the policy, `-o -`, and a Region in capitals."""
+    Path("p.toml").write_text("[defaults]\ndelete_empty = true\n", encoding="utf-8-sig")
+    assert run("policy", "validate", "-p", "p.toml").out == "p.toml: valid, 0 rules\n"
+    monkeypatch.setenv("COLUMNS", "0")
+    said = run("report", "--sandbox", "-p", "p.toml", "-o", "-")
+    assert said.code == 5
+    assert "What" in said.out
+    assert not Path("-").exists()
+    assert "(did you mean eu-west-1 or" in run("report", "--sandbox", "-r", "EU-WEST-1").err
+    assert "'--format': 'xml' is not one of" in run("report", "--format", "xml").err
 
 
 def test_the_first_screen_answers_in_20_lines(run: Run) -> None:
