@@ -56,7 +56,15 @@ from janitor.function.members import Member, Record, found, proved, with_regions
 from janitor.function.notify import Notice
 from janitor.function.runs import Runs
 from janitor.function.settings import Settings, parsed, read_settings
-from janitor.function.state import FLEET, Claim, RunState, RunStore, TakenError, TargetState
+from janitor.function.state import (
+    FLEET,
+    Claim,
+    DamagedError,
+    RunState,
+    RunStore,
+    TakenError,
+    TargetState,
+)
 from janitor.policy.file import Policy
 from janitor.report.base import RunInfo, counted
 from janitor.report.fleet import Asked, FleetReport, Place, page
@@ -378,7 +386,7 @@ class Fleet(Runs):
     async def _check(self, record: Record, policy: Policy) -> Checked:
         accounts: dict[str, Tally] = {}
         unfinished = []
-        async for target, state in self._states(record):
+        async for target, state, _ in self._states(record):
             region = TargetState() if state is None else state.regions[target.region]
             if region.tally is not None:
                 accounts.setdefault(target.account, Tally()).include(region.tally)
@@ -394,15 +402,21 @@ class Fleet(Runs):
             unfinished=unfinished,
         )
 
-    async def _states(self, record: Record) -> AsyncIterator[tuple[Target, RunState | None]]:
-        """The state of every target, or None where it has none, in the record's order."""
+    async def _states(self, record: Record) -> AsyncIterator[tuple[Target, RunState | None, str]]:
+        """The state of every target, or None where it has none, or one that is damaged, and why,
+        in the record's order.
+        """
+
+        async def loaded(target: Target) -> tuple[Target, RunState | None, str]:
+            try:
+                return target, await self._store(target).load(record.run), ""
+            except DamagedError as error:
+                return target, None, str(error)
+
         every = list(record.targets)
         for start in range(0, len(every), READ_AT_ONCE):
             some = every[start : start + READ_AT_ONCE]
-            states = await asyncio.gather(
-                *(self._store(target).load(record.run) for target in some)
-            )
-            for each in zip(some, states, strict=True):
+            for each in await asyncio.gather(*map(loaded, some)):
                 yield each
 
     async def _report(self, run: str, context: Invocation) -> dict[str, Any]:
@@ -414,10 +428,10 @@ class Fleet(Runs):
             report.account(_place(member), member.failed)
         for account, why in (checked.accounts if checked else {}).items():
             report.refused(account, why)
-        async for target, state in self._states(record):
+        async for target, state, why in self._states(record):
             tally, rows, asked = _counted(target, state)
             place = _place(members[target.account], target.region)
-            report.target(place, tally, rows, asked, _why_not(state, checked))
+            report.target(place, tally, rows, asked, why or _why_not(state, checked))
         refused = checked.refused if checked else "the limits were not checked"
         said = report.as_dict(self._info(record), refused, record.warnings)
         key, html = store.key(run, "report.json"), store.key(run, "report.html")

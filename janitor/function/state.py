@@ -39,6 +39,10 @@ class StateError(JanitorError):
     """The state of the run cannot be read or written."""
 
 
+class DamagedError(StateError):
+    """It can be read, and is not what this code writes there: another try will not help."""
+
+
 class TakenError(Exception):
     """Somebody else wrote the state first: another delivery of the same link is at work."""
 
@@ -160,7 +164,7 @@ class RunStore:
     etag: str | None = field(default=None, init=False)
 
     async def load(self, run: str) -> RunState | None:
-        """The state of a run, if it has begun. Raises StateError."""
+        """The state of a run, if it has begun. Raises StateError, DamagedError."""
         key = self.key(run, "state.json")
         answer, text = await self._read(key)
         if text is None:
@@ -169,11 +173,11 @@ class RunStore:
         return self.parsed(text, RunState, key)
 
     def parsed(self, text: bytes, model: type[_Model], key: str) -> _Model:
-        """What an object says. Raises StateError where it is not what this code writes there."""
+        """What an object says. Raises DamagedError."""
         try:
             return model.model_validate_json(text)
         except ValidationError as error:
-            raise self._failed(key, "read", error) from error
+            raise DamagedError(str(self._failed(key, "read", error))) from error
 
     async def _read(self, key: str) -> tuple[Mapping[str, Any], bytes | None]:
         """S3's answer, and the object if there is one. Raises StateError."""

@@ -313,6 +313,25 @@ def test_what_other_code_wrote_is_named_where_it_cannot_be_read(deploy: Deploy, 
     assert "/empty/0" in left(store, account(0))
 
 
+def test_a_damaged_state_is_its_targets_failure_alone(deploy: Deploy) -> None:
+    """The other accounts are cleaned, and the report says which object cannot be read."""
+    store = filled(fleet(2))
+    deployed = deploy(store)
+    items = deployed.targets()
+    deployed.each("survey", items)
+    key = f"fleet/run/{account(1)}/{REGION}/state.json"
+    deployed.session().client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"{}")
+    deployed.invoke({"run": "run", "pass": "limits"})
+    deployed.item({"run": "run", "pass": "act", **items[0]})
+    assert [left(store, account(number)) for number in range(2)] == [
+        ["/kept"],
+        ["/empty/0", "/kept"],
+    ]
+    said = deployed.invoke({"run": "run", "pass": "report"})["summary"]
+    assert (said["targets_failed"], said["groups_deleted"]) == (1, 1)
+    assert key in said["errors"][0]
+
+
 def test_what_was_not_counted_is_not_deleted(deploy: Deploy) -> None:
     """A state says that the survey is complete, and has lost what it counted."""
     store = filled(fleet(2))
