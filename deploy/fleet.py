@@ -32,6 +32,15 @@ BUSY = (
 Developer Guide, "Handle transient Lambda service exceptions")."""
 
 
+_STOPPED = (
+    "A run of the fleet stopped before its end, or without its report: the execution's page in "
+    "Step Functions says where and why."
+)
+_FAILED = (
+    "A run of the fleet ended, but in some account something failed, was not reached, or was "
+    "refused by a limit: its report in the bucket says what."
+)
+
 RETRY_S, MOST_S = 2, 120
 """Seconds before a busy Lambda or a crashed function is called again: at first, and at most."""
 
@@ -298,10 +307,12 @@ class Fleet(pulumi.ComponentResource):
         )
         self._schedule(machine, machine_arn)
         self.arn = machine.arn
+        executions = {"StateMachineArn": machine.arn}
+        runs = {"service": args.name, "trigger": "fleet"}
         self.alarms = [
-            self._stopped(machine, "stopped", "ExecutionsFailed"),
-            self._stopped(machine, "hung", "ExecutionsTimedOut"),
-            self._failed(),
+            self._about_runs("stopped", _STOPPED, "AWS/States", "ExecutionsFailed", executions),
+            self._about_runs("hung", _STOPPED, "AWS/States", "ExecutionsTimedOut", executions),
+            self._about_runs("failed", _FAILED, NAMESPACE, FAILED, runs),
             self._overdue(),
         ]
         self.register_outputs({"arn": self.arn, "alarms": self.alarms})
@@ -350,30 +361,21 @@ class Fleet(pulumi.ComponentResource):
             opts=self._after(may_start, sending),
         )
 
-    def _stopped(self, machine: aws.sfn.StateMachine, name: str, metric: str) -> pulumi.Output[str]:
+    def _about_runs(
+        self,
+        name: str,
+        description: str,
+        namespace: str,
+        metric: str,
+        dimensions: Mapping[str, pulumi.Input[str]],
+    ) -> pulumi.Output[str]:
         return at_least_one(
             f"{self._name}-{name}",
             name=f"{self._args.name}-{name}",
-            description="A run of the fleet stopped before its end, or without its report: the "
-            "execution's page in Step Functions says where and why.",
-            namespace="AWS/States",
+            description=description,
+            namespace=namespace,
             metric=metric,
-            dimensions={"StateMachineArn": machine.arn},
-            period=300,
-            missing="notBreaching",  # no data: no run has ended
-            topic=self._args.topic,
-            opts=self._child,
-        ).name
-
-    def _failed(self) -> pulumi.Output[str]:
-        return at_least_one(
-            f"{self._name}-failed",
-            name=f"{self._args.name}-failed",
-            description="A run of the fleet ended, but in some account something failed, was not "
-            "reached, or was refused by a limit: its report in the bucket says what.",
-            namespace=NAMESPACE,
-            metric=FAILED,
-            dimensions={"service": self._args.name, "trigger": "fleet"},
+            dimensions=dimensions,
             period=300,
             missing="notBreaching",  # no data: no run has ended
             topic=self._args.topic,

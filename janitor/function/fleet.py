@@ -18,7 +18,6 @@ import gc
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import boto3
@@ -27,7 +26,6 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from janitor import __version__
 from janitor.aws import targets
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.targets import Means
@@ -42,6 +40,7 @@ from janitor.engine.books import UNFINISHED, verdict
 from janitor.function.findings import KeptFindings
 from janitor.function.invocation import (
     CONTEXT,
+    NAMESPACE,
     Invocation,
     WarmSession,
     answered,
@@ -66,7 +65,7 @@ from janitor.function.state import (
     TargetState,
 )
 from janitor.policy.file import Policy
-from janitor.report.base import RunInfo, counted
+from janitor.report.base import counted
 from janitor.report.fleet import Asked, FleetReport, Place, page
 
 log = structlog.get_logger("janitor")
@@ -433,51 +432,35 @@ class Fleet(Runs):
             place = _place(members[target.account], target.region)
             report.target(place, tally, rows, asked, why or _why_not(state, checked))
         refused = checked.refused if checked else "the limits were not checked"
-        said = report.as_dict(self._info(record), refused, record.warnings)
+        accounts, regions = ", ".join(members), sorted({one.region for one in record.targets})
+        info = self._info(record, "fleet", accounts, regions)
+        said = report.as_dict(info, refused, record.warnings)
         key, html = store.key(run, "report.json"), store.key(run, "report.html")
         body = json.dumps(said).encode()
         if await store.read(key) != body:  # there is something new to tell
             await store.write(html, "".join(page(said)).encode(), "text/html; charset=utf-8")
-            await self._tell(run, said, context)
+            await self._tell(record, said, context)
             await store.write(key, body)
         return {"complete": True, "key": key, "html": html, "summary": _brief(said["summary"])}
 
-    async def _tell(self, run: str, said: dict[str, Any], context: Invocation) -> None:
+    async def _tell(self, record: Record, said: dict[str, Any], context: Invocation) -> None:
         """Metrics, and a message to people. One that was sent just before the function died is sent
         again. Raises NotifyError.
         """
         store, summary = self._store(), said["summary"]
         notice = Notice(
-            run,
+            record.run,
             context.invoked_function_arn,
             context.log_group_name,
-            said["run"]["dry_run"],
+            record.dry_run,
             summary,
             over=counted(summary["accounts"], "account"),
-            report=f"s3://{store.name}/{store.key(run, 'report.html')}",
+            report=f"s3://{store.name}/{store.key(record.run, 'report.html')}",
         )
         failed = notice.result in ("failed", "refused")
-        started = datetime.fromisoformat(said["run"]["started"]).timestamp()
-        seconds = max(self._clock.now() / 1000 - started, 0)
+        seconds = max(self._clock.now() - record.started, 0) / 1000
         measure(self._metrics, "fleet", summary, seconds, failed=failed)
         await self._notify(notice)
-
-    def _info(self, record: Record) -> RunInfo:
-        settings = self._settings
-        accounts = [member.account for member in record.members]
-        return RunInfo(
-            id=record.run,
-            command="fleet",
-            version=__version__,
-            started=datetime.fromtimestamp(record.started / 1000, UTC).isoformat(
-                timespec="seconds"
-            ),
-            account=", ".join(accounts),
-            regions=sorted({target.region for target in record.targets}),
-            policy=settings.policy_parameter or settings.policy_file or "shipped",
-            policy_sha256=record.policy,
-            dry_run=record.dry_run,
-        )
 
 
 def _named(record: Record, asked: Event) -> tuple[Target, Member]:
@@ -554,7 +537,7 @@ def _short(text: str) -> str:
 
 configure_logs()
 gc.set_threshold(GARBAGE)
-METRICS = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "CloudWatchJanitor"))
+METRICS = Metrics(namespace=NAMESPACE)
 _fleet = Fleet(read_settings(os.environ), WarmSession(), SystemClock(), METRICS, Threads())
 
 

@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -22,7 +22,6 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from janitor import __version__
 from janitor.aws import targets
 from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS, Api, Counts
 from janitor.aws.workers import GARBAGE, NoAnswerError, Threads, within
@@ -34,6 +33,7 @@ from janitor.function import chain
 from janitor.function.findings import Findings
 from janitor.function.invocation import (
     CONTEXT,
+    NAMESPACE,
     Invocation,
     WarmSession,
     answered,
@@ -49,7 +49,6 @@ from janitor.function.runs import Runs
 from janitor.function.settings import parsed, read_settings
 from janitor.function.state import Claim, RunState, RunStore, TakenError, TargetState
 from janitor.policy.file import Policy
-from janitor.report.base import RunInfo
 
 log = structlog.get_logger("janitor")
 
@@ -204,7 +203,7 @@ class Janitor(Runs):
         stop: Stop,
         context: Invocation,
     ) -> dict[str, Any]:
-        info = self._info(state)
+        info = self._info(state, "function", state.account, list(state.regions))
         prices = price_list(policy.prices)
         findings = Findings(prices)
         means = self._means(counts, stop, policy)
@@ -283,20 +282,6 @@ class Janitor(Runs):
         seconds = max(self._clock.now() - state.started, 0) / 1000
         measure(self._metrics, state.trigger, ended, seconds, failed=failed)
 
-    def _info(self, state: RunState) -> RunInfo:
-        settings = self._settings
-        return RunInfo(
-            id=state.run,
-            command="function",
-            version=__version__,
-            started=datetime.fromtimestamp(state.started / 1000, UTC).isoformat(timespec="seconds"),
-            account=state.account,
-            regions=list(state.regions),
-            policy=settings.policy_parameter or settings.policy_file or "shipped",
-            policy_sha256=state.policy,
-            dry_run=state.dry_run,
-        )
-
 
 def _is_scheduled(event: Any) -> bool:
     return (
@@ -324,7 +309,7 @@ def _scheduled(event: dict[str, Any], now: int) -> tuple[str, int]:
 
 configure_logs()
 gc.set_threshold(GARBAGE)
-METRICS_OUT = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "CloudWatchJanitor"))
+METRICS_OUT = Metrics(namespace=NAMESPACE)
 _janitor = Janitor(read_settings(os.environ), WarmSession(), SystemClock(), METRICS_OUT, Threads())
 
 

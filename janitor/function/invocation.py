@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import hashlib
+import os
 import sys
 import threading
 from collections.abc import Coroutine, Iterator, Mapping
@@ -30,6 +31,8 @@ from janitor.function.settings import Settings, current_policy
 from janitor.policy.file import Policy
 
 log = structlog.get_logger("janitor")
+NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "CloudWatchJanitor")
+"""Of the functions' metrics."""
 CONTEXT: dict[str, str] = {}
 """What every log line of an invocation says."""
 

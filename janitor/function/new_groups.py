@@ -36,6 +36,7 @@ from janitor.engine.new_groups import SHARE, Born, give_retention
 from janitor.function.hints import hinted
 from janitor.function.invocation import (
     CONTEXT,
+    NAMESPACE,
     Invocation,
     Warm,
     WarmSession,
@@ -128,7 +129,7 @@ class NewGroups(Warm):
 
 
 configure_logs()
-METRICS = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "CloudWatchJanitor"))
+METRICS = Metrics(namespace=NAMESPACE)
 _new_groups = NewGroups(read_settings(os.environ), WarmSession(), SystemClock(), METRICS, Threads())
 
 

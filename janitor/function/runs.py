@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Protocol
 
+from janitor import __version__
 from janitor.aws.api import CLOSE_CONFIG, Counts
 from janitor.aws.targets import Means
 from janitor.core.clock import Stop
@@ -16,6 +19,16 @@ from janitor.function.state import PREFIX, RunState, RunStore
 from janitor.journal.archive import BucketJournal, key_of
 from janitor.journal.journal import Lines
 from janitor.policy.file import Policy
+from janitor.report.base import RunInfo
+
+
+class Begun(Protocol):
+    """What every record of a run says of it; `started` in ms, `policy` its digest."""
+
+    run: str
+    started: int
+    policy: str
+    dry_run: bool
 
 
 class Runs(Warm):
@@ -64,4 +77,19 @@ class Runs(Warm):
             self._clock.now(),
             max_links=int(self._settings.max_links),
             max_hours=int(self._settings.max_hours),
+        )
+
+    def _info(self, begun: Begun, command: str, account: str, regions: list[str]) -> RunInfo:
+        """What outputs say of the run; `account` may be several."""
+        started = datetime.fromtimestamp(begun.started / 1000, UTC)
+        return RunInfo(
+            id=begun.run,
+            command=command,
+            version=__version__,
+            started=started.isoformat(timespec="seconds"),
+            account=account,
+            regions=regions,
+            policy=self._settings.policy_parameter or self._settings.policy_file or "shipped",
+            policy_sha256=begun.policy,
+            dry_run=begun.dry_run,
         )

@@ -27,13 +27,12 @@ from janitor.aws.workers import Inline
 from janitor.core.clock import DAY_MS, Stop, SystemClock
 from janitor.core.errors import JanitorError
 from janitor.core.model import Target
-from janitor.function.invocation import configure_logs
+from janitor.function.invocation import NAMESPACE, configure_logs
 from janitor.function.settings import read_settings
 from janitor.function.trails import Deaf, deaf
 
 ACTIONS: dict[str, str] = {"GetMetricData": "cloudwatch:GetMetricData"}
 OVERDUE_DAYS = 35
-NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "CloudWatchJanitor")
 
 
 class WatchError(JanitorError):
