@@ -353,6 +353,6 @@ async def whole(
         between()
         lines = [line for outcome in recorded.planned if (line := action_line(outcome)) is not None]
         part = Part(at_hand(grouped(lines)), refused=books.refusals(policy.limits)[calls.target])
-        act = Act(policy, now, stop, journal, books, Looks(calls.clock))
+        act = Act(policy, now, stop, journal, books, Looks(calls.clock), asked=survey.shared)
         await act.run(apis, {calls.target: part})
     return Result(books.total, refused, stop), recorded

@@ -166,8 +166,9 @@ async def at_hand(planned: Iterable[Planned]) -> AsyncIterator[Planned]:
 
 class Act:
     """Acts on a plan over several targets. `now` (ms) is the moment by which the plan judged ages:
-    nothing becomes older by waiting. `anew` says that the plan is of an earlier run, so that those
-    owners are asked again as well for which that takes long.
+    nothing becomes older by waiting. `asked` is what the survey asked owners a moment ago, which is
+    not asked again before it is too old. `anew` says that the plan is of an earlier run, so that
+    those owners are asked again as well for which that takes long.
     """
 
     def __init__(
@@ -179,6 +180,7 @@ class Act:
         sink: ActSink,
         looks: Looks,
         *,
+        asked: Shared | None = None,
         anew: bool = False,
     ) -> None:
         self.policy = policy
@@ -191,7 +193,8 @@ class Act:
         self.rows = [cheap for row in rows if (cheap := row.again()) is not None]
         self.rows_long = [row for row in rows if row.again() is not row]
         self.rows_once = self.rows_long if anew else []
-        self.shared = Shared()
+        self.shared = Shared() if asked is None else asked
+        self.shared_long = self.shared.apart()
 
     async def run(self, apis: Mapping[Target, Api], parts: Mapping[Target, Part]) -> None:
         """Carry out each target's part, to the end or until stopped."""
@@ -201,6 +204,7 @@ class Act:
             await _TargetAct(self, apis[target]).run(part)
             if many:
                 apis[target].let_all_go()
+                self.shared.forget(target)
 
         await together(
             *(acted(target, part) for target, part in parts.items()), most=TARGETS_AT_ONCE
@@ -310,7 +314,7 @@ class _TargetAct:
         self._arrivals = Arrivals(api)
         self._outcome = functools.partial(outcome_now, api.clock)
         self._users = Users(api, act.rows, act.shared, OWNERS_LAST)
-        self._users_long = Users(api, act.rows_long, act.shared)
+        self._users_long = Users(api, act.rows_long, act.shared_long)
         users = [self._users, self._users_long]
         self._questions = Questions(act.policy, act.now, self._arrivals, users)
         self._deletions = asyncio.Semaphore(DELETIONS_AT_ONCE)

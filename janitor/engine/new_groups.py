@@ -61,10 +61,11 @@ async def give_retention(api: Api, names: Sequence[str], policy: Policy, journal
     books = Books(apis, told, lambda group: policy.acknowledged_until(group, now))
     old: dict[str, Outcome] = {}
     listing = functools.partial(_listing, names, policy, now, old)
-    await Survey(policy, now, api.stop, books, listing=listing).run(apis, {api.target: None})
+    survey = Survey(policy, now, api.stop, books, listing=listing)
+    await survey.run(apis, {api.target: None})
     outcomes = {name: _if_younger(outcome, now) for name, outcome in outcomes.items()}
     lines = [line for one in outcomes.values() if (line := action_line(one)) is not None]
-    act = Act(policy, now, api.stop, journal, books, Looks(api.clock))
+    act = Act(policy, now, api.stop, journal, books, Looks(api.clock), asked=survey.shared)
     await act.run(apis, {api.target: Part(at_hand(grouped(lines)))})
     errors = "; ".join(books.tallies[api.target].errors)
     failures: dict[str, str] = {}

@@ -158,6 +158,7 @@ class Survey:
             await _TargetSurvey(self, apis[target]).run(start)
             if many:
                 apis[target].let_all_go()
+                self.shared.forget(target)
 
         await together(
             *(surveyed(target, start) for target, start in starts.items()), most=TARGETS_AT_ONCE

@@ -35,6 +35,7 @@ from janitor.function.state import (
     lines_key,
 )
 from janitor.journal.journal import Journal
+from janitor.owners.owners import Shared
 from janitor.policy.file import Limits, Policy
 from janitor.report.summary import Summary, summarize
 
@@ -62,6 +63,7 @@ class Link(Books):
         self.state = state
         self._bucket = bucket
         self._apis = apis
+        self._asked: Shared | None = None
         self._policy = policy
         self._prices = prices
         self._counts = counts
@@ -268,6 +270,7 @@ class Link(Books):
             briefly=True,
         )
         await survey.run(self._apis, starts)
+        self._asked = survey.shared
 
     async def _read_earlier(self) -> None:
         """What earlier passes planned: a Region where that cannot be read is not surveyed."""
@@ -304,7 +307,10 @@ class Link(Books):
             for target, region in self._regions.items()
             if not region.acted
         }
-        act = Act(self._policy, self.state.started, self._stop, journal, self, Looks(clock))
+        looks = Looks(clock)
+        act = Act(
+            self._policy, self.state.started, self._stop, journal, self, looks, asked=self._asked
+        )
         await act.run(self._apis, parts)
         if self._stop.draining:
             return False

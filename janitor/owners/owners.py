@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from janitor.aws import targets
 from janitor.aws.api import Api
 from janitor.aws.models import keep_only
+from janitor.core.model import Target
 from janitor.core.together import together
 from janitor.owners.reader import Reading, UnreadError
 from janitor.owners.table import Row, Severity, operations
@@ -108,22 +109,35 @@ class _Asked:
 
 
 class Shared:
-    """What the owners of several targets share: rows that are asked in one Region for all, and how
-    many services are asked at a time.
+    """What the owners of several targets share, and survey and act: what rows were asked, of which
+    some are asked in one Region for all, and how many services are asked at a time.
     """
 
     def __init__(self, services_at_once: int = SERVICES_AT_ONCE) -> None:
         self.turn = asyncio.Semaphore(services_at_once)
         self._homes: dict[tuple[str, str], dict[str, _Asked]] = {}
+        self._asked: dict[Target, dict[str, _Asked]] = {}
 
-    def asked_at(self, home: str, account: str) -> dict[str, _Asked]:
-        """What the rows were asked there."""
-        return self._homes.setdefault((account, home), {})
+    def asked_by(self, target: Target, home: str | None) -> dict[str, _Asked]:
+        """What the rows with that home were asked."""
+        if home is None:
+            return self._asked.setdefault(target, {})
+        return self._homes.setdefault((target.account, home), {})
+
+    def forget(self, target: Target) -> None:
+        """What its own rows were asked: of a thousand accounts that takes gigabytes."""
+        self._asked.pop(target, None)
+
+    def apart(self) -> Shared:
+        """One that takes turns with this one, and knows nothing yet."""
+        other = Shared()
+        other.turn = self.turn
+        return other
 
 
 class Owners:
-    """The owners of one target's log groups. A row is read once; again when that is more than
-    `lasts` seconds ago.
+    """The owners of one target's log groups. A row is read once by all that share, and again when
+    that is more than `lasts` seconds ago.
     """
 
     def __init__(
@@ -142,7 +156,6 @@ class Owners:
         self._shared = shared
         self._lasts = lasts
         self._lasts_at_most = service_lasts
-        self._asked: dict[str, _Asked] = {}
 
     def owner_named(self, group: str) -> str:
         """The owner that the log group's name speaks of; "" where that is none that is asked."""
@@ -205,15 +218,9 @@ class Owners:
 
     # ---- a row -------------------------------------------------------------------------------
 
-    def _known(self, row: Row) -> dict[str, _Asked]:
-        """What the rows were asked where this one is."""
-        if row.home is None:
-            return self._asked
-        return self._shared.asked_at(row.home, self._api.target.account)
-
     def _is_known(self, row: Row) -> bool:
         """Whether it takes no call to tell what the row says of a log group."""
-        asked = self._known(row).get(row.id)
+        asked = self._shared.asked_by(self._api.target, row.home).get(row.id)
         return asked is not None and asked.answered and not self._is_old(asked)
 
     def _is_old(self, asked: _Asked) -> bool:
@@ -223,7 +230,7 @@ class Owners:
         self, row: Row, groups: Collection[Named], ends: float
     ) -> dict[str, Use | Unread]:
         """What the row says of the log groups, by name; nothing of those that it does not own."""
-        known = self._known(row)
+        known = self._shared.asked_by(self._api.target, row.home)
         if row.id not in known:
             known[row.id] = _Asked(Reading(self._api, row, row.listing, [{}]))
         asked = known[row.id]

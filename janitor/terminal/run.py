@@ -56,6 +56,7 @@ from janitor.engine.plan import Head, PlanFile, action_line, end_line
 from janitor.engine.survey import Listing, Survey, every_group
 from janitor.engine.tagged import tagged
 from janitor.journal.journal import FileJournal, Lines
+from janitor.owners.owners import Shared
 from janitor.policy.file import SHIPPED, Policy
 from janitor.report.base import (
     Format,
@@ -228,6 +229,7 @@ class _Work:
         self.apis: dict[Target, Api] = {}
         self.asks_orphans = self.options.orphans or OWNER_GONE in self.policy.questions
         self.reached = Reached([], {}, {}, [])
+        self.asked: Shared | None = None
 
     def _shares(self) -> Shares | None:
         """The sums of `--by`. Raises UsageError on what is not one of its values."""
@@ -313,6 +315,7 @@ class _Work:
             briefly=not (self.options.all_groups or self.options.orphans or _logs_kept()),
         )
         await survey.run(self.apis, dict.fromkeys(self.apis))
+        self.asked = survey.shared
         self.refused = books.over_limit(self.policy.limits)
 
     async def act(self, books: Books, plan: PlanFile) -> None:
@@ -325,7 +328,16 @@ class _Work:
         }
         looks = Looks(self.account.clock)
         anew = plan.head.run != self.run_id
-        act = Act(self.policy, plan.head.made, self.stop, self.journal, books, looks, anew=anew)
+        act = Act(
+            self.policy,
+            plan.head.made,
+            self.stop,
+            self.journal,
+            books,
+            looks,
+            asked=self.asked,
+            anew=anew,
+        )
         await act.run(self.apis, parts)
         for target, totals in plan.totals.items():
             books.not_reached(target, totals.actions)

@@ -404,6 +404,25 @@ def test_a_function_made_while_groups_are_deleted_keeps_its_group(
     assert "in use by Lambda function late" in only(recorded, "/old/11")[1]
 
 
+@pytest.mark.parametrize(("consent", "asked", "kept"), [(40, 1, set()), (60, 2, {"/old/own"})])
+def test_owners_that_the_survey_asked_are_asked_again_once_that_is_nearly_a_minute_ago(
+    policy: Policy, journal: FileJournal, consent: float, asked: int, kept: set[str]
+) -> None:
+    """They are dozens of calls a Region, and consent may take seconds or days."""
+    cloud = Cloud([empty("/old/own", retention=30), *fillers()])
+    listed: list[Call] = []
+    cloud.before_call = lambda call: (
+        listed.append(call) if (call.operation, call.region) == ("ListFunctions", REGION) else None
+    )
+
+    def meanwhile() -> None:
+        cloud.functions["late"] = "/old/own"
+        cloud.clock.jump(consent)
+
+    janitor(cloud, policy, journal, between=meanwhile)
+    assert (len(listed), cloud.groups.keys() & {"/old/own"}) == (asked, kept)
+
+
 def test_a_slow_disk_makes_the_look_stale(
     policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

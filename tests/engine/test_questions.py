@@ -172,6 +172,7 @@ def test_a_policy_without_such_rules_asks_nothing() -> None:
 
 def _comes_back(cloud: Cloud) -> None:
     cloud.functions["gone"] = None
+    cloud.clock.jump(60)
 
 
 def _is_written_to(cloud: Cloud) -> None:
@@ -197,6 +198,7 @@ def test_what_cannot_be_asked_again_gets_no_short_retention(journal: FileJournal
     cloud = Cloud([full(GONE)])
 
     def deny() -> None:
+        cloud.clock.jump(60)
         cloud.fault = lambda call: (
             refused("AccessDeniedException") if call.operation == "ListFunctions" else None
         )

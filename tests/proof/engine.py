@@ -25,6 +25,7 @@ from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, Head, PlanFile, action_line, end_line
 from janitor.engine.survey import Survey
 from janitor.journal.journal import FileJournal, Lines
+from janitor.owners.owners import Shared
 from janitor.sandbox.unknowns import Unclear
 from janitor.sandbox.wire import Call
 from janitor.terminal.run import _count_groups as count_groups
@@ -214,6 +215,7 @@ class Janitor(Process):
         super().__init__(place.cloud, life, dies_at, after=after, cpu=place.account.cpu)
         self.place = place
         self.counts = Counts()
+        self.asked: Shared | None = None
 
     def survey(self) -> Done | None:
         """Write a plan of what a run would do. None where it was killed. Raises JanitorError."""
@@ -228,7 +230,7 @@ class Janitor(Process):
         return self._whole(self._run())
 
     def _whole(self, work: Coroutine[Any, Any, Done]) -> Done | None:
-        self.stop = Stop()
+        self.stop, self.asked = Stop(), None
         return self.place.clock.run(self.live(work))
 
     async def _run(self) -> Done:
@@ -260,7 +262,9 @@ class Janitor(Process):
 
             file.write(f"{Head(run='run', made=now, policy=policy.digest()).model_dump_json()}\n")
             books = Books(apis, listen)
-            await Survey(policy, now, self.stop, books).run(apis, dict.fromkeys(apis))
+            survey = Survey(policy, now, self.stop, books)
+            await survey.run(apis, dict.fromkeys(apis))
+            self.asked = survey.shared
             for target, tally in books.tallies.items():
                 file.write(f"{end_line(target, tally).model_dump_json()}\n")
         return books
@@ -296,7 +300,10 @@ class Janitor(Process):
         books.listener = lambda _groups, _outcomes: None
         journal = MortalJournal(place.journal, self)
         try:
-            act = Act(place.policy, plan.head.made, self.stop, journal, books, Looks(place.clock))
+            looks = Looks(place.clock)
+            act = Act(
+                place.policy, plan.head.made, self.stop, journal, books, looks, asked=self.asked
+            )
             await act.run(self._apis(), parts)
         finally:
             journal.close()
