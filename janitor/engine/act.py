@@ -95,6 +95,9 @@ FEW_PAGES = 20
 """Of streams, which are read beside those of other log groups. More of them are read one log group
 after the other: together they would all become too old."""
 
+SYSLOG = "syslog"
+"""The row of the table of owners that tells of every syslog endpoint: what has one is kept."""
+
 OWNERS_LAST = 55.0
 """Seconds, so that they are not a minute old at the deletion: too many calls for each of them."""
 
@@ -193,6 +196,7 @@ class Act:
         self.rows = [cheap for row in rows if (cheap := row.again()) is not None]
         self.rows_long = [row for row in rows if row.again() is not row]
         self.rows_once = self.rows_long if anew else []
+        self.asks_syslog = any(row.id == SYSLOG for row in self.rows)
         self.shared = Shared() if asked is None else asked
         self.shared_long = self.shared.apart()
 
@@ -791,7 +795,9 @@ class _Deletion:
         from the look on, StoppedError, or what ends the run.
         """
         act, group, action = self._act, self._group, self._action
-        extras = await extras_of(act._logs, group, subscribed=bool(self._ignored))
+        extras = await extras_of(
+            act._logs, group, subscribed=bool(self._ignored), syslog=not act._act.asks_syslog
+        )
         if isinstance(extras, Unreadable):
             seen = [*self._proved, extras.evidence]
             if extras.gone:

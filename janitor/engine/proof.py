@@ -176,11 +176,13 @@ async def no_arrivals(arrivals: Arrivals, group: LogGroup, before: int) -> Verdi
             return Empty(Evidence(source, text.format("no"), at))
 
 
-async def extras_of(logs: Logs, group: LogGroup, *, subscribed: bool) -> Extras | Unreadable:
+async def extras_of(
+    logs: Logs, group: LogGroup, *, subscribed: bool, syslog: bool
+) -> Extras | Unreadable:
     """What the journal must hold to make the group again, beside what DescribeLogGroups shows.
 
-    Its metric filters are proved absent elsewhere (line 1), and its subscription filters too unless
-    some may be there (`subscribed`).
+    Its metric filters are proved absent elsewhere (line 1), and so are its subscription filters
+    unless some may be there (`subscribed`), and its syslog endpoints (line 2; `syslog`).
     """
     source = ""
     try:
@@ -193,7 +195,7 @@ async def extras_of(logs: Logs, group: LogGroup, *, subscribed: bool) -> Extras 
         source = "DescribeResourcePolicies"
         resource = await logs.resource_policy(group)
         source = "ListSyslogConfigurations"
-        syslog = await logs.syslog_endpoints(group)
+        endpoints = await logs.syslog_endpoints(group) if syslog else ()
         source = "DescribeSubscriptionFilters"
         subscriptions = await logs.filters(group, "subscription") if subscribed else ()
     except ReadError as error:
@@ -205,7 +207,7 @@ async def extras_of(logs: Logs, group: LogGroup, *, subscribed: bool) -> Extras 
         transformer,
         subscription_filters=tuple(subscriptions),
         resource_policy=resource,
-        syslog_endpoints=syslog,
+        syslog_endpoints=endpoints,
     )
 
 

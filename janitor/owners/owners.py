@@ -86,8 +86,8 @@ class Answer:
 
 @dataclass(slots=True)
 class _Asked:
-    """What is known of a row: its listing, as far as it went, when its first part was read (`at`,
-    `read`), and for how many log groups in all it was asked.
+    """What is known of a row: its listing, as far as it went, when its first part was asked for
+    (`at`, `read`), and for how many log groups in all it was asked.
     """
 
     reading: Reading
@@ -191,7 +191,7 @@ class Owners:
             if not concerned[row.id]:
                 continue
             if self._is_known(row):  # so it needs no turn, which it may take long to come
-                found[row.id] = await self._row(row, concerned[row.id], math.inf)
+                found[row.id] = self._uses(row, concerned[row.id])
             else:
                 by_service[row.service].append(row)
 
@@ -242,15 +242,15 @@ class Owners:
             asked.candidates += len(groups)
             if not asked.over:
                 await self._list(asked, math.inf if not probing else asked.candidates, ends)
-            found: dict[str, Use | Unread] = {}
+            found = self._uses(row, groups)
+            if asked.answered:
+                return found
             said: Use | Unread | None
             lost: UnreadError | None = None
             for name, arn in groups:
-                if (user := asked.reading.found.user_of(name)) is not None:
-                    found[name] = self._use(row, user, asked.reading.calls, asked.at)
-                elif asked.answered:
+                if name in found:
                     continue
-                elif (values := probes[name]) is not None and lost is None:
+                if (values := probes[name]) is not None and lost is None:
                     try:
                         said = await self._probed(row, (name, arn), values, ends)
                     except UnreadError as error:
@@ -265,15 +265,23 @@ class Owners:
                         found[name] = said
             return found
 
+    def _uses(self, row: Row, groups: Collection[Named]) -> dict[str, Use | Unread]:
+        """What the row's listing, as far as it was read, says of the log groups, by name."""
+        asked = self._shared.asked_by(self._api.target, row.home)[row.id]
+        return {
+            name: self._use(row, user, asked.reading.calls, asked.at)
+            for name, _ in groups
+            if (user := asked.reading.found.user_of(name)) is not None
+        }
+
     async def _list(self, asked: _Asked, most: float, ends: float) -> None:
         """Go on with the listing, while it takes less calls than to ask about each log group."""
-        begun = asked.reading.calls > 0
+        if not asked.reading.calls:  # from then on: an answer may be long on its way
+            asked.at, asked.read = self._api.clock.now(), self._api.clock.monotonic()
         try:
             asked.answered = await asked.reading.go_on(most, ends)
         except UnreadError as error:
             asked.why = error
-        if not begun:
-            asked.at, asked.read = self._api.clock.now(), self._api.clock.monotonic()
 
     async def _probed(
         self, row: Row, group: Named, values: Mapping[str, str], ends: float

@@ -85,8 +85,8 @@ class References:
 
     def user_of(self, group: str) -> str | None:
         """Who uses the log group, if anybody."""
-        if group in self._exact:
-            return self._exact[group]
+        if group in self._exact or not self._prefixes:
+            return self._exact.get(group)
         return next((u for start, u in self._prefixes.items() if group.startswith(start)), None)
 
 

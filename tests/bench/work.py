@@ -17,7 +17,6 @@ DELETED = (
     "DescribeIndexPolicies",
     "GetTransformer",
     "DescribeResourcePolicies",
-    "ListSyslogConfigurations",
     "DescribeLogStreams",
     "DescribeLogGroups",
     "DeleteLogGroup",
