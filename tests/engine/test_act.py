@@ -421,6 +421,7 @@ def test_owners_that_the_survey_asked_are_asked_again_once_that_is_nearly_a_minu
 
     janitor(cloud, policy, journal, between=meanwhile)
     assert (len(listed), cloud.groups.keys() & {"/old/own"}) == (asked, kept)
+    assert cloud.calls["ListSyslogConfigurations"] == asked, "not once more for the undo"
 
 
 def test_a_slow_disk_makes_the_look_stale(
