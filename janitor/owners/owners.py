@@ -87,14 +87,15 @@ class Answer:
 @dataclass(slots=True)
 class _Asked:
     """What is known of a row: its listing, as far as it went, when its first part was asked for
-    (`at`, `read`), and for how many log groups in all it was asked.
+    (`at`, `read`), for which log groups it was asked, and what its probes said of them, and when.
     """
 
     reading: Reading
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     answered: bool = False
     why: UnreadError | None = None
-    candidates: int = 0
+    candidates: set[Named] = field(default_factory=set)
+    probed: dict[Named, tuple[float, Use | None]] = field(default_factory=dict)
     at: int = 0
     read: float = 0.0
 
@@ -105,7 +106,8 @@ class _Asked:
 
     def again(self, reading: Reading) -> None:
         """Forget what was read."""
-        self.reading, self.answered, self.why, self.candidates = reading, False, None, 0
+        self.reading, self.answered, self.why = reading, False, None
+        self.candidates.clear()
 
 
 class Shared:
@@ -239,9 +241,9 @@ class Owners:
                 asked.again(Reading(self._api, row, row.listing, [{}]))
             probes = {name: row.probe_of(name) for name, _ in groups}
             probing = all(values is not None for values in probes.values())
-            asked.candidates += len(groups)
+            asked.candidates.update(groups)
             if not asked.over:
-                await self._list(asked, math.inf if not probing else asked.candidates, ends)
+                await self._list(asked, len(asked.candidates) if probing else math.inf, ends)
             found = self._uses(row, groups)
             if asked.answered:
                 return found
@@ -252,7 +254,7 @@ class Owners:
                     continue
                 if (values := probes[name]) is not None and lost is None:
                     try:
-                        said = await self._probed(row, (name, arn), values, ends)
+                        said = await self._probed(asked, row, (name, arn), values, ends)
                     except UnreadError as error:
                         said = self._unread(row, name, error, 1)
                         lost = error if error.lost else None
@@ -284,10 +286,13 @@ class Owners:
             asked.why = error
 
     async def _probed(
-        self, row: Row, group: Named, values: Mapping[str, str], ends: float
+        self, asked: _Asked, row: Row, group: Named, values: Mapping[str, str], ends: float
     ) -> Use | None:
         """What the row's probe says of one log group. Raises UnreadError or StoppedError."""
         assert row.probe is not None
+        began = self._api.clock.monotonic()
+        if (known := asked.probed.get(group)) and began - known[0] <= self._lasts:
+            return known[1]
         target, (name, arn) = self._api.target, group
         given = {
             **values,
@@ -301,7 +306,9 @@ class Owners:
         await reading.go_on(math.inf, ends)
         user = reading.found.user_of(name)
         now = self._api.clock.now()
-        return None if user is None else self._use(row, user, reading.calls, now)
+        use = None if user is None else self._use(row, user, reading.calls, now)
+        asked.probed[group] = began, use
+        return use
 
     def _keeps(self, row: Row, group: str) -> bool:
         """Whether the row, unread, keeps a log group that it could own: if nothing stops without

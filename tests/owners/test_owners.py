@@ -128,6 +128,22 @@ def test_a_listing_that_was_broken_off_is_not_gone_on_with_long_after() -> None:
     assert not world.clock.run(again(world.owners([ROWS["vpc-flow-log"]], lasts=60)))
 
 
+def test_what_a_probe_said_lasts_as_long_as_a_listing() -> None:
+    """A deletion asks three times: survey, act, and the last look."""
+    logs = ["/a"]
+    world = World(lambda *call, **more: flow_logs(logs, *call, **more))
+
+    async def again(owners: Owners) -> tuple[int, bool]:
+        for _ in range(3):
+            await world.asked(owners, "/g")
+        soon = len(world.said)
+        logs.append("/g")
+        world.clock.jump(61)
+        return soon, (await world.asked(owners, "/g"))["/g"].nobody
+
+    assert world.clock.run(again(world.owners([ROWS["vpc-flow-log"]], lasts=60))) == (1, False)
+
+
 def flow_logs(
     logs: Sequence[str], _service: str, _region: str, _operation: str, **asked: Any
 ) -> Any:
