@@ -44,7 +44,8 @@ ACTIONS: dict[str, str] = {
 ALL = "all"
 ACCOUNTS_AT_ONCE = 16
 """Of which it is found out who they are, and which Regions they have."""
-_SOMEWHERE = "us-east-1"
+SOMEWHERE = "us-east-1"
+"""Which Region is asked about an account where none is configured."""
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 ACCOUNT = re.compile(r"[0-9]{12}")
 ROLE_ARN = re.compile("arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+")
@@ -56,11 +57,14 @@ EXTERNAL_ID = "[0-9A-Za-z_+=,.@:/-]{2,1224}"
 
 
 def session(profile: str | None) -> boto3.Session:
-    """A boto3 session by boto3's own conventions. Raises UsageError on an unknown profile, or on a
-    botocore that is not safe to use, CredentialsError where its credentials cannot be had.
+    """A boto3 session by boto3's own conventions. Raises UsageError on an unknown profile or
+    configured Region, or on a botocore that is not safe to use, CredentialsError where its
+    credentials cannot be had.
     """
     try:
         made = _session(profile)
+        if not region_around() and made.region_name:
+            check_region(made.region_name, f"profile {made.profile_name}: region")
         check(made)
         watch(made._session)
         return made
@@ -71,13 +75,30 @@ def session(profile: str | None) -> boto3.Session:
         raise UsageError(f"{error}; {HINT}") from error
 
 
+def check_value(where: str, value: str, what: str, *patterns: re.Pattern[str] | str) -> None:
+    """Raise UsageError where the value is of none of the patterns; `where` names the option or key,
+    `what` says what it accepts.
+    """
+    if not any(re.fullmatch(pattern, value) for pattern in patterns):
+        raise UsageError(f"{where}: {value!r} is not {what}")
+
+
+def check_role_name(name: str, where: str) -> None:
+    """Raise UsageError where no role can be called so."""
+    what = "the name of a role, with its path if it has one (letters, digits, _+=,.@-; at most 64)"
+    check_value(where, name, what, ROLE_NAME)
+
+
+def check_external_id(text: str, where: str) -> None:
+    """Raise UsageError on what AssumeRole would not take."""
+    what = "an external ID (2 to 1,224 letters, digits and _+=,.@:/-)"
+    check_value(where, text, what, EXTERNAL_ID)
+
+
 def account_of(role: str) -> str:
     """The account in a role's ARN. Raises UsageError on what is not one."""
-    if not ROLE_ARN.fullmatch(role):
-        raise UsageError(
-            f"--role: {role!r} is not the ARN of a role "
-            "(such as arn:aws:iam::123456789012:role/janitor)"
-        )
+    what = "the ARN of a role (such as arn:aws:iam::123456789012:role/janitor)"
+    check_value("--role", role, what, ROLE_ARN)
     return role.split(":")[4]
 
 
@@ -91,10 +112,11 @@ def assumed(aws: boto3.Session, role: str, external_id: str | None = None) -> bo
     source = aws.get_credentials()
     if source is None:
         raise CredentialsError(NOWHERE)
+    partition = role.split(":")[1]
+    homes = (name for name in (configured(aws), SOMEWHERE, *known_regions()) if name)
+    home = next((name for name in homes if partition_of(name) == partition), SOMEWHERE)
     fetcher = AssumeRoleCredentialFetcher(
-        functools.partial(
-            aws.client, region_name=_configured(aws) or _SOMEWHERE, config=CLIENT_CONFIG
-        ),
+        functools.partial(aws.client, region_name=home, config=CLIENT_CONFIG),
         source,
         role,
         extra_args={
@@ -177,8 +199,32 @@ async def each_account(
     return apis, said
 
 
-def _configured(aws: boto3.Session) -> str | None:
+def configured(aws: boto3.Session) -> str | None:
+    """The Region that environment or profile name."""
     return os.environ.get("AWS_REGION") or aws.region_name
+
+
+def region_around() -> str:
+    """The Region that the environment names; empty if none. Raises UsageError on an unknown one."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        if region := os.environ.get(name, ""):
+            check_region(region, name)
+            return region
+    return ""
+
+
+def one_partition(regions: Iterable[str], arns: Iterable[str] = ()) -> str:
+    """The partition of them all; credentials are of one. Raises UsageError where there are
+    several.
+    """
+    found = {region: partition_of(region) for region in regions}
+    found |= {arn: arn.split(":")[1] for arn in arns}
+    if len({*found.values()}) > 1:
+        said = ", ".join(f"{what} ({partition})" for what, partition in found.items())
+        raise UsageError(
+            f"these are in different partitions of AWS: {said}; give Regions of one (-r/--region)"
+        )
+    return next(iter(found.values()), "aws")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,15 +259,15 @@ async def connect(aws: boto3.Session, wanted: Sequence[str], means: Means) -> li
     def api(account: str, region: str) -> Api:
         return means.api(aws, Target(account, region))
 
-    configured = _configured(aws)
+    usual = configured(aws)
     named = [region for region in dict.fromkeys(wanted) if region != ALL]
     for region in named:
-        check_region(region, "-r/--region")
-    if not wanted and not configured:
+        check_region(region, "Region")
+    if not wanted and not usual:
         raise UsageError(
             f"no Region: give -r/--region REGION (or `all`), or set AWS_REGION; {HINT}"
         )
-    account, home = await _account(api, [*named, configured or _SOMEWHERE])
+    account, home = await _account(api, [*named, usual or SOMEWHERE])
     if ALL in wanted:
         named = await _enabled(api(account, home))
     return [api(account, region) for region in named or [home]]
@@ -234,7 +280,7 @@ async def home(aws: boto3.Session, wanted: Sequence[str], means: Means) -> Api:
     named = [region for region in wanted if region != ALL]
     account, region = await _account(
         lambda account, region: means.api(aws, Target(account, region)),
-        [*named, _configured(aws) or _SOMEWHERE],
+        [*named, configured(aws) or SOMEWHERE],
     )
     return means.api(aws, Target(account, region))
 

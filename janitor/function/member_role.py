@@ -5,12 +5,16 @@ One template serves every account: CloudFormation fills in the account where it 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from janitor.aws.targets import ACCOUNT, EXTERNAL_ID, ROLE_ARN, ROLE_NAME
-from janitor.core.errors import UsageError
+from janitor.aws.targets import (
+    ACCOUNT,
+    ROLE_ARN,
+    check_external_id,
+    check_role_name,
+    check_value,
+)
 
 ROLE = "janitor-member"
 """What the role is called unless said otherwise."""
@@ -40,25 +44,19 @@ def member_template(
 
     Raises UsageError, which names the command's options, on what AWS would not take.
     """
-    for option, value, pattern in (
-        ("--external-id", external_id, EXTERNAL_ID),
-        ("--org-id", organization, _ORGANIZATION),
-        ("--org-role", role, ROLE_NAME),
-    ):
-        if value is not None and not re.fullmatch(pattern, value):
-            raise UsageError(f"{option}: {value!r} is not valid: IAM takes {pattern}")
+    check_external_id(external_id, "--external-id")
+    check_role_name(role, "--org-role")
+    what = "an account (12 digits) or the ARN of a role"
+    check_value("--trust", trust, what, ACCOUNT, ROLE_ARN)
     path, _, name = f"/{role}".rpartition("/")
     conditions: dict[str, dict[str, str]] = {"StringEquals": {"sts:ExternalId": external_id}}
     if organization is not None:
+        what = "the id of an organization (such as o-exampleorgid)"
+        check_value("--org-id", organization, what, _ORGANIZATION)
         conditions["StringEquals"]["aws:PrincipalOrgID"] = organization
     if ROLE_ARN.fullmatch(trust):
         conditions["ArnEquals"] = {"aws:PrincipalArn": trust}
-    elif not ACCOUNT.fullmatch(trust):
-        raise UsageError(f"--trust: {trust!r} is not an account (12 digits) or the ARN of a role")
-    if ":" in trust:
-        _, partition, _, _, account, _ = trust.split(":", 5)
-    else:
-        account = trust
+        _, partition, _, _, trust, _ = trust.split(":", 5)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "The role that cloudwatch-janitor assumes in this account.",
@@ -74,7 +72,7 @@ def member_template(
                         "Statement": [
                             {
                                 "Effect": "Allow",
-                                "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
+                                "Principal": {"AWS": f"arn:{partition}:iam::{trust}:root"},
                                 "Action": "sts:AssumeRole",
                                 "Condition": conditions,
                             }

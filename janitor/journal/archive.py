@@ -13,6 +13,7 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
 from janitor.aws.api import CALL_LASTS, CLOSE_LASTS
+from janitor.aws.targets import check_value
 from janitor.aws.workers import NoAnswerError, Workers, within
 from janitor.core.errors import JournalError, UsageError
 from janitor.journal.journal import Ended, Entry, Lines
@@ -156,6 +157,7 @@ async def journals(client: Any, address: str, workers: Workers) -> AsyncIterator
     bucket, _, key = address.removeprefix(SCHEME).partition("/")
     if not bucket or not key:
         raise UsageError(f"{address}: is not {SCHEME}BUCKET/KEY or {SCHEME}BUCKET/PREFIX/")
+    check_bucket(bucket, address)
     try:
         keys = [key]
         if key.endswith("/"):
@@ -168,6 +170,14 @@ async def journals(client: Any, address: str, workers: Workers) -> AsyncIterator
             yield f"{SCHEME}{bucket}/{found}", text(await within(CALL_LASTS, reading))
     except (ClientError, BotoCoreError, NoAnswerError) as error:
         raise UsageError(f"{address}: cannot be read: {error}") from error
+
+
+def check_bucket(name: str, where: str) -> None:
+    """Raise UsageError where no bucket can be called so, not even one from before 2018 (S3 User
+    Guide, "General purpose bucket naming rules"); `where` names the option or address.
+    """
+    what = "the name of a bucket (at least 3 letters, digits and . _ -)"
+    check_value(where, name, what, r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
 
 
 def text(body: bytes) -> str:

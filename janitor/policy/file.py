@@ -651,13 +651,15 @@ def parse(text: str, source: str, owners: Owners | None = None) -> Policy:
         found = [dict(e) for e in error.errors()]
         lines = _lines(text)
         problems = [problem for e in found for problem in _problems(e, raw, lines)]
-        raise PolicyError(source, [*problems, *_besides(found, raw, lines)]) from error
+        raise PolicyError(source, _in_order([*problems, *_besides(found, raw, lines)])) from error
 
 
 LONGEST = 1000
 """Lines of a file whose keys are found again by their numbers."""
 
 _Path = tuple[str | int, ...]
+_Problem = tuple[int | None, str]
+"""The line that it is on, if that is known, and what it is."""
 
 
 def _lines(text: str) -> dict[_Path, int]:
@@ -681,9 +683,15 @@ def _paths(value: object, path: _Path = ()) -> Iterator[_Path]:
         yield from _paths(item, (*path, key))
 
 
+def _in_order(problems: Sequence[_Problem]) -> list[str]:
+    """For people, as they follow each other in the file; last those whose line is not known."""
+    ordered = sorted(problems, key=lambda problem: problem[0] or sys.maxsize)
+    return [text if line is None else f"line {line}: {text}" for line, text in ordered]
+
+
 def _besides(
     errors: Sequence[Mapping[str, Any]], raw: Mapping[str, Any], lines: Mapping[_Path, int]
-) -> list[str]:
+) -> list[_Problem]:
     """What contradicts itself beside the errors: found once these are left out."""
     rest = copy.deepcopy(dict(raw))
     for error in errors:
@@ -728,22 +736,18 @@ def _leave_out(value: Any, location: Sequence[str | int]) -> None:
 
 def _problems(
     error: Mapping[str, Any], raw: Mapping[str, Any], lines: Mapping[_Path, int]
-) -> Iterator[str]:
+) -> Iterator[_Problem]:
     """The problems of an error, each with its line."""
     location = error["loc"]
     if location:
         while location not in lines and location:
             location = location[:-1]
-        yield _at(lines.get(location), _problem(error, raw))
+        yield lines.get(location), _problem(error, raw)
         return
     ids = {rule["id"]: index for index, rule in enumerate(raw.get("rules", ()))}
     for text in str(error["msg"]).removeprefix("Value error, ").split("\n"):
         index = next((n for id_, n in ids.items() if text.startswith(f"rule {id_!r}: ")), None)
-        yield _at(None if index is None else lines.get(("rules", index)), text)
-
-
-def _at(line: int | None, text: str) -> str:
-    return text if line is None else f"line {line}: {text}"
+        yield None if index is None else lines.get(("rules", index)), text
 
 
 def _problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> str:

@@ -11,14 +11,20 @@ _NEVER_IN_A_NAME = re.compile(r"[^\w./#*?\[\]!-]", re.ASCII)
 """What no log group's name holds (CloudWatch Logs API reference, CreateLogGroup), and no glob."""
 
 
-def warnings(policy: Policy) -> Iterator[str]:
-    """A policy that does nothing, and rules that can never match."""
+def warnings(policy: Policy, regions: Sequence[str]) -> Iterator[str]:
+    """A policy that does nothing, and rules that can never match. `regions` are those there are."""
     does = ("retention_days", "min_days", "max_days", "delete_empty", "sweep_streams")
     if not any(getattr(part, key) for part in (policy.defaults, *policy.rules) for key in does):
         yield f"it does nothing: it has no {', '.join(does)}"
     for at, rule in enumerate(policy.rules):
         if why := _never(rule, policy.rules[:at], policy):
             yield f"rule {rule.id!r} can never match: {why}"
+        for pattern in rule.regions or ():
+            if not any(matches(pattern, region) for region in regions):
+                yield f"rule {rule.id!r}: regions: {pattern!r} matches no known AWS Region"
+    for region in policy.prices.regions:
+        if region not in regions:
+            yield f"prices.regions: {region!r} is not a known AWS Region"
 
 
 def _never(rule: Rule, before: Sequence[Rule], policy: Policy) -> str:

@@ -695,23 +695,21 @@ def iam_policy_command(
     org_role: OrgRole = None,
 ) -> None:
     """Print the least IAM policy that the policy in force needs."""
-    from janitor.aws.targets import check_region, partition_of
+    from janitor.aws import targets
     from janitor.function.iam import iam_policy, native_policy, restore_policy
     from janitor.function.member_role import HERE, ROLE, member_template
+    from janitor.journal.archive import check_bucket
     from janitor.policy.file import load
 
     for region in regions or ():
-        check_region(region, "-r/--region")
-    configured = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
-    partitions = {partition_of(region) for region in regions or [configured]}
-    if len(partitions) > 1:
-        raise UsageError(
-            f"-r/--region: these are in different partitions: {', '.join(sorted(partitions))}"
-        )
-    place = partitions.pop()
-
-    if journal_bucket is not None and not restore:
-        raise UsageError("--journal-bucket: is only for --restore")
+        targets.check_region(region, "-r/--region")
+    trusted = [trust] if trust and targets.ROLE_ARN.fullmatch(trust) else []
+    around = [] if sandbox or trusted else [targets.region_around()]
+    place = targets.one_partition(filter(None, regions or around), trusted)
+    if journal_bucket is not None:
+        if not restore:
+            raise UsageError("--journal-bucket: is only for --restore")
+        check_bucket(journal_bucket, "--journal-bucket")
     if restore and native:
         raise UsageError("--restore, --native: give one of them")
     template = document is DocumentFormat.CLOUDFORMATION

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
+from janitor.aws.targets import check_region, one_partition
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, UsageError
 from janitor.core.model import LogGroup
@@ -31,7 +32,7 @@ from janitor.terminal.shared import (
     run_info,
 )
 
-ARN = re.compile(r"arn:aws[a-z-]*:logs:([a-z0-9-]+):(\d{12}):log-group:([^:]+)(:\*)?")
+ARN = re.compile(r"arn:(aws[a-z-]*):logs:([a-z0-9-]+):(\d{12}):log-group:([^:]+)(:\*)?")
 MOST = 50
 """Log groups that one glob may match: each takes several calls to explain."""
 
@@ -47,10 +48,13 @@ class _Asked:
     @classmethod
     def of(cls, word: str) -> _Asked:
         """Raises UsageError on what is not the name, glob or ARN of a log group."""
-        if (arn := ARN.fullmatch(word)) is not None:
-            word = arn[3]
-        asked = cls(word, arn and arn[2], arn and arn[1])
-        explaining.checked_name(re.sub(r"[*?\[\]!]", "x", word))
+        if (arn := ARN.fullmatch(word)) is None:
+            asked = cls(word)
+        else:
+            check_region(arn[2], word)
+            one_partition([arn[2]], [word])
+            asked = cls(arn[4], arn[3], arn[2])
+        explaining.checked_name(re.sub(r"[*?\[\]!]", "x", asked.name))
         return asked
 
     @property

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from janitor.aws.targets import check_region, known_regions
 from janitor.core.clock import SystemClock
 from janitor.core.errors import Exit, UsageError
 from janitor.core.model import DeleteGroup, LogGroup, SetRetention, Target, verb_of
@@ -23,7 +24,7 @@ from janitor.report.base import Format, check_table_or_json, counted
 def validate(path: Path | None) -> Exit:
     """Name what is wrong, all at once, and what cannot be meant. Raises PolicyError."""
     policy, source = load(path, unknown), _named(path)
-    found = list(warnings(policy))
+    found = list(warnings(policy, known_regions()))
     found += map(str, policy.expired(SystemClock().now()))
     for text in found:
         sys.stderr.write(f"{source}: warning: {text}\n")
@@ -77,6 +78,8 @@ def test(
             "give names of log groups, or --report FILE (`janitor report --all -f json`)"
         )
     check_table_or_json("policy test", form)
+    if region:
+        check_region(region, "-r/--region")
     new, old = load(policy), None if against is None else load(against)
     if report is None:
         now, here = SystemClock().now(), Target("", region)

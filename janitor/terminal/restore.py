@@ -65,9 +65,6 @@ async def _restore(
     stop, counts = Stop(), Counts()
     policy = read_policy(options)
     run_id = uuid.uuid4().hex
-    for region in options.regions:
-        if region != targets.ALL:
-            targets.check_region(region, "-r/--region")
     with (
         in_account(options, changing=apply) as account,
         output(options) as out,
@@ -96,6 +93,8 @@ async def _restore(
         pasts = select(history.pasts, wanted)
         lost = lost_for_good(history, wanted)
         regions = tuple(dict.fromkeys(past.region for past in pasts)) or tuple(history.regions[:1])
+        for region in regions:
+            targets.check_region(region, ", ".join(paths))
         reached = await connect(account, regions, policy, counts, stop, history.accounts)
         apis, unusable = reached.apis, reached.unusable.values()
         own = dict.fromkeys(api.target.account for api in apis)

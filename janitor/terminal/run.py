@@ -30,6 +30,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
+from janitor.aws.targets import ACCOUNT, check_region, check_value
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, JanitorError, OutputError, PlanError, UsageError
 from janitor.core.loss import loss
@@ -624,6 +625,9 @@ async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
     if options.regions:
         raise UsageError("-r/--region: a plan names its Regions itself")
     plan = PlanFile(path)
+    for target in plan.totals:
+        check_region(target.region, f"{path}: region")
+        check_value(f"{path}: account", target.account, "an account (12 digits)", ACCOUNT)
     if not dry_run:
         consent.check(options)
     with _working(options, "apply", changing=not dry_run) as work, output(options) as out:

@@ -39,7 +39,9 @@ if TYPE_CHECKING:  # boto3 only for what calls AWS, the sandbox only for --sandb
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the terminal was told, whatever the command."""
+    """What the terminal was told, whatever the command. Raises UsageError on what AWS cannot have,
+    before anything else.
+    """
 
     profile: str | None = None
     roles: tuple[str, ...] = ()
@@ -67,6 +69,38 @@ class Options:
     by: str | None = None
     since: Path | None = None
     orphans: bool = False
+
+    def __post_init__(self) -> None:
+        for region in self.regions:
+            if region != targets.ALL:
+                targets.check_region(region, "-r/--region")
+        for role in self.roles:
+            targets.account_of(role)
+        if self.external_id is not None:
+            targets.check_external_id(self.external_id, "--external-id")
+        if self.org_role is not None:
+            targets.check_role_name(self.org_role, "--org-role")
+        account, unit = (
+            "the id of an account (12 digits)",
+            "of an organizational unit (ou-… or r-…)",
+        )
+        for option, values, what, *patterns in (
+            ("--ou", self.ous, f"the id {unit}", UNIT),
+            ("--account", self.accounts, account, ACCOUNT),
+            ("--exclude", self.exclude, f"{account} or {unit}", UNIT, ACCOUNT),
+        ):
+            for value in values:
+                targets.check_value(option, value, what, *patterns)
+        if self.wanted.excluded_units and not self.wanted.asks:
+            raise UsageError(
+                f"--exclude {self.wanted.excluded_units[0]}: --account names all accounts, so that "
+                "it is not asked which are in an organizational unit"
+            )
+
+    @property
+    def wanted(self) -> Wanted:
+        """Which accounts of the organization are meant."""
+        return Wanted(self.ous, self.accounts, self.exclude)
 
     @property
     def several(self) -> bool:
@@ -135,11 +169,13 @@ async def connect(
     means = Means(account.clock, counts, stop, workers, share)
     aws = account.session()
     roles = dict.fromkeys(options.roles)
+    named = [region for region in wanted if region != targets.ALL]
+    targets.one_partition(named or [targets.configured(aws) or targets.SOMEWHERE], roles)
     members: dict[str, Member] = {}
     warnings: list[str] = []
     if options.org:
         home = await targets.home(aws, wanted, means)
-        found, warnings = await chosen(home, _wanted(options))
+        found, warnings = await chosen(home, options.wanted)
         members = {one.account: one for one in found if not only or one.account in only}
         partition, name = targets.partition_of(home.target.region), options.org_role or ROLE
         for number in members:
@@ -154,25 +190,6 @@ async def connect(
 
     apis, unusable = await targets.each_account(roles, connected)
     return Reached(apis, unusable, members, warnings)
-
-
-def _wanted(options: Options) -> Wanted:
-    """Raises UsageError on what is not an account or an organizational unit."""
-    wanted = Wanted(options.ous, options.accounts, options.exclude)
-    for option, values, patterns, what in (
-        ("--ou", wanted.units, (UNIT,), "an organizational unit"),
-        ("--account", wanted.accounts, (ACCOUNT,), "an account (12 digits)"),
-        ("--exclude", wanted.exclude, (UNIT, ACCOUNT), "an account or organizational unit"),
-    ):
-        for value in values:
-            if not any(pattern.fullmatch(value) for pattern in patterns):
-                raise UsageError(f"{option}: {value!r} is not the id of {what}")
-    if wanted.excluded_units and not wanted.asks:
-        raise UsageError(
-            f"--exclude {wanted.excluded_units[0]}: --account names all accounts, so that it is "
-            "not asked which are in an organizational unit"
-        )
-    return wanted
 
 
 def _assumed(account: Account, aws: boto3.Session, role: str) -> boto3.Session:
@@ -194,7 +211,6 @@ def _regions(sandbox: Sandbox, wanted: tuple[str, ...]) -> tuple[str, ...]:
     enabled = tuple(dict.fromkeys(region for _account, region in sandbox.store.regions))
     for region in wanted:
         if region not in (*enabled, targets.ALL):
-            targets.check_region(region, "-r/--region")
             raise UsageError(f"{region} is not enabled in the sandbox: {', '.join(enabled)} are")
     return enabled if not wanted or targets.ALL in wanted else wanted
 

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -1056,6 +1057,51 @@ def test_a_mistake_is_one_clear_line_and_exit_2(words: list[str], said: str, run
     assert (done.code, done.out) == (2, "")
     assert said in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("AWS_REGION=foo report", "AWS_REGION: 'foo' is not an AWS Region"),
+        ("AWS_DEFAULT_REGION=eu-wst-1 run -r us-east-1", "did you mean eu-west-1"),
+        ("AWS_CONFIG_FILE=config report --profile p", "profile p: region: 'moon' is not an AWS"),
+        ("AWS_REGION=foo iam-policy", "AWS_REGION: 'foo' is not an AWS Region"),
+        ("JANITOR_REGION=foo plan -o plan.jsonl", "-r/--region: 'foo' is not an AWS Region"),
+        ("policy test /x -r foo", "-r/--region: 'foo' is not an AWS Region"),
+        ("report -r eu-west-1 -r cn-north-1", "eu-west-1 (aws), cn-north-1 (aws-cn)"),
+        ("report -r eu-west-1 --role arn:aws-cn:iam::123456789012:role/x", "role/x (aws-cn)"),
+        ("report --role arn:aws:iam::12:role/x", "--role: 'arn:aws:iam::12:role/x' is not the ARN"),
+        ("native --account 12", "--account: '12' is not the id of an account (12 digits)"),
+        ("report --ou foo", "--ou: 'foo' is not the id of an organizational unit (ou-… or r-…)"),
+        ("report --org --org-role a:b", "--org-role: 'a:b' is not the name of a role"),
+        ("report --org --external-id x", "--external-id: 'x' is not an external ID (2 to 1,224"),
+        ("explain arn:aws:logs:foo:123456789012:log-group:/x", "/x: 'foo' is not an AWS Region"),
+        ("explain arn:aws-cn:logs:eu-west-1:123456789012:log-group:/x", "/x (aws-cn)"),
+        ("restore s3://my(bucket/journal/", "'my(bucket' is not the name of a bucket"),
+        ("restore moon.jsonl", "moon.jsonl: 'moon-1' is not an AWS Region"),
+        ("apply moon.plan --yes", "moon.plan: region: 'moon-1' is not an AWS Region"),
+        ("iam-policy --restore --journal-bucket x", "--journal-bucket: 'x' is not the name of"),
+    ],
+)
+def test_what_aws_cannot_have_is_said_before_any_call(
+    words: str, said: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line that names option, variable or file; a call would find nobody here."""
+    Path("config").write_text("[profile p]\nregion = moon\n")
+    of = {"account": "123456789012", "region": "moon-1", "group": "/g", "creation_time": 1}
+    Path("moon.jsonl").write_text(shortening(of))
+    end = {"plan": "end", **dict(islice(of.items(), 2)), "groups_scanned": 1, "complete": True}
+    head = {"plan": "head", "run": "r", "made": 1, "policy": "p"}
+    Path("moon.plan").write_text(f"{json.dumps(head)}\n{json.dumps(end)}\n")
+    around = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": ""}
+    *set_, words = words.split(" ", 1) if "=" in words.split()[0] else (words,)
+    around |= dict(one.split("=") for one in set_)
+    for name, value in (around | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}).items():
+        monkeypatch.setenv(name, value)
+    done = run(*words.split())
+    assert (done.code, done.out) == (2, "")
+    [line] = done.err.splitlines()
+    assert said in line
 
 
 def test_fail_on_findings(run: Run) -> None:
