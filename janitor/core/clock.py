@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
-from typing import Literal, Protocol
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Literal, Protocol, TypeVar
+
+T = TypeVar("T")
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
@@ -100,6 +102,20 @@ class Stop:
                 yield
             finally:
                 self._bounds.discard(bound)
+
+    async def unless(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work, which only reads, returns. Raises StoppedError as soon as it is set: then
+        nobody waits for what is in flight.
+        """
+        doing, stopped = asyncio.create_task(work), asyncio.create_task(self._stopped.wait())
+        try:
+            await asyncio.wait((doing, stopped), return_when=asyncio.FIRST_COMPLETED)
+            self.check()
+            return doing.result()
+        finally:
+            for task in (doing, stopped):
+                task.cancel()
+            await asyncio.gather(doing, stopped, return_exceptions=True)
 
     async def sleep(self, seconds: float) -> None:
         """Wait. Raises StoppedError as soon as it is set."""

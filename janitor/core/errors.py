@@ -40,6 +40,12 @@ class PlanError(JanitorError):
     """The plan file cannot be used; nothing was done."""
 
 
+class InterruptionError(JanitorError):
+    """Somebody ended it before anything was read or changed."""
+
+    exit_code = Exit.INTERRUPTED
+
+
 class CredentialsError(JanitorError):
     """AWS does not know who is calling, or no longer accepts it."""
 

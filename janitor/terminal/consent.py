@@ -4,6 +4,7 @@ question.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 from collections import Counter, defaultdict
@@ -142,9 +143,12 @@ async def where(reached: Reached) -> Where:
     by_account: dict[str, list[Api]] = defaultdict(list)
     for api in reached.apis:
         by_account[api.target.account].append(api)
+    nameless = [its[0] for account, its in by_account.items() if not reached.names.get(account)]
+    aliases = zip(nameless, await asyncio.gather(*map(alias, nameless)), strict=True)
+    names = {**reached.names, **{api.target.account: name for api, name in aliases}}
     said = []
     for account, its in by_account.items():
-        name = reached.names.get(account) or await alias(its[0])
+        name = names[account]
         called = f" ({visible(name)})" if name else ""
         said.append(f"account {account}{called}, {', '.join(a.target.region for a in its)}")
     if len(said) == 1:

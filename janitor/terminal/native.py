@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import uuid
 from typing import IO
 
 from janitor.aws.api import Counts
-from janitor.core.clock import Stop
+from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, OutputError
 from janitor.core.model import Status
 from janitor.core.text import visible
@@ -43,7 +44,11 @@ async def _native(options: Options, *, apply: bool, ignore_protect: bool) -> Exi
     run_id = uuid.uuid4().hex
     if apply:
         consent.check(options)
-    with in_account(options, changing=apply) as account, output(options) as out:
+    with (
+        in_account(options, changing=apply) as account,
+        output(options) as out,
+        interruptible(stop),
+    ):
         now = account.clock.now()
         path = options.journal or FileJournal.default_path(now)
         journal = FileJournal(path, Lines(run_id, policy.digest()))
@@ -53,13 +58,12 @@ async def _native(options: Options, *, apply: bool, ignore_protect: bool) -> Exi
         apis = reached.apis
         natives = Natives(apis, policy, stop, ignore_protect=ignore_protect)
         natives.errors += reached.unusable.values()
-        with interruptible(stop):
-            await natives.survey()
-            planned = [item for item in natives.items if item.status is Status.PLANNED]
-            if apply and planned and not stop.is_set():
-                await consent.agreed_to(
-                    options, await consent.where(reached), native_report.lines(natives.items)
-                )
+        await natives.survey()
+        planned = [item for item in natives.items if item.status is Status.PLANNED]
+        if apply and planned:
+            with contextlib.suppress(StoppedError):
+                where = await stop.unless(consent.where(reached))
+                await consent.agreed_to(options, where, native_report.lines(natives.items))
                 await natives.act(journal)
         journal.close()
         info = run_info(options, "native", policy, apis, now, run_id, dry_run=not apply)

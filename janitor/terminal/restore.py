@@ -95,6 +95,7 @@ async def _restore(
         regions = tuple(dict.fromkeys(past.region for past in pasts)) or tuple(history.regions[:1])
         for region in regions:
             targets.check_region(region, ", ".join(paths))
+        ending.enter_context(interruptible(stop))
         reached = await connect(account, regions, policy, counts, stop, history.accounts)
         apis, unusable = reached.apis, reached.unusable.values()
         own = dict.fromkeys(api.target.account for api in apis)
@@ -112,41 +113,40 @@ async def _restore(
             return run_info(options, "restore", policy, apis, now, run_id, dry_run=dry_run)
 
         items: list[Restoration] = []
-        with interruptible(stop):
-            with contextlib.suppress(StoppedError):
-                for api in apis:
-                    with contextlib.suppress(CredentialsError):  # to be met, and told, again
-                        await learn_quotas(api, policy.limits.api_share)
-            if apply and pasts:
-                await _show_first(options, reached, pasts, stop, info(dry_run=True), counts)
-            undo = Undo(apis, pasts, stop, items.append)
-            tally = await (undo.carry_out(journal) if apply else undo.show())
-            tally.interrupted = stop.cause == "interrupted"
-            journal.close()
-            for text in unusable:
-                tally.error(text)
-            if history.complaints or history.others:
-                tally.error("part of the journal could not be understood")
-            summary = tally.as_dict(counts)
-            broken: OSError | None = None
-            try:
-                undo_report.write(
-                    options.format,
-                    out,
-                    info(dry_run=not apply),
-                    items,
-                    summary,
-                    everything=options.all_groups,
-                )
-                out.flush()
-            except OSError as error:
-                broken = error
-            _tell_undo(options, tally, journal, lost, dry_run=not apply)
-            if apply:
-                say_gone(options)
-            code = tally.exit_code()
-            if broken is not None:
-                raise OutputError(broken, Exit.INCOMPLETE if code is Exit.DONE else code)
+        with contextlib.suppress(StoppedError):
+            for api in apis:
+                with contextlib.suppress(CredentialsError):  # to be met, and told, again
+                    await learn_quotas(api, policy.limits.api_share)
+        if apply and pasts:
+            await _show_first(options, reached, pasts, stop, info(dry_run=True), counts)
+        undo = Undo(apis, pasts, stop, items.append)
+        tally = await (undo.carry_out(journal) if apply else undo.show())
+        tally.interrupted = stop.cause == "interrupted"
+        journal.close()
+        for text in unusable:
+            tally.error(text)
+        if history.complaints or history.others:
+            tally.error("part of the journal could not be understood")
+        summary = tally.as_dict(counts)
+        broken: OSError | None = None
+        try:
+            undo_report.write(
+                options.format,
+                out,
+                info(dry_run=not apply),
+                items,
+                summary,
+                everything=options.all_groups,
+            )
+            out.flush()
+        except OSError as error:
+            broken = error
+        _tell_undo(options, tally, journal, lost, dry_run=not apply)
+        if apply:
+            say_gone(options)
+        code = tally.exit_code()
+        if broken is not None:
+            raise OutputError(broken, Exit.INCOMPLETE if code is Exit.DONE else code)
     return code
 
 
@@ -165,12 +165,13 @@ async def _show_first(
         everything = options.all_groups or not options.yes
         summary = tally.as_dict(counts)
         undo_report.write(Format.TABLE, sys.stderr, info, items, summary, everything=everything)
-    if tally.planned.total() and not stop.is_set():
+    if tally.planned.total():
         what = f"Undo what was done to {_counted(tally.planned)}"
-        where = await consent.where(reached)
-        for line in where.lines:
-            sys.stderr.write(f"{visible(line)}\n")
-        consent.ask(options, f"{what} in {where.short}")
+        with contextlib.suppress(StoppedError):
+            where = await stop.unless(consent.where(reached))
+            for line in where.lines:
+                sys.stderr.write(f"{visible(line)}\n")
+            consent.ask(options, f"{what} in {where.short}")
 
 
 async def _journals(account: Account, paths: tuple[str, ...]) -> AsyncIterator[tuple[str, str]]:

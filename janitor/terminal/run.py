@@ -538,9 +538,11 @@ async def _agreed(
 ) -> Exit:
     """Show a plan, ask, and act on it."""
     agreed = consent.Agreed(plan, work.prices, books.refusals(work.policy.limits))
-    if not work.stop.is_set() and agreed.planned:
-        lines = itertools.chain(agreed.lines(), _against(work, books))
-        await consent.agreed_to(work.options, await consent.where(work.reached), lines)
+    if agreed.planned:
+        with contextlib.suppress(StoppedError):
+            where = await work.stop.unless(consent.where(work.reached))
+            lines = itertools.chain(agreed.lines(), _against(work, books))
+            await consent.agreed_to(work.options, where, lines)
     return await _acted(work, books, plan, agreed, out, left)
 
 

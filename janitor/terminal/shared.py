@@ -22,8 +22,8 @@ from janitor.aws.models import Plain, cut
 from janitor.aws.organizations import UNIT, Member, Wanted, chosen
 from janitor.aws.targets import ACCOUNT, Means
 from janitor.aws.workers import Inline, Threads
-from janitor.core.clock import Clock, Stop, SystemClock
-from janitor.core.errors import CredentialsError, OutputError, UsageError
+from janitor.core.clock import Clock, Stop, StoppedError, SystemClock
+from janitor.core.errors import CredentialsError, InterruptionError, OutputError, UsageError
 from janitor.core.text import ODD, visible
 from janitor.function.member_role import ROLE
 from janitor.journal.journal import FileJournal
@@ -159,8 +159,22 @@ async def connect(
     only: Collection[str | None] = (),
 ) -> Reached:
     """Find out where everything is; of an organization the accounts in `only`, if any are given.
-    Raises UsageError, CredentialsError.
+    Raises UsageError, CredentialsError, and InterruptionError at once where the run is interrupted.
     """
+    try:
+        return await stop.unless(_reached(account, regions, policy, counts, stop, only))
+    except StoppedError as error:
+        raise InterruptionError("interrupted before anything was done") from error
+
+
+async def _reached(
+    account: Account,
+    regions: tuple[str, ...],
+    policy: Policy,
+    counts: Counts,
+    stop: Stop,
+    only: Collection[str | None],
+) -> Reached:
     sandbox, options = account.sandbox, account.options
     wanted = regions if sandbox is None else _regions(sandbox, regions)
     share = policy.limits.api_share if sandbox is None else None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from janitor.aws.targets import assumed, session
+from janitor.aws.targets import ACCOUNTS_AT_ONCE, assumed, session
 from janitor.sandbox.wire import Call
 from tests.conftest import Run
 from tests.fakes.cloud import Cloud
@@ -120,6 +124,34 @@ def test_a_role_is_refused_without_its_external_id(
     done = run("report", "--role", THEIRS, "--external-id", "right", "--format", "json")
     assert done.code in (0, 5), done.err
     assert json.loads(done.out)["run"]["account"] == OTHER
+
+
+@pytest.mark.parametrize("held", ["AssumeRole", "ListAccountAliases"])
+def test_ctrl_c_ends_what_only_looks_around_at_once(run: Run, cloud: Cloud, held: str) -> None:
+    """While accounts are entered, or named for the question: no answer is waited for, no further
+    account is asked, and nothing is done.
+    """
+    released = threading.Event()
+    seen: list[str] = []
+
+    def fault(call: Call) -> None:
+        if call.operation == held and not seen:
+            seen.append(held)
+            os.kill(os.getpid(), signal.SIGINT)
+            released.wait(60)
+
+    cloud.faults = fault
+    Path("janitor.toml").write_text("defaults.retention_days = 365\nprotect.deletion.owners = false")
+    accounts = range(int(ACCOUNT), int(ACCOUNT) + (100 if held == "AssumeRole" else 2))
+    roles = [("--role", f"arn:aws:iam::{account}:role/ops/janitor") for account in accounts]
+    try:
+        done = run("run", "--apply", "--yes", "-r", REGIONS[0], *itertools.chain(*roles))
+    finally:
+        released.set()
+    assert (done.code, seen, cloud.judge().changes) == (130, [held], [])
+    assert cloud.calls[held] <= ACCOUNTS_AT_ONCE
+    assert "interrupted before anything was done" in done.err or held != "AssumeRole"
+    assert "To be done in" not in done.err
 
 
 def test_without_credentials_a_role_gets_the_hint(run: Run) -> None:
