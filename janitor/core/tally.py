@@ -6,19 +6,36 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from janitor.core.model import Keep, LogGroup, Outcome, Status, Verb, verb_of
+from janitor.core.model import (
+    Action,
+    DeleteGroup,
+    Keep,
+    LogGroup,
+    Outcome,
+    SetRetention,
+    Status,
+    Verb,
+    verb_of,
+)
+
+
+def gets_retention_instead(action: Action) -> bool:
+    """Whether retention is set where the deletion is refused."""
+    return isinstance(action, DeleteGroup) and isinstance(action.otherwise, SetRetention)
 
 
 @dataclass
 class Tally:
     """Counters of one target, or of several together. What is planned and what is done are counted
-    apart; a sweep counts its streams, whatever became of the rest of it. `acknowledged` are those
-    unknown that the policy accepts.
+    apart; a sweep counts its streams, whatever became of the rest of it. `instead` are the log
+    groups to delete that get retention where deletions are refused, `acknowledged` those unknown
+    that the policy accepts.
     """
 
     scanned: int = 0
     stored_bytes: int = 0
     planned: Counter[Verb] = field(default_factory=Counter)
+    instead: int = 0
     done: Counter[Verb] = field(default_factory=Counter)
     by_status: Counter[Status] = field(default_factory=Counter)
     acknowledged: int = 0
@@ -38,6 +55,7 @@ class Tally:
         self.scanned += tally.scanned
         self.stored_bytes += tally.stored_bytes
         self.planned.update(tally.planned)
+        self.instead += tally.instead
         self.done.update(tally.done)
         self.by_status.update(tally.by_status)
         self.acknowledged += tally.acknowledged
@@ -59,8 +77,14 @@ class Tally:
         amount = outcome.streams if verb is Verb.SWEEP_STREAMS else 1
         if outcome.status is Status.PLANNED:
             self.planned[verb] += amount
+            self.instead += gets_retention_instead(outcome.action)
         elif outcome.status is Status.DONE or verb is Verb.SWEEP_STREAMS:
             self.done[verb] += amount
+
+    def would(self, *, refused: bool) -> Counter[Verb]:
+        """What would be done of what is planned, where deletions may be `refused`."""
+        kept = self.planned[Verb.SET_RETENTION] + self.instead
+        return Counter({Verb.SET_RETENTION: kept}) if refused else Counter(self.planned)
 
     def earlier(self, verb: Verb, amount: int) -> None:
         """Count what the run did before what is counted here was surveyed: the limits are checked

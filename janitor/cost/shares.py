@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from janitor.core.model import LogGroup, Outcome, Status, Verb
+from janitor.core.model import LogGroup, Outcome, SetRetention, Status, Target, Verb
 from janitor.core.tally import Tally
 from janitor.cost.ingestion import MOST_PREFIXES, OTHER, prefix_of
 from janitor.cost.money import PriceList, freed, key_of, usd
@@ -31,9 +32,12 @@ def prefix_key(group: LogGroup) -> str:
 
 @dataclass
 class _Share:
-    """Bytes, and in `…units` bytes times nano-USD per GB of what has a price."""
+    """Bytes, and in `…units` bytes times nano-USD per GB of what has a price. `refusable` are the
+    deletions and sweeps that are planned.
+    """
 
     tally: Tally = field(default_factory=Tally)
+    refusable: defaultdict[Target, Tally] = field(default_factory=lambda: defaultdict(Tally))
     units: int = 0
     saved_units: int = 0
     lost: int = 0
@@ -68,6 +72,8 @@ class Shares:
         """What was planned for it, or done."""
         share = self._of(self._key(outcome.group))
         share.tally.add(outcome)
+        if outcome.status is Status.PLANNED and not isinstance(outcome.action, SetRetention):
+            share.refusable[outcome.group.target].add(outcome)
         bytes_freed = freed(outcome)
         if bytes_freed.at_once or bytes_freed.steady:
             share.lost += bytes_freed.at_once
@@ -85,12 +91,15 @@ class Shares:
         """What was planned is acted on: what becomes of it is counted anew."""
         for share in self._shares.values():
             share.saved_units = share.lost = 0
+            share.refusable.clear()
             tally = share.tally
             share.tally = Tally(tally.scanned, tally.stored_bytes)
 
-    def as_dict(self, names: Mapping[str, str], *, ingestion: bool) -> dict[str, Any]:
+    def as_dict(
+        self, names: Mapping[str, str], refused_in: Collection[Target] = (), *, ingestion: bool
+    ) -> dict[str, Any]:
         """The `by` object of the summary, the most expensive first, with the `names` of parts; what
-        arrived is None where it was not asked for.
+        arrived is None where it was not asked for. Nothing is deleted in `refused_in`.
         """
         rows = [
             {
@@ -103,7 +112,7 @@ class Shares:
                 "lost_bytes": share.lost,
                 "ingested_bytes": share.ingested if ingestion else None,
                 "ingestion_usd": usd(share.ingested_units) if ingestion else None,
-                **_became(share.tally),
+                **_became(share, refused_in),
             }
             for part, share in self._shares.items()
         ]
@@ -111,12 +120,18 @@ class Shares:
         return {"by": self._by, "rows": rows}
 
 
-def _became(tally: Tally) -> dict[str, Any]:
+def _became(share: _Share, refused_in: Collection[Target]) -> dict[str, Any]:
     """What would be done, or was, and what somebody has to look at."""
     verbs = (Verb.SET_RETENTION, Verb.DELETE_GROUP, Verb.SWEEP_STREAMS)
     statuses = (Status.FAILED, Status.REFUSED, Status.NOT_REACHED)
+    tally = share.tally
+    changes = tally.planned + tally.done
+    for target in share.refusable.keys() & {*refused_in}:
+        refused = share.refusable[target]
+        changes += refused.would(refused=True)
+        changes -= refused.planned
     return {
-        **{verb.value: tally.planned[verb] + tally.done[verb] for verb in verbs},
+        **{verb.value: changes[verb] for verb in verbs},
         "unknown": tally.by_status[Status.UNKNOWN] - tally.acknowledged,
         **{status.value: tally.by_status[status] for status in statuses},
         "errors": list(tally.errors),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
+from typing import Any
 
 from janitor.core.model import LogGroup, Outcome, Status, Target, Verb
 from janitor.core.tally import Tally
@@ -93,6 +95,13 @@ class Books:
         verdict = self.verdict(limits)
         return {target: verdict.of(target.account) or why for target, why in self.unsurveyed()}
 
+    def would(self, refusals: Mapping[Target, str]) -> Counter[Verb]:
+        """What would be done of what is planned."""
+        total = Counter[Verb]()
+        for target, tally in self.tallies.items():
+            total.update(tally.would(refused=bool(refusals[target])))
+        return total
+
     def unsurveyed(self) -> Iterator[tuple[Target, str]]:
         """Each target, and why nothing may be deleted or swept where its survey did not come to its
         end; empty where it did.
@@ -149,15 +158,16 @@ def verdict(accounts: Mapping[str, Tally], limits: Limits) -> Verdict:
     if len(accounts) == 1 and (why := next(iter(single.values()))):
         return Verdict(why, {})
     where = " in any account" if len(accounts) > 1 else ""
-    together = _over(Tally.together(accounts.values()), limits.over_all(), where)
+    total = Tally.together(accounts.values())
+    together = _over(total, limits.over_all(), where=where, section="limits.fleet")
     return Verdict(together, {account: why for account, why in single.items() if why})
 
 
-def _over(tally: Tally, limits: Limits, where: str = "") -> str:
+def _over(tally: Tally, limits: Limits, **how: Any) -> str:
     return exceeded(
         limits,
         deletions=tally.planned[Verb.DELETE_GROUP],
         sweeps=tally.planned[Verb.SWEEP_STREAMS],
         scanned=tally.scanned,
-        where=where,
+        **how,
     )

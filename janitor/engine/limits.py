@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import ceil
+from typing import Literal
 
 from janitor.policy.file import Limits
 
@@ -16,17 +18,42 @@ def allowed_deletions(limits: Limits, scanned: int) -> int:
     return min(limits.max_group_deletions, int(share * scanned))
 
 
-def exceeded(limits: Limits, *, deletions: int, sweeps: int, scanned: int, where: str = "") -> str:
-    """Why nothing may be deleted or swept `where` that was counted; empty where it may."""
-    why = []
+def exceeded(
+    limits: Limits,
+    *,
+    deletions: int,
+    sweeps: int,
+    scanned: int,
+    where: str = "",
+    section: Literal["limits", "limits.fleet"] = "limits",
+) -> str:
+    """Why nothing may be deleted or swept `where` that was counted, and what would allow it in the
+    policy's `section`; empty where it may.
+
+    Beyond a limit a survey no longer asks all that may keep a log group, so less may be enough.
+    """
+    why: list[str] = []
+    needed: dict[str, float] = {}
+    share = limits.max_group_deletion_share
     if deletions > limits.max_group_deletions:
         why.append(f"more than max_group_deletions = {limits.max_group_deletions} log groups")
-    elif deletions > allowed_deletions(limits, scanned):
-        share = limits.max_group_deletion_share
+        needed["max_group_deletions"] = deletions
+    if deletions > int(Fraction(str(share)) * scanned):
         why.append(
             f"{deletions} of {scanned} log groups, more than max_group_deletion_share = {share}"
         )
+        if deletions <= scanned:
+            needed["max_group_deletion_share"] = ceil(Fraction(deletions * 10**4, scanned)) / 10**4
     if sweeps > limits.max_stream_deletions:
         most = limits.max_stream_deletions
         why.append(f"{sweeps} log streams, more than max_stream_deletions = {most}")
-    return f"nothing is deleted{where}: the plan has {' and '.join(why)}" if why else ""
+        needed["max_stream_deletions"] = sweeps
+    if not why:
+        return ""
+    said = f"nothing is deleted{where}: the plan has {' and '.join(why)}"
+    if needed:
+        enough = " and ".join(f"{key} = {value}" for key, value in needed.items())
+        said += f"; to allow it, set {enough} in [{section}]"
+    if section == "limits.fleet" and any(getattr(limits.fleet, key) is None for key in needed):
+        said += ", without which [limits] holds for all accounts together"
+    return said

@@ -430,11 +430,13 @@ class Fleet(Runs):
         async for target, state, why in self._states(record):
             tally, rows, asked = _counted(target, state)
             place = _place(members[target.account], target.region)
-            report.target(place, tally, rows, asked, why or _why_not(state, checked))
-        refused = checked.refused if checked else "the limits were not checked"
+            refused = checked is None or bool(checked.refusal(target))
+            why = why or _why_not(state, checked)
+            report.target(place, tally, rows, asked, why, refused=refused)
+        nowhere = checked.refused if checked else "the limits were not checked"
         accounts, regions = ", ".join(members), sorted({one.region for one in record.targets})
         info = self._info(record, "fleet", accounts, regions)
-        said = report.as_dict(info, refused, record.warnings)
+        said = report.as_dict(info, nowhere, record.warnings)
         key, html = store.key(run, "report.json"), store.key(run, "report.html")
         body = json.dumps(said).encode()
         if await store.read(key) != body:  # there is something new to tell
@@ -524,7 +526,8 @@ def _brief(summary: Mapping[str, Any]) -> dict[str, Any]:
     problems = {key: [_short(text) for text in summary[key][:MOST_ERRORS]] for key in PROBLEMS}
     refused = _short(summary.get("refused_because") or "") or None
     counters = {key: value for key, value in summary.items() if isinstance(value, int)}
-    return {**counters, "planned": summary["planned"], "refused_because": refused, **problems}
+    changes = {key: summary[key] for key in ("planned", "would") if key in summary}
+    return {**counters, **changes, "refused_because": refused, **problems}
 
 
 PROBLEMS = ("errors", "warnings")

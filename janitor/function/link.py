@@ -359,12 +359,15 @@ class Link(Books):
 
     def summary(self) -> Summary:
         """The whole run's, as far as it has come."""
+        refusals = self.refusals(self._policy.limits)
         return summarize(
             self.total,
             self._ledger.as_dict(self._prices),
             self._counts.calls,
             self._counts.throttled,
             self._counts.slowest(),
+            would=self.would(refusals) if self.state.dry_run else None,
+            refused_in=[target for target, why in refusals.items() if why],
             refused_because=self.state.refused,
             asked=asking(self._counts.owner_calls, self._counts.metrics, self._prices),
             orphans=(

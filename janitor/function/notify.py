@@ -134,9 +134,10 @@ def _paragraphs(notice: Notice, result: str, now: int) -> Iterator[str]:
 
 
 def _counts(summary: Mapping[str, Any], *, dry_run: bool) -> Iterator[str]:
+    would = summary.get("would") or summary["planned"]
     yield f"{'Log groups scanned':<32}{summary['groups_scanned']:>12,}"
     for label, done, planned in COUNTED:
-        count = summary["planned"][planned] if dry_run else summary[done]
+        count = would[planned] if dry_run else summary[done]
         yield f"{label + ' (would be)' * dry_run:<32}{count:>12,}"
     for label, key in LEFT:
         if summary.get(key):

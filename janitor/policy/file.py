@@ -178,7 +178,7 @@ class Protect(_Strict):
 
 class FleetLimits(_Strict):
     """Limits of a run over all its accounts together. Over one of them nothing is deleted or swept
-    anywhere; what is absent is as in `[limits]`.
+    anywhere; what is absent is as in `[limits]`, which is little for many accounts.
     """
 
     max_group_deletions: int | None = Field(

@@ -17,7 +17,7 @@ from janitor.core.tally import Tally
 from janitor.core.text import sentence, size, visible
 from janitor.cost.money import Ledger, PriceList, asking
 from janitor.report.base import RunInfo, counted, dollars, unit
-from janitor.report.summary import doing, summarize
+from janitor.report.summary import CHANGES, doing, summarize
 
 SLOWEST = 3
 
@@ -52,13 +52,22 @@ class Asked:
 
 @dataclass
 class _Sums:
-    """What was counted in some targets."""
+    """What was counted in some targets; `kept` in those of them where nothing may be deleted."""
 
     tally: Tally = field(default_factory=Tally)
     rows: list[Mapping[str, Any]] = field(default_factory=list)
     targets: int = 0
     failed: int = 0
     refused: str | None = None
+    kept: Tally = field(default_factory=Tally)
+
+    @property
+    def would(self) -> Counter[Verb]:
+        """What the limits let happen of what is planned."""
+        changes = Counter(self.tally.planned)
+        changes.update(self.kept.would(refused=True))
+        changes.subtract(self.kept.planned)
+        return changes
 
     def as_dict(self, prices: PriceList) -> dict[str, Any]:
         tally, money = self.tally, Ledger.resumed(self.rows).as_dict(prices)
@@ -71,6 +80,7 @@ class _Sums:
             "saved_steady_usd": money["saved_steady_usd"],
             "freed_at_once_bytes": money["freed_at_once_bytes"],
             "planned": {verb.value: tally.planned[verb] for verb in CHANGES},
+            "would": {verb.value: self.would[verb] for verb in CHANGES},
             "retention_set": tally.done[Verb.SET_RETENTION],
             "groups_deleted": tally.done[Verb.DELETE_GROUP],
             "streams_deleted": tally.done[Verb.SWEEP_STREAMS],
@@ -78,9 +88,6 @@ class _Sums:
             "failed": tally.by_status[Status.FAILED],
             "refused_because": self.refused,
         }
-
-
-CHANGES = (Verb.SET_RETENTION, Verb.DELETE_GROUP, Verb.SWEEP_STREAMS)
 
 
 class FleetReport:
@@ -119,9 +126,12 @@ class FleetReport:
         money: Sequence[Mapping[str, Any]],
         asked: Asked,
         why: str = "",
+        *,
+        refused: bool = False,
     ) -> None:
         """A Region of an account that was told of; `why` it did not finish, empty if it
-        did. `money` are rows of `janitor.cost.money.Ledger`.
+        did; whether deletions are `refused` there. `money` are rows of
+        `janitor.cost.money.Ledger`.
         """
         sums = (
             self._total,
@@ -132,6 +142,8 @@ class FleetReport:
         errors = list(dict.fromkeys([*tally.errors, *([why] if why else [])]))
         for one in sums:
             one.tally.include(tally)
+            if refused:
+                one.kept.include(tally)
             one.rows += money
             one.targets += 1
             one.failed += bool(errors)
@@ -166,6 +178,7 @@ class FleetReport:
             self._calls,
             self._throttled,
             self._pace,
+            would=self._total.would if info.dry_run else None,
             refused_because=refused,
             asked=asking(self._owner_calls, self._metrics, prices),
         )
@@ -324,7 +337,7 @@ def _cells(row: Mapping[str, Any], *, dry_run: bool) -> str:
 
 def _shown(row: Mapping[str, Any], key: str, *, dry_run: bool) -> str:
     if dry_run and key in _PLANNED:
-        return f"{row['planned'][_PLANNED[key]]:,}"
+        return f"{row['would'][_PLANNED[key]]:,}"
     if key == "stored_bytes":
         return size(row[key])
     return dollars(row[key]) if key.endswith("_usd") else f"{row[key]:,}"

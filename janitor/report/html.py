@@ -26,7 +26,6 @@ from janitor.core.model import (
     Ingestion,
     LogGroup,
     Outcome,
-    SetRetention,
     Status,
     Target,
 )
@@ -84,8 +83,6 @@ class HtmlReport:
         self._retentions = Retentions()
         self._arrivals = ArrivalBubbles()
         self._scanned = Amount()
-        self._deleted = Amount()
-        self._given_retention = Amount()
 
     def start(self, info: RunInfo) -> None:
         """Remember what the run is about."""
@@ -109,16 +106,8 @@ class HtmlReport:
         """Count it, and keep it for the table."""
         self._overview.add(outcome, listed=False)
         self._findings.add(outcome)
-        if outcome.status not in _CHANGED:
-            return
-        match outcome.action:
-            case DeleteGroup():
-                self._deleted.add(outcome.group)
-                self._arrivals.proved(outcome.group)
-            case SetRetention():
-                self._given_retention.add(outcome.group)
-            case _:
-                pass
+        if outcome.status in _CHANGED and isinstance(outcome.action, DeleteGroup):
+            self._arrivals.proved(outcome.group)
 
     def kept(self, outcome: Outcome) -> None:
         """Count it; it has no row."""
@@ -159,18 +148,16 @@ class HtmlReport:
             money=money,
             ingestion=ingestion,
             data=data,
-            sections=list(self._overview.sections()),
+            sections=list(self._overview.sections(summary.refused_in)),
             scanned=self._scanned,
             never=self._retentions.never,
-            deleted=self._deleted,
-            given_retention=self._given_retention,
             for_a_person=_for_a_person(summary),
             findings=self._findings,
-            blocks=self._findings.blocks(),
+            blocks=self._findings.blocks(summary.refused_in),
             messages=MESSAGES,
             orphans=[(one, monthly_usd(one, self._prices)) for one in self._orphans.largest()],
             orphans_note=orphans_note(summary),
-            made_again_note=made_again_note(self._overview.made_again),
+            made_again_note=made_again_note(self._overview.made_again(summary.refused_in)),
             style=Markup(style),
             scripts=[Markup(script) for script in scripts],
             security=_security([style], scripts),

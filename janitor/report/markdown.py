@@ -70,7 +70,7 @@ class MarkdownReport(OverviewReport):
         scanned, stored = summary.groups_scanned, size(summary.stored_bytes)
         if info.surveyed:
             self._line(f"| Scanned | {scanned:,} | {stored} | |")
-        for section in self.overview.sections():
+        for section in self.overview.sections(summary.refused_in):
             streams = f"{section.streams:,}" if section.streams else ""
             self._line(
                 f"| {section.title} | {section.groups:,} | {size(section.stored_bytes)} "
@@ -79,7 +79,7 @@ class MarkdownReport(OverviewReport):
         self._groups()
         if (ingestion := summary.ingestion) is not None:
             self._talkers(ingestion)
-        for section in self.overview.sections():
+        for section in self.overview.sections(summary.refused_in):
             if not section.largest:
                 continue
             self._line()
@@ -97,7 +97,7 @@ class MarkdownReport(OverviewReport):
             if section.groups > len(shown):
                 self._line()
                 self._line(f"… and {section.groups - len(shown):,} smaller ones.")
-        if note := made_again_note(self.overview.made_again):
+        if note := made_again_note(self.overview.made_again(summary.refused_in)):
             self._line()
             self._line(markdown(note))
         if note := orphans_note(summary):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar
 
@@ -49,6 +49,7 @@ _TITLES: dict[tuple[Verb, Status], str] = {
     (Verb.KEEP, Status.KEPT): "Kept",
 }
 _DELETED = {(Verb.DELETE_GROUP, Status.PLANNED), (Verb.DELETE_GROUP, Status.DONE)}
+REFUSABLE = {(Verb.DELETE_GROUP, Status.PLANNED), (Verb.SWEEP_STREAMS, Status.PLANNED)}
 _STATUS = {
     Status.FAILED: "Failed",
     Status.REFUSED: "Refused by a limit",
@@ -71,13 +72,36 @@ def title(verb: Verb, status: Status) -> str:
 
 @dataclass
 class Section:
-    """The outcomes of one kind: how many, how large, and the largest of them."""
+    """The outcomes of one kind: how many, how large, and the largest of them; of deletions that are
+    planned the same counts by target.
+    """
 
     title: str
     groups: int = 0
     stored_bytes: int = 0
     streams: int = 0
+    made_again: int = 0
+    by_target: dict[Target, Section] = field(default_factory=dict)
     largest: list[tuple[int, int, Outcome]] = field(default_factory=list)
+
+    def count(self, outcome: Outcome) -> None:
+        """One more."""
+        self.groups += 1
+        self.made_again += any(seen.source == MADE_AGAIN for seen in outcome.evidence)
+        self.stored_bytes += outcome.group.stored_bytes
+        self.streams += outcome.streams if isinstance(outcome.action, SweepStreams) else 0
+
+    def within(self, targets: Collection[Target], title: str, *, other: bool = False) -> Section:
+        """The part that is in these targets, or in `other` ones."""
+        part = Section(title)
+        for target, counts in self.by_target.items():
+            if (target in targets) != other:
+                part.groups += counts.groups
+                part.made_again += counts.made_again
+                part.stored_bytes += counts.stored_bytes
+                part.streams += counts.streams
+        part.largest = [e for e in self.largest if (e[2].group.target in targets) != other]
+        return part
 
     def outcomes(self) -> list[Outcome]:
         """The largest outcomes, largest first."""
@@ -116,7 +140,6 @@ class Overview:
         self._largest: list[tuple[int, int, LogGroup]] = []
         self._order = 0
         self.retention: Counter[str] = Counter()
-        self.made_again = 0
 
     def scanned(self, group: LogGroup) -> None:
         """Remember it if it is among the largest."""
@@ -128,23 +151,34 @@ class Overview:
         """Count an outcome and, if listed, remember it if it is among its section's largest."""
         key = (verb_of(outcome.action), outcome.status)
         section = self._sections.setdefault(key, Section(title(*key)))
-        section.groups += 1
-        if key in _DELETED and any(seen.source == MADE_AGAIN for seen in outcome.evidence):
-            self.made_again += 1
-        section.stored_bytes += outcome.group.stored_bytes
-        section.streams += outcome.streams if isinstance(outcome.action, SweepStreams) else 0
+        section.count(outcome)
+        if key in REFUSABLE:
+            section.by_target.setdefault(outcome.group.target, Section("")).count(outcome)
         if not listed:
             return
         self._order -= 1
         most = self._rows and (DELETIONS if key[0] is Verb.DELETE_GROUP else self._rows)
         _keep(section.largest, (outcome.group.stored_bytes, self._order, outcome), most)
 
-    def sections(self) -> Iterator[Section]:
-        """The sections, what deletes most first and what is kept last."""
+    def sections(self, refused_in: Collection[Target]) -> Iterator[Section]:
+        """The sections, what deletes most first and what is kept last. Of deletions that are only
+        planned, those in `refused_in` have a section of their own.
+        """
         verbs = (*(Verb.DELETE_GROUP, Verb.SWEEP_STREAMS, Verb.SET_RETENTION), *Verb)
         order = {verb: index for index, verb in reversed(list(enumerate(verbs)))}
         for key in sorted(self._sections, key=lambda key: (order[key[0]], key[1])):
-            yield self._sections[key]
+            section = self._sections[key]
+            if key not in REFUSABLE or not refused_in:
+                yield section
+                continue
+            refused = section.within(refused_in, title(key[0], Status.REFUSED))
+            would = section.within(refused_in, section.title, other=True)
+            yield from (part for part in (would, refused) if part.groups)
+
+    def made_again(self, refused_in: Collection[Target]) -> int:
+        """Log groups that are deleted and that their service may make again."""
+        deleted = {title(*key) for key in _DELETED}
+        return sum(one.made_again for one in self.sections(refused_in) if one.title in deleted)
 
     def largest(self) -> list[LogGroup]:
         """The largest log groups, largest first."""
@@ -257,10 +291,9 @@ def made_again_note(groups: int) -> str:
 
 def answer(summary: Summary, info: RunInfo) -> str:
     """The run in one sentence."""
-    dry, money = info.dry_run, summary.money
-    deleted = summary.planned["delete_group"] if dry else summary.groups_deleted
-    given = summary.planned["set_retention"] if dry else summary.retention_set
-    would = "would be" if dry else "were"
+    money, changes = summary.money, summary.changes
+    deleted, given = changes["delete_group"], changes["set_retention"]
+    would = "would be" if info.dry_run else "were"
     of = f" of {summary.groups_scanned:,}" if info.surveyed else ""
     saves = f"saving {dollars(money['saved_steady_usd'])}"
     cost = f" of {dollars(money['storage_usd'])}" if info.surveyed else ""
@@ -283,15 +316,23 @@ def for_a_person(summary: Summary) -> list[str]:
     return said
 
 
-def deletions(summary: Summary, info: RunInfo) -> str:
+def deletions(summary: Summary) -> str:
     """What is deleted: never more than what holds nothing any more."""
-    dry = info.dry_run
-    groups = summary.planned["delete_group"] if dry else summary.groups_deleted
-    streams = summary.planned["sweep_streams"] if dry else summary.streams_deleted
-    return (
+    groups, streams = summary.changes["delete_group"], summary.changes["sweep_streams"]
+    said = (
         f"{counted(groups, 'log group')}, proved empty and unused; "
         f"{counted(streams, 'expired log stream')}"
     )
+    if not summary.refused_in:
+        return said
+    planned, changes = summary.planned, summary.changes
+    refused = [
+        counted(planned["delete_group"] - groups, "log group"),
+        counted(planned["sweep_streams"] - streams, "log stream"),
+    ]
+    if instead := changes["set_retention"] - planned["set_retention"]:
+        refused[0] += f" ({instead:,} get retention instead)"
+    return f"{said}; refused: {', '.join(refused)}"
 
 
 def ingested(summary: Summary, prices: PriceList) -> str:
@@ -387,7 +428,7 @@ class OverviewReport:
     def headlines(self, summary: Summary) -> Iterator[tuple[str, str]]:
         """What a person wants to know first, each with its label, in that order."""
         yield "Needs a person", "; ".join(for_a_person(summary)) or "nothing"
-        yield "Deletions", deletions(summary, self.info)
+        yield "Deletions", deletions(summary)
         lost = loss(summary.money["freed_at_once_bytes"], dry_run=self.info.dry_run)
         yield "Lost for good", lost.removeprefix("lost for good: ")
         if self.info.surveyed:

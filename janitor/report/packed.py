@@ -10,13 +10,13 @@ import base64
 import gzip
 import heapq
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from janitor.core.model import Outcome, Status, Verb, verb_of
+from janitor.core.model import Outcome, Status, Target, Verb, verb_of
 from janitor.cost.money import PriceList
 from janitor.report.base import full_row
-from janitor.report.overview import title
+from janitor.report.overview import REFUSABLE, title
 
 MOST = 50_000
 """Findings in a page at most: what a browser filters without a pause, and some 40 MB here."""
@@ -60,13 +60,20 @@ class PackedFindings:
         else:
             heapq.heappushpop(self._heap, entry)
 
-    def blocks(self) -> Iterator[tuple[str, str]]:
-        """(`rows` or `details`, packed columns), in the page's order."""
+    def blocks(self, refused_in: Collection[Target]) -> Iterator[tuple[str, str]]:
+        """(`rows` or `details`, packed columns), in the page's order. What is planned to be deleted
+        in `refused_in` is refused.
+        """
+        refused = {(target.account, target.region) for target in refused_in}
         entries = sorted(self._heap, reverse=True)
         for start in range(0, len(entries), ROWS_A_BLOCK):
             records = _records(entries[start : start + ROWS_A_BLOCK])
             for record in records:
                 del record["evidence"]
+                verb, place = Verb(record["action"]), (record["account"], record["region"])
+                if place in refused and (verb, record["status"]) in REFUSABLE:
+                    record["status"] = Status.REFUSED.value
+                    record["what"] = title(verb, Status.REFUSED)
             yield "rows", packed(columns(records))
         for start in range(0, len(entries), DETAILS_A_BLOCK):
             records = _records(entries[start : start + DETAILS_A_BLOCK])

@@ -278,7 +278,12 @@ class Summary(_Part):
     retention_set: int
     groups_deleted: int
     streams_deleted: int
-    planned: Planned
+    planned: Planned = Field(description="What a plan would hold.")
+    would: Planned | None = Field(
+        None,
+        description="In a dry run: what would be done of it. Less where a limit refuses deletions, "
+        "or a survey did not finish; some log groups then get retention instead.",
+    )
     kept: int
     unknown: int
     acknowledged: int
@@ -409,6 +414,7 @@ class Sums(_Part):
     saved_steady_usd: Usd
     freed_at_once_bytes: Bytes
     planned: Planned
+    would: Planned = Field(description="What limits and unfinished surveys let happen of it.")
     retention_set: int
     groups_deleted: int
     streams_deleted: int

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from janitor.core.errors import Exit
-from janitor.core.model import Status, Verb
+from janitor.core.model import Status, Target, Verb
 from janitor.core.tally import Tally
+
+CHANGES = (Verb.SET_RETENTION, Verb.DELETE_GROUP, Verb.SWEEP_STREAMS)
 
 
 def doing(*, dry_run: bool, changed: bool) -> str:
@@ -22,7 +24,9 @@ def doing(*, dry_run: bool, changed: bool) -> str:
 class Summary:
     """Counts of log groups, log streams and calls; bytes; USD a month in `money`.
 
-    `planned` is by verb, what a plan holds; the three before it what was done. `pace` names the
+    `planned` is by verb, what a plan holds; the three before it what was done. Of a dry run `would`
+    is what would be done of it, which is less where a limit refuses deletions or a survey did not
+    finish: in `refused_in`. `pace` names the
     quotas that set the pace, the slowest first; `acknowledged` are some of the `unknown`.
     `carried_out` is what became of the lines of a plan that was acted on. `asked` says what asking
     for owners and metrics took, `orphans` is there where those were asked for. What is None is left
@@ -36,6 +40,7 @@ class Summary:
     groups_deleted: int
     streams_deleted: int
     planned: Mapping[str, int]
+    would: Mapping[str, int] | None
     kept: int
     unknown: int
     acknowledged: int
@@ -59,11 +64,12 @@ class Summary:
     orphans: Mapping[str, Any] | None = None
     by: Mapping[str, Any] | None = None
     since: Mapping[str, Any] | None = None
+    refused_in: Collection[Target] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON shows it."""
         shown = {field.name: getattr(self, field.name) for field in fields(self)}
-        del shown["interrupted"]
+        del shown["interrupted"], shown["refused_in"]
         return {name: value for name, value in shown.items() if value is not None}
 
     @property
@@ -85,6 +91,12 @@ class Summary:
         return Exit.DONE
 
     @property
+    def changes(self) -> Mapping[str, int]:
+        """By verb, what would be done or, where it was acted, what was."""
+        done = (self.retention_set, self.groups_deleted, self.streams_deleted)
+        return self.would or dict(zip(CHANGES, done, strict=True))
+
+    @property
     def changed(self) -> bool:
         """Whether anything was changed."""
         return bool(self.retention_set or self.groups_deleted or self.streams_deleted)
@@ -101,6 +113,8 @@ def summarize(
     throttled: Mapping[str, int],
     pace: Sequence[Mapping[str, Any]],
     *,
+    would: Mapping[Verb, int] | None = None,
+    refused_in: Collection[Target] = (),
     refused_because: str | None = None,
     interrupted: bool = False,
     ingestion: Mapping[str, Any] | None = None,
@@ -109,7 +123,9 @@ def summarize(
     orphans: Mapping[str, Any] | None = None,
     by: Mapping[str, Any] | None = None,
 ) -> Summary:
-    """The summary of what was counted. `calls` and `throttled` are by operation."""
+    """The summary of what was counted. `calls` and `throttled` are by operation; `would` and
+    `refused_in` are of a dry run: what would be done, and where nothing is deleted.
+    """
     status = tally.by_status
     return Summary(
         groups_scanned=tally.scanned,
@@ -118,10 +134,8 @@ def summarize(
         retention_set=tally.done[Verb.SET_RETENTION],
         groups_deleted=tally.done[Verb.DELETE_GROUP],
         streams_deleted=tally.done[Verb.SWEEP_STREAMS],
-        planned={
-            verb.value: tally.planned[verb]
-            for verb in (Verb.SET_RETENTION, Verb.DELETE_GROUP, Verb.SWEEP_STREAMS)
-        },
+        planned={verb.value: tally.planned[verb] for verb in CHANGES},
+        would=None if would is None else {verb.value: would.get(verb, 0) for verb in CHANGES},
         kept=status[Status.KEPT],
         unknown=status[Status.UNKNOWN],
         acknowledged=tally.acknowledged,
@@ -144,4 +158,5 @@ def summarize(
         asked=asked,
         orphans=orphans,
         by=by,
+        refused_in=refused_in,
     )

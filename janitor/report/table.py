@@ -112,10 +112,10 @@ class TableReport(OverviewReport):
         self._largest(console)
         if (ingestion := summary.ingestion) is not None:
             self._talkers(console, ingestion)
-        for section in self.overview.sections():
+        for section in self.overview.sections(summary.refused_in):
             if section.largest:
                 self._section(console, section)
-        if note := made_again_note(self.overview.made_again):
+        if note := made_again_note(self.overview.made_again(summary.refused_in)):
             console.print(note + "\n")
         if note := orphans_note(summary):
             self._orphans(console, note)
@@ -224,7 +224,7 @@ class TableReport(OverviewReport):
         table.add_column("Streams", justify="right")
         if self.info.surveyed:
             table.add_row("Scanned", f"{summary.groups_scanned:,}", size(summary.stored_bytes), "")
-        for section in self.overview.sections():
+        for section in self.overview.sections(summary.refused_in):
             streams = f"{section.streams:,}" if section.streams else ""
             table.add_row(section.title, f"{section.groups:,}", size(section.stored_bytes), streams)
         if self.info.surveyed:

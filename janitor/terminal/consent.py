@@ -49,14 +49,14 @@ class Agreed:
             for planned in plan.of(target):
                 for line in planned.actions:
                     self.planned[Verb(line.action)] += 1
-                    if not refused or line.action == "set_retention":
-                        self._add(line, plan.head.made, prices)
+                    if not refused or line.action != "sweep_streams":
+                        self._add(line, plan.head.made, prices, refused=refused)
 
-    def _add(self, line: ActionLine, now: int, prices: PriceList) -> None:
+    def _add(self, line: ActionLine, now: int, prices: PriceList, *, refused: bool) -> None:
         rule = line.facts.rule
         place = f"{line.region}  {visible(line.group)}"
         place = f"{line.account}  {place}" if self._several else place
-        if line.action == "delete_group":
+        if line.action == "delete_group" and not refused:
             self._deletions[rule].append(f"  {place}")
         elif line.action == "sweep_streams":
             self._sweeps[rule].append(f"  {place}: {line.streams or 0:,}")

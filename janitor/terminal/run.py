@@ -73,7 +73,7 @@ from janitor.report.difference import Since
 from janitor.report.difference import read as read_report
 from janitor.report.formats import make_report
 from janitor.report.overview import orphans_note
-from janitor.report.summary import Summary, summarize
+from janitor.report.summary import CHANGES, Summary, summarize
 from janitor.terminal import consent
 from janitor.terminal.shared import (
     Account,
@@ -343,7 +343,9 @@ class _Work:
         for target, totals in plan.totals.items():
             books.not_reached(target, totals.actions)
 
-    def _by(self, books: Books, *, ingestion: bool) -> Mapping[str, Any] | None:
+    def _by(
+        self, books: Books, refused_in: Collection[Target], *, ingestion: bool
+    ) -> Mapping[str, Any] | None:
         """The sums of `--by`, with what failed where."""
         if self.shares is None:
             return None
@@ -360,7 +362,7 @@ class _Work:
         for part, tallies in failed.items() if self.by in PLACES else ():
             self.shares.failed(part, Tally.together(tallies))
         names = self.reached.names if self.by == "account" else {}
-        return self.shares.as_dict(names, ingestion=ingestion)
+        return self.shares.as_dict(names, refused_in, ingestion=ingestion)
 
     async def summary(
         self,
@@ -370,6 +372,8 @@ class _Work:
     ) -> Summary:
         """All that was counted."""
         ingestion = None
+        refusals = books.refusals(self.policy.limits) if carried_out is None else {}
+        refused_in = [target for target, why in refusals.items() if why]
         if talkers is not None:
             subscribed = await _subscribed(self.apis, talkers.largest())
             ingestion = talkers.as_dict(subscribed)
@@ -388,11 +392,13 @@ class _Work:
             self.counts.calls,
             self.counts.throttled,
             self.counts.slowest(),
+            would=books.would(refusals) if carried_out is None else None,
+            refused_in=refused_in,
             refused_because=self.refused,
             interrupted=self.stop.cause == "interrupted",
             ingestion=ingestion,
             carried_out=carried_out,
-            by=self._by(books, ingestion=talkers is not None),
+            by=self._by(books, refused_in, ingestion=talkers is not None),
             asked=asking(self.counts.owner_calls, self.counts.metrics, self.prices),
             orphans=self.ledger.orphans(self.prices) if self.asks_orphans else None,
         )
@@ -659,7 +665,8 @@ async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
         work.refused = books.over_limit(work.policy.limits)
         if dry_run:
             refusals = books.refusals(work.policy.limits)
-            for line in consent.Agreed(plan, work.prices, refusals).lines():
+            agreed = consent.Agreed(plan, work.prices, refusals)
+            for line in itertools.chain(agreed.lines(), _against(work, books)):
                 out.write(f"{line}\n")
             return Exit.REFUSED if work.refused else Exit.DONE
         return await _agreed(work, books, plan, out)
@@ -809,14 +816,9 @@ def _tell(
     options: Options, summary: Summary, journal: FileJournal, *, acted: bool, surveyed: bool
 ) -> None:
     """The summary for people, on stderr."""
-    planned = summary.planned
     if summary.carried_out is not None:
         say(options, _carried_out_text(summary.carried_out))
-    retentions, groups, streams = (
-        (summary.retention_set, summary.groups_deleted, summary.streams_deleted)
-        if acted
-        else (planned["set_retention"], planned["delete_group"], planned["sweep_streams"])
-    )
+    retentions, groups, streams = (summary.changes[verb] for verb in CHANGES)
     verb = "were" if acted else "would be"
     scanned = f"{summary.groups_scanned:,} log groups scanned ({size(summary.stored_bytes)} stored)"
     say(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections import Counter
 from fractions import Fraction
 from typing import Any
@@ -48,6 +50,26 @@ def test_a_limit_may_be_reached_and_not_passed(
     why = exceeded(LIMITS, deletions=deletions, sweeps=sweeps, scanned=100)
     assert bool(why) == bool(named)
     assert all(text in why for text in named)
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 300), st.integers(1, 2))
+@example(deletions=3, sweeps=0, more=4, accounts=1)
+def test_a_refusal_says_what_would_allow_it(
+    deletions: int, sweeps: int, more: int, accounts: int
+) -> None:
+    """With the keys and values that it names, in the section that it names, nothing is refused."""
+    tally = Tally(scanned=deletions + more)
+    tally.planned.update({Verb.DELETE_GROUP: deletions, Verb.SWEEP_STREAMS: sweeps})
+    there = {str(number): tally for number in range(accounts)}
+    said: dict[str, Any] = {"max_group_deletions": 5, "max_stream_deletions": 7}
+    for _ in range(2):  # what an account may, then what all together may
+        why = verdict(there, Limits.model_validate(said))
+        for text in filter(None, (why.anywhere, *why.accounts.values())):
+            found = re.search(r"; to allow it, set (.*) in \[limits(.fleet)?\]", text)
+            assert found is not None, text
+            section = said.setdefault("fleet", {}) if found[2] else said
+            section.update(tomllib.loads(found[1].replace(" and ", "\n")))
+    assert verdict(there, Limits.model_validate(said)).text == ""
 
 
 def planned(deletions: int) -> Tally:

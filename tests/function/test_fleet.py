@@ -217,7 +217,12 @@ def test_limits_hold_for_each_account_and_for_all(
     for number, count_ in enumerate(empty):
         alone = Store(regions={(account(number), REGION): store.region(account(number), REGION)})
         filled(alone, count_)
-    said = deploy(store, f"max_group_deletions = 2\n{more}").run()
+    deployed = deploy(store, f"max_group_deletions = 2\n{more}")
+    would, said = deployed.run("look", dry_run=True), deployed.run()
+    for key, done in (("set_retention", "retention_set"), ("delete_group", "groups_deleted")):
+        for part in ("accounts", "regions"):
+            assert [row["would"][key] for row in would[part]] == [row[done] for row in said[part]]
+        assert would["summary"]["would"][key] == said["summary"][done], "what is said happens"
     there = [len(left(store, account(number))) for number in range(3)]
     assert there == [1 + had - gone for had, gone in zip(empty, deleted, strict=True)]
     assert said["summary"]["retention_set"] == 3

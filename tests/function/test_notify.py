@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -97,6 +98,7 @@ def test_a_dry_run_is_told_only_if_it_failed_or_would_be_refused(
     [said] = limited.sent
     assert attribute(said, "result") == "refused"
     assert "Refused: nothing is deleted: the plan has more than max_group" in said["Message"]
+    assert re.search(r"Log groups deleted \(would be\) +0\n", said["Message"])
 
 
 # ---- once, and last --------------------------------------------------------------------------

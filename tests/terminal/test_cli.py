@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
+import gzip
 import io
 import json
 import os
@@ -1111,19 +1113,48 @@ def test_fail_on_findings(run: Run) -> None:
     assert (run(*words).code, asked.code, asked.err) == (0, 1, "")
 
 
-def test_over_a_limit_the_exit_code_is_4(run: Run) -> None:
-    """The run says so and deletes nothing, and a dry run tells the same."""
+def test_over_a_limit_what_is_said_before_is_what_is_done(run: Run) -> None:
+    """Nothing is deleted, what was to be deleted may get retention instead, and the exit code is 4;
+    so say a report in every format, a plan, and the list before the question.
+    """
     Path("p.toml").write_text(
-        "[defaults]\nretention_days = 30\ndelete_empty = true\n[limits]\nmax_group_deletions = 3"
+        "[defaults]\nretention_days = 30\ndelete_empty = true\nsweep_streams = true\n"
+        "[limits]\nmax_group_deletions = 3"
     )
-    for words, refused in ((["run", "--apply", "--yes"], 7), (["report"], 0)):
-        where = ("--sandbox", "-r", "us-east-1")
-        done = run(*words, *where, "-p", "p.toml", "--format", "json")
-        assert done.code == 4
-        assert "max_group_deletions = 3" in done.err
-        summary = json.loads(done.out)["summary"]
-        assert (summary["groups_deleted"], summary["planned"]["delete_group"]) == (0, 7)
-        assert summary["refused"] == refused
+    where = ("--sandbox", "-r", "us-east-1", "-p", "p.toml")
+    acted = run("run", "--apply", "--yes", *where, "--format", "json")
+    done = json.loads(acted.out)["summary"]
+    assert (done["groups_deleted"], done["streams_deleted"]) == (0, 0)
+    assert done["refused"] > done["planned"]["delete_group"] == 7
+    given = done["retention_set"]
+    assert given > done["planned"]["set_retention"]
+    planned = run("plan", *where, "-o", "plan.jsonl")
+    shown = run("apply", "plan.jsonl", *where[:1], *where[3:], "--dry-run")
+    for listed in (acted.err, shown.out):
+        assert re.search(rf"^ +{given}     30 ", listed, re.MULTILINE)
+        assert "Refused: nothing is deleted: the plan has more than max_group_deletions" in listed
+    said = {form: run("report", *where, "-f", form) for form in (*FORMS, "jsonl")}
+    for one in (acted, planned, *said.values()):
+        assert one.code == shown.code == 4
+        assert "to allow it, set max_group_deletions = 7 in [limits]" in one.err
+    summary = json.loads(said["json"].out)["summary"]
+    assert summary["planned"] == done["planned"]
+    assert summary["would"] == {"set_retention": given, "delete_group": 0, "sweep_streams": 0}
+    line = f"retention would be set on {given}, 0 groups and 0 streams would be deleted"
+    assert all(line in one.err for one in (planned, *said.values()))
+    for form in ("table", "markdown", "html"):
+        text = " ".join(said[form].out.split())
+        assert f"0 of 110 log groups would be deleted and {given} given retention" in text, form
+        assert "Refused by a limit: delete the log group" in text, form
+        assert "Would delete the log group" not in text, form
+    [packed] = re.findall(r'data-kind="rows">(.*?)<', said["html"].out)
+    rows = json.loads(gzip.decompress(base64.b64decode(packed)))
+    assert {*rows["what"]["of"]} == {
+        "Refused by a limit: delete the log group",
+        "Refused by a limit: sweep expired streams",
+        "Would set retention",
+        "Unknown, so kept",
+    }
 
 
 @pytest.mark.parametrize(

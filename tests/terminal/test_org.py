@@ -138,7 +138,7 @@ def test_sums_by_place_come_to_the_whole_and_say_what_failed_where(
     for key, whole in (
         ("groups", summary["groups_scanned"]),
         ("lost_bytes", summary["money"]["freed_at_once_bytes"]),
-        *summary["planned"].items(),
+        *summary["would"].items(),
     ):
         assert sum(row[key] for row in every) == whole, key
     if what != "account":

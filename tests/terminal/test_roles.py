@@ -141,7 +141,9 @@ def test_ctrl_c_ends_what_only_looks_around_at_once(run: Run, cloud: Cloud, held
             released.wait(60)
 
     cloud.faults = fault
-    Path("janitor.toml").write_text("defaults.retention_days = 365\nprotect.deletion.owners = false")
+    Path("janitor.toml").write_text(
+        "defaults.retention_days = 365\nprotect.deletion.owners = false"
+    )
     accounts = range(int(ACCOUNT), int(ACCOUNT) + (100 if held == "AssumeRole" else 2))
     roles = [("--role", f"arn:aws:iam::{account}:role/ops/janitor") for account in accounts]
     try:
