@@ -11,9 +11,9 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from botocore import xform_name
 from botocore.config import Config
@@ -34,6 +34,7 @@ from botocore.retries.standard import ThrottledRetryableChecker, TransientRetrya
 
 from janitor import __version__
 from janitor.aws import credentials
+from janitor.aws.clients import Clients, Shared, in_region
 from janitor.aws.pace import Pace, TransientError, retrying
 from janitor.aws.workers import Workers
 from janitor.core.clock import IN_FLIGHT, Clock, Stop
@@ -272,14 +273,6 @@ _MAKING = threading.Lock()
 """One client at a time: targets share sessions, and those are not thread-safe (boto3 guide)."""
 
 
-class Clients(Protocol):
-    """Makes clients for one account: boto3's Session, or a fake."""
-
-    @property
-    def client(self) -> Callable[..., Any]:
-        """Makes a client: `client(service_name, region_name, config=…)`."""
-
-
 class Api:
     """One target's calls. `once` is the only place where a request leaves the program."""
 
@@ -292,6 +285,7 @@ class Api:
         counts: Counts,
         stop: Stop,
         workers: Workers,
+        shared: Shared | None = None,
     ) -> None:
         self.target = target
         self.pace = pace
@@ -301,6 +295,7 @@ class Api:
         self.counts = counts
         self._workers = workers
         self._made: dict[tuple[str, str], Any] = {}
+        self._shared = shared or Shared()
         self._failing: dict[tuple[str, str | None], _Failing] = {}
         self._lost: CredentialsError | None = None
 
@@ -430,7 +425,8 @@ class Api:
                 why = "was not sent: the check before it is too old"
                 raise _NotSentError(operation, why, refused=True)
             method = getattr(self._made.get(key) or self._client(key), xform_name(operation))
-            answer: Mapping[str, Any] = method(**parameters)
+            with in_region(key[1]):
+                answer: Mapping[str, Any] = method(**parameters)
             return answer
 
         try:
@@ -460,20 +456,27 @@ class Api:
         return self._lost
 
     def _client(self, key: tuple[str, str]) -> Any:
-        """The service's client, made once."""
+        """The service's client, which may be the same for all Regions."""
         with _MAKING:
             if (client := self._made.get(key)) is None:
-                client = careful(self._clients.client(key[0], key[1], config=CLIENT_CONFIG))
+                make = functools.partial(self._new, *key)
+                client = self._shared.take(self._clients, *key, make)
                 self._made[key] = client
             return client  # by now it may have been let go
 
+    def _new(self, service: str, region: str) -> Any:
+        return careful(self._clients.client(service, region, config=CLIENT_CONFIG))
+
     def let_go(self, service: str, region: str | None = None) -> None:
-        """Give up the service's client: a next call makes another."""
-        self._made.pop((service, region or self.target.region), None)
+        """Give up the service's client: a next call gets another, or connects anew."""
+        client = self._made.pop((service, region or self.target.region), None)
+        if client is not None:
+            self._shared.give_back(self._clients, service, client)
 
     def let_all_go(self) -> None:
         """Give up every client, as `let_go`: a client takes some 140 KB."""
-        self._made.clear()
+        for service, region in list(self._made):
+            self.let_go(service, region)
 
     def _told_apart(self, operation: str, quota: str, error: Exception) -> Exception:
         if isinstance(error, ClientError):

@@ -20,10 +20,12 @@ from botocore.exceptions import BotoCoreError
 from botocore.parsers import ResponseParserError
 
 from janitor.aws.api import CLIENT_CONFIG, careful
+from janitor.aws.clients import follows, in_region
 from janitor.core.errors import UsageError
 
 _NOWHERE = "http://127.0.0.1:9"  # so that nothing is sent should `before-send` not be asked
 _REGION = "us-east-1"
+_ELSEWHERE = "eu-west-1"
 _MANAGED = {"retentionPolicyName": "of the account"}
 _ANSWERS = {
     # The null has botocore walk over its model of a log group (`janitor.aws.api`).
@@ -40,7 +42,8 @@ def check(aws: boto3.Session) -> None:
     - the services whose answers decide speak JSON, which `janitor.aws.api` looks into;
     - the name of an account-level retention policy is read: models before botocore 1.44.5 (also
       those of `AWS_DATA_PATH`) lack it, and the log group would look as if it never expired;
-    - an object where a list of subscription filters belongs is no empty list.
+    - an object where a list of subscription filters belongs is no empty list;
+    - a client that serves all Regions asks the one that is meant: another has no such owner.
     """
     for service in ("logs", "cloudwatch", "resourcegroupstaggingapi"):
         protocol = _offline(aws, service).meta.service_model.resolved_protocol
@@ -56,8 +59,33 @@ def check(aws: boto3.Session) -> None:
     try:
         logs.describe_subscription_filters(logGroupName="g")
     except ResponseParserError:
-        return
-    raise _refused("reads garbage as an empty list of subscription filters")
+        pass
+    else:
+        raise _refused("reads garbage as an empty list of subscription filters")
+    if not _asks_the_region(aws):
+        raise _refused("does not send a call to the Region that is asked")
+
+
+def _asks_the_region(aws: boto3.Session) -> bool:
+    """Whether a client that `janitor.aws.clients` takes for one of all Regions is one."""
+    own: Any = {"ignore_configured_endpoint_urls": True}
+    by_region = CLIENT_CONFIG.merge(Config(**own))
+    client: Any = aws.client(
+        "logs", _REGION, config=by_region, aws_access_key_id="id", aws_secret_access_key="key"
+    )
+    sent: list[AWSPreparedRequest] = []
+
+    def answer(request: AWSPreparedRequest, **more: Any) -> AWSResponse:
+        sent.append(request)
+        return _answer({}, request, **more)
+
+    client.meta.events.register("before-send", answer)
+    if not follows(client, _REGION):
+        return True  # so that there is a client for each Region
+    with in_region(_ELSEWHERE):
+        client.describe_log_groups()
+    signed = str(sent[0].headers["Authorization"])
+    return f".{_ELSEWHERE}." in sent[0].url and f"/{_ELSEWHERE}/logs/" in signed
 
 
 def _refused(what: str) -> UsageError:

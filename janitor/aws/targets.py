@@ -7,7 +7,7 @@ import functools
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -21,12 +21,12 @@ from janitor.aws.api import (
     CLIENT_CONFIG,
     Api,
     CallError,
-    Clients,
     Counts,
     ReadError,
     UnavailableError,
 )
 from janitor.aws.checked import check
+from janitor.aws.clients import Clients, Shared
 from janitor.aws.credentials import HINT, NOWHERE, Renewal, watch
 from janitor.aws.models import Models
 from janitor.aws.pace import Pace
@@ -238,6 +238,7 @@ class Means:
     stop: Stop
     workers: Workers
     share: float | None
+    clients: Shared = field(default_factory=Shared)
 
     def api(self, aws: Clients, target: Target) -> Api:
         """The calls of a target, which `aws` makes clients for."""
@@ -246,7 +247,9 @@ class Means:
             return 1e6 if self.share is None else default_quota(name) * self.share
 
         pace = Pace(rate, self.clock)
-        return Api(target, aws, pace, self.clock, self.counts, self.stop, self.workers)
+        return Api(
+            target, aws, pace, self.clock, self.counts, self.stop, self.workers, self.clients
+        )
 
 
 async def connect(aws: boto3.Session, wanted: Sequence[str], means: Means) -> list[Api]:

@@ -21,6 +21,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from janitor import __version__
 from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS
+from janitor.aws.clients import USED_ELSEWHERE
 from janitor.aws.targets import lean
 from janitor.aws.workers import NoAnswerError, Workers, within
 from janitor.core.clock import Clock, Stop
@@ -48,13 +49,11 @@ class Invocation(Protocol):
         """Milliseconds until Lambda ends the invocation."""
 
 
-KEPT = {"cloudwatch", "lambda", "logs", "resourcegroupstaggingapi", "s3", "service-quotas", "sns"}
-"""Services that each run calls. The clients of dozens more, which are asked for owners, would take
-half a gigabyte together (17 Regions, measured)."""
-
-
 class WarmSession(boto3.Session):
-    """A session that makes the clients of each run once, for all invocations of a warm function."""
+    """A session that makes the clients which each run uses once, for all invocations of a warm
+    function. Those of the dozens of services that are only asked for owners would take too much
+    memory.
+    """
 
     def __init__(self) -> None:
         super().__init__(botocore_session=lean(botocore.session.Session()))
@@ -69,7 +68,7 @@ class WarmSession(boto3.Session):
             key = (service_name, region_name)
             if (client := self._clients.get(key)) is None:
                 client = super().client(service_name, region_name, **more)
-                if service_name in KEPT:
+                if service_name in USED_ELSEWHERE:
                     self._clients[key] = client
             return client
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from janitor.aws import targets
 from janitor.aws.api import Api
+from janitor.aws.clients import USED_ELSEWHERE
 from janitor.aws.models import keep_only
 from janitor.core.model import Target
 from janitor.core.together import together
@@ -23,9 +24,6 @@ that would take longer is not read, and keeps what it could own."""
 SERVICES_AT_ONCE = 12
 """Services that are asked at a time, over all targets: half of the threads that make calls, so that
 the others' calls go on. 4 took twice as long (17 Regions, measured), and no less memory."""
-
-USED_ELSEWHERE = frozenset({"cloudwatch", "lambda", "logs", "sns", "ssm"})
-"""Services that the rest of the program calls as well; of EC2's it only asks for the Regions."""
 
 
 Named = tuple[str, str]

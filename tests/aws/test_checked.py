@@ -17,6 +17,7 @@ import pytest
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.credentials import Credentials
 from botocore.hooks import EventAliaser
+from botocore.signers import RequestSigner
 
 from janitor.aws import targets
 from janitor.aws.api import Api, Counts, UnavailableError
@@ -45,6 +46,17 @@ def renamed(event: str) -> Callable[[pytest.MonkeyPatch, Path], None]:
     return break_it
 
 
+def signed_for_its_own(patch: pytest.MonkeyPatch, _folder: Path) -> None:
+    """botocore signs for the Region of the client, whatever the call's context says."""
+    sign = RequestSigner.sign
+
+    def other(self: Any, operation_name: str, request: Any, **more: Any) -> Any:
+        request.context.pop("signing", None)
+        return sign(self, operation_name, request, **more)
+
+    patch.setattr(RequestSigner, "sign", other)
+
+
 def cbor(patch: pytest.MonkeyPatch, _folder: Path) -> None:
     """botocore prefers CBOR where a service speaks it."""
     order = ("smithy-rpc-v2-cbor", "json", "rest-json", "rest-xml", "query", "ec2")
@@ -67,6 +79,8 @@ def older_model(patch: pytest.MonkeyPatch, folder: Path) -> None:
         (older_model, "does not know account-level retention policies"),
         (renamed("before-parse"), "reads garbage as an empty list of subscription filters"),
         (renamed("before-send"), "cannot be tried"),
+        (renamed("before-endpoint-resolution"), "does not send a call to the Region that is asked"),
+        (signed_for_its_own, "does not send a call to the Region that is asked"),
         (cbor, "speaks smithy-rpc-v2-cbor with cloudwatch"),
     ],
 )

@@ -12,7 +12,8 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from botocore.hooks import HierarchicalEmitter
 
-from janitor.aws.api import Api, Clients, Counts
+from janitor.aws.api import Api, Counts
+from janitor.aws.clients import Clients
 from janitor.aws.pace import Pace
 from janitor.aws.workers import Inline
 from janitor.core.clock import Stop
