@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -20,7 +21,8 @@ def demo() -> int:
     """
     folder = Path(tempfile.mkdtemp(prefix="janitor-demo-"))
     account, journal, undo = folder / "account", folder / "journal.jsonl", folder / "undo.jsonl"
-    page = Path("report.html")
+    here = Path.cwd() if os.access(Path.cwd(), os.W_OK) else folder
+    page = here / "janitor-demo.html"
     commands = (
         ["report", "--ingestion"],
         ["report", "--ingestion", "--quiet", "--format", "html", "-o", str(page)],
@@ -42,7 +44,7 @@ def demo() -> int:
         failures.append(Exit.INCOMPLETE)
     _say(f"\nAfter the undo, {len(different)} of {len(before)} log groups differ from before.")
     _say(f"The journal of the changes, from which they can be undone: {journal}")
-    _say(f"The first report as a web page: {page.resolve()}")
+    _say(f"The first report as a web page: {page}")
     _say(f"To continue with this account: janitor report --sandbox-state {account}")
     return failures[0] if failures else Exit.DONE
 

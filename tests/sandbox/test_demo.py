@@ -196,7 +196,8 @@ def test_a_role_of_another_account_is_refused(role: str, said: str, run: Run) ->
 
 
 def test_the_demo_cleans_looks_again_and_undoes(run: Run) -> None:
-    """It leaves a page, and names the files that it leaves."""
+    """It leaves a page, and names the files that it leaves; no file of somebody's is touched."""
+    Path("report.html").write_text("mine")
     told = run("sandbox", "demo")
     assert told.code == 0
     first, second, third = (line for line in told.err.splitlines() if "groups scanned" in line)
@@ -208,7 +209,8 @@ def test_the_demo_cleans_looks_again_and_undoes(run: Run) -> None:
     )
     assert restored in told.err
     assert "After the undo, 0 of 300 log groups differ from before" in told.out
-    assert "22 of 300 log groups would be deleted" in Path("report.html").read_text()
+    assert "22 of 300 log groups would be deleted" in Path("janitor-demo.html").read_text()
+    assert Path("report.html").read_text() == "mine"
     for line in told.out.splitlines()[-3:]:
         assert Path(line.split()[-1]).exists(), line
 
@@ -230,6 +232,25 @@ def test_the_demos_exit_code_is_the_first_that_means_failure(
     monkeypatch.setattr(cli, "main", command)
     assert show() == expected
     assert said == ["report", "report", "run", "report", "restore"]
+
+
+def test_in_a_folder_that_cannot_be_written_the_page_is_beside_the_journal(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named where it was written."""
+    monkeypatch.setattr("os.access", lambda path, _mode: Path(path) != Path.cwd())
+    pages: list[str] = []
+
+    def command(words: list[str]) -> int:
+        pages.extend(words[words.index("-o") + 1 :][:1] if "-o" in words else ())
+        return 0
+
+    monkeypatch.setattr(cli, "main", command)
+    show()
+    [page] = pages
+    said = capsys.readouterr().out
+    assert f"as a web page: {page}\n" in said
+    assert f"{Path(page).with_name('journal.jsonl')}\n" in said
 
 
 def test_a_difference_after_the_undo_is_a_failure(
