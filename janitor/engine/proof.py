@@ -28,6 +28,8 @@ DATED_DAYS = 30
 """Nothing writes to a stream that long after it was named for the day on which its writer began: a
 Lambda execution environment lives for hours."""
 
+STREAMS_A_PAGE = 50
+"""At most (CloudWatch Logs API reference, DescribeLogStreams)."""
 STREAMS_AGE = 60.0
 """Seconds that have passed at most, when a log group is deleted, since its streams were read; where
 there are many that is the time which they take."""
@@ -120,11 +122,14 @@ async def streams_silent(logs: Logs, group: LogGroup, before: int) -> Verdict:
     too old at the deletion.
     """
     rate = logs.api.pace.ceiling("DescribeLogStreams")
-    if verdict := await few_streams_silent(logs, group, before, int(rate * STREAMS_AGE)):
+    most = int(rate * STREAMS_AGE)
+    if verdict := await few_streams_silent(logs, group, before, most):
         return verdict
     text = (
-        f"more log streams than can be read in {STREAMS_AGE:.0f} s at {rate:,g} calls a second: "
-        "that takes a higher quota of DescribeLogStreams"
+        f"more log streams than {most:,} pages of up to {STREAMS_A_PAGE} hold, which is all that "
+        f"can be read in {STREAMS_AGE:.0f} s at {rate:,g} calls a second, so it cannot be proved "
+        "empty: raise the quota of DescribeLogStreams (in Service Quotas) or api_share in "
+        "[limits], or delete the log group yourself"
     )
     return Unreadable(Evidence("DescribeLogStreams", text, logs.clock.now()))
 

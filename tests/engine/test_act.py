@@ -561,7 +561,8 @@ def test_more_streams_than_can_be_read_in_a_minute_keep_their_group(policy: Poli
     assert [outcome.group.name for outcome in recorded.planned] == ["/few"]
     status, reason = only(recorded, "/many")
     assert status is Status.UNKNOWN
-    assert "more log streams than can be read in 60 s at 1 calls a second" in reason
+    assert "more log streams than 60 pages of up to 50 hold" in reason
+    assert "raise the quota of DescribeLogStreams (in Service Quotas) or api_share" in reason
 
 
 def test_tags_older_than_a_second_are_a_stale_look_too(
