@@ -712,8 +712,8 @@ def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
             key,
             filters,
             protected,
-            bearer_token=entry.get("bearerTokenAuthenticationEnabled") is True,
-            data_protection=entry.get("dataProtectionStatus"),
+            entry.get("bearerTokenAuthenticationEnabled") is True,
+            entry.get("dataProtectionStatus"),
         )
     return _odd_group(entry, target)
 

@@ -96,12 +96,12 @@ class LogGroup(NamedTuple):
     kms_key_id: str | None = None
     metric_filters: int = 0
     deletion_protected: bool = False
+    bearer_token: bool = False
+    data_protection: str | None = None
     defects: tuple[str, ...] = ()
     tags: Mapping[str, str] | None = None
     tags_error: str | None = None
     ingestion: Ingestion | None = None
-    bearer_token: bool = False
-    data_protection: str | None = None
     found: Mapping[Question, Found] | None = None
 
     @property

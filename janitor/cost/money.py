@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import resources
+from itertools import groupby
 from typing import Any
 
 from janitor.core.clock import DAY_MS
@@ -210,17 +211,18 @@ class Ledger:
 
     def scanned(self, page: Iterable[LogGroup]) -> None:
         """Log groups were read."""
-        groups, stored, now = self._groups, self._stored, self._now
-        for group in page:
-            key = key_of(group)
-            groups[key] += 1
-            if not (held := group.stored_bytes):
-                continue
-            stored[key] += held
-            if now is not None and (days := group.retention_days):
-                self._expiring += expiring_bytes(held, now - group.creation_time, days, SOON)
-            if group.found is not None:
-                self._orphan(group, key)
+        now = self._now
+        for key, alike in groupby(page, key_of):
+            groups = list(alike)
+            self._groups[key] += len(groups)
+            self._stored[key] += sum(group.stored_bytes for group in groups)
+            for group in groups:
+                if not (held := group.stored_bytes):
+                    continue
+                if now is not None and (days := group.retention_days):
+                    self._expiring += expiring_bytes(held, now - group.creation_time, days, SOON)
+                if group.found is not None:
+                    self._orphan(group, key)
 
     def _orphan(self, group: LogGroup, key: Key) -> None:
         """Count a log group that holds something, and that was asked about."""

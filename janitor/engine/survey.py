@@ -233,7 +233,11 @@ class _TargetSurvey:
         async with Window(PAGES_AHEAD, self._survey.sink.page, full) as window:
             try:
                 async for groups, following in self._survey.listing(self._api, start):
-                    await window.add(self._page(groups, following))
+                    judged = self._judged(groups)
+                    if self._plainly_kept(judged):
+                        await window.put(self._kept(judged, following))
+                    else:
+                        await window.add(self._page(judged, following))
                     if self._survey.stop.draining:
                         break
             except (*ReadError, TokenExpiredError, StoppedError, JanitorError) as error:
@@ -253,24 +257,38 @@ class _TargetSurvey:
 
     # ---- a page ------------------------------------------------------------------------------
 
-    async def _page(self, groups: list[LogGroup], following: str | None) -> Page:
+    def _judged(self, groups: list[LogGroup]) -> list[tuple[LogGroup, Action]]:
+        """The groups as they are judged by what the listing says of them."""
+        policy, now, briefly = self._policy, self._now, self._survey.briefly
+        return [(group, judge(group, policy, now, briefly=briefly)) for group in groups]
+
+    def _plainly_kept(self, judged: list[tuple[LogGroup, Action]]) -> bool:
+        """Whether nothing is to be asked about any of them."""
+        asks = self._survey.orphans or self._policy.questions
+        return not asks and all(isinstance(action, Keep) for _, action in judged)
+
+    def _kept(self, judged: list[tuple[LogGroup, Action]], following: str | None) -> Page:
+        """A page of groups that are kept, as nearly all are."""
+        at = self._api.clock.now()
+        outcomes = [Outcome(group, action, Status.KEPT, "", at) for group, action in judged]
+        groups = [group for group, _ in judged]
+        return Page(self._target, groups, outcomes, following, complete=True)
+
+    async def _page(self, judged: list[tuple[LogGroup, Action]], following: str | None) -> Page:
         """Decide about every group of a page."""
-        judged, whole = await self._judged(groups)
+        judged, whole = await self._tagged(judged)
         if self._survey.orphans or self._policy.questions:
             judged, asked_in_time = await self._answered(judged)
             whole = whole and asked_in_time
         asked: list[Awaitable[list[Outcome]]] = []
         outcomes: list[Outcome] = []
-        at = self._api.clock.now()
         for group, decided in judged:
             match decided:
                 case Unknown() as action:
                     status = Status.UNKNOWN if whole else Status.NOT_REACHED
                     outcomes.append(self._outcome(group, action, status, "", group.evidence))
                 case Keep() as action:
-                    outcomes.append(
-                        Outcome(group, action, Status.KEPT, "", at, evidence=group.evidence)
-                    )
+                    outcomes.append(self._outcome(group, action, Status.KEPT, "", group.evidence))
                 case action:
                     asked.append(self._asked(group, action))
         self._open += len(asked)
@@ -280,12 +298,11 @@ class _TargetSurvey:
         whole = whole and not any(o.status is Status.NOT_REACHED for o in outcomes)
         return Page(self._target, [group for group, _ in judged], outcomes, following, whole)
 
-    async def _judged(self, groups: list[LogGroup]) -> tuple[list[tuple[LogGroup, Action]], bool]:
-        """The groups as they are judged, with tags where these matter; and whether there was time
-        to read them.
-        """
-        policy, now, briefly = self._policy, self._now, self._survey.briefly
-        judged = [(group, judge(group, policy, now, briefly=briefly)) for group in groups]
+    async def _tagged(
+        self, judged: list[tuple[LogGroup, Action]]
+    ) -> tuple[list[tuple[LogGroup, Action]], bool]:
+        """The same with tags where these matter; and whether there was time to read them."""
+        policy, now = self._policy, self._now
         waiting = [
             group.arn
             for group, action in judged

@@ -24,20 +24,27 @@ class Window(Generic[T]):
         self._most = most
         self._done = done
         self._full = full
-        self._work: deque[asyncio.Task[T]] = deque()
+        self._work: deque[asyncio.Future[T]] = deque()
 
     async def add(self, *work: Coroutine[Any, Any, T]) -> None:
         """Begin all of it, once there is room. Raises what earlier work or `done` raises."""
         try:
-            self._hand_on()
-            while self._work and (len(self._work) + len(work) > self._most or self._full()):
-                await asyncio.wait([self._work[0]])
-                self._hand_on()
+            await self._room(len(work))
         except BaseException:
             for piece in work:
                 piece.close()
             raise
         self._work += map(asyncio.create_task, work)
+
+    async def put(self, result: T) -> None:
+        """Hand on, in its turn, what needed no work. Raises as `add`."""
+        await self._room(1)
+        if not self._work:
+            self._done(result)
+            return
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(result)
+        self._work.append(done)
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,6 +64,12 @@ class Window(Generic[T]):
             for task in self._work:
                 task.cancel()
             await asyncio.gather(*self._work, return_exceptions=True)
+
+    async def _room(self, pieces: int) -> None:
+        self._hand_on()
+        while self._work and (len(self._work) + pieces > self._most or self._full()):
+            await asyncio.wait([self._work[0]])
+            self._hand_on()
 
     def _hand_on(self) -> None:
         while self._work and self._work[0].done():

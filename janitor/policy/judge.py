@@ -5,6 +5,7 @@ Lines are numbered as in docs/concepts.md.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -24,7 +25,7 @@ from janitor.core.model import (
     Unknown,
 )
 from janitor.core.text import age, size
-from janitor.policy.file import LogClass, Policy, RuleSettings, has_tag, matches
+from janitor.policy.file import LogClass, Policy, Protect, RuleSettings, has_tag, matches
 
 KNOWN_CLASSES: tuple[LogClass, ...] = (
     "STANDARD",
@@ -118,9 +119,9 @@ def judge(group: LogGroup, policy: Policy, now: int, *, briefly: bool = False) -
     match action:
         case Keep() | Unknown():
             return action
-        case _ if _tags_missed(group, policy):
+        case _ if _tags_missed(group, policy.protect):
             return Unknown(_tags_unread(group))
-        case DeleteGroup(otherwise=otherwise) if _deletion_tags_missed(group, policy):
+        case DeleteGroup(otherwise=otherwise) if _deletion_tags_missed(group, policy.protect):
             if group.tags_error is not None and isinstance(otherwise, SetRetention):
                 return because(otherwise, _tags_unread(group))
             return Unknown(_tags_unread(group), action.rule)
@@ -161,7 +162,7 @@ def open_questions(group: LogGroup, policy: Policy) -> tuple[Question, ...]:
     """
     if not policy.questions or (group.tags is None and policy.asks_for_tags):
         return ()
-    if not all(exempt.holds(group, policy) for exempt in EXEMPTIONS):
+    if not all(exempt.holds(group, policy.protect) for exempt in EXEMPTIONS):
         return ()
     return policy.open_questions(group)
 
@@ -195,13 +196,16 @@ def _effect(group: LogGroup, policy: Policy, now: int) -> object:
 
 
 def _decide(group: LogGroup, policy: Policy, now: int, *, briefly: bool) -> Action:
+    protect = policy.protect
     for exempt in EXEMPTIONS:
-        if not exempt.holds(group, policy):
-            text = exempt.text(group, policy)
-            return Unknown(text) if exempt.unknown(group, policy) else Keep(text)
+        if not exempt.holds(group, protect):
+            text = exempt.text(group, protect)
+            return Unknown(text) if exempt.unknown(group, protect) else Keep(text)
     settings = policy.settings_for(group)
     if settings is None:
         return Unknown(_no_rule(group, policy).text)
+    if briefly and group.stored_bytes and _is_left(group, settings):
+        return _keep(_retention_text(group, settings), settings.rule)  # as nearly all groups
     before = cutoff(group, settings, now)
     for test in DELETION:
         if not test.holds(group, settings, before, now):
@@ -210,8 +214,8 @@ def _decide(group: LogGroup, policy: Policy, now: int, *, briefly: bool) -> Acti
     assert before is not None, "the retention is known"
     otherwise = _stay(group, settings, before, now, "")
     for protection in PROTECTIONS:
-        if not protection.holds(group, policy):
-            return because(otherwise, protection.text(group, policy))
+        if not protection.holds(group, protect):
+            return because(otherwise, protection.text(group, protect))
     reason = f"empty for more than {age(now - before)}; rule {settings.rule!r} deletes empty groups"
     return DeleteGroup(reason, settings.rule, before, otherwise)
 
@@ -222,7 +226,7 @@ def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[RuleLine]:
     Of a group whose values make no sense nothing is said that rests on them.
     """
     for exempt in EXEMPTIONS:
-        line = exempt.line(group, policy)
+        line = exempt.line(group, policy.protect)
         yield line
         if line.check is Check.VALUES and not line.holds:
             return
@@ -235,18 +239,18 @@ def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[RuleLine]:
         if test.check is not Check.AGE or before is not None:
             yield test.line(group, settings, before, now)
     for protection in PROTECTIONS:
-        yield protection.line(group, policy)
+        yield protection.line(group, policy.protect)
 
 
 # ---- line 1, as far as it exempts a group from every change --------------------------------------
 
 
-def _values_text(group: LogGroup, _policy: Policy) -> str:
+def _values_text(group: LogGroup, _protect: Protect) -> str:
     return f"odd values: {'; '.join(group.defects)}" if group.defects else "no odd values"
 
 
-def _own_text(group: LogGroup, policy: Policy) -> str:
-    return f"{'' if group.name in policy.protect.own_groups else 'not '}the janitor's own log group"
+def _own_text(group: LogGroup, protect: Protect) -> str:
+    return f"{'' if group.name in protect.own_groups else 'not '}the janitor's own log group"
 
 
 def _matching(patterns: Sequence[str], group: LogGroup) -> str | None:
@@ -266,27 +270,27 @@ def _tagged(wanted: Sequence[str], group: LogGroup) -> str | None:
     return None
 
 
-def _name_text(group: LogGroup, policy: Policy) -> str:
-    pattern = _matching(policy.protect.names, group)
+def _name_text(group: LogGroup, protect: Protect) -> str:
+    pattern = _matching(protect.names, group)
     return "not protected by name" if pattern is None else f"protected by name: {pattern}"
 
 
-def _tags_missed(group: LogGroup, policy: Policy) -> bool:
-    return group.tags is None and bool(policy.protect.tags)
+def _tags_missed(group: LogGroup, protect: Protect) -> bool:
+    return group.tags is None and bool(protect.tags)
 
 
 def _tags_unread(group: LogGroup) -> str:
     return f"tags could not be read: {group.tags_error or 'not asked for'}"
 
 
-def _tag_text(group: LogGroup, policy: Policy) -> str:
-    if _tags_missed(group, policy):
+def _tag_text(group: LogGroup, protect: Protect) -> str:
+    if _tags_missed(group, protect):
         return _tags_unread(group)
-    tag = _tagged(policy.protect.tags, group)
+    tag = _tagged(protect.tags, group)
     return "not protected by tag" if tag is None else f"protected by tag: {tag}"
 
 
-def _class_text(group: LogGroup, _policy: Policy) -> str:
+def _class_text(group: LogGroup, _protect: Protect) -> str:
     name = group.log_class
     if name not in KNOWN_CLASSES:
         return f"log class {name} is not known to this version"
@@ -295,23 +299,23 @@ def _class_text(group: LogGroup, _policy: Policy) -> str:
     return f"class {name}"
 
 
-EXEMPTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (
+EXEMPTIONS: tuple[_Test[[LogGroup, Protect]], ...] = (
     _Test(
         1,
         Check.OWN_GROUP,
-        lambda group, policy: group.name not in policy.protect.own_groups,
+        lambda group, protect: group.name not in protect.own_groups,
         _own_text,
     ),
     _Test(
         1,
         Check.NAME,
-        lambda group, policy: _matching(policy.protect.names, group) is None,
+        lambda group, protect: _matching(protect.names, group) is None,
         _name_text,
     ),
     _Test(
         1,
         Check.TAG,
-        lambda group, policy: _tagged(policy.protect.tags, group) is None,
+        lambda group, protect: _tagged(protect.tags, group) is None,
         _tag_text,
         _tags_missed,
     ),
@@ -439,21 +443,21 @@ first that fails is the reason to keep. Owners, streams and arrivals are for `ja
 # ---- line 1, as far as it keeps a group from deletion alone ------------------------------------
 
 
-def _deletion_name_text(group: LogGroup, policy: Policy) -> str:
-    pattern = _matching(policy.protect.deletion.names, group)
+def _deletion_name_text(group: LogGroup, protect: Protect) -> str:
+    pattern = _matching(protect.deletion.names, group)
     if pattern is None:
         return "not protected from deletion by name"
     return f"protected from deletion by name: {pattern}"
 
 
-def _deletion_tags_missed(group: LogGroup, policy: Policy) -> bool:
-    return group.tags is None and bool(policy.protect.deletion.tags)
+def _deletion_tags_missed(group: LogGroup, protect: Protect) -> bool:
+    return group.tags is None and bool(protect.deletion.tags)
 
 
-def _deletion_tag_text(group: LogGroup, policy: Policy) -> str:
-    if _deletion_tags_missed(group, policy):
+def _deletion_tag_text(group: LogGroup, protect: Protect) -> str:
+    if _deletion_tags_missed(group, protect):
         return _tags_unread(group)
-    tag = _tagged(policy.protect.deletion.tags, group)
+    tag = _tagged(protect.deletion.tags, group)
     if tag is None:
         return "not protected from deletion by tag"
     return f"protected from deletion by tag: {tag}"
@@ -463,24 +467,24 @@ def _reserved(group: LogGroup) -> bool:
     return group.name[: len(RESERVED)].lower() == RESERVED
 
 
-def _reserved_text(group: LogGroup, _policy: Policy) -> str:
+def _reserved_text(group: LogGroup, _protect: Protect) -> str:
     if _reserved(group):
         return f"the name starts with {RESERVED}: only AWS could create the log group again"
     return "the log group could be created again under its name"
 
 
-PROTECTIONS: tuple[_Test[[LogGroup, Policy]], ...] = (
+PROTECTIONS: tuple[_Test[[LogGroup, Protect]], ...] = (
     _Test(1, Check.RESERVED, lambda group, _: not _reserved(group), _reserved_text),
     _Test(
         1,
         Check.DELETION_NAME,
-        lambda group, policy: _matching(policy.protect.deletion.names, group) is None,
+        lambda group, protect: _matching(protect.deletion.names, group) is None,
         _deletion_name_text,
     ),
     _Test(
         1,
         Check.DELETION_TAG,
-        lambda group, policy: _tagged(policy.protect.deletion.tags, group) is None,
+        lambda group, protect: _tagged(protect.deletion.tags, group) is None,
         _deletion_tag_text,
         _deletion_tags_missed,
     ),
@@ -517,6 +521,15 @@ def _stay(
         found = [group.found[question].evidence.finding for question in settings.questions]
         reason += f" ({'; '.join(found)})"
     return SetRetention(reason, rule, days, sweep)
+
+
+_keep = functools.lru_cache(maxsize=1_000)(Keep)
+"""A scan has a few reasons to keep a million log groups, and a frozen value takes long to make."""
+
+
+def _is_left(group: LogGroup, settings: RuleSettings) -> bool:
+    """Whether nothing is done with the group where it is kept."""
+    return not settings.sweep_streams and wanted_days(group, settings) is None
 
 
 def _sweep(

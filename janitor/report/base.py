@@ -100,8 +100,8 @@ class Report(Protocol):
     def finding(self, outcome: Outcome) -> None:
         """An outcome to show."""
 
-    def kept(self, outcome: Outcome) -> None:
-        """An outcome that is plainly kept: it counts, but is not shown."""
+    def kept(self, outcomes: Sequence[Outcome]) -> None:
+        """Outcomes that are plainly kept: they count, but are not shown."""
 
     def finish(self, summary: Summary) -> None:
         """After everything."""

@@ -91,7 +91,7 @@ class CsvReport:
                 self._gone.add((said["account"], said["region"], said["group"]))
         self._rows.add(said)
 
-    def kept(self, outcome: Outcome) -> None:
+    def kept(self, outcomes: Sequence[Outcome]) -> None:
         """Nothing: only findings are listed."""
 
     def finish(self, summary: Summary) -> None:

@@ -109,9 +109,10 @@ class HtmlReport:
         if outcome.status in _CHANGED and isinstance(outcome.action, DeleteGroup):
             self._arrivals.proved(outcome.group)
 
-    def kept(self, outcome: Outcome) -> None:
-        """Count it; it has no row."""
-        self._overview.add(outcome, listed=False)
+    def kept(self, outcomes: Sequence[Outcome]) -> None:
+        """Count them; they have no rows."""
+        for outcome in outcomes:
+            self._overview.add(outcome, listed=False)
 
     def finish(self, summary: Summary) -> None:
         """Write the page."""

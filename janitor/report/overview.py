@@ -449,9 +449,10 @@ class OverviewReport:
         ordered = sorted(self._savings, key=_largest_first)
         return [(saved / 1e9, outcome) for saved, _, outcome in ordered]
 
-    def kept(self, outcome: Outcome) -> None:
-        """Count it, without a row of its own."""
-        self.overview.add(outcome, listed=False)
+    def kept(self, outcomes: Sequence[Outcome]) -> None:
+        """Count them, without rows of their own."""
+        for outcome in outcomes:
+            self.overview.add(outcome, listed=False)
 
 
 def _keep(heap: list[tuple[int, int, _T]], entry: tuple[int, int, _T], most: int | None) -> None:

@@ -7,7 +7,7 @@ direction marks turn a terminal around.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from janitor.core.model import Ingestion, LogGroup, Outcome
@@ -40,7 +40,7 @@ class JsonReport:
         self._out.write(json.dumps(tagged_row(outcome, self._prices)))
         self._first = False
 
-    def kept(self, outcome: Outcome) -> None:
+    def kept(self, outcomes: Sequence[Outcome]) -> None:
         """Nothing: only findings are listed."""
 
     def finish(self, summary: Summary) -> None:
@@ -72,7 +72,7 @@ class JsonLinesReport:
         """One more line."""
         self._line("finding", tagged_row(outcome, self._prices))
 
-    def kept(self, outcome: Outcome) -> None:
+    def kept(self, outcomes: Sequence[Outcome]) -> None:
         """Nothing: only findings are listed."""
 
     def finish(self, summary: Summary) -> None:

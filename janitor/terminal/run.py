@@ -143,22 +143,23 @@ class ResultSink:
             for group in groups:
                 self._talkers.add(group)
 
-    def outcome(self, outcome: Outcome) -> None:
-        """One more outcome."""
-        finding = is_finding(outcome)
-        if finding or self._logs_kept:
-            log_outcome(outcome)
-        if finding:
-            self.findings += 1
-            if outcome.status in (Status.DONE, Status.PLANNED):
-                self._changes += 1
-                self._tick(self._groups, self._changes)
-        group = outcome.group
-        orphan = self._orphans and bool(group.stored_bytes) and group.orphan_of is not None
-        if finding or orphan or self._everything:
-            self.safely(self._report.finding, outcome)
-        else:
-            self.safely(self._report.kept, outcome)
+    def outcomes(self, outcomes: Iterable[Outcome]) -> None:
+        """More outcomes."""
+        kept: list[Outcome] = []
+        for outcome in outcomes:
+            finding = is_finding(outcome)
+            if finding or self._logs_kept:
+                log_outcome(outcome)
+            if finding:
+                self.findings += 1
+                if outcome.status in (Status.DONE, Status.PLANNED):
+                    self._changes += 1
+                    self._tick(self._groups, self._changes)
+            if finding or self._everything or (self._orphans and _is_orphan(outcome.group)):
+                self.safely(self._report.finding, outcome)
+            else:
+                kept.append(outcome)
+        self.safely(self._report.kept, kept)
 
     def _report_page(self, page: Sequence[LogGroup]) -> None:
         for group in page:
@@ -175,6 +176,10 @@ class ResultSink:
         except OSError as error:
             self.broken = error
             self._stop.set("failed")
+
+
+def _is_orphan(group: LogGroup) -> bool:
+    return group.stored_bytes > 0 and group.orphan_of is not None
 
 
 def _logs_kept() -> bool:
@@ -469,7 +474,9 @@ async def _report(options: Options, command: str) -> Exit:
 def _counting(
     work: _Work, sink: ResultSink, also: Callable[[Outcome], None] = lambda _outcome: None
 ) -> Listener:
-    """What a survey finds is counted, and handed on to the sink, and then to `also`."""
+    """What a survey finds is counted, and handed on to the sink; then to `also`, unless it is
+    plainly kept.
+    """
 
     def listen(groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
         work.ledger.scanned(groups)
@@ -479,11 +486,13 @@ def _counting(
                 shares.scanned(group)
             for outcome in outcomes:
                 shares.add(outcome)
-        for outcome in outcomes:
+        found = [outcome for outcome in outcomes if is_finding(outcome)]
+        for outcome in found:
             work.ledger.add(outcome)
-            if work.since is not None and is_finding(outcome):
+            if work.since is not None:
                 work.since.add(outcome)
-            sink.outcome(outcome)
+        sink.outcomes(outcomes)
+        for outcome in found:
             also(outcome)
 
     return listen
@@ -512,7 +521,7 @@ async def _planned(
     def planned(outcome: Outcome) -> None:
         if (line := action_line(outcome)) is not None:
             sink.safely(write, line.model_dump_json())
-        elif left is not None and is_finding(outcome):
+        elif left is not None:
             left.append(outcome)
 
     books = work.books(work.apis, _counting(work, sink, planned))
@@ -584,8 +593,7 @@ async def _acted(
     report = work.report(out, work.options.format)
     sink = ResultSink(report, work.stop, everything=True)
     sink.safely(report.start, work.info(dry_run=False))
-    for outcome in left:
-        sink.outcome(outcome)
+    sink.outcomes(left)
     sink.safely(out.flush)
     work.ledger.forget_changes()
     if work.shares is not None:
@@ -598,7 +606,7 @@ async def _acted(
             work.ledger.add(outcome)
             if work.shares is not None:
                 work.shares.add(outcome)
-            sink.outcome(outcome)
+        sink.outcomes(outcomes)
         sink.safely(out.flush)  # a disk that is full ends the changes now, not thousands later
 
     books.listener = listen
@@ -734,7 +742,7 @@ class _Silent:
     def finding(self, outcome: Outcome) -> None:
         pass
 
-    def kept(self, outcome: Outcome) -> None:
+    def kept(self, outcomes: Sequence[Outcome]) -> None:
         pass
 
     def finish(self, summary: Summary) -> None:
