@@ -7,6 +7,7 @@ without which its part was cut off. It is also the record of what was announced.
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -184,12 +185,23 @@ _LINE: TypeAdapter[Head | ActionLine | End] = TypeAdapter(
 def parse(lines: Iterable[str | bytes], where: str) -> Iterator[Head | ActionLine | End]:
     """The lines of a plan, one by one. Raises PlanError naming the line that is wrong."""
     for number, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
         try:
             yield _LINE.validate_json(text)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"]) or "the line"
-            raise PlanError(f"{where}:{number}: {key}: {first['msg']}") from error
+            raise PlanError(f"{where}:{number}: {_wrong(error)}; make the plan again") from error
+
+
+def _wrong(error: ValidationError) -> str:
+    first = error.errors()[0]
+    match first["loc"]:
+        case ("head", "version"):
+            return f"is of plan version {first['input']}, this janitor takes {VERSION}"
+        case ():
+            return f"is not a line of a plan ({first['msg']})"
+        case location:
+            return f"{'.'.join(map(str, location))}: {first['msg']}"
 
 
 def grouped(actions: Iterable[ActionLine]) -> Iterator[Planned]:
@@ -220,7 +232,7 @@ class PlanFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises PlanError on what is not a plan, or not a whole one."""
+        """Raises PlanError on what is not a plan, not a whole one, or cannot be read twice."""
         self.path = path
         self._file: tuple[int, ...] | None = None
         self.totals: dict[Target, Totals] = {}
@@ -250,7 +262,7 @@ class PlanFile:
 
     def _lines(self) -> Iterator[Head | ActionLine | End]:
         try:
-            with self.path.open(encoding="utf-8") as file:
+            with self.path.open(encoding="utf-8-sig") as file:  # editors on Windows write a mark
                 self._same(file)
                 yield from parse(file, str(self.path))
                 self._same(file)
@@ -262,6 +274,8 @@ class PlanFile:
     def _same(self, file: IO[str]) -> None:
         """Raise PlanError where it is not the file that was counted."""
         now = os.fstat(file.fileno())
+        if not stat.S_ISREG(now.st_mode):
+            raise PlanError(f"{self.path}: is not a file, and a plan is read more than once")
         seen = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
         if seen != (self._file or seen):
             raise PlanError(f"{self.path}: was changed in the meantime; make the plan again")

@@ -628,9 +628,10 @@ def load(path: Path | None, owners: Owners | None = None) -> Policy:
             (resources.files("janitor.policy") / "default_policy.toml").read_text(), SHIPPED
         )
     if str(path) == "-":
-        return parse(sys.stdin.read(), "stdin", owners)
+        return parse(sys.stdin.read(LARGEST + 1), "stdin", owners)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LARGEST + 1)
     except OSError as error:
         raise PolicyError(str(path), [f"cannot be read: {error.strerror or error}"]) from error
     except UnicodeDecodeError as error:
@@ -640,6 +641,8 @@ def load(path: Path | None, owners: Owners | None = None) -> Policy:
 
 def parse(text: str, source: str, owners: Owners | None = None) -> Policy:
     """The policy in `text`. Raises PolicyError."""
+    if len(text) > LARGEST:
+        raise PolicyError(source, [f"is not a policy: it has more than {LARGEST:,} characters"])
     text = text.removeprefix("\ufeff")  # which editors on Windows write
     try:
         raw = tomllib.loads(text)
@@ -654,6 +657,8 @@ def parse(text: str, source: str, owners: Owners | None = None) -> Policy:
         raise PolicyError(source, _in_order([*problems, *_besides(found, raw, lines)])) from error
 
 
+LARGEST = 1_000_000
+"""Characters of a policy file: a larger one was not meant."""
 LONGEST = 1000
 """Lines of a file whose keys are found again by their numbers."""
 

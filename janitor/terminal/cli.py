@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO, TypeVar, cast, get_args
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from janitor import __version__, terminal
 from janitor.aws.workers import GARBAGE
@@ -46,6 +46,34 @@ class _Commands(TyperGroup):
         while at < len(args) and args[at].startswith("-"):
             at += 2 if args[at] in takes else 1
         return [*args[at : at + 1], *args[:at], *args[at + 1 :]]
+
+
+class _Strict(TyperCommand):
+    """A command. An option that is given twice, or as an empty text, is a mistake: one of two
+    policies would be ignored, and an empty profile is another account's.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Raises UsageError."""
+        if not ctx.resilient_parsing:
+            values, _, given = self.make_parser(ctx).parse_args(args=[*args])
+            options = [one for one in given if one.param_type_name == "option" and _takes(one)]
+            for option in options:
+                name = "/".join(sorted(option.opts, key=len))
+                if not option.multiple and options.count(option) > 1:
+                    raise UsageError(f"{name}: is given more than once")
+                said = values[option.name]
+                if "" in (said if option.multiple else [said]):
+                    raise UsageError(f"{name}: is given without a value")
+        return super().parse_args(ctx, args)
+
+
+class _Typer(typer.Typer):
+    """Makes such commands."""
+
+    def command(self, *args: Any, **how: Any) -> Any:
+        """As typer's."""
+        return super().command(*args, cls=_Strict, **how)
 
 
 class _Root(_Commands):
@@ -109,7 +137,7 @@ def _examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  janitor {line}" for line in lines)
 
 
-app = typer.Typer(
+app = _Typer(
     name="janitor",
     cls=_Root,
     help="Retention for CloudWatch log groups that have none, and proof before every deletion.\n\n"
@@ -130,14 +158,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-policy_app = typer.Typer(
+policy_app = _Typer(
     cls=_Commands,
     help="Show, check and test policies.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 app.add_typer(policy_app, name="policy")
-sandbox_app = typer.Typer(
+sandbox_app = _Typer(
     cls=_Commands, help="The demo account.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(sandbox_app, name="sandbox")

@@ -640,6 +640,8 @@ def _carried_out(
 async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
     if options.regions:
         raise UsageError("-r/--region: a plan names its Regions itself")
+    if str(path) == "-":
+        raise PlanError("a plan is read more than once, so it cannot come from stdin: give a file")
     plan = PlanFile(path)
     for target in plan.totals:
         check_region(target.region, f"{path}: region")

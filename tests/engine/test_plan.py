@@ -97,7 +97,7 @@ def changed(line: str, **more: Any) -> str:
         (lambda lines: [lines[0], *lines], "out of place"),
         (lambda lines: [*lines, lines[1]], "out of place"),
         (lambda lines: [*lines, lines[-1]], "out of place"),
-        (lambda lines: [changed(lines[0], version=1), *lines[1:]], ":1: head.version"),
+        (lambda lines: [changed(lines[0], version=1), *lines[1:]], ":1: is of plan version 1"),
         (lambda lines: [lines[0], changed(lines[1], streams="3"), *lines[2:]], "streams"),
         (lambda lines: [lines[0], changed(lines[1], streams=-3), *lines[2:]], "streams"),
         (

@@ -435,7 +435,9 @@ def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str,
 def test_small_mistakes_of_a_shell_or_an_editor_do_no_harm(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """COLUMNS of 0, a byte order mark before the policy, `-o -`, and a Region in capitals."""
+    """COLUMNS of 0, a byte order mark before policy and plan, an empty line in it, `-o -`, and a
+    Region in capitals.
+    """
     Path("p.toml").write_text("[defaults]\ndelete_empty = true\n", encoding="utf-8-sig")
     assert run("policy", "validate", "-p", "p.toml").out == "p.toml: valid, 0 rules\n"
     monkeypatch.setenv("COLUMNS", "0")
@@ -443,6 +445,9 @@ def test_small_mistakes_of_a_shell_or_an_editor_do_no_harm(
     assert said.code == 5
     assert "What" in said.out
     assert not Path("-").exists()
+    assert run("plan", "--sandbox", "-p", "p.toml", "-q", "-o", "plan").code == 5
+    Path("edited").write_text(f"{Path('plan').read_text()}\n", encoding="utf-8-sig")
+    assert run("apply", "edited", "--dry-run", "--sandbox", "-p", "p.toml").code == 0
     assert "(did you mean eu-west-1 or" in run("report", "--sandbox", "-r", "EU-WEST-1").err
     assert "'--format': 'xml' is not one of" in run("report", "--format", "xml").err
 
@@ -857,8 +862,10 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         (lambda lines: [*lines[:1], "{", *lines[1:]], "plan.jsonl:2"),
         (lambda lines: [line.replace("123456789012", "999999999999") for line in lines], "999999"),
         (lambda lines: [re.sub("[0-9a-f]{64}", "0" * 64, line) for line in lines], "policy"),
+        (lambda lines: [lines[0].replace(":3,", ":2,"), *lines[1:]], "is of plan version 2"),
+        (lambda _lines: ['{"findings": []}'], "plan.jsonl:1: is not a line of a plan"),
     ],
-    ids=["cut off", "empty", "torn", "other account", "other policy"],
+    ids=["cut off", "empty", "torn", "other account", "other policy", "older", "no plan"],
 )
 def test_a_plan_that_is_not_whole_or_not_of_this_account_is_refused(
     change: Any, said: str, run: Run, planned: list[str]
@@ -1047,6 +1054,13 @@ def test_what_changed_since_an_older_report(run: Run) -> None:
         (["report", "-p", "missing.toml", "--sandbox"], "missing.toml: cannot be read"),
         (["report", "-o", "no/such/folder", "--sandbox"], "no/such/folder"),
         (["apply", "missing.jsonl", "--sandbox"], "missing.jsonl: cannot be read"),
+        (["apply", "-", "--yes", "--sandbox"], "it cannot come from stdin: give a file"),
+        (["apply", "/dev/null", "--yes", "--sandbox"], "/dev/null: is not a file"),
+        (["policy", "validate", "-p", "/dev/zero"], "it has more than 1,000,000 characters"),
+        (["report", "-o", "a", "-o", "b", "--sandbox"], "-o/--output: is given more than once"),
+        (["-p", "a", "run", "-p", "b", "--sandbox"], "-p/--policy: is given more than once"),
+        (["policy", "show", "-p", "a", "-p", "b"], "-p/--policy: is given more than once"),
+        (["report", "--profile", ""], "--profile: is given without a value"),
         (
             ["run", "--apply", "--yes", "--sandbox", "--journal", "no/such"],
             "journal cannot be written",
