@@ -786,6 +786,10 @@ def _accepts(error: Mapping[str, Any]) -> str:
             return f"{said}; it belongs to {' or '.join(places)}" if places else said
         case "missing":
             return "is required"
+        case "list_type" if error["loc"] in (("rules",), ("acknowledged",)):
+            return f"is a list of tables: write [[{error['loc'][0]}]]"
+        case "model_type":
+            return f"is a table: write [{'.'.join(map(str, error['loc']))}]"
         case _:
             return str(error["msg"]).removeprefix("Value error, ")
 

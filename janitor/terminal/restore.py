@@ -67,7 +67,7 @@ async def _restore(
     run_id = uuid.uuid4().hex
     with (
         in_account(options, changing=apply) as account,
-        output(options) as out,
+        output(options, *map(Path, paths)) as out,
         contextlib.ExitStack() as ending,
     ):
         now = account.clock.now()

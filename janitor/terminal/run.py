@@ -648,7 +648,7 @@ async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
         check_value(f"{path}: account", target.account, "an account (12 digits)", ACCOUNT)
     if not dry_run:
         consent.check(options)
-    with _working(options, "apply", changing=not dry_run) as work, output(options) as out:
+    with _working(options, "apply", changing=not dry_run) as work, output(options, path) as out:
         if plan.head.policy != work.policy.digest():
             raise PlanError(
                 f"{path}: was made with another policy than {options.policy or SHIPPED}; "

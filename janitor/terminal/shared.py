@@ -288,12 +288,17 @@ def run_info(
 
 
 @contextlib.contextmanager
-def output(options: Options) -> Iterator[IO[str]]:
-    """Stdout, or a file that takes its name only once it is whole."""
+def output(options: Options, *read: Path) -> Iterator[IO[str]]:
+    """Stdout, or a file that takes its name only once it is whole. Raises UsageError, also where
+    that is a file which the command has another use for: those that it `read`, too.
+    """
     path, part = options.output, None
     if path is None or str(path) == "-":
         yield sys.stdout
         return
+    for other in filter(None, (options.policy, options.since, options.journal, *read)):
+        if path.resolve() == other.resolve():
+            raise UsageError(f"-o/--output: {path}: would overwrite {other}, which is used here")
     try:
         if path.exists() and not path.is_file():
             file = path.open("w", encoding="utf-8", errors=ODD)

@@ -89,6 +89,8 @@ def test_what_policy_show_prints_is_the_same_policy(policy: Policy) -> None:
         ),
         ("[protect]\nowners = true", ["line 2: protect.owners", "belongs to [protect.deletion]"]),
         ("delete_empty = true", ["line 1: delete_empty", "belongs to [defaults] or [[rules]]"]),
+        ('[rules]\nid = "r"', ["line 1: rules: is a list of tables: write [[rules]]"]),
+        ("[limits]\nfleet = 3", ["line 2: limits.fleet: is a table: write [limits.fleet]"]),
         ('[protect.deletion]\ntags = ["=x"]', ["protect.deletion.tags", '"key=value"']),
         ('[[rules]]\nnames = ["/x"]', ["rules[0]", "id"]),
         ('[[rules]]\nid = "r"\nnames = []', ["rule 'r'", "names"]),

@@ -1120,6 +1120,35 @@ def test_what_aws_cannot_have_is_said_before_any_call(
     assert said in line
 
 
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        ("report -p kept", "kept"),
+        ("report --since kept", "kept"),
+        ("run --apply --yes --journal journal", "journal"),
+        ("apply kept --yes", "kept"),
+        ("restore kept ./journal", "journal"),
+    ],
+)
+def test_the_output_overwrites_no_file_that_the_command_uses(
+    words: str, file: str, run: Run
+) -> None:
+    """A journal is the only undo. Nothing is called, and the file is as it was."""
+    journal = shortening({"account": "1" * 12, "region": "r", "group": "/g", "creation_time": 1})
+    for made in ("journal", "kept"):
+        Path(made).write_text("limits.api_share = 1.0\n" if "-p" in words else journal)
+    here = ("--sandbox", "-r", "us-east-1", "-o", "kept")
+    if "apply kept" in words:
+        run("plan", *here)
+    elif "--since" in words:
+        run("report", *here, "-f", "json")
+    before = Path(file).read_text()
+    done = run(*words.split(), "--sandbox", "-o", f"./{file}")
+    assert (done.code, done.out) == (2, "")
+    assert f"-o/--output: {file}: would overwrite {file}, which is used here" in done.err
+    assert Path(file).read_text() == before
+
+
 def test_fail_on_findings(run: Run) -> None:
     """Exit 1 only when asked for; and -q leaves stderr empty."""
     words = ("report", "--sandbox", "-q", "-r", "eu-west-1", "--format", "csv")
