@@ -627,22 +627,23 @@ def load(path: Path | None, owners: Owners | None = None) -> Policy:
         return parse(
             (resources.files("janitor.policy") / "default_policy.toml").read_text(), SHIPPED
         )
-    if str(path) == "-":
-        return parse(sys.stdin.read(LARGEST + 1), "stdin", owners)
+    here = str(path) == "-"
+    source = "stdin" if here else str(path)
     try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(LARGEST + 1)
+        with contextlib.nullcontext(sys.stdin.buffer) if here else path.open("rb") as file:
+            data = file.read(LARGEST + 1)
     except OSError as error:
-        raise PolicyError(str(path), [f"cannot be read: {error.strerror or error}"]) from error
+        raise PolicyError(source, [f"cannot be read: {error.strerror or error}"]) from error
+    if len(data) > LARGEST:
+        raise PolicyError(source, [f"is not a policy: it is larger than {LARGEST:,} bytes"])
+    try:
+        return parse(data.decode(), source, owners)
     except UnicodeDecodeError as error:
-        raise PolicyError(str(path), [f"is not UTF-8 text: {error.reason}"]) from error
-    return parse(text, str(path), owners)
+        raise PolicyError(source, [f"is not UTF-8 text: {error.reason}"]) from error
 
 
 def parse(text: str, source: str, owners: Owners | None = None) -> Policy:
     """The policy in `text`. Raises PolicyError."""
-    if len(text) > LARGEST:
-        raise PolicyError(source, [f"is not a policy: it has more than {LARGEST:,} characters"])
     text = text.removeprefix("\ufeff")  # which editors on Windows write
     try:
         raw = tomllib.loads(text)
@@ -658,7 +659,7 @@ def parse(text: str, source: str, owners: Owners | None = None) -> Policy:
 
 
 LARGEST = 1_000_000
-"""Characters of a policy file: a larger one was not meant."""
+"""Bytes of a policy file: a larger one was not meant."""
 LONGEST = 1000
 """Lines of a file whose keys are found again by their numbers."""
 

@@ -31,6 +31,8 @@ from janitor.core.errors import Exit, JanitorError, OutputError, UsageError
 from janitor.core.text import ODD, lines, visible
 from janitor.report.base import Format
 
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
 
 class _Commands(TyperGroup):
     """A group of commands. Options before a command are the command's."""
@@ -71,7 +73,7 @@ class _Strict(TyperCommand):
 class _Typer(typer.Typer):
     """Makes such commands."""
 
-    def command(self, *args: Any, **how: Any) -> Any:
+    def command(self, *args: Any, **how: Any) -> Callable[[_Command], _Command]:
         """As typer's."""
         return super().command(*args, cls=_Strict, **how)
 
@@ -98,7 +100,6 @@ class _Root(_Commands):
             raise
 
 
-_Command = TypeVar("_Command", bound=Callable[..., None])
 _OWN_WORDS = ("-h", "--help", "--version")
 COMPLETE = "_JANITOR_COMPLETE"
 NO_VARIABLE = (
@@ -253,8 +254,15 @@ Form = Annotated[
 ]
 TableOrJson = Annotated[
     Format | None,
+    typer.Option("-f", "--format", metavar="FORMAT", help="table or json."),
+]
+UndoForm = Annotated[
+    Format | None,
     typer.Option(
-        "-f", "--format", metavar="FORMAT", help="table or json. Default: by the suffix of -o."
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        help="table, json, jsonl, csv or markdown. Default: by the suffix of -o, else table.",
     ),
 ]
 Output = Annotated[
@@ -521,7 +529,7 @@ def native(
         "restore janitor-journal-20270101T060000Z.jsonl", 'restore JOURNAL --apply --group "/ecs/*"'
     )
 )
-@_with(*_ACCOUNT, *_OUT, "journal", "yes", "all_groups", *_HOW, "dry_run")
+@_with(*_ACCOUNT, *_OUT, "journal", "yes", "all_groups", *_HOW, "dry_run", format=UndoForm)
 def restore(
     journals: Annotated[
         list[str],
@@ -567,7 +575,7 @@ def explain(
 def diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="A report saved as JSON.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="A later one.")],
-    format: Form = None,
+    format: TableOrJson = None,
 ) -> None:
     """Show what changed between two reports."""
     from janitor.terminal.difference import diff as compare
@@ -648,7 +656,7 @@ def policy_test(
         str,
         typer.Option("-r", "--region", metavar="REGION", help="Region of the named log groups."),
     ] = "",
-    format: Form = None,
+    format: TableOrJson = None,
 ) -> None:
     """Show which rule applies to which log group, and what a changed policy would change."""
     from janitor.terminal.policies import test

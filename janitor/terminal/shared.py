@@ -296,14 +296,15 @@ def output(options: Options, *read: Path) -> Iterator[IO[str]]:
     if path is None or str(path) == "-":
         yield sys.stdout
         return
+    whole = path.resolve()  # what a link leads to, not the link, is written
     for other in filter(None, (options.policy, options.since, options.journal, *read)):
-        if path.resolve() == other.resolve():
+        if whole == other.resolve():
             raise UsageError(f"-o/--output: {path}: would overwrite {other}, which is used here")
     try:
         if path.exists() and not path.is_file():
             file = path.open("w", encoding="utf-8", errors=ODD)
         else:
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            handle, name = tempfile.mkstemp(dir=whole.parent, prefix=f".{whole.name}.")
             part, file = Path(name), os.fdopen(handle, "w", encoding="utf-8", errors=ODD)
     except OSError as error:
         raise UsageError(f"-o/--output: {path}: {error.strerror}") from error
@@ -314,7 +315,7 @@ def output(options: Options, *read: Path) -> Iterator[IO[str]]:
             umask = os.umask(0)
             os.umask(umask)
             part.chmod(0o666 & ~umask)
-            part.replace(path)
+            part.replace(whole)
         say(options, f"written to {path}")
     finally:
         with contextlib.suppress(OSError):

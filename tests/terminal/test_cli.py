@@ -435,11 +435,15 @@ def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str,
 def test_small_mistakes_of_a_shell_or_an_editor_do_no_harm(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """COLUMNS of 0, a byte order mark before policy and plan, an empty line in it, `-o -`, and a
-    Region in capitals.
+    """COLUMNS of 0, a byte order mark before a policy (on stdin, too) and a plan, an empty line in
+    it, `-o -`, and a Region in capitals.
     """
     Path("p.toml").write_text("[defaults]\ndelete_empty = true\n", encoding="utf-8-sig")
     assert run("policy", "validate", "-p", "p.toml").out == "p.toml: valid, 0 rules\n"
+    for text, code in ((Path("p.toml").read_bytes(), 0), ("# café".encode("latin-1"), 2)):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        piped = run("policy", "validate", "-p", "-")
+        assert (piped.code, "stdin: is not UTF-8 text" in piped.err) == (code, code == 2)
     monkeypatch.setenv("COLUMNS", "0")
     said = run("report", "--sandbox", "-p", "p.toml", "-o", "-")
     assert said.code == 5
@@ -696,11 +700,13 @@ def test_html_says_would_or_did(run: Run, words: list[str], title: str) -> None:
 
 
 def test_output_goes_to_a_file_only_when_whole(run: Run) -> None:
-    """-o leaves stdout empty, and no half-written file behind."""
-    words = ("--sandbox", "-r", "us-east-1", "--format", "json", "-o", "out.json")
+    """-o leaves stdout empty, and no half-written file behind; a link stays one."""
+    Path("latest").symlink_to("out.json")
+    words = ("--sandbox", "-r", "us-east-1", "--format", "json", "-o", "latest")
     assert run(*words).out == ""
     assert json.loads(Path("out.json").read_text())["summary"]["groups_scanned"] == 110
-    assert [path.name for path in Path.cwd().iterdir()] == ["out.json"]
+    assert sorted(path.name for path in Path.cwd().iterdir()) == ["latest", "out.json"]
+    assert Path("latest").is_symlink()
 
 
 def test_options_stand_before_and_after_the_command_and_in_variables(
@@ -1056,7 +1062,7 @@ def test_what_changed_since_an_older_report(run: Run) -> None:
         (["apply", "missing.jsonl", "--sandbox"], "missing.jsonl: cannot be read"),
         (["apply", "-", "--yes", "--sandbox"], "it cannot come from stdin: give a file"),
         (["apply", "/dev/null", "--yes", "--sandbox"], "/dev/null: is not a file"),
-        (["policy", "validate", "-p", "/dev/zero"], "it has more than 1,000,000 characters"),
+        (["policy", "validate", "-p", "/dev/zero"], "it is larger than 1,000,000 bytes"),
         (["report", "-o", "a", "-o", "b", "--sandbox"], "-o/--output: is given more than once"),
         (["-p", "a", "run", "-p", "b", "--sandbox"], "-p/--policy: is given more than once"),
         (["policy", "show", "-p", "a", "-p", "b"], "-p/--policy: is given more than once"),
