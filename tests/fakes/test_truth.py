@@ -19,7 +19,7 @@ from tests.fakes.cloud import Seen
 from tests.fakes.faults import Rates
 from tests.fakes.scenarios import ACCOUNT, REGION
 from tests.fakes.truth import Group, Stream, Truth
-from tests.sandbox.asking import arn, flat, pages, still
+from tests.sandbox.asking import Still, arn
 
 NOW = ManualClock().now()
 NAMES = ("/a", "/a/b", "/b")
@@ -119,30 +119,28 @@ def shown(made: Builder, clock: ManualClock) -> None:
     """What can be read is what is true, so late as it is shown; in small pages, some of them empty
     and not the last.
     """
-    sandbox = still(made.store, clock=clock, empty_pages=0.3, page=2, seed=clock.now())
-    client, now = sandbox.client("logs"), clock.now()
-    listed = flat(pages(client.describe_log_groups, "logGroups"))
+    now = clock.now()
+    late = Still(store=made.store, clock=clock, empty_pages=0.3, page=2, seed=now)
     groups = sorted(made.truth.all(), key=lambda group: group.name)
-    assert listed == [_listed(group, now, made.lags) for group in groups]
+    listed = [_listed(group, now, made.lags) for group in groups]
+    assert late.ask("describe_log_groups", "logGroups") == listed
     for group in groups:
         named = {"logGroupName": group.name}
-        streams = flat(pages(client.describe_log_streams, "logStreams", **named))
-        assert streams == [
+        assert late.ask("describe_log_streams", "logStreams", **named) == [
             _streamed(group, group.streams[name], now, made.lags) for name in sorted(group.streams)
         ]
-        assert client.list_tags_for_resource(resourceArn=arn(group.name))["tags"] == group.tags
+        tags = late.ask("list_tags_for_resource", "tags", resourceArn=arn(group.name))
+        assert tags == group.tags
         if group.log_class != "STANDARD":
             continue
-        events = flat(pages(client.filter_log_events, "events", **named, limit=9))
         alive = [event for event in group.alive(now) if event.ingested <= now]
         times = sorted(event.at for event in alive for _ in range(event.count))
-        assert [event["timestamp"] for event in events] == times
+        assert late.ask("filter_log_events", "events[].timestamp", **named, limit=9) == times
         for kind, names in (
             ("metric", group.metric_filters),
             ("subscription", group.subscriptions),
         ):
-            describe = getattr(client, f"describe_{kind}_filters")
-            found = flat(pages(describe, f"{kind}Filters", **named))
+            found = late.ask(f"describe_{kind}_filters", f"{kind}Filters", **named)
             assert [one["filterName"] for one in found] == sorted(names)
             for one in found:
                 assert group.filters.get((kind, one["filterName"]), {}).items() <= one.items()

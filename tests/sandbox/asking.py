@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jmespath  # type: ignore[import-untyped]
 from botocore.exceptions import ClientError
 
 from janitor.core.clock import DAY_MS
@@ -14,6 +16,13 @@ from janitor.sandbox.store import Group, Lags, Store, arn_of
 ACCOUNT, OTHER = "123456789012", "210987654321"
 REGION, ELSEWHERE = "eu-west-1", "us-east-1"
 NOW = ManualClock().now()
+INVALID, MISSING = "InvalidParameterException", "ResourceNotFoundException"
+VALIDATION, UNKNOWN = "ValidationException", "UnknownOperationException"
+_TOKENS = (
+    *(("nextToken",) * 2, ("NextToken",) * 2, ("PaginationToken",) * 2),
+    *(("NextMarker", "Marker"), ("NextContinuationToken", "ContinuationToken")),
+)
+"""What answers call a page token, and requests."""
 
 
 def empty_store(**lags: float) -> Store:
@@ -22,29 +31,58 @@ def empty_store(**lags: float) -> Store:
     return store
 
 
-def still(store: Store | None = None, **options: Any) -> Sandbox:
-    """A sandbox without quotas whose time stands still unless it is moved."""
-    return Sandbox(empty_store() if store is None else store, **{"clock": ManualClock()} | options)
-
-
 def add(store: Store, name: str, age: float = 400, **more: Any) -> Group:
     """A group so many days old."""
     return store.add_group(ACCOUNT, REGION, name, created=NOW - int(age * DAY_MS), **more)
 
 
-def logs_of(*names: str, **more: Any) -> Any:
-    """A client of CloudWatch Logs, in which there are these groups."""
-    store = empty_store()
-    for name in names:
-        add(store, name, **more)
-    return still(store).client("logs")
+class Still(Sandbox):
+    """A sandbox without quotas whose time stands still unless it is moved. `having` is what each of
+    the log groups has; the rest are the sandbox's own options.
+    """
+
+    def __init__(
+        self,
+        *names: str,
+        store: Store | None = None,
+        having: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self.time = ManualClock()
+        super().__init__(store or empty_store(), **{"clock": self.time} | options)
+        self.here = self.store.region(ACCOUNT, REGION)
+        self._clients: dict[str, Any] = {}
+        for name in names:
+            add(self.store, name, **having or {})
+
+    def ask(self, method: str, query: str = "@", /, **parameters: Any) -> Any:
+        """What `ask` answers; the method is of CloudWatch Logs or, as in `s3.get_object`, of
+        another service.
+        """
+        service, _, name = f"logs.{method}".rpartition(".")
+        service = service.removeprefix("logs.")
+        if service not in self._clients:
+            self._clients[service] = self.client(service, ACCOUNT, REGION)
+        return ask(self._clients[service], name, query, **parameters)
+
+    def names(self, **narrowed: Any) -> Any:
+        """The names that DescribeLogGroups lists."""
+        return self.ask("describe_log_groups", "logGroups[].logGroupName", **narrowed)
 
 
-def arn(name: str, region: str = REGION) -> str:
-    return arn_of(ACCOUNT, region, name)
+def arn(name: str, region: str = REGION, account: str = ACCOUNT) -> str:
+    return arn_of(account, region, name)
 
 
-ANSWERED = ("answered", "", 200)
+def ask(client: Any, method: str, query: str = "@", /, **parameters: Any) -> Any:
+    """What the JMESPath `query` finds: of lists, in all pages one after the other. Or the code with
+    which the call is refused.
+    """
+    try:
+        found = [jmespath.search(query, page) for page in paged(client, method, **parameters)]
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return [one for page in found for one in page] if isinstance(found[0], list) else found[0]
 
 
 def outcome(client: Any, method: str, **parameters: Any) -> tuple[str, str, int]:
@@ -57,30 +95,15 @@ def outcome(client: Any, method: str, **parameters: Any) -> tuple[str, str, int]
     return ANSWERED
 
 
-def refusal(client: Any, method: str, **parameters: Any) -> str:
-    """The code with which the call is refused."""
-    code, *_ = outcome(client, method, **parameters)
-    assert code != "answered"
-    return code
+ANSWERED = ("answered", "", 200)
 
 
-def pages(call: Any, key: str, token: str = "nextToken", **parameters: Any) -> list[list[Any]]:
+def paged(client: Any, method: str, **parameters: Any) -> Iterator[dict[str, Any]]:
     """Every page to the last token."""
-    found: list[list[Any]] = []
     for _ in range(1000):
-        answer = call(**parameters)
-        found.append(answer[key])
-        if not answer.get(token):
-            return found
-        parameters[token] = answer[token]
+        yield (answer := getattr(client, method)(**parameters))
+        more = {asked: answer[told] for told, asked in _TOKENS if answer.get(told)}
+        if not more:
+            return
+        parameters |= more
     raise AssertionError("no last page")
-
-
-def flat(lists: list[list[Any]]) -> list[Any]:
-    return [item for page in lists for item in page]
-
-
-def names(logs: Any, **narrowed: Any) -> list[str]:
-    """The names that DescribeLogGroups lists."""
-    found = flat(pages(logs.describe_log_groups, "logGroups", **narrowed))
-    return [str(group["logGroupName"]) for group in found]

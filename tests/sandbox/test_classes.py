@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from janitor.sandbox.unknowns import Unknowns
-from tests.sandbox.asking import NOW, REGION, add, empty_store, outcome, refusal, still
+from tests.sandbox.asking import ANSWERED, MISSING, NOW, REGION, VALIDATION, Still, outcome
 
-STANDARD = ("ValidationException", "This operation is only supported on the Standard log class.")
-DELIVERY = ("ValidationException", "This operation is not supported for Delivery log class")
+STANDARD = "This operation is only supported on the Standard log class."
+DELIVERY = "This operation is not supported for Delivery log class"
+EVENTS = "The log group /a is of log-group-class {}. {} is not supported for this log class."
 _METRIC = {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
 _FILTER = {"filterName": "f", "filterPattern": ""}
 CALLS: dict[str, dict[str, Any]] = {
@@ -27,67 +28,68 @@ CALLS: dict[str, dict[str, Any]] = {
     "put_transformer": {"transformerConfig": [{"parseJSON": {}}]},
 }
 """The calls of which AWS's reference says that only class STANDARD has the feature."""
+OTHERS = pytest.mark.parametrize("log_class", ["INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"])
 
 
-def client(log_class: str, **options: Any) -> Any:
-    store = empty_store()
-    store.add_stream(add(store, "/a", log_class=log_class), "s", created=NOW)
-    return still(store, **options).client("logs")
+def client(log_class: str, **unknowns: Any) -> Any:
+    account = Still("/a", having={"log_class": log_class}, unknowns=Unknowns(**unknowns))
+    account.store.add_stream(account.here.groups["/a"], "s", created=NOW)
+    return account.client("logs")
 
 
-def said_of(logs: Any, method: str, **parameters: Any) -> tuple[str, str]:
+def said_of(logs: Any, method: str, **more: Any) -> tuple[str, str]:
     """Code and message of what became of a call about `/a`."""
-    named = "logGroupName" if "filter" in method or "retention" in method else "logGroupIdentifier"
-    name: Any = {named: "/a"}
+    by_name = any(word in method for word in ("filter", "retention", "events"))
+    name: Any = {"logGroupName" if by_name else "logGroupIdentifier": "/a"}
     if method == "describe_index_policies":
         name = {"logGroupIdentifiers": ["/a"]}
-    return outcome(logs, method, **name, **parameters)[:2]
+    return outcome(logs, method, **name, **more)[:2]
 
 
-@pytest.mark.parametrize("log_class", ["INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"])
+@OTHERS
 def test_filters_and_events_of_other_classes_cannot_be_read(log_class: str) -> None:
     """With the codes and messages of public reports (janitor/sandbox/classes.py)."""
     logs = client(log_class)
-    assert said_of(logs, "describe_metric_filters") == STANDARD
-    assert said_of(logs, "describe_subscription_filters") == STANDARD
-    for method, more in (("filter_log_events", {}), ("get_log_events", {"logStreamName": "s"})):
-        said = refusal(logs, method, logGroupName="/a", **more)
-        assert said == "InvalidOperationException"
-    answered = client(log_class, unknowns=Unknowns(subscription_filters="served"))
-    found = answered.describe_subscription_filters(logGroupName="/a")
-    assert found["subscriptionFilters"] == []
+    for kind in ("metric", "subscription"):
+        assert said_of(logs, f"describe_{kind}_filters") == (VALIDATION, STANDARD)
+    for operation, method, more in (
+        ("FilterLogEvents", "filter_log_events", {}),
+        ("GetLogEvents", "get_log_events", {"logStreamName": "s"}),
+    ):
+        said = EVENTS.format(log_class, operation)
+        assert said_of(logs, method, **more) == ("InvalidOperationException", said)
+    served = client(log_class, subscription_filters="served")
+    assert served.describe_subscription_filters(logGroupName="/a")["subscriptionFilters"] == []
 
 
-@pytest.mark.parametrize("log_class", ["INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"])
-@pytest.mark.parametrize("said", ["ValidationException", "InvalidOperationException"])
+@OTHERS
+@pytest.mark.parametrize("said", [VALIDATION, "InvalidOperationException"])
 def test_features_of_class_standard_are_refused_by_the_others(log_class: str, said: Any) -> None:
     """Reading, putting and deleting, with whichever code AWS may use where nobody reported one."""
-    logs = client(log_class, unknowns=Unknowns(class_code=said))
-    for method, parameters in CALLS.items():
-        assert said_of(logs, method, **parameters) == (said, STANDARD[1]), method
-    standard = client("STANDARD")
-    there = {said_of(standard, method, **more)[0] for method, more in CALLS.items()}
-    assert there == {"answered", "ResourceNotFoundException"}
+    logs, standard, there = client(log_class, class_code=said), client("STANDARD"), set[str]()
+    for method, more in CALLS.items():
+        assert said_of(logs, method, **more) == (said, STANDARD), method
+        there.add(said_of(standard, method, **more)[0])
+    assert there == {"answered", MISSING}
 
 
 def test_delivery_keeps_two_days_and_takes_no_retention() -> None:
     """It shows `retentionInDays: 2`, which nobody may put; the other classes take retention."""
-    logs = client("DELIVERY")
+    logs, put = client("DELIVERY"), {"retentionInDays": 30}
     assert logs.describe_log_groups()["logGroups"][0]["retentionInDays"] == 2
-    assert said_of(logs, "put_retention_policy", retentionInDays=30) == DELIVERY
-    assert said_of(logs, "delete_retention_policy") == DELIVERY
+    assert said_of(logs, "put_retention_policy", **put) == (VALIDATION, DELIVERY)
+    assert said_of(logs, "delete_retention_policy") == (VALIDATION, DELIVERY)
     for log_class in ("STANDARD", "INFREQUENT_ACCESS", "ESSENTIALS"):
-        said, _ = said_of(client(log_class), "put_retention_policy", retentionInDays=30)
-        assert said == "answered"
+        assert said_of(client(log_class), "put_retention_policy", **put) == ANSWERED[:2]
 
 
 @pytest.mark.parametrize("said", ["UnknownOperationException", "InvalidParameterException"])
 def test_feature_may_not_exist_in_a_region(said: Any) -> None:
     """What a Region lacks is refused for every group, and nothing else is."""
-    store = empty_store()
-    add(store, "/a")
-    store.region("123456789012", REGION).lacks = frozenset({"GetDataProtectionPolicy"})
-    logs = still(store, unknowns=Unknowns(missing_code=said)).client("logs")
-    found = said_of(logs, "get_data_protection_policy")
-    assert found == (said, f"GetDataProtectionPolicy is not supported in {REGION}")
-    assert said_of(logs, "describe_index_policies")[0] == "answered"
+    account = Still("/a", unknowns=Unknowns(missing_code=said))
+    account.here.lacks = frozenset({"GetDataProtectionPolicy"})
+    named = {"logGroupIdentifier": "/a"}
+    found = outcome(account.client("logs"), "get_data_protection_policy", **named)
+    assert found == (said, f"GetDataProtectionPolicy is not supported in {REGION}", 400)
+    asked = {"logGroupIdentifiers": ["/a"]}
+    assert account.ask("describe_index_policies", "indexPolicies", **asked) == []

@@ -1,4 +1,4 @@
-"""Log groups and streams: what is shown of the truth, in what pages."""
+"""Log groups, streams and events: what is shown of the truth, in what pages."""
 
 from __future__ import annotations
 
@@ -7,69 +7,47 @@ from typing import Any
 import pytest
 
 from janitor.core.clock import DAY_MS
-from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.unknowns import Unknowns
-from tests.sandbox.asking import (
-    NOW,
-    OTHER,
-    add,
-    arn,
-    empty_store,
-    flat,
-    logs_of,
-    names,
-    pages,
-    refusal,
-    still,
-)
+from tests.sandbox.asking import INVALID, MISSING, NOW, OTHER, UNKNOWN, Still, add, arn
 
-ELSEWHERE = {"resourceIdentifier": arn("/a", "us-east-1"), "kmsKeyId": "arn:aws:kms:x"}
-PATTERN = {"logGroupName": "/a", "filterPattern": "ERROR"}
+CLASSES = {"/a": "STANDARD", "/a/b": "INFREQUENT_ACCESS", "/ab": "ESSENTIALS", "/b/a": "DELIVERY"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        ({"logGroupIdentifiers": ["/none", "/b/a", "/a"]}, ["/a", "/b/a"]),
+        ({"logGroupIdentifiers": [f"/{n}" for n in range(51)]}, INVALID),
+        ({"logGroupIdentifiers": [arn("/a")]}, INVALID),
+        ({"logGroupIdentifiers": ["/a"], "logGroupNamePrefix": "/a"}, INVALID),
+        ({"logGroupIdentifiers": ["/a"], "logGroupClass": "STANDARD"}, INVALID),
+        ({"logGroupNamePattern": "b", "limit": 2}, ["/a/b", "/ab", "/b/a"]),
+        ({"logGroupClass": "STANDARD"}, ["/a"]),
+        ({"logGroupClass": "DELIVERY"}, ["/b/a"]),
+        # To ask for one of the two is to ask for both (botocore 1.44.5).
+        ({"logGroupClass": "ESSENTIALS"}, ["/a/b", "/ab"]),
+        ({"logGroupClass": "INFREQUENT_ACCESS"}, ["/a/b", "/ab"]),
+    ],
+)
+def test_groups_are_selected(asked: dict[str, Any], wanted: Any) -> None:
+    """By names of this account, at most 50 and not beside a filter, where what does not exist is
+    left out; by a pattern, which matches anywhere and shows names, ARNs and times only; by class.
+    """
+    account = Still()
+    for name, log_class in CLASSES.items():
+        add(account.store, name, log_class=log_class)
+    assert account.names(**asked) == wanted
+    if "logGroupNamePattern" in asked:
+        shown = account.ask("describe_log_groups", "logGroups[].keys(@)[]", **asked)
+        assert set(shown) == {"arn", "creationTime", "logGroupName"}
 
 
 def test_group_shows_what_is_odd() -> None:
     """Odd values override, or take away; another account's ARN too."""
-    store, linked = empty_store(), arn("/b").replace("123456789012", OTHER)
+    linked = arn("/b", account=OTHER)
     odd = {"storedBytes": ..., "creationTime": -1, "logGroupArn": linked, "arn": f"{linked}:*"}
-    add(store, "/b", odd=odd)
-    [b] = still(store).client("logs").describe_log_groups()["logGroups"]
+    [b] = Still("/b", having={"odd": odd}).ask("describe_log_groups", "logGroups")
     assert (b["creationTime"], b["logGroupArn"], "storedBytes" in b) == (-1, linked, False)
-
-
-def test_groups_by_identifiers() -> None:
-    """Names of this account, at most 50; what does not exist is left out; not beside a filter."""
-    logs = logs_of("/a", "/b", "/c")
-    assert names(logs, logGroupIdentifiers=["/none", "/c", "/a"]) == ["/a", "/c"]
-    for wrong in (
-        {"logGroupIdentifiers": [f"/{n}" for n in range(51)]},
-        {"logGroupIdentifiers": [arn("/c")]},
-        {"logGroupIdentifiers": ["/a"], "logGroupNamePrefix": "/a"},
-        {"logGroupIdentifiers": ["/a"], "logGroupClass": "STANDARD"},
-    ):
-        assert refusal(logs, "describe_log_groups", **wrong) == "InvalidParameterException"
-
-
-def test_groups_by_pattern() -> None:
-    """A pattern matches anywhere in the name, and shows names, ARNs and times only."""
-    logs = logs_of("/a", "/a/b", "/ab", "/b/a", "/c")
-    found = flat(pages(logs.describe_log_groups, "logGroups", logGroupNamePattern="b", limit=2))
-    assert [group["logGroupName"] for group in found] == ["/a/b", "/ab", "/b/a"]
-    assert all(group.keys() == {"arn", "creationTime", "logGroupName"} for group in found)
-
-
-def test_groups_by_class() -> None:
-    """To ask for one of INFREQUENT_ACCESS and ESSENTIALS is to ask for both (botocore 1.44.5)."""
-    store = empty_store()
-    for log_class in ("STANDARD", "INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"):
-        add(store, f"/{log_class}", log_class=log_class)
-    logs = still(store).client("logs")
-    for asked, wanted in (
-        ("STANDARD", ["/STANDARD"]),
-        ("DELIVERY", ["/DELIVERY"]),
-        ("ESSENTIALS", ["/ESSENTIALS", "/INFREQUENT_ACCESS"]),
-        ("INFREQUENT_ACCESS", ["/ESSENTIALS", "/INFREQUENT_ACCESS"]),
-    ):
-        assert names(logs, logGroupClass=asked) == wanted
 
 
 # ---- page tokens ---------------------------------------------------------------------------------
@@ -77,21 +55,19 @@ def test_groups_by_class() -> None:
 
 def test_tokens_expire_and_belong_to_their_call() -> None:
     """After 24 hours, for another call, and garbage: InvalidParameterException."""
-    clock, store = ManualClock(), empty_store()
-    for number in range(100):
-        add(store, f"/{number:03d}")
-    logs = still(store, clock=clock).client("logs")
+    account = Still(*(f"/{number:03d}" for number in range(100)))
+    logs = account.client("logs")
     token = logs.describe_log_groups()["nextToken"]
-    clock.advance(86_400)
-    assert logs.describe_log_groups(nextToken=token)["logGroups"]
-    clock.advance(1)
+    account.time.advance(86_400)
+    assert len(account.names(nextToken=token)) == 50
+    account.time.advance(1)
     fresh = logs.describe_log_groups()["nextToken"]
     for method, wrong in (
         ("describe_log_groups", token),
         ("describe_metric_filters", fresh),
         ("describe_log_groups", "garbage"),
     ):
-        assert refusal(logs, method, nextToken=wrong) == "InvalidParameterException"
+        assert account.ask(method, nextToken=wrong) == INVALID
 
 
 @pytest.mark.parametrize(
@@ -104,99 +80,106 @@ def test_tokens_expire_and_belong_to_their_call() -> None:
         ("end", ["/01", "/03"], []),
         ("end", ["/04"], []),
         ("refused", ["/01"], ["/04", "/05", "/06", "/07"]),
-        ("refused", ["/03"], None),
-        ("refused", ["/04"], None),
+        ("refused", ["/03"], INVALID),
+        ("refused", ["/04"], INVALID),
     ],
 )
-def test_pages_after_groups_have_gone(
-    tokens: Any, deleted: list[str], wanted: list[str] | None
-) -> None:
+def test_pages_after_groups_have_gone(tokens: Any, deleted: list[str], wanted: Any) -> None:
     """AWS does not say if listing goes on, skips, ends or is refused: it can do any of these."""
-    store = empty_store()
-    for number in range(8):
-        add(store, f"/0{number}")
-    logs = still(store, unknowns=Unknowns(tokens=tokens)).client("logs")
-    first = logs.describe_log_groups(limit=4)
+    account = Still(*(f"/0{number}" for number in range(8)), unknowns=Unknowns(tokens=tokens))
+    first = account.client("logs").describe_log_groups(limit=4)
     for name in deleted:
-        logs.delete_log_group(logGroupName=name)
+        account.ask("delete_log_group", logGroupName=name)
     rest = {"limit": 4, "nextToken": first["nextToken"]}
-    if wanted is None:
-        assert refusal(logs, "describe_log_groups", **rest) == "InvalidParameterException"
-        return
-    answer = logs.describe_log_groups(**rest)
-    assert [group["logGroupName"] for group in answer["logGroups"]] == wanted
-    assert "nextToken" not in answer
+    assert account.names(**rest) == wanted
+    assert account.ask("describe_log_groups", "nextToken", **rest) in (None, INVALID)
 
 
 def test_groups_are_listed_twice() -> None:
     """As each page may begin with the last entry of the one before, or as a new group moves all."""
-    store = empty_store()
-    for number in range(6):
-        add(store, f"/0{number}")
-    logs = still(store, unknowns=Unknowns(listed_twice=True)).client("logs")
-    assert names(logs, limit=4) == ["/00", "/01", "/02", "/03", "/03", "/04", "/05"]
-    assert len(names(logs, limit=1)) == 6
-    logs = still(store, unknowns=Unknowns(tokens="offset")).client("logs")
-    token = logs.describe_log_groups(limit=3)["nextToken"]
-    logs.create_log_group(logGroupName="/000")
-    assert names(logs, nextToken=token) == ["/02", "/03", "/04", "/05"]
+    account = Still(*(f"/0{number}" for number in range(6)), unknowns=Unknowns(listed_twice=True))
+    assert account.names(limit=4) == ["/00", "/01", "/02", "/03", "/03", "/04", "/05"]
+    assert len(account.names(limit=1)) == 6
+    account = Still(store=account.store, unknowns=Unknowns(tokens="offset"))
+    token = account.client("logs").describe_log_groups(limit=3)["nextToken"]
+    account.ask("create_log_group", logGroupName="/000")
+    assert account.names(nextToken=token) == ["/02", "/03", "/04", "/05"]
 
 
 def test_filters_by_prefix() -> None:
     """Those of a group whose names begin so; of all groups, the prefix is not heeded (botocore
     1.44.5, DescribeMetricFilters).
     """
-    logs = logs_of("/a", "/b", metric_filters=("one", "two"), subscriptions=("three", "two"))
-    by = {"logGroupName": "/a", "filterNamePrefix": "tw"}
-    for kind, key in (("metric", "metricFilters"), ("subscription", "subscriptionFilters")):
-        found = getattr(logs, f"describe_{kind}_filters")(**by)[key]
-        assert [(one["logGroupName"], one["filterName"]) for one in found] == [("/a", "two")]
-    assert len(logs.describe_metric_filters(filterNamePrefix="tw")["metricFilters"]) == 4
+    having = {"metric_filters": ("one", "two"), "subscriptions": ("three", "two")}
+    account, by = Still("/a", "/b", having=having), {"filterNamePrefix": "tw"}
+    for kind in ("metric", "subscription"):
+        query = f"{kind}Filters[].[logGroupName, filterName]"
+        found = account.ask(f"describe_{kind}_filters", query, logGroupName="/a", **by)
+        assert found == [["/a", "two"]]
+    assert len(account.ask("describe_metric_filters", "metricFilters", **by)) == 4
 
 
-# ---- streams -------------------------------------------------------------------------------------
+# ---- streams and events --------------------------------------------------------------------------
 
 
 def test_never_written_streams_hide_a_live_one() -> None:
     """By last event, either way round, a live stream stands behind a page of unwritten ones."""
-    store = empty_store()
-    group = add(store, "/a")
-    for number in range(60):
-        store.add_stream(group, f"never/{number}", created=NOW - DAY_MS)
-    store.add_stream(group, "live", created=NOW - DAY_MS, events=[(NOW, 1, 1)])
-    store.add_stream(group, "lived", created=NOW - DAY_MS, events=[(NOW - 9, 1, 1)])
-    logs = still(store).client("logs")
-    for descending in (True, False):
-        by: dict[str, Any] = {"orderBy": "LastEventTime", "descending": descending}
-        found = flat(pages(logs.describe_log_streams, "logStreams", logGroupName="/a", **by))
-        listed = [stream["logStreamName"] for stream in found]
-        assert "live" not in listed[:50]
-        assert listed[-2:] == (["live", "lived"] if descending else ["lived", "live"])
+    account = Still("/a")
+    [group] = account.store.groups()
+    written = {"live": [(NOW, 1, 1)], "lived": [(NOW - 9, 1, 1)]}
+    for name in (*(f"never/{number}" for number in range(60)), *written):
+        events = written.get(name, ())
+        account.store.add_stream(group, name, created=NOW - DAY_MS, events=events)
+    for descending, last in ((True, ["live", "lived"]), (False, ["lived", "live"])):
+        by = {"logGroupName": "/a", "orderBy": "LastEventTime", "descending": descending}
+        listed = account.ask("describe_log_streams", "logStreams[].logStreamName", **by)
+        assert listed[-2:] == last
         assert len(set(listed)) == len(listed) == 62
 
 
-# ---- changes -------------------------------------------------------------------------------------
+def test_pages_of_a_stream_may_be_empty_before_its_end() -> None:
+    """GetLogEvents is at its end where the token stays, not where a page is empty."""
+    account = Still("/a", empty_pages=0.4)
+    events = [(NOW - 9000 + number, 1, 50) for number in range(40)]
+    account.store.add_stream(account.here.groups["/a"], "s", created=NOW - DAY_MS, events=events)
+    for token, head in (("nextForwardToken", True), ("nextBackwardToken", False)):
+        asked: dict[str, Any] = {"logGroupName": "/a", "logStreamName": "s", "limit": 2}
+        asked["startFromHead"], found = head, list[list[int]]()
+        while (answer := account.ask("get_log_events", **asked))[token] != asked.get("nextToken"):
+            found.append([event["timestamp"] for event in answer["events"]])
+            asked["nextToken"] = answer[token]
+            assert len(found) < 1000
+        assert [] in found[1:-2]
+        assert sorted(at for page in found for at in page) == [at for at, _, _ in events]
+
+
+def test_events_must_be_put_in_their_order() -> None:
+    """InvalidParameterException, as LocalStack recorded it of AWS; none of them is there."""
+    account, stream = Still("/a"), {"logGroupName": "/a", "logStreamName": "s"}
+    account.ask("create_log_stream", **stream)
+    events = [{"timestamp": NOW - number, "message": "m"} for number in range(2)]
+    assert account.ask("put_log_events", **stream, logEvents=events) == INVALID
+    assert account.ask("filter_log_events", "events", logGroupName="/a") == []
+
+
+# ---- refusals ------------------------------------------------------------------------------------
+
+ELSEWHERE = {"resourceIdentifier": arn("/a", "us-east-1"), "kmsKeyId": "arn:aws:kms:x"}
 
 
 @pytest.mark.parametrize(
     ("method", "parameters", "code"),
     [
-        ("create_log_group", {"logGroupName": "aws/a"}, "InvalidParameterException"),
-        (
-            "put_index_policy",
-            {"logGroupIdentifier": "/a", "policyDocument": "{"},
-            "InvalidParameterException",
-        ),
-        ("filter_log_events", PATTERN, "UnknownOperationException"),
-        ("describe_log_groups", {"includeLinkedAccounts": True}, "UnknownOperationException"),
-        ("describe_queries", {}, "UnknownOperationException"),
-        ("associate_kms_key", ELSEWHERE, "ResourceNotFoundException"),
+        ("create_log_group", {"logGroupName": "aws/a"}, INVALID),
+        ("put_index_policy", {"logGroupIdentifier": "/a", "policyDocument": "{"}, INVALID),
+        ("filter_log_events", {"logGroupName": "/a", "filterPattern": "ERROR"}, UNKNOWN),
+        ("describe_log_groups", {"includeLinkedAccounts": True}, UNKNOWN),
+        ("describe_queries", {}, UNKNOWN),
+        ("associate_kms_key", ELSEWHERE, MISSING),
     ],
 )
 def test_what_is_reserved_or_not_heeded_here_is_refused(
     method: str, parameters: Any, code: str
 ) -> None:
     """To leave a filter out would answer with more than was asked for, as if it were all."""
-    store = empty_store()
-    add(store, "/a")
-    assert refusal(still(store).client("logs"), method, **parameters) == code
+    assert Still("/a").ask(method, **parameters) == code

@@ -15,11 +15,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
 
-from janitor.sandbox.account import Sandbox
 from janitor.sandbox.server import Server
 from janitor.sandbox.store import Bucket
 from janitor.sandbox.wire import Answer, Call, Reply, Request
-from tests.sandbox.asking import ACCOUNT, REGION, add, empty_store, names, still
+from tests.sandbox.asking import ACCOUNT, REGION, Still, ask
 
 ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 GOOD = b"POST /a HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nhi"
@@ -115,10 +114,10 @@ def test_a_fault_of_the_sandbox_ends_the_connection_and_is_told_at_the_end() -> 
         return Reply(answer())
 
     def meet() -> None:
-        with still(intercept=broken).serving() as url:
+        with Still(intercept=broken).serving() as url:
             with pytest.raises(ConnectionClosedError):
                 client(url, "lambda").list_functions()
-            assert names(client(url, "logs")) == []
+            assert ask(client(url, "logs"), "describe_log_groups", "logGroups") == []
 
     with pytest.raises(ZeroDivisionError, match="a slip"):
         meet()
@@ -143,7 +142,7 @@ def test_parameters_that_no_client_would_send_are_refused(
     """Not taken for a fault of the sandbox."""
     credential = f"Credential=AKIA{ACCOUNT}/20261125/{REGION}/{scope}/aws4_request"
     headers = {"authorization": credential, "x-amz-target": target}
-    with still(quotas=True).serving() as url:
+    with Still(quotas=True).serving() as url:
         connection = HTTPConnection(url.removeprefix("http://"), timeout=10)
         connection.request("POST", "/", body, headers)
         response = connection.getresponse()
@@ -159,14 +158,13 @@ def client(url: str, service: str) -> Any:
 
 def test_clients_are_served_over_http_as_in_process() -> None:
     """JSON, XML, and REST with bodies of any bytes."""
-    store = empty_store()
-    add(store, "/a")
-    store.buckets["bucket"] = Bucket(ACCOUNT, REGION, 0)
-    sandbox = Sandbox(store)
-    with sandbox.serving() as url:
-        assert names(client(url, "logs")) == names(sandbox.client("logs")) == ["/a"]
-        assert client(url, "sts").get_caller_identity()["Account"] == ACCOUNT
-        body, named = bytes(range(256)) * 4096, {"Bucket": "bucket", "Key": "ä/b c"}
+    account = Still("/a")
+    account.store.buckets["bucket"] = Bucket(ACCOUNT, REGION, 0)
+    body, named = bytes(range(256)) * 4096, {"Bucket": "bucket", "Key": "ä/b c"}
+    with account.serving() as url:
+        logs = client(url, "logs")
+        assert ask(logs, "describe_log_groups", "logGroups[].logGroupName") == ["/a"]
+        assert ask(client(url, "sts"), "get_caller_identity", "Account") == ACCOUNT
         client(url, "s3").put_object(**named, Body=body)
-        for s3 in (client(url, "s3"), sandbox.client("s3")):
+        for s3 in (client(url, "s3"), account.client("s3")):
             assert s3.get_object(**named)["Body"].read() == body

@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from janitor.sandbox.store import arn_of, name_of
 from janitor.sandbox.wire import NAMED_BY
-from tests.sandbox.asking import outcome
+from tests.sandbox.asking import ask, outcome, paged
 
 Kind = Literal["moto", "ours", "aws"]
 _READS = ("Describe", "List", "Get", "Filter")
@@ -67,9 +67,9 @@ class Backend:
 
     def entries(self, **narrowed: Any) -> list[dict[str, Any]]:
         """What DescribeLogGroups shows beneath the prefix."""
-        paginator = self["logs"].get_paginator("describe_log_groups")
         asked = {"logGroupNamePrefix": self.prefix} | narrowed
-        return [entry for page in paginator.paginate(**asked) for entry in page["logGroups"]]
+        pages = paged(self["logs"], "describe_log_groups", **asked)
+        return [entry for page in pages for entry in page["logGroups"]]
 
     def names(self, **narrowed: Any) -> list[str]:
         """Their names, without the prefix."""
@@ -82,6 +82,13 @@ class Backend:
         while shown() != wanted and time.monotonic() < until:
             time.sleep(1)
         assert shown() == wanted
+
+    def ask(
+        self, method: str, query: str = "@", /, of: str | None = None, **parameters: Any
+    ) -> Any:
+        """What `ask` answers, of CloudWatch Logs or its log group `of`."""
+        named = {} if of is None else {"logGroupName": self.name(of)}
+        return ask(self["logs"], method, query, **named, **parameters)
 
     def outcome(self, service: str, method: str, **parameters: Any) -> tuple[str, str]:
         """("answered", ""), or code and message of the refusal."""

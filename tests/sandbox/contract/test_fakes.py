@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests.sandbox.asking import REGION
+from tests.sandbox.asking import REGION, ask
 from tests.sandbox.contract.backend import Backend
 from tests.sandbox.contract.test_everywhere import now, written
 
@@ -14,14 +14,12 @@ from tests.sandbox.contract.test_everywhere import now, written
 def test_written_stream_shows_its_times(backend: Backend) -> None:
     """First and last event and the ingestion are shown; a stream never written shows none."""
     times = written(backend, "written")
-    named = {"logGroupName": backend.name("/a")}
-    backend["logs"].create_log_stream(**named, logStreamName="never")
-    listed = backend["logs"].describe_log_streams(**named)["logStreams"]
-    streams = {stream["logStreamName"]: stream for stream in listed}
-    shown = streams["written"]
-    assert (shown["firstEventTimestamp"], shown["lastEventTimestamp"]) == (times[0], times[-1])
-    assert abs(shown["lastIngestionTime"] - now()) < 60_000
-    assert "lastEventTimestamp" not in streams["never"]
+    backend.ask("create_log_stream", of="/a", logStreamName="never")
+    query = "logStreams[].[firstEventTimestamp, lastEventTimestamp, lastIngestionTime]"
+    never, shown = backend.ask("describe_log_streams", query, of="/a")
+    assert never[1] is None
+    assert shown[:2] == [times[0], times[-1]]
+    assert abs(shown[2] - now()) < 60_000
 
 
 def test_listing_after_the_next_group_is_gone(backend: Backend) -> None:
@@ -31,9 +29,8 @@ def test_listing_after_the_next_group_is_gone(backend: Backend) -> None:
     backend.make("/0", "/1", "/2", "/3")
     asked = {"logGroupNamePrefix": backend.prefix, "limit": 2}
     first = backend["logs"].describe_log_groups(**asked)
-    backend["logs"].delete_log_group(logGroupName=backend.name("/2"))
-    rest = backend["logs"].describe_log_groups(**asked, nextToken=first["nextToken"])
-    left = [group["logGroupName"].removeprefix(backend.prefix) for group in rest["logGroups"]]
+    backend.ask("delete_log_group", of="/2")
+    left = backend.names(limit=2, nextToken=first["nextToken"])
     assert left == ([] if backend.kind == "moto" else ["/3"])
 
 
@@ -43,9 +40,8 @@ def test_tagged_groups_are_known_to_the_tagging_api(backend: Backend) -> None:
     backend.make("/bare")
     answer = backend["resourcegroupstaggingapi"].get_resources()
     tags = [{"Key": "team", "Value": "shop"}]
-    assert answer["ResourceTagMappingList"] == [
-        {"ResourceARN": backend.arn("/tagged"), "Tags": tags}
-    ]
+    wanted = [{"ResourceARN": backend.arn("/tagged"), "Tags": tags}]
+    assert answer["ResourceTagMappingList"] == wanted
     assert not answer.get("PaginationToken")
 
 
@@ -53,26 +49,23 @@ def test_subscription_filters_are_described_as_they_were_put(backend: Backend) -
     """Name, pattern and destination, until they are deleted; a third one is refused."""
     # moto looks whether the destination is there, and takes a log group for one.
     backend.make("/a", "/to")
-    logs, named = backend["logs"], {"logGroupName": backend.name("/a")}
     put = [
         {"filterName": f"f{number}", "filterPattern": "", "destinationArn": backend.arn("/to")}
         for number in range(3)
     ]
-    for one in put[:2]:
-        logs.put_subscription_filter(**named, **one)
-    said, _ = backend.outcome("logs", "put_subscription_filter", **named, **put[2])
-    assert said == "LimitExceededException"
-    found = logs.describe_subscription_filters(**named)["subscriptionFilters"]
+    said = [backend.ask("put_subscription_filter", of="/a", **one) for one in put]
+    assert said[2] == "LimitExceededException"
+    found = backend.ask("describe_subscription_filters", "subscriptionFilters", of="/a")
     for one, shown in zip(put[:2], found, strict=True):
         assert one.items() <= shown.items()
-        logs.delete_subscription_filter(**named, filterName=one["filterName"])
-    assert logs.describe_subscription_filters(**named)["subscriptionFilters"] == []
+        backend.ask("delete_subscription_filter", of="/a", filterName=one["filterName"])
+    assert backend.ask("describe_subscription_filters", "subscriptionFilters", of="/a") == []
 
 
 def test_role_of_the_account_is_assumed(backend: Backend) -> None:
     """AssumeRole answers with keys that expire later."""
     role = {"RoleArn": f"arn:aws:iam::{backend.account}:role/reader", "RoleSessionName": "test"}
-    credentials = backend["sts"].assume_role(**role)["Credentials"]
+    credentials = ask(backend["sts"], "assume_role", "Credentials", **role)
     assert credentials["AccessKeyId"].startswith("ASIA")
     assert credentials["Expiration"] > datetime.now(UTC)
 
@@ -80,4 +73,4 @@ def test_role_of_the_account_is_assumed(backend: Backend) -> None:
 def test_nothing_is_answered_with_an_empty_list(backend: Backend) -> None:
     """Functions that nobody made."""
     assert backend.region == REGION
-    assert backend["lambda"].list_functions()["Functions"] == []
+    assert ask(backend["lambda"], "list_functions", "Functions") == []

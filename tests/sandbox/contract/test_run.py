@@ -18,7 +18,7 @@ from janitor.sandbox.account import Sandbox
 from janitor.sandbox.store import Store
 from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.wire import Answer, Call, Reply
-from tests.sandbox.asking import ACCOUNT, REGION, add, empty_store, names
+from tests.sandbox.asking import ACCOUNT, REGION, add, empty_store
 from tests.sandbox.contract import __main__ as contract
 from tests.sandbox.contract.backend import Backend, OutsideError, guarded
 from tests.sandbox.contract.questions import QUESTIONS, answer
@@ -104,7 +104,7 @@ def test_nothing_beyond_the_prefix_can_be_changed(
         getattr(backend[service], method)(**parameters)
     assert store.state() == before
     backend["logs"].delete_log_group(logGroupName="/p/x/a")
-    assert names(backend["logs"]) == ["/other", "/p/xy"]
+    assert [group.name for group in store.groups()] == ["/other", "/p/xy"]
 
 
 @contextmanager
