@@ -9,23 +9,18 @@ import inspect
 
 from janitor.sandbox.answers import (
     account_policies,
-    aliases,
     empty,
     events,
     filters,
-    functions,
     identity,
     logs,
     metrics,
     organizations,
     policies,
-    regions,
     s3,
-    service_quotas,
-    sns,
-    ssm,
     tagging,
 )
+from janitor.sandbox.answers.others import OTHERS
 from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import Handler
 
@@ -33,17 +28,11 @@ _MODULES = {
     "logs": (logs, events, filters, policies, account_policies),
     "monitoring": (metrics,),
     "tagging": (tagging,),
-    "lambda": (functions,),
     "sts": (identity,),
-    "ec2": (regions,),
-    "iam": (aliases,),
     "organizations": (organizations,),
-    "servicequotas": (service_quotas,),
     "s3": (s3,),
-    "sns": (sns,),
-    "ssm": (ssm,),
 }
-ANSWERS: dict[tuple[str, str], Handler] = {
+ANSWERS: dict[tuple[str, str], Handler] = OTHERS | {
     (service, "".join(map(str.capitalize, name.split("_")))): function
     for service, modules in _MODULES.items()
     for module in modules
@@ -51,7 +40,7 @@ ANSWERS: dict[tuple[str, str], Handler] = {
     if function.__module__ == module.__name__ and not name.startswith("_")
 }
 """By service, as requests are signed for it, and operation."""
-_HELD = _MODULES.keys() - {"ec2", "iam", "organizations"}
+_HELD = {service for service, _ in ANSWERS} - {"ec2", "iam", "organizations"}
 """Services whose resources are here. Of EC2's, only the Regions are; of IAM's, only the alias; and
 most accounts are in no organization.
 """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from janitor.sandbox.organization import ID
-from janitor.sandbox.trust import trusts
 from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import Key, World
 
@@ -33,7 +34,7 @@ def assume_role(world: World, call: Call) -> dict[str, Any]:
     if "ExternalId" in p:
         context["sts:ExternalId"] = str(p["ExternalId"])
     policy = store.roles.get(role)
-    trusted = not store.roles if policy is None else trusts(policy, call.account, context)
+    trusted = not store.roles if policy is None else _trusts(policy, call.account, context)
     if account not in store.accounts or not trusted:
         user = get_caller_identity(world, call)["Arn"]
         said = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {role}"
@@ -63,3 +64,35 @@ def _session(role: str, session: str) -> str:
     """The ARN of a role's session, without the role's path."""
     account, name = role.split(":")[4], role.rsplit("/", 1)[-1]
     return f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
+
+
+# ---- trust policies ------------------------------------------------------------------------------
+
+
+def _trusts(policy: Mapping[str, Any], account: str, context: Mapping[str, str]) -> bool:
+    """Whether the policy lets a caller of `account` assume its role. `context` has the values of
+    condition keys; a key that is not there matches nothing (IAM User Guide, "Condition operators").
+
+    Raises LookupError on an effect, a principal or an operator that is not known here.
+    """
+    return any(
+        _EFFECTS[one["Effect"]]
+        and one["Action"] == "sts:AssumeRole"
+        and one["Principal"]["AWS"].split(":")[4] == account
+        and all(
+            key in context and _OPERATORS[operator](wanted, context[key])
+            for operator, keys in one.get("Condition", {}).items()
+            for key, wanted in keys.items()
+        )
+        for one in policy["Statement"]
+    )
+
+
+def _arn_equals(wanted: str, arn: str) -> bool:
+    """Part by part, with wildcards in each (as above, "ARN condition operators")."""
+    parts, patterns = arn.split(":", 5), wanted.split(":", 5)
+    return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))
+
+
+_EFFECTS = {"Allow": True}
+_OPERATORS = {"StringEquals": str.__eq__, "ArnEquals": _arn_equals}

@@ -9,7 +9,7 @@ from typing import Any
 
 from janitor.sandbox.store import Group, Stream
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import World, invalid
+from janitor.sandbox.world import Handler, World, invalid
 
 RETENTION_DAYS = frozenset(
     (
@@ -231,26 +231,20 @@ def _retention(world: World, call: Call, days: int | None) -> dict[str, Any]:
     return {}
 
 
-def put_log_group_deletion_protection(world: World, call: Call) -> dict[str, Any]:
-    world.group(call).protected = bool(call.parameters["deletionProtectionEnabled"])
-    return {}
+def _sets(field: str, parameter: str) -> Handler:
+    """Lets the group have what the parameter says, None if it says nothing."""
+
+    def handle(world: World, call: Call) -> dict[str, Any]:
+        setattr(world.group(call), field, call.parameters.get(parameter))
+        return {}
+
+    return handle
 
 
-def put_bearer_token_authentication(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
-    group.bearer = bool(call.parameters["bearerTokenAuthenticationEnabled"])
-    return {}
-
-
-def associate_kms_key(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
-    group.kms = str(call.parameters["kmsKeyId"])
-    return {}
-
-
-def disassociate_kms_key(world: World, call: Call) -> dict[str, Any]:
-    world.group(call).kms = None
-    return {}
+put_log_group_deletion_protection = _sets("protected", "deletionProtectionEnabled")
+put_bearer_token_authentication = _sets("bearer", "bearerTokenAuthenticationEnabled")
+put_transformer = _sets("transformer", "transformerConfig")
+associate_kms_key = disassociate_kms_key = _sets("kms", "kmsKeyId")
 
 
 # ---- tags ----------------------------------------------------------------------------------------

@@ -63,11 +63,6 @@ def get_transformer(world: World, call: Call) -> dict[str, Any]:
     return {"logGroupIdentifier": group.arn, "transformerConfig": group.transformer}
 
 
-def put_transformer(world: World, call: Call) -> dict[str, Any]:
-    world.group(call).transformer = list(call.parameters["transformerConfig"])
-    return {}
-
-
 # ---- resource policies and syslog ----------------------------------------------------------------
 
 
