@@ -17,7 +17,7 @@ from janitor.sandbox.clocks import RealClock
 from janitor.sandbox.wire import Answer, Call, RefusedError, Reply, Request, refused
 from tests.fakes.actors import Actor
 from tests.fakes.builder import Builder
-from tests.fakes.faults import Fault, Faults, Garbage, Refuse, Reset, Slow, Unreachable
+from tests.fakes.faults import Fault, Faults
 from tests.fakes.judge import Change, Judge, Verdict
 
 
@@ -130,26 +130,17 @@ class Cloud(Sandbox):
         return Reply(said, seen.delay)
 
     def _disturbed(self, seen: Seen, answer: Callable[[], Answer]) -> Answer | None:
-        match seen.fault:
-            case None:
-                return self._effect(seen, answer)
-            case Slow(seconds):
-                seen.delay += seconds
-                return self._effect(seen, answer)
-            case Reset(after):
-                if after:
-                    self._effect(seen, answer, heard=False)
-                return None
-            case Unreachable():
-                self.seen(seen)
-                raise EndpointConnectionError(endpoint_url=seen.call.service)
-            case Garbage(body):
-                self._effect(seen, answer, heard=False)
-                return Answer(200, "application/x-amz-json-1.1", body)
-            case Refuse() as fault:
-                if fault.after:
-                    self._effect(seen, answer, heard=False)
-                raise fault.of(seen.call)
+        if (fault := seen.fault) is None or fault.slow:
+            seen.delay += fault.late if fault else 0
+            return self._effect(seen, answer)
+        if fault.unreachable:
+            self.seen(seen)
+            raise EndpointConnectionError(endpoint_url=seen.call.service)
+        if fault.after:
+            self._effect(seen, answer, heard=False)
+        if fault.code:
+            raise fault.refusal(seen.call)
+        return None if fault.reset else Answer(200, "application/x-amz-json-1.1", fault.body or b"")
 
     def _effect(self, seen: Seen, answer: Callable[[], Answer], *, heard: bool = True) -> Answer:
         said = answer()

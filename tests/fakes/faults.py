@@ -13,14 +13,27 @@ from janitor.sandbox.wire import Call, RefusedError
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
-    """Answered with an error, before the effect or (`after`) once it has taken place."""
+class Fault:
+    """Refused with a `code`, answered with another `body`, lost by a `reset` of the connection, or
+    only `late` by so many seconds. Before the effect, or `after` it has taken place. A service that
+    is `unreachable`, because its host does not exist or the network has no route, is so only
+    in-process.
+    """
 
-    code: str
+    code: str = ""
     status: int = 400
     after: bool = False
+    body: bytes | None = None
+    reset: bool = False
+    late: float = 0.0
+    unreachable: bool = False
 
-    def of(self, call: Call) -> RefusedError:
+    @property
+    def slow(self) -> bool:
+        """Whether nothing is wrong but the time that it takes."""
+        return self.late > 0
+
+    def refusal(self, call: Call) -> RefusedError:
         """Throttling is called as each service calls it."""
         if "Throttl" in self.code:
             code, status = THROTTLING[call.service]
@@ -28,38 +41,9 @@ class Refuse:
         return RefusedError(self.code, "told to", self.status)
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """The connection is reset, before the effect or after it."""
-
-    after: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Unreachable:
-    """There is no way to the service: its host does not exist, or the network has no route. Only
-    in-process.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Slow:
-    """Answered so many seconds later."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Garbage:
-    """Status 200 with this body; the effect took place."""
-
-    body: bytes
-
-
-Fault = Refuse | Reset | Unreachable | Slow | Garbage
 Faults = Callable[[Call], Fault | None]
 
-THROTTLED = Refuse("ThrottlingException")
+THROTTLED = Fault("ThrottlingException")
 GARBAGE = (
     b"{not json",
     b"",
@@ -72,17 +56,17 @@ GARBAGE = (
 CHANGING = ("Associate", "Create", "Delete", "Disassociate", "Put", "Tag", "Untag")
 """How operations begin that change something."""
 _DISTURBED = ("logs", "monitoring", "tagging", "lambda")
-_KINDS: dict[str, Fault | None] = {
+_KINDS = {
     "throttle": THROTTLED,
-    "unavailable": Refuse("ServiceUnavailableException", 503),
-    "internal": Refuse("InternalFailure", 500),
-    "internal_after": Refuse("InternalFailure", 500, after=True),
-    "reset_before": Reset(after=False),
-    "reset_after": Reset(after=True),
+    "unavailable": Fault("ServiceUnavailableException", 503),
+    "internal": Fault("InternalFailure", 500),
+    "internal_after": Fault("InternalFailure", 500, after=True),
+    "reset_before": Fault(reset=True),
+    "reset_after": Fault(reset=True, after=True),
     "slow": None,
     "garbage": None,
-    "aborted": Refuse("OperationAbortedException"),
-    "skewed": Refuse("RequestTimeTooSkewed", 403),
+    "aborted": Fault("OperationAbortedException"),
+    "skewed": Fault("RequestTimeTooSkewed", 403),
 }
 """In the order in which they are drawn; two of them are made for each call."""
 
@@ -94,21 +78,18 @@ class Rates:
         assert shares.keys() <= _KINDS.keys()
         self._random = random.Random(seed)
         self._shares = shares
-        self._slow = Slow(slow_seconds)
+        self._slow = Fault(late=slow_seconds)
 
     def __call__(self, call: Call) -> Fault | None:
         if call.service not in _DISTURBED:
             return None
-        made: dict[str, Fault] = {
-            "slow": self._slow,
-            "garbage": Garbage(self._random.choice(GARBAGE)),
-        }
+        garbage = Fault(body=self._random.choice(GARBAGE), after=True)
         drawn = self._random.random()
         for kind, fault in _KINDS.items():
             share = self._shares.get(kind, 0)
             if kind == "aborted" and not call.operation.startswith(CHANGING):
                 share = 0
             if drawn < share:
-                return fault or made[kind]
+                return fault or {"slow": self._slow, "garbage": garbage}[kind]
             drawn -= share
         return None

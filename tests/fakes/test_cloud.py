@@ -11,7 +11,7 @@ from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.wire import Call
 from tests.fakes import Builder, Cloud
 from tests.fakes.actors import Random
-from tests.fakes.faults import THROTTLED, Fault, Garbage, Rates, Refuse, Reset, Slow
+from tests.fakes.faults import THROTTLED, Fault, Rates
 from tests.fakes.scenarios import ACCOUNT, REGION, messy
 
 NOW = ManualClock().now()
@@ -20,12 +20,12 @@ NOW = ManualClock().now()
 @pytest.mark.parametrize(
     ("fault", "raised", "effect"),
     [
-        (Reset(after=False), ConnectionClosedError, False),
-        (Reset(after=True), ConnectionClosedError, True),
+        (Fault(reset=True), ConnectionClosedError, False),
+        (Fault(reset=True, after=True), ConnectionClosedError, True),
         (THROTTLED, ClientError, False),
-        (Refuse("InternalFailure", 500, after=True), ClientError, True),
-        (Garbage(b"{not json"), None, True),
-        (Slow(30), None, True),
+        (Fault("InternalFailure", 500, after=True), ClientError, True),
+        (Fault(body=b"{not json", after=True), None, True),
+        (Fault(late=30), None, True),
     ],
 )
 def test_a_fault_comes_before_the_effect_or_after_it(
@@ -55,11 +55,11 @@ def test_faults_by_rate_are_the_same_for_a_seed() -> None:
 
     first = drawn(1, "DeleteLogGroup")
     assert first == drawn(1, "DeleteLogGroup") != drawn(2, "DeleteLogGroup")
-    for fault in (THROTTLED, Reset(after=True), Slow(9)):
+    for fault in (THROTTLED, Fault(reset=True, after=True), Fault(late=9)):
         assert 60 < first.count(fault) < 140
-    assert 60 < sum(isinstance(fault, Garbage) for fault in first) < 140
-    assert 140 < first.count(Refuse("OperationAbortedException")) < 260
-    assert Refuse("OperationAbortedException") not in drawn(1, "DescribeLogGroups")
+    assert 60 < sum(fault is not None and fault.body is not None for fault in first) < 140
+    assert 140 < first.count(Fault("OperationAbortedException")) < 260
+    assert Fault("OperationAbortedException") not in drawn(1, "DescribeLogGroups")
     assert set(drawn(1, "AssumeRole", "sts")) == {None}
 
 

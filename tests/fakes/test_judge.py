@@ -10,7 +10,7 @@ from janitor.core.clock import DAY_MS
 from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.wire import Call
 from tests.fakes import Builder, Cloud
-from tests.fakes.faults import Fault, Garbage, Refuse, Reset
+from tests.fakes.faults import Fault
 from tests.fakes.scenarios import ACCOUNT, REGION
 from tests.fakes.truth import Key
 
@@ -92,9 +92,9 @@ def test_an_answer_that_never_arrived_is_no_look() -> None:
     account = Old()
     account.written(account.add("/a"))
     lost: list[Fault] = [
-        Garbage(b"{}"),
-        Reset(after=True),
-        Refuse("InternalFailure", 500, after=True),
+        Fault(body=b"{}", after=True),
+        Fault(reset=True, after=True),
+        Fault("InternalFailure", 500, after=True),
     ] * 2
 
     def fault(call: Call) -> Fault | None:

@@ -31,7 +31,7 @@ from janitor.sandbox.wire import Call
 from janitor.terminal.run import _count_groups as count_groups
 from tests.fakes.actors import Random
 from tests.fakes.builder import Builder
-from tests.fakes.faults import Fault, Rates, Refuse, Unreachable
+from tests.fakes.faults import Fault, Rates
 from tests.fakes.truth import Key, Truth
 from tests.proof.oracle import Oracle
 from tests.proof.process import Process, Waiting, session
@@ -79,14 +79,14 @@ class Chaos:
         self._calls += 1
         trouble = self._trouble
         if self._calls >= trouble.expired:
-            return Refuse("ExpiredTokenException", 400)
+            return Fault("ExpiredTokenException")
         if trouble.denied is not None:
             operation, group, region = trouble.denied
             wanted = ((operation, call.operation), (group, call.group), (region, call.region))
             if call.service != "sts" and all(said in (None, it) for said, it in wanted):
-                return Refuse(trouble.refusal, 400)
+                return Fault(trouble.refusal)
         if call.service == trouble.nowhere:
-            return Unreachable()
+            return Fault(unreachable=True)
         return self._rates(call) if trouble.only in (None, call.operation) else None
 
 

@@ -24,7 +24,7 @@ from janitor.sandbox.account import THROTTLING
 from janitor.sandbox.wire import Call
 from tests.fakes import Builder, Cloud
 from tests.fakes.cloud import Seen
-from tests.fakes.faults import CHANGING, Slow
+from tests.fakes.faults import CHANGING
 from tests.fakes.judge import Change
 from tests.fakes.truth import Event, Group, Key, Stream, Target, Truth
 from tests.proof.oracle import (
@@ -515,7 +515,7 @@ def _shows(stream: Stream, event: Event, now: int, lag: float) -> bool:
 
 def _told_so(seen: Seen) -> bool:
     """Whether it was refused by the account itself, and in time."""
-    slow = seen.fault is None or isinstance(seen.fault, Slow)
+    slow = seen.fault is None or seen.fault.slow
     return slow and seen.refused is not None and seen.delay <= READ_TIMEOUT
 
 

@@ -16,7 +16,7 @@ from janitor.aws.targets import ACCOUNTS_AT_ONCE, assumed, session
 from janitor.sandbox.wire import Call
 from tests.conftest import Run
 from tests.fakes.cloud import Cloud
-from tests.fakes.faults import Faults, Refuse
+from tests.fakes.faults import Fault, Faults
 from tests.fakes.scenarios import ACCOUNT, REGIONS, Scenario, targets
 
 OTHER = str(int(ACCOUNT) + 1)
@@ -100,7 +100,7 @@ def test_a_plan_is_applied_in_the_accounts_whose_roles_can_be_assumed(
     made = run("plan", "--role", MINE, "--role", THEIRS, *TWO_REGIONS, "-o", "plan.jsonl")
     assert made.code == 0, made.err
     cloud.faults = lambda call: (
-        Refuse("AccessDenied", 403) if call.parameters.get("RoleArn") == THEIRS else None
+        Fault("AccessDenied", 403) if call.parameters.get("RoleArn") == THEIRS else None
     )
     done = run("apply", "plan.jsonl", "--yes", "--format", "json", "--role", MINE, "--role", THEIRS)
     assert done.code == 3, done.err
@@ -221,11 +221,11 @@ def test_an_undo_goes_on_in_the_accounts_whose_credentials_hold(run: Run, cloud:
     def losing(operation: str) -> Faults:
         lost = False
 
-        def fault(call: Call) -> Refuse | None:
+        def fault(call: Call) -> Fault | None:
             nonlocal lost
             theirs = OTHER in (call.account, call.parameters.get("RoleArn", "")[13:25])
             lost |= theirs and call.operation == operation
-            return Refuse("ExpiredTokenException") if lost and theirs else None
+            return Fault("ExpiredTokenException") if lost and theirs else None
 
         return fault
 
