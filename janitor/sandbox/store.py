@@ -396,13 +396,7 @@ class Store:
             yield from region.after("")
 
     def add_group(
-        self,
-        account: str,
-        region: str,
-        name: str,
-        *,
-        created: int,
-        **settings: Any,
+        self, account: str, region: str, name: str, *, created: int, **settings: Any
     ) -> Group:
         """A new group with these attributes. Raises KeyError where there is one of that name."""
         place = self.region(account, region)

@@ -189,12 +189,7 @@ def million(groups: int = 1_000_000, *, seed: int = 0, now: int | None = None) -
 
 
 def targets(
-    accounts: int = 2,
-    regions: int = 4,
-    groups: int = 200,
-    *,
-    seed: int = 0,
-    now: int | None = None,
+    accounts: int = 2, regions: int = 4, groups: int = 200, *, seed: int = 0, now: int | None = None
 ) -> Scenario:
     """Several accounts and Regions, each a small `bench`."""
     scenario = Scenario(now)
@@ -411,8 +406,4 @@ _TRAPS: tuple[Callable[[_Trap], None], ...] = (
     _lambda,
 )
 
-SCENARIOS: dict[str, Callable[..., Scenario]] = {
-    "bench": bench,
-    "messy": messy,
-    "million": million,
-}
+SCENARIOS: dict[str, Callable[..., Scenario]] = {"bench": bench, "messy": messy, "million": million}

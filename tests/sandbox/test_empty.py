@@ -22,12 +22,7 @@ NOTHING = [
     # One for all Regions, though signed for one that is not enabled here.
     ("iam", "list_roles", {"PathPrefix": "/"}, {"Roles": []}),
     ("route53", "list_hosted_zones", {}, {"HostedZones": [], "IsTruncated": False, "MaxItems": ""}),
-    (
-        "cloudfront",
-        "list_distributions",
-        {},
-        {"DistributionList": {"Marker": "", **_NO_ITEMS}},
-    ),
+    ("cloudfront", "list_distributions", {}, {"DistributionList": {"Marker": "", **_NO_ITEMS}}),
     # What is selected by a kind, and not by a name.
     ("application-autoscaling", "describe_scalable_targets", {"ServiceNamespace": "ecs"}, {}),
 ]

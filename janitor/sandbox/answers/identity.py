@@ -49,10 +49,7 @@ def assume_role(world: World, call: Call) -> dict[str, Any]:
             "SessionToken": "session",
             "Expiration": until // 1000,
         },
-        "AssumedRoleUser": {
-            "AssumedRoleId": f"AROA:{session}",
-            "Arn": _session(role, session),
-        },
+        "AssumedRoleUser": {"AssumedRoleId": f"AROA:{session}", "Arn": _session(role, session)},
     }
 
 

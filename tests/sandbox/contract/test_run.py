@@ -49,11 +49,7 @@ def answers(unknowns: Unknowns) -> dict[str, str]:
         ),
         (
             Unknowns(tokens="end", no_transformer="empty"),
-            {
-                GONE: "answers with none",
-                NEXT: "answers with none",
-                "GetTransformer of none": "{}",
-            },
+            {GONE: "answers with none", NEXT: "answers with none", "GetTransformer of none": "{}"},
         ),
         (
             Unknowns(
