@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,13 +14,14 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from janitor.core.clock import DAY_MS
 from janitor.sandbox import store
 from janitor.sandbox.clocks import ManualClock
+from janitor.sandbox.retention_policies import RetentionPolicy
 from tests.fakes import Builder, Cloud
 from tests.fakes.actors import Random
 from tests.fakes.cloud import Seen
 from tests.fakes.faults import Rates
 from tests.fakes.scenarios import ACCOUNT, REGION
-from tests.fakes.truth import Group, Stream, Truth
-from tests.sandbox.asking import Still, arn
+from tests.fakes.truth import Group, Policy, Stream, Truth
+from tests.sandbox.asking import MISSING, Still, arn
 
 NOW = ManualClock().now()
 NAMES = ("/a", "/a/b", "/b")
@@ -82,7 +84,8 @@ def calls(drawn: random.Random, now: int) -> dict[str, dict[str, Any]]:
         "associate_kms_key": {"resourceIdentifier": arn}
         | {"kmsKeyId": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/k"},
         "put_bearer_token_authentication": own | {"bearerTokenAuthenticationEnabled": True},
-        "put_data_protection_policy": own | {"policyDocument": '{"Name": "d"}'},
+        "put_data_protection_policy": own
+        | {"policyDocument": f'{{"Name": "{drawn.choice("de")}"}}'},
         "delete_data_protection_policy": own,
         "put_index_policy": own | {"policyDocument": '{"Fields": []}'},
         "put_transformer": own | {"transformerConfig": [{"parseJSON": {}}]},
@@ -119,31 +122,62 @@ def shown(made: Builder, clock: ManualClock) -> None:
     """What can be read is what is true, so late as it is shown; in small pages, some of them empty
     and not the last.
     """
-    now = clock.now()
+    now, target = clock.now(), (ACCOUNT, REGION)
     late = Still(store=made.store, clock=clock, empty_pages=0.3, page=2, seed=now)
     groups = sorted(made.truth.all(), key=lambda group: group.name)
     listed = [_listed(group, now, made.lags) for group in groups]
     assert late.ask("describe_log_groups", "logGroups") == listed
+    query = "accountPolicies[].[policyName, policyDocument, selectionCriteria]"
+    policies = late.ask("describe_account_policies", query, policyType="RETENTION_POLICY")
+    assert policies == [_policed(policy) for policy in made.truth.policies.get(target, ())]
+    writing = [[arn(group.name), endpoint] for group in groups for endpoint in group.syslog]
+    query = "syslogConfigurations[].[logGroupArn, vpcEndpointId]"
+    for by in ({}, {"vpcEndpointId": "vpce-1"}):
+        found = late.ask("list_syslog_configurations", query, maxResults=1, **by)
+        assert sorted(found) == [one for one in writing if not by or one[1] == "vpce-1"]
     for group in groups:
-        named = {"logGroupName": group.name}
-        assert late.ask("describe_log_streams", "logStreams", **named) == [
-            _streamed(group, group.streams[name], now, made.lags) for name in sorted(group.streams)
-        ]
-        tags = late.ask("list_tags_for_resource", "tags", resourceArn=arn(group.name))
-        assert tags == group.tags
-        if group.log_class != "STANDARD":
-            continue
-        alive = [event for event in group.alive(now) if event.ingested <= now]
-        times = sorted(event.at for event in alive for _ in range(event.count))
-        assert late.ask("filter_log_events", "events[].timestamp", **named, limit=9) == times
-        for kind, names in (
-            ("metric", group.metric_filters),
-            ("subscription", group.subscriptions),
-        ):
-            found = late.ask(f"describe_{kind}_filters", f"{kind}Filters", **named)
-            assert [one["filterName"] for one in found] == sorted(names)
-            for one in found:
-                assert group.filters.get((kind, one["filterName"]), {}).items() <= one.items()
+        for method, query, by, wanted in _own(group, now, made.lags):
+            assert late.ask(method, query, **by) == wanted, (method, group.name)
+
+
+def _policed(policy: Policy) -> list[str | None]:
+    """As it was put last, in force or not."""
+    terms = policy.put or policy.force
+    assert terms is not None
+    days, mode = terms.days or "NEVER_EXPIRE", "NEW_ONLY" if terms.new_only else "RETROACTIVE"
+    said = json.dumps({"retentionInDays": days, "enforcementMode": mode})
+    scope = f"LogGroupNamePrefix IN {json.dumps(terms.prefixes)}"
+    return [policy.name, said, None if "" in terms.prefixes else scope]
+
+
+def _own(group: Group, now: int, lags: store.Lags) -> Iterator[tuple[str, str, Any, Any]]:
+    """What can be asked about one group, and what is true."""
+    named, own = {"logGroupName": group.name}, {"logGroupIdentifier": group.name}
+    by_arn = {"resourceArn": arn(group.name)}
+    streams = [_streamed(group, group.streams[name], now, lags) for name in sorted(group.streams)]
+    yield "describe_log_streams", "logStreams", named, streams
+    yield "list_tags_for_resource", "tags", by_arn, group.tags
+    yield "list_syslog_configurations", "syslogConfigurations[].vpcEndpointId", own, [*group.syslog]
+    query, policy = "resourcePolicies[].[policyDocument, resourceArn]", group.resource_policy
+    found = [[policy, arn(group.name)]] if policy else []
+    yield "describe_resource_policies", query, by_arn | {"policyScope": "RESOURCE"}, found
+    if group.log_class != "STANDARD":
+        return
+    alive = [event for event in group.alive(now) if event.ingested <= now]
+    times = sorted(event.at for event in alive for _ in range(event.count))
+    yield "filter_log_events", "events[].timestamp", named | {"limit": 9}, times
+    yield "get_data_protection_policy", "policyDocument", own, group.data_protection
+    yield "get_transformer", "transformerConfig", own, [*group.transformer] or MISSING
+    index = [["LOG_GROUP", group.index]] if group.index else []
+    query = "indexPolicies[].[source, policyDocument]"
+    yield "describe_index_policies", query, {"logGroupIdentifiers": [group.name]}, index
+    for kind, names in (("metric", group.metric_filters), ("subscription", group.subscriptions)):
+        method, key = f"describe_{kind}_filters", f"{kind}Filters"
+        yield method, f"{key}[].filterName", named, sorted(names)
+        for name in {name for of, name in group.filters if of == kind and name in names}:
+            said = group.filters[kind, name]
+            own_keys = ", ".join(f"{one}: {one}" for one in said)
+            yield method, f"{key}[?filterName == '{name}'].{{{own_keys}}}", named, [said]
 
 
 def _listed(group: Group, now: int, lags: store.Lags) -> dict[str, Any]:
@@ -232,6 +266,10 @@ def _a_day_late(group: store.Group, now: int) -> int:
     return 0 if group.days is None else now - (group.days + 1) * DAY_MS
 
 
+def _whatever_age(policy: RetentionPolicy, group: str, _created: int) -> bool:
+    return policy.in_force is not None and group.startswith(policy.in_force.prefixes)
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "broken"),
     [
@@ -241,6 +279,7 @@ def _a_day_late(group: store.Group, now: int) -> int:
         pytest.param(store.Store, "remove_stream", _another_stream, id="another stream"),
         pytest.param(store.Store, "remove_group", _another_group, id="another group"),
         pytest.param(store.Store, "set_retention", _another_retention, id="another group's days"),
+        pytest.param(RetentionPolicy, "covers", _whatever_age, id="new-only spares nothing"),
         pytest.param(Truth, "retain", lambda *_: None, id="a record that misses a call"),
     ],
 )

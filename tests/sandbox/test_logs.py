@@ -176,6 +176,7 @@ ELSEWHERE = {"resourceIdentifier": arn("/a", "us-east-1"), "kmsKeyId": "arn:aws:
         ("describe_log_groups", {"includeLinkedAccounts": True}, UNKNOWN),
         ("describe_queries", {}, UNKNOWN),
         ("associate_kms_key", ELSEWHERE, MISSING),
+        ("delete_data_protection_policy", {"logGroupIdentifier": "/a"}, MISSING),
     ],
 )
 def test_what_is_reserved_or_not_heeded_here_is_refused(
