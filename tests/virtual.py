@@ -7,25 +7,15 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from janitor.sandbox.clocks import ManualClock
+
 T = TypeVar("T")
 
 
-class VirtualClock:
-    """The clock of the janitor and of the fake account. `start` in ms since the epoch."""
+class VirtualClock(ManualClock):
+    """The clock of the janitor and of the fake account."""
 
-    def __init__(self, start: int) -> None:
-        self.passed = 0.0
-        self._start = start
-
-    def now(self) -> int:
-        return self._start + int(self.passed * 1000)
-
-    def monotonic(self) -> float:
-        return self.passed
-
-    def jump(self, seconds: float) -> None:
-        """Time passes for which nobody waited."""
-        self.passed += seconds
+    jump = ManualClock.advance
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """What `work` returns, in an event loop of this time. What is left of it is cancelled."""

@@ -22,14 +22,14 @@ class ManualClock:
     """Time that passes only in `advance`."""
 
     def __init__(self, start: int = 1_800_000_000_000) -> None:
+        self.passed = 0.0
         self._start = start
-        self._passed = 0.0
 
     def now(self) -> int:
-        return self._start + int(self._passed * 1000)
+        return self._start + int(self.passed * 1000)
 
     def monotonic(self) -> float:
-        return self._passed
+        return self.passed
 
     def advance(self, seconds: float) -> None:
-        self._passed += seconds
+        self.passed += seconds

@@ -8,13 +8,12 @@ request first needs them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
-from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
@@ -87,15 +86,8 @@ def service(name: str) -> Any:
 @cache
 def signed_for(scope: str) -> tuple[Any, ...]:
     """The models of the services whose requests are signed for `scope`."""
-    return tuple(_known(_SIGNED_OTHERWISE.get(scope, (scope,))))
-
-
-def _known(names: Iterable[str]) -> Iterator[Any]:
-    for name in names:
-        try:
-            yield service(name)
-        except UnknownServiceError:
-            continue
+    known = MODELS.list_available_services("service-2")
+    return tuple(service(one) for one in _SIGNED_OTHERWISE.get(scope, (scope,)) if one in known)
 
 
 @lru_cache(4096)

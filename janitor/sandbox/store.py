@@ -8,11 +8,13 @@ one, which makes it a `Group`.
 
 from __future__ import annotations
 
+import heapq
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Any
 
 from janitor.core.clock import DAY_MS
@@ -128,18 +130,17 @@ class Group:
     @property
     def policy(self) -> str | None:
         """The account-level retention policy that it is under."""
-        found = self._ruling
-        return None if found is None else found[0]
-
-    @property
-    def _ruling(self) -> tuple[str, int | None] | None:
-        return ruling(self.policies, self.name, self.created) if self.policies else None
+        return self._ruling[0]
 
     @property
     def days(self) -> int | None:
         """The retention in force."""
-        found = self._ruling
-        return self.own_days if found is None else found[1]
+        return self._ruling[1]
+
+    @property
+    def _ruling(self) -> tuple[str | None, int | None]:
+        found = ruling(self.policies, self.name, self.created) if self.policies else None
+        return found or (None, self.own_days)
 
     @property
     def own_days(self) -> int | None:
@@ -184,7 +185,9 @@ class Group:
 
     def shown(self, now: int, lags: Lags) -> dict[str, Any]:
         """The entry of DescribeLogGroups."""
-        arn = self.arn
+        arn, days, policy = self.arn, self.days, self.policy
+        # Without dataProtectionStatus there never was a policy (botocore 1.44.5, LogGroup).
+        protection = self.protection_status if self.data_protection is None else "ACTIVATED"
         entry: dict[str, Any] = {
             "logGroupName": self.name,
             "creationTime": self.created,
@@ -194,25 +197,14 @@ class Group:
             "logGroupClass": self.log_class,
             "logGroupArn": arn,
             "deletionProtectionEnabled": self.protected,
+            "retentionInDays": ... if days is None else days,
+            "retentionPolicyName": ... if policy is None else policy,
+            "dataProtectionStatus": protection or ...,
+            "kmsKeyId": ... if self.kms is None else self.kms,
+            "bearerTokenAuthenticationEnabled": self.bearer or ...,
+            **(self.odd or {}),
         }
-        if (days := self.days) is not None:
-            entry["retentionInDays"] = days
-        if (policy := self.policy) is not None:
-            entry["retentionPolicyName"] = policy
-        if (status := self.protection) is not None:
-            entry["dataProtectionStatus"] = status
-        if self.kms is not None:
-            entry["kmsKeyId"] = self.kms
-        if self.bearer:
-            entry["bearerTokenAuthenticationEnabled"] = True
-        if self.odd:
-            entry = {key: v for key, v in (entry | dict(self.odd)).items() if v is not ...}
-        return entry
-
-    @property
-    def protection(self) -> str | None:
-        """`dataProtectionStatus`: None if there never was a policy (botocore 1.44.5, LogGroup)."""
-        return self.protection_status if self.data_protection is None else "ACTIVATED"
+        return {key: value for key, value in entry.items() if value is not ...}
 
     def state(self) -> dict[str, Any]:
         """Everything that a change could change."""
@@ -245,12 +237,12 @@ class Plain:
         there = at < len(self.names) and self.names[at] == name and not self.gone[at]
         return at if there else None
 
-    def after(self, name: str, within: str = "") -> Iterator[tuple[str, int]]:
-        """Names behind `name` with `within` in them, in order, with their rows."""
+    def after(self, name: str, within: str = "") -> Iterator[int]:
+        """Rows of names behind `name` with `within` in them, in order."""
         at = self.gone.find(0, bisect_right(self.names, name))
         while at >= 0:
             if within in self.names[at]:
-                yield self.names[at], at
+                yield at
             at = self.gone.find(0, at + 1)
 
     def __len__(self) -> int:
@@ -348,17 +340,10 @@ class Region:
         """Groups behind `name` with `within` in their names, in order of name. Rows are shown, not
         turned into groups.
         """
-        plain = self.plain.after(name, within)
-        row = next(plain, None)
-        at = bisect_right(self.names, name)
-        while row is not None or at < len(self.names):
-            if row is None or (at < len(self.names) and self.names[at] < row[0]):
-                if within in self.names[at]:
-                    yield self.groups[self.names[at]]
-                at += 1
-            else:
-                yield self._row(row[1])
-                row = next(plain, None)
+        behind = range(bisect_right(self.names, name), len(self.names))
+        groups = (self.groups[self.names[at]] for at in behind if within in self.names[at])
+        rows = (self._row(row) for row in self.plain.after(name, within))
+        return heapq.merge(groups, rows, key=attrgetter("name"))
 
 
 @dataclass

@@ -80,45 +80,41 @@ def _previewed(
         raise RefusedError(world.unknowns.dry_run_busy, said)
     scope = wanted or policy
     assert scope is not None, "what changes is put or deleted"
-    after = [one if one is not policy else wanted for one in region.policies]
-    then = [one for one in (after if policy else [*after, wanted]) if one is not None]
+    after = [one for one in region.policies if one is not policy]
+    if wanted is not None:  # in the place of the one before
+        after.insert(region.policies.index(policy) if policy else len(after), wanted)
+    in_force = RetentionPolicy(scope.name, scope.terms, scope.terms, scope.created)
     spared = world.unknowns.dry_run_counts == "all"
-    impacts = []
+    changes, entries = [0, 0, 0], list[dict[str, Any]]()
     for group in region.after(""):
-        in_force = RetentionPolicy(scope.name, scope.terms, scope.terms, scope.created)
         named = in_force.covers(group.name, group.created, whatever_age=spared)
         if group.log_class == "DELIVERY" or not named:
             continue
-        found = ruling(then, group.name, group.created)
-        proposed = group.own_days if found is None else found[1]
-        impacts.append((group, group.days, proposed))
-    longer, shorter = (
-        sum(_span(now) * sign < _span(new) * sign for _, now, new in impacts) for sign in (1, -1)
-    )
-    lag = world.store.lags.stored
-    entries = [
-        {
-            "logGroupName": group.name,
-            "currentRetention": str(now or _NEVER),
-            "proposedRetention": str(new or _NEVER),
-            "storedBytes": group.stored_shown(world.clock.now(), lag),
-        }
-        for group, now, new in impacts
-    ]
-    entries.sort(key=lambda entry: -int(str(entry["storedBytes"])))
+        _, then = ruling(after, group.name, group.created) or ("", group.own_days)
+        before, new = (
+            math.inf if group.days is None else group.days,
+            math.inf if then is None else then,
+        )
+        changes[(new > before) - (new < before)] += 1
+        entries.append(
+            {
+                "logGroupName": group.name,
+                "currentRetention": str(group.days or _NEVER),
+                "proposedRetention": str(then or _NEVER),
+                "storedBytes": group.stored_shown(world.clock.now(), world.store.lags.stored),
+            }
+        )
+    entries.sort(key=lambda entry: -int(entry["storedBytes"]))
+    unchanged, longer, shorter = changes
     result = {
-        "totalMatchedLogGroups": len(impacts),
+        "totalMatchedLogGroups": len(entries),
         "increasedRetentionLogGroupCount": longer,
         "decreasedRetentionLogGroupCount": shorter,
-        "unchangedRetentionLogGroupCount": len(impacts) - longer - shorter,
+        "unchangedRetentionLogGroupCount": unchanged,
         "failedAnalysisCount": 0,
         "topLogGroupsImpacted": entries[:_TOP],
     }
     return {"dryRunResult": result}
-
-
-def _span(days: int | None) -> float:
-    return math.inf if days is None else days
 
 
 def _only_retention(call: Call) -> None:

@@ -23,20 +23,18 @@ def put_object(world: World, call: Call) -> dict[str, Any]:
     """Whole, or with IfNoneMatch="*" only as a new object, or with IfMatch only in place of the one
     with that ETag (S3 user guide, conditional writes).
     """
-    p, bucket = (
-        call.parameters,
-        _bucket(world, call, "Body", "IfNoneMatch", "IfMatch", "ContentType"),
-    )
+    p = call.parameters
+    bucket = _bucket(world, call, "Body", "IfNoneMatch", "IfMatch", "ContentType")
     there = bucket.objects.get(p["Key"])
     if p.get("IfNoneMatch", "*") != "*":
-        raise _not_implemented("If-None-Match other than *")
+        raise _refused("NotImplemented", "If-None-Match other than *")
     if "IfNoneMatch" in p and there is not None:
-        raise _failed("If-None-Match")
+        raise _refused("PreconditionFailed", "If-None-Match")
     if "IfMatch" in p:
         if there is None:
-            raise _no_key()
+            raise _refused("NoSuchKey")
         if p["IfMatch"].strip('"') != there.etag.strip('"'):
-            raise _failed("If-Match")
+            raise _refused("PreconditionFailed", "If-Match")
     body = p.get("Body", b"")
     kind = p.get("ContentType") or "binary/octet-stream"
     etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
@@ -47,7 +45,7 @@ def put_object(world: World, call: Call) -> dict[str, Any]:
 def get_object(world: World, call: Call) -> dict[str, Any]:
     there = _bucket(world, call).objects.get(call.parameters["Key"])
     if there is None:
-        raise _no_key()
+        raise _refused("NoSuchKey")
     return {
         "Body": there.body,
         "ETag": there.etag,
@@ -95,27 +93,27 @@ def _bucket(world: World, call: Call, *heeded: str) -> Bucket:
         if name not in known and value and not name.startswith("Checksum")
     ]
     if left:
-        raise _not_implemented(", ".join(left))
+        raise _refused("NotImplemented", ", ".join(left))
     bucket = world.store.buckets.get(call.parameters["Bucket"])
     if bucket is None:
-        raise RefusedError("NoSuchBucket", "The specified bucket does not exist", 404)
+        raise _refused("NoSuchBucket")
     if bucket.account != call.account:
-        raise RefusedError("AccessDenied", "Access Denied", 403)
+        raise _refused("AccessDenied")
     return bucket
 
 
-def _not_implemented(what: str) -> RefusedError:
-    said = f"A header you provided implies functionality that is not implemented: {what}"
-    return RefusedError("NotImplemented", said, 501)
+_REFUSALS = {
+    "AccessDenied": (403, "Access Denied"),
+    "NoSuchBucket": (404, "The specified bucket does not exist"),
+    "NoSuchKey": (404, "The specified key does not exist."),
+    "NotImplemented": (501, "A header you provided implies functionality that is not implemented"),
+    "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
+}
 
 
-def _no_key() -> RefusedError:
-    return RefusedError("NoSuchKey", "The specified key does not exist.", 404)
-
-
-def _failed(condition: str) -> RefusedError:
-    said = f"At least one of the pre-conditions you specified did not hold: {condition}"
-    return RefusedError("PreconditionFailed", said, 412)
+def _refused(code: str, what: str = "") -> RefusedError:
+    status, said = _REFUSALS[code]
+    return RefusedError(code, f"{said}: {what}" if what else said, status)
 
 
 def _time(at: int) -> int:
