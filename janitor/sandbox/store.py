@@ -210,7 +210,8 @@ class Group:
         """Everything that a change could change."""
         own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "order"}
         streams = {name: (one.created, tuple(one.events)) for name, one in self.streams.items()}
-        return deepcopy(own) | {"policies": self._ruling, "streams": streams}
+        ruled = self.policy and self._ruling
+        return deepcopy(own) | {"policies": ruled, "streams": streams}
 
 
 class Plain:

@@ -23,7 +23,7 @@ def query(name: str | None, period: int = 3600, id: str = "g0") -> dict[str, Any
     return {"Id": id, "MetricStat": {"Metric": metric, "Period": period, "Stat": "Sum"}}
 
 
-def span(since: int, until: int = NOW + DAY_MS) -> dict[str, datetime]:
+def span(since: int, until: int = NOW + DAY_MS) -> dict[str, Any]:
     return {"StartTime": moment(since), "EndTime": moment(until)}
 
 
@@ -156,9 +156,10 @@ def test_answer_may_be_unclear(status: Any, once: bool) -> None:
     unknowns = Unknowns(unclear={"/a": status}, unclear_once=once)
     account = written((NOW - HOUR_MS, 1, 1), unknowns=unknowns)
     queries = [query("/b"), query("/a", id="g1"), query("/c", id="g2")]
-    before, unclear, after = ("g0", "Complete", []), ("g1", status, []), ("g2", "Complete", [])
+    said = ("g0", "Complete"), ("g1", status), ("g2", "Complete")
+    before, unclear, after = ((*one, list[float]()) for one in said)
     whole = [[before, unclear], [("g1", "Complete", [1.0]), after]]
-    asked: dict[str, Any] = span(NOW - DAY_MS)
+    asked = span(NOW - DAY_MS)
     assert told(account, *queries, **asked) == (whole if once else [[before, unclear, after]])
     asked |= {"MetricDataQueries": queries}
     codes = account.ask(

@@ -110,19 +110,19 @@ def test_a_dry_run_says_what_would_become_of_log_groups_and_changes_nothing() ->
     """
     account = Still("/b")
     for number in range(25):
-        days = 7 if number < 3 else None
-        add(account.store, f"/a/{number:02}", retention=days, stored=number)
+        add(account.store, f"/a/{number:02}", retention=7 if number < 3 else None, stored=number)
     add(account.store, "/a/delivery", log_class="DELIVERY")
     add(account.store, "/a/long", retention=3653)
     account.store.add_policy(ACCOUNT, REGION, "longest", None, "/a/24")
     query = "logGroups[].[logGroupName, retentionInDays, retentionPolicyName]"
     before = account.ask("describe_log_groups", query)
-    for days, mode, wanted in (
+    cases: tuple[tuple[Any, str, Any], ...] = (
         (90, "RETROACTIVE", (3, 22, 1)),
         ("NEVER_EXPIRE", "RETROACTIVE", (4, 0, 22)),
         (90, "NEW_ONLY", (0, 0, 26)),
         (91, "RETROACTIVE", INVALID),
-    ):
+    )
+    for days, mode, wanted in cases:
         assert dry(account, days, mode) == wanted
     listed = account.ask("describe_account_policies", POLICIES, **TYPE)
     assert listed == ["longest"]

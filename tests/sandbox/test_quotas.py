@@ -64,7 +64,7 @@ def test_data_points_have_a_quota_of_their_own() -> None:
     def passed(tries: int, days: float, period: int) -> int:
         """How many calls are let through before one is throttled."""
         until = account.clock.now()
-        asked: dict[str, Any] = span(until - int(days * 86_400_000), until)
+        asked = span(until - int(days * 86_400_000), until)
         asked["MetricDataQueries"] = [query("/a", period, f"g{n}") for n in range(500)]
         metrics = account.client("cloudwatch")
         said = [outcome(metrics, "get_metric_data", **asked)[0] for _ in range(tries)]
@@ -82,7 +82,7 @@ def test_data_points_have_a_quota_of_their_own() -> None:
 
 def test_throttling_is_called_as_each_service_calls_it() -> None:
     """Codes as botocore's service models and error references have them."""
-    account, data = Still(quotas=True), span(NOW) | {"MetricDataQueries": []}
+    account, data = Still(quotas=True), span(NOW) | {"MetricDataQueries": list[Any]()}
     for service, method, operation, parameters, code, status in (
         ("logs", "describe_log_groups", "DescribeLogGroups", {}, "ThrottlingException", 400),
         (

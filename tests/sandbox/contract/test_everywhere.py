@@ -303,7 +303,7 @@ def test_deletion_protection(backend: Backend) -> None:
     assert deleted() == [ANSWERED if backend.kind == "moto" else VALIDATION] * 2
     if backend.kind == "moto":
         return
-    switch = {"logGroupIdentifier": backend.arn("/a"), "deletionProtectionEnabled": False}
-    backend.ask("put_log_group_deletion_protection", **switch)
+    switch: dict[str, Any] = {"logGroupIdentifier": backend.arn("/a")}
+    backend.ask("put_log_group_deletion_protection", **switch, deletionProtectionEnabled=False)
     backend.soon(lambda: [g["deletionProtectionEnabled"] for g in backend.entries()], [False])
     assert deleted() == [ANSWERED] * 2
