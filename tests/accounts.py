@@ -303,33 +303,22 @@ def api(cloud: Cloud, stop: Stop | None = None, counts: Counts | None = None) ->
     return Api(target, cloud, pace, cloud.clock, counts, stop, Inline())
 
 
-def look(
-    cloud: Cloud,
-    policy: Policy,
-    *,
-    stop: Stop | None = None,
-    counts: Counts | None = None,
-    listing: Listing = every_group,
-    orphans: bool = False,
-) -> tuple[Result, Recorded]:
-    """What would be done about the cloud."""
-    calls = api(cloud, stop, counts)
-    return cloud.clock.run(whole(calls, policy, listing=listing, orphans=orphans))
-
-
 def janitor(
     cloud: Cloud,
     policy: Policy,
-    journal: Journal,
+    journal: Journal | None,
     *,
     stop: Stop | None = None,
     counts: Counts | None = None,
-    between: Callable[[], None] = lambda: None,
-    listing: Listing = every_group,
+    **options: Any,
 ) -> tuple[Result, Recorded]:
-    """A run over the cloud; `between` is called between survey and act."""
-    calls = api(cloud, stop, counts)
-    return cloud.clock.run(whole(calls, policy, journal, between=between, listing=listing))
+    """A run over the cloud; the options are those of `whole`."""
+    return cloud.clock.run(whole(api(cloud, stop, counts), policy, journal, **options))
+
+
+def look(cloud: Cloud, policy: Policy, **options: Any) -> tuple[Result, Recorded]:
+    """What would be done about the cloud."""
+    return janitor(cloud, policy, None, **options)
 
 
 async def whole(
@@ -342,7 +331,7 @@ async def whole(
     listing: Listing = every_group,
     orphans: bool = False,
 ) -> tuple[Result, Recorded]:
-    """A survey, and with a journal what follows from it."""
+    """A survey, and with a journal what follows from it; `between` is called between the two."""
     recorded, stop = Recorded(), calls.stop
     apis = {calls.target: calls}
     books = Books(apis, recorded.listen)

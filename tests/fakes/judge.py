@@ -42,7 +42,7 @@ class Change:
         return self.effect and (bool(self.alive) or self.alive_bytes > 0)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Verdict:
     """What to think of a run; of the lists, those of changes that took effect.
 
@@ -57,38 +57,17 @@ class Verdict:
     bounds: dict[str, float]
     timeline: dict[str, list[int]]
 
-    def _done(self, operation: str) -> list[Change]:
-        return [c for c in self.changes if c.effect and c.operation == operation]
-
-    @property
-    def deletions(self) -> list[Change]:
-        return self._done("DeleteLogGroup")
-
-    @property
-    def sweeps(self) -> list[Change]:
-        return self._done("DeleteLogStream")
-
-    @property
-    def puts(self) -> list[Change]:
-        return self._done("PutRetentionPolicy")
-
-    @property
-    def wrong_deletions(self) -> list[Change]:
-        return [change for change in self.deletions if change.wrong]
-
-    @property
-    def wrong_sweeps(self) -> list[Change]:
-        return [change for change in self.sweeps if change.wrong]
-
-    @property
-    def unlooked(self) -> list[Change]:
-        """Deletions of groups that were never looked at."""
-        return [change for change in self.deletions if change.look is None]
-
-    @property
-    def longest_look(self) -> float | None:
-        """Seconds between look and deletion, of the deletion that was looked at longest ago."""
-        return max((c.look for c in self.deletions if c.look is not None), default=None)
+    def __post_init__(self) -> None:
+        done = [change for change in self.changes if change.effect]
+        self.deletions = [one for one in done if one.operation == "DeleteLogGroup"]
+        self.sweeps = [one for one in done if one.operation == "DeleteLogStream"]
+        self.puts = [one for one in done if one.operation == "PutRetentionPolicy"]
+        self.wrong_deletions = [change for change in self.deletions if change.wrong]
+        self.wrong_sweeps = [change for change in self.sweeps if change.wrong]
+        # Deletions of groups that were never looked at, and the time since the oldest look.
+        self.unlooked = [change for change in self.deletions if change.look is None]
+        looks = (change.look for change in self.deletions if change.look is not None)
+        self.longest_look = max(looks, default=None)
 
 
 class Judge:
