@@ -131,8 +131,9 @@ def test_role_lets_in_whom_its_trust_policy_says() -> None:
 
     hub = client_of(sandbox, key(user, HUB, "whatever"), "sts")
     member = client_of(sandbox, key(hub, MEMBER, "right"), "sts")
-    name = f"arn:aws:sts::{OTHER}:assumed-role/member/test"
-    assert ask(member, "get_caller_identity", "Arn") == name
+    for sts, account, name in ((hub, ACCOUNT, "janitor"), (member, OTHER, "member")):
+        arn = f"arn:aws:sts::{account}:assumed-role/{name}/test"
+        assert ask(sts, "get_caller_identity", "Arn") == arn
     assert key(hub, MEMBER, "wrong") == denied
     assert key(hub, MEMBER) == denied
     assert key(user, MEMBER, "right") == denied
