@@ -8,9 +8,8 @@ from typing import Any
 
 from janitor.core.clock import DAY_MS
 from janitor.sandbox import store
-from janitor.sandbox.retention_policies import RetentionPolicy
-from janitor.sandbox.retention_policies import Terms as StoredTerms
-from tests.fakes.truth import Event, Group, Key, Policy, Rows, Target, Terms, Truth
+from janitor.sandbox.retention_policies import RetentionPolicy, Terms
+from tests.fakes.truth import Event, Group, Key, Policy, Rows, Target, Truth
 
 
 class Builder:
@@ -55,7 +54,7 @@ class Builder:
         The Region must have no other yet.
         """
         put = due - DAY_MS
-        made = RetentionPolicy(name, StoredTerms(days), created=put, updated=put)
+        made = RetentionPolicy(name, Terms(days), created=put, updated=put)
         self.store.region(*target).policies.append(made)
         self.truth.police(target, [Policy(name, None, Terms(days), due, put)])
 

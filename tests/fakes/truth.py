@@ -19,22 +19,15 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from janitor.core.clock import DAY_MS
-from janitor.sandbox.store import Lags
+from janitor.sandbox.retention_policies import Terms
+from janitor.sandbox.store import Events, Lags
 from janitor.sandbox.wire import Call
 
+Event = Events
+"""Of one moment; no count and no bytes once they have expired."""
 Target = tuple[str, str]
 Key = tuple[str, str, str]
 """Account, Region and name of a log group."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Some log events of one moment; no count and no bytes once they have expired."""
-
-    at: int
-    count: int
-    bytes: int
-    ingested: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +121,6 @@ class Group:
             for name, stream in self.streams.items()
         }
         return replace(self, streams=streams)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Of a policy: `days` (None: never expire) for the groups of these prefixes, but not
-    (`new_only`) for those that are older than the policy.
-    """
-
-    days: int | None
-    prefixes: tuple[str, ...] = ("",)
-    new_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
