@@ -59,11 +59,19 @@ class Still(Sandbox):
         """What `ask` answers; the method is of CloudWatch Logs or, as in `s3.get_object`, of
         another service.
         """
-        service, _, name = f"logs.{method}".rpartition(".")
-        service = service.removeprefix("logs.")
+        return ask(*self._meant(method), query, **parameters)
+
+    def do(self, method: str, /, **parameters: Any) -> Any:
+        """What a call is answered. Raises ClientError."""
+        client, name = self._meant(method)
+        return getattr(client, name)(**parameters)
+
+    def _meant(self, method: str) -> tuple[Any, str]:
+        *services, name = method.split(".")
+        [service] = services or ["logs"]
         if service not in self._clients:
             self._clients[service] = self.client(service, ACCOUNT, REGION)
-        return ask(self._clients[service], name, query, **parameters)
+        return self._clients[service], name
 
     def names(self, **narrowed: Any) -> Any:
         """The names that DescribeLogGroups lists."""

@@ -89,7 +89,7 @@ def test_pages_after_groups_have_gone(tokens: Any, deleted: list[str], wanted: A
     account = Still(*(f"/0{number}" for number in range(8)), unknowns=Unknowns(tokens=tokens))
     first = account.client("logs").describe_log_groups(limit=4)
     for name in deleted:
-        account.ask("delete_log_group", logGroupName=name)
+        account.do("delete_log_group", logGroupName=name)
     rest = {"limit": 4, "nextToken": first["nextToken"]}
     assert account.names(**rest) == wanted
     assert account.ask("describe_log_groups", "nextToken", **rest) in (None, INVALID)
@@ -102,7 +102,7 @@ def test_groups_are_listed_twice() -> None:
     assert len(account.names(limit=1)) == 6
     account = Still(store=account.store, unknowns=Unknowns(tokens="offset"))
     token = account.client("logs").describe_log_groups(limit=3)["nextToken"]
-    account.ask("create_log_group", logGroupName="/000")
+    account.do("create_log_group", logGroupName="/000")
     assert account.names(nextToken=token) == ["/02", "/03", "/04", "/05"]
 
 
@@ -156,7 +156,7 @@ def test_pages_of_a_stream_may_be_empty_before_its_end() -> None:
 def test_events_must_be_put_in_their_order() -> None:
     """InvalidParameterException, as LocalStack recorded it of AWS; none of them is there."""
     account, stream = Still("/a"), {"logGroupName": "/a", "logStreamName": "s"}
-    account.ask("create_log_stream", **stream)
+    account.do("create_log_stream", **stream)
     events = [{"timestamp": NOW - number, "message": "m"} for number in range(2)]
     assert account.ask("put_log_events", **stream, logEvents=events) == INVALID
     assert account.ask("filter_log_events", "events", logGroupName="/a") == []

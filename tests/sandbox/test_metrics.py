@@ -69,7 +69,7 @@ def test_metric_lags() -> None:
 def test_metric_knows_what_is_gone_for_15_months() -> None:
     """It shows what was deleted, but nothing older, and nothing by too fine periods."""
     account = written(*((NOW - days * DAY_MS, days, 10) for days in (500, 400, 100, 1)))
-    account.ask("delete_log_group", logGroupName="/a")
+    account.do("delete_log_group", logGroupName="/a")
     for name, days, period, wanted in (
         ("/a", 600, 3600, [1.0, 100.0, 400.0]),
         ("/a", 2, 60, [1.0]),

@@ -53,17 +53,17 @@ def test_index_lags_behind_the_groups_own_tags() -> None:
     """For tags that came, tags that went, and a group made again without them (FACTS.md)."""
     account, a = Still(store=empty_store(tags=60)), {"resourceArn": arn("/a")}
     add(account.store, "/a", tags={"team": "shop"})
-    account.ask("tag_resource", **a, tags={"keep": "1"})
+    account.do("tag_resource", **a, tags={"keep": "1"})
     account.time.advance(30)
-    account.ask("untag_resource", **a, tagKeys=["team"])
+    account.do("untag_resource", **a, tagKeys=["team"])
     assert account.ask("list_tags_for_resource", "tags", **a) == {"keep": "1"}
     assert indexed(account) == {"/a": {"team": "shop"}}
     account.time.advance(30)
     assert indexed(account) == {"/a": {"team": "shop", "keep": "1"}}
     account.time.advance(30)
     assert indexed(account) == {"/a": {"keep": "1"}}
-    account.ask("delete_log_group", logGroupName="/a")
-    account.ask("create_log_group", logGroupName="/new", tags={"a": "b"})
+    account.do("delete_log_group", logGroupName="/a")
+    account.do("create_log_group", logGroupName="/new", tags={"a": "b"})
     assert indexed(account) == {"/a": {"keep": "1"}}
     assert indexed(account, ResourceARNList=[arn("/a")]) == {"/a": {"keep": "1"}}
     account.time.advance(60)

@@ -87,8 +87,14 @@ class Backend:
         self, method: str, query: str = "@", /, of: str | None = None, **parameters: Any
     ) -> Any:
         """What `ask` answers, of CloudWatch Logs or its log group `of`."""
-        named = {} if of is None else {"logGroupName": self.name(of)}
-        return ask(self["logs"], method, query, **named, **parameters)
+        return ask(self["logs"], method, query, **self._named(of), **parameters)
+
+    def do(self, method: str, /, of: str | None = None, **parameters: Any) -> None:
+        """The same, where it must be carried out. Raises ClientError."""
+        getattr(self["logs"], method)(**self._named(of), **parameters)
+
+    def _named(self, of: str | None) -> dict[str, Any]:
+        return {} if of is None else {"logGroupName": self.name(of)}
 
     def outcome(self, service: str, method: str, **parameters: Any) -> tuple[str, str]:
         """("answered", ""), or code and message of the refusal."""

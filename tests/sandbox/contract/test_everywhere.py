@@ -23,8 +23,8 @@ def written(backend: Backend, *streams: str) -> list[int]:
     times = [first + number * 1000 for number in range(5)]
     events = [{"timestamp": at, "message": "m"} for at in times]
     for name in streams:
-        backend.ask("create_log_stream", of="/a", logStreamName=name)
-        backend.ask("put_log_events", of="/a", logStreamName=name, logEvents=events)
+        backend.do("create_log_stream", of="/a", logStreamName=name)
+        backend.do("put_log_events", of="/a", logStreamName=name, logEvents=events)
     return times
 
 
@@ -75,22 +75,22 @@ def test_what_was_put_is_shown_until_it_is_taken_away(backend: Backend) -> None:
         tags = backend.ask("list_tags_for_resource", "tags", **by)
         return group.get("retentionInDays"), tags
 
-    backend.ask("put_retention_policy", of="/a", retentionInDays=30)
-    backend.ask("tag_resource", **by, tags={"two": "2"})
+    backend.do("put_retention_policy", of="/a", retentionInDays=30)
+    backend.do("tag_resource", **by, tags={"two": "2"})
     backend.soon(shown, (30, {"one": "1", "two": "2"}))
-    backend.ask("delete_retention_policy", of="/a")
-    backend.ask("untag_resource", **by, tagKeys=["one"])
+    backend.do("delete_retention_policy", of="/a")
+    backend.do("untag_resource", **by, tagKeys=["one"])
     backend.soon(shown, (None, {"two": "2"}))
 
 
 def test_deleted_is_gone(backend: Backend) -> None:
     """A deleted stream and a deleted group are not listed, and cannot be deleted twice."""
     written(backend, "s", "t")
-    backend.ask("delete_log_stream", of="/a", logStreamName="s")
+    backend.do("delete_log_stream", of="/a", logStreamName="s")
     listed = "logStreams[].logStreamName"
     backend.soon(lambda: backend.ask("describe_log_streams", listed, of="/a"), ["t"])
     assert backend.ask("delete_log_stream", of="/a", logStreamName="s") == MISSING
-    backend.ask("delete_log_group", of="/a")
+    backend.do("delete_log_group", of="/a")
     backend.soon(backend.names, [])
     assert backend.ask("delete_log_group", of="/a") == MISSING
 
@@ -100,7 +100,7 @@ def test_streams_come_in_pages_sorted_by_name(backend: Backend) -> None:
     backend.make("/a")
     wanted = sorted(f"{'even' if number % 2 == 0 else 'odd'}/{number}" for number in range(7))
     for name in wanted:
-        backend.ask("create_log_stream", of="/a", logStreamName=name)
+        backend.do("create_log_stream", of="/a", logStreamName=name)
 
     def listed(**more: Any) -> Any:
         return backend.ask("describe_log_streams", "logStreams[].logStreamName", of="/a", **more)
@@ -149,7 +149,7 @@ def test_events_of_a_stream_end_where_the_token_stays(backend: Backend, head: bo
 def test_too_old_and_too_new_events_are_rejected(backend: Backend) -> None:
     """They are named in the answer, and are not there."""
     backend.make("/a")
-    backend.ask("create_log_stream", of="/a", logStreamName="s")
+    backend.do("create_log_stream", of="/a", logStreamName="s")
     for at, key in (
         (now() - 15 * DAY_MS, "tooOldLogEventEndIndex"),
         (now() + 3 * HOUR_MS, "tooNewLogEventStartIndex"),
@@ -164,7 +164,7 @@ def test_metric_filters_are_described_as_they_were_put(backend: Backend) -> None
     backend.make("/a")
     metric = {"metricName": "Errors", "metricNamespace": "Contract", "metricValue": "1"}
     put = {"filterName": "f", "filterPattern": "ERROR", "metricTransformations": [metric]}
-    backend.ask("put_metric_filter", of="/a", **put)
+    backend.do("put_metric_filter", of="/a", **put)
 
     def described() -> Any:
         return backend.ask("describe_metric_filters", "metricFilters", of="/a")
@@ -176,7 +176,7 @@ def test_metric_filters_are_described_as_they_were_put(backend: Backend) -> None
     assert put.items() <= found.items()
     if backend.kind != "moto":  # counts none
         backend.soon(counted, [1])
-    backend.ask("delete_metric_filter", of="/a", filterName="f")
+    backend.do("delete_metric_filter", of="/a", filterName="f")
     backend.soon(described, [])
     backend.soon(counted, [0])
 
@@ -268,7 +268,7 @@ def test_refusals(backend: Backend) -> None:
     """What is taken, missing or invalid is refused with AWS's code, without any effect."""
     backend.make("/a")
     said, wanted = [], []
-    backend.ask("create_log_stream", of="/a", logStreamName="s")
+    backend.do("create_log_stream", of="/a", logStreamName="s")
     for method, name, more, on_aws, on_moto in _REFUSALS:
         named = {} if name is None else {"logGroupName": backend.name(name)}
         code, _ = backend.outcome("logs", method, **named, **more)
@@ -293,7 +293,7 @@ def test_deletion_protection(backend: Backend) -> None:
     heeds it for nothing.
     """
     backend.make("/a", deletionProtectionEnabled=True)
-    backend.ask("create_log_stream", of="/a", logStreamName="s")
+    backend.do("create_log_stream", of="/a", logStreamName="s")
 
     def deleted() -> list[str]:
         named = {"logGroupName": backend.name("/a")}
@@ -304,6 +304,6 @@ def test_deletion_protection(backend: Backend) -> None:
     if backend.kind == "moto":
         return
     switch: dict[str, Any] = {"logGroupIdentifier": backend.arn("/a")}
-    backend.ask("put_log_group_deletion_protection", **switch, deletionProtectionEnabled=False)
+    backend.do("put_log_group_deletion_protection", **switch, deletionProtectionEnabled=False)
     backend.soon(lambda: [g["deletionProtectionEnabled"] for g in backend.entries()], [False])
     assert deleted() == [ANSWERED] * 2

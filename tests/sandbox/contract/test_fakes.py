@@ -39,7 +39,7 @@ def ours(owner: str = ACCOUNT) -> Still:
 def test_written_stream_shows_its_times(backend: Backend) -> None:
     """First and last event and the ingestion are shown; a stream never written shows none."""
     times = written(backend, "written")
-    backend.ask("create_log_stream", of="/a", logStreamName="never")
+    backend.do("create_log_stream", of="/a", logStreamName="never")
     query = "logStreams[].[firstEventTimestamp, lastEventTimestamp, lastIngestionTime]"
     never, shown = backend.ask("describe_log_streams", query, of="/a")
     assert never[1] is None
@@ -54,7 +54,7 @@ def test_listing_after_the_next_group_is_gone(backend: Backend) -> None:
     backend.make("/0", "/1", "/2", "/3")
     asked = {"logGroupNamePrefix": backend.prefix, "limit": 2}
     first = backend["logs"].describe_log_groups(**asked)
-    backend.ask("delete_log_group", of="/2")
+    backend.do("delete_log_group", of="/2")
     left = backend.names(limit=2, nextToken=first["nextToken"])
     assert left == ([] if backend.kind == "moto" else ["/3"])
 
@@ -83,7 +83,7 @@ def test_subscription_filters_are_described_as_they_were_put(backend: Backend) -
     found = backend.ask("describe_subscription_filters", "subscriptionFilters", of="/a")
     for one, shown in zip(put[:2], found, strict=True):
         assert one.items() <= shown.items()
-        backend.ask("delete_subscription_filter", of="/a", filterName=one["filterName"])
+        backend.do("delete_subscription_filter", of="/a", filterName=one["filterName"])
     assert backend.ask("describe_subscription_filters", "subscriptionFilters", of="/a") == []
 
 
@@ -226,7 +226,7 @@ def test_time_is_told_in_whole_seconds() -> None:
     """As S3 does, in headers and in lists alike; a token belongs to its call."""
     account = ours()
     account.time.advance(1.999)
-    account.ask("s3.put_object", **OBJECT, Body=b"a")
+    account.do("s3.put_object", **OBJECT, Body=b"a")
     told = account.ask("s3.get_object", "LastModified", **OBJECT)
     assert account.ask("s3.list_objects_v2", "Contents[].LastModified", **BUCKET) == [told]
     assert told.timestamp() * 1000 == NOW + 1000
@@ -237,7 +237,7 @@ def test_time_is_told_in_whole_seconds() -> None:
 def test_what_is_published_or_invoked_is_kept() -> None:
     """The message without its topic; an asynchronous invocation, after which nothing runs."""
     account = ours()
-    account.ask("sns.publish", **MESSAGE)
+    account.do("sns.publish", **MESSAGE)
     assert account.here.topics["runs"] == [{key: MESSAGE[key] for key in ("Subject", "Message")}]
     call = {"FunctionName": "f", "InvocationType": "Event", "Payload": b'{"a": 1}'}
     assert account.ask("lambda.invoke", "StatusCode", **call) == 202
