@@ -99,8 +99,8 @@ def _send_there(builtins: dict[str, Any], context: dict[str, Any], **_more: Any)
 
 
 IDLE = 100
-"""Clients kept that nobody uses, over all accounts, at 140 KB each: those of one account find room,
-and its next Region uses them again.
+"""Clients kept that nobody uses, over all accounts: those of one account find room, and its next
+Region uses them again.
 """
 
 

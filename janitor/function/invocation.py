@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import boto3
-import botocore.session
 import structlog
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -56,7 +55,7 @@ class WarmSession(boto3.Session):
     """
 
     def __init__(self) -> None:
-        super().__init__(botocore_session=lean(botocore.session.Session()))
+        super().__init__(botocore_session=lean())
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str | None], Any] = {}
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.exceptions import SSLError
-from botocore.session import Session
 
 from janitor.aws.api import CLIENT_CONFIG
 from janitor.aws.targets import lean
@@ -28,7 +27,7 @@ def server() -> Iterator[Server]:
 
 def ask(url: str, verify: str | None = None) -> object:
     """The log groups, by a session and a client of its own."""
-    made = boto3.Session("key", "secret", botocore_session=lean(Session()))
+    made = boto3.Session("key", "secret", botocore_session=lean())
     client = made.client("logs", "eu-west-1", endpoint_url=url, verify=verify, config=CLIENT_CONFIG)
     return client.describe_log_groups()["logGroups"]
 
