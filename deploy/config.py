@@ -26,7 +26,7 @@ from pydantic.fields import FieldInfo
 
 from deploy.schedule import checked_expression
 from janitor.aws.organizations import UNIT
-from janitor.aws.targets import ACCOUNT, EXTERNAL_ID, ROLE_NAME, known_regions
+from janitor.aws.targets import ACCOUNT, EXTERNAL_ID, ROLE_NAME, known_regions, partition_of
 from janitor.core.errors import PolicyError
 from janitor.function.member_role import ROLE
 from janitor.policy.file import Policy, load
@@ -301,6 +301,10 @@ def from_stack() -> Config:
     region = everything.get("aws:region") or _other_region(everything.get("aws:profile"))
     if region is None:
         raise ConfigError(["aws:region: is not set; run `pulumi config set aws:region eu-west-1`"])
+    try:
+        _region(region)
+    except ValueError as error:
+        raise ConfigError([f"aws:region: {region!r} is refused: {error}"]) from error
     return parse(ours, region=region)
 
 
@@ -379,9 +383,12 @@ def _policy_problems(config: Config) -> list[str]:
 
 def _topic_problems(config: Config, region: str | None) -> list[str]:
     topic = config.alarm_topic
-    if topic is None or region is None or topic.split(":")[3] == region:
+    if topic is None or region is None:
         return []
-    return [_line("alarmTopic", topic, f"the stack's Region is {region}")]
+    partition = partition_of(region)
+    if topic.startswith(f"arn:{partition}:sns:{region}:"):
+        return []
+    return [_line("alarmTopic", topic, f"the stack's Region is {region}, in partition {partition}")]
 
 
 def _email_problems(config: Config) -> list[str]:

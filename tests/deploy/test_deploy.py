@@ -1169,8 +1169,12 @@ def test_without_a_region_one_line_says_how_to_name_one(
     missing = str(cloud.failed({"aws:region": None, "aws:profile": "nobody"}))
     assert missing == "aws:profile: The config profile (nobody) could not be found"
     (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n")
-    bad = {"aws:region": None, "aws:profile": "work", "alarmTopic": TOPIC.replace(REGION, "eu-x-1")}
-    assert "the stack's Region is eu-west-1" in str(cloud.failed(bad))
+    for topic in (TOPIC.replace(REGION, "eu-x-1"), TOPIC.replace(":aws:", ":aws-cn:")):
+        bad = {"aws:region": None, "aws:profile": "work", "alarmTopic": topic}
+        said = "the stack's Region is eu-west-1, in partition aws;"
+        assert said in str(cloud.failed(bad))
+    unknown = str(cloud.failed({"aws:region": "eu-wst-1"}))
+    assert unknown == "aws:region: 'eu-wst-1' is refused: no Region of this name is known"
 
 
 def test_all_problems_at_once(cloud: Cloud) -> None:
