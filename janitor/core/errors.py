@@ -41,7 +41,7 @@ class PlanError(JanitorError):
 
 
 class InterruptionError(JanitorError):
-    """Somebody ended it before anything was read or changed."""
+    """Somebody ended it before anything was changed."""
 
     exit_code = Exit.INTERRUPTED
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from janitor.aws.api import Api
 from janitor.aws.targets import alias
-from janitor.core.errors import UsageError
+from janitor.core.errors import InterruptionError, UsageError
 from janitor.core.loss import loss, lost_bytes
 from janitor.core.model import Target, Verb
 from janitor.core.text import sentence, size, visible
@@ -113,15 +113,19 @@ def check(options: Options) -> None:
 
 def ask(options: Options, what: str) -> None:
     """Ask a person at a terminal. Raises UsageError on anything but yes, and where nobody can be
-    asked.
+    asked; InterruptionError where that ends the program.
     """
     check(options)
     if options.yes:
         return
     sys.stderr.write(f"{visible(what)}? [y/N] ")
     sys.stderr.flush()
-    with handled(signal.default_int_handler):
-        answer = sys.stdin.readline()
+    try:
+        with handled(signal.default_int_handler):
+            answer = sys.stdin.readline()
+    except KeyboardInterrupt as end:
+        sys.stderr.write("\n")
+        raise InterruptionError("interrupted before anything was done") from end
     if answer.strip().lower() not in ("y", "yes"):
         raise UsageError("not confirmed; nothing was done")
 

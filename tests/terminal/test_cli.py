@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from janitor.core.clock import Stop
+from janitor.core.errors import InterruptionError
 from janitor.core.text import size
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import load
@@ -262,7 +263,7 @@ def test_what_ends_a_session_ends_a_question_too(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("sys.stdin", Asked())
     monkeypatch.setattr(consent, "can_ask", lambda: True)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(InterruptionError, match="before anything was done"):
         consent.ask(Options(), "Do it")
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
