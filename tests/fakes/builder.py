@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -74,18 +74,11 @@ class Builder:
         self.truth.rows[target] = rows
 
     def stream(
-        self,
-        key: Key,
-        name: str,
-        *,
-        created: int,
-        events: Iterable[tuple[int, int, int]] = (),
-        lag: float | None = None,
+        self, key: Key, name: str, *, events: Sequence[tuple[int, int, int]] = (), **more: Any
     ) -> None:
         """A log stream, with events of (time, count, bytes) that arrived at once."""
-        written = list(events)
-        self.store.add_stream(self._stored(key), name, created=created, events=written, lag=lag)
-        self.truth.stream(key, name, created=created, events=written, lag=lag)
+        self.store.add_stream(self._stored(key), name, events=events, **more)
+        self.truth.stream(key, name, events=events, **more)
 
     def write(
         self,

@@ -107,16 +107,10 @@ class _Target:
         return key
 
     def stream(
-        self,
-        group: Key,
-        name: str,
-        age: float,
-        event: float | None = None,
-        *,
-        lag: float | None = None,
+        self, group: Key, name: str, age: float, event: float | None = None, **more: Any
     ) -> None:
         events = [] if event is None else [(self.ago(event), 10, 2000)]
-        self.scenario.stream(group, name, created=self.ago(age), events=events, lag=lag)
+        self.scenario.stream(group, name, created=self.ago(age), events=events, **more)
 
     def plain(self, name: str) -> None:
         """Retention, and events inside it."""

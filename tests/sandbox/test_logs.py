@@ -70,31 +70,6 @@ def test_tokens_expire_and_belong_to_their_call() -> None:
         assert account.ask(method, nextToken=wrong) == INVALID
 
 
-@pytest.mark.parametrize(
-    ("tokens", "deleted", "wanted"),
-    [
-        ("name", ["/01", "/03"], ["/04", "/05", "/06", "/07"]),
-        ("offset", ["/01", "/03"], ["/06", "/07"]),
-        ("offset", ["/02"], ["/05", "/06", "/07"]),
-        ("end", ["/01"], ["/04", "/05", "/06", "/07"]),
-        ("end", ["/01", "/03"], []),
-        ("end", ["/04"], []),
-        ("refused", ["/01"], ["/04", "/05", "/06", "/07"]),
-        ("refused", ["/03"], INVALID),
-        ("refused", ["/04"], INVALID),
-    ],
-)
-def test_pages_after_groups_have_gone(tokens: Any, deleted: list[str], wanted: Any) -> None:
-    """AWS does not say if listing goes on, skips, ends or is refused: it can do any of these."""
-    account = Still(*(f"/0{number}" for number in range(8)), unknowns=Unknowns(tokens=tokens))
-    first = account.client("logs").describe_log_groups(limit=4)
-    for name in deleted:
-        account.do("delete_log_group", logGroupName=name)
-    rest = {"limit": 4, "nextToken": first["nextToken"]}
-    assert account.names(**rest) == wanted
-    assert account.ask("describe_log_groups", "nextToken", **rest) in (None, INVALID)
-
-
 def test_groups_are_listed_twice() -> None:
     """As each page may begin with the last entry of the one before, or as a new group moves all."""
     account = Still(*(f"/0{number}" for number in range(6)), unknowns=Unknowns(listed_twice=True))

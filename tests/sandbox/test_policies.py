@@ -6,27 +6,9 @@ import json
 from typing import Any
 
 import botocore.session
-import pytest
 
 from janitor.sandbox.unknowns import Unknowns
 from tests.sandbox.asking import ACCOUNT, INVALID, MISSING, REGION, Still, add, arn
-
-NAMED = {"logGroupIdentifier": "/a"}
-
-
-@pytest.mark.parametrize("nothing", ["empty", "identifier", "not found"])
-def test_nothing_is_answered_in_every_way_that_aws_might(nothing: Any) -> None:
-    """`{}`, the identifier alone (as asked, or the ARN), or ResourceNotFoundException."""
-    account = Still("/a", unknowns=Unknowns(no_data_protection=nothing, no_transformer=nothing))
-    for method, identifier in (
-        ("get_data_protection_policy", "/a"),
-        ("get_transformer", arn("/a")),
-    ):
-        said = account.ask(method, **NAMED)
-        if nothing != "not found":
-            del said["ResponseMetadata"]
-        known: Any = {"empty": {}, "identifier": {"logGroupIdentifier": identifier}}
-        assert said == known.get(nothing, MISSING)
 
 
 def test_resource_policy_of_a_group_goes_by_its_revision_and_has_no_name() -> None:

@@ -153,6 +153,7 @@ def scoped_by_iam(backend: Backend) -> str:
 
 QUESTIONS = (
     Question("Second page after 1 and 3 of 1 2 3 were deleted", _second_page(["/1", "/3"])),
+    Question("Second page after 1 was deleted", _second_page(["/1"])),
     Question("Second page after 4, the next, was deleted", _second_page(["/4"])),
     Question("Second page after 0 was made", _second_page([], ["/0"])),
     *(

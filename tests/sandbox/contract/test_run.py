@@ -18,22 +18,39 @@ from janitor.sandbox.account import Sandbox
 from janitor.sandbox.store import Store
 from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.wire import Answer, Call, Reply
-from tests.sandbox.asking import ACCOUNT, REGION, add, empty_store
+from tests.sandbox.asking import ACCOUNT, add, arn, empty_store
 from tests.sandbox.contract import __main__ as contract
 from tests.sandbox.contract.backend import Backend, OutsideError, guarded
 from tests.sandbox.contract.questions import QUESTIONS, answer
 
 FOLDER = Path(__file__).parents[3]
 READS = ("Describe", "List", "Get", "Filter")
-GONE, NEXT = (
-    "Second page after 1 and 3 of 1 2 3 were deleted",
-    "Second page after 4, the next, was deleted",
+ONE, GONE, NEXT, MADE = (
+    f"Second page after {what}"
+    for what in (
+        *("1 was deleted", "1 and 3 of 1 2 3 were deleted", "4, the next, was deleted"),
+        "0 was made",
+    )
 )
+PROTECTION, TRANSFORMER = "GetDataProtectionPolicy of none", "GetTransformer of none"
+SUBSCRIBED = "describe_subscription_filters by class"
+MISSING = "refused with ResourceNotFoundException"
+USUAL = {
+    ONE: "goes on with /4 /5 /6",
+    GONE: "goes on with /4 /5 /6",
+    NEXT: "goes on with /5 /6",
+    MADE: "goes on with /4 /5 /6",
+    PROTECTION: "{'logGroupIdentifier': '/a'}",
+    TRANSFORMER: MISSING,
+}
 
 
 def answers(unknowns: Unknowns) -> dict[str, str]:
     backend = Backend("ours", Sandbox(empty_store(), unknowns=unknowns).session(), ACCOUNT)
     return {question.title: answer(question, backend) for question in QUESTIONS}
+
+
+REFUSED = "refused with InvalidParameterException"
 
 
 @pytest.mark.parametrize(
@@ -42,38 +59,49 @@ def answers(unknowns: Unknowns) -> dict[str, str]:
         (
             Unknowns(tokens="offset"),
             {
+                ONE: "goes on with /5 /6",
                 GONE: "goes on with /6",
-                NEXT: "goes on with /5 /6",
-                "Second page after 0 was made": "goes on with /3 /4 /5, and more",
+                MADE: "goes on with /3 /4 /5, and more to come",
             },
         ),
         (
-            Unknowns(tokens="end", no_transformer="empty"),
-            {GONE: "answers with none", NEXT: "answers with none", "GetTransformer of none": "{}"},
+            Unknowns(tokens="end", no_data_protection="empty", no_transformer="empty"),
+            {
+                **dict.fromkeys((GONE, NEXT), "answers with none"),
+                PROTECTION: "{}",
+                TRANSFORMER: "{}",
+            },
         ),
         (
             Unknowns(
-                tokens="refused", no_data_protection="not found", subscription_filters="served"
+                tokens="refused",
+                no_data_protection="not found",
+                no_transformer="identifier",
+                subscription_filters="served",
             ),
             {
-                GONE: "refused with InvalidParam",
-                NEXT: "refused with InvalidParam",
-                "GetDataProtectionPolicy of none": "refused with ResourceNotFoundException",
-                "describe_subscription_filters by class": "INFREQUENT_ACCESS: answered; DELIV",
+                **dict.fromkeys((GONE, NEXT), REFUSED),
+                PROTECTION: MISSING,
+                TRANSFORMER: f"{{'logGroupIdentifier': '{arn('/a')}'}}",
+                SUBSCRIBED: "INFREQUENT_ACCESS: answered; DELIVERY: answered",
             },
         ),
     ],
+    ids=["offset", "end", "refused"],
 )
 def test_questions_tell_the_possibilities_apart(unknowns: Unknowns, wanted: dict[str, str]) -> None:
-    """Asked of an account that does otherwise, the answer is another."""
+    """AWS does not say if a listing goes on, skips, ends or is refused when groups vanish, nor what
+    it answers for nothing: an account can do any of these, and the answers to questions tell which.
+    """
     usual, found = answers(Unknowns()), answers(unknowns)
-    for title, said in wanted.items():
-        assert found[title].startswith(said)
+    expected = USUAL | wanted
+    assert {title: found[title] for title in expected} == expected
+    assert {title: usual[title] for title in USUAL} == USUAL
     assert not [said for said in found.values() if "could not be asked" in said]
-    assert {title for title in found if found[title] != usual[title]} <= wanted.keys()
+    assert {title for title in found if found[title] != usual[title]} == wanted.keys()
 
 
-ARN = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/other"
+ARN = arn("/other")
 
 
 @pytest.mark.parametrize(
