@@ -34,13 +34,15 @@ def test_a_fault_comes_before_the_effect_or_after_it(
     """Whatever the caller hears, the account and the judge know."""
     account = Builder()
     account.group(ACCOUNT, REGION, "/a", created=NOW)
+    delays = list[float]()
     with Cloud(account, faults=lambda _call: fault) as cloud:
+        cloud.seen = lambda seen: delays.append(seen.delay)  # type: ignore[method-assign]
         told = pytest.raises(raised) if raised else contextlib.nullcontext()
         with told:
             cloud.client("logs").delete_log_group(logGroupName="/a")
         verdict = cloud.judge()
     assert (account.store.group(ACCOUNT, REGION, "/a") is None) == effect
-    assert len(verdict.deletions) == effect
+    assert (len(verdict.deletions), delays) == (effect, [fault.late])
     assert verdict.throttled == ({"DeleteLogGroup": 1} if fault is THROTTLED else {})
 
 
@@ -61,6 +63,8 @@ def test_faults_by_rate_are_the_same_for_a_seed() -> None:
     assert 140 < first.count(Fault("OperationAbortedException")) < 260
     assert Fault("OperationAbortedException") not in drawn(1, "DescribeLogGroups")
     assert set(drawn(1, "AssumeRole", "sts")) == {None}
+    throttled = THROTTLED.refusal(Call("lambda", "ListFunctions", {}, "", "", "rest-json"))
+    assert (throttled.code, throttled.status) == ("TooManyRequestsException", 429)
 
 
 def test_random_actors_do_everything_they_can() -> None:
