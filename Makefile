@@ -33,7 +33,7 @@ contract-aws: $(ALL) ## Assert on an AWS account of your own what the sandbox ta
 	$(BIN)/python -m tests.sandbox.contract
 
 proof: $(ALL) ## Try all broken engines, and the properties on 10,000 accounts; takes up to an hour.
-	TEST_SEED=all $(BIN)/python -m pytest -q -n auto tests/proof/test_mutants.py
+	TEST_SEED=all $(BIN)/python -m pytest -q -n auto tests/proof/test_mutants.py tests/function/test_handler.py
 	$(BIN)/python -m tests.proof --accounts 10000 --minutes 60 --write docs/proof.md
 
 bench: $(ALL) ## Measure beside other tools (50 minutes; QUICK=1: 5 minutes, into build/bench/).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from janitor.policy.file import Policy, load, parse
 from janitor.sandbox.unknowns import Unclear, Unknowns
 from janitor.sandbox.wire import Call
 from tests.accounts import NOW, REGION, Cloud, Group, changing, days_ago, refused, refusing, stream
+from tests.conftest import shared
 from tests.engine.test_properties import accounts, assert_lawful, policies, relaxed
 from tests.function.deployed import SCHEDULED, TOPIC, Context, Deployed, DiedError, cut, dying
 
@@ -489,25 +491,27 @@ def test_the_same_event_twice_at_once_is_one_run() -> None:
     assert len(deployed.sent) == 1
 
 
-@given(st.integers(0, 10**6), st.booleans())
-@relaxed
-def test_a_link_that_dies_at_any_call_is_gone_on_with(number: int, after: bool) -> None:
+def test_a_link_that_dies_at_any_call_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lambda tries it once more with the same request id; nothing is lost of the month, and what
     was done before it died is told of as well.
     """
-    whole, cloud = mixed(6), mixed(6)
-    undisturbed = Deployed(whole).invoke(SCHEDULED)["summary"]
-    deployed = Deployed(cloud, {"JANITOR_NOTIFY_TOPIC": TOPIC})
-    dying(cloud, 1 + number % sum(whole.calls.values()), after=after)
-    with contextlib.suppress(DiedError):
+    use(monkeypatch, asking_for(["lambda", "ecs-service"]))
+    whole = mixed(3)
+    undisturbed = Deployed(whole, {"JANITOR_NOTIFY_TOPIC": TOPIC}).invoke(SCHEDULED)["summary"]
+    calls = range(1, sum(whole.calls.values()) + 1)
+    for at, after in shared(list(itertools.product(calls, (False, True)))):
+        cloud = mixed(3)
+        deployed = Deployed(cloud, {"JANITOR_NOTIFY_TOPIC": TOPIC})
+        dying(cloud, at, after=after)
+        with contextlib.suppress(DiedError):  # some calls have no effect to die after
+            deployed.invoke(SCHEDULED)
+        cloud.quiet()
         deployed.invoke(SCHEDULED)
-    cloud.quiet()
-    deployed.invoke(SCHEDULED)
-    assert final(cloud) == final(whole)
-    ended = json.loads(deployed.objects[STATE])["ended"]
-    for key in (*CHANGED, "complete"):
-        assert ended[key] == undisturbed[key], key
-    assert 1 <= len(deployed.sent) <= 2
+        assert final(cloud) == final(whole), (at, after)
+        ended = json.loads(deployed.objects[STATE])["ended"]
+        for key in (*CHANGED, "complete"):
+            assert ended[key] == undisturbed[key], (at, after, key)
+        assert 1 <= len(deployed.sent) <= 2
 
 
 @pytest.mark.parametrize("at", [1, 2])
