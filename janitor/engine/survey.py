@@ -263,9 +263,10 @@ class _TargetSurvey:
         return [(group, judge(group, policy, now, briefly=briefly)) for group in groups]
 
     def _plainly_kept(self, judged: list[tuple[LogGroup, Action]]) -> bool:
-        """Whether nothing is to be asked about any of them."""
-        asks = self._survey.orphans or self._policy.questions
-        return not asks and all(isinstance(action, Keep) for _, action in judged)
+        """Whether nothing is to be asked about any of them. Of what is kept it is known which rule
+        holds: while that is an open question, a log group is unknown.
+        """
+        return not self._survey.orphans and all(isinstance(one, Keep) for _, one in judged)
 
     def _kept(self, judged: list[tuple[LogGroup, Action]], following: str | None) -> Page:
         """A page of groups that are kept, as nearly all are."""

@@ -231,10 +231,11 @@ def test_a_deletion_says_who_makes_the_log_group_again(journal: FileJournal) -> 
     assert "recreate" not in said[names[2]]
 
 
-def test_a_report_may_ask_for_all_orphans() -> None:
-    """Whatever the rules: of what they do nothing changes."""
-    groups = [full(GONE, retention=30), full("/aws/lambda/heard", heard=2), full(LIVE)]
-    cloud = Cloud([*groups, full("/app")])
+@pytest.mark.parametrize("retention", [None, 30])
+def test_a_report_may_ask_for_all_orphans(retention: int | None) -> None:
+    """Whatever the rules, and though they change nothing: of what they do nothing changes."""
+    groups = [full(GONE, retention=30), full("/aws/lambda/heard", heard=2, retention=retention)]
+    cloud = Cloud([*groups, full("/app", retention=retention), full(LIVE, retention=retention)])
     cloud.functions["live"] = None
     policy = parse(ORPHANS.partition("[[rules]]")[0], "t")
     plain = _decided(look(cloud, policy)[1].planned)

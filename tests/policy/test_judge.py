@@ -256,20 +256,26 @@ def test_a_policy_that_says_nothing_does_nothing() -> None:
     assert isinstance(judge(group(), parse("", "test"), NOW), Keep)
 
 
-fields = st.fixed_dictionaries(
+plain = st.fixed_dictionaries(
     {
         "name": st.sampled_from(["/app/x", "/keep/x", "/aws/lambda/f", "aws/spans", "/stay/x"]),
         "days": st.sampled_from([0.5, 20, 36.9, 37.1, 371.9, 372.1, 900]),
         "stored_bytes": st.sampled_from([0, 7]),
         "retention_days": st.sampled_from([None, 1, 30, 365]),
+    }
+)
+odd = st.fixed_dictionaries(
+    {},
+    optional={
         "retention_policy": st.sampled_from([None, "account"]),
         "log_class": st.sampled_from(["STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "NEW"]),
         "metric_filters": st.sampled_from([0, 1]),
         "deletion_protected": st.booleans(),
         "tags": st.sampled_from([{}, {"janitor:keep": ""}, {"env": "dev"}, {"env": "prod"}]),
         "defects": st.sampled_from([(), ("storedBytes is 'x'",)]),
-    }
+    },
 )
+fields = st.builds(lambda facts, others: facts | others, plain, st.just({}) | odd)
 
 
 @given(fields, st.sampled_from(["", "sweep_streams = true", "delete_empty = false"]))
