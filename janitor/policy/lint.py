@@ -11,11 +11,19 @@ _NEVER_IN_A_NAME = re.compile(r"[^\w./#*?\[\]!-]", re.ASCII)
 """What no log group's name holds (CloudWatch Logs API reference, CreateLogGroup), and no glob."""
 
 
+def idle(policy: Policy) -> str:
+    """That the policy does nothing; empty where it may do something."""
+    does = ("retention_days", "min_days", "max_days", "delete_empty", "sweep_streams")
+    parts = (policy.defaults, *policy.rules)
+    if any(getattr(part, key) for part in parts for key in does):
+        return ""
+    return f"it does nothing: it has no {', '.join(does)}"
+
+
 def warnings(policy: Policy, regions: Sequence[str]) -> Iterator[str]:
     """A policy that does nothing, and rules that can never match. `regions` are those there are."""
-    does = ("retention_days", "min_days", "max_days", "delete_empty", "sweep_streams")
-    if not any(getattr(part, key) for part in (policy.defaults, *policy.rules) for key in does):
-        yield f"it does nothing: it has no {', '.join(does)}"
+    if why := idle(policy):
+        yield why
     for at, rule in enumerate(policy.rules):
         if why := _never(rule, policy.rules[:at], policy):
             yield f"rule {rule.id!r} can never match: {why}"

@@ -59,6 +59,7 @@ from janitor.engine.tagged import tagged
 from janitor.journal.journal import FileJournal, Lines
 from janitor.owners.owners import Shared
 from janitor.policy.file import SHIPPED, Policy
+from janitor.policy.lint import idle
 from janitor.report.base import (
     Format,
     Report,
@@ -387,6 +388,8 @@ class _Work:
             total.warn(failure)
         for entry in self.policy.expired(self.now):
             total.warn(f"{entry}; review it, then set a new date or remove the entry")
+        if why := idle(self.policy):
+            total.warn(f"{self.options.policy}: {why}")
         for warning in self.reached.warnings:
             total.warn(warning)
         for failure in self.reached.unusable.values():

@@ -1156,6 +1156,15 @@ def test_the_output_overwrites_no_file_that_the_command_uses(
     assert Path(file).read_text() == before
 
 
+def test_a_policy_that_does_nothing_is_said_where_it_is_used(run: Run) -> None:
+    """An account where nothing would be done is not taken for a clean one."""
+    Path("janitor.toml").write_text("[protect]\nnames = ['/audit/*']\n")
+    done = run("report", "--sandbox", "-r", "us-east-1", "-f", "json")
+    [warning] = json.loads(done.out)["summary"]["warnings"]
+    assert warning.startswith("janitor.toml: it does nothing: it has no retention_days")
+    assert f"janitor: warning: {warning}\n" in done.err
+
+
 def test_fail_on_findings(run: Run) -> None:
     """Exit 1 only when asked for; and -q leaves stderr empty."""
     words = ("report", "--sandbox", "-q", "-r", "eu-west-1", "--format", "csv")
