@@ -195,7 +195,7 @@ class OrphanGroups(_Part):
 
 class Part(_Part):
     """One part of `--by`. Counts are of log groups, and of log streams in `sweep_streams`: of what
-    is planned, or was done.
+    would be done, or was.
     """
 
     part: str
