@@ -135,3 +135,20 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
     nothing_of_aws(monkeypatch)
     return janitor
+
+
+@pytest.fixture(scope="session")
+def policy_with_few_owners(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped policy, but that three kinds of owners are asked of some eighty."""
+    path = tmp_path_factory.mktemp("policy") / "few-owners.toml"
+    few = 'owners = ["lambda", "lambda-edge", "ecs-task-definition"]'
+    path.write_text(janitor("policy", "show").out.replace("owners = true", few))
+    return path
+
+
+@pytest.fixture
+def few_owners(run: Run, policy_with_few_owners: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands go by that policy: half of the time, and the same is done, because in the demo
+    account nothing else is in use.
+    """
+    monkeypatch.setenv("JANITOR_POLICY", str(policy_with_few_owners))

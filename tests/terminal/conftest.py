@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Sequence
+from typing import IO, Any
+from unittest import mock
 
 import pytest
 
+from janitor.report.base import Format, Report
 from janitor.sandbox import demo
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.store import Store
 from janitor.sandbox.wire import Answer, Call, Reply
+from janitor.terminal.run import _Work
+from tests.conftest import Said, janitor
 
 Watch = Callable[[Callable[[Call], object]], None]
 
@@ -30,3 +36,30 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watch:
         monkeypatch.setattr(demo, "sandbox", sandbox)
 
     return watch
+
+
+class _All:
+    """Reports that are written at the same time."""
+
+    def __init__(self, reports: Sequence[Report]) -> None:
+        self._reports = reports
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def each(*said: object) -> None:
+            for report in self._reports:
+                getattr(report, name)(*said)
+
+        return each
+
+
+def in_every_format(*words: str) -> dict[str, Said]:
+    """What a command says in each format, of one survey; its stderr is that of `--format json`."""
+    outs = {form: io.StringIO() for form in Format}
+    of = _Work.report
+
+    def report(work: _Work, _out: IO[str], _form: Format) -> Any:
+        return _All([of(work, out, form) for form, out in outs.items()])
+
+    with mock.patch.object(_Work, "report", report):
+        done = janitor(*words, "--format", "json")
+    return {form.value: Said(done.code, out.getvalue(), done.err) for form, out in outs.items()}

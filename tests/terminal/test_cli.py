@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,14 +30,14 @@ from janitor.policy.file import load
 from janitor.report.schema import Report
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.saved import kept
-from janitor.sandbox.store import Store
+from janitor.sandbox.store import Region, Store
 from janitor.sandbox.wire import Call, RefusedError, Reply
 from janitor.terminal import consent
 from janitor.terminal.demo import definitions
 from janitor.terminal.shared import Options, interruptible, naming
 from tests.conftest import Run, Said, nothing_of_aws
 from tests.conftest import janitor as run_here
-from tests.terminal.conftest import Watch
+from tests.terminal.conftest import Watch, in_every_format
 
 GOES = "/aws/lambda/black-friday-2022"
 ROOT = Path(__file__).parents[2]
@@ -85,6 +84,12 @@ def janitor(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[
     return subprocess.CompletedProcess(words, process.returncode, out, error)
 
 
+@pytest.fixture
+def small(policy_with_few_owners: Path) -> dict[str, str]:
+    """The variables with which a command takes half of the time: one Region, and few owners."""
+    return {"JANITOR_REGION": "us-east-1", "JANITOR_POLICY": str(policy_with_few_owners)}
+
+
 def only_reads(operations: set[str]) -> bool:
     """Whether there are some, and none of them changes anything."""
     reading = ("Describe", "Get", "List", "Filter")
@@ -127,10 +132,9 @@ def test_the_installed_command_is_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "table"])
-def test_a_closed_pipe_is_no_traceback(tmp_path: Path, form: str) -> None:
+def test_a_closed_pipe_is_no_traceback(tmp_path: Path, form: str, small: dict[str, str]) -> None:
     """`janitor … | head -1`; nor is it findings."""
-    words = ("--sandbox", "-r", "us-east-1", "--all", "--format", form)
-    process = start(*words, cwd=tmp_path)
+    process = start("--sandbox", "--all", "--format", form, cwd=tmp_path, around=small)
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()
@@ -147,9 +151,11 @@ NEW = 400
 
 @pytest.mark.parametrize("words", [("--sandbox",), ("policy", "schema")], ids=str)
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
-def test_a_closed_pipe_is_never_findings(tmp_path: Path, words: list[str], closed: str) -> None:
+def test_a_closed_pipe_is_never_findings(
+    tmp_path: Path, words: list[str], closed: str, small: dict[str, str]
+) -> None:
     """Click would exit with 1; where nothing is said there, nothing is wrong."""
-    process = start(*words, cwd=tmp_path)
+    process = start(*words, cwd=tmp_path, around=small)
     assert process.stdout is not None
     assert process.stderr is not None
     (process.stdout if closed == "stdout" else process.stderr).close()
@@ -161,22 +167,37 @@ ACTING = ["run", "--apply", "--yes", "--sandbox", "--journal", "j"]
 AS_IT_COMES = [*ACTING, "--format", "json"]
 
 
+def full(code: int, error: str) -> None:
+    """The disk was full when a command ended so in this folder."""
+    assert code == 3, error
+    assert error.count("No space left on device") == 1
+    assert "internal error" not in error
+    assert "Traceback" not in error
+    assert ("journal: j" in error) == Path("j").exists()
+
+
 @pytest.mark.parametrize(
     "words",
-    [["report", "--sandbox"], ["plan", "--sandbox"], ["policy", "validate"], ["--help"], ACTING]
-    + [[*words, "-o", FULL] for words in (["report", "--sandbox"], ACTING, AS_IT_COMES)],
+    [["report", "--sandbox"], ["plan", "--sandbox"], ["policy", "validate"], ["--help"], ACTING],
     ids=" ".join,
 )
-def test_a_full_disk_is_one_clear_line_and_no_success(words: list[str], tmp_path: Path) -> None:
+def test_a_full_disk_is_one_clear_line_and_no_success(
+    words: list[str], small: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was changed until then is told of, and where its journal is."""
-    with Path(FULL).open("w") as full:
-        done = janitor(*words, cwd=tmp_path, stdout=full.fileno())
-    assert done.returncode == 3, done.stderr
-    assert done.stderr.count("No space left on device") == 1
-    assert "internal error" not in done.stderr
-    assert "Traceback" not in done.stderr
-    assert ("journal: j" in done.stderr) == (tmp_path / "j").exists()
-    assert "json" not in words or not (tmp_path / "j").exists(), "nothing is changed any more"
+    monkeypatch.chdir(tmp_path)
+    with Path(FULL).open("w") as stdout:
+        done = janitor(*words, cwd=tmp_path, stdout=stdout.fileno(), around=small)
+    full(done.returncode, done.stderr)
+
+
+@pytest.mark.usefixtures("few_owners")
+@pytest.mark.parametrize("words", [["report", "--sandbox"], ACTING, AS_IT_COMES], ids=" ".join)
+def test_so_is_one_on_which_the_report_is_to_be(words: list[str], run: Run) -> None:
+    """Of a report that is written as it comes it is known before anything is changed."""
+    done = run(*words, "-r", "us-east-1", "-o", FULL)
+    full(done.code, done.err)
+    assert Path("j").exists() == (words is ACTING)
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
@@ -187,39 +208,42 @@ def test_what_is_closed_from_the_start_is_as_dev_null(closed: str, tmp_path: Pat
     assert done.returncode == 0
 
 
-def test_where_nothing_can_be_said_the_exit_code_says_it(tmp_path: Path) -> None:
+def test_where_nothing_can_be_said_the_exit_code_says_it(
+    tmp_path: Path, small: dict[str, str]
+) -> None:
     """Stderr is on the full disk, too: never 1, which would be findings."""
     command = f"{sys.executable} -m janitor report --sandbox > {FULL} 2> {FULL}"
-    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), check=False)
+    around = environment(**small)
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=around, check=False)
     assert done.returncode == 3
 
 
-@contextmanager
-def slow_account() -> Iterator[dict[str, Any]]:
-    """The variables that lead to an account where each call takes its time."""
+@pytest.fixture
+def slow_account(policy_with_few_owners: Path) -> Iterator[tuple[Region, dict[str, str]]]:
+    """Where each call takes its time, and the variables that lead there."""
     store, now = Store(), int(time.time() * 1000)
     for number in range(NEW):
         store.add_group("123456789012", "eu-west-1", f"/new/{number:03}", created=now, stored=9)
     sandbox = Sandbox(store, intercept=lambda _call, answer: Reply(answer(), delay=0.02))
     with sandbox.serving() as url:
-        yield sandbox.environment(url)
+        there = sandbox.environment(url) | {"JANITOR_POLICY": str(policy_with_few_owners)}
+        yield store.region("123456789012", "eu-west-1"), there
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
 def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(
-    sent: signal.Signals, tmp_path: Path
+    sent: signal.Signals, tmp_path: Path, slow_account: tuple[Region, dict[str, str]]
 ) -> None:
     """And what ends a session or a service; the object on stdout is still whole, and says that it
     is not complete.
     """
-    with slow_account() as there:
-        words = ("run", "--apply", "--yes", "--format", "json")
-        process = start(*words, cwd=tmp_path, around=there)
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("janitor-journal-*")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        process.send_signal(sent)
-        out, error = process.communicate(timeout=60)
+    words = ("run", "--apply", "--yes", "--format", "json")
+    process = start(*words, cwd=tmp_path, around=slow_account[1])
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("janitor-journal-*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(sent)
+    out, error = process.communicate(timeout=60)
     summary = json.loads(out)["summary"]
     assert process.returncode == 130, error
     assert summary["complete"] is False
@@ -309,13 +333,17 @@ runpy.run_module("janitor", run_name="__main__")
     assert ended(early) == (-signal.SIGINT, "")
 
 
-def test_a_log_that_cannot_be_written_cuts_off_no_change(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_cuts_off_no_change(
+    tmp_path: Path, small: dict[str, str]
+) -> None:
     """The report is whole, and says what was done; the log is for people."""
     words = "run --apply --yes --sandbox -v -q --format json --journal j"
     command = f"{sys.executable} -m janitor {words} > out 2> {FULL}"
-    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), check=False)
+    around = environment(**small)
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=around, check=False)
     summary = json.loads((tmp_path / "out").read_text())["summary"]
-    assert (done.returncode, summary["retention_set"]) == (5, RETENTIONS)
+    assert (done.returncode, summary["not_reached"]) == (5, 0)
+    assert summary["retention_set"] == summary["planned"]["set_retention"] > 0
 
 
 def shortening(planned: Mapping[str, Any]) -> str:
@@ -336,23 +364,29 @@ def shortening(planned: Mapping[str, Any]) -> str:
     return f"{json.dumps(line)}\n"
 
 
-def test_where_nobody_can_be_asked_yes_is_needed(tmp_path: Path) -> None:
+def test_where_nobody_can_be_asked_yes_is_needed(
+    run: Run,
+    tmp_path: Path,
+    slow_account: tuple[Region, dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Exit 2, and nothing was done; the plan is shown before."""
-    with slow_account() as there:
-        assert janitor("plan", "-o", "plan.jsonl", cwd=tmp_path, around=there).returncode == 0
-        [_, first, *_] = (tmp_path / "plan.jsonl").read_text().splitlines()
-        (tmp_path / "shortening.jsonl").write_text(shortening(json.loads(first)))
-        undo = ["restore", "shortening.jsonl", "--apply"]
-        for words in (["run", "--apply"], ["apply", "plan.jsonl"], undo):
-            done = janitor(*words, cwd=tmp_path, around=there)
-            assert (done.returncode, done.stdout) == (2, "")
-            assert done.stderr.endswith(
-                "there is no terminal to ask at, so --yes is needed; nothing was done\n"
-            )
-            assert "Traceback" not in done.stderr
-        assert not list(tmp_path.glob("janitor-journal-*"))
-        left = janitor("report", "--format", "json", cwd=tmp_path, around=there)
-    assert json.loads(left.stdout)["summary"]["planned"]["set_retention"] == NEW
+    account, there = slow_account
+    for name, value in there.items():
+        monkeypatch.setenv(name, value)
+    assert run("plan", "-o", "plan.jsonl").code == 0
+    [_, first, *_] = Path("plan.jsonl").read_text().splitlines()
+    Path("shortening.jsonl").write_text(shortening(json.loads(first)))
+    undo = ["restore", "shortening.jsonl", "--apply"]
+    for words in (["run", "--apply"], ["apply", "plan.jsonl"], undo):
+        done = janitor(*words, cwd=tmp_path, around=there)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.endswith(
+            "there is no terminal to ask at, so --yes is needed; nothing was done\n"
+        )
+        assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("janitor-journal-*"))
+    assert [group.retention for group in account.groups.values()] == [None] * NEW
 
 
 def test_help_imports_neither_boto3_nor_the_sandbox() -> None:
@@ -404,16 +438,13 @@ def test_without_a_way_to_aws_there_is_one_line_and_a_hint(
 
 # ---- what is printed -----------------------------------------------------------------------------
 
-FORMS = ("json", "jsonl", "csv", "markdown", "table", "html")
-
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Said]:
-    """`report --all --ingestion`, in every form that is text."""
+    """`report --all --ingestion`, in every format."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         nothing_of_aws(monkeypatch)
-        words = ("report", "--sandbox", "--all", "--ingestion", "--format")
-        return {form: run_here(*words, form) for form in FORMS}
+        return in_every_format("report", "--sandbox", "--all", "--ingestion")
 
 
 def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str, Said]) -> None:
@@ -439,7 +470,8 @@ def test_small_mistakes_of_a_shell_or_an_editor_do_no_harm(
     """COLUMNS of 0, a byte order mark before a policy (on stdin, too) and a plan, an empty line in
     it, `-o -`, and a Region in capitals.
     """
-    Path("p.toml").write_text("[defaults]\ndelete_empty = true\n", encoding="utf-8-sig")
+    policy = "[defaults]\ndelete_empty = true\n[protect.deletion]\nowners = false\n"
+    Path("p.toml").write_text(policy, encoding="utf-8-sig")
     assert run("policy", "validate", "-p", "p.toml").out == "p.toml: valid, 0 rules\n"
     for text, code in ((Path("p.toml").read_bytes(), 0), ("# café".encode("latin-1"), 2)):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
@@ -461,7 +493,8 @@ def test_the_first_screen_answers_in_20_lines(run: Run) -> None:
     """In the order in which they matter, with the ten largest savings, which Markdown has too, and
     what to type next.
     """
-    screen = run("report", "--sandbox", "-q").out.splitlines()[:20]
+    said = in_every_format("report", "--sandbox", "-q")
+    screen = said["table"].out.splitlines()[:20]
     assert max(map(len, screen)) <= 80
     labels = (
         f"{DELETED} of {GROUPS} log groups would be deleted",
@@ -475,14 +508,14 @@ def test_the_first_screen_answers_in_20_lines(run: Run) -> None:
     at = [[n for n, line in enumerate(screen) if line.startswith(label)] for label in labels]
     assert at == sorted(at), at
     assert all(at), at
-    plain = json.loads(run("report", "--sandbox", "--format", "json").out)["findings"]
+    plain = json.loads(said["json"].out)["findings"]
     saved = sorted((f["saves_usd"] or 0 for f in plain), reverse=True)[:10]
     rows = re.findall(r"^ +(\$[\d.]+) .* d  ", "\n".join(screen), re.MULTILINE)
     assert rows == [f"${usd:.2f}" for usd in saved]
-    markdown = run("report", "--sandbox", "-q", "-f", "markdown").out
-    assert re.findall(r"^\| (\$[\d.]+) \|", markdown, re.MULTILINE) == rows
+    assert re.findall(r"^\| (\$[\d.]+) \|", said["markdown"].out, re.MULTILINE) == rows
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
     """run --apply: what was planned and what was done are counted apart."""
     done = run("run", "--apply", "--yes", "--sandbox", "--format", "json")
@@ -503,6 +536,7 @@ def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
     assert sum(change["status"] == "done" for change in changes) == sum(did)
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_json_is_as_its_schema_says(run: Run) -> None:
     """Every key of a report with all there is to ask for, and of a run that acted."""
     everything = ("--by", "rule", "--ingestion", "--orphans", "--all")
@@ -642,7 +676,8 @@ def test_orphans_have_a_section_of_their_own_in_every_format(run: Run) -> None:
 
     path.write_text(ABANDONED.partition("[[rules]]")[0].replace("= 365", "= 3653"))
     assert "orphans" not in json.loads(run(*words, "json").out)["summary"]
-    kept = json.loads(run(*words, "json", "--orphans").out)
+    told_of = in_every_format(*words[:-1], "--orphans")
+    kept = json.loads(told_of["json"].out)
     assert kept["summary"]["orphans"] == told
     calls = f"{kept['summary']['asked']['owner_calls']} calls about owners"
     for form, head in (
@@ -650,7 +685,7 @@ def test_orphans_have_a_section_of_their_own_in_every_format(run: Run) -> None:
         ("markdown", "### Orphans"),
         ("html", ">Orphans</h2>"),
     ):
-        said = " ".join(run(*words, form, "--orphans").out.split())
+        said = " ".join(told_of[form].out.split())
         section = said[said.rindex(head) :] if form == "markdown" else said
         assert head in section, form
         owner = "RDS instance" if form == "table" else "RDS instance crm-old"  # folded there
@@ -667,6 +702,7 @@ def test_orphans_need_owners_to_ask(run: Run) -> None:
     assert "checks no owners" in done.err
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_html_is_for_a_file_or_a_pipe(run: Run, tmp_path: Path) -> None:
     """To stdout if that is piped; a terminal is refused in one line, before anything is done."""
     piped = run("--sandbox", "--format", "html", "-q", "-r", "eu-west-1")
@@ -684,6 +720,7 @@ def test_html_is_for_a_file_or_a_pipe(run: Run, tmp_path: Path) -> None:
     assert line == "janitor: --format html: a terminal cannot show it; give -o FILE, or pipe it"
 
 
+@pytest.mark.usefixtures("few_owners")
 @pytest.mark.parametrize(
     ("words", "title"),
     [(["run"], "would be deleted and"), (["run", "--apply", "--yes"], "were deleted and")],
@@ -697,9 +734,10 @@ def test_html_says_would_or_did(run: Run, words: list[str], title: str) -> None:
     whole = f"{DELETED} of {GROUPS} log groups {title} {RETENTIONS} given retention."
     assert whole in " ".join(page.split())
     # What to type for more of a log group.
-    assert '["janitor", "explain", "--sandbox-state", "kept"]' in page
+    assert '["janitor", "explain", "--sandbox-state", "kept", ' in page
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_output_goes_to_a_file_only_when_whole(run: Run) -> None:
     """-o leaves stdout empty, and no half-written file behind; a link stays one."""
     Path("latest").symlink_to("out.json")
@@ -710,6 +748,7 @@ def test_output_goes_to_a_file_only_when_whole(run: Run) -> None:
     assert Path("latest").is_symlink()
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_options_stand_before_and_after_the_command_and_in_variables(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -741,6 +780,7 @@ def test_a_policy_file_that_lies_here_is_taken_and_said_aloud(run: Run) -> None:
     assert "found here" not in run("policy", "validate", "-p", "other.toml").err
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_a_dry_run_is_accepted_and_contradicts_apply(run: Run) -> None:
     """Of a plan it shows the same list as before the question."""
     assert run("run", "--apply", "--dry-run", "--sandbox").code == 2
@@ -750,6 +790,7 @@ def test_a_dry_run_is_accepted_and_contradicts_apply(run: Run) -> None:
     assert not list(Path.cwd().glob("janitor-journal-*"))
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_a_terminal_is_coloured_by_consequence_unless_it_is_not_wanted(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -776,6 +817,7 @@ def test_a_shell_completes_commands_and_options(shell: str, run: Run, tmp_path: 
     assert "--format" in janitor(cwd=tmp_path, around=around).stdout
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_logs_are_json_lines_on_stderr_when_asked(run: Run) -> None:
     """With -v each outcome is a line, with the whole reason; stdout stays parseable."""
     words = ("--sandbox", "-r", "us-east-1", "-v", "--log-format", "json", "--format", "json")
@@ -814,6 +856,7 @@ def test_a_command_of_its_own_knows_only_what_it_calls_of_others(run: Run, tmp_p
     assert done.stdout == run("report", "--sandbox", "--format", "csv").out
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
     """What changed since is kept and told; not all that was planned was done, which is exit 3."""
     state = ("--sandbox-state", "account", "-q")
@@ -832,6 +875,7 @@ def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
     assert "was active" in told["/aws/lambda/pdf-render-2021"]
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run: Run) -> None:
     """The account is the same each time, so a plan fits it; its page says that it is no dry run."""
     assert run("plan", "--sandbox", "-q", "-o", "plan.jsonl").code == 5
@@ -920,6 +964,7 @@ def test_policy_commands(run: Run) -> None:
     assert not Path("none").exists()
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_a_policy_is_tried_on_names_and_on_a_report(run: Run) -> None:
     """Which rule takes which group; what another policy would change; and what is unchanged."""
     Path("new.toml").write_text(
@@ -958,11 +1003,12 @@ def test_a_policy_names_owners_that_are_not_known(run: Run) -> None:
         assert said in done.err
 
 
+@pytest.mark.usefixtures("few_owners")
 @pytest.mark.parametrize("by", ["tag:team", "prefix", "rule"])
-def test_cost_by_team_prefix_or_rule_is_the_same_in_every_format(by: str, run: Run) -> None:
+def test_cost_by_team_prefix_or_rule_is_the_same_in_every_format(by: str) -> None:
     """The parts come to the whole, and each format has the same."""
-    words = ("report", "--sandbox", "--by", by, "--ingestion", "-q")
-    answer = json.loads(run(*words, "-f", "json").out)
+    said = in_every_format("report", "--sandbox", "--by", by, "--ingestion", "-q")
+    answer = json.loads(said["json"].out)
     rows, money = answer["summary"]["by"]["rows"], answer["summary"]["money"]
     assert len(rows) > 1
     assert sum(row["groups"] for row in rows) == GROUPS
@@ -971,19 +1017,16 @@ def test_cost_by_team_prefix_or_rule_is_the_same_in_every_format(by: str, run: R
     assert sum(row["lost_bytes"] for row in rows) == money["freed_at_once_bytes"]
     arrived = answer["summary"]["ingestion"]
     assert sum(row["ingested_bytes"] for row in rows) == arrived["bytes"]
-    if by != "tag:team":
-        return  # the formats do not know what a part is
-    table = list(csv.DictReader(io.StringIO(run(*words, "-f", "csv").out)))
+    table = list(csv.DictReader(io.StringIO(said["csv"].out)))
     assert [(row["part"], row["stored_bytes"]) for row in table] == [
         (row["part"], str(row["stored_bytes"])) for row in rows
     ]
-    last = json.loads(run(*words, "-f", "jsonl").out.splitlines()[-1])
+    last = json.loads(said["jsonl"].out.splitlines()[-1])
     assert last["by"]["rows"] == rows
     first = f"${rows[0]['storage_usd']:,.2f}"
     for form in ("table", "markdown", "html"):
-        said = run(*words, "-f", form).out
-        assert f"By {by}" in said, form
-        assert first in said
+        assert f"By {by}" in said[form].out, form
+        assert first in said[form].out
 
 
 def test_a_wrong_part_names_what_is_accepted(run: Run) -> None:
@@ -992,6 +1035,7 @@ def test_a_wrong_part_names_what_is_accepted(run: Run) -> None:
     assert (done.code, "--by: 'team' is not account, ou, region, tag:KEY" in done.err) == (2, True)
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_what_changed_between_two_reports(run: Run) -> None:
     """Before and after a run on the same account, in both formats."""
     state = ("--sandbox-state", "kept", "-q")
@@ -1014,6 +1058,7 @@ def test_what_changed_between_two_reports(run: Run) -> None:
     assert "is not a report saved as JSON" in done.err
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_what_changed_since_an_older_report(run: Run) -> None:
     """After a run nothing is left to do: what were findings are gone, in every format for people
     and in the summary of JSON, whether or not the older report listed what was kept.
@@ -1022,26 +1067,26 @@ def test_what_changed_since_an_older_report(run: Run) -> None:
     run("report", *state, "-o", "old.json")
     run("report", "--all", *state, "-o", "all.json")
     run("run", "--apply", "--yes", *state, "-o", "run.json")
-    said = run("report", *state, "-f", "json", "--since", "old.json").out
-    since = json.loads(said)["summary"]["since"]
-    Report.model_validate_json(said, strict=True)
+    said = in_every_format("report", *state, "--since", "old.json")
+    answer = json.loads(said["json"].out)
+    since = answer["summary"]["since"]
+    Report.model_validate_json(said["json"].out, strict=True)
     gone = [row["group"] for row in since["gone"]]
     planned = {row["group"] for row in json.loads(Path("old.json").read_text())["findings"]}
-    left = {row["group"] for row in json.loads(said)["findings"]}
+    left = {row["group"] for row in answer["findings"]}
     assert (sorted(set(gone)), since["new"], since["changed"]) == (sorted(planned - left), [], [])
     assert since["summary"]["groups_scanned"] == {"old": GROUPS, "new": GROUPS - DELETED}
-    whole = run("report", "--all", *state, "-f", "json", "--since", "all.json").out
-    assert json.loads(whole)["summary"]["since"] == since
-    for more in ((), ("--all",)):
-        text = run("report", *state, *more, "-f", "csv", "--since", "old.json").out
-        rows = list(csv.DictReader(io.StringIO(text)))
+    whole = in_every_format("report", "--all", *state, "--since", "all.json")
+    assert json.loads(whole["json"].out)["summary"]["since"] == since
+    for one in (said, whole):
+        rows = list(csv.DictReader(io.StringIO(one["csv"].out)))
         shown = [(row["region"], row["group"]) for row in rows if row["since"]]
         assert len(shown) == len(set(shown)), "one row each"
         assert {group for _, group in shown} == planned - left
         assert {row["since"] for row in rows} == {"gone", ""}
     assert run("report", *state, "--since", "old.json", "--by", "rule", "-f", "csv").code == 2
     for form in ("table", "markdown", "html"):
-        text = run("report", *state, "-f", form, "--since", "old.json").out
+        text = said[form].out
         assert "Since 2026-11-25 09:00 UTC" in text, form
         assert f"No longer a finding ({len(gone)})" in text, form
         assert next(iter(sorted(gone))) in text, form
@@ -1127,6 +1172,7 @@ def test_what_aws_cannot_have_is_said_before_any_call(
     assert said in line
 
 
+@pytest.mark.usefixtures("few_owners")
 @pytest.mark.parametrize(
     ("words", "file"),
     [
@@ -1165,6 +1211,7 @@ def test_a_policy_that_does_nothing_is_said_where_it_is_used(run: Run) -> None:
     assert f"janitor: warning: {warning}\n" in done.err
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_fail_on_findings(run: Run) -> None:
     """Exit 1 only when asked for; and -q leaves stderr empty."""
     words = ("report", "--sandbox", "-q", "-r", "eu-west-1", "--format", "csv")
@@ -1178,7 +1225,7 @@ def test_over_a_limit_what_is_said_before_is_what_is_done(run: Run) -> None:
     """
     Path("p.toml").write_text(
         "[defaults]\nretention_days = 30\ndelete_empty = true\nsweep_streams = true\n"
-        "[limits]\nmax_group_deletions = 3"
+        '[limits]\nmax_group_deletions = 3\n[protect.deletion]\nowners = ["lambda"]'
     )
     where = ("--sandbox", "-r", "us-east-1", "-p", "p.toml")
     acted = run("run", "--apply", "--yes", *where, "--format", "json")
@@ -1192,7 +1239,7 @@ def test_over_a_limit_what_is_said_before_is_what_is_done(run: Run) -> None:
     for listed in (acted.err, shown.out):
         assert re.search(rf"^ +{given}     30 ", listed, re.MULTILINE)
         assert "Refused: nothing is deleted: the plan has more than max_group_deletions" in listed
-    said = {form: run("report", *where, "-f", form) for form in (*FORMS, "jsonl")}
+    said = in_every_format("report", *where)
     for one in (acted, planned, *said.values()):
         assert one.code == shown.code == 4
         assert "to allow it, set max_group_deletions = 7 in [limits]" in one.err
@@ -1242,6 +1289,7 @@ def test_commands_that_only_look_send_nothing_that_changes(
         assert only_reads(sent)
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_one_denied_region_is_an_error_and_the_other_goes_on(run: Run, watched: Watch) -> None:
     """Exit 3, the Region is named, and the other Region's log groups are cleaned."""
 
@@ -1258,6 +1306,7 @@ def test_one_denied_region_is_an_error_and_the_other_goes_on(run: Run, watched: 
     assert f"us-east-1: {why}" in done.err
 
 
+@pytest.mark.usefixtures("few_owners")
 @pytest.mark.parametrize("region", ["eu-west-1", "us-east-1"])
 def test_a_region_that_is_denied_by_now_does_not_stop_the_rest_of_a_plan(
     run: Run, watched: Watch, region: str
@@ -1281,6 +1330,7 @@ def test_a_region_that_is_denied_by_now_does_not_stop_the_rest_of_a_plan(
     assert len([item for item in answer["findings"] if item["region"] != region]) == len(others)
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_interrupted_while_a_plan_is_checked(run: Run, watched: Watch) -> None:
     """Nothing was done, and nobody is asked."""
     run("plan", "--sandbox", "-q", "-o", "plan.jsonl")
@@ -1297,6 +1347,7 @@ def test_interrupted_while_a_plan_is_checked(run: Run, watched: Watch) -> None:
     assert json.loads(done.out)["summary"]["groups_deleted"] == 0
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_a_plan_is_carried_out_though_one_region_could_not_be_read(
     run: Run, watched: Watch
 ) -> None:
@@ -1312,6 +1363,7 @@ def test_a_plan_is_carried_out_though_one_region_could_not_be_read(
     assert json.loads(done.out)["summary"]["groups_deleted"] == 8, done.err
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_the_lines_over_a_kept_sandbox_work_word_for_word(run: Run) -> None:
     """Those of the README, in their order; afterwards all is as it was. The docs show the same."""
     readme, docs = (
