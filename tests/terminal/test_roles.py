@@ -21,6 +21,7 @@ from tests.fakes.scenarios import ACCOUNT, REGIONS, Scenario, targets
 
 OTHER = str(int(ACCOUNT) + 1)
 MINE, THEIRS = (f"arn:aws:iam::{account}:role/ops/janitor" for account in (ACCOUNT, OTHER))
+pytestmark = pytest.mark.usefixtures("few_owners")
 TWO_REGIONS = ("-r", REGIONS[0], "-r", REGIONS[1])
 
 
