@@ -119,6 +119,7 @@ def test_most_of_what_holds_data_never_expires() -> None:
 # ---- under --sandbox -----------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_the_time_is_the_accounts(run: Run) -> None:
     """In what is printed, in the journal's name and in its lines."""
     words = ("run", "--apply", "--yes", "--sandbox", "-r", "us-east-1", "--format", "json")
@@ -145,6 +146,7 @@ OUTSIDE = {
 }
 
 
+@pytest.mark.usefixtures("few_owners")
 @pytest.mark.parametrize(
     "words",
     [
@@ -195,6 +197,7 @@ def test_a_role_of_another_account_is_refused(role: str, said: str, run: Run) ->
 # ---- the demo ------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_the_demo_cleans_looks_again_and_undoes(run: Run) -> None:
     """It leaves a page, and names the files that it leaves; no file of somebody's is touched."""
     Path("report.html").write_text("mine")
@@ -253,6 +256,7 @@ def test_in_a_folder_that_cannot_be_written_the_page_is_beside_the_journal(
     assert f"{Path(page).with_name('journal.jsonl')}\n" in said
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_a_difference_after_the_undo_is_a_failure(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,7 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
 
 
+@pytest.mark.usefixtures("few_owners")
 @pytest.mark.parametrize("quiet", [[], ["-q"]], ids=["", "quiet"])
 def test_every_deletion_is_shown_before_the_question(
     quiet: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
@@ -51,6 +52,7 @@ def test_every_deletion_is_shown_before_the_question(
     assert not list(Path.cwd().glob("janitor-journal-*"))
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_yes_at_the_terminal_does_it_and_an_undo_says_what_is_lost(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,7 +85,7 @@ def test_changes_were_made_only_where_they_were(run: Run) -> None:
     assert "0 planned, 0 done" in done.err
 
 
-ODD = "[defaults]\ndelete_empty = true\n[[acknowledged]]\nnames = {names}\nuntil = {until}\n"
+ODD = "[protect.deletion]\nowners = false\n[[acknowledged]]\nnames = {names}\nuntil = {until}\n"
 
 
 @pytest.mark.parametrize(

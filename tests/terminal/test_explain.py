@@ -27,7 +27,6 @@ from tests.accounts import NOW, REGION, Cloud, Group, api, days_ago, look, refus
 from tests.conftest import Run
 from tests.engine.test_properties import accounts, policies, relaxed
 from tests.terminal.test_cli import GOES
-from tests.terminal.test_cli import janitor as terminal
 
 
 def explained(cloud: Cloud, name: str, policy: Policy) -> Explanation:
@@ -65,7 +64,7 @@ def test_the_verdict_is_a_runs_and_the_lines_agree(
     """On random accounts, with any read refused: what a dry run of all of it does with the group.
 
     All lines hold where it would be deleted, and only there; what would change it is said, in
-    one way for each line that fails.
+    one way for each line that fails. The text fits 80 columns.
     """
     cloud = Cloud(deepcopy(groups))
     cloud.fault = refusing(broken or "", "AccessDeniedException")
@@ -83,6 +82,8 @@ def test_the_verdict_is_a_runs_and_the_lines_agree(
         acts = (Status.PLANNED, Status.DONE)
         changed = any(outcome.status in acts for outcome in told.outcomes)
         assert changed == any(change.to == "kept" for change in told.changes)
+        for line in explaining.text(told).splitlines():
+            assert len(line) <= 80, line
     assert not cloud.deleted + cloud.puts + cloud.swept
 
 
@@ -244,38 +245,26 @@ def test_nothing_reaches_the_terminal_that_it_would_obey(policy: Policy) -> None
     assert r"t=\x1b[2J\x9b31m\u202eevil\r\nfake line\x00" in text.replace("\n             ", " ")
 
 
-@relaxed
-@given(accounts, policies)
-def test_text_fits_80_columns(groups: list[Group], policy: Policy) -> None:
-    """Whatever the group."""
-    cloud = Cloud(groups)
-    for name in cloud.groups:
-        for line in explaining.text(explained(cloud, name, policy)).splitlines():
-            assert len(line) <= 80, line
-
-
 # ---- the command -----------------------------------------------------------------------------
 
 
-def test_the_command_shows_rules_lines_and_verdict(tmp_path: Any) -> None:
+def test_the_command_shows_rules_lines_and_verdict(run: Run) -> None:
     """For a group that would go, and for one that stays."""
-    goes = terminal("explain", GOES, "-r", "eu-west-1", "--sandbox", cwd=tmp_path)
-    assert "  lambda       matches\n" in goes.stdout
-    assert "  6 yes 130 streams, all silent since the cutoff [DescribeLogStreams" in goes.stdout
-    assert "  would delete the log group: " in goes.stdout
-    assert "  - a tag janitor:keep\n" in goes.stdout
-    stays = terminal("explain", "/platform/protected/ledger", "--sandbox", cwd=tmp_path)
-    assert "1 NO  deletion protection is on" in stays.stdout
-    assert "  - deletion protection of the log group turned off\n" in stays.stdout
+    goes = run("explain", GOES, "-r", "eu-west-1", "--sandbox").out
+    assert "  lambda       matches\n" in goes
+    assert "  6 yes 130 streams, all silent since the cutoff [DescribeLogStreams" in goes
+    assert "  would delete the log group: " in goes
+    assert "  - a tag janitor:keep\n" in goes
+    stays = run("explain", "/platform/protected/ledger", "--sandbox").out
+    assert "1 NO  deletion protection is on" in stays
+    assert "  - deletion protection of the log group turned off\n" in stays
 
 
-def test_the_same_name_in_several_regions_is_shown_for_each(tmp_path: Any) -> None:
+def test_the_same_name_in_several_regions_is_shown_for_each(run: Run) -> None:
     """As JSON, whose keys are those that the docstring names."""
-    done = terminal(
-        "explain", "/aws/cloudtrail/organization", "--sandbox", "--format", "json", cwd=tmp_path
-    )
-    told = json.loads(done.stdout)
-    assert done.returncode == 0, done.stderr
+    done = run("explain", "/aws/cloudtrail/organization", "--sandbox", "--format", "json")
+    told = json.loads(done.out)
+    assert done.code == 0, done.err
     assert told["run"]["command"] == "explain"
     assert [group["region"] for group in told["groups"]] == ["eu-west-1", "us-east-1"]
     described = str(Explanation.as_dict.__doc__)
@@ -397,6 +386,7 @@ def test_interrupted_while_reading(
     assert main(["explain", "/a"]) == 130
 
 
+@pytest.mark.usefixtures("few_owners")
 def test_globs_and_arns_are_explained(run: Run) -> None:
     """A glob matches in every Region, an ARN says its own; with or without its `:*`."""
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/ecs/search-green"

@@ -43,14 +43,17 @@ CHANGED = DELETED + RETENTIONS
 
 
 @pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+def once(
+    tmp_path_factory: pytest.TempPathFactory, policy_with_few_owners: Path
+) -> tuple[Path, Any]:
     """A folder with a sandbox after `run --apply` and the journal, and what was there before."""
     folder = tmp_path_factory.mktemp("cleaned")
     before = definitions(folder / "account")
     with pytest.MonkeyPatch.context() as monkeypatch:
         nothing_of_aws(monkeypatch)
         monkeypatch.chdir(folder)
-        here("run", "--apply", "--yes", *STATE, "--journal", "j.jsonl", "-q", "--format", "json")
+        policy = ("-p", str(policy_with_few_owners))
+        here("run", "--apply", "--yes", *STATE, *policy, "--journal", "j.jsonl", "-q", "-f", "json")
     assert definitions(folder / "account") != before
     return folder, before
 
@@ -182,6 +185,7 @@ def test_a_new_sandbox_is_told_apart(run: Run) -> None:
 def test_the_functions_journals_are_undone_from_its_bucket(
     run: Run,
     once: tuple[Path, Any],
+    policy_with_few_owners: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -189,8 +193,13 @@ def test_the_functions_journals_are_undone_from_its_bucket(
     with kept(Path("account"), changing=True) as sandbox:
         sandbox.store.buckets["journals"] = Bucket(ACCOUNT, REGION, NOW)
         before = definitions(Path("none yet"))
-        environment = {"JANITOR_BUCKET": "journals", "JANITOR_REGIONS": "us-east-1"}
-        settings = read_settings(environment)
+        settings = read_settings(
+            {
+                "JANITOR_BUCKET": "journals",
+                "JANITOR_REGIONS": "us-east-1",
+                "JANITOR_POLICY_FILE": str(policy_with_few_owners),
+            }
+        )
         configure_logs()  # a command of an earlier test may have set up its own
         metrics = EphemeralMetrics(namespace="t", service="t")
         clock = VirtualClock(NOW)
@@ -304,12 +313,12 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, error
 
 
-def test_processes_of_which_one_is_killed(tmp_path: Path) -> None:
+def test_processes_of_which_one_is_killed(tmp_path: Path, policy_with_few_owners: Path) -> None:
     """run --apply; restore --apply, killed halfway; interrupted by Ctrl-C; and to its end."""
     made = furnished()
     before = state(made)
     with Cloud(made, quotas=True, latency=0.01) as cloud, cloud.serving() as url:
-        around = cloud.environment(url)
+        around = cloud.environment(url) | {"JANITOR_POLICY": str(policy_with_few_owners)}
 
         def janitor(*words: str) -> subprocess.Popen[str]:
             return start(*words, cwd=tmp_path, around=around)
