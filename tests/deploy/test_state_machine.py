@@ -103,13 +103,13 @@ UNTOUCHED = {EMPTY, *((region, "/used", None) for region in REGIONS)}
 CLEANED = {(region, "/used", 365) for region in REGIONS}
 
 
-def test_forty_accounts_in_three_regions_and_each_trouble_is_one_accounts_own(
+def test_twelve_accounts_in_three_regions_and_each_trouble_is_one_accounts_own(
     deployed: Cloud, policy: Any
 ) -> None:
     """One refuses its role, one is throttled to death, one kills the function each time, and in one
     it dies once, half-way: all others, and that last one, are cleaned to their end.
     """
-    store = filled(40)
+    store = filled(12)
     refusing, throttled, deadly, once = (account(number) for number in (3, 5, 7, 11))
     one = machine(store)
     died: Counter[str] = Counter()
@@ -133,15 +133,15 @@ def test_forty_accounts_in_three_regions_and_each_trouble_is_one_accounts_own(
         done = one.run(scheduled())
     assert done["status"] == "SUCCEEDED"
     lost = {refusing, throttled, deadly}
-    for number in range(40):
+    for number in range(12):
         wanted = UNTOUCHED if account(number) in lost else CLEANED
         assert left(store, account(number)) == wanted, number
     assert died == {REGION: 1}
     assert done["events"] < 60, "of 25,000, however many targets there are"
     summary = json.loads(done["output"])["summary"]
-    assert (summary["accounts"], summary["accounts_failed"]) == (40, 3)
-    assert (summary["targets"], summary["targets_failed"]) == (120, 9)
-    assert (summary["groups_deleted"], summary["retention_set"]) == (37, 37 * 3)
+    assert (summary["accounts"], summary["accounts_failed"]) == (12, 3)
+    assert (summary["targets"], summary["targets_failed"]) == (36, 9)
+    assert (summary["groups_deleted"], summary["retention_set"]) == (9, 9 * 3)
     assert list(dict.fromkeys(one.passes())) == ["targets", "survey", "limits", "act", "report"]
     published: Any = one.fleet._metrics.serialize_metric_set()
     alarm = _alarm(f"{JANITOR}-fleet-failed")
