@@ -626,7 +626,7 @@ def test_the_policy_is_of_the_partition_of_its_region(
     """IAM refuses a policy whose ARNs are of another, as malformed."""
     start = f"arn:{partition_of(region)}:"
     monkeypatch.setenv("AWS_REGION", region)
-    for words in ([], ["--restore", "--journal-bucket", "b"], ["-r", region]):
+    for words in ([], ["--restore", "--journal-bucket", "bucket"], ["-r", region]):
         done = run("iam-policy", *words)
         assert done.code == 0, done.err
         resources = {r for s in json.loads(done.out)["Statement"] for r in s["Resource"]} - {"*"}
