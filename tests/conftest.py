@@ -31,6 +31,9 @@ T = TypeVar("T")
 
 gc.set_threshold(GARBAGE)  # as the program has it: a fifth of the CPU time otherwise
 
+# No test cuts the power: whether a line is on the disk by now is waited for by nobody.
+mock.patch.object(os, "fsync").start()
+
 # Requests here are signed with nothing: no fake checks it, and it takes a quarter of a call's time.
 mock.patch.multiple(
     SigV4Auth,
