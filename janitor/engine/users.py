@@ -16,6 +16,9 @@ LINGER = 2.0
 """Calls' time in which questions come together: of CloudFormation's, which takes one for each log
 group where there are many stacks."""
 
+TIMES_ASKED = 3
+"""Until what is not known by then is taken for unknown."""
+
 NAMES_SAID = 3
 
 
@@ -27,6 +30,7 @@ class Users:
     ) -> None:
         owners = Owners(api, rows, shared, lasts=lasts)
         self.clock = api.clock
+        self._lasts = lasts
         self.owner_named, self.made_again = owners.owner_named, owners.made_again
         self._asked: Gathered[Named, Answer] = Gathered(
             api, "cloudformation", GROUPS_A_TIME, LINGER, owners.of
@@ -38,11 +42,21 @@ class Users:
 
     async def of(self, group: LogGroup) -> Answer:
         """What is known of a log group's owners. Raises StoppedError."""
-        return self._noted(group, await self._asked.about((group.name, group.arn)))
+        return self._noted(group, await self._fresh(self._asked, (group.name, group.arn)))
 
     async def of_its_name(self, group: LogGroup) -> Answer:
         """What is known of the owners of which its name speaks. Raises StoppedError."""
-        return self._noted(group, await self._named.about((group.name, group.arn)))
+        return self._noted(group, await self._fresh(self._named, (group.name, group.arn)))
+
+    async def _fresh(self, asked: Gathered[Named, Answer], group: Named) -> Answer:
+        """An answer that lasts: while some rows are asked others may become too old, and are asked
+        again.
+        """
+        for _ in range(TIMES_ASKED):
+            answer = await asked.about(group)
+            if not answer.is_old(self.clock.monotonic(), self._lasts):
+                return answer
+        return answer.too_old()
 
     def _noted(self, group: LogGroup, answer: Answer) -> Answer:
         for unread in answer.unread if not answer.uses else ():

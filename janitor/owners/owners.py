@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from janitor.aws import targets
 from janitor.aws.api import Api
@@ -68,18 +68,40 @@ class Unread:
 class Answer:
     """What is known of a log group's owners: it may be deleted only where both are empty.
 
-    `rows` is how many could own it, and were asked by `at` (ms).
+    `rows` is how many could own it, and were asked by `at` (ms). Of what says that nobody does the
+    `oldest` was asked first: when (monotonic), and which row.
     """
 
     uses: tuple[Use, ...]
     unread: tuple[Unread, ...]
     rows: int
     at: int
+    oldest: tuple[float, Row] | None = None
 
     @property
     def nobody(self) -> bool:
         """Whether nobody uses it, for certain."""
         return not self.uses and not self.unread
+
+    def is_old(self, now: float, lasts: float) -> bool:
+        """Whether nobody uses it by what was asked more than so many seconds ago (monotonic)."""
+        return self.nobody and self.oldest is not None and now - self.oldest[0] > lasts
+
+    def too_old(self) -> Answer:
+        """The same, as if its oldest row could not be read."""
+        assert self.oldest is not None, "it is old"
+        row, why = self.oldest[1], "what takes so long to ask is too old by then"
+        source, actions = row.listing.steps[-1].call, tuple(sorted(row.actions))
+        return replace(self, unread=(Unread(row.id, source, actions, why, 0, self.at),))
+
+
+_Oldest = dict[Named, tuple[float, Row]]
+"""Of each log group what was asked first (monotonic), and of which row."""
+
+
+def _note(oldest: _Oldest, group: Named, asked: float, row: Row) -> None:
+    if group not in oldest or asked < oldest[group][0]:
+        oldest[group] = asked, row
 
 
 @dataclass(slots=True)
@@ -187,11 +209,12 @@ class Owners:
         }
         by_service: dict[str, list[Row]] = defaultdict(list)
         found: dict[str, dict[str, Use | Unread]] = {}
+        oldest: _Oldest = {}
         for row in self._rows:
             if not concerned[row.id]:
                 continue
             if self._is_known(row):  # so it needs no turn, which it may take long to come
-                found[row.id] = self._uses(row, concerned[row.id])
+                found[row.id] = self._uses(row, concerned[row.id], oldest)
             else:
                 by_service[row.service].append(row)
 
@@ -199,7 +222,7 @@ class Owners:
             async with self._shared.turn:
                 ends = self._api.clock.monotonic() + self._lasts_at_most
                 for row in rows:
-                    found[row.id] = await self._row(row, concerned[row.id], ends)
+                    found[row.id] = await self._row(row, concerned[row.id], ends, oldest)
                 if service not in USED_ELSEWHERE:
                     for region in {row.only or row.home for row in rows}:
                         self._api.let_go(service, region)
@@ -213,6 +236,7 @@ class Owners:
                 tuple(unread for unread in said if isinstance(unread, Unread)),
                 sum(group in concerned[row.id] for row in self._rows),
                 self._api.clock.now(),
+                oldest.get(group),
             )
         return answers
 
@@ -227,7 +251,7 @@ class Owners:
         return self._api.clock.monotonic() - asked.read > self._lasts
 
     async def _row(
-        self, row: Row, groups: Collection[Named], ends: float
+        self, row: Row, groups: Collection[Named], ends: float, oldest: _Oldest
     ) -> dict[str, Use | Unread]:
         """What the row says of the log groups, by name; nothing of those that it does not own."""
         known = self._shared.asked_by(self._api.target, row.home)
@@ -235,14 +259,14 @@ class Owners:
             known[row.id] = _Asked(Reading(self._api, row, row.listing, [{}]))
         asked = known[row.id]
         async with asked.lock:
-            if asked.reading.calls and self._is_old(asked):
+            if (asked.reading.calls or asked.why) and self._is_old(asked):
                 asked.again(Reading(self._api, row, row.listing, [{}]))
             probes = {name: row.probe_of(name) for name, _ in groups}
             probing = all(values is not None for values in probes.values())
             asked.candidates.update(groups)
             if not asked.over:
                 await self._list(asked, len(asked.candidates) if probing else math.inf, ends)
-            found = self._uses(row, groups)
+            found = self._uses(row, groups, oldest)
             if asked.answered:
                 return found
             said: Use | Unread | None
@@ -253,6 +277,7 @@ class Owners:
                 if (values := probes[name]) is not None and lost is None:
                     try:
                         said = await self._probed(asked, row, (name, arn), values, ends)
+                        _note(oldest, (name, arn), asked.probed[name, arn][0], row)
                     except UnreadError as error:
                         said = self._unread(row, name, error, 1)
                         lost = error if error.lost else None
@@ -265,9 +290,13 @@ class Owners:
                         found[name] = said
             return found
 
-    def _uses(self, row: Row, groups: Collection[Named]) -> dict[str, Use | Unread]:
+    def _uses(
+        self, row: Row, groups: Collection[Named], oldest: _Oldest
+    ) -> dict[str, Use | Unread]:
         """What the row's listing, as far as it was read, says of the log groups, by name."""
         asked = self._shared.asked_by(self._api.target, row.home)[row.id]
+        for group in groups if asked.answered else ():
+            _note(oldest, group, asked.read, row)
         return {
             name: self._use(row, user, asked.reading.calls, asked.at)
             for name, _ in groups

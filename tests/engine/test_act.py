@@ -424,6 +424,40 @@ def test_owners_that_the_survey_asked_are_asked_again_once_that_is_nearly_a_minu
     assert cloud.calls["ListSyslogConfigurations"] == asked, "not once more for the undo"
 
 
+@pytest.mark.parametrize(
+    ("slow", "late", "kept"),
+    [(3, False, ""), (20, True, "in use by trail late"), (70, False, "too old by then")],
+)
+def test_no_owner_was_asked_a_minute_ago_though_others_take_long(
+    slow: int, late: bool, kept: str, policy: Policy, journal: FileJournal
+) -> None:
+    """Trails are known to have none when functions have to be listed again, which takes seconds."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    trails: list[dict[str, str]] = []
+    asked: list[float] = []
+
+    def before(call: Call) -> None:
+        if (call.operation, call.region) == ("ListFunctions", REGION):
+            cloud.clock.jump(slow if asked else 10)
+            if asked and late:
+                group = arn_of(ACCOUNT, REGION, "/old/empty")
+                trails.append({"Name": "late", "CloudWatchLogsLogGroupArn": f"{group}:*"})
+        if call.operation == "DescribeTrails":
+            asked.append(cloud.clock.monotonic())
+        if call.operation == "GetTransformer":
+            cloud.clock.jump(6)
+
+    cloud.before_call = before
+    cloud.fault = lambda call: (
+        ok(json.dumps({"trailList": trails}).encode())
+        if call.operation == "DescribeTrails"
+        else None
+    )
+    _, recorded = janitor(cloud, policy, journal, between=lambda: cloud.clock.jump(40))
+    assert len(cloud.deleted) == (not kept)
+    assert kept in only(recorded, "/old/empty")[1]
+
+
 def test_a_slow_disk_makes_the_look_stale(
     policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

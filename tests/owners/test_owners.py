@@ -372,6 +372,21 @@ def test_a_row_that_is_denied_keeps_what_it_could_own_and_no_more(
         assert f": {unread.source}: AccessDenied" in str(unread), "the call that failed"
 
 
+def test_a_row_for_which_there_was_no_time_is_asked_once_there_is() -> None:
+    """The survey's other rows of that service took it all: act has as much again."""
+    world, shared = World(nothing), Shared()
+
+    async def twice() -> list[bool]:
+        said = []
+        for time in (-1.0, 300.0):
+            owners = Owners(world.api, [LAMBDA], shared, lasts=55, service_lasts=time)
+            said.append((await world.asked(owners, "/aws/lambda/f"))["/aws/lambda/f"].nobody)
+            world.clock.jump(56)
+        return said
+
+    assert world.clock.run(twice()) == [False, True]
+
+
 def test_what_was_read_before_an_error_counts() -> None:
     """A reference that was found is one, whatever else could not be read."""
     pages = functions("a", "b")
