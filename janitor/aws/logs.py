@@ -690,6 +690,7 @@ def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
     log_class, key = entry.get("logGroupClass", "STANDARD"), entry.get("kmsKeyId")
     filters = entry.get("metricFilterCount", 0)
     protected = entry.get("deletionProtectionEnabled", False)
+    data_protection = entry.get("dataProtectionStatus")
     if (
         type(name) is type(arn) is type(log_class) is str
         and (name and arn and log_class)
@@ -698,6 +699,7 @@ def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
         and ("retentionInDays" not in entry or (type(days) is int and 0 < days < MOST_DAYS))
         and (policy is None or type(policy) is str)
         and (key is None or type(key) is str)
+        and (data_protection is None or type(data_protection) is str)
         and type(protected) is bool
     ):
         return LogGroup(
@@ -713,7 +715,7 @@ def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
             filters,
             protected,
             entry.get("bearerTokenAuthenticationEnabled") is True,
-            entry.get("dataProtectionStatus"),
+            data_protection,
         )
     return _odd_group(entry, target)
 
@@ -763,6 +765,7 @@ def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
         metric_filters=whole("metricFilterCount", 0),
         deletion_protected=bool(protected),
         bearer_token=entry.get("bearerTokenAuthenticationEnabled") is True,
+        data_protection=text("dataProtectionStatus"),
         defects=tuple(defects),
     )
 

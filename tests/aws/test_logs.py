@@ -30,6 +30,8 @@ WHOLE = {
     "retentionPolicyName": "policy",
     "kmsKeyId": "arn:aws:kms:eu-west-1:123456789012:key/1",
     "deletionProtectionEnabled": True,
+    "bearerTokenAuthenticationEnabled": True,
+    "dataProtectionStatus": "ACTIVATED",
     "inheritedProperties": ["ACCOUNT_DATA_PROTECTION"],
 }
 values = st.one_of(
