@@ -296,9 +296,9 @@ def output(options: Options, *read: Path) -> Iterator[IO[str]]:
     if path is None or str(path) == "-":
         yield sys.stdout
         return
-    whole = path.resolve()  # what a link leads to, not the link, is written
+    whole = Path(os.path.realpath(path))  # what a link leads to, not the link, is written
     for other in filter(None, (options.policy, options.since, options.journal, *read)):
-        if whole == other.resolve():
+        if str(whole) == os.path.realpath(other):
             raise UsageError(f"-o/--output: {path}: would overwrite {other}, which is used here")
     try:
         if path.exists() and not path.is_file():

@@ -1202,6 +1202,15 @@ def test_the_output_overwrites_no_file_that_the_command_uses(
     assert Path(file).read_text() == before
 
 
+@pytest.mark.usefixtures("few_owners")
+def test_an_output_is_written_in_place_of_links_that_lead_nowhere(run: Run) -> None:
+    """Round in a circle: there is no file that it could overwrite."""
+    Path("a").symlink_to("b")
+    Path("b").symlink_to("a")
+    assert run("report", "--sandbox", "-r", "us-east-1", "-f", "json", "-o", "a").code == 5
+    assert json.loads(Path("a").read_text())["run"]
+
+
 def test_a_policy_that_does_nothing_is_said_where_it_is_used(run: Run) -> None:
     """An account where nothing would be done is not taken for a clean one."""
     Path("janitor.toml").write_text("[protect]\nnames = ['/audit/*']\n")
