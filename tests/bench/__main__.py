@@ -33,8 +33,8 @@ NOTES = (
     "calls that the work needs: in the survey DescribeLogGroups a page, DescribeLogStreams and "
     "DescribeSubscriptionFilters once a deletion, tags 100 groups a call; then what is planned "
     "is read again, 50 groups a call, and once a deletion its streams, filters, tags and "
-    "itself, its index policy, transformer, resource policy and syslog configurations, and "
-    "DeleteLogGroup; for each retention to set, the log group's tags and PutRetentionPolicy. "
+    "itself, its index policy, transformer and resource policy, and DeleteLogGroup; for each "
+    "retention to set, the log group's tags and PutRetentionPolicy. "
     "What is above that are the lists of owners, half of it, and questions about tags and "
     "arrivals, asked a few a second as they come up: to wait for a whole call of them would take "
     "longer",
