@@ -38,6 +38,7 @@ class Window(Generic[T]):
 
     async def put(self, result: T) -> None:
         """Hand on, in its turn, what needed no work. Raises as `add`."""
+        await asyncio.sleep(0)  # an account in memory answers without a pause: Ctrl-C needs one
         await self._room(1)
         if not self._work:
             self._done(result)

@@ -46,6 +46,21 @@ def test_results_come_in_order_and_no_more_is_under_way_than_may_be(
     assert peak <= most
 
 
+def test_what_needs_no_work_leaves_others_their_turn() -> None:
+    """An account in memory answers without a pause, and Ctrl-C is to be heard before its end."""
+    handed_on: list[int] = []
+
+    async def all_of_it() -> None:
+        stopped = asyncio.Event()
+        asyncio.get_running_loop().call_soon(stopped.set)
+        async with Window(9, handed_on.append) as window:
+            while not stopped.is_set() and len(handed_on) < 9:
+                await window.put(1)
+
+    VirtualClock(0).run(all_of_it())
+    assert handed_on == [1]
+
+
 def test_an_error_ends_what_comes_after_it_and_keeps_what_came_before() -> None:
     """So the place up to which all is done is known."""
     handed_on: list[int] = []
