@@ -47,6 +47,11 @@ LOST = 2
 that cannot be reached.
 """
 
+BELIEVED = 3
+"""Answers that must say nothing at all, not even an empty list, before there is nothing to list:
+that may be garbage, and one such answer would tell that nobody uses what somebody does.
+"""
+
 _GONE = re.compile("NotFound|NoSuch|DoesNotExist|NotExist")
 """Errors about something that was listed a moment ago: it is gone."""
 
@@ -162,7 +167,7 @@ class Reading:
         page: dict[str, Any] = {}
         while True:
             try:
-                answer = await self._call(step.call, {**parameters, **page})
+                answer = await self._call(step, {**parameters, **page})
             except CallError as error:
                 if gone and (_GONE.search(error.code) or _is_one(error, self._question.none)):
                     yield None, False
@@ -180,19 +185,25 @@ class Reading:
                 )
             page = {step.token[0]: token}
 
-    async def _call(self, operation: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _call(self, step: Step, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         """Raises as Api.call, and _NobodyError where the service has no endpoint in the Region."""
-        api, row = self._api, self._row
+        api, row, operation = self._api, self._row, step.call
         region = row.home or row.only or api.target.region
 
-        lost = 0
+        lost = empty = 0
 
         async def once() -> Mapping[str, Any]:
-            nonlocal lost
+            nonlocal lost, empty
             try:
-                return await api.once(
+                answer = await api.once(
                     row.service, operation, region=region, quota=row.quota, **parameters
                 )
+                if step.token and not answer.keys() - {"ResponseMetadata"}:
+                    empty += 1
+                    if empty < BELIEVED:
+                        why = "an empty object where a list belongs"
+                        raise UnavailableError(operation, why, refused=True)
+                return answer
             except UnavailableError as error:
                 if _no_such_host(error) and not has_endpoint(row.service, region):
                     raise _NobodyError from error

@@ -15,6 +15,7 @@ from urllib3.exceptions import NameResolutionError
 
 from janitor.core.clock import StoppedError
 from janitor.owners.owners import Answer, Owners, Shared
+from janitor.owners.reader import BELIEVED
 from janitor.owners.table import chosen, table
 from tests.accounts import ACCOUNT, REGION
 from tests.owners.world import Answers, World, denied, error
@@ -340,6 +341,18 @@ def test_what_is_known_waits_for_nobodys_turn() -> None:
 
 
 # ---- what cannot be read -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("empty", "nobody"), [(2, False), (BELIEVED, True)])
+def test_an_answer_without_a_list_is_believed_once_it_was_given_three_times(
+    empty: int, nobody: bool
+) -> None:
+    """A service may leave out a list that is empty; and `{}` may be garbage."""
+    garbage = [{}] * empty
+    real = functions("f")
+    world = World(lambda *call, **more: garbage.pop() if garbage else real(*call, **more))
+    assert world.of([LAMBDA], "/aws/lambda/f")["/aws/lambda/f"].nobody is nobody
+    assert len(world.said) == BELIEVED
 
 
 @pytest.mark.parametrize(

@@ -334,8 +334,6 @@ class Oracle:
             return False
         before = rules.cutoff(group, now)
         assert before is not None, "lawful"
-        if rules.said["protect"]["deletion"]["owners"] and owned(group.key, truth.functions):
-            return False
         if rules.scope(group)["proof"] == "events":
             if group.log_class in NO_EVENTS_READ:
                 return None
@@ -343,7 +341,9 @@ class Oracle:
                 return False
         if self._unclear(group):
             return None
-        return not (_arrived(group, truth, before, now) or group.subscriptions)
+        asked = rules.said["protect"]["deletion"]["owners"]
+        used = bool(asked) and owned(group.key, truth.functions)  # asked last, as it takes longest
+        return not (_arrived(group, truth, before, now) or group.subscriptions or used)
 
     def _unclear(self, group: Group) -> bool:
         """Whether CloudWatch never gives a whole answer about it."""
