@@ -348,7 +348,7 @@ def test_an_answer_without_a_list_is_believed_once_it_was_given_three_times(
     empty: int, nobody: bool
 ) -> None:
     """A service may leave out a list that is empty; and `{}` may be garbage."""
-    garbage = [{}] * empty
+    garbage: list[dict[str, Any]] = [{} for _ in range(empty)]
     real = functions("f")
     world = World(lambda *call, **more: garbage.pop() if garbage else real(*call, **more))
     assert world.of([LAMBDA], "/aws/lambda/f")["/aws/lambda/f"].nobody is nobody
