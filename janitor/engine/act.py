@@ -656,8 +656,8 @@ class _TargetAct:
         drained = self._policy.reads_events(group)
         planned = frozenset(todo.line.stream_names)
         try:
-            streams = await sweepable(*known, drained=drained, among=planned)
             gone = await self._gone(group, planned) - todo.swept if todo.again else 0
+            streams = await sweepable(*known, drained=drained, among=planned)
         except ReadError as error:
             unknown = Unknown(f"streams could not be read: {error}", action.rule)
             return self._outcome(group, unknown, Status.UNKNOWN)
