@@ -205,6 +205,9 @@ class Act:
         many = len(parts) > TARGETS_AT_ONCE
 
         async def acted(target: Target, part: Part) -> None:
+            # Of what is half as old some would be too old soon, and some a little later: where
+            # much is asked on a small CPU they would be asked again and again.
+            self.shared.forget(target, apis[target].clock.monotonic() - OWNERS_LAST / 2)
             await _TargetAct(self, apis[target]).run(part)
             if many:
                 apis[target].let_all_go()

@@ -146,9 +146,12 @@ class Shared:
             return self._asked.setdefault(target, {})
         return self._homes.setdefault((target.account, home), {})
 
-    def forget(self, target: Target) -> None:
-        """What its own rows were asked: of a thousand accounts that takes gigabytes."""
-        self._asked.pop(target, None)
+    def forget(self, target: Target, before: float = math.inf) -> None:
+        """What its own rows were asked, if any of them was before that (monotonic): of a thousand
+        accounts that takes gigabytes.
+        """
+        if any(asked.read < before for asked in self._asked.get(target, {}).values()):
+            del self._asked[target]
 
     def apart(self) -> Shared:
         """One that takes turns with this one, and knows nothing yet."""

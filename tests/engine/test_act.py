@@ -404,8 +404,8 @@ def test_a_function_made_while_groups_are_deleted_keeps_its_group(
     assert "in use by Lambda function late" in only(recorded, "/old/11")[1]
 
 
-@pytest.mark.parametrize(("consent", "asked", "kept"), [(40, 1, set()), (60, 2, {"/old/own"})])
-def test_owners_that_the_survey_asked_are_asked_again_once_that_is_nearly_a_minute_ago(
+@pytest.mark.parametrize(("consent", "asked", "kept"), [(20, 1, set()), (30, 2, {"/old/own"})])
+def test_owners_that_the_survey_asked_are_asked_again_once_that_is_half_a_minute_ago(
     policy: Policy, journal: FileJournal, consent: float, asked: int, kept: set[str]
 ) -> None:
     """They are dozens of calls a Region, and consent may take seconds or days."""
