@@ -34,7 +34,7 @@ from botocore.retries.standard import ThrottledRetryableChecker, TransientRetrya
 
 from janitor import __version__
 from janitor.aws import credentials
-from janitor.aws.clients import Clients, Shared, in_region
+from janitor.aws.clients import Clients, SharedClients, in_region
 from janitor.aws.pace import Pace, TransientError, retrying
 from janitor.aws.workers import Workers
 from janitor.core.clock import IN_FLIGHT, Clock, Stop
@@ -285,7 +285,7 @@ class Api:
         counts: Counts,
         stop: Stop,
         workers: Workers,
-        shared: Shared | None = None,
+        shared: SharedClients | None = None,
     ) -> None:
         self.target = target
         self.pace = pace
@@ -295,7 +295,7 @@ class Api:
         self.counts = counts
         self._workers = workers
         self._made: dict[tuple[str, str], Any] = {}
-        self._shared = shared or Shared()
+        self._shared = shared or SharedClients()
         self._failing: dict[tuple[str, str | None], _Failing] = {}
         self._lost: CredentialsError | None = None
 

@@ -104,7 +104,7 @@ Region uses them again.
 """
 
 
-class Shared:
+class SharedClients:
     """Clients that serve all Regions of their account, for any number of targets. Connections to a
     service are closed as soon as nobody uses it: otherwise hundreds would be left, at 50 KB each.
     """

@@ -29,7 +29,7 @@ from janitor.aws.api import (
     UnavailableError,
 )
 from janitor.aws.checked import check
-from janitor.aws.clients import Clients, Shared
+from janitor.aws.clients import Clients, SharedClients
 from janitor.aws.credentials import HINT, NOWHERE, Renewal, watch
 from janitor.aws.models import Models
 from janitor.aws.pace import Pace
@@ -262,7 +262,7 @@ class Means:
     stop: Stop
     workers: Workers
     share: float | None
-    clients: Shared = field(default_factory=Shared)
+    clients: SharedClients = field(default_factory=SharedClients)
 
     def api(self, aws: Clients, target: Target) -> Api:
         """The calls of a target, which `aws` makes clients for."""

@@ -81,10 +81,10 @@ class Tally:
         elif outcome.status is Status.DONE or verb is Verb.SWEEP_STREAMS:
             self.done[verb] += amount
 
-    def would(self, *, refused: bool) -> Counter[Verb]:
-        """What would be done of what is planned, where deletions may be `refused`."""
-        kept = self.planned[Verb.SET_RETENTION] + self.instead
-        return Counter({Verb.SET_RETENTION: kept}) if refused else Counter(self.planned)
+    def would(self, refused: Tally) -> Counter[Verb]:
+        """What would be done of what is planned; deletions in a part of it are `refused`."""
+        retention = refused.planned[Verb.SET_RETENTION] + refused.instead
+        return self.planned - refused.planned + Counter({Verb.SET_RETENTION: retention})
 
     def earlier(self, verb: Verb, amount: int) -> None:
         """Count what the run did before what is counted here was surveyed: the limits are checked

@@ -125,11 +125,8 @@ def _became(share: _Share, refused_in: Collection[Target]) -> dict[str, Any]:
     verbs = (Verb.SET_RETENTION, Verb.DELETE_GROUP, Verb.SWEEP_STREAMS)
     statuses = (Status.FAILED, Status.REFUSED, Status.NOT_REACHED)
     tally = share.tally
-    changes = tally.planned + tally.done
-    for target in share.refusable.keys() & {*refused_in}:
-        refused = share.refusable[target]
-        changes += refused.would(refused=True)
-        changes -= refused.planned
+    refused = (share.refusable[target] for target in share.refusable.keys() & {*refused_in})
+    changes = tally.would(Tally.together(refused)) + tally.done
     return {
         **{verb.value: changes[verb] for verb in verbs},
         "unknown": tally.by_status[Status.UNKNOWN] - tally.acknowledged,

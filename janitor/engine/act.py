@@ -169,9 +169,9 @@ async def at_hand(planned: Iterable[Planned]) -> AsyncIterator[Planned]:
 
 class Act:
     """Acts on a plan over several targets. `now` (ms) is the moment by which the plan judged ages:
-    nothing becomes older by waiting. `asked` is what the survey asked owners a moment ago, which is
-    not asked again before it is too old. `anew` says that the plan is of an earlier run, so that
-    those owners are asked again as well for which that takes long.
+    nothing becomes older by waiting. `asked` is what the survey asked owners: what is younger than
+    half of OWNERS_LAST is not asked again at once. `anew` says that the plan is of an earlier run,
+    so that those owners are asked again as well for which that takes long.
     """
 
     def __init__(

@@ -97,10 +97,8 @@ class Books:
 
     def would(self, refusals: Mapping[Target, str]) -> Counter[Verb]:
         """What would be done of what is planned."""
-        total = Counter[Verb]()
-        for target, tally in self.tallies.items():
-            total.update(tally.would(refused=bool(refusals[target])))
-        return total
+        refused = (tally for target, tally in self.tallies.items() if refusals[target])
+        return self.total.would(Tally.together(refused))
 
     def unsurveyed(self) -> Iterator[tuple[Target, str]]:
         """Each target, and why nothing may be deleted or swept where its survey did not come to its

@@ -9,13 +9,12 @@ from typing import Literal
 from janitor.policy.file import Limits
 
 
-def allowed_deletions(limits: Limits, scanned: int) -> int:
-    """How many log groups may be deleted of so many that were scanned.
+def within_share(limits: Limits, scanned: int) -> int:
+    """How many log groups the share allows to delete of so many that were scanned.
 
-    The share is taken exactly as it is written: 0.29 of 100 are 29.
+    It is taken exactly as it is written: 0.29 of 100 are 29.
     """
-    share = Fraction(str(limits.max_group_deletion_share))
-    return min(limits.max_group_deletions, int(share * scanned))
+    return int(Fraction(str(limits.max_group_deletion_share)) * scanned)
 
 
 def exceeded(
@@ -38,7 +37,7 @@ def exceeded(
     if deletions > limits.max_group_deletions:
         why.append(f"more than max_group_deletions = {limits.max_group_deletions} log groups")
         needed["max_group_deletions"] = deletions
-    if deletions > int(Fraction(str(share)) * scanned):
+    if deletions > within_share(limits, scanned):
         why.append(
             f"{deletions} of {scanned} log groups, more than max_group_deletion_share = {share}"
         )

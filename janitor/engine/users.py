@@ -17,7 +17,7 @@ LINGER = 2.0
 group where there are many stacks."""
 
 TIMES_ASKED = 3
-"""Until what is not known by then is taken for unknown."""
+"""How often, at most: an answer that is too old by then each time counts as none."""
 
 NAMES_SAID = 3
 

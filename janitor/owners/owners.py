@@ -147,8 +147,8 @@ class Shared:
         return self._homes.setdefault((target.account, home), {})
 
     def forget(self, target: Target, before: float = math.inf) -> None:
-        """What its own rows were asked, if any of them was before that (monotonic): of a thousand
-        accounts that takes gigabytes.
+        """Drop what its own rows were asked, if any of them was before that (monotonic): too old,
+        or, of a thousand accounts, gigabytes.
         """
         if any(asked.read < before for asked in self._asked.get(target, {}).values()):
             del self._asked[target]
@@ -216,8 +216,9 @@ class Owners:
         for row in self._rows:
             if not concerned[row.id]:
                 continue
-            if self._is_known(row):  # so it needs no turn, which it may take long to come
-                found[row.id] = self._uses(row, concerned[row.id], oldest)
+            known = self._asked(row)
+            if known.answered and not self._is_old(known):  # so it needs no turn: that takes long
+                found[row.id] = self._uses(row, known, concerned[row.id], oldest)
             else:
                 by_service[row.service].append(row)
 
@@ -245,10 +246,12 @@ class Owners:
 
     # ---- a row -------------------------------------------------------------------------------
 
-    def _is_known(self, row: Row) -> bool:
-        """Whether it takes no call to tell what the row says of a log group."""
-        asked = self._shared.asked_by(self._api.target, row.home).get(row.id)
-        return asked is not None and asked.answered and not self._is_old(asked)
+    def _asked(self, row: Row) -> _Asked:
+        """What the row was asked."""
+        known = self._shared.asked_by(self._api.target, row.home)
+        if row.id not in known:
+            known[row.id] = _Asked(Reading(self._api, row, row.listing, [{}]))
+        return known[row.id]
 
     def _is_old(self, asked: _Asked) -> bool:
         return self._api.clock.monotonic() - asked.read > self._lasts
@@ -257,10 +260,7 @@ class Owners:
         self, row: Row, groups: Collection[Named], ends: float, oldest: _Oldest
     ) -> dict[str, Use | Unread]:
         """What the row says of the log groups, by name; nothing of those that it does not own."""
-        known = self._shared.asked_by(self._api.target, row.home)
-        if row.id not in known:
-            known[row.id] = _Asked(Reading(self._api, row, row.listing, [{}]))
-        asked = known[row.id]
+        asked = self._asked(row)
         async with asked.lock:
             if (asked.reading.calls or asked.why) and self._is_old(asked):
                 asked.again(Reading(self._api, row, row.listing, [{}]))
@@ -269,7 +269,7 @@ class Owners:
             asked.candidates.update(groups)
             if not asked.over:
                 await self._list(asked, len(asked.candidates) if probing else math.inf, ends)
-            found = self._uses(row, groups, oldest)
+            found = self._uses(row, asked, groups, oldest)
             if asked.answered:
                 return found
             said: Use | Unread | None
@@ -294,10 +294,9 @@ class Owners:
             return found
 
     def _uses(
-        self, row: Row, groups: Collection[Named], oldest: _Oldest
+        self, row: Row, asked: _Asked, groups: Collection[Named], oldest: _Oldest
     ) -> dict[str, Use | Unread]:
         """What the row's listing, as far as it was read, says of the log groups, by name."""
-        asked = self._shared.asked_by(self._api.target, row.home)[row.id]
         for group in groups if asked.answered else ():
             _note(oldest, group, asked.read, row)
         return {

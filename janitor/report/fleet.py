@@ -64,10 +64,7 @@ class _Sums:
     @property
     def would(self) -> Counter[Verb]:
         """What the limits let happen of what is planned."""
-        changes = Counter(self.tally.planned)
-        changes.update(self.kept.would(refused=True))
-        changes.subtract(self.kept.planned)
-        return changes
+        return self.tally.would(self.kept)
 
     def as_dict(self, prices: PriceList) -> dict[str, Any]:
         tally, money = self.tally, Ledger.resumed(self.rows).as_dict(prices)

@@ -23,7 +23,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HTTPHeaders
 from botocore.parsers import ResponseParserError
 
 from janitor.aws.api import CLIENT_CONFIG, Api, Counts
-from janitor.aws.clients import USED_ELSEWHERE, Shared, follows, in_region
+from janitor.aws.clients import USED_ELSEWHERE, SharedClients, follows, in_region
 from janitor.aws.models import keep_only
 from janitor.aws.pace import Pace
 from janitor.aws.targets import lean
@@ -249,7 +249,7 @@ def test_an_accounts_regions_share_a_client_and_another_account_does_not(
 ) -> None:
     """Connections are closed once no Region uses it; of those that nobody uses some are kept."""
     monkeypatch.setattr("janitor.aws.clients.IDLE", 1)
-    clock, shared = VirtualClock(NOW), Shared()
+    clock, shared = VirtualClock(NOW), SharedClients()
 
     def api(aws: Counting, region: str) -> Api:
         pace = Pace(lambda _name: 1e6, clock)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from janitor.core.model import Verb
 from janitor.core.tally import Tally
 from janitor.engine.books import verdict
-from janitor.engine.limits import allowed_deletions, exceeded
+from janitor.engine.limits import exceeded, within_share
 from janitor.policy.file import FleetLimits, Limits
 
 
@@ -24,7 +24,7 @@ from janitor.policy.file import FleetLimits, Limits
 def test_the_share_is_what_is_written(percent: int, scanned: int) -> None:
     """Exactly: floating point would refuse 29 of 100 at a share of 0.29."""
     limits = Limits(max_group_deletions=10**9, max_group_deletion_share=percent / 100)
-    most = allowed_deletions(limits, scanned)
+    most = within_share(limits, scanned)
     assert most == int(Fraction(percent, 100) * scanned)
     assert not exceeded(limits, deletions=most, sweeps=0, scanned=scanned)
     share = f"{most + 1} of {scanned} log groups, more than max_group_deletion_share"

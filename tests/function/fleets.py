@@ -110,6 +110,11 @@ class DeployedFleet:
         found = self.store.buckets[BUCKET].objects
         return {key: there.body.decode() for key, there in found.items()}
 
+    def overwrite(self, key: str, text: str) -> None:
+        """Have another object in its place."""
+        s3 = self.session().client("s3")
+        s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
+
     def session(self) -> boto3.Session:
         """The function's own."""
         return cast(boto3.Session, _Own(self.sandbox))

@@ -312,7 +312,7 @@ def test_what_other_code_wrote_is_named_where_it_cannot_be_read(deploy: Deploy, 
     deployed.invoke({"run": "run", "pass": "limits"})
     [key] = [key for key in deployed.objects if key.endswith(name)]
     text = json.dumps({**json.loads(deployed.objects[key]), "newer": 1})
-    deployed.session().client("s3").put_object(Bucket=BUCKET, Key=key, Body=text.encode())
+    deployed.overwrite(key, text)
     with pytest.raises(StateError, match=rf"(?s){key} could not be read.*newer"):
         deployed.invoke({"run": "run", "pass": "act", **item})
     assert "/empty/0" in left(store, account(0))
@@ -325,7 +325,7 @@ def test_a_damaged_state_is_its_targets_failure_alone(deploy: Deploy) -> None:
     items = deployed.targets()
     deployed.each("survey", items)
     key = f"fleet/run/{account(1)}/{REGION}/state.json"
-    deployed.session().client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"{}")
+    deployed.overwrite(key, "{}")
     deployed.invoke({"run": "run", "pass": "limits"})
     deployed.item({"run": "run", "pass": "act", **items[0]})
     assert [left(store, account(number)) for number in range(2)] == [
@@ -346,9 +346,7 @@ def test_what_was_not_counted_is_not_deleted(deploy: Deploy) -> None:
     key = f"fleet/run/{account(1)}/{REGION}/state.json"
     state = json.loads(deployed.objects[key])
     del state["regions"][REGION]["tally"]
-    deployed.session().client("s3").put_object(
-        Bucket=BUCKET, Key=key, Body=json.dumps(state).encode()
-    )
+    deployed.overwrite(key, json.dumps(state))
     deployed.invoke({"run": "run", "pass": "limits"})
     deployed.each("act", items)
     assert [left(store, account(number)) for number in range(2)] == [
