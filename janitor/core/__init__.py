@@ -1,1 +1,1 @@
-"""Values, errors and exit codes, the clock, and text for people: what everything else speaks of."""
+"""Values, errors and exit codes, the clock, and text for people. Every other package uses it."""

@@ -1,4 +1,4 @@
-"""Time as an argument, and what ends a run early; both injected, so that no test waits."""
+"""The clock and the stop signal. Both are injected, so that no test waits on real time."""
 
 from __future__ import annotations
 
@@ -13,67 +13,67 @@ T = TypeVar("T")
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 IN_FLIGHT = 5.0
-"""Seconds for which what is in flight is waited for, once a run is to end. A call that AWS answers
-at all seldom takes one.
+"""Seconds that a call in flight may still take once the run is stopped. AWS seldom needs more than
+one second to answer.
 """
 
-_ASLEEP_TOO = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Linux's monotonic clock stands still while the machine sleeps, macOS's does not."""
 
 Cause = Literal["interrupted", "late", "failed"]
-"""Somebody interrupted it; time is up; it cannot go on."""
+"""Why a run stops: somebody interrupted it, its time is up, or it cannot go on."""
 
 
 class Clock(Protocol):
-    """What the engine asks of time. It waits by the event loop's time (`Stop.sleep`)."""
+    """The current time. Waiting uses the event loop's clock instead (`Stop.sleep`)."""
 
     def now(self) -> int:
-        """Wall clock, in milliseconds since the epoch (the unit of CloudWatch Logs)."""
+        """Return the wall clock in milliseconds since the epoch (the unit of CloudWatch Logs)."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Return seconds that never go back."""
 
 
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> int:
-        """Milliseconds since the epoch."""
+        """Return the wall clock in milliseconds since the epoch."""
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        """Seconds that never go back, and that pass while the machine sleeps."""
-        return time.clock_gettime(_ASLEEP_TOO)
+        """Return seconds that never go back, and that pass while the machine sleeps."""
+        return time.clock_gettime(_BOOT_CLOCK)
 
 
 class StoppedError(Exception):
-    """The run takes no new work, so this was not done."""
+    """The run is stopped and starts no new work, so this was not done."""
 
 
 class Stop:
-    """Tells a run to begin nothing more. `drain` comes first where there is time for it: no new
-    pages and plan lines are taken, and what was taken is finished. To be used in one event loop.
+    """The signal that ends a run early. `drain` accepts no new pages or plan lines but finishes the
+    accepted ones; `set` starts nothing more at all. Use it in one event loop only.
     """
 
     def __init__(self) -> None:
         self.cause: Cause | None = None
         self.waits = True
-        """Whether `sleep` does; not where time stands still, as in the sandbox."""
+        """False where `sleep` must return at once because time stands still, as in the sandbox."""
         self._draining = False
         self._stopped = asyncio.Event()
         self._bounds: set[asyncio.Timeout] = set()
 
     @property
     def draining(self) -> bool:
-        """Whether nothing new is to be taken."""
+        """Whether no new pages or plan lines are accepted."""
         return self._draining or self.is_set()
 
     def drain(self) -> None:
-        """Take nothing new."""
+        """Accept no new pages or plan lines."""
         self._draining = True
 
     def set(self, cause: Cause) -> None:
-        """Begin nothing more. The first cause counts."""
+        """Start nothing more. The first cause is kept."""
         self.cause = self.cause or cause
         self._stopped.set()
         soon = asyncio.get_running_loop().time() + IN_FLIGHT if self._bounds else 0
@@ -82,17 +82,17 @@ class Stop:
                 bound.reschedule(soon)
 
     def is_set(self) -> bool:
-        """Whether nothing may be begun."""
+        """Whether nothing may be started any more."""
         return self._stopped.is_set()
 
     def check(self) -> None:
-        """Raise StoppedError once it is set."""
+        """Raise StoppedError if the stop is set."""
         if self.is_set():
             raise StoppedError
 
     @contextlib.asynccontextmanager
     async def bounded(self, seconds: float) -> AsyncIterator[None]:
-        """What takes so long at most, and IN_FLIGHT from the moment on in which it is set.
+        """Limit the body to `seconds`, and to IN_FLIGHT from the moment the stop is set.
 
         Raises TimeoutError.
         """
@@ -104,8 +104,8 @@ class Stop:
                 self._bounds.discard(bound)
 
     async def unless(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the work, which only reads, returns. Raises StoppedError as soon as it is set: then
-        nobody waits for what is in flight.
+        """Return the result of read-only work, or raise StoppedError as soon as the stop is set,
+        without waiting for calls in flight.
         """
         doing, stopped = asyncio.create_task(work), asyncio.create_task(self._stopped.wait())
         try:
@@ -118,7 +118,7 @@ class Stop:
             await asyncio.gather(doing, stopped, return_exceptions=True)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait. Raises StoppedError as soon as it is set."""
+        """Wait for `seconds`. Raises StoppedError as soon as the stop is set."""
         if seconds > 0 and not self.is_set():
             try:
                 async with asyncio.timeout(seconds if self.waits else 0):

@@ -1,4 +1,4 @@
-"""Every error a user can cause, with the exit code it ends in."""
+"""Every error that is reported to the user, with its exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Exit(IntEnum):
 
 
 class JanitorError(Exception):
-    """An error that a person can act on; its text is one clear line."""
+    """An error that a person can act on. Its text is one clear line."""
 
     exit_code = Exit.USAGE
 
@@ -28,7 +28,7 @@ class UsageError(JanitorError):
 
 
 class PolicyError(JanitorError):
-    """The policy cannot be used. `problems` holds one line for each thing wrong in it."""
+    """The policy cannot be used. `problems` has one line for each problem."""
 
     def __init__(self, source: str, problems: list[str]) -> None:
         self.source = source
@@ -41,28 +41,25 @@ class PlanError(JanitorError):
 
 
 class InterruptionError(JanitorError):
-    """Somebody ended it before anything was changed."""
+    """Somebody interrupted the run before anything was changed."""
 
     exit_code = Exit.INTERRUPTED
 
 
 class CredentialsError(JanitorError):
-    """AWS does not know who is calling, or no longer accepts it."""
+    """AWS does not accept the credentials, or no longer does."""
 
 
 class OutputError(JanitorError):
     """Not all of the output could be written; what was changed stays changed."""
 
     def __init__(self, error: OSError, code: Exit = Exit.INCOMPLETE) -> None:
-        closed = isinstance(error, BrokenPipeError)
-        why = (
-            "was closed before everything was written"
-            if closed
-            else f"is incomplete: {error.strerror}"
-        )
+        why = f"is incomplete: {error.strerror}"
+        if isinstance(error, BrokenPipeError):
+            why = "was closed before everything was written"
         super().__init__(f"the output {why}")
         self.exit_code = code
 
 
 class JournalError(JanitorError):
-    """The journal cannot be written, so nothing (more) may be changed."""
+    """The journal cannot be written, so nothing more may be changed."""

@@ -1,4 +1,4 @@
-"""What retention deletes of the events that there are: how much, and how every output says it."""
+"""How many bytes of existing events a retention deletes, and the sentence that says so."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from janitor.core.text import size
 
 
 def lost_bytes(stored: int, age: int, present: int | None, days: int) -> int:
-    """The bytes of existing events that a retention of `days` deletes, of `stored` in a log group
-    that is `age` ms old and has the retention `present` (days; None: never expires).
+    """Estimate the bytes of existing events that a retention of `days` deletes from a log group
+    that stores `stored` bytes, is `age` ms old and now keeps events for `present` days (None:
+    forever).
 
-    An estimate: they are taken as spread evenly over the group's life, or over its present
-    retention where that is shorter. A retention that is not shorter deletes none.
+    Events are taken as spread evenly over the group's life, or over its present retention where
+    that is shorter. A retention that is not shorter deletes none.
     """
     window = age if present is None else min(age, present * DAY_MS)
     older = max(window - days * DAY_MS, 0)
@@ -19,22 +20,14 @@ def lost_bytes(stored: int, age: int, present: int | None, days: int) -> int:
 
 
 def expiring_bytes(stored: int, age: int, retention: int | None, days: int) -> int:
-    """The bytes of existing events that expire within `days` under the retention that is in force,
-    by the same estimate.
+    """Estimate, in the same way, the bytes of existing events that expire within `days` under the
+    retention in force.
     """
-    if retention is None or age <= 0:
-        return 0
-    if retention <= days:
-        return stored
-    later = (retention - days) * DAY_MS
-    if age <= later:
-        return 0
-    window = min(age, retention * DAY_MS)
-    return stored * (window - later) // window
+    return 0 if retention is None else lost_bytes(stored, age, retention, max(retention - days, 0))
 
 
 def loss(lost: int, *, dry_run: bool) -> str:
-    """The line about what no undo brings back. `lost` in bytes."""
+    """The line that says how many bytes of events are lost for good."""
     if not lost:
         return "lost for good: no existing events"
     what = "would delete" if dry_run else "deleted"

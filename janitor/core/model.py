@@ -1,7 +1,7 @@
-"""The values that everything else speaks of. Frozen; standard library only.
+"""The values that all packages share. Frozen; standard library only.
 
-Those that a scan makes for each of a million log groups are named tuples: a frozen dataclass takes
-six times as many instructions to make (CPython 3.11, counted).
+What a scan creates for each of a million log groups is a named tuple: a frozen dataclass takes six
+times as many instructions to create (CPython 3.11, counted).
 
 Times are milliseconds since the epoch, sizes are bytes, retention is in days.
 """
@@ -15,13 +15,10 @@ from typing import Literal, NamedTuple
 
 from janitor.core.clock import Clock
 
-LAMBDA_PREFIX = "/aws/lambda/"
-"""Before a function's name: the log group that it writes to, unless it is told of another."""
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One account in one Region: quotas, scans and failures are per target."""
+    """One account and Region: quotas, scans and failures are per target."""
 
     account: str
     region: str
@@ -32,10 +29,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Ingestion:
-    """What arrived in a log group, by the metric `AWS/Logs IncomingBytes` (uncompressed).
+    """What arrived in a log group, from the metric `AWS/Logs IncomingBytes` (uncompressed).
 
-    `bytes` is the sum over the last `days` whole days (UTC); `last_day` the start (ms) of the
-    latest day with data, today included, or None where nothing arrived.
+    `bytes` is the sum over the last `days` whole days (UTC). `last_day` is the start (ms) of the
+    latest day with data, today included; None if nothing arrived.
     """
 
     bytes: int
@@ -44,13 +41,14 @@ class Ingestion:
 
 
 METRIC_KEPT_DAYS = 455
-"""For so long CloudWatch keeps a metric's data points of an hour: 15 months (CloudWatch User Guide,
-metrics retention)."""
+"""Days for which CloudWatch keeps hourly data points: 15 months (CloudWatch User Guide, metrics
+retention).
+"""
 
 
 class Question(NamedTuple):
-    """What is asked about a log group that takes calls to find out: whether its `owner` is gone, or
-    whether there were no `arrivals` for so many days.
+    """A question about a log group that takes calls to answer: whether its `owner` is gone, or
+    whether there were no `arrivals` for `days`.
     """
 
     about: Literal["owner", "arrivals"]
@@ -59,13 +57,13 @@ class Question(NamedTuple):
 
 OWNER_GONE = Question("owner")
 ORPHAN = (OWNER_GONE, Question("arrivals", 30))
-"""What a report asks that wants to know of all orphans."""
+"""What a report asks in order to list all orphans."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer to a question: whether that is so, None where it could not be read. `owner` is the
-    owner that the log group's name speaks of, where it is gone.
+    """The answer to a question: whether it `holds`, None if that could not be read. `owner` is the
+    owner that the log group's name refers to, if it is gone.
     """
 
     holds: bool | None
@@ -74,15 +72,15 @@ class Found:
 
 
 class LogGroup(NamedTuple):
-    """A log group as DescribeLogGroups shows it, with its tags where they were read.
+    """A log group as DescribeLogGroups shows it, with its tags if they were read.
 
-    `retention_days` is what is in force: the account-level policy's where
-    `retention_policy` names one. None means that events never expire.
-    `tags` is None while they have not been read, or could not be.
+    `retention_days` is the retention in force: the account-level policy's if `retention_policy`
+    names one. None means that events never expire.
+    `tags` is None until they are read, and if they cannot be.
     `defects` lists values that make no sense; a group with any is never touched.
-    `ingestion` is None where it was not asked for, or could not be read; nothing is decided by it.
-    `data_protection` is the `dataProtectionStatus`: None where there never was a policy.
-    `found` holds the answers to the questions that were asked about it, None where there are none.
+    `ingestion` is None if it was not requested or could not be read. It decides nothing.
+    `data_protection` is the `dataProtectionStatus`: None if there never was a policy.
+    `found` holds the answers to questions about the group, None if none were asked.
     """
 
     target: Target
@@ -106,7 +104,7 @@ class LogGroup(NamedTuple):
 
     @property
     def orphan_of(self) -> str | None:
-        """The owner that its name speaks of, where that was asked for and is gone, and nothing
+        """The owner that the name refers to, if it was looked for and is gone, and nothing has
         arrived since.
         """
         found = self.found or {}
@@ -116,24 +114,26 @@ class LogGroup(NamedTuple):
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
-        """What was found out about it beyond DescribeLogGroups and its tags."""
+        """What is known of the group beyond DescribeLogGroups and its tags."""
         return () if self.found is None else tuple(one.evidence for one in self.found.values())
 
     def with_found(self, found: Mapping[Question, Found]) -> LogGroup:
-        """The same with more answers."""
+        """Return the group with these answers added."""
         return self._replace(found={**(self.found or {}), **found})
 
     @property
     def identity(self) -> tuple[str, str, str, int]:
-        """A group created again under the same name is another group, hence the creation time."""
+        """What identifies the group. A group recreated under the same name is another group, hence
+        the creation time.
+        """
         return (self.target.account, self.target.region, self.name, self.creation_time)
 
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What a log group has that DescribeLogGroups does not show; None and () for nothing.
+    """The settings of a log group that DescribeLogGroups does not show; None or () if absent.
 
-    The policies are JSON documents as text; processors and filters are as the API has them.
+    The policies are JSON documents as text; processors and filters are as the API returns them.
     `syslog_endpoints` are ids of VPC endpoints.
     """
 
@@ -148,7 +148,7 @@ class Extras:
 
 @dataclass(frozen=True, slots=True)
 class LogStream:
-    """A log stream. The two `last_…` times lag behind the truth and are None when never set.
+    """A log stream. The two `last_…` times lag behind the truth; None if never set.
 
     DescribeLogStreams' `storedBytes` is left out: it has been 0 for every stream since 2019.
     """
@@ -159,13 +159,13 @@ class LogStream:
     last_ingestion: int | None
 
     def newest(self) -> int:
-        """The latest sign of life: created, written or ingested, in ms since the epoch."""
+        """Return when the stream was last created, written or ingested (ms since the epoch)."""
         return max(self.creation_time, self.last_event or 0, self.last_ingestion or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Nothing is done to the group."""
+    """Leave the group alone."""
 
     reason: str
     rule: str = ""
@@ -173,7 +173,7 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Something could not be read or makes no sense: kept, counted, shown."""
+    """Something could not be read or makes no sense: the group is kept, counted and shown."""
 
     reason: str
     rule: str = ""
@@ -181,9 +181,9 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class SweepStreams:
-    """Streams with no sign of life since `before` (ms) are deleted; the group is kept.
+    """Delete the streams with no sign of life since `before` (ms), and keep the group.
 
-    `kept` is the reason to keep the group, for when there turns out to be nothing to sweep.
+    `kept` is the reason to keep the group, shown if there turns out to be nothing to sweep.
     """
 
     reason: str
@@ -194,7 +194,7 @@ class SweepStreams:
 
 @dataclass(frozen=True, slots=True)
 class SetRetention:
-    """The group gets `days`; afterwards `then`, if anything."""
+    """Set a retention of `days`; then do `then`, if given."""
 
     reason: str
     rule: str
@@ -204,7 +204,7 @@ class SetRetention:
 
 @dataclass(frozen=True, slots=True)
 class DeleteGroup:
-    """The group is deleted if it can be proved empty since `before` (ms); else `otherwise`."""
+    """Delete the group if it is proved empty since `before` (ms), else do `otherwise`."""
 
     reason: str
     rule: str
@@ -216,7 +216,7 @@ Action = Keep | SetRetention | DeleteGroup | SweepStreams | Unknown
 
 
 class Verb(StrEnum):
-    """The names of the actions in every output."""
+    """The action's name in plans, journals and reports."""
 
     KEEP = "keep"
     UNKNOWN = "unknown"
@@ -226,7 +226,7 @@ class Verb(StrEnum):
 
 
 def verb_of(action: Action) -> Verb:
-    """The action's name in plans, journals and reports."""
+    """Return the action's name."""
     match action:
         case Keep():
             return Verb.KEEP
@@ -244,7 +244,7 @@ class Status(StrEnum):
     """What became of an action."""
 
     __hash__ = str.__hash__
-    """Enum's own is Python code, which a scan would run twice for each of a million log groups."""
+    """Enum's own is Python code, which a scan would run twice for each log group."""
 
     KEPT = "kept"
     UNKNOWN = "unknown"
@@ -258,7 +258,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing that was looked at: by which call, what it said, and when (ms)."""
+    """One piece of evidence: which call was made, what it showed, and when (ms)."""
 
     source: str
     finding: str
@@ -266,12 +266,12 @@ class Evidence:
 
 
 MADE_AGAIN = "recreated"
-"""The source of what is said of who makes a deleted log group again."""
+"""The source of evidence about who recreates a deleted log group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change to the account, with what it takes to undo it, for the journal."""
+    """One change to the account, with what an undo needs, for the journal."""
 
     before: Mapping[str, object] = field(hash=False)
     after: Mapping[str, object] = field(hash=False)
@@ -280,9 +280,9 @@ class Change:
 class Outcome(NamedTuple):
     """What was decided for a group, and what became of it.
 
-    `streams` counts the streams of a sweep: to be deleted when planned, deleted otherwise;
-    `stream_names` are those that are planned (see `janitor.engine.plan.ActionLine`).
-    `acknowledged`: it is unknown, and the policy accepts that for now.
+    `streams` counts the streams of a sweep: to be deleted if it is planned, else those deleted.
+    `stream_names` are the planned ones (see `janitor.engine.plan.ActionLine`).
+    `acknowledged` means that the group is unknown, and that the policy accepts this for now.
     """
 
     group: LogGroup
@@ -297,7 +297,7 @@ class Outcome(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """Why, as a person reads it: the decision, and what happened where it adds something."""
+        """The reason for people: the decision, and the detail if that adds something."""
         if not self.detail or self.detail == self.action.reason:
             return self.action.reason
         return f"{self.detail} ({self.action.reason})"
@@ -311,7 +311,7 @@ def outcome_now(
     detail: str = "",
     evidence: Sequence[Evidence] = (),
 ) -> Outcome:
-    """An outcome of this moment."""
+    """Return an outcome with the current time."""
     return Outcome(group, action, status, detail, clock.now(), evidence=tuple(evidence))
 
 
@@ -320,9 +320,9 @@ UndoAction = Literal["restore_group", "restore_retention", "restore_account_poli
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """What an undo would do, or did, about one log group, or one account-level policy, whose name
-    is `group` then. `changes` name what is given back, `left` what is not, and why; `needs` are the
-    IAM actions for it.
+    """What an undo would do, or did, to one log group, or to the account-level policy whose name is
+    in `group`. `changes` name what is restored, `left` what is not and why; `needs` are the IAM
+    actions that the changes take.
     """
 
     target: Target

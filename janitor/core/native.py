@@ -1,4 +1,4 @@
-"""Account-level retention policies, and what is to become of them. Standard library only."""
+"""Account-level retention policies and planned changes to them. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from janitor.core.model import Status, Target
 
 NEVER = "NEVER_EXPIRE"
 EVERY_GROUP = ("",)
-"""The prefixes of a policy for all log groups."""
+"""The prefixes of a policy that covers all log groups."""
 _CRITERIA = re.compile(r"\s*LogGroupNamePrefix\s+IN\s+(\[.*\])\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a policy says: `days` (None: events never expire) for log groups whose names begin with
-    one of the `prefixes`; with `new_only` for those alone that are created after the policy.
+    """The terms of a policy: `days` (None: events never expire) for log groups whose names start
+    with one of the `prefixes`; with `new_only`, only for those created after the policy.
     """
 
     days: int | None
@@ -33,15 +33,15 @@ class Terms:
 
     @property
     def criteria(self) -> str | None:
-        """The selectionCriteria; None, without any, stands for all log groups. The reference shows
-        the form for other types of policies only; the dry run validates it.
+        """The selectionCriteria; None for all log groups. The API reference shows this form only
+        for other types of policies; AWS's dry run validates it.
         """
         if "" in self.prefixes:
             return None
         return f"LogGroupNamePrefix IN {json.dumps(list(self.prefixes))}"
 
     def covers(self, prefix: str) -> bool:
-        """Whether some name may begin with `prefix` and be within the policy's."""
+        """Whether the policy covers any name that could start with `prefix`."""
         return any(own.startswith(prefix) or prefix.startswith(own) for own in self.prefixes)
 
 
@@ -55,37 +55,37 @@ class AccountPolicy:
 
     @classmethod
     def of(cls, name: str, terms: Terms) -> AccountPolicy:
-        """The policy that says so."""
+        """Return the policy with these terms."""
         return cls(name, terms.document, terms.criteria)
 
     @property
     def terms(self) -> Terms | None:
-        """What it says; None where that is not understood."""
+        """The parsed terms; None if they are not understood."""
         try:
-            said = json.loads(self.document)
-            found = _CRITERIA.fullmatch(self.criteria) if self.criteria else None
-            prefixes = json.loads(found[1]) if found else list(EVERY_GROUP)
-            days, mode = said["retentionInDays"], said["enforcementMode"]
-            term = None if days == NEVER else int(days)
+            document = json.loads(self.document)
+            match = _CRITERIA.fullmatch(self.criteria) if self.criteria else None
+            prefixes = json.loads(match[1]) if match else list(EVERY_GROUP)
+            retention, mode = document["retentionInDays"], document["enforcementMode"]
+            days = None if retention == NEVER else int(retention)
         except (ValueError, TypeError, KeyError):
             return None
-        known = isinstance(prefixes, list) and all(isinstance(one, str) for one in prefixes)
-        if (self.criteria and not found) or not known or mode not in ("NEW_ONLY", "RETROACTIVE"):
+        valid = isinstance(prefixes, list) and all(isinstance(one, str) for one in prefixes)
+        if (self.criteria and not match) or not valid or mode not in ("NEW_ONLY", "RETROACTIVE"):
             return None
-        return Terms(term, tuple(sorted(prefixes)), mode == "NEW_ONLY")
+        return Terms(days, tuple(sorted(prefixes)), mode == "NEW_ONLY")
 
     def __eq__(self, other: object) -> bool:
-        """Whether both say the same, however it is written."""
+        """Whether both have the same name and terms, however those are written."""
         if not isinstance(other, AccountPolicy) or self.name != other.name:
             return False
-        as_written = (self.document, self.criteria) == (other.document, other.criteria)
-        return as_written or (self.terms is not None and self.terms == other.terms)
+        same_text = (self.document, self.criteria) == (other.document, other.criteria)
+        return same_text or (self.terms is not None and self.terms == other.terms)
 
     def __hash__(self) -> int:
         return hash(self.name)
 
     def text(self) -> str:
-        """For people: 90 days for new log groups under /app/."""
+        """Return the policy for people: 90 days for new log groups under /app/."""
         terms = self.terms
         if terms is None:
             return f"{self.document} {self.criteria or 'for all log groups'}"
@@ -98,7 +98,7 @@ class AccountPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Impacted:
-    """A log group in a dry run's list. Retention is in days, or NEVER_EXPIRE."""
+    """A log group in a dry run's result. Retention is in days, or NEVER_EXPIRE."""
 
     group: str
     current: str
@@ -108,9 +108,9 @@ class Impacted:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """AWS's own estimate of what a change would do (botocore 1.44.5, DryRunResult): log groups
-    whose retention gets longer, shorter, or stays; those that could not be analyzed; and those that
-    hold most, at most 20.
+    """AWS's own estimate of what a change would do (botocore 1.44.5, DryRunResult): how many log
+    groups get a longer, shorter or unchanged retention, how many could not be analyzed, and up to
+    20 log groups that store most.
     """
 
     increased: int
@@ -125,8 +125,8 @@ Verb = Literal["put", "delete", "keep", "refuse"]
 
 @dataclass(frozen=True, slots=True)
 class NativeItem:
-    """What is to become of one policy, or of one rule that cannot be made one (`refuse`). `before`
-    is what there is, `after` what is wanted; None for no policy.
+    """A planned change to one policy, or a rule that cannot become one (`refuse`). `before` is the
+    existing policy, `after` the wanted one; None for no policy.
     """
 
     target: Target

@@ -1,4 +1,4 @@
-"""What a run did to one account and Region, counted from outcomes."""
+"""Counts of what a run did in one account and Region, taken from its outcomes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from janitor.core.model import (
-    Action,
     DeleteGroup,
     Keep,
     LogGroup,
@@ -19,17 +18,12 @@ from janitor.core.model import (
 )
 
 
-def gets_retention_instead(action: Action) -> bool:
-    """Whether retention is set where the deletion is refused."""
-    return isinstance(action, DeleteGroup) and isinstance(action.otherwise, SetRetention)
-
-
 @dataclass
 class Tally:
-    """Counters of one target, or of several together. What is planned and what is done are counted
-    apart; a sweep counts its streams, whatever became of the rest of it. `instead` are the log
-    groups to delete that get retention where deletions are refused, `acknowledged` those unknown
-    that the policy accepts.
+    """Counters of one target, or of several together. Planned and done work are counted apart. A
+    sweep counts the streams that were deleted, whatever its status. `instead` counts planned
+    deletions that become a retention if deletions are refused; `acknowledged` counts unknown log
+    groups that the policy accepts.
     """
 
     scanned: int = 0
@@ -44,14 +38,14 @@ class Tally:
 
     @classmethod
     def together(cls, tallies: Iterable[Tally]) -> Tally:
-        """The sum of them."""
+        """Return the sum of the tallies."""
         total = cls()
         for tally in tallies:
             total.include(tally)
         return total
 
     def include(self, tally: Tally) -> None:
-        """Count all that another one has counted."""
+        """Add another tally to this one."""
         self.scanned += tally.scanned
         self.stored_bytes += tally.stored_bytes
         self.planned.update(tally.planned)
@@ -63,7 +57,7 @@ class Tally:
         self.warnings += tally.warnings
 
     def read(self, groups: Sequence[LogGroup]) -> None:
-        """Log groups were read."""
+        """Count log groups that were read."""
         self.scanned += len(groups)
         self.stored_bytes += sum(group.stored_bytes for group in groups)
 
@@ -77,43 +71,47 @@ class Tally:
         amount = outcome.streams if verb is Verb.SWEEP_STREAMS else 1
         if outcome.status is Status.PLANNED:
             self.planned[verb] += amount
-            self.instead += gets_retention_instead(outcome.action)
+            match outcome.action:
+                case DeleteGroup(otherwise=SetRetention()):
+                    self.instead += 1
         elif outcome.status is Status.DONE or verb is Verb.SWEEP_STREAMS:
             self.done[verb] += amount
 
     def would(self, refused: Tally) -> Counter[Verb]:
-        """What would be done of what is planned; deletions in a part of it are `refused`."""
+        """Return what would be done of the plan if deletions and sweeps in the part of it that
+        `refused` counts are refused.
+        """
         retention = refused.planned[Verb.SET_RETENTION] + refused.instead
         return self.planned - refused.planned + Counter({Verb.SET_RETENTION: retention})
 
     def earlier(self, verb: Verb, amount: int) -> None:
-        """Count what the run did before what is counted here was surveyed: the limits are checked
-        by what is planned and scanned.
+        """Count what the run did before this survey as planned and done, and deleted groups as
+        scanned too: the limits are checked against those counts.
         """
         self.planned[verb] += amount
         self.done[verb] += amount
         self.scanned += amount if verb is Verb.DELETE_GROUP else 0
 
     def of_earlier(self) -> Tally:
-        """What is left of it where the survey begins again: what was done, and what failed."""
-        left = Tally()
+        """Return what still counts once the survey starts over: what was done and what failed."""
+        carried = Tally()
         for verb, amount in self.done.items():
-            left.earlier(verb, amount)
+            carried.earlier(verb, amount)
         for status in (Status.DONE, Status.FAILED, Status.GONE):
-            left.by_status[status] = self.by_status[status]
-        return left
+            carried.by_status[status] = self.by_status[status]
+        return carried
 
     def error(self, text: str) -> None:
-        """Something makes the run incomplete."""
+        """Note, once, an error that makes the run incomplete."""
         if text not in self.errors:
             self.errors.append(text)
 
     def warn(self, text: str) -> None:
-        """Something a person should know that does not make the run incomplete."""
+        """Note, once, what a person should know though it does not make the run incomplete."""
         if text not in self.warnings:
             self.warnings.append(text)
 
     @property
     def complete(self) -> bool:
-        """Whether everything was reached."""
+        """Whether nothing failed as a whole and everything was reached."""
         return not (self.errors or self.by_status[Status.NOT_REACHED])

@@ -1,6 +1,6 @@
-"""Text for people: sizes and ages, and what comes from an account or a file made safe to show.
+"""Text for people: sizes, ages, and text from accounts and files made safe to show.
 
-Tag values, stream and filter names are free text, and errors repeat them. HTML is Jinja's matter.
+Tag values, stream names and filter names are free text, and errors repeat them. Jinja escapes HTML.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import re
 from janitor.core.clock import DAY_MS
 
 ODD = "backslashreplace"
-"""How half a surrogate pair, which UTF-8 cannot have, is written: in JSON as JSON has it."""
+"""The error handler for half a surrogate pair, which UTF-8 cannot encode; JSON reads its output."""
 
 
 def visible(text: str) -> str:
-    r"""The text with all that a terminal or a mail reader might obey shown as `\x1b` or `\u202e`.
+    r"""Escape, as `\x1b` or `\u202e`, whatever a terminal or mail reader might interpret.
 
-    Control characters (line ends too), bidirectional overrides, private and unassigned characters:
-    whatever Unicode does not count as printable.
+    That is all that Unicode does not count as printable: control characters (line ends too),
+    bidirectional overrides, private and unassigned characters.
     """
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
@@ -25,32 +25,32 @@ def visible(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with a capital and a full stop."""
+    """Return the text with a capital letter and a full stop."""
     return f"{text[:1].upper()}{text[1:]}."
 
 
 def lines(text: str) -> str:
-    """The same for text that has lines of its own."""
+    """Apply `visible` to each line of a text."""
     return "\n".join(map(visible, text.split("\n")))
 
 
 _MARKDOWN = {ord(char): f"\\{char}" for char in r"\`*_[]<>|~&"}
-# GitHub looks for mentions and numbers of issues in the page that the text has become, where no
-# backslash is left; a comment parts it there, and is not shown.
+# GitHub looks for mentions and issue numbers after it has rendered the text, when the backslashes
+# are gone. An HTML comment breaks them up and is not shown.
 _MARKDOWN |= {ord("@"): "@<!-- -->", ord("#"): "\\#<!-- -->"}
 _LINKED = re.compile(r"(?i)(\bwww)\.|:(?=//)")
-"""How the links begin that GitHub makes of plain text (GFM, "Autolinks")."""
+"""The start of what GitHub turns into a link (GFM, "Autolinks")."""
 
 
 def markdown(text: str) -> str:
-    """Text that Markdown shows as it is, on one line and without links and mentions."""
+    """Escape text so that Markdown shows it literally, on one line, without links or mentions."""
     escaped = visible(text).translate(_MARKDOWN)
     return _LINKED.sub(lambda found: f"{found[1]}\\." if found[1] else "\\:", escaped)
 
 
 def cell(value: object) -> object:
-    """A value of a CSV file; text that a spreadsheet would calculate begins with an apostrophe
-    there (OWASP, "CSV Injection").
+    """Return a value for a CSV file. Text that a spreadsheet would take for a formula gets an
+    apostrophe in front (OWASP, "CSV Injection").
     """
     if not isinstance(value, str):
         return value
@@ -59,7 +59,7 @@ def cell(value: object) -> object:
 
 
 def size(count: int) -> str:
-    """Bytes for people: 0 B, 1.5 KiB, 2.0 GiB."""
+    """Return bytes for people: 0 B, 1.5 KiB, 2.0 GiB."""
     if count < 1024:
         return f"{count} B"
     power = min((count.bit_length() - 1) // 10, 4)
@@ -67,6 +67,6 @@ def size(count: int) -> str:
 
 
 def age(ms: int) -> str:
-    """A span for people: days from one day up, else hours."""
+    """Return a time span for people: in days from one day up, else in hours."""
     days = ms // DAY_MS
     return f"{days} day{'' if days == 1 else 's'}" if days else f"{ms // 3_600_000} h"

@@ -1,4 +1,4 @@
-"""Several things at once in the event loop."""
+"""Concurrency in the event loop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 
 async def together(*work: Coroutine[Any, Any, None], most: int | None = None) -> None:
-    """All of it to the end, so much at once or all. Raises the first error, after the rest was
-    cancelled.
+    """Run all the work, at most `most` coroutines at a time (None: all at once).
+
+    The first error cancels the rest and is raised.
     """
     free = asyncio.Semaphore(most or len(work) or 1)
 
@@ -24,5 +25,5 @@ async def together(*work: Coroutine[Any, Any, None], most: int | None = None) ->
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for one in work:  # what never began would be complained of
+        for one in work:  # Python warns of a coroutine that was never awaited
             one.close()

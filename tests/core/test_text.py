@@ -1,4 +1,4 @@
-"""Text for people."""
+"""Sizes, ages and escaped text for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from janitor.core.text import age, cell, lines, markdown, size, visible
     ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (2**50, "1024.0 TiB")]
 )
 def test_sizes_for_people(count: int, text: str) -> None:
-    """Binary units."""
+    """Sizes have binary units, up to TiB."""
     assert size(count) == text
 
 
@@ -22,20 +22,20 @@ def test_sizes_for_people(count: int, text: str) -> None:
     ("ms", "text"), [(0, "0 h"), (3_600_000, "1 h"), (DAY_MS, "1 day"), (9 * DAY_MS, "9 days")]
 )
 def test_ages_for_people(ms: int, text: str) -> None:
-    """Days from one day up, hours below."""
+    """Ages are in days from one day up, in hours below."""
     assert age(ms) == text
 
 
 @given(st.text())
-def test_visible_text_is_printable_and_plain_text_stays(text: str) -> None:
-    """Whatever is printable is as it was."""
+def test_visible_escapes_only_what_is_not_printable(text: str) -> None:
+    """The result is printable, and printable text is unchanged."""
     assert visible(text).isprintable()
     assert visible(text) == text or not text.isprintable()
 
 
 @given(st.text())
-def test_text_with_lines_keeps_them_and_nothing_else(text: str) -> None:
-    """Each is a line that is printable."""
+def test_lines_keeps_line_ends_and_escapes_the_rest(text: str) -> None:
+    """Each line of the result is printable."""
     shown = lines(text).split("\n")
     assert len(shown) == text.count("\n") + 1
     assert all(line.isprintable() for line in shown)
@@ -52,14 +52,14 @@ def test_text_with_lines_keeps_them_and_nothing_else(text: str) -> None:
         ("\u202egpj.exe", "\\\\u202egpj.exe"),
     ],
 )
-def test_markdown_shows_text_as_it_is(text: str, shown: str) -> None:
-    """Without its tables, links, mentions and directions."""
+def test_markdown_shows_text_literally(text: str, shown: str) -> None:
+    """The text makes no table, link, mention or change of direction."""
     assert markdown(text) == shown
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "\n="])
-def test_a_spreadsheet_calculates_nothing_of_a_cell(start: str) -> None:
-    """Whatever begins a formula, also behind what it skips."""
+def test_a_spreadsheet_does_not_evaluate_a_cell(start: str) -> None:
+    """No cell starts as a formula does, not even after characters that a spreadsheet skips."""
     shown = cell(f"{start}cmd|' /C calc'!A0")
     assert str(shown)[0] in "'\\"
     assert str(shown).isprintable()
