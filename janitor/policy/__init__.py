@@ -1,1 +1,1 @@
-"""The policy file, and what it says should be done with a log group."""
+"""The policy file, and the judge that applies it to log groups."""

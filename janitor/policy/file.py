@@ -1,4 +1,4 @@
-"""The policy file: what may be done to which log group. TOML in, one frozen `Policy` out."""
+"""The policy file: what may be done to which log group. Parses TOML into one frozen `Policy`."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ RETENTION_DAYS = (
 """What PutRetentionPolicy accepts (CloudWatch Logs API reference)."""
 
 _T = TypeVar("_T")
-Owners = Callable[[Sequence[str]], list[str]]
-"""Says what is wrong with names of owners: this package does not know their table."""
+CheckOwners = Callable[[Sequence[str]], list[str]]
+"""Returns the problems with names of owners: this package does not know the owner table."""
 
 OWN_GROUP = "/cloudwatch-janitor/janitor"
 SHIPPED = "the shipped policy"
@@ -64,10 +64,10 @@ def _pattern(text: str) -> str:
 
 
 def _search(expression: str) -> Callable[[str], object]:
-    """Something truthy for a text that a regular expression is found in. Raises ValueError.
+    """Return a function that searches a text for a regular expression. Raises ValueError.
 
-    RE2 takes time linear in the text, whatever the expression: Python's own would let one of a
-    dozen characters hold up a run for ever. Imported for who needs it: most policies do not.
+    RE2 takes time linear in the text, while an expression of a dozen characters could hang Python's
+    own. It is imported here because most policies do not need it.
     """
     import re2
 
@@ -76,8 +76,8 @@ def _search(expression: str) -> Callable[[str], object]:
     try:
         compiled = re2.compile(expression, options)
     except re2.error as error:
-        said = error.args[0]
-        why = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        text = error.args[0]
+        why = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
         raise ValueError(f"not a valid RE2 regular expression: {why}") from error
     return lambda text: compiled.search(text.encode(errors="replace"))
 
@@ -105,6 +105,17 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
+def _band_problem(low: int | None, high: int | None, days: int | None) -> str:
+    """Describe how min_days, max_days and retention_days contradict each other; empty if they do
+    not.
+    """
+    if low is not None and high is not None and low > high:
+        return f"min_days {low} is more than max_days {high}"
+    if days is not None and not (low or days) <= days <= (high or days):
+        return f"retention_days {days} is outside min_days to max_days"
+    return ""
+
+
 class _Band(_Strict):
     retention_days: Days | None = Field(
         None,
@@ -118,16 +129,13 @@ class _Band(_Strict):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        low, high, days = self.min_days, self.max_days, self.retention_days
-        if low is not None and high is not None and low > high:
-            raise ValueError(f"min_days {low} is more than max_days {high}")
-        if days is not None and not (low or days) <= days <= (high or days):
-            raise ValueError(f"retention_days {days} is outside min_days to max_days")
+        if problem := _band_problem(self.min_days, self.max_days, self.retention_days):
+            raise ValueError(problem)
         return self
 
 
 class Defaults(_Band):
-    """What applies where no rule says otherwise. What is absent is not done."""
+    """What applies where no rule says otherwise. What is left out is not done."""
 
     delete_empty: bool = Field(False, description="Delete groups that are proved empty.")
     sweep_streams: bool = Field(False, description="Delete streams that have expired entirely.")
@@ -140,7 +148,7 @@ _TAGS = '"key", or "key=value" where the value may be a glob.'
 
 
 class ProtectFromDeletion(_Strict):
-    """Never deleted; retention may be set, and expired streams swept."""
+    """Log groups that are never deleted; retention may be set and expired streams swept."""
 
     names: list[Pattern] = Field([], description=_NAMES)
     tags: list[Tag] = Field(["aws:cloudformation:stack-name"], description=_TAGS)
@@ -157,17 +165,17 @@ class ProtectFromDeletion(_Strict):
 
     @field_validator("owners")
     @classmethod
-    def _known(cls, owners: bool | list[str], told: ValidationInfo) -> bool | list[str]:
-        if told.context and not isinstance(owners, bool):
-            wrong: Owners = told.context["owners"]
-            if problems := wrong(owners):
+    def _known(cls, owners: bool | list[str], info: ValidationInfo) -> bool | list[str]:
+        if info.context and not isinstance(owners, bool):
+            check: CheckOwners = info.context["owners"]
+            if problems := check(owners):
                 raise ValueError("; ".join(problems))
         return owners
 
 
 class Protect(_Strict):
-    """What is never touched. Names and tags exempt a group from every change, and from judging: it
-    is kept, never unknown.
+    """Log groups that are never touched. They are kept without being judged, so they are never
+    unknown.
     """
 
     names: list[Pattern] = Field([], description=_NAMES)
@@ -177,8 +185,8 @@ class Protect(_Strict):
 
 
 class FleetLimits(_Strict):
-    """Limits of a run over all its accounts together. Over one of them nothing is deleted or swept
-    anywhere; what is absent is as in `[limits]`, which is little for many accounts.
+    """Limits of a run for all its accounts together. Over one of them nothing is deleted or swept
+    anywhere. A key that is left out is as in `[limits]`, which is little for many accounts.
     """
 
     max_group_deletions: int | None = Field(
@@ -208,18 +216,18 @@ class Limits(_Strict):
     fleet: FleetLimits = Field(default_factory=lambda: FleetLimits())
 
     def over_all(self) -> Limits:
-        """What holds for all accounts of a run together."""
+        """Return the limits for all accounts of a run together."""
         return self.model_copy(update=self.fleet.model_dump(exclude_none=True))
 
 
 class Acknowledged(_Strict):
-    """Log groups that may stay unjudged: until the end of that day they are no exit code."""
+    """Log groups that may stay unjudged without exit code 5, until the end of a day."""
 
     names: list[Pattern] = Field(min_length=1, description='Globs over the whole name, or "re:…".')
     until: date = Field(description="The last day (UTC) on which it applies, as in 2027-06-30.")
 
     def __str__(self) -> str:
-        """For people, once that day is over."""
+        """Return the entry for people, once its last day is over."""
         return f"acknowledged until {self.until}, which has passed: {', '.join(self.names)}"
 
 
@@ -232,14 +240,14 @@ def _copied(key: str) -> str:
 
 
 class NewGroups(_Strict):
-    """What new log groups get besides retention."""
+    """What new log groups get in addition to retention."""
 
     tags: list[Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_copied)]] = (
         Field(
             [],
             max_length=40,
-            description="Keys of tags that are copied from the function, cluster or database that "
-            "the name points to. No tag is overwritten.",
+            description="Keys of tags to copy from the function, cluster or database that the name "
+            "points to. No tag is overwritten.",
         )
     )
 
@@ -249,14 +257,14 @@ RegionName = Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)+-[0-9]+$")]
 
 
 class Price(_Strict):
-    """USD per GB of one log class. What is absent is as shipped, or unknown."""
+    """USD per GB for one log class. A price that is left out is as shipped, or unknown."""
 
     storage: Usd | None = Field(None, description="USD per GB and month.")
     ingestion: Usd | None = Field(None, description="USD per GB.")
 
 
 class RegionPrices(_Strict):
-    """A Region's prices, by log class."""
+    """Prices in a Region, by log class."""
 
     metrics: Usd | None = Field(None, description="USD per 1,000 metrics of GetMetricData.")
     STANDARD: Price | None = None
@@ -266,7 +274,7 @@ class RegionPrices(_Strict):
 
 
 class Prices(_Strict):
-    """What CloudWatch Logs costs, where it is not what `janitor/cost/prices.toml` says."""
+    """Prices of CloudWatch Logs that replace those in `janitor/cost/prices.toml`."""
 
     date: str | None = Field(None, description="When these prices applied; shown in reports.")
     source: str | None = Field(None, description="Where they are from; shown in reports.")
@@ -274,7 +282,7 @@ class Prices(_Strict):
 
 
 class Rule(_Band):
-    """The first rule whose conditions all hold decides; what it leaves out, `defaults` say."""
+    """The first rule whose conditions all hold decides. What it leaves out is as in `defaults`."""
 
     id: str = Field(min_length=1, description="Its name in plans, journals and reports.")
     names: list[Pattern] | None = Field(
@@ -309,7 +317,7 @@ class Rule(_Band):
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """Its conditions that take calls to find out."""
+        """The conditions that take calls to evaluate."""
         spans = dict.fromkeys(days for days in (self.orphan_days, self.quiet_days) if days)
         arrivals = (Question("arrivals", days) for days in spans)
         return (*([OWNER_GONE] if self.orphan_days else []), *arrivals)
@@ -317,7 +325,7 @@ class Rule(_Band):
 
 @dataclass(frozen=True, slots=True)
 class RuleSettings:
-    """A rule with the defaults filled in: what holds for one group."""
+    """A rule with the defaults filled in."""
 
     rule: str
     retention_days: int | None
@@ -341,9 +349,9 @@ _SPECIAL = re.compile(r"[*?[]")
 
 
 def glob(pattern: str) -> Callable[[str], object]:
-    """Something truthy for a text that the glob matches, case-sensitively."""
+    """Return a function that is truthy for a text that the glob matches, case-sensitively."""
     plain = pattern.strip("*")
-    if not _SPECIAL.search(plain):  # most globs are so, and the expression takes far longer
+    if not _SPECIAL.search(plain):  # true of most globs, and far faster than a regular expression
         match pattern.startswith("*"), pattern.endswith("*"):
             case True, True:
                 return lambda text: plain in text
@@ -353,14 +361,16 @@ def glob(pattern: str) -> Callable[[str], object]:
                 return lambda text: text.startswith(plain)
             case _:
                 return lambda text: text == plain
-    with warnings.catch_warnings():  # of sets such as `[[a]`, which mean what they say here
+    with (
+        warnings.catch_warnings()
+    ):  # Python warns of sets such as `[[a]`, which are meant literally
         warnings.simplefilter("ignore", FutureWarning)
-        # fnmatch's expressions do not backtrack from one `*` into another (`fnmatch.translate`).
+        # fnmatch.translate writes expressions that do not backtrack from one `*` into another.
         return re.compile(translate(pattern)).match
 
 
 def _any_of(patterns: Sequence[str] | None) -> Callable[[str], object] | None:
-    """Something truthy for a text that any of the patterns matches; None without patterns."""
+    """Return a function that is truthy for a text that any pattern matches; None without any."""
     finders = [_finder(pattern) for pattern in patterns or ()]
     if len(finders) > 1:
         return lambda text: any(find(text) for find in finders)
@@ -368,12 +378,14 @@ def _any_of(patterns: Sequence[str] | None) -> Callable[[str], object] | None:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """A glob over the whole text (case-sensitive, `*` crosses `/`), or a searched `re:…`."""
+    """Whether a glob matches the whole text (case-sensitive, `*` also matches `/`), or a `re:…`
+    matches anywhere in it.
+    """
     return bool(_finder(pattern)(text))
 
 
 def has_tag(wanted: str, tags: Mapping[str, str]) -> bool:
-    """Whether `tags` hold "key", or "key=value" with a glob for the value."""
+    """Whether `tags` contain the wanted "key", or "key=value" where the value is a pattern."""
     key, equals, value = wanted.partition("=")
     return key in tags and (not equals or matches(value, tags[key]))
 
@@ -383,7 +395,7 @@ def _pick(own: _T | None, default: _T) -> _T:
 
 
 class Policy(_Strict):
-    """The whole policy. `settings_for` tells what holds for a group."""
+    """The whole policy. `settings_for` returns the settings of a group."""
 
     defaults: Defaults = Field(default_factory=lambda: Defaults())
     protect: Protect = Field(default_factory=lambda: Protect())
@@ -395,35 +407,27 @@ class Policy(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if found := list(self._contradictions()):
-            raise ValueError("\n".join(found))
+        if problems := list(self._contradictions()):
+            raise ValueError("\n".join(problems))
         return self
 
     def _contradictions(self) -> Iterator[str]:
-        seen: set[str] = set()
+        ids: set[str] = set()
         for rule in self.rules:
             where = f"rule {rule.id!r}"
-            if rule.id in seen or rule.id == "defaults":
+            if rule.id in ids or rule.id == "defaults":
                 yield f"{where}: the id is used twice or reserved"
-            seen.add(rule.id)
+            ids.add(rule.id)
             if rule.orphan_days and not self.protect.deletion.owners:
                 yield f"{where}: orphan_days needs owners to be checked"
-            days = self.filled(rule)
-            low, high = days.min_days, days.max_days
-            if low is not None and high is not None and low > high:
-                yield f"{where}: min_days {low} is more than max_days {high}"
-            elif days.retention_days is not None and not (
-                (low or 0) <= days.retention_days <= (high or days.retention_days)
-            ):
-                yield (
-                    f"{where}: retention_days {days.retention_days} is outside "
-                    f"min_days to max_days, once [defaults] are filled in"
-                )
+            settings = self.filled(rule)
+            band = settings.min_days, settings.max_days, settings.retention_days
+            if problem := _band_problem(*band):
+                yield f"{where}: {problem}, once [defaults] are filled in"
 
     def filled(self, rule: Rule) -> RuleSettings:
-        """A rule with what `[defaults]` say where it says nothing."""
+        """Return a rule's settings, with those of `[defaults]` for what it leaves out."""
         d = self.defaults
-
         return RuleSettings(
             rule=rule.id,
             retention_days=_pick(rule.retention_days, d.retention_days),
@@ -443,8 +447,8 @@ class Policy(_Strict):
 
     @property
     def asks_for_tags(self) -> bool:
-        """Whether anything hangs on a log group's tags. Those that keep from deletion alone do not
-        matter where nothing is deleted.
+        """Whether any decision depends on tags. Tags that only protect from deletion do not matter
+        if nothing is deleted.
         """
         scopes: list[Defaults | Rule] = [self.defaults, *self.rules]
         deletes = any(scope.delete_empty for scope in scopes)
@@ -452,16 +456,18 @@ class Policy(_Strict):
 
     @property
     def tags_choose_retention(self) -> bool:
-        """Whether a retention hangs on tags: they may exempt a log group, or choose its rule."""
+        """Whether retention depends on tags: they may exempt a log group or select its rule."""
         return bool(self.protect.tags) or any(rule.tags for rule in self.rules)
 
     @cached_property
     def questions(self) -> frozenset[Question]:
-        """What rules ask that takes calls to find out."""
+        """The conditions of all rules that take calls to evaluate."""
         return frozenset(question for rule in self.rules for question in rule.questions)
 
     def open_questions(self, group: LogGroup) -> tuple[Question, ...]:
-        """What was not asked yet of the first rule that may match, if nothing else is open."""
+        """Return the unanswered questions of the first rule that may match, if only they are left
+        to decide whether it does.
+        """
         for conditions, settings in self._resolved:
             miss = conditions.missed_by(group)
             if miss == "unanswered":
@@ -471,9 +477,10 @@ class Policy(_Strict):
         return ()
 
     def trials(self, group: LogGroup) -> list[tuple[RuleSettings, str | None]]:
-        """Each rule in turn with why it does not match, or None where it does; stops there.
+        """Return the rules up to the first that matches: the settings of each, and why it does not
+        match, or None for the one that does.
 
-        A rule that hangs on what could not be read ends the search with a text that starts with
+        A rule that depends on something unread ends the search with a text that starts with
         "unknown".
         """
         tried: list[tuple[RuleSettings, str | None]] = []
@@ -485,7 +492,7 @@ class Policy(_Strict):
         return tried
 
     def settings_for(self, group: LogGroup) -> RuleSettings | None:
-        """The settings of the first rule that matches; None where what is not known hides which."""
+        """Return the settings of the first rule that matches; None if that cannot be known."""
         for conditions, settings in self._resolved:
             miss = conditions.missed_by(group)
             if miss is None:
@@ -495,37 +502,36 @@ class Policy(_Strict):
         return None
 
     def reads_events(self, group: LogGroup) -> bool:
-        """Whether FilterLogEvents has to find nothing too; so where no rule is known to hold."""
+        """Whether FilterLogEvents must find nothing either; true if the group's rule is unknown."""
         settings = self.settings_for(group)
         return settings is None or settings.proof == "events"
 
     def acknowledged_until(self, group: LogGroup, now: int) -> date | None:
-        """Until when somebody accepts that the group is not judged; None where nobody does (any
-        more). `now` in ms.
+        """Return the last day on which the group may stay unjudged; None if there is none, or it
+        has passed. `now` in ms.
         """
         today = _day(now)
         valid = (entry for entry in self.acknowledged if entry.until >= today)
-        names = (e.until for e in valid if any(matches(one, group.name) for one in e.names))
-        return max(names, default=None)
+        days = (e.until for e in valid if any(matches(one, group.name) for one in e.names))
+        return max(days, default=None)
 
     def expired(self, now: int) -> list[Acknowledged]:
-        """What was acknowledged until a day that is over. `now` in ms."""
+        """Return the acknowledgements whose last day is over. `now` in ms."""
         return [entry for entry in self.acknowledged if entry.until < _day(now)]
 
     def with_own_groups(self, *names: str) -> Policy:
-        """The same policy that also spares the named groups as the janitor's own."""
+        """Return the policy with these names among the janitor's own log groups."""
         own = list(dict.fromkeys([*self.protect.own_groups, *names]))
         protect = self.protect.model_copy(update={"own_groups": own})
         return self.model_copy(update={"protect": protect})
 
     def only_retention(self, share: float) -> Policy:
-        """The same policy as far as it gives a retention to log groups that have none in force: it
-        deletes nothing, sweeps nothing, changes no retention that somebody set, and takes at most
-        `share` of each quota.
+        """Return the policy reduced to setting retention where none is in force: it deletes and
+        sweeps nothing, changes no existing retention, and uses at most `share` of each quota.
         """
         only = {"delete_empty": False, "sweep_streams": False, "min_days": None, "max_days": None}
         share = min(self.limits.api_share, share)
-        # Not by model_copy, which would keep the rules as they were resolved before.
+        # model_copy would keep the rules that this policy has cached as resolved.
         return Policy(
             defaults=self.defaults.model_copy(update=only),
             protect=self.protect,
@@ -536,12 +542,14 @@ class Policy(_Strict):
         )
 
     def digest(self) -> str:
-        """SHA-256 over what the policy decides in a run: not its layout, nor how fast it is carried
-        out, what that saves, what is acknowledged, or what new log groups get.
+        """Return a SHA-256 over what decides a run: not the file's layout, the pace, prices,
+        acknowledgements or what new log groups get.
         """
-        aside = {"prices": True, "acknowledged": True, "new_groups": True}
-        said = self.model_dump_json(exclude_none=True, exclude={**aside, "limits": {"api_share"}})
-        return hashlib.sha256(said.encode()).hexdigest()
+        excluded = {"prices": True, "acknowledged": True, "new_groups": True}
+        text = self.model_dump_json(
+            exclude_none=True, exclude={**excluded, "limits": {"api_share"}}
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _day(now: int) -> date:
@@ -549,16 +557,16 @@ def _day(now: int) -> date:
 
 
 _Miss = Literal["names", "classes", "regions", "tags", "unread tags", "answer", "unanswered"]
-"""Which condition of a rule does not hold. Its text is made only for who reads it: most groups of a
-large account miss most rules.
+"""Which condition of a rule does not hold. Its text is built only when shown, because most groups
+miss most rules.
 """
 
 _HIDDEN: tuple[_Miss, ...] = ("unread tags", "unanswered")
-"""Whether the rule matches is not known, so no later one may be applied in its stead."""
+"""Misses for which it is not known whether the rule matches, so that no later rule may apply."""
 
 
 class _Conditions:
-    """A rule's conditions, made ready to be asked of a million log groups."""
+    """A rule's conditions, compiled once for a million log groups."""
 
     __slots__ = ("_classes", "_names", "_questions", "_regions", "_rule", "_tags")
 
@@ -571,7 +579,7 @@ class _Conditions:
         self._questions = rule.questions
 
     def missed_by(self, group: LogGroup) -> _Miss | None:
-        """The first condition that the group does not meet."""
+        """Return the first condition that the group does not meet; None if it meets all."""
         if self._names is not None and not self._names(group.name):
             return "names"
         if self._classes and group.log_class not in self._classes:
@@ -593,11 +601,11 @@ class _Conditions:
 
     @staticmethod
     def _holds(group: LogGroup, question: Question) -> bool | None:
-        found = None if group.found is None else group.found.get(question)
-        return None if found is None else found.holds
+        answer = None if group.found is None else group.found.get(question)
+        return None if answer is None else answer.holds
 
     def text(self, miss: _Miss, group: LogGroup) -> str:
-        """Why the group misses the rule, for people."""
+        """Return why the group misses the rule, for people."""
         rule = self._rule
         match miss:
             case "names":
@@ -611,15 +619,15 @@ class _Conditions:
             case "unread tags":
                 return f"unknown: tags were not read ({group.tags_error or 'not asked for'})"
             case "answer" | "unanswered":
-                why = False if miss == "answer" else None
-                first = next(q for q in self._questions if self._holds(group, q) is why)
-                found = (group.found or {}).get(first)
-                said = "not asked yet" if found is None else found.evidence.finding
-                return said if miss == "answer" else f"unknown: {said}"
+                holds = False if miss == "answer" else None
+                first = next(q for q in self._questions if self._holds(group, q) is holds)
+                answer = (group.found or {}).get(first)
+                finding = "not asked yet" if answer is None else answer.evidence.finding
+                return finding if miss == "answer" else f"unknown: {finding}"
 
 
-def load(path: Path | None, owners: Owners | None = None) -> Policy:
-    """The policy in `path` (`-`: on stdin), or the shipped one; `owners` checks those it names.
+def load(path: Path | None, owners: CheckOwners | None = None) -> Policy:
+    """Load the policy in `path` (`-`: stdin), or the shipped one. `owners` checks owner names.
 
     Raises PolicyError with every problem found, each naming rule, key, value and what is accepted.
     """
@@ -627,10 +635,10 @@ def load(path: Path | None, owners: Owners | None = None) -> Policy:
         return parse(
             (resources.files("janitor.policy") / "default_policy.toml").read_text(), SHIPPED
         )
-    here = str(path) == "-"
-    source = "stdin" if here else str(path)
+    stdin = str(path) == "-"
+    source = "stdin" if stdin else str(path)
     try:
-        with contextlib.nullcontext(sys.stdin.buffer) if here else path.open("rb") as file:
+        with contextlib.nullcontext(sys.stdin.buffer) if stdin else path.open("rb") as file:
             data = file.read(LARGEST + 1)
     except OSError as error:
         raise PolicyError(source, [f"cannot be read: {error.strerror or error}"]) from error
@@ -642,9 +650,9 @@ def load(path: Path | None, owners: Owners | None = None) -> Policy:
         raise PolicyError(source, [f"is not UTF-8 text: {error.reason}"]) from error
 
 
-def parse(text: str, source: str, owners: Owners | None = None) -> Policy:
-    """The policy in `text`. Raises PolicyError."""
-    text = text.removeprefix("\ufeff")  # which editors on Windows write
+def parse(text: str, source: str, owners: CheckOwners | None = None) -> Policy:
+    """Parse a policy. `source` names it in errors. Raises PolicyError like `load`."""
+    text = text.removeprefix("\ufeff")  # editors on Windows write a byte order mark
     try:
         raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
@@ -652,34 +660,35 @@ def parse(text: str, source: str, owners: Owners | None = None) -> Policy:
     try:
         return Policy.model_validate(raw, context={"owners": owners} if owners else None)
     except ValidationError as error:
-        found = [dict(e) for e in error.errors()]
-        lines = _lines(text)
-        problems = [problem for e in found for problem in _problems(e, raw, lines)]
-        raise PolicyError(source, _in_order([*problems, *_besides(found, raw, lines)])) from error
+        errors = [dict(e) for e in error.errors()]
+        lines = _line_numbers(text)
+        problems = [problem for e in errors for problem in _problems(e, raw, lines)]
+        problems += _further_contradictions(errors, raw, lines)
+        raise PolicyError(source, _in_file_order(problems)) from error
 
 
 LARGEST = 1_000_000
-"""Bytes of a policy file: a larger one was not meant."""
+"""Bytes of a policy file. A larger file must be some other file."""
 LONGEST = 1000
-"""Lines of a file whose keys are found again by their numbers."""
+"""Lines of a policy file, at most, for errors to name their line."""
 
 _Path = tuple[str | int, ...]
 _Problem = tuple[int | None, str]
-"""The line that it is on, if that is known, and what it is."""
+"""The line number, if it is known, and the problem."""
 
 
-def _lines(text: str) -> dict[_Path, int]:
-    """The line on which each key and value begins: that after the last whole part of the text
-    without it.
+def _line_numbers(text: str) -> dict[_Path, int]:
+    """Return the line on which each key and value starts: the one after the longest text that is
+    valid TOML without it.
     """
-    found: dict[_Path, int] = {}
+    numbers: dict[_Path, int] = {}
     lines, start = text.splitlines(keepends=True), 1
     for number in range(1, len(lines) + 1 if len(lines) <= LONGEST else 1):
-        with contextlib.suppress(ValueError):  # a value goes on in the next line
+        with contextlib.suppress(ValueError):  # a value continues on the next line
             for path in _paths(tomllib.loads("".join(lines[:number]))):
-                found.setdefault(path, start)
+                numbers.setdefault(path, start)
             start = number + 1
-    return found
+    return numbers
 
 
 def _paths(value: object, path: _Path = ()) -> Iterator[_Path]:
@@ -689,31 +698,33 @@ def _paths(value: object, path: _Path = ()) -> Iterator[_Path]:
         yield from _paths(item, (*path, key))
 
 
-def _in_order(problems: Sequence[_Problem]) -> list[str]:
-    """For people, as they follow each other in the file; last those whose line is not known."""
+def _in_file_order(problems: Sequence[_Problem]) -> list[str]:
+    """Return the problems as text, in the order of the file; those without a line come last."""
     ordered = sorted(problems, key=lambda problem: problem[0] or sys.maxsize)
     return [text if line is None else f"line {line}: {text}" for line, text in ordered]
 
 
-def _besides(
+def _further_contradictions(
     errors: Sequence[Mapping[str, Any]], raw: Mapping[str, Any], lines: Mapping[_Path, int]
 ) -> list[_Problem]:
-    """What contradicts itself beside the errors: found once these are left out."""
+    """Return the contradictions between rules, which pydantic only looks for once the values with
+    `errors` are removed.
+    """
     rest = copy.deepcopy(dict(raw))
     for error in errors:
         if not error["loc"] or error["type"] == "missing":
             return []
-        _leave_out(rest, error["loc"])
+        _remove(rest, error["loc"])
     try:
         Policy.model_validate(rest)
     except ValidationError as error:
-        found = [dict(e) for e in error.errors() if not e["loc"]]
-        return [problem for e in found for problem in _problems(e, raw, lines)]
+        whole = [dict(e) for e in error.errors() if not e["loc"]]
+        return [problem for e in whole for problem in _problems(e, raw, lines)]
     return []
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the policy file, for editors."""
+    """Return the JSON Schema of the policy file, for editors."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "cloudwatch-janitor policy",
@@ -721,9 +732,9 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _leave_out(value: Any, location: Sequence[str | int]) -> None:
-    """The innermost key on the way to a location, in place; of a section that contradicts itself,
-    what may.
+def _remove(value: Any, location: Sequence[str | int]) -> None:
+    """Remove, in place, the innermost key on the path to a location; from a section that
+    contradicts itself, the keys that may do so.
     """
     inner, key = None, None
     for part in location:
@@ -743,7 +754,7 @@ def _leave_out(value: Any, location: Sequence[str | int]) -> None:
 def _problems(
     error: Mapping[str, Any], raw: Mapping[str, Any], lines: Mapping[_Path, int]
 ) -> Iterator[_Problem]:
-    """The problems of an error, each with its line."""
+    """Return the problems that an error names, each with its line."""
     location = error["loc"]
     if location:
         while location not in lines and location:
@@ -771,20 +782,20 @@ def _problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
         where.append(key)
     value = error["input"]
     shown = "" if isinstance(value, dict) or error["type"] == "missing" else f" (got {value!r})"
-    return f"{': '.join(where) or 'policy'}: {_accepts(error)}{shown}"
+    return f"{': '.join(where) or 'policy'}: {_message(error)}{shown}"
 
 
-def _accepts(error: Mapping[str, Any]) -> str:
+def _message(error: Mapping[str, Any]) -> str:
     match error["type"]:
-        case "extra_forbidden" if successor := _GONE.get(error["loc"]):
-            return successor
+        case "extra_forbidden" if removed := _REMOVED.get(error["loc"]):
+            return removed
         case "extra_forbidden":
-            accepted = _keys_at(error["loc"])
-            near = get_close_matches(str(error["loc"][-1]), accepted, n=1)
+            key, accepted = error["loc"][-1], _keys_at(error["loc"])
+            near = get_close_matches(str(key), accepted, n=1)
             hint = "".join(f"did you mean {name}? " for name in near)
-            said = f"unknown key; {hint}accepted: {', '.join(accepted)}"
-            places = [f"[{name}]" for name, model in _SECTIONS.items() if _has(model, error["loc"])]
-            return f"{said}; it belongs to {' or '.join(places)}" if places else said
+            text = f"unknown key; {hint}accepted: {', '.join(accepted)}"
+            places = [f"[{name}]" for name, model in _SECTIONS.items() if key in model.model_fields]
+            return f"{text}; it belongs to {' or '.join(places)}" if places else text
         case "missing":
             return "is required"
         case "list_type" if error["loc"] in (("rules",), ("acknowledged",)):
@@ -795,13 +806,13 @@ def _accepts(error: Mapping[str, Any]) -> str:
             return str(error["msg"]).removeprefix("Value error, ")
 
 
-_GONE = {
+_REMOVED = {
     ("protect", "live_owners"): "is no longer a key: [protect.deletion] owners says which owners "
     "are checked: true, false or a list",
     ("quotas",): "is no longer a key: the account's quotas are read from Service Quotas, and "
     "limits.api_share says how much of them to use",
 }
-"""Keys of earlier versions, and what came in their place."""
+"""Keys of earlier versions, and what replaced them."""
 
 
 _SECTIONS: Mapping[str, type[BaseModel]] = {
@@ -814,10 +825,6 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "new_groups": NewGroups,
     "[rules]": Rule,
 }
-
-
-def _has(model: type[BaseModel], location: tuple[str | int, ...]) -> bool:
-    return location[-1] in model.model_fields
 
 
 def _keys_at(location: tuple[str | int, ...]) -> list[str]:

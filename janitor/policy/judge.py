@@ -1,6 +1,6 @@
 """What should be done with a log group. Pure: no AWS, no clock; `now` is an argument.
 
-Lines are numbered as in docs/concepts.md.
+Conditions are numbered as in docs/concepts.md.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Generic, ParamSpec
+from typing import Generic, ParamSpec, get_args
 
 from janitor.core.clock import DAY_MS
 from janitor.core.model import (
@@ -27,23 +27,18 @@ from janitor.core.model import (
 from janitor.core.text import age, size
 from janitor.policy.file import LogClass, Policy, Protect, RuleSettings, has_tag, matches
 
-KNOWN_CLASSES: tuple[LogClass, ...] = (
-    "STANDARD",
-    "INFREQUENT_ACCESS",
-    "ESSENTIALS",
-    "DELIVERY",
-)
-TAKING_RETENTION = frozenset(KNOWN_CLASSES) - {"DELIVERY"}
+KNOWN_CLASSES: frozenset[str] = frozenset(get_args(LogClass))
+TAKING_RETENTION = KNOWN_CLASSES - {"DELIVERY"}
 RESERVED = "aws/"
-"""CreateLogGroup refuses names that start with it (CloudWatch Logs API reference). The error says
-"AWS/", so either case is taken for it.
+"""CreateLogGroup refuses names that start with this (CloudWatch Logs API reference). Its error says
+"AWS/", so case is ignored.
 """
 
 P = ParamSpec("P")
 
 
 class Check(StrEnum):
-    """What a line is about, so that `janitor explain` can say what would change it."""
+    """What a condition checks, so that `janitor explain` can say what would change it."""
 
     VALUES = "values"
     OWN_GROUP = "own_group"
@@ -69,11 +64,11 @@ class Check(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleLine:
-    """One line of the deletion rules: does it hold, and the sentence that says so.
+    """One checked condition: whether it holds, and the sentence that says so.
 
-    `unknown` says that it cannot be told. A line that does not hold for that reason makes the group
-    Unknown; tags that were not read hold as far as they go, and let nothing be changed that they
-    could forbid.
+    `number` is that of the condition in docs/concepts.md. `unknown` means that it cannot be known
+    whether it holds. If it then counts as not holding, the group is Unknown. Unread tags count as
+    holding here, and `judge` prevents every change that they could forbid.
     """
 
     number: int
@@ -85,8 +80,8 @@ class RuleLine:
 
 @dataclass(frozen=True, slots=True)
 class _Test(Generic[P]):
-    """How one line is found. A scan asks a million groups whether it holds, and makes the sentence
-    only where it does not.
+    """How one condition is checked. A scan calls `holds` for a million groups, and `text` only for
+    those for which it does not hold.
     """
 
     number: int
@@ -106,13 +101,13 @@ class _Test(Generic[P]):
 
 
 def judge(group: LogGroup, policy: Policy, now: int, *, briefly: bool = False) -> Action:
-    """The action for a group, with its reason. `now` in ms since the epoch.
+    """Return the action for a group, with its reason. `now` in ms since the epoch.
 
-    `briefly` is for who does not show what is kept: its reason leaves out which of the deletion
-    rules does not hold, whose wording takes a quarter of the time.
+    `briefly` leaves the failed condition out of the reason to keep a group. It is for callers that
+    do not show kept groups: building that text takes a quarter of the time.
 
-    A group whose tags were not read is Unknown where they could matter; `needs_tags` tells. Where
-    they could only protect it from deletion, and cannot be read, retention may still be set.
+    A group whose tags were not read is Unknown if they could matter (see `needs_tags`). If they
+    cannot be read and could only protect it from deletion, retention may still be set.
     A DeleteGroup is a candidate: it has yet to be proved empty (`janitor.engine.proof`).
     """
     action = _decide(group, policy, now, briefly=briefly)
@@ -130,7 +125,7 @@ def judge(group: LogGroup, policy: Policy, now: int, *, briefly: bool = False) -
 
 
 def needs_tags(group: LogGroup, policy: Policy, now: int) -> bool:
-    """Whether the group is Unknown, and its tags could decide otherwise."""
+    """Whether the group is Unknown only until its tags are read."""
     if group.tags is not None or group.tags_error is not None or not group.arn:
         return False
     if not policy.asks_for_tags or not isinstance(judge(group, policy, now), Unknown):
@@ -146,7 +141,7 @@ def needs_tags(group: LogGroup, policy: Policy, now: int) -> bool:
 def because(
     action: Keep | SetRetention | SweepStreams, why: str
 ) -> Keep | SetRetention | SweepStreams:
-    """What is done with a group that would be deleted but for `why`, which is said."""
+    """Return the action for a group that is not deleted because of `why`, with that reason."""
     match action:
         case Keep():
             return Keep(why, action.rule)
@@ -157,8 +152,8 @@ def because(
 
 
 def open_questions(group: LogGroup, policy: Policy) -> tuple[Question, ...]:
-    """What has to be found out about the group before it is known which rule holds for it. Nothing
-    where nothing is done with it anyway, or its tags have to be read first.
+    """Return the questions to answer before it is known which rule applies to the group. There are
+    none if it is exempt from every change, or if its tags must be read first.
     """
     if not policy.questions or (group.tags is None and policy.asks_for_tags):
         return ()
@@ -168,7 +163,7 @@ def open_questions(group: LogGroup, policy: Policy) -> tuple[Question, ...]:
 
 
 def decides(questions: Sequence[Question], group: LogGroup, policy: Policy, now: int) -> bool:
-    """Whether what is done with the group hangs on whether its open questions are answered yes."""
+    """Whether the answers to the group's open questions make a difference to what is done."""
     yes, no = (
         group.with_found(dict.fromkeys(questions, Found(holds, Evidence("", "", now))))
         for holds in (True, False)
@@ -177,7 +172,7 @@ def decides(questions: Sequence[Question], group: LogGroup, policy: Policy, now:
 
 
 def _effect(group: LogGroup, policy: Policy, now: int) -> object:
-    """What would be done, and how it would be proved, without the words for it."""
+    """Return, for comparison, what would be done and how it would be proved, without reasons."""
 
     def bare(action: Action | None) -> object:
         match action:
@@ -190,7 +185,7 @@ def _effect(group: LogGroup, policy: Policy, now: int) -> object:
             case DeleteGroup(before=before, otherwise=otherwise):
                 return ("delete", before, policy.reads_events(group), bare(otherwise))
             case Unknown():
-                return object()  # like nothing else
+                return object()  # differs from everything
 
     return bare(judge(group, policy, now))
 
@@ -204,8 +199,8 @@ def _decide(group: LogGroup, policy: Policy, now: int, *, briefly: bool) -> Acti
     settings = policy.settings_for(group)
     if settings is None:
         return Unknown(_no_rule(group, policy).text)
-    if briefly and group.stored_bytes and _is_left(group, settings):
-        return _keep(_retention_text(group, settings), settings.rule)  # as nearly all groups
+    if briefly and group.stored_bytes and _is_left_alone(group, settings):
+        return _keep(_retention_text(group, settings), settings.rule)  # nearly all groups
     before = cutoff(group, settings, now)
     for test in DELETION:
         if not test.holds(group, settings, before, now):
@@ -221,9 +216,8 @@ def _decide(group: LogGroup, policy: Policy, now: int, *, briefly: bool) -> Acti
 
 
 def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[RuleLine]:
-    """Every line that the group's own facts decide, in the order in which `judge` takes them.
-
-    Of a group whose values make no sense nothing is said that rests on them.
+    """Yield every condition that the group's own facts decide, in the order in which `judge` checks
+    them. If the group's values make no sense, conditions that rest on them are left out.
     """
     for exempt in EXEMPTIONS:
         line = exempt.line(group, policy.protect)
@@ -242,7 +236,7 @@ def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[RuleLine]:
         yield protection.line(group, policy.protect)
 
 
-# ---- line 1, as far as it exempts a group from every change --------------------------------------
+# ---- condition 1: exemptions from every change ---------------------------------------------------
 
 
 def _values_text(group: LogGroup, _protect: Protect) -> str:
@@ -254,7 +248,7 @@ def _own_text(group: LogGroup, protect: Protect) -> str:
 
 
 def _matching(patterns: Sequence[str], group: LogGroup) -> str | None:
-    """The first of the patterns that matches the group's name."""
+    """Return the first pattern that matches the group's name, if any."""
     for pattern in patterns:
         if matches(pattern, group.name):
             return pattern
@@ -262,7 +256,7 @@ def _matching(patterns: Sequence[str], group: LogGroup) -> str | None:
 
 
 def _tagged(wanted: Sequence[str], group: LogGroup) -> str | None:
-    """The first of the wanted tags that the group is known to have."""
+    """Return the first of the wanted tags that the group is known to have, if any."""
     if group.tags:
         for tag in wanted:
             if has_tag(tag, group.tags):
@@ -301,16 +295,10 @@ def _class_text(group: LogGroup, _protect: Protect) -> str:
 
 EXEMPTIONS: tuple[_Test[[LogGroup, Protect]], ...] = (
     _Test(
-        1,
-        Check.OWN_GROUP,
-        lambda group, protect: group.name not in protect.own_groups,
-        _own_text,
+        1, Check.OWN_GROUP, lambda group, protect: group.name not in protect.own_groups, _own_text
     ),
     _Test(
-        1,
-        Check.NAME,
-        lambda group, protect: _matching(protect.names, group) is None,
-        _name_text,
+        1, Check.NAME, lambda group, protect: _matching(protect.names, group) is None, _name_text
     ),
     _Test(
         1,
@@ -334,8 +322,8 @@ EXEMPTIONS: tuple[_Test[[LogGroup, Protect]], ...] = (
         lambda group, _: group.log_class not in KNOWN_CLASSES,
     ),
 )
-"""Line 1, as far as it exempts a group from every change; the first that fails decides. What the
-policy spares comes first: such a group is kept whatever else there is about it.
+"""The parts of condition 1 that exempt a group from every change; the first that fails decides.
+What the policy protects comes first: such a group is kept whatever else is true of it.
 """
 
 
@@ -349,9 +337,10 @@ def _no_rule(group: LogGroup, policy: Policy) -> RuleLine:
 
 
 def cutoff(group: LogGroup, settings: RuleSettings, now: int) -> int | None:
-    """Nothing at or after this moment (ms) may exist in what is deleted: now - retention - grace.
+    """Return now - retention - grace (ms): what is deleted may hold nothing from then or later.
 
-    Retention is the longer of what is in force and what the policy gives; None when unknown.
+    Retention is the longer of the one in force and the one that the policy gives. None if it is
+    unknown.
     """
     days = group.retention_days
     if group.retention_policy is None:
@@ -362,7 +351,7 @@ def cutoff(group: LogGroup, settings: RuleSettings, now: int) -> int | None:
 
 
 def wanted_days(group: LogGroup, settings: RuleSettings) -> int | None:
-    """The retention that the policy gives the group, or None where it leaves it is."""
+    """Return the retention that the policy gives the group; None if it leaves it unchanged."""
     if group.retention_policy is not None or group.log_class == "DELIVERY":
         return None
     days = group.retention_days
@@ -375,14 +364,12 @@ def wanted_days(group: LogGroup, settings: RuleSettings) -> int | None:
     return None
 
 
-def _permission_text(
-    _group: LogGroup, settings: RuleSettings, _before: int | None, _now: int
-) -> str:
+def _permission_text(_group: LogGroup, settings: RuleSettings, *_: object) -> str:
     verdict = "deletes" if settings.delete_empty else "does not delete"
     return f"rule {settings.rule!r} {verdict} empty groups"
 
 
-def _filters_text(group: LogGroup, _settings: RuleSettings, _before: int | None, _now: int) -> str:
+def _filters_text(group: LogGroup, *_: object) -> str:
     filters = group.metric_filters
     return f"{filters or 'no'} metric filter{'' if filters == 1 else 's'}"
 
@@ -396,31 +383,19 @@ def _age_text(group: LogGroup, _settings: RuleSettings, before: int | None, now:
 
 
 DELETION: tuple[_Test[[LogGroup, RuleSettings, int | None, int]], ...] = (
-    _Test(
-        1,
-        Check.DELETE_EMPTY,
-        lambda _group, settings, _before, _now: settings.delete_empty,
-        _permission_text,
-    ),
+    _Test(1, Check.DELETE_EMPTY, lambda _, settings, *__: settings.delete_empty, _permission_text),
     _Test(
         1,
         Check.DELETION_PROTECTION,
-        lambda group, _settings, _before, _now: not group.deletion_protected,
-        lambda group, _settings, _before, _now: (
-            f"deletion protection is {'on' if group.deletion_protected else 'off'}"
-        ),
+        lambda group, *_: not group.deletion_protected,
+        lambda group, *_: f"deletion protection is {'on' if group.deletion_protected else 'off'}",
     ),
-    _Test(
-        1,
-        Check.METRIC_FILTERS,
-        lambda group, _settings, _before, _now: group.metric_filters == 0,
-        _filters_text,
-    ),
+    _Test(1, Check.METRIC_FILTERS, lambda group, *_: group.metric_filters == 0, _filters_text),
     _Test(
         3,
         Check.RETENTION,
         lambda _group, _settings, before, _now: before is not None,
-        lambda group, settings, _before, _now: _retention_text(group, settings),
+        lambda group, settings, *_: _retention_text(group, settings),
     ),
     _Test(
         4,
@@ -431,16 +406,16 @@ DELETION: tuple[_Test[[LogGroup, RuleSettings, int | None, int]], ...] = (
     _Test(
         5,
         Check.STORED,
-        lambda group, _settings, _before, _now: group.stored_bytes == 0,
-        lambda group, _settings, _before, _now: f"{size(group.stored_bytes)} stored",
+        lambda group, *_: group.stored_bytes == 0,
+        lambda group, *_: f"{size(group.stored_bytes)} stored",
     ),
 )
-"""The deletion rules that the group's own facts decide (lines 1 to 5) once nothing exempts it; the
-first that fails is the reason to keep. Owners, streams and arrivals are for `janitor.engine.proof`.
+"""The parts of conditions 1 to 5 that the facts of a group without exemption decide; the first that
+fails is the reason to keep it. `janitor.engine.proof` checks owners, streams and arrivals.
 """
 
 
-# ---- line 1, as far as it keeps a group from deletion alone ------------------------------------
+# ---- condition 1: protection from deletion only --------------------------------------------------
 
 
 def _deletion_name_text(group: LogGroup, protect: Protect) -> str:
@@ -489,19 +464,19 @@ PROTECTIONS: tuple[_Test[[LogGroup, Protect]], ...] = (
         _deletion_tags_missed,
     ),
 )
-"""Line 1, as far as it keeps from deletion alone: retention may still be set on such a group, and
-its streams swept, which deletes nothing that has not expired. Asked last, so that they are the
-reason only where nothing else is.
+"""The parts of condition 1 that only prevent deletion: retention may still be set on such a group,
+and streams swept, which deletes nothing that has not expired. They are checked last, so that they
+are the reason only if there is no other.
 """
 
 
-# ---- what is done with a group that stays --------------------------------------------------------
+# ---- what is done with a group that is kept ------------------------------------------------------
 
 
 def _stay(
     group: LogGroup, settings: RuleSettings, before: int | None, now: int, why: str
 ) -> Keep | SetRetention | SweepStreams:
-    """What to do with a group that is kept because of `why`, if that is to be said."""
+    """Return what to do with a group that is kept because of `why` (empty: not to be shown)."""
     rule = settings.rule
     days = wanted_days(group, settings)
     sweep = _sweep(group, settings, before, now, "" if days else why)
@@ -518,17 +493,17 @@ def _stay(
             f"retention of {group.retention_days} days is outside {bound} {days} of rule {rule!r}"
         )
     if settings.questions and group.found:
-        found = [group.found[question].evidence.finding for question in settings.questions]
-        reason += f" ({'; '.join(found)})"
+        findings = [group.found[question].evidence.finding for question in settings.questions]
+        reason += f" ({'; '.join(findings)})"
     return SetRetention(reason, rule, days, sweep)
 
 
 _keep = functools.lru_cache(maxsize=1_000)(Keep)
-"""A scan has a few reasons to keep a million log groups, and a frozen value takes long to make."""
+"""A scan has few reasons to keep a million log groups, and a frozen value is slow to create."""
 
 
-def _is_left(group: LogGroup, settings: RuleSettings) -> bool:
-    """Whether nothing is done with the group where it is kept."""
+def _is_left_alone(group: LogGroup, settings: RuleSettings) -> bool:
+    """Whether nothing is done with the group if it is kept."""
     return not settings.sweep_streams and wanted_days(group, settings) is None
 
 

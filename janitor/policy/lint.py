@@ -1,4 +1,4 @@
-"""What a valid policy says that cannot be meant."""
+"""Warnings about a valid policy that can hardly be intended."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ from collections.abc import Iterator, Sequence
 from janitor.policy.file import Policy, Rule, matches
 
 _NEVER_IN_A_NAME = re.compile(r"[^\w./#*?\[\]!-]", re.ASCII)
-"""What no log group's name holds (CloudWatch Logs API reference, CreateLogGroup), and no glob."""
+"""Characters that occur neither in names of log groups (CloudWatch Logs API reference,
+CreateLogGroup) nor in globs.
+"""
 
 
 def idle(policy: Policy) -> str:
-    """That the policy does nothing; empty where it may do something."""
-    does = ("retention_days", "min_days", "max_days", "delete_empty", "sweep_streams")
-    parts = (policy.defaults, *policy.rules)
-    if any(getattr(part, key) for part in parts for key in does):
+    """Return the warning that the policy does nothing; empty if it may do something."""
+    keys = ("retention_days", "min_days", "max_days", "delete_empty", "sweep_streams")
+    scopes = (policy.defaults, *policy.rules)
+    if any(getattr(scope, key) for scope in scopes for key in keys):
         return ""
-    return f"it does nothing: it has no {', '.join(does)}"
+    return f"it does nothing: it has no {', '.join(keys)}"
 
 
 def warnings(policy: Policy, regions: Sequence[str]) -> Iterator[str]:
-    """A policy that does nothing, and rules that can never match. `regions` are those there are."""
+    """Yield warnings: the policy does nothing, a rule can never match, a Region is not among the
+    known `regions`.
+    """
     if why := idle(policy):
         yield why
     for at, rule in enumerate(policy.rules):
@@ -35,26 +39,26 @@ def warnings(policy: Policy, regions: Sequence[str]) -> Iterator[str]:
             yield f"prices.regions: {region!r} is not a known AWS Region"
 
 
-def _never(rule: Rule, before: Sequence[Rule], policy: Policy) -> str:
-    for earlier in before:
+def _never(rule: Rule, earlier_rules: Sequence[Rule], policy: Policy) -> str:
+    """Return why the rule can never match; empty if it may."""
+    for earlier in earlier_rules:
         if _covers(earlier, rule):
             return f"rule {earlier.id!r} comes first and matches everything that it does"
     names = rule.names or []
     if names and all(_within(name, policy.protect.names) for name in names):
         return "[protect] names covers everything that it matches"
-    odd = [name for name in names if not name.startswith("re:") and _NEVER_IN_A_NAME.search(name)]
-    if names and len(odd) == len(names):
-        signs = "".join(dict.fromkeys(_NEVER_IN_A_NAME.findall("".join(odd))))
-        return f"no log group name contains {signs!r}"
+    if names and all(not n.startswith("re:") and _NEVER_IN_A_NAME.search(n) for n in names):
+        characters = "".join(dict.fromkeys(_NEVER_IN_A_NAME.findall("".join(names))))
+        return f"no log group name contains {characters!r}"
     return ""
 
 
 def _covers(earlier: Rule, later: Rule) -> bool:
-    """Whether certainly all that the later rule matches is matched by the earlier one."""
+    """Whether the earlier rule certainly matches everything that the later one does."""
     if earlier.questions:
         return False
-    for wanted, given in ((earlier.names, later.names), (earlier.regions, later.regions)):
-        if wanted and not (given and all(_within(one, wanted) for one in given)):
+    for outer, inner in ((earlier.names, later.names), (earlier.regions, later.regions)):
+        if outer and not (inner and all(_within(one, outer) for one in inner)):
             return False
     if earlier.classes and not (later.classes and set(later.classes) <= set(earlier.classes)):
         return False
@@ -62,8 +66,8 @@ def _covers(earlier: Rule, later: Rule) -> bool:
 
 
 def _within(pattern: str, others: Sequence[str]) -> bool:
-    """Whether certainly each text that the pattern matches is matched by another one. A glob of
-    nothing but `*` that matches another glob as a text matches all that this one does.
+    """Whether one of the other patterns certainly matches every text that this pattern does. A glob
+    whose only wildcard is `*` does so if it matches this glob taken as a text.
     """
     if pattern in others:
         return True

@@ -1,8 +1,8 @@
-"""Which rules an account-level retention policy of AWS can stand for. Pure.
+"""Which rules AWS's account-level retention policies can replace. Pure.
 
-Such a policy knows name prefixes only. Of those that a log group is under the longest decides, and
-it overrides the group's own setting (botocore 1.44.5, PutAccountPolicy). So a rule is made one only
-where that gives a new log group without a setting of its own what the rule gives it.
+Such a policy only supports name prefixes. Of those that cover a log group the longest retention
+applies, and it overrides the group's own setting (botocore 1.44.5, PutAccountPolicy). So a rule
+becomes a policy only if a new log group without a setting of its own gets the same retention.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from janitor.core.native import AccountPolicy, Terms
 from janitor.policy.file import Policy, Rule
 
 OWN = "cloudwatch-janitor-"
-"""What the names of the janitor's policies begin with; it touches no others."""
+"""The prefix of the names of the janitor's policies; it changes no others."""
 MOST = 20
-"""Account-level retention policies of an account and Region, whosever they are (botocore 1.44.5,
-PutAccountPolicy)."""
+"""AWS's limit on account-level retention policies in an account and Region, whoever made them
+(botocore 1.44.5, PutAccountPolicy).
+"""
 SHORTEST = 30
-"""Days (botocore 1.44.5, PutAccountPolicy)."""
+"""The shortest retention of a policy, in days (botocore 1.44.5, PutAccountPolicy)."""
 _WILD = re.compile(r"[*?\[]")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """A rule, and the policy that stands for it."""
+    """A rule and the policy that replaces it."""
 
     rule: str
     policy: AccountPolicy
@@ -37,15 +38,15 @@ class Native:
 
 @dataclass(frozen=True, slots=True)
 class NotNative:
-    """A rule, and why no policy can stand for it."""
+    """A rule and the reason why no policy can replace it."""
 
     rule: str
     reason: str
 
 
 def policy_name(rule: str) -> str:
-    """The name of the policy that stands for a rule. AWS documents no alphabet for it; what is
-    unusual in a rule's id is left out, and told apart by a hash.
+    """Return the name of the policy that replaces a rule. AWS documents no allowed characters, so
+    unusual ones of the rule's id are dropped and a hash is appended to keep names distinct.
     """
     if _PLAIN_ID.fullmatch(rule):
         return OWN + rule
@@ -56,35 +57,33 @@ def policy_name(rule: str) -> str:
 def native_rules(
     policy: Policy, others: Sequence[AccountPolicy], *, ignore_protect: bool
 ) -> list[Native | NotNative]:
-    """Each rule in turn. `others` are the account-level retention policies that are not the
-    janitor's; `ignore_protect` gives a retention to what `[protect]` exempts, too.
+    """Return the policy for each rule, or why there is none. `others` are the account-level
+    retention policies that are not the janitor's; `ignore_protect` gives a retention even to what
+    `[protect]` exempts.
     """
     made: dict[str, Terms] = {}
-    found: list[Native | NotNative] = []
+    results: list[Native | NotNative] = []
     for at, rule in enumerate(policy.rules):
         terms, why = _terms(rule, policy)
         if terms is not None:
-            why = _taken(terms, policy.rules[:at], made, policy) or _overruled(terms, others)
+            why = _shadowed(terms, policy.rules[:at], made, policy) or _prolonging(terms, others)
             why = why or ("" if ignore_protect else _exempt(terms, policy))
             if not why and len(made) + len(others) >= MOST:
                 why = f"AWS allows {MOST} account-level retention policies, whoever made them"
         if terms is None or why:
-            found.append(NotNative(rule.id, why))
+            results.append(NotNative(rule.id, why))
             continue
         made[rule.id] = terms
-        found.append(Native(rule.id, AccountPolicy.of(policy_name(rule.id), terms), terms))
-    return found
+        results.append(Native(rule.id, AccountPolicy.of(policy_name(rule.id), terms), terms))
+    return results
 
 
 def _terms(rule: Rule, policy: Policy) -> tuple[Terms | None, str]:
-    """What a policy would say that stands for the rule by itself; or None, and why."""
+    """Return the terms of a policy for the rule alone; or None, and why there are none."""
     settings = policy.filled(rule)
-    if beside := [
-        key
-        for key in ("tags", "classes", "regions", "orphan_days", "quiet_days")
-        if getattr(rule, key)
-    ]:
-        return None, f"it has {_and(beside)}; AWS's policies only support name prefixes"
+    unsupported = ("tags", "classes", "regions", "orphan_days", "quiet_days")
+    if present := [key for key in unsupported if getattr(rule, key)]:
+        return None, f"it has {' and '.join(present)}; AWS's policies only support name prefixes"
     if not rule.names:
         return None, 'it has no names; give it names = ["*"] if it is for all log groups'
     if odd := [name for name in rule.names if not _is_prefix(name)]:
@@ -93,21 +92,19 @@ def _terms(rule: Rule, policy: Policy) -> tuple[Terms | None, str]:
         return None, "it has min_days or max_days; AWS's policies set one retention, without bounds"
     if settings.retention_days is None:
         return None, "it sets no retention_days"
-    if settings.retention_days < SHORTEST:
-        return (
-            None,
-            f"it sets {settings.retention_days} days; AWS's policies need {SHORTEST} or more",
-        )
+    if (days := settings.retention_days) < SHORTEST:
+        return None, f"it sets {days} days; AWS's policies need {SHORTEST} or more"
     prefixes = sorted({name[:-1] for name in rule.names})
     least = [one for one in prefixes if not any(one[:end] in prefixes for end in range(len(one)))]
-    return Terms(settings.retention_days, tuple(least)), ""
+    return Terms(days, tuple(least)), ""
 
 
-def _taken(terms: Terms, earlier: Sequence[Rule], made: dict[str, Terms], policy: Policy) -> str:
-    """Why an earlier rule changes what this one means to a log group under its prefixes. One that
-    gives the same does not, nor one that is made a policy of more days: the longest decides.
+def _shadowed(terms: Terms, earlier: Sequence[Rule], made: dict[str, Terms], policy: Policy) -> str:
+    """Return why an earlier rule gives some log group under the prefixes another retention; empty
+    if none does. A rule that gives the same does not, nor one that becomes a policy with more days,
+    because the longest retention applies.
     """
-    assert terms.days is not None, "a rule's days"
+    assert terms.days is not None, "a rule's policy has days"
     for rule in earlier:
         if rule.names and not any(_may_match(name, terms) for name in rule.names):
             continue
@@ -119,24 +116,24 @@ def _taken(terms: Terms, earlier: Sequence[Rule], made: dict[str, Terms], policy
     return ""
 
 
-def _overruled(terms: Terms, others: Sequence[AccountPolicy]) -> str:
-    """Why another account-level policy may not be joined by this one: it would be made longer."""
-    assert terms.days is not None, "a rule's days"
+def _prolonging(terms: Terms, others: Sequence[AccountPolicy]) -> str:
+    """Return which other account-level policy this one would prolong; empty if none."""
+    assert terms.days is not None, "a rule's policy has days"
     for other in others:
-        said = other.terms
-        if said is None:
+        theirs = other.terms
+        if theirs is None:
             return f"the account-level policy {other.name!r} cannot be understood"
-        shorter = said.days is not None and said.days < terms.days
-        if shorter and any(said.covers(prefix) for prefix in terms.prefixes):
+        shorter = theirs.days is not None and theirs.days < terms.days
+        if shorter and any(theirs.covers(prefix) for prefix in terms.prefixes):
             return (
-                f"the account-level policy {other.name!r} gives some of its log groups {said.days} "
-                f"days, and AWS would take the longer {terms.days}"
+                f"the account-level policy {other.name!r} gives some of its log groups "
+                f"{theirs.days} days, and AWS would take the longer {terms.days}"
             )
     return ""
 
 
 def _exempt(terms: Terms, policy: Policy) -> str:
-    """What `[protect]` exempts from a retention, and AWS's policies would not."""
+    """Return what `[protect]` exempts and AWS's policies would not; empty if nothing."""
     protect = policy.protect
     exempt = [f"name {name}" for name in protect.names if _may_match(name, terms)]
     exempt += [f"name {name}" for name in protect.own_groups if name.startswith(terms.prefixes)]
@@ -150,20 +147,15 @@ def _exempt(terms: Terms, policy: Policy) -> str:
 
 
 def _is_prefix(pattern: str) -> bool:
-    found = _WILD.search(pattern)
-    last = found is not None and found.end() == len(pattern) and pattern.endswith("*")
-    return last and not pattern.startswith("re:")
+    plain = pattern.endswith("*") and not _WILD.search(pattern[:-1])
+    return plain and not pattern.startswith("re:")
 
 
 def _may_match(pattern: str, terms: Terms) -> bool:
-    """Whether a name under the prefixes may match the pattern; True where that is not clear."""
+    """Whether a name under the prefixes may match the pattern; True if that is not certain."""
     if pattern.startswith("re:"):
         return True
     wild = _WILD.search(pattern)
     if wild is None:
         return pattern.startswith(terms.prefixes)
     return terms.covers(pattern[: wild.start()])
-
-
-def _and(words: Sequence[str]) -> str:
-    return " and ".join(words)

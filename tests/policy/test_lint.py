@@ -1,4 +1,4 @@
-"""What a policy file says that cannot be meant, and where."""
+"""Mistakes and warnings in a policy file, with their lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from janitor.core.errors import PolicyError
 from janitor.policy.file import parse
 from janitor.policy.lint import warnings
 
-HERE = ("eu-west-1", "us-east-1")
+REGIONS = ("eu-west-1", "us-east-1")
 WRONG = """# a comment
 [limits]
 api_share = 2
@@ -32,21 +32,21 @@ name = ["/x"]
 
 
 def test_every_mistake_is_named_at_once_with_its_line_and_key() -> None:
-    """In the file's order, contradictions among wrong values; a mistyped key gets a proposal."""
+    """They come in the file's order, contradictions included; a mistyped key gets a suggestion."""
     with pytest.raises(PolicyError) as error:
         parse(WRONG, "p.toml")
-    said = [problem.split(" (got")[0] for problem in error.value.problems]
-    lines = [problem.split(":")[0] for problem in said]
+    problems = error.value.problems
+    lines = [problem.split(":")[0] for problem in problems]
     assert lines == [f"line {number}" for number in (3, 5, 6, 8, 14, 16, 19)]
-    assert "; did you mean grace_days? " in said[2]
-    assert "rule 'b': the id is used twice" in said[-2]
+    assert "; did you mean grace_days? " in problems[2]
+    assert "rule 'b': the id is used twice" in problems[-2]
 
 
 ALL = 'id = "all"\nnames = ["/aws/*"]\n'
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "dead"),
+    ("first", "second", "never"),
     [
         (ALL, 'names = ["/aws/lambda/*", "/aws/ecs?"]', True),
         (ALL, 'names = ["/aws/lambda/*", "/ecs/*"]', False),
@@ -66,24 +66,24 @@ ALL = 'id = "all"\nnames = ["/aws/*"]\n'
         ('id = "x"\nnames = ["/x"]', 'names = ["arn:aws:logs*", "/y"]', False),
     ],
 )  # fmt: skip
-def test_a_rule_that_can_never_match_is_named(first: str, second: str, dead: bool) -> None:
-    """Only where that is certain."""
+def test_a_rule_that_can_never_match_is_named(first: str, second: str, never: bool) -> None:
+    """There is a warning only if it is certain."""
     text = f'[defaults]\ndelete_empty = true\n[protect]\nnames = ["/kept/*"]\n[[rules]]\n{first}\n'
-    found = list(warnings(parse(f'{text}[[rules]]\nid = "later"\n{second}\n', "p"), HERE))
-    assert ["rule 'later' can never match" in text for text in found] == [True] * dead
+    found = list(warnings(parse(f'{text}[[rules]]\nid = "later"\n{second}\n', "p"), REGIONS))
+    assert ["rule 'later' can never match" in text for text in found] == [True] * never
 
 
 def test_a_policy_that_does_nothing_is_named() -> None:
-    """Not one whose rules do something."""
-    assert [text[:16] for text in warnings(parse("", "p"), HERE)] == ["it does nothing:"]
-    assert not list(warnings(parse('[[rules]]\nid = "a"\nmax_days = 30', "p"), HERE))
+    """One rule that does something is enough to avoid the warning."""
+    assert [text[:16] for text in warnings(parse("", "p"), REGIONS)] == ["it does nothing:"]
+    assert not list(warnings(parse('[[rules]]\nid = "a"\nmax_days = 30', "p"), REGIONS))
 
 
-def test_a_region_that_there_is_not_is_named() -> None:
-    """In a rule, where a rule for all other log groups would take its place, and in prices."""
+def test_an_unknown_region_is_named() -> None:
+    """Regions are checked in rules and in prices."""
     rule = '[[rules]]\nid = "a"\nmax_days = 30\nregions = ["eu-*", "us-est-1"]\n'
     prices = "[prices.regions]\neu-west-1.metrics = 1.0\neu-wst-1.metrics = 1.0\n"
-    assert list(warnings(parse(rule + prices, "p"), HERE)) == [
+    assert list(warnings(parse(rule + prices, "p"), REGIONS)) == [
         "rule 'a': regions: 'us-est-1' matches no known AWS Region",
         "prices.regions: 'eu-wst-1' is not a known AWS Region",
     ]

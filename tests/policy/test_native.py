@@ -1,4 +1,4 @@
-"""Rules as account-level retention policies: refused wherever AWS's would mean something else."""
+"""Rules as account-level retention policies: refused if AWS's policy would mean something else."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ EXEMPTIONS: list[dict[str, Any]] = [
 
 
 def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
-    """One of three times one of the others."""
+    """Draw the usual value two times out of three, else one of the others."""
     return st.sampled_from([*[usual] * 2 * len(others), *others])
 
 
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
-    """A policy of up to four rules, most of them plain prefixes."""
+    """Draw a policy of up to four rules, most of them with plain prefixes."""
     days = st.sampled_from([30, 30, 90, 90, 365, 14, None])
     rules = [
         {
@@ -95,34 +95,33 @@ OTHERS = st.lists(
 
 
 def in_force(name: str, terms: Terms) -> RetentionPolicy:
-    """A policy as AWS has it, made before the log groups."""
+    """Return a policy as AWS stores it, created before the log groups."""
     put = Put(terms.days, terms.prefixes, terms.new_only)
     return RetentionPolicy(name, put, put)
 
 
 @given(policies(), OTHERS, mostly(False, True))
-def test_a_new_log_group_is_given_what_its_rule_gives(
+def test_a_new_log_group_gets_the_retention_of_its_rule(
     policy: Policy, others: list[Terms], ignore_protect: bool
 ) -> None:
-    """Whatever the rules and the policies of others: by AWS's way to choose among policies, a log
-    group without a retention of its own has the days that `judge` would set; and what others give
-    nobody makes longer.
+    """By AWS's choice among policies it gets the days that `judge` would set, and no retention from
+    others' policies becomes longer.
     """
     foreign = [AccountPolicy.of(f"org-{n}", terms) for n, terms in enumerate(others)]
-    found = native_rules(policy, foreign, ignore_protect=ignore_protect)
-    own = [one for one in found if isinstance(one, Native)]
+    results = native_rules(policy, foreign, ignore_protect=ignore_protect)
+    own = [one for one in results if isinstance(one, Native)]
     theirs = [in_force(f"org-{n}", terms) for n, terms in enumerate(others)]
-    all_of_them = [*theirs, *(in_force(one.policy.name, one.terms) for one in own)]
-    exempt = Policy.model_validate({**policy.model_dump(), **BARE})
+    everyones = [*theirs, *(in_force(one.policy.name, one.terms) for one in own)]
+    unprotected = Policy.model_validate({**policy.model_dump(), **BARE})
     for group in GROUPS:
-        given = ruling(all_of_them, group.name, group.creation_time)
+        after = ruling(everyones, group.name, group.creation_time)
         before = ruling(theirs, group.name, group.creation_time)
         if before is not None:
-            assert given == before
-        elif given is not None:
-            action = judge(group, exempt if ignore_protect else policy, NOW)
+            assert after == before
+        elif after is not None:
+            action = judge(group, unprotected if ignore_protect else policy, NOW)
             assert isinstance(action, SetRetention), action
-            assert action.days == given[1]
+            assert action.days == after[1]
 
 
 def rule(id_: str, names: str, days: int, more: str = "") -> str:
@@ -157,26 +156,24 @@ def rule(id_: str, names: str, days: int, more: str = "") -> str:
         ('[protect]\nown_groups = ["/a/x"]\n' + rule("a", '["/a/*"]', 90), ["name /a/x"]),
     ],
 )
-def test_what_is_refused_and_what_is_not(rules: str, expected: list[str]) -> None:
-    """One line for each rule, which names what AWS's policies cannot say."""
-    said = tomllib.loads(rules)
-    protect = {**BARE["protect"], **said.get("protect", {})}
-    policy = Policy.model_validate({**said, "protect": protect})
-    found = native_rules(policy, [], ignore_protect=False)
-    texts = [str(one.terms.days) if isinstance(one, Native) else one.reason for one in found]
-    assert len(texts) == len(expected)
+def test_each_rule_becomes_a_policy_or_is_refused(rules: str, expected: list[str]) -> None:
+    """Each rule yields its days, or a reason that names what AWS's policies do not support."""
+    raw = tomllib.loads(rules)
+    protect = {**BARE["protect"], **raw.get("protect", {})}
+    policy = Policy.model_validate({**raw, "protect": protect})
+    results = native_rules(policy, [], ignore_protect=False)
+    texts = [str(one.terms.days) if isinstance(one, Native) else one.reason for one in results]
     assert all(part in text for part, text in zip(expected, texts, strict=True)), texts
 
 
-def test_others_policies_are_not_made_longer() -> None:
-    """Nor joined where they are not understood; longer ones decide anyway."""
+def test_no_retention_from_others_policies_becomes_longer() -> None:
+    """A policy that is not understood is also a reason to refuse, a longer one is not."""
     policy = parse("[protect]\ntags = []\n" + rule("a", '["/a/*"]', 90), "t")
 
     def refused(document: str, criteria: str | None) -> bool:
-        [found] = native_rules(
-            policy, [AccountPolicy("o", document, criteria)], ignore_protect=False
-        )
-        return not isinstance(found, Native)
+        other = AccountPolicy("o", document, criteria)
+        [result] = native_rules(policy, [other], ignore_protect=False)
+        return not isinstance(result, Native)
 
     thirty = '{"retentionInDays": 30, "enforcementMode": "NEW_ONLY"}'
     assert refused(thirty, None)
@@ -187,17 +184,17 @@ def test_others_policies_are_not_made_longer() -> None:
     assert refused(thirty, 'LogGroupName NOT IN ["/b"]')
 
 
-def test_there_is_room_for_twenty() -> None:
-    """The first rules have it, beside the policies of others."""
+def test_there_are_at_most_twenty_policies() -> None:
+    """Others' policies count, and the first rules take the places that are left."""
     rules = "".join(rule(f"r{n}", f'["/{n}/*"]', 90) for n in range(20))
     policy = parse("[protect]\ntags = []\n" + rules, "t")
     others = [AccountPolicy.of(f"o{n}", Terms(90, ("/o/",))) for n in range(3)]
-    found = native_rules(policy, others, ignore_protect=False)
-    assert [isinstance(one, Native) for one in found] == [True] * 17 + [False] * 3
+    results = native_rules(policy, others, ignore_protect=False)
+    assert [isinstance(one, Native) for one in results] == [True] * 17 + [False] * 3
 
 
-def test_names_of_policies_tell_rules_apart() -> None:
-    """Whatever is in their ids, and however long they are."""
+def test_policy_names_are_distinct() -> None:
+    """They are short and ASCII whatever the ids of the rules."""
     ids = ["web", "web logs", "web/logs", "ü", "x" * 300, "x" * 301]
     names = [policy_name(one) for one in ids]
     assert names[0] == "cloudwatch-janitor-web"
