@@ -95,7 +95,7 @@ class Natives:
         self.items = [item for items in found.values() for item in items]
 
     async def _surveyed(self, one: TargetPolicies) -> list[NativeItem]:
-        there = self._seen[one.target] = await one.there()
+        there = self._seen[one.target] = await one.existing()
         items = compared(self._policy, one.target, there, ignore_protect=self._ignore_protect)
         previewed = []
         for item in items:
@@ -150,7 +150,7 @@ class Natives:
             return ""
         try:
             self._stop.check()
-            if await one.there() != self._seen[one.target]:
+            if await one.existing() != self._seen[one.target]:
                 return "the account-level policies changed since they were shown: run it again"
         except StoppedError:
             return "the run stopped before this"

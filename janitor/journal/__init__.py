@@ -1,1 +1,1 @@
-"""What was done, and how it is taken back."""
+"""The record of changes, and the undo."""

@@ -1,6 +1,6 @@
-"""Account-level retention policies: previewed, and changed with a journal.
+"""Preview account-level retention policies, and change them with a journal.
 
-The only module that may change one: for `native`, and for an undo.
+This is the only module that may change one, for `native` and for an undo.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Action = Literal["set_account_policy", "restore_account_policy"]
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """What a policy is to become; None for no policy."""
+    """A change to a policy; `before` and `after` are None for no policy."""
 
     action: Action
     name: str
@@ -31,33 +31,34 @@ class PolicyChange:
 
 
 class TargetPolicies:
-    """Those of one target."""
+    """The policies of one target."""
 
     def __init__(self, api: Api) -> None:
         self.target = api.target
         self._clock = api.clock
         self._logs = Logs(api)
-        self._told = AccountPolicies(api)
+        self._policies = AccountPolicies(api)
 
-    async def there(self) -> dict[str, AccountPolicy]:
-        """All of them by name, whoever put them. Raises ReadError, StoppedError."""
+    async def existing(self) -> dict[str, AccountPolicy]:
+        """Return all policies by name, whoever made them. Raises ReadError, StoppedError."""
         return await self._logs.account_policies()
 
     async def preview(self, name: str, wanted: AccountPolicy | None) -> Impact:
-        """AWS's dry run of a change. Raises ReadError, StoppedError."""
-        return await self._told.preview(name, wanted)
+        """Return AWS's dry run of a change. Raises ReadError, StoppedError."""
+        return await self._policies.preview(name, wanted)
 
     async def make(self, change: PolicyChange, journal: Journal) -> tuple[Status, str]:
-        """Announce the change, make it, and tell what became of it. Raises JournalError or
-        CredentialsError.
+        """Announce the change, make it, record the outcome, and return it with its error text.
+
+        Raises JournalError or CredentialsError.
         """
         place = LogGroup(self.target, change.name, "", 0, 0)
-        said = Change(_said(change.before), _said(change.after))
-        entry = Entry(self._clock.now(), change.action, place, said, change.reason)
+        journaled = Change(_state(change.before), _state(change.after))
+        entry = Entry(self._clock.now(), change.action, place, journaled, change.reason)
         await journal.begin(entry)
         failure: Exception | None = None
         try:
-            await self._told.change(change.name, change.after)
+            await self._policies.change(change.name, change.after)
         except (*ReadError, StoppedError, CredentialsError) as error:
             failure = error
         status = Status.FAILED if failure else Status.DONE
@@ -69,7 +70,8 @@ class TargetPolicies:
         return status, text
 
 
-def _said(policy: AccountPolicy | None) -> dict[str, Any]:
+def _state(policy: AccountPolicy | None) -> dict[str, Any]:
+    """Return the policy as the journal records it."""
     if policy is None:
         return {}
     return {"document": policy.document, "criteria": policy.criteria}

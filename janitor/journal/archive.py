@@ -1,4 +1,4 @@
-"""Journals in S3: written by the function while it acts, read by `janitor restore`."""
+"""Journals in S3: written by the function, read by `janitor restore`."""
 
 from __future__ import annotations
 
@@ -25,38 +25,37 @@ ACTIONS: dict[str, str] = {
 }
 PREFIX = "journal/"
 SCHEME = "s3://"
-
-
 LINGER = 1.0
-"""Seconds that an announcement waits for others to be written in the same object."""
-
+"""Seconds that an announcement waits for others to share its object."""
 KEYS_TRIED = 4
-"""Keys that are tried for an object: nobody else writes under them."""
+"""Keys to try for an object. Nobody else writes under them, so few are needed."""
+UNDER_WAY = "ConditionalRequestConflict"
+"""S3's error code while the same key is being written: the write is to be retried."""
 
 log = structlog.get_logger("janitor")
 
 
 def key_of(account: str, started: int, run: str, link: int, began: int, number: int) -> str:
-    """The key of a part of a link's journal; keys sort by time. `started` is when the run began,
-    `began` when this attempt at the link did, in ms since the epoch.
+    """Return the key of part `number` of a link's journal. Keys sort by time. `started` is when the
+    run began, `began` when this attempt at the link did (ms since the epoch).
     """
     day = datetime.fromtimestamp(started / 1000, UTC).strftime("%Y-%m-%d")
     return f"{PREFIX}{account}/{day}/{run}-{link:03}-{began}-{number:05}.jsonl"
 
 
 class BucketJournal:
-    """A journal in objects of a bucket, and among the log lines.
+    """A journal in objects of a bucket, repeated in the function's log.
 
-    What is announced at about the same time goes into one object; it is written when `begin`
-    returns. No object is written over: where there is one, be it by an attempt whose answer was
-    lost, the next key is taken, and lines that are there twice count once. So it takes no right to
-    read the bucket.
+    Announcements made at about the same time share one object, which is written when `begin`
+    returns. No object is overwritten: if the key is taken, perhaps by an earlier attempt whose
+    response was lost, the next key is used, and readers count duplicate lines once. So writing
+    needs no permission to read the bucket.
     """
 
     def __init__(
         self, client: Any, bucket: str, key: Callable[[int], str], lines: Lines, workers: Workers
     ) -> None:
-        """`key` gives the key of each object by its number. `client` is S3's."""
+        """Write to a bucket with an S3 client. `key` returns an object's key for its number."""
         self._client = client
         self._bucket = bucket
         self._key = key
@@ -70,15 +69,17 @@ class BucketJournal:
         """Announce changes. Raises JournalError."""
         self._add(self._lines.begun(entry) for entry in entries)
         if self._writing is None:
-            self._writing = asyncio.create_task(self._later())
+            self._writing = asyncio.create_task(self._write_later())
         await asyncio.shield(self._writing)
 
     async def end(self, *ended: Ended) -> None:
-        """Tell what became of changes; written with the next announcement, or by `close`."""
+        """Record the outcomes of changes. They are written with the next announcement, or by
+        `close`.
+        """
         self._add(self._lines.ended(one) for one in ended)
 
     async def close(self) -> None:
-        """Write what is left. Raises JournalError."""
+        """Write the pending lines. Raises JournalError."""
         if self._writing is not None:
             await self._writing
         await self._write()
@@ -88,7 +89,7 @@ class BucketJournal:
             log.info(**json.loads(line))
             self._pending.append(line)
 
-    async def _later(self) -> None:
+    async def _write_later(self) -> None:
         await asyncio.sleep(LINGER)
         self._writing = None
         await self._write()
@@ -103,7 +104,7 @@ class BucketJournal:
                 raise self._failed("", error) from error
 
     async def _put(self, body: bytes) -> None:
-        """Write an object under the next key that is free. Raises JournalError."""
+        """Write an object under the next free key. Raises JournalError."""
         for left in range(KEYS_TRIED - 1, -1, -1):
             key = self._key(self._number)
             self._number += 1
@@ -112,7 +113,7 @@ class BucketJournal:
                 Bucket=self._bucket,
                 Key=key,
                 Body=body,
-                ContentType=_LINES,
+                ContentType="application/x-ndjson",
                 IfNoneMatch="*",
             )
             try:
@@ -127,28 +128,21 @@ class BucketJournal:
         return JournalError(f"the journal could not be written to {where}: {error}")
 
 
-_LINES = "application/x-ndjson"
-UNDER_WAY = "ConditionalRequestConflict"
-"""What S3 answers while the same key is being written: the write is to be tried again."""
-
-
 def is_taken(error: ClientError) -> bool:
-    """Whether S3 refused a write for its condition: another object is there, or one is written at
-    the same time (S3 API reference, PutObject). Both may be an earlier attempt at the same write,
-    whose answer was lost.
+    """Whether S3 refused a write because of its condition: the object exists, or is being written
+    (S3 API reference, PutObject). Either may be an earlier attempt whose response was lost.
     """
     return error_code(error) in ("PreconditionFailed", UNDER_WAY)
 
 
 def error_code(error: ClientError) -> str:
-    """What S3 calls the error; empty where it does not say."""
+    """Return S3's error code; empty if there is none."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 async def journals(client: Any, address: str, workers: Workers) -> AsyncIterator[tuple[str, str]]:
-    """Each journal at `s3://bucket/key`, or under `s3://bucket/prefix/`: its address and text.
-
-    Raises UsageError.
+    """Yield the address and text of the journal at `s3://bucket/key`, or of each journal under
+    `s3://bucket/prefix/`. Raises UsageError.
     """
 
     def body(key: str) -> bytes:
@@ -165,29 +159,28 @@ async def journals(client: Any, address: str, workers: Workers) -> AsyncIterator
             keys = await within(CALL_LASTS, listing)
         if not keys:
             raise UsageError(f"{address}: there is no journal under it")
-        for found in keys:
-            reading = workers.run(functools.partial(body, found))
-            yield f"{SCHEME}{bucket}/{found}", text(await within(CALL_LASTS, reading))
+        for one in keys:
+            reading = workers.run(functools.partial(body, one))
+            yield f"{SCHEME}{bucket}/{one}", text(await within(CALL_LASTS, reading))
     except (ClientError, BotoCoreError, NoAnswerError) as error:
         raise UsageError(f"{address}: cannot be read: {error}") from error
 
 
 def check_bucket(name: str, where: str) -> None:
-    """Raise UsageError where no bucket can be called so, not even one from before 2018 (S3 User
-    Guide, "General purpose bucket naming rules"); `where` names the option or address.
+    """Raise UsageError if no bucket can have this name, not even one from before 2018 (S3 User
+    Guide, "General purpose bucket naming rules"). `where` names the option or address.
     """
     what = "the name of a bucket (at least 3 letters, digits and . _ -)"
     check_value(where, name, what, r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
 
 
 def text(body: bytes) -> str:
-    r"""A journal's text. Bytes that are not UTF-8 become `\xff`, which is no JSON: so the line that
-    they stand in is not understood, and the others are.
+    r"""Decode a journal. Bytes that are not UTF-8 become `\xff`, which is not valid JSON, so only
+    the line that they are in is rejected.
     """
     return body.decode("utf-8", "backslashreplace")
 
 
 def _keys(client: Any, bucket: str, prefix: str) -> Iterator[str]:
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    for page in pages:
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         yield from (str(entry["Key"]) for entry in page.get("Contents", []))

@@ -1,14 +1,14 @@
-"""What journals say was done to each log group: the material of an undo. Pure, apart from files.
+"""What journals say was done to each log group, for an undo. Pure.
 
-Understands journal files, the Lambda function's log lines, and both as `aws logs` prints them. A
-journal is an input: nothing in it is taken for more than the janitor itself could have written.
+Reads journal files, the Lambda function's log lines, and both as `aws logs` prints them. A journal
+is untrusted input: a line that the janitor could not have written is rejected.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
@@ -35,31 +35,31 @@ _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 
 LOGGED = ("level", "timestamp", "request_id", "run_id")
-"""What the function's logger adds to a journal line."""
+"""Fields that the function's logger adds to a journal line."""
 
 _LOGGED_LINE = re.compile(r"(?:\d{4}-\d\d-\d\dT\S+ (?:\S+ )?)?\{")
-"""The start of an object on a line of its own; `aws logs tail` puts time and stream before it."""
+"""The start of a JSON object on a line; `aws logs tail` prints a time and a stream before it."""
 
 LONGEST_LINE = 1_048_576
-"""Characters; a log event has no more bytes, and no definition of a log group needs as much."""
+"""Characters of a line: a log event has no more bytes, and no log group's definition needs more."""
 
 Moment = Annotated[int, Field(ge=0, lt=10**14)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
-"""AWS accepts some of them only, and says so."""
+"""AWS accepts only some of them, and says which."""
 Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 Short = Annotated[str, StringConstraints(max_length=256)]
 Document = Annotated[str, StringConstraints(max_length=100_000)]
 
 
-def _puttable(described: dict[str, Any]) -> dict[str, Any]:
+def _restorable(described: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(described.get("filterName"), str):
         raise ValueError("a filter without filterName")
-    if odd := described.keys() - {*FILTER_KEYS}:
-        raise ValueError(f"a filter with {', '.join(sorted(odd))}")
+    if unknown := described.keys() - {*FILTER_KEYS}:
+        raise ValueError(f"a filter with {', '.join(sorted(unknown))}")
     return described
 
 
-Filter = Annotated[dict[str, Any], AfterValidator(_puttable)]
+Filter = Annotated[dict[str, Any], AfterValidator(_restorable)]
 
 
 class _Strict(BaseModel):
@@ -107,8 +107,8 @@ class JournalLine(_Strict):
 
 
 class Retention(_Strict):
-    """`before` and `after` of a change of retention; None: events never expire. `stored_bytes` is
-    what the log group held before.
+    """`before` or `after` of a change of retention (None: events never expire). `stored_bytes` is
+    what the log group held before the change.
     """
 
     retention_days: Days | None
@@ -116,9 +116,9 @@ class Retention(_Strict):
 
 
 class Definition(_Strict):
-    """`before` of a deletion: all that it takes to make the log group again.
+    """`before` of a deletion: everything needed to recreate the log group.
 
-    `retention_days` is the group's own; under an account-level policy it was not to be seen.
+    `retention_days` is the group's own, which is not visible under an account-level policy.
     """
 
     arn: str
@@ -138,7 +138,7 @@ class Definition(_Strict):
 
     @property
     def extras(self) -> Extras:
-        """What DescribeLogGroups does not show."""
+        """The settings that DescribeLogGroups does not show."""
         return Extras(
             self.data_protection_policy,
             self.index_policy,
@@ -151,22 +151,22 @@ class Definition(_Strict):
 
 
 class PolicyState(_Strict):
-    """`before` and `after` of a change of an account-level retention policy, which the line names
-    as its group; nothing for no policy.
+    """`before` or `after` of a change to an account-level retention policy, whose name is in
+    `group`; empty for no policy.
     """
 
     document: Document | None = None
     criteria: Document | None = None
 
     def policy(self, name: str) -> AccountPolicy | None:
-        """The policy of that name."""
+        """Return the policy under this name; None for no policy."""
         return None if self.document is None else AccountPolicy(name, self.document, self.criteria)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyPut:
-    """An account-level policy was put or deleted, or (not `sure`) may have been; AWS tells no
-    `creation_time` of it.
+    """An account-level policy was put or deleted, or (not `sure`) may have been. `creation_time` is
+    0: AWS does not return any.
     """
 
     creation_time: int
@@ -184,7 +184,7 @@ class Put:
     before: int | None
     after: int | None
     lost: int = 0
-    """Bytes of events that it deleted, as estimated."""
+    """Estimated bytes of events that it deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class Deletion:
 Step = Put | Deletion | PolicyPut
 
 
-class _Made(Protocol[_T_co]):
+class _Replacement(Protocol[_T_co]):
     """A Put or PolicyPut."""
 
     @property
@@ -212,8 +212,8 @@ class _Made(Protocol[_T_co]):
 
 @dataclass(frozen=True, slots=True)
 class GroupHistory:
-    """What was done to the log groups of one name, in order; or to the account-level `policy` of
-    that name.
+    """What was done, in order, to the log groups of one name, or (`policy`) to the account-level
+    policy of that name.
     """
 
     account: str
@@ -224,7 +224,7 @@ class GroupHistory:
 
     @property
     def target(self) -> Target:
-        """Where it is."""
+        """The account and Region."""
         return Target(self.account, self.region)
 
     @property
@@ -236,9 +236,9 @@ class GroupHistory:
 @dataclass
 class History:
     """All that the journals say. `streams` counts swept streams by (account, Region, group);
-    `complaints` name what could not be read, `others` what is not a journal at all; `torn` counts
-    journals whose last line was cut off by a crash: what it was to announce was not begun, and what
-    it was to confirm is looked at.
+    `complaints` name journals with rejected lines, `others` files that are not journals. `torn`
+    counts journals whose last line was cut off by a crash: a change that it was to announce never
+    began, and one that it was to confirm counts as perhaps made.
     """
 
     pasts: list[GroupHistory] = field(default_factory=list)
@@ -250,13 +250,13 @@ class History:
 
     @property
     def accounts(self) -> list[str]:
-        """The accounts that something was changed in."""
+        """The accounts with changes, sorted."""
         places = [past.account for past in self.pasts] + [key[0] for key in self.streams]
         return sorted(set(places))
 
     @property
     def regions(self) -> list[str]:
-        """The Regions that something was changed in."""
+        """The Regions with changes, sorted."""
         places = [past.region for past in self.pasts] + [key[1] for key in self.streams]
         return sorted(set(places))
 
@@ -265,10 +265,10 @@ _Key = tuple[str, str, str, int, str]
 
 
 def read(journals: Iterable[tuple[str, str]]) -> History:
-    """The history in journals of (name for messages, text), in whatever order they are given.
+    """Return the history in journals, each (name for messages, text), in any order.
 
-    A line that is there twice (in the log and in an archive) counts once. Lines that are not
-    understood are left out and complained about, once for each journal.
+    Duplicate lines (in the log and in an archive) count once. Lines that are not understood are
+    skipped, with one complaint for each journal.
     """
     history = History()
     parsed = [_parse(name, text, history) for name, text in journals]
@@ -277,7 +277,7 @@ def read(journals: Iterable[tuple[str, str]]) -> History:
     open_: dict[_Key, JournalLine] = {}
     steps: dict[tuple[str, str, str, bool], list[tuple[int, Step]]] = {}
 
-    def happened(line: JournalLine, begun: JournalLine | None, *, sure: bool) -> None:
+    def add_step(line: JournalLine, begun: JournalLine | None, *, sure: bool) -> None:
         step = _step(begun or line, sure=sure)
         if step is not None:
             place = (line.account, line.region, line.group, isinstance(step, PolicyPut))
@@ -299,116 +299,111 @@ def read(journals: Iterable[tuple[str, str]]) -> History:
             continue
         begun = open_.pop(key, None)
         if line.status == "done" or line.perhaps_done:
-            happened(line, begun, sure=line.status == "done")
+            add_step(line, begun, sure=line.status == "done")
     for line in open_.values():
-        happened(line, line, sure=False)
-    for (account, region, group, policy), found in steps.items():
-        found.sort(key=lambda at_step: at_step[0])
-        inner = tuple(step for _, step in found)
-        history.pasts.append(GroupHistory(account, region, group, inner, policy))
+        add_step(line, line, sure=False)
+    for (account, region, group, policy), timed in steps.items():
+        ordered = tuple(step for _, step in sorted(timed, key=lambda at_step: at_step[0]))
+        history.pasts.append(GroupHistory(account, region, group, ordered, policy))
     history.streams = +history.streams
     return history
 
 
 def _step(line: JournalLine, *, sure: bool) -> Step | None:
-    """What a line says was done. A group made again and tags added are no steps: an undo never
-    deletes.
+    """Return what a line says was done. Recreating a group and adding tags are not steps, because
+    an undo never deletes.
     """
     if line.action == "delete_group":
         return Deletion(line.creation_time, sure, Definition.model_validate(line.before))
     if line.action in ("set_retention", "restore_retention"):
-        was = Retention.model_validate(line.before)
-        before, after = was.retention_days, Retention.model_validate(line.after).retention_days
+        old = Retention.model_validate(line.before)
+        before, after = old.retention_days, Retention.model_validate(line.after).retention_days
         age = line.at - line.creation_time
-        lost = 0 if after is None else lost_bytes(was.stored_bytes, age, before, after)
+        lost = 0 if after is None else lost_bytes(old.stored_bytes, age, before, after)
         return Put(line.creation_time, sure, before, after, lost)
     if line.action in ("set_account_policy", "restore_account_policy"):
-        states = (PolicyState.model_validate(said) for said in (line.before, line.after))
+        states = (PolicyState.model_validate(state) for state in (line.before, line.after))
         return PolicyPut(line.creation_time, sure, *(state.policy(line.group) for state in states))
     return None
 
 
 def _parse(name: str, text: str, history: History) -> list[JournalLine]:
-    """The journal lines in a text; notes in `history` what could not be understood."""
+    """Return the journal lines in a text. Notes in `history` what is not understood."""
     lines: list[JournalLine] = []
-    wrong, torn = list[str](), False
-    # A journal's own file has nothing else in it; in a log there are others' lines as well.
-    own = text.startswith(START)
-    found = list(_json_texts(text, everything=own))
-    for number, (line, last) in enumerate(found, 1):
+    rejected, torn = list[str](), False
+    # A journal file contains only journal lines; a log has others as well.
+    is_file = text.startswith(START)
+    for number, (line, is_last) in enumerate(_json_texts(text, every_line=is_file), 1):
         try:
-            said = from_json(line[:LONGEST_LINE])
-            if not isinstance(said, dict) or said.get("event") != EVENT:
-                if own:
-                    wrong.append(f"line {number}: it is not a journal line")
+            raw = from_json(line[:LONGEST_LINE])
+            if not isinstance(raw, dict) or raw.get("event") != EVENT:
+                if is_file:
+                    rejected.append(f"line {number}: it is not a journal line")
                 continue
-            parsed = JournalLine.model_validate({k: v for k, v in said.items() if k not in LOGGED})
+            parsed = JournalLine.model_validate({k: v for k, v in raw.items() if k not in LOGGED})
             _step(parsed, sure=True)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"]) or "the line"
-            wrong.append(f"line {number}: {key}: {first['msg']}")
+            rejected.append(f"line {number}: {key}: {first['msg']}")
         except ValueError as error:
-            if last:
+            if is_last:
                 torn = True
             else:
-                wrong.append(f"line {number}: {error}")
+                rejected.append(f"line {number}: {error}")
         else:
             lines.append(parsed)
-    if wrong:
+    if rejected:
         history.complaints.append(
-            f"{name}: {len(wrong)} line{'s' * (len(wrong) > 1)} cannot be understood (damaged, or "
-            f"from another version?); ignored; the first: {wrong[0]}"
+            f"{name}: {len(rejected)} line{'s' * (len(rejected) > 1)} cannot be understood "
+            f"(damaged, or from another version?); ignored; the first: {rejected[0]}"
         )
-    if own or lines:
+    if is_file or lines:
         history.torn += torn
-    elif text.strip() and not wrong:
+    elif text.strip() and not rejected:
         history.others.append(name)
     return lines
 
 
-def _json_texts(text: str, *, everything: bool) -> Iterator[tuple[str, bool]]:
-    """What is an object on each line, or `everything` that is not blank; and whether it is behind
-    the last line end. Of what `aws logs filter-log-events` prints, a single object, the messages.
+def _json_texts(text: str, *, every_line: bool) -> Iterator[tuple[str, bool]]:
+    """Yield the JSON object on each line that has one, and whether no line end follows it; with
+    `every_line` also lines that are not JSON. For the single object that
+    `aws logs filter-log-events` prints, the lines are its events' messages.
     """
-    # Not splitlines: Unicode has more line ends, which stand in names and policies.
+    # Not splitlines: it also splits at Unicode line ends, which occur in names and policies.
     lines = text.removeprefix("\ufeff").split("\n")
     if lines[0].rstrip() == "{":
         try:
-            whole = from_json(text)
+            output = from_json(text)
         except ValueError:
-            whole = None
-        if isinstance(whole, dict) and isinstance(whole.get("events"), list):
-            messages = (event.get("message") for event in whole["events"] if _is_object(event))
-            lines = [*(str(message) for message in messages), ""]
+            output = None
+        if isinstance(output, dict) and isinstance(output.get("events"), list):
+            events = (event for event in output["events"] if isinstance(event, dict))
+            lines = [*(str(event.get("message")) for event in events), ""]
     for number, line in enumerate(lines, 1):
         start = _LOGGED_LINE.match(line)
-        if start or (everything and line.strip()):
+        if start or (every_line and line.strip()):
             yield line[start.end() - 1 if start else 0 :], number == len(lines)
 
 
-def _is_object(value: object) -> bool:
-    return isinstance(value, Mapping)
+def state_before(now: _T, puts: Iterable[_Replacement[_T]]) -> tuple[_T, bool]:
+    """Return the retention, or policy, as it was before the first of these puts, by undoing them
+    in reverse from its state `now`.
 
-
-def state_before(now: _T, puts: Iterable[_Made[_T]]) -> tuple[_T, bool]:
-    """The retention, or policy, before the first of these puts, when it is `now`; undone in
-    reverse.
-
-    The second value is whether somebody else changed it since: then only what came after that
-    is undone.
+    The second value is whether somebody else changed it in between: then only the puts after that
+    change are undone.
     """
-    inner = list(puts)
-    for put in reversed(inner):
+    ordered = list(puts)
+    for put in reversed(ordered):
         if now == put.after:
             now = put.before
         elif put.sure:
-            return now, now != inner[0].before
+            return now, now != ordered[0].before
     return now, False
 
 
 def lost_for_good(history: History, wanted: Callable[[GroupHistory], bool]) -> str:
-    """What no undo of the wanted log groups brings back, in words."""
+    """Return the text about what no undo of the wanted log groups can bring back."""
     deleted = sum(past.deleted for past in history.pasts if wanted(past))
     swept = sum(n for place, n in history.streams.items() if wanted(GroupHistory(*place, ())))
     puts = (step for past in history.pasts if wanted(past) for step in past.steps)
@@ -423,5 +418,5 @@ def lost_for_good(history: History, wanted: Callable[[GroupHistory], bool]) -> s
 def select(
     pasts: Iterable[GroupHistory], wanted: Callable[[GroupHistory], bool]
 ) -> list[GroupHistory]:
-    """The last changed first: an undo goes backwards."""
+    """Return the wanted histories, the last changed first, because an undo goes backwards."""
     return [past for past in reversed(list(pasts)) if wanted(past)]

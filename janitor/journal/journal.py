@@ -1,9 +1,8 @@
 """The journal: JSON lines about each change, enough to undo it.
 
 A change has a line with status `begun`, written before the call, and one with its outcome after
-it; both hold the whole change. Where the second is missing, the change may have
-been made. `done` is said once of each change. What is in a line:
-`janitor.journal.history.JournalLine`.
+it; both describe the whole change. If the second is missing, the change may have been made. Each
+change is `done` at most once. For the fields see `janitor.journal.history.JournalLine`.
 """
 
 from __future__ import annotations
@@ -26,16 +25,18 @@ from janitor.core.model import Change, LogGroup, Status
 VERSION: Final = 1
 BEGUN: Final = "begun"
 EVENT: Final = "journal"
-"""What a line says that it is."""
+"""The `event` of each line."""
 START: Final = f'{{"event": "{EVENT}", '
-"""How each line of a journal file begins."""
+"""The start of each line of a journal file."""
 LONGEST_TEXT: Final = 10_000
-"""Characters of a reason or an error, at most."""
+"""The most characters of a reason or an error."""
+_BLOCK: Final = 65_536
+"""Bytes read at a time in search of the last line end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A change that is announced. `at` in ms since the epoch."""
+    """A change to announce. `at` in ms since the epoch."""
 
     at: int
     action: str
@@ -47,13 +48,15 @@ class Entry:
     def ended(
         self, at: int, status: Status, error: str = "", *, perhaps_done: bool = False
     ) -> Ended:
-        """How it ended. `perhaps_done` says of a failure that the change may have been made."""
+        """Return how it ended. `perhaps_done` marks a failure after which the change may have been
+        made.
+        """
         return Ended(self, at, status, error, perhaps_done)
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What became of an announced change. `at` in ms since the epoch."""
+    """The outcome of an announced change. `at` in ms since the epoch."""
 
     entry: Entry
     at: int
@@ -63,31 +66,32 @@ class Ended:
 
 
 class Journal(Protocol):
-    """Where changes are announced before they are made, and told of afterwards.
+    """Where changes are announced before they are made, and their outcomes recorded afterwards.
 
-    Both raise JournalError where it cannot be written: what cannot be journaled is not done.
+    Both methods raise JournalError if they cannot write: a change that cannot be journaled is not
+    made.
     """
 
     async def begin(self, *entries: Entry) -> None:
-        """Announce changes; they are kept safe when this returns."""
+        """Announce changes. They are stored safely when this returns."""
 
     async def end(self, *ended: Ended) -> None:
-        """Tell what became of changes."""
+        """Record the outcomes of changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """How the lines of one run are made."""
+    """Formats the lines of one run."""
 
     run: str
     policy: str
 
     def begun(self, entry: Entry) -> str:
-        """The line that announces a change."""
+        """Return the line that announces a change."""
         return self._text(entry, entry.at, BEGUN)
 
     def ended(self, ended: Ended) -> str:
-        """The line that tells what became of it."""
+        """Return the line with the outcome of a change."""
         more: dict[str, Any] = {"error": ended.error[:LONGEST_TEXT]} if ended.error else {}
         if ended.perhaps_done:
             more["perhaps_done"] = True
@@ -115,17 +119,16 @@ class Lines:
             "reason": entry.reason[:LONGEST_TEXT],
             **(more or {}),
         }
-        # As ASCII: line separators of Unicode in a tag must not tear a line.
+        # ASCII, so that a Unicode line separator in a tag does not split the line.
         return json.dumps(line)
 
 
 class FileJournal:
-    """Appends to `path`, which is made with the first line, for its owner only.
+    """Appends to `path`, which is created with the first line, readable by its owner only.
 
-    What is announced is on the disk (fsync) before the change is made, so it survives a loss of
-    power as far as the disk keeps what it says; of what became of changes that is not waited for.
-    One run at a time writes to a journal. A line without its end, which an earlier run left, is
-    taken away: what it was to announce was not begun.
+    An announcement is on disk (fsync) before the change is made, so that it survives a loss of
+    power; outcomes are not waited for. Only one run at a time writes to a journal. An incomplete
+    last line that an earlier run left is removed: the change that it was to announce never began.
     """
 
     def __init__(self, path: Path, lines: Lines) -> None:
@@ -138,7 +141,7 @@ class FileJournal:
 
     @staticmethod
     def default_path(now: int) -> Path:
-        """A dated file in the working folder. `now` in ms since the epoch."""
+        """Return a dated file name in the working folder. `now` in ms since the epoch."""
         moment = datetime.fromtimestamp(now / 1000, UTC)
         return Path(f"janitor-journal-{moment:%Y%m%dT%H%M%SZ}.jsonl")
 
@@ -146,7 +149,7 @@ class FileJournal:
         """Raise JournalError now rather than in the middle of a run."""
         folder = self.path.parent
         if os.path.lexists(self.path):
-            with self._telling():
+            with self._converting_errors():
                 self._open()
         elif not folder.is_dir():
             raise self._error("no such folder")
@@ -155,31 +158,31 @@ class FileJournal:
 
     async def begin(self, *entries: Entry) -> None:
         """Announce changes. Raises JournalError."""
-        self._append([self._lines.begun(entry) for entry in entries], keep=True)
+        self._append([self._lines.begun(entry) for entry in entries], sync=True)
 
     async def end(self, *ended: Ended) -> None:
-        """Tell what became of changes. Raises JournalError."""
-        self._append([self._lines.ended(one) for one in ended], keep=False)
+        """Record the outcomes of changes. Raises JournalError."""
+        self._append([self._lines.ended(one) for one in ended], sync=False)
 
     def close(self) -> None:
-        """Close the file, if it was opened. What could not be written was told of before."""
+        """Close the file, if it was opened. Failed writes were reported when they happened."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 os.close(self._file)
             self._file = None
 
-    def _append(self, lines: Sequence[str], *, keep: bool) -> None:
-        """Write lines, all or none; once that has failed nothing more is written."""
-        with self._telling():
+    def _append(self, lines: Sequence[str], *, sync: bool) -> None:
+        """Write all lines or none. After a failure nothing more is written."""
+        with self._converting_errors():
             file = self._open()
-            whole = os.fstat(file).st_size
+            size = os.fstat(file).st_size
             try:
                 self._write(file, "".join(f"{line}\n" for line in lines).encode())
-                if keep:
+                if sync:
                     os.fsync(file)
             except OSError:
                 with contextlib.suppress(OSError):
-                    os.ftruncate(file, whole)
+                    os.ftruncate(file, size)
                 raise
             self.written = True
 
@@ -188,22 +191,22 @@ class FileJournal:
             text = text[os.write(file, text) :]
 
     def _open(self) -> int:
-        """The file, opened. Raises OSError or JournalError."""
+        """Return the file, opened and locked. Raises OSError or JournalError."""
         if self._file is not None:
             return self._file
-        # Through no link: it may lead to a file that is not the user's to write.
+        # A link is not followed: it may lead to a file that must not be written to.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         file = os.open(self.path, flags, 0o600)
         try:
-            self._ready(file)
+            self._claim(file)
         except BaseException:
             os.close(file)
             raise
         self._file = file
         return file
 
-    def _ready(self, file: int) -> None:
-        """Make sure that it is a journal, or will be one, and this run's alone."""
+    def _claim(self, file: int) -> None:
+        """Lock the file, check that it is a journal or empty, and remove a torn last line."""
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise self._error("it is not a file")
         try:
@@ -222,10 +225,10 @@ class FileJournal:
         if end < size:
             os.ftruncate(file, end)
         if not size:
-            self._keep_name()
+            self._sync_folder()
 
-    def _keep_name(self) -> None:
-        """The folder's entry on the disk, where the system can do that."""
+    def _sync_folder(self) -> None:
+        """Make the file's directory entry survive a loss of power, if the system supports that."""
         with contextlib.suppress(OSError):
             folder = os.open(self.path.parent, os.O_RDONLY)
             try:
@@ -234,8 +237,8 @@ class FileJournal:
                 os.close(folder)
 
     @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        """What goes wrong is a JournalError, and goes wrong ever after."""
+    def _converting_errors(self) -> Iterator[None]:
+        """Convert an OSError into a JournalError, which every later call raises again."""
         if self._broken is not None:
             raise self._broken
         try:
@@ -248,6 +251,3 @@ class FileJournal:
 
     def _error(self, why: str) -> JournalError:
         return JournalError(f"{self.path}: the journal cannot be written: {why}")
-
-
-_BLOCK = 65_536

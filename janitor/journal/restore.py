@@ -1,7 +1,7 @@
-"""The undo: what journals say was done is taken back, where nobody else has changed it since.
+"""The undo: reverses what journals say was done, unless somebody else has changed it since.
 
-What is missing is added, what is set differently is left alone and reported. So an undo that was
-cut off anywhere goes on where it stopped, and one that is repeated changes nothing.
+What is missing is added; what differs is left alone and reported. So an undo that was cut off
+continues where it stopped, and a repeated one changes nothing.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ _COUNTED: Final = (Status.KEPT, Status.UNKNOWN, Status.FAILED, Status.NOT_REACHE
 ALREADY: Final = "already as it was"
 _EXISTS: Final = "ResourceAlreadyExistsException"
 _PASS_ROLE: Final = "iam:PassRole"
-"""What it takes besides to give CloudWatch Logs a role, as a subscription filter has one."""
+"""Needed in addition to pass a role to CloudWatch Logs, as some subscription filters do."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One call, which needs IAM actions. A `first` one makes what the others need."""
+    """One call and the IAM actions that it `needs`. A `first` step creates what the others need."""
 
     label: str
     needs: tuple[str, ...]
@@ -64,7 +64,7 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """What is to be done about one name, and why; no steps: nothing is."""
+    """What to do for one name, and why; without steps, nothing."""
 
     action: UndoAction
     reason: str
@@ -76,7 +76,7 @@ class _Decision:
 
 @dataclass(frozen=True, slots=True)
 class _Present:
-    """What a log group of the name has now."""
+    """What the log group of a name has now."""
 
     group: LogGroup
     tags: Mapping[str, str]
@@ -84,14 +84,14 @@ class _Present:
 
 
 class UndoTally:
-    """What an undo did, counted."""
+    """Counts of what an undo did."""
 
     def __init__(self) -> None:
         self.by_status: Counter[Status] = Counter()
         self.done: Counter[str] = Counter()
         self.planned: Counter[str] = Counter()
         self.needs: set[str] = set()
-        """The IAM actions that what is planned takes."""
+        """The IAM actions that the planned items need."""
         self.errors: list[str] = []
         self.warnings: list[str] = []
         self.interrupted = False
@@ -105,11 +105,11 @@ class UndoTally:
             self.needs.update(item.needs)
 
     def error(self, text: str) -> None:
-        """The undo is incomplete."""
+        """Note an error that makes the undo incomplete."""
         self.errors.append(text)
 
     def exit_code(self) -> Exit:
-        """The exit code that the undo ends in."""
+        """Return the exit code of the undo."""
         if self.interrupted:
             return Exit.INTERRUPTED
         status = self.by_status
@@ -119,7 +119,7 @@ class UndoTally:
 
     @property
     def complete(self) -> bool:
-        """Whether everything was reached."""
+        """Whether nothing failed as a whole and everything was reached."""
         return not (self.errors or self.interrupted or self.by_status[Status.NOT_REACHED])
 
     def as_dict(self, counts: Counts) -> dict[str, Any]:
@@ -143,31 +143,31 @@ class UndoTally:
 
 
 class Undo:
-    """An undo over the targets of `apis`; `tell` gets each item."""
+    """An undo in the targets of `apis`. `report` is called with each item."""
 
     def __init__(
         self,
         apis: Sequence[Api],
         pasts: Sequence[GroupHistory],
         stop: Stop,
-        tell: Callable[[Restoration], None],
+        report: Callable[[Restoration], None],
     ) -> None:
         self.tally = UndoTally()
         self._apis = apis
         self._pasts = pasts
         self._stop = stop
-        self._tell = tell
+        self._report = report
         self._gave_up: set[Target] = set()
 
     async def show(self) -> UndoTally:
-        """Say what would be done. Raises only what is a bug."""
-        return await self._all(None)
+        """Report what would be done. Raises nothing but bugs."""
+        return await self._run(None)
 
     async def carry_out(self, journal: Journal) -> UndoTally:
-        """Do it, to the end or until stopped. Raises only what is a bug."""
-        return await self._all(journal)
+        """Undo everything, or until stopped. Raises nothing but bugs."""
+        return await self._run(journal)
 
-    async def _all(self, journal: Journal | None) -> UndoTally:
+    async def _run(self, journal: Journal | None) -> UndoTally:
         await together(*(self._target(api, journal) for api in self._apis))
         reached = {api.target for api in self._apis}
         for past in self._pasts:
@@ -176,79 +176,61 @@ class Undo:
         return self.tally
 
     async def _target(self, api: Api, journal: Journal | None) -> None:
-        mine = [past for past in self._pasts if past.target == api.target]
-        await self._policies(TargetPolicies(api), [past for past in mine if past.policy], journal)
-        mine = [past for past in mine if not past.policy]
-        one = _TargetUndo(api, self._fail)
-        for chunk in chunks(mine, IDENTIFIERS_A_CALL):
-            for past, found in zip(chunk, await self._found(one, chunk), strict=True):
-                self._add(await self._item(one, past, found, journal))
-
-    async def _policies(
-        self, one: TargetPolicies, pasts: Sequence[GroupHistory], journal: Journal | None
-    ) -> None:
-        """Before the log groups: what a policy overrides cannot be put back."""
+        pasts = [past for past in self._pasts if past.target == api.target]
+        # Policies come first: retention that a policy overrides cannot be put back.
+        policies = TargetPolicies(api)
         for past in pasts:
-            item = _not_reached(past)
-            try:
-                self._check(one.target)
-                item = await _policy_undone(one, past, item, journal)
-            except StoppedError:
-                pass
-            except ReadError as error:
-                reason = f"could not be read: {error}"
-                item = replace(item, status=Status.UNKNOWN, reason=reason)
-            except JanitorError as error:
-                self._fail(one.target, error)
-            self._add(item)
+            if past.policy:
+                undo = functools.partial(_undo_policy, policies, past, journal)
+                self._add(await self._item(past, undo))
+        target = _TargetUndo(api, self._fail)
+        for chunk in chunks([past for past in pasts if not past.policy], IDENTIFIERS_A_CALL):
+            for past, found in zip(chunk, await self._found(target, chunk), strict=True):
+                undo = functools.partial(target.undo, past, found, journal)
+                self._add(await self._item(past, undo))
 
     async def _found(
-        self, one: _TargetUndo, chunk: Sequence[GroupHistory]
+        self, target: _TargetUndo, chunk: Sequence[GroupHistory]
     ) -> list[LogGroup | Exception | None]:
-        """For each, the group of that name, or why that is not known."""
+        """Return, for each history, the group of that name, or why it could not be read."""
         try:
-            self._check(one.logs.target)
-            groups = await one.logs.named([past.group for past in chunk])
+            self._check(target.logs.target)
+            groups = await target.logs.named([past.group for past in chunk])
             return [groups.get(past.group) for past in chunk]
         except (*ReadError, StoppedError) as error:
             return [error for _ in chunk]
         except JanitorError as error:
-            self._fail(one.logs.target, error)
+            self._fail(target.logs.target, error)
             return [StoppedError() for _ in chunk]
 
     async def _item(
-        self,
-        one: _TargetUndo,
-        past: GroupHistory,
-        found: LogGroup | Exception | None,
-        journal: Journal | None,
+        self, past: GroupHistory, undo: Callable[[], Awaitable[Restoration]]
     ) -> Restoration:
-        blank = _not_reached(past)
+        """Undo one history. If that raises an error, the item is unknown or not reached."""
         try:
             self._check(past.target)
-            if isinstance(found, Exception):
-                raise found
-            return await one.undo(past, found, journal)
+            return await undo()
         except StoppedError:
-            return blank
+            return _not_reached(past)
         except ReadError as error:
-            return replace(blank, status=Status.UNKNOWN, reason=f"could not be read: {error}")
+            reason = f"could not be read: {error}"
+            return replace(_not_reached(past), status=Status.UNKNOWN, reason=reason)
         except JanitorError as error:
             self._fail(past.target, error)
-            return blank
+            return _not_reached(past)
 
     def _add(self, item: Restoration) -> None:
         self.tally.add(item)
-        self._tell(item)
+        self._report(item)
 
     def _check(self, target: Target) -> None:
-        """Raise StoppedError once nothing more is to be done there."""
+        """Raise StoppedError if nothing more is to be done in the target."""
         self._stop.check()
         if target in self._gave_up:
             raise StoppedError
 
     def _fail(self, target: Target, error: JanitorError) -> None:
-        """Nothing more can be done; of lost credentials, in this target."""
+        """Stop the undo; if credentials were lost, only in this target."""
         if isinstance(error, CredentialsError):
             self._gave_up.add(target)
             self.tally.error(f"{target}: {error}")
@@ -264,11 +246,14 @@ def _not_reached(past: GroupHistory, why: str = "the run stopped before this") -
     return Restoration(past.target, past.group, verb, Status.NOT_REACHED, why)
 
 
-async def _policy_undone(
-    one: TargetPolicies, past: GroupHistory, item: Restoration, journal: Journal | None
+async def _undo_policy(
+    policies: TargetPolicies, past: GroupHistory, journal: Journal | None
 ) -> Restoration:
-    """What becomes, or would become, of an account-level policy. Raises ReadError, StoppedError."""
-    now = (await one.there()).get(past.group)
+    """Undo the changes to an account-level policy, or (without a journal) return what would be
+    done. Raises ReadError, StoppedError, CredentialsError, JournalError.
+    """
+    item = _not_reached(past)
+    now = (await policies.existing()).get(past.group)
     puts = [step for step in past.steps if isinstance(step, PolicyPut)]
     wanted, foreign = state_before(now, puts)
     if wanted == now:
@@ -289,14 +274,12 @@ async def _policy_undone(
     if journal is None:
         return item
     change = PolicyChange("restore_account_policy", past.group, now, wanted, reason)
-    status, text = await one.make(change, journal)
+    status, text = await policies.make(change, journal)
     return replace(item, status=status, reason=text or reason)
 
 
 class _TargetUndo:
-    """What decides about a name in one target, and takes back what was done. `give_up` is told of
-    lost credentials.
-    """
+    """The undo of log groups in one target. `give_up` is called when credentials are lost."""
 
     def __init__(self, api: Api, give_up: Callable[[Target, JanitorError], None]) -> None:
         self._give_up = give_up
@@ -304,17 +287,22 @@ class _TargetUndo:
         self._changes = Changes(api)
 
     async def undo(
-        self, past: GroupHistory, found: LogGroup | None, journal: Journal | None
+        self, past: GroupHistory, found: LogGroup | Exception | None, journal: Journal | None
     ) -> Restoration:
-        """Decide by what was found in bulk; before anything is changed, look again."""
+        """Undo what was done to a name, or (without a journal) return what would be done. `found`
+        was read in bulk, so the group is read again before anything is changed. Raises it if it is
+        an exception.
+        """
+        if isinstance(found, Exception):
+            raise found
         decision = await self._decide(past, found)
         if not decision.steps:
-            return self._said(past, decision, Status.KEPT)
+            return self._item(past, decision, Status.KEPT)
         if journal is None:
-            return self._said(past, decision, Status.PLANNED)
+            return self._item(past, decision, Status.PLANNED)
         return await self._make(past, journal)
 
-    def _said(
+    def _item(
         self, past: GroupHistory, decision: _Decision, status: Status, reason: str | None = None
     ) -> Restoration:
         return Restoration(
@@ -331,11 +319,13 @@ class _TargetUndo:
     # ---- doing -------------------------------------------------------------------------------
 
     async def _make(self, past: GroupHistory, journal: Journal) -> Restoration:
-        """Look, and do what that look asks for; again where a group appeared in between."""
+        """Read the group and carry out the decision; again, twice at most, if a group of that name
+        was created in between.
+        """
         for last in (False, False, True):
             decision = await self._decide(past, await self.logs.group(past.group))
             if not decision.steps:
-                return self._said(past, decision, Status.KEPT)
+                return self._item(past, decision, Status.KEPT)
             entry = Entry(
                 self.logs.clock.now(),
                 decision.action,
@@ -367,22 +357,22 @@ class _TargetUndo:
             )
             if stopped:
                 text = "stopped halfway: run it again"
-                return self._said(past, decision, Status.NOT_REACHED, text)
+                return self._item(past, decision, Status.NOT_REACHED, text)
             if not failures:
-                return self._said(past, decision, Status.DONE)
+                return self._item(past, decision, Status.DONE)
             first = failures[0]
             appeared = isinstance(first, CallError) and first.code == _EXISTS
             if last or not appeared:
                 break
-        return self._said(past, decision, Status.FAILED, text)
+        return self._item(past, decision, Status.FAILED, text)
 
     # ---- deciding ----------------------------------------------------------------------------
 
     async def _decide(self, past: GroupHistory, found: LogGroup | None) -> _Decision:
-        """What is to be done, given the group of that name as it is now.
+        """Return what to do, given the group of that name as it is now.
 
         A group that has the creation time of a deleted one was not deleted. Of several deletions
-        the first counts: the state before it is the one to come back to.
+        the first counts, because the undo restores the state before it.
         """
         deletions = [
             (index, step)
@@ -397,11 +387,11 @@ class _TargetUndo:
         if definition.retention_policy is None:
             days, _ = state_before(days, _puts(past.steps[:index], deletion.creation_time))
         if found is None:
-            return self._made_again(past, deletion, days)
+            return self._recreated(past, deletion, days)
         return await self._completed(past, deletion, days, found)
 
     def _retention(self, past: GroupHistory, found: LogGroup | None) -> _Decision:
-        """For a group that was not deleted: the retention that it had."""
+        """Decide for a group that was not deleted: restore its retention."""
         gone = LogGroup(self.logs.target, past.group, "", past.steps[0].creation_time, 0)
         group = found or gone
         puts = _puts(past.steps, group.creation_time)
@@ -426,10 +416,11 @@ class _TargetUndo:
             reason += f"; events older than {_days(days)} expire again"
         return replace(kept(reason), steps=(self._put_retention(past.group, days),))
 
-    def _made_again(self, past: GroupHistory, deletion: Deletion, days: int | None) -> _Decision:
-        """For a group that is gone: all of it."""
+    def _recreated(self, past: GroupHistory, deletion: Deletion, days: int | None) -> _Decision:
+        """Decide for a group that is gone: recreate it with all its settings."""
         definition, name = deletion.definition, past.group
-        log_class, key, tags = definition.log_class, definition.kms_key_id, _own(definition.tags)
+        log_class, key = definition.log_class, definition.kms_key_id
+        tags = _settable(definition.tags)
         before = LogGroup(
             self.logs.target,
             name,
@@ -455,7 +446,7 @@ class _TargetUndo:
     async def _completed(
         self, past: GroupHistory, deletion: Deletion, days: int | None, found: LogGroup
     ) -> _Decision:
-        """For a group that was made again since, by somebody or by an undo: what it lacks."""
+        """Decide for a group that was recreated, by an undo or anybody else: add what it lacks."""
         definition, extras = deletion.definition, deletion.definition.extras
         present = _Present(
             found,
@@ -482,9 +473,9 @@ class _TargetUndo:
     def _missing(
         self, definition: Definition, days: int | None, present: _Present, wanted: int | None
     ) -> tuple[tuple[_Step, ...], tuple[str, ...]]:
-        """The steps that give a group what it lacks of its definition, and what differs.
+        """Return the steps that restore what a group lacks of its definition, and what differs.
 
-        `days` is the retention that it had, `wanted` the one that it is to have.
+        `days` is the retention that it had, `wanted` the one that it is to get.
         """
         changes, group, name = self._changes, present.group, present.group.name
         steps: list[_Step] = []
@@ -495,16 +486,19 @@ class _TargetUndo:
             had: object,
             has: object,
             needs: tuple[str, ...],
-            give: Callable[[], Awaitable[None]],
-            whole: object = None,
+            restore: Callable[[], Awaitable[None]],
+            content: object = None,
         ) -> None:
-            """`whole` is shown of what is given: who consents must see where logs will go."""
+            """Compare one setting, and restore or report it. Whoever consents to the undo is shown
+            its `content`, to see where logs will go.
+            """
             if not had or _same(had, has):
                 return
             if has:
                 left.append(f"{label} is a different one now")
-            else:
-                steps.append(_Step(label if whole is None else f"{label}: {whole}", needs, give))
+                return
+            shown = label if content is None else f"{label}: {content}"
+            steps.append(_Step(shown, needs, restore))
 
         if group.log_class != definition.log_class:
             left.append(f"class {group.log_class} cannot be changed to {definition.log_class}")
@@ -567,8 +561,8 @@ class _TargetUndo:
         )
         for endpoint in had.syslog_endpoints:
             there = endpoint if endpoint in has.syslog_endpoints else None
-            give = functools.partial(changes.set_syslog_endpoint, name, endpoint)
-            part(f"syslog data of {endpoint}", endpoint, there, _needs("syslog data"), give)
+            restore = functools.partial(changes.set_syslog_endpoint, name, endpoint)
+            part(f"syslog data of {endpoint}", endpoint, there, _needs("syslog data"), restore)
         self._filters("metric", name, had.metric_filters, has.metric_filters, part)
         self._filters(
             "subscription", name, had.subscription_filters, has.subscription_filters, part
@@ -578,13 +572,13 @@ class _TargetUndo:
     def _tags(
         self, definition: Definition, present: _Present, steps: list[_Step], left: list[str]
     ) -> None:
-        own, arn = _own(definition.tags), present.group.arn
-        missing = {key: value for key, value in own.items() if key not in present.tags}
-        different = {k: v for k, v in own.items() if present.tags.get(k, v) != v}
-        reserved = definition.tags.keys() - own.keys() - present.tags.keys()
+        wanted, arn = _settable(definition.tags), present.group.arn
+        missing = {key: value for key, value in wanted.items() if key not in present.tags}
+        different = {k: v for k, v in wanted.items() if present.tags.get(k, v) != v}
+        reserved = definition.tags.keys() - wanted.keys() - present.tags.keys()
         if missing:
-            give = lambda: self._changes.tag(arn, missing)  # noqa: E731
-            steps.append(_Step(f"tags {_values(missing)}", _needs("tags"), give))
+            restore = functools.partial(self._changes.tag, arn, missing)
+            steps.append(_Step(f"tags {_values(missing)}", _needs("tags"), restore))
         if different:
             left.append(f"tags {_listed(different)} have other values now")
         if reserved:
@@ -601,45 +595,39 @@ class _TargetUndo:
         by_name = {str(described["filterName"]): described for described in has}
         for described in had:
             name = str(described["filterName"])
-
-            def give(described: Mapping[str, object] = described) -> Awaitable[None]:
-                return self._changes.put_filter(group, kind, described)
-
             to = f" to {arn}" if (arn := described.get("destinationArn")) else ""
-            shown = described.keys() - {"filterName", "destinationArn"}
-            whole = json.dumps({key: described[key] for key in described if key in shown})
+            in_label = ("filterName", "destinationArn")
+            content = json.dumps({k: v for k, v in described.items() if k not in in_label})
             needs = _needs(f"{kind} filter") + (_PASS_ROLE,) * ("roleArn" in described)
+            restore = functools.partial(self._changes.put_filter, group, kind, described)
             label = f"{kind} filter {name}{to}"
-            part(label, described, by_name.get(name), needs, give, whole)
+            part(label, described, by_name.get(name), needs, restore, content)
 
     def _put_retention(self, name: str, days: int | None) -> _Step:
         if days is None:
-            needs = _needs("no retention")
-            return _Step("no retention", needs, lambda: self._changes.delete_retention(name))
-        return _Step(
-            f"retention of {_days(days)}",
-            _needs("retention"),
-            lambda: self._changes.put_retention(name, days),
-        )
+            delete = functools.partial(self._changes.delete_retention, name)
+            return _Step("no retention", _needs("no retention"), delete)
+        put = functools.partial(self._changes.put_retention, name, days)
+        return _Step(f"retention of {_days(days)}", _needs("retention"), put)
 
 
-def _needs(*given: str) -> tuple[str, ...]:
-    """The IAM actions for what is given back."""
-    return tuple(ACTIONS[RESTORING[what]] for what in given)
+def _needs(*settings: str) -> tuple[str, ...]:
+    """Return the IAM actions that restore these settings."""
+    return tuple(ACTIONS[RESTORING[setting]] for setting in settings)
 
 
 def _puts(steps: Iterable[Step], creation_time: int) -> list[Put]:
-    """The changes of retention of one group."""
+    """Return the changes to the retention of one group."""
     return [s for s in steps if isinstance(s, Put) and s.creation_time == creation_time]
 
 
-def _own(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags that an account may put itself."""
+def _settable(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that an account may set itself."""
     return {key: value for key, value in tags.items() if not key.startswith("aws:")}
 
 
 def _same(had: object, has: object) -> bool:
-    """Whether two settings are equal; JSON documents are, however they are written."""
+    """Whether two settings are equal. JSON documents are compared by content."""
     if isinstance(had, str) and isinstance(has, str) and had != has:
         try:
             return bool(json.loads(had) == json.loads(has))
