@@ -1,4 +1,4 @@
-"""Journals in a bucket: whole, over nothing that is there, and not in memory."""
+"""Journals in a bucket: complete, overwriting nothing, and not held in memory."""
 
 from __future__ import annotations
 
@@ -26,48 +26,48 @@ PUT = Entry(
 
 
 def cloud() -> Cloud:
-    """An account with the bucket."""
-    made = Cloud()
-    made.store.buckets[BUCKET] = store.Bucket(ACCOUNT, REGION, NOW)
-    return made
+    """Return an account with the bucket."""
+    account = Cloud()
+    account.store.buckets[BUCKET] = store.Bucket(ACCOUNT, REGION, NOW)
+    return account
 
 
 def bucket_journal(client: Any) -> BucketJournal:
     return BucketJournal(client, BUCKET, "journal/{}".format, Lines("run", "policy"), Inline())
 
 
-def anothers(account: Cloud) -> None:
-    """Objects are there under the first keys."""
+def taken(account: Cloud) -> None:
+    """Put other objects under the first keys."""
     for number in range(2):
         account.client("s3").put_object(Bucket=BUCKET, Key=f"journal/{number}", Body=b"another's")
 
 
-@pytest.mark.parametrize("trouble", [anothers, lost, under_way])
-def test_no_object_is_written_over_and_no_line_is_lost(trouble: Callable[[Cloud], None]) -> None:
-    """Neither another's nor its own, whose answer did not come back."""
+@pytest.mark.parametrize("trouble", [taken, lost, under_way])
+def test_no_object_is_overwritten_and_no_line_is_lost(trouble: Callable[[Cloud], None]) -> None:
+    """The object may be another's, or the journal's own after its response was lost."""
     account = cloud()
     journal = bucket_journal(Again(account.client("s3")))
     objects = account.store.buckets[BUCKET].objects
     trouble(account)
     before = dict(objects)
 
-    def said() -> History:
-        return read((key, there.body.decode()) for key, there in objects.items())
+    def written() -> History:
+        return read((key, stored.body.decode()) for key, stored in objects.items())
 
     async def change() -> None:
         await journal.begin(PUT)
-        assert said().lines, "announced before the change"
+        assert written().lines, "announced before the change"
         await journal.end(PUT.ended(NOW, Status.DONE))
         await journal.close()
 
     account.clock.run(change())
     assert before.items() <= objects.items()
-    [past] = said().pasts
-    assert (said().lines, [step.sure for step in past.steps]) == (2, [True])
+    [past] = written().pasts
+    assert (written().lines, [step.sure for step in past.steps]) == (2, [True])
 
 
-def test_where_every_key_is_taken_nothing_is_announced() -> None:
-    """What cannot be journaled is not done."""
+def test_nothing_is_announced_if_every_key_is_taken() -> None:
+    """A change that cannot be journaled is not made."""
     account = cloud()
     account.fault = refusing("PutObject", "PreconditionFailed", 412)
     with pytest.raises(JournalError, match=rf"s3://{BUCKET}/journal/3: .*PreconditionFailed"):
@@ -75,8 +75,8 @@ def test_where_every_key_is_taken_nothing_is_announced() -> None:
 
 
 @pytest.mark.parametrize("address", ["s3://bucket/journal/", "s3://bucket/journal/1"])
-def test_a_bucket_that_hangs_is_given_up(address: str) -> None:
-    """An undo that reads it may run where nobody can interrupt it."""
+def test_reading_a_bucket_that_hangs_times_out(address: str) -> None:
+    """An undo may run where nobody can interrupt it."""
     account = cloud()
 
     async def reading() -> None:
@@ -87,8 +87,8 @@ def test_a_bucket_that_hangs_is_given_up(address: str) -> None:
         account.clock.run(reading())
 
 
-class Bottomless:
-    """S3's client of a bucket of which only the length is known."""
+class Discarding:
+    """An S3 client that only counts the bytes of what it is given."""
 
     def __init__(self) -> None:
         self.length = 0
@@ -98,8 +98,8 @@ class Bottomless:
 
 
 def test_a_long_journal_is_not_held_in_memory() -> None:
-    """The function has 256 MB, and a run may sweep 50,000 streams, two lines each."""
-    client = Bottomless()
+    """The function has 256 MB, and a run may sweep 50,000 streams with two lines each."""
+    client = Discarding()
     journal = bucket_journal(client)
 
     async def sweep(batches: int) -> None:
@@ -110,7 +110,7 @@ def test_a_long_journal_is_not_held_in_memory() -> None:
             await journal.end(*(entry.ended(NOW, Status.DONE) for entry in entries))
 
     clock = cloud().clock
-    clock.run(sweep(2))  # with what is made once
+    clock.run(sweep(2))  # allocates what is only created once
     tracemalloc.start()
     try:
         clock.run(sweep(40))

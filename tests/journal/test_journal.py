@@ -1,4 +1,4 @@
-"""The journal: lines before and after each change."""
+"""The journal: a line before and a line after each change."""
 
 from __future__ import annotations
 
@@ -16,12 +16,7 @@ from janitor.core.errors import JournalError
 from janitor.journal.history import read
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import Policy, load
-from tests.accounts import (
-    Cloud,
-    Group,
-    days_ago,
-    janitor,
-)
+from tests.accounts import Cloud, Group, days_ago, janitor
 from tests.engine.groups import fillers
 
 
@@ -31,7 +26,7 @@ def journal(path: Path) -> FileJournal:
 
 @contextmanager
 def full_at(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond so many bytes: a disk that is full, for a test."""
+    """Simulate a full disk: no file of this process may grow beyond `size` bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -40,8 +35,8 @@ def full_at(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_on_a_disk_that_fills_changes_stop_and_no_line_is_torn(tmp_path: Path) -> None:
-    """What was changed until then can be undone, and the failure is told of once."""
+def test_a_full_disk_stops_all_changes_and_tears_no_line(tmp_path: Path) -> None:
+    """The changes made so far can be undone, and the error is reported once."""
     cloud = Cloud([*(Group(f"/new/{n:03}", days_ago(3)) for n in range(300)), *fillers()])
     made = journal(tmp_path / "j")
     with full_at(50_000):
@@ -54,33 +49,32 @@ def test_on_a_disk_that_fills_changes_stop_and_no_line_is_torn(tmp_path: Path) -
     assert {name for name, _ in cloud.puts} <= {past.group for past in history.pasts}
 
 
-def test_what_is_torn_is_taken_away_by_the_next_run(policy: Policy, tmp_path: Path) -> None:
-    """Only the last line of a journal may be torn, so that any other is known to be damaged."""
+@pytest.mark.parametrize("torn", ['{"event": "journal", "run": "r"', '{"ev'])
+def test_the_next_run_removes_a_torn_line(torn: str, policy: Policy, tmp_path: Path) -> None:
+    """Only the last line of a journal may be torn, so any other incomplete line is damaged."""
     path = tmp_path / "journal.jsonl"
-    first = '{"event": "journal", "run": "r"'
-    for torn in (first, '{"ev'):
-        path.write_text(first)
-        cloud = Cloud([Group("/new", days_ago(3))])
-        made = journal(path)
-        janitor(cloud, policy, made)
-        made.close()
-        told = [
-            (line["group"], line["status"])
-            for line in map(json.loads, path.read_text().splitlines())
-        ]
-        assert told == [("/new", "begun"), ("/new", "done")]
-        whole = path.read_text()
-        path.write_text(whole + torn)
-        made = journal(path)
-        made.check()
-        made.close()
-        assert path.read_text() == whole
+    path.write_text('{"event": "journal", "run": "r"')
+    cloud = Cloud([Group("/new", days_ago(3))])
+    made = journal(path)
+    janitor(cloud, policy, made)
+    made.close()
+    complete = path.read_text()
+    lines = [json.loads(line) for line in complete.splitlines()]
+    assert [(line["group"], line["status"]) for line in lines] == [
+        ("/new", "begun"),
+        ("/new", "done"),
+    ]
+    path.write_text(complete + torn)
+    made = journal(path)
+    made.check()
+    made.close()
+    assert path.read_text() == complete
 
 
-def test_a_journal_is_its_owners_and_on_the_disk_before_the_change(
+def test_a_journal_is_private_and_on_disk_before_the_change(
     policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It names keys, tags and policies; and a loss of power must not lose what was deleted."""
+    """It contains keys, tags and policies, and must survive a loss of power."""
     path, synced, real = tmp_path / "j", list[tuple[int, int]](), os.fsync
     cloud = Cloud([Group("/new", days_ago(3))])
 
@@ -97,8 +91,8 @@ def test_a_journal_is_its_owners_and_on_the_disk_before_the_change(
     assert synced == [(1, 0)]
 
 
-def test_what_is_not_a_journal_is_not_written_to(tmp_path: Path) -> None:
-    """Another's file, a link, a device, a folder; and a journal that another run writes to."""
+def test_a_path_that_is_not_a_free_journal_is_refused(tmp_path: Path) -> None:
+    """It may be another file, a link, a pipe, a device, a folder, or another run's journal."""
     text, link, pipe = tmp_path / "text", tmp_path / "link", tmp_path / "pipe"
     others = ("{", '{"event": ', "\n", '{"event": "other"}\n')
     (tmp_path / "j").write_text('{"event": "journal", "run": "r"}\n')
@@ -106,11 +100,11 @@ def test_what_is_not_a_journal_is_not_written_to(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     busy = journal(tmp_path / "j")
     busy.check()
-    for said in others:
-        text.write_text(said)
+    for content in others:
+        text.write_text(content)
         with pytest.raises(JournalError, match=r"it is a file, but not a journal$"):
             journal(text).check()
-        assert text.read_text() == said
+        assert text.read_text() == content
     for path, why in (
         (link, "it is a link"),
         (pipe, "it is not a file"),
