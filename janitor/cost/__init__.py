@@ -1,1 +1,1 @@
-"""What log groups cost, and what a change saves."""
+"""What log groups cost, and how much a change saves."""

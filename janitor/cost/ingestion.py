@@ -1,6 +1,6 @@
-"""What arrives where: `--ingestion`, because most accounts pay more for that than for storage.
+"""The sums for `--ingestion`, because most accounts pay more for ingestion than for storage.
 
-It is added up in bounded memory, and decides nothing: what cannot be read is counted as unread.
+They take bounded memory and decide nothing. Log groups that cannot be read are counted as unread.
 """
 
 from __future__ import annotations
@@ -12,20 +12,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from janitor.core.model import Ingestion, LogGroup
-from janitor.cost.money import Key, PriceList, key_of, usd
+from janitor.cost.money import (
+    Key,
+    PriceList,
+    key_of,
+    metrics_usd,
+    priced_usd,
+    total_usd,
+    usd,
+)
 
 DAYS = 30
 TOP = 20
 MOST_PREFIXES = 1000
 OTHER = "(other)"
-"""Where log groups are counted whose prefix comes after MOST_PREFIXES others."""
+"""The prefix under which log groups are counted once there are MOST_PREFIXES others."""
 
 API_GATEWAY = "API-Gateway-Execution-Logs_"
 EMBEDDED_METRICS = ("/aws/containerinsights/", "/aws/lambda-insights", "RDSOSMetrics")
-"""Names of groups that CloudWatch and RDS take metrics from: never advised to change class."""
+"""Names of groups whose events CloudWatch or RDS turns into metrics, for which no other class is
+suggested.
+"""
 
 WORTH_MOVING = 1.0
-"""USD a month that Infrequent Access must save to be worth a word."""
+"""USD a month that Infrequent Access must save to be suggested."""
 
 NOTE = (
     "estimate: list prices, without the free tier and the cheaper tiers for vended and Lambda logs "
@@ -34,14 +44,16 @@ NOTE = (
     "export to S3, masking of sensitive data, embedded metrics, field indexes, transformers, "
     "GetLogEvents or FilterLogEvents"
 )
-"""CreateLogGroup (API reference) says that the class stays; the User Guide's "Log classes" what
-each class has, shortened here to what is missed most.
+"""Sources: CreateLogGroup (API reference) for the class that cannot change, the User Guide's "Log
+classes" for what each class lacks, shortened to what matters most.
 """
 
 
 @dataclass
 class _Prefix:
-    """`units` is bytes times nano-USD per GB, of what has a price: `priced` bytes."""
+    """Sums of one prefix. `units` is bytes times nano-USD per GB for the `priced` bytes, which are
+    those that have a price.
+    """
 
     groups: int = 0
     bytes: int = 0
@@ -50,7 +62,7 @@ class _Prefix:
 
 
 class Talkers:
-    """Sums of what arrived, and the groups and prefixes where most did."""
+    """Sums of what arrived, and the log groups and prefixes where most did."""
 
     def __init__(self, prices: PriceList) -> None:
         self._prices = prices
@@ -64,16 +76,16 @@ class Talkers:
         self.failures: list[str] = []
 
     def asked(self, region: str, metrics: int) -> None:
-        """So many metrics are asked for."""
+        """Count metrics that are requested."""
         self._asked[region] += metrics
 
     def failed(self, why: str) -> None:
-        """Something could not be read."""
+        """Note an error that prevented reading something."""
         if why not in self.failures and len(self.failures) < TOP:
             self.failures.append(why)
 
     def add(self, group: LogGroup) -> None:
-        """A log group was scanned."""
+        """Count a log group that was scanned."""
         ingestion, key = group.ingestion, key_of(group)
         if ingestion is None:
             self._unread += 1
@@ -103,25 +115,25 @@ class Talkers:
             prefix.units += ingestion.bytes * price
 
     def largest(self) -> list[LogGroup]:
-        """The log groups in which most arrived, most first."""
+        """Return the log groups in which most arrived, the largest first."""
         return [group for _, _, group in sorted(self._largest, reverse=True)]
 
     def as_dict(self, subscribed: Callable[[LogGroup], bool | None]) -> dict[str, Any]:
-        """The `ingestion` object of the summary.
+        """Return the `ingestion` object of the summary.
 
-        `subscribed` tells of each of the `largest` whether it has subscription filters, None where
+        `subscribed` returns for each of the `largest` whether it has subscription filters; None if
         that is not known.
         """
-        total = sum(self._bytes.values())
+        total, price_of = self._bytes.total(), self._prices.ingestion
         groups = [self._group(group, total, subscribed) for group in self.largest()]
         return {
             "days": DAYS,
-            "groups": sum(self._read.values()),
+            "groups": self._read.total(),
             "unread": self._unread,
             "bytes": total,
-            "usd_a_month": self._usd(self._bytes),
+            "usd_a_month": total_usd(self._bytes, self._bytes.keys(), price_of),
             "bytes_without_price": sum(
-                count for key, count in self._bytes.items() if self._prices.ingestion(key) is None
+                count for key, count in self._bytes.items() if price_of(key) is None
             ),
             "no_arrivals": self._silent,
             "infrequent_access_saves_usd": sum(g["infrequent_access_saves_usd"] for g in groups),
@@ -136,41 +148,41 @@ class Talkers:
                 }
                 for name, prefix in self._top_prefixes()
             ],
-            "metrics_asked": sum(self._asked.values()),
-            "metrics_usd": self._metrics_usd(),
+            "metrics_asked": self._asked.total(),
+            "metrics_usd": metrics_usd(self._asked, self._prices),
             "failures": list(self.failures),
             "note": NOTE,
         }
 
     def _top_prefixes(self) -> list[tuple[str, _Prefix]]:
-        heard = [(name, prefix) for name, prefix in self._prefixes.items() if prefix.bytes]
-        return heapq.nsmallest(TOP, heard, key=lambda item: (-item[1].bytes, item[0]))
+        active = [(name, prefix) for name, prefix in self._prefixes.items() if prefix.bytes]
+        return heapq.nsmallest(TOP, active, key=lambda item: (-item[1].bytes, item[0]))
 
     def _group(
         self, group: LogGroup, total: int, subscribed: Callable[[LogGroup], bool | None]
     ) -> dict[str, Any]:
         received = group.ingestion.bytes if group.ingestion else 0
         filters = subscribed(group)
-        cheaper = 0.0 if filters else self._cheaper(group, received)
+        saved = 0.0 if filters else self._infrequent_access_saves(group, received)
         return {
             "account": group.target.account,
             "region": group.target.region,
             "group": group.name,
             "class": group.log_class,
             "bytes": received,
-            "usd_a_month": self._usd(Counter({key_of(group): received})),
+            "usd_a_month": priced_usd(received, self._prices.ingestion(key_of(group))),
             "share": _share(received, total),
             "retention_days": group.retention_days,
-            "infrequent_access_saves_usd": cheaper,
+            "infrequent_access_saves_usd": saved,
             "advice": [
-                *self._move(cheaper, unsure=filters is None),
-                *self._shorter(group, received),
+                *self._class_advice(saved, unsure=filters is None),
+                *self._retention_advice(group, received),
             ],
         }
 
-    def _cheaper(self, group: LogGroup, received: int) -> float:
-        """USD a month that Infrequent Access saves, where nothing that is known speaks against it
-        and that is worth a word; else 0.
+    def _infrequent_access_saves(self, group: LogGroup, received: int) -> float:
+        """Return the USD a month that Infrequent Access saves; 0 if it is less than WORTH_MOVING or
+        something is known to speak against the class.
         """
         region, log_class = key_of(group)
         now = self._prices.ingestion((region, log_class))
@@ -179,48 +191,30 @@ class Talkers:
             return 0.0
         if group.metric_filters or group.name.startswith(EMBEDDED_METRICS):
             return 0.0
-        saved = usd(received * (now - then)) or 0.0
+        saved = usd(received * (now - then))
         return saved if saved >= WORTH_MOVING else 0.0
 
-    def _move(self, saved: float, *, unsure: bool) -> Iterator[str]:
+    def _class_advice(self, saved: float, *, unsure: bool) -> Iterator[str]:
         if saved:
             doubt = "; whether it has subscription filters could not be read" * unsure
             less = f"${saved:,.2f} a month less{doubt}"
             yield f"in a new log group of class INFREQUENT_ACCESS: {less}"
 
-    def _shorter(self, group: LogGroup, received: int) -> Iterator[str]:
-        """Retention, where there is none."""
+    def _retention_advice(self, group: LogGroup, received: int) -> Iterator[str]:
         if group.retention_days is not None or group.log_class == "DELIVERY":
             return
         policy, price = group.retention_policy, self._prices.storage(key_of(group))
         by = f" (account-level policy {policy!r})" if policy else ""
-        more = "" if price is None else f"{usd(received * price):,.2f}"
-        grows = f": storage costs up to ${more} more every month" if more else ""
+        grows = ""
+        if price is not None:
+            grows = f": storage costs up to ${usd(received * price):,.2f} more every month"
         yield f"set retention: it never expires{by}{grows}"
-
-    def _usd(self, counter: Counter[Key]) -> float | None:
-        priced = [
-            count * price
-            for key, count in counter.items()
-            if (price := self._prices.ingestion(key)) is not None
-        ]
-        return None if counter and not priced else usd(sum(priced))
-
-    def _metrics_usd(self) -> float | None:
-        """What asking cost; CloudWatch bills each metric that is asked for."""
-        nano = 0
-        for region, asked in self._asked.items():
-            price = self._prices.metrics(region)
-            if price is None:
-                return None
-            nano += asked * price
-        return nano / 1000 / 10**9
 
 
 def prefix_of(name: str) -> str:
-    """The first two segments of a log group's name, without its last: `/aws/lambda/orders` is under
-    `/aws/lambda`, `/ecs/search` under `/ecs`, `RDSOSMetrics` under itself. API Gateway's names
-    begin with the number of the API, which says nothing.
+    """Return at most two segments of a log group's name, without the last: `/aws/lambda` for
+    `/aws/lambda/orders`, `/ecs` for `/ecs/search`. A name of one segment is its own prefix. API
+    Gateway's names contain an API id, which means nothing to people, so they share a prefix.
     """
     if name.startswith(API_GATEWAY):
         return API_GATEWAY

@@ -1,11 +1,11 @@
-"""What stored bytes cost and what a change saves: pure, in whole numbers.
+"""What stored bytes cost and what a change saves. Pure, in whole numbers.
 
-The figures are estimates, and upper bounds of the bill: AWS charges for archived logs compressed,
-and says of `storedBytes` only that it is "the number of bytes stored" (API reference, LogGroup);
-a GB is taken as 10^9 bytes; the free tier and discounts are left out.
+The figures are estimates and upper bounds of the bill: AWS bills archived logs compressed, and says
+of `storedBytes` only that it is "the number of bytes stored" (API reference, LogGroup). A GB is
+taken as 10^9 bytes; the free tier and discounts are left out.
 
-Everything is counted in bytes by Region and log class, and priced last. Bytes and prices are whole
-numbers (nano-USD per GB), so sums are the same however they are grouped.
+Everything is counted in bytes by Region and log class, and priced last. Bytes and prices (nano-USD
+per GB) are whole numbers, so sums are the same however they are grouped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import resources
@@ -28,10 +28,10 @@ from janitor.policy.file import Prices, RegionPrices
 GB = 10**9
 NANO = 10**9
 NO_SIZE = "unreadable size"
-"""In place of the log class where `storedBytes` made no sense: such bytes have no price."""
+"""Replaces the log class if `storedBytes` made no sense: such bytes have no price."""
 
 SOON = 30
-"""Days in which what expires by itself is counted."""
+"""Days within which events that expire anyway are counted."""
 
 NOTE = (
     "estimate: an upper bound, because AWS bills archived logs compressed and the free tier is not "
@@ -47,14 +47,14 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """Bytes that a change frees: within days of it, and once arrival and expiry are level."""
+    """Bytes that a change frees: within days, and once arrival and expiry balance."""
 
     at_once: int = 0
     steady: int = 0
 
 
 class PriceList:
-    """Prices by Region and log class, in nano-USD per GB; None where there is no figure."""
+    """Prices by Region and log class, in nano-USD per GB; None if there is no figure."""
 
     def __init__(self, date: str, source: str, regions: Mapping[str, RegionPrices]) -> None:
         self.date = date
@@ -62,15 +62,15 @@ class PriceList:
         self._regions = regions
 
     def storage(self, key: Key) -> int | None:
-        """Of a GB for a month."""
+        """Return the price of a stored GB per month."""
         return self._of(key, "storage")
 
     def ingestion(self, key: Key) -> int | None:
-        """Of a GB that arrives."""
+        """Return the price of an ingested GB."""
         return self._of(key, "ingestion")
 
     def metrics(self, region: str) -> int | None:
-        """Of 1,000 metrics asked for by GetMetricData."""
+        """Return the price of requesting 1,000 metrics with GetMetricData, in nano-USD."""
         prices = self._regions.get(region)
         return None if prices is None else _nano(prices.metrics)
 
@@ -85,12 +85,12 @@ _CLASSES = RegionPrices.model_fields.keys() - {"metrics"}
 
 
 def _nano(usd: float | None) -> int | None:
-    """Nano-USD; by way of its text, so that 0.03 is 0.03."""
+    """Convert USD to nano-USD. The detour by text makes 0.03 exactly 0.03."""
     return None if usd is None else int(Decimal(str(usd)) * NANO)
 
 
 def price_list(own: Prices) -> PriceList:
-    """The shipped prices, with those of a policy file in their place where it has any."""
+    """Return the shipped prices, replaced by those of a policy file where it has any."""
     shipped = _shipped()
     merged = {
         region: _merged(shipped.regions.get(region), own.regions.get(region))
@@ -110,83 +110,105 @@ def _shipped() -> Prices:
 
 
 def _merged(shipped: RegionPrices | None, own: RegionPrices | None) -> RegionPrices:
-    """One Region's prices, each figure the policy file's or else the shipped one."""
+    """Merge one Region's prices, figure by figure; the policy file's come first."""
     merged: dict[str, Any] = {}
     for prices in (shipped, own):
-        for name, said in prices.model_dump(exclude_none=True).items() if prices else ():
-            merged[name] = {**merged.get(name, {}), **said} if isinstance(said, dict) else said
+        for name, value in prices.model_dump(exclude_none=True).items() if prices else ():
+            merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
     return RegionPrices.model_validate(merged)
 
 
 def key_of(group: LogGroup) -> Key:
-    """What a log group is counted under."""
+    """Return the Region and log class that a log group is counted under."""
     if group.defects and any(defect.startswith("storedBytes") for defect in group.defects):
         return (group.target.region, NO_SIZE)
     return (group.target.region, group.log_class)
 
 
-def usd(units: int | None) -> float | None:
-    """USD from bytes times nano-USD per GB, to the nano-dollar; None stays None."""
-    return None if units is None else round(units / (GB * NANO), 9)
+def usd(units: int) -> float:
+    """Convert bytes times nano-USD per GB to USD, rounded to the nano-dollar."""
+    return round(units / (GB * NANO), 9)
+
+
+def priced_usd(count: int, price: int | None) -> float | None:
+    """Return what so many bytes cost in USD; None if there is no price."""
+    return None if price is None else usd(count * price)
+
+
+def total_usd(
+    counter: Counter[Key], keys: Collection[Key], price_of: Callable[[Key], int | None]
+) -> float | None:
+    """Return what the bytes under `keys` cost in USD if priced; None if no key has a price."""
+    priced = [counter[key] * price for key in keys if (price := price_of(key)) is not None]
+    return None if keys and not priced else usd(sum(priced))
+
+
+def metrics_usd(metrics: Mapping[str, int], prices: PriceList) -> float | None:
+    """Return what CloudWatch bills for requesting so many metrics by Region, in USD; None if one of
+    the Regions has no price.
+    """
+    nano = 0
+    for region, count in metrics.items():
+        price = prices.metrics(region)
+        if price is None:
+            return None
+        nano += count * price
+    return nano / 1000 / NANO
 
 
 def monthly_usd(group: LogGroup, prices: PriceList) -> float | None:
-    """What the group's storage costs a month now; None where there is no price."""
-    return usd(_times(group.stored_bytes, prices.storage(key_of(group))))
+    """Return what the group's storage costs a month now; None if there is no price."""
+    return priced_usd(group.stored_bytes, prices.storage(key_of(group)))
 
 
 def saves_usd(outcome: Outcome, prices: PriceList) -> float | None:
-    """What the planned or done action saves a month at steady state; None without a price."""
-    return usd(_times(freed(outcome).steady, prices.storage(key_of(outcome.group))))
-
-
-def _times(count: int, price: int | None) -> int | None:
-    return None if price is None else count * price
+    """Return what the action saves a month at steady state; None if there is no price."""
+    return priced_usd(freed(outcome).steady, prices.storage(key_of(outcome.group)))
 
 
 _NOTHING = Freed()
 
 
 def freed(outcome: Outcome) -> Freed:
-    """What an outcome frees. Only a retention does: what is deleted or swept was empty."""
+    """Return what an outcome frees. Only a retention does: what is deleted or swept was empty."""
     if isinstance(outcome.action, SetRetention) and outcome.status in (Status.PLANNED, Status.DONE):
         return freed_by(outcome.group, outcome.action.days, outcome.at)
     return _NOTHING
 
 
 def freed_by(group: LogGroup, days: int, now: int) -> Freed:
-    """What a retention of `days` frees of a group that is as described at `now` (ms).
+    """Return what a retention of `days`, set at `now` (ms), frees in a group.
 
     A retention that is not shorter than the present one frees nothing.
     """
     present = group.retention_days
     if group.defects or (present is not None and present <= days):
-        return Freed()
+        return _NOTHING
     age = now - group.creation_time
     at_once = lost_bytes(group.stored_bytes, age, present, days)
     return Freed(at_once, _steady(group, days, age // DAY_MS, at_once))
 
 
 def _steady(group: LogGroup, days: int, age: int, at_once: int) -> int:
-    """The bytes that will be stored less: by the measured rate of arrival where that is known,
-    compared with what is stored now or, where it expires anyway, with what would be.
+    """Return how many bytes fewer will be stored than now or, if events expire already, than would
+    be stored anyway: by the measured rate of arrival if it is known. `age` is in days.
     """
     arrived = group.ingestion
     if arrived is None or age < 1:
         return at_once
-    after = _stays(group, arrived, days, age)
+    after = _stored_later(group, arrived, days, age)
     present = group.retention_days
-    before = group.stored_bytes if present is None else _stays(group, arrived, present, age)
+    before = group.stored_bytes if present is None else _stored_later(group, arrived, present, age)
     return max(before - after, 0)
 
 
-def _stays(group: LogGroup, arrived: Ingestion, days: int, age: int) -> int:
-    """The bytes stored at steady state, at most those stored now; rounded up: less is saved."""
+def _stored_later(group: LogGroup, arrived: Ingestion, days: int, age: int) -> int:
+    """Return the bytes stored at steady state, rounded up; at most those stored now."""
     return min(group.stored_bytes, -(-arrived.bytes * days // min(arrived.days, age)))
 
 
 class Ledger:
-    """The bytes of a run by Region and log class. `now` (ms) is asked for by what expires soon."""
+    """The bytes of a run by Region and log class. `now` (ms) is needed for what expires soon."""
 
     def __init__(self, now: int | None = None) -> None:
         self._now = now
@@ -201,7 +223,7 @@ class Ledger:
 
     @classmethod
     def resumed(cls, rows: Iterable[Mapping[str, Any]]) -> Ledger:
-        """One that goes on from the `rows` of earlier ones, all together."""
+        """Return a ledger that starts with the sum of the `rows` of earlier ones."""
         ledger = cls()
         for row in rows:
             key = (row["region"], row["class"])
@@ -210,10 +232,10 @@ class Ledger:
         return ledger
 
     def scanned(self, page: Iterable[LogGroup]) -> None:
-        """Log groups were read."""
+        """Count log groups that were read."""
         now = self._now
-        for key, alike in groupby(page, key_of):
-            groups = list(alike)
+        for key, same_key in groupby(page, key_of):
+            groups = list(same_key)
             self._groups[key] += len(groups)
             self._stored[key] += sum(group.stored_bytes for group in groups)
             for group in groups:
@@ -225,7 +247,7 @@ class Ledger:
                     self._orphan(group, key)
 
     def _orphan(self, group: LogGroup, key: Key) -> None:
-        """Count a log group that holds something, and that was asked about."""
+        """Count a log group with data about which questions were asked."""
         found = group.found or {}
         if group.orphan_of is not None:
             self._orphans[key] += 1
@@ -234,7 +256,7 @@ class Ledger:
             self._unread[key] += any(one.holds is None for one in found.values())
 
     def add(self, outcome: Outcome) -> None:
-        """An outcome that frees bytes, or none."""
+        """Count what an outcome frees."""
         bytes_freed = freed(outcome)
         if bytes_freed.at_once or bytes_freed.steady:
             key = key_of(outcome.group)
@@ -242,32 +264,33 @@ class Ledger:
             self._steady[key] += bytes_freed.steady
 
     def forget_changes(self) -> None:
-        """What was planned is not counted any more: what is done will be."""
+        """Forget planned changes, before those that are made are counted."""
         self._at_once.clear()
         self._steady.clear()
 
     def forget(self, region: str, *, changes: bool) -> None:
-        """A Region is surveyed from the start again; `changes` says whether what was counted of
-        them was planned only.
+        """Forget a Region before it is surveyed from the start again; `changes` says whether to
+        forget changes too, because they were only planned.
         """
-        made = () if changes else (self._at_once, self._steady)
-        for counter, _ in self._all_columns():
-            if any(counter is each for each in made):
-                continue
+        scanned = (self._groups, self._stored, self._orphans, self._orphaned, self._unread)
+        for counter in (*scanned, self._at_once, self._steady) if changes else scanned:
             for key in [key for key in counter if key[0] == region]:
                 del counter[key]
 
+    def _keys(self) -> list[Key]:
+        return sorted(self._groups.keys() | self._at_once.keys() | self._steady.keys())
+
     def as_dict(self, prices: PriceList) -> dict[str, Any]:
-        """The `money` object of the summary."""
-        keys = sorted(self._groups.keys() | self._at_once.keys() | self._steady.keys())
-        unpriced = [key for key in keys if prices.storage(key) is None]
+        """Return the `money` object of the summary."""
+        keys, price_of = self._keys(), prices.storage
+        unpriced = [key for key in keys if price_of(key) is None]
         return {
             "currency": "USD",
             "prices_date": prices.date,
             "prices_source": prices.source,
-            "storage_usd": _total(self._stored, self._groups, prices),
-            "saved_at_once_usd": _total(self._at_once, +self._at_once, prices),
-            "saved_steady_usd": _total(self._steady, +self._steady, prices),
+            "storage_usd": total_usd(self._stored, self._groups.keys(), price_of),
+            "saved_at_once_usd": total_usd(self._at_once, +self._at_once, price_of),
+            "saved_steady_usd": total_usd(self._steady, +self._steady, price_of),
             "freed_at_once_bytes": sum(self._at_once.values()),
             "freed_steady_bytes": sum(self._steady.values()),
             "expires_in_30_days_bytes": None if self._now is None else self._expiring,
@@ -283,36 +306,35 @@ class Ledger:
             "region": key[0],
             "class": key[1],
             **{name: counter[key] for counter, name in self._columns()},
-            "storage_usd": usd(_times(self._stored[key], price)),
-            "saved_at_once_usd": usd(_times(self._at_once[key], price)),
-            "saved_steady_usd": usd(_times(self._steady[key], price)),
+            "storage_usd": priced_usd(self._stored[key], price),
+            "saved_at_once_usd": priced_usd(self._at_once[key], price),
+            "saved_steady_usd": priced_usd(self._steady[key], price),
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """What `resumed` takes."""
-        keys = sorted(self._groups.keys() | self._at_once.keys() | self._steady.keys())
+        """Return the rows that `resumed` accepts."""
         return [
             {
                 "region": key[0],
                 "class": key[1],
                 **{name: counter[key] for counter, name in self._all_columns()},
             }
-            for key in keys
+            for key in self._keys()
         ]
 
     def orphans(self, prices: PriceList) -> dict[str, Any]:
-        """The `orphans` object of the summary: log groups that hold something and whose owner is
-        gone; `unread` of those of which that could not be read.
+        """Return the `orphans` object of the summary: log groups with data whose owner is gone, and
+        as `unread` those for which that could not be read.
         """
         return {
             "groups": self._orphans.total(),
             "stored_bytes": self._orphaned.total(),
-            "monthly_usd": _total(self._orphaned, +self._orphans, prices),
+            "monthly_usd": total_usd(self._orphaned, +self._orphans, prices.storage),
             "unread": self._unread.total(),
         }
 
     def _all_columns(self) -> tuple[tuple[Counter[Key], str], ...]:
-        """What `rows` hold."""
+        """Return the counters in `rows`, with their names."""
         return (
             *self._columns(),
             (self._orphans, "orphans"),
@@ -321,6 +343,7 @@ class Ledger:
         )
 
     def _columns(self) -> tuple[tuple[Counter[Key], str], ...]:
+        """Return the counters that are shown by Region, with their names."""
         return (
             (self._groups, "groups"),
             (self._stored, "stored_bytes"),
@@ -330,21 +353,11 @@ class Ledger:
 
 
 def asking(owner_calls: int, metrics: Mapping[str, int], prices: PriceList) -> dict[str, Any]:
-    """The `asked` object of the summary: calls to owners, and metrics with what CloudWatch bills
-    for them; `metrics` are by Region.
+    """Return the `asked` object of the summary: calls to owners, requested metrics (given by
+    Region) and what these cost.
     """
-    cost = [(count, prices.metrics(region)) for region, count in metrics.items()]
-    priced = [count * price for count, price in cost if price is not None]
-    known = len(priced) == len(cost)
     return {
         "owner_calls": owner_calls,
         "metrics": sum(metrics.values()),
-        "metrics_usd": sum(priced) / 1000 / NANO if known else None,
+        "metrics_usd": metrics_usd(metrics, prices),
     }
-
-
-def _total(counter: Counter[Key], keys: Iterable[Key], prices: PriceList) -> float | None:
-    """What has a price, together; None where there are keys and none of them has one."""
-    units = [_times(counter[key], prices.storage(key)) for key in keys]
-    priced = [one for one in units if one is not None]
-    return None if units and not priced else usd(sum(priced))

@@ -1,4 +1,4 @@
-"""What parts of one or more accounts cost and save, and what became of each: `--by`."""
+"""What the parts of one or more accounts cost and save, and what was done in each, for `--by`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNREAD = "(tags not read)"
 
 
 def tag_key(key: str) -> Callable[[LogGroup], str]:
-    """The part of a log group by the value of a tag."""
+    """Return a function from a log group to its part: the value of a tag."""
 
     def part(group: LogGroup) -> str:
         return UNREAD if group.tags is None else group.tags.get(key, UNTAGGED)
@@ -26,14 +26,14 @@ def tag_key(key: str) -> Callable[[LogGroup], str]:
 
 
 def prefix_key(group: LogGroup) -> str:
-    """The part of a log group by the beginning of its name."""
+    """Return a log group's part: the prefix of its name."""
     return prefix_of(group.name)
 
 
 @dataclass
 class _Share:
-    """Bytes, and in `…units` bytes times nano-USD per GB of what has a price. `refusable` are the
-    deletions and sweeps that are planned.
+    """Sums of one part: bytes, and in `…units` bytes times nano-USD per GB if they have a price.
+    `refusable` counts the planned deletions and sweeps.
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -46,7 +46,7 @@ class _Share:
 
 
 class Shares:
-    """Sums by part, in bounded memory: parts after the first 1,000 are counted together."""
+    """Sums by part, in bounded memory: all parts after MOST_PREFIXES are counted as OTHER."""
 
     def __init__(self, by: str, key: Callable[[LogGroup], str], prices: PriceList) -> None:
         self._by = by
@@ -60,7 +60,7 @@ class Shares:
         return self._shares.setdefault(part, _Share())
 
     def scanned(self, group: LogGroup) -> None:
-        """A log group was read."""
+        """Count a log group that was read."""
         share, key = self._of(self._key(group)), key_of(group)
         share.tally.read([group])
         share.units += group.stored_bytes * (self._prices.storage(key) or 0)
@@ -69,7 +69,7 @@ class Shares:
             share.ingested_units += arrived.bytes * (self._prices.ingestion(key) or 0)
 
     def add(self, outcome: Outcome) -> None:
-        """What was planned for it, or done."""
+        """Count a planned or final outcome."""
         share = self._of(self._key(outcome.group))
         share.tally.add(outcome)
         if outcome.status is Status.PLANNED and not isinstance(outcome.action, SetRetention):
@@ -81,25 +81,25 @@ class Shares:
             share.saved_units += bytes_freed.steady * price
 
     def failed(self, part: str, tally: Tally) -> None:
-        """What went wrong in a part as a whole, of which nothing may have been read."""
-        mine = self._of(part).tally
+        """Add the errors of a whole part, of which perhaps nothing was read."""
+        total = self._of(part).tally
         for error in tally.errors:
-            mine.error(error)
-        mine.by_status[Status.NOT_REACHED] = tally.by_status[Status.NOT_REACHED]
+            total.error(error)
+        total.by_status[Status.NOT_REACHED] = tally.by_status[Status.NOT_REACHED]
 
     def forget_changes(self) -> None:
-        """What was planned is acted on: what becomes of it is counted anew."""
+        """Forget planned changes, before those that are made are counted."""
         for share in self._shares.values():
             share.saved_units = share.lost = 0
             share.refusable.clear()
-            tally = share.tally
-            share.tally = Tally(tally.scanned, tally.stored_bytes)
+            share.tally = Tally(share.tally.scanned, share.tally.stored_bytes)
 
     def as_dict(
         self, names: Mapping[str, str], refused_in: Collection[Target] = (), *, ingestion: bool
     ) -> dict[str, Any]:
-        """The `by` object of the summary, the most expensive first, with the `names` of parts; what
-        arrived is None where it was not asked for. Nothing is deleted in `refused_in`.
+        """Return the `by` object of the summary, the most expensive part first. `names` are names
+        of parts for people; deletions are refused in `refused_in`. What arrived is None without
+        `ingestion`.
         """
         rows = [
             {
@@ -112,7 +112,7 @@ class Shares:
                 "lost_bytes": share.lost,
                 "ingested_bytes": share.ingested if ingestion else None,
                 "ingestion_usd": usd(share.ingested_units) if ingestion else None,
-                **_became(share, refused_in),
+                **_results(share, refused_in),
             }
             for part, share in self._shares.items()
         ]
@@ -120,8 +120,8 @@ class Shares:
         return {"by": self._by, "rows": rows}
 
 
-def _became(share: _Share, refused_in: Collection[Target]) -> dict[str, Any]:
-    """What would be done, or was, and what somebody has to look at."""
+def _results(share: _Share, refused_in: Collection[Target]) -> dict[str, Any]:
+    """Return counts of what would be or was done, and of what somebody has to look at."""
     verbs = (Verb.SET_RETENTION, Verb.DELETE_GROUP, Verb.SWEEP_STREAMS)
     statuses = (Status.FAILED, Status.REFUSED, Status.NOT_REACHED)
     tally = share.tally

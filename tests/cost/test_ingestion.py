@@ -1,4 +1,4 @@
-"""`--ingestion`: what is read, what is added up, what is advised, and that nothing hangs on it."""
+"""`--ingestion`: what is read, the sums, the advice, and that no decision depends on it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ TODAY = NOW // DAY_MS * DAY_MS
 
 
 def account(count: int) -> Cloud:
-    """So many groups; into number i came i bytes, yesterday."""
+    """Return an account with `count` groups; i bytes arrived yesterday in number i."""
     return Cloud(
         Group(f"/app/{i:05}", days_ago(100), 5, 30, arrivals={TODAY - DAY_MS: i} if i else None)
         for i in range(count)
@@ -61,7 +61,7 @@ def account(count: int) -> Cloud:
 
 
 def measured_look(cloud: Cloud) -> tuple[Result, Recorded, Talkers]:
-    """`report --ingestion`."""
+    """Survey as `report --ingestion` does."""
     talkers = Talkers(PRICES)
     result, recorded = look(cloud, load(None), listing=measured(every_group, DAYS, talkers))
     for group in recorded.groups:
@@ -69,14 +69,14 @@ def measured_look(cloud: Cloud) -> tuple[Result, Recorded, Talkers]:
     return result, recorded, talkers
 
 
-async def pages(cloud: Cloud, into: list[LogGroup], stop: Stop | None = None) -> None:
-    """All pages of such a survey."""
+async def read_pages(cloud: Cloud, into: list[LogGroup], stop: Stop | None = None) -> None:
+    """Read all pages of such a survey."""
     async for page, _ in measured(every_group, DAYS, Talkers(PRICES))(api(cloud, stop), None):
         into.extend(page)
 
 
-def test_whole_days_are_added_up_and_today_only_dates_the_last_arrival() -> None:
-    """30 days up to midnight; what is older is left out."""
+def test_ingestion_is_summed_over_whole_days_and_today_only_dates_the_last_arrival() -> None:
+    """The sum covers 30 days up to midnight."""
     received = {
         TODAY + 1: 1000,
         TODAY - 1: 200,
@@ -100,7 +100,7 @@ def test_whole_days_are_added_up_and_today_only_dates_the_last_arrival() -> None
 
 
 def test_every_group_is_read_once_in_batches_of_500() -> None:
-    """Three calls for 1,200 groups, and each group keeps what is its own."""
+    """1,200 groups take three calls, and each group gets its own figure."""
     cloud = account(1200)
     asked: list[dict[str, Any]] = []
     cloud.before_call = lambda call: (
@@ -116,17 +116,17 @@ def test_every_group_is_read_once_in_batches_of_500() -> None:
         assert group.ingestion == Ingestion(
             int(group.name[-5:]), 30, TODAY - DAY_MS if int(group.name[-5:]) else None
         )
-    told = talkers.as_dict(lambda _group: False)
-    assert (told["groups"], told["unread"], told["metrics_asked"]) == (1200, 0, 1200)
-    assert told["bytes"] == sum(range(1200))
-    assert told["metrics_usd"] == pytest.approx(0.012)
-    assert told["no_arrivals"] == 1
+    summed = talkers.as_dict(lambda _group: False)
+    assert (summed["groups"], summed["unread"], summed["metrics_asked"]) == (1200, 0, 1200)
+    assert summed["bytes"] == sum(range(1200))
+    assert summed["metrics_usd"] == pytest.approx(0.012)
+    assert summed["no_arrivals"] == 1
 
 
 @relaxed
 @given(accounts, policies)
-def test_ingestion_changes_nothing_that_is_done(groups: list[Group], policy: Policy) -> None:
-    """The same puts, deletions and sweeps, with and without, readable or not."""
+def test_ingestion_makes_no_difference_to_what_is_done(groups: list[Group], policy: Policy) -> None:
+    """Puts, deletions and sweeps are the same without it, with it, and if it cannot be read."""
     done = []
     for how in ("without", "read", "unreadable"):
         cloud = Cloud(deepcopy(groups))
@@ -154,23 +154,23 @@ def _no_bytes(call: Call) -> RefusedError | None:
     return refused("AccessDenied") if metric == "IncomingBytes" else None
 
 
-def test_without_the_permission_all_are_unread_and_it_is_not_asked_for_ever() -> None:
-    """Unknown, not zero; the run itself is as good as before."""
+def test_without_the_permission_all_groups_are_unread_and_reading_is_given_up_early() -> None:
+    """They count as unread, not as zero, and the run is complete."""
     cloud = account(METRICS_A_CALL * 20)
     cloud.fault = _no_bytes
     summary, recorded, talkers = measured_look(cloud)
     assert summary.exit_code is Exit.DONE
     assert cloud.calls["GetMetricData"] <= BATCHES_AHEAD + 1
-    told = talkers.as_dict(lambda _group: False)
-    assert (told["groups"], told["unread"]) == (0, METRICS_A_CALL * 20)
-    assert told["bytes"] == told["no_arrivals"] == 0
-    [why] = told["failures"]
+    summed = talkers.as_dict(lambda _group: False)
+    assert (summed["groups"], summed["unread"]) == (0, METRICS_A_CALL * 20)
+    assert summed["bytes"] == summed["no_arrivals"] == 0
+    [why] = summed["failures"]
     assert "AccessDenied" in why
     assert len(recorded.groups) == METRICS_A_CALL * 20
 
 
-def test_one_batch_that_cannot_be_read_leaves_the_others() -> None:
-    """500 groups unread, of 1,200."""
+def test_a_batch_that_cannot_be_read_does_not_affect_the_others() -> None:
+    """500 of 1,200 groups are unread."""
     cloud = account(1200)
 
     def fault(call: Call) -> RefusedError | None:
@@ -179,9 +179,9 @@ def test_one_batch_that_cannot_be_read_leaves_the_others() -> None:
 
     cloud.fault = fault
     _, _, talkers = measured_look(cloud)
-    told = talkers.as_dict(lambda _group: False)
-    assert (told["groups"], told["unread"]) == (700, 500)
-    assert "InternalFailure" in told["failures"][0]
+    summed = talkers.as_dict(lambda _group: False)
+    assert (summed["groups"], summed["unread"]) == (700, 500)
+    assert "InternalFailure" in summed["failures"][0]
 
 
 @pytest.mark.parametrize(
@@ -193,8 +193,10 @@ def test_one_batch_that_cannot_be_read_leaves_the_others() -> None:
         {"Values": [-5.0]},
     ],
 )
-def test_a_group_that_the_answer_is_not_clear_about_is_unread(spoiled: dict[str, Any]) -> None:
-    """Only that group, and only where it stays so: it is asked for again, which is counted."""
+def test_a_group_whose_result_is_invalid_is_retried_and_then_unread(
+    spoiled: dict[str, Any],
+) -> None:
+    """Only that group is requested again, and every request is counted."""
     cloud, asked = account(3), list[int]()
 
     def spoil(call: Call) -> Reply | None:
@@ -212,20 +214,20 @@ def test_a_group_that_the_answer_is_not_clear_about_is_unread(spoiled: dict[str,
         assert asked == [3, 1, 1][:clear_from]
 
 
-def test_a_scan_that_breaks_off_gives_all_that_it_read_before() -> None:
-    """Then fails as it would have."""
+def test_a_survey_that_fails_yields_all_that_it_read_before() -> None:
+    """The error is the same as without ingestion."""
     cloud = account(1000)
     denied = refusing("DescribeLogGroups", "AccessDenied")
     cloud.fault = lambda call: denied(call) if len(cloud.scanned) == 15 else None
-    seen: list[LogGroup] = []
+    groups: list[LogGroup] = []
     with pytest.raises(CallError, match="AccessDenied"):
-        cloud.clock.run(pages(cloud, seen))
-    assert [group.name for group in seen] == sorted(cloud.groups)[:750]
-    assert all(group.ingestion is not None for group in seen)
+        cloud.clock.run(read_pages(cloud, groups))
+    assert [group.name for group in groups] == sorted(cloud.groups)[:750]
+    assert all(group.ingestion is not None for group in groups)
 
 
 def test_a_stop_ends_the_reading_at_once() -> None:
-    """As Ctrl-C sets it: no further call of either kind."""
+    """After a stop, as by Ctrl-C, no further metrics are requested."""
     cloud, stop = account(5000), Stop()
 
     def before(call: Call) -> None:
@@ -234,15 +236,15 @@ def test_a_stop_ends_the_reading_at_once() -> None:
 
     cloud.before_call = before
     with pytest.raises(StoppedError):
-        cloud.clock.run(pages(cloud, [], stop))
+        cloud.clock.run(read_pages(cloud, [], stop))
     assert cloud.calls["GetMetricData"] == 1
 
 
 # ---- sums and advice -------------------------------------------------------------------------
 
 
-def heard(name: str = "/app/a", received: int = 0, **more: Any) -> LogGroup:
-    """A log group in which so much arrived."""
+def group(name: str = "/app/a", received: int = 0, **more: Any) -> LogGroup:
+    """Return a log group in which `received` bytes arrived."""
     region = more.pop("region", REGION)
     last = TODAY if received else None
     return LogGroup(
@@ -250,9 +252,9 @@ def heard(name: str = "/app/a", received: int = 0, **more: Any) -> LogGroup:
     )
 
 
-talks = st.lists(
+receiving = st.lists(
     st.builds(
-        heard,
+        group,
         st.sampled_from(["/aws/lambda/", "/ecs/", "x", "/a/b/c/", API_GATEWAY]).flatmap(
             lambda prefix: st.integers(0, 40).map(lambda i: f"{prefix}{i}")
         ),
@@ -266,47 +268,47 @@ talks = st.lists(
 )
 
 
-def told(groups: list[LogGroup]) -> dict[str, Any]:
-    """The summary's `ingestion` of a run over these."""
+def ingestion(groups: list[LogGroup], *, subscribed: bool | None = False) -> dict[str, Any]:
+    """Return the summary's `ingestion` for a run over these groups."""
     talkers = Talkers(PRICES)
-    for group in groups:
-        talkers.add(group)
-    return talkers.as_dict(lambda _group: False)
+    for one in groups:
+        talkers.add(one)
+    return talkers.as_dict(lambda _group: subscribed)
 
 
 @relaxed
-@given(talks, st.randoms())
+@given(receiving, st.randoms())
 def test_sums_of_what_arrived_agree(groups: list[LogGroup], random: Random) -> None:
-    """Prefixes add up to the total, the top is the top, the order makes no difference."""
-    said = told(groups)
-    arrived = [group.ingestion.bytes for group in groups if group.ingestion]
-    assert said["bytes"] == sum(arrived)
-    assert said["no_arrivals"] == arrived.count(0)
-    if len({prefix_of(group.name) for group in groups}) <= TOP:
-        assert sum(prefix["bytes"] for prefix in said["top_prefixes"]) == sum(arrived)
-        dollars = sum(prefix["usd_a_month"] or 0 for prefix in said["top_prefixes"])
-        assert dollars == pytest.approx(said["usd_a_month"] or 0, abs=1e-6)
-    largest = [one["bytes"] for one in said["top_groups"]]
+    """Prefixes add up to the total, the largest groups are listed, and order does not matter."""
+    summed = ingestion(groups)
+    arrived = [one.ingestion.bytes for one in groups if one.ingestion]
+    assert summed["bytes"] == sum(arrived)
+    assert summed["no_arrivals"] == arrived.count(0)
+    if len({prefix_of(one.name) for one in groups}) <= TOP:
+        assert sum(prefix["bytes"] for prefix in summed["top_prefixes"]) == sum(arrived)
+        dollars = sum(prefix["usd_a_month"] or 0 for prefix in summed["top_prefixes"])
+        assert dollars == pytest.approx(summed["usd_a_month"] or 0, abs=1e-6)
+    largest = [one["bytes"] for one in summed["top_groups"]]
     assert largest == sorted(filter(None, arrived), reverse=True)[:TOP]
     unpriced = [
-        group.ingestion.bytes
-        for group in groups
-        if group.ingestion and (group.target.region.startswith("xx") or group.log_class[0] == "D")
+        one.ingestion.bytes
+        for one in groups
+        if one.ingestion and (one.target.region.startswith("xx") or one.log_class[0] == "D")
     ]
-    assert said["bytes_without_price"] == sum(unpriced)
+    assert summed["bytes_without_price"] == sum(unpriced)
     random.shuffle(groups)
-    assert told(groups) == said
+    assert ingestion(groups) == summed
 
 
-def test_a_million_groups_are_not_held() -> None:
-    """Nor a prefix each."""
+def test_memory_is_bounded() -> None:
+    """Neither all groups nor all prefixes are kept."""
     talkers = Talkers(PRICES)
     for i in range(MOST_PREFIXES * 5):
-        talkers.add(heard(f"/team-{i}/app", i))
+        talkers.add(group(f"/team-{i}/app", i))
     assert len(talkers.largest()) == TOP
     assert len(talkers._prefixes) == MOST_PREFIXES + 1
-    said = talkers.as_dict(lambda _group: False)
-    [other] = [prefix for prefix in said["top_prefixes"] if prefix["prefix"] == OTHER]
+    summed = talkers.as_dict(lambda _group: False)
+    [other] = [prefix for prefix in summed["top_prefixes"] if prefix["prefix"] == OTHER]
     assert other["groups"] == MOST_PREFIXES * 4
     assert other["bytes"] == sum(range(MOST_PREFIXES, MOST_PREFIXES * 5))
 
@@ -325,41 +327,39 @@ def test_a_million_groups_are_not_held() -> None:
     ],
 )
 def test_prefixes(name: str, prefix: str) -> None:
-    """Two segments, never the whole of a longer name."""
+    """A prefix has two segments at most, and is the whole name only if that has one segment."""
     assert prefix_of(name) == prefix
 
 
-def advice(group: LogGroup, *, subscribed: bool | None = False) -> list[str]:
-    """What is advised for a group."""
-    talkers = Talkers(PRICES)
-    talkers.add(group)
-    [said] = talkers.as_dict(lambda _group: subscribed)["top_groups"]
-    words: list[str] = said["advice"]
-    return words
+def advice(of: LogGroup, *, subscribed: bool | None = False) -> list[str]:
+    """Return the advice for a group."""
+    [shown] = ingestion([of], subscribed=subscribed)["top_groups"]
+    texts: list[str] = shown["advice"]
+    return texts
 
 
-def test_infrequent_access_is_advised_only_where_nothing_speaks_against_it() -> None:
-    """A large group of class STANDARD, without filters, where the class saves something."""
-    large = 100 * GB
-    [said] = advice(heard("/a", large, retention_days=30, region="us-east-1"))
-    assert said == "in a new log group of class INFREQUENT_ACCESS: $25.00 a month less"
-    [unsure] = advice(heard("/a", large, retention_days=30), subscribed=None)
+def test_infrequent_access_is_advised_only_if_nothing_speaks_against_it() -> None:
+    """The group is large, of class STANDARD and without filters, and the class saves money."""
+    large = group("/a", 100 * GB, retention_days=30, region="us-east-1")
+    [text] = advice(large)
+    assert text == "in a new log group of class INFREQUENT_ACCESS: $25.00 a month less"
+    [unsure] = advice(large, subscribed=None)
     assert "could not be read" in unsure
-    for against in (
-        heard("/a", large, retention_days=30, log_class="INFREQUENT_ACCESS"),
-        heard("/a", large, retention_days=30, metric_filters=1),
-        heard("/a", 2 * GB, retention_days=30),
-        heard("/a", large, retention_days=30, region="xx-nowhere-1"),
-        heard("/aws/containerinsights/prod/performance", large, retention_days=30),
+    for unsuitable in (
+        large._replace(log_class="INFREQUENT_ACCESS"),
+        large._replace(metric_filters=1),
+        large._replace(target=Target(ACCOUNT, "xx-nowhere-1")),
+        large._replace(name="/aws/containerinsights/prod/performance"),
+        group("/a", 2 * GB, retention_days=30),
     ):
-        assert advice(against) == []
-    assert advice(heard("/a", large, retention_days=30), subscribed=True) == []
+        assert advice(unsuitable) == []
+    assert advice(large, subscribed=True) == []
 
 
-def test_retention_is_advised_where_there_is_none() -> None:
-    """With what it costs to go on, where that is known."""
-    [said] = advice(heard("/a", 2 * GB, region="us-east-1"))
-    assert said == ("set retention: it never expires: storage costs up to $0.06 more every month")
-    [said] = advice(heard("/a", 2 * GB, region="xx-nowhere-1", retention_policy="for-ever"))
-    assert said == "set retention: it never expires (account-level policy 'for-ever')"
-    assert advice(heard("/a", 2 * GB, log_class="DELIVERY")) == []
+def test_retention_is_advised_if_there_is_none() -> None:
+    """The advice says what storage will cost, if there is a price."""
+    [text] = advice(group("/a", 2 * GB, region="us-east-1"))
+    assert text == "set retention: it never expires: storage costs up to $0.06 more every month"
+    [text] = advice(group("/a", 2 * GB, region="xx-nowhere-1", retention_policy="for-ever"))
+    assert text == "set retention: it never expires (account-level policy 'for-ever')"
+    assert advice(group("/a", 2 * GB, log_class="DELIVERY")) == []

@@ -1,4 +1,4 @@
-"""What it costs and saves: the arithmetic, as properties and by hand."""
+"""What storage costs and changes save: the arithmetic, as properties and by hand."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def group(
     region: str = PRICED,
     **more: Any,
 ) -> LogGroup:
-    """A log group made `age` days before NOW."""
+    """Return a log group created `age` days before NOW."""
     return LogGroup(
         Target(ACCOUNT, region), name, "", days_ago(age), stored, retention_days=retention, **more
     )
 
 
 def put(of: LogGroup, days: int, status: Status = Status.PLANNED) -> Outcome:
-    """Retention of `days` is set."""
+    """Return the outcome of setting a retention of `days`."""
     return Outcome(of, SetRetention("", "r", days), status, "", NOW)
 
 
@@ -108,22 +108,21 @@ GROUPINGS: list[Callable[[Outcome], Any]] = [
 ]
 
 
-def ledger(of: list[Outcome]) -> Ledger:
-    """A run that scanned the groups of these outcomes."""
-    made = Ledger()
+def count(into: Ledger, of: list[Outcome]) -> Ledger:
+    """Count a run that scanned the groups of these outcomes."""
     for outcome in of:
-        made.scanned([outcome.group])
-        made.add(outcome)
-    return made
+        into.scanned([outcome.group])
+        into.add(outcome)
+    return into
 
 
 def money(of: list[Outcome], prices: PriceList = SHIPPED) -> dict[str, Any]:
-    """The summary's `money` of such a run."""
-    return ledger(of).as_dict(prices)
+    """Return the summary's `money` for a run with these outcomes."""
+    return count(Ledger(), of).as_dict(prices)
 
 
 def units(of: list[Outcome], prices: PriceList = SHIPPED) -> tuple[int, int, int]:
-    """Cost, saved at once and saved at steady state by hand: bytes times nano-USD per GB."""
+    """Return by hand the cost and what is saved at once and later (bytes times nano-USD per GB)."""
     cost = at_once = steady = 0
     for outcome in of:
         price = prices.storage(key_of(outcome.group))
@@ -133,11 +132,6 @@ def units(of: list[Outcome], prices: PriceList = SHIPPED) -> tuple[int, int, int
             at_once += bytes_freed.at_once * price
             steady += bytes_freed.steady * price
     return cost, at_once, steady
-
-
-def as_usd(count: int) -> float:
-    """Units as USD, to the nano-dollar."""
-    return round(count / (GB * NANO), 9)
 
 
 @relaxed
@@ -151,8 +145,8 @@ def test_sums_agree_across_every_grouping(run: list[Outcome], by: Callable[[Outc
     assert tuple(map(sum, zip((0, 0, 0), *map(units, parts.values()), strict=True))) == total
     shown = money(run)
     names = ("storage_usd", "saved_at_once_usd", "saved_steady_usd")
-    for name, count in zip(names, total, strict=True):
-        assert (shown[name] or 0) == as_usd(count)
+    for name, expected in zip(names, total, strict=True):
+        assert (shown[name] or 0) == round(expected / (GB * NANO), 9)
     bytes_freed = [freed(outcome) for outcome in run]
     assert shown["freed_at_once_bytes"] == sum(one.at_once for one in bytes_freed)
     assert shown["freed_steady_bytes"] == sum(one.steady for one in bytes_freed)
@@ -164,7 +158,7 @@ def test_sums_agree_across_every_grouping(run: list[Outcome], by: Callable[[Outc
 @relaxed
 @given(runs)
 def test_the_rows_of_the_findings_add_up_to_the_summary(run: list[Outcome]) -> None:
-    """What CSV and JSON list by log group is what the summary adds up, to the nano-dollar each."""
+    """The amounts that CSV and JSON list by log group add up to the summary's."""
     shown, rows = money(run), [row(outcome, SHIPPED) for outcome in run]
     for name, total in (("monthly_usd", "storage_usd"), ("saves_usd", "saved_steady_usd")):
         added = sum(one[name] or 0 for one in rows)
@@ -174,7 +168,7 @@ def test_the_rows_of_the_findings_add_up_to_the_summary(run: list[Outcome]) -> N
 @relaxed
 @given(outcomes)
 def test_nothing_saves_more_than_it_costs(outcome: Outcome) -> None:
-    """Neither in bytes nor in dollars; and nothing saves less than nothing."""
+    """Savings are between zero and the cost, in bytes and in dollars."""
     bytes_freed = freed(outcome)
     stored = outcome.group.stored_bytes
     assert 0 <= bytes_freed.at_once <= stored
@@ -188,26 +182,24 @@ def test_nothing_saves_more_than_it_costs(outcome: Outcome) -> None:
 @relaxed
 @given(groups, st.sampled_from(RETENTION_DAYS))
 def test_nothing_is_counted_twice(of: LogGroup, days: int) -> None:
-    """A retention, then the sweep of that group, then its deletion: only the retention saves; and
-    what was refused, failed or never reached saves nothing.
-    """
+    """Of a retention, a sweep and a deletion of a group only a planned or done retention saves."""
     retention = put(of, days)
     sweep = Outcome(of, SweepStreams("", "r", 0), Status.PLANNED, "", NOW, streams=9)
     deletion = Outcome(of, DeleteGroup("", "r", 0, Keep("")), Status.PLANNED, "", NOW)
     undone = [
         put(of, days, status) for status in Status if status not in (Status.PLANNED, Status.DONE)
     ]
-    both = Ledger()
-    both.scanned([of])
+    ledger = Ledger()
+    ledger.scanned([of])
     for outcome in (retention, sweep, deletion, *undone):
-        both.add(outcome)
-    assert both.as_dict(SHIPPED) == money([retention])
+        ledger.add(outcome)
+    assert ledger.as_dict(SHIPPED) == money([retention])
     assert freed(put(of, days, Status.DONE)) == freed(retention)
 
 
 @relaxed
 @given(runs)
-def test_what_has_no_price_is_never_counted_as_zero(run: list[Outcome]) -> None:
+def test_a_missing_price_never_counts_as_zero(run: list[Outcome]) -> None:
     """A Region or class without a price is None in its row and counted apart in the summary."""
     shown = money(run)
     unpriced = [o.group for o in run if SHIPPED.storage(key_of(o.group)) is None]
@@ -227,7 +219,7 @@ def test_what_has_no_price_is_never_counted_as_zero(run: list[Outcome]) -> None:
 @relaxed
 @given(runs, st.randoms())
 def test_the_order_makes_no_difference(run: list[Outcome], random: Random) -> None:
-    """Regions hand outcomes over in any order."""
+    """Outcomes of several Regions arrive in any order."""
     shuffled = list(run)
     random.shuffle(shuffled)
     assert money(shuffled) == money(run)
@@ -236,7 +228,7 @@ def test_the_order_makes_no_difference(run: list[Outcome], random: Random) -> No
 @relaxed
 @given(runs, st.integers(2, 9), st.data())
 def test_links_of_a_chain_carry_the_sums(run: list[Outcome], cuts: int, data: Any) -> None:
-    """Cut anywhere, each link goes on from what the last one handed on, and ends with the same."""
+    """Wherever a run is cut, the next link resumes with the sums, and the total is the same."""
     link = Ledger()
     places = data.draw(st.lists(st.integers(0, len(run)), max_size=cuts))
     for index, outcome in enumerate(run):
@@ -249,23 +241,20 @@ def test_links_of_a_chain_carry_the_sums(run: list[Outcome], cuts: int, data: An
 
 @relaxed
 @given(runs)
-def test_a_scan_that_starts_again_counts_a_region_once(run: list[Outcome]) -> None:
-    """As after a page token that expired; of a dry run its plans too are made again."""
-    twice = ledger(run)
+def test_a_survey_that_starts_again_counts_a_region_once(run: list[Outcome]) -> None:
+    """That happens after a page token has expired; a dry run's planned changes count once too."""
+    twice = count(Ledger(), run)
     for region in {outcome.group.target.region for outcome in run}:
         twice.forget(region, changes=True)
     assert twice.as_dict(SHIPPED) == money([])
-    for outcome in run:
-        twice.scanned([outcome.group])
-        twice.add(outcome)
-    assert twice.as_dict(SHIPPED) == money(run)
+    assert count(twice, run).as_dict(SHIPPED) == money(run)
 
 
 @relaxed
 @given(runs)
-def test_what_was_planned_counts_no_more_once_it_is_being_done(run: list[Outcome]) -> None:
-    """The log groups stay as they were scanned."""
-    planned, scanned = ledger(run), Ledger()
+def test_planned_changes_are_forgotten_before_they_are_made(run: list[Outcome]) -> None:
+    """The scanned log groups stay counted."""
+    planned, scanned = count(Ledger(), run), Ledger()
     planned.forget_changes()
     scanned.scanned(outcome.group for outcome in run)
     assert planned.as_dict(SHIPPED) == scanned.as_dict(SHIPPED)
@@ -274,7 +263,7 @@ def test_what_was_planned_counts_no_more_once_it_is_being_done(run: list[Outcome
 @relaxed
 @given(runs, st.integers(1, 50))
 def test_money_is_linear_in_the_prices(run: list[Outcome], times: int) -> None:
-    """Prices times n, money times n, bytes the same."""
+    """With n times the prices, amounts are n times as high and bytes the same."""
 
     def prices(factor: int) -> PriceList:
         storage = 0.03 * factor
@@ -285,14 +274,14 @@ def test_money_is_linear_in_the_prices(run: list[Outcome], times: int) -> None:
         return PriceList("d", "s", regions)
 
     one, many = units(run, prices(1)), units(run, prices(times))
-    assert many == tuple(count * times for count in one)
+    assert many == tuple(each * times for each in one)
     assert money(run, prices(times))["freed_steady_bytes"] == money(run)["freed_steady_bytes"]
 
 
 @relaxed
 @given(groups, st.sampled_from(RETENTION_DAYS), st.sampled_from(RETENTION_DAYS))
 def test_a_shorter_retention_never_saves_less(of: LogGroup, one: int, other: int) -> None:
-    """Neither at once nor at steady state."""
+    """That holds at once and at steady state."""
     short, long = freed_by(of, min(one, other), NOW), freed_by(of, max(one, other), NOW)
     assert short.at_once >= long.at_once
     assert short.steady >= long.steady
@@ -307,33 +296,33 @@ def test_a_shorter_retention_never_saves_less(of: LogGroup, one: int, other: int
         (group(age=1000, stored=1000, retention=400), 100, Freed(750, 750)),
         (group(age=200, stored=1000, retention=400), 100, Freed(500, 500)),
         (group(age=1000, stored=1000, retention=30), 90, Freed(0, 0)),
-        # 300 a month, so 10 a day: 100 days of it stay.
+        # 300 a month are 10 a day: 150 days of them stay.
         (
             group(age=1500, stored=3000, ingestion=Ingestion(300, 30, NOW)),
             150,
             Freed(2700, 1500),
         ),
-        # Nothing arrives any more: all of it expires in time.
+        # Nothing arrives any more: everything expires in time.
         (group(age=50, stored=1000, ingestion=Ingestion(0, 30, None)), 60, Freed(0, 1000)),
-        # … which it would have done under the retention that it has.
+        # It would have expired under the present retention anyway.
         (
             group(age=500, stored=1000, retention=90, ingestion=Ingestion(0, 30, None)),
             30,
             Freed(666, 0),
         ),
-        # Ten days old, so the 100 bytes came in ten days, not in thirty.
+        # The group is ten days old, so the 100 bytes arrived in ten days, not thirty.
         (group(age=10, stored=1000, ingestion=Ingestion(100, 30, NOW)), 30, Freed(0, 700)),
         (group(age=0.5, stored=1000, ingestion=Ingestion(0, 30, NOW)), 30, Freed(0, 0)),
         (group(age=1000, stored=1000, defects=("creationTime is missing",)), 1, Freed()),
     ],
 )
 def test_what_a_retention_frees(of: LogGroup, days: int, expected: Freed) -> None:
-    """By hand: even arrival over the life of the group or its present retention."""
+    """Without a measured rate, events arrived evenly over the group's life or present retention."""
     assert freed_by(of, days, NOW) == expected
 
 
 def test_the_shipped_prices_say_when_and_from_where() -> None:
-    """The figures of us-east-1 are AWS's own example; every Region has both classes."""
+    """The prices in us-east-1 are those of AWS's own example, and Regions have both classes."""
     assert SHIPPED.date == "2025-04-30"
     assert "AWS list prices" in SHIPPED.source
     assert SHIPPED.storage(("us-east-1", "STANDARD")) == 30_000_000
@@ -363,7 +352,7 @@ storage = 0.05
 
 
 def test_a_policy_file_overrides_prices_one_by_one() -> None:
-    """The rest stays as shipped, and the report says from where the prices are."""
+    """All others stay as shipped, and the source names both."""
     prices = price_list(parse(OWN, "p").prices)
     assert prices.storage(("us-east-1", "STANDARD")) == 20_000_000
     assert prices.ingestion(("us-east-1", "STANDARD")) == 500_000_000
@@ -376,12 +365,12 @@ def test_a_policy_file_overrides_prices_one_by_one() -> None:
 
 
 def test_prices_do_not_change_the_digest() -> None:
-    """They change nothing that is done, so a plan stays good when they change."""
+    """Prices decide nothing, so a plan stays valid when they change."""
     assert parse(OWN, "p").digest() == parse("", "p").digest() != load(None).digest()
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("[prices]\ncurrency = 'EUR'", "prices.currency: unknown key; accepted: date, source, reg"),
         ("[prices.regions.us-east-1]\nX = 1", "unknown key; accepted: metrics, STANDARD"),
@@ -398,16 +387,16 @@ def test_prices_do_not_change_the_digest() -> None:
         ("[prices.regions.Virginia.STANDARD]\nstorage = 1.0", "prices.regions.Virginia: String"),
     ],
 )
-def test_a_mistake_in_the_prices_is_named(text: str, said: str) -> None:
-    """With file and key."""
+def test_a_mistake_in_the_prices_is_named(text: str, expected: str) -> None:
+    """The error names file and key."""
     with pytest.raises(PolicyError) as error:
         parse(text, "team.toml")
     assert "team.toml" in str(error.value)
-    assert said in str(error.value)
+    assert expected in str(error.value)
 
 
-def test_nothing_is_decided_by_ingestion(policy: Policy) -> None:
-    """What arrived lately is for people; the deletion rules have evidence of their own."""
+def test_ingestion_decides_nothing(policy: Policy) -> None:
+    """It is shown to people; the conditions for a deletion have their own evidence."""
     of = group()
     measured = of._replace(ingestion=Ingestion(5, 30, NOW - DAY_MS))
     assert measured.identity == of.identity
