@@ -51,13 +51,13 @@ LogClass = Literal["STANDARD", "INFREQUENT_ACCESS", "ESSENTIALS", "DELIVERY"]
 Proof = Literal["arrivals", "events"]
 
 
-def _accepted(days: int) -> int:
+def _valid_days(days: int) -> int:
     if days not in RETENTION_DAYS:
         raise ValueError(f"accepted days: {', '.join(map(str, RETENTION_DAYS))}")
     return days
 
 
-def _pattern(text: str) -> str:
+def _valid_pattern(text: str) -> str:
     if text.startswith("re:"):
         _search(text[3:])
     return text
@@ -82,21 +82,21 @@ def _search(expression: str) -> Callable[[str], object]:
     return lambda text: compiled.search(text.encode(errors="replace"))
 
 
-def _tag(text: str) -> str:
+def _valid_tag(text: str) -> str:
     key, _, value = text.partition("=")
     if not key:
         raise ValueError('a tag is "key" or "key=value"')
-    _pattern(value)
+    _valid_pattern(value)
     return text
 
 
 Days = Annotated[
     int,
-    AfterValidator(_accepted),
+    AfterValidator(_valid_days),
     WithJsonSchema({"type": "integer", "enum": list(RETENTION_DAYS)}),
 ]
-Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
-Tag = Annotated[str, Field(min_length=1), AfterValidator(_tag)]
+Pattern = Annotated[str, Field(min_length=1), AfterValidator(_valid_pattern)]
+Tag = Annotated[str, Field(min_length=1), AfterValidator(_valid_tag)]
 
 
 class _Strict(BaseModel):
@@ -106,9 +106,7 @@ class _Strict(BaseModel):
 
 
 def _band_problem(low: int | None, high: int | None, days: int | None) -> str:
-    """Describe how min_days, max_days and retention_days contradict each other; empty if they do
-    not.
-    """
+    """Describe how min_days, max_days and retention_days conflict; empty if they do not."""
     if low is not None and high is not None and low > high:
         return f"min_days {low} is more than max_days {high}"
     if days is not None and not (low or days) <= days <= (high or days):
@@ -231,7 +229,7 @@ class Acknowledged(_Strict):
         return f"acknowledged until {self.until}, which has passed: {', '.join(self.names)}"
 
 
-def _copied(key: str) -> str:
+def _valid_tag_key(key: str) -> str:
     if key.lower().startswith("aws:"):
         raise ValueError(f"{key!r}: the prefix aws: is reserved for AWS")
     if "=" in key or "*" in key:
@@ -242,13 +240,13 @@ def _copied(key: str) -> str:
 class NewGroups(_Strict):
     """What new log groups get in addition to retention."""
 
-    tags: list[Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_copied)]] = (
-        Field(
-            [],
-            max_length=40,
-            description="Keys of tags to copy from the function, cluster or database that the name "
-            "points to. No tag is overwritten.",
-        )
+    tags: list[
+        Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_valid_tag_key)]
+    ] = Field(
+        [],
+        max_length=40,
+        description="Keys of tags to copy from the function, cluster or database that the name "
+        "points to. No tag is overwritten.",
     )
 
 
@@ -390,7 +388,7 @@ def has_tag(wanted: str, tags: Mapping[str, str]) -> bool:
     return key in tags and (not equals or matches(value, tags[key]))
 
 
-def _pick(own: _T | None, default: _T) -> _T:
+def _or_default(own: _T | None, default: _T) -> _T:
     return default if own is None else own
 
 
@@ -430,13 +428,13 @@ class Policy(_Strict):
         d = self.defaults
         return RuleSettings(
             rule=rule.id,
-            retention_days=_pick(rule.retention_days, d.retention_days),
-            min_days=_pick(rule.min_days, d.min_days),
-            max_days=_pick(rule.max_days, d.max_days),
-            delete_empty=_pick(rule.delete_empty, d.delete_empty),
-            sweep_streams=_pick(rule.sweep_streams, d.sweep_streams),
-            grace_days=_pick(rule.grace_days, d.grace_days),
-            proof=_pick(rule.proof, d.proof),
+            retention_days=_or_default(rule.retention_days, d.retention_days),
+            min_days=_or_default(rule.min_days, d.min_days),
+            max_days=_or_default(rule.max_days, d.max_days),
+            delete_empty=_or_default(rule.delete_empty, d.delete_empty),
+            sweep_streams=_or_default(rule.sweep_streams, d.sweep_streams),
+            grace_days=_or_default(rule.grace_days, d.grace_days),
+            proof=_or_default(rule.proof, d.proof),
             questions=rule.questions,
         )
 
@@ -668,9 +666,9 @@ def parse(text: str, source: str, owners: CheckOwners | None = None) -> Policy:
 
 
 LARGEST = 1_000_000
-"""Bytes of a policy file. A larger file must be some other file."""
+"""Bytes of a policy file. A larger file must be something else."""
 LONGEST = 1000
-"""Lines of a policy file, at most, for errors to name their line."""
+"""Lines of a policy file, at most, for errors to name their lines: finding these is slow."""
 
 _Path = tuple[str | int, ...]
 _Problem = tuple[int | None, str]

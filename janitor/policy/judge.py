@@ -79,7 +79,7 @@ class RuleLine:
 
 
 @dataclass(frozen=True, slots=True)
-class _Test(Generic[P]):
+class _Condition(Generic[P]):
     """How one condition is checked. A scan calls `holds` for a million groups, and `text` only for
     those for which it does not hold.
     """
@@ -125,7 +125,7 @@ def judge(group: LogGroup, policy: Policy, now: int, *, briefly: bool = False) -
 
 
 def needs_tags(group: LogGroup, policy: Policy, now: int) -> bool:
-    """Whether the group is Unknown only until its tags are read."""
+    """Whether the group is Unknown, and reading its tags could change that."""
     if group.tags is not None or group.tags_error is not None or not group.arn:
         return False
     if not policy.asks_for_tags or not isinstance(judge(group, policy, now), Unknown):
@@ -202,9 +202,9 @@ def _decide(group: LogGroup, policy: Policy, now: int, *, briefly: bool) -> Acti
     if briefly and group.stored_bytes and _is_left_alone(group, settings):
         return _keep(_retention_text(group, settings), settings.rule)  # nearly all groups
     before = cutoff(group, settings, now)
-    for test in DELETION:
-        if not test.holds(group, settings, before, now):
-            why = "" if briefly else test.text(group, settings, before, now)
+    for condition in DELETION:
+        if not condition.holds(group, settings, before, now):
+            why = "" if briefly else condition.text(group, settings, before, now)
             return _stay(group, settings, before, now, why)
     assert before is not None, "the retention is known"
     otherwise = _stay(group, settings, before, now, "")
@@ -229,9 +229,9 @@ def lines(group: LogGroup, policy: Policy, now: int) -> Iterator[RuleLine]:
         yield _no_rule(group, policy)
         return
     before = cutoff(group, settings, now)
-    for test in DELETION:
-        if test.check is not Check.AGE or before is not None:
-            yield test.line(group, settings, before, now)
+    for condition in DELETION:
+        if condition.check is not Check.AGE or before is not None:
+            yield condition.line(group, settings, before, now)
     for protection in PROTECTIONS:
         yield protection.line(group, policy.protect)
 
@@ -293,28 +293,28 @@ def _class_text(group: LogGroup, _protect: Protect) -> str:
     return f"class {name}"
 
 
-EXEMPTIONS: tuple[_Test[[LogGroup, Protect]], ...] = (
-    _Test(
+EXEMPTIONS: tuple[_Condition[[LogGroup, Protect]], ...] = (
+    _Condition(
         1, Check.OWN_GROUP, lambda group, protect: group.name not in protect.own_groups, _own_text
     ),
-    _Test(
+    _Condition(
         1, Check.NAME, lambda group, protect: _matching(protect.names, group) is None, _name_text
     ),
-    _Test(
+    _Condition(
         1,
         Check.TAG,
         lambda group, protect: _tagged(protect.tags, group) is None,
         _tag_text,
         _tags_missed,
     ),
-    _Test(
+    _Condition(
         1,
         Check.VALUES,
         lambda group, _: not group.defects,
         _values_text,
         lambda group, _: bool(group.defects),
     ),
-    _Test(
+    _Condition(
         1,
         Check.CLASS,
         lambda group, _: group.log_class in TAKING_RETENTION,
@@ -382,28 +382,30 @@ def _age_text(group: LogGroup, _settings: RuleSettings, before: int | None, now:
     return f"created {lived} ago, {compared} than retention + grace ({due} days)"
 
 
-DELETION: tuple[_Test[[LogGroup, RuleSettings, int | None, int]], ...] = (
-    _Test(1, Check.DELETE_EMPTY, lambda _, settings, *__: settings.delete_empty, _permission_text),
-    _Test(
+DELETION: tuple[_Condition[[LogGroup, RuleSettings, int | None, int]], ...] = (
+    _Condition(
+        1, Check.DELETE_EMPTY, lambda _, settings, *__: settings.delete_empty, _permission_text
+    ),
+    _Condition(
         1,
         Check.DELETION_PROTECTION,
         lambda group, *_: not group.deletion_protected,
         lambda group, *_: f"deletion protection is {'on' if group.deletion_protected else 'off'}",
     ),
-    _Test(1, Check.METRIC_FILTERS, lambda group, *_: group.metric_filters == 0, _filters_text),
-    _Test(
+    _Condition(1, Check.METRIC_FILTERS, lambda group, *_: group.metric_filters == 0, _filters_text),
+    _Condition(
         3,
         Check.RETENTION,
         lambda _group, _settings, before, _now: before is not None,
         lambda group, settings, *_: _retention_text(group, settings),
     ),
-    _Test(
+    _Condition(
         4,
         Check.AGE,
         lambda group, _settings, before, _now: before is not None and group.creation_time < before,
         _age_text,
     ),
-    _Test(
+    _Condition(
         5,
         Check.STORED,
         lambda group, *_: group.stored_bytes == 0,
@@ -448,15 +450,15 @@ def _reserved_text(group: LogGroup, _protect: Protect) -> str:
     return "the log group could be created again under its name"
 
 
-PROTECTIONS: tuple[_Test[[LogGroup, Protect]], ...] = (
-    _Test(1, Check.RESERVED, lambda group, _: not _reserved(group), _reserved_text),
-    _Test(
+PROTECTIONS: tuple[_Condition[[LogGroup, Protect]], ...] = (
+    _Condition(1, Check.RESERVED, lambda group, _: not _reserved(group), _reserved_text),
+    _Condition(
         1,
         Check.DELETION_NAME,
         lambda group, protect: _matching(protect.deletion.names, group) is None,
         _deletion_name_text,
     ),
-    _Test(
+    _Condition(
         1,
         Check.DELETION_TAG,
         lambda group, protect: _tagged(protect.deletion.tags, group) is None,
