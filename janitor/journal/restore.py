@@ -123,7 +123,7 @@ class UndoTally:
         return not (self.errors or self.interrupted or self.by_status[Status.NOT_REACHED])
 
     def as_dict(self, counts: Counts) -> dict[str, Any]:
-        """The `summary` object of every machine-readable output."""
+        """Return the `summary` object of every machine-readable output."""
         status = self.by_status
         return {
             "groups_restored": self.done["restore_group"],
@@ -300,7 +300,7 @@ class _TargetUndo:
             return self._item(past, decision, Status.KEPT)
         if journal is None:
             return self._item(past, decision, Status.PLANNED)
-        return await self._make(past, journal)
+        return await self._apply(past, journal)
 
     def _item(
         self, past: GroupHistory, decision: _Decision, status: Status, reason: str | None = None
@@ -318,7 +318,7 @@ class _TargetUndo:
 
     # ---- doing -------------------------------------------------------------------------------
 
-    async def _make(self, past: GroupHistory, journal: Journal) -> Restoration:
+    async def _apply(self, past: GroupHistory, journal: Journal) -> Restoration:
         """Read the group and carry out the decision; again, twice at most, if a group of that name
         was created in between.
         """
