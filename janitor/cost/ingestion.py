@@ -131,7 +131,7 @@ class Talkers:
             "groups": self._read.total(),
             "unread": self._unread,
             "bytes": total,
-            "usd_a_month": total_usd(self._bytes, self._bytes.keys(), price_of),
+            "usd_a_month": total_usd(self._bytes, price_of),
             "bytes_without_price": sum(
                 count for key, count in self._bytes.items() if price_of(key) is None
             ),

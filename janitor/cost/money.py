@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import resources
@@ -135,12 +135,12 @@ def priced_usd(count: int, price: int | None) -> float | None:
     return None if price is None else usd(count * price)
 
 
-def total_usd(
-    counter: Counter[Key], keys: Collection[Key], price_of: Callable[[Key], int | None]
-) -> float | None:
-    """Return what the bytes under `keys` cost in USD if priced; None if no key has a price."""
-    priced = [counter[key] * price for key in keys if (price := price_of(key)) is not None]
-    return None if keys and not priced else usd(sum(priced))
+def total_usd(counts: Mapping[Key, int], price_of: Callable[[Key], int | None]) -> float | None:
+    """Return what the bytes cost in USD where they have a price; None if none has one."""
+    priced = [
+        count * price for key, count in counts.items() if (price := price_of(key)) is not None
+    ]
+    return None if counts and not priced else usd(sum(priced))
 
 
 def metrics_usd(metrics: Mapping[str, int], prices: PriceList) -> float | None:
@@ -207,149 +207,135 @@ def _stored_later(group: LogGroup, arrived: Ingestion, days: int, age: int) -> i
     return min(group.stored_bytes, -(-arrived.bytes * days // min(arrived.days, age)))
 
 
+@dataclass
+class _Row:
+    """Counts of one Region and log class, named as in the summary and in a run's state."""
+
+    groups: int = 0
+    stored_bytes: int = 0
+    freed_at_once_bytes: int = 0
+    freed_steady_bytes: int = 0
+    orphans: int = 0
+    orphan_bytes: int = 0
+    orphans_unread: int = 0
+
+
 class Ledger:
     """The bytes of a run by Region and log class. `now` (ms) is needed for what expires soon."""
 
     def __init__(self, now: int | None = None) -> None:
         self._now = now
         self._expiring = 0
-        self._groups: Counter[Key] = Counter()
-        self._stored: Counter[Key] = Counter()
-        self._at_once: Counter[Key] = Counter()
-        self._steady: Counter[Key] = Counter()
-        self._orphans: Counter[Key] = Counter()
-        self._orphaned: Counter[Key] = Counter()
-        self._unread: Counter[Key] = Counter()
+        self._rows: defaultdict[Key, _Row] = defaultdict(_Row)
 
     @classmethod
     def resumed(cls, rows: Iterable[Mapping[str, Any]]) -> Ledger:
         """Return a ledger that starts with the sum of the `rows` of earlier ones."""
         ledger = cls()
         for row in rows:
-            key = (row["region"], row["class"])
-            for counter, name in ledger._all_columns():
-                counter[key] += row[name]
+            total = ledger._rows[row["region"], row["class"]]
+            for name, count in vars(total).items():
+                setattr(total, name, count + row[name])
         return ledger
 
     def scanned(self, page: Iterable[LogGroup]) -> None:
         """Count log groups that were read."""
         now = self._now
         for key, same_key in groupby(page, key_of):
-            groups = list(same_key)
-            self._groups[key] += len(groups)
-            self._stored[key] += sum(group.stored_bytes for group in groups)
+            row, groups = self._rows[key], list(same_key)
+            row.groups += len(groups)
+            row.stored_bytes += sum(group.stored_bytes for group in groups)
             for group in groups:
                 if not (held := group.stored_bytes):
                     continue
                 if now is not None and (days := group.retention_days):
                     self._expiring += expiring_bytes(held, now - group.creation_time, days, SOON)
-                if group.found is not None:
-                    self._orphan(group, key)
-
-    def _orphan(self, group: LogGroup, key: Key) -> None:
-        """Count a log group with data about which questions were asked."""
-        found = group.found or {}
-        if group.orphan_of is not None:
-            self._orphans[key] += 1
-            self._orphaned[key] += group.stored_bytes
-        elif (gone := found.get(OWNER_GONE)) is not None and gone.holds is not False:
-            self._unread[key] += any(one.holds is None for one in found.values())
+                if (found := group.found) is None:
+                    continue
+                if group.orphan_of is not None:
+                    row.orphans += 1
+                    row.orphan_bytes += held
+                elif (gone := found.get(OWNER_GONE)) is not None and gone.holds is not False:
+                    row.orphans_unread += any(one.holds is None for one in found.values())
 
     def add(self, outcome: Outcome) -> None:
         """Count what an outcome frees."""
         bytes_freed = freed(outcome)
         if bytes_freed.at_once or bytes_freed.steady:
-            key = key_of(outcome.group)
-            self._at_once[key] += bytes_freed.at_once
-            self._steady[key] += bytes_freed.steady
+            row = self._rows[key_of(outcome.group)]
+            row.freed_at_once_bytes += bytes_freed.at_once
+            row.freed_steady_bytes += bytes_freed.steady
 
     def forget_changes(self) -> None:
         """Forget planned changes, before those that are made are counted."""
-        self._at_once.clear()
-        self._steady.clear()
+        for row in self._rows.values():
+            row.freed_at_once_bytes = row.freed_steady_bytes = 0
 
     def forget(self, region: str, *, changes: bool) -> None:
         """Forget a Region before it is surveyed from the start again; `changes` says whether to
         forget changes too, because they were only planned.
         """
-        scanned = (self._groups, self._stored, self._orphans, self._orphaned, self._unread)
-        for counter in (*scanned, self._at_once, self._steady) if changes else scanned:
-            for key in [key for key in counter if key[0] == region]:
-                del counter[key]
-
-    def _keys(self) -> list[Key]:
-        return sorted(self._groups.keys() | self._at_once.keys() | self._steady.keys())
+        for key in [key for key in self._rows if key[0] == region]:
+            row = self._rows.pop(key)
+            if not changes and (row.freed_at_once_bytes or row.freed_steady_bytes):
+                freed_bytes = row.freed_at_once_bytes, row.freed_steady_bytes
+                self._rows[key] = _Row(0, 0, *freed_bytes)
 
     def as_dict(self, prices: PriceList) -> dict[str, Any]:
         """Return the `money` object of the summary."""
-        keys, price_of = self._keys(), prices.storage
-        unpriced = [key for key in keys if price_of(key) is None]
+        rows, price_of = dict(sorted(self._rows.items())), prices.storage
+        stored = {key: row.stored_bytes for key, row in rows.items() if row.groups}
+        at_once = {key: n for key, row in rows.items() if (n := row.freed_at_once_bytes)}
+        steady = {key: n for key, row in rows.items() if (n := row.freed_steady_bytes)}
+        unpriced = [row for key, row in rows.items() if price_of(key) is None]
         return {
             "currency": "USD",
             "prices_date": prices.date,
             "prices_source": prices.source,
-            "storage_usd": total_usd(self._stored, self._groups.keys(), price_of),
-            "saved_at_once_usd": total_usd(self._at_once, +self._at_once, price_of),
-            "saved_steady_usd": total_usd(self._steady, +self._steady, price_of),
-            "freed_at_once_bytes": sum(self._at_once.values()),
-            "freed_steady_bytes": sum(self._steady.values()),
+            "storage_usd": total_usd(stored, price_of),
+            "saved_at_once_usd": total_usd(at_once, price_of),
+            "saved_steady_usd": total_usd(steady, price_of),
+            "freed_at_once_bytes": sum(at_once.values()),
+            "freed_steady_bytes": sum(steady.values()),
             "expires_in_30_days_bytes": None if self._now is None else self._expiring,
-            "groups_without_price": sum(self._groups[key] for key in unpriced),
-            "bytes_without_price": sum(self._stored[key] for key in unpriced),
-            "by_region": [self._row(key, prices) for key in keys],
+            "groups_without_price": sum(row.groups for row in unpriced),
+            "bytes_without_price": sum(row.stored_bytes for row in unpriced),
+            "by_region": [_by_region(key, row, price_of(key)) for key, row in rows.items()],
             "note": NOTE,
-        }
-
-    def _row(self, key: Key, prices: PriceList) -> dict[str, Any]:
-        price = prices.storage(key)
-        return {
-            "region": key[0],
-            "class": key[1],
-            **{name: counter[key] for counter, name in self._columns()},
-            "storage_usd": priced_usd(self._stored[key], price),
-            "saved_at_once_usd": priced_usd(self._at_once[key], price),
-            "saved_steady_usd": priced_usd(self._steady[key], price),
         }
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows that `resumed` accepts."""
         return [
-            {
-                "region": key[0],
-                "class": key[1],
-                **{name: counter[key] for counter, name in self._all_columns()},
-            }
-            for key in self._keys()
+            {"region": region, "class": log_class, **vars(row)}
+            for (region, log_class), row in sorted(self._rows.items())
         ]
 
     def orphans(self, prices: PriceList) -> dict[str, Any]:
         """Return the `orphans` object of the summary: log groups with data whose owner is gone, and
         as `unread` those for which that could not be read.
         """
+        held = {key: n for key, row in self._rows.items() if (n := row.orphan_bytes)}
         return {
-            "groups": self._orphans.total(),
-            "stored_bytes": self._orphaned.total(),
-            "monthly_usd": total_usd(self._orphaned, +self._orphans, prices.storage),
-            "unread": self._unread.total(),
+            "groups": sum(row.orphans for row in self._rows.values()),
+            "stored_bytes": sum(held.values()),
+            "monthly_usd": total_usd(held, prices.storage),
+            "unread": sum(row.orphans_unread for row in self._rows.values()),
         }
 
-    def _all_columns(self) -> tuple[tuple[Counter[Key], str], ...]:
-        """Return the counters in `rows`, with their names."""
-        return (
-            *self._columns(),
-            (self._orphans, "orphans"),
-            (self._orphaned, "orphan_bytes"),
-            (self._unread, "orphans_unread"),
-        )
 
-    def _columns(self) -> tuple[tuple[Counter[Key], str], ...]:
-        """Return the counters that are shown by Region, with their names."""
-        return (
-            (self._groups, "groups"),
-            (self._stored, "stored_bytes"),
-            (self._at_once, "freed_at_once_bytes"),
-            (self._steady, "freed_steady_bytes"),
-        )
+def _by_region(key: Key, row: _Row, price: int | None) -> dict[str, Any]:
+    return {
+        "region": key[0],
+        "class": key[1],
+        "groups": row.groups,
+        "stored_bytes": row.stored_bytes,
+        "freed_at_once_bytes": row.freed_at_once_bytes,
+        "freed_steady_bytes": row.freed_steady_bytes,
+        "storage_usd": priced_usd(row.stored_bytes, price),
+        "saved_at_once_usd": priced_usd(row.freed_at_once_bytes, price),
+        "saved_steady_usd": priced_usd(row.freed_steady_bytes, price),
+    }
 
 
 def asking(owner_calls: int, metrics: Mapping[str, int], prices: PriceList) -> dict[str, Any]:
