@@ -264,9 +264,12 @@ def _tagged(wanted: Sequence[str], group: LogGroup) -> str | None:
     return None
 
 
+def _protection_text(by: str, match: str | None) -> str:
+    return f"not protected {by}" if match is None else f"protected {by}: {match}"
+
+
 def _name_text(group: LogGroup, protect: Protect) -> str:
-    pattern = _matching(protect.names, group)
-    return "not protected by name" if pattern is None else f"protected by name: {pattern}"
+    return _protection_text("by name", _matching(protect.names, group))
 
 
 def _tags_missed(group: LogGroup, protect: Protect) -> bool:
@@ -280,8 +283,7 @@ def _tags_unread(group: LogGroup) -> str:
 def _tag_text(group: LogGroup, protect: Protect) -> str:
     if _tags_missed(group, protect):
         return _tags_unread(group)
-    tag = _tagged(protect.tags, group)
-    return "not protected by tag" if tag is None else f"protected by tag: {tag}"
+    return _protection_text("by tag", _tagged(protect.tags, group))
 
 
 def _class_text(group: LogGroup, _protect: Protect) -> str:
@@ -342,11 +344,9 @@ def cutoff(group: LogGroup, settings: RuleSettings, now: int) -> int | None:
     Retention is the longer of the one in force and the one that the policy gives. None if it is
     unknown.
     """
-    days = group.retention_days
-    if group.retention_policy is None:
-        wanted = wanted_days(group, settings)
-        if wanted is not None and (days is None or wanted > days):
-            days = wanted
+    days, wanted = group.retention_days, wanted_days(group, settings)
+    if wanted is not None and (days is None or wanted > days):
+        days = wanted
     return None if days is None else now - (days + settings.grace_days) * DAY_MS
 
 
@@ -421,10 +421,7 @@ fails is the reason to keep it. `janitor.engine.proof` checks owners, streams an
 
 
 def _deletion_name_text(group: LogGroup, protect: Protect) -> str:
-    pattern = _matching(protect.deletion.names, group)
-    if pattern is None:
-        return "not protected from deletion by name"
-    return f"protected from deletion by name: {pattern}"
+    return _protection_text("from deletion by name", _matching(protect.deletion.names, group))
 
 
 def _deletion_tags_missed(group: LogGroup, protect: Protect) -> bool:
@@ -434,10 +431,7 @@ def _deletion_tags_missed(group: LogGroup, protect: Protect) -> bool:
 def _deletion_tag_text(group: LogGroup, protect: Protect) -> str:
     if _deletion_tags_missed(group, protect):
         return _tags_unread(group)
-    tag = _tagged(protect.deletion.tags, group)
-    if tag is None:
-        return "not protected from deletion by tag"
-    return f"protected from deletion by tag: {tag}"
+    return _protection_text("from deletion by tag", _tagged(protect.deletion.tags, group))
 
 
 def _reserved(group: LogGroup) -> bool:
