@@ -485,9 +485,7 @@ def _stay(
         reason = f"no retention is in force; rule {rule!r} sets {days} days"
     else:
         bound = "below min_days" if days > group.retention_days else "above max_days"
-        reason = (
-            f"retention of {group.retention_days} days is outside {bound} {days} of rule {rule!r}"
-        )
+        reason = f"retention of {group.retention_days} days is {bound} {days} of rule {rule!r}"
     if settings.questions and group.found:
         findings = [group.found[question].evidence.finding for question in settings.questions]
         reason += f" ({'; '.join(findings)})"

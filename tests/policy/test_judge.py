@@ -81,13 +81,23 @@ def test_all_conditions_of_a_rule_must_hold(condition: str, matches: bool) -> No
 
 
 @pytest.mark.parametrize(
-    ("days", "expected"), [(30, 60), (60, None), (365, None), (400, None), (731, 400), (3653, 400)]
+    ("days", "expected", "reason"),
+    [
+        (30, 60, "retention of 30 days is below min_days 60 of rule 'defaults'"),
+        (60, None, "retention of 60 days"),
+        (365, None, "retention of 365 days"),
+        (400, None, "retention of 400 days"),
+        (731, 400, "retention of 731 days is above max_days 400 of rule 'defaults'"),
+    ],
 )
-def test_retention_outside_the_band_moves_to_its_edge(days: int, expected: int | None) -> None:
+def test_retention_outside_the_band_moves_to_its_edge(
+    days: int, expected: int | None, reason: str
+) -> None:
     """Within the band, boundaries included, nothing is changed."""
     policy = parse("[defaults]\nmin_days = 60\nmax_days = 400\nretention_days = 90", "test")
     action = judge(group(stored_bytes=1, retention_days=days), policy, NOW)
     assert (action.days if isinstance(action, SetRetention) else None) == expected
+    assert action.reason.endswith(reason)
 
 
 @pytest.mark.parametrize("days", [None, 30, 3653])
