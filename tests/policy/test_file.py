@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,33 +17,6 @@ from janitor.core.errors import PolicyError
 from janitor.function.iam import iam_policy
 from janitor.policy.file import RETENTION_DAYS, Policy, json_schema, load, matches, parse
 
-COMPLETE = """
-[defaults]
-retention_days = 365
-delete_empty   = true
-sweep_streams  = false
-grace_days     = 7
-proof          = "arrivals"
-[protect]
-names = ["/audit/*"]
-tags  = ["janitor:keep", "env=prod"]
-
-[protect.deletion]
-names  = ["/ledger/*"]
-tags   = ["aws:cloudformation:stack-name"]
-owners = true
-[limits]
-max_group_deletions      = 500
-max_group_deletion_share = 0.25
-max_stream_deletions     = 50000
-api_share                = 0.8
-[[rules]]
-id = "lambda"
-names = ["/aws/lambda/*"]
-retention_days = 30
-sweep_streams = true
-"""
-
 
 def test_the_shipped_policy_gives_every_log_group_twelve_months(policy: Policy) -> None:
     """It shortens no retention, and leaves Control Tower's own log groups alone."""
@@ -54,11 +28,13 @@ def test_the_shipped_policy_gives_every_log_group_twelve_months(policy: Policy) 
         assert any(matches(pattern, name) for pattern in policy.protect.names)
 
 
-def test_a_policy_with_every_section_is_accepted() -> None:
-    """Its values are those in the file."""
-    policy = parse(COMPLETE, "test")
-    assert policy.limits.api_share == 0.8
-    assert policy.rules[0].sweep_streams is True
+def test_the_documented_examples_are_accepted() -> None:
+    """Readers copy them from docs/policy.md."""
+    text = Path(__file__).parents[2].joinpath("docs", "policy.md").read_text()
+    policies = [parse(example, "t") for example in re.findall(r"```toml\n(.*?)```", text, re.S)]
+    assert policies[0].rules[0].sweep_streams is True
+    ids = [rule.id for policy in policies for rule in policy.rules]
+    assert ids == ["development", "orphans", "quiet"]
 
 
 def test_what_policy_show_prints_is_the_same_policy(policy: Policy) -> None:
