@@ -95,6 +95,8 @@ Days = Annotated[
     AfterValidator(_valid_days),
     WithJsonSchema({"type": "integer", "enum": list(RETENTION_DAYS)}),
 ]
+QuietDays = Annotated[int, Field(ge=1, le=METRIC_KEPT_DAYS)]
+GraceDays = Annotated[int, Field(ge=0, le=3653)]
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_valid_pattern)]
 Tag = Annotated[str, Field(min_length=1), AfterValidator(_valid_tag)]
 
@@ -116,13 +118,11 @@ def _band_problem(low: int | None, high: int | None, days: int | None) -> str:
 
 class _Band(_Strict):
     retention_days: Days | None = Field(
-        None,
-        description="Retention for groups that have none in force. Absent: none is set.",
+        None, description="Retention for groups that have none in force. Absent: none is set."
     )
     min_days: Days | None = Field(None, description="Shorter retention is raised to this.")
     max_days: Days | None = Field(
-        None,
-        description="Longer retention is lowered to this, which deletes older events.",
+        None, description="Longer retention is lowered to this, which deletes older events."
     )
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class Defaults(_Band):
 
     delete_empty: bool = Field(False, description="Delete groups that are proved empty.")
     sweep_streams: bool = Field(False, description="Delete streams that have expired entirely.")
-    grace_days: int = Field(7, ge=0, le=3653, description="Days added to retention before acting.")
+    grace_days: GraceDays = Field(7, description="Days added to retention before acting.")
     proof: Proof = Field("arrivals", description='"events" also reads the logs, which is stronger.')
 
 
@@ -237,12 +237,13 @@ def _valid_tag_key(key: str) -> str:
     return key
 
 
+TagKey = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_valid_tag_key)]
+
+
 class NewGroups(_Strict):
     """What new log groups get in addition to retention."""
 
-    tags: list[
-        Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_valid_tag_key)]
-    ] = Field(
+    tags: list[TagKey] = Field(
         [],
         max_length=40,
         description="Keys of tags to copy from the function, cluster or database that the name "
@@ -295,22 +296,18 @@ class Rule(_Band):
     regions: list[Pattern] | None = Field(
         None, min_length=1, description='Condition: globs over the Region, or "re:…".'
     )
-    orphan_days: int | None = Field(
+    orphan_days: QuietDays | None = Field(
         None,
-        ge=1,
-        le=METRIC_KEPT_DAYS,
         description="Condition: the owner that the name points to is gone, no other owner uses the "
         "log group, and nothing has arrived for this many days.",
     )
-    quiet_days: int | None = Field(
+    quiet_days: QuietDays | None = Field(
         None,
-        ge=1,
-        le=METRIC_KEPT_DAYS,
         description="Condition: nothing has arrived for this many days, and the group is older.",
     )
     delete_empty: bool | None = Field(None, description="As in `[defaults]`.")
     sweep_streams: bool | None = Field(None, description="As in `[defaults]`.")
-    grace_days: int | None = Field(None, ge=0, le=3653, description="As in `[defaults]`.")
+    grace_days: GraceDays | None = Field(None, description="As in `[defaults]`.")
     proof: Proof | None = Field(None, description="As in `[defaults]`.")
 
     @property
