@@ -295,6 +295,8 @@ def read(journals: Iterable[tuple[str, str]]) -> History:
             continue
         key = (line.account, line.region, line.group, line.creation_time, line.action)
         if line.status == BEGUN:
+            if (unended := open_.get(key)) is not None:
+                add_step(unended, unended, sure=False)
             open_[key] = line
             continue
         begun = open_.pop(key, None)
@@ -303,10 +305,27 @@ def read(journals: Iterable[tuple[str, str]]) -> History:
     for line in open_.values():
         add_step(line, line, sure=False)
     for (account, region, group, policy), timed in steps.items():
-        ordered = tuple(step for _, step in sorted(timed, key=lambda at_step: at_step[0]))
-        history.pasts.append(GroupHistory(account, region, group, ordered, policy))
+        ordered = [step for _, step in sorted(timed, key=lambda at_step: at_step[0])]
+        following = [*ordered[1:], None]
+        made = (s for s, later in zip(ordered, following, strict=True) if not _in_vain(s, later))
+        history.pasts.append(GroupHistory(account, region, group, tuple(made), policy))
     history.streams = +history.streams
     return history
+
+
+def _in_vain(step: Step, later: Step | None) -> bool:
+    """Whether a change that may have been made was not, because the next one found the state as it
+    was before.
+    """
+    match step, later:
+        case Deletion(created, False), Deletion(creation_time):
+            return created == creation_time
+        case (Put(created, False, before), Put(creation_time, _, found)) | (
+            PolicyPut(created, False, before),
+            PolicyPut(creation_time, _, found),
+        ):
+            return (created, before) == (creation_time, found)
+    return False
 
 
 def _step(line: JournalLine, *, sure: bool) -> Step | None:

@@ -480,6 +480,41 @@ def test_a_crash_between_change_and_journal_loses_nothing(
     assert defined(cloud) == before
 
 
+def test_a_change_left_open_by_a_crash_is_undone_though_another_followed(tmp_path: Path) -> None:
+    """The killed run set 365 days, and the next run, by another policy, sets 90."""
+    cloud = Cloud([never()])
+    before = defined(cloud)
+    die(cloud, "PutRetentionPolicy", after=True)
+    with pytest.raises(KilledError):
+        run(cloud, tmp_path)
+    cloud.quiet()
+    path = run(cloud, tmp_path, parse("[defaults]\nretention_days = 90\nmax_days = 90", "t"))
+    assert cloud.groups["/new"].retention == 90
+    undo(cloud, path)
+    assert defined(cloud) == before
+
+
+def test_a_deletion_that_takes_effect_after_a_crash_is_undone(tmp_path: Path) -> None:
+    """The next run finds the group, announces its deletion again, and then finds it gone."""
+    cloud = Cloud([old(**deepcopy(FURNISHED))])
+    before = defined(cloud)
+    die(cloud, "DeleteLogGroup", after=False)
+    with pytest.raises(KilledError):
+        run(cloud, tmp_path)
+    cloud.quiet()
+
+    def take_effect(call: Call) -> None:
+        if call.operation == "DeleteLogGroup":
+            cloud.region.remove("/old/empty")
+
+    cloud.before_call = take_effect
+    path = run(cloud, tmp_path)
+    statuses = [json.loads(line)["status"] for line in path.read_text().splitlines()]
+    assert statuses == ["begun", "begun", "gone"]
+    undo(cloud, path)
+    assert defined(cloud) == before
+
+
 def test_a_group_is_completed_in_the_same_undo_if_the_response_to_its_creation_was_lost(
     tmp_path: Path,
 ) -> None:
