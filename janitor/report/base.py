@@ -1,4 +1,4 @@
-"""The interface of every format, and the row that the machine-readable ones share."""
+"""The interface of every format, and the row that the machine-readable formats share."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ SCHEMA = 1
 
 
 def unit(path: Sequence[str]) -> str:
-    """The organizational units that an account is in, from the top, in a line."""
+    """Return an account's organizational units, topmost first, joined by slashes."""
     return "/".join(path) or "(no organizational unit)"
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What a run was about: the `run` object of `--format json`."""
+    """What a run covered: the `run` object of `--format json`."""
 
     id: str
     command: str
@@ -62,56 +62,78 @@ class RunInfo:
 
     @property
     def several(self) -> bool:
-        """Whether it is about more than one account."""
+        """Whether the run covered more than one account."""
         return "," in self.account
 
     @property
     def accounts(self) -> str:
-        """For people: the account, or how many there are."""
+        """The account, or the number of accounts, for people."""
         count = len(self.account.split(","))
         return f"account {self.account}" if count == 1 else f"{count:,} accounts"
 
     def place(self, target: Target) -> str:
-        """Where a log group is, for people: the Region, and the account if there are several."""
+        """Return the Region for people, after the account if the run covered several."""
         return f"{target.account}  {target.region}" if self.several else target.region
 
     @property
     def surveyed(self) -> bool:
-        """Whether every log group was read: `apply` reads only those of its plan."""
+        """Whether every log group was read; `apply` reads only those in its plan."""
         return self.command != "apply"
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON shows it."""
+        """Return the `run` object of `--format json`."""
         return {"schema": SCHEMA, **asdict(self)}
 
 
 class Report(Protocol):
-    """A format. `scanned` and `finding` come as things happen; one call at a time."""
+    """A format. Calls arrive one at a time, while the run goes on."""
 
     def start(self, info: RunInfo) -> None:
-        """Before anything was called."""
+        """Called first, before any log group is read."""
 
     def scanned(self, group: LogGroup) -> None:
-        """A log group was read."""
+        """Called for each log group that was read."""
 
     def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
-        """What arrived in it, where that was asked for and could be read; right after `scanned`."""
+        """Called right after `scanned` if the group's ingestion was asked for and could be read."""
 
     def finding(self, outcome: Outcome) -> None:
-        """An outcome to show."""
+        """Called for each outcome to show."""
 
     def kept(self, outcomes: Sequence[Outcome]) -> None:
-        """Outcomes that are plainly kept: they count, but are not shown."""
+        """Called with outcomes that are counted but not shown, because nothing happens."""
 
     def finish(self, summary: Summary) -> None:
-        """After everything."""
+        """Called last."""
+
+
+class NullReport:
+    """Writes nothing: the base of formats that ignore some of the calls."""
+
+    def start(self, info: RunInfo) -> None:
+        """Ignore it."""
+
+    def scanned(self, group: LogGroup) -> None:
+        """Ignore it."""
+
+    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
+        """Ignore it."""
+
+    def finding(self, outcome: Outcome) -> None:
+        """Ignore it."""
+
+    def kept(self, outcomes: Sequence[Outcome]) -> None:
+        """Ignore them."""
+
+    def finish(self, summary: Summary) -> None:
+        """Ignore it."""
 
 
 def row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:
-    """An outcome as one flat record: bytes, days, ms since the epoch, USD a month.
+    """Return an outcome as one flat record: bytes, days, ms since the epoch, USD a month.
 
-    `monthly_usd` and `saves_usd` are None where there is no price; `orphan_of` is the owner that
-    the name speaks of, where that was asked for and is gone.
+    `monthly_usd` and `saves_usd` are None without a price. `orphan_of` is the owner in the group's
+    name, if owners were asked and it no longer exists.
     """
     group, action = outcome.group, outcome.action
     return {
@@ -136,41 +158,41 @@ def row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:
 
 
 def full_row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:
-    """The row and, in `evidence`, what was looked at."""
+    """Return the row with the outcome's evidence."""
     return {**row(outcome, prices), "evidence": [asdict(evidence) for evidence in outcome.evidence]}
 
 
 def tagged_row(outcome: Outcome, prices: PriceList) -> dict[str, Any]:
-    """The full row and the group's tags, None where they were not read: the findings of JSON."""
+    """Return a finding of JSON: the full row with the group's tags, None if they were not read."""
     tags = outcome.group.tags
     return {**full_row(outcome, prices), "tags": None if tags is None else dict(tags)}
 
 
 def dollars(usd: float | None) -> str:
-    """USD for people: $12.30, <$0.01, and "unknown" where there is no price."""
+    """Return USD for people: $12.30, <$0.01, or "unknown" without a price."""
     if usd is None:
         return "unknown"
     return "<$0.01" if 0 < usd < 0.01 else f"${usd:,.2f}"
 
 
 def check_table_or_json(command: str, form: Format) -> None:
-    """Raise UsageError on a format that the command does not print."""
+    """Raise UsageError on any other format."""
     if form not in (Format.TABLE, Format.JSON):
         raise UsageError(f"--format: {command} prints table or json, not {form}")
 
 
 def counted(count: int, noun: str) -> str:
-    """A number and what it counts: 1 log group, 2 log groups."""
+    """Return a number with its noun: 1 log group, 2 log groups."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def is_finding(outcome: Outcome) -> bool:
-    """Whether it is shown without `--all`: everything that is not plainly kept."""
+    """Return whether an outcome is shown without `--all`: everything but what is kept."""
     return outcome.status is not Status.KEPT
 
 
 def log_outcome(outcome: Outcome) -> None:
-    """Changes and failures are always worth a line; kept groups only when asked for more."""
+    """Log changes and failures at info and error, kept groups only at debug."""
     fields = {
         "account": outcome.group.target.account,
         "region": outcome.group.target.region,

@@ -1,5 +1,6 @@
-"""`--format csv`: a header and a line a finding, or a line a part with `--by`. The summary goes to
-stderr only.
+"""`--format csv`: a header and a line for each finding, or for each part of `--by`.
+
+The summary goes to stderr only.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ import csv
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from janitor.core.model import Ingestion, LogGroup, Outcome
+from janitor.core.model import Outcome
 from janitor.core.text import cell
 from janitor.cost.money import PriceList
-from janitor.report.base import RunInfo, row
+from janitor.report.base import NullReport, RunInfo, row
 from janitor.report.difference import Since
 from janitor.report.summary import Summary
 
@@ -44,67 +45,58 @@ class Rows:
         self._writer.writeheader()
 
     def add(self, row: Mapping[str, object]) -> None:
-        """One more row."""
+        """Write one row."""
         self._writer.writerow({name: plain(cell(value)) for name, value in row.items()})
 
 
 def plain(value: object) -> object:
-    """A number as every spreadsheet reads it: never 5e-09."""
+    """Return a number as every spreadsheet reads it: never 5e-09."""
     return f"{value:.9f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
 
 
-class CsvReport:
-    """A line a finding."""
+class CsvReport(NullReport):
+    """A line for each finding, or for each part of `--by` if `parts`; with `since` there is a
+    column for what became of each log group.
+    """
 
     def __init__(
         self, out: IO[str], prices: PriceList, *, parts: bool = False, since: Since | None = None
     ) -> None:
-        """`parts`: the rows are those of `--by`. With `since` there is a column for what became of
-        each log group.
-        """
         self._prices = prices
         self._out = out
         self._parts = parts
         self._since = since
         self._gone: set[tuple[str, str, str]] = set()
-        """Those whose row says that they are no finding any more."""
+        """Log groups whose row already says that they are no longer a finding."""
 
     def start(self, info: RunInfo) -> None:  # noqa: ARG002
-        """The header."""
+        """Write the header."""
         if not self._parts:
             self._rows = Rows(self._out, (*COLUMNS, *["since"] * (self._since is not None)))
 
-    def scanned(self, group: LogGroup) -> None:
-        """Nothing: only findings are listed."""
-
-    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
-        """Nothing: only findings are listed."""
-
     def finding(self, outcome: Outcome) -> None:
-        """One more line."""
+        """Write one line."""
         if self._parts:
             return
-        said = row(outcome, self._prices)
+        record = row(outcome, self._prices)
         if self._since is not None:
-            said["since"] = self._since.kind(outcome)
-            if said["since"] == "gone":
-                self._gone.add((said["account"], said["region"], said["group"]))
-        self._rows.add(said)
-
-    def kept(self, outcomes: Sequence[Outcome]) -> None:
-        """Nothing: only findings are listed."""
+            record["since"] = self._since.kind(outcome)
+            if record["since"] == "gone":
+                self._gone.add((record["account"], record["region"], record["group"]))
+        self._rows.add(record)
 
     def finish(self, summary: Summary) -> None:
-        """The parts, where these are the rows: a CSV file holds rows of one kind. Else what is gone
-        and has no row.
+        """Write the parts of `--by`, or else the log groups that are gone and have no row yet.
+
+        A CSV file holds rows of one kind only.
         """
         if self._parts and summary.by is not None:
-            by = summary.by["rows"]
-            rows = Rows(self._out, [*by[0]] if by else ["part"])
-            for one in by:
-                rows.add(one)
+            parts = summary.by["rows"]
+            rows = Rows(self._out, [*parts[0]] if parts else ["part"])
+            for part in parts:
+                rows.add(part)
         elif summary.since is not None:
-            for one in summary.since["gone"]:
-                place = {key: one[key] for key in ("account", "region", "group")}
+            for entry in summary.since["gone"]:
+                place = {key: entry[key] for key in ("account", "region", "group")}
                 if tuple(place.values()) not in self._gone:
                     self._rows.add({**place, "since": "gone"})

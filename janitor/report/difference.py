@@ -21,7 +21,7 @@ KINDS = {
     "gone": ("gone", "no longer a finding"),
     "changed": ("decided differently", "decided differently"),
 }
-"""What may have become of a log group, and its heading: in a report of all, and in findings."""
+"""What may have become of a log group: its heading in `diff`, and in `report --since`."""
 _FIGURES = (
     ("groups_scanned", "Log groups", "{:,}".format),
     ("stored_bytes", "Stored", size),
@@ -76,7 +76,7 @@ class _Summary(_Part):
 
 
 class Saved(_Part):
-    """A report that was saved with `--format json`: what two reports are compared by."""
+    """The part of a report saved with `--format json` that a comparison needs."""
 
     run: _Run
     findings: list[_Row]
@@ -84,7 +84,7 @@ class Saved(_Part):
 
 
 def read(path: Path) -> Saved:
-    """A report saved with `--format json`. Raises UsageError."""
+    """Return a report saved with `--format json`. Raises UsageError."""
     try:
         return Saved.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -95,46 +95,47 @@ def read(path: Path) -> Saved:
 
 
 def difference(old: Saved, new: Saved) -> dict[str, Any]:
-    """`summary` by number, each `{old, new}`; `new`, `gone` and `changed` log groups. Those that
-    are only in one report because the other was made without `--all` count as new or gone.
+    """Return the figures of `summary`, each `{old, new}`, and the `new`, `gone` and `changed` log
+    groups. A log group that only one report lists, because only that one was made with `--all`,
+    counts as new or gone.
     """
     return _difference(
         old.summary.figures(),
         new.summary.figures(),
-        _decisions(row.model_dump() for row in old.findings),
-        _decisions(row.model_dump() for row in new.findings),
+        _decisions(old.findings),
+        _decisions(new.findings),
     )
 
 
 class Since:
-    """What changed since an older report, in its findings; those of this run come one by one."""
+    """Compares the findings of a run, added one by one, with those of an older report."""
 
     def __init__(self, old: Saved) -> None:
         self._old = old
-        then = [row for row in old.findings if row.status != Status.KEPT]
-        self._before = _decisions(row.model_dump() for row in then)
+        self._before = _decisions(row for row in old.findings if row.status != Status.KEPT)
         self._findings: dict[_Key, dict[str, Any]] = {}
 
     def add(self, outcome: Outcome) -> None:
-        """A finding of this run."""
+        """Add a finding of this run."""
         action = outcome.action
-        decided = {
+        decision = {
             "action": verb_of(action).value,
             "status": outcome.status.value,
             "retention_days": outcome.group.retention_days,
             "new_retention_days": action.days if isinstance(action, SetRetention) else None,
         }
-        self._findings.setdefault(_key(outcome), decided)
+        self._findings.setdefault(_key(outcome), decision)
 
     def kind(self, outcome: Outcome) -> str:
-        """What became of the log group of an outcome: a key of `KINDS`; "" where nothing did."""
-        before, now = (where.get(_key(outcome)) for where in (self._before, self._findings))
+        """Return what became of the outcome's log group: a key of `KINDS`, or "" for nothing."""
+        key = _key(outcome)
+        before, now = self._before.get(key), self._findings.get(key)
         if before == now:
             return ""
         return "new" if before is None else "gone" if now is None else "changed"
 
     def as_dict(self, summary: Summary) -> dict[str, Any]:
-        """`started` of the older report, and the difference as `diff` has it."""
+        """Return when the older report was made, as `started`, and the difference as in `diff`."""
         money = summary.money
         now = {key: getattr(summary, key) for key in _COUNTS} | {key: money[key] for key in _COSTS}
         was = self._old.summary.figures()
@@ -160,13 +161,13 @@ def _difference(
     }
 
 
-def _decisions(rows: Iterable[Mapping[str, Any]]) -> dict[_Key, dict[str, Any]]:
-    """By log group; of one with several findings the first."""
+def _decisions(rows: Iterable[_Row]) -> dict[_Key, dict[str, Any]]:
+    """Return what was decided by log group; the first finding counts if there are several."""
     found: dict[_Key, dict[str, Any]] = {}
     for row in rows:
-        key = (row["account"], row["region"], row["group"])
-        decided = ("action", "status", "retention_days", "new_retention_days")
-        found.setdefault(key, {name: row[name] for name in decided})
+        fields = ("action", "status", "retention_days", "new_retention_days")
+        decision = {name: getattr(row, name) for name in fields}
+        found.setdefault((row.account, row.region, row.group), decision)
     return found
 
 
@@ -180,19 +181,19 @@ def _place(key: _Key) -> dict[str, Any]:
 
 
 def figures(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """A label, what it was and what it is, for people."""
-    for key, label, shown in _FIGURES:
+    """Yield each figure for people: its label, the old value and the new one."""
+    for key, label, text in _FIGURES:
         pair = found["summary"][key]
-        yield label, shown(pair["old"]), shown(pair["new"])
+        yield label, text(pair["old"]), text(pair["new"])
 
 
 def decided(kind: str, row: Mapping[str, Any]) -> str:
-    """What a row of a kind says of its log group."""
+    """Return what was decided about the log group of a row, for people."""
     return f"{_words(row['old'])} -> {_words(row['new'])}" if kind == "changed" else _words(row)
 
 
 def since(found: Mapping[str, Any]) -> str:
-    """The heading of what changed since an older report."""
+    """Return the heading of what changed since an older report."""
     return f"Since {datetime.fromisoformat(found['started']):%Y-%m-%d %H:%M} UTC"
 
 

@@ -1,12 +1,12 @@
-"""The report of a fleet: totals by account, organizational unit and Region, and what failed where.
+"""The report of a fleet: sums by account, organizational unit and Region, and what failed where.
 
-One object for programs, and one page for people that loads nothing from anywhere.
+It is one JSON object for programs, and one self-contained page for people.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -20,13 +20,12 @@ from janitor.report.base import RunInfo, counted, dollars, unit
 from janitor.report.summary import CHANGES, doing, summarize
 
 SLOWEST = 3
+"""Quotas that the summary names at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An account, or one of its Regions. `path` are the names of the organizational units that it
-    is in, from the top.
-    """
+    """An account, or one of its Regions. `path` names its organizational units, topmost first."""
 
     account: str
     name: str = ""
@@ -35,13 +34,13 @@ class Place:
 
     @property
     def unit(self) -> str:
-        """The organizational units, in a line."""
+        """The organizational units, joined by slashes."""
         return unit(self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What calls were made of a target: as `janitor.aws.api.Counts` has them."""
+    """The calls made for one target, as `janitor.aws.api.Counts` holds them."""
 
     calls: Mapping[str, int] = field(default_factory=dict)
     throttled: Mapping[str, int] = field(default_factory=dict)
@@ -52,19 +51,21 @@ class Asked:
 
 @dataclass
 class _Sums:
-    """What was counted in some targets; `kept` in those of them where nothing may be deleted."""
+    """Counts of some targets. `refused_in` counts those of them where nothing may be deleted, and
+    `refused` says why an account is over its limits.
+    """
 
     tally: Tally = field(default_factory=Tally)
     rows: list[Mapping[str, Any]] = field(default_factory=list)
     targets: int = 0
     failed: int = 0
     refused: str | None = None
-    kept: Tally = field(default_factory=Tally)
+    refused_in: Tally = field(default_factory=Tally)
 
     @property
     def would(self) -> Counter[Verb]:
-        """What the limits let happen of what is planned."""
-        return self.tally.would(self.kept)
+        """What the limits allow of the plan."""
+        return self.tally.would(self.refused_in)
 
     def as_dict(self, prices: PriceList) -> dict[str, Any]:
         tally, money = self.tally, Ledger.resumed(self.rows).as_dict(prices)
@@ -88,7 +89,7 @@ class _Sums:
 
 
 class FleetReport:
-    """Adds up what is told of accounts and Regions."""
+    """Adds up the results of accounts and Regions."""
 
     def __init__(self, prices: PriceList) -> None:
         self._prices = prices
@@ -105,7 +106,7 @@ class FleetReport:
         self._metrics: Counter[str] = Counter()
 
     def account(self, place: Place, why: str = "") -> None:
-        """An account of the run; `why` nothing is known of its Regions, empty if they are."""
+        """Add an account. `why` says why nothing is known of its Regions; "" if something is."""
         self._places[place.account] = place
         self._accounts.setdefault(place.account, _Sums())
         self._units.setdefault(place.unit, _Sums())
@@ -113,7 +114,7 @@ class FleetReport:
             self._fails(place, why)
 
     def refused(self, account: str, why: str) -> None:
-        """Nothing was deleted or swept in the account, or would be."""
+        """Note that, and why, the limits refuse deletions and sweeps in an account."""
         self._accounts[account].refused = why
 
     def target(
@@ -126,9 +127,10 @@ class FleetReport:
         *,
         refused: bool = False,
     ) -> None:
-        """A Region of an account that was told of; `why` it did not finish, empty if it
-        did; whether deletions are `refused` there. `money` are rows of
-        `janitor.cost.money.Ledger`.
+        """Add a Region of an account that was added before.
+
+        `money` are rows of `janitor.cost.money.Ledger`. `why` says why the Region did not finish;
+        "" if it did. `refused`: deletions are refused there.
         """
         sums = (
             self._total,
@@ -140,7 +142,7 @@ class FleetReport:
         for one in sums:
             one.tally.include(tally)
             if refused:
-                one.kept.include(tally)
+                one.refused_in.include(tally)
             one.rows += money
             one.targets += 1
             one.failed += bool(errors)
@@ -150,7 +152,7 @@ class FleetReport:
         self._throttled.update(asked.throttled)
         self._owner_calls += asked.owner_calls
         self._metrics.update(asked.metrics)
-        pace = sorted([*self._pace, *asked.pace], key=lambda said: -float(str(said["seconds"])))
+        pace = sorted([*self._pace, *asked.pace], key=lambda quota: -float(str(quota["seconds"])))
         self._pace = pace[:SLOWEST]
 
     def _fails(self, place: Place, why: str) -> None:
@@ -160,7 +162,7 @@ class FleetReport:
     def as_dict(
         self, info: RunInfo, refused: str | None, warnings: Sequence[str]
     ) -> dict[str, Any]:
-        """The report; `refused` says why nothing was deleted or swept at all."""
+        """Return the report; `refused` says why nothing was deleted or swept in any account."""
         total, prices = self._total.tally, self._prices
         failed = list(dict.fromkeys(one["account"] for one in self._failed))
         total.errors = [_line(one) for one in self._failed]
@@ -168,7 +170,8 @@ class FleetReport:
             total.warn(warning)
         over = {name: sums.refused for name, sums in self._accounts.items() if sums.refused}
         if over and not refused:
-            refused = f"in {counted(len(over), 'account')} {NOTHING}: {', '.join(over)}"
+            accounts = counted(len(over), "account")
+            refused = f"nothing is deleted in {accounts} over the limits: {', '.join(over)}"
         summary = summarize(
             total,
             Ledger.resumed(self._total.rows).as_dict(prices),
@@ -207,9 +210,6 @@ class FleetReport:
         return [{key: name, **each.as_dict(self._prices)} for name, each in sorted(sums.items())]
 
 
-NOTHING = "nothing is deleted, for it would be more than the limits allow"
-
-
 def _line(failed: Mapping[str, Any]) -> str:
     place = "/".join(filter(None, (failed["account"], failed["region"])))
     return f"{place}: {failed['why']}"
@@ -228,13 +228,11 @@ HEADS = {
     "targets_failed": "Regions failed",
 }
 """The columns of every table of the page, by what they show."""
-_PLANNED = dict(
-    zip(
-        ("retention_set", "groups_deleted", "streams_deleted"),
-        (verb.value for verb in CHANGES),
-        strict=True,
-    )
-)
+_PLANNED = {
+    "retention_set": Verb.SET_RETENTION,
+    "groups_deleted": Verb.DELETE_GROUP,
+    "streams_deleted": Verb.SWEEP_STREAMS,
+}
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}
 table{border-collapse:collapse;margin:.5rem 0 2rem;width:100%}
@@ -248,9 +246,10 @@ tr.all td{font-weight:600}
 """
 
 
-def page(said: Mapping[str, Any]) -> Iterator[str]:
-    """The page that shows what `FleetReport.as_dict` says. It has no script."""
-    run, summary = said["run"], said["summary"]
+def page(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the page, which has no script, of what `FleetReport.as_dict` returned."""
+    run, summary = report["run"], report["summary"]
+    heading = f"Log groups of {_text(counted(summary['accounts'], 'account'))}"
     dry_run = bool(run["dry_run"])
     changed = any(summary[key] for key in _PLANNED)
     yield (
@@ -258,9 +257,7 @@ def page(said: Mapping[str, Any]) -> Iterator[str]:
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "style-src 'unsafe-inline'\">"
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>Log groups of {_text(counted(summary['accounts'], 'account'))}</title>"
-        f"<style>{_STYLE}</style></head><body><main>"
-        f"<h1>Log groups of {_text(counted(summary['accounts'], 'account'))}</h1>"
+        f"<title>{heading}</title><style>{_STYLE}</style></head><body><main><h1>{heading}</h1>"
         f"<p>Run {_text(run['id'])}, begun {_text(run['started'])}: "
         f"{_text(doing(dry_run=dry_run, changed=changed))}.</p>"
     )
@@ -268,26 +265,15 @@ def page(said: Mapping[str, Any]) -> Iterator[str]:
         yield f'<p class="bad">Refused: {_text(refused)}</p>'
     lost = loss(summary["money"]["freed_at_once_bytes"], dry_run=dry_run)
     yield f"<p>{_text(sentence(lost))}</p>"
-    yield from _problems(said)
-    yield from _table(
-        "By account", said["accounts"], _account, dry_run=dry_run, total=said["total"]
-    )
-    units, regions = said["organizational_units"], said["regions"]
-    yield from _table("By organizational unit", units, _unit, dry_run=dry_run)
-    yield from _table("By Region", regions, _region, dry_run=dry_run)
+    yield from _problems(report)
+    total = report["total"]
+    for caption, rows, keys, last in (
+        ("By account", report["accounts"], ("account", "name"), total),
+        ("By organizational unit", report["organizational_units"], ("organizational_unit",), None),
+        ("By Region", report["regions"], ("region",), None),
+    ):
+        yield from _table(caption, rows, keys, dry_run=dry_run, total=last)
     yield f"<p>{_text(summary['money']['note'])}</p></main></body></html>\n"
-
-
-def _account(row: Mapping[str, Any]) -> str:
-    return f"{row['account']} {row['name']}".strip()
-
-
-def _unit(row: Mapping[str, Any]) -> str:
-    return str(row["organizational_unit"])
-
-
-def _region(row: Mapping[str, Any]) -> str:
-    return str(row["region"])
 
 
 def _problems(report: Mapping[str, Any]) -> Iterator[str]:
@@ -299,8 +285,8 @@ def _problems(report: Mapping[str, Any]) -> Iterator[str]:
         '<th class="text">Region</th><th class="text">Why</th></tr>'
     )
     for one in failed:
-        said_of = (one["account"], one["region"] or "every Region", one["why"])
-        cells = "".join(f'<td class="text">{_text(cell)}</td>' for cell in said_of)
+        texts = (one["account"], one["region"] or "every Region", one["why"])
+        cells = "".join(f'<td class="text">{_text(text)}</td>' for text in texts)
         yield f"<tr>{cells}</tr>"
     for warning in warnings:
         yield f'<tr><td></td><td></td><td class="text">{_text(warning)}</td></tr>'
@@ -310,7 +296,7 @@ def _problems(report: Mapping[str, Any]) -> Iterator[str]:
 def _table(
     caption: str,
     rows: Sequence[Mapping[str, Any]],
-    name: Callable[[Mapping[str, Any]], str],
+    keys: Sequence[str],
     *,
     dry_run: bool,
     total: Mapping[str, Any] | None = None,
@@ -322,17 +308,18 @@ def _table(
     yield f"<table><caption>{caption}</caption><tr><th></th>{heads}</tr>"
     for row in rows:
         over = ' <span class="bad">over its limit</span>' if row["refused_because"] else ""
-        yield f"<tr><td>{_text(name(row))}{over}</td>{_cells(row, dry_run=dry_run)}</tr>"
+        name = " ".join(filter(None, (row[key] for key in keys)))
+        yield f"<tr><td>{_text(name)}{over}</td>{_cells(row, dry_run=dry_run)}</tr>"
     if total is not None:
         yield f'<tr class="all"><td>All</td>{_cells(total, dry_run=dry_run)}</tr>'
     yield "</table>"
 
 
 def _cells(row: Mapping[str, Any], *, dry_run: bool) -> str:
-    return "".join(f"<td>{_text(_shown(row, key, dry_run=dry_run))}</td>" for key in HEADS)
+    return "".join(f"<td>{_text(_cell(row, key, dry_run=dry_run))}</td>" for key in HEADS)
 
 
-def _shown(row: Mapping[str, Any], key: str, *, dry_run: bool) -> str:
+def _cell(row: Mapping[str, Any], key: str, *, dry_run: bool) -> str:
     if dry_run and key in _PLANNED:
         return f"{row['would'][_PLANNED[key]]:,}"
     if key == "stored_bytes":
@@ -340,5 +327,5 @@ def _shown(row: Mapping[str, Any], key: str, *, dry_run: bool) -> str:
     return dollars(row[key]) if key.endswith("_usd") else f"{row[key]:,}"
 
 
-def _text(said: object) -> str:
-    return escape(visible(str(said)))
+def _text(value: object) -> str:
+    return escape(visible(str(value)))

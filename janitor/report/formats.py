@@ -1,4 +1,4 @@
-"""Which report a format is: what the command line chooses from."""
+"""The report of each format, for the command line to choose from."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ def make_report(
     since: Since | None = None,
     org: bool = False,
 ) -> Report:
-    """The report of a format, written to `out`; `everything` lists each finding for people too.
+    """Return the report of a format, which writes to `out`.
 
-    `explain` are the options that `janitor explain` needs to find the same account and policy.
-    `parts`: the rows of CSV are those of `--by`; `since` has what they say of an older report.
-    `org`: accounts are an organization's. `color` is for a table at a terminal that takes it.
+    `everything` lists every finding in the formats for people, too. `explain` are the options with
+    which `janitor explain` finds the same account and policy. In CSV, `parts` makes the rows those
+    of `--by`, and `since` adds a column. `org`: the accounts are an organization's. `color` allows
+    colours at a terminal.
     """
     match form:
         case Format.TABLE:
@@ -43,7 +44,7 @@ def make_report(
         case Format.MARKDOWN:
             return markdown.MarkdownReport(out, everything=everything, prices=prices, words=explain)
         case Format.HTML:
-            # Only here: Jinja2 takes as long to import as all the rest.
+            # Imported here, because Jinja2 takes as long to import as all the rest.
             from janitor.report import html
 
             return html.HtmlReport(out, prices, explain=explain, org=org)

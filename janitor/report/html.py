@@ -1,9 +1,9 @@
-"""`--format html`: one page that loads nothing from anywhere, for the team and for finance.
+"""`--format html`: one self-contained page, for the team and for finance.
 
-The summary is plain HTML, written here; pictures and the table of findings are drawn in the
-browser by `assets/report.js` with D3. Names, tags and reasons are untrusted text: Jinja2 escapes
-them, in data they cannot end the block that they are in, and the page's Content-Security-Policy
-lets no script run but its own two.
+The summary is plain HTML, rendered here; `assets/report.js` draws pictures and the table of
+findings in the browser, with D3. Names, tags and reasons are untrusted text: Jinja2 escapes them,
+in data they cannot end their block, and the page's Content-Security-Policy allows only its own two
+scripts.
 """
 
 from __future__ import annotations
@@ -21,14 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from janitor.core.clock import DAY_MS
-from janitor.core.model import (
-    DeleteGroup,
-    Ingestion,
-    LogGroup,
-    Outcome,
-    Status,
-    Target,
-)
+from janitor.core.model import DeleteGroup, Ingestion, LogGroup, Outcome, Status, Target
 from janitor.core.text import size
 from janitor.cost.money import PriceList, monthly_usd
 from janitor.report.base import RunInfo, dollars
@@ -48,17 +41,17 @@ from janitor.report.pictures import Amount, ArrivalBubbles, PrefixTree, Retentio
 from janitor.report.summary import Summary
 
 MESSAGES = 50
-"""Errors, warnings and orphans shown at most, of each."""
+"""Errors, warnings, orphans and changes since an older report shown at most, of each."""
 _CHANGED = (Status.PLANNED, Status.DONE)
 _ESCAPED = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 class HtmlReport:
-    """Adds up what comes, and writes the page in `finish`; memory is bounded (`MOST` findings).
+    """Collects everything and writes the page in `finish`; memory is bounded (`most` findings).
 
-    `explain` are the words that `janitor explain` needs besides Region and name, and the account
-    where these are an organization's (`org`).
+    `explain` are the options that `janitor explain` needs besides Region, name and, if accounts are
+    an organization's (`org`), the account.
     """
 
     def __init__(
@@ -73,8 +66,6 @@ class HtmlReport:
         self._out = out
         self._explain = tuple(explain)
         self._org = org
-        self._info: RunInfo | None = None
-        self._started: int | None = None
         self._overview = Overview(rows=0)
         self._prices = prices
         self._orphans = Orphans(MESSAGES)
@@ -85,7 +76,7 @@ class HtmlReport:
         self._scanned = Amount()
 
     def start(self, info: RunInfo) -> None:
-        """Remember what the run is about."""
+        """Keep what the run covers."""
         self._info = info
         self._started = int(datetime.fromisoformat(info.started).timestamp() * 1000)
 
@@ -98,32 +89,29 @@ class HtmlReport:
         self._arrivals.scanned(group)
 
     def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
-        """Note how long ago something last arrived in it."""
-        assert self._started is not None, "start comes first"
+        """Note how long ago something last arrived in the group."""
         self._arrivals.ingested(group, days_ago(ingestion.last_day, self._started))
 
     def finding(self, outcome: Outcome) -> None:
-        """Count it, and keep it for the table."""
+        """Count an outcome, and keep it for the table."""
         self._overview.add(outcome, listed=False)
         self._findings.add(outcome)
         if outcome.status in _CHANGED and isinstance(outcome.action, DeleteGroup):
             self._arrivals.proved(outcome.group)
 
     def kept(self, outcomes: Sequence[Outcome]) -> None:
-        """Count them; they have no rows."""
+        """Count outcomes, without listing them."""
         for outcome in outcomes:
             self._overview.add(outcome, listed=False)
 
     def finish(self, summary: Summary) -> None:
         """Write the page."""
-        assert self._info is not None, "start comes first"
-        for text in self._page(self._info, summary):
+        for text in self._page(summary):
             self._out.write(text)
 
-    def _page(self, info: RunInfo, summary: Summary) -> Iterator[str]:
+    def _page(self, summary: Summary) -> Iterator[str]:
         style, scripts = _asset("report.css"), (_asset("d3.min.js"), _asset("report.js"))
-        money = summary.money
-        ingestion = summary.ingestion
+        info, money, ingestion = self._info, summary.money, summary.ingestion
         data = {
             "explain": ["janitor", "explain", *self._explain],
             "org": self._org,
@@ -167,8 +155,8 @@ class HtmlReport:
 
 
 def _for_a_person(summary: Summary) -> dict[str, int]:
-    """How much somebody has to look at, in words: log groups by what became of them, and errors.
-    A dry run refuses no log group yet, so there a refusal counts as one.
+    """Count what needs a person: errors, and log groups by what became of them. A dry run refuses
+    no log group yet, so its refusal counts as one.
     """
     errors = len(summary.errors)
     return {
@@ -181,7 +169,7 @@ def _for_a_person(summary: Summary) -> dict[str, int]:
 
 
 def _since(found: Mapping[str, Any] | None, info: RunInfo) -> dict[str, Any] | None:
-    """What the page shows of what changed since an older report."""
+    """Return what changed since an older report, for the page."""
     if found is None:
         return None
     rows = list(changes(found, info, MESSAGES))
@@ -189,9 +177,9 @@ def _since(found: Mapping[str, Any] | None, info: RunInfo) -> dict[str, Any] | N
 
 
 def costs(money: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """The storage bill of a month: now, after the plan, and once retention has done its part.
+    """Return the storage cost of a month: now, right after the run, and at steady state.
 
-    Empty where nothing is known: no prices, or none for any group.
+    Empty if no price is known.
     """
     if not money or money["storage_usd"] is None:
         return []
@@ -207,7 +195,7 @@ def costs(money: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def visible(text: object) -> str:
-    """Text whose control, direction and zero-width characters are shown by their numbers.
+    """Return text with control, direction and zero-width characters replaced by their numbers.
 
     Escaping makes a name harmless to the page; this keeps it from looking like another name.
     """
@@ -218,19 +206,19 @@ def visible(text: object) -> str:
 
 
 def marked(text: str) -> Markup:
-    """Text with what stands in backticks as code."""
+    """Return text in which whatever is in backticks is marked up as code."""
     parts = visible(text).split("`")
     code = Markup("<code>{}</code>")
     return Markup("").join(code.format(one) if at % 2 else one for at, one in enumerate(parts))
 
 
 def json_block(value: object) -> Markup:
-    """JSON for inside `<script>`: no text in it can end the block."""
+    """Return JSON for a `<script>` element, which no text in it can end."""
     return Markup(json.dumps(value).translate(_ESCAPED))
 
 
 def days_ago(then: int | None, now: int) -> int | None:
-    """Whole days between two times in ms."""
+    """Return the whole days between two times in ms; None if `then` is None."""
     return None if then is None else max(now - then, 0) // DAY_MS
 
 
@@ -267,7 +255,7 @@ def _asset(name: str) -> str:
 
 
 def _security(styles: Sequence[str], scripts: Sequence[str]) -> str:
-    """A policy under which only these texts run, and nothing is loaded from anywhere."""
+    """Return a policy that allows only these texts and loads nothing."""
     return (
         f"default-src 'none'; script-src {_hashes(scripts)}; style-src {_hashes(styles)}; "
         "base-uri 'none'; form-action 'none'"

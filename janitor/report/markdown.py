@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from janitor.core.model import SetRetention, Target
+from janitor.core.model import LogGroup, Outcome, SetRetention, Target
 from janitor.core.text import markdown, size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
 from janitor.report.difference import figures, since
 from janitor.report.overview import (
     OverviewReport,
+    Section,
     answer,
     failed_where,
     made_again_note,
@@ -24,184 +25,136 @@ from janitor.report.overview import (
 from janitor.report.summary import Summary
 
 
-def _heard(said: Mapping[str, Any]) -> str:
-    """The cells on how much arrived."""
-    usd = markdown(dollars(said["usd_a_month"]))
-    return f"| {size(said['bytes'])} | {usd} | {said['share']:.0%} |"
-
-
 class MarkdownReport(OverviewReport):
     """The same overview as the table."""
 
     def finish(self, summary: Summary) -> None:
         """Write everything."""
+        for number, block in enumerate(self._blocks(summary)):
+            self.out.write("\n" if number else "")
+            self.out.write(f"{block}\n")
+
+    def _blocks(self, summary: Summary) -> Iterator[str]:
+        """Yield headings, paragraphs, lists and tables."""
         info = self.info
+        yield f"## CloudWatch Logs: {info.accounts}, {', '.join(info.regions)}"
         doing = summary.doing(dry_run=info.dry_run)
-        self._line(f"## CloudWatch Logs: {info.accounts}, {', '.join(info.regions)}")
-        self._line()
-        self._line(
-            f"**{markdown(answer(summary, info))}** Policy: {markdown(info.policy)} ({doing})."
-        )
-        self._line()
-        for label, text in self.headlines(summary):
-            self._line(f"- {label}: {markdown(text)}")
-        self._line()
-        self._largest_savings()
+        yield f"**{markdown(answer(summary, info))}** Policy: {markdown(info.policy)} ({doing})."
+        yield _list(f"{label}: {text}" for label, text in self.headlines(summary))
+        if savings := self.savings():
+            yield "### Largest savings"
+            heads = ("USD a month:", "Stored:", "New retention:", "Region", "Log group")
+            yield _table(heads, (self._saving(saved, outcome) for saved, outcome in savings))
         if summary.since is not None:
-            self._since(summary.since)
+            yield from self._since(summary.since)
         if summary.by is not None:
-            self._line(f"### By {markdown(summary.by['by'])}")
-            self._line()
-            heads = share_heads(summary, info)
-            self._line(f"| {' | '.join(heads)} |")
-            self._line(f"| --- |{' ---: |' * (len(heads) - 1)}")
-            for row in share_rows(summary, self.info):
-                self._line(f"| {' | '.join(map(markdown, row))} |")
-            self._line()
+            yield f"### By {markdown(summary.by['by'])}"
+            first, *others = share_heads(summary, info)
+            yield _table((first, *(f"{head}:" for head in others)), share_rows(summary, info))
             if failures := failed_where(summary):
-                self._line("### What failed where")
-                self._line()
-                for text in failures:
-                    self._line(f"- {markdown(text)}")
-                self._line()
-        self._money(summary)
-        self._line("| What | Log groups | Stored | Streams |")
-        self._line("| --- | ---: | ---: | ---: |")
-        scanned, stored = summary.groups_scanned, size(summary.stored_bytes)
-        if info.surveyed:
-            self._line(f"| Scanned | {scanned:,} | {stored} | |")
-        for section in self.overview.sections(summary.refused_in):
-            streams = f"{section.streams:,}" if section.streams else ""
-            self._line(
-                f"| {section.title} | {section.groups:,} | {size(section.stored_bytes)} "
-                f"| {streams} |"
-            )
-        self._groups()
-        if (ingestion := summary.ingestion) is not None:
-            self._talkers(ingestion)
-        for section in self.overview.sections(summary.refused_in):
-            if not section.largest:
-                continue
-            self._line()
-            self._line(f"### {section.title} ({section.groups:,})")
-            self._line()
-            self._line("| Region | Log group | Stored | Why |")
-            self._line("| --- | --- | ---: | --- |")
-            shown = section.outcomes()
-            for outcome in shown:
-                group = outcome.group
-                self._line(
-                    f"| {self.place(group)} | {markdown(group.name)} "
-                    f"| {size(group.stored_bytes)} | {markdown(outcome.reason)} |"
-                )
-            if section.groups > len(shown):
-                self._line()
-                self._line(f"… and {section.groups - len(shown):,} smaller ones.")
+                yield "### What failed where"
+                yield _list(failures)
+        yield _table(("Estimated cost", "USD a month:", "Bytes:"), money_rows(summary, info))
+        yield markdown(money_note(summary.money))
+        sections = list(self.overview.sections(summary.refused_in))
+        yield _table(
+            ("What", "Log groups:", "Stored:", "Streams:"), self._counts(summary, sections)
+        )
+        yield "### Largest log groups"
+        heads = ("Region", "Log group", "Stored:", "USD a month:", "Retention")
+        yield _table(heads, map(self._large, self.overview.largest()))
+        if summary.ingestion is not None:
+            yield from self._talkers(summary.ingestion)
+        for section in sections:
+            if outcomes := section.outcomes():
+                yield f"### {section.title} ({section.groups:,})"
+                yield _table(("Region", "Log group", "Stored:", "Why"), map(self._found, outcomes))
+            if outcomes and section.groups > len(outcomes):
+                yield f"… and {section.groups - len(outcomes):,} smaller ones."
         if note := made_again_note(self.overview.made_again(summary.refused_in)):
-            self._line()
-            self._line(markdown(note))
+            yield markdown(note)
         if note := orphans_note(summary):
-            self._orphans(note)
+            yield "### Orphans"
+            yield markdown(note)
+            if orphans := self.orphans.largest():
+                heads = ("Region", "Log group", "Stored:", "USD a month:", "Gone")
+                yield _table(heads, map(self._orphan, orphans))
 
-    def _largest_savings(self) -> None:
-        if not (savings := self.savings()):
-            return
-        self._line("### Largest savings")
-        self._line()
-        self._line("| USD a month | Stored | New retention | Region | Log group |")
-        self._line("| ---: | ---: | ---: | --- | --- |")
-        for saved, outcome in savings:
-            group, action = outcome.group, outcome.action
-            days = f"{action.days} days" if isinstance(action, SetRetention) else ""
-            self._line(
-                f"| {markdown(dollars(saved))} | {size(group.stored_bytes)} | {days} "
-                f"| {self.place(group)} | {markdown(group.name)} |"
-            )
-        self._line()
-
-    def _since(self, found: Mapping[str, Any]) -> None:
-        self._line(f"### {since(found)}")
-        self._line()
-        self._line("| | Then | Now |")
-        self._line("| --- | ---: | ---: |")
-        for label, was, now in figures(found):
-            self._line(f"| {label} | {markdown(was)} | {markdown(now)} |")
+    def _since(self, found: Mapping[str, Any]) -> Iterator[str]:
+        yield f"### {since(found)}"
+        yield _table(("", "Then:", "Now:"), figures(found))
         for heading, rows, more in self.changes(found):
-            self._line()
-            self._line(f"{heading}:" if rows else f"{heading}.")
+            yield f"{heading}:" if rows else f"{heading}."
             if rows:
-                self._line()
-                self._line("| Region | Log group | What |")
-                self._line("| --- | --- | --- |")
-            for region, name, what in rows:
-                self._line(f"| {region} | {markdown(name)} | {markdown(what)} |")
+                yield _table(("Region", "Log group", "What"), rows)
             if more:
-                self._line()
-                self._line(f"… and {more:,} more.")
-        self._line()
+                yield f"… and {more:,} more."
 
-    def _money(self, summary: Summary) -> None:
-        money = summary.money
-        self._line("| Estimated cost | USD a month | Bytes |")
-        self._line("| --- | ---: | ---: |")
-        for label, amount, count in money_rows(summary, self.info):
-            self._line(f"| {label} | {markdown(amount)} | {count} |")
-        self._line()
-        self._line(markdown(money_note(money)))
-        self._line()
+    def _counts(self, summary: Summary, sections: Sequence[Section]) -> Iterator[Sequence[str]]:
+        if self.info.surveyed:
+            yield "Scanned", f"{summary.groups_scanned:,}", size(summary.stored_bytes), ""
+        for one in sections:
+            streams = f"{one.streams:,}" if one.streams else ""
+            yield one.title, f"{one.groups:,}", size(one.stored_bytes), streams
 
-    def _talkers(self, ingestion: Mapping[str, Any]) -> None:
-        days = f"in {ingestion['days']} days"
-        self._line()
-        self._line(f"### Top talkers {days}, by prefix")
-        self._line()
-        self._line("| Prefix | Log groups | Arrived | USD a month | Share |")
-        self._line("| --- | ---: | ---: | ---: | ---: |")
-        for said in ingestion["top_prefixes"]:
-            self._line(f"| {markdown(said['prefix'])} | {said['groups']:,} {_heard(said)}")
-        self._line()
-        self._line(f"### Top talkers {days}, by log group")
-        self._line()
-        self._line("| Region | Log group | Arrived | USD a month | Share | Advice |")
-        self._line("| --- | --- | ---: | ---: | ---: | --- |")
-        for said in ingestion["top_groups"]:
-            advice = markdown("; ".join(said["advice"]))
-            where = self.info.place(Target(said["account"], said["region"]))
-            self._line(f"| {where} | {markdown(said['group'])} {_heard(said)} {advice} |")
-        self._line()
-        self._line(markdown(f"An {ingestion['note']}."))
-
-    def _orphans(self, note: str) -> None:
-        self._line()
-        self._line("### Orphans")
-        self._line()
-        self._line(markdown(note))
-        groups = self.orphans.largest()
-        if groups:
-            self._line()
-            self._line("| Region | Log group | Stored | USD a month | Gone |")
-            self._line("| --- | --- | ---: | ---: | --- |")
-        for group in groups:
-            self._line(
-                f"| {self.place(group)} | {markdown(group.name)} | {size(group.stored_bytes)} "
-                f"| {markdown(dollars(monthly_usd(group, self.prices)))} "
-                f"| {markdown(group.orphan_of or '')} |"
+    def _talkers(self, ingestion: Mapping[str, Any]) -> Iterator[str]:
+        heads = ("Arrived:", "USD a month:", "Share:")
+        yield f"### Top talkers in {ingestion['days']} days, by prefix"
+        prefixes = (
+            (top["prefix"], f"{top['groups']:,}", *_arrived(top))
+            for top in ingestion["top_prefixes"]
+        )
+        yield _table(("Prefix", "Log groups:", *heads), prefixes)
+        yield f"### Top talkers in {ingestion['days']} days, by log group"
+        groups = (
+            (
+                self.info.place(Target(top["account"], top["region"])),
+                top["group"],
+                *_arrived(top),
+                "; ".join(top["advice"]),
             )
+            for top in ingestion["top_groups"]
+        )
+        yield _table(("Region", "Log group", *heads, "Advice"), groups)
+        yield markdown(f"An {ingestion['note']}.")
 
-    def _groups(self) -> None:
-        self._line()
-        self._line("### Largest log groups")
-        self._line()
-        self._line("| Region | Log group | Stored | USD a month | Retention |")
-        self._line("| --- | --- | ---: | ---: | --- |")
-        for group in self.overview.largest():
-            days = group.retention_days
-            term = "never expires" if days is None else f"{days} days"
-            self._line(
-                f"| {self.place(group)} | {markdown(group.name)} "
-                f"| {size(group.stored_bytes)} "
-                f"| {markdown(dollars(monthly_usd(group, self.prices)))} | {term} |"
-            )
+    def _saving(self, saved: float, outcome: Outcome) -> Sequence[str]:
+        group, action = outcome.group, outcome.action
+        days = f"{action.days} days" if isinstance(action, SetRetention) else ""
+        return dollars(saved), size(group.stored_bytes), days, self.place(group), group.name
 
-    def _line(self, text: str = "") -> None:
-        self.out.write(text + "\n")
+    def _large(self, group: LogGroup) -> Sequence[str]:
+        days = group.retention_days
+        return *self._cost(group), "never expires" if days is None else f"{days} days"
+
+    def _orphan(self, group: LogGroup) -> Sequence[str]:
+        return *self._cost(group), group.orphan_of or ""
+
+    def _cost(self, group: LogGroup) -> Sequence[str]:
+        cost = dollars(monthly_usd(group, self.prices))
+        return self.place(group), group.name, size(group.stored_bytes), cost
+
+    def _found(self, outcome: Outcome) -> Sequence[str]:
+        group = outcome.group
+        return self.place(group), group.name, size(group.stored_bytes), outcome.reason
+
+
+def _arrived(top: Mapping[str, Any]) -> Sequence[str]:
+    return size(top["bytes"]), dollars(top["usd_a_month"]), f"{top['share']:.0%}"
+
+
+def _list(items: Iterable[str]) -> str:
+    return "\n".join(f"- {markdown(item)}" for item in items)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of texts that are not yet Markdown. A heading with a colon at its end aligns
+    its column to the right.
+    """
+    return "\n".join(
+        [
+            f"| {' | '.join(head.rstrip(':') for head in heads)} |",
+            f"| {' | '.join('---:' if head.endswith(':') else '---' for head in heads)} |",
+            *(f"| {' | '.join(map(markdown, row))} |" for row in rows),
+        ]
+    )

@@ -14,7 +14,7 @@ from janitor.core.text import size
 from janitor.report.base import counted
 
 SHOWN = 5
-"""Log groups of a dry run that people are shown; JSON has all that AWS lists."""
+"""Log groups of AWS's dry run that people are shown; JSON has all that AWS lists."""
 CAVEAT = (
     "Such a policy overrides a log group's own retention, even a longer one.",
     "They apply to log groups created from now on, and take effect after 24 hours.",
@@ -22,7 +22,7 @@ CAVEAT = (
 
 
 def row(item: NativeItem) -> dict[str, Any]:
-    """An item as one record. `before` and `after` are as AWS has them."""
+    """Return an item as one record, with `before` and `after` as AWS has them."""
     return {
         "account": item.target.account,
         "region": item.target.region,
@@ -38,7 +38,7 @@ def row(item: NativeItem) -> dict[str, Any]:
 
 
 def summary(items: Sequence[NativeItem], errors: Sequence[str]) -> dict[str, Any]:
-    """Counts by status, and what is incomplete."""
+    """Return the counts by status, and whether everything was done."""
     counts = {status.value: sum(i.status is status for i in items) for status in _COUNTED}
     left = counts[Status.FAILED.value] + counts[Status.NOT_REACHED.value]
     return {**counts, "complete": not (errors or left), "errors": list(errors)}
@@ -51,12 +51,12 @@ _COUNTED = (
 
 
 def lines(items: Sequence[NativeItem]) -> Iterator[str]:
-    """What is to become of each policy, by target, and what that means; what is refused everywhere
-    is said once.
+    """Yield what becomes of each policy, by target, and what that means. A rule that is refused in
+    every target is named once.
     """
     targets = dict.fromkeys(item.target for item in items)
     refused = Counter((item.rule, item.reason) for item in items if item.status is Status.REFUSED)
-    everywhere = [said for said, times in refused.items() if times == len(targets)]
+    everywhere = [rule for rule, times in refused.items() if times == len(targets)]
     for rule, reason in everywhere:
         yield from _wrapped(f"refused: rule {rule!r}: {reason}")
     for target in targets:
@@ -73,7 +73,7 @@ def lines(items: Sequence[NativeItem]) -> Iterator[str]:
 
 
 def _wrapped(text: str, indent: int = 2) -> list[str]:
-    """The text in lines of at most 80 columns; names are not broken."""
+    """Wrap text into lines of at most 80 columns, without breaking names."""
     return textwrap.wrap(
         text,
         79,
@@ -103,8 +103,11 @@ def _item(item: NativeItem) -> Iterator[str]:
 
 
 def _impact(impact: Impact) -> Iterator[str]:
-    parts = [f"{impact.increased:,} longer, {impact.decreased:,} shorter"]
-    parts.append(f"{impact.unchanged:,} unchanged")
+    parts = [
+        f"{impact.increased:,} longer",
+        f"{impact.decreased:,} shorter",
+        f"{impact.unchanged:,} unchanged",
+    ]
     if impact.failed:
         parts.append(f"{impact.failed:,} that AWS could not analyze")
     total = impact.increased + impact.decreased + impact.unchanged

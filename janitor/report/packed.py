@@ -1,7 +1,7 @@
-"""The findings inside an HTML report: the most telling ones, column by column, compressed.
+"""The findings embedded in an HTML report: by column, compressed, the most important ones.
 
-A page with 10,000 findings has some 7 MB of text; packed it is well under a megabyte. Browsers
-unpack it with `DecompressionStream`, which they allow on pages from disk.
+10,000 findings are some 7 MB of text, and well under 1 MB packed. Browsers unpack them with
+`DecompressionStream`, which also works on pages opened from disk.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from janitor.report.base import full_row
 from janitor.report.overview import REFUSABLE, title
 
 MOST = 50_000
-"""Findings in a page at most: what a browser filters without a pause, and some 40 MB here."""
+"""Findings in a page at most: a browser filters so many without a pause; some 40 MB here."""
 ROWS_A_BLOCK = 5_000
 DETAILS_A_BLOCK = 500
 FOR_A_PERSON = (Status.FAILED, Status.REFUSED, Status.UNKNOWN, Status.NOT_REACHED)
@@ -28,8 +28,8 @@ _Entry = tuple[int, float, int, int, bytes]
 
 
 class PackedFindings:
-    """Keeps at most `most` findings, by what they risk or save: those for a person first, then
-    deletions, then what saves most, then the largest.
+    """Keeps the `most` most important findings: first those that need a person, then deletions,
+    then by savings, then by size.
     """
 
     def __init__(self, prices: PriceList, most: int = MOST) -> None:
@@ -40,14 +40,14 @@ class PackedFindings:
 
     @property
     def left_out(self) -> int:
-        """How many were too many."""
+        """The number of findings that were dropped."""
         return self.seen - len(self._heap)
 
     def __len__(self) -> int:
         return len(self._heap)
 
     def add(self, outcome: Outcome) -> None:
-        """One more finding; if there are too many the least telling one goes."""
+        """Add a finding, and drop the least important one if there are too many."""
         self.seen += 1
         verb = verb_of(outcome.action)
         record = full_row(outcome, self._prices) | {"what": title(verb, outcome.status)}
@@ -61,8 +61,8 @@ class PackedFindings:
             heapq.heappushpop(self._heap, entry)
 
     def blocks(self, refused_in: Collection[Target]) -> Iterator[tuple[str, str]]:
-        """(`rows` or `details`, packed columns), in the page's order. What is planned to be deleted
-        in `refused_in` is refused.
+        """Yield (`rows` or `details`, packed columns) in the page's order. Deletions planned in the
+        targets `refused_in` are shown as refused.
         """
         refused = {(target.account, target.region) for target in refused_in}
         entries = sorted(self._heap, reverse=True)
@@ -85,7 +85,7 @@ def _records(entries: Sequence[_Entry]) -> list[dict[str, Any]]:
 
 
 def columns(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Records of the same keys by column: `{"values": […]}` or, where values repeat,
+    """Return records with the same keys by column: each `{"values": […]}` or, if values repeat,
     `{"of": [distinct values], "at": [indexes into them]}`.
     """
     return {key: _column([record[key] for record in records]) for key in records[0]}
@@ -99,6 +99,6 @@ def _column(values: list[Any]) -> dict[str, Any]:
 
 
 def packed(value: object) -> str:
-    """A value as JSON, gzip, base64: no character of it means anything to HTML."""
+    """Return a value as JSON, gzipped, in base64, which has no character special to HTML."""
     text = json.dumps(value, separators=(",", ":")).encode()
     return base64.b64encode(gzip.compress(text, 9, mtime=0)).decode("ascii")

@@ -1,4 +1,4 @@
-"""What the HTML report's pictures show, added up as log groups come, in bounded memory.
+"""The data of the HTML report's pictures, summed up as log groups arrive, in bounded memory.
 
 Sizes are bytes, ages are days. Nothing here keeps a log group.
 """
@@ -16,12 +16,12 @@ from typing import Any
 from janitor.core.model import LogGroup
 
 NODES = 20_000
-"""Prefixes held at most; beyond, the smaller half is folded into what they begin with."""
+"""Prefixes held at most; beyond that the smallest ones are folded into their parents."""
 DEPTH = 8
 FAMILIES = 12
 TILES = 60
 SMALLEST = 1 / 250
-"""A tile with less than this share of all bytes could not be seen."""
+"""The share of all bytes below which a tile could not be seen."""
 BINS_A_DECADE = 2
 
 _TOKEN = re.compile(r"[^/_.\-]*[/_.\-]?")
@@ -32,20 +32,20 @@ _TOKEN = re.compile(r"[^/_.\-]*[/_.\-]?")
 
 @dataclass(slots=True)
 class Amount:
-    """Log groups, their bytes, and the bytes of those whose events never expire."""
+    """A number of log groups, their bytes, and the bytes of those whose events never expire."""
 
     groups: int = 0
     stored: int = 0
     never: int = 0
 
     def add(self, group: LogGroup) -> None:
-        """One more log group."""
+        """Add a log group."""
         self.groups += 1
         self.stored += group.stored_bytes
         self.never += group.stored_bytes if group.retention_days is None else 0
 
     def less(self, other: Amount) -> Amount:
-        """What is left without `other`, which was counted in here too."""
+        """Return what is left without `other`, a part of this amount."""
         return Amount(
             max(self.groups - other.groups, 0),
             max(self.stored - other.stored, 0),
@@ -53,19 +53,19 @@ class Amount:
         )
 
     def plus(self, other: Amount) -> Amount:
-        """Both together."""
+        """Return the sum."""
         return Amount(
             self.groups + other.groups, self.stored + other.stored, self.never + other.never
         )
 
     def as_dict(self) -> dict[str, int]:
-        """As the page's data have it."""
+        """Return the amount as the page's script reads it."""
         return {"groups": self.groups, "stored": self.stored, "never": self.never}
 
 
 @dataclass(slots=True)
 class _Node:
-    """A prefix. `amount` counts all below it, so a child can be folded by just dropping it."""
+    """A prefix. Its amount includes its children's, so folding a child is just dropping it."""
 
     amount: Amount = field(default_factory=Amount)
     children: dict[str, _Node] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A tile to be: a prefix, or (`rest`) what is left of one without its larger parts."""
+    """A future tile: a prefix, or (`rest`) what is left of one without its larger parts."""
 
     prefix: str
     node: _Node
@@ -88,9 +88,9 @@ class _Part:
 
 
 class PrefixTree:
-    """Bytes by the prefixes of names, cut behind `/`, `-`, `_` and `.`.
+    """Bytes by name prefix, cut after `/`, `-`, `_` and `.`.
 
-    Every group is in the sums, whatever was folded.
+    Every log group is in the sums, whatever was folded.
     """
 
     def __init__(self, nodes: int = NODES) -> None:
@@ -113,14 +113,14 @@ class PrefixTree:
             self._fold()
 
     def families(self, most: int = FAMILIES, tiles: int = TILES) -> list[dict[str, Any]]:
-        """The largest prefixes, each with its `parts`; together they hold every byte."""
-        whole = self._root.amount.stored
-        if not whole:
+        """Return the largest prefixes, each with its `parts`; together they hold every byte."""
+        total = self._root.amount.stored
+        if not total:
             return []
-        least = whole * SMALLEST
+        least = total * SMALLEST
         families = []
         for part in _split(_Part("", self._root), most, least):
-            share = max(round(tiles * part.amount.stored / whole), 1)
+            share = max(round(tiles * part.amount.stored / total), 1)
             parts = _split(part, share, least) if share > 1 else [part]
             families.append(part.as_dict() | {"parts": [inner.as_dict() for inner in parts]})
         return families
@@ -140,7 +140,7 @@ class PrefixTree:
 
 
 def tokens(name: str) -> list[str]:
-    """The parts of a name, each with the separator at its end; the last holds all the rest."""
+    """Return the parts of a name, each with its separator; the last of `DEPTH` holds the rest."""
     parts = [match[0] for match in _TOKEN.finditer(name) if match[0]]
     if parts and parts[0] in ("/", "-", "_", ".") and len(parts) > 1:
         parts[:2] = [parts[0] + parts[1]]
@@ -157,7 +157,7 @@ def _edges(node: _Node) -> Iterator[tuple[_Node, str, _Node]]:
 
 
 def _split(part: _Part, most: int, least: float) -> list[_Part]:
-    """At most `most` parts of a part, largest first: again and again the largest is split."""
+    """Return at most `most` parts of a part, largest first, by splitting the largest repeatedly."""
     heap = [(-part.amount.stored, 0, part)]
     done: list[_Part] = []
     number = 0
@@ -174,7 +174,7 @@ def _split(part: _Part, most: int, least: float) -> list[_Part]:
 
 
 def _parts(part: _Part, least: float, most: int) -> list[_Part]:
-    """The visible parts of a part and, where anything is left, the rest; none: it is one."""
+    """Return the visible children of a part and the rest, if any; [] if it cannot be split."""
     children = sorted(part.node.children.items(), key=lambda child: -child[1].amount.stored)
     shown = [child for child in children if child[1].amount.stored >= least][: max(most - 1, 0)]
     if not shown or most < 2:
@@ -188,7 +188,7 @@ def _parts(part: _Part, least: float, most: int) -> list[_Part]:
 
 
 def _alone(prefix: str, node: _Node) -> _Part:
-    """A prefix made as long as all below it have it in common."""
+    """Return a prefix extended as far as all its log groups share it."""
     while len(node.children) == 1:
         [(token, child)] = node.children.items()
         if child.amount.groups != node.amount.groups:
@@ -201,34 +201,34 @@ def _alone(prefix: str, node: _Node) -> _Part:
 
 
 class Retentions:
-    """Log groups and bytes by the retention in force: 23 values and what account policies set."""
+    """Log groups and bytes by retention in force, those under account-level policies apart."""
 
     def __init__(self) -> None:
         self._amounts: dict[tuple[bool, int | None], Amount] = {}
 
     def add(self, group: LogGroup) -> None:
-        """Count a log group under what is in force."""
+        """Add a log group."""
         key = (group.retention_policy is not None, group.retention_days)
         self._amounts.setdefault(key, Amount()).add(group)
 
     @property
     def never(self) -> Amount:
-        """Those whose events never expire, whoever says so."""
-        total = Amount()
-        for (_, days), amount in self._amounts.items():
-            total = total.plus(amount) if days is None else total
-        return total
+        """The log groups whose events never expire, with or without an account-level policy."""
+        nothing = Amount()
+        return self._amounts.get((False, None), nothing).plus(
+            self._amounts.get((True, None), nothing)
+        )
 
     def bars(self) -> list[dict[str, Any]]:
-        """Never first, then account policies, then days ascending."""
+        """Return the bars: never first, then account-level policies, then days ascending."""
 
-        def place(key: tuple[bool, int | None]) -> tuple[int, int]:
-            policy, days = key
-            return (1 if policy else 0 if days is None else 2, days or 0)
+        def order(key: tuple[bool, int | None]) -> tuple[int, int]:
+            by_policy, days = key
+            return (1 if by_policy else 0 if days is None else 2, days or 0)
 
         return [
             {"by_policy": key[0], "days": key[1], **self._amounts[key].as_dict()}
-            for key in sorted(self._amounts, key=place)
+            for key in sorted(self._amounts, key=order)
         ]
 
 
@@ -240,9 +240,9 @@ _When = int | str
 
 
 class ArrivalBubbles:
-    """Log groups by the age of the last arrival (days) and by size (halves of a decade).
+    """Log groups by age of the last arrival (days) and by size (`size_bin`).
 
-    The age is known from ingestion metrics, or as a lower bound from the proof of a deletion.
+    The age comes from ingestion metrics, or is a lower bound from the proof of a deletion.
     """
 
     def __init__(self) -> None:
@@ -250,33 +250,29 @@ class ArrivalBubbles:
         self._stored: Counter[int] = Counter()
         self._known: dict[tuple[_When, int], list[int]] = {}
         self._proved: dict[int, list[int]] = {}
-        self._read = False
+        self.read = False
+        """Whether ingestion was read for any log group."""
 
     def scanned(self, group: LogGroup) -> None:
-        """Count a log group of which nothing is known yet."""
+        """Add a log group of which nothing is known yet."""
         place = size_bin(group.stored_bytes)
         self._all[place] += 1
         self._stored[place] += group.stored_bytes
 
     def ingested(self, group: LogGroup, days: int | None) -> None:
-        """Its last arrival was `days` ago; None: there was none in the time that was asked for."""
-        self._read = True
-        where: _When = LONGER if days is None else max(days, 0)
-        _count(self._known.setdefault((where, size_bin(group.stored_bytes)), [0, 0]), group)
+        """Note that a log group's last arrival was `days` ago; None: none in the time asked for."""
+        self.read = True
+        when: _When = LONGER if days is None else max(days, 0)
+        _count(self._known.setdefault((when, size_bin(group.stored_bytes)), [0, 0]), group)
 
     def proved(self, group: LogGroup) -> None:
-        """It was proved silent since before the cutoff, so that it goes."""
+        """Note that a log group was proved silent since before the cutoff."""
         _count(self._proved.setdefault(size_bin(group.stored_bytes), [0, 0]), group)
 
-    @property
-    def read(self) -> bool:
-        """Whether ingestion was read at all."""
-        return self._read
-
     def bubbles(self) -> list[dict[str, Any]]:
-        """`when` is days, `longer` or `unread`; `size` is a bin; with groups and bytes."""
+        """Return bubbles: `when` (days, `longer` or `unread`), `size` (a bin), groups and bytes."""
         known = self._known
-        if not self._read:
+        if not self.read:
             known = {(LONGER, place): amount for place, amount in self._proved.items()}
         rest, stored = Counter(self._all), Counter(self._stored)
         for (_, place), (groups, size) in known.items():
@@ -295,7 +291,7 @@ class ArrivalBubbles:
 
 
 def size_bin(size: int) -> int:
-    """0 for nothing, else 1 + the number of half decades of bytes: 1 B is 1, 10 B is 3."""
+    """Return 0 for no bytes, else 1 + their half decades: 1 B is 1, 10 B is 3."""
     return 0 if size <= 0 else 1 + int(log10(size) * BINS_A_DECADE)
 
 

@@ -1,7 +1,7 @@
-"""The JSON Schema of `--format json`, and of a fleet's report: `janitor schema` prints it.
+"""The JSON Schema of `--format json` and of a fleet's report, which `janitor schema` prints.
 
-`run.schema` is its version: it grows where a key goes, or means something else. New keys may come
-without that.
+`run.schema` is its version, which grows when a key is removed or changes its meaning, but not when
+one is added.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class _Part(BaseModel):
 
 
 class Run(_Part):
-    """What the run was about. `started` is ISO 8601; `policy_sha256` is over what it decides."""
+    """What the run covered. `started` is ISO 8601; `policy_sha256` covers the policy's meaning."""
 
     version_of_schema: Literal[1] = Field(alias="schema", description="The version of this schema.")
     id: str
     command: str
     version: str
     started: str
-    account: str = Field(description="Several with commas between.")
+    account: str = Field(description="Several are separated by commas.")
     regions: list[str]
     policy: str
     policy_sha256: str
@@ -39,7 +39,7 @@ class Run(_Part):
 
 
 class Evidence(_Part):
-    """One thing that was looked at: by which call, what it said, and when (ms since the epoch)."""
+    """One piece of evidence: the call, what it found, and when (ms since the epoch)."""
 
     source: str
     finding: str
@@ -47,7 +47,7 @@ class Evidence(_Part):
 
 
 class Finding(_Part):
-    """A log group, and what would be or was done with it. One with two actions has two."""
+    """A log group, and what would be or was done with it. One with two actions has two findings."""
 
     account: str
     region: str
@@ -59,19 +59,19 @@ class Finding(_Part):
     rule: str
     stored_bytes: Bytes
     retention_days: int | None = Field(description="In force when it was read; null: never.")
-    retention_policy: str | None = Field(description="The account-level policy that decides it.")
+    retention_policy: str | None = Field(description="The account-level policy that sets it.")
     log_class: str = Field(alias="class")
     new_retention_days: int | None
-    streams: int | None = Field(description="Of a sweep.")
+    streams: int | None = Field(description="Only of a sweep.")
     monthly_usd: Usd = Field(description="Its storage now; null without a price.")
     saves_usd: Usd = Field(description="A month, at steady state.")
-    orphan_of: str | None
+    orphan_of: str | None = Field(description="The owner in its name, if that no longer exists.")
     evidence: list[Evidence]
-    tags: dict[str, str] | None = Field(description="null where they were not read.")
+    tags: dict[str, str] | None = Field(description="null if they were not read.")
 
 
 class RegionMoney(_Part):
-    """Of one Region and log class."""
+    """The money of one Region and log class."""
 
     region: str
     log_class: str = Field(alias="class")
@@ -103,7 +103,7 @@ class Money(_Part):
 
 
 class Planned(_Part):
-    """What a plan holds; of sweeps the streams."""
+    """Counts by verb: log groups, and log streams in `sweep_streams`."""
 
     set_retention: int
     delete_group: int
@@ -121,7 +121,7 @@ class Pace(_Part):
 
 
 class TopGroup(_Part):
-    """A log group in which most arrives."""
+    """One of the log groups with the most ingestion."""
 
     account: str
     region: str
@@ -136,7 +136,7 @@ class TopGroup(_Part):
 
 
 class TopPrefix(_Part):
-    """A prefix under which most arrives."""
+    """One of the name prefixes with the most ingestion."""
 
     prefix: str
     groups: int
@@ -155,7 +155,7 @@ class Ingestion(_Part):
     usd_a_month: Usd
     bytes_without_price: Bytes
     no_arrivals: int
-    infrequent_access_saves_usd: float = Field(description="Of the top groups together.")
+    infrequent_access_saves_usd: float = Field(description="For the top groups together.")
     top_groups: list[TopGroup]
     top_prefixes: list[TopPrefix]
     metrics_asked: int
@@ -177,7 +177,7 @@ class CarriedOut(_Part):
 
 
 class Asked(_Part):
-    """What asking for owners and metrics took."""
+    """What reading owners and metrics took."""
 
     owner_calls: int
     metrics: int
@@ -194,12 +194,12 @@ class OrphanGroups(_Part):
 
 
 class Part(_Part):
-    """One part of `--by`. Counts are of log groups, and of log streams in `sweep_streams`: of what
-    would be done, or was.
+    """One part of `--by`. It counts log groups, and log streams in `sweep_streams`: what would be
+    done in a dry run, else what was done.
     """
 
     part: str
-    name: str | None = Field(description="Of an account, where the organization was asked.")
+    name: str | None = Field(description="The account's name, with `--org --by account`.")
     groups: int
     stored_bytes: Bytes
     storage_usd: float
@@ -210,7 +210,7 @@ class Part(_Part):
     set_retention: int
     delete_group: int
     sweep_streams: int
-    unknown: int = Field(description="Without those that are acknowledged.")
+    unknown: int = Field(description="Without those acknowledged in the policy.")
     failed: int
     refused: int
     not_reached: int
@@ -246,7 +246,7 @@ class Listed(Place, Decided):
 
 
 class Changed(Place):
-    """A log group that has a finding in both, and another one than before."""
+    """A log group whose finding differs between the two reports."""
 
     old: Decided
     new: Decided
@@ -260,7 +260,7 @@ class Figure(_Part):
 
 
 class Since(_Part):
-    """What changed since an older report (`--since`); `started` is when that one was made."""
+    """What changed since an older report (`--since`), which was made at `started`."""
 
     started: str
     summary: dict[str, Figure]
@@ -270,7 +270,7 @@ class Since(_Part):
 
 
 class Summary(_Part):
-    """The whole run. Keys that are null in the schema are absent where there is nothing to say."""
+    """The whole run. Keys that may be null in the schema are absent if they do not apply."""
 
     groups_scanned: int
     stored_bytes: Bytes
@@ -281,8 +281,8 @@ class Summary(_Part):
     planned: Planned = Field(description="What a plan would hold.")
     would: Planned | None = Field(
         None,
-        description="In a dry run: what would be done of it. Less where a limit refuses deletions, "
-        "or a survey did not finish; some log groups then get retention instead.",
+        description="In a dry run, what would be done. That is less than planned if a limit or an "
+        "unfinished survey refuses deletions; some log groups then get retention instead.",
     )
     kept: int
     unknown: int
@@ -309,7 +309,7 @@ class Summary(_Part):
 
 
 class Report(_Part):
-    """The object that `--format json` prints; `jsonl` has the same parts, a line each."""
+    """The object that `--format json` prints; `jsonl` prints its parts, a line each."""
 
     run: Run
     findings: list[Finding]
@@ -317,7 +317,7 @@ class Report(_Part):
 
 
 class NativeFinding(_Part):
-    """A policy of an account, or a rule that cannot be made one, and what becomes of it."""
+    """An account-level policy, or a rule that cannot become one, and what is done with it."""
 
     account: str
     region: str
@@ -332,7 +332,7 @@ class NativeFinding(_Part):
 
 
 class NativeSummary(_Part):
-    """Account-level policies by what became of them."""
+    """Counts of account-level policies by status."""
 
     planned: int
     done: int
@@ -353,7 +353,7 @@ class NativeReport(_Part):
 
 
 class RestoreFinding(_Part):
-    """A log group or an account-level policy, and what of it is put back."""
+    """A log group or an account-level policy, and what is restored."""
 
     account: str
     region: str
@@ -362,7 +362,7 @@ class RestoreFinding(_Part):
     status: Status
     reason: str
     changes: list[str]
-    left: list[str] = Field(description="What it does not get back.")
+    left: list[str] = Field(description="What is not restored.")
 
 
 class RestoreSummary(_Part):
@@ -372,7 +372,7 @@ class RestoreSummary(_Part):
     retention_restored: int
     account_policies_restored: int
     planned: dict[UndoAction, int]
-    needs: list[str] = Field(description="The IAM actions that what is planned takes.")
+    needs: list[str] = Field(description="The IAM actions that the plan needs.")
     kept: int
     unknown: int
     failed: int
@@ -395,7 +395,7 @@ class RestoreReport(_Part):
 
 
 class FleetSummary(Summary):
-    """The whole run of a fleet. A target is an account and Region."""
+    """The whole run of a fleet. A target is an account and a Region."""
 
     accounts: int
     accounts_failed: int
@@ -404,7 +404,7 @@ class FleetSummary(Summary):
 
 
 class Sums(_Part):
-    """Of some targets: what is there, and what was planned and done. USD a month."""
+    """Sums over some targets: what is there, what was planned and what was done. USD a month."""
 
     targets: int
     targets_failed: int
@@ -414,17 +414,17 @@ class Sums(_Part):
     saved_steady_usd: Usd
     freed_at_once_bytes: Bytes
     planned: Planned
-    would: Planned = Field(description="What limits and unfinished surveys let happen of it.")
+    would: Planned = Field(description="What limits and unfinished surveys allow of the plan.")
     retention_set: int
     groups_deleted: int
     streams_deleted: int
     unknown: int
     failed: int
-    refused_because: str | None = Field(description="Of an account that is over its limits.")
+    refused_because: str | None = Field(description="Only of an account over its limits.")
 
 
 class AccountSums(Sums):
-    """Of an account."""
+    """The sums of an account."""
 
     account: str
     name: str
@@ -432,13 +432,13 @@ class AccountSums(Sums):
 
 
 class UnitSums(Sums):
-    """Of the accounts in an organizational unit, its names joined by slashes."""
+    """The sums of an organizational unit, whose names are joined by slashes."""
 
     organizational_unit: str
 
 
 class RegionSums(Sums):
-    """Of a Region, in all accounts."""
+    """The sums of a Region over all accounts."""
 
     region: str
 
@@ -473,11 +473,11 @@ REPORTS: dict[str, type[BaseModel]] = {
 
 
 def json_schema(command: str = "report") -> dict[str, Any]:
-    """The JSON Schema of a command's `--format json`, or of the report of a deployed fleet."""
-    made = REPORTS[command].model_json_schema(by_alias=True)
+    """Return the JSON Schema of a command's `--format json`, or of a deployed fleet's report."""
+    schema = REPORTS[command].model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:cloudwatch-janitor:{command}:{SCHEMA}",
-        **{key: value for key, value in made.items() if key != "title"},
+        **{key: value for key, value in schema.items() if key != "title"},
         "title": f"cloudwatch-janitor {command}, version {SCHEMA}",
     }

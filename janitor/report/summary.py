@@ -14,7 +14,7 @@ CHANGES = (Verb.SET_RETENTION, Verb.DELETE_GROUP, Verb.SWEEP_STREAMS)
 
 
 def doing(*, dry_run: bool, changed: bool) -> str:
-    """What became of the account, in words."""
+    """Return whether the account was changed, in words."""
     if dry_run:
         return "dry run: nothing was changed"
     return "changes were made" if changed else "nothing was changed"
@@ -24,13 +24,12 @@ def doing(*, dry_run: bool, changed: bool) -> str:
 class Summary:
     """Counts of log groups, log streams and calls; bytes; USD a month in `money`.
 
-    `planned` is by verb, what a plan holds; the three before it what was done. Of a dry run `would`
-    is what would be done of it, which is less where a limit refuses deletions or a survey did not
-    finish: in `refused_in`. `pace` names the
-    quotas that set the pace, the slowest first; `acknowledged` are some of the `unknown`.
-    `carried_out` is what became of the lines of a plan that was acted on. `asked` says what asking
-    for owners and metrics took, `orphans` is there where those were asked for. What is None is left
-    out of `as_dict`.
+    `planned` counts the plan by verb; the three fields before it count what was done. In a dry run
+    `would` counts what would be done, which is less than planned if a limit or an unfinished survey
+    refuses deletions; `refused_in` are the targets where. `acknowledged` is a part of `unknown`.
+    `pace` names the quotas that set the pace, slowest first. `carried_out` says what became of the
+    lines of a plan. `asked` says what reading owners and metrics took. `as_dict` omits fields that
+    are None.
     """
 
     groups_scanned: int
@@ -67,17 +66,17 @@ class Summary:
     refused_in: Collection[Target] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON shows it."""
-        shown = {field.name: getattr(self, field.name) for field in fields(self)}
-        del shown["interrupted"], shown["refused_in"]
-        return {name: value for name, value in shown.items() if value is not None}
+        """Return the `summary` object of `--format json`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        del values["interrupted"], values["refused_in"]
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def exit_code(self) -> Exit:
-        """The exit code that the run ends in, findings aside.
+        """The exit code of the run, before `--fail-on-findings`.
 
-        What is unknown is kept, but not silently: whoever runs this unattended must learn of it,
-        or acknowledge it in the policy.
+        An unknown log group is kept, but not silently: whoever runs this unattended must learn of
+        it, or acknowledge it in the policy.
         """
         if self.interrupted:
             return Exit.INTERRUPTED
@@ -92,7 +91,7 @@ class Summary:
 
     @property
     def changes(self) -> Mapping[str, int]:
-        """By verb, what would be done or, where it was acted, what was."""
+        """Counts by verb: of what would be done in a dry run, else of what was done."""
         done = (self.retention_set, self.groups_deleted, self.streams_deleted)
         return self.would or dict(zip(CHANGES, done, strict=True))
 
@@ -102,7 +101,7 @@ class Summary:
         return bool(self.retention_set or self.groups_deleted or self.streams_deleted)
 
     def doing(self, *, dry_run: bool) -> str:
-        """What became of the account, in words."""
+        """Return whether the account was changed, in words."""
         return doing(dry_run=dry_run, changed=self.changed)
 
 
@@ -123,8 +122,8 @@ def summarize(
     orphans: Mapping[str, Any] | None = None,
     by: Mapping[str, Any] | None = None,
 ) -> Summary:
-    """The summary of what was counted. `calls` and `throttled` are by operation; `would` and
-    `refused_in` are of a dry run: what would be done, and where nothing is deleted.
+    """Return the summary of a tally. `calls` and `throttled` are by operation; `would` and
+    `refused_in` belong to a dry run.
     """
     status = tally.by_status
     return Summary(

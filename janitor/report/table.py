@@ -1,4 +1,4 @@
-"""`--format table`: for people, readable at 80 columns and without colour."""
+"""`--format table`: for people, legible at 80 columns and without colour."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from janitor.report.summary import Summary
 
 TALKERS = 10
 HEAD = 8
-"""Columns of a heading at most, where words allow it."""
+"""Characters to which the headings of wide tables are wrapped, where words allow it."""
 ROOMY = 100
-"""Columns from which on a wide table has space between its own."""
+"""Terminal width above which wide tables have space between their columns."""
 _COLOURS = {
     Verb.DELETE_GROUP: "red",
     Verb.SWEEP_STREAMS: "red",
@@ -45,15 +45,13 @@ _COLOURS = {
     Verb.UNKNOWN: "magenta",
     Verb.KEEP: "default",
 }
-"""By consequence: what is gone, what loses events, what a person has to look at."""
-
-
+"""Red is deleted, yellow loses events, magenta needs a person."""
 NARROWEST = 60
-"""Columns: in fewer, a table would leave out the names. COLUMNS may be 0, too."""
+"""Assumed terminal width at least: in less, tables would omit names, and COLUMNS may be 0."""
 
 
 class Output(Console):
-    """rich's console for results: text as it is, and a closed pipe is told to the caller."""
+    """rich's console for results: prints text as it is, and lets a closed pipe raise."""
 
     def __init__(self, file: IO[str], *, color: bool = True) -> None:
         plain = not color or bool(os.environ.get("NO_COLOR"))
@@ -66,9 +64,9 @@ class Output(Console):
         )
         self.width = max(self.width, NARROWEST)
 
-    def print(self, *said: Any, **how: Any) -> None:
-        """Print; of text only what can be seen."""
-        super().print(*(lines(one) if isinstance(one, str) else one for one in said), **how)
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, with invisible characters of texts escaped."""
+        super().print(*map(_escaped, objects), **options)
 
     def on_broken_pipe(self) -> None:
         """Raise the BrokenPipeError that is being handled; rich would exit with 1: findings."""
@@ -76,15 +74,19 @@ class Output(Console):
 
 
 class Grid(Table):
-    """rich's table, with text of which all can be seen."""
+    """rich's table, with invisible characters of texts escaped."""
 
-    def add_row(self, *cells: Any, **how: Any) -> None:
-        """One more row."""
-        super().add_row(*(lines(one) if isinstance(one, str) else one for one in cells), **how)
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """Add a row."""
+        super().add_row(*map(_escaped, cells), **options)
+
+
+def _escaped(value: Any) -> Any:
+    return lines(value) if isinstance(value, str) else value
 
 
 class TableReport(OverviewReport):
-    """The first screen (20 lines at 80 columns), then the details, what is plainly kept last."""
+    """A first screen (20 lines at 80 columns), then the details; what is kept comes last."""
 
     def __init__(
         self,
@@ -113,7 +115,7 @@ class TableReport(OverviewReport):
         if (ingestion := summary.ingestion) is not None:
             self._talkers(console, ingestion)
         for section in self.overview.sections(summary.refused_in):
-            if section.largest:
+            if section.outcomes():
                 self._section(console, section)
         if note := made_again_note(self.overview.made_again(summary.refused_in)):
             console.print(note + "\n")
@@ -127,7 +129,7 @@ class TableReport(OverviewReport):
     # ---- the first screen --------------------------------------------------------------------
 
     def _first(self, summary: Summary, width: int) -> Iterable[Text]:
-        """At most 20 lines of 80 columns: what a person wants to know, in that order."""
+        """Yield at most 20 lines of 80 columns: what a person wants to know, in that order."""
         info = self.info
         where = f"{', '.join(info.regions)} · {summary.doing(dry_run=info.dry_run)}"
         yield from _wrapped("", answer(summary, info), width, "bold")
@@ -166,7 +168,7 @@ class TableReport(OverviewReport):
         console.print()
 
     def _shares(self, console: Console, summary: Summary, by: str) -> None:
-        """The table; below it what failed where."""
+        """Print the sums of `--by`, and below them what failed where."""
         table = Table(title=f"By {visible(by)}", box=box.SIMPLE_HEAD, show_edge=False)
         table.title_justify, table.title_style = "left", "bold"
         table.padding = (0, int(console.width > ROOMY), 0, 0)
@@ -194,17 +196,17 @@ class TableReport(OverviewReport):
         console.print(table)
 
     def _talkers(self, console: Console, ingestion: Mapping[str, Any]) -> None:
-        """Where most arrives, and what could be done about it."""
+        """Print where most arrives, and what could be done about it."""
         days = f"in {ingestion['days']} days"
-        table = _talk(f"Top talkers {days}, by prefix", "Prefix", "Groups")
+        table = _talkers_table(f"Top talkers {days}, by prefix", "Prefix", "Groups")
         for prefix in ingestion["top_prefixes"][:TALKERS]:
-            table.add_row(*_heard(prefix), f"{prefix['groups']:,}", prefix["prefix"])
+            table.add_row(*_arrived(prefix), f"{prefix['groups']:,}", prefix["prefix"])
         console.print(table)
-        groups = ingestion["top_groups"][: len(ingestion["top_groups"]) if self.all else TALKERS]
-        table = _talk(f"Top talkers {days}, by log group", "Log group", "Region")
+        groups = ingestion["top_groups"][: None if self.all else TALKERS]
+        table = _talkers_table(f"Top talkers {days}, by log group", "Log group", "Region")
         for group in groups:
-            where = self.info.place(Target(group["account"], group["region"]))
-            table.add_row(*_heard(group), where, group["group"])
+            place = self.info.place(Target(group["account"], group["region"]))
+            table.add_row(*_arrived(group), place, group["group"])
         console.print(table)
         table = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False, title="Advice")
         table.title_justify, table.title_style = "left", "bold"
@@ -228,7 +230,7 @@ class TableReport(OverviewReport):
             streams = f"{section.streams:,}" if section.streams else ""
             table.add_row(section.title, f"{section.groups:,}", size(section.stored_bytes), streams)
         if self.info.surveyed:
-            never = self.overview.retention["never"]
+            never = self.overview.never_expire
             table.add_row("No retention in force when scanned", f"{never:,}", "", "")
         console.print(table)
 
@@ -246,7 +248,7 @@ class TableReport(OverviewReport):
         console.print()
 
     def _section(self, console: Console, section: Section) -> None:
-        """Each reason once, and below it a line for each log group."""
+        """Print each reason once, and below it a line for each log group."""
         shown = section.outcomes()
         colour = _COLOURS[verb_of(shown[0].action)]
         if shown[0].status in (Status.FAILED, Status.REFUSED, Status.NOT_REACHED):
@@ -276,15 +278,16 @@ class TableReport(OverviewReport):
 
 
 def _saving(saved: float, outcome: Outcome, where: str, width: int) -> Text:
-    """One line, the log group's name cut in its middle where it must be."""
+    """Return one line, with the log group's name shortened in its middle if it is too long."""
     group, action = outcome.group, outcome.action
     days = f"{action.days} d" if isinstance(action, SetRetention) else ""
     head = f"{dollars(saved):>10} {size(group.stored_bytes):>10} {days:>6}  "
     place = f"{where}  {visible(group.name)}"
-    return Text.assemble((head[:10], "green"), head[10:], _middle(place, width - len(head)))
+    shortened = _without_middle(place, width - len(head))
+    return Text.assemble((head[:10], "green"), head[10:], shortened)
 
 
-def _middle(text: str, width: int) -> str:
+def _without_middle(text: str, width: int) -> str:
     if len(text) <= width:
         return text
     left = max((width - 1) * 2 // 3, 1)
@@ -310,9 +313,9 @@ def _cut(text: str, width: int) -> Text:
     return Text(text if len(text) <= width else f"{text[: width - 1]}…")
 
 
-def _talk(heading: str, last: str, before: str) -> Grid:
+def _talkers_table(title: str, last: str, before: str) -> Grid:
     table = Grid(
-        title=heading, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
     )
     for name in ("Size", "USD a month", "Share"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -321,8 +324,8 @@ def _talk(heading: str, last: str, before: str) -> Grid:
     return table
 
 
-def _heard(said: Mapping[str, Any]) -> tuple[str, str, str]:
-    return size(said["bytes"]), dollars(said["usd_a_month"]), f"{said['share']:.0%}"
+def _arrived(top: Mapping[str, Any]) -> tuple[str, str, str]:
+    return size(top["bytes"]), dollars(top["usd_a_month"]), f"{top['share']:.0%}"
 
 
 def _amount(outcome: Outcome) -> str:

@@ -1,4 +1,4 @@
-"""The outputs of an undo, in every format but HTML: an undo is short enough to be held."""
+"""The outputs of an undo, in every format but HTML. Undos are short, so they are held in memory."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ TITLES = {
     Status.NOT_REACHED: "Not reached",
 }
 SHOWN = 20
-"""Items of a kind that people are shown unless they ask for all."""
+"""Items of a status that people are shown unless they ask for all."""
 Section = tuple[str, list[Restoration], int]
 """A title, items, and how many more there are."""
 COLUMNS = ("account", "region", "group", "action", "status", "reason", "changes", "left")
 
 
 def row(item: Restoration) -> dict[str, Any]:
-    """An item as one record."""
+    """Return an item as one record."""
     return {
         "account": item.target.account,
         "region": item.target.region,
@@ -53,9 +53,10 @@ def write(
     *,
     everything: bool,
 ) -> None:
-    """Write an undo in a format; HTML is refused before. For people it is cut short, unless
-    `everything` is to be listed.
+    """Write an undo in a format; the caller refuses HTML. For people long lists are cut short
+    unless `everything` is set.
     """
+    sections = _sections(items, len(items) if everything else SHOWN)
     match form:
         case Format.JSON:
             _json(out, info, items, summary)
@@ -64,9 +65,9 @@ def write(
         case Format.CSV:
             _csv(out, items)
         case Format.MARKDOWN:
-            _markdown(out, info, _sections(items, SHOWN if not everything else len(items)))
+            _markdown(out, info, sections)
         case Format.TABLE:
-            _table(out, info, _sections(items, SHOWN if not everything else len(items)))
+            _table(out, info, sections)
         case Format.HTML:
             raise ValueError("html is not a format of an undo")
         case _:
@@ -76,8 +77,8 @@ def write(
 def _json(
     out: IO[str], info: RunInfo, items: Sequence[Restoration], summary: Mapping[str, Any]
 ) -> None:
-    answer = {"run": info.as_dict(), "findings": [row(item) for item in items], "summary": summary}
-    out.write(json.dumps(answer) + "\n")
+    report = {"run": info.as_dict(), "findings": [row(item) for item in items], "summary": summary}
+    out.write(json.dumps(report) + "\n")
 
 
 def _jsonl(
@@ -113,8 +114,8 @@ def _markdown(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
 
 
 def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
-    """Each reason once. What is long, such as a policy in JSON, has a line of its own that only the
-    terminal breaks, so that it can be copied.
+    """Write each reason once. A long text, such as a policy in JSON, has a line of its own that
+    only the terminal breaks, so that it can be copied.
     """
     console = Output(out)
     done = any(item.status is Status.DONE for _, items, _ in sections for item in items)
@@ -130,18 +131,18 @@ def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
             console.print(f"  {reason}:", soft_wrap=True)
             for item in items:
                 place = f"    {info.place(item.target)}  {visible(item.group)}"
-                said = [*item.changes, *(f"left: {text}" for text in item.left)]
-                line = f"{place}  {'; '.join(said)}"
-                for text in [line] if len(line) <= console.width else [place, *_packed(said)]:
+                changes = [*item.changes, *(f"left: {text}" for text in item.left)]
+                line = f"{place}  {'; '.join(changes)}"
+                for text in [line] if len(line) <= console.width else [place, *_packed(changes)]:
                     console.print(text, soft_wrap=True)
         if more:
             console.print(f"  … and {more:,} more: --all lists them")
 
 
-def _packed(said: Sequence[str]) -> list[str]:
-    """What is short shares a line of 80 columns."""
+def _packed(texts: Sequence[str]) -> list[str]:
+    """Return lines in which short texts share 80 columns, and long ones stand alone."""
     packed = [""]
-    for text in said:
+    for text in texts:
         joined = f"{packed[-1]}; {text}"
         if packed[-1] and len(joined) <= 80:
             packed[-1] = joined
@@ -151,7 +152,7 @@ def _packed(said: Sequence[str]) -> list[str]:
 
 
 def _sections(items: Sequence[Restoration], most: int) -> list[Section]:
-    """What is made again comes first; failures are never cut short."""
+    """Return the items by status, log groups first; failures are never cut short."""
     sections: list[Section] = []
     for status, title in TITLES.items():
         found = [item for item in items if item.status is status]

@@ -26,7 +26,7 @@
     return "$" + value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   }
 
-  /* Characters that would hide or turn text around are shown by their numbers. */
+  /* Characters that would hide or reverse text are replaced by their numbers. */
   function visible(text) {
     return String(text).replace(INVISIBLE, (char) => {
       const code = char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
@@ -79,7 +79,7 @@
     button.addEventListener("click", () => {
       now = order[(order.indexOf(now) + 1) % order.length];
       show(now);
-      try { localStorage.setItem("janitor-theme", now); } catch { /* it lasts for this page */ }
+      try { localStorage.setItem("janitor-theme", now); } catch { /* kept for this page only */ }
     });
   }
 
@@ -293,7 +293,7 @@
     return values[0].map((_, row) => Object.fromEntries(names.map((name, index) => [name, values[index][row]])));
   }
 
-  /* `from` names the width of page from which a column is shown; a row that is opened says it all. */
+  /* `from` names the page width from which a column is shown; an opened row shows everything. */
   const COLUMNS = [
     { key: "group", title: "Log group", text: true },
     { key: "account", title: "Account", text: true, from: "from-wide", several: true },
@@ -335,7 +335,7 @@
     if (sorting.key) {
       const key = sorting.key;
       const turn = sorting.down ? -1 : 1;
-      // What is unknown comes last, whichever way it is sorted.
+      // Unknown values come last in both directions.
       shown.sort((a, b) => {
         const [one, two] = [a[key], b[key]];
         if (one === two) return a.order - b.order;
@@ -427,7 +427,7 @@
     cell.append(facts(row), explain(row), await evidence(row));
   }
 
-  /* A cell that spans hidden columns too would make the browser keep room for them. */
+  /* A cell that also spanned hidden columns would make the browser reserve room for them. */
   function columnsInSight() {
     return [...byId("rows").tHead.rows[0].cells].filter((cell) => getComputedStyle(cell).display !== "none").length;
   }
@@ -512,7 +512,7 @@
     select.append(element("option", { value: "" }, "All"));
     for (const [value, text] of extra) select.append(element("option", { value }, text));
     for (const [value, count] of rest) {
-      // A rule may be empty: what is chosen is told from "All" by its first character.
+      // A rule may be empty: the first character distinguishes it from "All".
       const chosen = key === "rule" ? `=${value}` : value;
       select.append(element("option", { value: chosen }, `${visible(value || "none")} (${number(count)})`));
     }
@@ -571,7 +571,7 @@
     byId("found").textContent = "There are no findings.";
     document.body.dataset.ready = "yes";
   } else if (typeof DecompressionStream === "undefined") {
-    byId("found").textContent = "This browser is too old to unpack the findings (it has no DecompressionStream); the summary above is whole.";
+    byId("found").textContent = "This browser is too old to unpack the findings (it has no DecompressionStream); the summary above is complete.";
   } else {
     table().catch((error) => {
       byId("found").textContent = `The findings could not be unpacked: ${error.message}`;
