@@ -1,4 +1,4 @@
 """The command line: one module per command."""
 
-alone = False
+owns_process = False
 """Whether a command has the process to itself."""

@@ -1,6 +1,6 @@
-"""The terminal's face: how the commands are typed. What they do is in `janitor.terminal`.
+"""The command line: its commands and options. What they do is in the other modules here.
 
-Nothing that talks to AWS is imported before a command needs it, so that `--help` is quick.
+Nothing that calls AWS is imported before a command needs it, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -34,58 +34,61 @@ from janitor.report.base import Format
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
 
-class _Commands(TyperGroup):
-    """A group of commands. Options before a command are the command's."""
+class _Group(TyperGroup):
+    """A group of commands, which accepts a command's options before the command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put them behind it; while a shell completes, all stays where it is."""
+        """Move the command to the front, except while a shell completes."""
         return super().parse_args(ctx, args if ctx.resilient_parsing else self._command_first(args))
 
     def _command_first(self, args: list[str]) -> list[str]:
-        if not args or args[0] in _OWN_WORDS:
+        if not args or args[0] in _ROOT_OPTIONS:
             return args
-        at, takes = 0, {name for option in _options(self) if _takes(option) for name in option.opts}
+        options = filter(_takes_value, _options(self))
+        at, with_value = 0, {name for option in options for name in option.opts}
         while at < len(args) and args[at].startswith("-"):
-            at += 2 if args[at] in takes else 1
+            at += 2 if args[at] in with_value else 1
         return [*args[at : at + 1], *args[:at], *args[at + 1 :]]
 
 
-class _Strict(TyperCommand):
-    """A command. An option that is given twice, or as an empty text, is a mistake: one of two
-    policies would be ignored, and an empty profile is another account's.
+class _StrictCommand(TyperCommand):
+    """A command that refuses an option given twice or with an empty value: one of two policies
+    would be ignored, and an empty profile would be another account's.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Raises UsageError."""
         if not ctx.resilient_parsing:
             values, _, given = self.make_parser(ctx).parse_args(args=[*args])
-            options = [one for one in given if one.param_type_name == "option" and _takes(one)]
+            options = [
+                one for one in given if one.param_type_name == "option" and _takes_value(one)
+            ]
             for option in options:
                 name = "/".join(sorted(option.opts, key=len))
                 if not option.multiple and options.count(option) > 1:
                     raise UsageError(f"{name}: is given more than once")
-                said = values[option.name]
-                if "" in (said if option.multiple else [said]):
+                value = values[option.name]
+                if "" in (value if option.multiple else [value]):
                     raise UsageError(f"{name}: is given without a value")
         return super().parse_args(ctx, args)
 
 
 class _Typer(typer.Typer):
-    """Makes such commands."""
+    """A typer application whose commands are strict."""
 
-    def command(self, *args: Any, **how: Any) -> Callable[[_Command], _Command]:
-        """As typer's."""
-        return super().command(*args, cls=_Strict, **how)
+    def command(self, *args: Any, **settings: Any) -> Callable[[_Command], _Command]:
+        """Register a command."""
+        return super().command(*args, cls=_StrictCommand, **settings)
 
 
-class _Root(_Commands):
-    """All commands; `report` where none is named. A closed pipe is told as one; click would exit
-    with 1: findings.
+class _Root(_Group):
+    """All commands; `report` if none is named. A closed pipe raises OutputError, because click
+    would exit with 1: findings.
     """
 
     def _command_first(self, args: list[str]) -> list[str]:
         words = super()._command_first(args)
-        named = words and (words[0] in _OWN_WORDS or not words[0].startswith("-"))
+        named = words and (words[0] in _ROOT_OPTIONS or not words[0].startswith("-"))
         return words if named else ["report", *words]
 
     def invoke(self, ctx: Any) -> Any:
@@ -93,45 +96,45 @@ class _Root(_Commands):
             return super().invoke(ctx)
         except BrokenPipeError as error:
             raise OutputError(error) from error
-        except KeyboardInterrupt as end:  # at which typer would exit without a word
+        except KeyboardInterrupt as end:  # typer would exit silently
             raise RuntimeError("interrupted") from end
         except typer.BadParameter as error:
             error.message = error.message.replace("Value error, ", "")
             raise
 
 
-_OWN_WORDS = ("-h", "--help", "--version")
+_ROOT_OPTIONS = ("-h", "--help", "--version")
 COMPLETE = "_JANITOR_COMPLETE"
 NO_VARIABLE = (
     *("help", "version", "apply", "ignore_protect", "sandbox", "sandbox_state"),
     *("org", "org_role", "ou", "account", "exclude", "document"),
 )
-"""Options without a variable: one that is left in a shell must not turn a dry run into another, nor
-lead away from the account that is meant; and JANITOR_FORMAT is of reports, not of documents.
+"""Options without a variable: one left over in a shell must not turn a dry run into a real one, nor
+switch accounts. JANITOR_FORMAT applies to reports, not to the documents of `iam-policy`.
 """
 
 
 def _options(group: Any) -> Iterator[Any]:
-    """The options of all its commands."""
+    """Yield the options of all commands of a group, and of its subgroups."""
     for command in group.commands.values():
         yield from (param for param in command.params if param.param_type_name == "option")
         if hasattr(command, "commands"):
             yield from _options(command)
 
 
-def _takes(option: Any) -> bool:
+def _takes_value(option: Any) -> bool:
     return not (option.is_flag or option.count)
 
 
 @functools.cache
 def command() -> Any:
-    """The command line, each option with its variable `JANITOR_…`."""
-    made: Any = typer.main.get_command(app)
-    for option in _options(made):
+    """Return the command line, with an environment variable `JANITOR_…` for each option."""
+    root: Any = typer.main.get_command(app)
+    for option in _options(root):
         name = max(option.opts, key=len).lstrip("-").replace("-", "_")
         if not {name, option.name} & {*NO_VARIABLE}:
             option.envvar, option.show_envvar = f"JANITOR_{name.upper()}", False
-    return made
+    return root
 
 
 def _examples(*lines: str) -> str:
@@ -159,17 +162,16 @@ app = _Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-policy_app = _Typer(
-    cls=_Commands,
-    help="Show, check and test policies.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.add_typer(policy_app, name="policy")
-sandbox_app = _Typer(
-    cls=_Commands, help="The demo account.", no_args_is_help=True, rich_markup_mode=None
-)
-app.add_typer(sandbox_app, name="sandbox")
+
+
+def _subgroup(name: str, help: str) -> _Typer:
+    group = _Typer(cls=_Group, help=help, no_args_is_help=True, rich_markup_mode=None)
+    app.add_typer(group, name=name)
+    return group
+
+
+policy_app = _subgroup("policy", "Show, check and test policies.")
+sandbox_app = _subgroup("sandbox", "The demo account.")
 
 
 class LogFormat(StrEnum):
@@ -335,40 +337,38 @@ _SHARED = {
     "log_format": Logs,
     "dry_run": DryRun,
 }
-"""The options that several commands have, by the name that `janitor.terminal` knows them by."""
+"""The options that several commands have, by their names in `janitor.terminal.shared.Options`."""
 _ACCOUNT = (
     *("profile", "roles", "external_id", "org", "org_role", "ous", "accounts", "exclude"),
     *("regions", "policy", "sandbox", "sandbox_state"),
 )
-_OUT = ("format", "output")
-_HOW = ("api_share", "verbose", "quiet", "no_color", "log_format")
+_OUTPUT = ("format", "output")
+_BEHAVIOUR = ("api_share", "verbose", "quiet", "no_color", "log_format")
 
 
-def _with(*names: str, **instead: Any) -> Callable[[_Command], _Command]:
-    """Give a command these options as well, which it takes as `**given`; `instead` has those that
-    it has of another kind.
+def _with(*names: str, **other: Any) -> Callable[[_Command], _Command]:
+    """Add shared options to a command, which receives them as `**given`. `other` replaces the type
+    of an option.
     """
 
-    def changed(command: _Command) -> _Command:
-        taken = inspect.signature(command, eval_str=True)
-        own = list(taken.parameters.values())[:-1]
+    def decorate(command: _Command) -> _Command:
+        signature = inspect.signature(command, eval_str=True)
+        parameters = list(signature.parameters.values())[:-1]
         for name in names:
-            kind = instead.get(name, _SHARED[name])
-            plain = {bool: False, LogFormat: LogFormat.CONSOLE}.get(get_args(kind)[0])
-            option = inspect.Parameter.KEYWORD_ONLY
-            own.append(inspect.Parameter(name, option, annotation=kind, default=plain))
-        vars(command)["__signature__"] = taken.replace(parameters=own)
+            kind = other.get(name, _SHARED[name])
+            default = {bool: False, LogFormat: LogFormat.CONSOLE}.get(get_args(kind)[0])
+            keyword = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(inspect.Parameter(name, keyword, annotation=kind, default=default))
+        vars(command)["__signature__"] = signature.replace(parameters=parameters)
         return command
 
-    return changed
+    return decorate
 
 
-_OWN = ("apply", "path", "names", "paths", "groups", "ignore_protect")
-"""What a command takes beside the options that all share."""
-
-
-FOUND = Path("janitor.toml")
-"""The policy file that is taken from the working folder where none is named."""
+_ARGUMENTS = ("apply", "path", "names", "paths", "groups", "ignore_protect")
+"""What single commands take, besides the shared options."""
+LOCAL_POLICY = Path("janitor.toml")
+"""The policy file that is used from the working directory if none is named."""
 SUFFIXES = {
     ".json": Format.JSON,
     ".jsonl": Format.JSONL,
@@ -381,41 +381,41 @@ SUFFIXES = {
 }
 
 
-def _found(policy: Path | None, *, quiet: bool = False) -> Path | None:
-    """The policy file that was named, or that lies here, which is said aloud."""
-    if policy is not None or not FOUND.is_file():
+def _policy_file(policy: Path | None, *, quiet: bool = False) -> Path | None:
+    """Return the named policy file or, after saying so, the one in the working directory."""
+    if policy is not None or not LOCAL_POLICY.is_file():
         return policy
     if not quiet:
-        sys.stderr.write(f"policy: ./{FOUND}, found here\n")
-    return FOUND
+        sys.stderr.write(f"policy: ./{LOCAL_POLICY}, found here\n")
+    return LOCAL_POLICY
 
 
-def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
-    """Run a command of `janitor.terminal` with the options given, and exit with its code.
+def _run(call: str, log_format: LogFormat, **given: Any) -> None:
+    """Run a command, named by module and function, and exit with its code.
 
-    Only what the command needs is imported: a third of the time that a small report takes.
+    Only the command's module is imported, which saves a third of the time of a small report.
     """
     module, _, name = call.partition(".")
     commands = import_module(f"janitor.terminal.{module}")
     verbose, quiet = given.get("verbose", False), given.get("quiet", False)
     configure_logs(log_format, verbose=verbose, quiet=quiet)
-    extra = {key: given.pop(key) for key in _OWN if key in given}
+    arguments = {key: given.pop(key) for key in _ARGUMENTS if key in given}
     if given.pop("dry_run", False):
-        if extra.get("apply"):
+        if arguments.get("apply"):
             raise UsageError("--apply, --dry-run: give one of them")
         if name == "apply":
-            extra["dry_run"] = True
+            arguments["dry_run"] = True
     given["sandbox"] = given["sandbox"] or given["sandbox_state"] is not None
     if "format" in given:
         suffix = given["output"].suffix.lower() if given["output"] else ""
         given["format"] = given["format"] or SUFFIXES.get(suffix, Format.TABLE)
-    given["policy"] = _found(given["policy"], quiet=quiet)
-    for several in ("regions", "roles", "ous", "accounts", "exclude"):
-        given[several] = tuple(given.get(several) or ())
+    given["policy"] = _policy_file(given["policy"], quiet=quiet)
+    for repeatable in ("regions", "roles", "ous", "accounts", "exclude"):
+        given[repeatable] = tuple(given.get(repeatable) or ())
     given["org"] = given.get("org") or bool(given["ous"] or given["accounts"])
     if not given["org"] and (given["exclude"] or given.get("org_role")):
         raise UsageError("--exclude, --org-role: are for --org")
-    raise typer.Exit(int(getattr(commands, name)(commands.Options(**given), **extra)))
+    raise typer.Exit(int(getattr(commands, name)(commands.Options(**given), **arguments)))
 
 
 @app.command(
@@ -431,38 +431,29 @@ def _finish(call: str, log_format: LogFormat, **given: Any) -> None:
 )
 @_with(
     *_ACCOUNT,
-    *_OUT,
+    *_OUTPUT,
     *("ingestion", "by", "since", "orphans", "all_groups", "fail_on_findings"),
-    *_HOW,
+    *_BEHAVIOUR,
     *("yes", "dry_run"),
 )
 def report(**given: Any) -> None:
     """Show what would be done and why; change nothing."""
-    _finish("run.report", **given)
+    _run("run.report", **given)
 
 
-@app.command(
-    epilog=_examples(
-        "plan -o plan.jsonl",
-    )
-)
-@_with("output", *_ACCOUNT, "fail_on_findings", *_HOW, "yes", "dry_run")
+@app.command(epilog=_examples("plan -o plan.jsonl"))
+@_with("output", *_ACCOUNT, "fail_on_findings", *_BEHAVIOUR, "yes", "dry_run")
 def plan(**given: Any) -> None:
     """Write what would be done to a file for `apply`."""
-    _finish("run.plan", **given)
+    _run("run.plan", **given)
 
 
-@app.command(
-    epilog=_examples(
-        "apply plan.jsonl",
-        "apply plan.jsonl --yes --journal changes.jsonl",
-    )
-)
+@app.command(epilog=_examples("apply plan.jsonl", "apply plan.jsonl --yes --journal changes.jsonl"))
 @_with(
     *(name for name in _ACCOUNT if name != "regions"),
-    *_OUT,
+    *_OUTPUT,
     *("journal", "yes", "all_groups", "fail_on_findings"),
-    *_HOW,
+    *_BEHAVIOUR,
     "dry_run",
 )
 def apply(
@@ -470,21 +461,15 @@ def apply(
     **given: Any,
 ) -> None:
     """Carry out a plan; keep what has changed since."""
-    _finish("run.apply", path=path, **given)
+    _run("run.apply", path=path, **given)
 
 
-@app.command(
-    epilog=_examples(
-        "run",
-        "run --apply",
-        "run --apply --yes -q -o report.html",
-    )
-)
+@app.command(epilog=_examples("run", "run --apply", "run --apply --yes -q -o report.html"))
 @_with(
     *_ACCOUNT,
-    *_OUT,
+    *_OUTPUT,
     *("journal", "yes", "ingestion", "by", "all_groups", "fail_on_findings"),
-    *_HOW,
+    *_BEHAVIOUR,
     "dry_run",
 )
 def run(
@@ -492,20 +477,15 @@ def run(
     **given: Any,
 ) -> None:
     """Survey and act in one go; a dry run unless --apply."""
-    _finish("run.run", apply=apply, **given)
+    _run("run.run", apply=apply, **given)
 
 
-@app.command(
-    epilog=_examples(
-        "native -p janitor.toml",
-        "native -p janitor.toml -r all --apply",
-    )
-)
+@app.command(epilog=_examples("native -p janitor.toml", "native -p janitor.toml -r all --apply"))
 @_with(
     *_ACCOUNT,
-    *_OUT,
+    *_OUTPUT,
     *("journal", "yes", "fail_on_findings"),
-    *_HOW,
+    *_BEHAVIOUR,
     "dry_run",
     format=TableOrJson,
 )
@@ -521,7 +501,7 @@ def native(
     **given: Any,
 ) -> None:
     """Turn prefix rules into account-level retention policies."""
-    _finish("native.native", apply=apply, ignore_protect=ignore_protect, **given)
+    _run("native.native", apply=apply, ignore_protect=ignore_protect, **given)
 
 
 @app.command(
@@ -529,7 +509,7 @@ def native(
         "restore janitor-journal-20270101T060000Z.jsonl", 'restore JOURNAL --apply --group "/ecs/*"'
     )
 )
-@_with(*_ACCOUNT, *_OUT, "journal", "yes", "all_groups", *_HOW, "dry_run", format=UndoForm)
+@_with(*_ACCOUNT, *_OUTPUT, "journal", "yes", "all_groups", *_BEHAVIOUR, "dry_run", format=UndoForm)
 def restore(
     journals: Annotated[
         list[str],
@@ -548,7 +528,7 @@ def restore(
 ) -> None:
     """Undo what journals recorded; only shows it unless --apply."""
     given |= {"paths": tuple(journals), "groups": tuple(groups or ())}
-    _finish("restore.restore", apply=apply, **given)
+    _run("restore.restore", apply=apply, **given)
 
 
 @app.command(
@@ -558,7 +538,7 @@ def restore(
         "explain arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/web",
     )
 )
-@_with(*_ACCOUNT, *_OUT, *_HOW, format=TableOrJson)
+@_with(*_ACCOUNT, *_OUTPUT, *_BEHAVIOUR, format=TableOrJson)
 def explain(
     names: Annotated[
         list[str], typer.Argument(metavar="GROUP", help="Names, globs or ARNs of log groups.")
@@ -566,12 +546,10 @@ def explain(
     **given: Any,
 ) -> None:
     """Show every rule and piece of evidence for log groups."""
-    _finish("explain.explain", names=tuple(names), **given)
+    _run("explain.explain", names=tuple(names), **given)
 
 
-@app.command(
-    epilog=_examples("report --all -f json -o may.json", "diff april.json may.json"),
-)
+@app.command(epilog=_examples("report --all -f json -o may.json", "diff april.json may.json"))
 def diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="A report saved as JSON.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="A later one.")],
@@ -583,8 +561,8 @@ def diff(
     raise typer.Exit(int(compare(old, new, format or Format.TABLE)))
 
 
-class Printed(StrEnum):
-    """Whose JSON `schema` describes."""
+class Described(StrEnum):
+    """The outputs that `schema` describes."""
 
     REPORT = "report"
     NATIVE = "native"
@@ -595,13 +573,13 @@ class Printed(StrEnum):
 @app.command()
 def schema(
     of: Annotated[
-        Printed,
+        Described,
         typer.Argument(
             metavar="WHAT",
             help="report (also of run and apply), native, restore, or fleet (the report.json of "
             "the deployed fleet).",
         ),
-    ] = Printed.REPORT,
+    ] = Described.REPORT,
 ) -> None:
     """Print the JSON Schema of what `--format json` prints."""
     from janitor.report.schema import json_schema
@@ -618,7 +596,7 @@ def policy_show(
 
     from janitor.policy.file import load
 
-    content = load(_found(policy)).model_dump(exclude_none=True)
+    content = load(_policy_file(policy)).model_dump(exclude_none=True)
     sys.stdout.write(tomli_w.dumps(content))
 
 
@@ -629,7 +607,7 @@ def policy_validate(
     """Check a policy file: every problem with its line, and rules that can never match."""
     from janitor.terminal.policies import validate
 
-    raise typer.Exit(int(validate(_found(policy))))
+    raise typer.Exit(int(validate(_policy_file(policy))))
 
 
 @policy_app.command(
@@ -662,7 +640,7 @@ def policy_test(
     from janitor.terminal.policies import test
 
     form = format or Format.TABLE
-    raise typer.Exit(int(test(_found(policy), names or (), report, against, region, form)))
+    raise typer.Exit(int(test(_policy_file(policy), names or (), report, against, region, form)))
 
 
 @policy_app.command("schema")
@@ -716,9 +694,7 @@ def iam_policy_command(
     trust: Annotated[
         str | None,
         typer.Option(
-            "--trust",
-            metavar="ACCOUNT",
-            help="Who may assume it: an account, or a role's ARN.",
+            "--trust", metavar="ACCOUNT", help="Who may assume it: an account, or a role's ARN."
         ),
     ] = None,
     external_id: ExternalId = None,
@@ -740,8 +716,8 @@ def iam_policy_command(
     for region in regions or ():
         targets.check_region(region, "-r/--region")
     trusted = [trust] if trust and targets.ROLE_ARN.fullmatch(trust) else []
-    around = [] if sandbox or trusted else [targets.region_around()]
-    place = targets.one_partition(filter(None, regions or around), trusted)
+    configured = [] if sandbox or trusted else [targets.region_around()]
+    partition = targets.one_partition(filter(None, regions or configured), trusted)
     if journal_bucket is not None:
         if not restore:
             raise UsageError("--journal-bucket: is only for --restore")
@@ -755,12 +731,12 @@ def iam_policy_command(
     if native:
         needed = native_policy(regions=tuple(regions or ()))
     elif restore:
-        needed = restore_policy(account=account, partition=place, journal_bucket=journal_bucket)
+        needed = restore_policy(account=account, partition=partition, journal_bucket=journal_bucket)
     else:
         needed = iam_policy(
-            load(_found(policy)),
+            load(_policy_file(policy)),
             account=account,
-            partition=place,
+            partition=partition,
             regions=tuple(regions or ()),
             ingestion=ingestion,
             orphans=orphans,
@@ -774,7 +750,7 @@ def iam_policy_command(
             external_id=external_id,
             organization=org_id,
             role=org_role or ROLE,
-            partition=place,
+            partition=partition,
         )
         if org_id is None:
             sys.stderr.write(
@@ -851,7 +827,7 @@ def _root(
 
 
 class _Logs(io.TextIOBase):
-    """Stderr; but what cannot be logged must not cut off a change that is under way."""
+    """Stderr, but a log line that cannot be written does not cut off a change under way."""
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError):
@@ -866,13 +842,13 @@ class _Logs(io.TextIOBase):
 _LOGS = cast(TextIO, _Logs())
 
 
-def _readable(_logger: Any, _name: str, event: Any) -> Any:
-    """What is logged, with nothing that a terminal would obey."""
+def _escaped(_logger: Any, _name: str, event: Any) -> Any:
+    """Return a log event without control characters that a terminal would obey."""
     return {key: lines(v) if isinstance(v, str) else v for key, v in event.items()}
 
 
 def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
-    """Logs go to stderr: warnings and worse, or everything with `verbose`."""
+    """Send logs to stderr: warnings and errors, everything with `verbose`, or errors if `quiet`."""
     import structlog
 
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
@@ -886,7 +862,7 @@ def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            _readable,
+            _escaped,
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -896,7 +872,7 @@ def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line and answer with the exit code. No traceback unless `-v`."""
+    """Run the command line and return the exit code. A traceback is only printed with `-v`."""
     words = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -913,23 +889,23 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.flush()
             return end.code if isinstance(end.code, int) else Exit.DONE
     except JanitorError as error:
-        return _ended(str(error), error.exit_code, verbose=verbose)
+        return _failed(str(error), error.exit_code, verbose=verbose)
     except KeyboardInterrupt:
-        return _ended("interrupted", Exit.INTERRUPTED)
+        return _failed("interrupted", Exit.INTERRUPTED)
     except OSError as error:
-        if error.filename is None:
-            return _ended(str(OutputError(error)), Exit.INCOMPLETE, verbose=verbose)
-        return _ended(f"{error.filename}: {error.strerror}", Exit.INCOMPLETE, verbose=verbose)
-    except Exception as error:  # a bug: say so in one line, the traceback is for -v
-        if isinstance(error.__cause__, KeyboardInterrupt):  # Python does so in an import, too
-            return _ended("interrupted", Exit.INTERRUPTED)
+        named = error.filename is not None
+        text = f"{error.filename}: {error.strerror}" if named else str(OutputError(error))
+        return _failed(text, Exit.INCOMPLETE, verbose=verbose)
+    except Exception as error:  # a bug: one line, and the traceback with -v
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python may also chain it so in imports
+            return _failed("interrupted", Exit.INTERRUPTED)
         text = f"internal error: {type(error).__name__}: {error} (see -v)"
-        return _ended(text, Exit.INCOMPLETE, verbose=verbose)
+        return _failed(text, Exit.INCOMPLETE, verbose=verbose)
     return Exit.DONE
 
 
-def _ended(text: str, code: Exit, *, verbose: bool = False) -> Exit:
-    """Say why it ended so, as far as anybody can be told."""
+def _failed(text: str, code: Exit, *, verbose: bool = False) -> Exit:
+    """Print why the program fails, if that is possible, and return the exit code."""
     with contextlib.suppress(OSError):
         if verbose:
             traceback.print_exc()
@@ -938,18 +914,18 @@ def _ended(text: str, code: Exit, *, verbose: bool = False) -> Exit:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:  # Python would write to it again at its exit
+        except OSError:  # Python would write to the stream again when it exits
             with contextlib.suppress(OSError, io.UnsupportedOperation):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return code
 
 
 def entry() -> None:
-    """The installed command and `python -m janitor`."""
+    """Run as the installed command, or as `python -m janitor`."""
     gc.set_threshold(GARBAGE)
-    terminal.alone = True
+    terminal.owns_process = True
     for name in ("stdin", "stdout", "stderr"):
-        # Closed: else what is opened next, such as a journal, would be in its place.
+        # A file opened later, such as a journal, would take the number of a closed stream.
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_RDWR)
             setattr(sys, name, os.fdopen(null, "r" if name == "stdin" else "w"))
@@ -957,6 +933,6 @@ def entry() -> None:
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup's SIGHUP stays ignored
             signal.signal(number, signal.default_int_handler)
     code = main()
-    # Python looks for garbage a last time at its exit: a quarter of the CPU time of a short run.
+    # The garbage collection at Python's exit takes a quarter of the CPU time of a short run.
     gc.freeze()
     sys.exit(code)

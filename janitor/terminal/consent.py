@@ -1,6 +1,4 @@
-"""What a person agrees to: all that a plan deletes, what is lost for good, what it saves; then the
-question.
-"""
+"""What a person agrees to: everything that a plan deletes, loses for good and saves; and asking."""
 
 from __future__ import annotations
 
@@ -25,20 +23,20 @@ from janitor.terminal.shared import Options, Reached, handled
 
 @dataclass
 class _Retention:
-    """The log groups that one rule gives the same retention. `units` is bytes times nano-USD."""
+    """The log groups to which one rule gives the same retention. `units` is bytes × nano-USD."""
 
     groups: int = 0
     lost: int = 0
     units: int = 0
 
 
-class Agreed:
-    """What a plan comes to: every deletion as a line of text, retention by rule and days."""
+class Listing:
+    """A plan for people: every deletion on a line of its own, retention by rule and days."""
 
     def __init__(self, plan: PlanFile, prices: PriceList, refusals: Mapping[Target, str]) -> None:
-        """`refusals` says of targets why nothing is deleted or swept there: that is not listed."""
+        """`refusals` says why nothing is deleted in a target; such deletions are not listed."""
         self.planned: Counter[Verb] = Counter()
-        """Lines of the plan: log groups, where a sweep has streams."""
+        """Lines of the plan by verb; they count log groups, even of a sweep."""
         self._several = len({target.account for target in plan.totals}) > 1
         self._deletions: dict[str, list[str]] = defaultdict(list)
         self._sweeps: dict[str, list[str]] = defaultdict(list)
@@ -70,7 +68,7 @@ class Agreed:
             given.units += lost * (prices.storage((line.region, line.facts.log_class)) or 0)
 
     def lines(self) -> Iterator[str]:
-        """All of it; deletions are never cut short."""
+        """Yield the lines; deletions are never cut short."""
         for rule, places in self._deletions.items():
             groups = counted(len(places), "log group")
             yield f"{groups} to delete, proved empty (rule {rule!r}):"
@@ -80,40 +78,40 @@ class Agreed:
             streams = counted(self._streams[rule], "expired log stream")
             yield f"{streams} to delete in {groups} that stay (rule {rule!r}):"
             yield from places
-        given = self._retention
-        if given:
+        if self._retention:
             yield "Retention to set:"
             yield "  log groups   days  deletes for good       saves  rule"
-        for (rule, days), one in given.items():
-            lost, saves = size(one.lost), dollars(usd(one.units))
-            yield f"  {one.groups:>10,}  {days:>5}  {lost:>16}  {saves:>10}  {rule}"
-        yield sentence(loss(sum(one.lost for one in given.values()), dry_run=True))
-        saves = dollars(usd(sum(one.units for one in given.values())))
+        for (rule, days), given in self._retention.items():
+            lost, saves = size(given.lost), dollars(usd(given.units))
+            yield f"  {given.groups:>10,}  {days:>5}  {lost:>16}  {saves:>10}  {rule}"
+        retention = self._retention.values()
+        yield sentence(loss(sum(given.lost for given in retention), dry_run=True))
+        saves = dollars(usd(sum(given.units for given in retention)))
         yield f"Saves about {saves} a month, once CloudWatch has removed those events."
 
 
-async def agreed_to(options: Options, where: Where, what: Iterable[str]) -> None:
-    """Show all that would be done, line by line on stderr, and ask. Raises UsageError as `ask`."""
+async def confirm(options: Options, where: Where, lines: Iterable[str]) -> None:
+    """Show on stderr all that would be done, and ask. Raises as `ask`."""
     if not (options.quiet and options.yes):
-        for line in (f"To be done in {where.short}:", *where.lines, *what):
+        for line in (f"To be done in {where.short}:", *where.lines, *lines):
             sys.stderr.write(f"{visible(line)}\n")
     ask(options, f"Do all of this in {where.short}")
 
 
 def can_ask() -> bool:
-    """Whether a person sees the question and can answer it."""
+    """Return whether a person sees the question and can answer it."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def check(options: Options) -> None:
-    """Raise UsageError where somebody has to be asked, and nobody can be."""
+    """Raise UsageError if consent is needed and nobody can be asked."""
     if not options.yes and not can_ask():
         raise UsageError("there is no terminal to ask at, so --yes is needed; nothing was done")
 
 
 def ask(options: Options, what: str) -> None:
-    """Ask a person at a terminal. Raises UsageError on anything but yes, and where nobody can be
-    asked; InterruptionError where that ends the program.
+    """Ask a person at the terminal, unless `--yes` was given. Raises UsageError on any answer but
+    yes and if nobody can be asked, and InterruptionError on Ctrl-C.
     """
     check(options)
     if options.yes:
@@ -132,29 +130,26 @@ def ask(options: Options, what: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Accounts and Regions, for people: one in a phrase, of several how many there are and a line
-    for each.
-    """
+    """Accounts and Regions for people: a phrase, and a line each if there are several accounts."""
 
     short: str
     lines: Sequence[str] = ()
 
 
 async def where(reached: Reached) -> Where:
-    """What it is about, with what the organization calls an account, or else its alias where that
-    may be read.
+    """Return the accounts with their names in the organization or else, if readable, their aliases,
+    and the Regions.
     """
     by_account: dict[str, list[Api]] = defaultdict(list)
     for api in reached.apis:
         by_account[api.target.account].append(api)
-    nameless = [its[0] for account, its in by_account.items() if not reached.names.get(account)]
-    aliases = zip(nameless, await asyncio.gather(*map(alias, nameless)), strict=True)
+    unnamed = [apis[0] for account, apis in by_account.items() if not reached.names.get(account)]
+    aliases = zip(unnamed, await asyncio.gather(*map(alias, unnamed)), strict=True)
     names = {**reached.names, **{api.target.account: name for api, name in aliases}}
-    said = []
-    for account, its in by_account.items():
-        name = names[account]
-        called = f" ({visible(name)})" if name else ""
-        said.append(f"account {account}{called}, {', '.join(a.target.region for a in its)}")
-    if len(said) == 1:
-        return Where(said[0])
-    return Where(counted(len(said), "account"), [f"  {line}" for line in said])
+    accounts = []
+    for account, apis in by_account.items():
+        name = f" ({visible(names[account])})" if names[account] else ""
+        accounts.append(f"account {account}{name}, {', '.join(api.target.region for api in apis)}")
+    if len(accounts) == 1:
+        return Where(accounts[0])
+    return Where(counted(len(accounts), "account"), [f"  {line}" for line in accounts])

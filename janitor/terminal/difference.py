@@ -15,7 +15,9 @@ from janitor.report.difference import KINDS, decided, difference, figures, read
 
 
 def diff(old: Path, new: Path, form: Format) -> Exit:
-    """Show what is new, gone and decided differently, and what it costs now. Raises UsageError."""
+    """Show what is new, gone or decided differently, and the figures then and now. Raises
+    UsageError.
+    """
     check_table_or_json("diff", form)
     found = difference(read(old), read(new))
     if form is Format.JSON:

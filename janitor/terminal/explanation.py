@@ -1,9 +1,8 @@
-"""`janitor explain GROUP`: why a log group is dealt with as it is, line by line.
+"""`janitor explain GROUP`: what would be done with a log group and why, line by line.
 
-What would be done comes from a survey of this one group. The lines beside it are the
-judge's own (`judge.lines`) and the proof's own (`janitor.engine.proof`); all of them are asked,
-where the engine stops at the first that fails, so that one look shows everything that would have to
-change.
+What would be done comes from a survey of this one group. The lines come from the judge
+(`judge.lines`) and from the proof (`janitor.engine.proof`). The engine stops at the first line that
+fails; here all are checked, to show everything that would have to change.
 """
 
 from __future__ import annotations
@@ -47,17 +46,17 @@ from janitor.report.base import full_row
 from janitor.report.overview import title
 
 WIDTH = 80
-PAGES_A_LOOK = 2
-"""Pages of 50 names that each look for a similar name reads at most."""
+PAGES_A_SEARCH = 2
+"""Pages of 50 names that each search for similar names reads at most."""
 
 NEAREST = 5
 NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}")
-"""What a log group may be called (CloudWatch Logs API reference, CreateLogGroup)."""
+"""A valid name of a log group (CloudWatch Logs API reference, CreateLogGroup)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedLine:
-    """A line, and the call that it rests on: None where it is the policy's alone. `at` in ms."""
+    """A line, the call that it rests on and when (ms); None if it rests on the policy alone."""
 
     line: RuleLine
     source: str | None
@@ -65,15 +64,15 @@ class CheckedLine:
 
     @property
     def holds(self) -> bool | None:
-        """Whether it speaks for deletion; None: that is not known."""
+        """Whether it allows deletion; None if that is not known."""
         return None if self.line.unknown else self.line.holds
 
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """One thing that would change what is done with the group.
+    """Something that would change what is done with the group.
 
-    `to` is `kept` (this alone keeps it) or `deleted` (needed, with all others of the kind).
+    `to` is `kept` (this alone would keep it) or `deleted` (it would take all of these).
     """
 
     to: Literal["kept", "deleted"]
@@ -82,10 +81,10 @@ class WhatIf:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All that is to be said of one log group.
+    """Everything that `explain` says of one log group.
 
-    `rules` are those that were tried, with why each does not match, None where it does. `outcomes`
-    are the survey's. `at` is the moment (ms) to which ages are counted.
+    `rules` are those that were tried, each with why it does not match, None if it does. `outcomes`
+    are the survey's. `at` is when everything had been read (ms).
     """
 
     group: LogGroup
@@ -97,19 +96,19 @@ class Explanation:
 
     @property
     def unclear(self) -> bool:
-        """Whether something about it is unknown, or was not reached."""
+        """Whether an outcome is unknown or was not reached."""
         unclear = (Status.UNKNOWN, Status.NOT_REACHED)
         return any(outcome.status in unclear for outcome in self.outcomes)
 
     def as_dict(self, prices: PriceList) -> dict[str, Any]:
-        """One of the `groups` of `--format json`; times in ms since the epoch, sizes in bytes.
+        """Return one of the `groups` of `--format json`; times are in ms since the epoch, sizes in
+        bytes.
 
         `account`, `region`, `group`, `creation_time`, `stored_bytes`, `retention_days`,
-        `retention_policy`, `class`, `tags` (null where they could not be read) and `tags_error`;
+        `retention_policy`, `class`, `tags` (null if they could not be read) and `tags_error`;
         `rules`, each `{rule, matches, why}`; `lines`, each `{line, check, holds, text, source,
-        at}`, where `line` is the number in the list of what must hold before a deletion and
-        `holds` is null where that is not known; `outcomes`, as the `findings` of `report`;
-        `changes`, each `{to, by}`.
+        at}`, where `line` is the number of the condition in docs/concepts.md and `holds` is null if
+        that is not known; `outcomes`, as the `findings` of `report`; `changes`, each `{to, by}`.
         """
         group = self.group
         return {
@@ -143,7 +142,9 @@ class Explanation:
 
 
 async def find(api: Api, name: str) -> tuple[LogGroup, int] | None:
-    """The log group of that very name, and when it was read (ms). Raises what reading raises."""
+    """Return the log group with exactly that name, and when it was read (ms). Raises what reading
+    raises.
+    """
     group = await Logs(api).group(name)
     return None if group is None else (group, api.clock.now())
 
@@ -153,7 +154,7 @@ async def explain(
 ) -> Explanation:
     """Judge and prove a log group (read at `read_at`) as a survey would, and say why.
 
-    `now` (ms) is the moment by which ages are judged.
+    `now` (ms) is the time by which ages are judged.
     Raises StoppedError once `stop` is set, and CredentialsError.
     """
     tags_at = api.clock.now()
@@ -189,7 +190,7 @@ async def explain(
 
 
 def _origin(check: Check, read_at: int, tags_at: int) -> tuple[str | None, int | None]:
-    """Where the judge's lines come from: the group's record, its tags, or the policy alone."""
+    """Return the call behind a line of the judge, and when it was made; None if there was none."""
     match check:
         case Check.TAG | Check.DELETION_TAG | Check.RULE:
             return "GetResources", tags_at
@@ -202,7 +203,7 @@ def _origin(check: Check, read_at: int, tags_at: int) -> tuple[str | None, int |
 async def _verdicts(
     api: Api, group: LogGroup, policy: Policy, settings: RuleSettings | None, before: int | None
 ) -> AsyncIterator[tuple[int, Check, Verdict]]:
-    """Everything that speaks for or against deletion beyond the group's own record."""
+    """Yield the verdicts on deletion that take calls, each with its condition's number."""
     logs = Logs(api)
     if rows := chosen(policy.protect.deletion.owners):
         yield 2, Check.OWNER, await unused(Users(api, rows, Shared()), group)
@@ -235,7 +236,7 @@ def _proved(number: int, check: Check, verdict: Verdict) -> CheckedLine:
 
 
 class _Collector:
-    """Keeps outcomes."""
+    """A listener of a survey that collects its outcomes."""
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
@@ -277,7 +278,7 @@ def _changes(
     outcomes: tuple[Outcome, ...],
     span: int | None,
 ) -> Iterator[WhatIf]:
-    """What would keep a group that is changed, and what would delete one that is not deleted."""
+    """Yield what would keep a group that is changed, or delete one that is not deleted."""
     actions = [outcome.action for outcome in outcomes]
     verbs = {verb_of(action) for action in actions}
     if verbs & {Verb.DELETE_GROUP, Verb.SET_RETENTION, Verb.SWEEP_STREAMS}:
@@ -291,7 +292,7 @@ def _changes(
 
 
 def _keeping(group: LogGroup, policy: Policy, verbs: set[Verb], rule: str) -> Iterator[str]:
-    """Each of these alone keeps the group from every change; the last ones, from this change."""
+    """Yield what would keep the group, each on its own: from every change, then from this one."""
     if policy.protect.tags:
         yield f"a tag {policy.protect.tags[0]}"
     yield f"{group.name!r} among the names of [protect]"
@@ -314,7 +315,7 @@ def _place(rule: str) -> str:
 
 
 def _remedy(shown: CheckedLine, group: LogGroup, policy: Policy, span: int | None) -> str:
-    """What would make a line hold. `span` is retention + grace in ms."""
+    """Return what would make a line hold. `span` is retention + grace in ms."""
     line = shown.line
     if line.unknown:
         return f"a readable response from {shown.source}; now: {line.text}"
@@ -372,7 +373,7 @@ def _retention_remedy(group: LogGroup, rule: str) -> str:
 
 
 def text(explanation: Explanation) -> str:
-    """For people: at most 80 columns, save where a name is longer; ends with a line end."""
+    """Return the explanation for people, in 80 columns except for longer names."""
     group, at = explanation.group, explanation.at
     return "\n".join(
         [
@@ -439,10 +440,10 @@ def _change_rows(changes: tuple[WhatIf, ...]) -> Iterator[str]:
             yield from _wrapped(by, "  - ")
 
 
-def _wrapped(said: str, start: str = "") -> list[str]:
-    """Lines of at most WIDTH columns, nothing in them that a terminal obeys."""
+def _wrapped(text: str, start: str = "") -> list[str]:
+    """Wrap text to WIDTH columns, with control characters escaped."""
     return textwrap.wrap(
-        visible(said),
+        visible(text),
         WIDTH,
         initial_indent=visible(start),
         subsequent_indent=" " * len(start) if start else "  ",
@@ -455,50 +456,46 @@ def _moment(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-# ---- a name that is not there ----------------------------------------------------------------
+# ---- a name that does not exist --------------------------------------------------------------
 
 
-def checked_name(name: str) -> str:
-    """The name itself. Raises UsageError on what no log group can be called."""
+def check_name(name: str) -> None:
+    """Raise UsageError on a name that no log group can have."""
     if not NAME.fullmatch(name):
         raise UsageError(
             f"{visible(name)!r} is not a valid log group name "
             "(1 to 512 of letters, digits and the signs . - _ / #)"
         )
-    return name
 
 
 @dataclass(frozen=True, slots=True)
-class ReadTimes:
-    """Where names like one that is not there are looked for: at most four looks a target.
+class SimilarNames:
+    """The searches for names similar to one that does not exist: at most four in each target.
 
-    One slip of the finger leaves one half of the last part whole, so each half is looked for
-    within all names (`logGroupNamePattern` finds a part of a name); so are that whole part, for a
-    wrong beginning, and the beginning, for a wrong end.
+    A single typing error leaves one half of the last part intact, so each half is searched for
+    anywhere in names (`logGroupNamePattern`); so is the whole last part, in case the beginning is
+    wrong, and the beginning, in case the last part is.
     """
 
     patterns: tuple[str, ...]
     prefix: str
 
     @classmethod
-    def like(cls, name: str) -> ReadTimes:
-        """Those for a name."""
+    def of(cls, name: str) -> SimilarNames:
+        """Return the searches for a name."""
         head, slash, tail = name.rpartition("/")
         parts = [tail, tail[: (len(tail) + 1) // 2], tail[len(tail) // 2 :]]
         patterns = dict.fromkeys(part for part in parts if len(part) > 1)
         return cls(tuple(patterns), head + slash if head else "")
 
-    async def names(self, api: Api) -> list[str]:
-        """The names found in a target, two pages a look whatever the number of log groups.
-
-        Raises what reading raises.
-        """
+    async def read(self, api: Api) -> list[str]:
+        """Return the names found in a target. Raises what reading raises."""
         logs = Logs(api)
         found: dict[str, None] = {}
         for pattern in self.patterns:
-            found.update(dict.fromkeys(await logs.names(PAGES_A_LOOK, pattern=pattern)))
+            found.update(dict.fromkeys(await logs.names(PAGES_A_SEARCH, pattern=pattern)))
         if self.prefix:
-            found.update(dict.fromkeys(await logs.names(PAGES_A_LOOK, prefix=self.prefix)))
+            found.update(dict.fromkeys(await logs.names(PAGES_A_SEARCH, prefix=self.prefix)))
         return list(found)
 
     def __str__(self) -> str:
@@ -509,7 +506,7 @@ class ReadTimes:
 
 
 def nearest(name: str, names: list[str]) -> tuple[str, ...]:
-    """The five most similar names at most, the nearest first; upper and lower case are alike."""
+    """Return the most similar names, at most NEAREST, the most similar first; case is ignored."""
     folded = {other.casefold(): other for other in reversed(names)}
     close = difflib.get_close_matches(name.casefold(), list(folded), NEAREST)
     return tuple(folded[other] for other in close)

@@ -29,12 +29,12 @@ from janitor.terminal.shared import (
     read_policy,
     run_info,
     say,
-    say_gone,
+    say_discarded,
 )
 
 
 def native(options: Options, *, apply: bool, ignore_protect: bool) -> Exit:
-    """Show what would become of the janitor's account-level policies; with `apply` do it."""
+    """Show what would be done with the janitor's account-level policies; with `apply`, do it."""
     check_table_or_json("native", options.format)
     return asyncio.run(_native(options, apply=apply, ignore_protect=ignore_protect))
 
@@ -63,7 +63,7 @@ async def _native(options: Options, *, apply: bool, ignore_protect: bool) -> Exi
         if apply and planned:
             with contextlib.suppress(StoppedError):
                 where = await stop.unless(consent.where(reached))
-                await consent.agreed_to(options, where, native_report.lines(natives.items))
+                await consent.confirm(options, where, native_report.lines(natives.items))
                 await natives.act(journal)
         journal.close()
         info = run_info(options, "native", policy, apis, now, run_id, dry_run=not apply)
@@ -75,7 +75,7 @@ async def _native(options: Options, *, apply: bool, ignore_protect: bool) -> Exi
         if journal.written:
             say(options, f"journal: {journal.path}")
         if apply:
-            say_gone(options)
+            say_discarded(options)
     for text in natives.errors:
         complain(f"error: {text}")
     if broken is not None:
@@ -84,16 +84,15 @@ async def _native(options: Options, *, apply: bool, ignore_protect: bool) -> Exi
         return Exit.INTERRUPTED
     if not native_report.summary(natives.items, natives.errors)["complete"]:
         return Exit.INCOMPLETE
-    found = options.fail_on_findings and planned
-    return Exit.FINDINGS if found else Exit.DONE
+    return Exit.FINDINGS if options.fail_on_findings and planned else Exit.DONE
 
 
 def _write(options: Options, out: IO[str], info: RunInfo, natives: Natives) -> None:
     if options.format is Format.JSON:
         rows = [native_report.row(item) for item in natives.items]
         summary = native_report.summary(natives.items, natives.errors)
-        answer = {"run": info.as_dict(), "findings": rows, "summary": summary}
-        out.write(json.dumps(answer) + "\n")
+        report = {"run": info.as_dict(), "findings": rows, "summary": summary}
+        out.write(json.dumps(report) + "\n")
     else:
         changed = any(item.status is Status.DONE for item in natives.items)
         out.write(f"native: {doing(dry_run=info.dry_run, changed=changed)}\n")

@@ -1,10 +1,9 @@
-"""`janitor sandbox new-groups`: what the deployed function does about log groups just made."""
+"""`janitor sandbox new-groups`: what the deployed function does about new log groups."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,38 +20,38 @@ from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import NewGroups, Policy, load
 from janitor.sandbox import births, demo
 from janitor.sandbox.account import Sandbox
-from janitor.terminal.shared import SandboxClock
+from janitor.terminal.shared import SandboxClock, show
 
 COPIED = ["team", "cost-centre"]
 
 
 def new_groups() -> int:
-    """Run it; give the exit code: 0, or 3 where a log group could not be done with."""
+    """Run the demo, and return 0, or 3 if a log group failed."""
     shipped = load(None)
     policy = shipped.model_copy(update={"new_groups": NewGroups(tags=COPIED)})
     sandbox = demo.sandbox(demo.account(), demo.NOW)
     events = births.make(sandbox)
-    _say(f"{_at(sandbox)}: in account {demo.ACCOUNT}, {births.REGION}, log groups are created:")
+    show(f"{_at(sandbox)}: in account {demo.ACCOUNT}, {births.REGION}, log groups are created:")
     for name in births.MADE:
-        _say(f"  {name}")
-    _say("The event for the first; only its name, account and Region are used:")
-    _say(f"  {json.dumps(events[0])}")
+        show(f"  {name}")
+    show("The event for the first; only its name, account and Region are used:")
+    show(f"  {json.dumps(events[0])}")
     births.pass_time(sandbox)
-    _say(f"{_at(sandbox)}: the queue delivers the messages; meanwhile one creator has set 30 days.")
+    show(f"{_at(sandbox)}: the queue delivers the messages; meanwhile one creator has set 30 days.")
     folder = Path(tempfile.mkdtemp(prefix="janitor-new-groups-"))
     journal = FileJournal(folder / "journal.jsonl", Lines("sandbox", policy.digest()))
-    told = [hinted(json.dumps(event), demo.ACCOUNT, demo.REGIONS) for event in events]
-    names = [name for _, name in told]
+    hints = [hinted(json.dumps(event), demo.ACCOUNT, demo.REGIONS) for event in events]
+    names = [name for _, name in hints]
     try:
         born = asyncio.run(_born(sandbox, policy, names, journal))
     finally:
         journal.close()
     for name in names:
-        one = born.outcomes[name]
-        _say(f"  {name}: {one.status.value}: {born.failures.get(name, one.reason)}")
+        outcome = born.outcomes[name]
+        show(f"  {name}: {outcome.status.value}: {born.failures.get(name, outcome.reason)}")
         if tags := born.tags.get(name):
-            _say(f"    tags copied from the function that it belongs to: {', '.join(tags)}")
-    _say(f"The journal, for `janitor restore`: {journal.path}")
+            show(f"    tags copied from the function that it belongs to: {', '.join(tags)}")
+    show(f"The journal, for `janitor restore`: {journal.path}")
     return Exit.INCOMPLETE if born.failures else Exit.DONE
 
 
@@ -64,7 +63,3 @@ async def _born(sandbox: Sandbox, policy: Policy, names: list[str], journal: Fil
 
 def _at(sandbox: Sandbox) -> str:
     return datetime.fromtimestamp(sandbox.clock.now() / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")

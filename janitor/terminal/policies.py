@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from janitor.report.base import Format, check_table_or_json, counted
 
 
 def validate(path: Path | None) -> Exit:
-    """Name what is wrong, all at once, and what cannot be meant. Raises PolicyError."""
-    policy, source = load(path, unknown), _named(path)
+    """Print whether a policy file is valid, and warnings. Raises PolicyError with all mistakes."""
+    policy, source = load(path, unknown), _source(path)
     found = list(warnings(policy, known_regions()))
     found += map(str, policy.expired(SystemClock().now()))
     for text in found:
@@ -33,26 +33,26 @@ def validate(path: Path | None) -> Exit:
     return Exit.DONE
 
 
-def _named(path: Path | None) -> str:
+def _source(path: Path | None) -> str:
     return "stdin" if str(path) == "-" else str(path or SHIPPED)
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
-    """What a policy makes of a log group, before anything is proved."""
+class _Judgement:
+    """The rule that a policy applies to a log group, and what it does before any proof."""
 
     rule: str
     action: str
 
     @classmethod
-    def of(cls, policy: Policy, group: LogGroup, now: int, *, known: bool) -> _Taken:
-        """`known`: its facts are, not only its name."""
+    def of(cls, policy: Policy, group: LogGroup, now: int, *, known: bool) -> _Judgement:
+        """Judge a log group, of which only the name is known unless `known`."""
         *_, (settings, miss) = policy.trials(group)
         rule = f"{settings.rule}?" if miss else settings.rule
-        return cls(rule, _said(judge(group, policy, now)) if known else "")
+        return cls(rule, _action_text(judge(group, policy, now)) if known else "")
 
 
-def _said(action: Any) -> str:
+def _action_text(action: Any) -> str:
     match action:
         case SetRetention(days=days):
             return f"set retention to {days} days"
@@ -70,8 +70,8 @@ def test(
     region: str,
     form: Format,
 ) -> Exit:
-    """Show which rule takes which log group: those named, or those of a report saved as JSON; with
-    `against`, what is different under that policy file. Raises UsageError, PolicyError.
+    """Show which rule applies to the named log groups, or to those of a report saved as JSON; with
+    `against`, only what differs from that policy file. Raises UsageError, PolicyError.
     """
     if not names and report is None:
         raise UsageError(
@@ -82,8 +82,8 @@ def test(
         check_region(region, "-r/--region")
     new, old = load(policy), None if against is None else load(against)
     if report is None:
-        now, here = SystemClock().now(), Target("", region)
-        groups = [LogGroup(here, name, "", 0, 0, tags={}) for name in names]
+        now, target = SystemClock().now(), Target("", region)
+        groups = [LogGroup(target, name, "", 0, 0, tags={}) for name in names]
     else:
         now, groups = saved(report)
         groups = [group for group in groups if not names or group.name in names]
@@ -105,19 +105,18 @@ def test(
 def _rows(
     groups: Iterable[LogGroup], new: Policy, old: Policy | None, now: int, *, known: bool
 ) -> Iterator[dict[str, Any]]:
-    """One for each log group, or for each that is taken otherwise by the old policy."""
+    """Yield a row for each log group or, with an old policy, for each that differs under it."""
     for group in groups:
-        taken = _Taken.of(new, group, now, known=known)
-        row = {"region": group.target.region, "group": group.name}
-        row |= {"rule": taken.rule, "action": taken.action}
+        judgement = _Judgement.of(new, group, now, known=known)
+        row = {"region": group.target.region, "group": group.name, **asdict(judgement)}
         if old is None:
             yield row
-        elif (before := _Taken.of(old, group, now, known=known)) != taken:
-            yield row | {"before": {"rule": before.rule, "action": before.action}}
+        elif (before := _Judgement.of(old, group, now, known=known)) != judgement:
+            yield row | {"before": asdict(before)}
 
 
 def saved(path: Path) -> tuple[int, list[LogGroup]]:
-    """When a report (`--format json`) was made, in ms, and its log groups. Raises UsageError."""
+    """Return when a report saved as JSON was made (ms), and its log groups. Raises UsageError."""
     from janitor.report.difference import read
 
     report = read(path)

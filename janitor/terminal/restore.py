@@ -1,4 +1,4 @@
-"""`restore`: journals read, and undone."""
+"""`restore`: the undo of journals."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ from janitor.terminal.shared import (
     read_policy,
     run_info,
     say,
-    say_gone,
+    say_discarded,
 )
 
 
 def restore(
     options: Options, paths: tuple[str, ...], groups: tuple[str, ...], *, apply: bool
 ) -> Exit:
-    """Show what undoing journals would change; with `apply` change it.
+    """Show what undoing journals would change; with `apply`, change it.
 
-    `paths` are files, `-` for stdin, `s3://bucket/key` or `s3://bucket/prefix/`; `groups` are
-    patterns of names to keep to, all if there are none.
+    `paths` are files, `-` for stdin, `s3://bucket/key` or `s3://bucket/prefix/`. `groups` are globs
+    that narrow the undo to log groups with matching names.
     """
     if options.format is Format.HTML:
         raise UsageError(
@@ -77,11 +77,11 @@ async def _restore(
         if account.sandbox is not None and options.sandbox_state is None:
             say(
                 options,
-                "this demo account is new, and has nothing of what another command did "
+                "this demo account is new, and has none of the changes of other commands "
                 "(--sandbox-state FOLDER keeps an account)",
             )
         history = read_history([journal async for journal in _journals(account, paths)])
-        _complain(options, history)
+        _say_damage(options, history)
         if not history.lines:
             raise UsageError(f"{', '.join(paths)}: has no journal lines")
         for name in history.others:
@@ -99,11 +99,11 @@ async def _restore(
         reached = await connect(account, regions, policy, counts, stop, history.accounts)
         apis, unusable = reached.apis, reached.unusable.values()
         own = dict.fromkeys(api.target.account for api in apis)
-        # What is of an account whose role cannot be used is not reached, and the others are done.
+        # If a role cannot be used, its account is not reached, and the others are restored.
         named = {targets.account_of(role) for role in options.roles}
-        if foreign := [number for number in history.accounts if number not in {*own, *named}]:
+        if foreign := [other for other in history.accounts if other not in {*own, *named}]:
             raise UsageError(
-                f"{', '.join(paths)}: of account {', '.join(foreign)}; "
+                f"{', '.join(paths)}: from account {', '.join(foreign)}; "
                 f"these credentials are for account {', '.join(own)}"
             )
         for line in lost.split("\n"):
@@ -115,7 +115,7 @@ async def _restore(
         items: list[Restoration] = []
         with contextlib.suppress(StoppedError):
             for api in apis:
-                with contextlib.suppress(CredentialsError):  # to be met, and told, again
+                with contextlib.suppress(CredentialsError):  # the undo meets and reports it again
                     await learn_quotas(api, policy.limits.api_share)
         if apply and pasts:
             await _show_first(options, reached, pasts, stop, info(dry_run=True), counts)
@@ -141,9 +141,9 @@ async def _restore(
             out.flush()
         except OSError as error:
             broken = error
-        _tell_undo(options, tally, journal, lost, dry_run=not apply)
+        _say_summary(options, tally, journal, lost, dry_run=not apply)
         if apply:
-            say_gone(options)
+            say_discarded(options)
         code = tally.exit_code()
         if broken is not None:
             raise OutputError(broken, Exit.INCOMPLETE if code is Exit.DONE else code)
@@ -158,7 +158,9 @@ async def _show_first(
     info: RunInfo,
     counts: Counts,
 ) -> None:
-    """All that would be put back, and the question: a journal is an input. Raises UsageError."""
+    """Show everything that would be restored, because journals may be forged, and ask. Raises
+    UsageError.
+    """
     items: list[Restoration] = []
     tally = await Undo(reached.apis, pasts, stop, items.append).show()
     if not (options.quiet and options.yes):
@@ -175,7 +177,7 @@ async def _show_first(
 
 
 async def _journals(account: Account, paths: tuple[str, ...]) -> AsyncIterator[tuple[str, str]]:
-    """The journals named on the command line, as (name, text). Raises UsageError."""
+    """Yield the journals as (name, text). Raises UsageError."""
     workers = Threads() if account.sandbox is None else Inline()
     for path in paths:
         if path.startswith(archive.SCHEME):
@@ -191,7 +193,7 @@ async def _journals(account: Account, paths: tuple[str, ...]) -> AsyncIterator[t
 
 
 def _wanted(options: Options, groups: tuple[str, ...]) -> Callable[[GroupHistory], bool]:
-    """Whether a log group is within `-r/--region` and `--group`."""
+    """Return a function that says whether `-r/--region` and `--group` select a log group."""
     globs = [glob(pattern) for pattern in groups]
 
     def wanted(past: GroupHistory) -> bool:
@@ -205,37 +207,36 @@ def _wanted(options: Options, groups: tuple[str, ...]) -> Callable[[GroupHistory
 def _counted(planned: Counter[str]) -> str:
     policies = planned["restore_account_policy"]
     groups = planned.total() - policies
-    said = [f"{groups} log groups"] if groups or not policies else []
-    return " and ".join([*said, *([f"{policies} account-level policies"] if policies else [])])
+    parts = [f"{groups} log groups"] if groups or not policies else []
+    parts += [f"{policies} account-level policies"] if policies else []
+    return " and ".join(parts)
 
 
-def _policies(count: int, verb: str) -> str:
-    return f"{count:,} account-level policies {verb} put back; " if count else ""
-
-
-def _complain(options: Options, history: History) -> None:
+def _say_damage(options: Options, history: History) -> None:
     for complaint in history.complaints:
         say(options, f"janitor: warning: {complaint}")
     if history.torn:
         say(
             options,
-            f"janitor: warning: the last line of {counted(history.torn, 'journal')} was cut off; "
-            "what it would have announced was not started, what it would have confirmed is checked",
+            f"janitor: warning: the last line of {counted(history.torn, 'journal')} was cut off; a "
+            "change that it would have announced was not made, one that it would have confirmed is "
+            "checked",
         )
 
 
-def _tell_undo(
+def _say_summary(
     options: Options, tally: UndoTally, journal: FileJournal, lost: str, *, dry_run: bool
 ) -> None:
-    """The summary of an undo for people, on stderr."""
+    """Print the summary for people on stderr."""
     changes = tally.planned if dry_run else tally.done
     verb = "would be" if dry_run else "were"
+    policies = changes["restore_account_policy"]
+    policies_text = f"{policies:,} account-level policies {verb} put back; " if policies else ""
     say(
         options,
         f"{changes['restore_group']:,} log groups {verb} created again or completed, "
         f"retention {'would be' if dry_run else 'was'} put back on "
-        f"{changes['restore_retention']:,}; "
-        f"{_policies(changes['restore_account_policy'], verb)}"
+        f"{changes['restore_retention']:,}; {policies_text}"
         f"{tally.by_status[Status.KEPT]:,} left alone, "
         f"{tally.by_status[Status.UNKNOWN]:,} unknown, {tally.by_status[Status.FAILED]:,} failed, "
         f"{tally.by_status[Status.NOT_REACHED]:,} not reached",

@@ -1,4 +1,4 @@
-"""`report`, `plan`, `apply` and `run`: a survey, and what is done about it."""
+"""`report`, `plan`, `apply` and `run`: a survey, and acting on it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ from janitor.core.errors import Exit, JanitorError, OutputError, PlanError, Usag
 from janitor.core.loss import loss
 from janitor.core.model import (
     OWNER_GONE,
-    Ingestion,
     LogGroup,
     Outcome,
     Status,
@@ -62,6 +61,7 @@ from janitor.policy.file import SHIPPED, Policy
 from janitor.policy.lint import idle
 from janitor.report.base import (
     Format,
+    NullReport,
     Report,
     RunInfo,
     counted,
@@ -89,25 +89,25 @@ from janitor.terminal.shared import (
     read_policy,
     run_info,
     say,
-    say_gone,
+    say_discarded,
 )
 
 log = structlog.get_logger("janitor")
 
 PLACES = ("account", "ou", "region")
-"""Values of `--by`: what became of them is known even where no log group could be read."""
+"""Values of `--by` whose parts can have failures even if no log group could be read."""
 NOWHERE = "(no Region was reached)"
 
 Pages = AsyncIterator[tuple[list[LogGroup], str | None]]
 
-WORTH_TELLING = 5
-"""Seconds: a run that was shorter needs no explanation of what took so long."""
+SLOW = 5
+"""Seconds from which the summary says which quota took them."""
 
 _P = ParamSpec("_P")
 
 
 class ResultSink:
-    """Hands what comes in to the report, shows progress, and survives an output that fails."""
+    """Passes what happens to the report, shows progress, and survives an output that fails."""
 
     def __init__(
         self,
@@ -128,15 +128,15 @@ class ResultSink:
         self._tick: Callable[[int, int], None] = lambda _groups, _changes: None
         self._groups = 0
         self._changes = 0
-        # Asked once: a large account has a million groups that are plainly kept.
+        # Asked once, because a large account has a million groups that are kept.
         self._logs_kept = _logs_kept()
 
     def progress(self, tick: Callable[[int, int], None]) -> None:
-        """Call `tick(groups scanned, changes made)` whenever one of them grows."""
+        """Call `tick(groups scanned, changes)` whenever either of them grows."""
         self._tick = tick
 
     def read(self, groups: Sequence[LogGroup]) -> None:
-        """More log groups."""
+        """Add log groups."""
         self._groups += len(groups)
         self._tick(self._groups, self._changes)
         self.safely(self._report_page, groups)
@@ -145,7 +145,7 @@ class ResultSink:
                 self._talkers.add(group)
 
     def outcomes(self, outcomes: Iterable[Outcome]) -> None:
-        """More outcomes."""
+        """Add outcomes."""
         kept: list[Outcome] = []
         for outcome in outcomes:
             finding = is_finding(outcome)
@@ -169,7 +169,7 @@ class ResultSink:
                 self._report.ingested(group, ingestion)
 
     def safely(self, write: Callable[_P, None], *args: _P.args, **named: _P.kwargs) -> None:
-        """Write; where that fails, or nobody reads any more, take no new work and write no more."""
+        """Write. If that fails, or nobody reads any longer, start no new work and write no more."""
         if self.broken is not None:
             return
         try:
@@ -184,7 +184,7 @@ def _is_orphan(group: LogGroup) -> bool:
 
 
 def _logs_kept() -> bool:
-    """Whether log groups that are plainly kept are logged."""
+    """Return whether log groups that are kept are logged."""
     enabled: bool = log.bind().is_enabled_for(logging.DEBUG)
     return enabled
 
@@ -195,23 +195,23 @@ def report(options: Options) -> Exit:
 
 
 def run(options: Options, *, apply: bool) -> Exit:
-    """Survey; with `apply` show what would be done, ask, and do it."""
+    """Survey; with `apply`, show what would be done, ask, and do it."""
     return asyncio.run(_act_now(options) if apply else _report(options, "run"))
 
 
 def plan(options: Options) -> Exit:
-    """Survey, and write what would be done as lines that `apply` takes."""
+    """Survey, and write the plan for `apply`."""
     return asyncio.run(_plan(options))
 
 
 def apply(options: Options, path: Path, *, dry_run: bool = False) -> Exit:
-    """Do what a plan says, with each deletion proved again; with `dry_run` only show it."""
+    """Carry out a plan, with each deletion proved again; with `dry_run`, only show it."""
     return asyncio.run(_apply(options, path, dry_run=dry_run))
 
 
 @dataclass
 class _Work:
-    """What a command works with: where, by which policy, and what it has counted so far."""
+    """The state of a command: where it works, its policy, and what it has counted so far."""
 
     options: Options
     command: str
@@ -239,13 +239,13 @@ class _Work:
         self.asked: Shared | None = None
 
     def _shares(self) -> Shares | None:
-        """The sums of `--by`. Raises UsageError on what is not one of its values."""
+        """Return the sums of `--by`. Raises UsageError on an invalid value."""
         by = self.by
         if by is None:
             return None
         if by in PLACES:
             if by == "ou" and not self.options.org:
-                raise UsageError("--by ou: needs --org, which tells of organizational units")
+                raise UsageError("--by ou: needs --org, which reads the organizational units")
             return Shares(by, lambda group: self.place(group.target), self.prices)
         what, _, tag = by.partition(":")
         if what == "tag" and tag:
@@ -259,7 +259,7 @@ class _Work:
         )
 
     def place(self, target: Target) -> str:
-        """The part of `--by` that an account and Region belong to."""
+        """Return the part of `--by` that an account and Region belong to."""
         if self.by == "ou":
             member = self.reached.members.get(target.account)
             return unit(member.path if member else ())
@@ -270,27 +270,27 @@ class _Work:
         return "(tags not read)" if settings is None else settings.rule
 
     async def connect(self, regions: tuple[str, ...], only: Collection[str] = ()) -> None:
-        """Find out which accounts and Regions are meant, as `janitor.terminal.shared.connect`."""
+        """Enter all accounts and Regions, as `janitor.terminal.shared.connect`."""
         self.reached = await connect(
             self.account, regions, self.policy, self.counts, self.stop, only
         )
         self.apis = {api.target: api for api in self.reached.apis}
 
     def info(self, *, dry_run: bool) -> RunInfo:
-        """What machine-readable outputs say of the run."""
+        """Return what outputs say of the run."""
         apis = list(self.apis.values())
         return run_info(
             self.options, self.command, self.policy, apis, self.now, self.run_id, dry_run=dry_run
         )
 
     def report(self, out: IO[str], form: Format) -> Report:
-        """A report of a format."""
+        """Return the report of a format."""
         return make_report(
             form,
             out,
             everything=self.options.all_groups,
             prices=self.prices,
-            explain=_words(self.options, places=form is not Format.HTML),
+            explain=_same_options(self.options, places=form is not Format.HTML),
             color=not self.options.no_color,
             parts=self.options.by is not None,
             since=self.since,
@@ -298,13 +298,13 @@ class _Work:
         )
 
     def books(self, targets: Iterable[Target], listener: Listener) -> Books:
-        """Where it is all counted."""
+        """Return the books in which outcomes are counted."""
         return Books(
             targets, listener, lambda group: self.policy.acknowledged_until(group, self.now)
         )
 
     async def survey(self, books: Books, talkers: Talkers | None = None) -> None:
-        """Read, judge and prove."""
+        """Read and judge log groups, and prove those to delete."""
         listing: Listing = every_group
         if talkers is not None:
             billed = _billed(self.apis.values(), self.prices)
@@ -326,24 +326,22 @@ class _Work:
         self.refused = books.over_limit(self.policy.limits)
 
     async def act(self, books: Books, plan: PlanFile) -> None:
-        """Carry out what a plan says."""
+        """Carry out a plan."""
         refusals = books.refusals(self.policy.limits)
         parts = {
             target: Part(at_hand(plan.of(target)), refused=refusals[target])
             for target in plan.totals
             if target in self.apis
         }
-        looks = Looks(self.account.clock)
-        anew = plan.head.run != self.run_id
         act = Act(
             self.policy,
             plan.head.made,
             self.stop,
             self.journal,
             books,
-            looks,
+            Looks(self.account.clock),
             asked=self.asked,
-            anew=anew,
+            anew=plan.head.run != self.run_id,
         )
         await act.run(self.apis, parts)
         for target, totals in plan.totals.items():
@@ -352,7 +350,7 @@ class _Work:
     def _by(
         self, books: Books, refused_in: Collection[Target], *, ingestion: bool
     ) -> Mapping[str, Any] | None:
-        """The sums of `--by`, with what failed where."""
+        """Return the sums of `--by`, with what failed where."""
         if self.shares is None:
             return None
         failed: dict[str, list[Tally]] = defaultdict(list)
@@ -376,7 +374,7 @@ class _Work:
         talkers: Talkers | None = None,
         carried_out: Mapping[str, int] | None = None,
     ) -> Summary:
-        """All that was counted."""
+        """Return the summary of the run."""
         ingestion = None
         refusals = books.refusals(self.policy.limits) if carried_out is None else {}
         refused_in = [target for target, why in refusals.items() if why]
@@ -394,7 +392,7 @@ class _Work:
             total.warn(warning)
         for failure in self.reached.unusable.values():
             total.error(failure)
-        made = summarize(
+        summary = summarize(
             total,
             self.ledger.as_dict(self.prices),
             self.counts.calls,
@@ -410,21 +408,23 @@ class _Work:
             asked=asking(self.counts.owner_calls, self.counts.metrics, self.prices),
             orphans=self.ledger.orphans(self.prices) if self.asks_orphans else None,
         )
-        return made if self.since is None else replace(made, since=self.since.as_dict(made))
+        if self.since is None:
+            return summary
+        return replace(summary, since=self.since.as_dict(summary))
 
     def end(self, sink: ResultSink, summary: Summary, *, acted: bool) -> Exit:
-        """Tell people, and the exit code. Raises OutputError where the output is not whole."""
+        """Print the summary, and return the exit code. Raises OutputError if the output failed."""
         self.journal.close()
         surveyed = self.command != "apply"
-        _tell(self.options, summary, self.journal, acted=acted, surveyed=surveyed)
-        _tell_money(self.options, summary, surveyed=surveyed)
+        _say_summary(self.options, summary, self.journal, acted=acted, surveyed=surveyed)
+        _say_money(self.options, summary, surveyed=surveyed)
         if self.asks_orphans:
             say(self.options, f"orphans: {orphans_note(summary)}")
         elif self.policy.questions and (asked := summary.asked) is not None:
             cost = dollars(asked["metrics_usd"])
             say(self.options, f"arrivals read for rules: {asked['metrics']:,} metrics, {cost}")
         if acted:
-            say_gone(self.options)
+            say_discarded(self.options)
         code = summary.exit_code
         if sink.broken is not None:
             worse = code not in (Exit.DONE, Exit.UNJUDGED)
@@ -436,7 +436,9 @@ class _Work:
 
 @contextlib.contextmanager
 def _working(options: Options, command: str, *, changing: bool = False) -> Iterator[_Work]:
-    """Raises what is wrong with options, policy, sandbox or journal, before anything is called."""
+    """Yield a command's state. Raises on mistakes in options, policy, sandbox or journal, before
+    anything is called.
+    """
     if options.format is Format.HTML and options.output is None and sys.stdout.isatty():
         raise UsageError("--format html: a terminal cannot show it; give -o FILE, or pipe it")
     if options.format is Format.CSV and options.by is not None and options.since is not None:
@@ -477,8 +479,8 @@ async def _report(options: Options, command: str) -> Exit:
 def _counting(
     work: _Work, sink: ResultSink, also: Callable[[Outcome], None] = lambda _outcome: None
 ) -> Listener:
-    """What a survey finds is counted, and handed on to the sink; then to `also`, unless it is
-    plainly kept.
+    """Return a listener that counts what a survey finds and passes it to the sink, and what is not
+    kept to `also`.
     """
 
     def listen(groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
@@ -504,16 +506,16 @@ def _counting(
 async def _plan(options: Options) -> Exit:
     with _working(options, "plan") as work, output(options) as out:
         await work.connect(options.regions)
-        sink = ResultSink(_Silent(), work.stop, everything=False)
-        books = await _planned(work, sink, out)
+        sink = ResultSink(NullReport(), work.stop, everything=False)
+        books = await _write_plan(work, sink, out)
         summary = await work.summary(books)
         return work.end(sink, summary, acted=False)
 
 
-async def _planned(
-    work: _Work, sink: ResultSink, out: IO[str], left: list[Outcome] | None = None
+async def _write_plan(
+    work: _Work, sink: ResultSink, out: IO[str], unplanned: list[Outcome] | None = None
 ) -> Books:
-    """The survey, written as a plan. `left` gets what is worth telling and is not planned."""
+    """Survey, and write the plan. Findings that are not planned are appended to `unplanned`."""
 
     def write(text: str) -> None:
         out.write(f"{text}\n")
@@ -524,8 +526,8 @@ async def _planned(
     def planned(outcome: Outcome) -> None:
         if (line := action_line(outcome)) is not None:
             sink.safely(write, line.model_dump_json())
-        elif left is not None:
-            left.append(outcome)
+        elif unplanned is not None:
+            unplanned.append(outcome)
 
     books = work.books(work.apis, _counting(work, sink, planned))
     with _progress(work.options, sink):
@@ -543,35 +545,35 @@ async def _act_now(options: Options) -> Exit:
         await work.connect(options.regions)
         with tempfile.TemporaryDirectory(prefix="janitor-") as folder:
             path = Path(folder) / "plan.jsonl"
-            first = ResultSink(_Silent(), work.stop, everything=False)
+            sink = ResultSink(NullReport(), work.stop, everything=False)
             with path.open("w", encoding="utf-8") as file:
-                books = await _planned(work, first, file, left := list[Outcome]())
-            if first.broken is not None:
-                raise UsageError(f"{path}: {first.broken.strerror}; nothing was done")
-            return await _agreed(work, books, PlanFile(path), out, left)
+                books = await _write_plan(work, sink, file, unplanned := list[Outcome]())
+            if sink.broken is not None:
+                raise UsageError(f"{path}: {sink.broken.strerror}; nothing was done")
+            return await _ask_and_act(work, books, PlanFile(path), out, unplanned)
 
 
-async def _agreed(
-    work: _Work, books: Books, plan: PlanFile, out: IO[str], left: Sequence[Outcome] = ()
+async def _ask_and_act(
+    work: _Work, books: Books, plan: PlanFile, out: IO[str], unplanned: Sequence[Outcome] = ()
 ) -> Exit:
     """Show a plan, ask, and act on it."""
-    agreed = consent.Agreed(plan, work.prices, books.refusals(work.policy.limits))
-    if agreed.planned:
+    listing = consent.Listing(plan, work.prices, books.refusals(work.policy.limits))
+    if listing.planned:
         with contextlib.suppress(StoppedError):
             where = await work.stop.unless(consent.where(work.reached))
-            lines = itertools.chain(agreed.lines(), _against(work, books))
-            await consent.agreed_to(work.options, where, lines)
-    return await _acted(work, books, plan, agreed, out, left)
+            lines = itertools.chain(listing.lines(), _caveats(work, books))
+            await consent.confirm(work.options, where, lines)
+    return await _act(work, books, plan, listing.planned, out, unplanned)
 
 
-def _against(work: _Work, books: Books) -> Iterator[str]:
-    """What a person should know of a plan besides what it does."""
+def _caveats(work: _Work, books: Books) -> Iterator[str]:
+    """Yield what a person should know about a plan besides what it does."""
     verdict, names = books.verdict(work.policy.limits), work.reached.names
     refused = {"Refused": verdict.anywhere} if verdict.anywhere else {}
     if not refused:
         for account, why in verdict.accounts.items():
-            called = " ".join(filter(None, (account, names.get(account))))
-            refused[f"Refused in account {called}"] = why
+            named = " ".join(filter(None, (account, names.get(account))))
+            refused[f"Refused in account {named}"] = why
         for target, why in books.unsurveyed():
             if why and target.account not in verdict.accounts:
                 refused[f"Refused in {target}"] = why
@@ -583,20 +585,20 @@ def _against(work: _Work, books: Books) -> Iterator[str]:
         yield f"{counted(unknown, 'log group')} could not be judged, so they are kept."
 
 
-async def _acted(
+async def _act(
     work: _Work,
     books: Books,
     plan: PlanFile,
-    agreed: consent.Agreed,
+    planned: Counter[Verb],
     out: IO[str],
-    left: Sequence[Outcome] = (),
+    unplanned: Sequence[Outcome],
 ) -> Exit:
-    """Act, and show what became of it, behind what the survey left."""
-    # All that a plan keeps has changed since, which is worth telling.
+    """Act on a plan, and report the survey's unplanned findings and the outcomes."""
+    # Whatever is kept now has changed since the plan, so it is always shown.
     report = work.report(out, work.options.format)
     sink = ResultSink(report, work.stop, everything=True)
     sink.safely(report.start, work.info(dry_run=False))
-    sink.outcomes(left)
+    sink.outcomes(unplanned)
     sink.safely(out.flush)
     work.ledger.forget_changes()
     if work.shares is not None:
@@ -610,29 +612,29 @@ async def _acted(
             if work.shares is not None:
                 work.shares.add(outcome)
         sink.outcomes(outcomes)
-        sink.safely(out.flush)  # a disk that is full ends the changes now, not thousands later
+        sink.safely(out.flush)  # so that a full disk ends the changes now, not thousands later
 
     books.listener = listen
     with _progress(work.options, sink):
         await work.act(books, plan)
-    became = Counter(books.total.by_status)
-    became.subtract(before)
-    summary = await work.summary(books, carried_out=_carried_out(agreed.planned, done, became))
+    statuses = Counter(books.total.by_status)
+    statuses.subtract(before)
+    summary = await work.summary(books, carried_out=_carried_out(planned, done, statuses))
     sink.safely(report.finish, summary)
     sink.safely(out.flush)
     return work.end(sink, summary, acted=True)
 
 
 def _carried_out(
-    planned: Counter[Verb], done: Counter[Verb], became: Counter[Status]
+    planned: Counter[Verb], done: Counter[Verb], statuses: Counter[Status]
 ) -> dict[str, int]:
-    """What became of the lines of a plan. What is done instead of what a limit refuses is no line
-    of it.
+    """Count what became of the lines of a plan, without retention that was set in place of a
+    refused deletion.
     """
     lines = {
         "done": (planned & done).total(),
         **{
-            status.value: became[status]
+            status.value: statuses[status]
             for status in (Status.FAILED, Status.REFUSED, Status.UNKNOWN, Status.NOT_REACHED)
         },
     }
@@ -662,11 +664,11 @@ async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
         accounts = {target.account for target in plan.totals}
         await work.connect(tuple(dict.fromkeys(t.region for t in plan.totals)), accounts)
         missing = [target for target in plan.totals if target not in work.apis]
-        denied = work.reached.unusable
-        if other := [target for target in missing if target.account not in denied]:
-            mine = ", ".join(dict.fromkeys(target.account for target in work.apis))
+        unusable = work.reached.unusable
+        if foreign := [target for target in missing if target.account not in unusable]:
+            own = ", ".join(dict.fromkeys(target.account for target in work.apis))
             raise PlanError(
-                f"{path}: is a plan for {other[0]}; these credentials are for account {mine}"
+                f"{path}: is a plan for {foreign[0]}; these credentials are for account {own}"
             )
         books = work.books(plan.totals, lambda _groups, _outcomes: None)
         for target, totals in plan.totals.items():
@@ -677,21 +679,21 @@ async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
         await _count_groups(work, books)
         work.refused = books.over_limit(work.policy.limits)
         if dry_run:
-            refusals = books.refusals(work.policy.limits)
-            agreed = consent.Agreed(plan, work.prices, refusals)
-            for line in itertools.chain(agreed.lines(), _against(work, books)):
+            listing = consent.Listing(plan, work.prices, books.refusals(work.policy.limits))
+            for line in itertools.chain(listing.lines(), _caveats(work, books)):
                 out.write(f"{line}\n")
             return Exit.REFUSED if work.refused else Exit.DONE
-        return await _agreed(work, books, plan, out)
+        return await _ask_and_act(work, books, plan, out)
 
 
 async def _count_groups(work: _Work, books: Books) -> None:
-    """Of how many log groups the shares of deletions are taken: a plan's own count is not believed.
-    Counted only as far as it takes to know that they hold, in each account and in all together.
-    Where that cannot be read nothing is deleted.
+    """Count log groups for the limits on shares, because a plan's own count is not trusted.
+
+    It reads only as many as it takes to know that the limits hold, in each account and over all.
+    Nothing is deleted in a target that cannot be read.
     """
     limits = work.policy.limits
-    # In what is unfinished nothing is deleted, and it may not be readable.
+    # Nothing is deleted in an unfinished target, which may be unreadable.
     pages = {
         target: Logs(work.apis[target]).groups()
         for target in books.tallies
@@ -702,17 +704,17 @@ async def _count_groups(work: _Work, books: Books) -> None:
         by_account[target.account].append(target)
     try:
         for targets in by_account.values():
-            await _counted(books, targets, limits.max_group_deletion_share, pages)
-        everywhere = limits.over_all().max_group_deletion_share
-        await _counted(books, list(books.tallies), everywhere, pages)
+            await _count_up_to(books, targets, limits.max_group_deletion_share, pages)
+        share_of_all = limits.over_all().max_group_deletion_share
+        await _count_up_to(books, list(books.tallies), share_of_all, pages)
     except StoppedError:
         return
 
 
-async def _counted(
+async def _count_up_to(
     books: Books, targets: Sequence[Target], share: float, pages: Mapping[Target, Pages]
 ) -> None:
-    """Read on until the targets' deletions are no larger share of what was counted, or to the end.
+    """Read pages until the targets' deletions are within that share of the count, or to the end.
     Raises StoppedError.
     """
     tallies = [books.tallies[target] for target in targets]
@@ -732,30 +734,8 @@ async def _counted(
             books.tallies[target].scanned += len(page)
 
 
-class _Silent:
-    """A report of nothing."""
-
-    def start(self, info: RunInfo) -> None:
-        pass
-
-    def scanned(self, group: LogGroup) -> None:
-        pass
-
-    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
-        pass
-
-    def finding(self, outcome: Outcome) -> None:
-        pass
-
-    def kept(self, outcomes: Sequence[Outcome]) -> None:
-        pass
-
-    def finish(self, summary: Summary) -> None:
-        pass
-
-
 def _billed(apis: Iterable[Api], prices: PriceList) -> str:
-    """What asking for a metric costs, where that is known."""
+    """Return the price of GetMetricData, if it is known."""
     regions = {api.target.region: prices.metrics(api.target.region) for api in apis}
     known = {price for price in regions.values() if price is not None}
     if not known or None in regions.values():
@@ -766,7 +746,9 @@ def _billed(apis: Iterable[Api], prices: PriceList) -> str:
 async def _subscribed(
     apis: Mapping[Target, Api], groups: Sequence[LogGroup]
 ) -> Callable[[LogGroup], bool | None]:
-    """Tells whether something subscribes to one of the groups; None where that cannot be read."""
+    """Return a function that says whether something subscribes to one of the groups; None if that
+    could not be read.
+    """
     known: dict[tuple[str, str, str, int], bool | None] = {}
     for group in groups:
         known[group.identity] = None
@@ -776,9 +758,9 @@ async def _subscribed(
     return lambda group: known.get(group.identity)
 
 
-def _words(options: Options, *, places: bool) -> list[str]:
-    """The options with which another command sees the account and the policy of this run; without
-    `places` it says itself which Region, and which account of an organization.
+def _same_options(options: Options, *, places: bool) -> list[str]:
+    """Return the options with which another command works in the same account and policy; without
+    `places`, those for Regions and for an organization's accounts are left out.
     """
     words = ["--sandbox"] if options.sandbox else []
     if options.sandbox_state is not None:
@@ -825,10 +807,10 @@ def _progress(options: Options, sink: ResultSink) -> Iterator[None]:
         yield
 
 
-def _tell(
+def _say_summary(
     options: Options, summary: Summary, journal: FileJournal, *, acted: bool, surveyed: bool
 ) -> None:
-    """The summary for people, on stderr."""
+    """Print the summary for people on stderr."""
     if summary.carried_out is not None:
         say(options, _carried_out_text(summary.carried_out))
     retentions, groups, streams = (summary.changes[verb] for verb in CHANGES)
@@ -841,7 +823,7 @@ def _tell(
         f"{groups:,} groups and {streams:,} streams {verb} deleted; {summary.unknown:,} unknown, "
         f"{summary.failed:,} failed, {summary.not_reached:,} not reached",
     )
-    if (pace := summary.pace[:1]) and pace[0]["seconds"] >= WORTH_TELLING:
+    if (pace := summary.pace[:1]) and pace[0]["seconds"] >= SLOW:
         slowest = pace[0]
         say(
             options,
@@ -861,23 +843,23 @@ def _tell(
 
 
 def _carried_out_text(lines: Mapping[str, int]) -> str:
-    """What became of the plan: always what was planned and done, else what there is."""
-    left = (
+    """Return how many lines of the plan were done and, if some were not, why not."""
+    reasons = (
         ("changed_since", "changed since"),
         ("failed", "failed"),
         ("refused", "refused by a limit"),
         ("unknown", "could not be judged again"),
         ("not_reached", "not reached"),
     )
-    said = [f"{lines['planned']:,} planned", f"{lines['done']:,} done"]
-    return ", ".join([*said, *(f"{lines[key]:,} {what}" for key, what in left if lines[key])])
+    counts = [f"{lines['planned']:,} planned", f"{lines['done']:,} done"]
+    return ", ".join([*counts, *(f"{lines[key]:,} {what}" for key, what in reasons if lines[key])])
 
 
-def _tell_money(options: Options, summary: Summary, *, surveyed: bool) -> None:
-    """What it costs, for people, on stderr."""
+def _say_money(options: Options, summary: Summary, *, surveyed: bool) -> None:
+    """Print costs and savings for people on stderr."""
     money = summary.money
     without = money["groups_without_price"]
-    unpriced = f"; {without:,} log group{'' if without == 1 else 's'} without a known price"
+    unpriced = f"; {counted(without, 'log group')} without a known price"
     stored = f"stored logs cost up to {dollars(money['storage_usd'])} a month; "
     say(
         options,

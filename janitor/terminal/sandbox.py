@@ -1,4 +1,4 @@
-"""`janitor sandbox serve`: the demo account on 127.0.0.1, so that any tool can be tried on it."""
+"""`janitor sandbox serve`: the demo account on 127.0.0.1, for the AWS CLI and other tools."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from janitor.sandbox import demo
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.clocks import RealClock
 
-_STRONGER = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
-"""What in the user's environment would lead past the variables below."""
+_OVERRIDING = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+"""Variables of the user's environment that would take precedence over the exported ones."""
 
 
 def serve(port: int, *, quotas: bool) -> Exit:
-    """Serve until SIGTERM or Ctrl-C. The account's time goes on from its moment.
+    """Serve until SIGTERM or Ctrl-C; the account's clock runs from its fixed time.
 
-    Port 0 is any that is free; `quotas` throttles as AWS does. Raises UsageError.
+    Port 0 means any free port; `quotas` throttles as AWS does. Raises UsageError.
     """
     sandbox = Sandbox(demo.account(), clock=RealClock(demo.NOW), quotas=quotas)
     ended, codes = threading.Event(), list[Exit]()
@@ -34,7 +34,7 @@ def serve(port: int, *, quotas: bool) -> Exit:
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with sandbox.serving(port) as url:
-            _say(sandbox, url)
+            _say_variables(sandbox, url)
             ended.wait()
     except OSError as error:
         raise UsageError(f"--port {port}: {os.strerror(error.errno or 0)}") from error
@@ -44,14 +44,15 @@ def serve(port: int, *, quotas: bool) -> Exit:
     return codes[0]
 
 
-def _say(sandbox: Sandbox, url: str) -> None:
-    """The variables for a shell to stdout, the rest to stderr."""
-    sys.stdout.write(f"unset {' '.join(_STRONGER)}\n")
+def _say_variables(sandbox: Sandbox, url: str) -> None:
+    """Print the variables for a shell on stdout, and how to use them on stderr."""
+    sys.stdout.write(f"unset {' '.join(_OVERRIDING)}\n")
     for name, value in sandbox.environment(url).items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
     sys.stdout.flush()
     moment = datetime.fromtimestamp(sandbox.clock.now() / 1000, UTC)
     sys.stderr.write(
-        f"The demo account is served on {url} until Ctrl-C; there it is {moment:%Y-%m-%d %H:%M} "
-        "UTC. Paste the lines above into another shell, then try the AWS CLI.\n"
+        f"The demo account is served on {url} until Ctrl-C; the time there is "
+        f"{moment:%Y-%m-%d %H:%M} UTC. Paste the lines above into another shell, then try the AWS "
+        "CLI.\n"
     )

@@ -1,4 +1,4 @@
-"""What every command of the terminal has in common: its options, its account, its output."""
+"""What the commands share: options, the account they work in, and their output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from janitor.policy import file as policies
 from janitor.policy.file import SHIPPED, Policy
 from janitor.report.base import Format, RunInfo
 
-if TYPE_CHECKING:  # boto3 only for what calls AWS, the sandbox only for --sandbox
+if TYPE_CHECKING:  # imported late: boto3 to call AWS, the sandbox for --sandbox
     import boto3
 
     from janitor.sandbox.account import Sandbox
@@ -39,9 +39,7 @@ if TYPE_CHECKING:  # boto3 only for what calls AWS, the sandbox only for --sandb
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the terminal was told, whatever the command. Raises UsageError on what AWS cannot have,
-    before anything else.
-    """
+    """The options of a command. Raises UsageError on values that AWS cannot have."""
 
     profile: str | None = None
     roles: tuple[str, ...] = ()
@@ -80,10 +78,8 @@ class Options:
             targets.check_external_id(self.external_id, "--external-id")
         if self.org_role is not None:
             targets.check_role_name(self.org_role, "--org-role")
-        account, unit = (
-            "the id of an account (12 digits)",
-            "of an organizational unit (ou-… or r-…)",
-        )
+        account = "the id of an account (12 digits)"
+        unit = "of an organizational unit (ou-… or r-…)"
         for option, values, what, *patterns in (
             ("--ou", self.ous, f"the id {unit}", UNIT),
             ("--account", self.accounts, account, ACCOUNT),
@@ -93,23 +89,23 @@ class Options:
                 targets.check_value(option, value, what, *patterns)
         if self.wanted.excluded_units and not self.wanted.asks:
             raise UsageError(
-                f"--exclude {self.wanted.excluded_units[0]}: --account names all accounts, so that "
-                "it is not asked which are in an organizational unit"
+                f"--exclude {self.wanted.excluded_units[0]}: --account names all accounts, so "
+                "the organization is not asked for its units"
             )
 
     @property
     def wanted(self) -> Wanted:
-        """Which accounts of the organization are meant."""
+        """The accounts of the organization to work in."""
         return Wanted(self.ous, self.accounts, self.exclude)
 
     @property
     def several(self) -> bool:
-        """Whether more than one account is meant."""
+        """Whether the command may work in more than one account."""
         return self.org or len(set(self.roles)) > 1
 
 
 def read_policy(options: Options) -> Policy:
-    """The policy in force, with what the command line says instead. Raises PolicyError."""
+    """Return the policy in force, with `--api-share` applied. Raises PolicyError."""
     policy = policies.load(options.policy)
     own = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
     if options.api_share is not None:
@@ -120,14 +116,14 @@ def read_policy(options: Options) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where a command works: AWS as boto3 finds it, or the sandbox. `clock` is the time there."""
+    """Where a command works: AWS as boto3 finds it, or the sandbox. `clock` has the time there."""
 
     options: Options
     clock: Clock
     sandbox: Sandbox | None = None
 
     def session(self) -> boto3.Session:
-        """With what the account is called. Raises UsageError on an unknown profile."""
+        """Return a session for the account. Raises UsageError on an unknown profile."""
         if self.sandbox is None:
             return targets.session(self.options.profile)
         return self.sandbox.session()
@@ -135,8 +131,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The calls of every account and Region that is meant. `unusable` says by account why a role
-    cannot be used, while there are others; `members` is what the organization says of its accounts.
+    """An API for each account and Region. `unusable` says by account why its role cannot be used,
+    if others can; `members` holds what the organization says of its accounts.
     """
 
     apis: list[Api]
@@ -146,7 +142,7 @@ class Reached:
 
     @property
     def names(self) -> dict[str, str]:
-        """What accounts are called."""
+        """The names of accounts in the organization."""
         return {account: one.name for account, one in self.members.items() if one.name}
 
 
@@ -158,8 +154,8 @@ async def connect(
     stop: Stop,
     only: Collection[str | None] = (),
 ) -> Reached:
-    """Find out where everything is; of an organization the accounts in `only`, if any are given.
-    Raises UsageError, CredentialsError, and InterruptionError at once where the run is interrupted.
+    """Enter all accounts and Regions; of an organization's accounts only those in `only`, if given.
+    Raises UsageError, CredentialsError, and InterruptionError as soon as the run is interrupted.
     """
     try:
         return await stop.unless(_reached(account, regions, policy, counts, stop, only))
@@ -179,7 +175,7 @@ async def _reached(
     wanted = regions if sandbox is None else _regions(sandbox, regions)
     share = policy.limits.api_share if sandbox is None else None
     workers = Threads() if sandbox is None else Inline()
-    stop.waits = sandbox is None  # a sandbox's time stands still
+    stop.waits = sandbox is None  # time stands still in a sandbox
     means = Means(account.clock, counts, stop, workers, share)
     aws = account.session()
     roles = dict.fromkeys(options.roles)
@@ -195,7 +191,7 @@ async def _reached(
         for number in members:
             roles[f"arn:{partition}:iam::{number}:role/{name}"] = None
         if not roles:
-            raise UsageError("--org: none of the organization's accounts is meant")
+            raise UsageError("--org: none of the organization's accounts is selected")
     if not roles:
         return Reached(await targets.connect(aws, wanted, means), {}, {}, warnings)
 
@@ -207,7 +203,7 @@ async def _reached(
 
 
 def _assumed(account: Account, aws: boto3.Session, role: str) -> boto3.Session:
-    """A session of the role. Raises UsageError, CredentialsError."""
+    """Return a session of the role. Raises UsageError, CredentialsError."""
     external = account.options.external_id
     if account.sandbox is None:
         return targets.assumed(aws, role, external)
@@ -221,7 +217,7 @@ def _assumed(account: Account, aws: boto3.Session, role: str) -> boto3.Session:
 
 
 def _regions(sandbox: Sandbox, wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """The sandbox's Regions, or those of them that are wanted. Raises UsageError on others."""
+    """Return the sandbox's Regions, or the wanted ones. Raises UsageError on unknown ones."""
     enabled = tuple(dict.fromkeys(region for _account, region in sandbox.store.regions))
     for region in wanted:
         if region not in (*enabled, targets.ALL):
@@ -230,26 +226,26 @@ def _regions(sandbox: Sandbox, wanted: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class SandboxClock(SystemClock):
-    """The sandbox's moment; what is waited for and measured is real."""
+    """A clock with the sandbox's time, on which waiting and measuring are real."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def now(self) -> int:
-        """Milliseconds since the epoch."""
+        """Return the time in ms since the epoch."""
         return self._sandbox.clock.now()
 
 
 @contextlib.contextmanager
 def in_account(options: Options, *, changing: bool = False) -> Iterator[Account]:
-    """AWS, or the sandbox: as a folder keeps it, or made anew. Raises UsageError."""
+    """Yield AWS or the sandbox, which is new or kept in a folder. Raises UsageError."""
     if not options.sandbox:
         yield Account(options, SystemClock())
         return
     from janitor.sandbox.services import MODELS
 
     MODELS.file_loader = Plain()
-    if terminal.alone:
+    if terminal.owns_process:
         MODELS.cut = cut
     if options.sandbox_state is None:
         from janitor.sandbox import demo
@@ -273,7 +269,7 @@ def run_info(
     *,
     dry_run: bool,
 ) -> RunInfo:
-    """What machine-readable outputs say of the run; `now` in ms."""
+    """Return what outputs say of the run; `now` is in ms since the epoch."""
     return RunInfo(
         id=run_id,
         command=command,
@@ -289,22 +285,22 @@ def run_info(
 
 @contextlib.contextmanager
 def output(options: Options, *read: Path) -> Iterator[IO[str]]:
-    """Stdout, or a file that takes its name only once it is whole. Raises UsageError, also where
-    that is a file which the command has another use for: those that it `read`, too.
+    """Yield stdout, or a file that gets its name only once it is complete. Raises UsageError, also
+    if the file is one that the command uses otherwise, such as those it `read`.
     """
     path, part = options.output, None
     if path is None or str(path) == "-":
         yield sys.stdout
         return
-    whole = Path(os.path.realpath(path))  # what a link leads to, not the link, is written
+    target = Path(os.path.realpath(path))  # a link stays, and its target is written
     for other in filter(None, (options.policy, options.since, options.journal, *read)):
-        if str(whole) == os.path.realpath(other):
+        if str(target) == os.path.realpath(other):
             raise UsageError(f"-o/--output: {path}: would overwrite {other}, which is used here")
     try:
         if path.exists() and not path.is_file():
             file = path.open("w", encoding="utf-8", errors=ODD)
         else:
-            handle, name = tempfile.mkstemp(dir=whole.parent, prefix=f".{whole.name}.")
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
             part, file = Path(name), os.fdopen(handle, "w", encoding="utf-8", errors=ODD)
     except OSError as error:
         raise UsageError(f"-o/--output: {path}: {error.strerror}") from error
@@ -315,7 +311,7 @@ def output(options: Options, *read: Path) -> Iterator[IO[str]]:
             umask = os.umask(0)
             os.umask(umask)
             part.chmod(0o666 & ~umask)
-            part.replace(whole)
+            part.replace(target)
         say(options, f"written to {path}")
     finally:
         with contextlib.suppress(OSError):
@@ -326,24 +322,24 @@ def output(options: Options, *read: Path) -> Iterator[IO[str]]:
 
 @contextlib.contextmanager
 def interruptible(stop: Stop) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP begin nothing more and finish what is in flight; a second Ctrl-C
-    ends at once.
+    """Let Ctrl-C, SIGTERM and SIGHUP set `stop`, so that calls in flight finish and no work starts.
+    A second Ctrl-C ends the program at once.
     """
     loop = asyncio.get_running_loop()
-    seen = False
+    interrupting = False
 
     def interrupted() -> None:
         stop.set("interrupted")
         sys.stderr.write("\njanitor: interrupted: finishing calls in flight\n")
 
     def signalled(number: int, _frame: object) -> None:
-        # Not the loop's own handlers: those wait for it, and a large page may hold it up.
-        nonlocal seen
-        if seen and number == signal.SIGINT:
+        # The loop's own handlers would wait for the loop, which a large page may keep busy.
+        nonlocal interrupting
+        if interrupting and number == signal.SIGINT:
             raise KeyboardInterrupt
-        if not seen:
+        if not interrupting:
             loop.call_soon_threadsafe(interrupted)
-        seen = True
+        interrupting = True
 
     with handled(signalled):
         yield
@@ -351,10 +347,10 @@ def interruptible(stop: Stop) -> Iterator[None]:
 
 @contextlib.contextmanager
 def naming(journal: FileJournal) -> Iterator[None]:
-    """What ends a command before its summary, as a second Ctrl-C does, names the journal."""
+    """Name the journal if the command ends before its summary, as after a second Ctrl-C."""
     try:
         yield
-    except OutputError:  # comes behind the summary
+    except OutputError:  # raised after the summary
         raise
     except BaseException:
         if journal.written:
@@ -365,9 +361,9 @@ def naming(journal: FileJournal) -> Iterator[None]:
 
 @contextlib.contextmanager
 def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """What ends a program is given to the handler, but for what is ignored, as nohup has it."""
+    """Handle SIGINT, SIGTERM and SIGHUP, except those that are ignored, as under nohup."""
     before: dict[int, Any] = {}
-    with contextlib.suppress(ValueError):  # not the main thread: nothing is signalled here
+    with contextlib.suppress(ValueError):  # only the main thread gets signals
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if (old := signal.getsignal(number)) is not signal.SIG_IGN:
                 before[number] = old
@@ -375,23 +371,29 @@ def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None
     try:
         yield
     finally:
-        for ended, old in before.items():
-            signal.signal(ended, old)
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def show(line: str) -> None:
+    """Print a line of a demo on stdout, ahead of what its next command prints."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def say(options: Options, text: str) -> None:
-    """A line for people, on stderr."""
+    """Print a line for people on stderr, unless `--quiet` was given."""
     if not options.quiet:
         sys.stderr.write(visible(text) + "\n")
 
 
 def complain(text: str) -> None:
-    """The same for what nobody may miss."""
+    """Print a line on stderr, even with `--quiet`."""
     sys.stderr.write(f"janitor: {visible(text)}\n")
 
 
-def say_gone(options: Options) -> None:
-    """That what was changed in the sandbox is not kept."""
+def say_discarded(options: Options) -> None:
+    """Say that changes to a sandbox without a folder are not kept."""
     if options.sandbox and options.sandbox_state is None:
         say(
             options,

@@ -352,7 +352,7 @@ def test_a_name_with_a_slip_finds_the_right_one(
     assert said[0].startswith(f"janitor: no log group is named {name!r} in ")
     assert said[2] == f"janitor:   {right}"
     assert said[-2].startswith("janitor: searched ")
-    assert cloud.calls["DescribeLogGroups"] <= 1 + 4 * explaining.PAGES_A_LOOK
+    assert cloud.calls["DescribeLogGroups"] <= 1 + 4 * explaining.PAGES_A_SEARCH
     assert set(cloud.calls) == {"DescribeLogGroups"}
 
 

@@ -176,7 +176,7 @@ def test_a_new_sandbox_is_told_apart(run: Run) -> None:
     done = run("restore", "j.jsonl", "--apply", "--yes", "--sandbox")
     assert done.code == 0, done.err
     assert done.err.startswith(
-        "this demo account is new, and has nothing of what another command did"
+        "this demo account is new, and has none of the changes of other commands"
     )
     assert "--sandbox-state FOLDER" in done.err
     assert f"Left alone ({CHANGED})" in done.out
@@ -255,7 +255,10 @@ def test_mistakes_are_one_clear_line_and_exit_2(run: Run) -> None:
     Path("text").write_text("not a journal\n")
     Path("bytes").write_bytes(b"\xff\xfe")
     for words, said in (
-        (["other.jsonl"], f"of account 999999999999; these credentials are for account {ACCOUNT}"),
+        (
+            ["other.jsonl"],
+            f"from account 999999999999; these credentials are for account {ACCOUNT}",
+        ),
         (["elsewhere.jsonl"], "eu-west-3 is not enabled in the sandbox"),
         (["missing.jsonl", "--apply"], "missing.jsonl: cannot be read"),
         (["text"], "text: has no journal lines"),
