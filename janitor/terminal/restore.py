@@ -97,11 +97,11 @@ async def _restore(
             targets.check_region(region, ", ".join(paths))
         ending.enter_context(interruptible(stop))
         reached = await connect(account, regions, policy, counts, stop, history.accounts)
-        apis, unusable = reached.apis, reached.unusable.values()
+        apis = reached.apis
         own = dict.fromkeys(api.target.account for api in apis)
         # If a role cannot be used, its account is not reached, and the others are restored.
-        named = {targets.account_of(role) for role in options.roles}
-        if foreign := [other for other in history.accounts if other not in {*own, *named}]:
+        known = {*own, *reached.unusable}
+        if foreign := [other for other in history.accounts if other not in known]:
             raise UsageError(
                 f"{', '.join(paths)}: from account {', '.join(foreign)}; "
                 f"these credentials are for account {', '.join(own)}"
@@ -123,7 +123,7 @@ async def _restore(
         tally = await (undo.carry_out(journal) if apply else undo.show())
         tally.interrupted = stop.cause == "interrupted"
         journal.close()
-        for text in unusable:
+        for text in reached.unusable.values():
             tally.error(text)
         if history.complaints or history.others:
             tally.error("part of the journal could not be understood")

@@ -15,6 +15,7 @@ from janitor.engine import act, survey
 from janitor.report.schema import Report
 from janitor.sandbox import fleets
 from janitor.sandbox.organization import Membership, Organization, Unit
+from janitor.sandbox.saved import FILE, load, save
 from janitor.terminal.fleet import EXTERNAL_ID, begin
 from tests.conftest import Run
 from tests.fakes.cloud import Cloud
@@ -49,8 +50,6 @@ def by(said: str) -> dict[str, dict[str, Any]]:
 
 def left() -> dict[str, set[str]]:
     """The empty log groups that there are, by account."""
-    from janitor.sandbox.saved import FILE, load
-
     store, _ = load(Path("kept") / FILE)
     empty = [group for group in store.groups() if group.name.startswith("/old/")]
     return {one: {g.name for g in empty if g.account == one} for one in fleets.ACCOUNTS}
@@ -214,6 +213,19 @@ def test_a_plan_counts_each_accounts_log_groups_itself(run: Run) -> None:
     undone = run("restore", str(journal), "--org", "--apply", "--yes", *KEPT)
     assert undone.code == 0, undone.err
     assert len(left()[SHOP]) == 1
+
+
+def test_an_undo_goes_on_without_an_account_whose_role_is_gone(run: Run) -> None:
+    """Its log groups are not reached, and the other accounts' are created again."""
+    done = run("run", "--apply", "--yes", *MEMBERS, "--exclude", LAB, "--journal", "j.jsonl")
+    assert done.code == 0, done.err
+    store, now = load(Path("kept") / FILE)
+    store.roles = {arn: trust for arn, trust in store.roles.items() if DATA not in arn}
+    save(Path("kept") / FILE, store, now)
+    undone = run("restore", "j.jsonl", "--org", "--apply", "--yes", *KEPT)
+    assert undone.code == 3, undone.err
+    assert f"account {DATA}: nothing was done" in undone.err
+    assert {account: len(names) for account, names in left().items()} == {SHOP: 1, DATA: 0, LAB: 3}
 
 
 @pytest.mark.parametrize(
