@@ -148,8 +148,9 @@ async def where(reached: Reached) -> Where:
     names = {**reached.names, **{api.target.account: name for api, name in aliases}}
     accounts = []
     for account, apis in by_account.items():
-        name = f" ({visible(names[account])})" if names[account] else ""
-        accounts.append(f"account {account}{name}, {', '.join(api.target.region for api in apis)}")
+        name = names[account]
+        named = f"account {account} ({visible(name)})" if name else f"account {account}"
+        accounts.append(f"{named}, {', '.join(api.target.region for api in apis)}")
     if len(accounts) == 1:
         return Where(accounts[0])
     return Where(counted(len(accounts), "account"), [f"  {line}" for line in accounts])

@@ -362,7 +362,7 @@ def naming(journal: FileJournal) -> Iterator[None]:
 @contextlib.contextmanager
 def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
     """Handle SIGINT, SIGTERM and SIGHUP, except those that are ignored, as under nohup."""
-    before: dict[int, Any] = {}
+    before: dict[signal.Signals, Any] = {}
     with contextlib.suppress(ValueError):  # only the main thread gets signals
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if (old := signal.getsignal(number)) is not signal.SIG_IGN:
