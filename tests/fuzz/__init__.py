@@ -1,1 +1,1 @@
-"""What the program reads, damaged at random: it may end in the program's own errors only."""
+"""Fuzzing: damaged input must end in the errors that each loader documents, and in no others."""

@@ -1,4 +1,4 @@
-"""Damage: a text or a JSON value, with something in it that does not belong there."""
+"""Damaged texts, JSON values and JSON lines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ODD: tuple[Any, ...] = (
 
 
 def text(dice: Random, seed: str) -> str:
-    """A text with pieces cut, doubled, exchanged or put in."""
+    """Return a text with pieces removed, doubled, replaced or inserted."""
     for _ in range(dice.choice((1, 1, 1, 2, 4))):
         at, to = sorted(dice.randrange(len(seed) + 1) for _ in range(2))
         if dice.random() < 0.5:
@@ -49,17 +49,17 @@ def text(dice: Random, seed: str) -> str:
 
 
 def value(dice: Random, seed: Any) -> Any:
-    """A JSON value in which one value is another, is missing, or is one too many."""
+    """Return a JSON value in which one value is replaced, missing or added."""
     if isinstance(seed, dict) and seed and dice.random() < 0.9:
-        made, key = dict(seed), dice.choice([*seed])
+        damaged, key = dict(seed), dice.choice([*seed])
         match dice.randrange(8):
             case 0:
-                del made[key]
+                del damaged[key]
             case 1:
-                made[dice.choice(("x", "", "\u2028", *seed))] = dice.choice((*ODD, made[key]))
+                damaged[dice.choice(("x", "", "\u2028", *seed))] = dice.choice((*ODD, seed[key]))
             case _:
-                made[key] = value(dice, seed[key])
-        return made
+                damaged[key] = value(dice, seed[key])
+        return damaged
     if isinstance(seed, list) and seed and dice.random() < 0.9:
         at = dice.randrange(len(seed))
         return [*seed[:at], value(dice, seed[at]), *seed[at + dice.randrange(2) :]]
@@ -67,7 +67,7 @@ def value(dice: Random, seed: Any) -> Any:
 
 
 def lines(dice: Random, seed: str) -> str:
-    """JSON lines of which some are damaged, exchanged or missing."""
+    """Return JSON lines of which some are damaged or doubled."""
     found = seed.splitlines()
     for _ in range(dice.choice((1, 1, 2))):
         at = dice.randrange(len(found))

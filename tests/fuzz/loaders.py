@@ -1,7 +1,6 @@
-"""Each loader of the program, with what it reads when all is well, and the errors that are its own.
+"""The program's loaders, each with valid input to damage and the errors that it documents.
 
-A trial damages that, loads it, and goes on with what was loaded as far as the program does before
-anything is changed.
+After loading, a trial continues as far as the program does before it changes anything.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ from tests.function.deployed import BUCKET, SCHEDULED, Deployed, cut
 from tests.fuzz import damage
 
 Load = Callable[[bytes], None]
-"""Loads, and goes on with it; raises what the loader raises."""
+"""Loads an input and continues with it; raises what the loader raises."""
 Make = Callable[[Random], bytes]
-"""Something damaged."""
+"""Returns a damaged input."""
 Loader = Callable[[Path], tuple[Make, Load]]
-"""Made ready in an empty folder."""
+"""Sets up a loader in an empty folder."""
 
 FURNISHED: dict[str, Any] = {
     "kms": "arn:aws:kms:eu-west-1:123456789012:key/k",
@@ -80,11 +79,11 @@ sweep_streams = true
 [protect.deletion]
 owners = false
 """
-"""Without owners, who take long to be asked."""
+"""A policy without owners, which take long to check."""
 
 
 def account() -> Cloud:
-    """Log groups to delete, to give retention and to sweep."""
+    """Return log groups to delete, to give retention and to sweep."""
     streams = [stream(f"2020/01/0{n}/[1]a", days_ago(800)) for n in range(1, 4)]
     return Cloud(
         [
@@ -97,7 +96,7 @@ def account() -> Cloud:
 
 
 def encoded(text: str) -> bytes:
-    """As a file has it; lone surrogates, too."""
+    """Encode a text as UTF-8, lone surrogates included."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -114,7 +113,9 @@ def policy(folder: Path) -> tuple[Make, Load]:
     def make(dice: Random) -> bytes:
         seed = dice.choice(seeds)
         text = tomli_w.dumps(seed)
-        with suppress(TypeError, ValueError, AttributeError):  # there are values that TOML has not
+        with suppress(
+            TypeError, ValueError, AttributeError
+        ):  # TOML has no null
             text = tomli_w.dumps(damage.value(dice, seed))
         return encoded(damage.text(dice, text) if dice.random() < 0.4 else text)
 
@@ -147,13 +148,13 @@ def plan(folder: Path) -> tuple[Make, Load]:
 
 
 def journal(folder: Path) -> tuple[Make, Load]:
-    """The journal that `restore` takes, and what it would put back. No error is its own: a line
-    that is wrong is left out and named.
+    """The journal that `restore` takes, and what it would restore. It documents no error, because a
+    damaged line is reported and skipped.
     """
     cloud, path = account(), folder / "journal.jsonl"
-    made = FileJournal(path, Lines("run", "policy"))
-    janitor(cloud, parse(QUICK, ""), made)
-    made.close()
+    written = FileJournal(path, Lines("run", "policy"))
+    janitor(cloud, parse(QUICK, ""), written)
+    written.close()
     seed = path.read_text()
 
     def loaded(body: bytes) -> None:
@@ -182,25 +183,25 @@ def event(_folder: Path) -> tuple[Make, Load]:
 
     def loaded(body: bytes) -> None:
         try:
-            said = json.loads(body)
+            payload = json.loads(body)
         except (ValueError, RecursionError):
-            return  # Lambda refuses what is not JSON
-        function.invoke(said)
+            return  # Lambda refuses payloads that are not JSON
+        function.invoke(payload)
 
     return make, loaded
 
 
 def state(folder: Path) -> tuple[Make, Load]:
-    """The state of a run and its plan, which the next link goes on from."""
+    """The state and the plan of a run, from which the next link continues."""
     path = folder / "policy.toml"
     path.write_text(QUICK)
     environment = {"JANITOR_POLICY_FILE": str(path)}
     first = Deployed(cloud := account(), environment)
     cut(cloud, 8)
     first.invoke(SCHEDULED)
-    going_on = first.next_event()
+    next_event = first.next_event()
     objects = {key: body for key, body in first.objects.items() if key.startswith("runs/")}
-    assert going_on is not None
+    assert next_event is not None
     assert len(objects) == 2
 
     def make(dice: Random) -> bytes:
@@ -210,11 +211,11 @@ def state(folder: Path) -> tuple[Make, Load]:
     def loaded(body: bytes) -> None:
         key, _, damaged = body.partition(b" ")
         function = Deployed(account(), environment)
-        there = function.cloud.store.buckets[BUCKET].objects
+        bucket = function.cloud.store.buckets[BUCKET]
         for name, text in objects.items():
             content = damaged if name == key.decode() else text.encode()
-            there[name] = Object(content, NOW, '"etag"', "text/plain")
-        function.invoke(going_on)
+            bucket.objects[name] = Object(content, NOW, '"etag"', "text/plain")
+        function.invoke(next_event)
 
     return make, loaded
 
@@ -226,4 +227,4 @@ LOADERS: dict[str, tuple[Loader, type[JanitorError] | tuple[()]]] = {
     "event": (event, JanitorError),
     "state": (state, JanitorError),
 }
-"""Each with the errors that are its own."""
+"""Each loader with the errors that it documents."""
