@@ -1,4 +1,4 @@
-"""Debian's Chromium for the tests of the HTML report, and what is said where there is none."""
+"""Finds Chromium for the tests of the HTML report."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ LEFT_OUT = f"LEFT OUT: the HTML report was not tried in a browser; {MISSING}"
 
 
 def chromium() -> str | None:
-    """The path of a browser; `CHROMIUM` names another one. None: there is none."""
+    """Return the path of a browser, which `CHROMIUM` overrides; None if there is none."""
     named = os.environ.get("CHROMIUM")
     return named or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 def arguments() -> list[str]:
-    """The sandbox of Chromium does not work for root, as in containers."""
+    """Return Chromium's arguments; its sandbox does not work for root, as in containers."""
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return ["--no-sandbox"] if as_root else []

@@ -1,4 +1,4 @@
-"""The HTML report as its readers meet it: opened from disk in a browser, without a network."""
+"""The HTML report, opened from disk in a browser, without a network."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def group(number: int, name: str | None = None, **more: Any) -> LogGroup:
     return LogGroup(Target(ACCOUNT, region), name, arn, **(fields | more))
 
 
-def outcome(number: int, of: LogGroup, status: Status = Status.PLANNED, pieces: int = 7) -> Outcome:
-    """Deletions with as much evidence as real ones, retentions, a few that are unknown."""
+def outcome(number: int, of: LogGroup, pieces: int = 7) -> Outcome:
+    """Return a deletion with realistic evidence, a retention, or sometimes an unknown."""
     calls = ("ListFunctions", "DescribeLogStreams", "GetMetricData", "DescribeSubscriptionFilters")
     if number % 3 == 0:
         evidence = tuple(
@@ -79,26 +79,25 @@ def outcome(number: int, of: LogGroup, status: Status = Status.PLANNED, pieces: 
         )
         reason = f"empty for more than {number % 400 + 37} days; rule 'lambda' deletes empty groups"
         action = DeleteGroup(reason, "lambda", NOW - 37 * DAY_MS, Keep(""))
-        return Outcome(of, action, status, "", NOW, evidence=evidence)
+        return Outcome(of, action, Status.PLANNED, "", NOW, evidence=evidence)
     if number % 50 == 1:
         why = "odd values: creationTime is missing"
         return Outcome(of, Unknown(why), Status.UNKNOWN, "", NOW)
     reason = "no retention is in force; rule 'defaults' sets 365 days"
-    return Outcome(of, SetRetention(reason, "defaults", 365), status, "", NOW)
+    return Outcome(of, SetRetention(reason, "defaults", 365), Status.PLANNED, "", NOW)
 
 
 def page_of(
     groups: Sequence[LogGroup],
     outcomes: Sequence[Outcome],
     *,
-    dry_run: bool = True,
     prices: PriceList = PRICES,
     more: dict[str, Any] | None = None,
     explain: Sequence[str] = (),
     most: int = 50_000,
     errors: Sequence[str] = (),
 ) -> str:
-    """The page of a run, as text."""
+    """Return the page of a run, as text."""
     out, tally, ledger = io.StringIO(), Tally(), Ledger()
     report = HtmlReport(out, prices, explain=explain, most=most)
     started = "2027-01-15T08:00:00+00:00"
@@ -112,7 +111,7 @@ def page_of(
             regions=list(REGIONS),
             policy="policy.toml",
             policy_sha256="f" * 64,
-            dry_run=dry_run,
+            dry_run=True,
         )
     )
     tally.read(groups)
@@ -142,12 +141,12 @@ def many(count: int, pieces: int = 7) -> str:
 
 
 def test_ten_thousand_findings_are_under_2_mb() -> None:
-    """With names that differ, and seven pieces of evidence for each deletion."""
+    """The names differ, and each deletion has seven pieces of evidence."""
     assert len(many(10_000).encode()) < 2_000_000
 
 
-def test_what_is_too_much_is_left_out_and_said() -> None:
-    """What needs a person stays, then deletions, then the largest."""
+def test_too_many_findings_are_cut_by_importance() -> None:
+    """Those that need a person stay, then deletions, then the largest, and the page says so."""
     groups = [group(number) for number in range(300)]
     outcomes = [outcome(number, one) for number, one in enumerate(groups)]
     page = " ".join(page_of(groups, outcomes, most=120).split())
@@ -166,8 +165,8 @@ def test_what_is_too_much_is_left_out_and_said() -> None:
     assert sorted(dropped, reverse=True)[120 - unknown - deletions - 1] == smallest
 
 
-def test_what_is_unknown_is_not_shown_as_zero() -> None:
-    """Regions without a price: the page says so, and draws no bars of cost."""
+def test_unknown_costs_are_not_shown_as_zero() -> None:
+    """Without a price the page says "unknown", and draws no bars of cost."""
     nowhere = PriceList("2027-01-01", "nobody", {})
     one = group(2, stored_bytes=5_000_000_000)
     page = " ".join(page_of([one], [outcome(2, one)], prices=nowhere).split())
@@ -177,7 +176,7 @@ def test_what_is_unknown_is_not_shown_as_zero() -> None:
 
 
 def test_errors_come_before_figures() -> None:
-    """A run that did not reach everything says so above everything else."""
+    """An incomplete run says so above everything else."""
     page = page_of([], [], errors=["a Region could not be listed: <b>denied</b>"])
     assert page.index("This run is not complete") < page.index("Key figures")
     assert "a Region could not be listed: &lt;b&gt;denied&lt;/b&gt;" in page
@@ -186,35 +185,35 @@ def test_errors_come_before_figures() -> None:
 
 @given(st.lists(st.tuples(st.text("ab/-_.x", min_size=1, max_size=30), st.integers(0, 10**12))))
 def test_the_treemap_holds_every_byte_and_few_nodes(named: list[tuple[str, int]]) -> None:
-    """However small the tree must stay: the tiles' sums are the account's."""
+    """However small the tree must stay, the tiles add up to the account."""
     for nodes in (4, 40, 20_000):
         tree = PrefixTree(nodes)
         for number, (name, stored) in enumerate(named):
             tree.add(group(number, name, stored_bytes=stored))
         families = tree.families()
-        whole = sum(stored for _, stored in named)
-        assert sum(family["stored"] for family in families) == whole
+        total = sum(stored for _, stored in named)
+        assert sum(family["stored"] for family in families) == total
         parts = [part for family in families for part in family["parts"]]
-        assert sum(part["stored"] for part in parts) == whole
+        assert sum(part["stored"] for part in parts) == total
         assert len(parts) <= 80
-        if whole:
+        if total:
             assert sum(part["groups"] for part in parts) <= len(named)
             assert all(part["never"] <= part["stored"] for part in parts)
         assert tree._nodes <= max(nodes, 1)
 
 
 def test_arrivals_count_every_group_once() -> None:
-    """Known by ingestion, or proved silent, or not read."""
+    """A log group's last arrival is known by ingestion, proved long ago, or not read."""
     groups = [group(number) for number in range(50)]
     arrivals = ArrivalBubbles()
     for one in groups:
         arrivals.scanned(one)
     for one in groups[:10]:
         arrivals.proved(one)
-    told = dict.fromkeys(("longer", "unread"), 0)
+    counts = dict.fromkeys(("longer", "unread"), 0)
     for bubble in arrivals.bubbles():
-        told[bubble["when"]] += bubble["groups"]
-    assert told == {"longer": 10, "unread": 40}
+        counts[bubble["when"]] += bubble["groups"]
+    assert counts == {"longer": 10, "unread": 40}
     for number, one in enumerate(groups[:30]):
         arrivals.ingested(one, None if number < 5 else number)
     assert sum(bubble["groups"] for bubble in arrivals.bubbles()) == 50
@@ -223,14 +222,14 @@ def test_arrivals_count_every_group_once() -> None:
 
 @given(st.text())
 def test_data_cannot_end_its_block(text: str) -> None:
-    """No `<` at all in it, and JSON reads it back."""
+    """It contains no `<` at all, and JSON reads it back."""
     block = str(json_block({"name": text + "</script><!--\u2028"}))
     assert not set("<>&\u2028\u2029") & set(block)
     assert json.loads(block) == {"name": text + "</script><!--\u2028"}
 
 
-def test_characters_that_deceive_are_shown_by_number() -> None:
-    """Right-to-left override, zero width, line ends, lone surrogates."""
+def test_deceptive_characters_are_shown_by_number() -> None:
+    """These are right-to-left overrides, zero-width characters, line ends and lone surrogates."""
     shown = visible("a\u202eb\u200bc\n\ud800")
     assert shown == "a⟨U+202E⟩b⟨U+200B⟩c⟨U+000A⟩⟨U+D800⟩"
 
@@ -240,9 +239,9 @@ def test_characters_that_deceive_are_shown_by_number() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium, for this module alone: while Playwright drives it, its event loop runs.
+    """Headless Chromium, for this module only, because Playwright's event loop keeps running.
 
-    None here: left out, which the last line says; in CI it is a failure.
+    Without a browser the tests are left out, which pytest's last line says; in CI they fail.
     """
     path = chromium()
     if path is None:
@@ -256,7 +255,7 @@ def browser() -> Iterator[Browser]:
 
 
 class Reader:
-    """Opens pages from disk, one after the other, and notes every request and every complaint."""
+    """Opens pages from disk, one after the other, and records every request and console message."""
 
     def __init__(self, browser: Browser, folder: Path) -> None:
         self._folder = folder
@@ -264,39 +263,39 @@ class Reader:
         self._page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.opened: list[str] = []
         self.requests: list[str] = []
-        self.complaints: list[str] = []
+        self.messages: list[str] = []
 
-        def asked(request: Request) -> None:
+        def on_request(request: Request) -> None:
             self.requests.append(request.url)
 
-        def said(message: ConsoleMessage) -> None:
-            self.complaints.append(f"{message.type}: {message.text}")
+        def on_console(message: ConsoleMessage) -> None:
+            self.messages.append(f"{message.type}: {message.text}")
 
-        def failed(error: Error) -> None:
-            self.complaints.append(str(error))
+        def on_error(error: Error) -> None:
+            self.messages.append(str(error))
 
-        self._page.on("request", asked)
-        self._page.on("console", said)
-        self._page.on("pageerror", failed)
+        self._page.on("request", on_request)
+        self._page.on("console", on_console)
+        self._page.on("pageerror", on_error)
 
     def open(
         self, text: str, scheme: Literal["light", "dark"] = "light", width: int = 1280
     ) -> Page:
-        """The page as somebody sees it who opens such a page for the first time."""
+        """Open a page as if for the first time."""
         path = self._folder / f"report-{len(self.opened)}.html"
         path.write_text(text, encoding="utf-8")
         self.opened.append(path.as_uri())
         self._page.set_viewport_size({"width": width, "height": 900})
-        # A click waits for a page that scrolls smoothly to stand still.
+        # Without smooth scrolling, for which clicks would wait.
         self._page.emulate_media(media="screen", color_scheme=scheme, reduced_motion="reduce")
         self._page.goto(path.as_uri())
         self._page.wait_for_selector("body[data-ready]")
         return self._page
 
     def close(self) -> None:
-        """Fail if a page asked for anything but itself, or said anything on the console."""
+        """Fail if a page requested anything but itself, or wrote to the console."""
         self._page.evaluate("localStorage.clear()")
-        assert self.complaints == []
+        assert self.messages == []
         assert set(self.requests) == set(self.opened)
 
 
@@ -313,10 +312,10 @@ def reader(readers: Reader) -> Iterator[Reader]:
 
 @pytest.fixture(scope="module")
 def sandbox_page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of the sandbox account, ingestion read."""
+    """The page of the sandbox account, with ingestion."""
     path = tmp_path_factory.mktemp("sandbox") / "report.html"
     words = ["report", "--sandbox", "--ingestion", "-q", "--format", "html", "-o", str(path)]
-    # A process of its own: Playwright's event loop runs in this one.
+    # In another process, because Playwright's event loop runs in this one.
     assert subprocess.run([sys.executable, "-m", "janitor", *words]).returncode == 5
     return path.read_text(encoding="utf-8")
 
@@ -329,8 +328,8 @@ def found(page: Page) -> str:
     return page.locator("#found").inner_text()
 
 
-def test_the_page_answers_first_and_asks_nobody(reader: Reader, sandbox_page: str) -> None:
-    """The answer, four pictures, the table; the reader's teardown sees requests and complaints."""
+def test_the_page_shows_answer_pictures_and_findings(reader: Reader, sandbox_page: str) -> None:
+    """It makes no requests and logs nothing, which the reader checks at teardown."""
     page = reader.open(sandbox_page)
     assert re.match(r"[1-9]\d of 300 log groups would be deleted", page.locator("h1").inner_text())
     assert page.locator(".figures > div").count() == 6
@@ -343,7 +342,7 @@ def test_the_page_answers_first_and_asks_nobody(reader: Reader, sandbox_page: st
 
 
 def test_search_filters_and_clear(reader: Reader, sandbox_page: str) -> None:
-    """Each narrows the rest; the line above the table counts."""
+    """Each filter narrows the findings further, and the line above the table counts them."""
     page = reader.open(sandbox_page)
     total = found(page)
     page.get_by_label("Search").fill("empty for more")
@@ -366,7 +365,7 @@ def test_search_filters_and_clear(reader: Reader, sandbox_page: str) -> None:
 
 
 def test_a_prefix_leads_to_its_findings(reader: Reader, sandbox_page: str) -> None:
-    """From the table behind the treemap, and from a tile."""
+    """It does so from the treemap's table, and from a tile."""
     page = reader.open(sandbox_page)
     page.locator("section:has(#bytes) summary", has_text="As a table").click()
     page.locator("button[data-prefix='/aws/vpc/flow-logs']").click()
@@ -377,7 +376,7 @@ def test_a_prefix_leads_to_its_findings(reader: Reader, sandbox_page: str) -> No
 
 
 def test_sorting(reader: Reader, sandbox_page: str) -> None:
-    """Numbers largest first, names from A; a second press turns it round."""
+    """Numbers start with the largest, names with A; a second click reverses the order."""
     page = reader.open(sandbox_page)
     head = page.locator("#rows").get_by_role("columnheader", name="Log group")
     head.get_by_role("button").click()
@@ -398,7 +397,7 @@ def test_sorting(reader: Reader, sandbox_page: str) -> None:
 def test_a_row_opens_to_reason_evidence_and_the_explain_line(
     reader: Reader, sandbox_page: str
 ) -> None:
-    """What was looked at, by which call and when; the line that asks again is copied."""
+    """The explain command can be copied, and works when it is run."""
     page = reader.open(sandbox_page)
     page.get_by_label("Search").fill("black-friday")
     row = page.locator("button.open")
@@ -421,7 +420,7 @@ def test_a_row_opens_to_reason_evidence_and_the_explain_line(
 
 
 def test_keyboard_alone(reader: Reader, sandbox_page: str) -> None:
-    """`/` searches, Tab reaches rows, Enter opens, arrows go on; focus can be seen."""
+    """`/` searches, Tab reaches rows, Enter opens, arrows move; the focus is visible."""
     page = reader.open(sandbox_page)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -448,7 +447,7 @@ def background(page: Page) -> int:
 
 
 def test_light_and_dark(reader: Reader, sandbox_page: str) -> None:
-    """As the system says, unless the button says otherwise; print is always light."""
+    """The theme follows the system unless the button overrides it; print is always light."""
     page = reader.open(sandbox_page, "dark")
     assert background(page) < 150
     button = page.get_by_role("button", name="Theme")
@@ -465,7 +464,7 @@ def test_light_and_dark(reader: Reader, sandbox_page: str) -> None:
 
 
 def test_print_is_the_summary(reader: Reader, sandbox_page: str) -> None:
-    """Figures and pictures, no controls and no table of findings."""
+    """Print has figures and pictures, but no controls and no table of findings."""
     page = reader.open(sandbox_page)
     page.emulate_media(media="print")
     for shown in ("h1", ".figures", "#bytes svg", "#costs svg", ".decided"):
@@ -475,10 +474,8 @@ def test_print_is_the_summary(reader: Reader, sandbox_page: str) -> None:
     assert page.pdf().startswith(b"%PDF")
 
 
-def test_every_width_can_be_read(reader: Reader, sandbox_page: str) -> None:
-    """From a phone to a desk: nothing is cut off, evidence neither, and names have room for a
-    few lines.
-    """
+def test_the_page_is_legible_at_every_width(reader: Reader, sandbox_page: str) -> None:
+    """Nothing is cut off, evidence included, and names wrap to a few lines at most."""
     page = reader.open(sandbox_page)
     page.locator("button.open").nth(2).click()
     assert page.locator(".evidence").is_visible()
@@ -496,7 +493,7 @@ def test_every_width_can_be_read(reader: Reader, sandbox_page: str) -> None:
 
 
 def test_sections_fold_and_are_linked(reader: Reader, sandbox_page: str) -> None:
-    """Links at the top lead to each section; a folded one opens when findings are asked for."""
+    """Links at the top lead to each section; a tile opens the folded findings."""
     page = reader.open(sandbox_page)
     links = page.locator("nav.contents a")
     for link in links.all():
@@ -510,16 +507,16 @@ def test_sections_fold_and_are_linked(reader: Reader, sandbox_page: str) -> None
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [380, 1360])
-def test_no_barrier_that_axe_knows_of(
+def test_axe_finds_no_accessibility_violation(
     reader: Reader, sandbox_page: str, scheme: Literal["light", "dark"], width: int
 ) -> None:
-    """axe-core finds nothing, with the tables behind the pictures and a row open."""
+    """That holds with the pictures' tables and a row open, too."""
     page = reader.open(sandbox_page, scheme, width)
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     page.get_by_label("Search").fill("empty for more")
     page.locator("button.open").first.click()
     page.wait_for_selector(".evidence")
-    # The slowest rule by far: a colour is the same at every width.
+    # By far the slowest rule, and colours are the same at every width.
     contrast = {"color-contrast": {"enabled": width == 380}}
     result = Axe().run(page, options={"resultTypes": ["violations"], "rules": contrast})
     problems = [
@@ -534,7 +531,7 @@ def test_no_barrier_that_axe_knows_of(
 
 
 def test_fifty_thousand_rows(reader: Reader) -> None:
-    """They load, are searched and sorted, and the document stays small."""
+    """They can be loaded, searched and sorted, and the document stays small."""
     page = reader.open(many(50_000, pieces=1))
     assert found(page).startswith("50,000 of 50,000 findings")
     assert len(names(page)) == 100
@@ -552,7 +549,7 @@ def test_fifty_thousand_rows(reader: Reader) -> None:
     assert page.evaluate("document.querySelectorAll('*').length") < 4_000
 
 
-BREAKERS = (
+HOSTILE = (
     "</script><script>window.broken = 1</script>",
     "<img src=x onerror='window.broken = 2'>",
     '"><svg onload=window.broken=3>',
@@ -569,10 +566,10 @@ BREAKERS = (
 )
 
 
-def test_nothing_breaks_out(reader: Reader) -> None:
-    """Hostile text in every place that text can come from shows as text, and does nothing."""
+def test_hostile_text_is_shown_and_not_run(reader: Reader) -> None:
+    """It is put into every place that text can come from."""
     groups, outcomes = [], []
-    for number, text in enumerate(BREAKERS):
+    for number, text in enumerate(HOSTILE):
         last = Ingestion(10**9, 30, NOW)
         one = group(
             number,
@@ -599,11 +596,11 @@ def test_nothing_breaks_out(reader: Reader) -> None:
             "retention_days": None,
             "advice": [text],
         }
-        for text in BREAKERS
+        for text in HOSTILE
     ]
     prefixes = [
         {"prefix": text, "groups": 1, "bytes": 5, "usd_a_month": 1.5, "share": 0.1}
-        for text in BREAKERS
+        for text in HOSTILE
     ]
     ingestion = {
         "days": 30,
@@ -616,14 +613,14 @@ def test_nothing_breaks_out(reader: Reader) -> None:
         "no_arrivals": 0,
         "infrequent_access_saves_usd": 1.0,
     }
-    more = {"ingestion": ingestion, "warnings": list(BREAKERS), "refused_because": BREAKERS[0]}
-    text = page_of(groups, outcomes, more=more, explain=["--policy", BREAKERS[0]], errors=BREAKERS)
+    more = {"ingestion": ingestion, "warnings": list(HOSTILE), "refused_because": HOSTILE[0]}
+    text = page_of(groups, outcomes, more=more, explain=["--policy", HOSTILE[0]], errors=HOSTILE)
     page = reader.open(text)
-    assert [name.strip() for name in names(page)] == [visible(name).strip() for name in BREAKERS]
+    assert [name.strip() for name in names(page)] == [visible(name).strip() for name in HOSTILE]
     for button in page.locator("button.open").all():
         button.click()
-    expect(page.locator(".evidence")).to_have_count(len(BREAKERS))
-    for name, reason in zip(BREAKERS, page.locator(".reason").all_inner_texts(), strict=True):
+    expect(page.locator(".evidence")).to_have_count(len(HOSTILE))
+    for name, reason in zip(HOSTILE, page.locator(".reason").all_inner_texts(), strict=True):
         assert reason.strip() == visible(name).strip()
     for tile in page.locator("#bytes .tile").all()[:8]:
         tile.hover()
@@ -632,11 +629,11 @@ def test_nothing_breaks_out(reader: Reader) -> None:
     assert page.locator("img, b:text('loose'), svg[onload], [onmouseover], [onerror]").count() == 0
     assert page.locator("script").count() == 3 + 2  # data, two packed blocks, D3, ours
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for name, code in zip(BREAKERS, page.locator(".explain").all(), strict=True):
+    for name, code in zip(HOSTILE, page.locator(".explain").all(), strict=True):
         code.get_by_role("button").click()
         expect(code.get_by_role("button")).to_have_text("Copied")
         line = page.evaluate("navigator.clipboard.readText()")
-        expected = ["janitor", "explain", "--policy", BREAKERS[0]]
+        expected = ["janitor", "explain", "--policy", HOSTILE[0]]
         words = shlex.split(line)
         assert words[:4] == expected
         assert words[-2] == "--"
@@ -644,16 +641,18 @@ def test_nothing_breaks_out(reader: Reader) -> None:
 
 
 def test_without_findings(reader: Reader) -> None:
-    """An account in order, or without a log group, has a page too."""
+    """An account without log groups has a page, too."""
     page = reader.open(page_of([], []))
     assert found(page) == "There are no findings."
     assert page.locator("h1").inner_text() == "Nothing would be changed in 0 log groups."
 
 
-def test_the_policy_lets_nothing_else_run(reader: Reader, sandbox_page: str) -> None:
-    """A script that got into the page would not run: the browser refuses it by its hash."""
+def test_the_content_security_policy_blocks_other_scripts(
+    reader: Reader, sandbox_page: str
+) -> None:
+    """The browser refuses a script whose hash the policy does not have."""
     page = reader.open(sandbox_page.replace("</body>", "<script>window.broken = 1</script></body>"))
     assert page.evaluate("window.broken") is None
-    [complaint] = reader.complaints
-    assert "Content Security Policy" in complaint
-    reader.complaints.clear()
+    [message] = reader.messages
+    assert "Content Security Policy" in message
+    reader.messages.clear()

@@ -1,4 +1,4 @@
-"""What programs read."""
+"""The JSON formats."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ODD = "a\u2028b\u0085c\u202ed\ud800"
 
 
 @pytest.mark.parametrize("form", [Format.JSON, Format.JSONL])
-def test_no_text_of_aws_tears_a_line(form: Format) -> None:
-    """Nor turns a terminal around, nor is lost."""
+def test_text_from_aws_cannot_break_a_line(form: Format) -> None:
+    """Line separators, direction marks and lone surrogates are escaped, and none is lost."""
     out = io.StringIO()
     report = make_report(form, out, everything=True, prices=PRICES)
     group = LogGroup(Target("123456789012", "eu-west-1"), "/a", "arn", 1, 0, None)
