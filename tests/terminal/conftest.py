@@ -1,4 +1,4 @@
-"""What several modules here watch the sandbox with."""
+"""What the modules here share: calls on the sandbox observed, and one survey in every format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Watch = Callable[[Callable[[Call], object]], None]
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Watch:
-    """Shows each call on the sandbox to a function, which may raise RefusedError."""
+    """Pass each call on the sandbox to a function, which may raise RefusedError."""
 
     def watch(look: Callable[[Call], object]) -> None:
         def between(call: Call, answer: Callable[[], Answer]) -> Reply:
@@ -39,26 +39,26 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 
 class _All:
-    """Reports that are written at the same time."""
+    """Forwards everything to several reports."""
 
     def __init__(self, reports: Sequence[Report]) -> None:
         self._reports = reports
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        def each(*said: object) -> None:
+        def forward(*arguments: object) -> None:
             for report in self._reports:
-                getattr(report, name)(*said)
+                getattr(report, name)(*arguments)
 
-        return each
+        return forward
 
 
 def in_every_format(*words: str) -> dict[str, Said]:
-    """What a command says in each format, of one survey; its stderr is that of `--format json`."""
+    """Return a command's output in each format, from one survey; stderr is of `--format json`."""
     outs = {form: io.StringIO() for form in Format}
-    of = _Work.report
+    make_report = _Work.report
 
     def report(work: _Work, _out: IO[str], _form: Format) -> Any:
-        return _All([of(work, out, form) for form, out in outs.items()])
+        return _All([make_report(work, out, form) for form, out in outs.items()])
 
     with mock.patch.object(_Work, "report", report):
         done = janitor(*words, "--format", "json")

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: on the sandbox account, and a few times as a process."""
+"""The command line on the sandbox account, mostly in this process and sometimes in its own."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ GOES = "/aws/lambda/black-friday-2022"
 ROOT = Path(__file__).parents[2]
 FULL = "/dev/full"
 GROUPS, DELETED, RETENTIONS, STREAMS, UNKNOWN = 300, 22, 153, 359, 2
-"""What there is in the demo account, and what the shipped policy does with it."""
+"""The log groups of the demo account, and what the shipped policy does with them."""
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """The environment without anything of AWS, at 80 columns."""
-    left = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    return left | {
+    """Return the environment without AWS, at 80 columns."""
+    without_aws = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    return without_aws | {
         "COLUMNS": "80",
         "PYTHONPATH": str(ROOT),
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -62,14 +62,14 @@ def environment(**extra: str) -> dict[str, str]:
 def start(
     *words: str,
     cwd: Path,
-    around: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
     stdout: int = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
-    """`python -m janitor …` in a folder of its own, with more variables `around` it."""
+    """Start `python -m janitor …` in a folder, with additional variables."""
     return subprocess.Popen(
         [sys.executable, "-m", "janitor", *words],
         cwd=cwd,
-        env=environment(**(around or {})),
+        env=environment(**(variables or {})),
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,
@@ -78,7 +78,7 @@ def start(
 
 
 def janitor(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
-    """The same, to its end."""
+    """Run `python -m janitor …` to its end."""
     process = start(*words, cwd=cwd, **more)
     out, error = process.communicate(timeout=120)
     return subprocess.CompletedProcess(words, process.returncode, out, error)
@@ -86,12 +86,12 @@ def janitor(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[
 
 @pytest.fixture
 def small(policy_with_few_owners: Path) -> dict[str, str]:
-    """The variables with which a command takes half of the time: one Region, and few owners."""
+    """Variables that halve a command's time: one Region, and few owners."""
     return {"JANITOR_REGION": "us-east-1", "JANITOR_POLICY": str(policy_with_few_owners)}
 
 
 def only_reads(operations: set[str]) -> bool:
-    """Whether there are some, and none of them changes anything."""
+    """Return whether there are operations and none of them changes anything."""
     reading = ("Describe", "Get", "List", "Filter")
     return bool(operations) and all(operation.startswith(reading) for operation in operations)
 
@@ -100,15 +100,12 @@ def only_reads(operations: set[str]) -> bool:
 
 
 def test_no_command_means_report(tmp_path: Path) -> None:
-    """`python -m janitor --sandbox`: a table on stdout, the summary for people on stderr.
-
-    Some groups there are unknown, which the exit code shows. moto is not needed.
-    """
+    """The table is on stdout, the summary on stderr, unknown log groups give 5, without moto."""
     blocked, folder = tmp_path / "blocked", tmp_path / "empty"
     for path in (blocked, folder):
         path.mkdir()
     (blocked / "moto.py").write_text("raise ImportError('moto is for tests')\n")
-    done = janitor("--sandbox", cwd=folder, around={"PYTHONPATH": f"{blocked}:{ROOT}"})
+    done = janitor("--sandbox", cwd=folder, variables={"PYTHONPATH": f"{blocked}:{ROOT}"})
     assert done.returncode == 5, done.stderr
     assert "Would delete the log group" in done.stdout
     assert f"{GROUPS} log groups scanned" in done.stderr
@@ -116,8 +113,8 @@ def test_no_command_means_report(tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_the_installed_command_is_the_same(tmp_path: Path) -> None:
-    """And exits with the command's code."""
+def test_the_installed_command_exits_with_the_commands_code(tmp_path: Path) -> None:
+    """An unknown command is a usage error."""
     code = "import sys; sys.argv = ['janitor', 'reprot']; from janitor.terminal.cli import entry; "
     done = subprocess.run(
         [sys.executable, "-c", code + "entry()"],
@@ -131,44 +128,38 @@ def test_the_installed_command_is_the_same(tmp_path: Path) -> None:
     assert "No such command 'reprot'" in done.stderr
 
 
-@pytest.mark.parametrize("form", ["jsonl", "table"])
-def test_a_closed_pipe_is_no_traceback(tmp_path: Path, form: str, small: dict[str, str]) -> None:
-    """`janitor … | head -1`; nor is it findings."""
-    process = start("--sandbox", "--all", "--format", form, cwd=tmp_path, around=small)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    error = process.stderr.read()
-    process.stderr.close()
-    assert process.wait(60) == 3
-    assert "Traceback" not in error
-    assert "output was closed" in error
-
-
-NEW = 400
-"""Log groups that get a retention: more than are begun at a time."""
-
-
-@pytest.mark.parametrize("words", [("--sandbox",), ("policy", "schema")], ids=str)
-@pytest.mark.parametrize("closed", ["stdout", "stderr"])
-def test_a_closed_pipe_is_never_findings(
-    tmp_path: Path, words: list[str], closed: str, small: dict[str, str]
+@pytest.mark.parametrize(
+    ("words", "closed", "code"),
+    [
+        ("--sandbox", "stdout", 3),
+        ("--sandbox --all --format jsonl", "stdout", 3),
+        ("policy schema", "stdout", 3),
+        ("--sandbox", "stderr", 3),
+        ("policy schema", "stderr", 0),
+    ],
+)
+def test_a_closed_pipe_is_one_line_and_exit_3(
+    words: str, closed: str, code: int, tmp_path: Path, small: dict[str, str]
 ) -> None:
-    """Click would exit with 1; where nothing is said there, nothing is wrong."""
-    process = start(*words, cwd=tmp_path, around=small)
+    """It is never 1, which would be findings; an unused stream may be closed."""
+    process = start(*words.split(), cwd=tmp_path, variables=small)
     assert process.stdout is not None
     assert process.stderr is not None
     (process.stdout if closed == "stdout" else process.stderr).close()
-    process.communicate(timeout=60)
-    assert process.returncode == (0 if (words[0], closed) == ("policy", "stderr") else 3)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in error
+    assert ("output was closed" in error) is (closed == "stdout")
 
 
+NEW = 400
+"""Log groups that get retention: more than are worked on at a time."""
 ACTING = ["run", "--apply", "--yes", "--sandbox", "--journal", "j"]
-AS_IT_COMES = [*ACTING, "--format", "json"]
+STREAMING = [*ACTING, "--format", "json"]
 
 
-def full(code: int, error: str) -> None:
-    """The disk was full when a command ended so in this folder."""
+def assert_disk_full(code: int, error: str) -> None:
+    """Assert that a command in this folder ended because of a full disk."""
     assert code == 3, error
     assert error.count("No space left on device") == 1
     assert "internal error" not in error
@@ -184,61 +175,58 @@ def full(code: int, error: str) -> None:
 def test_a_full_disk_is_one_clear_line_and_no_success(
     words: list[str], small: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was changed until then is told of, and where its journal is."""
+    """If anything was changed, the journal is named."""
     monkeypatch.chdir(tmp_path)
     with Path(FULL).open("w") as stdout:
-        done = janitor(*words, cwd=tmp_path, stdout=stdout.fileno(), around=small)
-    full(done.returncode, done.stderr)
+        done = janitor(*words, cwd=tmp_path, stdout=stdout.fileno(), variables=small)
+    assert_disk_full(done.returncode, done.stderr)
 
 
 @pytest.mark.usefixtures("few_owners")
-@pytest.mark.parametrize("words", [["report", "--sandbox"], ACTING, AS_IT_COMES], ids=" ".join)
-def test_so_is_one_on_which_the_report_is_to_be(words: list[str], run: Run) -> None:
-    """Of a report that is written as it comes it is known before anything is changed."""
+@pytest.mark.parametrize("words", [["report", "--sandbox"], ACTING, STREAMING], ids=" ".join)
+def test_a_full_disk_for_the_output_file_is_one_clear_line(words: list[str], run: Run) -> None:
+    """A format that streams fails before anything is changed."""
     done = run(*words, "-r", "us-east-1", "-o", FULL)
-    full(done.code, done.err)
+    assert_disk_full(done.code, done.err)
     assert Path("j").exists() == (words is ACTING)
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_what_is_closed_from_the_start_is_as_dev_null(closed: str, tmp_path: Path) -> None:
-    """As a supervisor may have it: no file that is opened, such as a journal, gets its number."""
+def test_streams_closed_from_the_start_are_like_dev_null(closed: str, tmp_path: Path) -> None:
+    """No file opened later, such as a journal, takes the number of a closed stream."""
     command = f"{sys.executable} -m janitor policy validate {closed}"
     done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(), check=False)
     assert done.returncode == 0
 
 
-def test_where_nothing_can_be_said_the_exit_code_says_it(
+def test_a_full_disk_for_stderr_too_shows_in_the_exit_code(
     tmp_path: Path, small: dict[str, str]
 ) -> None:
-    """Stderr is on the full disk, too: never 1, which would be findings."""
+    """It is never 1, which would be findings."""
     command = f"{sys.executable} -m janitor report --sandbox > {FULL} 2> {FULL}"
-    around = environment(**small)
-    done = subprocess.run(command, shell=True, cwd=tmp_path, env=around, check=False)
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(**small), check=False)
     assert done.returncode == 3
 
 
 @pytest.fixture
 def slow_account(policy_with_few_owners: Path) -> Iterator[tuple[Region, dict[str, str]]]:
-    """Where each call takes its time, and the variables that lead there."""
+    """An account in which each call takes 20 ms, and the variables that lead to it."""
     store, now = Store(), int(time.time() * 1000)
     for number in range(NEW):
         store.add_group("123456789012", "eu-west-1", f"/new/{number:03}", created=now, stored=9)
     sandbox = Sandbox(store, intercept=lambda _call, answer: Reply(answer(), delay=0.02))
     with sandbox.serving() as url:
-        there = sandbox.environment(url) | {"JANITOR_POLICY": str(policy_with_few_owners)}
-        yield store.region("123456789012", "eu-west-1"), there
+        variables = sandbox.environment(url) | {"JANITOR_POLICY": str(policy_with_few_owners)}
+        yield store.region("123456789012", "eu-west-1"), variables
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
-def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(
+def test_a_signal_lets_calls_in_flight_finish_and_exits_130(
     sent: signal.Signals, tmp_path: Path, slow_account: tuple[Region, dict[str, str]]
 ) -> None:
-    """And what ends a session or a service; the object on stdout is still whole, and says that it
-    is not complete.
-    """
+    """The JSON on stdout is still valid, and says that the run is not complete."""
     words = ("run", "--apply", "--yes", "--format", "json")
-    process = start(*words, cwd=tmp_path, around=slow_account[1])
+    process = start(*words, cwd=tmp_path, variables=slow_account[1])
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("janitor-journal-*")) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -251,10 +239,10 @@ def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(
     assert "Traceback" not in error
 
 
-def test_a_second_ctrl_c_ends_at_once_though_the_loop_is_busy(
+def test_a_second_ctrl_c_ends_at_once_even_if_the_loop_is_busy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And names the journal, if there is one."""
+    """It names the journal, if there is one."""
     journal = FileJournal(tmp_path / "j", Lines("r", "p"))
 
     async def busy() -> None:
@@ -266,15 +254,15 @@ def test_a_second_ctrl_c_ends_at_once_though_the_loop_is_busy(
     for journal.written in (False, True):
         with pytest.raises(KeyboardInterrupt):
             asyncio.run(busy())
-        said = capsys.readouterr().err
-        assert (f"journal: {tmp_path / 'j'}" in said) is journal.written
+        error = capsys.readouterr().err
+        assert (f"journal: {tmp_path / 'j'}" in error) is journal.written
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_what_ends_a_session_ends_a_question_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what nohup ignores stays ignored."""
+def test_a_signal_ends_a_question_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that is ignored, as under nohup, stays ignored."""
 
-    class Asked:
+    class Stdin:
         def readline(self) -> str:
             signal.raise_signal(signal.SIGTERM)
             return "y\n"
@@ -285,7 +273,7 @@ def test_what_ends_a_session_ends_a_question_too(monkeypatch: pytest.MonkeyPatch
             await asyncio.sleep(0)
             assert not stop.is_set()
 
-    monkeypatch.setattr("sys.stdin", Asked())
+    monkeypatch.setattr("sys.stdin", Stdin())
     monkeypatch.setattr(consent, "can_ask", lambda: True)
     with pytest.raises(InterruptionError, match="before anything was done"):
         consent.ask(Options(), "Do it")
@@ -297,8 +285,8 @@ def test_what_ends_a_session_ends_a_question_too(monkeypatch: pytest.MonkeyPatch
         signal.signal(signal.SIGHUP, before)
 
 
-def test_a_signal_at_any_time_is_told_in_one_line(tmp_path: Path) -> None:
-    """Also before there is anything to finish; in none while the program still starts."""
+def test_a_signal_at_any_time_prints_at_most_one_line(tmp_path: Path) -> None:
+    """While Python still imports the program it prints none."""
 
     def ended(code: str) -> tuple[int, str]:
         command = [sys.executable, "-c", code]
@@ -333,21 +321,20 @@ runpy.run_module("janitor", run_name="__main__")
     assert ended(early) == (-signal.SIGINT, "")
 
 
-def test_a_log_that_cannot_be_written_cuts_off_no_change(
+def test_a_log_that_cannot_be_written_stops_no_change(
     tmp_path: Path, small: dict[str, str]
 ) -> None:
-    """The report is whole, and says what was done; the log is for people."""
+    """The report is complete, and says what was done."""
     words = "run --apply --yes --sandbox -v -q --format json --journal j"
     command = f"{sys.executable} -m janitor {words} > out 2> {FULL}"
-    around = environment(**small)
-    done = subprocess.run(command, shell=True, cwd=tmp_path, env=around, check=False)
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment(**small), check=False)
     summary = json.loads((tmp_path / "out").read_text())["summary"]
     assert (done.returncode, summary["not_reached"]) == (5, 0)
     assert summary["retention_set"] == summary["planned"]["set_retention"] > 0
 
 
 def shortening(planned: Mapping[str, Any]) -> str:
-    """A journal that anybody could have written: its undo lets events expire."""
+    """Return a journal that anybody could have written, whose undo lets events expire."""
     line = {
         "event": "journal",
         "version": 1,
@@ -364,22 +351,22 @@ def shortening(planned: Mapping[str, Any]) -> str:
     return f"{json.dumps(line)}\n"
 
 
-def test_where_nobody_can_be_asked_yes_is_needed(
+def test_without_a_terminal_yes_is_needed(
     run: Run,
     tmp_path: Path,
     slow_account: tuple[Region, dict[str, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Exit 2, and nothing was done; the plan is shown before."""
-    account, there = slow_account
-    for name, value in there.items():
+    """Otherwise `run`, `apply` and `restore` exit with 2 and do nothing."""
+    account, variables = slow_account
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert run("plan", "-o", "plan.jsonl").code == 0
     [_, first, *_] = Path("plan.jsonl").read_text().splitlines()
     Path("shortening.jsonl").write_text(shortening(json.loads(first)))
     undo = ["restore", "shortening.jsonl", "--apply"]
     for words in (["run", "--apply"], ["apply", "plan.jsonl"], undo):
-        done = janitor(*words, cwd=tmp_path, around=there)
+        done = janitor(*words, cwd=tmp_path, variables=variables)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.endswith(
             "there is no terminal to ask at, so --yes is needed; nothing was done\n"
@@ -390,7 +377,7 @@ def test_where_nobody_can_be_asked_yes_is_needed(
 
 
 def test_help_imports_neither_boto3_nor_the_sandbox() -> None:
-    """So that it is quick."""
+    """Importing them would make it slow."""
     code = (
         "import sys; from janitor.terminal.cli import main; main(['--help']);"
         "sys.exit(bool({'boto3', 'botocore', 'janitor.sandbox.account'} & set(sys.modules)))"
@@ -402,7 +389,7 @@ def test_help_imports_neither_boto3_nor_the_sandbox() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "extra", "said"),
+    ("words", "extra", "message"),
     [
         (["-r", "eu-west-1"], {}, "no AWS credentials found: set AWS_PROFILE"),
         (["--profile", "nobody"], {}, "nobody"),
@@ -422,17 +409,17 @@ def test_help_imports_neither_boto3_nor_the_sandbox() -> None:
 def test_without_a_way_to_aws_there_is_one_line_and_a_hint(
     words: list[str],
     extra: dict[str, str],
-    said: str,
+    message: str,
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Exit 2, and `--sandbox` is named."""
+    """The exit code is 2, and `--sandbox` is suggested."""
     for name, value in extra.items():
         monkeypatch.setenv(name, value)
     done = run("report", *words)
     assert (done.code, done.out) == (2, "")
     [line] = done.err.splitlines()
-    assert said in line
+    assert message in line
     assert "--sandbox" in line
 
 
@@ -441,35 +428,25 @@ def test_without_a_way_to_aws_there_is_one_line_and_a_hint(
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Said]:
-    """`report --all --ingestion`, in every format."""
+    """The output of `report --all --ingestion` in every format."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         nothing_of_aws(monkeypatch)
         return in_every_format("report", "--sandbox", "--all", "--ingestion")
 
 
-def test_the_table_is_readable_at_80_columns_and_without_colour(shown: dict[str, Said]) -> None:
-    """No line is longer, but for the names of log groups, which are never cut below the first
-    screen; nothing but text comes out of a pipe.
-    """
+def test_the_table_is_legible_at_80_columns_and_without_colour(shown: dict[str, Said]) -> None:
+    """Only names of log groups, which are never cut below the first screen, make a line longer."""
     table = shown["table"].out
     names = {f["group"] for f in json.loads(shown["json"].out)["findings"]}
     long = [line for line in table.splitlines() if len(line) > 80]
     assert [line for line in long if line.split("  ")[-1] not in names] == []
     assert "\x1b" not in table
-    for reason in (
-        "protected by tag: janitor:keep",
-        "subscription filter",
-        "class DELIVERY",
-    ):
+    for reason in ("protected by tag: janitor:keep", "subscription filter", "class DELIVERY"):
         assert reason in " ".join(table.split()), reason
 
 
-def test_small_mistakes_of_a_shell_or_an_editor_do_no_harm(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """COLUMNS of 0, a byte order mark before a policy (on stdin, too) and a plan, an empty line in
-    it, `-o -`, and a Region in capitals.
-    """
+def test_quirks_of_shells_and_editors_do_no_harm(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples are COLUMNS=0, byte order marks, an empty line, `-o -`, and a Region in capitals."""
     policy = "[defaults]\ndelete_empty = true\n[protect.deletion]\nowners = false\n"
     Path("p.toml").write_text(policy, encoding="utf-8-sig")
     assert run("policy", "validate", "-p", "p.toml").out == "p.toml: valid, 0 rules\n"
@@ -478,9 +455,9 @@ def test_small_mistakes_of_a_shell_or_an_editor_do_no_harm(
         piped = run("policy", "validate", "-p", "-")
         assert (piped.code, "stdin: is not UTF-8 text" in piped.err) == (code, code == 2)
     monkeypatch.setenv("COLUMNS", "0")
-    said = run("report", "--sandbox", "-p", "p.toml", "-o", "-")
-    assert said.code == 5
-    assert "What" in said.out
+    done = run("report", "--sandbox", "-p", "p.toml", "-o", "-")
+    assert done.code == 5
+    assert "What" in done.out
     assert not Path("-").exists()
     assert run("plan", "--sandbox", "-p", "p.toml", "-q", "-o", "plan").code == 5
     Path("edited").write_text(f"{Path('plan').read_text()}\n", encoding="utf-8-sig")
@@ -490,11 +467,9 @@ def test_small_mistakes_of_a_shell_or_an_editor_do_no_harm(
 
 
 def test_the_first_screen_answers_in_20_lines(run: Run) -> None:
-    """In the order in which they matter, with the ten largest savings, which Markdown has too, and
-    what to type next.
-    """
-    said = in_every_format("report", "--sandbox", "-q")
-    screen = said["table"].out.splitlines()[:20]
+    """It has the ten largest savings, as Markdown does, and the next command."""
+    outputs = in_every_format("report", "--sandbox", "-q")
+    screen = outputs["table"].out.splitlines()[:20]
     assert max(map(len, screen)) <= 80
     labels = (
         f"{DELETED} of {GROUPS} log groups would be deleted",
@@ -508,16 +483,16 @@ def test_the_first_screen_answers_in_20_lines(run: Run) -> None:
     at = [[n for n, line in enumerate(screen) if line.startswith(label)] for label in labels]
     assert at == sorted(at), at
     assert all(at), at
-    plain = json.loads(said["json"].out)["findings"]
+    plain = json.loads(outputs["json"].out)["findings"]
     saved = sorted((f["saves_usd"] or 0 for f in plain), reverse=True)[:10]
     rows = re.findall(r"^ +(\$[\d.]+) .* d  ", "\n".join(screen), re.MULTILINE)
     assert rows == [f"${usd:.2f}" for usd in saved]
-    assert re.findall(r"^\| (\$[\d.]+) \|", said["markdown"].out, re.MULTILINE) == rows
+    assert re.findall(r"^\| (\$[\d.]+) \|", outputs["markdown"].out, re.MULTILINE) == rows
 
 
 @pytest.mark.usefixtures("few_owners")
 def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
-    """run --apply: what was planned and what was done are counted apart."""
+    """With `run --apply`, what was planned and what was done are counted apart."""
     done = run("run", "--apply", "--yes", "--sandbox", "--format", "json")
     answer = json.loads(done.out)
     assert done.code == 5
@@ -537,21 +512,21 @@ def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_json_is_as_its_schema_says(run: Run) -> None:
-    """Every key of a report with all there is to ask for, and of a run that acted."""
+def test_json_conforms_to_its_schema(run: Run) -> None:
+    """A report with everything that can be asked for does, and so does a run that acted."""
     everything = ("--by", "rule", "--ingestion", "--orphans", "--all")
     for words in (("report", *everything), ("run", "--apply", "--yes")):
-        said = run(*words, "--sandbox", "-r", "us-east-1", "-q", "-f", "json").out
-        Report.model_validate_json(said, strict=True)
+        report = run(*words, "--sandbox", "-r", "us-east-1", "-q", "-f", "json").out
+        Report.model_validate_json(report, strict=True)
     for which in ([], ["native"], ["restore"], ["fleet"]):
         schema = json.loads(run("schema", *which).out)
-        assert schema["$id"].endswith(f":{json.loads(said)['run']['schema']}")
+        assert schema["$id"].endswith(f":{json.loads(report)['run']['schema']}")
         assert {"run", "summary"} <= set(schema["properties"])
         assert set(schema["properties"]) == set(schema["required"])
 
 
 def test_every_format_says_the_same(shown: dict[str, Said]) -> None:
-    """The findings of json, jsonl and csv are the same groups; markdown counts them."""
+    """The findings of JSON, JSON lines and CSV are the same log groups; Markdown counts them."""
     findings = json.loads(shown["json"].out)["findings"]
     lines = [json.loads(line) for line in shown["jsonl"].out.splitlines()]
     rows = list(csv.DictReader(io.StringIO(shown["csv"].out)))
@@ -564,9 +539,7 @@ def test_every_format_says_the_same(shown: dict[str, Said]) -> None:
 
 
 def test_cost_and_savings_agree_in_every_format(shown: dict[str, Said]) -> None:
-    """Cost now, saved at once and at steady state, lost for good, expiring: the rows' sums are the
-    summary's, and every format for people shows the same text; what has no price is unknown.
-    """
+    """Rows add up to the summary, formats for people show the same text, no price is unknown."""
     answer = json.loads(shown["json"].out)
     money, findings = answer["summary"]["money"], answer["findings"]
     scanned = {(f["region"], f["group"]): f["monthly_usd"] for f in findings}
@@ -586,15 +559,15 @@ def test_cost_and_savings_agree_in_every_format(shown: dict[str, Said]) -> None:
     }
     saved = sum(float(r["saves_usd"] or 0) for r in rows)
     assert saved == pytest.approx(money["saved_steady_usd"], abs=1e-6)
-    told = [json.loads(line) for line in shown["jsonl"].out.splitlines()][-1]
-    assert told["money"] == money
+    last = json.loads(shown["jsonl"].out.splitlines()[-1])
+    assert last["money"] == money
     cost = f"${money['storage_usd']:,.2f}"
     amounts = [f"${money[key]:,.2f}" for key in ("saved_at_once_usd", "saved_steady_usd")]
     figures = {cost, *amounts}
     figures |= {size(money[key]) for key in ("freed_at_once_bytes", "expires_in_30_days_bytes")}
     assert len(figures) == 5
     for form in ("table", "markdown", "html"):
-        assert {said for said in figures if said not in shown[form].out} == set(), form
+        assert {figure for figure in figures if figure not in shown[form].out} == set(), form
     assert f"| Storage now, at most | {cost} |" in shown["markdown"].out
     assert re.search(rf"Storage now, at most +{re.escape(cost)}", shown["table"].out)
     for form in ("markdown", "table"):
@@ -606,7 +579,7 @@ def test_cost_and_savings_agree_in_every_format(shown: dict[str, Said]) -> None:
 def test_ingestion_shows_the_top_talkers_and_what_asking_costs(
     run: Run, shown: dict[str, Said]
 ) -> None:
-    """Before and after; the findings stay the same, what is kept with the whole reason."""
+    """The cost is named before and after, and the findings stay the same."""
     without = json.loads(run("report", "--sandbox", "--all", "--format", "json").out)
     assert any(" stored; retention of " in found["reason"] for found in without["findings"])
     answer = json.loads(shown["json"].out)
@@ -616,17 +589,18 @@ def test_ingestion_shows_the_top_talkers_and_what_asking_costs(
     ]
     assert kinds[0] == kinds[1]
     assert "ingestion" not in without["summary"]
-    told = answer["summary"]["ingestion"]
-    assert (told["groups"], told["unread"], told["days"]) == (GROUPS - 1, 1, 30)
-    assert len(told["top_groups"]) == 20
-    assert sum(group["bytes"] for group in told["top_groups"]) < told["bytes"]
-    assert sum(prefix["groups"] for prefix in told["top_prefixes"]) <= GROUPS
-    assert any("INFREQUENT_ACCESS" in text for g in told["top_groups"] for text in g["advice"])
+    ingestion = answer["summary"]["ingestion"]
+    assert (ingestion["groups"], ingestion["unread"], ingestion["days"]) == (GROUPS - 1, 1, 30)
+    top_groups = ingestion["top_groups"]
+    assert len(top_groups) == 20
+    assert sum(group["bytes"] for group in top_groups) < ingestion["bytes"]
+    assert sum(prefix["groups"] for prefix in ingestion["top_prefixes"]) <= GROUPS
+    assert any("INFREQUENT_ACCESS" in text for group in top_groups for text in group["advice"])
     assert shown["json"].err.startswith(
         "ingestion: GetMetricData is billed, up to $0.01 per 1,000 log groups"
     )
     assert "reading it cost <$0.01" in shown["json"].err
-    largest = told["top_groups"][0]
+    largest = top_groups[0]
     for form in ("markdown", "table"):
         assert "Ingestion of the last 30 days" in shown[form].out
         [line] = [
@@ -657,7 +631,7 @@ max_days = 30
 
 
 def test_orphans_have_a_section_of_their_own_in_every_format(run: Run) -> None:
-    """With what they hold and cost, and what asking took; those that are kept are shown too."""
+    """It says what they hold and cost and what finding them took, even if they are kept."""
     path = Path("policy.toml")
     path.write_text(ABANDONED)
     words = ("report", "--sandbox", "-r", "eu-west-1", "-p", str(path), "--format")
@@ -668,33 +642,33 @@ def test_orphans_have_a_section_of_their_own_in_every_format(run: Run) -> None:
     assert found[QUIET]["reason"].endswith("(nothing arrived in the last 180 days)")
     full = [f for f in answer["findings"] if f["stored_bytes"]]
     assert {f["group"] for f in full if f["orphan_of"]} == {ORPHAN}
-    told = answer["summary"]["orphans"]
-    assert (told["groups"], told["unread"]) == (1, 0)
-    assert told["stored_bytes"] == found[ORPHAN]["stored_bytes"]
-    assert told["monthly_usd"] == found[ORPHAN]["monthly_usd"]
+    orphans = answer["summary"]["orphans"]
+    assert (orphans["groups"], orphans["unread"]) == (1, 0)
+    assert orphans["stored_bytes"] == found[ORPHAN]["stored_bytes"]
+    assert orphans["monthly_usd"] == found[ORPHAN]["monthly_usd"]
     assert answer["summary"]["asked"]["owner_calls"] > 0
 
     path.write_text(ABANDONED.partition("[[rules]]")[0].replace("= 365", "= 3653"))
     assert "orphans" not in json.loads(run(*words, "json").out)["summary"]
-    told_of = in_every_format(*words[:-1], "--orphans")
-    kept = json.loads(told_of["json"].out)
-    assert kept["summary"]["orphans"] == told
-    calls = f"{kept['summary']['asked']['owner_calls']} calls about owners"
+    shown = in_every_format(*words[:-1], "--orphans")
+    summary = json.loads(shown["json"].out)["summary"]
+    assert summary["orphans"] == orphans
+    calls = f"{summary['asked']['owner_calls']} calls about owners"
     for form, head in (
         ("table", "Orphans"),
         ("markdown", "### Orphans"),
         ("html", ">Orphans</h2>"),
     ):
-        said = " ".join(told_of[form].out.split())
-        section = said[said.rindex(head) :] if form == "markdown" else said
+        text = " ".join(shown[form].out.split())
+        section = text[text.rindex(head) :] if form == "markdown" else text
         assert head in section, form
         owner = "RDS instance" if form == "table" else "RDS instance crm-old"  # folded there
         for part in (owner, "56.8 GiB", calls):
             assert part in section, (form, part)
 
 
-def test_orphans_need_owners_to_ask(run: Run) -> None:
-    """A policy that asks nobody cannot say whose owner is gone."""
+def test_orphans_need_a_policy_that_checks_owners(run: Run) -> None:
+    """Without owners it cannot be known whose owner is gone."""
     path = Path("policy.toml")
     path.write_text("[protect.deletion]\nowners = false")
     done = run("report", "--sandbox", "-p", str(path), "--orphans")
@@ -704,7 +678,7 @@ def test_orphans_need_owners_to_ask(run: Run) -> None:
 
 @pytest.mark.usefixtures("few_owners")
 def test_html_is_for_a_file_or_a_pipe(run: Run, tmp_path: Path) -> None:
-    """To stdout if that is piped; a terminal is refused in one line, before anything is done."""
+    """A terminal is refused in one line, before anything is done."""
     piped = run("--sandbox", "--format", "html", "-q", "-r", "eu-west-1")
     assert piped.code == 0, piped.err
     assert piped.out.startswith("<!doctype html>")
@@ -727,19 +701,18 @@ def test_html_is_for_a_file_or_a_pipe(run: Run, tmp_path: Path) -> None:
     ids=["dry", "apply"],
 )
 def test_html_says_would_or_did(run: Run, words: list[str], title: str) -> None:
-    """The same page for each command, in the right tense."""
+    """The page of each command is in the right tense, and has the explain command to copy."""
     done = run(*words, "--sandbox-state", "kept", "--format", "html", "-o", "report.html")
     assert done.code == 5, done.err  # some are unknown
     page = Path("report.html").read_text()
-    whole = f"{DELETED} of {GROUPS} log groups {title} {RETENTIONS} given retention."
-    assert whole in " ".join(page.split())
-    # What to type for more of a log group.
+    sentence = f"{DELETED} of {GROUPS} log groups {title} {RETENTIONS} given retention."
+    assert sentence in " ".join(page.split())
     assert '["janitor", "explain", "--sandbox-state", "kept", ' in page
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_output_goes_to_a_file_only_when_whole(run: Run) -> None:
-    """-o leaves stdout empty, and no half-written file behind; a link stays one."""
+def test_an_output_file_appears_only_when_complete(run: Run) -> None:
+    """-o leaves stdout empty and no partial file behind, and a link stays a link."""
     Path("latest").symlink_to("out.json")
     words = ("--sandbox", "-r", "us-east-1", "--format", "json", "-o", "latest")
     assert run(*words).out == ""
@@ -749,10 +722,10 @@ def test_output_goes_to_a_file_only_when_whole(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_options_stand_before_and_after_the_command_and_in_variables(
+def test_options_work_before_and_after_the_command_and_as_variables(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same run each time; the format follows the ending of -o, and stderr says where it is."""
+    """The run is the same each time, but --apply cannot be a variable."""
     where = ("--sandbox", "-r", "us-east-1")
     expected = run("report", *where, "-q", "-f", "csv").out
     assert run(*where, "-q", "report", "--format=csv").out == expected
@@ -769,8 +742,8 @@ def test_options_stand_before_and_after_the_command_and_in_variables(
     assert run("-p", "no.toml", "policy", "validate").err.startswith("janitor: no.toml: cannot be")
 
 
-def test_a_policy_file_that_lies_here_is_taken_and_said_aloud(run: Run) -> None:
-    """By every command that goes by a policy; one that is named comes first."""
+def test_a_policy_file_in_the_working_directory_is_used_and_named(run: Run) -> None:
+    """Every command that has a policy does so, unless a file is given."""
     Path("janitor.toml").write_text("[defaults]\ndelete_empty = true\n")
     Path("other.toml").write_text("")
     done = run("plan", "--sandbox", "-r", "us-east-1", "-o", "p.jsonl")
@@ -781,8 +754,8 @@ def test_a_policy_file_that_lies_here_is_taken_and_said_aloud(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_a_dry_run_is_accepted_and_contradicts_apply(run: Run) -> None:
-    """Of a plan it shows the same list as before the question."""
+def test_dry_run_is_accepted_but_contradicts_apply(run: Run) -> None:
+    """`apply --dry-run` shows the list that would precede the question."""
     assert run("run", "--apply", "--dry-run", "--sandbox").code == 2
     run("plan", "--sandbox", "-q", "-r", "us-east-1", "-o", "p.jsonl")
     done = run("apply", "p.jsonl", "--dry-run", "--sandbox")
@@ -791,9 +764,7 @@ def test_a_dry_run_is_accepted_and_contradicts_apply(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_a_terminal_is_coloured_by_consequence_unless_it_is_not_wanted(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_output_is_coloured_unless_turned_off(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """NO_COLOR and --no-color leave nothing but text."""
     words = ("report", "--sandbox", "-r", "us-east-1", "-q")
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -805,21 +776,21 @@ def test_a_terminal_is_coloured_by_consequence_unless_it_is_not_wanted(
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_completes_commands_and_options(shell: str, run: Run, tmp_path: Path) -> None:
-    """By a script that asks the program."""
+    """The script for each shell asks the program."""
     assert "_JANITOR_COMPLETE" in run("completion", shell).out
-    around = {
+    variables = {
         "_JANITOR_COMPLETE": f"complete_{shell}",
         "COMP_WORDS": "janitor report --form",
         "COMP_CWORD": "2",
         "_TYPER_COMPLETE_ARGS": "janitor report --form",
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
     }
-    assert "--format" in janitor(cwd=tmp_path, around=around).stdout
+    assert "--format" in janitor(cwd=tmp_path, variables=variables).stdout
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_logs_are_json_lines_on_stderr_when_asked(run: Run) -> None:
-    """With -v each outcome is a line, with the whole reason; stdout stays parseable."""
+def test_logs_are_json_lines_on_stderr_on_request(run: Run) -> None:
+    """With -v each outcome is a line with its full reason, and stdout can still be parsed."""
     words = ("--sandbox", "-r", "us-east-1", "-v", "--log-format", "json", "--format", "json")
     done = run(*words)
     json.loads(done.out)
@@ -828,37 +799,37 @@ def test_logs_are_json_lines_on_stderr_when_asked(run: Run) -> None:
     assert any(" stored; retention of " in line.get("reason", "") for line in logged)
 
 
-# ---- plans ---------------------------------------------------------------------------------------
-
-
 ALONE = """
 import atexit, sys
 from janitor.terminal.cli import entry
 
 @atexit.register
-def told():
-    from janitor.sandbox.services import service as of
-    print(*(len(of(name).operation_names) for name in ("ec2", "logs")), file=sys.stderr)
+def count_operations():
+    from janitor.sandbox.services import service
+    print(*(len(service(name).operation_names) for name in ("ec2", "logs")), file=sys.stderr)
 
 sys.argv = ["janitor", "report", "--sandbox", "--format", "csv"]
 entry()
 """
 
 
-def test_a_command_of_its_own_knows_only_what_it_calls_of_others(run: Run, tmp_path: Path) -> None:
-    """The sandbox answers the same with little of the models of services, which take memory."""
+def test_a_process_loads_only_the_operations_that_it_calls(run: Run, tmp_path: Path) -> None:
+    """The sandbox answers the same with small parts of the service models, which save memory."""
     words = [sys.executable, "-c", ALONE]
     done = subprocess.run(
         words, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120
     )
-    asked_of_ec2, whole = map(int, done.stderr.split()[-2:])
-    assert asked_of_ec2 < 20 < whole
+    ec2, logs = map(int, done.stderr.split()[-2:])
+    assert ec2 < 20 < logs
     assert done.stdout == run("report", "--sandbox", "--format", "csv").out
+
+
+# ---- plans ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("few_owners")
 def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
-    """What changed since is kept and told; not all that was planned was done, which is exit 3."""
+    """What has changed since is kept and reported, and the exit code is 3."""
     state = ("--sandbox-state", "account", "-q")
     assert run("plan", *state, "-o", "plan.jsonl").code == 5
     with kept(Path("account"), changing=True) as sandbox:
@@ -869,15 +840,15 @@ def test_plan_and_apply_do_what_the_plan_says(run: Run) -> None:
     done = run("apply", "plan.jsonl", "--yes", *state, "--format", "json")
     answer = json.loads(done.out)
     assert (done.code, answer["summary"]["groups_deleted"]) == (3, DELETED - 2)
-    assert answer["summary"]["calls"]["ListTaskDefinitionFamilies"] == 2  # asked anew
-    told = {f["group"]: f["reason"] for f in answer["findings"] if f["status"] != "done"}
-    assert "created again under the same name" in told["/aws/lambda/legacy-thumbnailer"]
-    assert "was active" in told["/aws/lambda/pdf-render-2021"]
+    assert answer["summary"]["calls"]["ListTaskDefinitionFamilies"] == 2  # checked again
+    reasons = {f["group"]: f["reason"] for f in answer["findings"] if f["status"] != "done"}
+    assert "created again under the same name" in reasons["/aws/lambda/legacy-thumbnailer"]
+    assert "was active" in reasons["/aws/lambda/pdf-render-2021"]
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run: Run) -> None:
-    """The account is the same each time, so a plan fits it; its page says that it is no dry run."""
+def test_a_plan_applies_to_a_fresh_sandbox_whose_changes_are_discarded(run: Run) -> None:
+    """The account is always the same; stderr and the page speak of the plan, not of a survey."""
     assert run("plan", "--sandbox", "-q", "-o", "plan.jsonl").code == 5
     done = run("apply", "plan.jsonl", "--yes", "--sandbox", "--format", "html", "-o", "report.html")
     deleted = f"{DELETED} groups and {STREAMS} streams were deleted"
@@ -891,7 +862,7 @@ def test_a_plan_is_applied_to_a_fresh_sandbox_and_that_says_that_it_is_gone(run:
     page = Path("report.html").read_text()
     assert "applied: changes were made" in page
     assert "<code>janitor apply</code>" in page
-    # Only what the plan names was read: nothing is said of the rest of the account.
+    # Only what the plan names was read, so the page says nothing about the rest of the account.
     assert f"{DELETED} log groups were deleted and" in " ".join(page.split())
     assert "Storage costs now" not in page
     assert "Where the bytes are" not in page
@@ -906,7 +877,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda lines: lines[:-1], "was cut off"),
         (lambda lines: [], "is empty"),
@@ -918,21 +889,19 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     ],
     ids=["cut off", "empty", "torn", "other account", "other policy", "older", "no plan"],
 )
-def test_a_plan_that_is_not_whole_or_not_of_this_account_is_refused(
-    change: Any, said: str, run: Run, planned: list[str]
+def test_an_incomplete_or_foreign_plan_is_refused(
+    change: Any, message: str, run: Run, planned: list[str]
 ) -> None:
-    """Exit 2, one line, nothing done."""
+    """The exit code is 2, and nothing is done."""
     Path("plan.jsonl").write_text("\n".join(change(planned)))
     done = run("apply", "plan.jsonl", "--yes", "--sandbox")
     assert (done.code, done.out) == (2, "")
-    assert said in done.err
+    assert message in done.err
     assert not list(Path.cwd().glob("janitor-journal-*"))
 
 
-def test_how_many_log_groups_there_are_is_counted_and_not_taken_from_a_plan(
-    run: Run, planned: list[str]
-) -> None:
-    """What the share of deletions is of decides whether anything is deleted at all."""
+def test_a_plans_own_count_of_log_groups_is_not_trusted(run: Run, planned: list[str]) -> None:
+    """Otherwise a forged plan could lift the limit on the share of deletions."""
     policy = Path("p.toml")
     policy.write_text(run("policy", "show").out.replace("share = 0.25", "share = 0.001"))
     lines = [json.loads(line) for line in planned]
@@ -950,7 +919,7 @@ def test_how_many_log_groups_there_are_is_counted_and_not_taken_from_a_plan(
 
 
 def test_policy_commands(run: Run) -> None:
-    """show is valid TOML, schema and iam-policy are JSON, validate names what is wrong."""
+    """`show` prints valid TOML, `schema` and `iam-policy` JSON, and `validate` every mistake."""
     file = Path("p.toml")
     file.write_text(run("policy", "show").out)
     assert "valid" in run("policy", "validate", "-p", "p.toml").out
@@ -965,8 +934,8 @@ def test_policy_commands(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_a_policy_is_tried_on_names_and_on_a_report(run: Run) -> None:
-    """Which rule takes which group; what another policy would change; and what is unchanged."""
+def test_policy_test_works_on_names_and_on_a_report(run: Run) -> None:
+    """It shows which rule applies, and what differs from another policy."""
     Path("new.toml").write_text(
         "[defaults]\nretention_days = 365\ndelete_empty = true\n"
         '[[rules]]\nid = "ecs"\nnames = ["/ecs/*"]\nretention_days = 30\n'
@@ -989,26 +958,26 @@ def test_a_policy_is_tried_on_names_and_on_a_report(run: Run) -> None:
     assert run("policy", "test", "--report", "new.toml").code == 2
 
 
-def test_a_policy_names_owners_that_are_not_known(run: Run) -> None:
-    """All of them, with their line and what may be meant, beside what else is wrong."""
+def test_unknown_owners_in_a_policy_are_named(run: Run) -> None:
+    """Each has its line and suggestions, and other mistakes are named beside them."""
     text = "[protect.deletion]\nowners = ['lambada', 'ecs-tasks', 'rds']\n[limits]\nmax_group = 1\n"
     Path("p.toml").write_text(text)
     done = run("policy", "validate", "-p", "p.toml")
     assert (done.code, len(done.err.splitlines())) == (2, 2)
-    for said in (
+    for message in (
         "line 2: protect.deletion.owners: there is no 'lambada' (did you mean lambda",
         "there is no 'ecs-tasks' (did you mean ecs-task-definition",
         "line 4: limits.max_group: unknown key",
     ):
-        assert said in done.err
+        assert message in done.err
 
 
 @pytest.mark.usefixtures("few_owners")
 @pytest.mark.parametrize("by", ["tag:team", "prefix", "rule"])
 def test_cost_by_team_prefix_or_rule_is_the_same_in_every_format(by: str) -> None:
-    """The parts come to the whole, and each format has the same."""
-    said = in_every_format("report", "--sandbox", "--by", by, "--ingestion", "-q")
-    answer = json.loads(said["json"].out)
+    """The parts add up to the summary."""
+    outputs = in_every_format("report", "--sandbox", "--by", by, "--ingestion", "-q")
+    answer = json.loads(outputs["json"].out)
     rows, money = answer["summary"]["by"]["rows"], answer["summary"]["money"]
     assert len(rows) > 1
     assert sum(row["groups"] for row in rows) == GROUPS
@@ -1017,27 +986,27 @@ def test_cost_by_team_prefix_or_rule_is_the_same_in_every_format(by: str) -> Non
     assert sum(row["lost_bytes"] for row in rows) == money["freed_at_once_bytes"]
     arrived = answer["summary"]["ingestion"]
     assert sum(row["ingested_bytes"] for row in rows) == arrived["bytes"]
-    table = list(csv.DictReader(io.StringIO(said["csv"].out)))
+    table = list(csv.DictReader(io.StringIO(outputs["csv"].out)))
     assert [(row["part"], row["stored_bytes"]) for row in table] == [
         (row["part"], str(row["stored_bytes"])) for row in rows
     ]
-    last = json.loads(said["jsonl"].out.splitlines()[-1])
+    last = json.loads(outputs["jsonl"].out.splitlines()[-1])
     assert last["by"]["rows"] == rows
     first = f"${rows[0]['storage_usd']:,.2f}"
     for form in ("table", "markdown", "html"):
-        assert f"By {by}" in said[form].out, form
-        assert first in said[form].out
+        assert f"By {by}" in outputs[form].out, form
+        assert first in outputs[form].out
 
 
-def test_a_wrong_part_names_what_is_accepted(run: Run) -> None:
-    """Exit 2."""
+def test_an_invalid_by_names_what_is_accepted(run: Run) -> None:
+    """The exit code is 2."""
     done = run("report", "--sandbox", "--by", "team")
     assert (done.code, "--by: 'team' is not account, ou, region, tag:KEY" in done.err) == (2, True)
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_what_changed_between_two_reports(run: Run) -> None:
-    """Before and after a run on the same account, in both formats."""
+def test_diff_shows_what_changed_between_two_reports(run: Run) -> None:
+    """They are from before and after a run on the same account."""
     state = ("--sandbox-state", "kept", "-q")
     run("report", "--all", *state, "-o", "old.json")
     run("run", "--apply", "--yes", *state, "-o", "run.json")
@@ -1059,26 +1028,24 @@ def test_what_changed_between_two_reports(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_what_changed_since_an_older_report(run: Run) -> None:
-    """After a run nothing is left to do: what were findings are gone, in every format for people
-    and in the summary of JSON, whether or not the older report listed what was kept.
-    """
+def test_since_shows_what_changed_in_every_format(run: Run) -> None:
+    """After a run all findings are gone, whether or not the older report listed what was kept."""
     state = ("--sandbox-state", "kept", "-q")
     run("report", *state, "-o", "old.json")
     run("report", "--all", *state, "-o", "all.json")
     run("run", "--apply", "--yes", *state, "-o", "run.json")
-    said = in_every_format("report", *state, "--since", "old.json")
-    answer = json.loads(said["json"].out)
+    outputs = in_every_format("report", *state, "--since", "old.json")
+    answer = json.loads(outputs["json"].out)
     since = answer["summary"]["since"]
-    Report.model_validate_json(said["json"].out, strict=True)
+    Report.model_validate_json(outputs["json"].out, strict=True)
     gone = [row["group"] for row in since["gone"]]
     planned = {row["group"] for row in json.loads(Path("old.json").read_text())["findings"]}
     left = {row["group"] for row in answer["findings"]}
     assert (sorted(set(gone)), since["new"], since["changed"]) == (sorted(planned - left), [], [])
     assert since["summary"]["groups_scanned"] == {"old": GROUPS, "new": GROUPS - DELETED}
-    whole = in_every_format("report", "--all", *state, "--since", "all.json")
-    assert json.loads(whole["json"].out)["summary"]["since"] == since
-    for one in (said, whole):
+    complete = in_every_format("report", "--all", *state, "--since", "all.json")
+    assert json.loads(complete["json"].out)["summary"]["since"] == since
+    for one in (outputs, complete):
         rows = list(csv.DictReader(io.StringIO(one["csv"].out)))
         shown = [(row["region"], row["group"]) for row in rows if row["since"]]
         assert len(shown) == len(set(shown)), "one row each"
@@ -1086,14 +1053,14 @@ def test_what_changed_since_an_older_report(run: Run) -> None:
         assert {row["since"] for row in rows} == {"gone", ""}
     assert run("report", *state, "--since", "old.json", "--by", "rule", "-f", "csv").code == 2
     for form in ("table", "markdown", "html"):
-        text = said[form].out
+        text = outputs[form].out
         assert "Since 2026-11-25 09:00 UTC" in text, form
         assert f"No longer a finding ({len(gone)})" in text, form
         assert next(iter(sorted(gone))) in text, form
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["reprot"], "No such command 'reprot'"),
         (["report", "--region", "eu-wst-1", "--sandbox"], "'eu-wst-1' is not an AWS Region"),
@@ -1119,16 +1086,16 @@ def test_what_changed_since_an_older_report(run: Run) -> None:
         ),
     ],
 )
-def test_a_mistake_is_one_clear_line_and_exit_2(words: list[str], said: str, run: Run) -> None:
-    """Nothing on stdout, no traceback."""
+def test_a_mistake_is_one_clear_line_and_exit_2(words: list[str], message: str, run: Run) -> None:
+    """There is nothing on stdout, and no traceback."""
     done = run(*words)
     assert (done.code, done.out) == (2, "")
-    assert said in done.err
+    assert message in done.err
     assert "Traceback" not in done.err
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("AWS_REGION=foo report", "AWS_REGION: 'foo' is not an AWS Region"),
         ("AWS_DEFAULT_REGION=eu-wst-1 run -r us-east-1", "did you mean eu-west-1"),
@@ -1151,25 +1118,25 @@ def test_a_mistake_is_one_clear_line_and_exit_2(words: list[str], said: str, run
         ("iam-policy --restore --journal-bucket x", "--journal-bucket: 'x' is not the name of"),
     ],
 )
-def test_what_aws_cannot_have_is_said_before_any_call(
-    words: str, said: str, run: Run, monkeypatch: pytest.MonkeyPatch
+def test_values_that_aws_cannot_have_are_refused_before_any_call(
+    words: str, message: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In one line that names option, variable or file; a call would find nobody here."""
+    """One line names the option, variable or file; a call would have no endpoint here."""
     Path("config").write_text("[profile p]\nregion = moon\n")
     of = {"account": "123456789012", "region": "moon-1", "group": "/g", "creation_time": 1}
     Path("moon.jsonl").write_text(shortening(of))
     end = {"plan": "end", **dict(islice(of.items(), 2)), "groups_scanned": 1, "complete": True}
     head = {"plan": "head", "run": "r", "made": 1, "policy": "p"}
     Path("moon.plan").write_text(f"{json.dumps(head)}\n{json.dumps(end)}\n")
-    around = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": ""}
-    *set_, words = words.split(" ", 1) if "=" in words.split()[0] else (words,)
-    around |= dict(one.split("=") for one in set_)
-    for name, value in (around | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}).items():
+    variables = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": ""}
+    *assignment, words = words.split(" ", 1) if "=" in words.split()[0] else (words,)
+    variables |= dict(one.split("=") for one in assignment)
+    for name, value in (variables | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}).items():
         monkeypatch.setenv(name, value)
     done = run(*words.split())
     assert (done.code, done.out) == (2, "")
     [line] = done.err.splitlines()
-    assert said in line
+    assert message in line
 
 
 @pytest.mark.usefixtures("few_owners")
@@ -1186,7 +1153,7 @@ def test_what_aws_cannot_have_is_said_before_any_call(
 def test_the_output_overwrites_no_file_that_the_command_uses(
     words: str, file: str, run: Run
 ) -> None:
-    """A journal is the only undo. Nothing is called, and the file is as it was."""
+    """A journal, for example, is the only undo."""
     journal = shortening({"account": "1" * 12, "region": "r", "group": "/g", "creation_time": 1})
     for made in ("journal", "kept"):
         Path(made).write_text("limits.api_share = 1.0\n" if "-p" in words else journal)
@@ -1203,16 +1170,16 @@ def test_the_output_overwrites_no_file_that_the_command_uses(
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_an_output_is_written_in_place_of_links_that_lead_nowhere(run: Run) -> None:
-    """Round in a circle: there is no file that it could overwrite."""
+def test_an_output_replaces_a_link_in_a_circle(run: Run) -> None:
+    """There is no file behind it that could be overwritten."""
     Path("a").symlink_to("b")
     Path("b").symlink_to("a")
     assert run("report", "--sandbox", "-r", "us-east-1", "-f", "json", "-o", "a").code == 5
     assert json.loads(Path("a").read_text())["run"]
 
 
-def test_a_policy_that_does_nothing_is_said_where_it_is_used(run: Run) -> None:
-    """An account where nothing would be done is not taken for a clean one."""
+def test_a_policy_that_does_nothing_causes_a_warning(run: Run) -> None:
+    """Otherwise an account in which nothing would be done could pass for a clean one."""
     Path("janitor.toml").write_text("[protect]\nnames = ['/audit/*']\n")
     done = run("report", "--sandbox", "-r", "us-east-1", "-f", "json")
     [warning] = json.loads(done.out)["summary"]["warnings"]
@@ -1222,16 +1189,14 @@ def test_a_policy_that_does_nothing_is_said_where_it_is_used(run: Run) -> None:
 
 @pytest.mark.usefixtures("few_owners")
 def test_fail_on_findings(run: Run) -> None:
-    """Exit 1 only when asked for; and -q leaves stderr empty."""
+    """The exit code is 1 only with --fail-on-findings, and -q leaves stderr empty."""
     words = ("report", "--sandbox", "-q", "-r", "eu-west-1", "--format", "csv")
     asked = run(*words, "--fail-on-findings")
     assert (run(*words).code, asked.code, asked.err) == (0, 1, "")
 
 
-def test_over_a_limit_what_is_said_before_is_what_is_done(run: Run) -> None:
-    """Nothing is deleted, what was to be deleted may get retention instead, and the exit code is 4;
-    so say a report in every format, a plan, and the list before the question.
-    """
+def test_over_a_limit_every_output_predicts_what_is_done(run: Run) -> None:
+    """Nothing is deleted, retention may be set instead, and the exit code is 4."""
     Path("p.toml").write_text(
         "[defaults]\nretention_days = 30\ndelete_empty = true\nsweep_streams = true\n"
         '[limits]\nmax_group_deletions = 3\n[protect.deletion]\nowners = ["lambda"]'
@@ -1248,21 +1213,21 @@ def test_over_a_limit_what_is_said_before_is_what_is_done(run: Run) -> None:
     for listed in (acted.err, shown.out):
         assert re.search(rf"^ +{given}     30 ", listed, re.MULTILINE)
         assert "Refused: nothing is deleted: the plan has more than max_group_deletions" in listed
-    said = in_every_format("report", *where)
-    for one in (acted, planned, *said.values()):
+    outputs = in_every_format("report", *where)
+    for one in (acted, planned, *outputs.values()):
         assert one.code == shown.code == 4
         assert "to allow it, set max_group_deletions = 7 in [limits]" in one.err
-    summary = json.loads(said["json"].out)["summary"]
+    summary = json.loads(outputs["json"].out)["summary"]
     assert summary["planned"] == done["planned"]
     assert summary["would"] == {"set_retention": given, "delete_group": 0, "sweep_streams": 0}
     line = f"retention would be set on {given}, 0 groups and 0 streams would be deleted"
-    assert all(line in one.err for one in (planned, *said.values()))
+    assert all(line in one.err for one in (planned, *outputs.values()))
     for form in ("table", "markdown", "html"):
-        text = " ".join(said[form].out.split())
+        text = " ".join(outputs[form].out.split())
         assert f"0 of 110 log groups would be deleted and {given} given retention" in text, form
         assert "Refused by a limit: delete the log group" in text, form
         assert "Would delete the log group" not in text, form
-    [packed] = re.findall(r'data-kind="rows">(.*?)<', said["html"].out)
+    [packed] = re.findall(r'data-kind="rows">(.*?)<', outputs["html"].out)
     rows = json.loads(gzip.decompress(base64.b64decode(packed)))
     assert {*rows["what"]["of"]} == {
         "Refused by a limit: delete the log group",
@@ -1284,10 +1249,8 @@ def test_over_a_limit_what_is_said_before_is_what_is_done(run: Run) -> None:
     ],
     ids=" ".join,
 )
-def test_commands_that_only_look_send_nothing_that_changes(
-    words: list[str], run: Run, watched: Watch
-) -> None:
-    """Seen by the account that is called."""
+def test_read_only_commands_send_no_changes(words: list[str], run: Run, watched: Watch) -> None:
+    """The account that is called sees reads only."""
     sent: set[str] = set()
     watched(lambda call: sent.add(call.operation))
     assert run(*words, "--sandbox").code in (0, 5)  # 5: some are unknown
@@ -1299,8 +1262,8 @@ def test_commands_that_only_look_send_nothing_that_changes(
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_one_denied_region_is_an_error_and_the_other_goes_on(run: Run, watched: Watch) -> None:
-    """Exit 3, the Region is named, and the other Region's log groups are cleaned."""
+def test_a_denied_region_is_an_error_and_the_other_is_cleaned(run: Run, watched: Watch) -> None:
+    """The Region is named, and the exit code is 3."""
 
     def deny(call: Call) -> None:
         if (call.region, call.operation) == ("us-east-1", "DescribeLogGroups"):
@@ -1317,10 +1280,10 @@ def test_one_denied_region_is_an_error_and_the_other_goes_on(run: Run, watched: 
 
 @pytest.mark.usefixtures("few_owners")
 @pytest.mark.parametrize("region", ["eu-west-1", "us-east-1"])
-def test_a_region_that_is_denied_by_now_does_not_stop_the_rest_of_a_plan(
+def test_a_region_denied_since_the_plan_does_not_stop_the_others(
     run: Run, watched: Watch, region: str
 ) -> None:
-    """Though the log groups are counted first: in that Region nothing is deleted."""
+    """Its log groups cannot be counted, so nothing is deleted there."""
     assert run("plan", "--sandbox", "-q", "-o", "plan.jsonl").code == 5
     planned = [json.loads(line) for line in Path("plan.jsonl").read_text().splitlines()]
     others = [one for one in planned if one["plan"] == "action" and one["region"] != region]
@@ -1340,8 +1303,8 @@ def test_a_region_that_is_denied_by_now_does_not_stop_the_rest_of_a_plan(
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_interrupted_while_a_plan_is_checked(run: Run, watched: Watch) -> None:
-    """Nothing was done, and nobody is asked."""
+def test_an_interruption_while_a_plan_is_checked_changes_nothing(run: Run, watched: Watch) -> None:
+    """The exit code is 130."""
     run("plan", "--sandbox", "-q", "-o", "plan.jsonl")
     calls: list[str] = []
 
@@ -1357,10 +1320,8 @@ def test_interrupted_while_a_plan_is_checked(run: Run, watched: Watch) -> None:
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_a_plan_is_carried_out_though_one_region_could_not_be_read(
-    run: Run, watched: Watch
-) -> None:
-    """Nothing is planned there; the share of deletions is taken of the log groups elsewhere."""
+def test_a_plan_without_an_unreadable_region_is_carried_out(run: Run, watched: Watch) -> None:
+    """The share of deletions is that of the other Regions."""
 
     def deny(call: Call) -> None:
         if (call.region, call.operation) == ("eu-west-1", "DescribeLogGroups"):
@@ -1373,20 +1334,21 @@ def test_a_plan_is_carried_out_though_one_region_could_not_be_read(
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_the_lines_over_a_kept_sandbox_work_word_for_word(run: Run) -> None:
-    """Those of the README, in their order; afterwards all is as it was. The docs show the same."""
+def test_the_readmes_sandbox_commands_work_word_for_word(run: Run) -> None:
+    """Afterwards the account is as before, and the docs show the same commands."""
     readme, docs = (
         re.findall(r"^janitor .*--sandbox[^#\n]*", (ROOT / page).read_text(), re.MULTILINE)
         for page in ("README.md", "docs/commands.md")
     )
     assert [line.strip() for line in docs] == [line.strip() for line in readme[-4:]]
-    did = [(line.split()[1], run(*line.split()[1:])) for line in readme]
-    codes = [(command, done.code) for command, done in did]
-    assert codes[-4:] == [("plan", 5), ("apply", 0), ("report", 5), ("restore", 0)], did
-    assert "retention would be set on 0, 0 groups and 0 streams would be deleted" in did[-2][1].err
+    results = [(line.split()[1], run(*line.split()[1:])) for line in readme]
+    codes = [(command, done.code) for command, done in results]
+    assert codes[-4:] == [("plan", 5), ("apply", 0), ("report", 5), ("restore", 0)], results
+    unchanged = "retention would be set on 0, 0 groups and 0 streams would be deleted"
+    assert unchanged in results[-2][1].err
     assert definitions(Path("demo")) == definitions(Path("none"))
 
 
-def test_the_readme_shows_the_programs_own_help(run: Run) -> None:
-    """Word for word."""
+def test_the_readme_quotes_the_programs_help(run: Run) -> None:
+    """The text is the same word for word."""
     assert run("--help").out.strip() in (ROOT / "README.md").read_text()

@@ -321,10 +321,10 @@ def test_processes_of_which_one_is_killed(tmp_path: Path, policy_with_few_owners
     made = furnished()
     before = state(made)
     with Cloud(made, quotas=True, latency=0.01) as cloud, cloud.serving() as url:
-        around = cloud.environment(url) | {"JANITOR_POLICY": str(policy_with_few_owners)}
+        variables = cloud.environment(url) | {"JANITOR_POLICY": str(policy_with_few_owners)}
 
         def janitor(*words: str) -> subprocess.Popen[str]:
-            return start(*words, cwd=tmp_path, around=around)
+            return start(*words, cwd=tmp_path, variables=variables)
 
         words = ("run", "--apply", "--yes", "--journal", "j.jsonl", "--format", "json")
         code, out, error = finish(janitor(*words))
