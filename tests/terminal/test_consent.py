@@ -1,4 +1,4 @@
-"""What a person is shown before the question, and what the exit code says afterwards."""
+"""What a person is shown before the question, and the exit code afterwards."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
 def test_every_deletion_is_shown_before_the_question(
     quiet: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what is lost for good by rule, dollars, alias and Region; without a yes nothing is done,
-    and --quiet shows it all the same.
-    """
+    """So is what is lost for good, even with --quiet, and without a yes nothing is done."""
     planned = json.loads(run("report", *HERE, "--format", "json").out)
     deleted = [f["group"] for f in planned["findings"] if f["action"] == "delete_group"]
     at_a_terminal(monkeypatch, "\n")
@@ -53,10 +51,10 @@ def test_every_deletion_is_shown_before_the_question(
 
 
 @pytest.mark.usefixtures("few_owners")
-def test_yes_at_the_terminal_does_it_and_an_undo_says_what_is_lost(
+def test_after_a_yes_the_plan_is_carried_out_and_the_loss_named(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same sentence, now of what was done."""
+    """The undo names the loss in the same words."""
     at_a_terminal(monkeypatch, "y\n")
     done = run("run", "--apply", *HERE, "--journal", "j")
     lost = re.findall(r"^lost for good: retention deleted .*", done.err, re.MULTILINE)
@@ -66,8 +64,8 @@ def test_yes_at_the_terminal_does_it_and_an_undo_says_what_is_lost(
     assert lost[0] in run("restore", "j", "--sandbox").err
 
 
-def test_with_nobody_to_ask_nothing_is_even_called(run: Run) -> None:
-    """On the sandbox too: exit 2."""
+def test_without_a_terminal_the_sandbox_needs_yes_too(run: Run) -> None:
+    """The exit code is 2, and nothing is done."""
     done = run("run", "--apply", "--sandbox")
     assert (done.code, done.out) == (2, "")
     assert done.err == (
@@ -75,8 +73,8 @@ def test_with_nobody_to_ask_nothing_is_even_called(run: Run) -> None:
     )
 
 
-def test_changes_were_made_only_where_they_were(run: Run) -> None:
-    """A run that finds nothing to do says that nothing was changed."""
+def test_a_run_without_changes_does_not_claim_any(run: Run) -> None:
+    """It says that nothing was changed."""
     Path("p.toml").write_text("[defaults]\nretention_days = 3653\n[protect]\nnames = ['*']\n")
     done = run("run", "--apply", "--yes", *HERE, "-p", "p.toml")
     assert done.code == 0, done.err
@@ -89,7 +87,7 @@ ODD = "[protect.deletion]\nowners = false\n[[acknowledged]]\nnames = {names}\nun
 
 
 @pytest.mark.parametrize(
-    ("names", "until", "code", "warned"),
+    ("names", "until", "code", "expired"),
     [
         (["*"], "2026-11-25", Exit.DONE, False),
         (["*"], "2026-11-24", Exit.UNJUDGED, True),
@@ -97,10 +95,10 @@ ODD = "[protect.deletion]\nowners = false\n[[acknowledged]]\nnames = {names}\nun
     ],
     ids=["today", "yesterday", "another"],
 )
-def test_what_is_acknowledged_is_no_exit_code_until_its_date(
-    names: list[str], until: str, code: Exit, warned: bool, run: Run
+def test_an_acknowledged_unknown_has_no_exit_code_until_its_date(
+    names: list[str], until: str, code: Exit, expired: bool, run: Run
 ) -> None:
-    """The sandbox's day is 2026-11-25; what was acknowledged too long ago is named."""
+    """It is 2026-11-25 in the sandbox, and expired entries are named."""
     Path("p.toml").write_text(ODD.format(names=json.dumps(names), until=until))
     done = run("report", "--sandbox", "-p", "p.toml", "--format", "json")
     answer = json.loads(done.out)
@@ -108,16 +106,16 @@ def test_what_is_acknowledged_is_no_exit_code_until_its_date(
     assert done.code == code, done.err
     assert len(unknown) == answer["summary"]["unknown"] > 0
     assert all(("acknowledged until" in f["reason"]) == (code is Exit.DONE) for f in unknown)
-    assert (f"acknowledged until {until}, which has passed: *" in done.err) == warned
+    assert (f"acknowledged until {until}, which has passed: *" in done.err) == expired
 
 
 def summary(refused: str = "", interrupted: bool = False, **counts: int) -> Summary:
     tally = Tally(acknowledged=counts.pop("acknowledged", 0))
-    acted: dict[str, int] = {key: counts.pop(key) for key in ("planned", "done") if key in counts}
+    lines: dict[str, int] = {key: counts.pop(key) for key in ("planned", "done") if key in counts}
     tally.by_status.update({Status(name): count for name, count in counts.items()})
     return summarize(
         tally, {}, {}, {}, [],
-        refused_because=refused, interrupted=interrupted, carried_out=acted or None,
+        refused_because=refused, interrupted=interrupted, carried_out=lines or None,
     )  # fmt: skip
 
 
@@ -136,5 +134,5 @@ def summary(refused: str = "", interrupted: bool = False, **counts: int) -> Summ
     ],
 )
 def test_the_first_exit_code_that_applies(of: Summary, code: int) -> None:
-    """Trouble comes before what is only kept."""
+    """Failures come before what is only kept."""
     assert of.exit_code == code

@@ -1,4 +1,4 @@
-"""`explain`: the same verdict as a run's, its lines, what would change it, and names not found."""
+"""`explain`: its verdict, its lines, what would change the outcome, and names not found."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from tests.terminal.test_cli import GOES
 
 
 def explained(cloud: Cloud, name: str, policy: Policy) -> Explanation:
-    """One group of the cloud, explained."""
+    """Return the explanation of one log group."""
 
-    async def told() -> Explanation:
+    async def run() -> Explanation:
         calls = api(cloud)
         found = await find(calls, name)
         assert found is not None
         return await explain(calls, *found, policy, NOW, Stop())
 
-    return cloud.clock.run(told())
+    return cloud.clock.run(run())
 
 
 def verdicts(outcomes: Any) -> list[tuple[Verb, Status]]:
-    """What was decided, and what became of it."""
+    """Return the verbs and statuses of outcomes."""
     return sorted((verb_of(outcome.action), outcome.status) for outcome in outcomes)
 
 
@@ -58,57 +58,56 @@ READS = [
 
 @relaxed
 @given(accounts, policies, st.none() | st.sampled_from(READS))
-def test_the_verdict_is_a_runs_and_the_lines_agree(
+def test_verdict_and_lines_agree_with_a_survey(
     groups: list[Group], policy: Policy, broken: str | None
 ) -> None:
-    """On random accounts, with any read refused: what a dry run of all of it does with the group.
+    """On random accounts, with any read refused, all lines hold exactly if a survey deletes.
 
-    All lines hold where it would be deleted, and only there; what would change it is said, in
-    one way for each line that fails. The text fits 80 columns.
+    There is one remedy for each line that fails, and the text fits 80 columns.
     """
     cloud = Cloud(deepcopy(groups))
     cloud.fault = refusing(broken or "", "AccessDeniedException")
     _, recorded = look(cloud, policy)
     decided = [*recorded.outcomes, *recorded.planned]
     for name in cloud.groups:
-        told = explained(cloud, name, policy)
+        explanation = explained(cloud, name, policy)
         expected = verdicts(outcome for outcome in decided if outcome.group.name == name)
-        assert verdicts(told.outcomes) == expected
-        goes = Verb.DELETE_GROUP in {verb_of(outcome.action) for outcome in told.outcomes}
-        assert goes == all(shown.holds is True for shown in told.lines)
-        failing = [shown for shown in told.lines if shown.holds is not True]
-        assert len([c for c in told.changes if c.to == "deleted"]) == len(failing)
-        # A sweep whose streams hold events that only FilterLogEvents shows is done with none swept.
+        assert verdicts(explanation.outcomes) == expected
+        goes = Verb.DELETE_GROUP in {verb_of(outcome.action) for outcome in explanation.outcomes}
+        assert goes == all(shown.holds is True for shown in explanation.lines)
+        failing = [shown for shown in explanation.lines if shown.holds is not True]
+        assert len([c for c in explanation.changes if c.to == "deleted"]) == len(failing)
+        # If only FilterLogEvents shows events in all streams, a sweep is DONE with none swept.
         acts = (Status.PLANNED, Status.DONE)
-        changed = any(outcome.status in acts for outcome in told.outcomes)
-        assert changed == any(change.to == "kept" for change in told.changes)
-        for line in explaining.text(told).splitlines():
+        changed = any(outcome.status in acts for outcome in explanation.outcomes)
+        assert changed == any(change.to == "kept" for change in explanation.changes)
+        for line in explaining.text(explanation).splitlines():
             assert len(line) <= 80, line
     assert not cloud.deleted + cloud.puts + cloud.swept
 
 
 def test_the_first_line_that_fails_is_the_reason(policy: Policy) -> None:
-    """Word for word: the lines are those that decide."""
+    """The reason is the same word for word."""
     cloud = Cloud([Group("/a", days_ago(900), 5, 365, protected=True, metric_filters=("m", "n"))])
-    told = explained(cloud, "/a", policy)
-    failing = [shown.line.text for shown in told.lines if not shown.holds]
+    explanation = explained(cloud, "/a", policy)
+    failing = [shown.line.text for shown in explanation.lines if not shown.holds]
     assert failing == ["deletion protection is on", "2 metric filters", "5 B stored"]
-    [outcome] = told.outcomes
+    [outcome] = explanation.outcomes
     assert outcome.reason == f"{failing[0]}; retention of 365 days"
 
 
 EMPTY: dict[str, Any] = {"created": days_ago(900), "retention": 30}
 
 
-def _to_delete(group: Group, policy: Policy, functions: dict[str, str | None]) -> list[str]:
+def _remedies(group: Group, policy: Policy, functions: dict[str, str | None]) -> list[str]:
     cloud = Cloud([group])
     cloud.functions |= functions
-    told = explained(cloud, group.name, policy)
-    return [change.by for change in told.changes if change.to == "deleted"]
+    changes = explained(cloud, group.name, policy).changes
+    return [change.by for change in changes if change.to == "deleted"]
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "remedy"),
     [
         ({"tags": {"janitor:keep": ""}}, "no such tag on the log group, or not among those of"),
         ({"protected": True}, "deletion protection of the log group turned off"),
@@ -139,8 +138,8 @@ def _to_delete(group: Group, policy: Policy, functions: dict[str, str | None]) -
         ({"name": "/own"}, "nothing: the janitor leaves its own log group alone"),
     ],
 )
-def test_what_would_let_it_be_deleted(fields: dict[str, Any], said: str) -> None:
-    """Exactly the one thing that stands in the way, concretely."""
+def test_the_remedy_for_each_obstacle_to_deletion(fields: dict[str, Any], remedy: str) -> None:
+    """It names exactly the one thing that stands in the way."""
     policy = parse(
         "[defaults]\ndelete_empty = true\n[protect]\nnames = ['/audit/*']\nown_groups = ['/own']\n"
         "[protect.deletion]\nnames = ['/ledger/*']\n"
@@ -148,27 +147,27 @@ def test_what_would_let_it_be_deleted(fields: dict[str, Any], said: str) -> None
         "test",
     )
     group = Group(**{"name": "/a", **EMPTY, **fields})
-    [by] = _to_delete(group, policy, {"f": None})
-    assert by.startswith(said)
+    [by] = _remedies(group, policy, {"f": None})
+    assert by.startswith(remedy)
 
 
-def test_the_day_from_which_on_it_is_old_enough(policy: Policy) -> None:
-    """Created 30 days ago, kept for 365: old enough 372 days after its creation."""
+def test_a_young_log_group_is_told_when_it_is_old_enough(policy: Policy) -> None:
+    """With a retention of 365 days, that is 372 days after its creation."""
     day = datetime.fromtimestamp((days_ago(30) + 372 * DAY_MS) / 1000, UTC)
     group = Group("/young", days_ago(30), retention=365)
-    [by] = _to_delete(group, policy, {})
+    [by] = _remedies(group, policy, {})
     assert by == f"time: retention + grace ends on {day:%Y-%m-%d %H:%M:%SZ}"
 
 
 def test_without_retention_the_rule_must_give_one() -> None:
-    """A group that never expires, under a policy that gives it no retention."""
+    """The log group never expires, and the policy gives it no retention."""
     policy = parse("[defaults]\ndelete_empty = true", "test")
-    [by] = _to_delete(Group("/a", days_ago(900)), policy, {})
+    [by] = _remedies(Group("/a", days_ago(900)), policy, {})
     assert by == "retention_days in [defaults], or a retention of its own"
 
 
 @pytest.mark.parametrize(
-    ("group", "verbs", "said"),
+    ("group", "verbs", "expected"),
     [
         (Group("/a", days_ago(900), 0, 30), {"delete_group"}, "delete_empty = false in [defaults]"),
         (Group("/a", days_ago(900), 5), {"set_retention"}, "a retention of its own, or"),
@@ -179,28 +178,27 @@ def test_without_retention_the_rule_must_give_one() -> None:
         ),
     ],
 )
-def test_what_would_keep_it(group: Group, verbs: set[str], said: str, policy: Policy) -> None:
-    """Each of the things that are named does keep it; the tag and the name are among them."""
-    told = explained(Cloud([group]), group.name, policy)
-    assert {verb_of(outcome.action).value for outcome in told.outcomes} == verbs
-    kept = [change.by for change in told.changes if change.to == "kept"]
+def test_what_would_keep_a_log_group(
+    group: Group, verbs: set[str], expected: str, policy: Policy
+) -> None:
+    """A tag and the name are among it, and the tag does keep the log group."""
+    explanation = explained(Cloud([group]), group.name, policy)
+    assert {verb_of(outcome.action).value for outcome in explanation.outcomes} == verbs
+    kept = [change.by for change in explanation.changes if change.to == "kept"]
     assert kept[:2] == ["a tag janitor:keep", f"{group.name!r} among the names of [protect]"]
-    assert any(by.startswith(said) for by in kept)
+    assert any(by.startswith(expected) for by in kept)
     tagged = deepcopy(group)
     tagged.tags = {"janitor:keep": ""}
-    assert not [c for c in _changes_of(tagged, policy) if c == "kept"]
+    changes = explained(Cloud([tagged]), group.name, policy).changes
+    assert "kept" not in {change.to for change in changes}
 
 
-def _changes_of(group: Group, policy: Policy) -> list[str]:
-    return [change.to for change in explained(Cloud([group]), group.name, policy).changes]
-
-
-def test_each_line_has_its_number_in_the_documentation(policy: Policy) -> None:
-    """The list of docs/concepts.md, whose first word of each item a reader looks for."""
-    told = explained(Cloud([Group("/a", **EMPTY)]), "/a", policy)
-    numbers = {shown.line.check: shown.line.number for shown in told.lines}
-    listed = Path(__file__).parents[2].joinpath("docs", "concepts.md").read_text()
-    for check, said in {
+def test_lines_are_numbered_as_in_the_documentation(policy: Policy) -> None:
+    """The numbers are those of the conditions in docs/concepts.md."""
+    explanation = explained(Cloud([Group("/a", **EMPTY)]), "/a", policy)
+    numbers = {shown.line.check: shown.line.number for shown in explanation.lines}
+    concepts = Path(__file__).parents[2].joinpath("docs", "concepts.md").read_text()
+    for check, beginning in {
         Check.DELETION_TAG: "The policy says",
         Check.OWNER: "Nobody uses it",
         Check.RETENTION: "Its retention is known",
@@ -209,14 +207,13 @@ def test_each_line_has_its_number_in_the_documentation(policy: Policy) -> None:
         Check.STREAMS: "Every stream",
         Check.ARRIVALS: "Nothing arrived",
     }.items():
-        assert f"\n{numbers[check]}. {said}" in listed
+        assert f"\n{numbers[check]}. {beginning}" in concepts
 
 
 def test_every_line_names_its_call_and_its_age(policy: Policy) -> None:
-    """What comes from the account says from which call, and how long ago."""
-    cloud = Cloud([Group("/a", **EMPTY)])
-    told = explained(cloud, "/a", policy)
-    calls = {shown.source for shown in told.lines if shown.source}
+    """Only lines that rest on the policy alone name none."""
+    explanation = explained(Cloud([Group("/a", **EMPTY)]), "/a", policy)
+    calls = {shown.source for shown in explanation.lines if shown.source}
     assert calls == {
         "DescribeLogGroups",
         "GetResources",
@@ -225,17 +222,17 @@ def test_every_line_names_its_call_and_its_age(policy: Policy) -> None:
         "DescribeLogStreams",
         "GetMetricData",
     }
-    for shown in told.lines:
+    for shown in explanation.lines:
         assert (shown.source is None) == (shown.at is None)
-        assert shown.at is None or NOW <= shown.at <= told.at
-    assert "[GetMetricData, read 0." in " ".join(explaining.text(told).split())
+        assert shown.at is None or NOW <= shown.at <= explanation.at
+    assert "[GetMetricData, read 0." in " ".join(explaining.text(explanation).split())
 
 
 HOSTILE = "\x1b[2J\x9b31m\u202eevil\r\nfake line\x00"
 
 
-def test_nothing_reaches_the_terminal_that_it_would_obey(policy: Policy) -> None:
-    """Tag values and names of streams and filters are whatever somebody wrote there."""
+def test_control_characters_do_not_reach_the_terminal(policy: Policy) -> None:
+    """Tag values and names of streams and filters may contain anything."""
     streams = [stream(f"s{HOSTILE}", days_ago(1))]
     group = Group("/a", days_ago(900), tags={"t": HOSTILE}, streams=streams)
     group.subscriptions = (HOSTILE,)
@@ -249,7 +246,7 @@ def test_nothing_reaches_the_terminal_that_it_would_obey(policy: Policy) -> None
 
 
 def test_the_command_shows_rules_lines_and_verdict(run: Run) -> None:
-    """For a group that would go, and for one that stays."""
+    """It does so for a log group that would be deleted, and for one that is kept."""
     goes = run("explain", GOES, "-r", "eu-west-1", "--sandbox").out
     assert "  lambda       matches\n" in goes
     assert "  6 yes 130 streams, all silent since the cutoff [DescribeLogStreams" in goes
@@ -261,14 +258,14 @@ def test_the_command_shows_rules_lines_and_verdict(run: Run) -> None:
 
 
 def test_the_same_name_in_several_regions_is_shown_for_each(run: Run) -> None:
-    """As JSON, whose keys are those that the docstring names."""
+    """The keys of the JSON are those that the docstring of `as_dict` names."""
     done = run("explain", "/aws/cloudtrail/organization", "--sandbox", "--format", "json")
-    told = json.loads(done.out)
+    answer = json.loads(done.out)
     assert done.code == 0, done.err
-    assert told["run"]["command"] == "explain"
-    assert [group["region"] for group in told["groups"]] == ["eu-west-1", "us-east-1"]
+    assert answer["run"]["command"] == "explain"
+    assert [group["region"] for group in answer["groups"]] == ["eu-west-1", "us-east-1"]
     described = str(Explanation.as_dict.__doc__)
-    for group in told["groups"]:
+    for group in answer["groups"]:
         assert [outcome["action"] for outcome in group["outcomes"]] == ["set_retention"]
         parts = [group, *group["rules"], *group["lines"], *group["changes"]]
         for key in {key for part in parts for key in part}:
@@ -277,26 +274,24 @@ def test_the_same_name_in_several_regions_is_shown_for_each(run: Run) -> None:
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "markdown", "html"])
 def test_other_formats_are_refused(form: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Before anything is asked."""
+    """They are refused before any call."""
     assert main(["explain", "/a", "--format", form]) == 2
-    said = capsys.readouterr().err
-    assert said == f"janitor: --format: explain prints table or json, not {form}\n"
+    error = capsys.readouterr().err
+    assert error == f"janitor: --format: explain prints table or json, not {form}\n"
 
 
 @pytest.mark.parametrize("name", ["", "a b", "/a b", "\x1b[2J", "a" * 513])
-def test_what_no_log_group_can_be_called_is_refused(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Before anything is asked, and without its control characters."""
+def test_an_invalid_name_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message does not repeat its control characters."""
     assert main(["explain", name]) == 2
-    said = capsys.readouterr().err
-    assert "is not a valid log group name" in said
-    assert "\x1b" not in said
+    error = capsys.readouterr().err
+    assert "is not a valid log group name" in error
+    assert "\x1b" not in error
 
 
 @pytest.fixture
 def places(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Runs the command on these accounts, one a Region."""
+    """Let the command work on these accounts, one for each Region."""
 
     def connect(*clouds: Cloud) -> None:
         async def connected(*_: object) -> Reached:
@@ -311,19 +306,19 @@ def places(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def test_a_region_that_cannot_be_read_is_an_error_and_the_others_are_shown(
     places: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 3; 2 where nothing was found elsewhere."""
+    """The exit code is 3, or 2 if no other Region has the log group."""
     broken, sound = Cloud(), Cloud([Group("/a", **EMPTY)])
     broken.fault = lambda _call: refused("AccessDeniedException")
     places(broken, sound)
     assert main(["explain", "/a"]) == 3
-    told = capsys.readouterr()
-    assert f"/{REGION}: could not be searched: DescribeLogGroups: Access" in told.err
-    assert "would delete the log group" in told.out
+    printed = capsys.readouterr()
+    assert f"/{REGION}: could not be searched: DescribeLogGroups: Access" in printed.err
+    assert "would delete the log group" in printed.out
     assert main(["explain", "/b"]) == 2
-    told = capsys.readouterr()
-    assert "could not be searched" in told.err
-    assert "no log group is named '/b'" in told.err
-    assert told.out == ""
+    printed = capsys.readouterr()
+    assert "could not be searched" in printed.err
+    assert "no log group is named '/b'" in printed.err
+    assert printed.out == ""
 
 
 TYPOS = [
@@ -338,28 +333,28 @@ TYPOS = [
 
 
 @pytest.mark.parametrize("name", TYPOS)
-def test_a_name_with_a_slip_finds_the_right_one(
+def test_a_misspelt_name_finds_the_right_one(
     name: str, places: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """First of the nearest, in few calls, among thousands of log groups."""
+    """It comes first, and few calls find it among thousands of log groups."""
     right = "/aws/lambda/checkout-worker-prod"
     others = [Group(f"/app/{i:04}/service", days_ago(9)) for i in range(3000)]
     near = [Group(name, days_ago(9)) for name in (right, *(f"/aws/lambda/x{i}" for i in range(20)))]
     cloud = Cloud([*others, *near])
     places(cloud)
     assert main(["explain", name]) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert said[0].startswith(f"janitor: no log group is named {name!r} in ")
-    assert said[2] == f"janitor:   {right}"
-    assert said[-2].startswith("janitor: searched ")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"janitor: no log group is named {name!r} in ")
+    assert lines[2] == f"janitor:   {right}"
+    assert lines[-2].startswith("janitor: searched ")
     assert cloud.calls["DescribeLogGroups"] <= 1 + 4 * explaining.PAGES_A_SEARCH
     assert set(cloud.calls) == {"DescribeLogGroups"}
 
 
-def test_nothing_alike_is_said_too(
+def test_without_a_similar_name_the_searches_are_named(
     places: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And what was looked for."""
+    """They are for parts of the name."""
     places(Cloud([Group("/app", days_ago(9))]))
     assert main(["explain", "/quite/otherwise"]) == 2
     assert capsys.readouterr().err.splitlines()[1] == (
@@ -368,10 +363,10 @@ def test_nothing_alike_is_said_too(
     )
 
 
-def test_interrupted_while_reading(
+def test_an_interruption_while_reading_exits_with_130(
     places: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C ends it with 130 and no traceback."""
+    """It comes while a throttled call would be retried."""
     cloud = Cloud([Group("/a", **EMPTY)])
 
     async def connect(
@@ -388,7 +383,7 @@ def test_interrupted_while_reading(
 
 @pytest.mark.usefixtures("few_owners")
 def test_globs_and_arns_are_explained(run: Run) -> None:
-    """A glob matches in every Region, an ARN says its own; with or without its `:*`."""
+    """A glob matches in every Region, an ARN in its own, with or without its `:*`."""
     arn = "arn:aws:logs:us-east-1:123456789012:log-group:/ecs/search-green"
     for word in (arn, f"{arn}:*"):
         answer = json.loads(run("explain", word, "--sandbox", "-f", "json").out)
@@ -398,11 +393,11 @@ def test_globs_and_arns_are_explained(run: Run) -> None:
     found = run("--sandbox", "explain", "/ecs/*-green", "/ecs/*-blue", "-f", "json").out
     names = [g["group"] for g in json.loads(found)["groups"]]
     assert {"/ecs/search-green", "/ecs/checkout-blue"} <= set(names)
-    for word, said in (
+    for word, message in (
         ("/no/such/*", "no log group matches '/no/such/*'"),
         ("*", "give a narrower glob"),
         (arn.replace("us-east-1", "eu-west-3"), "eu-west-3"),
         (arn.replace("123456789012", "999999999999"), "999999999999"),
     ):
         done = run("explain", word, "--sandbox")
-        assert (done.code, said in done.err) == (2, True), done.err
+        assert (done.code, message in done.err) == (2, True), done.err

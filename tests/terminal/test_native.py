@@ -1,4 +1,4 @@
-"""`janitor native` as a user meets it: rules as account-level retention policies."""
+"""`janitor native`: rules as account-level retention policies."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OTHERS = ["keep-for-ever", "ninety-days"]
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An account of a few log groups in place of the demo account."""
+    """Replace the demo account with a few log groups."""
 
     def account() -> Store:
         store = Store(aliases={ACCOUNT: "storefront-production"})
@@ -54,8 +54,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         store.add_policy(ACCOUNT, REGION, "keep-for-ever", None, "/compliance/")
         store.region(ACCOUNT, "us-east-1")
         for name, days in (("/ecs/search", None), ("/ecs/search-2", 7), ("/ecs/checkout", 14)):
-            made = demo.NOW - 100 * DAY_MS
-            store.add_group(ACCOUNT, REGION, name, created=made, retention=days)
+            created = demo.NOW - 100 * DAY_MS
+            store.add_group(ACCOUNT, REGION, name, created=created, retention=days)
         return store
 
     monkeypatch.setattr(demo, "account", account)
@@ -63,7 +63,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def native(run: Run) -> Any:
-    """`janitor native …` on a kept sandbox, with a policy."""
+    """Run `janitor native …` with a policy, on a sandbox that is kept."""
 
     def command(policy: str, *words: str) -> Said:
         Path("policy.toml").write_text(policy)
@@ -73,7 +73,7 @@ def native(run: Run) -> Any:
 
 
 def policies() -> dict[str, Any]:
-    """The days of the account-level policies that there are."""
+    """Return the days of the account-level policies in the account."""
     return {policy.name: policy.terms.days for policy in _region().policies}
 
 
@@ -84,7 +84,7 @@ def _region() -> Any:
 
 @contextlib.contextmanager
 def in_the_account() -> Iterator[Any]:
-    """A client of somebody else's."""
+    """Yield somebody else's client."""
     with kept(Path("account"), changing=True) as sandbox:
         yield sandbox.client("logs", ACCOUNT, REGION)
 
@@ -94,10 +94,8 @@ def findings(done: Said) -> dict[str, dict[str, Any]]:
     return {item["policy"]: item for item in json.loads(done.out)["findings"]}
 
 
-def test_rules_become_policies_that_new_log_groups_are_under(native: Any, run: Run) -> None:
-    """A day later; the log groups that were there have what they had. Again, nothing is left to do,
-    and the undo takes it back, but for others' policies.
-    """
+def test_rules_become_policies_for_new_log_groups(native: Any, run: Run) -> None:
+    """They take effect a day later; a second run has nothing to do, and the undo removes them."""
     done = native(TWO, "--apply", "--yes", "--journal", "j.jsonl")
     assert done.code == 0
     assert policies() == {
@@ -133,8 +131,8 @@ def test_rules_become_policies_that_new_log_groups_are_under(native: Any, run: R
     assert sorted(policies()) == OTHERS
 
 
-def test_a_policy_whose_rule_is_gone_changed_or_refused_goes_with_it(native: Any) -> None:
-    """Shown with what AWS's dry run says; others' policies stay."""
+def test_a_policy_follows_its_rule_and_goes_with_it(native: Any) -> None:
+    """AWS's dry run is shown, and others' policies stay."""
     native(TWO, "--apply", "--yes", "-q")
     changed = TWO.replace('id = "search"', 'id = "find"').replace("days = 90", "days = 30")
     before = policies()
@@ -158,7 +156,7 @@ def test_a_policy_whose_rule_is_gone_changed_or_refused_goes_with_it(native: Any
 def test_the_dry_run_is_shown_before_the_question(
     native: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With account and Region; without a yes nothing is put, nor where nobody can be asked."""
+    """Without a yes, or without a terminal to ask at, nothing is changed."""
     native(TWO, "--apply", "--yes", "-q")
     before = policies()
     assert native("", "--apply").code == 2
@@ -172,8 +170,8 @@ def test_the_dry_run_is_shown_before_the_question(
     assert policies() == before
 
 
-def test_without_apply_nothing_is_sent_but_dry_runs(native: Any, watched: Watch) -> None:
-    """Seen by the account; one at a time."""
+def test_without_apply_only_dry_runs_are_sent(native: Any, watched: Watch) -> None:
+    """The account sees no other changing call, and no journal is written."""
     sent: list[Call] = []
     watched(sent.append)
     assert native(TWO).code == 0
@@ -182,8 +180,8 @@ def test_without_apply_nothing_is_sent_but_dry_runs(native: Any, watched: Watch)
     assert list(Path.cwd().iterdir()) == [Path.cwd() / "policy.toml"]
 
 
-def test_protected_log_groups_are_an_obstacle_unless_told_otherwise(run: Run) -> None:
-    """The shipped policy exempts by name and tag, which AWS's policies cannot exempt."""
+def test_protected_log_groups_refuse_a_rule_unless_ignored(run: Run) -> None:
+    """The shipped policy protects by name and tag, which AWS's policies cannot."""
     done = run("native", "--sandbox", "-r", REGION)
     assert "refused: rule 'lambda': [protect] exempts log groups by name" in done.out
     assert "apply to those too, give --ignore-protect" in " ".join(done.out.split())
@@ -191,10 +189,8 @@ def test_protected_log_groups_are_an_obstacle_unless_told_otherwise(run: Run) ->
     assert "create: cloudwatch-janitor-lambda (rule 'lambda'): 365 days" in done.out
 
 
-def test_no_journal_reaches_a_policy_of_others(native: Any, run: Run) -> None:
-    """A line that names one is not understood, whoever wrote it; the janitor's own that somebody
-    changed since is left.
-    """
+def test_no_journal_can_change_somebody_elses_policy(native: Any, run: Run) -> None:
+    """A line that names one is skipped, and a policy that somebody has changed since is left."""
     native(TWO, "--apply", "--yes", "-q", "--journal", "j.jsonl")
     text = Path("j.jsonl").read_text()
     Path("bad.jsonl").write_text(text.replace("cloudwatch-janitor-ecs", "keep-for-ever"))
@@ -213,23 +209,23 @@ def test_no_journal_reaches_a_policy_of_others(native: Any, run: Run) -> None:
     assert policies() == {"ninety-days": 90, "keep-for-ever": None, "cloudwatch-janitor-ecs": 60}
 
 
-# ---- what does not go as it should ---------------------------------------------------------------
+# ---- failures ------------------------------------------------------------------------------------
 
 
 def refusing(operation: str, code: str, *, dry_run: bool, prefix: str = "") -> Any:
-    """Refuses a call, as a dry run or in earnest, for policies of a name."""
+    """Return an observer that refuses an operation for policies with this prefix."""
 
     def look(call: Call) -> None:
-        p = call.parameters
-        named = str(p.get("policyName", "")).startswith(prefix)
-        if call.operation == operation and bool(p.get("dryRun")) is dry_run and named:
+        parameters = call.parameters
+        named = str(parameters.get("policyName", "")).startswith(prefix)
+        if call.operation == operation and bool(parameters.get("dryRun")) is dry_run and named:
             raise RefusedError(code, "no")
 
     return look
 
 
-def test_what_cannot_be_previewed_is_not_done(native: Any, watched: Watch) -> None:
-    """Nor what is put after it: a shorter policy without the longer one would shorten too much."""
+def test_a_policy_that_cannot_be_previewed_is_not_put(native: Any, watched: Watch) -> None:
+    """Later ones are not either: a shorter policy without the longer one would expire too much."""
     search = "cloudwatch-janitor-search"
     watched(refusing("PutAccountPolicy", "InvalidParameterException", dry_run=True, prefix=search))
     done = native(TWO, "--apply", "--yes")
@@ -240,7 +236,7 @@ def test_what_cannot_be_previewed_is_not_done(native: Any, watched: Watch) -> No
 
 
 def test_after_a_failure_nothing_more_is_put(native: Any, watched: Watch) -> None:
-    """And the journal says that it failed: its undo finds nothing to do."""
+    """The journal says that it failed."""
     watched(refusing("PutAccountPolicy", "InvalidParameterException", dry_run=False))
     done = native(TWO, "--apply", "--yes", "--journal", "j.jsonl")
     assert (done.code, done.out.count("failed:"), done.out.count("not reached:")) == (3, 1, 1)
@@ -251,17 +247,17 @@ def test_after_a_failure_nothing_more_is_put(native: Any, watched: Watch) -> Non
 def test_policies_that_others_change_meanwhile_stop_it(
     native: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between what was shown and what would be done: nothing is removed by an old list."""
+    """Nothing is removed that was not shown as it is now."""
     native(TWO, "--apply", "--yes", "-q")
-    asked, made = 0, demo.sandbox
+    reads, make_sandbox = 0, demo.sandbox
 
     def sandbox(store: Store, now: int) -> Sandbox:
-        sandbox = made(store, now)
+        sandbox = make_sandbox(store, now)
 
         def between(call: Call, answer: Callable[[], Answer]) -> Reply:
-            nonlocal asked
-            asked += call.operation == "DescribeAccountPolicies"
-            if asked == 2:
+            nonlocal reads
+            reads += call.operation == "DescribeAccountPolicies"
+            if reads == 2:
                 store.add_policy(ACCOUNT, REGION, "new", 30)
             return Reply(answer())
 
@@ -275,7 +271,7 @@ def test_policies_that_others_change_meanwhile_stop_it(
 
 
 def test_regions_that_cannot_be_read_do_not_hold_up_others(run: Run, watched: Watch) -> None:
-    """They are named, and the exit code says so."""
+    """They are named, and the exit code is 3."""
 
     def look(call: Call) -> None:
         if (call.operation, call.region) == ("DescribeAccountPolicies", "us-east-1"):
@@ -293,21 +289,21 @@ def test_regions_that_cannot_be_read_do_not_hold_up_others(run: Run, watched: Wa
 def test_credentials_that_one_region_refuses_do_not_hold_up_others(
     region: str, run: Run, watched: Watch
 ) -> None:
-    """In the middle, too; nothing more is tried there."""
-    tried = 0
+    """That holds in the middle of the work, too, and nothing more is tried in that Region."""
+    attempts = 0
 
     def look(call: Call) -> None:
-        nonlocal tried
+        nonlocal attempts
         put = call.operation == "PutAccountPolicy" and not call.parameters.get("dryRun")
         if put and call.region == region:
-            tried += 1
+            attempts += 1
             raise RefusedError("ExpiredTokenException", "no")
 
     watched(look)
     Path("p.toml").write_text(TWO)
     done = run("native", "--sandbox", "-p", "p.toml", "--apply", "--yes")
     assert done.code == 3
-    assert (done.out.count("created:"), done.out.count("not reached:"), tried) == (2, 2, 2)
+    assert (done.out.count("created:"), done.out.count("not reached:"), attempts) == (2, 2, 2)
     assert f"123456789012/{region}: AWS refuses the credentials" in done.err
 
 
@@ -315,42 +311,44 @@ def test_credentials_that_one_region_refuses_do_not_hold_up_others(
 def test_a_dry_run_of_somebody_else_is_waited_for(
     code: Any, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An account lets pass one at a time; how it says so is not documented."""
+    """An account runs one dry run at a time, and how it refuses others is not documented."""
     worlds: list[Any] = []
 
-    def sandbox(store: Store, now: int) -> Sandbox:
-        made = Sandbox(store, clock=ManualClock(now), unknowns=Unknowns(dry_run_busy=code))
-        made.world.dry_run_until[ACCOUNT] = now + 1
-        worlds.append(made.world)
-        return made
+    def busy_sandbox(store: Store, now: int) -> Sandbox:
+        sandbox = Sandbox(store, clock=ManualClock(now), unknowns=Unknowns(dry_run_busy=code))
+        sandbox.world.dry_run_until[ACCOUNT] = now + 1
+        worlds.append(sandbox.world)
+        return sandbox
 
-    async def waited(_self: Stop, _seconds: float) -> None:
+    async def sleep(_self: Stop, _seconds: float) -> None:
         worlds[0].dry_run_until.clear()
 
-    monkeypatch.setattr(demo, "sandbox", sandbox)
-    monkeypatch.setattr(Stop, "sleep", waited)
+    monkeypatch.setattr(demo, "sandbox", busy_sandbox)
+    monkeypatch.setattr(Stop, "sleep", sleep)
     Path("p.toml").write_text(TWO)
     done = run("native", "--sandbox", "-r", REGION, "-p", "p.toml")
     assert (done.code, done.out.count("create:")) == (0, 2)
 
 
-# ---- rights --------------------------------------------------------------------------------------
+# ---- permissions ---------------------------------------------------------------------------------
 
 NEEDED = {
     "DescribeAccountPolicies": {"logs:DescribeAccountPolicies"},
     "PutAccountPolicy": {"logs:PutAccountPolicy", "logs:PutRetentionPolicy"},
     "DeleteAccountPolicy": {"logs:DeleteAccountPolicy", "logs:DeleteRetentionPolicy"},
 }
-"""What a call takes (botocore 1.44.5, PutAccountPolicy, DeleteAccountPolicy)."""
+"""The permissions that each call takes (botocore 1.44.5, PutAccountPolicy, DeleteAccountPolicy)."""
 FREE = {"GetCallerIdentity", "ListAccountAliases"}
 [ALLOWED] = [statement["Action"] for statement in native_policy()["Statement"]]
 ELSEWHERE = "ec2:DescribeRegions"
-"""What the sandbox need not be asked."""
+"""A permission that the sandbox does not need."""
 
 
 @pytest.mark.parametrize("missing", [None, *sorted({*ALLOWED} - {ELSEWHERE})])
-def test_the_iam_policy_is_what_it_takes(missing: str | None, run: Run, watched: Watch) -> None:
-    """All of it is needed, and nothing else."""
+def test_the_iam_policy_is_the_least_that_native_needs(
+    missing: str | None, run: Run, watched: Watch
+) -> None:
+    """It works with the printed policy, and with no action less."""
     printed = json.loads(run("iam-policy", "--native").out)
     [statement] = printed["Statement"]
     assert {*statement["Action"]} == {ELSEWHERE}.union(*NEEDED.values())

@@ -1,4 +1,4 @@
-"""`janitor sandbox serve`, as a user starts and ends it."""
+"""`janitor sandbox serve` and `new-groups`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.conftest import Run
 from tests.terminal.test_cli import environment, start
 from tests.virtual import VirtualClock
 
-REACHED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+OVERRIDING = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 
 
 def pasted(lines: str) -> dict[str, str]:
-    """The environment of a shell that the lines were pasted into, whatever it had before."""
-    before = environment(**dict.fromkeys(REACHED, "true"))
+    """Return the environment of a shell with overriding variables, after pasting the lines."""
+    before = environment(**dict.fromkeys(OVERRIDING, "true"))
     shell = subprocess.run(
         ["sh", "-c", f"{lines}\nenv -0"], env=before, capture_output=True, check=True
     )
@@ -33,7 +33,7 @@ def pasted(lines: str) -> dict[str, str]:
 
 
 def groups(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The log groups that a client with that environment sees."""
+    """Return the log groups that a client with that environment sees."""
     for name in os.environ.keys() | variables.keys():
         if name in variables:
             monkeypatch.setenv(name, variables[name])
@@ -46,14 +46,14 @@ def groups(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[A
 @pytest.mark.parametrize(
     ("how", "quotas", "code"), [(signal.SIGTERM, (), 0), (signal.SIGINT, ("--quotas",), 130)]
 )
-def test_the_demo_account_is_served_to_whoever_pastes_the_lines(
+def test_the_demo_account_is_served_to_a_shell_with_the_printed_lines(
     how: signal.Signals,
     quotas: tuple[str, ...],
     code: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Until SIGTERM (0) or Ctrl-C (130); nothing more is said, and nothing is left behind."""
+    """SIGTERM (0) or Ctrl-C (130) ends it, and leaves nothing behind."""
     process = start("sandbox", "serve", *quotas, cwd=tmp_path)
     try:
         assert process.stdout is not None
@@ -63,54 +63,54 @@ def test_the_demo_account_is_served_to_whoever_pastes_the_lines(
             assert line, process.communicate()
             lines += line
         variables = pasted(lines)
-        assert not variables.keys() & set(REACHED)
+        assert not variables.keys() & set(OVERRIDING)
         assert len(groups(variables, monkeypatch)) == demo.GROUPS["eu-west-1"]
         process.send_signal(how)
         out, error = process.communicate(timeout=30)
     finally:
         process.kill()
     assert (process.returncode, out) == (code, "")
-    [told] = error.splitlines()
-    assert variables["AWS_ENDPOINT_URL"] in told
-    assert "2026-11-25 09:00 UTC" in told
+    [message] = error.splitlines()
+    assert variables["AWS_ENDPOINT_URL"] in message
+    assert "2026-11-25 09:00 UTC" in message
     assert not list(tmp_path.iterdir())
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(run: Run) -> None:
-    """Nothing is served, and signals do again what they did."""
+def test_a_port_in_use_is_one_clear_line(run: Run) -> None:
+    """The signal handlers are restored."""
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        said = run("sandbox", "serve", "--port", port)
-    assert (said.code, said.out) == (2, "")
-    assert said.err == f"janitor: --port {port}: Address already in use\n"
+        done = run("sandbox", "serve", "--port", port)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"janitor: --port {port}: Address already in use\n"
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-def test_new_log_groups_are_caught_before_the_eyes_of_the_user(run: Run) -> None:
-    """One gets its retention and its owner's tags, one has its maker's, one is exempt."""
+def test_the_demo_of_new_log_groups_shows_each_outcome(run: Run) -> None:
+    """One gets retention and its owner's tags, one has retention already, and one is exempt."""
     done = run("sandbox", "new-groups")
     assert (done.code, done.err) == (0, "")
-    said = [line.strip() for line in done.out.splitlines()]
+    lines = [line.strip() for line in done.out.splitlines()]
     for line in (
         "/aws/lambda/checkout-v2: done: no retention is in force; rule 'lambda' sets 365 days",
         "tags copied from the function that it belongs to: team, cost-centre",
         "/ecs/checkout-v2: kept: retention of 30 days",
         "/lab/checkout-experiment: kept: protected by tag: janitor:keep",
     ):
-        assert line in said
+        assert line in lines
     journal = Path(done.out.rsplit(": ", 1)[1].strip())
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    assert {(line["action"], line["group"]) for line in lines} == {
+    changes = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert {(change["action"], change["group"]) for change in changes} == {
         ("set_retention", "/aws/lambda/checkout-v2"),
         ("add_tags", "/aws/lambda/checkout-v2"),
     }
 
 
-def test_nothing_is_waited_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sandbox's time stands still: an unclear answer, asked for again, is so at once."""
+def test_retries_in_the_sandbox_do_not_wait(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unclear answer is asked for again at once, because time stands still there."""
     clock = VirtualClock(demo.NOW)
     monkeypatch.setattr(asyncio, "run", clock.run)
-    said = run("explain", "/odd/unclear-metric", "--sandbox")
-    assert "no complete answer for this log group" in said.out
+    done = run("explain", "/odd/unclear-metric", "--sandbox")
+    assert "no complete answer for this log group" in done.out
     assert clock.passed < 1
