@@ -1,4 +1,4 @@
-"""`--org`: every account of an organization in one run, and what the sums of `--by` say of them."""
+"""`--org`: every account of an organization in one run, and the sums of `--by`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ delete_empty = true
 [protect.deletion]
 owners = false
 """
-"""Owners are nobody's matter here, and take long to ask."""
+"""A policy without owners, which do not matter here and take long to check."""
 
 
 @pytest.fixture(autouse=True)
@@ -43,13 +43,13 @@ def _accounts(run: Run) -> None:
     Path("janitor.toml").write_text(POLICY)
 
 
-def by(said: str) -> dict[str, dict[str, Any]]:
-    """The rows of `--by`, by part."""
-    return {row["part"]: row for row in json.loads(said)["summary"]["by"]["rows"]}
+def by(report: str) -> dict[str, dict[str, Any]]:
+    """Return the rows of `--by` in a JSON report, by part."""
+    return {row["part"]: row for row in json.loads(report)["summary"]["by"]["rows"]}
 
 
 def left() -> dict[str, set[str]]:
-    """The empty log groups that there are, by account."""
+    """Return the names of the empty log groups in each account."""
     store, _ = load(Path("kept") / FILE)
     empty = [group for group in store.groups() if group.name.startswith("/old/")]
     return {one: {g.name for g in empty if g.account == one} for one in fleets.ACCOUNTS}
@@ -57,7 +57,7 @@ def left() -> dict[str, set[str]]:
 
 @pytest.fixture
 def cloud(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """Five accounts over HTTP, the first manages the organization; one target at a time."""
+    """Five accounts over HTTP, one target at a time; the first manages the organization."""
     for module in (survey, act):
         monkeypatch.setattr(module, "TARGETS_AT_ONCE", 1)
     first, second, third, suspended, apart = (str(int(ACCOUNT) + number) for number in range(5))
@@ -80,8 +80,8 @@ def cloud(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         yield cloud
 
 
-def test_every_active_account_is_cleaned_that_is_not_left_out(run: Run, cloud: Cloud) -> None:
-    """By the role of that name; one that is refused is its account's failure only, and named."""
+def test_every_active_account_is_cleaned_unless_excluded(run: Run, cloud: Cloud) -> None:
+    """An account whose role is refused is named, and does not hold up the others."""
     accounts = [str(int(ACCOUNT) + number) for number in range(5)]
     trust = {
         "Effect": "Allow",
@@ -123,43 +123,42 @@ def test_every_active_account_is_cleaned_that_is_not_left_out(run: Run, cloud: C
         ("region", {"eu-west-1", "us-east-1", "(no Region was reached)"}),
     ],
 )
-def test_sums_by_place_come_to_the_whole_and_say_what_failed_where(
+def test_sums_by_place_add_up_and_say_what_failed_where(
     what: str, parts: set[str], run: Run
 ) -> None:
-    """In every format; an account that could not be reached has its part all the same."""
+    """An account that could not be reached has a part, too, in every format."""
     words = ("report", "--org", *KEPT, "--by", what)
     done = run(*words, "-f", "json")
     assert done.code == 4, done.err
     Report.model_validate_json(done.out, strict=True)
     summary, rows = json.loads(done.out)["summary"], by(done.out)
     assert rows.keys() == parts
-    every = rows.values()
-    for key, whole in (
+    for key, total in (
         ("groups", summary["groups_scanned"]),
         ("lost_bytes", summary["money"]["freed_at_once_bytes"]),
         *summary["would"].items(),
     ):
-        assert sum(row[key] for row in every) == whole, key
+        assert sum(row[key] for row in rows.values()) == total, key
     if what != "account":
-        return  # the formats do not know what a part is
+        return  # the other formats treat all kinds of parts alike
     table = list(csv.DictReader(io.StringIO(run(*words, "-f", "csv").out)))
     assert {row["part"]: int(row["delete_group"]) for row in table} == {
         part: row["delete_group"] for part, row in rows.items()
     }
     refused = f"account {LAB}: nothing is deleted: the plan has 3 of 6 log groups"
     for form in ("table", "markdown", "html"):
-        said = " ".join(run(*words, "-f", form).out.replace("\\", "").split())
-        assert f"By {what}" in said
-        assert refused in said, form
-        assert f"account {fleets.MANAGEMENT}: nothing was done: arn:aws:iam::" in said, form
+        text = " ".join(run(*words, "-f", form).out.replace("\\", "").split())
+        assert f"By {what}" in text
+        assert refused in text, form
+        assert f"account {fleets.MANAGEMENT}: nothing was done: arn:aws:iam::" in text, form
 
 
-def test_findings_of_several_accounts_name_theirs(run: Run) -> None:
-    """In the table each line, in the page a column and the line that explains it."""
-    said = run("report", *MEMBERS, "-q")
-    lines = [line for line in said.out.splitlines() if "/old/experiment-0" in line]
+def test_findings_of_several_accounts_name_their_account(run: Run) -> None:
+    """So do the table, the next command, the page and a diff."""
+    table = run("report", *MEMBERS, "-q").out
+    lines = [line for line in table.splitlines() if "/old/experiment-0" in line]
     assert [line.split()[2] for line in lines] == [SHOP, DATA, LAB]
-    assert "--org --exclude" in said.out.split("Next: ")[1].splitlines()[0]
+    assert "--org --exclude" in table.split("Next: ")[1].splitlines()[0]
     reports = {name: (*MEMBERS, "--exclude", name) for name in (LAB, SHOP)}
     for name, words in reports.items():
         run("report", *words, "-q", "-o", f"{name}.json")
@@ -170,8 +169,8 @@ def test_findings_of_several_accounts_name_theirs(run: Run) -> None:
     assert "<b>3 accounts</b>" in page
 
 
-def test_an_account_over_its_limit_keeps_its_log_groups_and_no_other_does(run: Run) -> None:
-    """Retention is set there too. The list names accounts, and nothing that is refused."""
+def test_only_the_account_over_its_limit_keeps_its_log_groups(run: Run) -> None:
+    """Retention is set there, too, and the list before the question leaves out what is refused."""
     done = run("run", "--apply", "--yes", *MEMBERS, "-f", "json")
     assert done.code == 4, done.err
     assert left() == {SHOP: set(), DATA: set(), LAB: {f"/old/experiment-{n}" for n in range(3)}}
@@ -186,8 +185,8 @@ def test_an_account_over_its_limit_keeps_its_log_groups_and_no_other_does(run: R
     assert f"Refused in account {LAB} lab: nothing is deleted" in done.err
 
 
-def test_over_the_limit_of_all_accounts_together_nothing_is_deleted_anywhere(run: Run) -> None:
-    """Though each account is within its own."""
+def test_over_the_limit_of_all_accounts_nothing_is_deleted_anywhere(run: Run) -> None:
+    """Each account is within its own limits."""
     limits = "[limits]\nmax_group_deletion_share = 1\n[limits.fleet]\nmax_group_deletions = 4\n"
     Path("janitor.toml").write_text(POLICY + limits)
     before = left()
@@ -200,10 +199,8 @@ def test_over_the_limit_of_all_accounts_together_nothing_is_deleted_anywhere(run
     assert summary["retention_set"] == 15
 
 
-def test_a_plan_counts_each_accounts_log_groups_itself(run: Run) -> None:
-    """The limits of an account hold for what is there, whichever accounts come before it; accounts
-    that the plan does not name are not entered.
-    """
+def test_apply_and_restore_enter_only_the_accounts_of_their_file(run: Run) -> None:
+    """Each account's log groups are counted for its own limits, whichever comes first."""
     assert run("plan", *MEMBERS, "--exclude", LAB, "-o", "plan.jsonl").code == 0
     done = run("apply", "plan.jsonl", "--org", "--yes", *KEPT, "-f", "json")
     assert done.code == 0, done.err
@@ -212,7 +209,7 @@ def test_a_plan_counts_each_accounts_log_groups_itself(run: Run) -> None:
     journal = next(Path().glob("janitor-journal-*.jsonl"))
     undone = run("restore", str(journal), "--org", "--apply", "--yes", *KEPT)
     assert undone.code == 0, undone.err
-    assert len(left()[SHOP]) == 1
+    assert {account: len(names) for account, names in left().items()} == {SHOP: 1, DATA: 1, LAB: 3}
 
 
 def test_an_undo_goes_on_without_an_account_whose_role_is_gone(run: Run) -> None:
@@ -229,7 +226,7 @@ def test_an_undo_goes_on_without_an_account_whose_role_is_gone(run: Run) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (("--ou", "Production"), "--ou: 'Production' is not the id of an organizational unit"),
         (("--account", "shop"), "--account: 'shop' is not the id of an account"),
@@ -241,21 +238,21 @@ def test_an_undo_goes_on_without_an_account_whose_role_is_gone(run: Run) -> None
         (("--exclude", SHOP), "--exclude, --org-role: are for --org"),
     ],
 )
-def test_accounts_that_cannot_be_meant_are_one_clear_line(
-    words: tuple[str, ...], says: str, run: Run
+def test_an_invalid_selection_of_accounts_is_one_clear_line(
+    words: tuple[str, ...], message: str, run: Run
 ) -> None:
-    """Exit 2, nothing on stdout."""
+    """The exit code is 2, and nothing is on stdout."""
     done = run("report", *words, *KEPT)
     assert (done.code, done.out) == (2, "")
-    assert says in done.err
+    assert message in done.err
     assert len(done.err.splitlines()) == 1
 
 
-def test_the_demo_of_a_fleet_shows_all_of_it(run: Run) -> None:
-    """Each command as one would type it; only what is within the limits is deleted."""
+def test_the_demo_of_a_fleet_shows_each_command(run: Run) -> None:
+    """Only what is within the limits is deleted."""
     done = run("sandbox", "fleet")
     assert done.code == 0, done.err
-    for said in ("$ janitor iam-policy", "$ janitor report --org", "--apply", "--by ou"):
-        assert said in done.out
+    for text in ("$ janitor iam-policy", "$ janitor report --org", "--apply", "--by ou"):
+        assert text in done.out
     assert "By ou" in done.out
     assert "2 of 20 log groups were deleted and 15 given retention" in " ".join(done.out.split())

@@ -1,4 +1,4 @@
-"""`janitor restore` as a user meets it: on a kept sandbox, and as processes that are cut off."""
+"""`janitor restore`, on a sandbox that is kept, and as processes that are killed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CHANGED = DELETED + RETENTIONS
 def once(
     tmp_path_factory: pytest.TempPathFactory, policy_with_few_owners: Path
 ) -> tuple[Path, Any]:
-    """A folder with a sandbox after `run --apply` and the journal, and what was there before."""
+    """A folder with a sandbox after `run --apply` and its journal, and the earlier definitions."""
     folder = tmp_path_factory.mktemp("cleaned")
     before = definitions(folder / "account")
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -60,19 +60,19 @@ def once(
 
 @pytest.fixture
 def cleaned(once: tuple[Path, Any], tmp_path: Path, run: Run) -> Any:
-    """The same for one test alone, which runs in it."""
+    """A copy of that folder for one test, which runs in it; the earlier definitions."""
     folder, before = once
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     return before
 
 
 def account() -> Any:
-    """What is there now."""
+    """Return the definitions now."""
     return definitions(Path("account"))
 
 
 def test_restore_after_a_run_brings_the_sandbox_back(cleaned: Any, run: Run) -> None:
-    """Field by field, apart from times and streams; and again, which changes nothing."""
+    """All fields but times and streams are as before, and a second undo changes nothing."""
     done = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
     assert account() == cleaned
     assert (done.code, f"Restored ({CHANGED})" in done.out) == (0, True)
@@ -88,8 +88,8 @@ def test_restore_after_a_run_brings_the_sandbox_back(cleaned: Any, run: Run) -> 
     assert account() == cleaned
 
 
-def test_without_apply_nothing_is_sent_that_changes(cleaned: Any, run: Run, watched: Watch) -> None:
-    """Seen by the account; no journal is written, and the folder's account is not either."""
+def test_without_apply_no_change_is_sent(cleaned: Any, run: Run, watched: Watch) -> None:
+    """No journal is written, nor the account in the folder."""
     saved, sent = Path("account/account.json").read_bytes(), set[str]()
     watched(lambda call: sent.add(call.operation))
     done = run("restore", "j.jsonl", *STATE)
@@ -102,8 +102,8 @@ def test_without_apply_nothing_is_sent_that_changes(cleaned: Any, run: Run, watc
 
 
 @pytest.mark.usefixtures("cleaned")
-def test_every_format_says_the_same(run: Run) -> None:
-    """The same items, whatever the form; tables are cut short for people only."""
+def test_every_format_shows_the_same_items(run: Run) -> None:
+    """Only the formats for people are cut short."""
 
     def shown(form: str, *more: str) -> str:
         done = run("restore", "j.jsonl", "--format", form, *more, *STATE)
@@ -111,13 +111,13 @@ def test_every_format_says_the_same(run: Run) -> None:
         return done.out
 
     RestoreReport.model_validate_json(shown("json"), strict=True)
-    whole = json.loads(shown("json"))
-    assert set(whole) == {"run", "findings", "summary"}
-    assert whole["run"]["command"] == "restore"
+    report = json.loads(shown("json"))
+    assert set(report) == {"run", "findings", "summary"}
+    assert report["run"]["command"] == "restore"
     planned = {"restore_group": DELETED, "restore_retention": RETENTIONS}
     planned["restore_account_policy"] = 0
-    assert whole["summary"]["planned"] == planned
-    names = sorted(item["group"] for item in whole["findings"])
+    assert report["summary"]["planned"] == planned
+    names = sorted(item["group"] for item in report["findings"])
     lines = [json.loads(line) for line in shown("jsonl").splitlines()]
     assert [lines[0]["type"], lines[-1]["type"]] == ["run", "summary"]
     assert sorted(line["group"] for line in lines if line["type"] == "finding") == names
@@ -126,13 +126,13 @@ def test_every_format_says_the_same(run: Run) -> None:
     assert f"… and {CHANGED - 20} more" in shown("markdown")
     table = shown("table", "--all").splitlines()
     long = [line.split()[0] for line in table if len(line) > 80]
-    assert set(long) <= {"the", "data", "field", "transformer:"}, "what is copied is not broken"
+    assert set(long) <= {"the", "data", "field", "transformer:"}, "only texts to copy are longer"
     [policy] = (line for line in table if "data protection policy: " in line)
     assert json.loads(policy.split(": ", 1)[1])["Name"] == "emails"
 
 
-def test_it_keeps_to_the_regions_and_names_given(cleaned: Any, run: Run) -> None:
-    """-r and --group narrow it, also what is said to be lost."""
+def test_region_and_group_narrow_the_undo(cleaned: Any, run: Run) -> None:
+    """They also narrow what is said to be lost."""
     words = ("-r", "us-east-1", "--group", "/ecs/*", "--group", "/aws/codebuild/*")
     done = run("restore", "j.jsonl", "--apply", "--yes", *words, *STATE)
     assert done.code == 0
@@ -150,8 +150,8 @@ def test_it_keeps_to_the_regions_and_names_given(cleaned: Any, run: Run) -> None
     assert (none.code, none.out.count("\n")) == (0, 2)
 
 
-def test_lines_that_are_not_understood_show_in_the_exit_code(cleaned: Any, run: Run) -> None:
-    """The rest is done; the torn last line alone is no failure, another one is."""
+def test_damaged_lines_show_in_the_exit_code(cleaned: Any, run: Run) -> None:
+    """The rest is restored, and only an incomplete last line is no failure."""
     path = Path("j.jsonl")
     text = path.read_text()
     path.write_text(text + '{"run": "r", "pol')
@@ -171,8 +171,8 @@ def test_lines_that_are_not_understood_show_in_the_exit_code(cleaned: Any, run: 
 
 
 @pytest.mark.usefixtures("cleaned")
-def test_a_new_sandbox_is_told_apart(run: Run) -> None:
-    """Without the folder there is another demo account: nothing of it is overwritten."""
+def test_an_undo_in_a_new_sandbox_changes_nothing(run: Run) -> None:
+    """It says that a new demo account has none of the journal's changes."""
     done = run("restore", "j.jsonl", "--apply", "--yes", "--sandbox")
     assert done.code == 0, done.err
     assert done.err.startswith(
@@ -189,7 +189,7 @@ def test_the_functions_journals_are_undone_from_its_bucket(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """From all objects under a prefix, from each by its name, and from its log on stdin."""
+    """They are read from a prefix, from single objects, and from the log on stdin."""
     with kept(Path("account"), changing=True) as sandbox:
         sandbox.store.buckets["journals"] = Bucket(ACCOUNT, REGION, NOW)
         before = definitions(Path("none yet"))
@@ -200,7 +200,7 @@ def test_the_functions_journals_are_undone_from_its_bucket(
                 "JANITOR_POLICY_FILE": str(policy_with_few_owners),
             }
         )
-        configure_logs()  # a command of an earlier test may have set up its own
+        configure_logs()  # an earlier test may have configured others
         metrics = EphemeralMetrics(namespace="t", service="t")
         clock = VirtualClock(NOW)
         function = Janitor(settings, sandbox.session(), clock, metrics, Inline())
@@ -217,12 +217,12 @@ def test_the_functions_journals_are_undone_from_its_bucket(
     }
     assert min(planned.values()) > 0
     address = f"s3://journals/journal/{ACCOUNT}/"
-    for where in ([address], [f"s3://journals/{key}" for key in keys], ["-"]):
+    for journals in ([address], [f"s3://journals/{key}" for key in keys], ["-"]):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(log.encode())))
-        said = run("restore", *where, "--format", "json", *STATE)
-        assert json.loads(said.out)["summary"]["planned"] == planned | {
+        done = run("restore", *journals, "--format", "json", *STATE)
+        assert json.loads(done.out)["summary"]["planned"] == planned | {
             "restore_account_policy": 0
-        }, said.err
+        }, done.err
     assert run("restore", address, "--apply", "--yes", *STATE).code == 0
     assert account() == before
     for wrong in ("s3://journals/none", "s3://journals/none/", "s3://journals", "s3://other/x"):
@@ -232,7 +232,7 @@ def test_the_functions_journals_are_undone_from_its_bucket(
 
 
 def test_mistakes_are_one_clear_line_and_exit_2(run: Run) -> None:
-    """No traceback, nothing on stdout, nothing done."""
+    """There is no traceback, nothing on stdout, and nothing is done."""
     line = {
         "event": "journal",
         "run": "r",
@@ -254,7 +254,7 @@ def test_mistakes_are_one_clear_line_and_exit_2(run: Run) -> None:
     Path("elsewhere.jsonl").write_text(json.dumps(elsewhere) + "\n")
     Path("text").write_text("not a journal\n")
     Path("bytes").write_bytes(b"\xff\xfe")
-    for words, said in (
+    for words, message in (
         (
             ["other.jsonl"],
             f"from account 999999999999; these credentials are for account {ACCOUNT}",
@@ -270,7 +270,7 @@ def test_mistakes_are_one_clear_line_and_exit_2(run: Run) -> None:
     ):
         done = run("restore", *words, "--sandbox")
         assert (done.code, done.out) == (2, ""), words
-        assert said in done.err
+        assert message in done.err
         assert "Traceback" not in done.err
 
 
@@ -278,7 +278,7 @@ def test_mistakes_are_one_clear_line_and_exit_2(run: Run) -> None:
 
 
 def furnished() -> Builder:
-    """Groups to delete and to give retention, with all that a group can have."""
+    """Return log groups to delete and to give retention, with every setting that they can have."""
     made, now = Builder(), RealClock().now()
     for index in range(4):
         key = made.group(
@@ -304,7 +304,7 @@ def furnished() -> Builder:
 
 
 def state(made: Builder) -> dict[Any, dict[str, Any]]:
-    """What is there, apart from creation times and streams."""
+    """Return what is in the account, without creation times and streams."""
     return {
         key: {field: v for field, v in value.items() if field not in ("created", "streams")}
         for key, value in made.store.state().items()
@@ -316,8 +316,8 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, error
 
 
-def test_processes_of_which_one_is_killed(tmp_path: Path, policy_with_few_owners: Path) -> None:
-    """run --apply; restore --apply, killed halfway; interrupted by Ctrl-C; and to its end."""
+def test_an_undo_can_be_killed_and_repeated(tmp_path: Path, policy_with_few_owners: Path) -> None:
+    """It is killed, then interrupted by Ctrl-C, and the third time everything is restored."""
     made = furnished()
     before = state(made)
     with Cloud(made, quotas=True, latency=0.01) as cloud, cloud.serving() as url:
@@ -332,11 +332,11 @@ def test_processes_of_which_one_is_killed(tmp_path: Path, policy_with_few_owners
         assert (code, summary["groups_deleted"], summary["retention_set"]) == (0, 4, 14), error
         undo = ("restore", "j.jsonl", "--apply", "--yes", "--journal", "undo.jsonl", "-q")
         for end, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
-            seen = _undone(cloud)
+            before_undo = _undone(cloud)
             process = janitor(*undo)
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline and process.poll() is None:
-                if _undone(cloud) > seen + 2:
+                if _undone(cloud) > before_undo + 2:
                     break
                 time.sleep(0.01)
             process.send_signal(end)

@@ -1,4 +1,4 @@
-"""`--role`: several accounts in one run, each by a role of its own, over HTTP."""
+"""`--role`: several accounts in one run, each with its own role, over HTTP."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from tests.fakes.scenarios import ACCOUNT, REGIONS, Scenario, targets
 
 OTHER = str(int(ACCOUNT) + 1)
 MINE, THEIRS = (f"arn:aws:iam::{account}:role/ops/janitor" for account in (ACCOUNT, OTHER))
+BOTH = ("--role", MINE, "--role", THEIRS)
 pytestmark = pytest.mark.usefixtures("few_owners")
 TWO_REGIONS = ("-r", REGIONS[0], "-r", REGIONS[1])
 
 
 @pytest.fixture
 def scenario() -> Scenario:
-    """Two accounts of two Regions."""
+    """Two accounts with two Regions each."""
     return targets(accounts=2, regions=2, groups=60)
 
 
 @pytest.fixture
 def cloud(run: Run, scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """The accounts, to which the environment leads; without quotas."""
+    """The accounts, to which the environment leads, without quotas."""
     with Cloud(scenario) as cloud, cloud.serving() as url:
         for name, value in cloud.environment(url).items():
             monkeypatch.setenv(name, value)
@@ -41,22 +42,21 @@ def cloud(run: Run, scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def test_both_accounts_are_cleaned_in_one_run(run: Run, cloud: Cloud, scenario: Scenario) -> None:
-    """What should be done is done in every account and Region, and findings name the account."""
+    """Everything that should be done is done in all Regions, and findings name their account."""
     before = scenario.truth.copy()
-    words = ("run", "--apply", "--yes", "--format", "json", "--role", MINE, "--role", THEIRS)
-    done = run(*words, *TWO_REGIONS)
+    done = run("run", "--apply", "--yes", "--format", "json", *BOTH, *TWO_REGIONS)
     assert done.code == 0, done.err
-    said = json.loads(done.out)
-    assert said["run"]["account"] == f"{ACCOUNT}, {OTHER}"
-    assert said["run"]["regions"] == list(REGIONS[:2])
-    assert {finding["account"] for finding in said["findings"]} == {ACCOUNT, OTHER}
-    assert said["summary"]["groups_scanned"] == 240
+    report = json.loads(done.out)
+    assert report["run"]["account"] == f"{ACCOUNT}, {OTHER}"
+    assert report["run"]["regions"] == list(REGIONS[:2])
+    assert {finding["account"] for finding in report["findings"]} == {ACCOUNT, OTHER}
+    assert report["summary"]["groups_scanned"] == 240
     assert scenario.misses(before) == []
     assert cloud.judge().wrong_deletions == []
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "message"),
     [
         (["report", "--role", "janitor"], "--role: 'janitor' is not the ARN of a role"),
         (
@@ -67,12 +67,12 @@ def test_both_accounts_are_cleaned_in_one_run(run: Run, cloud: Cloud, scenario: 
     ],
 )
 def test_a_wrong_role_is_one_clear_line(
-    run: Run, cloud: Cloud, words: list[str], says: str
+    run: Run, cloud: Cloud, words: list[str], message: str
 ) -> None:
-    """Exit 2, nothing scanned, nothing on stdout."""
+    """The exit code is 2, and nothing is scanned."""
     done = run(*words)
     assert (done.code, done.out) == (2, "")
-    assert says in done.err
+    assert message in done.err
     assert len(done.err.splitlines()) == 1
     assert "DescribeLogGroups" not in cloud.calls
 
@@ -80,30 +80,30 @@ def test_a_wrong_role_is_one_clear_line(
 NOBODYS = "arn:aws:iam::999999999999:role/x"
 
 
-def test_a_role_that_cannot_be_assumed_is_its_accounts_failure_only(
+def test_a_role_that_cannot_be_assumed_does_not_hold_up_other_accounts(
     run: Run, cloud: Cloud, scenario: Scenario
 ) -> None:
-    """Whichever comes first; the other account is done, and the run is not complete."""
+    """The run is not complete."""
     before = scenario.truth.copy()
     roles = ("--role", NOBODYS, "--role", MINE)
     done = run("run", "--apply", "--yes", "--format", "json", *roles, *TWO_REGIONS)
     assert done.code == 3, done.err
-    said = json.loads(done.out)
-    assert said["run"]["account"] == ACCOUNT
-    assert [NOBODYS in error for error in said["summary"]["errors"]] == [True]
+    report = json.loads(done.out)
+    assert report["run"]["account"] == ACCOUNT
+    assert [NOBODYS in error for error in report["summary"]["errors"]] == [True]
     assert [missed for missed in scenario.misses(before) if ACCOUNT in str(missed)] == []
 
 
 def test_a_plan_is_applied_in_the_accounts_whose_roles_can_be_assumed(
     run: Run, cloud: Cloud
 ) -> None:
-    """What it holds of the others is not reached."""
-    made = run("plan", "--role", MINE, "--role", THEIRS, *TWO_REGIONS, "-o", "plan.jsonl")
-    assert made.code == 0, made.err
+    """Its lines for other accounts are not reached."""
+    planned = run("plan", *BOTH, *TWO_REGIONS, "-o", "plan.jsonl")
+    assert planned.code == 0, planned.err
     cloud.faults = lambda call: (
         Fault("AccessDenied", 403) if call.parameters.get("RoleArn") == THEIRS else None
     )
-    done = run("apply", "plan.jsonl", "--yes", "--format", "json", "--role", MINE, "--role", THEIRS)
+    done = run("apply", "plan.jsonl", "--yes", "--format", "json", *BOTH)
     assert done.code == 3, done.err
     assert json.loads(done.out)["summary"]["not_reached"] > 0
     assert {change.key[0] for change in cloud.judge().deletions} == {ACCOUNT}
@@ -113,7 +113,7 @@ def test_a_plan_is_applied_in_the_accounts_whose_roles_can_be_assumed(
 def test_a_role_is_refused_without_its_external_id(
     run: Run, cloud: Cloud, given: tuple[str, ...]
 ) -> None:
-    """Nothing is scanned in its account, as the role that `iam-policy` prints has it."""
+    """The role is the one that `iam-policy` prints, and nothing is scanned in its account."""
     words = ("iam-policy", "--format", "cloudformation", "--trust", ACCOUNT, "--org-role")
     printed = run(*words, "ops/janitor", "--external-id", "right")
     properties = json.loads(printed.out)["Resources"]["Role"]["Properties"]
@@ -128,16 +128,14 @@ def test_a_role_is_refused_without_its_external_id(
 
 
 @pytest.mark.parametrize("held", ["AssumeRole", "ListAccountAliases"])
-def test_ctrl_c_ends_what_only_looks_around_at_once(run: Run, cloud: Cloud, held: str) -> None:
-    """While accounts are entered, or named for the question: no answer is waited for, no further
-    account is asked, and nothing is done.
-    """
+def test_ctrl_c_before_the_question_ends_at_once(run: Run, cloud: Cloud, held: str) -> None:
+    """While accounts are entered or named, no answer is waited for and no further account asked."""
     released = threading.Event()
-    seen: list[str] = []
+    interrupted: list[str] = []
 
     def fault(call: Call) -> None:
-        if call.operation == held and not seen:
-            seen.append(held)
+        if call.operation == held and not interrupted:
+            interrupted.append(held)
             os.kill(os.getpid(), signal.SIGINT)
             released.wait(60)
 
@@ -151,14 +149,14 @@ def test_ctrl_c_ends_what_only_looks_around_at_once(run: Run, cloud: Cloud, held
         done = run("run", "--apply", "--yes", "-r", REGIONS[0], *itertools.chain(*roles))
     finally:
         released.set()
-    assert (done.code, seen, cloud.judge().changes) == (130, [held], [])
+    assert (done.code, interrupted, cloud.judge().changes) == (130, [held], [])
     assert cloud.calls[held] <= ACCOUNTS_AT_ONCE
     assert "interrupted before anything was done" in done.err or held != "AssumeRole"
     assert "To be done in" not in done.err
 
 
 def test_without_credentials_a_role_gets_the_hint(run: Run) -> None:
-    """As every command without credentials."""
+    """It is the same as for every command without credentials."""
     done = run("report", "--role", MINE, "-r", "eu-west-1")
     assert done.code == 2
     assert "--sandbox" in done.err
@@ -166,9 +164,9 @@ def test_without_credentials_a_role_gets_the_hint(run: Run) -> None:
 
 
 def test_a_plan_of_another_account_is_applied_with_its_role(run: Run, cloud: Cloud) -> None:
-    """One role works with plan and apply; without it the plan is of another account."""
-    made = run("plan", "--role", THEIRS, "-o", "plan.jsonl")
-    assert made.code == 0, made.err
+    """Without the role, the plan is refused as another account's."""
+    planned = run("plan", "--role", THEIRS, "-o", "plan.jsonl")
+    assert planned.code == 0, planned.err
     refused = run("apply", "plan.jsonl", "--yes")
     assert refused.code == 2
     assert f"is a plan for {OTHER}/" in refused.err
@@ -177,25 +175,25 @@ def test_a_plan_of_another_account_is_applied_with_its_role(run: Run, cloud: Clo
     assert {change.key[0] for change in cloud.judge().deletions} == {OTHER}
 
 
-def test_one_plan_may_be_of_several_accounts(run: Run, cloud: Cloud, scenario: Scenario) -> None:
-    """It is carried out in each by its role; with one role alone nothing is."""
+def test_a_plan_of_several_accounts_needs_all_their_roles(
+    run: Run, cloud: Cloud, scenario: Scenario
+) -> None:
+    """With one role alone nothing is done."""
     before = scenario.truth.copy()
-    roles = ("--role", MINE, "--role", THEIRS)
-    made = run("plan", *roles, *TWO_REGIONS, "-o", "plan.jsonl")
-    assert made.code == 0, made.err
+    planned = run("plan", *BOTH, *TWO_REGIONS, "-o", "plan.jsonl")
+    assert planned.code == 0, planned.err
     assert run("apply", "plan.jsonl", "--yes", "--role", MINE).code == 2
     assert cloud.judge().changes == []
-    applied = run("apply", "plan.jsonl", "--yes", *roles)
+    applied = run("apply", "plan.jsonl", "--yes", *BOTH)
     assert applied.code == 0, applied.err
     assert scenario.misses(before) == []
 
 
 @pytest.mark.parametrize("cleaned", [(THEIRS,), (MINE, THEIRS)], ids=["one", "both"])
-def test_what_is_undone_is_undone_in_its_own_account(
+def test_each_change_is_undone_in_its_own_account(
     run: Run, cloud: Cloud, cleaned: tuple[str, ...]
 ) -> None:
-    """Whatever other accounts the roles are of; without an account's role nothing is undone."""
-    both = ("--role", MINE, "--role", THEIRS)
+    """Without the role of an account in the journal, nothing is undone."""
     roles = [word for role in cleaned for word in ("--role", role)]
     done = run("run", "--apply", "--yes", *roles, *TWO_REGIONS, "--journal", "j.jsonl", "-q")
     assert done.code == 0, done.err
@@ -204,15 +202,17 @@ def test_what_is_undone_is_undone_in_its_own_account(
     refused = run("restore", "j.jsonl", "--apply", "--yes", "--role", MINE)
     assert (refused.code, refused.out) == (2, "")
     assert f"{OTHER}; these credentials are for account {ACCOUNT}" in refused.err
-    undone = run("restore", "j.jsonl", "--apply", "--yes", *both, "--format", "json")
+    undone = run("restore", "j.jsonl", "--apply", "--yes", *BOTH, "--format", "json")
     assert undone.code == 0, undone.err
     items = [item for item in json.loads(undone.out)["findings"] if item["status"] == "done"]
-    made = {(i["account"], i["region"], i["group"]) for i in items if "group" in i["action"]}
-    assert made == deleted
+    created = {(i["account"], i["region"], i["group"]) for i in items if "group" in i["action"]}
+    assert created == deleted
 
 
-def test_an_undo_goes_on_in_the_accounts_whose_credentials_hold(run: Run, cloud: Cloud) -> None:
-    """Those of one account may be gone before it begins, as it begins, or in the middle."""
+def test_an_undo_goes_on_in_the_accounts_whose_credentials_still_work(
+    run: Run, cloud: Cloud
+) -> None:
+    """Those of one account may stop working before it begins, as it begins, or in the middle."""
     both = ("--role", THEIRS, "--role", MINE)
     done = run("run", "--apply", "--yes", *both, *TWO_REGIONS, "--journal", "j.jsonl", "-q")
     assert done.code == 0, done.err
@@ -230,7 +230,7 @@ def test_an_undo_goes_on_in_the_accounts_whose_credentials_hold(run: Run, cloud:
 
         return fault
 
-    for operation, words, went in (
+    for operation, words, status in (
         ("AssumeRole", (), "planned"),
         ("ListServiceQuotas", (), "planned"),
         ("CreateLogGroup", ("--apply", "--yes"), "done"),
@@ -238,14 +238,14 @@ def test_an_undo_goes_on_in_the_accounts_whose_credentials_hold(run: Run, cloud:
         cloud.faults = losing(operation)
         undone = run("restore", "j.jsonl", *words, *both, "--format", "json")
         assert undone.code == 3, undone.err
-        said = json.loads(undone.out)
-        items = [item for item in said["findings"] if item["action"] == "restore_group"]
-        found: dict[str, set[tuple[str, ...]]] = {went: set(), "not_reached": set()}
+        report = json.loads(undone.out)
+        items = [item for item in report["findings"] if item["action"] == "restore_group"]
+        found: dict[str, set[tuple[str, ...]]] = {status: set(), "not_reached": set()}
         for item in items:
             found[item["status"]].add((item["account"], item["region"], item["group"]))
-        assert found[went] == {key for key in deleted if key[0] == ACCOUNT}, operation
-        assert found["not_reached"] == deleted - found[went], operation
-        errors = said["summary"]["errors"]
+        assert found[status] == {key for key in deleted if key[0] == ACCOUNT}, operation
+        assert found["not_reached"] == deleted - found[status], operation
+        errors = report["summary"]["errors"]
         assert errors
         assert all(OTHER in error for error in errors), operation
 
@@ -253,7 +253,7 @@ def test_an_undo_goes_on_in_the_accounts_whose_credentials_hold(run: Run, cloud:
 def test_an_assumed_role_keeps_the_region_of_the_profile(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not the default profile's, which nobody named; AWS_PROFILE is overruled by --profile."""
+    """It is not the default profile's, and --profile overrides AWS_PROFILE."""
     config = tmp_path / "config"
     config.write_text(
         "[default]\nregion = us-east-1\n[profile prod]\nregion = eu-west-1\n"
