@@ -36,25 +36,25 @@ class PackedFindings:
         self._prices = prices
         self._most = most
         self._heap: list[_Entry] = []
-        self.seen = 0
+        self.added = 0
 
     @property
     def left_out(self) -> int:
         """The number of findings that were dropped."""
-        return self.seen - len(self._heap)
+        return self.added - len(self._heap)
 
     def __len__(self) -> int:
         return len(self._heap)
 
     def add(self, outcome: Outcome) -> None:
         """Add a finding, and drop the least important one if there are too many."""
-        self.seen += 1
+        self.added += 1
         verb = verb_of(outcome.action)
         record = full_row(outcome, self._prices) | {"what": title(verb, outcome.status)}
         rank = 2 if outcome.status in FOR_A_PERSON else int(verb is Verb.DELETE_GROUP)
         data = json.dumps(record, separators=(",", ":")).encode()
         saves = record["saves_usd"] or 0.0
-        entry = (rank, saves, outcome.group.stored_bytes, -self.seen, data)
+        entry = (rank, saves, outcome.group.stored_bytes, -self.added, data)
         if len(self._heap) < self._most:
             heapq.heappush(self._heap, entry)
         else:

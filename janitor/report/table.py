@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -187,10 +187,7 @@ class TableReport(OverviewReport):
         console.print()
 
     def _money(self, console: Console, summary: Summary) -> None:
-        table = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("Estimated cost")
-        table.add_column("USD a month", justify="right", no_wrap=True)
-        table.add_column("Bytes", justify="right", no_wrap=True)
+        table = _grid("Estimated cost", "USD a month:", "Bytes:")
         for row in money_rows(summary, self.info):
             table.add_row(*row)
         console.print(table)
@@ -198,18 +195,20 @@ class TableReport(OverviewReport):
     def _talkers(self, console: Console, ingestion: Mapping[str, Any]) -> None:
         """Print where most arrives, and what could be done about it."""
         days = f"in {ingestion['days']} days"
-        table = _talkers_table(f"Top talkers {days}, by prefix", "Prefix", "Groups")
+        heads, title = ("Size:", "USD a month:", "Share:"), f"Top talkers {days}, by prefix"
+        table = _grid(*heads, "Groups:", "Prefix", title=title)
         for prefix in ingestion["top_prefixes"][:TALKERS]:
             table.add_row(*_arrived(prefix), f"{prefix['groups']:,}", prefix["prefix"])
         console.print(table)
         groups = ingestion["top_groups"][: None if self.all else TALKERS]
-        table = _talkers_table(f"Top talkers {days}, by log group", "Log group", "Region")
+        title = f"Top talkers {days}, by log group"
+        table = _grid(*heads, "Region", "Log group", title=title)
         for group in groups:
             place = self.info.place(Target(group["account"], group["region"]))
             table.add_row(*_arrived(group), place, group["group"])
         console.print(table)
-        table = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False, title="Advice")
-        table.title_justify, table.title_style = "left", "bold"
+        table = _grid(title="Advice")
+        table.show_header = False
         table.add_column("Log group", overflow="fold", ratio=2)
         table.add_column("Advice", overflow="fold", ratio=3)
         for group in groups:
@@ -219,11 +218,7 @@ class TableReport(OverviewReport):
             console.print(table)
 
     def _counts(self, console: Console, summary: Summary) -> None:
-        table = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("What")
-        table.add_column("Log groups", justify="right")
-        table.add_column("Stored", justify="right")
-        table.add_column("Streams", justify="right")
+        table = _grid("What", "Log groups:", "Stored:", "Streams:")
         if self.info.surveyed:
             table.add_row("Scanned", f"{summary.groups_scanned:,}", size(summary.stored_bytes), "")
         for section in self.overview.sections(summary.refused_in):
@@ -277,13 +272,13 @@ class TableReport(OverviewReport):
         console.print(f"Orphans: {note}\n")
 
 
-def _saving(saved: float, outcome: Outcome, where: str, width: int) -> Text:
+def _saving(saved: float, outcome: Outcome, place: str, width: int) -> Text:
     """Return one line, with the log group's name shortened in its middle if it is too long."""
     group, action = outcome.group, outcome.action
     days = f"{action.days} d" if isinstance(action, SetRetention) else ""
     head = f"{dollars(saved):>10} {size(group.stored_bytes):>10} {days:>6}  "
-    place = f"{where}  {visible(group.name)}"
-    shortened = _without_middle(place, width - len(head))
+    name = f"{place}  {visible(group.name)}"
+    shortened = _without_middle(name, width - len(head))
     return Text.assemble((head[:10], "green"), head[10:], shortened)
 
 
@@ -313,14 +308,17 @@ def _cut(text: str, width: int) -> Text:
     return Text(text if len(text) <= width else f"{text[: width - 1]}…")
 
 
-def _talkers_table(title: str, last: str, before: str) -> Grid:
+def _grid(*heads: str, title: str | None = None) -> Grid:
+    """Return an empty table. A heading with a colon at its end aligns its column to the right."""
     table = Grid(
         title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
     )
-    for name in ("Size", "USD a month", "Share"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(before, no_wrap=True, justify="right" if before == "Groups" else "left")
-    table.add_column(last, overflow="fold")
+    for head in heads:
+        number = head.endswith(":")
+        justify: JustifyMethod = "right" if number else "left"
+        table.add_column(
+            head.rstrip(":"), justify=justify, no_wrap=number or head == "Region", overflow="fold"
+        )
     return table
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, TextIO, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, TextIO, TypeVar, cast, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -561,30 +561,21 @@ def diff(
     raise typer.Exit(int(compare(old, new, format or Format.TABLE)))
 
 
-class Described(StrEnum):
-    """The outputs that `schema` describes."""
-
-    REPORT = "report"
-    NATIVE = "native"
-    RESTORE = "restore"
-    FLEET = "fleet"
-
-
 @app.command()
 def schema(
     of: Annotated[
-        Described,
+        Literal["report", "native", "restore", "fleet"],
         typer.Argument(
             metavar="WHAT",
             help="report (also of run and apply), native, restore, or fleet (the report.json of "
             "the deployed fleet).",
         ),
-    ] = Described.REPORT,
+    ] = "report",
 ) -> None:
     """Print the JSON Schema of what `--format json` prints."""
     from janitor.report.schema import json_schema
 
-    sys.stdout.write(json.dumps(json_schema(of.value), indent=2) + "\n")
+    sys.stdout.write(json.dumps(json_schema(of), indent=2) + "\n")
 
 
 @policy_app.command("show")
@@ -651,13 +642,6 @@ def policy_schema(sandbox: Sandbox = False, sandbox_state: State = None) -> None
     sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
 
 
-class DocumentFormat(StrEnum):
-    """The values of `iam-policy --format`."""
-
-    JSON = "json"
-    CLOUDFORMATION = "cloudformation"
-
-
 @app.command(
     "iam-policy",
     epilog=_examples(
@@ -686,11 +670,11 @@ def iam_policy_command(
         typer.Option("-r", "--region", metavar="REGION", help="In these only; repeatable."),
     ] = None,
     document: Annotated[
-        DocumentFormat,
+        Literal["json", "cloudformation"],
         typer.Option(
             "-f", "--format", metavar="FORMAT", help="json, or cloudformation: a role that has it."
         ),
-    ] = DocumentFormat.JSON,
+    ] = "json",
     trust: Annotated[
         str | None,
         typer.Option(
@@ -724,7 +708,7 @@ def iam_policy_command(
         check_bucket(journal_bucket, "--journal-bucket")
     if restore and native:
         raise UsageError("--restore, --native: give one of them")
-    template = document is DocumentFormat.CLOUDFORMATION
+    template = document == "cloudformation"
     if not template and (trust or org_id):
         raise UsageError("--trust, --org-id: are for --format cloudformation")
     account = HERE if template else "*"
@@ -760,22 +744,17 @@ def iam_policy_command(
     sys.stdout.write(json.dumps(needed, indent=2) + "\n")
 
 
-class Shell(StrEnum):
-    """The shells that `completion` knows."""
-
-    BASH = "bash"
-    ZSH = "zsh"
-    FISH = "fish"
-
-
 @app.command(epilog="\b\nExample:\n  janitor completion bash >> ~/.bashrc")
 def completion(
-    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"],
+        typer.Argument(metavar="SHELL", help="bash, zsh or fish."),
+    ],
 ) -> None:
     """Print a shell completion script."""
     from typer._completion_shared import get_completion_script
 
-    script = get_completion_script(prog_name="janitor", complete_var=COMPLETE, shell=shell.value)
+    script = get_completion_script(prog_name="janitor", complete_var=COMPLETE, shell=shell)
     sys.stdout.write(f"{script}\n")
 
 

@@ -90,12 +90,12 @@ class Listing:
         yield f"Saves about {saves} a month, once CloudWatch has removed those events."
 
 
-async def confirm(options: Options, where: Where, lines: Iterable[str]) -> None:
+async def confirm(options: Options, scope: Scope, lines: Iterable[str]) -> None:
     """Show on stderr all that would be done, and ask. Raises as `ask`."""
     if not (options.quiet and options.yes):
-        for line in (f"To be done in {where.short}:", *where.lines, *lines):
+        for line in (f"To be done in {scope.short}:", *scope.lines, *lines):
             sys.stderr.write(f"{visible(line)}\n")
-    ask(options, f"Do all of this in {where.short}")
+    ask(options, f"Do all of this in {scope.short}")
 
 
 def can_ask() -> bool:
@@ -129,14 +129,14 @@ def ask(options: Options, what: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class Scope:
     """Accounts and Regions for people: a phrase, and a line each if there are several accounts."""
 
     short: str
     lines: Sequence[str] = ()
 
 
-async def where(reached: Reached) -> Where:
+async def scope(reached: Reached) -> Scope:
     """Return the accounts with their names in the organization or else, if readable, their aliases,
     and the Regions.
     """
@@ -152,5 +152,5 @@ async def where(reached: Reached) -> Where:
         named = f"account {account} ({visible(name)})" if name else f"account {account}"
         accounts.append(f"{named}, {', '.join(api.target.region for api in apis)}")
     if len(accounts) == 1:
-        return Where(accounts[0])
-    return Where(counted(len(accounts), "account"), [f"  {line}" for line in accounts])
+        return Scope(accounts[0])
+    return Scope(counted(len(accounts), "account"), [f"  {line}" for line in accounts])

@@ -62,8 +62,8 @@ async def _native(options: Options, *, apply: bool, ignore_protect: bool) -> Exi
         planned = [item for item in natives.items if item.status is Status.PLANNED]
         if apply and planned:
             with contextlib.suppress(StoppedError):
-                where = await stop.unless(consent.where(reached))
-                await consent.confirm(options, where, native_report.lines(natives.items))
+                scope = await stop.unless(consent.scope(reached))
+                await consent.confirm(options, scope, native_report.lines(natives.items))
                 await natives.act(journal)
         journal.close()
         info = run_info(options, "native", policy, apis, now, run_id, dry_run=not apply)

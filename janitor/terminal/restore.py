@@ -170,10 +170,10 @@ async def _show_first(
     if tally.planned.total():
         what = f"Undo what was done to {_counted(tally.planned)}"
         with contextlib.suppress(StoppedError):
-            where = await stop.unless(consent.where(reached))
-            for line in where.lines:
+            scope = await stop.unless(consent.scope(reached))
+            for line in scope.lines:
                 sys.stderr.write(f"{visible(line)}\n")
-            consent.ask(options, f"{what} in {where.short}")
+            consent.ask(options, f"{what} in {scope.short}")
 
 
 async def _journals(account: Account, paths: tuple[str, ...]) -> AsyncIterator[tuple[str, str]]:

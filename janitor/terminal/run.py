@@ -560,9 +560,9 @@ async def _ask_and_act(
     listing = consent.Listing(plan, work.prices, books.refusals(work.policy.limits))
     if listing.planned:
         with contextlib.suppress(StoppedError):
-            where = await work.stop.unless(consent.where(work.reached))
+            scope = await work.stop.unless(consent.scope(work.reached))
             lines = itertools.chain(listing.lines(), _caveats(work, books))
-            await consent.confirm(work.options, where, lines)
+            await consent.confirm(work.options, scope, lines)
     return await _act(work, books, plan, listing.planned, out, unplanned)
 
 

@@ -113,9 +113,7 @@ def policy(folder: Path) -> tuple[Make, Load]:
     def make(dice: Random) -> bytes:
         seed = dice.choice(seeds)
         text = tomli_w.dumps(seed)
-        with suppress(
-            TypeError, ValueError, AttributeError
-        ):  # TOML has no null
+        with suppress(TypeError, ValueError, AttributeError):  # TOML has no null
             text = tomli_w.dumps(damage.value(dice, seed))
         return encoded(damage.text(dice, text) if dice.random() < 0.4 else text)
 

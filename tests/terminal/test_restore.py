@@ -263,7 +263,6 @@ def test_mistakes_are_one_clear_line_and_exit_2(run: Run) -> None:
         (["missing.jsonl", "--apply"], "missing.jsonl: cannot be read"),
         (["text"], "text: has no journal lines"),
         (["bytes"], "bytes: has no journal lines"),
-        (["other.jsonl", "-r", "eu-wst-1"], "'eu-wst-1' is not an AWS Region"),
         (["other.jsonl", "--format", "html"], "an undo cannot be html"),
         (["other.jsonl", "--apply", "--yes", "--journal", "no/such"], "journal cannot be written"),
         ([], "JOURNAL"),
