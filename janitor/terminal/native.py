@@ -14,7 +14,6 @@ from janitor.core.errors import Exit, OutputError
 from janitor.core.model import Status
 from janitor.core.text import visible
 from janitor.engine.native import Natives
-from janitor.journal.journal import FileJournal, Lines
 from janitor.report import native as native_report
 from janitor.report.base import Format, RunInfo, check_table_or_json
 from janitor.report.summary import doing
@@ -25,6 +24,8 @@ from janitor.terminal.shared import (
     connect,
     in_account,
     interruptible,
+    naming,
+    new_journal,
     output,
     read_policy,
     run_info,
@@ -47,11 +48,10 @@ async def _native(options: Options, *, apply: bool, ignore_protect: bool) -> Exi
     with (
         in_account(options, changing=apply) as account,
         output(options) as out,
+        naming(new_journal(options, policy, account.clock.now(), run_id)) as journal,
         interruptible(stop),
     ):
         now = account.clock.now()
-        path = options.journal or FileJournal.default_path(now)
-        journal = FileJournal(path, Lines(run_id, policy.digest()))
         if apply:
             journal.check()
         reached = await connect(account, options.regions, policy, Counts(), stop)

@@ -21,7 +21,7 @@ from janitor.core.text import visible
 from janitor.journal import archive
 from janitor.journal.history import GroupHistory, History, lost_for_good, select
 from janitor.journal.history import read as read_history
-from janitor.journal.journal import FileJournal, Lines
+from janitor.journal.journal import FileJournal
 from janitor.journal.restore import Undo, UndoTally
 from janitor.policy.file import glob
 from janitor.report import undo as undo_report
@@ -36,6 +36,7 @@ from janitor.terminal.shared import (
     in_account,
     interruptible,
     naming,
+    new_journal,
     output,
     read_policy,
     run_info,
@@ -71,16 +72,14 @@ async def _restore(
         contextlib.ExitStack() as ending,
     ):
         now = account.clock.now()
-        path = options.journal or FileJournal.default_path(now)
-        journal = FileJournal(path, Lines(run_id, policy.digest()))
-        ending.enter_context(naming(journal))
+        journal = ending.enter_context(naming(new_journal(options, policy, now, run_id)))
         if account.sandbox is not None and options.sandbox_state is None:
             say(
                 options,
                 "this demo account is new, and has none of the changes of other commands "
                 "(--sandbox-state FOLDER keeps an account)",
             )
-        history = read_history([journal async for journal in _journals(account, paths)])
+        history = read_history([text async for text in _journals(account, paths)])
         _say_damage(options, history)
         if not history.lines:
             raise UsageError(f"{', '.join(paths)}: has no journal lines")

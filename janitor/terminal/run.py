@@ -55,7 +55,7 @@ from janitor.engine.measured import measured
 from janitor.engine.plan import Head, PlanFile, action_line, end_line
 from janitor.engine.survey import Listing, Survey, every_group
 from janitor.engine.tagged import tagged
-from janitor.journal.journal import FileJournal, Lines
+from janitor.journal.journal import FileJournal
 from janitor.owners.owners import Shared
 from janitor.policy.file import SHIPPED, Policy
 from janitor.policy.lint import idle
@@ -85,6 +85,7 @@ from janitor.terminal.shared import (
     in_account,
     interruptible,
     naming,
+    new_journal,
     output,
     read_policy,
     run_info,
@@ -231,8 +232,7 @@ class _Work:
         self.since = None if since is None else Since(read_report(since))
         self.untagged: dict[str, None] = {}
         self.refused = ""
-        path = self.options.journal or FileJournal.default_path(self.now)
-        self.journal = FileJournal(path, Lines(self.run_id, self.policy.digest()))
+        self.journal = new_journal(self.options, self.policy, self.now, self.run_id)
         self.apis: dict[Target, Api] = {}
         self.asks_orphans = self.options.orphans or OWNER_GONE in self.policy.questions
         self.reached = Reached([], {}, {}, [])

@@ -26,7 +26,7 @@ from janitor.core.clock import Clock, Stop, StoppedError, SystemClock
 from janitor.core.errors import CredentialsError, InterruptionError, OutputError, UsageError
 from janitor.core.text import ODD, visible
 from janitor.function.member_role import ROLE
-from janitor.journal.journal import FileJournal
+from janitor.journal.journal import FileJournal, Lines
 from janitor.policy import file as policies
 from janitor.policy.file import SHIPPED, Policy
 from janitor.report.base import Format, RunInfo
@@ -345,11 +345,17 @@ def interruptible(stop: Stop) -> Iterator[None]:
         yield
 
 
+def new_journal(options: Options, policy: Policy, now: int, run_id: str) -> FileJournal:
+    """Return the journal of a run that starts `now` (ms); its first line creates the file."""
+    path = options.journal or FileJournal.default_path(now)
+    return FileJournal(path, Lines(run_id, policy.digest()))
+
+
 @contextlib.contextmanager
-def naming(journal: FileJournal) -> Iterator[None]:
+def naming(journal: FileJournal) -> Iterator[FileJournal]:
     """Name the journal if the command ends before its summary, as after a second Ctrl-C."""
     try:
-        yield
+        yield journal
     except OutputError:  # raised after the summary
         raise
     except BaseException:

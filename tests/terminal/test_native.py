@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -242,6 +243,19 @@ def test_after_a_failure_nothing_more_is_put(native: Any, watched: Watch) -> Non
     assert (done.code, done.out.count("failed:"), done.out.count("not reached:")) == (3, 1, 1)
     lines = [json.loads(line) for line in Path("j.jsonl").read_text().splitlines()]
     assert [line["status"] for line in lines] == ["begun", "failed"]
+
+
+def test_a_second_ctrl_c_names_the_journal(native: Any, watched: Watch) -> None:
+    """It holds what was announced before."""
+
+    def look(call: Call) -> None:
+        if call.operation == "PutAccountPolicy" and not call.parameters.get("dryRun"):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    watched(look)
+    done = native(TWO, "--apply", "--yes", "--journal", "j.jsonl")
+    assert (done.code, "journal: j.jsonl" in done.err) == (130, True)
 
 
 def test_policies_that_others_change_meanwhile_stop_it(
