@@ -11,7 +11,7 @@ import difflib
 import re
 import textwrap
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -137,7 +137,7 @@ class Explanation:
                 for shown in self.lines
             ],
             "outcomes": [full_row(outcome, prices) for outcome in self.outcomes],
-            "changes": [{"to": change.to, "by": change.by} for change in self.changes],
+            "changes": [asdict(change) for change in self.changes],
         }
 
 

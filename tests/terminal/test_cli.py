@@ -491,7 +491,7 @@ def test_the_first_screen_answers_in_20_lines(run: Run) -> None:
 
 @pytest.mark.usefixtures("few_owners")
 def test_json_is_one_object_with_the_promised_summary(run: Run) -> None:
-    """With `run --apply`, what was planned and what was done are counted apart."""
+    """After `run --apply`, planned and done are counted separately."""
     done = run("run", "--apply", "--yes", "--sandbox", "--format", "json")
     answer = json.loads(done.out)
     assert done.code == 5
@@ -538,7 +538,7 @@ def test_every_format_says_the_same(shown: dict[str, Said]) -> None:
 
 
 def test_cost_and_savings_agree_in_every_format(shown: dict[str, Said]) -> None:
-    """Rows add up to the summary, formats for people show the same text, no price is unknown."""
+    """Rows add up to the summary, texts are the same, and a missing price is shown as unknown."""
     answer = json.loads(shown["json"].out)
     money, findings = answer["summary"]["money"], answer["findings"]
     scanned = {(f["region"], f["group"]): f["monthly_usd"] for f in findings}
@@ -711,7 +711,7 @@ def test_html_says_would_or_did(run: Run, words: list[str], title: str) -> None:
 
 @pytest.mark.usefixtures("few_owners")
 def test_an_output_file_appears_only_when_complete(run: Run) -> None:
-    """-o leaves stdout empty and no partial file behind, and a link stays a link."""
+    """With -o stdout stays empty, no partial file is left behind, and a link stays a link."""
     Path("latest").symlink_to("out.json")
     words = ("--sandbox", "-r", "us-east-1", "--format", "json", "-o", "latest")
     assert run(*words).out == ""

@@ -181,7 +181,7 @@ def test_without_retention_the_rule_must_give_one() -> None:
 def test_what_would_keep_a_log_group(
     group: Group, verbs: set[str], expected: str, policy: Policy
 ) -> None:
-    """A tag and the name are among it, and the tag does keep the log group."""
+    """A tag and the name are suggested, and the tag does keep it."""
     explanation = explained(Cloud([group]), group.name, policy)
     assert {verb_of(outcome.action).value for outcome in explanation.outcomes} == verbs
     kept = [change.by for change in explanation.changes if change.to == "kept"]
