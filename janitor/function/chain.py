@@ -1,8 +1,7 @@
-"""Going on after the 15 minutes: each invocation is a link that invokes the next one.
+"""Longer runs than Lambda's 900 s: each invocation is a link that invokes the next one.
 
-Lambda ends a function after 900 s. A link leaves the state of the run in the bucket
-(`janitor.function.state`) and invokes the function once more, asynchronously. The chain is bounded
-in links and in time.
+A link saves the run's state in the bucket (`janitor.function.state`) and invokes the function once
+more, asynchronously. The chain is bounded in links and in time.
 """
 
 from __future__ import annotations
@@ -22,30 +21,29 @@ DRAIN_SHARE = 0.2
 
 
 class ChainError(JanitorError):
-    """The run cannot go on in another link; what was not reached stays undone."""
+    """The next link could not be invoked; what was not reached stays undone."""
 
 
 def margin(remaining: float) -> float:
-    """Seconds before the end of a link in which nothing is begun any more.
+    """Return how many seconds before its end a link starts nothing more.
 
     What is in flight takes 5 s at most (`Stop`), the journal, the plan, the state and the next link
-    15 s each (`janitor.aws.api`). A link that has little time to begin with
-    keeps a share of it.
+    15 s each (`janitor.aws.api`). A link with little time to begin with keeps a share of it.
     """
     return max(min(LONGEST_MARGIN, remaining * MARGIN_SHARE), SHORTEST_MARGIN)
 
 
 def drain(remaining: float) -> float:
-    """Seconds before that margin in which no new page and no new part of a plan is taken, so that
-    what was taken is finished and the next link goes on right behind it.
+    """Return how many seconds before that margin a link takes no new page or part of a plan, so
+    that it finishes what it has taken and the next link continues right after it.
     """
     return min(LONGEST_DRAIN, remaining * DRAIN_SHARE)
 
 
 def too_long(link: int, started: int, now: int, *, max_links: int, max_hours: int) -> str:
-    """Why link number `link` (from 0) is one too many; empty where it is not.
+    """Return why link number `link` (from 0) is one too many, or an empty string.
 
-    `started` and `now` in ms since the epoch.
+    `started` and `now` are in ms since the epoch.
     """
     if link >= max_links:
         return f"not finished after {max_links} links (JANITOR_MAX_LINKS)"
@@ -57,7 +55,7 @@ def too_long(link: int, started: int, now: int, *, max_links: int, max_hours: in
 def go_on(client: Any, function: str, payload: str) -> None:
     """Invoke the function (name or ARN) with a JSON payload, asynchronously. Raises ChainError.
 
-    A lost answer may start the next link twice: the second finds that the first has claimed it.
+    A retry after a lost answer may invoke the next link twice: the first to claim it works on it.
     """
     try:
         answer = client.invoke(

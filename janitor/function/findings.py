@@ -1,4 +1,4 @@
-"""The findings of one link: each a log line, and as many as fit in the answer."""
+"""The findings of one link: in the log and the answer, or a fleet's as lines for the bucket."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from janitor.cost.money import PriceList
 from janitor.report.base import full_row, is_finding, log_outcome
 
 LARGEST = 5_000_000
-"""Bytes of findings in an answer: Lambda's limit is 6 MB, the summary included."""
+"""Bytes of findings in an answer; Lambda's limit for all of it is 6 MB."""
 
 
 class KeptFindings:
-    """The findings of a fleet's target as JSON lines, which are written with its state."""
+    """The findings of a fleet's target, as JSON lines that are written with its state."""
 
     def __init__(self, prices: PriceList) -> None:
         self._prices = prices
         self._lines: list[str] = []
 
     def outcome(self, outcome: Outcome) -> None:
-        """One more outcome."""
+        """Add an outcome."""
         if is_finding(outcome):
             self._lines.append(json.dumps(full_row(outcome, self._prices)))
 
-    def taken(self) -> list[str]:
-        """What is to be written by now."""
+    def pop_lines(self) -> list[str]:
+        """Return the lines that are not written yet, and forget them."""
         lines, self._lines = self._lines, []
         return lines
 
 
 class Findings:
-    """What is worth telling of the outcomes; a million log groups that are plainly kept are not."""
+    """The findings as log lines and rows of the answer, as many as fit into it."""
 
     def __init__(self, prices: PriceList) -> None:
         self._prices = prices
@@ -41,7 +41,7 @@ class Findings:
         self._room = LARGEST
 
     def outcome(self, outcome: Outcome) -> None:
-        """One more outcome."""
+        """Add an outcome."""
         if not is_finding(outcome):
             return
         log_outcome(outcome)
@@ -53,6 +53,6 @@ class Findings:
         else:
             self.left_out += 1
 
-    def taken(self) -> list[str]:
-        """Nothing of it is written."""
+    def pop_lines(self) -> list[str]:
+        """Return no lines: none are written to the bucket."""
         return []

@@ -1,14 +1,14 @@
-"""The function of a fleet: many accounts, cleaned together by a state machine that calls it.
+"""The function of a fleet: many accounts, cleaned together by a state machine that invokes it.
 
-It is called for one thing at a time: to find the `targets`, to `survey` one of them, to check the
-`limits` over all, to `act` on one, to make the `report`. An answer is small; everything else is in
-the bucket, under `fleet/RUN/`, where only this function writes. An event names what is to be done
-next, and is evidence of nothing: what the run is about, since when, and whether it is a dry run,
-stands in its record (`janitor.function.members`); whether anything may be deleted, in what the
-limits said; how far a target is, in its own state (`janitor.function.state`).
+Each invocation does one thing: find the `targets`, `survey` one of them, check the `limits` over
+all, `act` on one, or make the `report`. An answer is small; everything else is in the bucket, under
+`fleet/RUN/`, where only this function writes. An event only names what to do next: the run's
+targets, its start and whether it is a dry run come from its record (`janitor.function.members`),
+whether anything may be deleted from `limits.json`, and how far a target is from the target's state
+(`janitor.function.state`).
 
-What goes wrong with one target is written into its state and is that target's failure alone. Only
-what is worth another try of the same call raises.
+An error of one target is written into its state and fails that target alone. Only what is worth
+another attempt at the same invocation raises.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from janitor.core.clock import Clock, Stop, StoppedError, SystemClock
 from janitor.core.errors import JanitorError, UsageError
 from janitor.core.model import Status, Target
 from janitor.core.tally import Tally
-from janitor.core.text import visible
 from janitor.cost.money import price_list
 from janitor.engine.books import UNFINISHED, verdict
 from janitor.function.findings import KeptFindings
@@ -43,16 +42,16 @@ from janitor.function.invocation import (
     NAMESPACE,
     Invocation,
     WarmSession,
-    answered,
+    answer_or_error,
     code,
     configure_logs,
     deadline,
     measure,
-    raised,
+    unwrapped,
 )
 from janitor.function.link import Link
-from janitor.function.members import Member, Record, found, proved, with_regions
-from janitor.function.notify import Notice
+from janitor.function.members import Member, Record, check_account, find_members, with_regions
+from janitor.function.notify import Notice, shortened
 from janitor.function.runs import Runs
 from janitor.function.settings import Settings, parsed, read_settings
 from janitor.function.state import (
@@ -73,23 +72,22 @@ log = structlog.get_logger("janitor")
 READ_AT_ONCE = 24
 MOST_ERRORS = 3
 LONGEST_ERROR = 300
-"""Of what an answer says: the whole of it is in the state."""
+"""Characters of an error in an answer; the state has all of it."""
 
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
-"""The name of an execution of the state machine, which has 80 characters at most; one that a rule
-starts is named after the event and a UUID, with an underscore between them (Step Functions API
-reference, StartExecution).
+"""The name of an execution of the state machine: at most 80 characters (Step Functions API
+reference, StartExecution). A rule names its execution EVENT_UUID.
 """
 
 
 class BusyError(JanitorError):
-    """Another invocation is at work on this target, or died at it: to be called again, until its
-    time would be over.
+    """Another invocation works on this target, or died while it did: try again, until that one's
+    time is over.
     """
 
 
 class Event(BaseModel):
-    """What the state machine asks for. `role` and `region` say of which target."""
+    """What the state machine asks for; `role` and `region` name a target."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -100,7 +98,7 @@ class Event(BaseModel):
     region: str | None = None
 
     @model_validator(mode="after")
-    def _fits(self) -> Event:
+    def _consistent(self) -> Event:
         given = self.model_fields_set
         of_a_target = self.pass_ in ("survey", "act")
         if of_a_target != ("role" in given) or of_a_target != ("region" in given):
@@ -110,9 +108,9 @@ class Event(BaseModel):
         return self
 
 
-class Checked(BaseModel):
-    """What the limits said, in `limits.json`: why nothing may be deleted or swept, anywhere or in
-    single accounts; and in which targets, for their survey was not complete by then.
+class LimitsCheck(BaseModel):
+    """The contents of `limits.json`: whether to act at all, why nothing may be deleted or swept
+    anywhere (`refused`) or in single `accounts`, and the targets whose survey was incomplete.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -123,7 +121,7 @@ class Checked(BaseModel):
     unfinished: list[str]
 
     def refusal(self, target: Target) -> str:
-        """Why nothing may be deleted or swept in the target; empty where it may."""
+        """Return why nothing may be deleted or swept in the target; empty if it may."""
         account = self.accounts.get(target.account, "")
         return self.refused or account or (UNFINISHED if str(target) in self.unfinished else "")
 
@@ -143,55 +141,55 @@ class Fleet(Runs):
         assume: Callable[[boto3.Session, str, str | None], boto3.Session] = targets.assumed,
     ) -> None:
         super().__init__(settings, aws, clock, metrics, workers)
-        self._assumed = assume
-        self._known: Record | None = None
-        self._limited: tuple[str, Checked] | None = None
+        self._assume_role = assume
+        self._cached_record: Record | None = None
+        self._cached_check: tuple[str, LimitsCheck] | None = None
 
-    async def answer(self, event: Any, context: Invocation) -> dict[str, Any]:
-        """Do what the event says. `complete` is False where the same event is to be sent again.
+    async def answer(self, raw: Any, context: Invocation) -> dict[str, Any]:
+        """Do what the event says; `complete` is False where the same event is to be sent again.
 
-        Raises UsageError or PolicyError where it is of no run or target, or cannot be begun;
-        StateError, BusyError and what is not foreseen where it is worth another try.
+        Raises UsageError or PolicyError where the run or the target does not exist or cannot be
+        started; StateError, BusyError or an unforeseen error where another attempt may succeed.
         """
         CONTEXT.clear()
         CONTEXT["request_id"] = context.aws_request_id
-        # As JSON, because that is what was sent: there, strict takes objects for models.
-        asked = parsed(json.dumps(event), Event, "event")
-        CONTEXT["run_id"] = asked.run
-        match asked.pass_:
+        # Back to JSON, as it was sent: only from JSON does a strict model accept nested objects.
+        event = parsed(json.dumps(raw), Event, "event")
+        CONTEXT["run_id"] = event.run
+        match event.pass_:
             case "targets":
-                return await self._targets(asked, context)
+                return await self._targets(event, context)
             case "survey" | "act":
-                return await self._target(asked, context)
+                return await self._target(event, context)
             case "limits":
-                return await self._limits(asked.run)
+                return await self._limits(event.run)
             case "report":
-                return await self._report(asked.run, context)
+                return await self._report(event.run, context)
 
-    # ---- what a run is about -----------------------------------------------------------------
+    # ---- the targets of a run ----------------------------------------------------------------
 
     async def _record(self, run: str) -> Record | None:
-        """The run's record, if it has begun: it is never written again, so read once."""
-        if self._known is None or self._known.run != run:
+        """Return the run's record, if it has started; it never changes, so it is cached."""
+        if self._cached_record is None or self._cached_record.run != run:
             store = self._store()
             text = await store.read(key := store.key(run, "run.json"))
-            self._known = None if text is None else store.parsed(text, Record, key)
-        return self._known
+            self._cached_record = None if text is None else store.parsed(text, Record, key)
+        return self._cached_record
 
-    async def _begun(self, run: str) -> Record:
+    async def _started(self, run: str) -> Record:
         record = await self._record(run)
         if record is None:
             raise UsageError(f"event: run: there is no run {run}")
         return record
 
-    async def _targets(self, asked: Event, context: Invocation) -> dict[str, Any]:
-        """Whoever is the first to find them decides what the run is about."""
+    async def _targets(self, event: Event, context: Invocation) -> dict[str, Any]:
+        """Write the run's record, unless there is one, and its list of targets."""
         store = self._store()
-        if (record := await self._record(asked.run)) is None:
-            made = await self._found(asked, context)
-            key = store.key(asked.run, "run.json")
-            text = await store.create(key, made.model_dump_json().encode())
-            record = self._known = store.parsed(text, Record, key)
+        if (record := await self._record(event.run)) is None:
+            new = await self._new_record(event, context)
+            key = store.key(event.run, "run.json")
+            text = await store.create(key, new.model_dump_json().encode())
+            record = self._cached_record = store.parsed(text, Record, key)
             for member in record.members:
                 if member.failed:
                     log.error("account_failed", account=member.account, error=member.failed)
@@ -199,12 +197,12 @@ class Fleet(Runs):
             {"role": member.role, "region": target.region}
             for target, member in record.targets.items()
         ]
-        key = store.key(asked.run, "targets.json")
+        key = store.key(event.run, "targets.json")
         await store.write(key, json.dumps(items).encode())
         answer = {"complete": True, "bucket": store.name, "key": key, "targets": len(items)}
         return {**answer, "dry_run": record.dry_run}
 
-    async def _found(self, asked: Event, context: Invocation) -> Record:
+    async def _new_record(self, event: Event, context: Invocation) -> Record:
         settings, started = self._settings, self._clock.now()
         policy = await self._policy()
         _, partition, _, home, account, *_ = context.invoked_function_arn.split(":")
@@ -219,13 +217,13 @@ class Fleet(Runs):
         means = self._means(Counts(), stop, policy)
         with deadline(stop, context.get_remaining_time_in_millis() / 1000):
             api = means.api(self._aws, Target(account, home))
-            members, warnings = await found(api, settings.fleet, role)
+            members, warnings = await find_members(api, settings.fleet, role)
             if not members:
                 raise UsageError("environment: JANITOR_FLEET_…: no account is left to be cleaned")
             members = await with_regions(members, settings.region_names, self._assume, means)
         return Record(
-            run=asked.run,
-            dry_run=asked.dry_run,
+            run=event.run,
+            dry_run=event.dry_run,
             started=started,
             policy=policy.digest(),
             version=code(),
@@ -234,39 +232,39 @@ class Fleet(Runs):
         )
 
     def _assume(self, role: str) -> boto3.Session:
-        return self._assumed(self._aws, role, self._settings.fleet_external_id)
+        return self._assume_role(self._aws, role, self._settings.fleet_external_id)
 
     # ---- a target ----------------------------------------------------------------------------
 
-    async def _target(self, asked: Event, context: Invocation) -> dict[str, Any]:
-        record = await self._begun(asked.run)
-        target, member = _named(record, asked)
+    async def _target(self, event: Event, context: Invocation) -> dict[str, Any]:
+        record = await self._started(event.run)
+        target, member = _find_target(record, event)
         store = self._store(target)
         state = await store.load(record.run)
         if state is not None and state.ended is not None:
-            return _told(store, record.run, state)
-        checked = await self._checked(record.run)
-        if asked.pass_ == "survey":
+            return _answer(store, record.run, state)
+        check = await self._limits_check(record.run)
+        if event.pass_ == "survey":
             if state is not None and state.surveyed:
-                return _told(store, record.run, state)
-            if checked is not None:
+                return _answer(store, record.run, state)
+            if check is not None:
                 late = "the limits were checked before its survey came to its end"
-                return _told(store, record.run, state, late)
+                return _answer(store, record.run, state, late)
         else:
-            if checked is None or not checked.act:
+            if check is None or not check.act:
                 raise UsageError(f"event: pass: there is nothing to act on in run {record.run}")
             if state is None or not state.surveyed:
-                return _told(store, record.run, state, UNFINISHED)
+                return _answer(store, record.run, state, UNFINISHED)
         policy = await self._policy()
-        state = await self._claimed(store, state, record, target, context)
         try:
-            await self._worked(store, state, member, policy, checked, context)
+            state = await self._claim(store, state, record, target, context)
+            await self._work(store, state, member, policy, check, context)
         except TakenError as error:
             raise BusyError(f"{target}: another invocation is at work on it") from error
-        complete = state.ended is not None or (checked is None and state.surveyed)
-        return _told(store, record.run, state, complete=complete)
+        complete = state.ended is not None or (check is None and state.surveyed)
+        return _answer(store, record.run, state, complete=complete)
 
-    async def _claimed(
+    async def _claim(
         self,
         store: RunStore,
         state: RunState | None,
@@ -274,7 +272,9 @@ class Fleet(Runs):
         target: Target,
         context: Invocation,
     ) -> RunState:
-        """The state of the target, claimed for this invocation. Raises BusyError, StateError."""
+        """Return the target's state, claimed for this invocation. Raises BusyError, StateError or
+        TakenError.
+        """
         now, request = self._clock.now(), context.aws_request_id
         state = state or RunState(
             version=record.version,
@@ -292,22 +292,19 @@ class Fleet(Runs):
         until = now + context.get_remaining_time_in_millis()
         state.again |= claim is not None and state.acting
         state.claim = Claim(request=request, until=until)
-        try:
-            await store.save(state)
-        except TakenError as error:
-            raise BusyError(f"{target}: another invocation is at work on it") from error
+        await store.save(state)
         return state
 
-    async def _worked(
+    async def _work(
         self,
         store: RunStore,
         state: RunState,
         member: Member,
         policy: Policy,
-        checked: Checked | None,
+        check: LimitsCheck | None,
         context: Invocation,
     ) -> None:
-        """As much of survey or, where the limits were `checked`, of act as time allows."""
+        """Survey or, after the limits' `check`, act, as far as time allows."""
         counts, stop, prices = Counts(), Stop(), price_list(policy.prices)
         if state.counts:
             counts = Counts.restored(state.counts.model_dump())
@@ -316,73 +313,68 @@ class Fleet(Runs):
         findings = KeptFindings(prices)
         log.info("target_started", account=target.account, region=region, link=state.link)
         with deadline(stop, context.get_remaining_time_in_millis() / 1000):
-            api, why = await self._reached(state, member, policy, means, target)
+            api, why = await self._connect(state, member, policy, means, target)
             link = Link(state, store, {target: api}, policy, prices, counts, findings, stop)
             if why:
                 link.failed(target, f"{target}: {why}")
                 state.ended = link.summary().as_dict()
-            elif checked is None:
+            elif check is None:
                 await link.survey(self._clock)
             else:
-                await self._acted(link, state, store, policy, checked.refusal(target))
+                name = f"{state.run}-{region}"
+                async with self._journal(store, state, policy, name) as journal:
+                    await link.act(self._clock, journal, check.refusal(target))
         state.claim = None
         if state.ended is None:
             state.link += 1
         await link.checkpoint()
 
-    async def _reached(
+    async def _connect(
         self, state: RunState, member: Member, policy: Policy, means: Means, target: Target
     ) -> tuple[Api, str]:
-        """The calls of the target, and why nothing can be done with them; empty if it can."""
+        """Return the target's API, and why it cannot be used; empty if it can."""
         api = means.api(self._aws, target)
-        if why := self._may_not_go_on(state, policy):
+        if why := self._stop_reason(state, policy):
             return api, why
         try:
             api = means.api(self._assume(member.role), target)
             identity = await api.call("sts", "GetCallerIdentity", expect="Account")
-            proved(str(identity["Account"]), member)
+            check_account(str(identity["Account"]), member)
         except StoppedError:
-            return api, ""  # time is up, so nothing else is begun either
+            return api, ""  # time is up, so the link starts nothing either
         except (*ReadError, JanitorError) as error:
             return api, str(error)
         return api, ""
 
-    async def _acted(
-        self, link: Link, state: RunState, store: RunStore, policy: Policy, refused: str
-    ) -> None:
-        [region] = state.regions
-        async with self._journal(store, state, policy, f"{state.run}-{region}") as journal:
-            await link.act(self._clock, journal, refused)
-
-    def _may_not_go_on(self, state: RunState, policy: Policy) -> str:
+    def _stop_reason(self, state: RunState, policy: Policy) -> str:
         if state.version != code():
             return "the code has changed since the run started: nothing more is done"
-        return super()._may_not_go_on(state, policy)
+        return super()._stop_reason(state, policy)
 
-    # ---- over all of them --------------------------------------------------------------------
+    # ---- over all targets --------------------------------------------------------------------
 
-    async def _checked(self, run: str) -> Checked | None:
-        """What the limits said, if they were checked: read until then, as it is written once."""
-        if self._limited is None or self._limited[0] != run:
+    async def _limits_check(self, run: str) -> LimitsCheck | None:
+        """Return the limits' check, if it was made; it never changes, so it is cached."""
+        if self._cached_check is None or self._cached_check[0] != run:
             store = self._store()
             if (text := await store.read(key := store.key(run, "limits.json"))) is None:
                 return None
-            self._limited = (run, store.parsed(text, Checked, key))
-        return self._limited[1]
+            self._cached_check = (run, store.parsed(text, LimitsCheck, key))
+        return self._cached_check[1]
 
     async def _limits(self, run: str) -> dict[str, Any]:
-        """Whoever is the first to check them decides, for all who come after."""
-        record, store = await self._begun(run), self._store()
-        checked, key = await self._checked(run), store.key(run, "limits.json")
-        if checked is None:
-            made = await self._check(record, await self._policy())
-            text = await store.create(key, made.model_dump_json().encode())
-            checked = store.parsed(text, Checked, key)
-        over, left = len(checked.accounts), len(checked.unfinished)
-        log.info("limits_checked", refused=checked.refused, accounts=over, unfinished=left)
-        return {"complete": True, "act": checked.act, "refused": checked.refused, "key": key}
+        """Check the limits, unless that is done: the first check holds for all who come after."""
+        record, store = await self._started(run), self._store()
+        check, key = await self._limits_check(run), store.key(run, "limits.json")
+        if check is None:
+            new = await self._check_limits(record, await self._policy())
+            text = await store.create(key, new.model_dump_json().encode())
+            check = store.parsed(text, LimitsCheck, key)
+        over, left = len(check.accounts), len(check.unfinished)
+        log.info("limits_checked", refused=check.refused, accounts=over, unfinished=left)
+        return {"complete": True, "act": check.act, "refused": check.refused, "key": key}
 
-    async def _check(self, record: Record, policy: Policy) -> Checked:
+    async def _check_limits(self, record: Record, policy: Policy) -> LimitsCheck:
         accounts: dict[str, Tally] = {}
         unfinished = []
         async for target, state, _ in self._states(record):
@@ -392,21 +384,21 @@ class Fleet(Runs):
             if region.tally is None or not region.surveyed or region.failed:
                 unfinished.append(str(target))
         changed = policy.digest() != record.policy
-        said = verdict(accounts, policy.limits)
-        refused = "the policy has changed since the run started" if changed else said.anywhere
-        return Checked(
+        limited = verdict(accounts, policy.limits)
+        refused = "the policy has changed since the run started" if changed else limited.anywhere
+        return LimitsCheck(
             act=not (record.dry_run or changed),
             refused=refused or None,
-            accounts=dict(said.accounts),
+            accounts=dict(limited.accounts),
             unfinished=unfinished,
         )
 
     async def _states(self, record: Record) -> AsyncIterator[tuple[Target, RunState | None, str]]:
-        """The state of every target, or None where it has none, or one that is damaged, and why,
-        in the record's order.
+        """Yield every target, in the record's order, with its state, or with None if there is none
+        or it is damaged, and then why.
         """
 
-        async def loaded(target: Target) -> tuple[Target, RunState | None, str]:
+        async def load(target: Target) -> tuple[Target, RunState | None, str]:
             try:
                 return target, await self._store(target).load(record.run), ""
             except DamagedError as error:
@@ -415,41 +407,43 @@ class Fleet(Runs):
         every = list(record.targets)
         for start in range(0, len(every), READ_AT_ONCE):
             some = every[start : start + READ_AT_ONCE]
-            for each in await asyncio.gather(*map(loaded, some)):
-                yield each
+            for loaded in await asyncio.gather(*map(load, some)):
+                yield loaded
 
     async def _report(self, run: str, context: Invocation) -> dict[str, Any]:
-        record, store = await self._begun(run), self._store()
-        checked = await self._checked(run)
+        record, store = await self._started(run), self._store()
+        check = await self._limits_check(run)
         report = FleetReport(price_list((await self._policy()).prices))
         members = {member.account: member for member in record.members}
         for member in members.values():
             report.account(_place(member), member.failed)
-        for account, why in (checked.accounts if checked else {}).items():
+        for account, why in (check.accounts if check else {}).items():
             report.refused(account, why)
         async for target, state, why in self._states(record):
             tally, rows, asked = _counted(target, state)
             place = _place(members[target.account], target.region)
-            refused = checked is None or bool(checked.refusal(target))
-            why = why or _why_not(state, checked)
+            refused = check is None or bool(check.refusal(target))
+            why = why or _why_unfinished(state, check)
             report.target(place, tally, rows, asked, why, refused=refused)
-        nowhere = checked.refused if checked else "the limits were not checked"
+        refused_because = check.refused if check else "the limits were not checked"
         accounts, regions = ", ".join(members), sorted({one.region for one in record.targets})
         info = self._info(record, "fleet", accounts, regions)
-        said = report.as_dict(info, nowhere, record.warnings)
+        result = report.as_dict(info, refused_because, record.warnings)
+        summary = result["summary"]
         key, html = store.key(run, "report.json"), store.key(run, "report.html")
-        body = json.dumps(said).encode()
-        if await store.read(key) != body:  # there is something new to tell
-            await store.write(html, "".join(page(said)).encode(), "text/html; charset=utf-8")
-            await self._tell(record, said, context)
+        body = json.dumps(result).encode()
+        if await store.read(key) != body:  # else a repeated delivery
+            await store.write(html, "".join(page(result)).encode(), "text/html; charset=utf-8")
+            await self._announce(record, summary, f"s3://{store.name}/{html}", context)
             await store.write(key, body)
-        return {"complete": True, "key": key, "html": html, "summary": _brief(said["summary"])}
+        return {"complete": True, "key": key, "html": html, "summary": _brief(summary)}
 
-    async def _tell(self, record: Record, said: dict[str, Any], context: Invocation) -> None:
-        """Metrics, and a message to people. One that was sent just before the function died is sent
-        again. Raises NotifyError.
+    async def _announce(
+        self, record: Record, summary: dict[str, Any], html: str, context: Invocation
+    ) -> None:
+        """Publish metrics and a notification. A function that dies right after the notification
+        sends it again. Raises NotifyError.
         """
-        store, summary = self._store(), said["summary"]
         notice = Notice(
             record.run,
             context.invoked_function_arn,
@@ -457,26 +451,25 @@ class Fleet(Runs):
             record.dry_run,
             summary,
             over=counted(summary["accounts"], "account"),
-            report=f"s3://{store.name}/{store.key(record.run, 'report.html')}",
+            report=html,
         )
-        failed = notice.result in ("failed", "refused")
         seconds = max(self._clock.now() - record.started, 0) / 1000
-        measure(self._metrics, "fleet", summary, seconds, failed=failed)
+        measure(self._metrics, "fleet", summary, seconds, failed=notice.failed)
         await self._notify(notice)
 
 
-def _named(record: Record, asked: Event) -> tuple[Target, Member]:
-    """The target that the event names. Raises UsageError where the run has no such target."""
+def _find_target(record: Record, event: Event) -> tuple[Target, Member]:
+    """Return the target that the event names. Raises UsageError if the run does not have it."""
     for member in record.members:
-        if member.role == asked.role and asked.region in member.regions:
-            return Target(member.account, str(asked.region)), member
-    raise UsageError(f"event: role: {asked.role} in {asked.region} is not a target of the run")
+        if member.role == event.role and event.region in member.regions:
+            return Target(member.account, str(event.region)), member
+    raise UsageError(f"event: role: {event.role} in {event.region} is not a target of the run")
 
 
-def _told(
+def _answer(
     store: RunStore, run: str, state: RunState | None, error: str = "", *, complete: bool = True
 ) -> dict[str, Any]:
-    """What is answered of a target. Without a state nothing was begun."""
+    """Return the answer about a target; it has no state if nothing was started."""
     regions = [] if state is None else list(state.regions.values())
     tally = Tally.together(region.tally for region in regions if region.tally)
     errors = [*([error] if error else []), *tally.errors]
@@ -491,7 +484,7 @@ def _told(
             "done": {verb.value: count for verb, count in tally.done.items()},
             "failed": tally.by_status[Status.FAILED],
             "unknown": tally.by_status[Status.UNKNOWN],
-            "refused": None if state is None else _short(state.refused or "") or None,
+            "refused": None if state is None else _short(state.refused),
             "errors": [_short(text) for text in errors],
         },
     }
@@ -501,11 +494,11 @@ def _place(member: Member, region: str | None = None) -> Place:
     return Place(member.account, member.name, tuple(member.path), region)
 
 
-def _why_not(state: RunState | None, checked: Checked | None) -> str:
-    """Why a target did not finish; empty if it did, or says so itself."""
+def _why_unfinished(state: RunState | None, check: LimitsCheck | None) -> str:
+    """Return why a target did not finish; empty if it did, or its state says why."""
     if state is None or not state.surveyed:
         return UNFINISHED
-    if state.ended is None and checked is not None and checked.act:
+    if state.ended is None and check is not None and check.act:
         return "what was planned was not carried out to its end"
     return ""
 
@@ -522,20 +515,18 @@ def _counted(target: Target, state: RunState | None) -> tuple[Tally, list[dict[s
 
 
 def _brief(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a summary what has a bound."""
-    problems = {key: [_short(text) for text in summary[key][:MOST_ERRORS]] for key in PROBLEMS}
-    refused = _short(summary.get("refused_because") or "") or None
+    """Return the parts of a summary that have a bounded size."""
     counters = {key: value for key, value in summary.items() if isinstance(value, int)}
     changes = {key: summary[key] for key in ("planned", "would") if key in summary}
+    problems = {
+        key: [_short(text) for text in summary[key][:MOST_ERRORS]] for key in ("errors", "warnings")
+    }
+    refused = _short(summary.get("refused_because"))
     return {**counters, **changes, "refused_because": refused, **problems}
 
 
-PROBLEMS = ("errors", "warnings")
-
-
-def _short(text: str) -> str:
-    whole = visible(text)
-    return whole if len(whole) <= LONGEST_ERROR else f"{whole[:LONGEST_ERROR]}…"
+def _short(text: str | None) -> str | None:
+    return shortened(text, LONGEST_ERROR) if text else None
 
 
 configure_logs()
@@ -546,9 +537,9 @@ _fleet = Fleet(read_settings(os.environ), WarmSession(), SystemClock(), METRICS,
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """The entry point that Lambda calls. Raises what `Fleet.answer` raises."""
-    return raised(_measured(event, context))
+    return unwrapped(_measured(event, context))
 
 
 @METRICS.log_metrics(capture_cold_start_metric=True)
 def _measured(event: Any, context: Any) -> dict[str, Any] | Exception:
-    return answered(_fleet.answer(event, context))
+    return answer_or_error(_fleet.answer(event, context))

@@ -1,4 +1,4 @@
-"""What is taken from an event about a log group that was just made: where it is, and its name."""
+"""What is read from the event of a new log group: its target and its name."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ _Name = Annotated[str, StringConstraints(pattern=r"^[.\-_/#A-Za-z0-9]{1,512}$")]
 """A log group's name (CloudWatch Logs API reference, CreateLogGroup)."""
 
 
-class _Said(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-class _Parameters(_Said):
+class _Parameters(_Model):
     name: _Name = Field(alias="logGroupName")
 
 
-class _Detail(_Said):
+class _Detail(_Model):
     parameters: _Parameters = Field(alias="requestParameters")
 
 
-class Hint(_Said):
-    """What is looked at of EventBridge's event of CloudTrail's CreateLogGroup."""
+class Hint(_Model):
+    """The fields that are read of EventBridge's event for CloudTrail's CreateLogGroup."""
 
     account: str
     region: str
     detail: _Detail
 
 
-def hinted(body: str, account: str, regions: Collection[str]) -> tuple[Target, str]:
-    """Which log group a message is about, by its body. Raises UsageError where that is not JSON
-    of the form, or about another account or Region than these.
+def parse_hint(body: str, account: str, regions: Collection[str]) -> tuple[Target, str]:
+    """Return the target and the name of the log group that a message's body is about.
+
+    Raises UsageError where it is not such an event, or is about another account or Region.
     """
     try:
         hint = Hint.model_validate_json(body)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"event: {key}: {first['msg']}" if key else f"event: {first['msg']}"
-        ) from error
+        text = f"{key}: {first['msg']}" if key else first["msg"]
+        raise UsageError(f"event: {text}") from error
     if hint.account != account:
         raise UsageError(f"event: account: {hint.account!r} is not this account, {account}")
     if hint.region not in regions:

@@ -1,4 +1,4 @@
-"""The least IAM policy for a policy file, from the actions declared beside the calls."""
+"""Least-privilege IAM policies for a policy file, from the actions declared beside the calls."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ UNSCOPED = frozenset(
         *("ListSyslogConfigurations", "PutSyslogConfiguration"),
     )
 )
-"""Actions for which the service authorization reference names no resource, so that they take `*`
-only; what it says of syslog configurations is not known here."""
+"""Actions for which the service authorization reference names no resource, so that they need `*`;
+for those on syslog configurations that is an assumption."""
 
 
 def iam_policy(
@@ -32,14 +32,13 @@ def iam_policy(
     ingestion: bool = False,
     orphans: bool = False,
 ) -> dict[str, Any]:
-    """An IAM policy document: log groups of `account`, in `regions` only where any are given; then
-    owners may be read in their home Region as well, where they have one.
+    """Return an IAM policy document for the log groups of `account`, limited to `regions` if any
+    are given; owners may then be read in their home Regions too.
 
-    `ingestion` adds what `--ingestion` reads and `orphans` what `--orphans` asks, where the policy
-    does not need that anyway.
+    `ingestion` and `orphans` add what `--ingestion` and `--orphans` read.
 
-    Whatever IAM can scope to log groups is scoped; the other lists take `*` only.
-    GetCallerIdentity, which names the account, needs no permission.
+    Whatever IAM can scope to log groups is scoped; the rest needs `*`. GetCallerIdentity needs no
+    permission.
     """
     scopes: list[Defaults | Rule] = [policy.defaults, *policy.rules]
     delete = any(scope.delete_empty for scope in scopes)
@@ -87,10 +86,10 @@ def iam_policy(
             "Allow",
             listing | (reading & UNSCOPED),
             ["*"],
-            _requested({*regions, *homes} if regions else ()),
+            _in_regions({*regions, *homes} if regions else ()),
         ),
-        _statement("Read", "Allow", reading - UNSCOPED, [groups + "*"], _requested(regions)),
-        _statement("Change", "Allow", changing, [groups + "*"], _requested(regions)),
+        _statement("Read", "Allow", reading - UNSCOPED, [groups + "*"], _in_regions(regions)),
+        _statement("Change", "Allow", changing, [groups + "*"], _in_regions(regions)),
         _statement("SpareTheJanitor", "Deny", spared if own else (), own),
     )
 
@@ -108,14 +107,12 @@ def function_policy(
     notify_topic: str | None = None,
     bucket: str,
 ) -> dict[str, Any]:
-    """The same for the Lambda function named `function` in `region`, which cleans `regions`, or
-    every Region, but for its own `log_group`.
-
-    It may call itself, to go on after the 15 minutes, keep the state of its runs, their plans and
-    journals in `bucket`, read its policy where `parameter` names an SSM parameter, and publish to
-    the SNS topic whose ARN is `notify_topic`.
+    """Return the policy of the Lambda function `function` in `region`: clean `regions` (none: all)
+    except for its own `log_group`; invoke itself, to continue after 15 minutes; keep state, plans
+    and journals of its runs in `bucket`; read the policy from the SSM `parameter` and publish to
+    the SNS topic with the ARN `notify_topic`, if any.
     """
-    # They need powertools, which the terminal does without.
+    # Imported here, because state needs powertools, which the terminal does without.
     from janitor.function import chain, state
 
     own = policy.with_own_groups(log_group)
@@ -125,11 +122,11 @@ def function_policy(
         *document["Statement"],
         _statement("GoOn", "Allow", {chain.ACTIONS["Invoke"]}, [itself, f"{itself}:*"]),
     ]
-    statements += _own_means(f"{region}:{account}", partition, parameter, notify_topic)
+    statements += _parameter_and_topic(f"{region}:{account}", partition, parameter, notify_topic)
     objects = f"arn:{partition}:s3:::{bucket}/"
     statements += [
         _statement("KeepRuns", "Allow", state.ACTIONS.values(), [f"{objects}{state.PREFIX}*"]),
-        # Without it a state that is not there yet reads as one that is denied.
+        # Without it S3 answers AccessDenied instead of NoSuchKey for a state that does not exist.
         _statement("FindRuns", "Allow", {archive.ACTIONS["ListObjectsV2"]}, [objects[:-1]]),
         _keep_journals(objects, account),
     ]
@@ -142,11 +139,11 @@ def restore_policy(
     partition: str = "aws",
     journal_bucket: str | None = None,
 ) -> dict[str, Any]:
-    """What `janitor restore --apply` needs; without `--apply` the statements List and Read do.
+    """Return what `janitor restore --apply` needs; List and Read suffice without `--apply`.
 
-    A subscription filter goes to a destination, perhaps of another account, or has a role, which
-    is passed to CloudWatch Logs. A log group with a KMS key also needs that key's own policy to
-    let CloudWatch Logs use it.
+    A subscription filter has a destination, perhaps in another account, or a role, which is passed
+    to CloudWatch Logs. For a log group with a KMS key, the key's policy must also let CloudWatch
+    Logs use it.
     """
     logs_of = f"arn:{partition}:logs:*"
     groups = f"{logs_of}:{account}:log-group:*"
@@ -175,8 +172,8 @@ def restore_policy(
 
 
 POLLING = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
-"""What Lambda does with the function's own rights to take messages from a queue (Lambda Developer
-Guide, "Using Lambda with Amazon SQS")."""
+"""What Lambda needs in the function's role to poll a queue (Lambda Developer Guide, "Using Lambda
+with Amazon SQS")."""
 
 
 def new_groups_policy(
@@ -191,10 +188,10 @@ def new_groups_policy(
     parameter: str | None = None,
     bucket: str,
 ) -> dict[str, Any]:
-    """What `janitor.function.new_groups` may do: read log groups in `regions`, or in every one, and
-    give them a retention, but for its own `log_group`; copy tags, where the policy names any; take
-    messages from `queue` (its name), read its policy where `parameter` names an SSM parameter, and
-    add journals to `bucket`.
+    """Return the policy of `janitor.function.new_groups`: read log groups in `regions` (none: in
+    all) and set their retention, except for its own `log_group`; copy tags, if the policy names
+    any; poll `queue` (a name); read the policy from the SSM `parameter`, if any; add journals to
+    `bucket`.
     """
     only = policy.only_retention(1.0).with_own_groups(log_group)
     document = iam_policy(only, account=account, partition=partition, regions=regions)
@@ -202,7 +199,7 @@ def new_groups_policy(
     unused = {targets.ACTIONS["DescribeRegions"], tags.ACTIONS["GetResources"]}
     for statement in document["Statement"]:
         statement["Action"] = [name for name in statement["Action"] if name not in unused]
-    where, copying = _requested(regions), bool(policy.new_groups.tags)
+    where, copying = _in_regions(regions), bool(policy.new_groups.tags)
     reading, tagging = logs.ACTIONS["ListTagsForResource"], logs.ACTIONS["TagResource"]
     place = f"{region}:{account}"
     more = _document(
@@ -211,7 +208,7 @@ def new_groups_policy(
         ),
         _statement("CopyTags", "Allow", {reading, tagging} if copying else (), groups, where),
         _statement("Poll", "Allow", POLLING, [f"arn:{partition}:sqs:{place}:{queue}"]),
-        *_own_means(place, partition, parameter, None),
+        *_parameter_and_topic(place, partition, parameter, None),
         _keep_journals(f"arn:{partition}:s3:::{bucket}/", account),
     )
     return {**document, "Statement": [*document["Statement"], *more["Statement"]]}
@@ -228,13 +225,12 @@ def fleet_policy(
     notify_topic: str | None = None,
     bucket: str,
 ) -> dict[str, Any]:
-    """What `janitor.function.fleet` may do with its own rights: assume the role `role` (its name,
-    with its path if it has one) in any account, which has to trust it; list the organization's
-    accounts, unless `lists` says that all are named; keep its runs and the journals of all accounts
-    in `bucket`, read its policy where `parameter` names an SSM parameter, and publish to the SNS
-    topic whose ARN is `notify_topic`. What it may do in an account is the assumed role's.
+    """Return the policy of `janitor.function.fleet`: assume the role `role` (its name, with its
+    path, if any) in any account that trusts it; list the organization's accounts if `lists`; keep
+    its runs and the journals of all accounts in `bucket`; read the policy from the SSM `parameter`
+    and publish to the SNS topic with the ARN `notify_topic`, if any.
     """
-    from janitor.function import state  # it needs powertools, which the terminal does without
+    from janitor.function import state
 
     objects, assuming = f"arn:{partition}:s3:::{bucket}/", [targets.ACTIONS["AssumeRole"]]
     organization = organizations.ACTIONS.values() if lists else ()
@@ -242,18 +238,17 @@ def fleet_policy(
         _statement("BeMember", "Allow", assuming, [f"arn:{partition}:iam::*:role/{role}"]),
         _statement("ListAccounts", "Allow", organization, ["*"]),
         _statement("KeepRuns", "Allow", state.ACTIONS.values(), [f"{objects}{state.FLEET}*"]),
-        # Of all accounts; and else a state that is not there yet reads as one that is denied.
         _statement("FindRuns", "Allow", {archive.ACTIONS["ListObjectsV2"]}, [objects[:-1]]),
         _keep_journals(objects, "*"),
-        *_own_means(f"{region}:{account}", partition, parameter, notify_topic),
+        *_parameter_and_topic(f"{region}:{account}", partition, parameter, notify_topic),
     )
 
 
 def state_machine_policy(
     *, account: str, partition: str, region: str, machine: str, function: str, bucket: str
 ) -> dict[str, Any]:
-    """What the fleet's state machine `machine` may do: invoke `function`, start executions of
-    itself for the targets that stand in `bucket`, and look at those (Step Functions Developer
+    """Return the policy of the fleet's state machine `machine`: invoke `function`, read the targets
+    in `bucket`, start executions of itself for them, and describe those (Step Functions Developer
     Guide, "IAM policies for using Distributed Map states").
     """
     from janitor.function import state
@@ -261,7 +256,7 @@ def state_machine_policy(
     states, place = f"arn:{partition}:states:{region}:{account}", f"{region}:{account}"
     targets_of = f"arn:{partition}:s3:::{bucket}/{state.FLEET}*/targets.json"
     invoked = f"arn:{partition}:lambda:{place}:function:{function}"
-    # An execution for a target is called after the map's label too.
+    # The ARN of an execution for a target also has the label of the map.
     executions = [f"{states}:execution:{machine}{end}" for end in (":*", "/*")]
     return _document(
         _statement("Work", "Allow", ["lambda:InvokeFunction"], [invoked]),
@@ -274,15 +269,15 @@ def state_machine_policy(
 
 
 def native_policy(*, regions: Sequence[str] = ()) -> dict[str, Any]:
-    """What `janitor native --apply` needs, and `janitor restore` for its journals; in `regions`
-    only where any are given. It has no resource: an account-level policy holds for all log groups.
+    """Return what `janitor native --apply` needs, and `janitor restore` for its journals, limited
+    to `regions` if any are given. Account-level policies hold for all log groups: it takes `*`.
     """
     needed = {logs.ACTIONS[name] for name in logs.NATIVE} | {targets.ACTIONS["DescribeRegions"]}
-    return _document(_statement("AccountPolicies", "Allow", needed, ["*"], _requested(regions)))
+    return _document(_statement("AccountPolicies", "Allow", needed, ["*"], _in_regions(regions)))
 
 
 def watch_policy(*, new_groups: bool = False) -> dict[str, Any]:
-    """What `janitor.function.watch` may do; with `new_groups` it looks at trails as well."""
+    """Return the policy of `janitor.function.watch`; with `new_groups` it also reads trails."""
     from janitor.function import trails, watch
 
     looking = {watch.ACTIONS["GetMetricData"], logs.ACTIONS["DescribeLogGroups"]}
@@ -291,24 +286,26 @@ def watch_policy(*, new_groups: bool = False) -> dict[str, Any]:
     return _document(_statement("Look", "Allow", looking, ["*"]))
 
 
-def _own_means(
+def _parameter_and_topic(
     place: str, partition: str, parameter: str | None, topic: str | None
 ) -> list[dict[str, Any]]:
-    """To read the policy from the SSM parameter, and to publish to the topic, where there are any;
-    `place` is Region and account of the function.
+    """Return statements to read the SSM parameter and to publish to the topic, if any; `place` is
+    the function's `REGION:ACCOUNT`.
     """
     from janitor.function import notify, settings
 
     read = f"arn:{partition}:ssm:{place}:parameter/{(parameter or '').lstrip('/')}"
-    means = [
+    statements = [
         (parameter, _statement("ReadPolicy", "Allow", {settings.ACTIONS["GetParameter"]}, [read])),
         (topic, _statement("Tell", "Allow", {notify.ACTIONS["Publish"]}, [str(topic)])),
     ]
-    return [statement for wanted, statement in means if wanted is not None]
+    return [statement for wanted, statement in statements if wanted is not None]
 
 
 def _keep_journals(objects: str, account: str) -> dict[str, Any]:
-    """To add journals of an account (`*`: of any) to a bucket; `objects` begins their ARNs."""
+    """Return the statement to add journals of an account (`*`: of any); `objects` is the bucket's
+    ARN with a slash.
+    """
     arn = f"{objects}{archive.PREFIX}{account}/*"
     return _statement("KeepJournals", "Allow", {archive.ACTIONS["PutObject"]}, [arn])
 
@@ -327,11 +324,11 @@ def _statement(
     resources: list[str],
     condition: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    said = {"Sid": sid, "Effect": effect, "Action": sorted(actions), "Resource": resources}
-    return {**said, "Condition": condition} if condition else said
+    entry = {"Sid": sid, "Effect": effect, "Action": sorted(actions), "Resource": resources}
+    return {**entry, "Condition": condition} if condition else entry
 
 
-def _requested(regions: Iterable[str]) -> dict[str, Any] | None:
-    """Only calls to these Regions, if there are any."""
+def _in_regions(regions: Iterable[str]) -> dict[str, Any] | None:
+    """Return the condition for calls to these Regions only, or None if there are none."""
     wanted = sorted(regions)
     return {"StringEquals": {"aws:RequestedRegion": wanted}} if wanted else None

@@ -1,4 +1,4 @@
-"""What the functions of the zip have in common: clients that stay, log lines, a deadline."""
+"""What the functions of the zip have in common: cached clients, log lines, a deadline."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from janitor.policy.file import Policy
 
 log = structlog.get_logger("janitor")
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "CloudWatchJanitor")
-"""Of the functions' metrics."""
+"""The namespace of the functions' metrics."""
 CONTEXT: dict[str, str] = {}
-"""What every log line of an invocation says."""
+"""Fields of every log line of the invocation."""
 
 
 class Invocation(Protocol):
-    """What is used of Lambda's context object."""
+    """The part of Lambda's context object that is used."""
 
     aws_request_id: str
     invoked_function_arn: str
@@ -49,8 +49,8 @@ class Invocation(Protocol):
 
 
 class WarmSession(boto3.Session):
-    """A session that makes the clients which each run uses once, for all invocations of a warm
-    function. Those of the dozens of services that are only asked for owners would take too much
+    """A session that caches, across the invocations of a warm function, the clients that every run
+    uses. Caching those of the dozens of services that only own log groups would take too much
     memory.
     """
 
@@ -62,7 +62,7 @@ class WarmSession(boto3.Session):
     def client(  # type: ignore[override]  # the rest of boto3's parameters are in `more`
         self, service_name: str, region_name: str | None = None, **more: Any
     ) -> Any:
-        """The service's client in the Region; what is kept has the first caller's configuration."""
+        """Return the service's client in the Region; a cached one keeps its first configuration."""
         with self._lock:
             key = (service_name, region_name)
             if (client := self._clients.get(key)) is None:
@@ -90,7 +90,7 @@ class Warm:
         self._workers = workers
 
     async def _policy(self) -> Policy:
-        """Raises PolicyError, and UsageError where SSM does not answer."""
+        """Return the policy. Raises PolicyError, or UsageError where SSM does not answer."""
         try:
             return await within(
                 CLOSE_LASTS, self._workers.run(lambda: current_policy(self._settings))
@@ -99,23 +99,21 @@ class Warm:
             raise UsageError(f"the policy cannot be read: {error}") from error
 
     async def _notify(self, notice: Notice) -> None:
-        """Tell people, where a topic is configured. Raises NotifyError."""
+        """Publish the notice, where a topic is configured. Raises NotifyError."""
         if (arn := self._settings.notify_topic) is None:
             return
-        client, now = (
-            self._aws.client("sns", arn.split(":")[3], config=CLOSE_CONFIG),
-            self._clock.now(),
-        )
+        client = self._aws.client("sns", arn.split(":")[3], config=CLOSE_CONFIG)
+        now = self._clock.now()
         try:
-            telling = self._workers.run(lambda: send(client, arn, notice, now))
-            await within(CLOSE_LASTS, telling)
+            sending = self._workers.run(lambda: send(client, arn, notice, now))
+            await within(CLOSE_LASTS, sending)
         except NoAnswerError as error:
             raise NotifyError(f"the notification could not be sent: {arn}: {error}") from error
 
 
 @contextlib.contextmanager
 def deadline(stop: Stop, remaining: float) -> Iterator[None]:
-    """First nothing new is taken, then nothing is begun any more, in time for the end."""
+    """Drain, then set `stop` in time before `remaining` seconds are over."""
     loop = asyncio.get_running_loop()
     late = max(remaining - chain.margin(remaining), 0.0)
     timers = [
@@ -139,7 +137,7 @@ METRICS = {
     "NotReached": "not_reached",
     "Throttled": "throttled",
 }
-"""Metric names, and the summary's keys that they show."""
+"""Metric names, each with its key in the summary."""
 
 
 def measure(
@@ -150,7 +148,7 @@ def measure(
     *,
     failed: bool,
 ) -> None:
-    """A whole run's totals as metrics, once, at its end."""
+    """Add the metrics of a run that has ended."""
     metrics.add_dimension("trigger", trigger)
     for name, key in METRICS.items():
         metrics.add_metric(name, MetricUnit.Count, summary[key])
@@ -161,18 +159,22 @@ def measure(
 
 @functools.cache
 def code() -> str:
-    """The version of the code that runs, which a deployment may change without a new release."""
+    """Return the version of the running code, with its digest: a deployment may change the code
+    without a new release.
+    """
     package = Path(__file__).parents[1]
     files = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".toml"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files))
     return f"{__version__}+{digest.hexdigest()[:12]}"
 
 
-def answered(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any] | Exception:
-    """The answer or the error: powertools leaves out the cold start of a handler that raises."""
+def answer_or_error(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any] | Exception:
+    """Return the answer or the error: if the handler raised, powertools would leave out the metric
+    of its cold start.
+    """
     try:
         return asyncio.run(work)
-    except Exception as error:  # raised again by `raised`, once the metrics are out
+    except Exception as error:  # raised again by `unwrapped`, once the metrics are out
         if not isinstance(error, JanitorError):
             log.exception("internal_error")
         else:
@@ -180,20 +182,19 @@ def answered(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any] | Exce
         return error
 
 
-def raised(result: dict[str, Any] | Exception) -> dict[str, Any]:
-    """The answer. Raises the error."""
+def unwrapped(result: dict[str, Any] | Exception) -> dict[str, Any]:
+    """Return the answer, or raise the error."""
     if isinstance(result, Exception):
         raise result
     return result
 
 
 def _with_context(_logger: Any, _method: str, line: Any) -> Any:
-    """The line with what every one says."""
     return {**CONTEXT, **line}
 
 
 def configure_logs() -> None:
-    """JSON lines on stdout, which Lambda writes to the function's log group."""
+    """Log JSON lines to stdout, which Lambda writes to the function's log group."""
     structlog.configure(
         processors=[
             _with_context,

@@ -1,7 +1,7 @@
 """One link of a run: as much of survey and act as fits into an invocation.
 
-A link goes on from the state of the run, which it writes again and again, so that one that dies
-costs little more than what it had under way.
+A link continues from the saved state of the run, and saves it often, so that a link that dies costs
+little more than what it had in flight.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from janitor.function.earlier import Earlier
 from janitor.function.findings import Findings, KeptFindings
 from janitor.function.state import (
     CallCounts,
+    EarlierPass,
     LedgerRow,
-    Passed,
     RunState,
     RunStore,
     TargetState,
@@ -40,11 +40,11 @@ from janitor.policy.file import Limits, Policy
 from janitor.report.summary import Summary, summarize
 
 CHECKPOINT = 30.0
-"""Seconds between two writings of the state."""
+"""Seconds between two checkpoints."""
 
 
 class Link(Books):
-    """The sink of its own survey and act: what comes in is counted into the state of the run."""
+    """The sink of its own survey and act: it counts what they report into the state of the run."""
 
     def __init__(
         self,
@@ -58,12 +58,12 @@ class Link(Books):
         stop: Stop,
     ) -> None:
         super().__init__(
-            apis, self._told, lambda group: policy.acknowledged_until(group, state.started)
+            apis, self._record, lambda group: policy.acknowledged_until(group, state.started)
         )
         self.state = state
         self._bucket = bucket
         self._apis = apis
-        self._asked: Shared | None = None
+        self._shared: Shared | None = None
         self._policy = policy
         self._prices = prices
         self._counts = counts
@@ -73,7 +73,7 @@ class Link(Books):
         self._pending: dict[Target, list[ActionLine]] = {target: [] for target in apis}
         self._earlier: dict[Target, Earlier] = {}
         self._cut: set[Target] = set()
-        self._writing = asyncio.Lock()
+        self._saving = asyncio.Lock()
         self._number, self._began, self._written = state.link, 0, 0
         for target, region in self._regions.items():
             if region.tally:
@@ -87,7 +87,7 @@ class Link(Books):
 
     # ---- the sink ----------------------------------------------------------------------------
 
-    def _told(self, groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
+    def _record(self, groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
         self._ledger.scanned(groups)
         for outcome in outcomes:
             self._findings.outcome(outcome)
@@ -95,30 +95,30 @@ class Link(Books):
                 self._ledger.add(outcome)
 
     def page(self, page: Page) -> None:
-        """One more page; from one that time cut short on, the pages are the next link's."""
+        """Count a page; one that time cut short, and those after it, are left to the next link."""
         if self._is_cut(page):
             return
         region = self._regions[page.target]
         if (earlier := self._earlier.get(page.target)) is not None:
-            page = self._after(earlier, page, region)
+            page = self._after_earlier(earlier, page, region)
         super().page(page)
         region.token, region.surveyed = page.following, page.following is None
         region.listed = [group.name for group in page.groups] or region.listed
         lines = (action_line(outcome) for outcome in page.outcomes)
         self._pending[page.target] += [line for line in lines if line is not None]
 
-    def _after(self, earlier: Earlier, page: Page, region: TargetState) -> Page:
-        """The page as it is to be planned after earlier passes; what they did is counted."""
+    def _after_earlier(self, earlier: Earlier, page: Page, region: TargetState) -> Page:
+        """Count what earlier passes did, and return the page as it is to be planned after them."""
         tally = self.tallies[page.target]
-        for verb, amount in earlier.found_done(page).items():
+        for verb, amount in earlier.uncounted(page).items():
             tally.earlier(verb, amount)
-        region.there += earlier.there(page)
+        region.there += earlier.still_there(page)
         if page.following is None:
-            tally.earlier(Verb.DELETE_GROUP, earlier.gone(region.there))
+            tally.earlier(Verb.DELETE_GROUP, earlier.deleted(region.there))
         return earlier.judged(page)
 
     def done(self, done: Done) -> None:
-        """More of the plan was carried out; what time cut short is the next link's."""
+        """Count what was carried out; what time cut short is left to the next link."""
         region = self._regions[done.target]
         if not self._is_cut(done):
             super().done(done)
@@ -134,7 +134,7 @@ class Link(Books):
             else outcome
             for outcome in done.outcomes
             if outcome.streams or outcome.status not in (Status.NOT_REACHED, Status.REFUSED)
-        ]:  # a sweep was cut: the streams that are gone count, and so does its retention
+        ]:  # a sweep was cut short: the streams it deleted count, and so does the retention it set
             super().done(replace(done, outcomes=decided))
             streams = sum(outcome.streams for outcome in decided)
             region.swept[done.position] = region.swept.get(done.position, 0) + streams
@@ -145,7 +145,7 @@ class Link(Books):
         return part.target in self._cut
 
     def restarted(self, target: Target) -> None:
-        """The page token is too old: this Region's survey begins again."""
+        """Forget this Region's survey, which starts over because its page token is too old."""
         super().restarted(target)
         region = self._regions[target]
         if region.done is not None:
@@ -153,24 +153,21 @@ class Link(Books):
         self._ledger.forget(target.region, changes=self.state.dry_run)
         self._pending[target] = []
         region.token, region.plan, region.there = None, [], 0
-        self._findings.taken()
+        self._findings.pop_lines()
         self.state.findings = []
 
-    def begin_again(self) -> None:
-        """What was surveyed so far, and what is left of the plan, is that of other code: a survey
-        begins in every Region. What was done counts.
+    def start_over(self) -> None:
+        """Survey every Region anew, as survey and plan so far are those of other code. What was
+        done still counts.
         """
         state = self.state
         for target, region in self._regions.items():
             if state.acting:
-                for one in region.earlier:
-                    one.again &= region.failed  # else the survey after it has counted that
-                one = Passed(
-                    **region.model_dump(include={"plan", "line", "ahead", "swept"}),
-                    refused=bool(state.refused) or region.failed,
-                    again=state.again,
-                )
-                region.earlier.append(one)
+                for earlier in region.earlier:
+                    earlier.again &= region.failed  # else the survey after it has counted that
+                passed = region.model_dump(include={"plan", "line", "ahead", "swept"})
+                refused = bool(state.refused) or region.failed
+                region.earlier.append(EarlierPass(**passed, refused=refused, again=state.again))
                 region.done = self.tallies[target].of_earlier()
             self.restarted(target)
             region.listed, region.surveyed, region.failed = [], False, False
@@ -179,16 +176,16 @@ class Link(Books):
         state.acting, state.again, state.refused = False, False, None
 
     def failed(self, target: Target, error: str) -> None:
-        """A Region's survey, or the whole run, did not finish."""
+        """Note that a Region's survey, or the whole run, did not finish."""
         super().failed(target, error)
         self._regions[target].failed = True
 
     def verdict(self, limits: Limits) -> Verdict:
-        """What the limits say. Where a link that died has done more than is known, and no survey
-        could count it, that alone may be as much as they allow.
+        """Return what the limits say. They refuse everything where a link that died may have
+        deleted more than is known, and no survey could count it.
         """
         for target in self.unfinished:
-            if any(one.again for one in self._regions[target].earlier):
+            if any(earlier.again for earlier in self._regions[target].earlier):
                 why = f"nothing is deleted: how much this run has deleted in {target} is not known"
                 return Verdict(why, {})
         return super().verdict(limits)
@@ -196,45 +193,47 @@ class Link(Books):
     # ---- the work ----------------------------------------------------------------------------
 
     async def run(self, clock: Clock, journal: Journal) -> None:
-        """Survey, check the limits, act; as far as time goes. `state.ended` says whether that was
-        all. Raises StateError and TakenError.
+        """Survey, check the limits and act as far as time allows; `state.ended` is set once that is
+        all done. Raises StateError and TakenError.
         """
         await self._checkpointed(clock, self._work(clock, journal))
 
     async def survey(self, clock: Clock) -> None:
-        """Survey alone, of a run whose limits are checked elsewhere: `state.ended` only where there
+        """Only survey, in a run whose limits are checked elsewhere; `state.ended` is set if there
         is nothing to act on. Raises StateError and TakenError.
         """
         await self._checkpointed(clock, self._survey_alone())
 
     async def act(self, clock: Clock, journal: Journal, refused: str) -> None:
-        """Act on what was surveyed; `refused` says why nothing may be deleted or swept, empty where
-        it may. Raises StateError and TakenError.
+        """Act on the plan; `refused` says why nothing may be deleted or swept, and is empty if it
+        may. Raises StateError and TakenError.
         """
         self.state.refused = refused or None
         refusals = {target: refused or why for target, why in self.unsurveyed()}
         await self._checkpointed(clock, self._act(clock, journal, refusals))
 
-    async def _checkpointed(self, clock: Clock, doing: Coroutine[Any, Any, bool]) -> None:
+    async def _checkpointed(self, clock: Clock, coroutine: Coroutine[Any, Any, bool]) -> None:
+        """Run the coroutine, which returns whether the run is done, with checkpoints beside it."""
         self._began = clock.now()
-        work = asyncio.create_task(doing)
-        writing = asyncio.create_task(self._checkpoints())
-        await asyncio.wait({work, writing}, return_when=asyncio.FIRST_COMPLETED)
+        work = asyncio.create_task(coroutine)
+        checkpoints = asyncio.create_task(self._checkpoints())
+        await asyncio.wait({work, checkpoints}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             work.cancel()
             await asyncio.wait({work})
-        async with self._writing:  # S3 would have what is under way, and the next write be refused
-            writing.cancel()
-        await asyncio.wait({writing})
-        if not writing.cancelled():
+        # Cancelled in its middle, a write would still reach S3, and the next one be refused.
+        async with self._saving:
+            checkpoints.cancel()
+        await asyncio.wait({checkpoints})
+        if not checkpoints.cancelled():
             if not work.cancelled():
-                work.exception()  # of two errors this one is not raised, nor to be logged
-            writing.result()
+                work.exception()  # retrieved, so that asyncio does not log it: the other is raised
+            checkpoints.result()
         if await work or self._stop.cause == "failed":
             self.state.ended = self.summary().as_dict()
 
     async def _work(self, clock: Clock, journal: Journal) -> bool:
-        """Whether there is nothing more to do."""
+        """Survey and act; return whether there is nothing more to do."""
         await self._survey()
         if not self.state.surveyed:
             return False
@@ -244,7 +243,7 @@ class Link(Books):
         )
 
     async def _survey_alone(self) -> bool:
-        """Whether there is nothing to act on."""
+        """Survey; return whether there is nothing to act on."""
         await self._survey()
         planned = self.total.planned.total()
         return self.state.surveyed and (self.state.dry_run or not planned)
@@ -270,17 +269,17 @@ class Link(Books):
             briefly=True,
         )
         await survey.run(self._apis, starts)
-        self._asked = survey.shared
+        self._shared = survey.shared
 
     async def _read_earlier(self) -> None:
-        """What earlier passes planned: a Region where that cannot be read is not surveyed."""
+        """Read what earlier passes planned; a Region where that is unreadable is not surveyed."""
         for target, region in self._regions.items():
             if not region.earlier or region.surveyed or region.failed:
                 continue
             earlier = self._earlier[target] = Earlier()
             try:
-                for one in region.earlier:
-                    await earlier.read(one, self._bucket.planned(one.plan, 0))
+                for done in region.earlier:
+                    await earlier.read(done, self._bucket.planned(done.plan, 0))
             except PlanError as error:
                 self.failed(target, f"{target}: {error}")
 
@@ -290,7 +289,7 @@ class Link(Books):
         return Logs(api).groups(start, self._regions[api.target].listed if start else ())
 
     async def _act(self, clock: Clock, journal: Journal, refusals: Mapping[Target, str]) -> bool:
-        """Whether the plan is carried out to its end."""
+        """Act on the plan; return whether it is carried out to its end."""
         if self._stop.draining:
             return False
         self.state.acting = True
@@ -307,9 +306,14 @@ class Link(Books):
             for target, region in self._regions.items()
             if not region.acted
         }
-        looks = Looks(clock)
         act = Act(
-            self._policy, self.state.started, self._stop, journal, self, looks, asked=self._asked
+            self._policy,
+            self.state.started,
+            self._stop,
+            journal,
+            self,
+            Looks(clock),
+            asked=self._shared,
         )
         await act.run(self._apis, parts)
         if self._stop.draining:
@@ -321,8 +325,8 @@ class Link(Books):
     # ---- the state ---------------------------------------------------------------------------
 
     async def checkpoint(self) -> None:
-        """Write what was planned and where the run is. Raises StateError and TakenError."""
-        async with self._writing:
+        """Save new plan lines and findings, and the state. Raises StateError and TakenError."""
+        async with self._saving:
             writes = []
             for target, lines in self._pending.items():
                 if lines:
@@ -330,11 +334,14 @@ class Link(Books):
                     self._regions[target].plan.append(key)
                     writes.append(self._bucket.write_plan(key, lines))
                     self._pending[target] = []
-            if found := self._findings.taken():
+            if found := self._findings.pop_lines():
                 key = self._lines_key(next(iter(self._apis)), "findings")
                 self.state.findings.append(key)
                 writes.append(self._bucket.write_lines(key, found))
-            self._keep_counts()
+            for target, region in self._regions.items():
+                region.tally = self.tallies[target]
+            self.state.counts = CallCounts(**self._counts.state())
+            self.state.ledger = [LedgerRow(**row) for row in self._ledger.rows()]
             snapshot = self.state.model_copy(deep=True)
             await asyncio.gather(*writes)
             await self._bucket.save(snapshot)
@@ -351,14 +358,8 @@ class Link(Books):
             what=what,
         )
 
-    def _keep_counts(self) -> None:
-        for target, region in self._regions.items():
-            region.tally = self.tallies[target]
-        self.state.counts = CallCounts(**self._counts.state())
-        self.state.ledger = [LedgerRow(**row) for row in self._ledger.rows()]
-
     def summary(self) -> Summary:
-        """The whole run's, as far as it has come."""
+        """Return the summary of the whole run so far."""
         refusals = self.refusals(self._policy.limits)
         return summarize(
             self.total,

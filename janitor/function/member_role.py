@@ -1,6 +1,6 @@
 """The role of a fleet's member accounts, as a CloudFormation template.
 
-One template serves every account: CloudFormation fills in the account where it makes the role.
+One template serves every account: CloudFormation fills in the id of the account.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from janitor.aws.targets import (
 )
 
 ROLE = "janitor-member"
-"""What the role is called unless said otherwise."""
+"""The default name of the role."""
 HERE = "${AWS::AccountId}"
-"""In a policy document: the account in which the role is made."""
+"""Stands for the role's own account in a policy document."""
 
 _ORGANIZATION = r"o-[a-z0-9]{10,32}"
 
@@ -33,16 +33,15 @@ def member_template(
     role: str = ROLE,
     partition: str = "aws",
 ) -> dict[str, Any]:
-    """The template of the role `role`, with its path if it has one, that may do what the policy
-    `document` says, in which `HERE` stands for the account.
+    """Return the template of the role `role` (with its path, if any) with the policy `document`, in
+    which `HERE` stands for the account.
 
     `trust` is an account of the `partition`, or the ARN of the one role that may assume this role;
-    in both cases only with the external ID, and only as long as that account belongs to
-    `organization`, if given.
-    The ARN is compared as a condition: as the principal itself it would have to exist already, and
-    would be another one once it is made again (IAM User Guide, "Principal").
+    in both cases only with the external ID, and only while it belongs to `organization`, if given.
+    The ARN is a condition: as the principal it would have to exist already, and would no longer
+    match once the role is created anew (IAM User Guide, "Principal").
 
-    Raises UsageError, which names the command's options, on what AWS would not take.
+    Raises UsageError, which names the command's options, for values that AWS would refuse.
     """
     check_external_id(external_id, "--external-id")
     check_role_name(role, "--org-role")
@@ -89,7 +88,7 @@ def member_template(
 
 
 def _filled(value: Any) -> Any:
-    """The same, with what CloudFormation is to fill in."""
+    """Return the value with Fn::Sub around every string that contains `HERE`."""
     match value:
         case str() if HERE in value:
             return {"Fn::Sub": value}

@@ -1,7 +1,7 @@
-"""Which accounts and Regions a run of a fleet is about: found once, and kept in the run's record.
+"""The accounts and Regions of a fleet's run: found once, and kept in the run's record.
 
-The record is written once and read by every later step. An event names a run, a role and a Region;
-what is not in the record is not believed.
+The record is written once and read by every later step. An event names a run, a role and a Region,
+and is refused if they are not in the record.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 import boto3
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from janitor.aws import targets
 from janitor.aws.api import Api
@@ -20,18 +20,15 @@ from janitor.aws.targets import Means
 from janitor.core.clock import StoppedError
 from janitor.core.errors import JanitorError, UsageError
 from janitor.core.model import Target
+from janitor.function.state import StrictModel
 
 Assume = Callable[[str], boto3.Session]
-"""A session of the role with this ARN. Raises UsageError or CredentialsError."""
+"""Returns a session of the role with this ARN. Raises UsageError or CredentialsError."""
 
 
-class _Kept(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Member(_Kept):
-    """An account of the run. `path` are the names of the organizational units that it is in, from
-    the top; `failed` says why it could not be asked for its Regions, empty if it could.
+class Member(StrictModel):
+    """An account of the run. `path` names its organizational units, from the top; `failed` says why
+    its Regions are not known, and is empty if they are.
     """
 
     account: str
@@ -42,10 +39,8 @@ class Member(_Kept):
     failed: str = ""
 
 
-class Record(_Kept):
-    """A run of a fleet, as it was begun at `started` (ms) by the policy and the code with these
-    digests.
-    """
+class Record(StrictModel):
+    """A fleet's run as it was started, at `started` (ms), with the digests of policy and code."""
 
     run: str
     dry_run: bool
@@ -57,7 +52,7 @@ class Record(_Kept):
 
     @property
     def targets(self) -> Mapping[Target, Member]:
-        """Every account and Region, with its account."""
+        """Every target, with its account."""
         return {
             Target(member.account, region): member
             for member in self.members
@@ -65,10 +60,12 @@ class Record(_Kept):
         }
 
 
-async def found(
+async def find_members(
     api: Api, wanted: Wanted, role: Callable[[str], str]
 ) -> tuple[list[Member], list[str]]:
-    """The accounts that are meant, as `chosen`; `role` gives the ARN of an account's role."""
+    """Return the wanted accounts, and warnings, as `chosen` does; `role` returns the ARN of an
+    account's role.
+    """
     known, warnings = await chosen(api, wanted)
     members = [
         Member(account=one.account, role=role(one.account), name=one.name, path=list(one.path))
@@ -80,29 +77,29 @@ async def found(
 async def with_regions(
     members: Sequence[Member], regions: Sequence[str], assume: Assume, means: Means
 ) -> list[Member]:
-    """The accounts with these Regions or, without any, with those that are enabled in each: an
-    account that cannot be asked has none, and says why.
+    """Return the accounts with these Regions or, if there are none, with those enabled in each. An
+    account that cannot be asked has none, and `failed` says why.
     """
     if regions:
         return [member.model_copy(update={"regions": list(regions)}) for member in members]
     free = asyncio.Semaphore(targets.ACCOUNTS_AT_ONCE)
 
-    async def asked(member: Member) -> Member:
+    async def with_enabled(member: Member) -> Member:
         async with free:
             try:
                 apis = await targets.connect(assume(member.role), [targets.ALL], means)
-                proved(apis[0].target.account, member)
+                check_account(apis[0].target.account, member)
             except StoppedError:
                 return member.model_copy(update={"failed": "not asked for its Regions in time"})
             except JanitorError as error:
-                why = str(error).removesuffix(f"; {HINT}")  # which is for a terminal
+                why = str(error).removesuffix(f"; {HINT}")  # the hint is for a terminal
                 return member.model_copy(update={"failed": why})
         return member.model_copy(update={"regions": [api.target.region for api in apis]})
 
-    return list(await asyncio.gather(*map(asked, members)))
+    return list(await asyncio.gather(*map(with_enabled, members)))
 
 
-def proved(account: str, member: Member) -> None:
-    """Raise UsageError where a role's credentials are of another account than the role is."""
+def check_account(account: str, member: Member) -> None:
+    """Raise UsageError where a role's credentials belong to another account than the role."""
     if account != member.account:
         raise UsageError(f"{member.role}: its credentials are of account {account}")

@@ -1,10 +1,10 @@
-"""A small Lambda function: gives a log group that was just made its retention.
+"""A small Lambda function: it gives new log groups their retention.
 
 CloudTrail's CreateLogGroup event comes by EventBridge and a queue that waits 15 minutes, so that
-whoever made the log group can set its retention first. Such an event is a hint. Of it only the name
-is taken, in the account that this runs in and a configured Region; what is done follows from the
-log group as it is by then, and from the policy (`janitor.engine.new_groups`). So a message may come
-twice, or be forged, and nothing comes of it that the policy would not do anyway.
+whoever creates a log group can set its retention first. The event is only a hint: it names a log
+group of this account in a configured Region, and what is done follows from the log group as it is
+by then and from the policy (`janitor.engine.new_groups`). A message that comes twice or is forged
+does nothing that the policy would not do anyway.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from janitor.core.clock import Stop, SystemClock
 from janitor.core.errors import UsageError
 from janitor.core.model import SetRetention, Status, Target
 from janitor.engine.new_groups import SHARE, Born, give_retention
-from janitor.function.hints import hinted
+from janitor.function.hints import parse_hint
 from janitor.function.invocation import (
     CONTEXT,
     NAMESPACE,
@@ -51,16 +51,16 @@ log = structlog.get_logger("janitor")
 
 
 class NewGroupError(Exception):
-    """A message that could not be done with, which is delivered again, or kept for a person."""
+    """A message that failed; it is delivered again, and at last kept for a person."""
 
 
 class NewGroups(Warm):
-    """What is done about new log groups."""
+    """The function's work."""
 
     async def failures(self, messages: Mapping[str, str], context: Invocation) -> dict[str, str]:
-        """Why messages could not be done with, by id; the others can. `messages` are bodies by id.
+        """Handle the `messages` (bodies by id) and return why those that failed did, by id.
 
-        Raises UsageError, PolicyError or JournalError where that is so of all of them.
+        Raises UsageError, PolicyError or JournalError where all of them fail.
         """
         CONTEXT.clear()
         CONTEXT["request_id"] = context.aws_request_id
@@ -71,14 +71,14 @@ class NewGroups(Warm):
         wanted: defaultdict[Target, dict[str, list[str]]] = defaultdict(dict)
         for message, body in messages.items():
             try:
-                target, name = hinted(body, account, regions)
+                target, name = parse_hint(body, account, regions)
             except UsageError as error:
                 failures[message] = str(error)
             else:
                 wanted[target].setdefault(name, []).append(message)
         if wanted:
             names = {target: list(each) for target, each in wanted.items()}
-            for target, born in (await self._born(account, names, context)).items():
+            for target, born in (await self._give_retention(account, names, context)).items():
                 for name, why in born.failures.items():
                     failures |= dict.fromkeys(wanted[target][name], why)
         for message, why in failures.items():
@@ -86,10 +86,10 @@ class NewGroups(Warm):
         self._metrics.add_metric("Failed", MetricUnit.Count, len(failures))
         return failures
 
-    async def _born(
+    async def _give_retention(
         self, account: str, names: Mapping[Target, Sequence[str]], context: Invocation
     ) -> dict[Target, Born]:
-        """Do what the policy says about the log groups of these names."""
+        """Do what the policy says with the log groups of these names."""
         bucket = self._settings.bucket
         if bucket is None:
             raise UsageError("environment: JANITOR_BUCKET is missing: the journal is kept in it")
@@ -106,7 +106,7 @@ class NewGroups(Warm):
         means = Means(self._clock, Counts(), stop, self._workers, share)
         with deadline(stop, context.get_remaining_time_in_millis() / 1000):
             try:
-                said = await asyncio.gather(
+                results = await asyncio.gather(
                     *(
                         give_retention(means.api(self._aws, target), each, policy, journal)
                         for target, each in names.items()
@@ -114,12 +114,12 @@ class NewGroups(Warm):
                 )
             finally:
                 await journal.close()
-        for born in said:
-            self._tell(born)
-        return dict(zip(names, said, strict=True))
+        for born in results:
+            self._report(born)
+        return dict(zip(names, results, strict=True))
 
-    def _tell(self, born: Born) -> None:
-        """A log line for each log group, and how many were given a retention."""
+    def _report(self, born: Born) -> None:
+        """Log each log group, and count those that were given a retention."""
         for name, one in born.outcomes.items():
             target, tags = one.group.target, sorted(born.tags.get(name, ()))
             place = {"account": target.account, "region": target.region, "group": name}
@@ -135,8 +135,8 @@ _new_groups = NewGroups(read_settings(os.environ), WarmSession(), SystemClock(),
 
 @METRICS.log_metrics(capture_cold_start_metric=True)
 def handler(event: Any, context: Any) -> Any:
-    """The entry point that Lambda calls with messages of the queue: what of them could not be done
-    with is delivered again. Raises what `NewGroups.failures` raises.
+    """The entry point that Lambda calls with messages of the queue; those that fail are delivered
+    again. Raises what `NewGroups.failures` raises.
     """
     return answer(_new_groups, event, context, asyncio.run)
 
@@ -144,17 +144,17 @@ def handler(event: Any, context: Any) -> Any:
 def answer(
     new_groups: NewGroups, event: Any, context: Invocation, run: Any = asyncio.run
 ) -> PartialItemFailureResponse:
-    """Which messages failed, as Lambda's batch item failures. `run` runs a coroutine."""
+    """Return the messages that failed, as Lambda's batch item failures. `run` runs a coroutine."""
     records = event.get("Records", ()) if isinstance(event, dict) else ()
     messages = {record["messageId"]: record["body"] for record in records}
     failures: dict[str, str] = run(new_groups.failures(messages, context))
 
-    def told(record: SQSRecord) -> None:
+    def raise_failure(record: SQSRecord) -> None:
         if why := failures.get(record.message_id):
             raise NewGroupError(why)
 
     return process_partial_response(
         event=event,
-        record_handler=told,
+        record_handler=raise_failure,
         processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
     )

@@ -1,8 +1,8 @@
-"""The notice of a run: a message to an SNS topic at the end of a scheduled one that matters.
+"""The notification of a run: one message to an SNS topic, at the end of the run's last link.
 
-Such a run changed something, failed, or was refused by a limit. A dry run changes nothing, so it
-tells only of failures and of limits that would refuse. There is one message a run, from its last
-link. SNS delivers at least once: a second message about the same run has the same `run_id`.
+It is sent if a scheduled run changed something, failed, or was refused by a limit; for a dry run
+that means failed or would be refused. SNS delivers at least once: a repeated message has the same
+`run_id`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from janitor.core.text import sentence, visible
 
 ACTIONS: dict[str, str] = {"Publish": "sns:Publish"}
 LONGEST_SUBJECT = 100
-"""ASCII characters, none of them a control character (SNS API reference, Publish)."""
+"""Characters: ASCII, none of them a control character (SNS API reference, Publish)."""
 
 LONGEST_MESSAGE = 200_000
-"""Bytes of a body. SNS takes 262,144, attributes included."""
+"""Bytes of a body; SNS takes 262,144 with the attributes."""
 
 MOST_PROBLEMS = 20
 LONGEST_PROBLEM = 500
@@ -33,7 +33,7 @@ COUNTED = (
     ("Log groups deleted", "groups_deleted", "delete_group"),
     ("Log streams deleted", "streams_deleted", "sweep_streams"),
 )
-"""What people read, the summary's key of what was done, and that of what a dry run would do."""
+"""A label, the summary's key for what was done, and that for what a dry run would do."""
 
 LEFT = (
     ("Accounts that failed", "accounts_failed"),
@@ -51,18 +51,18 @@ _IN_SUBJECT = (
     ("streams swept", "streams_deleted"),
     ("given retention", "retention_set"),
 )
-"""The first of these that fit, where they are not 0."""
+"""As many of these as fit, in this order, leaving out zeros."""
 
 
 class NotifyError(JanitorError):
-    """The message could not be sent; the run itself is done all the same."""
+    """The message could not be sent; the run itself is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What there is to tell at the end of a run. `function` is the function's ARN, `log_group`
-    the name of its log group, `summary` as in `--format json`; of a fleet `over` says how many
-    accounts, and `report` is where its page is.
+    """What a notification is made of. `function` is the function's ARN, `log_group` the name of its
+    log group, `summary` as in `--format json`. For a fleet `over` says how many accounts, and
+    `report` where its HTML page is.
     """
 
     run: str
@@ -75,17 +75,22 @@ class Notice:
 
     @property
     def result(self) -> str | None:
-        """`failed`, `refused` or `changed`, the first that fits; None where nobody need know."""
-        told = self.summary
-        if told["failed"] or told["not_reached"] or told["errors"]:
+        """`failed`, `refused` or `changed`, the first that fits; None if nobody need know."""
+        summary = self.summary
+        if summary["failed"] or summary["not_reached"] or summary["errors"]:
             return "failed"
-        if told.get("refused_because"):
+        if summary.get("refused_because"):
             return "refused"
-        return "changed" if any(told[done] for _, done, _ in COUNTED) else None
+        return "changed" if any(summary[done] for _, done, _ in COUNTED) else None
+
+    @property
+    def failed(self) -> bool:
+        """Whether a person should look at the run."""
+        return self.result in ("failed", "refused")
 
 
 def send(client: Any, topic: str, notice: Notice, now: int) -> None:
-    """Send the notice, if it is worth it. `client` is SNS's, `now` in ms. Raises NotifyError."""
+    """Send the notice if it has a result. `client` is SNS's, `now` in ms. Raises NotifyError."""
     result = notice.result
     if result is None:
         return
@@ -101,19 +106,19 @@ def send(client: Any, topic: str, notice: Notice, now: int) -> None:
 
 
 def subject(notice: Notice, result: str) -> str:
-    """One line: which function of which account, and how its run ended."""
+    """Return the subject: the function, its account, and how the run ended."""
     _, _, _, _, account, _, name, *_ = notice.function.split(":")
-    told = notice.summary
     text = f"{name} in {account}{notice.over and ', ' + notice.over}: {result}"
     for label, key in _IN_SUBJECT:
-        longer = f"{text}, {told.get(key)} {label}"
-        if told.get(key) and len(longer) <= LONGEST_SUBJECT:
+        count = notice.summary.get(key)
+        longer = f"{text}, {count} {label}"
+        if count and len(longer) <= LONGEST_SUBJECT:
             text = longer
     return text.encode("ascii", "replace").decode()
 
 
 def message(notice: Notice, result: str, now: int) -> str:
-    """The body: short text for people, at most LONGEST_MESSAGE bytes. `now` in ms."""
+    """Return the body: text for people, at most LONGEST_MESSAGE bytes. `now` in ms."""
     text = "\n".join(_paragraphs(notice, result, now))
     return text.encode()[:LONGEST_MESSAGE].decode(errors="ignore")
 
@@ -147,40 +152,40 @@ def _counts(summary: Mapping[str, Any], *, dry_run: bool) -> Iterator[str]:
 
 def _problems(summary: Mapping[str, Any]) -> Iterator[str]:
     if refused := summary.get("refused_because"):
-        yield f"Refused: {_short(refused)}"
-    for kind in ("errors", "warnings"):
+        yield f"Refused: {shortened(refused)}"
+    for label, kind in (("Error", "errors"), ("Warning", "warnings")):
         problems = summary[kind]
-        yield from (
-            f"{kind[:-1].capitalize()}: {_short(each)}" for each in problems[:MOST_PROBLEMS]
-        )
+        yield from (f"{label}: {shortened(text)}" for text in problems[:MOST_PROBLEMS])
         if len(problems) > MOST_PROBLEMS:
             yield f"… and {len(problems) - MOST_PROBLEMS} more {kind}"
 
 
-def _short(text: str) -> str:
-    whole = visible(text)
-    return whole if len(whole) <= LONGEST_PROBLEM else f"{whole[:LONGEST_PROBLEM]}…"
+def shortened(text: str, longest: int = LONGEST_PROBLEM) -> str:
+    """Return the text, safe to print, cut after `longest` characters."""
+    text = visible(text)
+    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def attributes(notice: Notice, result: str) -> dict[str, dict[str, str]]:
-    """The same for programs and filter policies: ten, the most that raw delivery to SQS takes.
+    """Return the message attributes, for programs and filter policies: ten, the most that raw
+    delivery to SQS takes.
 
     `run_id`, `account`, `region`, `result` (`changed`, `failed` or `refused`) and `dry_run`
     (`true` or `false`) are strings; `retention_set`, `groups_deleted`, `streams_deleted` and
     `failed` are numbers; `summary` is a JSON object of all the run's counters.
     """
     _, _, _, region, account, *_ = notice.function.split(":")
-    told = notice.summary
+    summary = notice.summary
     strings = {
         "run_id": notice.run,
         "account": account,
         "region": region,
         "result": result,
         "dry_run": "true" if notice.dry_run else "false",
-        "summary": json.dumps({key: value for key, value in told.items() if _is_counter(value)}),
+        "summary": json.dumps({key: value for key, value in summary.items() if _is_counter(value)}),
     }
     numbers = {
-        key: str(told.get(key, 0))
+        key: str(summary.get(key, 0))
         for key in ("retention_set", "groups_deleted", "streams_deleted", "failed")
     }
     return {
@@ -190,7 +195,7 @@ def attributes(notice: Notice, result: str) -> dict[str, dict[str, str]]:
 
 
 def _is_counter(value: object) -> bool:
-    """Numbers, flags, and counters by kind; not the texts and lists, which have no bound."""
+    """Whether a value is a number, a flag, or counts by kind: texts and lists have no bound."""
     match value:
         case bool() | int():
             return True

@@ -1,4 +1,4 @@
-"""What the functions have in common whose runs keep a state in the bucket."""
+"""What the functions that keep the state of their runs in the bucket have in common."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from janitor.policy.file import Policy
 from janitor.report.base import RunInfo
 
 
-class Begun(Protocol):
-    """What every record of a run says of it; `started` in ms, `policy` its digest."""
+class RunHeader(Protocol):
+    """What every record of a run holds; `started` in ms, `policy` is a digest."""
 
     run: str
     started: int
@@ -32,14 +32,14 @@ class Begun(Protocol):
 
 
 class Runs(Warm):
-    """A function whose runs go on over several invocations. `prefix` begins the keys of the objects
-    that a run keeps.
-    """
+    """A function whose runs span several invocations; `prefix` begins the keys of their objects."""
 
     prefix = PREFIX
 
     def _store(self, target: Target | None = None) -> RunStore:
-        """The objects of runs, or of a run's target. Raises UsageError without a bucket."""
+        """Return the store of the runs' objects, or of a target's. Raises UsageError without a
+        bucket.
+        """
         name = self._settings.bucket
         if name is None:
             raise UsageError("environment: JANITOR_BUCKET is missing: runs keep their state in it")
@@ -53,7 +53,7 @@ class Runs(Warm):
     async def _journal(
         self, store: RunStore, state: RunState, policy: Policy, name: str
     ) -> AsyncIterator[BucketJournal]:
-        """The journal of this attempt at a link; `name` is the run's, as the keys have it."""
+        """The journal of this attempt at a link; `name` is the run's part of the keys."""
         began, link = self._clock.now(), state.link
         journal = BucketJournal(
             store.client,
@@ -67,8 +67,8 @@ class Runs(Warm):
         finally:
             await journal.close()
 
-    def _may_not_go_on(self, state: RunState, policy: Policy) -> str:
-        """Why nothing more is done in the run; empty if more may be."""
+    def _stop_reason(self, state: RunState, policy: Policy) -> str:
+        """Return why the run must stop; empty if it may go on."""
         if state.policy != policy.digest():
             return "the policy has changed since the run started: nothing more is done"
         return chain.too_long(
@@ -79,17 +79,17 @@ class Runs(Warm):
             max_hours=int(self._settings.max_hours),
         )
 
-    def _info(self, begun: Begun, command: str, account: str, regions: list[str]) -> RunInfo:
-        """What outputs say of the run; `account` may be several."""
-        started = datetime.fromtimestamp(begun.started / 1000, UTC)
+    def _info(self, run: RunHeader, command: str, account: str, regions: list[str]) -> RunInfo:
+        """Return what outputs say of the run; `account` may name several."""
+        started = datetime.fromtimestamp(run.started / 1000, UTC)
         return RunInfo(
-            id=begun.run,
+            id=run.run,
             command=command,
             version=__version__,
             started=started.isoformat(timespec="seconds"),
             account=account,
             regions=regions,
             policy=self._settings.policy_parameter or self._settings.policy_file or "shipped",
-            policy_sha256=begun.policy,
-            dry_run=begun.dry_run,
+            policy_sha256=run.policy,
+            dry_run=run.dry_run,
         )

@@ -1,4 +1,4 @@
-"""What the Lambda function is told by its environment, and the policy it works by."""
+"""The Lambda functions' environment variables, and the policy they work by."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from janitor.policy.file import Policy
 ACTIONS: dict[str, str] = {"GetParameter": "ssm:GetParameter"}
 PREFIX = "JANITOR_"
 POLICY_CACHED_FOR = 300
-"""Seconds for which a policy from SSM is not asked for again by a warm function."""
+"""Seconds for which a warm function reuses a policy from SSM."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}")
@@ -46,13 +46,13 @@ def _topic(arn: str) -> str:
     return arn
 
 
-def _listed(text: str) -> list[str]:
+def _split(text: str) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
-def _all_are(what: str, *patterns: re.Pattern[str]) -> AfterValidator:
+def _each_is(what: str, *patterns: re.Pattern[str]) -> AfterValidator:
     def check(text: str) -> str:
-        for name in _listed(text):
+        for name in _split(text):
             if not any(pattern.fullmatch(name) for pattern in patterns):
                 raise ValueError(f"{name!r} is not {what}")
         return text
@@ -60,13 +60,13 @@ def _all_are(what: str, *patterns: re.Pattern[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-_Members = Annotated[str, _all_are("an account id of 12 digits", ACCOUNT)]
-_Units = Annotated[str, _all_are("the id of a root or an organizational unit", UNIT)]
-_Either = Annotated[str, _all_are("the id of an account or an organizational unit", ACCOUNT, UNIT)]
+_Accounts = Annotated[str, _each_is("an account id of 12 digits", ACCOUNT)]
+_Units = Annotated[str, _each_is("the id of a root or an organizational unit", UNIT)]
+_Either = Annotated[str, _each_is("the id of an account or an organizational unit", ACCOUNT, UNIT)]
 
 
 class Settings(BaseModel):
-    """The environment variables, all optional. Their values are text, as the environment is."""
+    """The environment variables. All are optional, and all values are text."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -105,11 +105,11 @@ class Settings(BaseModel):
         None, alias="JANITOR_FLEET_EXTERNAL_ID", pattern=f"^{EXTERNAL_ID}$"
     )
     fleet_ous: _Units = Field("", alias="JANITOR_FLEET_OUS")
-    fleet_accounts: _Members = Field("", alias="JANITOR_FLEET_ACCOUNTS")
+    fleet_accounts: _Accounts = Field("", alias="JANITOR_FLEET_ACCOUNTS")
     fleet_exclude: _Either = Field("", alias="JANITOR_FLEET_EXCLUDE")
 
     @model_validator(mode="after")
-    def _sensible(self) -> Self:
+    def _consistent(self) -> Self:
         if self.policy_file and self.policy_parameter:
             raise ValueError("set only one of JANITOR_POLICY_FILE and JANITOR_POLICY_PARAMETER")
         for region in self.region_names:
@@ -124,26 +124,26 @@ class Settings(BaseModel):
 
     @property
     def fleet(self) -> Wanted:
-        """Which accounts are cleaned together."""
-        units, accounts = _listed(self.fleet_ous), _listed(self.fleet_accounts)
-        return Wanted(units, accounts, _listed(self.fleet_exclude))
+        """The accounts of the fleet."""
+        units, accounts = _split(self.fleet_ous), _split(self.fleet_accounts)
+        return Wanted(units, accounts, _split(self.fleet_exclude))
 
     @property
     def region_names(self) -> list[str]:
-        """The Regions to clean; none means all that are enabled."""
-        return _listed(self.regions)
+        """The Regions to clean; an empty list means all that are enabled."""
+        return _split(self.regions)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """The settings. Raises UsageError with a line for each variable that is wrong or unknown."""
+    """Return the settings. Raises UsageError, a line for each wrong or unknown variable."""
     own = {name: value for name, value in environment.items() if name.startswith(PREFIX)}
     return parsed(own, Settings, "environment")
 
 
 def parsed(value: Any, model: type[_Model], what: str) -> _Model:
-    """`value`, or what a text says in JSON, as `model`. Raises UsageError, a line for each problem.
+    """Return `value`, or the JSON text in it, as `model`. Raises UsageError, a line a problem.
 
-    By pydantic itself: powertools' parser does no more, and takes longer to import than all of it.
+    powertools' parser would add nothing to pydantic but a long import.
     """
     try:
         if isinstance(value, str):
@@ -165,9 +165,9 @@ def _problem(problem: Any, what: str) -> str:
 
 
 def current_policy(settings: Settings) -> Policy:
-    """The policy in force: from SSM, from the package, or the shipped one.
+    """Return the policy from SSM or from the package, else the shipped one.
 
-    The function's own log group is spared whatever the policy says. Raises PolicyError.
+    It always protects the function's own log group. Raises PolicyError.
     """
     policy = _loaded(settings)
     own = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
@@ -183,7 +183,7 @@ def _loaded(settings: Settings) -> Policy:
 
 
 def _from_ssm(name: str) -> tuple[str, str]:
-    """The parameter's text, and what to call it in messages."""
+    """Return the parameter's text, and its name for messages."""
     source = f"SSM parameter {name}"
     if "ssm" not in DEFAULT_PROVIDERS:
         DEFAULT_PROVIDERS["ssm"] = SSMProvider(boto_config=CLOSE_CONFIG)

@@ -1,8 +1,8 @@
 """The state of a run between the function's links, in the deployment's bucket.
 
-Only the function's role writes there, so no event can invent a survey, a plan or a count: an event
-names run and link, everything else is read from here. Objects are written whole, and the state
-only over the version that was read, so that a link that is delivered twice changes nothing.
+Only the function's role may write there, so no event can forge a survey, a plan or a count: an
+event names run and link, everything else is read from here. The state is replaced only where it is
+still the version that was read, so that a link that is delivered twice changes nothing.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from janitor.journal.archive import UNDER_WAY, error_code, is_taken
 
 ACTIONS: dict[str, str] = {"PutObject": "s3:PutObject", "GetObject": "s3:GetObject"}
 PREFIX = "runs/"
-"""Where runs of one account are."""
+"""Key prefix of the runs of one account."""
 FLEET = "fleet/"
-"""Where runs of a fleet are: each of their targets has a state of its own."""
+"""Key prefix of the runs of a fleet, where each target has a state of its own."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _JSON = "application/json"
@@ -36,24 +36,26 @@ _LINES = "application/x-ndjson"
 
 
 class StateError(JanitorError):
-    """The state of the run cannot be read or written."""
+    """The state of a run could not be read or written."""
 
 
 class DamagedError(StateError):
-    """It can be read, and is not what this code writes there: another try will not help."""
+    """The state is not what this code writes; another attempt will not help."""
 
 
 class TakenError(Exception):
-    """Somebody else wrote the state first: another delivery of the same link is at work."""
+    """Another delivery of the same link wrote the object first."""
 
 
-class _Part(BaseModel):
+class StrictModel(BaseModel):
+    """A part of an object in the bucket."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Passed(_Part):
-    """A pass over a Region that other code began, as far as it came: see `TargetState`. `refused`
-    says that nothing might be deleted, `again` that not all that it did was counted.
+class EarlierPass(StrictModel):
+    """How far a pass by other code came in a Region; fields as in `TargetState`. `refused` says
+    that it could delete nothing, `again` that part of what it did may not have been counted.
     """
 
     plan: list[str]
@@ -64,12 +66,15 @@ class Passed(_Part):
     again: bool = False
 
 
-class TargetState(_Part):
-    """How far a Region is. `token` is where its survey goes on, `listed` are the names on the page
-    before, `plan` the objects that hold what was planned so far, `line` how many lines of them are
-    done, `ahead` the positions of log groups behind that which are done as well, `swept` the
-    streams that are swept of others. `earlier` are the passes of other code, `done` what they did,
-    `there` how many log groups that they may have deleted this survey has found.
+class TargetState(StrictModel):
+    """How far the work in a Region has come.
+
+    `token` is the page token that the survey continues from, `listed` the names on the page before.
+    `plan` lists the objects that hold the plan; its first `line` lines are done, as are the log
+    groups at the positions `ahead`; `swept` counts the streams swept at other positions.
+
+    `earlier` are passes by other code and `done` is what they did. `there` counts the log groups
+    that they may have deleted, but that this survey has found.
     """
 
     token: str | None = None
@@ -82,20 +87,20 @@ class TargetState(_Part):
     swept: dict[int, int] = Field(default_factory=dict)
     acted: bool = False
     tally: Tally | None = None
-    earlier: list[Passed] = Field(default_factory=list)
+    earlier: list[EarlierPass] = Field(default_factory=list)
     done: Tally | None = None
     there: int = 0
 
 
-class Claim(_Part):
-    """Which invocation is at work on the link, and until when (ms) at the latest."""
+class Claim(StrictModel):
+    """The invocation (by request id) that works on the link, until `until` (ms) at the latest."""
 
     request: str
     until: int
 
 
-class LedgerRow(_Part):
-    """What `janitor.cost.money.Ledger` goes on from."""
+class LedgerRow(StrictModel):
+    """A row of the saved `janitor.cost.money.Ledger`."""
 
     region: str
     log_class: str = Field(alias="class")
@@ -108,8 +113,8 @@ class LedgerRow(_Part):
     orphans_unread: int
 
 
-class CallCounts(_Part):
-    """What `janitor.aws.api.Counts` goes on from."""
+class CallCounts(StrictModel):
+    """The saved `janitor.aws.api.Counts`."""
 
     calls: dict[str, int]
     throttled: dict[str, int]
@@ -118,11 +123,12 @@ class CallCounts(_Part):
     taken: list[tuple[str, str, int, float]]
 
 
-class RunState(_Part):
-    """One run, or one target of a fleet's. `link` is the number of the link that may work now,
-    `version` that of the code which surveys or has surveyed, `findings` the objects of a fleet that
-    hold what was found. `again`: an invocation died while it acted, and what it did is looked for
-    until all of the plan is done.
+class RunState(StrictModel):
+    """The state of a run, or of one target in a fleet's run.
+
+    `version` is that of the code that made the survey, `link` the number of the link that may work
+    now, `findings` the objects that hold a fleet's findings. `again` says that an invocation died
+    while it acted: whatever the plan names may be done already.
     """
 
     version: str
@@ -144,17 +150,17 @@ class RunState(_Part):
     ended: dict[str, Any] | None = None
     """The summary, once there is nothing more to do."""
     told: bool = False
-    """Whether the metrics are out and people were told."""
+    """Whether metrics and notification have been published."""
 
     @property
     def surveyed(self) -> bool:
-        """Whether every target's survey came to its end, be it to a bad one."""
+        """Whether the survey of every Region has ended, complete or failed."""
         return all(region.surveyed or region.failed for region in self.regions.values())
 
 
 @dataclass
 class RunStore:
-    """The objects of one run under `prefix`; of a fleet's, those of `target`. `client` is S3's."""
+    """The objects of runs under `prefix`, or those of a fleet's `target`. `client` is S3's."""
 
     client: Any
     name: str
@@ -164,7 +170,7 @@ class RunStore:
     etag: str | None = field(default=None, init=False)
 
     async def load(self, run: str) -> RunState | None:
-        """The state of a run, if it has begun. Raises StateError, DamagedError."""
+        """Return the state of a run, if it has started. Raises StateError, DamagedError."""
         key = self.key(run, "state.json")
         answer, text = await self._read(key)
         if text is None:
@@ -173,14 +179,14 @@ class RunStore:
         return self.parsed(text, RunState, key)
 
     def parsed(self, text: bytes, model: type[_Model], key: str) -> _Model:
-        """What an object says. Raises DamagedError."""
+        """Return the object `text` as `model`. Raises DamagedError."""
         try:
             return model.model_validate_json(text)
         except ValidationError as error:
             raise DamagedError(str(self._failed(key, "read", error))) from error
 
     async def _read(self, key: str) -> tuple[Mapping[str, Any], bytes | None]:
-        """S3's answer, and the object if there is one. Raises StateError."""
+        """Return S3's answer, and the object if there is one. Raises StateError."""
         try:
             answer = await self._call(lambda: self.client.get_object(Bucket=self.name, Key=key))
             return answer, await self._call(answer["Body"].read)
@@ -190,21 +196,18 @@ class RunStore:
             raise self._failed(key, "read", error) from error
 
     async def save(self, state: RunState) -> None:
-        """Write the state over the version that was read or written last.
-
-        Raises TakenError where somebody else wrote, StateError.
-        """
+        """Replace the version that was last read or written. Raises TakenError, StateError."""
         key = self.key(state.run, "state.json")
         condition = {"IfNoneMatch": "*"} if self.etag is None else {"IfMatch": self.etag}
         body = state.model_dump_json(exclude_defaults=True, by_alias=True).encode()
         self.etag = await self._write(key, body, _JSON, condition)
 
     async def write_plan(self, key: str, lines: Iterable[ActionLine]) -> None:
-        """Write one object of a plan, over none that is there. Raises StateError."""
+        """Create an object of a plan. Raises StateError, also if there is one."""
         await self.write_lines(key, (line.model_dump_json() for line in lines))
 
     async def write_lines(self, key: str, lines: Iterable[str]) -> None:
-        """Write an object of JSON lines, over none that is there. Raises StateError."""
+        """Create an object of JSON lines. Raises StateError, also if there is one."""
         body = "".join(f"{line}\n" for line in lines).encode()
         try:
             await self._write(key, body, _LINES, {"IfNoneMatch": "*"})
@@ -212,13 +215,13 @@ class RunStore:
             raise self._failed(key, "written", error) from error
 
     async def write(self, key: str, body: bytes, kind: str = _JSON) -> None:
-        """Write an object, in the place of what was there. Raises StateError."""
+        """Write an object, replacing what is there. Raises StateError."""
         await self._write(key, body, kind, {})
 
     async def create(self, key: str, body: bytes) -> bytes:
-        """Write an object of JSON, unless there is one; what stands there then. Raises StateError.
+        """Create a JSON object unless there is one, and return what is there then.
 
-        Of several that write at the same time one is the first, and all go by what it wrote.
+        Of concurrent writers the first wins, and all get what it wrote. Raises StateError.
         """
         try:
             await self._write(key, body, _JSON, {"IfNoneMatch": "*"})
@@ -229,19 +232,20 @@ class RunStore:
         return body
 
     async def read(self, key: str) -> bytes | None:
-        """An object, if there is one. Raises StateError."""
+        """Return an object, if there is one. Raises StateError."""
         return (await self._read(key))[1]
 
     def key(self, run: str, name: str) -> str:
-        """The key of one of the run's objects, or of one of the target's."""
+        """Return the key of an object of the run, or of its target."""
         place = "" if self.target is None else f"/{self.target.account}/{self.target.region}"
         return f"{self.prefix}{run}{place}/{name}"
 
     async def _write(self, key: str, body: bytes, kind: str, condition: Mapping[str, str]) -> str:
-        """The ETag of what is written. Raises TakenError where somebody else wrote, StateError.
+        """Write an object and return its ETag. Raises StateError, or TakenError if the condition
+        fails.
 
-        A write that lost its answer is tried again by botocore, and then refused for what it has
-        written itself.
+        botocore retries a write whose answer was lost, and the retry fails on what the first
+        attempt wrote: an object with the same body counts as written.
         """
         put = functools.partial(
             self.client.put_object, Bucket=self.name, Key=key, Body=body, ContentType=kind
@@ -261,15 +265,16 @@ class RunStore:
         return str(answer["ETag"])
 
     async def planned(self, keys: Sequence[str], line: int) -> AsyncIterator[Planned]:
-        """What the objects of a plan hold, from a line on; each is read once it is needed. All
-        lines of a log group are in the same. Raises StateError, PlanError.
+        """Yield what the plan's objects hold from `line` on, and read each object when it is due.
+
+        All lines of a log group are in one object. Raises StateError, PlanError.
         """
         before = 0
         for key in keys:
             _, body = await self._read(key)
             if body is None:
                 raise self._failed(key, "read", "it is not there")
-            lines = body.splitlines()  # as text it has more line ends, which stand in names
+            lines = body.splitlines()  # as text: also at U+2028 and the like, which names may hold
             left = islice(parse(lines, key), max(line - before, 0), None)
             for planned in grouped(found for found in left if isinstance(found, ActionLine)):
                 yield planned
@@ -295,8 +300,9 @@ def lines_key(
     prefix: str = PREFIX,
     what: str = "plan",
 ) -> str:
-    """The key of one object of a plan, or of findings; keys sort in their order. `began` (ms) is
-    when this attempt at the link did: no attempt writes over what another has written.
+    """Return the key of an object of a plan, or of findings; keys sort in the order of writing.
+
+    `began` (ms), the start of this attempt at the link, keeps the attempts' objects apart.
     """
     folder = f"{prefix}{run}/{target.account}/{target.region}"
     return f"{folder}/{what}-{link:03}-{began}-{number:05}.jsonl"

@@ -1,9 +1,9 @@
-"""A second, tiny Lambda function: says once a day whether a complete run is overdue, and, where new
-log groups get their retention at once, whether anybody hears of them.
+"""A second, tiny Lambda function: it checks once a day whether a complete run is overdue and, where
+new log groups get their retention at once, whether their events arrive.
 
 The janitor runs monthly, and a CloudWatch alarm looks back 7 days at most (PutMetricAlarm:
-Period × EvaluationPeriods is at most 604,800 s), so no alarm can see by itself that a run was
-missed. This publishes the metric `Overdue`, which one can.
+Period × EvaluationPeriods is at most 604,800 s), so an alarm alone cannot see that a run was
+missed. It can see the metric `Overdue`, which this function publishes.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from janitor.core.errors import JanitorError
 from janitor.core.model import Target
 from janitor.function.invocation import NAMESPACE, configure_logs
 from janitor.function.settings import read_settings
-from janitor.function.trails import Deaf, deaf
+from janitor.function.trails import NoTrail, without_trail
 
 ACTIONS: dict[str, str] = {"GetMetricData": "cloudwatch:GetMetricData"}
 OVERDUE_DAYS = 35
 
 
 class WatchError(JanitorError):
-    """Whether a run is overdue could not be found out; the alarm counts that as overdue."""
+    """Whether a run is overdue is unknown; the alarm treats that as overdue."""
 
 
 async def overdue(api: Api, function: str, log_group: str) -> bool:
     """Whether the function named `function` had no complete scheduled run in 35 days.
 
-    A function that was deployed less than 35 days ago has had no time for one: `log_group`, the
-    watch's own, was made then. Raises CallError, UnavailableError or WatchError.
+    A function deployed less than 35 days ago is not overdue: its deployment also created
+    `log_group`, the watch's own. Raises CallError, UnavailableError or WatchError.
     """
     group = await Logs(api).group(log_group)
     if group is None:
@@ -54,7 +54,7 @@ async def overdue(api: Api, function: str, log_group: str) -> bool:
 
 
 async def _complete_runs(api: Api, function: str, since: int, until: int) -> float:
-    """Those that were not started by hand; of a fleet's nobody knows, so all of them."""
+    """Return how many runs a schedule started; a fleet's runs all count, as that is not known."""
     runs = 0.0
     for trigger in ("schedule", "fleet"):
         dimensions = {"service": function, "trigger": trigger}
@@ -65,7 +65,9 @@ async def _complete_runs(api: Api, function: str, since: int, until: int) -> flo
 async def _by_day(
     api: Api, metric: str, dimensions: Mapping[str, str], since: int, until: int
 ) -> dict[int, float]:
-    """A metric's sums by the day's beginning; times in ms. Raises CallError or UnavailableError."""
+    """Return a metric's sums by the start of the day; times in ms. Raises CallError or
+    UnavailableError.
+    """
     named = {
         "Namespace": NAMESPACE,
         "MetricName": metric,
@@ -93,35 +95,35 @@ async def _by_day(
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """Whether new log groups are heard of: the days since the last that was (None: none in 35
-    days), and the Regions in which no trail logs them, with the reasons.
+    """Whether events of new log groups arrive: the days since the last one (None: none in 35 days),
+    and the Regions in which no trail logs them.
     """
 
     days: int | None
-    deaf: Sequence[Deaf]
+    no_trail: Sequence[NoTrail]
 
     @property
     def is_deaf(self) -> bool:
-        """Whether a person has to do something. Where the trails could not be read, silence alone
-        tells; where they are fine, silence says only that no log group was made.
+        """Whether a person has to do something: a Region has no trail, or its trails could not be
+        read and no event came. Where trails are fine, silence only means no new log groups.
         """
-        return any(one.certain or self.days is None for one in self.deaf)
+        return any(region.certain or self.days is None for region in self.no_trail)
 
 
 async def hearing(api: Api, function: str, regions: Sequence[str]) -> Hearing:
-    """Whether news of new log groups in the Regions come to the function of that name. Raises
-    CallError or UnavailableError.
+    """Return whether events of new log groups in the Regions reach the function of that name.
+    Raises CallError or UnavailableError.
     """
     now = api.clock.now()
     since = now - OVERDUE_DAYS * DAY_MS
-    heard = await _by_day(api, "Events", {"service": function}, since, now)
-    last = max((at for at, count in heard.items() if count), default=None)
+    events = await _by_day(api, "Events", {"service": function}, since, now)
+    last = max((at for at, count in events.items() if count), default=None)
     days = None if last is None else max(now - last, 0) // DAY_MS
-    return Hearing(days, await deaf(api, regions))
+    return Hearing(days, await without_trail(api, regions))
 
 
 def _here() -> Api:
-    """The calls of the account and Region that this runs in."""
+    """Return the API of the account and Region that this runs in."""
     means = Means(SystemClock(), Counts(), Stop(), Inline(), 0.8)
     return means.api(boto3.Session(), Target("", os.environ["AWS_REGION"]))
 
@@ -138,18 +140,18 @@ def handler(_event: Any, _context: Any) -> dict[str, Any]:
     own = os.environ["AWS_LAMBDA_LOG_GROUP_NAME"]
     answer = asyncio.run(overdue(_here(), _settings.watched, own))
     METRICS.add_metric("Overdue", MetricUnit.Count, int(answer))
-    return {"overdue": answer, **(_heard(_settings.new_groups) if _settings.new_groups else {})}
+    return {"overdue": answer, **(_hearing(_settings.new_groups) if _settings.new_groups else {})}
 
 
-def _heard(function: str) -> dict[str, Any]:
-    """What is said of new log groups, in the log too: it names the Regions, and what is missing."""
+def _hearing(function: str) -> dict[str, Any]:
+    """Publish and log whether the function gets events; return the same for the answer."""
     api = _here()
-    heard = asyncio.run(hearing(api, function, _settings.region_names or [api.target.region]))
-    METRICS.add_metric("Deaf", MetricUnit.Count, int(heard.is_deaf))
-    said = {
-        "deaf": heard.is_deaf,
-        "days_since_new_group": heard.days,
-        "no_trail": {one.region: one.why for one in heard.deaf},
+    found = asyncio.run(hearing(api, function, _settings.region_names or [api.target.region]))
+    METRICS.add_metric("Deaf", MetricUnit.Count, int(found.is_deaf))
+    answer = {
+        "deaf": found.is_deaf,
+        "days_since_new_group": found.days,
+        "no_trail": {one.region: one.why for one in found.no_trail},
     }
-    log.info("new_groups_heard", **said)
-    return said
+    log.info("new_groups_heard", **answer)
+    return answer

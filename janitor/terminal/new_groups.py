@@ -15,7 +15,7 @@ from janitor.core.clock import Stop
 from janitor.core.errors import Exit
 from janitor.core.model import Target
 from janitor.engine.new_groups import Born, give_retention
-from janitor.function.hints import hinted
+from janitor.function.hints import parse_hint
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import NewGroups, Policy, load
 from janitor.sandbox import births, demo
@@ -40,7 +40,7 @@ def new_groups() -> int:
     show(f"{_at(sandbox)}: the queue delivers the messages; meanwhile one creator has set 30 days.")
     folder = Path(tempfile.mkdtemp(prefix="janitor-new-groups-"))
     journal = FileJournal(folder / "journal.jsonl", Lines("sandbox", policy.digest()))
-    hints = [hinted(json.dumps(event), demo.ACCOUNT, demo.REGIONS) for event in events]
+    hints = [parse_hint(json.dumps(event), demo.ACCOUNT, demo.REGIONS) for event in events]
     names = [name for _, name in hints]
     try:
         born = asyncio.run(_born(sandbox, policy, names, journal))

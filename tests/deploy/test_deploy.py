@@ -34,7 +34,7 @@ from packaging.requirements import Requirement
 from deploy import packaging
 from deploy.config import Config, ConfigError, parse
 from deploy.schedule import checked_expression
-from janitor.function.handler import Order
+from janitor.function.handler import Request
 from janitor.function.iam import function_policy, watch_policy
 from janitor.function.invocation import configure_logs
 from janitor.function.settings import read_settings
@@ -894,7 +894,7 @@ def test_dashboard_shows_what_the_janitor_publishes(
         assert by["service"] == emitted["service"]
     triggers = {by["trigger"] for _, _, by in ours}
     assert emitted["trigger"] in triggers
-    assert triggers == set(get_args(get_type_hints(Order)["trigger"]))
+    assert triggers == set(get_args(get_type_hints(Request)["trigger"]))
     (query,) = (w["properties"]["query"] for w in body["widgets"] if w["type"] == "log")
     ended = [
         line

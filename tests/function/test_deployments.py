@@ -24,7 +24,7 @@ from janitor.engine.plan import Planned, action_line, grouped
 from janitor.engine.survey import Page
 from janitor.function import handler
 from janitor.function.earlier import Earlier
-from janitor.function.state import Passed
+from janitor.function.state import EarlierPass
 from janitor.policy.file import parse
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import ACCOUNT, MUTATING, REGION, Cloud, Group, days_ago, refused, stream
@@ -255,7 +255,7 @@ def test_of_a_plan_only_what_was_not_counted_is_looked_for() -> None:
         for group in groups
         for action in (SetRetention("", "", 365), sweep)
     ]
-    one = Passed(plan=[], line=2, ahead=[4], swept={6: 2}, again=True)
+    one = EarlierPass(plan=[], line=2, ahead=[4], swept={6: 2}, again=True)
 
     async def plan() -> AsyncIterator[Planned]:
         for planned in grouped(line for line in lines if line is not None):
@@ -266,7 +266,7 @@ def test_of_a_plan_only_what_was_not_counted_is_looked_for() -> None:
     now = [group._replace(retention_days=365) for group in groups]
     left = [Outcome(group, sweep, Status.PLANNED, "", 0, streams=2) for group in now]
     page = Page(target, now, left, None, complete=True)
-    assert earlier.found_done(page) == {Verb.SET_RETENTION: 1, Verb.SWEEP_STREAMS: 3 + 1}
+    assert earlier.uncounted(page) == {Verb.SET_RETENTION: 1, Verb.SWEEP_STREAMS: 3 + 1}
     assert {outcome.status for outcome in earlier.judged(page).outcomes} == {Status.KEPT}
 
 

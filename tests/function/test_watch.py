@@ -161,21 +161,21 @@ CUSTOM = {HOME: [trail("t", HasCustomEventSelectors=True, IsMultiRegionTrail=Tru
 def test_a_trail_that_is_on_hears_new_groups(trails: dict[str, list[Any]]) -> None:
     """However long none was made."""
     said = heard(trails, stopped=["off"])
-    assert (said.is_deaf, said.days, said.deaf) == (False, None, [])
+    assert (said.is_deaf, said.days, said.no_trail) == (False, None, [])
 
 
 def test_regions_without_a_trail_are_named() -> None:
     """Nothing ever arrives from there, though it does from others."""
     said = heard({HOME: [trail("a", **ALL)]}, last=2.5)
     assert (said.is_deaf, said.days) == (True, 2)
-    assert [(one.region, one.why) for one in said.deaf] == [(AWAY, "there is no trail")]
+    assert [(one.region, one.why) for one in said.no_trail] == [(AWAY, "there is no trail")]
 
 
 def test_a_trail_that_is_off_hears_nothing() -> None:
     """Named, so that it can be switched on."""
     said = heard({HOME: [EVERYWHERE], AWAY: [EVERYWHERE]}, stopped=["all"], last=20)
     assert said.is_deaf
-    assert [(one.region, one.why.split("/")[-1]) for one in said.deaf] == [
+    assert [(one.region, one.why.split("/")[-1]) for one in said.no_trail] == [
         (HOME, "all is stopped"),
         (AWAY, "all is stopped"),
     ]
@@ -212,7 +212,7 @@ def test_where_trails_cannot_be_read_silence_tells(operation: str) -> None:
     assert heard(trails, denied=[operation]).is_deaf
     said = heard(trails, denied=[operation], last=34)
     assert not said.is_deaf
-    assert all("AccessDenied" in one.why for one in said.deaf)
+    assert all("AccessDenied" in one.why for one in said.no_trail)
 
 
 def test_the_handler_publishes_whether_new_groups_are_heard_of(

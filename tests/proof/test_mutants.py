@@ -533,16 +533,16 @@ def time_of_the_event_believed(patch: pytest.MonkeyPatch) -> None:
 def repeated_link_acted_on(patch: pytest.MonkeyPatch) -> None:
     """A link that another invocation works on is worked on once more."""
 
-    async def claimed(self: Any, bucket: Any, order: Any, policy: Any, *more: Any) -> Any:
-        state = await bucket.load(order.run)
-        return state or await self._begun(order, policy, *more[:2])
+    async def claim(self: Any, bucket: Any, request: Any, policy: Any, *more: Any) -> Any:
+        state = await bucket.load(request.run)
+        return state or await self._start(request, policy, *more[:2])
 
     async def save(self: RunStore, state: Any) -> None:
         body = state.model_dump_json(exclude_defaults=True).encode()
         key = f"runs/{state.run}/state.json"
         self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType="")
 
-    patch.setattr(handler.Janitor, "_claimed", claimed)
+    patch.setattr(handler.Janitor, "_claim", claim)
     patch.setattr(RunStore, "save", save)
 
 
@@ -581,26 +581,26 @@ def all_together_unlimited(patch: pytest.MonkeyPatch) -> None:
 
 def late_survey_counted(patch: pytest.MonkeyPatch) -> None:
     """What the limits did not count is deleted, once it is surveyed."""
-    real = fleet.Fleet._check
+    real = fleet.Fleet._check_limits
 
-    async def check(self: Any, *more: Any) -> fleet.Checked:
+    async def check(self: Any, *more: Any) -> fleet.LimitsCheck:
         return (await real(self, *more)).model_copy(update={"unfinished": []})
 
-    patch.setattr(fleet.Fleet, "_check", check)
+    patch.setattr(fleet.Fleet, "_check_limits", check)
 
 
 def acted_without_limits(patch: pytest.MonkeyPatch) -> None:
     """Whoever asks for act has it, whatever the limits said."""
-    patch.setattr(fleet.Checked, "refusal", lambda *_: "")
+    patch.setattr(fleet.LimitsCheck, "refusal", lambda *_: "")
 
 
 def dry_run_of_a_fleet_acts(patch: pytest.MonkeyPatch) -> None:
-    real = fleet.Fleet._check
+    real = fleet.Fleet._check_limits
 
-    async def check(self: Any, *more: Any) -> fleet.Checked:
+    async def check(self: Any, *more: Any) -> fleet.LimitsCheck:
         return (await real(self, *more)).model_copy(update={"act": True})
 
-    patch.setattr(fleet.Fleet, "_check", check)
+    patch.setattr(fleet.Fleet, "_check_limits", check)
     patch.setattr(fleet, "RunState", lambda **said: RunState(**said | {"dry_run": False}))
 
 
