@@ -1,1 +1,1 @@
-"""What is deployed: the packages of the functions, and the program that provisions them."""
+"""The deployment: the packages of the functions, and the program that provisions them."""

@@ -1,4 +1,4 @@
-"""What is provisioned, for `pulumi up`: the janitor, who watches it, and two sample functions."""
+"""The program of `pulumi up`: it provisions the janitor, its watch, and two sample functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if __name__ == "__main__":
     # Pulumi runs this folder as a program, which puts it on sys.path; there packaging.py would hide
     # the distribution of that name, which pulumi itself imports.
     here = Path(__file__).resolve().parent
-    sys.path[:] = [str(here.parent), *(each for each in sys.path if Path(each).resolve() != here)]
+    sys.path[:] = [str(here.parent), *(path for path in sys.path if Path(path).resolve() != here)]
 
 import pulumi
 import pulumi_aws as aws
@@ -40,10 +40,10 @@ POLICY_FILE = "policy.toml"
 
 
 def provision(config: Config) -> None:
-    """Declare everything that `config` asks for, and export what it is called.
+    """Declare everything that `config` asks for, and export names and ARNs.
 
     Raises:
-        pulumi.RunError: A package cannot be made; nothing was declared.
+        pulumi.RunError: A package cannot be built; nothing was declared.
     """
     packages = _packages(config)
     _tag_everything(config.tags)
@@ -56,7 +56,7 @@ def provision(config: Config) -> None:
 
 
 def janitor(config: Config, archive: Path) -> None:
-    """The janitor, its schedule, and whatever tells that it does not work."""
+    """Declare the janitor, its schedule and alarms, and the parts that `config` adds."""
     here = _here()
     bucket = f"{config.name}-{here['account']}"
     roles = f"arn:{here['partition']}:iam::{here['account']}:role/{config.name}"
@@ -71,7 +71,7 @@ def janitor(config: Config, archive: Path) -> None:
             days=config.keep_days,
         ),
     )
-    _first(runs)
+    _create_first(runs)
     failures = aws.sqs.Queue(
         "failures",
         name=f"{config.name}-failures",
@@ -92,7 +92,7 @@ def janitor(config: Config, archive: Path) -> None:
             code=ZipCode(
                 archive=archive, runtime=RUNTIME, handler="janitor.function.handler.handler"
             ),
-            memory_mb=512,  # the cheapest for many Regions: docs/deployment.md has the figures
+            memory_mb=512,  # cheapest for many Regions: docs/deployment.md has the figures
             timeout_s=900,
             environment=environment,
             policy=function_policy(
@@ -107,7 +107,7 @@ def janitor(config: Config, archive: Path) -> None:
             ),
             reserved_concurrency=config.reserved_concurrency or None,
             on_failure=failures.arn,
-            may_invoke_itself=True,  # a run of more than 15 minutes goes on in a new invocation
+            may_invoke_itself=True,  # a run of more than 15 minutes continues in a new invocation
         ),
     )
     schedule = Schedule(
@@ -120,7 +120,7 @@ def janitor(config: Config, archive: Path) -> None:
             function_arn=function.arn,
         ),
     )
-    regions = _told_of(config, here["region"]) if config.new_groups else ()
+    regions = _new_groups_regions(config, here["region"]) if config.new_groups else ()
     watcher = watch(config, archive, regions)
     alarms = Alarms(
         "janitor",
@@ -169,7 +169,7 @@ def new_groups(
     watch_name: pulumi.Input[str],
     topic: pulumi.Input[str] | None,
 ) -> None:
-    """The function that gives new log groups of the Regions their retention, and its news."""
+    """Declare the function that gives new log groups of the Regions their retention."""
     name, log_group = f"{config.name}-new-groups", _log_group(config, "new-groups")
     function = LambdaFunction(
         "new-groups",
@@ -199,7 +199,7 @@ def new_groups(
             ),
         ),
     )
-    news = NewGroups(
+    events = NewGroups(
         "new-groups",
         NewGroupsArgs(
             name=name,
@@ -211,8 +211,8 @@ def new_groups(
         ),
     )
     pulumi.export("new_groups", function.arn)
-    pulumi.export("new_groups_failures", news.failures)
-    pulumi.export("new_groups_alarms", news.alarms)
+    pulumi.export("new_groups_failures", events.failures)
+    pulumi.export("new_groups_alarms", events.alarms)
 
 
 def fleet(
@@ -224,7 +224,7 @@ def fleet(
     failures: aws.sqs.Queue,
     topic: pulumi.Input[str] | None,
 ) -> None:
-    """The runs over many accounts: their function, their state machine, and perhaps their roles."""
+    """Declare the runs over many accounts: function, state machine and, if wanted, the roles."""
     name, log_group = f"{config.name}-fleet", _log_group(config, "fleet")
     environment = {
         **_powertools(name),
@@ -283,7 +283,7 @@ def fleet(
 
 
 def member_roles(config: Config, wanted: FleetConfig, here: Mapping[str, str]) -> None:
-    """The role that the fleet's function assumes, in each account."""
+    """Declare the role that the fleet's function assumes, in each account."""
     organization = aws.organizations.get_organization()
     template = member_template(
         iam_policy(
@@ -309,9 +309,9 @@ def member_roles(config: Config, wanted: FleetConfig, here: Mapping[str, str]) -
     )
 
 
-def _told_of(config: Config, home: str) -> list[str]:
-    """The Regions whose new log groups are told of, the stack's first: those that are configured,
-    or all that are enabled by now.
+def _new_groups_regions(config: Config, home: str) -> list[str]:
+    """Return the Regions whose new log groups are reported, the stack's first: those configured, or
+    all that are enabled now.
     """
     regions = config.regions or aws.get_regions().names
     return sorted(regions, key=lambda region: (region != home, region))
@@ -320,11 +320,10 @@ def _told_of(config: Config, home: str) -> list[str]:
 def watch(
     config: Config, archive: Path, regions: Sequence[str] = (), *, of: str = ""
 ) -> LambdaFunction:
-    """The function that says once a day whether the last complete run of the janitor, or of its
-    part `of`, is 35 days ago, and whether new log groups of the Regions, if there are any, are
-    heard of.
+    """Declare the function that checks once a day whether the last complete run of the janitor, or
+    of its part `of`, is 35 days ago, and whether events of new log groups in `regions` can come.
 
-    An alarm can look back 7 days at most, so it cannot see by itself that a month was missed.
+    An alarm looks back 7 days at most, so it cannot see by itself that a month was missed.
     """
     watched = f"{config.name}-{of}" if of else config.name
     name, what = f"{watched}-watch", f"{of}-watch" if of else "watch"
@@ -337,12 +336,12 @@ def watch(
         LambdaFunctionArgs(
             name=name,
             log_group=_log_group(config, what),
-            description=f"Says whether a complete run of the {of or 'janitor'} is overdue.",
+            description=f"Checks whether a complete run of the {of or 'janitor'} is overdue.",
             code=ZipCode(
                 archive=archive, runtime=RUNTIME, handler="janitor.function.watch.handler"
             ),
             memory_mb=256,
-            timeout_s=300 if regions else 60,  # perhaps a client of CloudTrail for each of them
+            timeout_s=300 if regions else 60,  # it may need a CloudTrail client for each Region
             environment=environment,
             policy=watch_policy(new_groups=bool(regions)),
         ),
@@ -361,7 +360,7 @@ def watch(
 
 
 def hash_sample(config: Config, archive: Path) -> None:
-    """A sample function from a zip file."""
+    """Declare a sample function from a zip file."""
     function = LambdaFunction(
         "hash",
         LambdaFunctionArgs(
@@ -377,7 +376,7 @@ def hash_sample(config: Config, archive: Path) -> None:
 
 
 def helloworld_sample(config: Config, context: Path) -> None:
-    """A sample function from a container image."""
+    """Declare a sample function from a container image."""
     name = f"{config.name}-helloworld"
     image = ContainerImage("helloworld", ContainerImageArgs(repository=name, context=context))
     function = LambdaFunction(
@@ -395,7 +394,7 @@ def helloworld_sample(config: Config, context: Path) -> None:
 
 
 def _here() -> dict[str, str]:
-    """The stack's account, partition and Region, as policies name them."""
+    """Return the stack's account, partition and Region, as arguments of policies."""
     return {
         "account": aws.get_caller_identity().account_id,
         "partition": aws.get_partition().partition,
@@ -404,16 +403,16 @@ def _here() -> dict[str, str]:
 
 
 def _topic(config: Config) -> pulumi.Input[str] | None:
-    """Who is told: the topic that is configured, one that is made, or nobody."""
+    """Return the configured topic, else a new one for `notify`, else None."""
     if config.alarm_topic is not None or not config.notify:
         return config.alarm_topic
     return Topic("janitor", TopicArgs(name=config.name, emails=config.notify_email)).arn
 
 
 def _topic_arn(config: Config, here: Mapping[str, str]) -> str:
-    """The topic's ARN before it exists, so that a preview shows the whole policy."""
-    made = f"arn:{here['partition']}:sns:{here['region']}:{here['account']}:{config.name}"
-    return config.alarm_topic or made
+    """Return the topic's ARN, even before it exists, so that a preview shows the whole policy."""
+    own = f"arn:{here['partition']}:sns:{here['region']}:{here['account']}:{config.name}"
+    return config.alarm_topic or own
 
 
 def _environment(config: Config) -> dict[str, pulumi.Input[str]]:
@@ -427,7 +426,7 @@ def _environment(config: Config) -> dict[str, pulumi.Input[str]]:
 
 
 def _policy_variables(config: Config) -> dict[str, str]:
-    """Where a function finds its policy."""
+    """Return the variables that say where a function finds its policy."""
     variables: dict[str, str] = {}
     if config.policy_file is not None:
         variables["JANITOR_POLICY_FILE"] = POLICY_FILE
@@ -441,11 +440,11 @@ def _powertools(service: str) -> dict[str, str]:
 
 
 def _packages(config: Config) -> dict[str, Path]:
-    """What each function runs: a zip file, or the folder that its image is built from."""
+    """Build the package of each function: a zip file, or the folder of its image."""
     try:
         return {name: _package(name, config) for name in config.functions}
     except packaging.PackagingError as error:
-        raise pulumi.RunError(str(error)) from error  # which Pulumi prints as the line that it is
+        raise pulumi.RunError(str(error)) from error  # Pulumi prints it without a traceback
 
 
 def _package(name: str, config: Config) -> Path:
@@ -459,39 +458,39 @@ def _log_group(config: Config, function: str) -> str:
     return f"/{config.name}/{function}"
 
 
-def _first(bucket: RunBucket) -> None:
-    """Let all that is declared from now on wait for the bucket, so that there is nothing of a
-    second stack of the same name: CreateBucket refuses it, in any Region. CreateQueue, CreateTopic
-    and PutRule would hand over what the first has, and its destroy would delete it.
+def _create_first(bucket: RunBucket) -> None:
+    """Let everything that is declared later depend on the bucket, so that a second stack of the
+    same name creates nothing: CreateBucket refuses it, in any Region. CreateQueue, CreateTopic and
+    PutRule would return what the first stack has, and destroying the second would delete it.
     """
 
-    def after(
+    def depend(
         args: pulumi.ResourceTransformationArgs,
     ) -> pulumi.ResourceTransformationResult:
-        more = pulumi.ResourceOptions(depends_on=[bucket])
-        opts = pulumi.ResourceOptions.merge(args.opts, more)
+        dependency = pulumi.ResourceOptions(depends_on=[bucket])
+        opts = pulumi.ResourceOptions.merge(args.opts, dependency)
         return pulumi.ResourceTransformationResult(args.props, opts)
 
-    pulumi.runtime.register_stack_transformation(after)
+    pulumi.runtime.register_stack_transformation(depend)
 
 
 def _tag_everything(tags: Mapping[str, str]) -> None:
-    """Tag what is declared from now on, where AWS has tags for it.
+    """Tag everything that is declared later and that AWS can tag.
 
-    The provider's default_tags would need a provider of our own, which would not know the stack's
+    The provider's default_tags would need an explicit provider, which would not know the stack's
     aws:region and aws:profile.
     """
 
-    def tagged(
+    def tag(
         args: pulumi.ResourceTransformationArgs,
     ) -> pulumi.ResourceTransformationResult | None:
-        # An image's `tags` are something else.
+        # The `tags` of an image are something else.
         if not args.type_.startswith("aws:") or not hasattr(type(args.resource), "tags"):
             return None
         return pulumi.ResourceTransformationResult({**args.props, "tags": dict(tags)}, args.opts)
 
     if tags:
-        pulumi.runtime.register_stack_transformation(tagged)
+        pulumi.runtime.register_stack_transformation(tag)
 
 
 if __name__ == "__main__":

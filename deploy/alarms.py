@@ -1,4 +1,4 @@
-"""Alarms: a run that stopped without its end, one that failed, and one that is overdue."""
+"""Alarms: a run that stopped early, one that failed, and one that is overdue."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pulumi_aws as aws
 
 NAMESPACE = "CloudWatchJanitor"
 OVERDUE = "Overdue"
-"""What the watch publishes once a day: 1 without a complete scheduled run in 35 days, else 0."""
+"""The watch's daily metric: 1 without a complete scheduled run in 35 days, else 0."""
 
 FAILED = "RunFailed"
-"""What the janitor publishes at the end of each run: 1 where it failed or was refused, else 0."""
+"""The janitor's metric at the end of each run: 1 if it failed or was refused, else 0."""
 
 GIVEN_UP = "ApproximateNumberOfMessagesVisible"
-"""What SQS publishes of a queue: how many messages wait in it."""
+"""SQS's metric of the messages in a queue, here of events that failed for good."""
 
 DAY_S = 86_400
 
@@ -35,9 +35,9 @@ def at_least_one(
     topic: pulumi.Input[str] | None,
     opts: pulumi.ResourceOptions,
 ) -> aws.cloudwatch.MetricAlarm:
-    """An alarm on a metric that was 1 or more in the last `period` (seconds).
+    """Return an alarm for a metric that was 1 or more in the last `period` (seconds).
 
-    `missing` is what no data means; `topic` is the ARN of an SNS topic in the same Region.
+    `missing` says how no data counts; `topic` is the ARN of an SNS topic in the same Region.
     """
     return aws.cloudwatch.MetricAlarm(
         resource_name,
@@ -59,12 +59,12 @@ def at_least_one(
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmsArgs:
-    """What is watched, and who is told.
+    """The arguments of `Alarms`.
 
     Attributes:
         function_name: Name of the janitor's function.
-        queue_name: Name of the queue that takes the events of links that were given up.
-        watch_name: Name of the function that says once a day whether a complete run is overdue.
+        queue_name: Name of the queue that takes the events of links that failed for good.
+        watch_name: Name of the function that checks once a day whether a complete run is overdue.
         topic: ARN of an SNS topic in the same Region; None: the alarms only show in CloudWatch.
     """
 
@@ -96,15 +96,15 @@ class Alarms(pulumi.ComponentResource):
         stopped = at_least_one(
             f"{resource_name}-stopped",
             name=pulumi.Output.concat(args.function_name, "-stopped"),
-            description="A run of the janitor stopped without its end: a link crashed twice, or "
-            "was asked for what it does not do. Its event is in the queue of failures, the reason "
-            "in the function's log. In ALARM until the queue is empty.",
-            # Not Lambda's Errors, which also count a link whose second try went on.
+            description="A run of the janitor stopped early: an invocation crashed twice, or "
+            "refused its event. The event is in the queue of failures, the reason in the "
+            "function's log. In ALARM until the queue is empty.",
+            # Not Lambda's Errors, which also count a link whose second attempt succeeded.
             namespace="AWS/SQS",
             metric=GIVEN_UP,
             dimensions={"QueueName": args.queue_name},
             period=300,
-            missing="ignore",  # SQS is silent on a queue that nobody used for six hours
+            missing="ignore",  # SQS publishes nothing for a queue that was unused for six hours
             topic=args.topic,
             opts=child,
         )
@@ -113,15 +113,15 @@ class Alarms(pulumi.ComponentResource):
             name=pulumi.Output.concat(args.function_name, "-overdue"),
             description="The janitor has not completed a scheduled run in 35 days, or the "
             "function that watches it has not reported for a day. In the first 35 days after the "
-            "first deployment nothing can be overdue: it is in ALARM only until the watch has "
+            "first deployment nothing can be overdue: this is in ALARM only until the watch has "
             "reported once, which takes up to a day.",
-            # An alarm looks back 7 days at most, so a function looks back 35, once a day, and the
-            # alarm looks at what it says. Powertools names the dimension `service`.
+            # An alarm looks back 7 days at most, so it looks at the metric of a function that looks
+            # back 35, once a day. Powertools names the dimension `service`.
             namespace=NAMESPACE,
             metric=OVERDUE,
             dimensions={"service": args.watch_name},
             period=DAY_S,
-            missing="breaching",  # nobody watches: that must not look like health
+            missing="breaching",  # a watch that does not run must not look healthy
             topic=args.topic,
             opts=child,
         )
@@ -134,7 +134,7 @@ class Alarms(pulumi.ComponentResource):
             metric=FAILED,
             dimensions={"service": args.function_name, "trigger": "schedule"},
             period=300,
-            missing="notBreaching",  # no data: no run has ended
+            missing="notBreaching",  # no run has ended
             topic=args.topic,
             opts=child,
         )

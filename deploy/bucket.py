@@ -1,4 +1,4 @@
-"""The deployment's S3 bucket: the state of its runs, their plans, and the journals."""
+"""The deployment's S3 bucket, for the state of runs, their plans and the journals."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from janitor.function.state import FLEET
 from janitor.journal.archive import PREFIX as JOURNALS
 
 NONCURRENT_DAYS = 30
-"""Days for which an object that was overwritten or deleted can be had back."""
+"""Days for which an overwritten or deleted object can be restored."""
 
 UPLOAD_DAYS = 7
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunBucketArgs:
-    """What is made.
+    """The arguments of a `RunBucket`.
 
     Attributes:
-        bucket: The bucket's name, which no other bucket of any account may have.
-        partition: The AWS partition, as ARNs name it.
-        writer: ARN of the role that alone may write: what a run finds there it believes.
-        journal_writer: ARN of the role that may write journals as well, and nothing else.
-        fleet_writer: ARN of the role that may write journals as well, and alone what belongs to
-            runs of the fleet.
-        days: Days after which an object expires: the undo of a run lasts as long as its journal.
+        bucket: The bucket's name, unique among all accounts.
+        partition: The AWS partition, as in ARNs.
+        writer: ARN of the only role that may write, as runs trust what they find there.
+        journal_writer: ARN of a role that may write journals as well, and nothing else.
+        fleet_writer: ARN of a role that may write journals as well, and alone may write the runs
+            of the fleet.
+        days: Days after which an object expires; with its journal goes the undo of a run.
     """
 
     bucket: str
@@ -39,10 +39,10 @@ class RunBucketArgs:
 
 
 class RunBucket(pulumi.ComponentResource):
-    """A bucket that is private, encrypted (SSE-S3), versioned, read and written over TLS only,
-    written by one role only (journals by others besides, a fleet's runs by the fleet's), and whose
-    objects expire. One that holds any is not deleted with the stack: AWS refuses to. Then it stays
-    as it is, with all that protects it.
+    """A bucket that is private, encrypted (SSE-S3), versioned, accessible over TLS only, and
+    writable by one role only (journals by others too, a fleet's runs only by the fleet's). Its
+    objects expire. While it holds any, AWS refuses to delete it with the stack: it stays, with all
+    that protects it.
 
     Attributes:
         bucket: The bucket's name, known once it exists.
@@ -61,7 +61,7 @@ class RunBucket(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         bucket = made.bucket
-        # A destroy leaves what protects the bucket to the deletion of the bucket, which may fail.
+        # What protects the bucket goes only with the bucket, whose deletion may fail.
         child = pulumi.ResourceOptions(parent=self, deleted_with=made)
         blocked = aws.s3.BucketPublicAccessBlock(
             resource_name,
@@ -94,14 +94,14 @@ class RunBucket(pulumi.ComponentResource):
             resource_name,
             bucket=bucket,
             rules=_expiry(args.days),
-            # Rules for noncurrent versions need versions.
+            # Rules for noncurrent versions need versioning.
             opts=_after(child, versioning),
         )
         aws.s3.BucketPolicy(
             resource_name,
             bucket=bucket,
             policy=pulumi.Output.json_dumps(_policy(args)),
-            # S3 refuses two changes of a bucket's access at the same time.
+            # S3 refuses two concurrent changes of a bucket's access.
             opts=_after(child, blocked),
         )
         self.bucket = bucket
@@ -124,7 +124,7 @@ def _expiry(days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
             "abort_incomplete_multipart_upload": {"days_after_initiation": UPLOAD_DAYS},
         },
         {
-            # What is left of an object once its last version has expired.
+            # A delete marker stays once an object's last version has expired.
             "id": "delete-markers",
             "status": "Enabled",
             "filter": everything,
@@ -137,11 +137,11 @@ def _policy(args: RunBucketArgs) -> dict[str, object]:
     arn = f"arn:{args.partition}:s3:::{args.bucket}"
     others = [role for role in (args.journal_writer, args.fleet_writer) if role]
     shared = [f"{arn}/{JOURNALS}*", *([f"{arn}/{FLEET}*"] if args.fleet_writer else [])]
-    writing = [_sole("OneWriter", [args.writer, *others], Resource=f"{arn}/*")]
+    writing = [_only("OneWriter", [args.writer, *others], Resource=f"{arn}/*")]
     if others:
-        writing.append(_sole("OneKeeper", [args.writer], NotResource=shared))
+        writing.append(_only("OneKeeper", [args.writer], NotResource=shared))
     if args.fleet_writer:
-        writing.append(_sole("OneFleet", [args.fleet_writer], Resource=f"{arn}/{FLEET}*"))
+        writing.append(_only("OneFleet", [args.fleet_writer], Resource=f"{arn}/{FLEET}*"))
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -158,7 +158,8 @@ def _policy(args: RunBucketArgs) -> dict[str, object]:
     }
 
 
-def _sole(sid: str, writers: list[str], **where: object) -> dict[str, object]:
+def _only(sid: str, writers: list[str], **where: object) -> dict[str, object]:
+    """Return a statement that denies writing to everybody but the `writers`."""
     return {
         "Sid": sid,
         "Effect": "Deny",

@@ -1,4 +1,4 @@
-"""The stack's configuration: what may be said in Pulumi.<stack>.yaml, checked before all else."""
+"""The stack's configuration: the keys of Pulumi.<stack>.yaml, checked before anything else."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FunctionName = Literal["janitor", "hash", "helloworld"]
 
 
 class ConfigError(pulumi.RunError):
-    """The configuration cannot be used; nothing was made. One line for each problem.
+    """The configuration is refused and nothing was created. One line for each problem.
 
     Pulumi prints a RunError without a traceback.
     """
@@ -60,7 +60,7 @@ def _region(name: str) -> str:
     return name
 
 
-def _different(values: tuple[str, ...]) -> tuple[str, ...]:
+def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
     twice = sorted({value for value in values if values.count(value) > 1})
     if twice:
         raise ValueError(f"more than once: {', '.join(twice)}")
@@ -68,7 +68,7 @@ def _different(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _as_text(value: object) -> object:
-    """`pulumi config set --path tags.team 7` keeps a number, and `true` a boolean."""
+    """Undo what `pulumi config set --path tags.team 7` (or `true`) makes of the text."""
     return json.dumps(value) if isinstance(value, bool | int) else value
 
 
@@ -90,10 +90,7 @@ AccountId = Annotated[str, BeforeValidator(_as_text), Field(pattern=rf"^{ACCOUNT
 
 
 class _Keys(BaseModel):
-    """Keys are written in camelCase; a key that is left out has its default.
-
-    The description of each field says what is accepted, in errors too.
-    """
+    """Keys are in camelCase. The description of a field says what it accepts, also in errors."""
 
     model_config = ConfigDict(
         strict=True,
@@ -111,7 +108,7 @@ class FleetConfig(_Keys):
         pattern=rf"^{EXTERNAL_ID}\Z",
         description="2 to 1,224 of A-Z, a-z, 0-9 and _+=,.@:/-, which the accounts' roles ask for",
     )
-    """What the role in each account wants to hear from who assumes it; there is no default."""
+    """The external ID without which the role in each account cannot be assumed; no default."""
 
     role: str = Field(
         default=ROLE,
@@ -121,21 +118,21 @@ class FleetConfig(_Keys):
     )
     """The role that is assumed in each account."""
 
-    ous: Annotated[tuple[Unit, ...], AfterValidator(_different)] = Field(
+    ous: Annotated[tuple[Unit, ...], AfterValidator(_unique)] = Field(
         default=(), description="a list of ids of organizational units or roots, such as ou-ab12-…"
     )
-    """Whose accounts are cleaned, and those of the units below. Without ous and accounts it is the
-    whole organization."""
+    """The units whose accounts are cleaned, with those of the units below. Without ous and accounts
+    it is the whole organization."""
 
-    accounts: Annotated[tuple[AccountId, ...], AfterValidator(_different)] = Field(
+    accounts: Annotated[tuple[AccountId, ...], AfterValidator(_unique)] = Field(
         default=(), description="a list of account ids of 12 digits, and no stackSet beside it"
     )
-    """Accounts beside those of ous; without ous these alone, and the organization is not asked."""
+    """Accounts beside those of ous; without ous only these, and the organization is not read."""
 
-    exclude: Annotated[tuple[AccountId | Unit, ...], AfterValidator(_different)] = Field(
+    exclude: Annotated[tuple[AccountId | Unit, ...], AfterValidator(_unique)] = Field(
         default=(), description="a list of ids of accounts, or of organizational units within ous"
     )
-    """What is left out again."""
+    """Accounts and units to leave out."""
 
     schedule: Annotated[str, AfterValidator(checked_expression)] = Field(
         default="cron(0 6 2 * ? *)", description=SCHEDULE
@@ -145,14 +142,14 @@ class FleetConfig(_Keys):
     scheduled_run: Literal["apply", "dry-run"] = Field(
         default="dry-run", description="apply or dry-run"
     )
-    """As the key of that name outside, for the fleet: consent to the one is not to the other."""
+    """`Config.scheduled_run` for the fleet: consent to the one is not consent to the other."""
 
     concurrency: int = Field(default=50, ge=1, le=1_000, description="a whole number, 1 to 1,000")
-    """How many accounts × Regions are at work at a time, each in an invocation of the function."""
+    """How many accounts × Regions are worked on at once, each in an invocation of the function."""
 
     stack_set: bool = Field(default=False, description="true or false")
-    """Whether the role is made in all accounts of ous by a service-managed StackSet, which the
-    management account or a delegated administrator of CloudFormation StackSets may make."""
+    """Whether a service-managed StackSet creates the role in all accounts of ous. Only the
+    management account or a delegated administrator of CloudFormation StackSets can have one."""
 
 
 class Config(_Keys):
@@ -160,44 +157,44 @@ class Config(_Keys):
 
     name: str = Field(
         default=PROJECT,
-        # Of the names that follow from it the bucket's has the fewest characters to choose from,
-        # and the longest of a role may have 64. None may be that of another stack's function.
+        # Bucket names allow the fewest characters, and role names at most 64 of them. No name may
+        # be that of another stack's function.
         pattern=r"^(?!.*-(watch|hash|helloworld|new-groups|fleet)\Z)[a-z][a-z0-9]*(-[a-z0-9]+)*\Z",
         min_length=3,
         max_length=40,
         description="3 to 40 of a-z, 0-9 and single hyphens, beginning with a letter, not ending "
         "in -watch, -hash, -helloworld, -new-groups or -fleet",
     )
-    """What everything is called, so that an account can have several, each in a stack of its own.
-    The bucket, which is made first, keeps it: a second stack of the same name is refused."""
+    """The name of everything, so that an account can have several stacks. The bucket, which is
+    created first, reserves it: a second stack of the same name is refused."""
 
-    functions: Annotated[tuple[FunctionName, ...], AfterValidator(_different)] = Field(
+    functions: Annotated[tuple[FunctionName, ...], AfterValidator(_unique)] = Field(
         default=("janitor", "hash", "helloworld"),
         min_length=1,
         description="a list of one or more of janitor, hash and helloworld",
     )
-    """What is provisioned. All but the samples comes with the janitor."""
+    """The functions to provision; the janitor comes with all but the samples."""
 
     schedule: Annotated[str, AfterValidator(checked_expression)] = Field(
         default="cron(0 6 1 * ? *)",
         description=SCHEDULE,
     )
-    """When the janitor runs: at 06:00 on the first of each month. Runs that are more than 35 days
-    apart set off the alarm."""
+    """When the janitor runs: at 06:00 on the first of each month. The alarm goes off once the last
+    run is more than 35 days ago."""
 
     scheduled_run: Literal["apply", "dry-run"] = Field(
         default="dry-run",
         description="apply or dry-run",
     )
-    """Whether a scheduled run changes anything. A first deployment deletes nothing: look at what
-    its dry run reports, then `pulumi config set scheduledRun apply`."""
+    """Whether a scheduled run changes anything. A first deployment deletes nothing: read what its
+    dry run reports, then `pulumi config set scheduledRun apply`."""
 
     policy_file: str | None = Field(
         default=None,
         min_length=1,
         description="the path of a policy file (TOML), absolute or from the repository's root",
     )
-    """Packaged with the janitor. Without it (and policyParameter) the shipped policy applies."""
+    """A policy to package; without it and policyParameter the shipped policy applies."""
 
     policy_parameter: str | None = Field(
         default=None,
@@ -206,91 +203,91 @@ class Config(_Keys):
         description="the name of an SSM parameter, such as /cloudwatch-janitor/policy, "
         "and no policyFile beside it",
     )
-    """Read by the janitor at each run. The parameter is not made here. The janitor's rights are
-    those that the shipped policy needs: what else the parameter's policy wants is denied, and
-    kept."""
+    """Read by the janitor at each run, and not created here. The janitor's permissions are those
+    that the shipped policy needs: where the parameter's policy needs more, the call is denied and
+    the log group kept."""
 
     regions: Annotated[
-        tuple[Annotated[str, AfterValidator(_region)], ...], AfterValidator(_different)
+        tuple[Annotated[str, AfterValidator(_region)], ...], AfterValidator(_unique)
     ] = Field(
         default=(),
         description="a list of AWS Regions, such as eu-west-1; an empty one: all that are enabled",
     )
-    """Where scheduled runs clean."""
+    """The Regions that scheduled runs clean."""
 
     new_groups: bool = Field(default=False, description="true or false")
-    """Whether a log group that was just made gets its retention, 15 minutes later. That is at once,
-    whatever scheduledRun says, and needs a CloudTrail trail that logs management events."""
+    """Whether a new log group gets its retention after 15 minutes. That holds from the deployment
+    on, whatever scheduledRun says, and needs a CloudTrail trail that logs management events."""
 
     fleet: FleetConfig | None = Field(
         default=None, description="a mapping with externalId at least: see docs/fleet.md"
     )
-    """Whether many accounts are cleaned together, by runs of their own beside this account's."""
+    """Many accounts to clean together, by runs of their own beside this account's."""
 
     alarm_topic: str | None = Field(
         default=None,
         pattern=rf"^arn:aws(-[a-z]+)*:sns:{REGION}:[0-9]{{12}}:[A-Za-z0-9_-]{{1,256}}\Z",
         description="the ARN of an SNS topic (not FIFO) in the Region of the stack",
     )
-    """Who is told: one topic for alarms and, with notify, for runs. Without it a topic is made
-    where notify wants one; else the alarms only show in CloudWatch."""
+    """The topic for alarms and, with notify, for runs. Without it notify creates one; without
+    either, alarms only show in CloudWatch."""
 
     notify: bool = Field(default=False, description="true or false")
     """Whether there is a message after each scheduled run that changed something, failed or was
-    refused by a limit. It goes to alarmTopic or, where there is none, to a topic that is made here
-    and that the alarms use as well."""
+    refused by a limit. It goes to alarmTopic, else to a topic that is created here, for the alarms
+    too."""
 
     notify_email: Annotated[
         tuple[Annotated[str, Field(pattern=EMAIL, max_length=254)], ...],
-        AfterValidator(_different),
+        AfterValidator(_unique),
     ] = Field(
         default=(),
         description="a list of email addresses, with notify and without alarmTopic",
     )
-    """Subscribed to the topic that is made here. Each has to confirm a mail from AWS first."""
+    """Subscribed to the topic that is created here. Each has to confirm a mail from AWS first."""
 
     dashboard: bool = Field(default=False, description="true or false")
-    """Whether there is a CloudWatch dashboard. AWS gives three for nothing, then bills each."""
+    """Whether there is a CloudWatch dashboard. Three are free, then AWS bills each."""
 
     keep_days: int = Field(
         default=400, ge=1, le=36_500, description="a whole number of days, 1 or more"
     )
-    """How long the bucket keeps what runs leave in it: plans, journals, and with them the undo."""
+    """How long the bucket keeps the plans and journals of runs, and thus the undo."""
 
     reserved_concurrency: int = Field(
         default=1,
         ge=0,
         description="a whole number; 0 reserves nothing",
     )
-    """1 keeps two runs from overlapping. Lambda keeps a part of each account's quota unreserved,
-    so an account with a small quota can reserve nothing: there only 0 works."""
+    """1 keeps two runs from overlapping. Lambda keeps a part of each account's quota unreserved, so
+    that an account with a small quota can reserve nothing: there only 0 works."""
 
     tags: Annotated[dict[str, Annotated[str, BeforeValidator(_as_text)]], AfterValidator(_tags)] = (
         Field(
             default={},
-            max_length=45,  # 50 a resource, and room for those that AWS or others add
+            max_length=45,  # AWS allows 50 a resource: this leaves room for others
             description="a mapping of at most 45 tags, keys not starting with aws:",
         )
     )
-    """Set on everything that is made."""
+    """Set on everything that is created."""
 
     def policy(self) -> Policy:
-        """The policy that is packaged, or the shipped one. Raises PolicyError."""
+        """Return the packaged policy, or the shipped one. Raises PolicyError."""
         return load(self.policy_path())
 
     def policy_path(self) -> Path | None:
-        """Where the policy file is."""
+        """Return the path of the policy file, if there is one."""
         return None if self.policy_file is None else ROOT / self.policy_file
 
 
 def from_stack() -> Config:
-    """The configuration of the stack that Pulumi runs for.
+    """Return the configuration of the stack that Pulumi runs.
 
     Raises:
         ConfigError: One line for each problem, with the key and what it accepts.
     """
-    # The environment is what Pulumi's language host sets; CONFIG is what it read from there, or
-    # what set_all_config said. pulumi.Config asks both, but cannot list keys.
+    # Pulumi's language host sets the environment; CONFIG holds what was read from there or given to
+    # set_all_config. pulumi.Config reads both, but cannot list keys.
     everything = {**pulumi.runtime.get_config_env(), **CONFIG.get()}
     prefix = f"{PROJECT}:"
     ours = {
@@ -298,7 +295,7 @@ def from_stack() -> Config:
         for key, value in everything.items()
         if key.startswith(prefix)
     }
-    region = everything.get("aws:region") or _other_region(everything.get("aws:profile"))
+    region = everything.get("aws:region") or _default_region(everything.get("aws:profile"))
     if region is None:
         raise ConfigError(["aws:region: is not set; run `pulumi config set aws:region eu-west-1`"])
     try:
@@ -308,8 +305,8 @@ def from_stack() -> Config:
     return parse(ours, region=region)
 
 
-def _other_region(profile: str | None) -> str | None:
-    """Where AWS's provider looks for a Region that the configuration does not name."""
+def _default_region(profile: str | None) -> str | None:
+    """Return the Region that the AWS provider uses if the configuration names none."""
     try:
         configured = Session(profile=profile).get_config_variable("region")
     except ProfileNotFound as error:
@@ -319,9 +316,9 @@ def _other_region(profile: str | None) -> str | None:
 
 
 def parse(texts: Mapping[str, str], *, region: str | None) -> Config:
-    """The configuration from Pulumi's texts by key: strings as they are, all else as JSON.
+    """Return the configuration from Pulumi's texts by key: strings as they are, the rest as JSON.
 
-    `region` is the stack's, where it is known.
+    `region` is the stack's, if it is known.
 
     Raises:
         ConfigError: One line for each problem, with the key and what it accepts.
@@ -330,7 +327,7 @@ def parse(texts: Mapping[str, str], *, region: str | None) -> Config:
     try:
         config = Config.model_validate_json(json.dumps(raw))
     except ValidationError as error:
-        # Once each: an entry of a list may be wrong in several ways that make the same line.
+        # An entry of a list may be wrong in several ways that give the same line.
         lines = dict.fromkeys(_problem(dict(each), raw) for each in error.errors())
         raise ConfigError(list(lines)) from error
     if problems := [
@@ -368,7 +365,7 @@ def _decoded(key: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        return text  # refused by its type, with what is accepted
+        return text  # validation refuses it by its type and says what is accepted
 
 
 def _policy_problems(config: Config) -> list[str]:
@@ -433,12 +430,12 @@ def _problem(error: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
     cause = error.get("ctx", {}).get("error")
     if not isinstance(cause, ValueError):
         return _line(key, value)
-    # A problem of one entry shows that entry; what accepts the whole shows the whole.
+    # A problem of one entry shows that entry, any other shows the whole value.
     return _line(key, error["input"] if rest else value, str(cause))
 
 
 def _line(key: str, value: object, why: str | None = None) -> str:
     line = f"{PROJECT}:{key}: {value!r} is refused" + (f": {why}" if why else "")
-    if why and "accepted: " in why:  # of a policy file, whose key says by itself what it accepts
+    if why and "accepted: " in why:  # a policy file's own problem says what its key accepts
         return line
     return f"{line}; accepted: {_FIELDS[key].description}"

@@ -1,4 +1,4 @@
-"""A CloudWatch dashboard: the last runs, what they did, and whether all is well."""
+"""A CloudWatch dashboard: the last runs, what they did, and their health."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DURATION = {"Duration": "Seconds from start to end"}
 ENDED = {"Complete": "Complete runs", FAILED: "Runs that failed or were refused"}
 NEW = {"Events": "Created", "RetentionSet": "Retention set", "Failed": "Failed"}
 TRIGGERS = {"schedule": "", "hand": ", by hand"}
-"""Values of the dimension `trigger`, and what is added to the label."""
+"""Values of the dimension `trigger`, each with a suffix for the label."""
 
 LAST_RUNS = (
     "run_id",
@@ -46,23 +46,23 @@ LAST_RUNS = (
 
 LINK_ENDED = "link_ended"
 HALF = 12
-"""Half the width of a dashboard, which is 24 units."""
+"""Units: half the width of a dashboard."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DashboardArgs:
-    """What is shown.
+    """The arguments of a `Dashboard`.
 
     Attributes:
         name: The dashboard's name.
         region: The Region of everything that is shown.
         function_name: Name of the janitor's function, which is the metrics' dimension `service`.
         log_group: Name of the janitor's log group.
-        queue_name: Name of the queue that takes the events of links that were given up.
-        watch_name: Name of the function that says once a day whether a complete run is overdue.
+        queue_name: Name of the queue that takes the events of links that failed for good.
+        watch_name: Name of the function that checks once a day whether a complete run is overdue.
         alarms: ARNs of the alarms.
-        fleet: Name of the function that cleans many accounts; None: there is none.
-        new_groups: Name of the function for new log groups; None: there is none.
+        fleet: Name of the function that cleans many accounts, if there is one.
+        new_groups: Name of the function for new log groups, if there is one.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Dashboard(pulumi.ComponentResource):
 
 
 def body(args: DashboardArgs, alarms: Sequence[str]) -> dict[str, Any]:
-    """The dashboard as CloudWatch's "Dashboard body structure and syntax" has it."""
+    """Return the dashboard in CloudWatch's "Dashboard body structure and syntax"."""
     overdue = _row(OVERDUE, "A run is overdue", args.watch_name)
     given_up = [
         "AWS/SQS",
@@ -127,13 +127,13 @@ def body(args: DashboardArgs, alarms: Sequence[str]) -> dict[str, Any]:
         cells.append(_graph(args, "Many accounts", rows))
     if args.new_groups is not None:
         rows = [_row(name, label, args.new_groups) for name, label in NEW.items()]
-        rows.append(_row(DEAF, "No trail, so none are heard of", args.watch_name))
+        rows.append(_row(DEAF, "No trail logs them", args.watch_name))
         cells.append(_graph(args, "New log groups", rows))
     placed = [
         {**cell, "x": index % 2 * HALF, "y": index // 2 * 6, "width": HALF, "height": 6}
         for index, cell in enumerate(cells)
     ]
-    # Without `inherit` CloudWatch would choose periods by the range, and sum up several runs.
+    # Without `inherit` CloudWatch chooses periods by the range, and would add up several runs.
     return {"start": "-P12M", "periodOverride": "inherit", "widgets": placed}
 
 

@@ -1,4 +1,4 @@
-"""The fleet: a state machine that has one function survey and clean many accounts."""
+"""The fleet: a state machine in which one function surveys and cleans many accounts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from deploy.alarms import DAY_S, FAILED, NAMESPACE, OVERDUE, at_least_one
 from deploy.grants import may_send, service_role
 from janitor.function.iam import state_machine_policy
 
-CRASHED_S = 960
-"""More than the 900 s that Lambda lets a function run: who has not answered by then never will."""
+INVOCATION_S = 960
+"""More than Lambda's 900 s: a function that has not answered by then never will."""
 
 RUN_S = 2 * DAY_S
-"""An execution that takes longer hangs: after 20 hours (`JANITOR_MAX_HOURS`) a run begins nothing
-more, and all that is left of its targets fails at once."""
+"""An execution that takes longer hangs: after 20 hours (`JANITOR_MAX_HOURS`) a run starts nothing
+more, and its remaining targets fail at once."""
 
 BUSY = (
     "Lambda.TooManyRequestsException",
@@ -28,12 +28,12 @@ BUSY = (
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
 )
-"""What Lambda says in the function's place when it is busy or out of order (Step Functions
-Developer Guide, "Handle transient Lambda service exceptions")."""
+"""Lambda's own transient errors (Step Functions Developer Guide, "Handle transient Lambda service
+exceptions")."""
 
 
 _STOPPED = (
-    "A run of the fleet stopped before its end, or without its report: the execution's page in "
+    "A run of the fleet stopped early, or without its report: the execution's page in "
     "Step Functions says where and why."
 )
 _FAILED = (
@@ -41,21 +41,21 @@ _FAILED = (
     "refused by a limit: its report in the bucket says what."
 )
 
-RETRY_S, MOST_S = 2, 120
-"""Seconds before a busy Lambda or a crashed function is called again: at first, and at most."""
+RETRY_S, LONGEST_RETRY_S = 2, 120
+"""Seconds before a retry of a busy Lambda or a crashed function: at first, and at most."""
 
 
 def definition(function: str, *, partition: str, concurrency: int) -> dict[str, Any]:
-    """The state machine in Amazon States Language (JSONPath).
+    """Return the state machine in Amazon States Language (JSONPath).
 
-    Its input is `{"dry_run": bool, "run": id}`, both optional: the id is else the execution's name.
-    Of each answer only that is kept which decides what is next, and of a target's nothing: a state
-    holds 256 KiB at most (Step Functions quotas), which 17,000 answers would fill.
+    Its input is `{"dry_run": bool, "run": id}`, both optional; the id defaults to the execution's
+    name. It keeps only the part of an answer that decides what is next, and nothing of a target's:
+    a state holds at most 256 KiB (Step Functions quotas), which 17,000 answers would fill.
 
     Args:
         function: ARN of the fleet's function.
-        partition: The AWS partition, as ARNs name it.
-        concurrency: How many targets are at work at a time.
+        partition: The AWS partition, as in ARNs.
+        concurrency: How many targets are worked on at once.
     """
 
     def task(step: str, **more: Any) -> dict[str, Any]:
@@ -63,13 +63,13 @@ def definition(function: str, *, partition: str, concurrency: int) -> dict[str, 
             "Type": "Task",
             "Resource": f"arn:{partition}:states:::lambda:invoke",
             "Parameters": {"FunctionName": function, "Payload": {"run.$": "$.run", "pass": step}},
-            "TimeoutSeconds": CRASHED_S,
+            "TimeoutSeconds": INVOCATION_S,
             "Retry": _retries(),
             **more,
         }
 
     def targets(step: Literal["survey", "act"], following: str) -> dict[str, Any]:
-        called = step.capitalize()
+        prefix = step.capitalize()
         event = {"run.$": "$.run", "pass": step, "role.$": "$.role", "region.$": "$.region"}
         return {
             "Type": "Map",
@@ -87,35 +87,34 @@ def definition(function: str, *, partition: str, concurrency: int) -> dict[str, 
             "MaxConcurrency": concurrency,
             "ItemProcessor": {
                 "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
-                "StartAt": f"{called}Target",
+                "StartAt": f"{prefix}Target",
                 "States": {
-                    f"{called}Target": task(
+                    f"{prefix}Target": task(
                         step,
                         Parameters={"FunctionName": function, "Payload": event},
                         ResultSelector={"complete.$": "$.Payload.complete"},
                         ResultPath="$.answer",
-                        Next=f"{called}Complete",
-                        # What became of it the report reads in the bucket, where nothing says that
-                        # the target is complete.
-                        Catch=[_caught(f"{called}Ended", None)],
+                        Next=f"{prefix}Complete",
+                        # The report finds in the bucket that the target did not complete.
+                        Catch=[_catch(f"{prefix}Ended", None)],
                     ),
-                    f"{called}Complete": {
+                    f"{prefix}Complete": {
                         "Type": "Choice",
                         "Choices": [
                             {
                                 "Variable": "$.answer.complete",
                                 "BooleanEquals": True,
-                                "Next": f"{called}Ended",
+                                "Next": f"{prefix}Ended",
                             }
                         ],
-                        "Default": f"{called}Target",
+                        "Default": f"{prefix}Target",
                     },
-                    f"{called}Ended": {"Type": "Pass", "Result": 0, "End": True},
+                    f"{prefix}Ended": {"Type": "Pass", "Result": 0, "End": True},
                 },
             },
             "ResultPath": None,
             "Next": following,
-            "Catch": [_caught("Report", "$.broken")],
+            "Catch": [_catch("Report", "$.broken")],
         }
 
     return {
@@ -142,7 +141,7 @@ def definition(function: str, *, partition: str, concurrency: int) -> dict[str, 
             },
             "Targets": task(
                 "targets",
-                # All of the input, so that the function refuses what it does not know.
+                # The whole input, so that the function refuses unknown keys.
                 Parameters={"FunctionName": function, "Payload.$": "$"},
                 ResultSelector={
                     "bucket.$": "$.Payload.bucket",
@@ -155,7 +154,7 @@ def definition(function: str, *, partition: str, concurrency: int) -> dict[str, 
             ),
             "Any": {
                 "Type": "Choice",
-                # What a map makes of a list without items in a bucket is not documented.
+                # How a map treats an empty list in a bucket is not documented.
                 "Choices": [
                     {"Variable": "$.targets.count", "NumericGreaterThan": 0, "Next": "Survey"}
                 ],
@@ -167,7 +166,7 @@ def definition(function: str, *, partition: str, concurrency: int) -> dict[str, 
                 ResultSelector={"act.$": "$.Payload.act"},
                 ResultPath="$.limits",
                 Next="Allowed",
-                Catch=[_caught("Report", "$.broken")],
+                Catch=[_catch("Report", "$.broken")],
             ),
             "Allowed": {
                 "Type": "Choice",
@@ -209,39 +208,40 @@ def definition(function: str, *, partition: str, concurrency: int) -> dict[str, 
 
 
 def _retries() -> list[dict[str, Any]]:
-    """A busy Lambda is called again for some minutes; a function that crashed, twice: it goes on
-    from what it has written. One that died at a target left its claim behind, and so did one that
-    lives: either is over after 15 minutes, and nothing but that target waits for it.
+    """Return the retries: a busy Lambda for some minutes, a crashed function twice, as it continues
+    from what it has written. An invocation claims its target until it ends or, if it dies, for at
+    most 15 minutes; only that target waits for the claim.
     """
-    spread = {"IntervalSeconds": RETRY_S, "BackoffRate": 2, "JitterStrategy": "FULL"}
+    backoff = {"IntervalSeconds": RETRY_S, "BackoffRate": 2, "JitterStrategy": "FULL"}
     claimed = {"IntervalSeconds": 60, "BackoffRate": 1, "MaxAttempts": 16}
+    busy = {"MaxAttempts": 10, "MaxDelaySeconds": LONGEST_RETRY_S, **backoff}
     return [
-        {"ErrorEquals": list(BUSY), "MaxAttempts": 10, "MaxDelaySeconds": MOST_S, **spread},
+        {"ErrorEquals": list(BUSY), **busy},
         {"ErrorEquals": ["BusyError"], **claimed},
-        {"ErrorEquals": ["States.ALL"], "MaxAttempts": 2, **spread},
+        {"ErrorEquals": ["States.ALL"], "MaxAttempts": 2, **backoff},
     ]
 
 
-def _caught(following: str, result: str | None) -> dict[str, Any]:
+def _catch(following: str, result: str | None) -> dict[str, Any]:
     return {"ErrorEquals": ["States.ALL"], "ResultPath": result, "Next": following}
 
 
 @dataclass(frozen=True, kw_only=True)
 class FleetArgs:
-    """What is run when.
+    """The arguments of a `Fleet`.
 
     Attributes:
-        name: What everything is called, and the fleet's function.
-        account: The account.
-        partition: Its AWS partition, as ARNs name it.
+        name: The name of everything, the fleet's function included.
+        account: The account's id.
+        partition: Its AWS partition, as in ARNs.
         region: The stack's Region.
         bucket: Name of the bucket that holds the targets.
-        concurrency: How many targets are at work at a time.
+        concurrency: How many targets are worked on at once.
         schedule: `cron(…)` or `rate(…)`, in UTC.
         dry_run: Whether a scheduled run only surveys.
-        function: The fleet's function, which has to be there first.
+        function: The fleet's function, on which the state machine depends.
         failures: The queue that takes the events that could start nothing.
-        watch_name: Name of the function that says once a day whether a complete run is overdue.
+        watch_name: Name of the function that checks once a day whether a complete run is overdue.
         topic: ARN of an SNS topic in the same Region; None: the alarms only show in CloudWatch.
     """
 
@@ -260,7 +260,7 @@ class FleetArgs:
 
 
 class Fleet(pulumi.ComponentResource):
-    """A state machine with its role, the rule that starts it with its role, and four alarms.
+    """A state machine and the rule that starts it, with their roles, and four alarms.
 
     Attributes:
         arn: The state machine's ARN, known once it exists.
@@ -321,8 +321,8 @@ class Fleet(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, depends_on=list(resources))
 
     def _schedule(self, machine: aws.sfn.StateMachine, machine_arn: str) -> None:
-        """EventBridge delivers an event at least once: its id is the run's, so that a second
-        execution for the same event goes on with the same run.
+        """Create the rule. EventBridge delivers an event at least once: its id is the run's, so
+        that a second execution for the same event continues the same run.
         """
         args = self._args
         start = {
@@ -346,7 +346,7 @@ class Fleet(pulumi.ComponentResource):
             schedule_expression=args.schedule,
             opts=self._child,
         )
-        sending = may_send(self._name, args.failures, rule, self._child)
+        may_fail = may_send(self._name, args.failures, rule, self._child)
         aws.cloudwatch.EventTarget(
             self._name,
             rule=rule.name,
@@ -357,8 +357,8 @@ class Fleet(pulumi.ComponentResource):
                 "input_template": f'{{"run": <id>, "dry_run": {json.dumps(args.dry_run)}}}',
             },
             dead_letter_config={"arn": args.failures.arn},
-            # Without these what the rule sends would be refused.
-            opts=self._after(may_start, sending),
+            # Without these permissions the rule's events would be refused.
+            opts=self._after(may_start, may_fail),
         )
 
     def _about_runs(
@@ -377,7 +377,7 @@ class Fleet(pulumi.ComponentResource):
             metric=metric,
             dimensions=dimensions,
             period=300,
-            missing="notBreaching",  # no data: no run has ended
+            missing="notBreaching",  # no run has ended
             topic=self._args.topic,
             opts=self._child,
         ).name
@@ -393,7 +393,7 @@ class Fleet(pulumi.ComponentResource):
             metric=OVERDUE,
             dimensions={"service": self._args.watch_name},
             period=DAY_S,
-            missing="breaching",  # nobody watches: that must not look like health
+            missing="breaching",  # a watch that does not run must not look healthy
             topic=self._args.topic,
             opts=self._child,
         ).name
@@ -401,14 +401,14 @@ class Fleet(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class MemberRolesArgs:
-    """Where roles are made.
+    """The arguments of `MemberRoles`.
 
     Attributes:
         name: The StackSet's name.
-        region: The stack's Region. Roles have none, their stacks do.
+        region: The Region of the StackSet's stacks; roles have none.
         template: The CloudFormation template of the role.
-        ous: Ids of the organizational units, or of roots, below which each account gets a role.
-        delegated: Whether the stack's account is not the management account.
+        ous: Ids of the organizational units or roots whose accounts get a role.
+        delegated: Whether the stack's account is a delegated administrator.
     """
 
     name: str
@@ -438,11 +438,11 @@ class MemberRoles(pulumi.ComponentResource):
             capabilities=["CAPABILITY_NAMED_IAM"],
             template_body=json.dumps(args.template),
             auto_deployment={"enabled": True, "retain_stacks_on_account_removal": False},
-            # One account in which it cannot be made is that account's failure.
+            # An account in which the role cannot be created fails alone.
             operation_preferences={"failure_tolerance_percentage": 100},
             opts=pulumi.ResourceOptions(parent=self),
         )
-        patient = pulumi.CustomTimeouts(create="3h", update="3h", delete="3h")
+        timeouts = pulumi.CustomTimeouts(create="3h", update="3h", delete="3h")
         aws.cloudformation.StackInstances(
             resource_name,
             stack_set_name=roles.name,
@@ -453,6 +453,6 @@ class MemberRoles(pulumi.ComponentResource):
                 "failure_tolerance_percentage": 100,
                 "max_concurrent_percentage": 100,
             },
-            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=patient),
+            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=timeouts),
         )
         self.register_outputs({})

@@ -1,4 +1,4 @@
-"""A Lambda function with all that it needs: role, log group, and what happens when it fails."""
+"""A Lambda function with its role, its log group, and its destination for failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pulumi_aws as aws
 ARCHITECTURE = "arm64"
 LOG_RETENTION_DAYS = 30
 MAXIMUM_EVENT_AGE_S = 21_600
-"""Six hours, the most that Lambda accepts: how long an event waits while the function is busy."""
+"""How long an event waits while the function is busy: six hours, Lambda's maximum."""
 
 TRUST = {
     "Version": "2012-10-17",
@@ -32,12 +32,12 @@ TRUST = {
 
 @dataclass(frozen=True, kw_only=True)
 class ZipCode:
-    """Code as a zip file that was built before.
+    """Code in a zip file.
 
     Attributes:
         archive: The zip file; it is read when the function is declared.
         runtime: A Lambda runtime, such as `python3.13`.
-        handler: Where Lambda finds the handler, such as `janitor.function.handler.handler`.
+        handler: The handler, such as `janitor.function.handler.handler`.
     """
 
     archive: Path
@@ -47,10 +47,10 @@ class ZipCode:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageCode:
-    """Code as a container image.
+    """Code in a container image.
 
     Attributes:
-        image_uri: `<repository>@<digest>`, so that a tag that moves changes nothing.
+        image_uri: `<repository>@<digest>`, which no moving tag affects.
     """
 
     image_uri: pulumi.Input[str]
@@ -58,24 +58,24 @@ class ImageCode:
 
 @dataclass(frozen=True, kw_only=True)
 class LambdaFunctionArgs:
-    """What a function is.
+    """The arguments of a `LambdaFunction`.
 
     Attributes:
         name: Its name, and that of its role.
-        log_group: Name of its log group. Not Lambda's `/aws/lambda/<name>`, which any other
-            function of that name may have left behind: creating it would fail, and importing it
-            too, where its retention is another.
+        log_group: Name of its log group. Not Lambda's `/aws/lambda/<name>`, which an earlier
+            function of that name may have left behind: creating it would then fail, as would
+            importing it with another retention.
         description: One line for the console.
         code: A zip file or an image.
         memory_mb: Memory in MB; Lambda gives CPU in proportion.
         timeout_s: Seconds after which Lambda ends an invocation, at most 900.
         environment: Environment variables.
         policy: IAM policy document of what the function may do besides writing its log.
-        reserved_concurrency: How many invocations may run at a time; None: no limit of its own.
-        on_failure: ARN of the SQS queue that takes the events of asynchronous invocations that
-            failed. With it an event is tried once; without it Lambda's own two retries stay.
+        reserved_concurrency: How many invocations may run at a time; None reserves none.
+        on_failure: ARN of the SQS queue that takes the events of failed asynchronous invocations.
+            With it Lambda retries an event once, without it twice.
         may_invoke_itself: Turns off Lambda's recursive loop detection, which would stop a
-            function that goes on by itself after about 16 rounds.
+            function that invokes itself after about 16 rounds.
     """
 
     name: pulumi.Input[str]
@@ -137,7 +137,7 @@ class LambdaFunction(pulumi.ComponentResource):
             logging_config={"log_format": "Text", "log_group": log_group.name},
             publish=False,
             **_code(args.code),
-            # Log group and rights, which wait for it, stand before it can run, until it is gone.
+            # Log group and permissions must exist before the function, and outlive it.
             opts=self._after(*permissions),
         )
         self._on_failure(args, function, permissions)
@@ -158,8 +158,8 @@ class LambdaFunction(pulumi.ComponentResource):
     def _permissions(
         self, args: LambdaFunctionArgs, role: aws.iam.Role, log_group: aws.cloudwatch.LogGroup
     ) -> list[pulumi.Resource]:
-        # Without logs:CreateLogGroup, which AWS's managed policy has: the last lines of a function
-        # that is being deleted would make its log group again, without retention.
+        # Without logs:CreateLogGroup, which AWS's managed policy has: with it the last lines of a
+        # function that is being deleted would create its log group anew, without retention.
         writing = ["logs:CreateLogStream", "logs:PutLogEvents"]
         streams = pulumi.Output.concat(log_group.arn, ":*")
         documents = {"logs": _document("WriteLog", writing, streams), "work": args.policy}
@@ -190,7 +190,7 @@ class LambdaFunction(pulumi.ComponentResource):
         aws.lambda_.FunctionEventInvokeConfig(
             self._resource_name,
             function_name=function.name,
-            maximum_retry_attempts=1,  # a link that crashed goes on from the state of its run
+            maximum_retry_attempts=1,  # a link that crashed continues from the run's state
             maximum_event_age_in_seconds=MAXIMUM_EVENT_AGE_S,
             destination_config={"on_failure": {"destination": args.on_failure}},
             # Lambda refuses a destination that the role may not send to.
@@ -209,7 +209,7 @@ def _code(code: ZipCode | ImageCode) -> dict[str, Any]:
             return {
                 "package_type": "Zip",
                 "code": pulumi.FileArchive(str(code.archive)),
-                # Of the bytes alone: the same zip in another checkout is no change.
+                # Depends on the bytes alone: the same zip in another checkout is no change.
                 "source_code_hash": _sha256(code.archive),
                 "runtime": code.runtime,
                 "handler": code.handler,
@@ -219,5 +219,5 @@ def _code(code: ZipCode | ImageCode) -> dict[str, Any]:
 
 
 def _sha256(path: Path) -> str:
-    """As Lambda writes it: base64 of the SHA-256 of the file."""
+    """Return the base64 of the file's SHA-256, as Lambda writes it."""
     return base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode()

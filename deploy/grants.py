@@ -1,4 +1,4 @@
-"""What lets one AWS service act on another in the stack's account."""
+"""Permissions for one AWS service to act on another in the stack's account."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def service_role(
     statements: list[Mapping[str, Any]],
     opts: pulumi.ResourceOptions,
 ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
-    """A role that `service` has on behalf of `account` alone, and its rights, which whatever has
-    the role has to wait for.
+    """Return a role that `service` may assume for `account` alone, and the role's policy, on which
+    users of the role must depend.
     """
     trust = {
         "Effect": "Allow",
@@ -49,7 +49,7 @@ def may_send(
     rule: aws.cloudwatch.EventRule,
     opts: pulumi.ResourceOptions,
 ) -> aws.sqs.QueuePolicy:
-    """The queue's policy, which lets EventBridge send what that rule alone says."""
+    """Return the queue's policy, which lets that rule alone send to it."""
     statement = {
         "Sid": "TheRule",
         "Effect": "Allow",

@@ -1,4 +1,4 @@
-"""A container image, built from a folder and kept in a registry of its own."""
+"""A container image, built from a folder, in a repository of its own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TAG = "current"
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerImageArgs:
-    """What is built, and where it is kept.
+    """The arguments of a `ContainerImage`.
 
     Attributes:
         repository: Name of the ECR repository.
@@ -64,11 +64,11 @@ class ContainerImage(pulumi.ComponentResource):
             resource_name,
             name=args.repository,
             image_scanning_configuration={"scan_on_push": True},
-            # One tag moves to each new build. It keeps the image in use from the lifecycle policy
-            # below and hands the one before over to it. What runs is pinned by digest, which no
-            # push can change, so the tag need not be immutable.
+            # One tag moves to each new build, so that the lifecycle policy below spares the image
+            # in use and expires the ones before. What runs is pinned by digest, which no push can
+            # change, so the tag need not be immutable.
             image_tag_mutability="MUTABLE",
-            force_delete=True,  # a repository with images in it would outlive the stack
+            force_delete=True,  # a repository that holds images would outlive the stack
             opts=child,
         )
         aws.ecr.LifecyclePolicy(
@@ -79,7 +79,7 @@ class ContainerImage(pulumi.ComponentResource):
         )
         image = docker_build.Image(
             resource_name,
-            # Relative: the provider compares the path as text, and another checkout would rebuild.
+            # Relative, as the provider compares paths as text: another checkout would rebuild.
             context={"location": os.path.relpath(args.context)},
             platforms=[docker_build.Platform.LINUX_ARM64],
             tags=[pulumi.Output.concat(repository.repository_url, ":", TAG)],
@@ -93,7 +93,7 @@ class ContainerImage(pulumi.ComponentResource):
 
 
 def _credentials(repository: aws.ecr.Repository) -> docker_build.RegistryArgsDict:
-    """Valid for 12 hours, asked for at each run, never compared: no change by themselves."""
+    """Return credentials for 12 hours; they are new in each run, and never count as a change."""
     token = aws.ecr.get_authorization_token_output(registry_id=repository.registry_id)
     return {
         "address": repository.repository_url,

@@ -1,4 +1,4 @@
-"""News of log groups that are just made, from each Region to one function."""
+"""The events of new log groups, on their way from each Region to one function."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from deploy.alarms import DAY_S, GIVEN_UP, NAMESPACE, at_least_one
 from deploy.grants import may_send, service_role
 
 DEAF = "Deaf"
-"""What the watch publishes once a day: 1 where no news of new log groups can come, else 0."""
+"""The watch's daily metric: 1 if no event of a new log group can come from some Region, else 0."""
 
 WAIT_S = 900
-"""15 minutes, the most that SQS delays a message: whoever made a log group sets its retention
-first."""
+"""15 minutes, the most that SQS delays a message: time for whoever created a log group to set its
+retention."""
 
 BATCH = 5
 TIMEOUT_S = 300
-"""For five log groups: each takes up to four looks at its tags, at a quarter of a call a second
-(`janitor.engine.new_groups.SHARE`), and two minutes are kept for the end."""
+"""For five log groups, whose tags are read up to four times each at a quarter of a call a second
+(`janitor.engine.new_groups.SHARE`), and two minutes for the end."""
 
 ATTEMPTS = 5
-MADE = {
+CREATED = {
     "source": ["aws.logs"],
     "detail-type": ["AWS API Call via CloudTrail"],
     "detail": {
         "eventSource": ["logs.amazonaws.com"],
         "eventName": ["CreateLogGroup"],
-        # Agents make groups that exist over and over, which is an error each time.
+        # Agents keep trying to create groups that exist, which is an error each time.
         "errorCode": [{"exists": False}],
     },
 }
-"""The events. Nobody can send one of a source that begins with `aws.` (PutEvents)."""
+"""The pattern of the events. PutEvents refuses sources that begin with `aws.`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewGroupsArgs:
-    """What is connected.
+    """The arguments of `NewGroups`.
 
     Attributes:
-        name: What everything is called.
-        account: The account.
-        partition: Its AWS partition, as ARNs name it.
+        name: The name of everything.
+        account: The account's id.
+        partition: Its AWS partition, as in ARNs.
         region: The stack's Region, where the bus, the queues and the function are.
-        regions: The Regions whose log groups are told of.
+        regions: The Regions whose new log groups are reported.
         function_arn: ARN of the function that takes the messages.
-        watch_name: Name of the function that says once a day whether news can come.
+        watch_name: Name of the function that checks once a day whether events can come.
         topic: ARN of an SNS topic in the same Region; None: the alarms only show in CloudWatch.
     """
 
@@ -64,14 +64,14 @@ class NewGroupsArgs:
 
 
 class NewGroups(pulumi.ComponentResource):
-    """A rule in each Region, a bus, a rule of it, a queue that waits, and the function behind it;
-    what it cannot do with is kept in another queue, which has an alarm.
+    """A rule in each Region, a bus, a rule on the bus, a queue with a delay, and the function that
+    it feeds; messages that fail for good go to another queue, which has an alarm.
 
-    EventBridge sends to queues of its own Region only, hence the bus. What a rule cannot send
-    there within 24 hours is lost, and left to the scheduled run.
+    EventBridge sends only to queues of its own Region, hence the bus. What a rule cannot deliver
+    within 24 hours is lost, and left to the scheduled run.
 
     Attributes:
-        failures: URL of the queue of what was given up.
+        failures: URL of the queue of messages that failed for good.
         alarms: Names of the alarms.
     """
 
@@ -92,7 +92,7 @@ class NewGroups(pulumi.ComponentResource):
             "queue",
             delay_seconds=WAIT_S,
             message_retention_seconds=4 * DAY_S,
-            visibility_timeout_seconds=6 * TIMEOUT_S,  # as Lambda's guide has it for SQS
+            visibility_timeout_seconds=6 * TIMEOUT_S,  # as Lambda's guide advises for SQS
             redrive_policy=pulumi.Output.json_dumps(
                 {"deadLetterTargetArn": failures.arn, "maxReceiveCount": ATTEMPTS}
             ),
@@ -105,7 +105,7 @@ class NewGroups(pulumi.ComponentResource):
             batch_size=BATCH,
             maximum_batching_window_in_seconds=60,
             function_response_types=["ReportBatchItemFailures"],
-            scaling_config={"maximum_concurrency": 2},  # the least that Lambda takes
+            scaling_config={"maximum_concurrency": 2},  # Lambda's minimum
             opts=self._child,
         )
         self.failures = failures.url
@@ -120,21 +120,21 @@ class NewGroups(pulumi.ComponentResource):
                 metric=GIVEN_UP,
                 dimensions={"QueueName": failures.name},
                 period=300,
-                missing="ignore",  # SQS is silent on a queue that nobody used for six hours
+                missing="ignore",  # SQS publishes nothing for a queue unused for six hours
                 topic=args.topic,
                 opts=self._child,
             ).name,
             at_least_one(
                 f"{resource_name}-deaf",
                 name=f"{args.name}-deaf",
-                description="In some Region no CloudTrail trail logs management events, so that no "
-                "new log group there is heard of; the watch's log names the Regions. Until the "
-                "watch has reported once, which takes up to a day, this is in ALARM too.",
+                description="In some Region no CloudTrail trail logs management events, so no new "
+                "log group there gets its retention; the watch's log names the Regions. This is "
+                "also in ALARM until the watch has reported once, which takes up to a day.",
                 namespace=NAMESPACE,
                 metric=DEAF,
                 dimensions={"service": args.watch_name},
                 period=DAY_S,
-                missing="breaching",  # nobody watches: that must not look like health
+                missing="breaching",  # a watch that does not run must not look healthy
                 topic=args.topic,
                 opts=self._child,
             ).name,
@@ -142,25 +142,25 @@ class NewGroups(pulumi.ComponentResource):
         self.register_outputs({"failures": self.failures, "alarms": self.alarms})
 
     def _bus(self, queue: aws.sqs.Queue, failures: aws.sqs.Queue) -> None:
-        """The way from each Region's own bus to the queue."""
+        """Create the path from each Region's own bus to the queue."""
         args, child = self._args, self._child
         bus = aws.cloudwatch.EventBus(self._name, name=args.name, opts=child)
-        tell = {
+        put = {
             "Sid": "TellTheBus",
             "Effect": "Allow",
             "Action": "events:PutEvents",
             "Resource": bus.arn,
         }
-        role, may_tell = service_role(
+        role, may_put = service_role(
             f"{self._name}-events",
             name=f"{args.name}-events",
             service="events.amazonaws.com",
             account=args.account,
-            statements=[tell],
+            statements=[put],
             opts=child,
         )
         home = self._rule("home", f"To {args.name}.", event_bus_name=bus.name)
-        sending = [
+        permissions = [
             may_send(f"{self._name}-{kind}", receiver, home, child)
             for kind, receiver in (("queue", queue), ("failures", failures))
         ]
@@ -170,8 +170,8 @@ class NewGroups(pulumi.ComponentResource):
             event_bus_name=bus.name,
             arn=queue.arn,
             dead_letter_config={"arn": failures.arn},
-            # Without the permission, what the rule sends would be refused.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=sending),
+            # Without the permissions the rule's events would be refused.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=permissions),
         )
         for region in args.regions:
             rule = self._rule(region, "Reports new log groups.", region=region)
@@ -181,7 +181,7 @@ class NewGroups(pulumi.ComponentResource):
                 rule=rule.name,
                 arn=bus.arn,
                 role_arn=role.arn,
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[may_tell]),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[may_put]),
             )
 
     def _rule(
@@ -192,7 +192,7 @@ class NewGroups(pulumi.ComponentResource):
         region: str | None = None,
         event_bus_name: pulumi.Input[str] | None = None,
     ) -> aws.cloudwatch.EventRule:
-        pattern = {**MADE, "account": [self._args.account]}
+        pattern = {**CREATED, "account": [self._args.account]}
         return aws.cloudwatch.EventRule(
             f"{self._name}-{name}",
             name=self._args.name,

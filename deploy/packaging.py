@@ -1,10 +1,10 @@
 # ruff: noqa: T201 - a program: its results go to stdout
-"""The functions' packages: a folder for Lambda, and of it a zip file or a container build context.
+"""The functions' packages: a staged folder, and a zip file or a container build context from it.
 
     python -m deploy.packaging [NAME…]
 
-Nothing is compiled and nothing is run: files are taken out of the pinned wheels for Lambda's
-machine. So a package is the same, byte for byte, on whatever machine and whenever it is made.
+Nothing is compiled and nothing is run: the files come from the pinned wheels for Lambda's machine,
+so a package is the same, byte for byte, wherever and whenever it is built.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ IMPORT_RUNS = 5
 
 
 class PackagingError(Exception):
-    """A package cannot be made; one line says why. What was there before is untouched."""
+    """A package cannot be built; one line says why. An earlier package is untouched."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What wheels are chosen for.
+    """A platform to choose wheels for.
 
     Attributes:
         name: For people, as in `linux/arm64, Python 3.13`.
         platforms: Platform tags of wheels, best first; none: those of the running interpreter.
         python: `major.minor`.
         abi: ABI tag of CPython.
-        interpreter: The Python here that can try what is made for it.
+        interpreter: A Python on this machine that can run what is built for it.
     """
 
     name: str
@@ -61,8 +61,8 @@ class Machine:
     interpreter: str = field(default=sys.executable, repr=False)
 
 
-# Lambda's python3.13 is Amazon Linux 2023: glibc 2.34. manylinux2014 is the old name of 2_17,
-# the oldest that knows aarch64.
+# Lambda's python3.13 is Amazon Linux 2023 with glibc 2.34. manylinux2014 is the old name of 2_17,
+# the oldest for aarch64.
 LAMBDA = Machine(
     name="linux/arm64, Python 3.13",
     platforms=(
@@ -75,7 +75,7 @@ LAMBDA = Machine(
 
 
 def host() -> Machine:
-    """The running interpreter on this machine, where a staged folder can be tried."""
+    """Return this machine with the running interpreter, which can run a staged folder."""
     major, minor, *_ = platform.python_version_tuple()
     return Machine(
         name=f"{platform.system().lower()}/{platform.machine()}, Python {major}.{minor}",
@@ -86,12 +86,12 @@ def host() -> Machine:
 
 
 def nearest() -> Machine:
-    """The Python on this machine that is most like Lambda's: of its version, if there is one."""
+    """Return this machine with a Python of Lambda's version, else with the running one."""
     found = shutil.which(f"python{LAMBDA.python}")
     if found is None or sys.platform != "linux":
         return host()
     if subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode:
-        return host()  # a shim of pyenv's, without a Python behind it
+        return host()  # pyenv has a shim even for a version that is not installed
     machine = platform.machine()
     return replace(
         LAMBDA,
@@ -103,15 +103,15 @@ def nearest() -> Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """What a function's package is made of.
+    """What a function's package consists of.
 
     Attributes:
         name: Name of the function and of its folder under `build/`.
-        handler: What Lambda is told to call, `package.module.function`.
-        sources: Its code: a folder goes in under its own name, a file at the top.
-        requirements: Pins and hashes of the wheels that it needs; None: it needs none.
-        services: AWS services whose models are kept of botocore's.
-        left_out: Patterns of names in the package, as of fnmatch; `*` matches `/` too.
+        handler: Lambda's handler, `package.module.function`.
+        sources: Its code: a folder keeps its name, a file goes to the top.
+        requirements: Pins and hashes of the wheels that it needs, if any.
+        services: AWS services whose botocore models are kept.
+        left_out: Patterns of names to leave out, as of fnmatch; `*` matches `/` too.
         dockerfile: Dockerfile of its image; None: it is deployed as a zip file.
     """
 
@@ -151,7 +151,7 @@ JANITOR = Function(
         }
     ),
     left_out=(
-        # The terminal, and who deploys.
+        # Only for the terminal or the deployment.
         "janitor/__main__.py",
         "janitor/terminal/*",
         "janitor/engine/measured.py",
@@ -177,15 +177,15 @@ JANITOR = Function(
         "janitor/report/structured.py",
         "janitor/report/table.py",
         "janitor/report/undo.py",
-        # Parts of the dependencies that nothing here imports: most of what can be saved.
+        # Parts of the dependencies that nothing here imports.
         "aws_lambda_powertools/event_handler/*",
-        # But batch, data_classes, jmespath_utils, parameters, and parser, which batch may import.
+        # All but batch, data_classes, jmespath_utils, parameters and parser, which batch imports.
         "aws_lambda_powertools/utilities/[!bdjp_]*",
         "aws_lambda_powertools/utilities/data_masking/*",
         "boto3/data/*",  # models of boto3.resource(…)
         "boto3/examples/*",
-        "dateutil/rrule.py",  # and time zones, of which only UTC is ever meant
-        "dateutil/zoneinfo/*",
+        "dateutil/rrule.py",
+        "dateutil/zoneinfo/*",  # only UTC is needed
         "pydantic/mypy.py",
         "pydantic/v1/*",
     ),
@@ -208,8 +208,8 @@ FUNCTIONS: Mapping[str, Function] = {
 
 # --- the folder ---------------------------------------------------------------------------------
 
-# Of a wheel only what is imported, and the licences, which must go with it. Nothing in the
-# packages reads its own metadata when it is imported.
+# A package has only the importable files of a wheel, and its licences, which must be included.
+# Nothing in the packages reads its own metadata on import.
 NEVER = (
     "*/__pycache__/*",
     "*.pyc",
@@ -226,7 +226,7 @@ LICENCE = re.compile(
 MODEL = re.compile(r"botocore/data/(?P<service>[^/]+)/(?P<version>[^/]+)/(?P<file>[^/]+)")
 
 EPOCH_S = 315_532_800
-"""1980-01-01, the first date that a zip file knows, in seconds since 1970."""
+"""1980-01-01, the first date that a zip file can hold, in seconds since 1970."""
 
 
 def stage(
@@ -236,20 +236,20 @@ def stage(
     extra: Mapping[str, Path] | None = None,
     root: Path = BUILD,
 ) -> Path:
-    """Make the folder `<root>/<name>`: the function's code and all that it imports.
+    """Make the folder `<root>/<name>`, with the function's code and all that it imports.
 
     Its wheels stay beside it, in `<name>.wheels`. Both replace those of an earlier staging, as a
-    whole and only when all went well.
+    whole and only if nothing failed.
 
     Args:
-        function: Whose package.
-        machine: What it is to run on; where this runs does not matter.
+        function: The function to stage.
+        machine: The machine that is to run it; it need not be this one.
         extra: More files, as name in the folder (with `/`) -> file.
-        root: Made if it is missing.
+        root: Created if it is missing.
 
     Raises:
-        PackagingError: A wheel is missing for `machine`, or is not the pinned one; or the index
-            cannot be reached; or a file is missing, or is there twice.
+        PackagingError: A wheel is missing for `machine` or is not the pinned one, the index cannot
+            be reached, or a file is missing or there twice.
     """
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=f".{function.name}-") as temporary:
@@ -267,7 +267,7 @@ def stage(
 def _contents(
     function: Function, wheels: Path, extra: Mapping[str, Path]
 ) -> dict[str, Callable[[], bytes]]:
-    """How to read each file of the folder, by its name there."""
+    """Return a function that reads each file of the folder, by its name there."""
     contents: dict[str, Callable[[], bytes]] = {}
 
     def add(name: str, read: Callable[[], bytes]) -> None:
@@ -305,7 +305,7 @@ def _source_files(function: Function) -> Iterator[tuple[str, Path]]:
 
 
 def _kept(names: Set[str], function: Function) -> set[str]:
-    """The names that go into the package."""
+    """Return the names that go into the package."""
     newest: dict[str, str] = defaultdict(str)
     for name in names:
         if model := MODEL.fullmatch(name):
@@ -328,7 +328,7 @@ def _kept(names: Set[str], function: Function) -> set[str]:
 
 
 def _write(contents: Mapping[str, Callable[[], bytes]], folder: Path) -> None:
-    """Write files whose rights and dates depend on nothing: an image's layer has them too."""
+    """Write the files with fixed permissions and dates, which an image's layer has too."""
     folder.mkdir()
     for name, read in contents.items():
         path = folder / name
@@ -341,20 +341,20 @@ def _write(contents: Mapping[str, Callable[[], bytes]], folder: Path) -> None:
         os.utime(path, (EPOCH_S, EPOCH_S))
 
 
-def _replace(made: Path, final: Path) -> Path:
+def _replace(new: Path, final: Path) -> Path:
     if final.exists():
         shutil.rmtree(final)
-    return made.rename(final)
+    return new.rename(final)
 
 
 # --- wheels -------------------------------------------------------------------------------------
 
-RAW = -zlib.MAX_WBITS  # deflate without a header of zlib's
+RAW = -zlib.MAX_WBITS  # deflate without zlib's header
 
 
 @dataclass(frozen=True)
 class _WheelFile:
-    """A file in a wheel; `name` is where an installation puts it."""
+    """A file in a wheel; `name` is its path once installed."""
 
     name: str
     wheel: Path
@@ -365,11 +365,11 @@ class _WheelFile:
         return self.info.compress_type == zipfile.ZIP_DEFLATED
 
     def read(self) -> bytes:
-        """What is in it."""
+        """Return its contents."""
         return zlib.decompress(self.stream(), RAW) if self.deflated else self.stream()
 
     def stream(self) -> bytes:
-        """Its bytes as they are in the wheel: if `deflated`, a raw deflate stream."""
+        """Return its bytes as they are in the wheel: if `deflated`, a raw deflate stream."""
         with self.wheel.open("rb") as wheel:
             wheel.seek(self.info.header_offset)
             name_length, extra_length = struct.unpack("<26xHH", wheel.read(30))
@@ -378,12 +378,12 @@ class _WheelFile:
 
 
 def wheels_of(folder: Path) -> Path:
-    """Where the wheels of a staged folder are."""
+    """Return the folder with the wheels of a staged folder."""
     return folder.with_name(f"{folder.name}.wheels")
 
 
 def _wheel_files(wheels: Path) -> Iterator[_WheelFile]:
-    """All files of a folder's wheels but scripts and data, which no import finds."""
+    """Yield the files of the wheels in a folder, except scripts and data, which no import finds."""
     for path in sorted(wheels.glob("*.whl")):
         with zipfile.ZipFile(path) as wheel:
             for info in wheel.infolist():
@@ -394,7 +394,7 @@ def _wheel_files(wheels: Path) -> Iterator[_WheelFile]:
 
 
 def _download(function: Function, requirements: Path, machine: Machine, wheels: Path) -> None:
-    """Put the pinned wheels into `wheels`; pip checks their hashes."""
+    """Download the pinned wheels into `wheels`; pip checks their hashes."""
     options = ["--quiet", "--no-input", "--disable-pip-version-check", "--retries=2"]
     options += ["--only-binary=:all:", "--no-deps", "--require-hashes"]
     if machine.platforms:
@@ -412,7 +412,7 @@ def _download(function: Function, requirements: Path, machine: Machine, wheels: 
 
 
 def _why(stderr: str, requirements: Path, machine: Machine) -> str:
-    """One line for what pip says in many. Without a network it finds no distribution either."""
+    """Return one line for pip's many. Without a network pip finds no distribution either."""
     errors = [line for line in stderr.splitlines() if line.strip()]
     if match := re.search(r"after connection broken by .*?(\w+Error)\b", stderr):
         return f"the package index cannot be reached ({match[1]})"
@@ -425,8 +425,8 @@ def _why(stderr: str, requirements: Path, machine: Machine) -> str:
 
 # --- the zip file -------------------------------------------------------------------------------
 
-# The structures of a zip file, as APPNOTE.TXT has them (4.3.7, 4.3.12, 4.3.16). The zipfile
-# module cannot take a stream that is compressed already.
+# The structures of a zip file, as in APPNOTE.TXT (4.3.7, 4.3.12, 4.3.16). The zipfile module
+# cannot write a stream that is already compressed.
 LOCAL = struct.Struct("<IHHHHHIIIHH")
 CENTRAL = struct.Struct("<IHHHHHHIIIHHHHHII")
 END = struct.Struct("<IHHHHIIH")
@@ -438,11 +438,11 @@ MODE = (stat.S_IFREG | 0o644) << 16
 
 
 def zip_of(folder: Path) -> Path:
-    """Make `<folder>.zip` of a staged folder, and give its path.
+    """Write `<folder>.zip` from a staged folder, and return its path.
 
-    A file that is as it was in its wheel keeps the wheel's compressed stream; all others, our own
-    code, are stored. Compressing again would give other bytes with another zlib (zlib-ng), or
-    with other floating point (zopfli), and takes longer.
+    A file that is unchanged from its wheel keeps the wheel's compressed stream; all others, our own
+    code, are stored. Compressing again takes longer and would give other bytes with another zlib
+    (zlib-ng) or other floating point (zopfli).
 
     Raises:
         PackagingError: The folder was not staged.
@@ -450,20 +450,20 @@ def zip_of(folder: Path) -> Path:
     archive = folder.with_name(f"{folder.name}.zip")
     data = _zipped(folder, wheels_of(folder))
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
-        made = Path(temporary, "zip")
-        made.write_bytes(data)
-        return made.replace(archive)
+        new = Path(temporary, "zip")
+        new.write_bytes(data)
+        return new.replace(archive)
 
 
 def _zipped(folder: Path, wheels: Path) -> bytes:
     if not folder.is_dir() or not wheels.is_dir():
         raise PackagingError(f"{folder.name}: {folder} was not staged")
-    packed = {file.name: file for file in _wheel_files(wheels)}
+    wheel_files = {file.name: file for file in _wheel_files(wheels)}
     archive, directory = bytearray(), bytearray()
     files = _staged_files(folder)
     for name, path in files:
         data = path.read_bytes()
-        method, stream = _deflated(packed.get(name), data)
+        method, stream = _stream(wheel_files.get(name), data)
         encoded = name.encode()
         sizes = (zlib.crc32(data), len(stream), len(data), len(encoded), 0)
         fields = (VERSION, UTF8, method, 0, DATE, *sizes)  # the same in both headers
@@ -474,15 +474,15 @@ def _zipped(folder: Path, wheels: Path) -> bytes:
     return bytes(archive + directory + end)
 
 
-def _deflated(packed: _WheelFile | None, data: bytes) -> tuple[int, bytes]:
-    """The compression method and the stream for a file that holds `data`."""
-    if packed is not None and packed.deflated and packed.read() == data:
-        return zipfile.ZIP_DEFLATED, packed.stream()
+def _stream(wheel_file: _WheelFile | None, data: bytes) -> tuple[int, bytes]:
+    """Return the compression method and the stream for a file that holds `data`."""
+    if wheel_file is not None and wheel_file.deflated and wheel_file.read() == data:
+        return zipfile.ZIP_DEFLATED, wheel_file.stream()
     return zipfile.ZIP_STORED, data
 
 
 def _staged_files(folder: Path) -> list[tuple[str, Path]]:
-    """Names and paths, sorted; without the caches that running the folder leaves there."""
+    """Return names and paths, sorted, without the caches that running the folder leaves there."""
     return sorted(
         (path.relative_to(folder).as_posix(), path)
         for path in folder.rglob("*")
@@ -494,10 +494,10 @@ def _staged_files(folder: Path) -> list[tuple[str, Path]]:
 
 
 def image_context(folder: Path) -> Path:
-    """Make `<folder>.image`, a container build context: the Dockerfile and the staged folder.
+    """Make `<folder>.image`, a container build context of the Dockerfile and the staged folder.
 
     Raises:
-        PackagingError: The folder is not that of a function that is deployed as an image.
+        PackagingError: The folder was not staged, or its function is not deployed as an image.
     """
     function = FUNCTIONS.get(folder.name)
     if function is None or function.dockerfile is None:
@@ -524,18 +524,17 @@ print(time.perf_counter() - start)
 
 
 def import_time(function: Function, folder: Path, machine: Machine) -> float:
-    """Seconds that a fresh interpreter takes to import the handler's module: the best of a few.
-
-    Nothing else than the standard library is on its path, and no byte code is read or written,
-    as on Lambda.
+    """Return the seconds that a fresh interpreter takes to import the handler's module, the best of
+    a few. As on Lambda, only the standard library is on its path beside `folder`, and no byte code
+    is read or written.
 
     Args:
-        function: Whose folder.
-        folder: Staged for `machine`.
-        machine: One that is here.
+        function: The function.
+        folder: Its folder, staged for `machine`.
+        machine: A machine whose interpreter is here.
 
     Raises:
-        PackagingError: It cannot be imported; the last line of the traceback.
+        PackagingError: The import fails; the message ends with the last line of the traceback.
     """
     module = function.handler.rpartition(".")[0]
     python = machine.interpreter
@@ -560,9 +559,9 @@ ROW = "{:<11}{:<21}{:>9}{:>12}{:>13}  {}"
 
 
 def package(function: Function, root: Path = BUILD) -> str:
-    """Stage and pack one function under `root`, and give the line that describes the result.
+    """Stage and pack a function under `root`, and return the line that describes the result.
 
-    The digest of a build context is that of a zip file of it.
+    The digest of a build context is that of a zip file with its contents.
 
     Raises:
         PackagingError: As `stage`, and if it cannot be imported here.
@@ -570,29 +569,27 @@ def package(function: Function, root: Path = BUILD) -> str:
     folder = stage(function, root=root)
     unzipped = sum(path.stat().st_size for _, path in _staged_files(folder))
     if function.kind == "image":
-        made = image_context(folder)
-        data, size, seconds = _zipped(made, wheels_of(folder)), "-", "-"
+        result = image_context(folder)
+        data, size, duration = _zipped(result, wheels_of(folder)), "-", "-"
     else:
-        made = zip_of(folder)
-        data = made.read_bytes()
-        size, seconds = _size(len(data)), f"{_nearest_import_time(function) * 1000:.0f} ms"
+        result = zip_of(folder)
+        data = result.read_bytes()
+        machine = nearest()
+        with tempfile.TemporaryDirectory() as temporary:
+            here = stage(function, machine, root=Path(temporary))
+            seconds = import_time(function, here, machine)
+        size, duration = _size(len(data)), f"{seconds * 1000:.0f} ms"
     digest = hashlib.sha256(data).hexdigest()
-    return ROW.format(function.name, made.name, size, _size(unzipped), seconds, digest)
-
-
-def _nearest_import_time(function: Function) -> float:
-    machine = nearest()
-    with tempfile.TemporaryDirectory() as root:
-        return import_time(function, stage(function, machine, root=Path(root)), machine)
+    return ROW.format(function.name, result.name, size, _size(unzipped), duration, digest)
 
 
 def _size(size: int) -> str:
-    """Bytes in the units of the limits: 1 MB is 1,000,000 bytes."""
+    """Return a size in the units of Lambda's limits: 1 MB is 1,000,000 bytes."""
     return f"{size / 1e6:.2f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
 
 
 def main(arguments: Sequence[str], root: Path = BUILD) -> int:
-    """Package the named functions, all of them without a name; give the exit code."""
+    """Package the named functions, or all of them, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m deploy.packaging",
         description=f"Make the packages of functions, for {LAMBDA.name}, under build/.",
@@ -601,7 +598,8 @@ def main(arguments: Sequence[str], root: Path = BUILD) -> int:
     names = parser.parse_args(arguments).names
     unknown = [name for name in names if name not in FUNCTIONS]
     if unknown:
-        print(f"no function: {', '.join(unknown)} (known: {', '.join(FUNCTIONS)})", file=sys.stderr)
+        known = ", ".join(FUNCTIONS)
+        print(f"unknown function: {', '.join(unknown)} (known: {known})", file=sys.stderr)
         return 2
     print(ROW.format("FUNCTION", "PACKAGE", "SIZE", "UNZIPPED", "COLD IMPORT", "SHA256"))
     for name in dict.fromkeys(names or FUNCTIONS):

@@ -13,13 +13,13 @@ STATEMENT_ID = "AllowExecutionFromCloudWatch"
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleArgs:
-    """What is invoked when.
+    """The arguments of a `Schedule`.
 
     Attributes:
         rule: The rule's name.
         description: One line for the console.
         expression: `cron(…)` or `rate(…)`, in UTC.
-        function_name: Name of the function that is invoked.
+        function_name: Name of the function to invoke.
         function_arn: ARN of the same function.
     """
 
@@ -31,9 +31,9 @@ class ScheduleArgs:
 
 
 class Schedule(pulumi.ComponentResource):
-    """A rule, its target, and the target's permission to be invoked by that rule alone.
+    """A rule, its target, and the permission for that rule alone to invoke the target.
 
-    The function gets EventBridge's own scheduled event, unchanged.
+    The function gets EventBridge's scheduled event unchanged.
 
     Attributes:
         rule: The rule's name.
@@ -69,7 +69,7 @@ class Schedule(pulumi.ComponentResource):
             resource_name,
             rule=rule.name,
             arn=args.function_arn,
-            # Without the permission, what the rule sends would be refused and lost.
+            # Without the permission the rule's events would be refused and lost.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )
         self.rule = rule.name
@@ -80,7 +80,7 @@ _SHAPE = r"cron\((\S+ ){5}\S+\)|rate\([1-9][0-9]* (minute|hour|day)s?\)"
 
 
 def checked_expression(expression: str) -> str:
-    """The expression itself, if it has the shape of a schedule; EventBridge knows the rest.
+    """Return the expression if it has the shape of a schedule; EventBridge checks the rest.
 
     Raises:
         ValueError: It is neither `cron(…)` with six fields nor `rate(…)`.

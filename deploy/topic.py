@@ -1,4 +1,4 @@
-"""An SNS topic of the stack's own, for who is told of runs and of alarms."""
+"""The stack's own SNS topic, for notifications of runs and for alarms."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import pulumi_aws as aws
 
 @dataclass(frozen=True, kw_only=True)
 class TopicArgs:
-    """What is made.
+    """The arguments of a `Topic`.
 
     Attributes:
         name: The topic's name.
-        emails: Addresses that are subscribed. Each gets a mail from AWS, and nothing else until
-            somebody follows the link in it.
+        emails: Addresses to subscribe. Each has to confirm a mail from AWS first.
     """
 
     name: pulumi.Input[str]
@@ -26,8 +25,8 @@ class TopicArgs:
 class Topic(pulumi.ComponentResource):
     """A topic that the stack's account may publish to.
 
-    It is not encrypted with a key of KMS: CloudWatch's alarms cannot publish to a topic that has
-    the key which AWS manages (CloudWatch User Guide). What is published holds no log contents.
+    It is not encrypted with KMS: CloudWatch alarms cannot publish to a topic with the AWS managed
+    key (CloudWatch User Guide). What is published holds no log contents.
 
     Attributes:
         arn: The topic's ARN, known once the topic exists.

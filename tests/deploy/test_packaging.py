@@ -711,7 +711,7 @@ def test_an_unknown_function_is_wrong_usage(
     """One line names those there are, and nothing is made."""
     assert packaging.main(["hash", "hahs"], tmp_path) == 2
     captured = capsys.readouterr()
-    assert captured.err == "no function: hahs (known: janitor, helloworld, hash)\n"
+    assert captured.err == "unknown function: hahs (known: janitor, helloworld, hash)\n"
     assert not list(tmp_path.iterdir())
 
 
