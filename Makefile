@@ -1,5 +1,5 @@
-# The two commands of the README, those that CI adds, and the deployment's. All set-up is in .venv:
-# what the program needs (RUN), and to that what its development needs (ALL).
+# The README's two commands, those of CI, and those of the deployment. Everything is installed into
+# .venv: what the program needs (RUN), then what its development needs (ALL).
 PYTHON ?= python3
 NAME ?= cloudwatch-janitor
 VENV := .venv
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.run
 ALL := $(VENV)/.all
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-# Of what the shell's `times` says: its children's CPU, in whole seconds.
+# From the output of the shell's `times`: its children's CPU in whole seconds.
 CPU := awk -F '[ms ]+' 'NR == 2 { printf "%.0f", $$1 * 60 + $$2 + $$3 * 60 + $$4 }'
 
 .PHONY: help demo screenshots test fuzz contract-aws proof bench check docs format requirements package package-check up down invoke invoke-apply logs clean
@@ -20,23 +20,23 @@ demo: $(RUN) ## Report, clean and report again, on the embedded sandbox account.
 	@$(BIN)/python -m janitor sandbox demo && times > $(VENV)/.demo
 	@echo "The demo took $$($(CPU) $(VENV)/.demo) s of CPU; its set-up, once: $$(cat $(RUN))"
 
-screenshots: $(ALL) ## Draw docs/images/ anew from the sandbox (needs chromium).
+screenshots: $(ALL) ## Redraw docs/images/ from the sandbox (needs chromium).
 	@PYTHONPATH=. $(BIN)/python docs/screenshots.py
 
 test: $(ALL) ## Run the whole test suite.
 	$(BIN)/python -m pytest -n auto
 
-fuzz: $(ALL) ## Damage what each loader reads (MINUTES=5 each): policy, plan, journal, event, state.
+fuzz: $(ALL) ## Fuzz the loaders of policy, plan, journal, event and state (MINUTES=5 each).
 	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),5)
 
-contract-aws: $(ALL) ## Assert on an AWS account of your own what the sandbox takes for granted.
+contract-aws: $(ALL) ## Check the sandbox's assumptions against an AWS account of your own.
 	$(BIN)/python -m tests.sandbox.contract
 
-proof: $(ALL) ## Try all broken engines, and the properties on 10,000 accounts; takes up to an hour.
+proof: $(ALL) ## Run all broken engines, and the properties on 10,000 accounts (up to an hour).
 	TEST_SEED=all $(BIN)/python -m pytest -q -n auto tests/proof/test_mutants.py tests/function/test_handler.py
 	$(BIN)/python -m tests.proof --accounts 10000 --minutes 60 --write docs/proof.md
 
-bench: $(ALL) ## Measure beside other tools (50 minutes; QUICK=1: 5 minutes, into build/bench/).
+bench: $(ALL) ## Benchmark against other tools (50 minutes; QUICK=1: 5 minutes, into build/bench/).
 	$(BIN)/python -m tests.bench $(if $(QUICK),--quick,--readme README.md)
 
 check: $(ALL) ## Lint, formatting, types, documentation.
@@ -62,7 +62,7 @@ invoke: ## Dry run of the deployed janitor; prints its answer.
 	aws lambda invoke --function-name $(NAME) --cli-read-timeout 900 build/answer.json
 	@cat build/answer.json
 
-invoke-apply: ## Let the deployed janitor act, now.
+invoke-apply: ## Let the deployed janitor act now.
 	@mkdir -p build
 	aws lambda invoke --function-name $(NAME) --cli-read-timeout 900 --cli-binary-format raw-in-base64-out --payload '{"dry_run": false}' build/answer.json
 	@cat build/answer.json
@@ -70,17 +70,17 @@ invoke-apply: ## Let the deployed janitor act, now.
 logs: ## Follow the deployed janitor's logs.
 	aws logs tail /$(NAME)/janitor --since 1d --follow
 
-package-check: $(ALL) ## Build the wheel, install it elsewhere, and use it from there.
+package-check: $(ALL) ## Build the wheel, install it into a venv of its own, and use it.
 	@$(BIN)/python .ci/package.py
 
 format: $(ALL) ## Format the code.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## Remove what the other targets made.
+clean: ## Remove what the other targets create.
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-requirements: ## Pin with hashes what pyproject.toml asks for (UPGRADE=1: the newest versions).
+requirements: ## Pin pyproject.toml's requirements with hashes (UPGRADE=1: the newest versions).
 	$(PYTHON) -m venv build/uv
 	build/uv/bin/python -m pip --quiet --disable-pip-version-check install uv==0.13.9
 	.ci/requirements build/uv/bin/uv $(if $(UPGRADE),--upgrade)

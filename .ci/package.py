@@ -1,7 +1,7 @@
 # ruff: noqa: T201 - a program
-"""Build the source archive and from it the wheel, install that with nothing of development, use it.
+"""Build the source archive and the wheel from it, install that without development tools, use it.
 
-Run by an environment that has hatchling (`make package-check`).
+Needs an environment with hatchling (`make package-check`).
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ UNJUDGED = 5  # the sandbox has a log group with an odd value
 
 
 def run(*command: str | Path, code: int = 0) -> str:
-    """What a command prints, in a folder where no checkout is importable."""
+    """Return the output of a command, run in a folder from which no checkout is importable."""
     done = subprocess.run(command, cwd=BUILD, capture_output=True, text=True, check=False)
     if done.returncode != code:
-        words = " ".join(map(str, command))
-        sys.exit(f"{words}: exit {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
+        line = " ".join(map(str, command))
+        sys.exit(f"{line}: exit {done.returncode}, not {code}\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
-def janitor(*words: str, code: int = 0) -> str:
-    """What the installed command prints."""
-    return run(BIN / "janitor", *words, code=code)
+def janitor(*arguments: str, code: int = 0) -> str:
+    """Return the output of the installed command."""
+    return run(BIN / "janitor", *arguments, code=code)
 
 
 def build() -> Path:
-    """The wheel of the source archive, so that this has all it takes."""
+    """Build the wheel from the source archive, which shows that the archive is complete."""
     shutil.rmtree(BUILD, ignore_errors=True)
     BUILD.mkdir(parents=True)
     python = (sys.executable, "-m")
@@ -49,7 +49,7 @@ def build() -> Path:
 
 
 def install(wheel: Path) -> None:
-    """The wheel, in an environment of requirements.txt alone: all that it asks for is there."""
+    """Install the wheel beside requirements.txt alone, which must satisfy its dependencies."""
     run(sys.executable, "-m", "venv", "venv")
     pip = (BIN / "python", "-m", "pip", "--disable-pip-version-check")
     pins = ROOT / "requirements.txt"
@@ -59,30 +59,31 @@ def install(wheel: Path) -> None:
     pinned = set(re.findall(r"^[\w-]+", pins.read_text(), re.M))
     listed = json.loads(run(*pip, "list", "--format", "json"))
     installed = {re.sub(r"[-_.]+", "-", package["name"]).lower() for package in listed}
-    more = installed - pinned - {"cloudwatch-janitor", "pip", "setuptools"}
-    assert not more, f"installed, and not in requirements.txt: {more}"
+    unpinned = installed - pinned - {"cloudwatch-janitor", "pip", "setuptools"}
+    assert not unpinned, f"installed, but not in requirements.txt: {unpinned}"
     assert "moto" not in installed
 
 
 def planned(report: str) -> Counter[str]:
-    """How many of each action a report in JSON plans."""
-    told = json.loads(report)
-    assert told["summary"]["complete"], told["summary"]
-    return Counter(each["action"] for each in told["findings"] if each["status"] == "planned")
+    """Count the planned actions of a JSON report."""
+    parsed = json.loads(report)
+    assert parsed["summary"]["complete"], parsed["summary"]
+    return Counter(row["action"] for row in parsed["findings"] if row["status"] == "planned")
 
 
 def use() -> None:
-    """The commands of the README, on the sandbox."""
+    """Run the README's commands on the sandbox."""
     assert "Usage: janitor" in janitor("--help")
     before = planned(janitor("report", "--sandbox", "--quiet", "--format", "json", code=UNJUDGED))
-    kept = ("--sandbox-state", "account", "--quiet")
-    janitor("plan", *kept, "-o", "plan.jsonl", code=UNJUDGED)
-    done = json.loads(janitor("apply", "plan.jsonl", *kept, "--yes", "--format", "json"))["summary"]
+    sandbox = ("--sandbox-state", "account", "--quiet")
+    janitor("plan", *sandbox, "-o", "plan.jsonl", code=UNJUDGED)
+    applied = janitor("apply", "plan.jsonl", *sandbox, "--yes", "--format", "json")
+    done = json.loads(applied)["summary"]
     assert done["groups_deleted"] == before["delete_group"] > 0, done
     assert done["retention_set"] == before["set_retention"] > 0, done
-    assert not planned(janitor("report", *kept, "--format", "json", code=UNJUDGED))
+    assert not planned(janitor("report", *sandbox, "--format", "json", code=UNJUDGED))
     print(f"wheel: {done['groups_deleted']} log groups deleted in the sandbox, as planned")
-    janitor("report", *kept, "--format", "html", "-o", "report.html", code=UNJUDGED)
+    janitor("report", *sandbox, "--format", "html", "-o", "report.html", code=UNJUDGED)
     page = (BUILD / "report.html").read_text("utf-8")
     assert page.startswith("<!doctype html>")
     assert page.endswith("</html>\n")

@@ -5,10 +5,10 @@ from hashlib import sha256
 
 
 def handler(event: object, context: object) -> str:  # noqa: ARG001 - Lambda passes both
-    """Answer the URL-safe Base64 of the SHA-256 of the event, a JSON string in UTF-8.
+    """Return the URL-safe Base64 of the SHA-256 of the event, a JSON string, in UTF-8.
 
     Raises:
-        TypeError: The event is something else than a string.
+        TypeError: The event is not a string.
         ValueError: It holds half a surrogate pair, which UTF-8 cannot encode.
     """
     if not isinstance(event, str):
@@ -18,5 +18,5 @@ def handler(event: object, context: object) -> str:  # noqa: ARG001 - Lambda pas
     except UnicodeEncodeError as error:
         half = f"\\u{ord(event[error.start]):04x} at position {error.start}"
         raise ValueError(f"expected a string of whole characters, got {half}") from None
-    print(f"input: {event}")  # noqa: T201 - what a function prints is in its log
+    print(f"input: {event}")  # noqa: T201 - Lambda logs what a function prints
     return urlsafe_b64encode(sha256(data).digest()).decode()

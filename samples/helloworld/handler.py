@@ -2,5 +2,5 @@
 
 
 def handler(event: object, context: object) -> str:  # noqa: ARG001 - Lambda passes both
-    """Answer `Hello World`, whatever the event is."""
+    """Return `Hello World`, whatever the event is."""
     return "Hello World"
