@@ -1,4 +1,4 @@
-"""What IAM makes of policy documents."""
+"""How IAM evaluates policy documents."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 
 def allowed(documents: Iterable[Mapping[str, Any]], action: str, resource: str) -> bool:
-    """IAM's decision for one role, in which moto has to agree.
+    """Return IAM's decision for a role with these policies, and assert that moto agrees.
 
-    A Deny wins, without an Allow nothing is allowed.
+    A Deny wins, and without an Allow nothing is allowed.
     """
     effects, others = set(), set()
     for document in documents:

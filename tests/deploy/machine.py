@@ -1,8 +1,8 @@
-"""A state machine on moto's interpreter, with the fleet's real function in the place of Lambda's.
+"""A state machine on moto's interpreter, whose Lambda function is the fleet's real one.
 
-Nothing waits: what the interpreter sleeps between tries passes on the function's clock. Retries,
-maps over executions and readers of S3 are moto's; what its interpreter does is not AWS's word, so
-the definition keeps to what Amazon States Language says (docs/fleet.md names the quotas).
+Nothing waits: what the interpreter sleeps between retries passes on the function's clock. Retries,
+distributed maps and S3 readers are moto's, whose interpreter may differ from AWS's, so the
+definition keeps to the Amazon States Language (docs/fleet.md names the quotas).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from tests.function.fleets import DeployedFleet
 
 
 class Machine:
-    """The state machine `arn`, whose function is `fleet`'s, named `function`.
+    """The state machine `arn` with the function `function`, which is that of `fleet`.
 
-    `events` are what the function was called with, `slept` the seconds between tries; `before` is
-    called before the function and may raise DiedError in its place.
+    `events` are the function's events, `slept` the seconds before retries; `before` is called
+    before the function and may raise DiedError.
     """
 
     def __init__(self, arn: str, function: str, fleet: DeployedFleet) -> None:
@@ -44,26 +44,26 @@ class Machine:
         self._one_at_a_time = threading.RLock()
         self._within = threading.local()
 
-    def run(self, said: Any, name: str | None = None) -> dict[str, Any]:
-        """The description of an execution, which is over, with the number of its `events`."""
+    def run(self, event: Any, name: str | None = None) -> dict[str, Any]:
+        """Execute the machine; return the execution's description and its number of `events`."""
         machines = client("stepfunctions")
         started = machines.start_execution(
-            stateMachineArn=self.arn, name=name or str(uuid.uuid4()), input=json.dumps(said)
+            stateMachineArn=self.arn, name=name or str(uuid.uuid4()), input=json.dumps(event)
         )
         arn = started["executionArn"]
-        for each in machines.list_map_runs(executionArn=arn)["mapRuns"]:
-            counts = machines.describe_map_run(mapRunArn=each["mapRunArn"])["itemCounts"]
+        for map_run in machines.list_map_runs(executionArn=arn)["mapRuns"]:
+            counts = machines.describe_map_run(mapRunArn=map_run["mapRunArn"])["itemCounts"]
             assert counts["failed"] == counts["timedOut"] == 0, "on AWS the whole map would fail"
         history = machines.get_execution_history(executionArn=arn)["events"]
         return {**machines.describe_execution(executionArn=arn), "events": len(history)}
 
     def passes(self) -> list[str]:
-        """What the function was asked for, one after the other."""
+        """The passes of the function's events, in order."""
         return [event["pass"] for event in self.events]
 
     @contextmanager
     def plugged(self) -> Iterator[Machine]:
-        """As long as this lasts, moto's Lambda is the function."""
+        """Replace moto's Lambda by the function, in a `with` block."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ExecutionWorker, "start", ExecutionWorker._execution_logic)
             patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=self._sleep))
@@ -78,28 +78,28 @@ class Machine:
             self.fleet.clock.jump(seconds)
 
     def _elsewhere(self, stub: Callable[..., Any]) -> Callable[..., Any]:
-        """Moto answers no call that the function makes: those are the fake account's."""
+        """Leave the calls of the function to the fake account, which moto would answer."""
 
         def call(stubber: BotocoreStubber, *args: Any, **kwargs: Any) -> Any:
-            mine = getattr(self._within, "function", False)
-            return None if mine else stub(stubber, *args, **kwargs)
+            in_function = getattr(self._within, "function", False)
+            return None if in_function else stub(stubber, *args, **kwargs)
 
         return call
 
     def _invoke(self) -> Callable[..., bytes]:
         def invoke(
-            _lambda: Any, name: str, _qualifier: Any, body: str, _headers: Any, told: dict[str, str]
+            _lambda: Any, name: str, _qualifier: Any, body: str, _headers: Any, out: dict[str, str]
         ) -> bytes:
             assert name.endswith(f":{self.function}"), name
             with self._one_at_a_time:
                 try:
                     answer = self._answer(json.loads(body))
                 except DiedError:
-                    told["x-amz-function-error"] = "Unhandled"
-                    # As Lambda has it: the function itself can say nothing any more.
+                    out["x-amz-function-error"] = "Unhandled"
+                    # Lambda's own answer for a process that died.
                     answer = {"errorType": "Runtime.ExitError", "errorMessage": "exit status 137"}
-                except Exception as error:  # noqa: BLE001  # whatever it raises, Lambda tells
-                    told["x-amz-function-error"] = "Unhandled"
+                except Exception as error:  # noqa: BLE001  # Lambda passes on whatever it raises
+                    out["x-amz-function-error"] = "Unhandled"
                     answer = {"errorType": type(error).__name__, "errorMessage": str(error)}
             return json.dumps(answer).encode()
 
@@ -114,13 +114,13 @@ class Machine:
         finally:
             self._within.function = False
         assert len(json.dumps(answer)) < 32_000
-        if event["pass"] == "targets":  # for the reader of S3, which is moto's
+        if event["pass"] == "targets":  # moto's S3 reader needs the object too
             body = self.fleet.objects[answer["key"]]
             client("s3").put_object(Bucket=answer["bucket"], Key=answer["key"], Body=body)
         return answer
 
 
 def _cached() -> Callable[..., Any]:
-    """One client of Lambda, not one for each call, which takes longer than the call."""
-    made = functools.cache(boto3.client)
-    return lambda region, service, state_credentials=None: made(service, region)
+    """A factory of cached clients: creating one for each call would take longer than the call."""
+    cached = functools.cache(boto3.client)
+    return lambda region, service, state_credentials=None: cached(service, region)

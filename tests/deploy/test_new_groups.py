@@ -30,7 +30,7 @@ from tests.deploy.test_deploy import (
     _function,
     _shown,
 )
-from tests.function.test_new_groups import BATCH, SECONDS, made
+from tests.function.test_new_groups import BATCH, SECONDS, hint
 
 NAME = f"{JANITOR}-new-groups"
 AWAY = "us-east-1"
@@ -61,12 +61,12 @@ def test_each_regions_rule_tells_the_bus_at_home(account: Account) -> None:
         rule = events.describe_rule(Name=NAME)
         pattern = json.loads(rule["EventPattern"])
         assert pattern["detail"]["eventName"] == ["CreateLogGroup"]
-        event = made("/a")
+        event = hint("/a")
         event["detail"] |= {"eventSource": "logs.amazonaws.com"}
         failed = copy.deepcopy(event)
         failed["detail"]["errorCode"] = "ResourceAlreadyExistsException"
         matches: Any = EventPattern.load(rule["EventPattern"]).matches_event
-        others = made("/a", source="mine"), made("/a", account="9" * 12)
+        others = hint("/a", source="mine"), hint("/a", account="9" * 12)
         seen = [bool(matches(one)) for one in (event, failed, *others)]
         assert seen == [True, False, False, False]
         (target,) = events.list_targets_by_rule(Rule=NAME)["Targets"]

@@ -43,7 +43,7 @@ from tests.function.deployed import BUCKET, SCHEDULED, Deployed
 from tests.function.fleets import TOPIC as FLEET_TOPIC
 from tests.function.fleets import UNIT, DeployedFleet, fleet
 from tests.function.fleets import account as account_of
-from tests.function.test_new_groups import CALLED, COST, Function, made, new
+from tests.function.test_new_groups import CALLED, COST, Function, hint, new
 
 PACKAGE = Path(importlib.import_module("janitor").__file__ or "").parent
 PREFIXES = {
@@ -498,7 +498,7 @@ def test_the_role_for_new_groups_may_do_what_it_must_and_no_more(
     for statement in document["Statement"]:
         statement["Action"] = [action for action in statement["Action"] if action != missing]
     cloud.fault = Guard(document, cloud.store)
-    failed = Function(cloud, parse(COST, "cost"), monkeypatch).get(made("/aws/lambda/checkout"))
+    failed = Function(cloud, parse(COST, "cost"), monkeypatch).get(hint("/aws/lambda/checkout"))
     done = (group.retention, group.tags) == (30, {"env": "dev", "team": "shop"})
     assert (not failed and done) is (missing is None)
 

@@ -1,4 +1,4 @@
-"""What holds for every test of a function."""
+"""Fixtures of every test of a function."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from janitor.function.invocation import configure_logs
 
 @pytest.fixture(autouse=True)
 def logs_of_a_function() -> None:
-    """A command of an earlier test may have set up its own; a function does so as it is loaded."""
+    """Configure the logs, as a function does on import: an earlier test's command may have, too."""
     configure_logs()

@@ -1,4 +1,4 @@
-"""The function as a deployment has it, on the fake account: invoked, and invoking itself."""
+"""The deployed function on the fake account, invoked and invoking itself."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ SCHEDULED = {
 
 
 class DiedError(BaseException):
-    """The function is no more."""
+    """The function's process died."""
 
 
 @dataclass
 class Context:
-    """Lambda's context object. `remaining` (ms) is at the beginning; without a clock it stays."""
+    """Lambda's context object. `remaining` (ms) counts down by the clock, if there is one."""
 
     aws_request_id: str
     remaining: int = 900_000
@@ -74,7 +74,7 @@ class _Session:
 
 
 class Again:
-    """S3's client, which writes once more after a server error, as botocore does."""
+    """S3's client with one retry of a write after a server error, as botocore has."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
@@ -90,14 +90,14 @@ class Again:
 
 
 class Hanging:
-    """Workers whose calls never end: an endpoint that drips."""
+    """Workers whose calls never end."""
 
     async def run(self, _work: object) -> Any:
         await asyncio.sleep(1000)
 
 
 def lost(cloud: Cloud) -> None:
-    """The next object is written, and the answer does not come back."""
+    """Write the next object, but lose the answer."""
 
     def once(call: Call) -> RefusedError | None:
         if call.operation != "PutObject":
@@ -109,7 +109,7 @@ def lost(cloud: Cloud) -> None:
 
 
 def under_way(cloud: Cloud) -> None:
-    """The same; and when it is written once more, S3 is still at it."""
+    """Do the same, and refuse the retry because the first write is still in progress."""
 
     def once(_call: Call) -> RefusedError:
         cloud.quiet()
@@ -143,12 +143,12 @@ class Deployed:
 
     @property
     def objects(self) -> dict[str, str]:
-        """What is in the bucket."""
-        found = self.cloud.store.buckets[BUCKET].objects
-        return {key: there.body.decode() for key, there in found.items()}
+        """The objects of the bucket, as text by key."""
+        objects = self.cloud.store.buckets[BUCKET].objects
+        return {key: stored.body.decode() for key, stored in objects.items()}
 
     async def answer(self, event: Any, request: str = "request-1", seconds: float = 900.0) -> Any:
-        """One invocation."""
+        """Invoke the function, on an event loop that runs."""
         self.links += 1
         metrics = self.metrics_out or EphemeralMetrics(namespace="test", service="test")
         settings = read_settings(
@@ -160,29 +160,29 @@ class Deployed:
             context = Context(request, int(seconds * 1000), self.cloud.clock)
             return await janitor.answer(event, context)
         finally:
-            for name, said in metrics.metric_set.items():
-                self.metrics[name] = said["Value"][-1]
+            for name, metric in metrics.metric_set.items():
+                self.metrics[name] = metric["Value"][-1]
 
     def invoke(self, event: Any, request: str = "request-1", seconds: float = 900.0) -> Any:
-        """The answer of one invocation."""
+        """Invoke the function."""
         return self.cloud.clock.run(self.answer(event, request, seconds))
 
     def together(self, *calls: tuple[Any, str]) -> list[Any]:
-        """The answers of invocations at the same time."""
+        """Invoke the function several times at once, each with an event and a request id."""
 
-        async def all_of_them() -> list[Any]:
+        async def answers() -> list[Any]:
             return list(await asyncio.gather(*(self.answer(*call) for call in calls)))
 
-        return self.cloud.clock.run(all_of_them())
+        return self.cloud.clock.run(answers())
 
     def next_event(self) -> Any:
-        """What the function invoked itself with, taken from the queue; None: it did not."""
+        """Take the next event that the function sent to itself from the queue, if there is one."""
         return json.loads(self._invoked.pop(0)["payload"]) if self._invoked else None
 
     def chain(
         self, event: Any, between: Callable[[], None] = lambda: None, most: int = 200
     ) -> list[Any]:
-        """The answers of a run's links."""
+        """Run all links of a run and return their answers."""
         answers = []
         for number in range(most):
             between()
@@ -193,7 +193,7 @@ class Deployed:
 
 
 def cut(cloud: Cloud, calls: int, seconds: float = 900.0) -> Callable[[], None]:
-    """So much time passes with call number `calls` of each link; to be called between links."""
+    """Let `seconds` pass with call number `calls` of each link; call the result between links."""
     made = 0
 
     def before(call: Call) -> None:
@@ -212,8 +212,8 @@ def cut(cloud: Cloud, calls: int, seconds: float = 900.0) -> Callable[[], None]:
 
 
 def dying(cloud: Cloud, at: int, *, after: bool = False) -> Callable[[], None]:
-    """The function dies with call number `at` from now on, before its effect or after it; what is
-    returned lets it live again.
+    """Let the function die with its call number `at` from now on, before or after the call's
+    effect; calling the result stops that.
     """
     made = 0
 

@@ -1,4 +1,4 @@
-"""The function of a fleet on fake accounts, and what its state machine does with it."""
+"""The function of a fleet on fake accounts, invoked as its state machine does."""
 
 from __future__ import annotations
 
@@ -37,38 +37,34 @@ TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:janitor"
 ROLE = "ops/janitor"
 EXTERNAL_ID = "the-janitor"
 UNIT = "ou-root-workload"
-"""Every second account is in it."""
+"""An organizational unit with every second account."""
 
 
 def account(number: int) -> str:
-    """The account with this number; that of the function is number 0."""
+    """The id of an account; number 0 is the function's."""
     return str(int(ACCOUNT) + number)
 
 
-def role(of: str) -> str:
+def role(account_id: str) -> str:
     """The ARN of an account's role."""
-    return f"arn:aws:iam::{of}:role/{ROLE}"
+    return f"arn:aws:iam::{account_id}:role/{ROLE}"
 
 
 def fleet(accounts: int, regions: Iterable[str] = (REGION,)) -> Store:
-    """So many accounts in an organization, without log groups."""
-    store = Store()
-    every = [account(number) for number in range(accounts)]
-    members = {
-        one: Membership(f"team-{number}", UNIT if number % 2 else "r-root")
-        for number, one in enumerate(every)
-    }
-    store.organization = Organization(ACCOUNT, {UNIT: Unit("Workloads")}, members)
-    for one in every:
+    """An organization with this many accounts, without log groups."""
+    store, members = Store(), {}
+    for number in range(accounts):
+        members[account(number)] = Membership(f"team-{number}", UNIT if number % 2 else "r-root")
         for region in regions:
-            store.region(one, region)
+            store.region(account(number), region)
+    store.organization = Organization(ACCOUNT, {UNIT: Unit("Workloads")}, members)
     return store
 
 
 @dataclass
 class DeployedFleet:
-    """The function of a fleet with its bucket. `fault` may answer a call, `after` when it has had
-    its effect; `before_call` sees each.
+    """The function of a fleet with its bucket. `before_call` sees each call, `fault` may answer in
+    its place, `after` once it had its effect.
     """
 
     store: Store
@@ -83,13 +79,13 @@ class DeployedFleet:
         )
         self.sent = self.store.region(ACCOUNT, REGION).topics.setdefault("janitor", [])
         self.calls: Counter[tuple[str, str]] = Counter()
-        """By account and operation."""
+        """Calls by account and operation."""
         self.metrics: dict[str, float] = {}
         self.requests = 0
         self.quiet()
 
     def quiet(self) -> None:
-        """Nothing disturbs a call from now on."""
+        """Remove all disturbances."""
         self.fault: Disturbance = lambda _call: None
         self.after: Disturbance = lambda _call: None
         self.before_call: Callable[[Call], None] = lambda _call: None
@@ -106,25 +102,25 @@ class DeployedFleet:
 
     @property
     def objects(self) -> dict[str, str]:
-        """What is in the bucket."""
-        found = self.store.buckets[BUCKET].objects
-        return {key: there.body.decode() for key, there in found.items()}
+        """The objects of the bucket, as text by key."""
+        objects = self.store.buckets[BUCKET].objects
+        return {key: stored.body.decode() for key, stored in objects.items()}
 
     def overwrite(self, key: str, text: str) -> None:
-        """Have another object in its place."""
+        """Replace an object of the bucket."""
         s3 = self.session().client("s3")
         s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
 
     def session(self) -> boto3.Session:
-        """The function's own."""
+        """The function's own session."""
         return cast(boto3.Session, _Own(self.sandbox))
 
     def assume(self, _own: boto3.Session, arn: str, external_id: str | None) -> boto3.Session:
-        """A session of a role that is assumed with the first call, as `targets.assumed` makes."""
+        """A session that assumes its role with the first call, like those of `targets.assumed`."""
         return cast(boto3.Session, _Assumed(self.sandbox, arn, external_id))
 
     def function(self) -> Fleet:
-        """A cold one."""
+        """A cold function."""
         self._metrics = EphemeralMetrics(namespace="test", service="test")
         settings = read_settings(
             {
@@ -134,36 +130,36 @@ class DeployedFleet:
                 **self.environment,
             }
         )
-        own = self.session()
-        return Fleet(settings, own, self.clock, self._metrics, Inline(), self.assume)
+        session = self.session()
+        return Fleet(settings, session, self.clock, self._metrics, Inline(), self.assume)
 
     async def answer(self, event: Any, seconds: float = 900.0) -> Any:
-        """One invocation."""
+        """Invoke the function, on an event loop that runs."""
         self.requests += 1
         request = f"request-{self.requests}"
         context = Context(request, int(seconds * 1000), self.clock, ARN, "/janitor/fleet", NAME)
         try:
             return await self.function().answer(event, context)
         finally:
-            for name, said in self._metrics.metric_set.items():
-                self.metrics[name] = said["Value"][-1]
+            for name, metric in self._metrics.metric_set.items():
+                self.metrics[name] = metric["Value"][-1]
 
     def invoke(self, event: Any, seconds: float = 900.0) -> Any:
-        """The answer of one invocation."""
+        """Invoke the function."""
         return self.clock.run(self.answer(event, seconds))
 
     def targets(self, run: str = "run", *, dry_run: bool = False) -> list[dict[str, str]]:
-        """The items that the state machine reads from the bucket."""
+        """Start a run and return the items that the state machine would read from the bucket."""
         answer = self.invoke({"run": run, "pass": "targets", "dry_run": dry_run})
         items: list[dict[str, str]] = json.loads(self.objects[answer["key"]])
         return items
 
-    def each(self, what: str, items: Iterable[Mapping[str, str]], run: str = "run") -> list[Any]:
-        """The last answers of a pass over items, each called until it is complete."""
-        return [self.item({"run": run, "pass": what, **item}) for item in items]
+    def each(self, pass_: str, items: Iterable[Mapping[str, str]], run: str = "run") -> list[Any]:
+        """Repeat a pass for each item until it is complete; return the last answers."""
+        return [self.item({"run": run, "pass": pass_, **item}) for item in items]
 
     def item(self, event: Any, most: int = 200) -> Any:
-        """The last answer about a target. An invocation that fails is tried again, later."""
+        """Send an event until the answer is complete, also if the target is busy."""
         for _ in range(most):
             try:
                 answer = self.invoke(event)
@@ -175,7 +171,7 @@ class DeployedFleet:
         raise AssertionError(f"no end after {most} invocations")
 
     def run(self, run: str = "run", *, dry_run: bool = False) -> dict[str, Any]:
-        """What the report says of a whole run, which is as its schema says."""
+        """Do a whole run and return its report, checked against the schema."""
         items = self.targets(run, dry_run=dry_run)
         self.each("survey", items, run)
         limits = self.invoke({"run": run, "pass": "limits"})
@@ -184,8 +180,8 @@ class DeployedFleet:
         answer = self.invoke({"run": run, "pass": "report"})
         report = self.objects[answer["key"]]
         FleetReport.model_validate_json(report, strict=True)
-        said: dict[str, Any] = json.loads(report)
-        return said
+        parsed: dict[str, Any] = json.loads(report)
+        return parsed
 
 
 # ---- sessions ------------------------------------------------------------------------------------
@@ -200,7 +196,7 @@ _CALLING = _Calling()
 
 
 class _Keys(Credentials):
-    """Those of the call that is under way."""
+    """The credentials of the call in progress."""
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
         return ReadOnlyCredentials(_CALLING.key, "secret", None)
@@ -211,20 +207,20 @@ def _session() -> boto3.Session:
     def handle(request: Request) -> Reply:
         return _CALLING.sandbox.handle(request)
 
-    made = inprocess.session(handle, "", REGION)
-    made._session._credentials = _Keys("", "secret")  # type: ignore[attr-defined]
-    return made
+    session = inprocess.session(handle, "", REGION)
+    session._session._credentials = _Keys("", "secret")  # type: ignore[attr-defined]
+    return session
 
 
 @cache
 def _client(service: str, region: str) -> Any:
-    """To make one takes longer than most calls, so all accounts have the same."""
+    """A client for all accounts: creating one takes longer than most calls."""
     config = CLIENT_CONFIG.merge(Config(user_agent="tests"))
     return _session().client(service, region, config=config)
 
 
 class _Client:
-    """The process's client, calling this sandbox with that key."""
+    """The shared client, calling this sandbox with this key."""
 
     def __init__(self, sandbox: Sandbox, key: str, client: Any, first: Callable[[], None]) -> None:
         self._sandbox, self._key, self._client, self._first = sandbox, key, client, first
@@ -248,8 +244,8 @@ class _Own:
         self._sandbox = sandbox
 
     def client(self, service: str, region_name: str | None = None, **_more: Any) -> Any:
-        made = _client(service, region_name or REGION)
-        return _Client(self._sandbox, f"AKIA{ACCOUNT}", made, lambda: None)
+        shared = _client(service, region_name or REGION)
+        return _Client(self._sandbox, f"AKIA{ACCOUNT}", shared, lambda: None)
 
 
 class _Assumed:
@@ -261,20 +257,20 @@ class _Assumed:
         self._has_keys = False
 
     def client(self, service: str, region_name: str | None = None, **_more: Any) -> Any:
-        made = _client(service, region_name or REGION)
-        return _Client(self._sandbox, f"ASIA{self._account}", made, self._assume)
+        shared = _client(service, region_name or REGION)
+        return _Client(self._sandbox, f"ASIA{self._account}", shared, self._assume)
 
     def _assume(self) -> None:
         if self._has_keys:
             return
         sts = _Own(self._sandbox).client("sts")
-        asked = {"RoleArn": self._arn, "RoleSessionName": "cloudwatch-janitor"}
+        parameters = {"RoleArn": self._arn, "RoleSessionName": "cloudwatch-janitor"}
         if self._external_id is not None:
-            asked["ExternalId"] = self._external_id
+            parameters["ExternalId"] = self._external_id
         try:
-            made = sts.assume_role(**asked)["Credentials"]["AccessKeyId"]
+            key = sts.assume_role(**parameters)["Credentials"]["AccessKeyId"]
         except ClientError as error:
             raise CredentialsError(f"{self._arn} cannot be assumed: {error}") from error
         keys = self._sandbox.world.keys
-        keys[f"ASIA{self._account}"] = keys[made]  # clients are kept, and have always the same
+        keys[f"ASIA{self._account}"] = keys[key]  # the key that the cached clients always have
         self._has_keys = True

@@ -1,9 +1,9 @@
-"""A staged function run as Lambda runs it: by AWS's own runtime client, in a process of its own.
+"""A staged function, run as Lambda runs it: by AWS's runtime client, in a process of its own.
 
     with Function(folder, "handler.handler", env={"KEY": "value"}) as function:
         answer = function.invoke(b'"hello"', deadline_ms=3000)
 
-The process has the staged folder, the runtime client and the standard library, and no more.
+The process can import the staged folder, the runtime client and the standard library only.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from types import TracebackType
 from typing import Any, Self
 
 RUNTIME_CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
-"""The distributions that the process has besides the staged folder."""
+"""The distributions that the process can import besides the staged folder."""
 
 INIT_S = 60.0
-"""How long the first invocation may wait for the process to have imported its handler."""
+"""How long the first invocation waits for the process to import its handler."""
 
 POLL_S = 0.05
 ACCOUNT, REGION = "123456789012", "eu-central-1"
@@ -37,14 +37,13 @@ ACCOUNT, REGION = "123456789012", "eu-central-1"
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of an invocation.
+    """The result of an invocation.
 
     Attributes:
-        payload: The response as it was sent; the error's JSON, if there was one.
-        error_type: Class of the exception; None: there was none. `Runtime.…` and `Sandbox.…` are
-            what Lambda itself says.
-        error_message: What it says.
-        logs: What was printed since the invocation before: the start's too, in the first one.
+        payload: The response as it was sent, or the error's JSON.
+        error_type: Class of the exception, if any; `Runtime.…` and `Sandbox.…` are Lambda's own.
+        error_message: Its message.
+        logs: The output since the previous invocation, or since the start.
     """
 
     payload: bytes
@@ -54,7 +53,7 @@ class Answer:
 
     @property
     def value(self) -> Any:
-        """The response, decoded. An AssertionError shows what failed."""
+        """The decoded response. Raises AssertionError, with the logs, if the invocation failed."""
         assert self.error_type is None, f"{self.error_type}: {self.error_message}\n{self.logs}"
         return json.loads(self.payload)
 
@@ -62,13 +61,13 @@ class Answer:
 class Function:
     """A function that can be invoked, one event at a time, until the `with` block ends.
 
-    The process starts at the first invocation and stays warm. As on Lambda, one that ends or that
-    is not done at its deadline is an error, and the next invocation starts a new one.
+    The process starts at the first invocation and stays warm. As on Lambda, it is an error if it
+    exits or exceeds its deadline, and the next invocation starts a new one.
 
     Args:
         folder: A folder staged for `packaging.host()`.
         handler: `package.module.function`.
-        env: Environment beside that which Lambda sets.
+        env: Environment variables besides those that Lambda sets.
         name: Name of the function.
     """
 
@@ -104,7 +103,7 @@ class Function:
 
     @property
     def arn(self) -> str:
-        """The function's ARN, which it is told is invoked."""
+        """The function's ARN, which is in its context."""
         return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self._name}"
 
     def invoke(
@@ -115,13 +114,13 @@ class Function:
         request_id: str | None = None,
         arn: str | None = None,
     ) -> Answer:
-        """Send an event as it is (even nothing) and wait for what comes of it.
+        """Send an event unchanged (even an empty one) and wait for the result.
 
         Args:
-            payload: The body, JSON if it is to be understood.
-            deadline_ms: How long it may take, from the moment the process takes it.
+            payload: The body, JSON if it is valid.
+            deadline_ms: How long it may take, from the moment the process fetches it.
             request_id: A new one if None.
-            arn: The ARN that is invoked, which may name a version; the function's own if None.
+            arn: The invoked ARN, which may name an alias; the function's own if None.
         """
         if self._process is None or not self._process.alive:
             self.end()
@@ -134,7 +133,7 @@ class Function:
         )
 
     def end(self) -> None:
-        """End its process; the next invocation starts a new one."""
+        """Kill the process; the next invocation starts a new one."""
         if self._process is not None:
             self._process.kill()
             self._process = None
@@ -187,17 +186,17 @@ class _Event:
 class _Reply:
     body: bytes
     failed: bool
-    last: bool = False  # the process is of no use any more
+    last: bool = False  # the process is unusable
 
     @classmethod
     def of_lambda(cls, error_type: str, message: str) -> Self:
-        """An error that Lambda itself answers with, in the process's place."""
+        """An error from Lambda itself."""
         body = json.dumps({"errorType": error_type, "errorMessage": message})
         return cls(body.encode(), failed=True, last=True)
 
 
 class _Process:
-    """A process and the Runtime API that it talks to, on a loopback port of their own."""
+    """A process and its Runtime API, on a loopback port."""
 
     def __init__(self, command: list[str], cwd: Path, env: Mapping[str, str], log: Path) -> None:
         self._api = _RuntimeApi()
@@ -230,7 +229,7 @@ class _Process:
         self._api.send(event)
         started = time.monotonic()
         while True:
-            alive = self.alive  # first: what it said before it ended counts
+            alive = self.alive  # read first: a reply before the exit counts
             reply = self._api.reply(POLL_S)
             if reply is not None:
                 return reply
@@ -248,7 +247,7 @@ class _Process:
 
 
 class _RuntimeApi:
-    """Lambda's Runtime API, version 2018-06-01: the process asks for events, and answers them."""
+    """Lambda's Runtime API, version 2018-06-01: the process fetches events and posts replies."""
 
     def __init__(self) -> None:
         self._events: queue.SimpleQueue[_Event | None] = queue.SimpleQueue()
@@ -278,7 +277,7 @@ class _RuntimeApi:
             return None
 
     def close(self) -> None:
-        self._events.put(None)  # ends a request that waits for an event
+        self._events.put(None)  # ends a request that is waiting for an event
         self._server.shutdown()
         self._thread.join(timeout=10)
         self._server.server_close()
@@ -321,7 +320,7 @@ class _RuntimeApi:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Say nothing of requests."""
+                """Log nothing."""
 
         return Request
 
@@ -330,4 +329,4 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A process that was killed hangs up; that is no news."""
+        """Ignore that a killed process closes its connection."""

@@ -1,4 +1,4 @@
-"""A deployment in the middle of a run: its pass begins again, and what was done counts."""
+"""A deployment in the middle of a run: its pass starts over, and what was done counts."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ owners = ["lambda"]
 
 
 def world() -> Cloud:
-    """Groups whose retention is lowered, which are then as empty as those to be deleted; groups to
-    be swept, with a retention and without.
+    """Groups whose retention is lowered, which then look as deletable as those to delete, and
+    groups to sweep, with a retention and without.
     """
     groups = [Group(f"/lowered/{i}", days_ago(2000), 0, 3653) for i in range(5)]
     groups += [Group(f"/old/{i}", days_ago(900), 0, 365) for i in range(4)]
@@ -60,12 +60,12 @@ def world() -> Cloud:
 
 
 def deploy(patch: pytest.MonkeyPatch, version: object) -> None:
-    """Other code from now on."""
+    """Deploy other code."""
     patch.setattr(handler, "code", lambda: str(version))
 
 
-def test_a_deployment_while_a_run_acts_surveys_and_plans_again(monkeypatch: Any) -> None:
-    """The account and the summary are in the end as those of a run that was not disturbed."""
+def test_a_deployment_while_a_run_acts_starts_its_survey_over(monkeypatch: Any) -> None:
+    """In the end account and summary are those of an undisturbed run."""
     undisturbed, cloud = mixed(30), mixed(30)
     whole = Deployed(undisturbed).invoke(SCHEDULED)["summary"]
     between = cut(cloud, 60)
@@ -88,8 +88,8 @@ def test_a_deployment_while_a_run_acts_surveys_and_plans_again(monkeypatch: Any)
 
 @pytest.mark.parametrize("at", range(1, 22, 4))
 def test_what_a_link_did_before_it_died_counts(monkeypatch: Any, at: int) -> None:
-    """It died with its change number `at`, which took effect, before its state said so; then other
-    code goes on, and there is more to delete than the limit allows in all.
+    """It died after its change number `at`, before its state was saved; then other code continues,
+    and there is more to delete than the limit allows in all.
     """
     cloud = world()
     use(monkeypatch, parse(POLICY.format(most=4), "test"))
@@ -104,11 +104,11 @@ def test_what_a_link_did_before_it_died_counts(monkeypatch: Any, at: int) -> Non
 
 
 @pytest.mark.parametrize("deployments", [1, 2])
-def test_nothing_is_deleted_where_what_a_link_did_cannot_be_counted(
+def test_nothing_is_deleted_if_what_a_link_did_cannot_be_counted(
     monkeypatch: Any, deployments: int
 ) -> None:
-    """The Region in which it died is not listed any more; in another there is as much to delete as
-    the limit allows.
+    """The Region in which it died can no longer be listed; another has as much to delete as the
+    limit allows.
     """
     cloud, elsewhere = world(), "us-east-1"
     use(monkeypatch, parse(POLICY.format(most=4), "test"))
@@ -144,7 +144,7 @@ def test_nothing_is_deleted_where_what_a_link_did_cannot_be_counted(
 def test_what_a_link_did_before_it_died_counts_however_little_the_next_one_does(
     monkeypatch: Any, *, deployed_again: bool
 ) -> None:
-    """The next has time for nothing; then the same code goes on, or other code."""
+    """The next has no time to do anything; then the same code continues, or other code."""
     cloud = world()
     use(monkeypatch, parse(POLICY.format(most=9), "test"))
     deployed = Deployed(cloud)
@@ -158,8 +158,8 @@ def test_what_a_link_did_before_it_died_counts_however_little_the_next_one_does(
     assert counted(deployed.invoke(deployed.next_event())["summary"]) == made(cloud)
 
 
-def test_however_often_other_code_goes_on_nothing_is_counted_twice(monkeypatch: Any) -> None:
-    """Each of three links died while it acted, and the next is other code's."""
+def test_nothing_is_counted_twice_however_often_the_code_changes(monkeypatch: Any) -> None:
+    """Each of three links dies while it acts, and the next runs other code."""
     cloud = world()
     use(monkeypatch, parse(POLICY.format(most=9), "test"))
     deployed = Deployed(cloud)
@@ -171,7 +171,7 @@ def test_however_often_other_code_goes_on_nothing_is_counted_twice(monkeypatch: 
 
 
 def die_of_changes(deployed: Deployed, most: int) -> None:
-    """A link that dies with its so many-th change, after its effect."""
+    """Run a link that dies right after its change number `most`."""
     changes = 0
 
     def die(call: Call) -> None:
@@ -187,7 +187,7 @@ def die_of_changes(deployed: Deployed, most: int) -> None:
 
 
 def died_at_its_first_change(monkeypatch: Any) -> Deployed:
-    """A run on the world, of which a link died before it changed anything."""
+    """A run whose link died before its first change."""
     cloud = world()
     use(monkeypatch, parse(POLICY.format(most=9), "test"))
     cloud.before_call = lambda call: _die() if call.operation in MUTATING else None
@@ -203,17 +203,17 @@ def _die() -> None:
 
 
 def counted(summary: dict[str, Any]) -> list[int]:
-    """What a run says that it did."""
+    """The changes that a summary counts."""
     return [summary[what] for what in ("retention_set", "groups_deleted", "streams_deleted")]
 
 
 def made(cloud: Cloud) -> list[int]:
-    """What it did."""
+    """The changes that were made."""
     return [len(cloud.puts), len(cloud.deleted), len(cloud.swept)]
 
 
-def test_what_somebody_else_deleted_meanwhile_is_not_counted_as_done(monkeypatch: Any) -> None:
-    """Between the new survey and act, although a link died with the old plan."""
+def test_a_deletion_by_somebody_else_is_not_counted_as_done(monkeypatch: Any) -> None:
+    """Between the new survey and act, even though a link died with the old plan."""
     deployed = died_at_its_first_change(monkeypatch)
     cloud = deployed.cloud
 
@@ -228,8 +228,8 @@ def test_what_somebody_else_deleted_meanwhile_is_not_counted_as_done(monkeypatch
     assert (summary["groups_deleted"], summary["gone"]) == (len(cloud.deleted), 1) == (3, 1)
 
 
-def test_a_plan_that_other_code_cannot_read_ends_in_nothing_deleted(monkeypatch: Any) -> None:
-    """It could not tell what the run has given a retention."""
+def test_nothing_is_deleted_after_a_plan_that_the_new_code_cannot_read(monkeypatch: Any) -> None:
+    """It cannot know which retentions the run has set."""
     deployed = died_at_its_first_change(monkeypatch)
     cloud = deployed.cloud
     objects = cloud.store.buckets[BUCKET].objects
@@ -243,9 +243,9 @@ def test_a_plan_that_other_code_cannot_read_ends_in_nothing_deleted(monkeypatch:
     assert not cloud.deleted + cloud.swept
 
 
-def test_of_a_plan_only_what_was_not_counted_is_looked_for() -> None:
-    """Neither what stands before the line, nor what was done ahead of it, nor a retention that was
-    put before a sweep that was cut.
+def test_only_the_uncounted_part_of_a_plan_is_counted() -> None:
+    """Neither the lines that are done, nor what was done ahead of them, nor a retention that was
+    set before a sweep that was cut short.
     """
     target = Target(ACCOUNT, REGION)
     groups = [LogGroup(target, f"/{number}", "", 1, 0) for number in range(4)]
@@ -255,14 +255,14 @@ def test_of_a_plan_only_what_was_not_counted_is_looked_for() -> None:
         for group in groups
         for action in (SetRetention("", "", 365), sweep)
     ]
-    one = EarlierPass(plan=[], line=2, ahead=[4], swept={6: 2}, again=True)
+    done = EarlierPass(plan=[], line=2, ahead=[4], swept={6: 2}, again=True)
 
     async def plan() -> AsyncIterator[Planned]:
         for planned in grouped(line for line in lines if line is not None):
             yield planned
 
     earlier = Earlier()
-    asyncio.run(earlier.read(one, plan()))
+    asyncio.run(earlier.read(done, plan()))
     now = [group._replace(retention_days=365) for group in groups]
     left = [Outcome(group, sweep, Status.PLANNED, "", 0, streams=2) for group in now]
     page = Page(target, now, left, None, complete=True)
@@ -271,8 +271,8 @@ def test_of_a_plan_only_what_was_not_counted_is_looked_for() -> None:
 
 
 Link = st.tuples(
-    st.integers(4, 40),  # calls after which its time is over
-    st.one_of(st.none(), st.tuples(st.integers(1, 40), st.booleans())),  # where it dies
+    st.integers(4, 40),  # the call at which its time is up
+    st.one_of(st.none(), st.tuples(st.integers(1, 40), st.booleans())),  # the call it dies at
     st.booleans(),  # whether other code is deployed before it
 )
 
@@ -282,9 +282,9 @@ Link = st.tuples(
 def test_whatever_code_each_link_runs_the_run_stays_within_plan_and_limits(
     links: list[Any], most: int, more: int
 ) -> None:
-    """Links end and die anywhere, other code goes on, and others make more that can be deleted: no
-    retention that the run put makes anything deletable in it, the limit holds over all its passes,
-    and the summary has all that was done.
+    """Links end and die anywhere, other code continues, and others create more to delete: no
+    retention that the run set makes anything deletable in it, the limit holds over all its passes,
+    and the summary counts all that was done.
     """
     cloud = world()
     deployed = Deployed(cloud, {"JANITOR_MAX_LINKS": "99"})

@@ -1,6 +1,6 @@
-"""A fleet: many accounts cleaned together, each for itself, by events that are evidence of nothing.
+"""A fleet: many accounts cleaned together, each by itself, by events that are not trusted.
 
-Its properties are in `tests.proof`.
+`tests.proof` tests its properties.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ POLICY = "\n".join(
 
 
 def filled(store: Store, empty: int = 1) -> Store:
-    """The store, with so many empty log groups in each account and Region, and one to be given a
+    """The store with `empty` empty log groups in each account and Region, and one to keep, without
     retention.
     """
-    for of, region in list(store.regions):
+    for owner, region in list(store.regions):
         for number in range(empty):
             name = f"/empty/{number}"
-            store.add_group(of, region, name, created=days_ago(900), retention=14)
-        kept = store.add_group(of, region, "/kept", created=days_ago(900))
+            store.add_group(owner, region, name, created=days_ago(900), retention=14)
+        kept = store.add_group(owner, region, "/kept", created=days_ago(900))
         store.add_stream(kept, "a", created=days_ago(900), events=[(NOW - 1000, 1, 100)])
     return store
 
 
-def left(store: Store, of: str) -> list[str]:
+def left(store: Store, owner: str) -> list[str]:
     """The names of an account's log groups."""
-    return sorted(group.name for group in store.groups() if group.account == of)
+    return sorted(group.name for group in store.groups() if group.account == owner)
 
 
 Deploy = Callable[..., DeployedFleet]
@@ -65,7 +65,7 @@ Deploy = Callable[..., DeployedFleet]
 
 @pytest.fixture
 def deploy(tmp_path: Path) -> Deploy:
-    """The function on a store, with a policy of these lines more."""
+    """Deploys the function on a store, with lines added to the policy."""
 
     files = count()
 
@@ -77,45 +77,45 @@ def deploy(tmp_path: Path) -> Deploy:
     return deployed
 
 
-def refused_of(of: str, *operations: str, code: str = "AccessDenied") -> Disturbance:
-    """Calls in an account, or by which its role is assumed, are refused."""
+def refusing_in(owner: str, *operations: str, code: str = "AccessDenied") -> Disturbance:
+    """A fault that refuses calls in an account, or those that assume its role."""
 
     def fault(call: Call) -> RefusedError | None:
-        asked = str(call.parameters.get("RoleArn", call.account))
-        return refused(code, 403) if of in asked and call.operation in operations else None
+        target = str(call.parameters.get("RoleArn", call.account))
+        return refused(code, 403) if owner in target and call.operation in operations else None
 
     return fault
 
 
-def test_a_run_cleans_every_account_and_says_so(deploy: Deploy) -> None:
-    """In each account and Region what should be done is done, findings and journal are in the
-    bucket, and the totals by account, unit and Region are those of what was done.
+def test_a_run_cleans_every_account_and_reports_it(deploy: Deploy) -> None:
+    """Each account and Region is cleaned, findings and journals are in the bucket, and the totals
+    by account, unit and Region are right.
     """
     store = filled(fleet(3, (REGION, "us-east-1")))
     members = store.organization.members if store.organization else {}
     members[account(2)] = Membership("<script>team")
     deployed = deploy(store)
-    said = deployed.run()
-    summary = said["summary"]
+    report = deployed.run()
+    summary = report["summary"]
     assert [left(store, account(number)) for number in range(3)] == [["/kept", "/kept"]] * 3
     assert (summary["groups_deleted"], summary["retention_set"]) == (6, 6)
     assert (summary["accounts"], summary["targets"], summary["complete"]) == (3, 6, True)
-    for rows, wanted in (
+    for rows, deleted in (
         ("accounts", [2, 2, 2]),
         ("organizational_units", [4, 2]),
         ("regions", [3, 3]),
     ):
-        assert [row["groups_deleted"] for row in said[rows]] == wanted
-    names = [row["organizational_unit"] for row in said["organizational_units"]]
+        assert [row["groups_deleted"] for row in report[rows]] == deleted
+    names = [row["organizational_unit"] for row in report["organizational_units"]]
     assert names == ["Root", "Root/Workloads"]
-    assert said["total"]["groups_deleted"] == 6
+    assert report["total"]["groups_deleted"] == 6
     page = deployed.objects["fleet/run/report.html"]
     assert "&lt;script&gt;team" in page
     assert "<script" not in page
-    for of, region in [(account(0), REGION), (account(2), "us-east-1")]:
-        found = lines(deployed, f"fleet/run/{of}/{region}/findings-")
-        assert {(row["account"], row["region"]) for row in found} == {(of, region)}
-        assert Counter(row["status"] for row in found) == {"planned": 2, "done": 2}
+    for owner, region in [(account(0), REGION), (account(2), "us-east-1")]:
+        findings = lines(deployed, f"fleet/run/{owner}/{region}/findings-")
+        assert {(row["account"], row["region"]) for row in findings} == {(owner, region)}
+        assert Counter(row["status"] for row in findings) == {"planned": 2, "done": 2}
     journal = lines(deployed, f"journal/{account(2)}/")
     assert {line["group"] for line in journal} == {"/empty/0", "/kept"}
     assert {line["region"] for line in journal} == {REGION, "us-east-1"}
@@ -127,7 +127,7 @@ def lines(deployed: DeployedFleet, prefix: str) -> list[dict[str, Any]]:
     return [json.loads(line) for text in texts for line in text.splitlines()]
 
 
-def test_each_account_is_undone_from_its_journals(
+def test_one_account_is_restored_from_its_journals(
     deploy: Deploy, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By whoever may read the bucket, with a role of that account; the others stay as they are."""
@@ -142,57 +142,55 @@ def test_each_account_is_undone_from_its_journals(
         words = ("--role", fleets.role(account(1)), "--apply", "--yes", "--format", "json")
         done = run("restore", journals, *words)
     assert done.code == 0, done.err
-    there = store.state()
-    assert there.keys() - cleaned.keys() == {
+    restored = store.state()
+    assert restored.keys() - cleaned.keys() == {
         (account(1), region, "/empty/0") for region in (REGION, "us-east-1")
     }
-    for (of, region, name), group in there.items():
-        wanted = before if of == account(1) else cleaned
-        assert group["retention"] == wanted[of, region, name]["retention"]
+    for (owner, region, name), group in restored.items():
+        expected = before if owner == account(1) else cleaned
+        assert group["retention"] == expected[owner, region, name]["retention"]
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(deploy: Deploy) -> None:
-    """Whoever asks it to act."""
+    """Even if it is asked to act."""
     store = filled(fleet(3))
     deployed, before = deploy(store), store.state()
-    said = deployed.run(dry_run=True)
-    assert said["summary"]["planned"] == {"set_retention": 3, "delete_group": 3, "sweep_streams": 0}
+    planned = deployed.run(dry_run=True)["summary"]["planned"]
+    assert planned == {"set_retention": 3, "delete_group": 3, "sweep_streams": 0}
     assert "Groups deleted (would be)" in deployed.objects["fleet/run/report.html"]
     assert deployed.invoke({"run": "run", "pass": "act", **LAST})["tally"]["done"] == {}
     assert store.state() == before
 
 
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("fault", "message"),
     [
-        (refused_of(account(1), "AssumeRole"), "cannot be assumed"),
-        (refused_of(account(1), "DescribeLogGroups"), "could not be listed"),
-        (refused_of(account(1), "DescribeLogGroups", code="ThrottlingException"), "Throttling"),
-        (refused_of(account(1), "GetCallerIdentity", code="ExpiredToken"), "credentials"),
-        (refused_of(account(1), "DescribeLogGroups", code="ExpiredToken"), "credentials"),
+        (refusing_in(account(1), "AssumeRole"), "cannot be assumed"),
+        (refusing_in(account(1), "DescribeLogGroups"), "could not be listed"),
+        (refusing_in(account(1), "DescribeLogGroups", code="ThrottlingException"), "Throttling"),
+        (refusing_in(account(1), "GetCallerIdentity", code="ExpiredToken"), "credentials"),
+        (refusing_in(account(1), "DescribeLogGroups", code="ExpiredToken"), "credentials"),
     ],
-    ids=["role refused", "denied", "throttled to death", "no identity", "credentials lost"],
+    ids=["role refused", "denied", "always throttled", "no identity", "credentials expired"],
 )
-def test_what_fails_in_an_account_is_its_failure_alone(
-    deploy: Deploy, fault: Disturbance, says: str
-) -> None:
-    """Nothing is done there, the others are cleaned, and report, metric and notice say so."""
+def test_an_account_fails_alone(deploy: Deploy, fault: Disturbance, message: str) -> None:
+    """It is left as it is, the others are cleaned, and report, metric and notification say so."""
     store = filled(fleet(3))
     deployed = deploy(store, JANITOR_NOTIFY_TOPIC=TOPIC, JANITOR_REGIONS=REGION)
     deployed.fault = fault
-    said = deployed.run()
+    report = deployed.run()
     assert [left(store, account(number)) for number in (0, 2)] == [["/kept"], ["/kept"]]
     assert left(store, account(1)) == ["/empty/0", "/kept"]
-    assert {(one["account"], one["region"]) for one in said["failed"]} == {(account(1), REGION)}
-    assert says in said["failed"][0]["why"]
-    assert said["summary"]["accounts_failed"] == deployed.metrics["RunFailed"] == 1
+    assert {(row["account"], row["region"]) for row in report["failed"]} == {(account(1), REGION)}
+    assert message in report["failed"][0]["why"]
+    assert report["summary"]["accounts_failed"] == deployed.metrics["RunFailed"] == 1
     assert account(1) in deployed.objects["fleet/run/report.html"]
-    [told] = deployed.sent
-    assert told["Subject"] == (
+    [sent] = deployed.sent
+    assert sent["Subject"] == (
         f"{NAME} in {ACCOUNT}, 3 accounts: failed, 1 accounts failed, 2 groups deleted"
     )
-    assert says in told["Message"]
-    assert f"account by account: s3://{BUCKET}/fleet/run/report.html" in told["Message"]
+    assert message in sent["Message"]
+    assert f"account by account: s3://{BUCKET}/fleet/run/report.html" in sent["Message"]
 
 
 @pytest.mark.parametrize(
@@ -212,28 +210,28 @@ def test_limits_hold_for_each_account_and_for_all(
     deleted: tuple[int, ...],
     over: str | None,
 ) -> None:
-    """Over its own nothing is deleted in an account, over the sum's nowhere; retention is set."""
+    """An account over its limit deletes nothing, and no account if the sum is; retention is set."""
     store = fleet(3)
-    for number, count_ in enumerate(empty):
+    for number, group_count in enumerate(empty):
         alone = Store(regions={(account(number), REGION): store.region(account(number), REGION)})
-        filled(alone, count_)
+        filled(alone, group_count)
     deployed = deploy(store, f"max_group_deletions = 2\n{more}")
-    would, said = deployed.run("look", dry_run=True), deployed.run()
+    dry, report = deployed.run("dry", dry_run=True), deployed.run()
     for key, done in (("set_retention", "retention_set"), ("delete_group", "groups_deleted")):
         for part in ("accounts", "regions"):
-            assert [row["would"][key] for row in would[part]] == [row[done] for row in said[part]]
-        assert would["summary"]["would"][key] == said["summary"][done], "what is said happens"
-    there = [len(left(store, account(number))) for number in range(3)]
-    assert there == [1 + had - gone for had, gone in zip(empty, deleted, strict=True)]
-    assert said["summary"]["retention_set"] == 3
-    because = said["summary"].get("refused_because")
+            assert [row["would"][key] for row in dry[part]] == [row[done] for row in report[part]]
+        assert dry["summary"]["would"][key] == report["summary"][done]
+    remaining = [len(left(store, account(number))) for number in range(3)]
+    assert remaining == [1 + had - gone for had, gone in zip(empty, deleted, strict=True)]
+    assert report["summary"]["retention_set"] == 3
+    because = report["summary"].get("refused_because")
     assert because is None if over is None else over in because
-    refused_in = [row["account"] for row in said["accounts"] if row["refused_because"]]
+    refused_in = [row["account"] for row in report["accounts"] if row["refused_because"]]
     assert refused_in == ([over] if over == account(1) else [])
 
 
-def test_a_run_is_what_its_first_event_made_of_it(deploy: Deploy) -> None:
-    """A second one wishes in vain: neither time, nor accounts, nor dry run change."""
+def test_the_first_event_decides_what_a_run_is(deploy: Deploy) -> None:
+    """A second one changes neither start, nor accounts, nor dry run."""
     store = filled(fleet(2))
     deployed = deploy(store)
     first = deployed.invoke({"run": "run", "pass": "targets"})
@@ -247,7 +245,7 @@ def test_a_run_is_what_its_first_event_made_of_it(deploy: Deploy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "says"),
+    ("event", "message"),
     [
         ({"run": "run", "pass": "act", **LAST}, "nothing to act on"),
         ({"run": "run", "pass": "survey", **LAST, "role": fleets.role("999999999999")}, "target"),
@@ -265,22 +263,22 @@ def test_a_run_is_what_its_first_event_made_of_it(deploy: Deploy) -> None:
         ([], "event"),
     ],
 )
-def test_an_event_is_evidence_of_nothing(deploy: Deploy, event: Any, says: str) -> None:
-    """What is not in the run's record is refused before any role is assumed."""
+def test_an_event_that_the_record_does_not_back_is_refused(
+    deploy: Deploy, event: Any, message: str
+) -> None:
+    """Before any role is assumed."""
     store = filled(fleet(3))
     deployed, before = deploy(store), store.state()
     deployed.targets()
-    asked = deployed.calls.copy()
-    with pytest.raises(UsageError, match=says):
+    calls = deployed.calls.copy()
+    with pytest.raises(UsageError, match=message):
         deployed.invoke(event)
-    assert {operation for _, operation in deployed.calls - asked} <= {"GetObject"}
+    assert {operation for _, operation in deployed.calls - calls} <= {"GetObject"}
     assert store.state() == before
 
 
-def test_what_was_not_surveyed_by_the_limits_is_not_deleted(deploy: Deploy) -> None:
-    """A survey that comes to its end later was not counted by them; one that had not begun is not
-    begun any more.
-    """
+def test_a_target_whose_survey_ends_after_the_limits_check_is_not_cleaned(deploy: Deploy) -> None:
+    """The check did not count it; a survey that has not started by then never does."""
     store = filled(fleet(3))
     deployed = deploy(store)
     items = deployed.targets()
@@ -294,17 +292,19 @@ def test_what_was_not_surveyed_by_the_limits_is_not_deleted(deploy: Deploy) -> N
     deployed.clock.run(at_the_same_time())
     deployed.each("survey", items[2:])
     deployed.each("act", items)
-    there = [left(store, account(number)) for number in range(3)]
-    assert there == [["/kept"], ["/empty/0", "/kept"], ["/empty/0", "/kept"]]
+    remaining = [left(store, account(number)) for number in range(3)]
+    assert remaining == [["/kept"], ["/empty/0", "/kept"], ["/empty/0", "/kept"]]
     retentions = [group.retention for group in store.groups() if group.name == "/kept"]
     assert retentions == [365, 365, None]
-    said = deployed.invoke({"run": "run", "pass": "report"})
-    assert said["summary"]["targets_failed"] == 1
+    answer = deployed.invoke({"run": "run", "pass": "report"})
+    assert answer["summary"]["targets_failed"] == 1
 
 
 @pytest.mark.parametrize("name", ["run.json", "limits.json", "state.json"])
-def test_what_other_code_wrote_is_named_where_it_cannot_be_read(deploy: Deploy, name: str) -> None:
-    """A deployment in the middle of a run: nothing is done by a guess, and nothing crashes."""
+def test_an_object_that_other_code_wrote_is_an_error_that_names_it(
+    deploy: Deploy, name: str
+) -> None:
+    """After a deployment in the middle of a run nothing is done by a guess."""
     store = filled(fleet(1))
     deployed = deploy(store)
     [item] = deployed.targets()
@@ -318,8 +318,8 @@ def test_what_other_code_wrote_is_named_where_it_cannot_be_read(deploy: Deploy, 
     assert "/empty/0" in left(store, account(0))
 
 
-def test_a_damaged_state_is_its_targets_failure_alone(deploy: Deploy) -> None:
-    """The other accounts are cleaned, and the report says which object cannot be read."""
+def test_a_damaged_state_fails_its_target_alone(deploy: Deploy) -> None:
+    """The other accounts are cleaned, and the report names the object."""
     store = filled(fleet(2))
     deployed = deploy(store)
     items = deployed.targets()
@@ -332,13 +332,13 @@ def test_a_damaged_state_is_its_targets_failure_alone(deploy: Deploy) -> None:
         ["/kept"],
         ["/empty/0", "/kept"],
     ]
-    said = deployed.invoke({"run": "run", "pass": "report"})["summary"]
-    assert (said["targets_failed"], said["groups_deleted"]) == (1, 1)
-    assert key in said["errors"][0]
+    summary = deployed.invoke({"run": "run", "pass": "report"})["summary"]
+    assert (summary["targets_failed"], summary["groups_deleted"]) == (1, 1)
+    assert key in summary["errors"][0]
 
 
-def test_what_was_not_counted_is_not_deleted(deploy: Deploy) -> None:
-    """A state says that the survey is complete, and has lost what it counted."""
+def test_a_target_without_a_tally_is_not_cleaned(deploy: Deploy) -> None:
+    """Its state says that the survey is complete, but the limits could not count it."""
     store = filled(fleet(2))
     deployed = deploy(store)
     items = deployed.targets()
@@ -356,10 +356,10 @@ def test_what_was_not_counted_is_not_deleted(deploy: Deploy) -> None:
 
 
 @pytest.mark.parametrize("what", ["policy", "code"])
-def test_a_run_is_of_one_policy_and_one_code(
+def test_a_changed_policy_or_code_ends_a_run(
     deploy: Deploy, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was planned by another is not done; the report says why."""
+    """A plan by another is not carried out, and the report says why."""
     store = filled(fleet(2))
     deployed = deploy(store)
     items = deployed.targets()
@@ -370,15 +370,15 @@ def test_a_run_is_of_one_policy_and_one_code(
     else:
         deployed = deploy(store, "[protect]\nnames = ['/other']")
     before = store.state()
-    [told, _] = deployed.each("act", items)
-    assert f"the {what} has changed since the run started" in told["tally"]["errors"][0]
+    [answer, _] = deployed.each("act", items)
+    assert f"the {what} has changed since the run started" in answer["tally"]["errors"][0]
     assert store.state() == before
-    said = deployed.invoke({"run": "run", "pass": "report"})
-    assert said["summary"]["targets_failed"] == 2
+    report = deployed.invoke({"run": "run", "pass": "report"})
+    assert report["summary"]["targets_failed"] == 2
 
 
-def test_of_two_invocations_at_one_target_one_works(deploy: Deploy) -> None:
-    """The other is to be tried again; one that died keeps it until its time is over."""
+def test_one_invocation_at_a_time_works_on_a_target(deploy: Deploy) -> None:
+    """One that died keeps its claim until its time would be over."""
     store = filled(fleet(1))
     deployed = deploy(store)
     [item] = deployed.targets()
@@ -400,8 +400,8 @@ def test_of_two_invocations_at_one_target_one_works(deploy: Deploy) -> None:
     assert deployed.invoke(survey)["complete"]
 
 
-def test_a_report_is_told_once_unless_there_is_more(deploy: Deploy) -> None:
-    """Whoever asks for it early or again."""
+def test_a_report_is_sent_again_only_if_it_changed(deploy: Deploy) -> None:
+    """Even if it is made early, or twice."""
     store = filled(fleet(2))
     deployed = deploy(store, JANITOR_NOTIFY_TOPIC=TOPIC)
     items, report = deployed.targets(), {"run": "run", "pass": "report"}
@@ -416,8 +416,8 @@ def test_a_report_is_told_once_unless_there_is_more(deploy: Deploy) -> None:
     assert [sent["Subject"].split(": ")[1][:7] for sent in deployed.sent] == ["failed,", "changed"]
 
 
-def test_answers_are_small_whatever_went_wrong(deploy: Deploy) -> None:
-    """A state machine carries 256 kB: errors of AWS's may be long, and many."""
+def test_answers_are_small_however_many_and_long_the_errors(deploy: Deploy) -> None:
+    """A state of the state machine holds 256 KiB at most."""
     store = filled(fleet(40))
     deployed = deploy(store)
     long = "x" * 100_000
@@ -431,7 +431,7 @@ def test_answers_are_small_whatever_went_wrong(deploy: Deploy) -> None:
     assert answers[-1]["summary"]["accounts_failed"] == 40
 
 
-# ---- which accounts ------------------------------------------------------------------------------
+# ---- accounts ------------------------------------------------------------------------------------
 
 TREE = Organization(
     ACCOUNT,
@@ -465,26 +465,26 @@ TREE = Organization(
         ({"OUS": "ou-root-lab00001", "ACCOUNTS": account(2), "EXCLUDE": "ou-root-webs0001"}, [3]),
     ],
 )
-def test_accounts_are_those_of_the_units_that_are_named(
+def test_the_named_units_decide_which_accounts_are_cleaned(
     deploy: Deploy, settings: dict[str, str], wanted: list[int]
 ) -> None:
-    """And of those below them, however many pages they come in, empty ones too; no suspended one,
-    and none that is left out. Organizations is not asked where every account is named.
+    """With the units below, over any number of pages, but without suspended and excluded accounts;
+    Organizations is not asked if every account is named.
     """
     store = fleet(5)
     store.organization = TREE
     more = {f"JANITOR_FLEET_{name}": value for name, value in settings.items()}
     deployed = deploy(store, JANITOR_REGIONS=REGION, **more)
     deployed.sandbox.world.empty_pages = 0.3
-    said = [item["role"] for item in deployed.targets()]
-    assert said == [fleets.role(account(number)) for number in wanted]
-    asked = {operation for _, operation in deployed.calls}
-    assert ("ListAccountsForParent" in asked) == (set(settings) != {"ACCOUNTS"})
-    assert "AssumeRole" not in asked
+    roles = [item["role"] for item in deployed.targets()]
+    assert roles == [fleets.role(account(number)) for number in wanted]
+    operations = {operation for _, operation in deployed.calls}
+    assert ("ListAccountsForParent" in operations) == (set(settings) != {"ACCOUNTS"})
+    assert "AssumeRole" not in operations
 
 
-def test_where_an_account_is_stands_in_the_record(deploy: Deploy) -> None:
-    """From the unit that was asked for down, by name."""
+def test_the_record_holds_the_path_of_each_account(deploy: Deploy) -> None:
+    """By name, from the configured unit down."""
     store = fleet(5)
     store.organization = TREE
     deployed = deploy(store, JANITOR_FLEET_OUS="ou-root-prod0001", JANITOR_REGIONS=REGION)
@@ -495,7 +495,7 @@ def test_where_an_account_is_stands_in_the_record(deploy: Deploy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         ({"OUS": "ou-root-nothing0"}, "OrganizationalUnitNotFoundException"),
         ({"OUS": "r-other"}, "ParentNotFoundException"),
@@ -507,22 +507,24 @@ def test_where_an_account_is_stands_in_the_record(deploy: Deploy) -> None:
         ({"ROLE": "a role"}, "JANITOR_FLEET_ROLE"),
     ],
 )
-def test_what_names_no_account_begins_nothing(
-    deploy: Deploy, settings: dict[str, str], says: str
+def test_a_wrong_choice_of_accounts_starts_nothing(
+    deploy: Deploy, settings: dict[str, str], message: str
 ) -> None:
-    """A unit that is left out and does not exist is a mistake that would delete too much."""
+    """An excluded unit that does not exist is a mistake that would delete too much."""
     store = fleet(5)
     store.organization = TREE
     more = {f"JANITOR_FLEET_{name}": value for name, value in settings.items()}
     deployed = deploy(store, **more)
-    with pytest.raises(UsageError, match=says):
+    with pytest.raises(UsageError, match=message):
         deployed.targets()
     assert deployed.objects == {}
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "TooManyRequestsException"])
-def test_an_organization_that_is_not_read_whole_begins_nothing(deploy: Deploy, code: str) -> None:
-    """Not even with what was read of it: nobody would miss the rest."""
+def test_an_organization_that_is_only_read_in_part_starts_nothing(
+    deploy: Deploy, code: str
+) -> None:
+    """Nobody would notice that accounts are missing."""
     deployed = deploy(fleet(3))
     deployed.fault = lambda call: (
         refused(code) if call.parameters.get("ParentId") == fleets.UNIT else None
@@ -532,38 +534,36 @@ def test_an_organization_that_is_not_read_whole_begins_nothing(deploy: Deploy, c
     assert deployed.objects == {}
 
 
-def test_each_account_has_the_regions_that_it_enabled(deploy: Deploy) -> None:
-    """Where none are named; an account that cannot be asked fails alone, with its reason."""
+def test_without_configured_regions_each_account_has_those_it_enabled(deploy: Deploy) -> None:
+    """An account that cannot be asked for them fails alone, with the reason."""
     store = fleet(3)
     store.region(account(2), "us-east-1")
     deployed = deploy(filled(store))
-    deployed.fault = refused_of(account(1), "AssumeRole")
-    said = deployed.run()
-    rows = {row["account"]: row["targets"] for row in said["accounts"]}
+    deployed.fault = refusing_in(account(1), "AssumeRole")
+    report = deployed.run()
+    rows = {row["account"]: row["targets"] for row in report["accounts"]}
     assert rows == {account(0): 1, account(1): 0, account(2): 2}
-    assert [(one["account"], one["region"]) for one in said["failed"]] == [(account(1), None)]
-    assert "cannot be assumed" in said["failed"][0]["why"]
+    assert [(row["account"], row["region"]) for row in report["failed"]] == [(account(1), None)]
+    assert "cannot be assumed" in report["failed"][0]["why"]
     assert "every Region" in deployed.objects["fleet/run/report.html"]
 
 
 def test_a_role_is_assumed_with_its_external_id(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the sessions that the function really makes."""
+    """With the function's real sessions."""
     store = filled(fleet(2))
     deployed = deploy(store)
-    asked = []
+    assumed = {}
 
-    def see(call: Call) -> None:
+    def note(call: Call) -> None:
         if call.operation == "AssumeRole":
-            asked.append((call.parameters["RoleArn"], call.parameters.get("ExternalId")))
+            assumed[call.parameters["RoleArn"]] = call.parameters.get("ExternalId")
 
-    deployed.before_call = see
+    deployed.before_call = note
     handle = deployed.sandbox.handle
     own = inprocess.session(handle, f"AKIA{ACCOUNT}", REGION)
     monkeypatch.setattr(targets, "_session", lambda **_: inprocess.session(handle, "", REGION))
     deployed.assume = lambda _own, *role: targets.assumed(own, *role)  # type: ignore[method-assign]
-    said = deployed.run()
-    assert said["summary"]["groups_deleted"] == 2
-    wanted = {fleets.role(account(number)): fleets.EXTERNAL_ID for number in range(2)}
-    assert dict(asked) == wanted
+    assert deployed.run()["summary"]["groups_deleted"] == 2
+    assert assumed == {fleets.role(account(number)): fleets.EXTERNAL_ID for number in range(2)}

@@ -1,4 +1,4 @@
-"""The janitor's package, run by AWS's own runtime client against an account on loopback."""
+"""The janitor's package, run by AWS's runtime client against a sandbox account on loopback."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sandbox() -> Sandbox:
 
 @pytest.fixture(scope="module")
 def janitor(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Iterator[Function]:
-    """The function as deployed, with a policy file of the user's, its calls led to the sandbox."""
+    """The function as deployed, with the user's policy file, calling the sandbox."""
     root = tmp_path_factory.mktemp("janitor")
     policy = root / "mine.toml"
     policy.write_text(POLICY)
@@ -62,13 +62,13 @@ def janitor(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Itera
 
 
 def scheduled() -> bytes:
-    """EventBridge's next event."""
+    """A new event of EventBridge."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return json.dumps({**SCHEDULED, "id": str(uuid.uuid4()), "time": now}).encode()
 
 
 def fill(sandbox: Sandbox, never: int) -> None:
-    """Anew: groups to keep, so many to give retention, and some to delete."""
+    """Replace all groups: some to keep, `never` without retention, some to delete."""
     now = time.time_ns() // 1_000_000
     with sandbox.lock:
         sandbox.store.regions.clear()
@@ -88,31 +88,26 @@ def fill(sandbox: Sandbox, never: int) -> None:
 
 
 def names(sandbox: Sandbox) -> dict[str, int | None]:
-    """The groups that there are, and the retention of each."""
+    """The retention of each group, by name."""
     with sandbox.lock:
         return {group.name: group.retention for group in sandbox.store.groups()}
 
 
 def metrics(answers: list[Answer]) -> list[dict[str, Any]]:
-    """What was emitted as EMF."""
+    """The log lines in EMF."""
     lines = [json.loads(line) for answer in answers for line in answer.logs.splitlines()]
     return [line for line in lines if "_aws" in line]
 
 
-def test_an_empty_event_is_a_dry_run_that_tells_what_would_be_done(
-    janitor: Function, sandbox: Sandbox
-) -> None:
-    """`aws lambda invoke` without a payload; every log line is JSON."""
+def test_an_empty_event_is_a_dry_run(janitor: Function, sandbox: Sandbox) -> None:
+    """It says what would be done, and every log line is JSON."""
     fill(sandbox, never=6)
     before = names(sandbox)
     janitor.end()  # so that this is a cold start
     answer = janitor.invoke(b"{}", deadline_ms=120_000)
     summary = answer.value["summary"]
-    assert summary["planned"] == {
-        "set_retention": 6,
-        "delete_group": EMPTY,
-        "sweep_streams": 0,
-    }
+    planned = {"set_retention": 6, "delete_group": EMPTY, "sweep_streams": 0}
+    assert summary["planned"] == planned
     assert len(answer.value["findings"]) == 6 + EMPTY
     assert summary["complete"] is True
     assert names(sandbox) == before
@@ -123,7 +118,7 @@ def test_an_empty_event_is_a_dry_run_that_tells_what_would_be_done(
 def test_a_scheduled_event_acts_and_the_next_finds_nothing(
     janitor: Function, sandbox: Sandbox
 ) -> None:
-    """The second in the same process; the first once more is the same run, which has ended."""
+    """The first event once more is the same run, which has ended; the second is warm."""
     fill(sandbox, never=6)
     event = scheduled()
     first = janitor.invoke(event, deadline_ms=120_000)
@@ -145,7 +140,7 @@ def test_a_scheduled_event_acts_and_the_next_finds_nothing(
 
 
 @pytest.mark.parametrize(
-    ("payload", "said"),
+    ("payload", "message"),
     [
         (b'{"dry_run": "false"}', "event: dry_run: 'false' is not a boolean"),
         (b'{"regions": ["moon-1"]}', "event: regions: 'moon-1' is not an AWS Region"),
@@ -153,27 +148,27 @@ def test_a_scheduled_event_acts_and_the_next_finds_nothing(
     ],
 )
 def test_a_bad_event_is_refused_in_one_line(
-    janitor: Function, sandbox: Sandbox, payload: bytes, said: str
+    janitor: Function, sandbox: Sandbox, payload: bytes, message: str
 ) -> None:
     """Nothing is done."""
     fill(sandbox, never=6)
     before = names(sandbox)
     answer = janitor.invoke(payload, deadline_ms=60_000)
     assert answer.error_type == "UsageError"
-    assert (answer.error_message or "").startswith(said)
+    assert (answer.error_message or "").startswith(message)
     assert names(sandbox) == before
 
 
-def test_a_deadline_of_seconds_is_met_and_the_run_goes_on_by_itself(
+def test_a_run_continues_by_itself_over_links_of_a_few_seconds(
     janitor: Function, sandbox: Sandbox
 ) -> None:
-    """No link is ended by Lambda; the last reports the whole run."""
+    """No link reaches its deadline, and the last reports the whole run."""
     never = 20
     fill(sandbox, never)
     event = scheduled()
     answers: list[Answer] = []
     while len(answers) < 20:
-        # At five puts a second, the 20 take longer than the 3 s that this leaves for work.
+        # At five a second, the 20 puts take longer than the 3 s that this leaves for work.
         answers.append(janitor.invoke(event, deadline_ms=4_000))
         if not answers[-1].value["goes_on"]:
             break

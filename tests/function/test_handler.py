@@ -1,4 +1,4 @@
-"""The Lambda function: what its events mean, what it answers, and how it goes on."""
+"""The Lambda function: its events, its answers, and its links."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def mixed(count: int = 30) -> Cloud:
 
 
 def final(cloud: Cloud) -> dict[str, Any]:
-    """What can be seen of the account afterwards."""
+    """Retention, creation time and streams of the account's log groups."""
     return {
         name: (group.retention, group.created, sorted(group.streams))
         for name, group in cloud.groups.items()
     }
 
 
-def asking_for(owners: list[str]) -> Policy:
-    """The shipped policy with these owners."""
+def with_owners(owners: list[str]) -> Policy:
+    """The shipped policy, asking these owners only."""
     shipped = load(None)
     deletion = shipped.protect.deletion.model_copy(update={"owners": owners})
     protect = shipped.protect.model_copy(update={"deletion": deletion})
@@ -63,15 +63,15 @@ def asking_for(owners: list[str]) -> Policy:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> None:
-    """The function works by this policy."""
+    """Make this the function's policy."""
     monkeypatch.setattr(invocation, "current_policy", lambda _settings: policy)
 
 
-# ---- what an event means -------------------------------------------------------------------------
+# ---- events --------------------------------------------------------------------------------------
 
 
 def test_a_scheduled_event_acts() -> None:
-    """As the deployment says: once a month, by itself."""
+    """Unless the deployment says otherwise."""
     cloud = mixed()
     answer = Deployed(cloud).invoke(SCHEDULED)
     assert (len(cloud.deleted), len(cloud.puts), len(cloud.swept)) == (10, 30, 90)
@@ -80,8 +80,8 @@ def test_a_scheduled_event_acts() -> None:
     assert answer["summary"]["complete"]
 
 
-def test_a_scheduled_event_is_a_dry_run_where_the_deployment_says_so() -> None:
-    """Until the user says otherwise."""
+def test_a_scheduled_event_is_a_dry_run_if_the_deployment_says_so() -> None:
+    """It changes nothing but its own objects in the bucket."""
     cloud = mixed()
     answer = Deployed(cloud, {"JANITOR_SCHEDULED_DRY_RUN": "true"}).invoke(SCHEDULED)
     assert not changing(call for call in cloud.calls if call != "PutObject")
@@ -99,7 +99,7 @@ def test_any_other_event_is_a_dry_run(event: Any) -> None:
 
 
 def test_dry_run_false_acts() -> None:
-    """Said expressly."""
+    """If the event says so."""
     cloud = mixed(3)
     Deployed(cloud).invoke(ACT)
     assert len(cloud.deleted) == 1
@@ -113,10 +113,10 @@ WRONG = {
     "no such Region": ({"regions": ["eu-west-9"]}, "eu-west-9"),
     "another Region than configured": ({"regions": ["us-east-1"]}, "not among those configured"),
     "no Regions": ({"regions": []}, "regions"),
-    "a survey": ({"resume": {"started": NOW + 37 * 86_400_000}}, "resume: unknown key"),
+    "a forged start": ({"resume": {"started": NOW + 37 * 86_400_000}}, "resume: unknown key"),
     "a run without its link": ({"run": "a"}, "give run and link together"),
-    "a run told otherwise": ({"run": "a", "link": 1, "dry_run": False}, "as it was started"),
-    "a run that was never begun": ({"run": "a", "link": 1}, "there is no run a"),
+    "a run that changes": ({"run": "a", "link": 1, "dry_run": False}, "as it was started"),
+    "a run that was never started": ({"run": "a", "link": 1}, "there is no run a"),
     "a run outside its folder": ({"run": "../../x", "link": 1}, "run"),
     "a schedule without id": (SCHEDULED | {"id": None}, "id"),
     "a schedule's id that is a path": (SCHEDULED | {"id": "a/b"}, "id"),
@@ -124,17 +124,17 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("event", "said"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_event_is_refused_and_nothing_is_called(event: Any, said: str) -> None:
-    """One clear line that names the key; not one log group is read."""
+@pytest.mark.parametrize(("event", "message"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_event_is_refused_before_any_call(event: Any, message: str) -> None:
+    """One line names the key; only the run's state may be read."""
     cloud = mixed(3)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         Deployed(cloud).invoke(event)
     assert set(cloud.calls) <= {"GetObject"}
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "message"),
     [
         ({"JANITOR_SCHEDULED_DRY_RUN": "no"}, "JANITOR_SCHEDULED_DRY_RUN"),
         ({"JANITOR_REGIONS": "eu-west-9"}, "eu-west-9"),
@@ -142,12 +142,11 @@ def test_a_wrong_event_is_refused_and_nothing_is_called(event: Any, said: str) -
         ({"JANITOR_POLICY_FILE": "a", "JANITOR_POLICY_PARAMETER": "b"}, "set only one of"),
         ({"JANITOR_MAX_LINKS": "0"}, "JANITOR_MAX_LINKS"),
         ({"JANITOR_BUCKET": "No_Bucket"}, "JANITOR_BUCKET"),
-        ({"JANITOR_NOTIFY_TOPIC": "arn:aws:sqs:eu-west-1:1:x"}, "JANITOR_NOTIFY_TOPIC"),
     ],
 )
-def test_a_wrong_environment_is_refused(environment: dict[str, str], said: str) -> None:
+def test_a_wrong_environment_is_refused(environment: dict[str, str], message: str) -> None:
     """When the function starts, in a line that names the variable."""
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         read_settings(environment)
 
 
@@ -159,11 +158,11 @@ def test_findings_that_do_not_fit_are_left_out_and_counted(monkeypatch: Any) -> 
     assert len(answer["findings"]) + answer["findings_left_out"] == 70
 
 
-# ---- what a run that ended says ------------------------------------------------------------------
+# ---- the end of a run ----------------------------------------------------------------------------
 
 
-def test_a_failed_item_is_told_of_and_does_not_raise() -> None:
-    """Everything else is done; metric, notice and answer say so, and nobody tries again."""
+def test_a_failed_item_is_reported_and_does_not_raise() -> None:
+    """Everything else is done; metric, notification and answer say so, and nothing is retried."""
     cloud = mixed(3)
     cloud.fault = refusing("DeleteLogGroup", "AccessDeniedException")
     deployed = Deployed(cloud, {"JANITOR_NOTIFY_TOPIC": TOPIC})
@@ -176,9 +175,9 @@ def test_a_failed_item_is_told_of_and_does_not_raise() -> None:
 
 
 @pytest.mark.parametrize("code", ["UnrecognizedClientException", "AccessDeniedException"])
-def test_a_region_that_refuses_is_its_own_trouble(monkeypatch: Any, code: str) -> None:
-    """One that is not enabled for the token, or denied: the others are cleaned, and it is named."""
-    use(monkeypatch, asking_for(["lambda"]))  # us-east-1 knows of Lambda@Edge functions
+def test_a_region_that_refuses_fails_alone(monkeypatch: Any, code: str) -> None:
+    """One not enabled for the token, or denied, is named, and the others are cleaned."""
+    use(monkeypatch, with_owners(["lambda"]))  # Lambda@Edge would have to be asked in us-east-1
     cloud = mixed(3)
     cloud.fault = lambda call: refused(code) if call.region == "us-east-1" else None
     regions = {"JANITOR_REGIONS": f"us-east-1,{REGION}"}
@@ -190,8 +189,8 @@ def test_a_region_that_refuses_is_its_own_trouble(monkeypatch: Any, code: str) -
     assert deployed.metrics["RunFailed"] == 1
 
 
-def test_a_refused_run_is_told_of(monkeypatch: Any) -> None:
-    """A limit needs a person; retention was set all the same."""
+def test_a_refused_run_is_reported(monkeypatch: Any) -> None:
+    """A limit needs a person; retention is still set."""
     use(monkeypatch, parse(LIMITED, "test"))
     cloud = mixed(12)
     deployed = Deployed(cloud)
@@ -213,7 +212,7 @@ owners = ["lambda"]
 """
 
 
-def test_metrics_are_the_whole_runs() -> None:
+def test_metrics_count_the_whole_run() -> None:
     """Over all of its links."""
     cloud = mixed()
     deployed = Deployed(cloud)
@@ -235,21 +234,21 @@ def test_metrics_are_the_whole_runs() -> None:
     ids=["12-drained", "23-drained", "60-drained", "30-late", "60-late"],
 )
 def test_a_run_over_many_links_ends_as_in_one(monkeypatch: Any, calls: int, seconds: int) -> None:
-    """Wherever its links are cut, with time to finish what was begun or without."""
-    use(monkeypatch, asking_for(["lambda"]))  # a link of a few calls comes to no end of a table
+    """Wherever its links are cut, with or without time to finish what is in flight."""
+    use(monkeypatch, with_owners(["lambda"]))  # a link of a few calls cannot ask all owners
     whole, parts = mixed(12), mixed(12)
     [once] = Deployed(whole).chain(SCHEDULED)
     answers = Deployed(parts, FOR_EVER).chain(SCHEDULED, cut(parts, calls, seconds))
     assert len(answers) > 1
     assert final(parts) == final(whole)
-    mine, theirs = answers[-1]["summary"], once["summary"]
+    summary, expected = answers[-1]["summary"], once["summary"]
     for key in ("groups_scanned", "stored_bytes", "kept", "planned", "money", "complete", *CHANGED):
-        assert mine[key] == theirs[key], key
+        assert summary[key] == expected[key], key
 
 
 @pytest.mark.parametrize("calls", range(12, 24, 2))
-def test_of_a_sweep_that_is_cut_nothing_is_lost_and_no_more_swept_than_planned(calls: int) -> None:
-    """Though more streams can be trusted by the time of the next link."""
+def test_a_sweep_that_is_cut_short_deletes_exactly_what_was_planned(calls: int) -> None:
+    """Even though more streams can be trusted by the time of the next link."""
     rule = '[[rules]]\nid = "all"\nnames = ["*"]\nretention_days = 30\nsweep_streams = true'
     old = [stream(f"2020/01/01/[1]{i:02}", days_ago(800)) for i in range(9)]
     odd = [stream(f"app-{i:02}", days_ago(800)) for i in range(9)]
@@ -267,16 +266,16 @@ def test_of_a_sweep_that_is_cut_nothing_is_lost_and_no_more_swept_than_planned(c
 CHANGED = ("retention_set", "groups_deleted", "streams_deleted")
 
 
-def test_no_page_is_read_twice_but_for_what_was_under_way_at_a_cut() -> None:
-    """Where there is time to finish what was begun, none is."""
+def test_no_page_is_read_twice_if_links_have_time_to_finish() -> None:
+    """Only a page in flight when time runs out is read again."""
     cloud = mixed()
     Deployed(cloud).chain({}, cut(cloud, 12, 760))
     assert max(Counter(cloud.scanned).values()) == 1
     assert len(cloud.scanned) == 10
 
 
-def test_what_two_pages_list_is_one_log_group_though_a_link_ends_between_them() -> None:
-    """Counted twice it would loosen the share that may be deleted."""
+def test_a_log_group_on_two_pages_counts_once_even_if_a_link_ends_between_them() -> None:
+    """Counted twice, it would raise the number that the share of deletions allows."""
     groups = [Group(f"/kept/{i:03}", days_ago(900), 5, 365) for i in range(60)]
     cloud = Cloud(groups, page=10, unknowns=Unknowns(listed_twice=True))
     answers = Deployed(cloud, FOR_EVER).chain({}, cut(cloud, 3))
@@ -284,7 +283,7 @@ def test_what_two_pages_list_is_one_log_group_though_a_link_ends_between_them() 
     assert answers[-1]["summary"]["groups_scanned"] == 60
 
 
-def test_the_next_link_is_told_of_run_and_link_alone() -> None:
+def test_the_next_links_event_names_only_run_and_link() -> None:
     """Everything else is in the bucket, where only the function's role writes."""
     cloud = mixed()
     cut(cloud, 12)
@@ -294,7 +293,7 @@ def test_the_next_link_is_told_of_run_and_link_alone() -> None:
     assert deployed.next_event() == {"run": SCHEDULED["id"], "link": 1}
 
 
-def test_nothing_is_deleted_before_the_whole_account_was_surveyed() -> None:
+def test_nothing_changes_before_the_whole_account_is_surveyed() -> None:
     """The limits hold for the whole run."""
     cloud = mixed()
     cut(cloud, 9)
@@ -302,7 +301,7 @@ def test_nothing_is_deleted_before_the_whole_account_was_surveyed() -> None:
     assert not cloud.deleted + cloud.puts + cloud.swept
 
 
-def test_an_expired_page_token_begins_the_region_again() -> None:
+def test_an_expired_page_token_starts_the_regions_survey_over() -> None:
     """Nothing is counted twice."""
     cloud = mixed()
     deployed = Deployed(cloud, FOR_EVER)
@@ -317,21 +316,21 @@ def test_an_expired_page_token_begins_the_region_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bound", "said"),
+    ("bound", "message"),
     [({"JANITOR_MAX_LINKS": "2"}, "after 2 links"), ({"JANITOR_MAX_HOURS": "1"}, "after 1 hours")],
 )
-def test_a_run_is_bounded(bound: dict[str, str], said: str) -> None:
-    """In links and in time; then it ends, and says that it did not finish."""
+def test_a_run_is_bounded_in_links_and_in_time(bound: dict[str, str], message: str) -> None:
+    """Beyond either it ends, and says that it did not finish."""
     cloud = mixed()
     deployed = Deployed(cloud, bound)
     answer = deployed.chain(SCHEDULED, cut(cloud, 9, 2000))[-1]
-    assert said in answer["summary"]["errors"][0]
+    assert message in answer["summary"]["errors"][0]
     assert not answer["summary"]["complete"]
     assert deployed.metrics["RunFailed"] == 1
 
 
-def test_what_it_takes_to_begin_is_time_of_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where bucket and STS are slow, it ends its work the sooner, and not past its own end."""
+def test_a_slow_start_leaves_less_time_for_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If bucket and STS are slow, the link's work still ends before its deadline."""
     ends: list[float] = []
     real = Link.run
 
@@ -346,8 +345,8 @@ def test_what_it_takes_to_begin_is_time_of_the_link(monkeypatch: pytest.MonkeyPa
     assert ends[0] < 900
 
 
-def test_a_link_that_may_not_invoke_the_next_is_tried_again() -> None:
-    """It raises; Lambda tries it once more, and then the next is invoked. Nothing is done twice."""
+def test_a_link_that_cannot_invoke_the_next_is_retried() -> None:
+    """It raises, Lambda retries it, and the retry only invokes the next link."""
     cloud = mixed()
     cut(cloud, 12)
     deployed = Deployed(cloud)
@@ -362,7 +361,7 @@ def test_a_link_that_may_not_invoke_the_next_is_tried_again() -> None:
 
 
 class Hanging:
-    """Calls are made; to some of them no answer comes, as of an endpoint that drips."""
+    """Workers that make each call, but get no answer to some of them."""
 
     def __init__(self, cloud: Cloud, which: Callable[[Call], bool]) -> None:
         self.since: float | None = None
@@ -383,10 +382,10 @@ class Hanging:
 
 
 @pytest.mark.parametrize("hanging", ["Invoke", "Publish", "journal", "policy"])
-def test_nothing_that_hangs_takes_a_link_the_time_to_end(
+def test_a_call_that_hangs_leaves_a_link_time_to_end(
     hanging: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each call is bounded as a whole: Lambda would end the link, and nobody be told."""
+    """Each call has a timeout, before Lambda would end the link without a notification."""
     cloud = mixed(30 if hanging == "Invoke" else 3)
     workers = Hanging(
         cloud,
@@ -408,7 +407,7 @@ def test_nothing_that_hangs_takes_a_link_the_time_to_end(
 
 
 def test_a_changed_policy_ends_a_run(monkeypatch: Any) -> None:
-    """What was surveyed by another policy is not acted on."""
+    """A survey by another policy is not acted on."""
     cloud = mixed()
     cut(cloud, 12)
     deployed = Deployed(cloud)
@@ -419,14 +418,14 @@ def test_a_changed_policy_ends_a_run(monkeypatch: Any) -> None:
     assert not cloud.deleted + cloud.puts + cloud.swept
 
 
-def test_a_deployment_while_a_run_surveys_begins_its_survey_again(monkeypatch: Any) -> None:
-    """Nothing that other code found is planned; nothing is counted twice."""
+def test_a_deployment_during_the_survey_starts_the_survey_over(monkeypatch: Any) -> None:
+    """Nothing that other code found is planned, and nothing is counted twice."""
     whole = Deployed(mixed(60)).invoke(SCHEDULED)["summary"]
     cloud = mixed(60)
     cut(cloud, 30)
     deployed = Deployed(cloud)
     assert deployed.invoke(SCHEDULED)["summary"]["groups_scanned"] > 0
-    assert '"acting"' not in deployed.objects[f"runs/{SCHEDULED['id']}/state.json"]
+    assert '"acting"' not in deployed.objects[STATE]
     cloud.quiet()
     before = len(cloud.scanned)
     monkeypatch.setattr(handler, "code", lambda: "another")
@@ -437,7 +436,7 @@ def test_a_deployment_while_a_run_surveys_begins_its_survey_again(monkeypatch: A
 
 
 def test_limits_hold_over_all_links(monkeypatch: Any) -> None:
-    """What earlier links planned counts."""
+    """Plans of earlier links count."""
     use(monkeypatch, parse(LIMITED, "test"))
     cloud = mixed(12)
     answer = Deployed(cloud).chain(SCHEDULED, cut(cloud, 9, 760))[-1]
@@ -446,7 +445,7 @@ def test_limits_hold_over_all_links(monkeypatch: Any) -> None:
 
 
 def test_a_retention_that_the_run_lowered_makes_nothing_deletable_in_it(monkeypatch: Any) -> None:
-    """2,000 days old, retention 3653, at most 365: killed after the put, and tried again."""
+    """Even if the run dies right after it set 365 instead of 3653 days, and is retried."""
     text = "[defaults]\ndelete_empty = true\nmax_days = 365\n[limits]\n"
     use(monkeypatch, parse(f"{text}max_group_deletion_share = 1.0", "test"))
     cloud = Cloud([Group("/old", days_ago(2000), 0, 3653)])
@@ -469,7 +468,7 @@ def _die() -> None:
 
 
 def test_the_same_event_twice_is_one_run() -> None:
-    """EventBridge delivers at least once: nothing is done again, and people are told once."""
+    """EventBridge delivers at least once: nothing is done again, and one notification is sent."""
     cloud = mixed()
     deployed = Deployed(cloud, {"JANITOR_NOTIFY_TOPIC": TOPIC})
     first = deployed.invoke(SCHEDULED, "request-1")
@@ -481,7 +480,7 @@ def test_the_same_event_twice_is_one_run() -> None:
 
 
 def test_the_same_event_twice_at_once_is_one_run() -> None:
-    """One of the two has it."""
+    """Only one of the two invocations works on it."""
     cloud = mixed()
     deployed = Deployed(cloud, {"JANITOR_NOTIFY_TOPIC": TOPIC})
     answers = deployed.together((SCHEDULED, "request-1"), (SCHEDULED, "request-2"))
@@ -491,11 +490,11 @@ def test_the_same_event_twice_at_once_is_one_run() -> None:
     assert len(deployed.sent) == 1
 
 
-def test_a_link_that_dies_at_any_call_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lambda tries it once more with the same request id; nothing is lost of the month, and what
-    was done before it died is told of as well.
-    """
-    use(monkeypatch, asking_for(["lambda", "ecs-service"]))
+def test_the_retry_of_a_link_that_died_at_any_call_completes_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Lambda retries it with the same request id; what it did before it died is reported too."""
+    use(monkeypatch, with_owners(["lambda", "ecs-service"]))
     whole = mixed(3)
     undisturbed = Deployed(whole, {"JANITOR_NOTIFY_TOPIC": TOPIC}).invoke(SCHEDULED)["summary"]
     calls = range(1, sum(whole.calls.values()) + 1)
@@ -516,10 +515,10 @@ def test_a_link_that_dies_at_any_call_is_gone_on_with(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("at", [1, 2])
 @pytest.mark.parametrize("unclear", [True, False])
-def test_of_a_sweep_in_which_a_link_dies_no_other_streams_go_and_all_are_counted(
+def test_a_sweep_in_which_a_link_dies_deletes_and_counts_exactly_what_was_planned(
     at: int, unclear: bool
 ) -> None:
-    """Though others can be trusted by then, or stand on a page that was not read before."""
+    """Even though other streams can be trusted by then, or are on a page that was not read."""
     names = ["2020/01/01/[1]a", "2020/01/02/[1]a", "2026/12/31/[1]a", "odd-1", "odd-2"]
     ages = [800, 800, 15, 800, 800]
     streams = [stream(name, days_ago(age)) for name, age in zip(names, ages, strict=True)]
@@ -540,8 +539,8 @@ def test_of_a_sweep_in_which_a_link_dies_no_other_streams_go_and_all_are_counted
     )
 
 
-def test_no_attempt_writes_over_what_another_has_written() -> None:
-    """One that died had a plan in the bucket, and no state that says so."""
+def test_no_attempt_overwrites_what_another_has_written() -> None:
+    """One that died left a plan in the bucket that its state does not name."""
     cloud, keys = mixed(), list[str]()
     deployed = Deployed(cloud)
 
@@ -562,7 +561,7 @@ def test_no_attempt_writes_over_what_another_has_written() -> None:
 
 
 class Threaded:
-    """Calls whose answers take a second, and which go on when nobody waits for them any more."""
+    """Workers whose calls take a second, and continue when nobody waits for them any more."""
 
     async def run(self, work: Callable[[], T]) -> T:
         async def done() -> T:
@@ -574,18 +573,18 @@ class Threaded:
 
 
 @pytest.mark.parametrize("every", [0.1, 1.0, 2.3])
-def test_a_state_that_is_being_written_when_the_work_ends_is_written(
+def test_a_checkpoint_in_flight_when_the_work_ends_is_completed(
     every: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Taken for another delivery's, it would have ended the chain, and nobody would be told."""
+    """Taken for another delivery's, it would end the chain without a notification."""
     monkeypatch.setattr("janitor.function.link.CHECKPOINT", every)
     cloud = mixed(3)
     answer = Deployed(cloud, workers=Threaded()).invoke(SCHEDULED)
     assert answer["summary"]["complete"]
 
 
-def test_a_run_that_died_once_it_had_told_is_told_of_once_more_only() -> None:
-    """Though the event comes twice at once then."""
+def test_a_run_that_died_after_its_notification_sends_it_once_more_only() -> None:
+    """Even though the event then comes twice at once."""
     cloud = mixed(3)
     deployed = Deployed(cloud, {"JANITOR_NOTIFY_TOPIC": TOPIC})
     cloud.after = lambda call: _die() if call.operation == "Publish" else None
@@ -600,7 +599,7 @@ def test_a_run_that_died_once_it_had_told_is_told_of_once_more_only() -> None:
 
 @pytest.mark.parametrize("days", [37, 372])
 def test_an_event_cannot_move_the_clock(days: int) -> None:
-    """A scheduled event of the future, as anybody who may invoke could send it."""
+    """Whoever may invoke the function could send a scheduled event of the future."""
     recent = stream("2020/01/01/[1]a", days_ago(800), NOW - 300_000)
     live = Group("/aws/lambda/f", days_ago(900), 5, 30, streams=[recent])
     new = Group("/new", NOW - 5 * 3_600_000, 0, 30)
@@ -612,7 +611,7 @@ def test_an_event_cannot_move_the_clock(days: int) -> None:
 
 
 def test_a_link_that_is_not_next_does_nothing() -> None:
-    """Neither an old one, delivered late, nor one that somebody thought up."""
+    """Neither an old one that is delivered late, nor a forged one."""
     cloud = mixed()
     cut(cloud, 12)
     deployed = Deployed(cloud)
@@ -627,7 +626,7 @@ def test_a_link_that_is_not_next_does_nothing() -> None:
 
 
 def test_every_change_is_in_the_bucket_before_it_is_made() -> None:
-    """Whenever a group is deleted, an object announces it."""
+    """An object of the journal announces it."""
     cloud = mixed(6)
     deployed = Deployed(cloud)
     unannounced: list[str] = []
@@ -644,8 +643,8 @@ def test_every_change_is_in_the_bucket_before_it_is_made() -> None:
     assert unannounced == []
 
 
-def test_the_journals_of_all_links_are_understood_together() -> None:
-    """Each change once, begun and ended."""
+def test_the_journals_of_all_links_are_read_together() -> None:
+    """They hold each change once, from its start to its end."""
     cloud = mixed(9)
     deployed = Deployed(cloud)
     deployed.chain(SCHEDULED, cut(cloud, 40))
@@ -666,8 +665,8 @@ def test_the_journals_of_all_links_are_understood_together() -> None:
     assert len(done) == len(cloud.deleted) + len(cloud.puts) + len(cloud.swept)
 
 
-def test_a_bucket_that_cannot_be_written_stops_the_changes() -> None:
-    """What cannot be journaled is not done."""
+def test_nothing_changes_without_a_journal() -> None:
+    """If the bucket refuses it, the run stops."""
     cloud = mixed(3)
     cloud.fault = lambda call: (
         refused("AccessDenied", 403)
@@ -679,8 +678,8 @@ def test_a_bucket_that_cannot_be_written_stops_the_changes() -> None:
     assert "journal could not be written" in answer["summary"]["errors"][0]
 
 
-def test_a_dry_run_leaves_no_journal() -> None:
-    """But its plan, as what was announced."""
+def test_a_dry_run_leaves_its_plan_and_no_journal() -> None:
+    """The plan is what it announced."""
     deployed = Deployed(mixed(3))
     deployed.invoke({})
     assert not [key for key in deployed.objects if key.startswith("journal/")]
@@ -696,7 +695,7 @@ def test_a_dry_run_leaves_no_journal() -> None:
 def test_any_account_cut_into_links_ends_as_in_one_run(
     account: list[Group], policy: Policy, calls: int, seconds: float
 ) -> None:
-    """And what is deleted is lawfully deleted."""
+    """And every deletion is lawful."""
     before = {group.name: deepcopy(group) for group in account}
     whole, parts = Cloud(deepcopy(account)), Cloud(account, page=2)
     with pytest.MonkeyPatch.context() as patch:
@@ -710,7 +709,7 @@ def test_any_account_cut_into_links_ends_as_in_one_run(
 
 
 def test_a_wrong_event_fails_the_invocation() -> None:
-    """Through the very entry point that Lambda calls."""
+    """Through the entry point that Lambda calls."""
     context: Any = Context("request")
     with pytest.raises(JanitorError):
         handler.handler("now", context)

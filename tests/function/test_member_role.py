@@ -20,33 +20,33 @@ PLAIN = ("--trust", FLEET)
 TRUSTED = (*WORDS, "--trust", FUNCTION, "--org-id", ORGANIZATION)
 
 
-def made(template: Any) -> Any:
-    """What CloudFormation makes of a template in the member account: its functions carried out."""
+def evaluated(template: Any) -> Any:
+    """A template with Fn::Sub evaluated, as CloudFormation does in the member account."""
     match template:
         case {"Fn::Sub": str(text)}:
             return text.replace("${AWS::AccountId}", MEMBER)
         case dict():
-            return {key: made(one) for key, one in template.items()}
+            return {key: evaluated(value) for key, value in template.items()}
         case list():
-            return [made(one) for one in template]
+            return [evaluated(value) for value in template]
     return template
 
 
 def role(run: Run, *words: str) -> dict[str, Any]:
-    """The properties of the role of the template that the command prints."""
+    """The role's properties in the template that the command prints."""
     done = run(*words)
     assert done.code == 0, done.err
-    properties: dict[str, Any] = made(json.loads(done.out)["Resources"]["Role"]["Properties"])
+    properties: dict[str, Any] = evaluated(json.loads(done.out)["Resources"]["Role"]["Properties"])
     return properties
 
 
 def test_only_the_fleet_may_assume_the_role_with_the_external_id_and_from_the_organization(
     run: Run,
 ) -> None:
-    """One statement, with all three conditions, the role's path among them; IAM takes it."""
-    mine = role(run, *TRUSTED, "--org-role", "ops/janitor")
-    assert (mine["Path"], mine["RoleName"]) == ("/ops/", "janitor")
-    (statement,) = mine["AssumeRolePolicyDocument"]["Statement"]
+    """One statement has all three conditions, and IAM accepts the role."""
+    properties = role(run, *TRUSTED, "--org-role", "ops/janitor")
+    assert (properties["Path"], properties["RoleName"]) == ("/ops/", "janitor")
+    (statement,) = properties["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"AWS": f"arn:aws:iam::{FLEET}:root"}
     assert statement["Condition"] == {
         "StringEquals": {"sts:ExternalId": "a-b:c/d", "aws:PrincipalOrgID": ORGANIZATION},
@@ -54,9 +54,9 @@ def test_only_the_fleet_may_assume_the_role_with_the_external_id_and_from_the_or
     }
     with mock_aws():
         iam = boto3.client("iam", region_name="eu-west-1")
-        trust = json.dumps(mine["AssumeRolePolicyDocument"])
+        trust = json.dumps(properties["AssumeRolePolicyDocument"])
         iam.create_role(RoleName="janitor", Path="/ops/", AssumeRolePolicyDocument=trust)
-        for policy in mine["Policies"]:
+        for policy in properties["Policies"]:
             document = json.dumps(policy["PolicyDocument"], separators=(",", ":"))
             assert len(document) <= 10_240, "IAM's limit for all inline policies of a role"
             iam.put_role_policy(
@@ -68,7 +68,7 @@ def test_only_the_fleet_may_assume_the_role_with_the_external_id_and_from_the_or
 def test_the_role_may_do_what_the_printed_policy_says_in_its_own_account(
     run: Run, words: tuple[str, ...]
 ) -> None:
-    """No more, whichever policy is asked for."""
+    """No more, with each of the command's policies."""
     printed = run("iam-policy", *words).out.replace(":*:log-group", f":{MEMBER}:log-group")
     printed = printed.replace("iam::*:", f"iam::{MEMBER}:")
     (policy,) = role(run, *TRUSTED, *words)["Policies"]
@@ -77,8 +77,8 @@ def test_the_role_may_do_what_the_printed_policy_says_in_its_own_account(
         assert policy["PolicyDocument"] == iam_policy(load(None), account=MEMBER)
 
 
-def test_without_an_organization_it_is_said_what_that_means(run: Run) -> None:
-    """A whole account may be trusted; the external ID is required all the same."""
+def test_without_an_organization_there_is_a_warning(run: Run) -> None:
+    """A whole account may be trusted; the external ID is still required."""
     done = run(*WORDS, *PLAIN)
     assert "left the organization" in done.err
     (statement,) = role(run, *WORDS, *PLAIN)["AssumeRolePolicyDocument"]["Statement"]
@@ -101,7 +101,7 @@ def test_without_an_organization_it_is_said_what_that_means(run: Run) -> None:
         (("iam-policy", "--trust", FLEET), "--format cloudformation"),
     ],
 )
-def test_a_trust_that_is_not_meant_is_refused(run: Run, words: tuple[str, ...], named: str) -> None:
+def test_a_wrong_trust_is_refused(run: Run, words: tuple[str, ...], named: str) -> None:
     """Exit 2 and a line that names the option; nothing that could be deployed is printed."""
     done = run(*words)
     assert (done.code, done.out) == (2, "")

@@ -1,4 +1,4 @@
-"""Log groups that were just made: what a message does, and all that it must not do."""
+"""New log groups: what a message does, and what it must never do."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from tests.function.deployed import BUCKET, Context, _Session
 MINUTES = 1 / 1440
 OTHER = "us-east-1"
 BATCH, SECONDS = 5, 300
-"""How the function is deployed, which the tests of that check."""
+"""As deployed: the tests of the deployment check both."""
 
 
-def made(name: str, **fields: Any) -> dict[str, Any]:
-    """EventBridge's event of a log group that was made, as CloudTrail tells it."""
+def hint(name: str, **fields: Any) -> dict[str, Any]:
+    """EventBridge's event for CloudTrail's CreateLogGroup."""
     return {
         "version": "0",
         "id": "b3e1",
@@ -60,12 +60,12 @@ def made(name: str, **fields: Any) -> dict[str, Any]:
 
 
 def new(name: str, **fields: Any) -> Group:
-    """A log group made 15 minutes ago."""
+    """A log group created 15 minutes ago."""
     return Group(name, days_ago(15 * MINUTES), **fields)
 
 
 class Function:
-    """The function as it is deployed, with its bucket."""
+    """The function as deployed, with its bucket."""
 
     def __init__(self, cloud: Cloud, policy: Policy, patch: pytest.MonkeyPatch) -> None:
         self.cloud = cloud
@@ -74,7 +74,7 @@ class Function:
         self.request = 0
 
     def get(self, *events: Any, region: str = REGION, seconds: float = 300) -> list[int]:
-        """The numbers of the messages that are to come again."""
+        """Handle events and return the numbers of those that failed."""
         self.request += 1
         bodies = [event if isinstance(event, str) else json.dumps(event) for event in events]
         records = [
@@ -86,38 +86,39 @@ class Function:
         metrics = EphemeralMetrics(namespace="test", service="test")
         function = NewGroups(settings, session, self.cloud.clock, metrics, Inline())
         context = Context(f"request-{self.request}", int(seconds * 1000), self.cloud.clock)
-        said = answer(function, {"Records": records}, context, self.cloud.clock.run)
-        return [int(str(failure["itemIdentifier"])) for failure in said["batchItemFailures"]]
+        failed = answer(function, {"Records": records}, context, self.cloud.clock.run)
+        return [int(str(failure["itemIdentifier"])) for failure in failed["batchItemFailures"]]
 
     @property
     def puts(self) -> list[tuple[str, int]]:
-        """What the journals in the bucket say was set."""
+        """The retentions set, by the journals in the bucket."""
         objects = self.cloud.store.buckets[BUCKET].objects
-        history = read((key, there.body.decode()) for key, there in objects.items())
+        history = read((key, stored.body.decode()) for key, stored in objects.items())
         assert not history.complaints
         steps = [(past.group, step) for past in history.pasts for step in past.steps]
         return [(group, step.after or 0) for group, step in steps if isinstance(step, Put)]
 
 
-@pytest.fixture
-def born(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Function]:
-    """Deploys the function."""
+Deploy = Callable[..., Function]
 
-    def deployed(cloud: Cloud, policy: str | None = None) -> Function:
-        text = load(None) if policy is None else parse(policy, "p.toml")
-        return Function(cloud, text, monkeypatch)
+
+@pytest.fixture
+def deploy(monkeypatch: pytest.MonkeyPatch) -> Deploy:
+    """Deploys the function on an account, with a policy."""
+
+    def deployed(cloud: Cloud, text: str | None = None) -> Function:
+        policy = load(None) if text is None else parse(text, "p.toml")
+        return Function(cloud, policy, monkeypatch)
 
     return deployed
 
 
-def test_a_new_group_gets_its_retention_and_nothing_else_is_touched(
-    born: Callable[..., Function],
-) -> None:
-    """Journaled, so that it can be undone; the rest of the account is not even read."""
+def test_a_new_group_gets_its_retention_and_nothing_else_is_touched(deploy: Deploy) -> None:
+    """The change is journaled; the rest of the account is not even read."""
     others = [Group("/old/never", days_ago(900), 5), Group("/old/empty", days_ago(900), 0, 30)]
     cloud = Cloud([new("/app/a"), *others])
-    function = born(cloud)
-    assert function.get(made("/app/a")) == []
+    function = deploy(cloud)
+    assert function.get(hint("/app/a")) == []
     assert cloud.puts == function.puts == [("/app/a", 365)]
     assert changing(cloud.calls) == {"PutRetentionPolicy", "PutObject"}
     assert not cloud.scanned
@@ -127,8 +128,8 @@ BAND = "[defaults]\nretention_days = 30\nmax_days = 90\nmin_days = 14\ndelete_em
 
 KEPT: dict[str, tuple[Group | None, str | None]] = {
     "gone": (None, None),
-    "its maker's own retention": (new("/app/a", retention=7), BAND),
-    "its maker's own retention, long": (new("/app/a", retention=3653), BAND),
+    "its creator's own retention": (new("/app/a", retention=7), BAND),
+    "its creator's own retention, long": (new("/app/a", retention=3653), BAND),
     "account-level policy": (new("/app/a", under=("all", 30)), None),
     "account-level policy: never expires": (new("/app/a", under=("all", None)), None),
     "DELIVERY": (new("/app/a", log_class="DELIVERY"), None),
@@ -145,65 +146,65 @@ KEPT: dict[str, tuple[Group | None, str | None]] = {
 
 
 @pytest.mark.parametrize(("group", "policy"), KEPT.values(), ids=KEPT.keys())
-def test_what_needs_nothing_is_left_as_it_is(
-    born: Callable[..., Function], group: Group | None, policy: str | None
+def test_a_group_that_needs_no_retention_is_left_alone(
+    deploy: Deploy, group: Group | None, policy: str | None
 ) -> None:
-    """And the message is done with: nothing would be otherwise the next time."""
+    """The message does not fail: another attempt would change nothing."""
     cloud = Cloud([] if group is None else [group])
-    assert born(cloud, policy).get(made("/app/a")) == []
+    assert deploy(cloud, policy).get(hint("/app/a")) == []
     assert not changing(cloud.calls)
 
 
-def test_the_same_policy_judges_by_the_groups_own_tags(born: Callable[..., Function]) -> None:
-    """The tagging API does not know of a group that was just made; the group itself does."""
+def test_rules_go_by_the_groups_own_tags(deploy: Deploy) -> None:
+    """The tagging API does not know a new log group yet."""
     policy = "[defaults]\nretention_days = 365\n[[rules]]\nid = 'dev'\ntags = ['env=dev']\n"
     cloud = Cloud([new("/app/a", tags={"env": "dev"})])
     cloud.fault = refusing("GetResources", "AccessDeniedException")
-    assert born(cloud, policy + "retention_days = 14").get(made("/app/a")) == []
+    assert deploy(cloud, policy + "retention_days = 14").get(hint("/app/a")) == []
     assert cloud.puts == [("/app/a", 14)]
 
 
 FORGED: dict[str, Any] = {
-    "another account": made("/app/a", account="999999999999"),
-    "a Region that is not configured": made("/app/a", region=OTHER),
-    "no Region": made("/app/a", region="eu-west-1.evil.example"),
-    "not a log group's name": made("/app/a b"),
-    "a name that is a list": made("x") | {"detail": {"requestParameters": {"logGroupName": [1]}}},
-    "no name": made("x") | {"detail": {"requestParameters": None}},
+    "another account": hint("/app/a", account="999999999999"),
+    "a Region that is not configured": hint("/app/a", region=OTHER),
+    "no Region": hint("/app/a", region="eu-west-1.evil.example"),
+    "not a log group's name": hint("/app/a b"),
+    "a name that is a list": hint("x") | {"detail": {"requestParameters": {"logGroupName": [1]}}},
+    "no name": hint("x") | {"detail": {"requestParameters": None}},
     "not an event": "[]",
     "not JSON": "now",
 }
 
 
 @pytest.mark.parametrize("event", FORGED.values(), ids=FORGED.keys())
-def test_an_event_that_is_not_ours_fails_alone(born: Callable[..., Function], event: Any) -> None:
-    """So that a person hears of it; the messages beside it are done with."""
+def test_a_forged_event_fails_alone(deploy: Deploy, event: Any) -> None:
+    """It ends in the queue of failures; the messages beside it are handled."""
     cloud = Cloud([new("/app/a"), new("/app/b")])
-    assert born(cloud).get(event, made("/app/b")) == [0]
+    assert deploy(cloud).get(event, hint("/app/b")) == [0]
     assert cloud.puts == [("/app/b", 365)]
 
 
-def test_what_else_an_event_says_is_not_believed(born: Callable[..., Function]) -> None:
-    """Neither times nor a retention, nor what it wants to be done."""
+def test_nothing_but_the_name_is_taken_from_an_event(deploy: Deploy) -> None:
+    """Neither a time, nor a retention, nor an operation."""
     cloud = Cloud([new("/app/a"), new("/app/b")])
-    event = made("/app/a", time="1999-01-01T00:00:00Z", dry_run=False, run="x")
+    event = hint("/app/a", time="1999-01-01T00:00:00Z", dry_run=False, run="x")
     event["detail"] |= {"eventName": "DeleteLogGroup", "errorCode": "x", "recipientAccountId": "9"}
     event["detail"]["requestParameters"] |= {"retentionInDays": 1, "logGroupNamePrefix": "/"}
-    assert born(cloud).get(event) == []
+    assert deploy(cloud).get(event) == []
     assert cloud.puts == [("/app/a", 365)]
 
 
-def test_a_message_that_comes_twice_changes_nothing_more(born: Callable[..., Function]) -> None:
-    """In one batch or in two, as queues do."""
+def test_a_message_that_comes_twice_changes_nothing_more(deploy: Deploy) -> None:
+    """In one batch or in two, as queues may deliver it."""
     cloud = Cloud([new("/app/a")])
-    function = born(cloud)
-    assert function.get(made("/app/a"), made("/app/a")) == []
-    assert function.get(made("/app/a")) == []
+    function = deploy(cloud)
+    assert function.get(hint("/app/a"), hint("/app/a")) == []
+    assert function.get(hint("/app/a")) == []
     assert cloud.puts == function.puts == [("/app/a", 365)]
 
 
 def only(name: str, reply: RefusedError | Reply) -> Callable[[Call], Any]:
-    """What puts the retention of one log group is answered so."""
+    """A fault that gives this reply to PutRetentionPolicy of one log group."""
     return lambda call: (
         reply if call.operation == "PutRetentionPolicy" and call.group == name else None
     )
@@ -212,46 +213,44 @@ def only(name: str, reply: RefusedError | Reply) -> Callable[[Call], Any]:
 @pytest.mark.parametrize(
     "trouble", [refused("ThrottlingException"), refused("AccessDeniedException"), RESET]
 )
-def test_only_what_failed_comes_again(
-    born: Callable[..., Function], trouble: RefusedError | Reply
+def test_only_failed_messages_are_delivered_again(
+    deploy: Deploy, trouble: RefusedError | Reply
 ) -> None:
-    """And is done with when the trouble is over."""
+    """They succeed once the fault is gone."""
     cloud = Cloud([new("/app/a"), new("/app/b")])
-    function = born(cloud)
+    function = deploy(cloud)
     cloud.fault = only("/app/a", trouble)
-    assert function.get(made("/app/a"), made("/app/b"), made("/app/a"), seconds=900) == [0, 2]
+    assert function.get(hint("/app/a"), hint("/app/b"), hint("/app/a"), seconds=900) == [0, 2]
     assert cloud.puts == [("/app/b", 365)]
     cloud.quiet()
-    assert function.get(made("/app/a")) == []
+    assert function.get(hint("/app/a")) == []
     assert cloud.puts == [("/app/b", 365), ("/app/a", 365)]
 
 
 @pytest.mark.parametrize("operation", ["DescribeLogGroups", "ListTagsForResource", "PutObject"])
-def test_what_cannot_be_read_or_journaled_is_not_done(
-    born: Callable[..., Function], operation: str
+def test_a_group_that_cannot_be_read_or_journaled_is_left_alone(
+    deploy: Deploy, operation: str
 ) -> None:
-    """Every read error means keep, and what cannot be journaled is not done; it comes again."""
+    """Its message fails, and succeeds once the fault is gone."""
     cloud = Cloud([new("/app/a")])
-    function = born(cloud)
+    function = deploy(cloud)
     cloud.fault = refusing(operation, "AccessDeniedException")
-    assert function.get(made("/app/a")) == [0]
+    assert function.get(hint("/app/a")) == [0]
     assert not cloud.puts
     cloud.quiet()
-    assert function.get(made("/app/a")) == []
+    assert function.get(hint("/app/a")) == []
     assert cloud.puts == [("/app/a", 365)]
 
 
-def test_a_class_that_nobody_knows_comes_again_until_a_person_sees_it(
-    born: Callable[..., Function],
-) -> None:
-    """The queue of what failed sets off the alarm; `[[acknowledged]]` accepts it."""
+def test_an_unknown_log_class_fails_until_it_is_acknowledged(deploy: Deploy) -> None:
+    """The queue of failures sets off an alarm."""
     cloud = Cloud([new("/app/a", log_class="NEWEST")])
-    assert born(cloud).get(made("/app/a")) == [0]
+    assert deploy(cloud).get(hint("/app/a")) == [0]
     assert not changing(cloud.calls)
 
 
-def test_a_group_made_again_meanwhile_is_another_one(born: Callable[..., Function]) -> None:
-    """Its own event is on its way."""
+def test_a_group_that_is_recreated_meanwhile_is_left_alone(deploy: Deploy) -> None:
+    """It has an event of its own."""
     cloud = Cloud([new("/app/a")])
     looks = 0
 
@@ -263,27 +262,27 @@ def test_a_group_made_again_meanwhile_is_another_one(born: Callable[..., Functio
             cloud.put(Group("/app/a", NOW))
 
     cloud.before_call = again
-    assert born(cloud).get(made("/app/a")) == []
+    assert deploy(cloud).get(hint("/app/a")) == []
     assert not cloud.puts
 
 
-def test_a_tenth_of_each_quota_is_for_two_at_a_time(born: Callable[..., Function]) -> None:
+def test_two_invocations_take_a_tenth_of_each_quota(deploy: Deploy) -> None:
     """Ten groups take 40 s at a quarter of a call a second."""
     cloud = Cloud([new(f"/app/{number}") for number in range(10)])
     at: list[float] = []
     cloud.before_call = lambda call: (
         at.append(cloud.clock.passed) if call.operation == "PutRetentionPolicy" else None
     )
-    assert born(cloud).get(*(made(f"/app/{number}") for number in range(10))) == []
+    assert deploy(cloud).get(*(hint(f"/app/{number}") for number in range(10))) == []
     assert len(cloud.puts) == 10
     assert at[-1] - at[3] >= 6 * 4 - 1
 
 
-def test_what_time_does_not_suffice_for_comes_again(born: Callable[..., Function]) -> None:
-    """Nothing is begun that the end of the invocation would cut off."""
+def test_messages_for_which_there_is_no_time_fail(deploy: Deploy) -> None:
+    """Nothing is started that the end of the invocation would cut off."""
     cloud = Cloud([new(f"/app/{number}") for number in range(10)])
-    function = born(cloud)
-    events = [made(f"/app/{number}") for number in range(10)]
+    function = deploy(cloud)
+    events = [hint(f"/app/{number}") for number in range(10)]
     left = function.get(*events, seconds=80)
     done = {int(name.removeprefix("/app/")) for name, _ in cloud.puts}
     assert done
@@ -292,8 +291,8 @@ def test_what_time_does_not_suffice_for_comes_again(born: Callable[..., Function
     assert len(cloud.puts) == 10
 
 
-def test_each_region_is_done_with_by_itself(born: Callable[..., Function]) -> None:
-    """One that does not answer holds up no other."""
+def test_each_region_is_handled_by_itself(deploy: Deploy) -> None:
+    """One that refuses does not affect the others."""
     cloud = Cloud([new("/app/a")])
     other = Group("/app/a", days_ago(MINUTES))
     other.region = OTHER
@@ -303,14 +302,14 @@ def test_each_region_is_done_with_by_itself(born: Callable[..., Function]) -> No
         if call.region == OTHER and call.operation == "DescribeLogGroups"
         else None
     )
-    events = made("/app/a"), made("/app/a", region=OTHER)
-    assert born(cloud).get(*events, region=f"{REGION},{OTHER}") == [1]
+    events = hint("/app/a"), hint("/app/a", region=OTHER)
+    assert deploy(cloud).get(*events, region=f"{REGION},{OTHER}") == [1]
     assert (cloud.groups["/app/a"].retention, other.retention) == (365, None)
 
 
 @pytest.mark.parametrize("event", [{}, None, [], {"dry_run": False}, {"Records": []}])
-def test_what_is_no_batch_is_refused(event: Any) -> None:
-    """Only the queue speaks to it."""
+def test_an_event_that_is_not_a_batch_is_refused(event: Any) -> None:
+    """Before any call."""
     cloud = Cloud([new("/app/a")])
     metrics = EphemeralMetrics(namespace="test", service="test")
     session = cast(boto3.Session, _Session(cloud))
@@ -320,12 +319,10 @@ def test_what_is_no_batch_is_refused(event: Any) -> None:
     assert not cloud.calls
 
 
-def test_the_entry_point_publishes_what_the_watch_looks_at(
+def test_the_entry_point_publishes_the_number_of_events_and_logs_each_group(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """How many events came, by the function's name: a Region from which none come is deaf. And what
-    became of each log group is a line of its log.
-    """
+    """The watch reads that metric, by the function's name."""
     cloud = Cloud([new("/app/a")])
     cloud.store.buckets.setdefault(BUCKET, Bucket(ACCOUNT, REGION, NOW))
     monkeypatch.setattr(invocation, "current_policy", lambda _settings: load(None))
@@ -336,16 +333,16 @@ def test_the_entry_point_publishes_what_the_watch_looks_at(
     monkeypatch.setattr(new_groups, "_new_groups", function)
     monkeypatch.setattr(asyncio, "run", cloud.clock.run)
     invocation.configure_logs()  # a command of an earlier test may have set up its own
-    bodies = [json.dumps(made("/app/a")), "forged"]
+    bodies = [json.dumps(hint("/app/a")), "forged"]
     records = [
         {"messageId": str(number), "body": body, "eventSource": "aws:sqs"}
         for number, body in enumerate(bodies)
     ]
-    said = new_groups.handler({"Records": records}, Context("r", 300_000, cloud.clock))
-    assert said == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    failed = new_groups.handler({"Records": records}, Context("r", 300_000, cloud.clock))
+    assert failed == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    [told] = [line for line in lines if line.get("event") == "new_group"]
-    assert (told["group"], told["status"]) == ("/app/a", "done")
+    [logged] = [line for line in lines if line.get("event") == "new_group"]
+    assert (logged["group"], logged["status"]) == ("/app/a", "done")
     [published] = [line for line in lines if "Events" in line]
     assert (published["Events"], published["Failed"]) == ([2.0], [1.0])
     [metrics] = published["_aws"]["CloudWatchMetrics"]
@@ -358,27 +355,25 @@ COST = '[defaults]\nretention_days = 30\n[new_groups]\ntags = ["team", "cost-cen
 CALLED = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:checkout"
 
 
-def test_a_whole_batch_fits_into_an_invocation(born: Callable[..., Function]) -> None:
-    """Also where all of them get tags, at a twentieth of each quota."""
+def test_a_whole_batch_fits_into_an_invocation(deploy: Deploy) -> None:
+    """Also if all of them get tags, at a twentieth of each quota."""
     names = [f"/aws/lambda/{number}" for number in range(BATCH)]
     cloud = Cloud([new(name) for name in names])
     for number in range(BATCH):
         arn = CALLED.replace("checkout", str(number))
         cloud.region.resources[arn] = {"team": "shop"}
-    assert born(cloud, COST).get(*map(made, names), seconds=SECONDS) == []
+    assert deploy(cloud, COST).get(*map(hint, names), seconds=SECONDS) == []
     assert cloud.calls["TagResource"] == len(cloud.puts) == BATCH
 
 
-def test_named_tags_are_copied_from_the_owner_and_none_is_overwritten(
-    born: Callable[..., Function],
-) -> None:
-    """Of the function that the log group's name speaks of; a second message changes nothing."""
+def test_named_tags_are_copied_from_the_owner_and_none_is_overwritten(deploy: Deploy) -> None:
+    """The owner is the function in the log group's name; a second message changes nothing."""
     group = new("/aws/lambda/checkout", tags={"team": "payments"})
     cloud = Cloud([group])
     cloud.region.resources[CALLED] = {"team": "shop", "cost-centre": "42", "env": "prod"}
-    function = born(cloud, COST)
+    function = deploy(cloud, COST)
     for _ in range(2):
-        assert function.get(made("/aws/lambda/checkout")) == []
+        assert function.get(hint("/aws/lambda/checkout")) == []
         assert group.tags == {"team": "payments", "cost-centre": "42"}
     assert cloud.calls["TagResource"] == 1
     assert function.puts == [("/aws/lambda/checkout", 30)]
@@ -393,19 +388,17 @@ OWNED = {
 
 
 @pytest.mark.parametrize(("name", "arn"), OWNED.items())
-def test_clusters_and_databases_have_tags_too(
-    born: Callable[..., Function], name: str, arn: str
-) -> None:
-    """Also where the log group has its retention already."""
+def test_clusters_and_databases_have_tags_too(deploy: Deploy, name: str, arn: str) -> None:
+    """Also if the log group has its retention already."""
     group = new(name, retention=7)
     cloud = Cloud([group])
     cloud.region.resources[f"arn:aws:{arn.format(f'{REGION}:{ACCOUNT}')}"] = {"team": "shop"}
-    assert born(cloud, COST).get(made(name)) == []
+    assert deploy(cloud, COST).get(hint(name)) == []
     assert (group.tags, group.retention) == ({"team": "shop"}, 7)
 
 
-def test_a_tag_that_somebody_sets_meanwhile_stays(born: Callable[..., Function]) -> None:
-    """TagResource overwrites: so the group's own tags are read right before."""
+def test_a_tag_that_somebody_sets_meanwhile_stays(deploy: Deploy) -> None:
+    """TagResource overwrites, so the group's own tags are read right before."""
     group = new("/aws/lambda/checkout")
     cloud = Cloud([group])
     cloud.region.resources[CALLED] = {"team": "shop", "cost-centre": "42"}
@@ -415,18 +408,18 @@ def test_a_tag_that_somebody_sets_meanwhile_stays(born: Callable[..., Function])
             group.tags["team"] = "theirs"
 
     cloud.before_call = meanwhile
-    function = born(cloud, COST)
-    assert function.get(made("/aws/lambda/checkout")) == [0]
+    function = deploy(cloud, COST)
+    assert function.get(hint("/aws/lambda/checkout")) == [0]
     assert group.tags == {"team": "theirs"}
-    assert function.get(made("/aws/lambda/checkout")) == []
+    assert function.get(hint("/aws/lambda/checkout")) == []
     assert group.tags == {"team": "theirs", "cost-centre": "42"}
 
 
 @pytest.mark.parametrize("trouble", [refused("ThrottlingException"), RESET])
-def test_tags_whose_answer_was_lost_are_looked_at_before_they_are_set_again(
-    born: Callable[..., Function], trouble: RefusedError | Reply
+def test_tags_are_read_before_a_call_to_set_them_is_retried(
+    deploy: Deploy, trouble: RefusedError | Reply
 ) -> None:
-    """Once is enough where it had its effect."""
+    """A call whose answer was lost is not repeated if it had its effect."""
     group = new("/aws/lambda/checkout")
     cloud = Cloud([group])
     cloud.region.resources[CALLED] = {"team": "shop"}
@@ -439,7 +432,7 @@ def test_tags_whose_answer_was_lost_are_looked_at_before_they_are_set_again(
         cloud.after = disturbed
     else:
         cloud.fault = disturbed
-    assert born(cloud, COST).get(made("/aws/lambda/checkout")) == []
+    assert deploy(cloud, COST).get(hint("/aws/lambda/checkout")) == []
     assert group.tags == {"team": "shop"}
     assert cloud.calls["TagResource"] == (1 if trouble is RESET else 2)
 
@@ -453,30 +446,30 @@ def test_tags_whose_answer_was_lost_are_looked_at_before_they_are_set_again(
     ],
     ids=["exempt", "old", "of no owner"],
 )
-def test_no_tags_where_nothing_may_be_changed(born: Callable[..., Function], group: Group) -> None:
-    """An exempt log group is exempt from that too."""
+def test_no_tags_are_copied_to_an_exempt_or_old_group_or_one_without_owner(
+    deploy: Deploy, group: Group
+) -> None:
+    """An exempt log group is exempt from every change."""
     before = dict(group.tags)
     cloud = Cloud([group])
     cloud.region.resources[CALLED] = {"team": "shop"}
-    assert born(cloud, COST).get(made(group.name)) == []
+    assert deploy(cloud, COST).get(hint(group.name)) == []
     assert group.tags == before
 
 
 @pytest.mark.parametrize("operation", ["GetResources", "TagResource"])
-def test_tags_that_cannot_be_copied_come_again_and_the_retention_stands(
-    born: Callable[..., Function], operation: str
-) -> None:
-    """One does not wait for the other."""
+def test_retention_is_set_even_if_tags_cannot_be_copied(deploy: Deploy, operation: str) -> None:
+    """The message fails, and is delivered again."""
     group = new("/aws/lambda/checkout")
     cloud = Cloud([group])
     cloud.region.resources[CALLED] = {"team": "shop"}
     cloud.fault = refusing(operation, "AccessDeniedException")
-    assert born(cloud, COST).get(made("/aws/lambda/checkout")) == [0]
+    assert deploy(cloud, COST).get(hint("/aws/lambda/checkout")) == [0]
     assert (group.retention, group.tags) == (30, {})
 
 
-def test_a_policy_that_was_asked_before_is_not_remembered_with_its_deletions() -> None:
-    """What only gives retention is another policy, down to its rules."""
+def test_a_policy_restricted_to_retention_deletes_nothing_even_if_it_was_used_before() -> None:
+    """It is another policy, down to its rules."""
     text = "retention_days = 1\nmax_days = 1\ndelete_empty = true\nsweep_streams = true"
     policy = parse(f"[defaults]\n{text}\n[[rules]]\nid = 'a'\nnames = ['/a*']\n{text}", "p")
     for name in ("/a", "/b"):

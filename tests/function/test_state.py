@@ -1,4 +1,4 @@
-"""The state of a run in the bucket: whole, over what was read, or not at all."""
+"""The state of a run in the bucket, replaced only where it is still the version that was read."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ TARGET = Target(ACCOUNT, REGION)
 
 def cloud() -> Cloud:
     """An account with the bucket."""
-    made = Cloud()
-    made.store.buckets[BUCKET] = store.Bucket(ACCOUNT, REGION, NOW)
-    return made
+    account = Cloud()
+    account.store.buckets[BUCKET] = store.Bucket(ACCOUNT, REGION, NOW)
+    return account
 
 
-def bucket(of: Cloud) -> RunStore:
-    """What one invocation sees of it."""
-    return RunStore(of.client("s3"), BUCKET, Inline())
+def bucket(account: Cloud) -> RunStore:
+    """The store of one invocation."""
+    return RunStore(account.client("s3"), BUCKET, Inline())
 
 
 def state(link: int = 0) -> RunState:
@@ -53,20 +53,20 @@ def state(link: int = 0) -> RunState:
     )
 
 
-def test_what_was_saved_is_loaded() -> None:
-    """And a run that was never begun is none."""
+def test_a_saved_state_is_loaded() -> None:
+    """A run that was never started has none."""
     account = cloud()
     assert asyncio.run(bucket(account).load("run")) is None
     asyncio.run(bucket(account).save(state(2)))
     assert asyncio.run(bucket(account).load("run")) == state(2)
 
 
-@pytest.mark.parametrize("begun", [True, False])
-def test_of_two_that_write_over_the_same_state_one_is_told(begun: bool) -> None:
-    """A link that is delivered twice: the second writes nothing."""
+@pytest.mark.parametrize("started", [True, False])
+def test_only_the_first_of_two_writers_replaces_a_state(started: bool) -> None:
+    """Of a link that is delivered twice, the second delivery writes nothing."""
     account = cloud()
     first, second = bucket(account), bucket(account)
-    if begun:
+    if started:
         asyncio.run(bucket(account).save(state()))
         for one in (first, second):
             asyncio.run(one.load("run"))
@@ -78,10 +78,8 @@ def test_of_two_that_write_over_the_same_state_one_is_told(begun: bool) -> None:
 
 
 @pytest.mark.parametrize("loses", [lost, under_way])
-def test_a_write_whose_answer_was_lost_is_not_taken_for_anothers(
-    loses: Callable[[Cloud], None],
-) -> None:
-    """Tried again, it is refused for what it has written itself."""
+def test_a_retry_after_a_lost_answer_is_not_a_conflict(loses: Callable[[Cloud], None]) -> None:
+    """S3 refuses the retry because of what the first attempt wrote."""
     account = cloud()
     one = RunStore(Again(account.client("s3")), BUCKET, Inline())
     for number in range(2):
@@ -93,8 +91,8 @@ def test_a_write_whose_answer_was_lost_is_not_taken_for_anothers(
     assert len(asyncio.run(read(one, ["runs/0", "runs/1"], 0))) == 2
 
 
-def test_no_plan_is_written_over() -> None:
-    """What was announced stays what it was; the attempt that finds it ends."""
+def test_no_plan_is_overwritten() -> None:
+    """An announced plan never changes; an attempt to write another is an error."""
     one = bucket(cloud())
     asyncio.run(one.write_plan("runs/plan", [line("/a")]))
     with pytest.raises(StateError, match="runs/plan could not be written: somebody else wrote it"):
@@ -103,8 +101,8 @@ def test_no_plan_is_written_over() -> None:
 
 
 @pytest.mark.parametrize("body", ["", "{}", '{"run": "run"}', "[]", "\x00"])
-def test_a_state_that_makes_no_sense_is_an_error(body: str) -> None:
-    """Never a run that begins anew, nor one with nothing planned."""
+def test_an_invalid_state_is_an_error(body: str) -> None:
+    """It never counts as a new run, or as one with nothing planned."""
     account = cloud()
     account.client("s3").put_object(Bucket=BUCKET, Key="runs/run/state.json", Body=body.encode())
     with pytest.raises(StateError, match=r"runs/run/state\.json could not be read"):
@@ -112,8 +110,8 @@ def test_a_state_that_makes_no_sense_is_an_error(body: str) -> None:
 
 
 @pytest.mark.parametrize("operation", ["GetObject", "PutObject"])
-def test_a_bucket_that_refuses_is_named(operation: str) -> None:
-    """With what it said."""
+def test_an_error_of_s3_names_the_object(operation: str) -> None:
+    """With S3's own message."""
     account = cloud()
     account.fault = lambda call: (
         refused("AccessDenied", 403) if call.operation == operation else None
@@ -125,9 +123,9 @@ def test_a_bucket_that_refuses_is_named(operation: str) -> None:
 
 def line(name: str) -> ActionLine:
     group = LogGroup(TARGET, name, "", 1, 0)
-    made = action_line(Outcome(group, DeleteGroup("", "", 9, Keep("")), Status.PLANNED, "", 0))
-    assert made is not None
-    return made
+    planned = action_line(Outcome(group, DeleteGroup("", "", 9, Keep("")), Status.PLANNED, "", 0))
+    assert planned is not None
+    return planned
 
 
 async def read(store: RunStore, keys: list[str], start: int) -> list[Planned]:
@@ -135,8 +133,8 @@ async def read(store: RunStore, keys: list[str], start: int) -> list[Planned]:
 
 
 @pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\x85", "\x1c", "\r", "\n"])
-def test_a_line_of_a_plan_ends_where_it_was_ended(odd: str) -> None:
-    """Names of filters are free text, and stand in it as evidence."""
+def test_no_character_in_evidence_breaks_a_line_of_a_plan(odd: str) -> None:
+    """Names of filters are free text, and stand in the plan as evidence."""
     account = cloud()
     one = bucket(account)
     written = line("/g")
@@ -148,7 +146,7 @@ def test_a_line_of_a_plan_ends_where_it_was_ended(odd: str) -> None:
     assert planned.actions == (written,)
 
 
-def test_a_plan_is_read_from_the_line_that_is_next() -> None:
+def test_a_plan_is_read_from_any_line_on() -> None:
     """Over all its objects, in their order."""
     account = cloud()
     one = bucket(account)
@@ -173,10 +171,10 @@ def test_a_plan_is_read_from_the_line_that_is_next() -> None:
         lambda store: read(store, ["runs/plan"], 0),
     ],
 )
-def test_a_bucket_that_hangs_leaves_a_link_the_time_to_say_so(
+def test_a_bucket_that_hangs_leaves_a_link_time_to_end(
     call: Callable[[RunStore], Coroutine[Any, Any, object]],
 ) -> None:
-    """A link keeps a minute for its end: plan, state and the next link have to fit into it."""
+    """A link reserves a minute, into which plan, state and the next link's invocation must fit."""
     account = cloud()
     store = RunStore(account.client("s3"), BUCKET, Hanging())
     with pytest.raises(StateError, match="no response within"):

@@ -1,4 +1,4 @@
-"""The daily watch: is a complete scheduled run overdue?"""
+"""The daily watch: whether a run is overdue, and whether events of new log groups arrive."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ GROUP = "/cloudwatch-janitor/watch"
 
 
 def watched(deployed: int, runs: dict[int, float], trigger: str = "schedule") -> Cloud:
-    """An account in which complete runs are counted by day."""
+    """An account with the metric of complete runs, as numbers by time (ms)."""
     cloud = Cloud([Group(GROUP, deployed, 9, 30)])
 
-    def counted(call: Call) -> Reply | None:
+    def metric_data(call: Call) -> Reply | None:
         if call.operation != "GetMetricData":
             return None
         metric = call.parameters["MetricDataQueries"][0]["MetricStat"]["Metric"]
         assert metric["MetricName"] == "Complete"
         service, by = metric["Dimensions"]
         assert service == {"Name": "service", "Value": FUNCTION}
-        there = runs if by == {"Name": "trigger", "Value": trigger} else {}
+        published = runs if by == {"Name": "trigger", "Value": trigger} else {}
         start, end = (call.parameters[key] for key in ("StartTime", "EndTime"))
-        shown = {at / 1000: value for at, value in there.items() if start <= at / 1000 < end}
+        shown = {at / 1000: value for at, value in published.items() if start <= at / 1000 < end}
         result = {
             "Id": "complete",
             "Timestamps": [*shown],
@@ -43,7 +43,7 @@ def watched(deployed: int, runs: dict[int, float], trigger: str = "schedule") ->
         }
         return ok(json.dumps({"MetricDataResults": [result]}).encode())
 
-    cloud.fault = counted
+    cloud.fault = metric_data
     return cloud
 
 
@@ -61,7 +61,7 @@ def watched(deployed: int, runs: dict[int, float], trigger: str = "schedule") ->
 def test_overdue_means_no_complete_run_in_35_days(
     deployed: int, runs: dict[int, float], expected: bool
 ) -> None:
-    """A new deployment has had no time for one; incomplete runs do not count."""
+    """A new deployment is not overdue; incomplete runs and those by hand do not count."""
     for trigger in ("schedule", "fleet"):
         cloud = watched(deployed, runs, trigger)
         assert cloud.clock.run(overdue(api(cloud), FUNCTION, GROUP)) is expected
@@ -69,8 +69,8 @@ def test_overdue_means_no_complete_run_in_35_days(
     assert cloud.clock.run(overdue(api(cloud), FUNCTION, GROUP)) is (deployed < days_ago(35))
 
 
-def test_what_cannot_be_read_is_an_error_which_the_alarm_counts_as_overdue() -> None:
-    """The alarm treats missing data as breaching."""
+def test_a_failed_read_is_an_error() -> None:
+    """No metric is published then, which the alarm treats as breaching."""
     cloud = watched(days_ago(400), {})
     cloud.fault = lambda _call: refused("AccessDeniedException")
     with pytest.raises(CallError):
@@ -100,13 +100,13 @@ MANAGEMENT = {"Field": "eventCategory", "Equals": ["Management"]}
 
 
 def trail(name: str, home: str = HOME, **fields: Any) -> dict[str, Any]:
-    """A trail as DescribeTrails shows it."""
+    """A trail of DescribeTrails."""
     arn = f"arn:aws:cloudtrail:{home}:123456789012:trail/{name}"
     return {"Name": name, "TrailARN": arn, "HomeRegion": home, **fields}
 
 
 def advanced(*fields: Any) -> dict[str, Any]:
-    """What GetEventSelectors says of one advanced selector."""
+    """The answer of GetEventSelectors with one advanced selector."""
     return {"AdvancedEventSelectors": [{"FieldSelectors": [MANAGEMENT, *fields]}]}
 
 
@@ -118,7 +118,7 @@ def heard(
     denied: Sequence[str] = (),
     last: float | None = None,
 ) -> Hearing:
-    """What the watch says of these trails, by Region, so many days after the last new group."""
+    """What the watch finds with these trails, by Region, `last` days after the last new group."""
 
     def answers(_service: str, region: str, operation: str, **asked: Any) -> dict[str, Any]:
         if operation in denied:
@@ -158,31 +158,31 @@ CUSTOM = {HOME: [trail("t", HasCustomEventSelectors=True, IsMultiRegionTrail=Tru
     ],
     ids=["one for all", "one each", "one that is off beside"],
 )
-def test_a_trail_that_is_on_hears_new_groups(trails: dict[str, list[Any]]) -> None:
-    """However long none was made."""
-    said = heard(trails, stopped=["off"])
-    assert (said.is_deaf, said.days, said.no_trail) == (False, None, [])
+def test_an_active_trail_in_each_region_is_enough(trails: dict[str, list[Any]]) -> None:
+    """However long ago the last log group was created."""
+    found = heard(trails, stopped=["off"])
+    assert (found.is_deaf, found.days, found.no_trail) == (False, None, [])
 
 
 def test_regions_without_a_trail_are_named() -> None:
-    """Nothing ever arrives from there, though it does from others."""
-    said = heard({HOME: [trail("a", **ALL)]}, last=2.5)
-    assert (said.is_deaf, said.days) == (True, 2)
-    assert [(one.region, one.why) for one in said.no_trail] == [(AWAY, "there is no trail")]
+    """Even if events arrive from others."""
+    found = heard({HOME: [trail("a", **ALL)]}, last=2.5)
+    assert (found.is_deaf, found.days) == (True, 2)
+    assert [(one.region, one.why) for one in found.no_trail] == [(AWAY, "there is no trail")]
 
 
-def test_a_trail_that_is_off_hears_nothing() -> None:
-    """Named, so that it can be switched on."""
-    said = heard({HOME: [EVERYWHERE], AWAY: [EVERYWHERE]}, stopped=["all"], last=20)
-    assert said.is_deaf
-    assert [(one.region, one.why.split("/")[-1]) for one in said.no_trail] == [
+def test_a_stopped_trail_is_named() -> None:
+    """So that it can be started."""
+    found = heard({HOME: [EVERYWHERE], AWAY: [EVERYWHERE]}, stopped=["all"], last=20)
+    assert found.is_deaf
+    assert [(one.region, one.why.split("/")[-1]) for one in found.no_trail] == [
         (HOME, "all is stopped"),
         (AWAY, "all is stopped"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("selectors", "hears"),
+    ("selectors", "logs"),
     [
         ({"EventSelectors": [BASIC]}, True),
         ({"EventSelectors": [BASIC | {"ReadWriteType": "WriteOnly"}]}, True),
@@ -198,27 +198,25 @@ def test_a_trail_that_is_off_hears_nothing() -> None:
         ({"AdvancedEventSelectors": [{"FieldSelectors": [{"Field": "eventCategory"}]}]}, False),
     ],
 )
-def test_a_trail_logs_only_what_its_selectors_let_through(
-    selectors: dict[str, Any], hears: bool
-) -> None:
-    """Management events that write: the creation of a log group is one."""
-    assert heard(CUSTOM, selectors={"t": selectors}).is_deaf is not hears
+def test_a_trail_logs_only_what_its_selectors_select(selectors: dict[str, Any], logs: bool) -> None:
+    """The creation of a log group is a management event that writes."""
+    assert heard(CUSTOM, selectors={"t": selectors}).is_deaf is not logs
 
 
 @pytest.mark.parametrize("operation", ["DescribeTrails", "GetTrailStatus", "GetEventSelectors"])
-def test_where_trails_cannot_be_read_silence_tells(operation: str) -> None:
-    """An organization's trail may be its own account's to read."""
+def test_unreadable_trails_count_as_missing_only_if_no_event_came(operation: str) -> None:
+    """Perhaps only its own account may read an organization's trail."""
     trails = {HOME: CUSTOM[HOME], AWAY: CUSTOM[HOME]}
     assert heard(trails, denied=[operation]).is_deaf
-    said = heard(trails, denied=[operation], last=34)
-    assert not said.is_deaf
-    assert all("AccessDenied" in one.why for one in said.no_trail)
+    found = heard(trails, denied=[operation], last=34)
+    assert not found.is_deaf
+    assert all("AccessDenied" in one.why for one in found.no_trail)
 
 
-def test_the_handler_publishes_whether_new_groups_are_heard_of(
+def test_the_handler_publishes_whether_events_of_new_groups_arrive(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Only where they are wanted; the log says what is missing, and where."""
+    """If the deployment has them; the log says in which Region a trail is missing, and why."""
     monkeypatch.setattr(watch, "_here", lambda: api(Cloud([Group(GROUP, NOW)])))
     monkeypatch.setenv("AWS_LAMBDA_LOG_GROUP_NAME", GROUP)
     settings = read_settings({"JANITOR_NEW_GROUPS": NEWS, "JANITOR_REGIONS": HOME})

@@ -35,11 +35,11 @@ def helloworld(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
 
 
 def test_hash_answers_and_logs_its_input(hashing: Function) -> None:
-    """The digest of the documentation's example is the known one, and the input is in the log."""
+    """The documentation's example has the right digest."""
     text = (packaging.ROOT / "docs" / "deployment.md").read_text()
-    asked, answered = re.findall(r"^    --payload '(.+)' answer.*\n\"(.*)\"$", text, re.M)[0]
-    answer = hashing.invoke(asked.encode())
-    assert answer.value == answered
+    payload, digest = re.findall(r"^    --payload '(.+)' answer.*\n\"(.*)\"$", text, re.M)[0]
+    answer = hashing.invoke(payload.encode())
+    assert answer.value == digest
     assert answer.value == "uU0nuZNNPgilLlLX2n2r-sSE7-N6U4DukIj3rOLvzek="
     assert answer.logs == "input: hello world\n"
 
@@ -52,7 +52,7 @@ def test_hash_answers_and_logs_its_input(hashing: Function) -> None:
     ],
 )
 def test_hash_is_of_the_text_in_utf_8(hashing: Function, text: str, digest: str) -> None:
-    """The empty string has a digest too, and JSON's escapes make no difference."""
+    """The empty string has one too, and JSON's escapes make no difference."""
     escaped, plain = json.dumps(text), json.dumps(text, ensure_ascii=False)
     assert hashing.invoke(escaped.encode()).value == digest
     assert hashing.invoke(plain.encode()).value == digest
@@ -74,7 +74,7 @@ def test_hash_is_of_the_text_in_utf_8(hashing: Function, text: str, digest: str)
 def test_hash_says_what_is_wrong_with_a_payload(
     hashing: Function, payload: bytes, error: str, message: str
 ) -> None:
-    """What is no string, or cannot be encoded, is one clear line; the function goes on."""
+    """In one line, and the function can be invoked again."""
     answer = hashing.invoke(payload)
     assert (answer.error_type, answer.error_message) == (error, message)
     assert "input:" not in answer.logs
@@ -82,14 +82,16 @@ def test_hash_says_what_is_wrong_with_a_payload(
 
 
 @pytest.mark.parametrize("payload", [b"", b"{", b'"open'])
-def test_what_is_not_json_is_refused_before_the_handler(hashing: Function, payload: bytes) -> None:
-    """The runtime itself refuses it, an empty payload too."""
+def test_a_payload_that_is_not_json_does_not_reach_the_handler(
+    hashing: Function, payload: bytes
+) -> None:
+    """The runtime refuses it, an empty payload too."""
     assert hashing.invoke(payload).error_type == "Runtime.UnmarshalError"
 
 
 @pytest.mark.parametrize("payload", [b"{}", b'"hello"', b"null"])
-def test_helloworld_answers_whatever_it_is_asked(helloworld: Function, payload: bytes) -> None:
-    """The answer is the same for every event."""
+def test_helloworld_answers_every_event(helloworld: Function, payload: bytes) -> None:
+    """With the same text."""
     assert helloworld.invoke(payload).payload == b'"Hello World"'
 
 
@@ -125,27 +127,24 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
         yield function
 
 
-def test_a_function_is_told_what_lambda_tells_it(probe: Function) -> None:
-    """Deadline, request id and ARN reach the context."""
+def test_deadline_request_id_and_arn_reach_the_context(probe: Function) -> None:
+    """As Lambda passes them."""
     assert 50_000 < probe.invoke(b'"remaining"', deadline_ms=60_000).value <= 60_000
     assert probe.invoke(b'"id"', request_id="8476a536").value == "8476a536"
     assert probe.invoke(b'"arn"', arn=f"{probe.arn}:live").value == f"{probe.arn}:live"
 
 
 def test_a_function_sees_no_installed_packages(probe: Function) -> None:
-    """What is not staged cannot be imported."""
+    """A module that is not staged cannot be imported."""
     assert not [entry for entry in probe.invoke(b'"path"').value if "site-packages" in entry]
 
 
 def test_a_process_stays_warm_until_it_ends(probe: Function) -> None:
-    """Calls are counted in one process; after an exit and a timeout a new one counts from 1."""
+    """One process counts its calls; after an exit or a timeout a new one counts from 1."""
     first = probe.invoke(b"{}").value
     assert probe.invoke(b"{}").value == first + 1
     ended = probe.invoke(b'"exit"')
-    assert (ended.error_type, ended.error_message) == (
-        "Runtime.ExitError",
-        "exited with status 3",
-    )
+    assert (ended.error_type, ended.error_message) == ("Runtime.ExitError", "exited with status 3")
     again = probe.invoke(b"{}")
     assert (again.value, again.logs) == (1, "started\n")
     late = probe.invoke(b'"sleep"', deadline_ms=100)
@@ -157,7 +156,7 @@ def test_a_process_stays_warm_until_it_ends(probe: Function) -> None:
 
 
 def test_a_function_that_cannot_start_says_why(tmp_path: Path) -> None:
-    """An error of the start is an answer, at each invocation."""
+    """In the answer to each invocation."""
     (tmp_path / "broken.py").write_text("import nowhere")
     with Function(tmp_path, "broken.handler") as function:
         for _ in range(2):
