@@ -89,9 +89,7 @@ def janitor(config: Config, archive: Path) -> None:
             name=config.name,
             log_group=log_group,
             description="Gives log groups a retention and deletes those that are proved empty.",
-            code=ZipCode(
-                archive=archive, runtime=RUNTIME, handler="janitor.function.handler.handler"
-            ),
+            code=_zip_code(archive, packaging.JANITOR.handler),
             memory_mb=512,  # cheapest for many Regions: docs/deployment.md has the figures
             timeout_s=900,
             environment=environment,
@@ -177,9 +175,7 @@ def new_groups(
             name=name,
             log_group=log_group,
             description="Sets retention on log groups that were just created.",
-            code=ZipCode(
-                archive=archive, runtime=RUNTIME, handler="janitor.function.new_groups.handler"
-            ),
+            code=_zip_code(archive, "janitor.function.new_groups.handler"),
             memory_mb=256,
             timeout_s=TIMEOUT_S,
             environment={
@@ -244,9 +240,7 @@ def fleet(
             name=name,
             log_group=log_group,
             description="Surveys and cleans one account and Region of a fleet at a time.",
-            code=ZipCode(
-                archive=archive, runtime=RUNTIME, handler="janitor.function.fleet.handler"
-            ),
+            code=_zip_code(archive, "janitor.function.fleet.handler"),
             memory_mb=512,
             timeout_s=900,
             environment={key: value for key, value in environment.items() if value != ""},
@@ -337,9 +331,7 @@ def watch(
             name=name,
             log_group=_log_group(config, what),
             description=f"Checks whether a complete run of the {of or 'janitor'} is overdue.",
-            code=ZipCode(
-                archive=archive, runtime=RUNTIME, handler="janitor.function.watch.handler"
-            ),
+            code=_zip_code(archive, "janitor.function.watch.handler"),
             memory_mb=256,
             timeout_s=300 if regions else 60,  # it may need a CloudTrail client for each Region
             environment=environment,
@@ -367,7 +359,7 @@ def hash_sample(config: Config, archive: Path) -> None:
             name=f"{config.name}-hash",
             log_group=_log_group(config, "hash"),
             description="A sample: a function from a zip file.",
-            code=ZipCode(archive=archive, runtime=RUNTIME, handler="handler.handler"),
+            code=_zip_code(archive, packaging.HASH.handler),
             memory_mb=128,
             timeout_s=3,
         ),
@@ -391,6 +383,10 @@ def helloworld_sample(config: Config, context: Path) -> None:
         ),
     )
     pulumi.export("helloworld", function.arn)
+
+
+def _zip_code(archive: Path, handler: str) -> ZipCode:
+    return ZipCode(archive=archive, runtime=RUNTIME, handler=handler)
 
 
 def _here() -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Pulumi programs without Pulumi's engine: each resource is made on moto, through boto3.
+"""Pulumi programs without Pulumi's engine: each resource is created on moto, through boto3.
 
-A resource type, or an input of one, that is not known here fails the program.
+A resource type or an input that is unknown here fails the program.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ Answer = tuple[str, Inputs]
 
 
 def client(service: str, region: str | None = None) -> Any:
-    """The one client of a service in the Region, or in that of the environment."""
+    """The shared client of a service in the Region, by default in that of the environment."""
     return _client(service, region or os.environ["AWS_DEFAULT_REGION"])
 
 
 @functools.cache
 def _client(service: str, region: str) -> Any:
-    """Making one takes longer than most tests that use it."""
+    """A cached client: creating one takes longer than most tests that use it."""
     return boto3.client(service, region)
 
 
 @dataclass(frozen=True)
 class Made:
-    """A resource as the program declared it: `id` is what AWS calls it, `after` are those (type,
-    name) that it waits for, `deleted_with` is the one whose deletion is its own.
+    """A resource as the program declared it: `id` is AWS's, `after` are its dependencies (type and
+    name), `deleted_with` is the resource whose deletion also deletes it.
     """
 
     type: str
@@ -65,11 +65,11 @@ async def _run(
     def run() -> None:
         program()
 
-    # The first error is raised; all that waited for it has the same one, and nobody asks for it.
+    # The first error is raised; the same error in everything that waited for it is not retrieved.
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     try:
         await run_pulumi_func(run)
-    finally:  # what a program that failed still waits for is none of the next one's
+    finally:  # the next program must not wait for the outputs of one that failed
         pulumi.runtime.settings.SETTINGS.outputs.clear()
     stack = pulumi.runtime.get_root_resource()
     assert stack is not None
@@ -78,7 +78,7 @@ async def _run(
 
 
 class _Monitor(MockMonitor):
-    """Notes what Pulumi's own mocks do not see: dependencies, and what survives a destroy."""
+    """Records what Pulumi's own mocks do not: dependencies, and what survives a destroy."""
 
     def __init__(self, account: Account) -> None:
         super().__init__(account)
@@ -106,7 +106,7 @@ def _type_and_name(urn: str) -> tuple[str, str]:
 
 @contextmanager
 def _event_loop() -> Iterator[None]:
-    """Pulumi's mocks want a loop in each worker thread, and would leave their own ones open."""
+    """An event loop for Pulumi's mocks, which need one in each worker thread and leak their own."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -118,8 +118,8 @@ def _event_loop() -> Iterator[None]:
 
 @dataclass
 class Account(Mocks):
-    """The account of the moto that is active; `made` is in the order of creation. In a preview
-    nothing is made, and of what AWS would answer nothing is known.
+    """The account of the active moto; `made` is in the order of creation. In a preview nothing is
+    created, and no output is known.
     """
 
     preview: bool = False
@@ -130,7 +130,7 @@ class Account(Mocks):
 
     def up(self, program: Callable[[], object], config: Mapping[str, str]) -> None:
         """Run `program` with `config`, texts by full key."""
-        # asyncio.run has a context of its own, so Pulumi's runtime starts anew each time.
+        # asyncio.run has a context of its own, so Pulumi's runtime starts fresh each time.
         self.outputs = asyncio.run(_run(program, config, self, preview=self.preview))
 
     def of(self, type_: str) -> list[Made]:
@@ -142,14 +142,14 @@ class Account(Mocks):
 
     def new_resource(self, args: MockResourceArgs) -> Answer:
         with self.lock:
-            if args.typ.startswith(f"{PROJECT}:"):  # a component: a name for its children
+            if args.typ.startswith(f"{PROJECT}:"):  # a component
                 assert not args.custom
                 return args.name, {}
             inputs = _plain(args.inputs)
-            left = dict(inputs)
-            make = _shown if self.preview else _MAKERS[args.typ]
-            id_, outputs = make(self, left)
-            assert not left, f"{args.typ} {args.name}: inputs that nothing here makes: {left}"
+            unused = dict(inputs)
+            make = _preview if self.preview else _MAKERS[args.typ]
+            id_, outputs = make(self, unused)
+            assert not unused, f"{args.typ} {args.name}: unknown inputs: {unused}"
             note = self.notes[args.typ, args.name]
             self.made.append(Made(args.typ, args.name, id_, inputs, **note))
             return id_, {**inputs, **outputs}
@@ -158,7 +158,7 @@ class Account(Mocks):
         with self.lock:
             return _CALLS[args.token](self, args.args)
 
-    # What each type is made of. A maker takes from `inputs` what it uses.
+    # One method for each type of resource, which pops all `inputs`.
 
     def role(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
@@ -182,9 +182,9 @@ class Account(Mocks):
         client("logs").put_retention_policy(
             logGroupName=name, retentionInDays=inputs.pop("retentionInDays")
         )
-        shown = client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-        (made,) = [group for group in shown if group["logGroupName"] == name]
-        return name, {"arn": made["arn"].removesuffix(":*")}
+        groups = client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        (arn,) = [group["arn"] for group in groups if group["logGroupName"] == name]
+        return name, {"arn": arn.removesuffix(":*")}
 
     def function(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
@@ -240,7 +240,7 @@ class Account(Mocks):
         return name, {}
 
     def recursion_config(self, inputs: Inputs) -> Answer:
-        """Moto has none: only the record tells."""
+        """Moto does not have it: tests read the inputs."""
         name = inputs.pop("functionName")
         client("lambda").get_function(FunctionName=name)
         inputs.pop("recursiveLoop")
@@ -253,7 +253,7 @@ class Account(Mocks):
 
     def rule(self, inputs: Inputs) -> Answer:
         name, region = inputs.pop("name"), inputs.pop("region", None)
-        asked = {
+        optional = {
             "ScheduleExpression": inputs.pop("scheduleExpression", None),
             "EventPattern": inputs.pop("eventPattern", None),
             "EventBusName": inputs.pop("eventBusName", None),
@@ -262,7 +262,7 @@ class Account(Mocks):
             Name=name,
             Description=inputs.pop("description"),
             Tags=_pairs(inputs),
-            **{key: value for key, value in asked.items() if value is not None},
+            **{key: value for key, value in optional.items() if value is not None},
         )["RuleArn"]
         return name, {"arn": arn}
 
@@ -274,10 +274,10 @@ class Account(Mocks):
             target["RoleArn"] = role
         if (queue := inputs.pop("deadLetterConfig", None)) is not None:
             target["DeadLetterConfig"] = {"Arn": queue["arn"]}
-        if (said := inputs.pop("inputTransformer", None)) is not None:
+        if (transformer := inputs.pop("inputTransformer", None)) is not None:
             target["InputTransformer"] = {
-                "InputPathsMap": said["inputPaths"],
-                "InputTemplate": said["inputTemplate"],
+                "InputPathsMap": transformer["inputPaths"],
+                "InputTemplate": transformer["inputTemplate"],
             }
         answer = client("events", region).put_targets(
             Rule=rule, Targets=[target], **({"EventBusName": bus} if bus else {})
@@ -298,8 +298,8 @@ class Account(Mocks):
             Attributes={key: str(value) for key, value in attributes.items() if value is not None},
             tags=inputs.pop("tags", {}),
         )["QueueUrl"]
-        shown = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-        return url, {"arn": shown["Attributes"]["QueueArn"], "url": url}
+        answer = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return url, {"arn": answer["Attributes"]["QueueArn"], "url": url}
 
     def queue_policy(self, inputs: Inputs) -> Answer:
         url = inputs.pop("queueUrl")
@@ -309,7 +309,7 @@ class Account(Mocks):
         return url, {}
 
     def event_source(self, inputs: Inputs) -> Answer:
-        inputs.pop("functionResponseTypes")  # moto has neither: only the record tells
+        inputs.pop("functionResponseTypes")  # moto has neither: tests read the inputs
         inputs.pop("scalingConfig")
         answer = client("lambda").create_event_source_mapping(
             EventSourceArn=inputs.pop("eventSourceArn"),
@@ -322,7 +322,7 @@ class Account(Mocks):
 
     def repository(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
-        inputs.pop("forceDelete")  # not of the repository: how it is deleted
+        inputs.pop("forceDelete")  # only for its deletion
         repository = client("ecr").create_repository(
             repositoryName=name,
             imageTagMutability=inputs.pop("imageTagMutability"),
@@ -344,14 +344,14 @@ class Account(Mocks):
         return name, {}
 
     def image(self, inputs: Inputs) -> Answer:
-        """No builder here: an image whose one layer is the Dockerfile is pushed instead."""
+        """Push an image whose only layer is the Dockerfile: nothing is built."""
         layer = (Path(inputs.pop("context")["location"]) / "Dockerfile").read_bytes()
         (platform,) = inputs.pop("platforms")
         (tag,) = inputs.pop("tags")
         (login,) = inputs.pop("registries")
         assert inputs.pop("push")
         inputs.pop("buildOnPreview")
-        assert inputs.pop("network") == "default"  # the SDK adds it
+        assert inputs.pop("network") == "default"  # added by the SDK
         repository, tag = tag.rsplit(":", 1)
         assert (login["address"], login["username"]) == (repository, "AWS")
         assert login["password"]
@@ -374,11 +374,11 @@ class Account(Mocks):
     def alarm(self, inputs: Inputs) -> Answer:
         name = inputs.pop("name")
         renamed = {_upper(key): inputs.pop(key) for key in list(inputs) if key != "tags"}
-        named = renamed.pop("Dimensions").items()
-        renamed["Dimensions"] = [{"Name": key, "Value": value} for key, value in named]
+        dimensions = renamed.pop("Dimensions").items()
+        renamed["Dimensions"] = [{"Name": key, "Value": value} for key, value in dimensions]
         client("cloudwatch").put_metric_alarm(AlarmName=name, Tags=_pairs(inputs), **renamed)
-        (made,) = client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
-        return name, {"arn": made["AlarmArn"]}
+        (alarm,) = client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        return name, {"arn": alarm["AlarmArn"]}
 
     def dashboard(self, inputs: Inputs) -> Answer:
         name = inputs.pop("dashboardName")
@@ -401,7 +401,7 @@ class Account(Mocks):
 
     def bucket(self, inputs: Inputs) -> Answer:
         name = inputs.pop("bucket")
-        inputs.pop("forceDestroy")  # not of the bucket: how it is deleted
+        inputs.pop("forceDestroy")  # only for its deletion
         region = client("s3").meta.region_name
         client("s3").create_bucket(
             Bucket=name, CreateBucketConfiguration={"LocationConstraint": region}
@@ -419,7 +419,7 @@ class Account(Mocks):
     def ownership(self, inputs: Inputs) -> Answer:
         name, rule = inputs.pop("bucket"), inputs.pop("rule")
         client("s3").put_bucket_ownership_controls(
-            Bucket=name, OwnershipControls={"Rules": [_uppered(rule)]}
+            Bucket=name, OwnershipControls={"Rules": [_upper_keys(rule)]}
         )
         return name, {}
 
@@ -438,13 +438,13 @@ class Account(Mocks):
     def versioning(self, inputs: Inputs) -> Answer:
         name = inputs.pop("bucket")
         client("s3").put_bucket_versioning(
-            Bucket=name, VersioningConfiguration=_uppered(inputs.pop("versioningConfiguration"))
+            Bucket=name, VersioningConfiguration=_upper_keys(inputs.pop("versioningConfiguration"))
         )
         return name, {}
 
     def lifecycle(self, inputs: Inputs) -> Answer:
         name = inputs.pop("bucket")
-        rules = [{**_uppered(rule), "ID": rule["id"]} for rule in inputs.pop("rules")]
+        rules = [{**_upper_keys(rule), "ID": rule["id"]} for rule in inputs.pop("rules")]
         for rule in rules:
             del rule["Id"]
         client("s3").put_bucket_lifecycle_configuration(
@@ -468,31 +468,31 @@ class Account(Mocks):
         return arn, {"arn": arn}
 
     def stack_set(self, inputs: Inputs) -> Answer:
-        """Moto has it with many more packages only: botocore's model and the record tell."""
+        """Only validate the request: moto's CloudFormation needs many more packages."""
         name, automatic = inputs.pop("name"), inputs.pop("autoDeployment")
-        inputs.pop("operationPreferences")  # of the update
+        inputs.pop("operationPreferences")  # only for its update
         request = {"StackSetName": name, "AutoDeployment": {}, "Tags": _pairs(inputs)}
         for key in ("enabled", "retainStacksOnAccountRemoval"):
             request["AutoDeployment"][_upper(key)] = automatic[key]
         for key in ("description", "templateBody", "permissionModel", "callAs", "capabilities"):
             request[_upper(key)] = inputs.pop(key)
-        _would_be_taken("CreateStackSet", request)
+        _validate("CreateStackSet", request)
         return name, {}
 
     def stack_instances(self, inputs: Inputs) -> Answer:
-        """As the StackSet."""
+        """Only validate the request, like that of the StackSet."""
         name, targets = inputs.pop("stackSetName"), inputs.pop("deploymentTargets")
         request = {
             "StackSetName": name,
             "CallAs": inputs.pop("callAs"),
             "DeploymentTargets": {"OrganizationalUnitIds": targets["organizationalUnitIds"]},
             "Regions": inputs.pop("regions"),
-            "OperationPreferences": _uppered(inputs.pop("operationPreferences")),
+            "OperationPreferences": _upper_keys(inputs.pop("operationPreferences")),
         }
-        _would_be_taken("CreateStackInstances", request)
+        _validate("CreateStackInstances", request)
         return name, {}
 
-    # What the program asks the account.
+    # The program's reads.
 
     def get_caller_identity(self, _: Inputs) -> Inputs:
         return {"accountId": client("sts").get_caller_identity()["Account"]}
@@ -501,17 +501,17 @@ class Account(Mocks):
         return {"region": client("lambda").meta.region_name}
 
     def get_regions(self, _: Inputs) -> Inputs:
-        shown = client("ec2").describe_regions()["Regions"]
-        return {"names": [region["RegionName"] for region in shown]}
+        regions = client("ec2").describe_regions()["Regions"]
+        return {"names": [region["RegionName"] for region in regions]}
 
     def get_partition(self, _: Inputs) -> Inputs:
         return {"partition": client("lambda").meta.partition}
 
     def get_organization(self, _: Inputs) -> Inputs:
         organizations = client("organizations")
-        said = organizations.describe_organization()["Organization"]
+        found = organizations.describe_organization()["Organization"]
         roots = [{"id": root["Id"]} for root in organizations.list_roots()["Roots"]]
-        return {"id": said["Id"], "masterAccountId": said["MasterAccountId"], "roots": roots}
+        return {"id": found["Id"], "masterAccountId": found["MasterAccountId"], "roots": roots}
 
     def get_authorization_token(self, arguments: Inputs) -> Inputs:
         (data,) = client("ecr").get_authorization_token(registryIds=[arguments["registryId"]])[
@@ -520,8 +520,8 @@ class Account(Mocks):
         return {"userName": "AWS", "password": data["authorizationToken"]}
 
 
-def _shown(_account: Account, inputs: Inputs) -> Answer:
-    """Of a preview: there is neither an id nor an output yet."""
+def _preview(_account: Account, inputs: Inputs) -> Answer:
+    """Create nothing: there is neither an id nor an output yet."""
     inputs.clear()
     return "", {}
 
@@ -531,36 +531,34 @@ def _digest(content: bytes) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers travel as floats, secrets in an envelope."""
+    """Undo Pulumi's encoding of numbers as floats and of secrets in an envelope."""
     match value:
         case float() if value.is_integer():
             return int(value)
         case dict() if rpc.is_rpc_secret(value):
             return _plain(rpc.unwrap_rpc_secret(value))
         case dict():
-            return {key: _plain(each) for key, each in value.items()}
+            return {key: _plain(item) for key, item in value.items()}
         case list():
-            return [_plain(each) for each in value]
+            return [_plain(item) for item in value]
         case _:
             return value
 
 
 def _upper(key: str) -> str:
-    """A key as S3's API writes it."""
+    """The key in AWS's spelling."""
     return key[0].upper() + key[1:]
 
 
-def _uppered(value: Any) -> Any:
-    """All keys of a plain value as S3's API writes them."""
-    return (
-        {_upper(key): _uppered(each) for key, each in value.items()}
-        if isinstance(value, dict)
-        else value
-    )
+def _upper_keys(value: Any) -> Any:
+    """The value with all keys in AWS's spelling."""
+    if not isinstance(value, dict):
+        return value
+    return {_upper(key): _upper_keys(item) for key, item in value.items()}
 
 
-def _would_be_taken(operation: str, request: Inputs) -> None:
-    """Whether CloudFormation knows a request of that form (botocore's model)."""
+def _validate(operation: str, request: Inputs) -> None:
+    """Check the form of a request to CloudFormation by botocore's model."""
     model = client("cloudformation").meta.service_model.operation_model(operation)
     validate_parameters(request, model.input_shape)
 

@@ -1,4 +1,4 @@
-"""The Pulumi program: what it makes is asked back through boto3, on moto."""
+"""The Pulumi program: its resources on moto, read back through boto3."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _RESOURCE = {JANITOR: "janitor", WATCH: "watch", HASH: "hash", HELLOWORLD: "hell
 FUNCTIONS = tuple(_RESOURCE)
 GROUPS = {name: f"/{JANITOR}/{resource}" for name, resource in _RESOURCE.items()}
 OTHER = "logs-janitor"
-OTHERWISE: dict[str, Any] = {  # every key that need not be left out, and none at its default
+OTHERWISE: dict[str, Any] = {  # every key that can be set beside the others, none at its default
     "name": OTHER,
     "functions": ["janitor"],
     "schedule": "rate(7 days)",
@@ -72,11 +72,11 @@ OTHERWISE: dict[str, Any] = {  # every key that need not be left out, and none a
 
 
 BUCKET = f"{JANITOR}-{ACCOUNT}"
-EVERYTHING: dict[str, Any] = {  # what has to be asked for
+EVERYTHING: dict[str, Any] = {  # the parts that are off by default
     "notify": True,
     "notifyEmail": ["operations@example.com", "finance@example.com"],
     "dashboard": True,
-    "tags": {"team": "operations", "cost-centre": 4711, "keep": True},  # as --path makes them
+    "tags": {"team": "operations", "cost-centre": 4711, "keep": True},  # as --path writes them
 }
 TAGS = {"team": "operations", "cost-centre": "4711", "keep": "true"}
 ALARMS = [f"{JANITOR}-{name}" for name in ("stopped", "failed", "overdue")]
@@ -87,15 +87,15 @@ REAL_ZIP_OF = packaging.zip_of
 
 @dataclass
 class Packages:
-    """In place of deploy.packaging: small real packages, without pip. `calls` are its stages."""
+    """A stand-in for deploy.packaging: small real packages, without pip. `calls` are its stages."""
 
     folder: Path
     calls: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         for name in ("stage", "zip_of", "image_context"):
-            real, mine = getattr(packaging, name), getattr(self, name)
-            patch.setattr(packaging, name, _like(real, mine))
+            real, stand_in = getattr(packaging, name), getattr(self, name)
+            patch.setattr(packaging, name, _like(real, stand_in))
 
     def stage(self, function: Any, *, extra: Mapping[str, Path] | None = None) -> Path:
         name: str = function.name
@@ -120,21 +120,21 @@ class Packages:
         return folder
 
 
-def _like(real: Any, mine: Any) -> Any:
-    """`mine`, called only in ways that `real` can be called."""
+def _like(real: Any, stand_in: Any) -> Any:
+    """`stand_in`, which refuses arguments that `real` would refuse."""
     signature = inspect.signature(real)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         signature.bind(*args, **kwargs)
-        return mine(*args, **kwargs)
+        return stand_in(*args, **kwargs)
 
     return call
 
 
 class Cloud:
-    """One account at a time; asking for the same configuration again does not deploy again.
+    """One account at a time; the same configuration twice in a row is deployed once.
 
-    So the tests of one configuration stand together.
+    Tests of one configuration therefore stand together.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -153,14 +153,14 @@ class Cloud:
         return self.account
 
     def deploy(self, config: Mapping[str, Any]) -> None:
-        """As Pulumi does: in the project's folder, which it runs as a program."""
+        """Run the project's folder as a program, in that folder, as Pulumi does."""
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(ROOT / "deploy")
             patch.setattr(sys, "path", list(sys.path))
             self.account.up(lambda: runpy.run_path(".", run_name="__main__"), _texts(config))
 
     def refused(self, config: Mapping[str, Any]) -> pulumi.RunError:
-        """The error of a program that must not have made anything."""
+        """The error of the program, which must not have created anything."""
         self.start()
         return self.failed(config)
 
@@ -171,7 +171,7 @@ class Cloud:
         return error.value
 
     def start(self) -> pytest.MonkeyPatch:
-        """An empty account, and the patch that lasts as long as it does."""
+        """Start with an empty account; return a patch that lasts as long as it does."""
         self.close()
         config: DefaultConfig = {
             "lambda": {"use_docker": False},
@@ -181,7 +181,7 @@ class Cloud:
         patch = self._open.enter_context(pytest.MonkeyPatch.context())
         patch.delenv("AWS_PROFILE", raising=False)
         patch.setenv("AWS_DEFAULT_REGION", REGION)
-        patch.setenv("MOTO_LAMBDA_STUB_ECR", "false")  # an image that is not there is refused
+        patch.setenv("MOTO_LAMBDA_STUB_ECR", "false")  # refuse an image that does not exist
         self.account = Account()
         self.packages = Packages(self.folder)
         self.packages.install(patch)
@@ -193,7 +193,7 @@ class Cloud:
 
 
 def _texts(config: Mapping[str, Any]) -> dict[str, str]:
-    """As Pulumi hands them over: text as it is, all else as JSON. aws:region is not ours."""
+    """The configuration in Pulumi's form: text as it is, all else as JSON; with aws:region."""
     return {
         key if ":" in key else f"{PROJECT}:{key}": value
         if isinstance(value, str)
@@ -212,7 +212,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture
 def account(cloud: Cloud) -> Account:
-    """With the default configuration."""
+    """A deployment with the default configuration."""
     return cloud.deployed()
 
 
@@ -242,11 +242,11 @@ def _sha256(archive: bytes) -> str:
     return base64.b64encode(hashlib.sha256(archive).digest()).decode()
 
 
-# What is made
+# Resources
 
 
 def test_functions(account: Account) -> None:
-    """The account has exactly the four functions."""
+    """The account has exactly these four."""
     functions = client("lambda").list_functions()["Functions"]
     assert {function["FunctionName"] for function in functions} == set(FUNCTIONS)
 
@@ -262,22 +262,19 @@ def test_functions(account: Account) -> None:
 def test_zip_functions(
     account: Account, cloud: Cloud, name: str, handler: str, memory: int, timeout: int
 ) -> None:
-    """A zip function runs that very zip, on arm64, with its runtime, memory and timeout."""
+    """Each runs its zip file, on arm64, with its handler, runtime, memory and timeout."""
     function = _function(name)
     package = "hash" if name == HASH else "janitor"
     archive = (cloud.folder / f"{package}.zip").read_bytes()
     assert function["CodeSha256"] == _sha256(archive)
-    assert (function["Handler"], function["MemorySize"], function["Timeout"]) == (
-        handler,
-        memory,
-        timeout,
-    )
+    assert function["Handler"] == handler
+    assert (function["MemorySize"], function["Timeout"]) == (memory, timeout)
     assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
     assert function["PackageType"] == "Zip"
 
 
 def test_image_function(account: Account) -> None:
-    """The image function runs the image that was pushed, by its digest."""
+    """It runs the pushed image, by its digest."""
     function = client("lambda").get_function(FunctionName=HELLOWORLD)
     ecr = client("ecr")
     (repository,) = ecr.describe_repositories(repositoryNames=[HELLOWORLD])["repositories"]
@@ -290,7 +287,7 @@ def test_image_function(account: Account) -> None:
 
 
 def test_image_is_built_for_the_functions_architecture(account: Account) -> None:
-    """The image is built for arm64 from its context folder, by a path of no machine's own."""
+    """From its context folder, by a path that does not depend on the machine."""
     (image,) = account.of("docker-build:index:Image")
     assert image.inputs["platforms"] == ["linux/arm64"]
     location = image.inputs["context"]["location"]
@@ -299,7 +296,7 @@ def test_image_is_built_for_the_functions_architecture(account: Account) -> None
 
 
 def test_repository(account: Account) -> None:
-    """Images are scanned, the one in use is tagged, untagged ones expire after 7 days."""
+    """Images are scanned; the one in use is tagged, and untagged ones expire after 7 days."""
     ecr = client("ecr")
     (repository,) = ecr.describe_repositories(repositoryNames=[HELLOWORLD])["repositories"]
     assert repository["imageScanningConfiguration"]["scanOnPush"]
@@ -318,7 +315,7 @@ def test_repository(account: Account) -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_log_group(account: Account, name: str) -> None:
-    """A function's log group keeps 30 days, and stands before the function can write to it."""
+    """It keeps 30 days, and exists before the function can write to it."""
     (group,) = client("logs").describe_log_groups(logGroupNamePrefix=GROUPS[name])["logGroups"]
     assert (group["logGroupName"], group["retentionInDays"]) == (GROUPS[name], 30)
     function = account.the("aws:lambda/function:Function", _RESOURCE[name])
@@ -329,10 +326,8 @@ def test_log_group(account: Account, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_can_write_its_log_but_not_make_the_group_again(
-    account: Account, name: str
-) -> None:
-    """Its last lines come after it is deleted; no other group's lines are its business."""
+def test_a_function_can_write_its_log_but_not_create_the_group(account: Account, name: str) -> None:
+    """Its last lines may come after the group's deletion; it can write to no other group."""
     documents = _documents(name)
     group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{GROUPS[name]}"
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
@@ -344,22 +339,22 @@ def test_a_function_can_write_its_log_but_not_make_the_group_again(
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_role(account: Account, name: str) -> None:
-    """Each function has a role of its own, complete before the function can run."""
+    """Each function has its own, complete before the function can run."""
     iam = client("iam")
     role = iam.get_role(RoleName=name)["Role"]
     assert _function(name)["Role"] == role["Arn"]
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
-    rights = {(made.type, made.name) for made in account.made if made.inputs.get("role") == name}
-    assert rights
-    assert rights <= account.the("aws:lambda/function:Function", _RESOURCE[name]).after
+    policies = {(made.type, made.name) for made in account.made if made.inputs.get("role") == name}
+    assert policies
+    assert policies <= account.the("aws:lambda/function:Function", _RESOURCE[name]).after
 
 
 @pytest.mark.parametrize(
     ("name", "expression"), [(JANITOR, "cron(0 6 1 * ? *)"), (WATCH, "rate(1 day)")]
 )
 def test_schedule(account: Account, name: str, expression: str) -> None:
-    """A rule fires the function with its own event, and only that rule may invoke it."""
+    """A rule invokes the function with EventBridge's own event, and no other rule may."""
     events = client("events")
     rule = events.describe_rule(Name=name)
     assert (rule["ScheduleExpression"], rule["State"]) == (expression, "ENABLED")
@@ -375,9 +370,7 @@ def test_schedule(account: Account, name: str, expression: str) -> None:
 
 
 def test_failures(account: Account) -> None:
-    """A link that crashed is tried once more; then its event goes to a queue that keeps it for 14
-    days.
-    """
+    """A link that crashed is retried once; then its event is kept in a queue for 14 days."""
     sqs = client("sqs")
     url = sqs.get_queue_url(QueueName=f"{JANITOR}-failures")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
@@ -390,14 +383,14 @@ def test_failures(account: Account) -> None:
     assert account.outputs["failures"] == url
 
 
-def test_janitor_goes_on_by_itself(account: Account) -> None:
-    """Only the janitor may call itself for more than 16 rounds."""
+def test_only_the_janitor_may_invoke_itself_without_end(account: Account) -> None:
+    """Lambda's recursive loop detection would stop it after 16 rounds."""
     (recursion,) = account.of("aws:lambda/functionRecursionConfig:FunctionRecursionConfig")
     assert recursion.inputs == {"functionName": JANITOR, "recursiveLoop": "Allow"}
 
 
 def test_runs_do_not_overlap(account: Account) -> None:
-    """One run at a time; the other functions have no limit."""
+    """The janitor has one invocation at a time; the other functions have no limit."""
     reserved = {
         name: client("lambda")
         .get_function_concurrency(FunctionName=name)
@@ -408,7 +401,7 @@ def test_runs_do_not_overlap(account: Account) -> None:
 
 
 def test_environment(account: Account) -> None:
-    """A first deployment deletes nothing; what has no value is left out."""
+    """A first deployment only makes dry runs; variables without a value are left out."""
     assert _env(JANITOR) == {
         "JANITOR_BUCKET": BUCKET,
         "JANITOR_SCHEDULED_DRY_RUN": "true",
@@ -423,8 +416,8 @@ def test_environment(account: Account) -> None:
 
 
 def test_alarms(account: Account) -> None:
-    """On runs that stopped without an end (their event lies in the queue, until somebody takes it)
-    or failed, and one that also fires when nobody watches any more.
+    """For runs that stopped early (whose event is in the queue) or failed, and for overdue runs,
+    also if the watch itself does not run.
     """
     stopped = _alarm(f"{JANITOR}-stopped")
     assert stopped["Namespace"] == "AWS/SQS"
@@ -444,18 +437,19 @@ def test_alarms(account: Account) -> None:
     assert (failed["Statistic"], failed["Threshold"]) == ("Maximum", 1)
     assert failed["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
     assert failed["TreatMissingData"] == "notBreaching"
-    runs = _alarm(f"{JANITOR}-overdue")
-    assert (runs["Namespace"], runs["MetricName"]) == ("CloudWatchJanitor", "Overdue")
-    assert runs["Dimensions"] == [{"Name": "service", "Value": WATCH}]
-    assert (runs["Statistic"], runs["Period"], runs["EvaluationPeriods"]) == ("Maximum", 86_400, 1)
-    assert (runs["ComparisonOperator"], runs["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
-    assert runs["TreatMissingData"] == "breaching"
-    assert "first deployment" in runs["AlarmDescription"]
-    assert stopped["AlarmActions"] == failed["AlarmActions"] == runs["AlarmActions"] == []
+    overdue = _alarm(f"{JANITOR}-overdue")
+    assert (overdue["Namespace"], overdue["MetricName"]) == ("CloudWatchJanitor", "Overdue")
+    assert overdue["Dimensions"] == [{"Name": "service", "Value": WATCH}]
+    assert (overdue["Statistic"], overdue["Threshold"]) == ("Maximum", 1)
+    assert (overdue["Period"], overdue["EvaluationPeriods"]) == (86_400, 1)
+    assert overdue["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert overdue["TreatMissingData"] == "breaching"
+    assert "first deployment" in overdue["AlarmDescription"]
+    assert stopped["AlarmActions"] == failed["AlarmActions"] == overdue["AlarmActions"] == []
 
 
 def test_outputs(account: Account) -> None:
-    """The outputs name what was made."""
+    """They name the created resources."""
     arn = {name: _function(name)["FunctionArn"] for name in FUNCTIONS}
     assert account.outputs == {
         "lambda": arn[JANITOR],
@@ -469,7 +463,7 @@ def test_outputs(account: Account) -> None:
 
 
 def test_destroy_leaves_nothing(account: Account) -> None:
-    """Nothing is protected or retained, and a repository with images is deleted as well."""
+    """Nothing is protected or retained, and a repository is deleted with its images."""
     assert len(account.made) > 30
     assert not [made for made in account.made if made.kept_on_destroy]
     assert not [made for made in account.made if made.inputs.get("skipDestroy")]
@@ -477,12 +471,10 @@ def test_destroy_leaves_nothing(account: Account) -> None:
     assert repository.inputs["forceDelete"] is True
 
 
-def test_the_bucket_is_made_first_and_deleted_last_with_all_that_protects_it(
+def test_the_bucket_is_created_first_and_deleted_last_with_all_that_protects_it(
     account: Account,
 ) -> None:
-    """A destroy deletes all the rest, then asks AWS to delete the bucket, which refuses where it
-    holds journals: what protects them is in force all the time.
-    """
+    """AWS refuses to delete a bucket with journals in it, whose protection must stay in force."""
     (bucket,) = account.of("aws:s3/bucket:Bucket")
     key = (bucket.type, bucket.name)
     protecting = [made for made in account.made if made.inputs.get("bucket") == BUCKET]
@@ -497,11 +489,11 @@ def test_the_bucket_is_made_first_and_deleted_last_with_all_that_protects_it(
     assert bucket.inputs["forceDestroy"] is False
     down = re.search(r"^down:.*\n\t(.*)", (ROOT / "Makefile").read_text(), re.M)
     assert down is not None
-    assert "--continue-on-error" in down[1]  # else what is left to delete would stay too
+    assert "--continue-on-error" in down[1]  # else the bucket would keep other resources, too
 
 
-def test_a_preview_of_a_new_stack_shows_all_of_it_and_makes_nothing(cloud: Cloud) -> None:
-    """Nothing is known yet of what AWS will answer; names and rights are shown all the same."""
+def test_a_preview_of_a_new_stack_shows_everything_and_creates_nothing(cloud: Cloud) -> None:
+    """Names and permissions are shown although no answer of AWS is known."""
     declared = {(made.type, made.name): made.inputs for made in cloud.deployed(EVERYTHING).made}
     cloud.start()
     cloud.account.preview = True
@@ -517,8 +509,8 @@ def test_a_preview_of_a_new_stack_shows_all_of_it_and_makes_nothing(cloud: Cloud
     assert shown[policy] == declared[policy]
 
 
-def test_two_stacks_live_side_by_side(cloud: Cloud) -> None:
-    """With another name nothing is shared, and nothing of the first is changed."""
+def test_two_stacks_exist_side_by_side(cloud: Cloud) -> None:
+    """A stack of another name shares nothing with the first, and changes nothing of it."""
     first = cloud.deployed(EVERYTHING)
     names = {made.id for made in first.made if made.type.startswith("aws:")}
     policies = {role: _documents(role) for role in FUNCTIONS}
@@ -531,10 +523,10 @@ def test_two_stacks_live_side_by_side(cloud: Cloud) -> None:
     cloud.close()
 
 
-def test_a_second_stack_of_the_same_name_is_refused_before_anything_is_made(
+def test_a_second_stack_of_the_same_name_is_refused_before_anything_is_created(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In another Region too: queue, topic and rules of the first would be handed over to it."""
+    """In another Region too; otherwise it would take over queue, topic and rules of the first."""
     cloud.deployed({"functions": ["janitor"], "notify": True})
     for region in ("eu-central-1", REGION):
         monkeypatch.setenv("AWS_DEFAULT_REGION", region)
@@ -547,7 +539,7 @@ def test_a_second_stack_of_the_same_name_is_refused_before_anything_is_made(
 
 
 def test_no_change_changes_nothing(cloud: Cloud) -> None:
-    """A second run declares the same, byte for byte."""
+    """A second run declares the same resources, byte for byte."""
     first = _declared(cloud.deployed())
     cloud.close()
     assert _declared(cloud.deployed()) == first
@@ -571,14 +563,8 @@ def _declared(account: Account) -> list[tuple[str, str, str]]:
     )
 
 
-def test_handlers_are_those_that_are_packaged(account: Account) -> None:
-    """The handler that Lambda calls is the one that the package was made for."""
-    assert _function(JANITOR)["Handler"] == packaging.FUNCTIONS["janitor"].handler
-    assert _function(HASH)["Handler"] == packaging.FUNCTIONS["hash"].handler
-
-
-def test_nothing_of_it_unless_asked_for(account: Account) -> None:
-    """No topic, no dashboard, nothing about new log groups."""
+def test_optional_parts_are_off_by_default(account: Account) -> None:
+    """There is no topic, no dashboard and nothing for new log groups."""
     assert not [made for made in account.made if "new-groups" in made.name]
     assert "JANITOR_NEW_GROUPS" not in _env(WATCH)
     assert client("sns").list_topics()["Topics"] == []
@@ -589,7 +575,7 @@ def test_nothing_of_it_unless_asked_for(account: Account) -> None:
 
 
 def test_the_bucket_is_private_encrypted_and_versioned(account: Account) -> None:
-    """Nobody but the account, over TLS only."""
+    """Accessible to the account alone, over TLS only."""
     s3 = client("s3")
     block = s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]
     assert len(block) == 4
@@ -604,35 +590,15 @@ def test_the_bucket_is_private_encrypted_and_versioned(account: Account) -> None
     arn = f"arn:aws:s3:::{BUCKET}"
     assert deny["Resource"] == [arn, f"{arn}/*"]
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    # Whatever rights others have in the account: the state of a run is believed.
+    # Whatever permissions others have: runs trust their state.
     assert (writing["Effect"], writing["Principal"]) == ("Deny", "*")
     assert (writing["Action"], writing["Resource"]) == ("s3:PutObject", f"{arn}/*")
     role = f"arn:aws:iam::{ACCOUNT}:role/{JANITOR}"
     assert writing["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [role]}}
 
 
-def test_the_janitor_may_only_add_journals(account: Account) -> None:
-    """It writes them in its own bucket; what is there it can neither read nor delete."""
-    documents = _documents(JANITOR)
-    key = f"arn:aws:s3:::{BUCKET}/journal/{ACCOUNT}/2026-12-01/run-000.jsonl"
-    assert _allowed(documents, "s3:PutObject", key)
-    assert not _allowed(documents, "s3:PutObject", key.replace(BUCKET, f"{BUCKET}-other"))
-    for action in ("s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion"):
-        assert not _allowed(documents, action, key)
-
-
-def test_only_the_janitor_keeps_the_state_of_runs(account: Account) -> None:
-    """It reads and writes it in its own bucket; nobody else's role may."""
-    key = f"arn:aws:s3:::{BUCKET}/runs/run/state.json"
-    for action in ("s3:GetObject", "s3:PutObject"):
-        assert _allowed(_documents(JANITOR), action, key)
-        assert not _allowed(_documents(JANITOR), action, key.replace(BUCKET, f"{BUCKET}-other"))
-        assert not _allowed(_documents(WATCH), action, key)
-    assert not _allowed(_documents(JANITOR), "s3:DeleteObject", key)
-
-
-def test_the_bucket_is_emptied_for_good_as_the_documentation_says(account: Account) -> None:
-    """AWS refuses to delete it while it holds anything, an older version of an object included."""
+def test_the_documentations_command_empties_the_bucket(account: Account) -> None:
+    """AWS refuses to delete a bucket that holds anything, even an old version of an object."""
     found = re.search(r"^\.venv/bin/python -c '(.*)' BUCKET", DOCUMENTATION, re.M)
     assert found is not None
     s3, name = client("s3"), "versioned-as-the-bucket-is"
@@ -649,7 +615,7 @@ def test_the_bucket_is_emptied_for_good_as_the_documentation_says(account: Accou
     s3.delete_bucket(Bucket=name)
 
 
-# What the roles may do
+# Permissions
 
 
 def _allowed(documents: Mapping[str, Any], action: str, resource: str) -> bool:
@@ -657,7 +623,7 @@ def _allowed(documents: Mapping[str, Any], action: str, resource: str) -> bool:
 
 
 def test_no_conditions(account: Account) -> None:
-    """`allowed` reads all of a statement: there is nothing in one that it ignores."""
+    """No statement has a part that `allowed` ignores."""
     statements = [
         statement
         for name in FUNCTIONS
@@ -670,8 +636,8 @@ def test_no_conditions(account: Account) -> None:
 
 
 def test_policies_are_sound(account: Account) -> None:
-    """Each statement has a name of its own, nothing is allowed by a pattern of actions, and all
-    documents of a role together fit into it (10,240 characters, IAM quotas).
+    """Each statement has a unique name, no action is a pattern, and all documents of a role fit
+    into it (10,240 characters, IAM quotas).
     """
     bucket = json.loads(client("s3").get_bucket_policy(Bucket=BUCKET)["Policy"])
     assert {statement["Effect"] for statement in bucket["Statement"]} == {"Deny"}
@@ -687,35 +653,8 @@ def test_policies_are_sound(account: Account) -> None:
             assert "*" not in "".join(statement["Action"])
 
 
-@pytest.mark.parametrize(
-    "action", ["logs:DeleteLogGroup", "logs:DeleteLogStream", "logs:PutRetentionPolicy"]
-)
-def test_janitor_may_change_its_accounts_log_groups_but_its_own(
-    account: Account, action: str
-) -> None:
-    """In every Region of its account, and nowhere else."""
-    documents = _documents(JANITOR)
-    groups = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
-    assert _allowed(documents, action, f"{groups}/some/group:*")
-    assert _allowed(documents, action, f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/some/group:*")
-    assert not _allowed(documents, action, f"{groups}{GROUPS[JANITOR]}:*")
-    assert not _allowed(documents, action, f"{groups}{GROUPS[JANITOR]}")
-    assert not _allowed(documents, action, f"arn:aws:logs:{REGION}:999999999999:log-group:/g:*")
-
-
-def test_janitor_may_invoke_itself_only(account: Account) -> None:
-    """Itself, in its own Region, and no other function."""
-    documents = _documents(JANITOR)
-    functions = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
-    assert _allowed(documents, "lambda:InvokeFunction", functions + JANITOR)
-    for other in (WATCH, HASH, f"{JANITOR}x"):
-        assert not _allowed(documents, "lambda:InvokeFunction", functions + other)
-    elsewhere = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{JANITOR}"
-    assert not _allowed(documents, "lambda:InvokeFunction", elsewhere)
-
-
 def test_janitor_may_send_to_its_queue_only(account: Account) -> None:
-    """Lambda reports failures with the function's own rights."""
+    """Lambda reports failures with the function's role."""
     documents = _documents(JANITOR)
     queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{JANITOR}-failures"
     assert _allowed(documents, "sqs:SendMessage", queue)
@@ -724,7 +663,7 @@ def test_janitor_may_send_to_its_queue_only(account: Account) -> None:
 
 
 def test_janitor_may_not_read_logs_or_parameters(account: Account) -> None:
-    """Log contents and parameters are for policies that need them."""
+    """Only other policies need log contents and parameters."""
     documents = _documents(JANITOR)
     group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/some/group:*"
     parameter = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/janitor/policy"
@@ -732,8 +671,8 @@ def test_janitor_may_not_read_logs_or_parameters(account: Account) -> None:
     assert not _allowed(documents, "ssm:GetParameter", parameter)
 
 
-def test_janitors_rights_are_those_of_its_policy(account: Account) -> None:
-    """What the janitor says it needs is what its role gets, beside its log and its queue."""
+def test_janitors_permissions_follow_from_its_policy(account: Account) -> None:
+    """Besides those for its log and its queue."""
     documents = _documents(JANITOR)
     assert set(documents) == {"work", "failures", "logs"}
     assert documents["work"] == function_policy(
@@ -747,27 +686,19 @@ def test_janitors_rights_are_those_of_its_policy(account: Account) -> None:
     )
 
 
-def test_the_watchs_rights(account: Account) -> None:
-    """What the watch says it needs, all of it reading; it may change nothing."""
+def test_the_watch_has_its_own_policy_and_the_samples_have_none(account: Account) -> None:
+    """Besides those for their logs."""
     documents = _documents(WATCH)
     assert set(documents) == {"work", "logs"}
     assert documents["work"] == watch_policy()
-    groups = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
-    assert _allowed(documents, "cloudwatch:GetMetricData", "*")
-    assert not _allowed(documents, "logs:DeleteLogGroup", f"{groups}/some/group:*")
-    assert not _allowed(documents, "lambda:InvokeFunction", _function(JANITOR)["FunctionArn"])
-
-
-def test_the_samples_have_no_rights_of_their_own(account: Account) -> None:
-    """Beyond writing their logs."""
     assert set(_documents(HASH)) == set(_documents(HELLOWORLD)) == {"logs"}
 
 
-# What the functions make of it
+# The functions in their deployed environment
 
 
-def test_alarm_looks_at_what_the_watch_publishes(account: Account) -> None:
-    """The watch, with the environment that it is given here, feeds the alarm that is made here."""
+def test_the_watch_publishes_the_metric_of_the_alarm(account: Account) -> None:
+    """With the deployed environment."""
     script = (
         "from janitor.function import watch\n"
         "async def late(api, function, group): return group == '/cloudwatch-janitor/watch'\n"
@@ -795,19 +726,19 @@ def test_alarm_looks_at_what_the_watch_publishes(account: Account) -> None:
     assert published[alarm["MetricName"]] == [alarm["Threshold"]]
 
 
-def test_janitor_understands_its_environment(account: Account) -> None:
-    """It refuses settings that it does not know, so each has to be one of its own."""
+def test_janitor_accepts_its_environment(account: Account) -> None:
+    """It would refuse an unknown variable."""
     settings = read_settings(_env(JANITOR))
     assert (settings.scheduled_dry_run, settings.regions) == ("true", "")
     assert settings.policy_parameter is settings.notify_topic is None
     assert settings.bucket == BUCKET
 
 
-# What has to be asked for
+# Optional parts
 
 
-def test_a_topic_is_made_for_runs_and_alarms(cloud: Cloud) -> None:
-    """Who subscribed gets both; the function is told of it, and may publish to it alone."""
+def test_a_topic_is_created_for_runs_and_alarms(cloud: Cloud) -> None:
+    """Subscribers get both, and the function may publish to that topic alone."""
     account = cloud.deployed(EVERYTHING)
     sns = client("sns")
     (topic,) = (each["TopicArn"] for each in sns.list_topics()["Topics"])
@@ -845,8 +776,8 @@ def _shown(body: dict[str, Any]) -> list[tuple[str, str, dict[str, str]]]:
     return [(row[0], row[1], dict(zip(row[2:-1:2], row[3:-1:2], strict=True))) for row in rows]
 
 
-def test_dashboard_widgets_have_their_place(cloud: Cloud) -> None:
-    """None covers another, all are within the 24 units, and all are of the stack's Region."""
+def test_dashboard_widgets_do_not_overlap(cloud: Cloud) -> None:
+    """All are within the 24 units, and all show the stack's Region."""
     cloud.deployed(EVERYTHING)
     body = _dashboard()
     taken = [
@@ -866,33 +797,30 @@ def test_dashboard_widgets_have_their_place(cloud: Cloud) -> None:
         assert widget["properties"].get("region", REGION) == REGION
 
 
-def test_dashboard_shows_what_the_janitor_publishes(
+def test_dashboard_shows_exactly_the_janitors_metrics(
     cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each metric of a run is shown with its dimensions, and nothing is shown that no run has;
-    the fields of the table are those of the log line that it looks for.
-    """
+    """Each with its dimensions; the fields of the table are in the log line that it queries."""
     account = cloud.deployed(EVERYTHING)
     body, environment = _dashboard(), _env(JANITOR)
     published = EphemeralMetrics(
         namespace=environment["POWERTOOLS_METRICS_NAMESPACE"],
         service=environment["POWERTOOLS_SERVICE_NAME"],
     )
-    cloud.close()  # moto would answer in the sandbox's place
+    cloud.close()  # else moto would answer instead of the sandbox
     configure_logs()
     capsys.readouterr()
     Deployed(mixed(), metrics_out=published).invoke(SCHEDULED)
     emitted: Mapping[str, Any] = published.serialize_metric_set()
     (metrics,) = emitted["_aws"]["CloudWatchMetrics"]
     (dimensions,) = metrics["Dimensions"]
-    shown = _shown(body)
-    ours = [each for each in shown if "trigger" in each[2]]
-    assert {name for _, name, _ in ours} == {metric["Name"] for metric in metrics["Metrics"]}
-    for namespace, _, by in ours:
+    shown = [row for row in _shown(body) if "trigger" in row[2]]
+    assert {name for _, name, _ in shown} == {metric["Name"] for metric in metrics["Metrics"]}
+    for namespace, _, by in shown:
         assert namespace == metrics["Namespace"]
         assert set(by) == set(dimensions)
         assert by["service"] == emitted["service"]
-    triggers = {by["trigger"] for _, _, by in ours}
+    triggers = {by["trigger"] for _, _, by in shown}
     assert emitted["trigger"] in triggers
     assert triggers == set(get_args(get_type_hints(Request)["trigger"]))
     (query,) = (w["properties"]["query"] for w in body["widgets"] if w["type"] == "log")
@@ -913,11 +841,11 @@ def test_dashboard_shows_what_the_janitor_publishes(
     assert group == function.inputs["loggingConfig"]["logGroup"]
 
 
-def test_dashboard_shows_what_the_alarms_look_at(cloud: Cloud) -> None:
-    """The same metrics, by the same dimensions."""
+def test_dashboard_shows_the_metrics_of_the_alarms(cloud: Cloud) -> None:
+    """With the same dimensions."""
     cloud.deployed(EVERYTHING)
-    others = [each for each in _shown(_dashboard()) if "trigger" not in each[2]]
-    assert others == [
+    rows = [row for row in _shown(_dashboard()) if "trigger" not in row[2]]
+    assert rows == [
         (
             alarm["Namespace"],
             alarm["MetricName"],
@@ -928,7 +856,7 @@ def test_dashboard_shows_what_the_alarms_look_at(cloud: Cloud) -> None:
 
 
 def test_tags(cloud: Cloud) -> None:
-    """Whatever can have tags has those of the configuration."""
+    """Everything that can have tags has those of the configuration."""
     account = cloud.deployed(EVERYTHING)
     tagged = {made.type for made in account.made if "tags" in made.inputs}
     assert tagged == {
@@ -941,7 +869,7 @@ def test_tags(cloud: Cloud) -> None:
         "aws:s3/bucket:Bucket",
         "aws:sns/topic:Topic",
         "aws:sqs/queue:Queue",
-        "docker-build:index:Image",  # whose tags are names, and stay so
+        "docker-build:index:Image",  # its tags are names
     }
     for made in account.made:
         if made.type in tagged and made.type.startswith("aws:"):
@@ -954,8 +882,8 @@ def test_tags(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(("config", "days"), [(EVERYTHING, 400), (OTHERWISE, 90)])
-def test_what_runs_leave_expires(cloud: Cloud, config: dict[str, Any], days: int) -> None:
-    """After the days that are configured; what was overwritten, 30 days later."""
+def test_objects_of_the_bucket_expire(cloud: Cloud, config: dict[str, Any], days: int) -> None:
+    """After keepDays, and overwritten versions after 30 days."""
     bucket = cloud.deployed(config).outputs["bucket"]
     s3 = client("s3")
     rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
@@ -971,8 +899,8 @@ def test_what_runs_leave_expires(cloud: Cloud, config: dict[str, Any], days: int
 # Other configurations
 
 
-def test_an_existing_topic_is_used_for_both_and_none_is_made(cloud: Cloud) -> None:
-    """One concept: whoever is told is told there."""
+def test_an_existing_topic_is_used_and_none_is_created(cloud: Cloud) -> None:
+    """For runs as for alarms."""
     cloud.deployed(OTHERWISE)
     assert client("sns").list_topics()["Topics"] == []
     assert _env(OTHER)["JANITOR_NOTIFY_TOPIC"] == TOPIC
@@ -982,24 +910,12 @@ def test_an_existing_topic_is_used_for_both_and_none_is_made(cloud: Cloud) -> No
 def test_every_value(cloud: Cloud) -> None:
     """Each configured value arrives where it belongs."""
     account = cloud.deployed(OTHERWISE)
-    assert set(account.outputs) == {
-        "lambda",
-        "rule",
-        "failures",
-        "alarms",
-        "dashboard",
-        "bucket",
-        "topic",
-    }
-    assert client("events").describe_rule(Name=OTHER)["ScheduleExpression"] == ("rate(7 days)")
-    environment = _env(OTHER)
-    assert environment["JANITOR_SCHEDULED_DRY_RUN"] == "false"
-    assert environment["JANITOR_REGIONS"] == "eu-west-1,us-east-1"
-    assert environment["JANITOR_POLICY_PARAMETER"] == "/janitor/policy"
-    assert "JANITOR_POLICY_FILE" not in environment
-    settings = read_settings(environment)
+    outputs = {"lambda", "rule", "failures", "alarms", "dashboard", "bucket", "topic"}
+    assert set(account.outputs) == outputs
+    assert client("events").describe_rule(Name=OTHER)["ScheduleExpression"] == "rate(7 days)"
+    settings = read_settings(_env(OTHER))
     assert (settings.scheduled_dry_run, settings.regions) == ("false", "eu-west-1,us-east-1")
-    assert settings.policy_parameter == "/janitor/policy"
+    assert (settings.policy_parameter, settings.policy_file) == ("/janitor/policy", None)
     assert (settings.notify_topic, settings.bucket) == (TOPIC, f"{OTHER}-{ACCOUNT}")
     concurrency = client("lambda").get_function_concurrency(FunctionName=OTHER)
     assert "ReservedConcurrentExecutions" not in concurrency
@@ -1008,7 +924,7 @@ def test_every_value(cloud: Cloud) -> None:
 
 
 def test_policy_parameter_may_be_read(cloud: Cloud) -> None:
-    """The role may read the parameter that is named, and no other."""
+    """The role may read the configured parameter, and no other."""
     cloud.deployed(OTHERWISE)
     documents = _documents(OTHER)
     parameters = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/"
@@ -1016,8 +932,8 @@ def test_policy_parameter_may_be_read(cloud: Cloud) -> None:
     assert not _allowed(documents, "ssm:GetParameter", f"{parameters}janitor/other")
 
 
-def test_a_topic_for_alarms_alone_hears_nothing_of_runs(cloud: Cloud) -> None:
-    """Without notify."""
+def test_without_notify_a_topic_is_for_alarms_only(cloud: Cloud) -> None:
+    """The function neither has its ARN nor may publish to it."""
     cloud.deployed({"functions": ["janitor"], "alarmTopic": TOPIC})
     assert "JANITOR_NOTIFY_TOPIC" not in _env(JANITOR)
     assert not _allowed(_documents(JANITOR), "sns:Publish", TOPIC)
@@ -1037,7 +953,7 @@ def test_samples_alone(cloud: Cloud, name: str) -> None:
 
 
 def test_policy_file(cloud: Cloud, tmp_path: Path) -> None:
-    """A policy file is packaged, and the role has the rights that this policy needs."""
+    """It is packaged, and the role has the permissions that it needs."""
     path = tmp_path / "strict.toml"
     path.write_text("[defaults]\nretention_days = 30\n")
     cloud.deployed({"functions": ["janitor"], "policyFile": str(path)})
@@ -1052,7 +968,7 @@ def test_policy_file(cloud: Cloud, tmp_path: Path) -> None:
 
 
 def test_policy_file_is_relative_to_the_repository() -> None:
-    """Not to deploy/, which only Pulumi has for its working directory."""
+    """Not to deploy/, Pulumi's working directory."""
     path = parse({"policyFile": "janitor/policy/default_policy.toml"}, region=None).policy_path()
     assert path == ROOT / "janitor" / "policy" / "default_policy.toml"
 
@@ -1061,7 +977,7 @@ def test_policy_file_is_relative_to_the_repository() -> None:
 
 
 def _problems(cloud: Cloud, texts: Mapping[str, str]) -> list[str]:
-    """What is wrong with a configuration, which must not have made anything, packages included."""
+    """The problems of a configuration, with which nothing, not even a package, is created."""
     error = cloud.refused(texts)
     assert isinstance(error, ConfigError)
     assert cloud.packages.calls == []
@@ -1134,7 +1050,7 @@ BAD = [
 
 @pytest.mark.parametrize(("key", "text"), BAD)
 def test_bad_value(cloud: Cloud, key: str, text: str) -> None:
-    """A bad value is refused before anything is made, by lines that name key and choices."""
+    """It is refused before anything is created, by lines with the key and what it accepts."""
     problems = _problems(cloud, {key: text})
     assert problems
     for problem in problems:
@@ -1144,41 +1060,41 @@ def test_bad_value(cloud: Cloud, key: str, text: str) -> None:
     assert len(set(problems)) == len(problems)
 
 
-def test_policy_file_and_parameter(cloud: Cloud) -> None:
-    """There is one policy: a file and a parameter together are refused."""
+def test_policy_file_and_parameter_together_are_refused(cloud: Cloud) -> None:
+    """There is one policy."""
     texts = {"policyFile": "janitor/policy/default_policy.toml", "policyParameter": "/policy"}
     (problem,) = _problems(cloud, texts)
     assert problem.startswith(f"{PROJECT}:policyParameter: '/policy' is refused: there is a policy")
 
 
-def test_subscribers_of_somebody_elses_topic(cloud: Cloud) -> None:
-    """An existing topic has an owner, who subscribes people."""
+def test_subscribers_of_an_existing_topic_are_refused(cloud: Cloud) -> None:
+    """Its owner subscribes people."""
     texts = {"notify": "true", "alarmTopic": TOPIC, "notifyEmail": '["a@example.com"]'}
     (problem,) = _problems(cloud, texts)
     assert problem.startswith(f"{PROJECT}:notifyEmail: ['a@example.com'] is refused: there is an")
 
 
-def test_without_a_region_one_line_says_how_to_name_one(
+def test_without_a_region_one_line_says_how_to_set_one(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Pulumi's own error is long. A Region of the environment or of the profile will do."""
+    """Pulumi's own error is long; a Region of the environment or the profile suffices."""
     cloud.start().delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    told = str(cloud.failed({"aws:region": None}))
-    assert told == "aws:region: is not set; run `pulumi config set aws:region eu-west-1`"
+    unset = str(cloud.failed({"aws:region": None}))
+    assert unset == "aws:region: is not set; run `pulumi config set aws:region eu-west-1`"
     missing = str(cloud.failed({"aws:region": None, "aws:profile": "nobody"}))
     assert missing == "aws:profile: The config profile (nobody) could not be found"
     (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n")
     for topic in (TOPIC.replace(REGION, "eu-x-1"), TOPIC.replace(":aws:", ":aws-cn:")):
         bad = {"aws:region": None, "aws:profile": "work", "alarmTopic": topic}
-        said = "the stack's Region is eu-west-1, in partition aws;"
-        assert said in str(cloud.failed(bad))
+        problem = "the stack's Region is eu-west-1, in partition aws;"
+        assert problem in str(cloud.failed(bad))
     unknown = str(cloud.failed({"aws:region": "eu-wst-1"}))
     assert unknown == "aws:region: 'eu-wst-1' is refused: no Region of this name is known"
 
 
 def test_all_problems_at_once(cloud: Cloud) -> None:
-    """One line for each problem, so that one look mends them all."""
+    """One line for each."""
     problems = _problems(cloud, {"schedule": "x", "regions": '["x", "y"]', "unknown": "x"})
     assert [problem.split(": ")[0] for problem in problems] == [
         f"{PROJECT}:schedule",
@@ -1208,7 +1124,7 @@ def test_problems_of_a_policy_file(cloud: Cloud, tmp_path: Path) -> None:
     "expression", ["cron(0 6 1 * ? *)", "cron(0/5 8-17 ? JAN,JUL 2#1 *)", "rate(1 day)"]
 )
 def test_schedule_is_accepted(expression: str) -> None:
-    """Schedules as EventBridge's user guide has them."""
+    """Like these from EventBridge's user guide."""
     assert checked_expression(expression) == expression
 
 
@@ -1220,7 +1136,7 @@ def test_schedule_is_accepted(expression: str) -> None:
     ],
 )
 def test_schedule_is_refused(expression: str) -> None:
-    """What has not the shape of a schedule is refused before anything is made."""
+    """If it does not have the shape of a schedule."""
     with pytest.raises(ValueError, match="neither"):
         checked_expression(expression)
 
@@ -1229,14 +1145,14 @@ def test_schedule_is_refused(expression: str) -> None:
 
 
 def test_no_package_no_deployment(cloud: Cloud) -> None:
-    """A package that cannot be made ends it in one line, before anything is made."""
+    """A failed package is one line, before anything is created."""
     patch = cloud.start()
-    whole = packaging.stage
+    real = packaging.stage
 
     def stage(function: Any, **kwargs: Any) -> Path:
         if function.name == "helloworld":  # the last one
             raise packaging.PackagingError("helloworld: no wheel")
-        return whole(function, **kwargs)
+        return real(function, **kwargs)
 
     patch.setattr(packaging, "stage", stage)
     assert str(cloud.failed({})) == "helloworld: no wheel"
@@ -1244,7 +1160,7 @@ def test_no_package_no_deployment(cloud: Cloud) -> None:
 
 
 def test_real_package_of_hash(cloud: Cloud, tmp_path: Path) -> None:
-    """NO STAND-IN HERE: what deploy.packaging makes of the hash sample is what Lambda gets."""
+    """Lambda gets the real package, not that of the stand-in."""
     patch = cloud.start()
     patch.setattr(packaging, "stage", functools.partial(REAL_STAGE, root=tmp_path))
     patch.setattr(packaging, "zip_of", REAL_ZIP_OF)
@@ -1258,8 +1174,8 @@ def test_real_package_of_hash(cloud: Cloud, tmp_path: Path) -> None:
 # The project's files
 
 
-def test_declared_configuration_is_the_programs() -> None:
-    """Pulumi.yaml declares keys that exist, with the program's own defaults."""
+def test_pulumi_yaml_declares_the_programs_keys_and_defaults() -> None:
+    """All but those without a default or with a type that Pulumi cannot declare."""
     project = yaml.safe_load((ROOT / "deploy" / "Pulumi.yaml").read_text())
     assert project["name"] == PROJECT
     assert project["runtime"]["options"] == {"toolchain": "pip", "virtualenv": "../.venv"}
@@ -1268,25 +1184,19 @@ def test_declared_configuration_is_the_programs() -> None:
     assert declared
     for key, declaration in declared.items():
         assert declaration["default"] == defaults[key], key
-    # The others have no default, or a type that Pulumi cannot declare.
-    assert set(defaults) - set(declared) == {
-        "policyFile",
-        "policyParameter",
-        "alarmTopic",
-        "fleet",
-        "tags",
-    }
+    undeclared = {"policyFile", "policyParameter", "alarmTopic", "fleet", "tags"}
+    assert set(defaults) - set(declared) == undeclared
 
 
-def test_the_documentation_names_one_region_for_pulumi_and_the_aws_command() -> None:
-    """Which does not know of Pulumi's: without it `make invoke` would ask another one, or none."""
+def test_the_documentation_sets_the_same_region_for_pulumi_and_the_aws_command() -> None:
+    """Otherwise `make invoke` would use another one, or none."""
     named = re.findall(r"(?:^export AWS_REGION=|aws:region )([a-z0-9-]+)", DOCUMENTATION, re.M)
     assert len(named) == 2
     assert len(set(named)) == 1
 
 
 def test_the_functions_memory_is_the_cheapest_that_was_measured(account: Account) -> None:
-    """The documentation's table is that of the last benchmark, at the price that it names."""
+    """The documentation's table has the last benchmark's times, at the price that it names."""
     bench = json.loads((ROOT / "docs" / "bench" / "results.json").read_text())
     small = [row["figures"] for row in bench["rows"] if "vCPU" in row["what"]]
     walls = dict(zip((1024, 512, 256), (figures["wall"] for figures in small), strict=True))
@@ -1301,7 +1211,7 @@ def test_the_functions_memory_is_the_cheapest_that_was_measured(account: Account
 
 
 def test_example_configuration_is_accepted() -> None:
-    """The example shows every key, with values that pass."""
+    """It has every key."""
     text = (ROOT / "deploy" / "Pulumi.example.yaml").read_text()
     prefix = f"{PROJECT}:"
     example = {
@@ -1316,9 +1226,8 @@ def test_example_configuration_is_accepted() -> None:
 
 
 def test_program_runs_as_pulumi_runs_it(tmp_path: Path) -> None:
-    """In deploy/, by its folder, in a fresh environment of deploy/requirements.txt, with the
-    configuration in the environment: modules in it hide no others, all that it imports is there,
-    and a bad value ends it before Pulumi's engine is asked for anything.
+    """In deploy/ with deploy/requirements.txt alone its modules hide no others, every import is
+    found, and a bad value ends it before any call of Pulumi's engine.
     """
     script = (
         "import runpy, sys\n"
@@ -1355,9 +1264,7 @@ def test_program_runs_as_pulumi_runs_it(tmp_path: Path) -> None:
 
 
 def _fresh_environment(folder: Path) -> Path:
-    """A virtual environment as Pulumi makes it: with what is pinned, linked from where it is
-    installed, and nothing else.
-    """
+    """A virtual environment like Pulumi's, with links to the pinned distributions only."""
     venv.create(folder, symlinks=True)
     (site,) = folder.glob("lib/*/site-packages")
     pins = re.findall(r"^(\S+==[^\\]+)", (ROOT / "deploy/requirements.txt").read_text(), re.M)

@@ -1,4 +1,4 @@
-"""What is declared for a fleet, as Pulumi declares it."""
+"""The resources of a fleet, as Pulumi declares them, and the fleet's configuration."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{NAME}"
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """With a fleet asked for, in the management account of an organization."""
+    """A deployment with a fleet, in the management account of an organization."""
     cloud = Cloud(tmp_path_factory.mktemp("packages"))
     cloud.start()
     client("organizations").create_organization(FeatureSet="ALL")
@@ -66,16 +66,16 @@ def _definition() -> Any:
 
 
 def test_the_rule_starts_a_dry_run_that_is_named_after_its_event(account: Account) -> None:
-    """So that an event that is delivered twice is one run; what can start nothing is kept."""
+    """So an event that is delivered twice is one run; an event that starts nothing is kept."""
     events, sqs = client("events"), client("sqs")
     rule = events.describe_rule(Name=NAME)
     assert (rule["ScheduleExpression"], rule["State"]) == ("cron(0 6 2 * ? *)", "ENABLED")
     (target,) = events.list_targets_by_rule(Rule=NAME)["Targets"]
     assert target["Arn"] == MACHINE == account.outputs["fleet"]
-    said = target["InputTransformer"]
-    assert said["InputPathsMap"] == {"id": "$.id"}
+    transformer = target["InputTransformer"]
+    assert transformer["InputPathsMap"] == {"id": "$.id"}
     # EventBridge puts a string into a template in quotation marks (EventBridge User Guide).
-    text = said["InputTemplate"].replace("<id>", '"53dc4d37-cffa"')
+    text = transformer["InputTemplate"].replace("<id>", '"53dc4d37-cffa"')
     assert json.loads(text) == {"run": "53dc4d37-cffa", "dry_run": True}
     url = sqs.get_queue_url(QueueName=f"{JANITOR}-failures")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
@@ -85,16 +85,15 @@ def test_the_rule_starts_a_dry_run_that_is_named_after_its_event(account: Accoun
     starter = _documents(f"{NAME}-events").values()
     assert allowed(starter, "states:StartExecution", MACHINE)
     assert not allowed(starter, "states:StartExecution", f"{MACHINE}-2")
-    made = account.the("aws:cloudwatch/eventTarget:EventTarget", "fleet")
-    waits = {
+    permissions = {
         ("aws:iam/rolePolicy:RolePolicy", "fleet-events"),
         ("aws:sqs/queuePolicy:QueuePolicy", "fleet"),
     }
-    assert waits <= made.after
+    assert permissions <= account.the("aws:cloudwatch/eventTarget:EventTarget", "fleet").after
 
 
 def _steps(states: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], set[str]]]:
-    """Each state, and those that may come next."""
+    """Each state with its name and those that may come next."""
     for name, state in states.items():
         following = [state, *state.get("Choices", ()), *state.get("Catch", ())]
         named = [each[key] for each in following for key in ("Next", "Default") if key in each]
@@ -103,8 +102,8 @@ def _steps(states: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], 
             yield from _steps(state["ItemProcessor"]["States"])
 
 
-def test_every_state_is_reached_and_every_task_is_tried_again(account: Account) -> None:
-    """Names are of the whole machine (Amazon States Language); moto parsed it when it was made."""
+def test_every_state_is_reachable_and_every_task_is_retried(account: Account) -> None:
+    """State names are unique in the whole machine (Amazon States Language), which moto parsed."""
     definition = _definition()
     steps = list(_steps(definition["States"]))
     names = [name for name, _, _ in steps]
@@ -117,14 +116,14 @@ def test_every_state_is_reached_and_every_task_is_tried_again(account: Account) 
         assert bool(following) is not bool(ends), name
         if state["Type"] == "Task":
             last = state["Retry"][-1]
-            assert last["ErrorEquals"] == ["States.ALL"], "it stands alone and last"
+            assert last["ErrorEquals"] == ["States.ALL"], "it must be alone and last"
             assert last["JitterStrategy"] == state["Retry"][0]["JitterStrategy"] == "FULL"
             assert state["Parameters"]["FunctionName"] == _function(NAME)["FunctionArn"]
             assert state["TimeoutSeconds"] > _function(NAME)["Timeout"]
 
 
-def test_the_targets_are_divided_between_executions_that_loop(account: Account) -> None:
-    """STANDARD ones, as many at a time as is configured; of their answers nothing is kept."""
+def test_each_target_has_a_standard_execution_of_its_own(account: Account) -> None:
+    """As many at once as configured; their answers are not kept."""
     maps = [state for _, state, _ in _steps(_definition()["States"]) if state["Type"] == "Map"]
     assert [each["Label"] for each in maps] == ["survey", "act"]
     for each in maps:
@@ -136,21 +135,16 @@ def test_the_targets_are_divided_between_executions_that_loop(account: Account) 
     assert machine["type"] == "STANDARD"
 
 
-def test_a_dead_targets_claim_is_waited_for(account: Account) -> None:
-    """A function that died at a target holds it for up to its own 900 s."""
-    (retry,) = [
-        each
-        for each in _definition()["States"]["Survey"]["ItemProcessor"]["States"]["SurveyTarget"][
-            "Retry"
-        ]
-        if each["ErrorEquals"] == ["BusyError"]
-    ]
+def test_retries_outlast_the_claim_of_an_invocation_that_died(account: Account) -> None:
+    """It holds its target for up to the function's 900 s."""
+    task = _definition()["States"]["Survey"]["ItemProcessor"]["States"]["SurveyTarget"]
+    (retry,) = [each for each in task["Retry"] if each["ErrorEquals"] == ["BusyError"]]
     assert retry["BackoffRate"] == 1
     assert retry["IntervalSeconds"] * retry["MaxAttempts"] > _function(NAME)["Timeout"]
 
 
-def test_the_machines_role_calls_its_function_and_itself_only(account: Account) -> None:
-    """It reads targets, and nothing else, from the bucket; no other account's machine has it."""
+def test_the_machines_role_may_call_only_its_function_and_itself(account: Account) -> None:
+    """From the bucket it reads only targets, and no other account's machine may assume it."""
     documents = _documents(f"{NAME}-machine").values()
     function, janitor = _function(NAME)["FunctionArn"], _function(JANITOR)["FunctionArn"]
     assert allowed(documents, "lambda:InvokeFunction", function)
@@ -166,8 +160,10 @@ def test_the_machines_role_calls_its_function_and_itself_only(account: Account) 
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
 
 
-def test_the_function_may_be_that_role_only_and_keeps_its_own_runs(account: Account) -> None:
-    """In whatever account; log groups it touches by that role alone."""
+def test_the_function_may_assume_only_the_configured_role_and_keep_its_own_runs(
+    account: Account,
+) -> None:
+    """In any account; it changes log groups only with that role."""
     documents = _documents(NAME).values()
     for other in ("111111111111", "222222222222"):
         role = f"arn:aws:iam::{other}:role/ops/janitor"
@@ -184,7 +180,7 @@ def test_the_function_may_be_that_role_only_and_keeps_its_own_runs(account: Acco
 
 
 def test_each_folder_of_the_bucket_has_its_own_writers(account: Account) -> None:
-    """What a run finds there it believes: the bucket refuses all others."""
+    """Runs trust what they find there, so the bucket refuses all others."""
     statements = json.loads(client("s3").get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"]
     roles = {name: f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in (JANITOR, NAME)}
 
@@ -199,17 +195,10 @@ def test_each_folder_of_the_bucket_has_its_own_writers(account: Account) -> None
         ]
         return not any(denied)
 
-    assert [writes(roles[NAME], key) for key in ("fleet/a", "journal/a", "runs/a")] == [
-        True,
-        True,
-        False,
-    ]
-    assert [writes(roles[JANITOR], key) for key in ("fleet/a", "journal/a", "runs/a")] == [
-        False,
-        True,
-        True,
-    ]
-    assert not any(writes("arn:aws:iam::1:role/x", key) for key in ("fleet/a", "journal/a", "a"))
+    keys = ("fleet/a", "journal/a", "runs/a", "a")
+    assert [writes(roles[NAME], key) for key in keys[:3]] == [True, True, False]
+    assert [writes(roles[JANITOR], key) for key in keys[:3]] == [False, True, True]
+    assert not any(writes("arn:aws:iam::1:role/x", key) for key in keys)
 
 
 def _within(resource: str, patterns: str | list[str]) -> bool:
@@ -217,8 +206,8 @@ def _within(resource: str, patterns: str | list[str]) -> bool:
     return any(resource.startswith(pattern.removesuffix("*")) for pattern in each)
 
 
-def test_the_function_understands_what_it_is_told(account: Account) -> None:
-    """It refuses settings that it does not know, and has the janitor's own package."""
+def test_the_function_accepts_its_environment(account: Account) -> None:
+    """It would refuse an unknown variable; its package is the janitor's."""
     settings = read_settings(_env(NAME))
     assert settings.fleet_role == "ops/janitor"
     assert settings.fleet_external_id == "a-b:c/d"
@@ -230,8 +219,8 @@ def test_the_function_understands_what_it_is_told(account: Account) -> None:
     assert function["CodeSha256"] == _function(JANITOR)["CodeSha256"]
 
 
-def test_somebody_hears_of_runs_that_broke_and_of_accounts_that_failed(account: Account) -> None:
-    """Of an execution that failed, of one that hung, of what a report says, and of none."""
+def test_alarms_for_broken_hung_failed_and_overdue_runs(account: Account) -> None:
+    """All publish to the topic."""
     stopped, hung, failed, overdue = alarms = [
         _alarm(f"{NAME}-{name}") for name in ("stopped", "hung", "failed", "overdue")
     ]
@@ -247,7 +236,7 @@ def test_somebody_hears_of_runs_that_broke_and_of_accounts_that_failed(account: 
 
 
 def test_the_dashboard_shows_the_fleets_runs(account: Account) -> None:
-    """What the alarm on failed runs looks at is among it, and nothing that no run publishes."""
+    """With the metric of the alarm on failed runs, and nothing that no run publishes."""
     shown = [each for each in _shown(_dashboard()) if each[2].get("service") == NAME]
     failed = _alarm(f"{NAME}-failed")
     by = {each["Name"]: each["Value"] for each in failed["Dimensions"]}
@@ -257,8 +246,10 @@ def test_the_dashboard_shows_the_fleets_runs(account: Account) -> None:
     assert names <= {*METRICS, "Complete", "RunFailed"}
 
 
-def test_the_role_is_made_below_the_root_and_trusts_the_function_alone(account: Account) -> None:
-    """By a StackSet that accounts which join get too, with all that keeps deputies out."""
+def test_a_stack_set_creates_the_role_in_each_account_for_the_function_alone(
+    account: Account,
+) -> None:
+    """In accounts that join, too; external ID, organization and ARN are conditions."""
     organization = client("organizations").describe_organization()["Organization"]
     (root,) = client("organizations").list_roots()["Roots"]
     roles = account.the("aws:cloudformation/stackSet:StackSet", "member-roles").inputs
@@ -279,8 +270,8 @@ def test_the_role_is_made_below_the_root_and_trusts_the_function_alone(account: 
     assert client("iam").get_role(RoleName=NAME)["Role"]["Arn"] == account.outputs["fleet_role"]
 
 
-def test_a_preview_shows_all_of_it(account: Account, tmp_path: Path) -> None:
-    """Before AWS has made anything, the definition, rights and names are known."""
+def test_a_preview_shows_everything(account: Account, tmp_path: Path) -> None:
+    """Definition, permissions and names are known before AWS has created anything."""
     declared = {(made.type, made.name): made.inputs for made in account.made}
     cloud = Cloud(tmp_path)
     cloud.start()
@@ -329,7 +320,7 @@ ONE = "111111111111"
 def test_a_wrong_value_is_one_line_that_says_what_is_accepted(
     wanted: object, key: str, why: str
 ) -> None:
-    """With the key within the fleet's."""
+    """It names the key within fleet."""
     text = wanted if isinstance(wanted, str) else json.dumps(wanted)
     with pytest.raises(ConfigError) as error:
         parse({"fleet": text}, region=None)
@@ -339,8 +330,8 @@ def test_a_wrong_value_is_one_line_that_says_what_is_accepted(
     assert "accepted: " in line
 
 
-def test_ids_are_taken_as_pulumi_writes_them() -> None:
-    """`pulumi config set --path 'fleet.accounts[0]' 123456789012` keeps a number."""
+def test_ids_may_be_numbers() -> None:
+    """`pulumi config set --path 'fleet.accounts[0]' 123456789012` writes one."""
     wanted = {"externalId": 4711, "accounts": [123456789012, "012345678901"]}
     fleet = parse({"fleet": json.dumps(wanted)}, region=None).fleet
     assert fleet is not None
@@ -350,7 +341,7 @@ def test_ids_are_taken_as_pulumi_writes_them() -> None:
 def test_accounts_alone_need_no_organization(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the deployment nor the function asks about one; consent is the fleet's own."""
+    """Neither deployment nor function reads one; the fleet's scheduledRun is its own."""
     monkeypatch.delitem(pulumi_on_moto._CALLS, "aws:organizations/getOrganization:getOrganization")
     wanted = {"externalId": "ab", "accounts": [111111111111], "scheduledRun": "apply"}
     cloud = Cloud(tmp_path)

@@ -1,4 +1,4 @@
-"""The way of a new log group's news, from each Region to the function, as Pulumi declares it."""
+"""The path of new log groups' events, from each Region to the function, as Pulumi declares it."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ CONFIG = {
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """With new groups asked for, in two Regions."""
+    """A deployment with newGroups, in two Regions."""
     cloud = Cloud(tmp_path_factory.mktemp("packages"))
     yield cloud.deployed(CONFIG)
     cloud.close()
 
 
-def test_each_regions_rule_tells_the_bus_at_home(account: Account) -> None:
-    """Of log groups that were made, not of those that an agent tried to make again."""
+def test_each_regions_rule_sends_to_the_bus_at_home(account: Account) -> None:
+    """Log groups that were created, not those that an agent tried to create again."""
     bus = client("events").describe_event_bus(Name=NAME)
-    assert "Policy" not in bus, "of this account alone"
+    assert "Policy" not in bus, "only this account may send to it"
     for region in (REGION, AWAY):
         events = client("events", region)
         rule = events.describe_rule(Name=NAME)
@@ -67,8 +67,8 @@ def test_each_regions_rule_tells_the_bus_at_home(account: Account) -> None:
         failed["detail"]["errorCode"] = "ResourceAlreadyExistsException"
         matches: Any = EventPattern.load(rule["EventPattern"]).matches_event
         others = hint("/a", source="mine"), hint("/a", account="9" * 12)
-        seen = [bool(matches(one)) for one in (event, failed, *others)]
-        assert seen == [True, False, False, False]
+        matched = [bool(matches(each)) for each in (event, failed, *others)]
+        assert matched == [True, False, False, False]
         (target,) = events.list_targets_by_rule(Rule=NAME)["Targets"]
         assert target["Arn"] == bus["Arn"]
         assert target["RoleArn"] == f"arn:aws:iam::{ACCOUNT}:role/{NAME}-events"
@@ -81,35 +81,34 @@ def queue(name: str) -> dict[str, Any]:
     """A queue's attributes."""
     sqs = client("sqs")
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-    found: dict[str, Any] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])[
-        "Attributes"
-    ]
-    return found
+    answer: dict[str, Any] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    attributes: dict[str, Any] = answer["Attributes"]
+    return attributes
 
 
-def test_the_queue_waits_15_minutes_and_gives_up_into_another(account: Account) -> None:
-    """Longer than the function may take to be tried again; only the rule may send."""
+def test_the_queue_delays_15_minutes_and_has_a_dead_letter_queue(account: Account) -> None:
+    """A message stays hidden for six of the function's timeouts; only the rule may send."""
     (target,) = client("events").list_targets_by_rule(Rule=NAME, EventBusName=NAME)["Targets"]
-    waits, failures = queue(NAME), queue(f"{NAME}-failures")
-    assert target["Arn"] == waits["QueueArn"]
+    delayed, failures = queue(NAME), queue(f"{NAME}-failures")
+    assert target["Arn"] == delayed["QueueArn"]
     assert target["DeadLetterConfig"] == {"Arn": failures["QueueArn"]}
-    assert waits["DelaySeconds"] == "900"
+    assert delayed["DelaySeconds"] == "900"
     function = _function(NAME)
-    assert int(waits["VisibilityTimeout"]) >= 6 * function["Timeout"]
-    assert json.loads(waits["RedrivePolicy"]) == {
+    assert int(delayed["VisibilityTimeout"]) >= 6 * function["Timeout"]
+    assert json.loads(delayed["RedrivePolicy"]) == {
         "deadLetterTargetArn": failures["QueueArn"],
         "maxReceiveCount": 5,
     }
     assert failures["MessageRetentionPeriod"] == "1209600"
     rule = client("events").describe_rule(Name=NAME, EventBusName=NAME)["Arn"]
-    for one in (waits, failures):
-        (statement,) = json.loads(one["Policy"])["Statement"]
+    for attributes in (delayed, failures):
+        (statement,) = json.loads(attributes["Policy"])["Statement"]
         assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": rule}}
-        assert one["SqsManagedSseEnabled"] == "true"
+        assert attributes["SqsManagedSseEnabled"] == "true"
 
 
-def test_the_function_takes_five_at_a_time_two_at_once(account: Account) -> None:
-    """Which its share of the quotas is made for; what failed alone comes again."""
+def test_the_function_takes_batches_of_five_in_two_invocations_at_once(account: Account) -> None:
+    """Its share of the quotas allows for that; only failed messages are delivered again."""
     (source,) = account.of("aws:lambda/eventSourceMapping:EventSourceMapping")
     assert source.inputs["eventSourceArn"] == queue(NAME)["QueueArn"]
     assert source.inputs["batchSize"] == BATCH
@@ -124,8 +123,8 @@ def test_the_function_takes_five_at_a_time_two_at_once(account: Account) -> None
     assert settings.bucket == BUCKET
 
 
-def test_somebody_hears_of_what_was_given_up_and_of_silence(account: Account) -> None:
-    """Both alarms have the topic; the watch knows what to look at."""
+def test_alarms_for_failed_messages_and_for_missing_trails(account: Account) -> None:
+    """Both publish to the topic, and the watch has the settings for its metric."""
     failures, deaf = _alarm(f"{NAME}-failures"), _alarm(f"{NAME}-deaf")
     assert failures["AlarmActions"] == deaf["AlarmActions"] == [TOPIC]
     assert failures["Dimensions"] == [{"Name": "QueueName", "Value": f"{NAME}-failures"}]
@@ -137,8 +136,8 @@ def test_somebody_hears_of_what_was_given_up_and_of_silence(account: Account) ->
     assert _documents(WATCH)["work"] == watch_policy(new_groups=True)
 
 
-def test_the_dashboard_shows_new_groups_and_silence(account: Account) -> None:
-    """By what the functions publish, which the tests of those check."""
+def test_the_dashboard_shows_the_metrics_of_new_groups(account: Account) -> None:
+    """The functions' own tests check that they publish these."""
     shown = _shown(_dashboard())
     assert {name for _, name, by in shown if by == {"service": NAME}} == {
         "Events",
@@ -149,7 +148,7 @@ def test_the_dashboard_shows_new_groups_and_silence(account: Account) -> None:
 
 
 def test_its_role_adds_journals_and_never_touches_the_state_of_runs(account: Account) -> None:
-    """What a run finds in the bucket it believes: the bucket refuses others too."""
+    """Runs trust what they find in the bucket, so the bucket's policy refuses it too."""
     documents = _documents(NAME).values()
     journal = f"arn:aws:s3:::{BUCKET}/journal/{ACCOUNT}/2026-12-01/new.jsonl"
     state = f"arn:aws:s3:::{BUCKET}/runs/run/state.json"
@@ -165,7 +164,7 @@ def test_its_role_adds_journals_and_never_touches_the_state_of_runs(account: Acc
 
 
 def test_its_role_deletes_nothing(account: Account) -> None:
-    """Retention in the configured Regions is all that it may change."""
+    """It may only change retention, in the configured Regions."""
     statements = _documents(NAME)["work"]["Statement"]
     actions = {
         action: statement.get("Condition")
@@ -182,8 +181,8 @@ def test_its_role_deletes_nothing(account: Account) -> None:
     }
 
 
-def test_nothing_is_sent_before_it_may_be(account: Account) -> None:
-    """A target stands when its queue, or the bus, takes what is sent."""
+def test_no_target_exists_before_its_permissions(account: Account) -> None:
+    """The queue or the bus would refuse its events."""
     for target in account.of("aws:cloudwatch/eventTarget:EventTarget"):
         if target.name == "new-groups-home":
             assert ("aws:sqs/queuePolicy:QueuePolicy", "new-groups-queue") in target.after
@@ -193,8 +192,8 @@ def test_nothing_is_sent_before_it_may_be(account: Account) -> None:
     assert tags == {"team": "operations"}
 
 
-def test_a_preview_shows_all_of_it(account: Account, tmp_path: Path) -> None:
-    """Before AWS has answered anything, rights and names are known."""
+def test_a_preview_shows_everything(account: Account, tmp_path: Path) -> None:
+    """Names and permissions are known before AWS has answered anything."""
     cloud = Cloud(tmp_path)
     cloud.start()
     cloud.account.preview = True

@@ -1,4 +1,4 @@
-"""The packages: the real ones file by file, and made-up wheels for what can go wrong."""
+"""The packages: the real ones file by file, and errors with synthetic wheels."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def archive(janitor: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The janitor's folder for a Python of Lambda's version, or else for that of the tests."""
+    """The janitor's folder for a local Python of Lambda's version, else for that of the tests."""
     return staged(packaging.nearest(), tmp_path_factory.mktemp("host"))
 
 
@@ -66,7 +66,7 @@ AARCH64 = 183  # e_machine, in the ELF specification
 
 
 def test_native_libraries_are_for_lambdas_processor(janitor: Path) -> None:
-    """Each is ELF for AArch64, 64 bits, and whatever is named .so is looked at."""
+    """Each .so file is ELF for AArch64, 64 bits."""
     libraries = [path for path in janitor.rglob("*") if ".so" in path.suffixes]
     assert libraries
     for path in libraries:
@@ -75,37 +75,24 @@ def test_native_libraries_are_for_lambdas_processor(janitor: Path) -> None:
 
 
 def test_no_other_file_is_native_code(janitor: Path) -> None:
-    """Nothing is hidden under another name, and there are no scripts and no caches."""
+    """There are no executables under another name, no scripts and no caches."""
     for name in names(janitor):
         start = (janitor / name).read_bytes()[:4]
-        assert start[:4] != b"\x7fELF" or ".so" in name
+        assert start != b"\x7fELF" or ".so" in name
         assert start[:2] != b"MZ", name
         assert not name.endswith((".pyc", ".pyi", ".exe")), name
         assert not {"bin", "tests", "__pycache__"} & set(name.split("/")), name
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "typer",
-        "click",
-        "rich",
-        "tomli_w",
-        "moto",
-        "types_boto3_logs",
-        "pulumi",
-        "pip",
-        "awslambdaric",
-    ],
-)
-def test_nothing_of_the_terminal_is_packaged(janitor: Path, name: str) -> None:
-    """Neither a package nor its licence."""
+def test_no_dependency_of_the_terminal_or_of_development_is_packaged(janitor: Path) -> None:
+    """Neither a module nor a licence."""
     tops = {entry.name.split("-")[0].removesuffix(".py").lower() for entry in janitor.iterdir()}
-    assert name not in tops
+    terminal = {"typer", "click", "rich", "tomli_w"}
+    assert not tops & (terminal | {"moto", "types_boto3_logs", "pulumi", "pip", "awslambdaric"})
 
 
-def test_of_the_janitor_only_what_the_function_needs(janitor: Path) -> None:
-    """The shipped policy is there; commands, the undo and the formats for people are not."""
+def test_only_the_part_of_the_janitor_that_the_functions_need_is_packaged(janitor: Path) -> None:
+    """With the shipped policy, without commands, restore and formats for people."""
     own = {name.removeprefix("janitor/") for name in names(janitor) if name.startswith("janitor/")}
     needed = {"function/handler.py", "function/watch.py", "policy/default_policy.toml"}
     assert needed | {"report/base.py"} <= own
@@ -125,15 +112,15 @@ def test_of_the_janitor_only_what_the_function_needs(janitor: Path) -> None:
 
 
 def test_each_dependency_keeps_its_licence(janitor: Path) -> None:
-    """Every wheel's licence goes along, and nothing else of its metadata."""
+    """And nothing else of its metadata."""
     for wheel in packaging.wheels_of(janitor).glob("*.whl"):
         folder = janitor / f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
         assert names(folder), wheel.name
         assert not names(folder) & {"METADATA", "RECORD", "WHEEL", "entry_points.txt"}
 
 
-def test_the_documentation_has_the_sizes_that_were_made(janitor: Path, archive: Path) -> None:
-    """Within a tenth, so that not every change of the code is one of the documentation."""
+def test_the_documentation_has_the_real_sizes(janitor: Path, archive: Path) -> None:
+    """Within a tenth, so that not every change of the code needs one of the documentation."""
     text = (packaging.ROOT / "docs" / "deployment.md").read_text()
     row = re.search(r"^janitor +janitor\.zip +([\d.]+) MB +([\d.]+) MB", text, re.M)
     assert row is not None
@@ -149,28 +136,28 @@ def test_sizes_are_within_limits(janitor: Path, archive: Path, tmp_path: Path) -
     assert packaging.zip_of(stage(HASH, root=tmp_path)).stat().st_size <= 10_000
 
 
-# --- what it imports ----------------------------------------------------------------------------
+# --- imports ------------------------------------------------------------------------------------
 
-# In sys.stdlib_module_names of an older Python, but gone in 3.13 (PEP 594, PEP 632, lib2to3).
-GONE = """
+# In sys.stdlib_module_names of an older Python, but removed by 3.13 (PEP 594, PEP 632, lib2to3).
+REMOVED = """
 aifc asynchat asyncore audioop cgi cgitb chunk crypt distutils imghdr imp lib2to3 mailcap msilib nis
 nntplib ossaudiodev pipes smtpd sndhdr spwd sunau telnetlib uu xdrlib
 """
-STDLIB = frozenset(sys.stdlib_module_names) - frozenset(GONE.split())
-MADE_UP = frozenset({"six.moves"})  # which six puts into sys.modules
+STDLIB = frozenset(sys.stdlib_module_names) - frozenset(REMOVED.split())
+VIRTUAL = frozenset({"six.moves"})  # six puts it into sys.modules
 
-# What is imported only with another package, another Python or another system.
+# Conditions of imports that need another package, another Python or another system.
 UNLESS = re.compile(r"TYPE_CHECKING|HAS_CRT|tornado|version_info|sys\.platform")
 
 
 def test_every_import_is_in_the_folder_or_the_standard_library(janitor: Path) -> None:
-    """Whatever is imported when the handlers are, transitively, is found; nothing is installed."""
+    """Including everything that the handlers import indirectly."""
     missing: set[str] = set()
     seen: set[str] = set()
     todo = list(ENTRY_POINTS)
     while todo:
         module = todo.pop()
-        if module in seen | MADE_UP or module.split(".")[0] in STDLIB:
+        if module in seen | VIRTUAL or module.split(".")[0] in STDLIB:
             continue
         seen.add(module)
         path = module_path(janitor, module)
@@ -201,13 +188,13 @@ def imported_by(folder: Path, module: str, path: Path) -> Iterator[str]:
                 parts = parents[: len(parents) - level + 1] if level else []
                 source = ".".join([*parts, *([source] if source else [])])
                 yield source
-                for alias in aliases:  # a submodule, or a name that the module has
+                for alias in aliases:  # a submodule, or a name in the module
                     if module_path(folder, f"{source}.{alias.name}"):
                         yield f"{source}.{alias.name}"
 
 
 def run_at_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements that an import runs, but for those that only fit other interpreters."""
+    """The statements that an import runs, except those for other interpreters."""
     for statement in body:
         match statement:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
@@ -228,7 +215,7 @@ def run_at_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def test_it_imports_here_with_nothing_else_on_the_path(here: Path) -> None:
-    """The same folder for this machine runs: its handlers, their models and clients."""
+    """A folder for this machine can import its handlers and create all clients."""
     program = """
 import importlib, sys
 sys.path.insert(0, sys.argv[1])
@@ -238,9 +225,9 @@ import boto3
 session = boto3.Session(region_name="eu-central-1")
 for service in sys.argv[3].split():
     session.client(service)
-found = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
-print(sum(path.startswith(sys.argv[1]) for path in found))
-print(*[path for path in found if "site-packages" in path])
+paths = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
+print(sum(path.startswith(sys.argv[1]) for path in paths))
+print(*[path for path in paths if "site-packages" in path])
 """
     modules, services = " ".join(ENTRY_POINTS), " ".join(sorted(JANITOR.services))
     python = packaging.nearest().interpreter
@@ -258,7 +245,7 @@ print(*[path for path in found if "site-packages" in path])
 
 
 def test_the_cold_import_is_measured(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is in seconds; what cannot be imported is one line."""
+    """In seconds; a failed import is an error of one line."""
     monkeypatch.setattr(packaging, "IMPORT_RUNS", 1)
     machine = packaging.nearest()
     assert 0 < packaging.import_time(JANITOR, here, machine) < 60
@@ -271,9 +258,9 @@ def test_the_cold_import_is_measured(here: Path, monkeypatch: pytest.MonkeyPatch
 POWERTOOLS = {"get_parameter": "ssm", "get_secret": "secretsmanager"}
 
 
-def test_only_models_of_services_that_are_called_are_kept(janitor: Path) -> None:
-    """The services are exactly those that the packaged code makes clients of, and those of the
-    table of owners; newest version.
+def test_only_models_of_services_that_are_called_are_packaged(janitor: Path) -> None:
+    """Those for which the packaged code creates clients and those of the owner table, each in its
+    newest version.
     """
     models = {
         match["service"]: {match["version"]}
@@ -281,7 +268,7 @@ def test_only_models_of_services_that_are_called_are_kept(janitor: Path) -> None
         if (match := packaging.MODEL.fullmatch(name))
     }
     called = services_called([ast.parse(p.read_bytes()) for p in janitor.glob("janitor/**/*.py")])
-    called -= {"iam"}  # the account's alias, which only the terminal asks for
+    called -= {"iam"}  # for the account's alias, which only the terminal reads
     assert set(models) == called | owners.services(owners.table()) == JANITOR.services
     assert models["ec2"] == {"2016-11-15"}
     assert models["lambda"] == {"2015-03-31"}
@@ -295,8 +282,8 @@ def test_only_models_of_services_that_are_called_are_kept(janitor: Path) -> None
 
 
 def services_called(trees: list[ast.Module]) -> set[str]:
-    """The first arguments of `client(…)` and of an Api's `once(…)`, also where a function hands one
-    of its own on.
+    """The first arguments of `client(…)` and of an Api's `once(…)`, also if they are parameters of
+    a function that passes them on.
     """
     nodes = [node for tree in trees for node in ast.walk(tree)]
     calls = [node for node in nodes if isinstance(node, ast.Call)]
@@ -308,14 +295,15 @@ def services_called(trees: list[ast.Module]) -> set[str]:
         seen.add((name, position))
         services |= literals(calls, name, position)
         for function in functions:
-            parameters = [each.arg for each in function.args.args if each.arg != "self"]
+            parameters = [parameter.arg for parameter in function.args.args]
+            parameters = [parameter for parameter in parameters if parameter != "self"]
             for call in ast.walk(function):
                 if not isinstance(call, ast.Call) or called_name(call) != name:
                     continue
-                handed = ast.unparse(call.args[position]) if len(call.args) > position else ""
-                if handed in parameters:
-                    todo.append((function.name, parameters.index(handed)))
-        todo = [each for each in todo if each not in seen]
+                argument = ast.unparse(call.args[position]) if len(call.args) > position else ""
+                if argument in parameters:
+                    todo.append((function.name, parameters.index(argument)))
+        todo = [item for item in todo if item not in seen]
     return services
 
 
@@ -341,8 +329,8 @@ def pins(path: Path) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in found}
 
 
-def test_pins_are_those_that_the_tests_run_with() -> None:
-    """What is deployed is what is tested, each file of it hashed."""
+def test_pins_are_those_of_the_tests() -> None:
+    """The same versions are deployed and tested, with hashes."""
     path = packaging.REQUIREMENTS / "janitor.txt"
     installed = pins(packaging.ROOT / "requirements-dev.txt")
     deployed = pins(path)
@@ -354,7 +342,7 @@ def test_pins_are_those_that_the_tests_run_with() -> None:
 
 
 def test_pins_are_complete(janitor: Path) -> None:
-    """Each requirement of each wheel, on Lambda, is pinned at a version that it accepts."""
+    """Each wheel's requirements on Lambda are pinned at versions that it accepts."""
     pinned = pins(packaging.REQUIREMENTS / "janitor.txt")
     on_lambda = {
         "python_version": LAMBDA.python,
@@ -382,7 +370,7 @@ def test_pins_are_complete(janitor: Path) -> None:
 
 
 def test_the_zip_file_holds_the_folder(janitor: Path, archive: Path, tmp_path: Path) -> None:
-    """It unpacks to the same files, sorted, readable by everyone, from 1980."""
+    """Its files are sorted, readable by everyone, and from 1980."""
     with zipfile.ZipFile(archive) as file:
         assert file.testzip() is None
         infos = file.infolist()
@@ -396,7 +384,7 @@ def test_the_zip_file_holds_the_folder(janitor: Path, archive: Path, tmp_path: P
 
 
 def test_the_janitors_zip_file_is_reproducible(archive: Path, tmp_path: Path) -> None:
-    """Made again, elsewhere, under another umask, it has the same bytes."""
+    """Built elsewhere, under another umask, it has the same bytes."""
     before = os.umask(0o077)
     try:
         again = packaging.zip_of(staged(LAMBDA, tmp_path / "elsewhere"))
@@ -414,17 +402,17 @@ def test_running_a_folder_does_not_change_its_zip_file(tmp_path: Path) -> None:
     assert sha256(packaging.zip_of(folder)) == before
 
 
-# --- made-up wheels -----------------------------------------------------------------------------
+# --- synthetic wheels ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Index:
-    """A folder of wheels that pip looks at, and nowhere else."""
+    """A folder of wheels, the only index that pip uses."""
 
     folder: Path
 
     def add(self, name: str, tag: str, files: Mapping[str, str]) -> str:
-        """Make a wheel of version 1.0; its pin."""
+        """Create a wheel of version 1.0 and return its pin."""
         path = self.folder / f"{name}-1.0-{tag}.whl"
         info = f"{name}-1.0.dist-info"
         contents = {
@@ -459,20 +447,20 @@ def function(folder: Path, requirements: str = "", **more: object) -> Function:
     folder.mkdir(exist_ok=True)
     (folder / "handler.py").write_text("def handler(event, context): ...\n")
     (folder / "pins.txt").write_text(requirements)
-    made = Function(
+    plain = Function(
         name="made",
         handler="handler.handler",
         sources=(folder / "handler.py",),
         requirements=(folder / "pins.txt") if requirements else None,
     )
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(plain, **more)  # type: ignore[arg-type]
 
 
 def test_order_dates_and_umask_do_not_matter(index: Index, tmp_path: Path) -> None:
-    """Sources and wheels that were made in another order, at another time, give the same bytes."""
+    """Sources that were written in another order, at another time, give the same bytes."""
     text = "answer = 42\n" * 50
     requirements = index.add("one", "py3-none-any", {"one.py": text, "lib/b.py": text})
-    made = {}
+    archives = {}
     for turn, order in {"a": "xyz", "b": "zyx"}.items():
         source = tmp_path / turn / "code"
         before = os.umask(0o077 if turn == "a" else 0)
@@ -482,20 +470,18 @@ def test_order_dates_and_umask_do_not_matter(index: Index, tmp_path: Path) -> No
                 (source / f"{name}.py").write_text(name)
                 os.utime(source / f"{name}.py", (ord(turn), ord(turn) * 10_000_000))
             sources = (source, tmp_path / turn / "src" / "handler.py")
-            of = function(tmp_path / turn / "src", requirements, sources=sources)
-            made[turn] = packaging.zip_of(stage(of, root=tmp_path / turn / "build"))
+            packaged = function(tmp_path / turn / "src", requirements, sources=sources)
+            archives[turn] = packaging.zip_of(stage(packaged, root=tmp_path / turn / "build"))
         finally:
             os.umask(before)
-    assert sha256(made["a"]) == sha256(made["b"])
-    folders = [path.with_suffix("") for path in made.values()]
-    rights = [
-        [(p.stat().st_mode, p.stat().st_mtime) for p in sorted(f.rglob("*"))] for f in folders
-    ]
-    assert rights[0] == rights[1]
+    assert sha256(archives["a"]) == sha256(archives["b"])
+    folders = [path.with_suffix("") for path in archives.values()]
+    modes = [[(p.stat().st_mode, p.stat().st_mtime) for p in sorted(f.rglob("*"))] for f in folders]
+    assert modes[0] == modes[1]
 
 
 def test_a_file_keeps_the_stream_of_its_wheel(index: Index, tmp_path: Path) -> None:
-    """So no compressor of this machine has a say; what was changed or is ours is stored."""
+    """So the result does not depend on this machine's zlib; changed files and ours are stored."""
     requirements = index.add("one", "py3-none-any", {"one.py": "x = 1\n" * 99, "two.py": "y" * 99})
     folder = stage(function(tmp_path / "src", requirements), root=tmp_path / "build")
     (folder / "two.py").write_text("changed")
@@ -507,7 +493,7 @@ def test_a_file_keeps_the_stream_of_its_wheel(index: Index, tmp_path: Path) -> N
 
 
 def test_a_wheel_that_is_missing_for_arm64_is_named(index: Index, tmp_path: Path) -> None:
-    """One line with name and version; neither a folder nor what was begun is left behind."""
+    """One line has name and version, and no folder is left behind."""
     requirements = index.add("intel", "cp313-cp313-manylinux2014_x86_64", {"intel.py": ""})
     requirements += index.add("pure", "py3-none-any", {"pure.py": ""})
     with pytest.raises(PackagingError) as error:
@@ -520,9 +506,9 @@ def test_a_wheel_that_is_missing_for_arm64_is_named(index: Index, tmp_path: Path
 
 
 def test_a_source_distribution_is_not_compiled(index: Index, tmp_path: Path) -> None:
-    """What has only sources is missing."""
+    """A distribution without a wheel is missing."""
     path = index.folder / "source-1.0.tar.gz"
-    path.write_bytes(b"not looked into")
+    path.write_bytes(b"never opened")
     requirements = f"source==1.0 --hash=sha256:{sha256(path)}\n"
     with pytest.raises(
         PackagingError, match=r"^made: there is no wheel of source==1\.0 for [^\n]+$"
@@ -530,8 +516,8 @@ def test_a_source_distribution_is_not_compiled(index: Index, tmp_path: Path) -> 
         stage(function(tmp_path / "src", requirements), root=tmp_path / "build")
 
 
-def test_wheels_for_lambdas_glibc_are_taken(index: Index, tmp_path: Path) -> None:
-    """Whatever runs on glibc 2.34 and CPython 3.13 will do."""
+def test_wheels_for_lambdas_glibc_or_older_are_accepted(index: Index, tmp_path: Path) -> None:
+    """Each runs on glibc 2.34 and CPython 3.13."""
     tags = [
         f"{abi}-{tag}"
         for abi in ("cp313-cp313", "cp39-abi3")
@@ -542,7 +528,7 @@ def test_wheels_for_lambdas_glibc_are_taken(index: Index, tmp_path: Path) -> Non
     assert {path.name for path in folder.glob("*.so")} == {f"{i}.so" for i in range(len(tags))}
 
 
-def test_a_wheel_for_a_newer_glibc_is_not_taken(index: Index, tmp_path: Path) -> None:
+def test_a_wheel_for_a_newer_glibc_is_not_accepted(index: Index, tmp_path: Path) -> None:
     """It would not load on Lambda."""
     requirements = index.add("new", "cp313-cp313-manylinux_2_35_aarch64", {"new.so": ""})
     with pytest.raises(PackagingError, match="there is no wheel of new"):
@@ -554,25 +540,24 @@ def test_a_wheel_with_another_hash_is_refused(index: Index, tmp_path: Path) -> N
     root = tmp_path / "build"
     folder = stage(function(tmp_path / "src"), root=root)
     index.add("one", "py3-none-any", {"one.py": ""})
-    of = function(tmp_path / "src", f"one==1.0 --hash=sha256:{'0' * 64}\n")
+    changed = function(tmp_path / "src", f"one==1.0 --hash=sha256:{'0' * 64}\n")
     with pytest.raises(PackagingError) as error:
-        stage(of, root=root)
-    assert str(error.value) == (
-        "made: one==1.0 is refused: its hash is not one of those in pins.txt"
-    )
+        stage(changed, root=root)
+    message = "made: one==1.0 is refused: its hash is not one of those in pins.txt"
+    assert str(error.value) == message
     assert names(folder) == {"handler.py"}
     assert packaging.zip_of(folder).is_file()
 
 
 def test_a_requirement_without_a_hash_is_refused(index: Index, tmp_path: Path) -> None:
-    """Nothing that is not pinned gets in."""
+    """As pip says."""
     index.add("one", "py3-none-any", {"one.py": ""})
     with pytest.raises(PackagingError, match=r"^made: ERROR: Hashes are required[^\n]*$"):
         stage(function(tmp_path / "src", "one==1.0\n"), root=tmp_path / "build")
 
 
-def test_what_no_import_needs_is_left_out(index: Index, tmp_path: Path) -> None:
-    """Scripts, caches, stubs, tests and metadata stay behind; a licence and platlib do not."""
+def test_files_that_no_import_needs_are_left_out(index: Index, tmp_path: Path) -> None:
+    """Scripts, data, caches, stubs, tests and metadata; licences and platlib are kept."""
     files = ["one.py", "one.pyi", "a/py.typed", "a/__pycache__/x.pyc", "a/tests/t.py", "a/x.py"]
     files += ["one-1.0.data/scripts/run", "one-1.0.data/platlib/lib.py", "one-1.0.data/data/d"]
     requirements = index.add("one", "py3-none-any", dict.fromkeys(files, "text"))
@@ -587,7 +572,7 @@ def test_what_no_import_needs_is_left_out(index: Index, tmp_path: Path) -> None:
 
 
 def test_two_wheels_with_the_same_file_are_refused(index: Index, tmp_path: Path) -> None:
-    """Which of them is meant would be chance."""
+    """Their order would decide."""
     requirements = index.add("one", "py3-none-any", {"same.py": "1"})
     requirements += index.add("two", "py3-none-any", {"same.py": "2"})
     with pytest.raises(PackagingError, match=r"made: same\.py would be in the package twice"):
@@ -597,8 +582,8 @@ def test_two_wheels_with_the_same_file_are_refused(index: Index, tmp_path: Path)
 # --- extra files, images, the program -----------------------------------------------------------
 
 
-def test_extra_files_go_in_under_their_names(tmp_path: Path) -> None:
-    """A policy file is in the folder and in its zip file, whatever its own name is."""
+def test_extra_files_have_their_names_in_folder_and_zip_file(tmp_path: Path) -> None:
+    """Whatever the name of the source file is."""
     policy = tmp_path / "mine.toml"
     policy.write_text("[defaults]\n")
     extra = {"policy.toml": policy, "more/policy.toml": policy}
@@ -617,8 +602,8 @@ def test_extra_files_go_in_under_their_names(tmp_path: Path) -> None:
         ("handler.py", "would be in the package twice"),
     ],
 )
-def test_extra_files_replace_nothing(tmp_path: Path, name: str, reason: str) -> None:
-    """A name outside the folder, or one that is taken, is refused."""
+def test_a_wrong_name_of_an_extra_file_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+    """One outside the folder, or one that exists."""
     with pytest.raises(PackagingError, match=reason):
         stage(
             function(tmp_path / "src"),
@@ -628,7 +613,7 @@ def test_extra_files_replace_nothing(tmp_path: Path, name: str, reason: str) -> 
 
 
 def test_a_missing_extra_file_is_named(tmp_path: Path) -> None:
-    """One line has its path."""
+    """With its path, in one line."""
     with pytest.raises(PackagingError, match=r"^made: [^\n]*nowhere\.toml is not a file"):
         stage(
             function(tmp_path / "src"),
@@ -638,13 +623,13 @@ def test_a_missing_extra_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_package_without_its_handler_is_refused(tmp_path: Path) -> None:
-    """A function that could not start is not packaged."""
+    """The function could not start."""
     with pytest.raises(PackagingError, match=r"made: main\.py, which has its handler, is missing"):
         stage(function(tmp_path / "src", handler="main.handler"), root=tmp_path / "build")
 
 
 def test_a_build_context_holds_dockerfile_and_folder(tmp_path: Path) -> None:
-    """The image is for arm64, is only copied together, and starts the packaged handler."""
+    """The image is for arm64, needs no installation, and starts the packaged handler."""
     context = packaging.image_context(stage(HELLOWORLD, root=tmp_path))
     assert names(context) == {"Dockerfile", "helloworld/handler.py"}
     lines = [
@@ -660,18 +645,18 @@ def test_a_build_context_holds_dockerfile_and_folder(tmp_path: Path) -> None:
 
 
 def test_only_staged_folders_are_packed(tmp_path: Path) -> None:
-    """A zip file of anything else, or an image of a zip function, is refused."""
+    """Another folder, or the image of a zip function, is refused."""
     with pytest.raises(PackagingError, match="was not staged"):
         packaging.zip_of(tmp_path / "nowhere")
     with pytest.raises(PackagingError, match="hash: it is not deployed as a container image"):
         packaging.image_context(stage(HASH, root=tmp_path))
 
 
-def test_the_program_describes_what_it_made(
+def test_the_program_describes_each_package(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line for each function has its size, import time and digest, and the file is there; the
-    last says by which Python it was imported, and whether that is Lambda's.
+    """A line for each function has size, import time and digest; the last names the Python that
+    imported it, and says if that is not Lambda's.
     """
     monkeypatch.setattr(packaging, "nearest", packaging.host)
     assert packaging.main(["hash", "helloworld"], tmp_path) == 0
@@ -688,16 +673,16 @@ def test_the_program_describes_what_it_made(
     )
 
 
-def test_it_is_imported_by_lambdas_python_where_there_is_one(
+def test_a_python_of_lambdas_version_imports_it_if_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is found under its name, and starts; a name alone is not enough."""
+    """It must be found by its name, and start."""
     python = tmp_path / "python3.13"
     monkeypatch.setenv("PATH", str(tmp_path))
-    for found in (0, 127):
-        python.write_text(f"#!/bin/sh\nexit {found}\n")
+    for status in (0, 127):
+        python.write_text(f"#!/bin/sh\nexit {status}\n")
         python.chmod(0o755)
-        if sys.platform == "linux" and not found:
+        if sys.platform == "linux" and not status:
             assert packaging.nearest().interpreter == str(python)
             assert packaging.nearest().python == LAMBDA.python
             assert f"manylinux2014_{platform.machine()}" in packaging.nearest().platforms
@@ -708,7 +693,7 @@ def test_it_is_imported_by_lambdas_python_where_there_is_one(
 def test_an_unknown_function_is_wrong_usage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line names those there are, and nothing is made."""
+    """One line names the known ones, and nothing is created."""
     assert packaging.main(["hash", "hahs"], tmp_path) == 2
     captured = capsys.readouterr()
     assert captured.err == "unknown function: hahs (known: janitor, helloworld, hash)\n"
@@ -718,7 +703,7 @@ def test_an_unknown_function_is_wrong_usage(
 def test_without_a_network_one_line_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not mistaken for a wheel that does not exist."""
+    """It does not say that a wheel is missing."""
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")

@@ -1,4 +1,4 @@
-"""A fleet's run as it is deployed: EventBridge's input, the state machine, the real function."""
+"""A fleet's run as deployed: EventBridge's input, the state machine, the real function."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ owners = false
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The stack with a fleet, and the bucket that the fake function's targets are read from."""
+    """The stack with a fleet, and the bucket that moto reads the targets from."""
     cloud = Cloud(tmp_path_factory.mktemp("packages"))
     wanted = {"externalId": EXTERNAL_ID, "role": ROLE, "scheduledRun": "apply", "concurrency": 4}
     cloud.deployed({"functions": ["janitor"], "regions": list(REGIONS), "fleet": wanted})
@@ -47,18 +47,18 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture
 def policy(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """To say which policy is in force."""
+    """Sets the policy in force."""
 
-    def say(text: str) -> None:
+    def use(text: str) -> None:
         monkeypatch.setattr(invocation, "current_policy", lambda _: parse(text, "test"))
 
-    say(POLICY)
-    return say
+    use(POLICY)
+    return use
 
 
 def filled(accounts: int) -> Store:
-    """Each account and Region with a log group in use that keeps everything for ever, and in the
-    first Region an empty one.
+    """Accounts with a log group in use without retention in each Region, and an empty one in the
+    first.
     """
     store = fleet(accounts, REGIONS)
     for number in range(accounts):
@@ -70,9 +70,9 @@ def filled(accounts: int) -> Store:
 
 
 def machine(store: Store, **more: str) -> Machine:
-    """The deployed one, with the function as its environment wants it, on these accounts."""
-    told = _env(f"{JANITOR}-fleet") | more
-    environment = {key: value for key, value in told.items() if key.startswith("JANITOR_")}
+    """The deployed machine, with the function in its deployed environment, on these accounts."""
+    variables = _env(f"{JANITOR}-fleet") | more
+    environment = {key: value for key, value in variables.items() if key.startswith("JANITOR_")}
     function = DeployedFleet(store, {**environment, "JANITOR_BUCKET": BUCKET})
     return Machine(
         f"arn:aws:states:{REGION}:123456789012:stateMachine:{JANITOR}-fleet",
@@ -88,13 +88,12 @@ def scheduled() -> Any:
     return json.loads(template.replace("<id>", json.dumps(EVENT)))
 
 
-def left(store: Store, of: str) -> set[tuple[str, str, int | None]]:
+def left(store: Store, account_id: str) -> set[tuple[str, str, int | None]]:
     """Region, name and retention of the account's log groups."""
     return {
-        (region, name, group.retention)
-        for (number, region), there in store.regions.items()
-        if number == of
-        for name, group in there.groups.items()
+        (group.region, group.name, group.retention)
+        for group in store.groups()
+        if group.account == account_id
     }
 
 
@@ -103,11 +102,9 @@ UNTOUCHED = {EMPTY, *((region, "/used", None) for region in REGIONS)}
 CLEANED = {(region, "/used", 365) for region in REGIONS}
 
 
-def test_twelve_accounts_in_three_regions_and_each_trouble_is_one_accounts_own(
-    deployed: Cloud, policy: Any
-) -> None:
-    """One refuses its role, one is throttled to death, one kills the function each time, and in one
-    it dies once, half-way: all others, and that last one, are cleaned to their end.
+def test_of_twelve_accounts_in_three_regions_each_fails_alone(deployed: Cloud, policy: Any) -> None:
+    """One refuses its role, one throttles every call, one kills the function each time, and one
+    only once: that one and all others are cleaned completely.
     """
     store = filled(12)
     refusing, throttled, deadly, once = (account(number) for number in (3, 5, 7, 11))
@@ -153,7 +150,7 @@ def test_twelve_accounts_in_three_regions_and_each_trouble_is_one_accounts_own(
 
 
 def test_a_scheduled_dry_run_stops_after_the_survey(deployed: Cloud, policy: Any) -> None:
-    """It says what it would do; nothing is changed, and nobody is asked to act."""
+    """It reports what it would do, and the function is never asked to act."""
     store = filled(2)
     with machine(store).plugged() as one:
         done = one.run({**scheduled(), "dry_run": True})
@@ -163,10 +160,8 @@ def test_a_scheduled_dry_run_stops_after_the_survey(deployed: Cloud, policy: Any
     assert left(store, account(0)) == left(store, account(1)) == UNTOUCHED
 
 
-def test_who_starts_it_by_hand_gets_a_dry_run_unless_they_say_so(
-    deployed: Cloud, policy: Any
-) -> None:
-    """Of the execution's name; what is not known is refused, and nothing was begun."""
+def test_an_execution_by_hand_is_a_dry_run_by_default(deployed: Cloud, policy: Any) -> None:
+    """The run has the execution's name; an unknown key is refused before anything starts."""
     store = filled(1)
     with machine(store).plugged() as one:
         assert one.run({}, "by-hand")["status"] == "SUCCEEDED"
@@ -180,7 +175,7 @@ def test_who_starts_it_by_hand_gets_a_dry_run_unless_they_say_so(
 def test_a_limit_that_only_the_sum_exceeds_refuses_all_of_them(
     deployed: Cloud, policy: Any
 ) -> None:
-    """Retention is still set, and the report says why nothing was deleted."""
+    """Retention is still set, and the report says why nothing is deleted."""
     policy(POLICY + "[limits.fleet]\nmax_group_deletions = 2\n")
     store = filled(3)
     with machine(store).plugged() as one:
@@ -191,10 +186,8 @@ def test_a_limit_that_only_the_sum_exceeds_refuses_all_of_them(
     assert all(EMPTY in left(store, account(number)) for number in range(3))
 
 
-def test_where_no_account_can_be_asked_for_its_regions_the_report_says_so(
-    deployed: Cloud, policy: Any
-) -> None:
-    """A list without targets is given to no map: what AWS makes of it is not documented."""
+def test_a_run_without_targets_only_reports(deployed: Cloud, policy: Any) -> None:
+    """How AWS's map treats an empty list of targets is not documented, so none gets one."""
     store = filled(2)
     one = machine(store, JANITOR_REGIONS="")
     one.fleet.fault = lambda call: (
@@ -214,7 +207,7 @@ def test_where_no_account_can_be_asked_for_its_regions_the_report_says_so(
 
 
 def test_an_event_that_comes_twice_is_one_run(deployed: Cloud, policy: Any) -> None:
-    """Of a second execution each target answers at once, as it was left."""
+    """In a second execution each target answers at once."""
     store = filled(2)
     with machine(store).plugged() as one:
         first = one.run(scheduled(), "first")
@@ -229,10 +222,10 @@ def test_an_event_that_comes_twice_is_one_run(deployed: Cloud, policy: Any) -> N
 
 
 @pytest.mark.parametrize("broken", ["limits", "targets"])
-def test_a_machine_that_broke_fails_and_nothing_was_deleted(
+def test_an_execution_whose_function_keeps_crashing_fails_and_deletes_nothing(
     broken: str, deployed: Cloud, policy: Any
 ) -> None:
-    """After its report, where there is something to report; started again, it goes on."""
+    """It still reports, if there is anything to report; a new execution continues the run."""
     store = filled(1)
     one = machine(store)
 
@@ -244,9 +237,9 @@ def test_a_machine_that_broke_fails_and_nothing_was_deleted(
     with one.plugged():
         done = one.run(scheduled())
         assert (done["status"], done["error"]) == ("FAILED", "Runtime.ExitError")
-        assert one.passes().count(broken) == 3, "it is tried again twice"
+        assert one.passes().count(broken) == 3, "two retries"
         assert one.passes()[-1] == ("report" if broken == "limits" else broken)
         assert left(store, account(0)) == UNTOUCHED
         one.before = lambda _event: None
-        assert one.run(scheduled())["status"] == "SUCCEEDED", "it goes on where it stopped"
+        assert one.run(scheduled())["status"] == "SUCCEEDED"
     assert left(store, account(0)) == CLEANED
