@@ -58,12 +58,11 @@ def provision(config: Config) -> None:
 def janitor(config: Config, archive: Path) -> None:
     """Declare the janitor, its schedule and alarms, and the parts that `config` adds."""
     here = _here()
-    bucket = f"{config.name}-{here['account']}"
     roles = f"arn:{here['partition']}:iam::{here['account']}:role/{config.name}"
     runs = RunBucket(
         "bucket",
         RunBucketArgs(
-            bucket=bucket,
+            bucket=_bucket(config, here),
             partition=here["partition"],
             writer=roles,
             journal_writer=f"{roles}-new-groups" if config.new_groups else None,
@@ -79,9 +78,11 @@ def janitor(config: Config, archive: Path) -> None:
         sqs_managed_sse_enabled=True,
     )
     topic = _topic(config)
-    environment = {**_environment(config), "JANITOR_BUCKET": runs.bucket}
-    if config.notify and topic is not None:
-        environment["JANITOR_NOTIFY_TOPIC"] = topic
+    environment = {
+        "JANITOR_BUCKET": runs.bucket,
+        "JANITOR_NOTIFY_TOPIC": topic if config.notify else None,
+        "JANITOR_SCHEDULED_DRY_RUN": "true" if config.scheduled_run == "dry-run" else "false",
+    }
     log_group = _log_group(config, "janitor")
     function = LambdaFunction(
         "janitor",
@@ -92,7 +93,7 @@ def janitor(config: Config, archive: Path) -> None:
             code=_zip_code(archive, packaging.JANITOR.handler),
             memory_mb=512,  # cheapest for many Regions: docs/deployment.md has the figures
             timeout_s=900,
-            environment=environment,
+            environment=_environment(config, config.name, config.regions, environment),
             policy=function_policy(
                 config.policy(),
                 **here,
@@ -101,7 +102,7 @@ def janitor(config: Config, archive: Path) -> None:
                 log_group=log_group,
                 parameter=config.policy_parameter,
                 notify_topic=_topic_arn(config, here) if config.notify else None,
-                bucket=bucket,
+                bucket=_bucket(config, here),
             ),
             reserved_concurrency=config.reserved_concurrency or None,
             on_failure=failures.arn,
@@ -178,12 +179,7 @@ def new_groups(
             code=_zip_code(archive, "janitor.function.new_groups.handler"),
             memory_mb=256,
             timeout_s=TIMEOUT_S,
-            environment={
-                **_powertools(name),
-                **_policy_variables(config),
-                "JANITOR_REGIONS": ",".join(regions),
-                "JANITOR_BUCKET": bucket,
-            },
+            environment=_environment(config, name, regions, {"JANITOR_BUCKET": bucket}),
             policy=new_groups_policy(
                 config.policy(),
                 **here,
@@ -191,7 +187,7 @@ def new_groups(
                 log_group=log_group,
                 queue=name,
                 parameter=config.policy_parameter,
-                bucket=f"{config.name}-{here['account']}",
+                bucket=_bucket(config, here),
             ),
         ),
     )
@@ -223,16 +219,13 @@ def fleet(
     """Declare the runs over many accounts: function, state machine and, if wanted, the roles."""
     name, log_group = f"{config.name}-fleet", _log_group(config, "fleet")
     environment = {
-        **_powertools(name),
-        **_policy_variables(config),
-        "JANITOR_REGIONS": ",".join(config.regions),
         "JANITOR_BUCKET": bucket,
+        "JANITOR_NOTIFY_TOPIC": topic if config.notify else None,
         "JANITOR_FLEET_ROLE": wanted.role,
         "JANITOR_FLEET_EXTERNAL_ID": wanted.external_id,
         "JANITOR_FLEET_OUS": ",".join(wanted.ous),
         "JANITOR_FLEET_ACCOUNTS": ",".join(wanted.accounts),
         "JANITOR_FLEET_EXCLUDE": ",".join(wanted.exclude),
-        "JANITOR_NOTIFY_TOPIC": topic if config.notify and topic is not None else "",
     }
     function = LambdaFunction(
         "fleet",
@@ -243,14 +236,14 @@ def fleet(
             code=_zip_code(archive, "janitor.function.fleet.handler"),
             memory_mb=512,
             timeout_s=900,
-            environment={key: value for key, value in environment.items() if value != ""},
+            environment=_environment(config, name, config.regions, environment),
             policy=fleet_policy(
                 **here,
                 role=wanted.role,
                 lists=bool(wanted.ous or not wanted.accounts),
                 parameter=config.policy_parameter,
                 notify_topic=_topic_arn(config, here) if config.notify else None,
-                bucket=f"{config.name}-{here['account']}",
+                bucket=_bucket(config, here),
             ),
         ),
     )
@@ -261,7 +254,7 @@ def fleet(
         FleetArgs(
             name=name,
             **here,
-            bucket=f"{config.name}-{here['account']}",
+            bucket=_bucket(config, here),
             concurrency=wanted.concurrency,
             schedule=wanted.schedule,
             dry_run=wanted.scheduled_run == "dry-run",
@@ -411,24 +404,25 @@ def _topic_arn(config: Config, here: Mapping[str, str]) -> str:
     return config.alarm_topic or own
 
 
-def _environment(config: Config) -> dict[str, pulumi.Input[str]]:
-    environment: dict[str, pulumi.Input[str]] = {
-        **_powertools(config.name),
-        "JANITOR_SCHEDULED_DRY_RUN": "true" if config.scheduled_run == "dry-run" else "false",
+def _bucket(config: Config, here: Mapping[str, str]) -> str:
+    return f"{config.name}-{here['account']}"
+
+
+def _environment(
+    config: Config,
+    service: str,
+    regions: Sequence[str],
+    more: Mapping[str, pulumi.Input[str] | None],
+) -> dict[str, pulumi.Input[str]]:
+    """Return a function's environment variables, those that have a value."""
+    variables = {
+        **_powertools(service),
+        "JANITOR_POLICY_FILE": None if config.policy_file is None else POLICY_FILE,
+        "JANITOR_POLICY_PARAMETER": config.policy_parameter,
+        "JANITOR_REGIONS": ",".join(regions),
+        **more,
     }
-    if config.regions:
-        environment["JANITOR_REGIONS"] = ",".join(config.regions)
-    return {**environment, **_policy_variables(config)}
-
-
-def _policy_variables(config: Config) -> dict[str, str]:
-    """Return the variables that say where a function finds its policy."""
-    variables: dict[str, str] = {}
-    if config.policy_file is not None:
-        variables["JANITOR_POLICY_FILE"] = POLICY_FILE
-    if config.policy_parameter is not None:
-        variables["JANITOR_POLICY_PARAMETER"] = config.policy_parameter
-    return variables
+    return {key: value for key, value in variables.items() if value is not None and value != ""}
 
 
 def _powertools(service: str) -> dict[str, str]:

@@ -57,6 +57,36 @@ def at_least_one(
     )
 
 
+def overdue_alarm(
+    resource_name: str,
+    *,
+    run: str,
+    name: pulumi.Input[str],
+    watch_name: pulumi.Input[str],
+    topic: pulumi.Input[str] | None,
+    opts: pulumi.ResourceOptions,
+) -> aws.cloudwatch.MetricAlarm:
+    """Return an alarm for an overdue `run` (for people, such as `fleet run`).
+
+    An alarm looks back 7 days at most, so it looks at the metric of a function, `watch_name`, that
+    looks back 35, once a day.
+    """
+    return at_least_one(
+        resource_name,
+        name=name,
+        description=f"No {run} was completed in 35 days, or the function that watches for it has "
+        "not reported for a day. After the first deployment this is in ALARM until the watch has "
+        "reported once, which takes up to a day.",
+        namespace=NAMESPACE,
+        metric=OVERDUE,
+        dimensions={"service": watch_name},  # Powertools' name for the dimension
+        period=DAY_S,
+        missing="breaching",  # a watch that does not run must not look healthy
+        topic=topic,
+        opts=opts,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class AlarmsArgs:
     """The arguments of `Alarms`.
@@ -108,20 +138,11 @@ class Alarms(pulumi.ComponentResource):
             topic=args.topic,
             opts=child,
         )
-        overdue = at_least_one(
+        overdue = overdue_alarm(
             f"{resource_name}-overdue",
+            run="scheduled janitor run",
             name=pulumi.Output.concat(args.function_name, "-overdue"),
-            description="The janitor has not completed a scheduled run in 35 days, or the "
-            "function that watches it has not reported for a day. In the first 35 days after the "
-            "first deployment nothing can be overdue: this is in ALARM only until the watch has "
-            "reported once, which takes up to a day.",
-            # An alarm looks back 7 days at most, so it looks at the metric of a function that looks
-            # back 35, once a day. Powertools names the dimension `service`.
-            namespace=NAMESPACE,
-            metric=OVERDUE,
-            dimensions={"service": args.watch_name},
-            period=DAY_S,
-            missing="breaching",  # a watch that does not run must not look healthy
+            watch_name=args.watch_name,
             topic=args.topic,
             opts=child,
         )

@@ -54,15 +54,15 @@ class RunBucket(pulumi.ComponentResource):
         self, resource_name: str, args: RunBucketArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("cloudwatch-janitor:index:Bucket", resource_name, None, opts)
-        made = aws.s3.Bucket(
+        s3_bucket = aws.s3.Bucket(
             resource_name,
             bucket=args.bucket,
             force_destroy=False,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        bucket = made.bucket
+        bucket = s3_bucket.bucket
         # What protects the bucket goes only with the bucket, whose deletion may fail.
-        child = pulumi.ResourceOptions(parent=self, deleted_with=made)
+        child = pulumi.ResourceOptions(parent=self, deleted_with=s3_bucket)
         blocked = aws.s3.BucketPublicAccessBlock(
             resource_name,
             bucket=bucket,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pulumi
 import pulumi_aws as aws
 
-from deploy.alarms import DAY_S, FAILED, NAMESPACE, OVERDUE, at_least_one
+from deploy.alarms import DAY_S, FAILED, NAMESPACE, at_least_one, overdue_alarm
 from deploy.grants import may_send, service_role
 from janitor.function.iam import state_machine_policy
 
@@ -309,11 +309,19 @@ class Fleet(pulumi.ComponentResource):
         self.arn = machine.arn
         executions = {"StateMachineArn": machine.arn}
         runs = {"service": args.name, "trigger": "fleet"}
+        overdue = overdue_alarm(
+            f"{resource_name}-overdue",
+            run="fleet run",
+            name=f"{args.name}-overdue",
+            watch_name=args.watch_name,
+            topic=args.topic,
+            opts=self._child,
+        )
         self.alarms = [
-            self._about_runs("stopped", _STOPPED, "AWS/States", "ExecutionsFailed", executions),
-            self._about_runs("hung", _STOPPED, "AWS/States", "ExecutionsTimedOut", executions),
-            self._about_runs("failed", _FAILED, NAMESPACE, FAILED, runs),
-            self._overdue(),
+            self._alarm("stopped", _STOPPED, "AWS/States", "ExecutionsFailed", executions),
+            self._alarm("hung", _STOPPED, "AWS/States", "ExecutionsTimedOut", executions),
+            self._alarm("failed", _FAILED, NAMESPACE, FAILED, runs),
+            overdue.name,
         ]
         self.register_outputs({"arn": self.arn, "alarms": self.alarms})
 
@@ -361,7 +369,7 @@ class Fleet(pulumi.ComponentResource):
             opts=self._after(may_start, may_fail),
         )
 
-    def _about_runs(
+    def _alarm(
         self,
         name: str,
         description: str,
@@ -378,22 +386,6 @@ class Fleet(pulumi.ComponentResource):
             dimensions=dimensions,
             period=300,
             missing="notBreaching",  # no run has ended
-            topic=self._args.topic,
-            opts=self._child,
-        ).name
-
-    def _overdue(self) -> pulumi.Output[str]:
-        return at_least_one(
-            f"{self._name}-overdue",
-            name=f"{self._args.name}-overdue",
-            description="The fleet has not completed a run in 35 days, or the function that "
-            "watches it has not reported for a day. After the first deployment this is in ALARM "
-            "until the watch has reported once, which takes up to a day.",
-            namespace=NAMESPACE,
-            metric=OVERDUE,
-            dimensions={"service": self._args.watch_name},
-            period=DAY_S,
-            missing="breaching",  # a watch that does not run must not look healthy
             topic=self._args.topic,
             opts=self._child,
         ).name

@@ -102,9 +102,9 @@ class Event(BaseModel):
         given = self.model_fields_set
         of_a_target = self.pass_ in ("survey", "act")
         if of_a_target != ("role" in given) or of_a_target != ("region" in given):
-            raise ValueError("role and region are given with survey and act, and only with them")
+            raise ValueError("give role and region with survey and act, and only with them")
         if "dry_run" in given and self.pass_ != "targets":
-            raise ValueError("a run goes on as it was begun: dry_run is given with targets only")
+            raise ValueError("a run continues as it was started: give dry_run with targets only")
         return self
 
 
