@@ -129,7 +129,7 @@ class Link(Books):
             super().done(done)
             region.ahead.append(done.position)
         elif decided := [
-            outcome._replace(status=Status.DONE, detail="the rest is the next link's")
+            outcome._replace(status=Status.DONE, detail="the rest is left to the next link")
             if outcome.status is Status.NOT_REACHED
             else outcome
             for outcome in done.outcomes

@@ -43,6 +43,10 @@ class DiedError(BaseException):
     """The function's process died."""
 
 
+def die() -> None:
+    raise DiedError
+
+
 @dataclass
 class Context:
     """Lambda's context object. `remaining` (ms) counts down by the clock, if there is one."""

@@ -29,7 +29,7 @@ from janitor.policy.file import parse
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import ACCOUNT, MUTATING, REGION, Cloud, Group, days_ago, refused, stream
 from tests.engine.test_properties import relaxed
-from tests.function.deployed import BUCKET, SCHEDULED, Deployed, DiedError, cut, dying
+from tests.function.deployed import BUCKET, SCHEDULED, Deployed, DiedError, cut, die, dying
 from tests.function.test_handler import STATE, final, mixed, use
 
 POLICY = """
@@ -190,16 +190,12 @@ def died_at_its_first_change(monkeypatch: Any) -> Deployed:
     """A run whose link died before its first change."""
     cloud = world()
     use(monkeypatch, parse(POLICY.format(most=9), "test"))
-    cloud.before_call = lambda call: _die() if call.operation in MUTATING else None
+    cloud.before_call = lambda call: die() if call.operation in MUTATING else None
     deployed = Deployed(cloud)
     with pytest.raises(DiedError):
         deployed.invoke(SCHEDULED)
     cloud.quiet()
     return deployed
-
-
-def _die() -> None:
-    raise DiedError
 
 
 def counted(summary: dict[str, Any]) -> list[int]:

@@ -27,7 +27,7 @@ from janitor.sandbox.wire import Call
 from tests.accounts import NOW, REGION, Cloud, Group, changing, days_ago, refused, refusing, stream
 from tests.conftest import shared
 from tests.engine.test_properties import accounts, assert_lawful, policies, relaxed
-from tests.function.deployed import SCHEDULED, TOPIC, Context, Deployed, DiedError, cut, dying
+from tests.function.deployed import SCHEDULED, TOPIC, Context, Deployed, DiedError, cut, die, dying
 
 T = TypeVar("T")
 ACT = {"dry_run": False}
@@ -450,7 +450,7 @@ def test_a_retention_that_the_run_lowered_makes_nothing_deletable_in_it(monkeypa
     use(monkeypatch, parse(f"{text}max_group_deletion_share = 1.0", "test"))
     cloud = Cloud([Group("/old", days_ago(2000), 0, 3653)])
     deployed = Deployed(cloud)
-    cloud.after = lambda call: _die() if call.operation == "PutRetentionPolicy" else None
+    cloud.after = lambda call: die() if call.operation == "PutRetentionPolicy" else None
     with pytest.raises(DiedError):
         deployed.invoke(SCHEDULED)
     cloud.quiet()
@@ -458,10 +458,6 @@ def test_a_retention_that_the_run_lowered_makes_nothing_deletable_in_it(monkeypa
     assert answer["summary"]["complete"]
     assert cloud.groups["/old"].retention == 365
     assert not cloud.deleted
-
-
-def _die() -> None:
-    raise DiedError
 
 
 # ---- one event is one run ------------------------------------------------------------------------
@@ -526,7 +522,7 @@ def test_a_sweep_in_which_a_link_dies_deletes_and_counts_exactly_what_was_planne
     answers: dict[str, Unclear] = {group.name: "PartialData"} if unclear else {}
     unknowns = Unknowns(unclear=answers)
     cloud = Cloud([group], page=50 if unclear else 3, unknowns=unknowns)
-    cloud.after = lambda _call: _die() if len(cloud.swept) == at else None
+    cloud.after = lambda _call: die() if len(cloud.swept) == at else None
     deployed = Deployed(cloud)
     with pytest.raises(DiedError):
         deployed.invoke(SCHEDULED)
@@ -587,7 +583,7 @@ def test_a_run_that_died_after_its_notification_sends_it_once_more_only() -> Non
     """Even though the event then comes twice at once."""
     cloud = mixed(3)
     deployed = Deployed(cloud, {"JANITOR_NOTIFY_TOPIC": TOPIC})
-    cloud.after = lambda call: _die() if call.operation == "Publish" else None
+    cloud.after = lambda call: die() if call.operation == "Publish" else None
     with pytest.raises(DiedError):
         deployed.invoke(SCHEDULED, "request-1")
     cloud.quiet()

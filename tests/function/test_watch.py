@@ -110,7 +110,7 @@ def advanced(*fields: Any) -> dict[str, Any]:
     return {"AdvancedEventSelectors": [{"FieldSelectors": [MANAGEMENT, *fields]}]}
 
 
-def heard(
+def watched_trails(
     trails: dict[str, list[Any]],
     *,
     stopped: Sequence[str] = (),
@@ -160,20 +160,20 @@ CUSTOM = {HOME: [trail("t", HasCustomEventSelectors=True, IsMultiRegionTrail=Tru
 )
 def test_an_active_trail_in_each_region_is_enough(trails: dict[str, list[Any]]) -> None:
     """However long ago the last log group was created."""
-    found = heard(trails, stopped=["off"])
+    found = watched_trails(trails, stopped=["off"])
     assert (found.is_deaf, found.days, found.no_trail) == (False, None, [])
 
 
 def test_regions_without_a_trail_are_named() -> None:
     """Even if events arrive from others."""
-    found = heard({HOME: [trail("a", **ALL)]}, last=2.5)
+    found = watched_trails({HOME: [trail("a", **ALL)]}, last=2.5)
     assert (found.is_deaf, found.days) == (True, 2)
     assert [(one.region, one.why) for one in found.no_trail] == [(AWAY, "there is no trail")]
 
 
 def test_a_stopped_trail_is_named() -> None:
     """So that it can be started."""
-    found = heard({HOME: [EVERYWHERE], AWAY: [EVERYWHERE]}, stopped=["all"], last=20)
+    found = watched_trails({HOME: [EVERYWHERE], AWAY: [EVERYWHERE]}, stopped=["all"], last=20)
     assert found.is_deaf
     assert [(one.region, one.why.split("/")[-1]) for one in found.no_trail] == [
         (HOME, "all is stopped"),
@@ -200,15 +200,15 @@ def test_a_stopped_trail_is_named() -> None:
 )
 def test_a_trail_logs_only_what_its_selectors_select(selectors: dict[str, Any], logs: bool) -> None:
     """The creation of a log group is a management event that writes."""
-    assert heard(CUSTOM, selectors={"t": selectors}).is_deaf is not logs
+    assert watched_trails(CUSTOM, selectors={"t": selectors}).is_deaf is not logs
 
 
 @pytest.mark.parametrize("operation", ["DescribeTrails", "GetTrailStatus", "GetEventSelectors"])
 def test_unreadable_trails_count_as_missing_only_if_no_event_came(operation: str) -> None:
     """Perhaps only its own account may read an organization's trail."""
     trails = {HOME: CUSTOM[HOME], AWAY: CUSTOM[HOME]}
-    assert heard(trails, denied=[operation]).is_deaf
-    found = heard(trails, denied=[operation], last=34)
+    assert watched_trails(trails, denied=[operation]).is_deaf
+    found = watched_trails(trails, denied=[operation], last=34)
     assert not found.is_deaf
     assert all("AccessDenied" in one.why for one in found.no_trail)
 
