@@ -153,8 +153,7 @@ class Fleet(Runs):
         """
         CONTEXT.clear()
         CONTEXT["request_id"] = context.aws_request_id
-        # Back to JSON, as it was sent: only from JSON does a strict model accept nested objects.
-        event = parsed(json.dumps(raw), Event, "event")
+        event = parsed(json.dumps(raw), Event, "event")  # else a text would be taken for JSON
         CONTEXT["run_id"] = event.run
         match event.pass_:
             case "targets":

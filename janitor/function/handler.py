@@ -130,8 +130,7 @@ class Janitor(Runs):
             return Request(run, 0, "schedule", dry_run, configured, started)
         if not isinstance(event, dict | None):
             raise UsageError(f"event: {type(event).__name__} is not an object")
-        # Back to JSON, as it was sent: only from JSON does a strict model accept nested objects.
-        asked = parsed(json.dumps(event or {}), Event, "event")
+        asked = parsed(event or {}, Event, "event")
         if asked.run is not None and asked.link is not None:
             return Request(asked.run, asked.link)
         for region in asked.regions or ():
