@@ -179,7 +179,7 @@ JANITOR = Function(
         "janitor/report/undo.py",
         # Parts of the dependencies that nothing here imports.
         "aws_lambda_powertools/event_handler/*",
-        # All but batch, data_classes, jmespath_utils, parameters and parser, which batch imports.
+        # All but batch, data_classes, jmespath_utils, parameters and parser (for batch).
         "aws_lambda_powertools/utilities/[!bdjp_]*",
         "aws_lambda_powertools/utilities/data_masking/*",
         "boto3/data/*",  # models of boto3.resource(…)

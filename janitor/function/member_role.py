@@ -37,9 +37,9 @@ def member_template(
     which `HERE` stands for the account.
 
     `trust` is an account of the `partition`, or the ARN of the one role that may assume this role;
-    in both cases only with the external ID, and only while it belongs to `organization`, if given.
-    The ARN is a condition: as the principal it would have to exist already, and would no longer
-    match once the role is created anew (IAM User Guide, "Principal").
+    in both cases only with the external ID, and only while that account belongs to `organization`,
+    if given. The ARN is a condition: as the principal it would have to exist already, and would no
+    longer match once the role is created anew (IAM User Guide, "Principal").
 
     Raises UsageError, which names the command's options, for values that AWS would refuse.
     """

@@ -133,6 +133,11 @@ class Account(Mocks):
         # asyncio.run has a context of its own, so Pulumi's runtime starts fresh each time.
         self.outputs = asyncio.run(_run(program, config, self, preview=self.preview))
 
+    @property
+    def inputs(self) -> dict[tuple[str, str], Inputs]:
+        """The inputs of each resource, by type and name."""
+        return {(made.type, made.name): made.inputs for made in self.made}
+
     def of(self, type_: str) -> list[Made]:
         return [made for made in self.made if made.type == type_]
 

@@ -159,6 +159,13 @@ class Cloud:
             patch.setattr(sys, "path", list(sys.path))
             self.account.up(lambda: runpy.run_path(".", run_name="__main__"), _texts(config))
 
+    def preview(self, config: Mapping[str, Any]) -> Account:
+        """Preview a new stack in an empty account."""
+        self.start()
+        self.account.preview = True
+        self.deploy(config)
+        return self.account
+
     def refused(self, config: Mapping[str, Any]) -> pulumi.RunError:
         """The error of the program, which must not have created anything."""
         self.start()
@@ -419,33 +426,22 @@ def test_alarms(account: Account) -> None:
     """For runs that stopped early (whose event is in the queue) or failed, and for overdue runs,
     also if the watch itself does not run.
     """
-    stopped = _alarm(f"{JANITOR}-stopped")
-    assert stopped["Namespace"] == "AWS/SQS"
-    assert stopped["MetricName"] == "ApproximateNumberOfMessagesVisible"
     config = client("lambda").get_function_event_invoke_config(FunctionName=JANITOR)
     queue = config["DestinationConfig"]["OnFailure"]["Destination"].rpartition(":")[2]
-    assert stopped["Dimensions"] == [{"Name": "QueueName", "Value": queue}]
-    assert (stopped["Statistic"], stopped["Threshold"]) == ("Maximum", 1)
-    assert stopped["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-    assert stopped["TreatMissingData"] == "ignore"
-    failed = _alarm(f"{JANITOR}-failed")
-    assert (failed["Namespace"], failed["MetricName"]) == ("CloudWatchJanitor", "RunFailed")
-    assert {each["Name"]: each["Value"] for each in failed["Dimensions"]} == {
-        "service": JANITOR,
-        "trigger": "schedule",
-    }
-    assert (failed["Statistic"], failed["Threshold"]) == ("Maximum", 1)
-    assert failed["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-    assert failed["TreatMissingData"] == "notBreaching"
-    overdue = _alarm(f"{JANITOR}-overdue")
-    assert (overdue["Namespace"], overdue["MetricName"]) == ("CloudWatchJanitor", "Overdue")
-    assert overdue["Dimensions"] == [{"Name": "service", "Value": WATCH}]
-    assert (overdue["Statistic"], overdue["Threshold"]) == ("Maximum", 1)
-    assert (overdue["Period"], overdue["EvaluationPeriods"]) == (86_400, 1)
-    assert overdue["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
-    assert overdue["TreatMissingData"] == "breaching"
-    assert "first deployment" in overdue["AlarmDescription"]
-    assert stopped["AlarmActions"] == failed["AlarmActions"] == overdue["AlarmActions"] == []
+    waiting, run = "ApproximateNumberOfMessagesVisible", {"service": JANITOR, "trigger": "schedule"}
+    for name, namespace, metric, dimensions, missing in (
+        ("stopped", "AWS/SQS", waiting, {"QueueName": queue}, "ignore"),
+        ("failed", "CloudWatchJanitor", "RunFailed", run, "notBreaching"),
+        ("overdue", "CloudWatchJanitor", "Overdue", {"service": WATCH}, "breaching"),
+    ):
+        alarm = _alarm(f"{JANITOR}-{name}")
+        assert (alarm["Namespace"], alarm["MetricName"]) == (namespace, metric)
+        assert {each["Name"]: each["Value"] for each in alarm["Dimensions"]} == dimensions
+        assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 1)
+        assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+        assert (alarm["TreatMissingData"], alarm["AlarmActions"]) == (missing, [])
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (86_400, 1)
+    assert "first deployment" in alarm["AlarmDescription"]
 
 
 def test_outputs(account: Account) -> None:
@@ -494,11 +490,8 @@ def test_the_bucket_is_created_first_and_deleted_last_with_all_that_protects_it(
 
 def test_a_preview_of_a_new_stack_shows_everything_and_creates_nothing(cloud: Cloud) -> None:
     """Names and permissions are shown although no answer of AWS is known."""
-    declared = {(made.type, made.name): made.inputs for made in cloud.deployed(EVERYTHING).made}
-    cloud.start()
-    cloud.account.preview = True
-    cloud.deploy(EVERYTHING)
-    shown = {(made.type, made.name): made.inputs for made in cloud.account.made}
+    declared = cloud.deployed(EVERYTHING).inputs
+    shown = cloud.preview(EVERYTHING).inputs
     assert shown.keys() == declared.keys()
     assert client("iam").list_roles()["Roles"] == []
     assert client("s3").list_buckets()["Buckets"] == []

@@ -194,12 +194,8 @@ def test_no_target_exists_before_its_permissions(account: Account) -> None:
 
 def test_a_preview_shows_everything(account: Account, tmp_path: Path) -> None:
     """Names and permissions are known before AWS has answered anything."""
-    cloud = Cloud(tmp_path)
-    cloud.start()
-    cloud.account.preview = True
-    cloud.deploy(CONFIG)
-    shown = {(made.type, made.name): made.inputs for made in cloud.account.made}
-    declared = {(made.type, made.name): made.inputs for made in account.made}
+    declared, cloud = account.inputs, Cloud(tmp_path)
+    shown = cloud.preview(CONFIG).inputs
     cloud.close()
     assert shown.keys() == declared.keys()
     work = ("aws:iam/rolePolicy:RolePolicy", "new-groups-work")

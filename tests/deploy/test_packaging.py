@@ -550,7 +550,7 @@ def test_a_wheel_with_another_hash_is_refused(index: Index, tmp_path: Path) -> N
 
 
 def test_a_requirement_without_a_hash_is_refused(index: Index, tmp_path: Path) -> None:
-    """As pip says."""
+    """Only pinned wheels are downloaded."""
     index.add("one", "py3-none-any", {"one.py": ""})
     with pytest.raises(PackagingError, match=r"^made: ERROR: Hashes are required[^\n]*$"):
         stage(function(tmp_path / "src", "one==1.0\n"), root=tmp_path / "build")

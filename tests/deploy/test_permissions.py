@@ -208,14 +208,22 @@ PLACE: dict[str, Any] = {
     "bucket": BUCKET,
 }
 DOCUMENT = function_policy(parse(EVERYTHING, "everything"), **PLACE)
-ALLOWED = sorted(
-    {
-        action
-        for statement in DOCUMENT["Statement"]
-        if statement["Effect"] == "Allow"
-        for action in statement["Action"]
-    }
-)
+
+
+def allows(document: dict[str, Any]) -> list[str]:
+    """The actions that a document allows."""
+    allow = [each for each in document["Statement"] if each["Effect"] == "Allow"]
+    return sorted({action for statement in allow for action in statement["Action"]})
+
+
+def without(document: dict[str, Any], missing: str | None) -> dict[str, Any]:
+    """A document without one of its actions."""
+    document = copy.deepcopy(document)
+    for statement in document["Statement"]:
+        statement["Action"] = [action for action in statement["Action"] if action != missing]
+    return document
+
+
 SIGNED = {"monitoring": "cloudwatch", "tagging": "tag"}
 """IAM's prefix of the services whose signing name differs."""
 
@@ -313,14 +321,11 @@ SPEED_ONLY = {"servicequotas:ListServiceQuotas"}
 """Without it the run keeps to the default quotas; nothing else changes."""
 
 
-@pytest.mark.parametrize("missing", [None, *ALLOWED])
+@pytest.mark.parametrize("missing", [None, *allows(DOCUMENT)])
 def test_the_role_has_all_permissions_it_needs_and_no_others(missing: str | None) -> None:
     """The deployed policy suffices; without any one of its actions something fails."""
-    document = copy.deepcopy(DOCUMENT)
-    for statement in document["Statement"]:
-        statement["Action"] = [action for action in statement["Action"] if action != missing]
     cloud = account()
-    guard = cloud.fault = Guard(document, cloud.store)
+    guard = cloud.fault = Guard(without(DOCUMENT, missing), cloud.store)
     try:
         done = run(cloud)
     except JanitorError:
@@ -415,8 +420,7 @@ def test_restore_has_its_declared_actions_and_deletes_nothing() -> None:
     for name in (*logs.RESTORING.values(), *logs.COMPARED):
         action = logs.ACTIONS[name]
         assert allowed([document], action, "*" if action in UNSCOPED else group_arn("/some/group"))
-    actions = {action for statement in document["Statement"] for action in statement["Action"]}
-    assert not {a for a in actions if "Delete" in a} - {"logs:DeleteRetentionPolicy"}
+    assert [a for a in allows(document) if "Delete" in a] == ["logs:DeleteRetentionPolicy"]
     journal = f"arn:aws:s3:::{BUCKET}/journal/1/2026-01-01/a.jsonl"
     assert allowed([document], "s3:GetObject", journal)
     assert allowed([document], "s3:ListBucket", f"arn:aws:s3:::{BUCKET}")
@@ -477,13 +481,7 @@ NEW_GROUPS = new_groups_policy(
     queue="cloudwatch-janitor-new-groups",
     bucket=BUCKET,
 )
-NEEDED = sorted(
-    action
-    for statement in NEW_GROUPS["Statement"]
-    if statement["Effect"] == "Allow"
-    for action in statement["Action"]
-    if action not in SPEED_ONLY and not action.startswith("sqs:")
-)
+NEEDED = [a for a in allows(NEW_GROUPS) if a not in SPEED_ONLY and not a.startswith("sqs:")]
 
 
 @pytest.mark.parametrize("missing", [None, *NEEDED])
@@ -494,10 +492,7 @@ def test_the_role_for_new_groups_has_all_permissions_it_needs_and_no_others(
     group = new("/aws/lambda/checkout", tags={"env": "dev"})
     cloud = Cloud([group])
     cloud.region.resources[CALLED] = {"team": "shop"}
-    document = copy.deepcopy(NEW_GROUPS)
-    for statement in document["Statement"]:
-        statement["Action"] = [action for action in statement["Action"] if action != missing]
-    cloud.fault = Guard(document, cloud.store)
+    cloud.fault = Guard(without(NEW_GROUPS, missing), cloud.store)
     failed = Function(cloud, parse(COST, "cost"), monkeypatch).get(hint("/aws/lambda/checkout"))
     done = (group.retention, group.tags) == (30, {"env": "dev", "team": "shop"})
     assert (not failed and done) is (missing is None)
@@ -508,10 +503,9 @@ HERE = {key: PLACE[key] for key in ("account", "partition", "region", "bucket")}
 FLEET = fleet_policy(
     **HERE, role="ops/janitor", parameter=PLACE["parameter"], notify_topic=FLEET_TOPIC
 )
-FLEET_NEEDED = sorted({action for each in FLEET["Statement"] for action in each["Action"]})
 
 
-@pytest.mark.parametrize("missing", [None, *FLEET_NEEDED])
+@pytest.mark.parametrize("missing", [None, *allows(FLEET)])
 def test_the_role_of_the_fleet_has_all_permissions_it_needs_and_no_others(
     missing: str | None,
 ) -> None:
@@ -520,9 +514,6 @@ def test_the_role_of_the_fleet_has_all_permissions_it_needs_and_no_others(
     for number in range(2):
         store.add_group(account_of(number), REGION, "/empty", created=days_ago(900), retention=14)
     store.region(ACCOUNT, REGION).parameters["/janitor/policy"] = ALONE
-    document = copy.deepcopy(FLEET)
-    for statement in document["Statement"]:
-        statement["Action"] = [action for action in statement["Action"] if action != missing]
     environment = {
         "JANITOR_POLICY_PARAMETER": "/janitor/policy",
         "JANITOR_NOTIFY_TOPIC": FLEET_TOPIC,
@@ -533,7 +524,7 @@ def test_the_role_of_the_fleet_has_all_permissions_it_needs_and_no_others(
     provider = SSMProvider(boto3_client=function.session().client("ssm"))
     DEFAULT_PROVIDERS["ssm"] = provider
     member = iam_policy(parse(ALONE, "alone"), account="*")  # as in the role's template
-    guard = function.fault = Guard(document, store, member)
+    guard = function.fault = Guard(without(FLEET, missing), store, member)
     try:
         done = function.run()["summary"]["groups_deleted"] == 2 and len(function.sent) == 1
     except JanitorError:
@@ -653,6 +644,4 @@ def test_restore_may_pass_roles_to_cloudwatch_logs_only() -> None:
 
 def test_the_watch_may_only_read() -> None:
     """It needs two actions."""
-    document = watch_policy()
-    actions = {action for statement in document["Statement"] for action in statement["Action"]}
-    assert actions == {"cloudwatch:GetMetricData", "logs:DescribeLogGroups"}
+    assert allows(watch_policy()) == ["cloudwatch:GetMetricData", "logs:DescribeLogGroups"]
