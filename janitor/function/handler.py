@@ -294,8 +294,8 @@ def _scheduled(event: dict[str, Any], now: int) -> tuple[str, int]:
 
 configure_logs()
 gc.set_threshold(GARBAGE)
-METRICS_OUT = Metrics(namespace=NAMESPACE)
-_janitor = Janitor(read_settings(os.environ), WarmSession(), SystemClock(), METRICS_OUT, Threads())
+METRICS = Metrics(namespace=NAMESPACE)
+_janitor = Janitor(read_settings(os.environ), WarmSession(), SystemClock(), METRICS, Threads())
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
@@ -303,7 +303,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     return unwrapped(_measured(event, context))
 
 
-@METRICS_OUT.log_metrics(capture_cold_start_metric=True)
+@METRICS.log_metrics(capture_cold_start_metric=True)
 def _measured(event: Any, context: Any) -> dict[str, Any] | Exception:
-    METRICS_OUT.add_metric("Links", MetricUnit.Count, 1)
+    METRICS.add_metric("Links", MetricUnit.Count, 1)
     return answer_or_error(_janitor.answer(event, context))

@@ -210,7 +210,7 @@ def test_limits_hold_for_each_account_and_for_all(
     deleted: tuple[int, ...],
     over: str | None,
 ) -> None:
-    """An account over its limit deletes nothing, and no account if the sum is; retention is set."""
+    """Beyond its own limit an account deletes nothing, beyond the sum's limit no account does."""
     store = fleet(3)
     for number, group_count in enumerate(empty):
         alone = Store(regions={(account(number), REGION): store.region(account(number), REGION)})

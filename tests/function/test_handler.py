@@ -125,8 +125,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("event", "message"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_event_is_refused_before_any_call(event: Any, message: str) -> None:
-    """One line names the key; only the run's state may be read."""
+def test_a_wrong_event_is_refused(event: Any, message: str) -> None:
+    """One line names the key, and at most the run's state is read."""
     cloud = mixed(3)
     with pytest.raises(UsageError, match=message):
         Deployed(cloud).invoke(event)

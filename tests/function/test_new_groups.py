@@ -242,8 +242,8 @@ def test_a_group_that_cannot_be_read_or_journaled_is_left_alone(
     assert cloud.puts == [("/app/a", 365)]
 
 
-def test_an_unknown_log_class_fails_until_it_is_acknowledged(deploy: Deploy) -> None:
-    """The queue of failures sets off an alarm."""
+def test_a_group_of_an_unknown_log_class_fails(deploy: Deploy) -> None:
+    """The queue of failures sets off an alarm, unless the policy acknowledges the log group."""
     cloud = Cloud([new("/app/a", log_class="NEWEST")])
     assert deploy(cloud).get(hint("/app/a")) == [0]
     assert not changing(cloud.calls)
