@@ -345,22 +345,11 @@ def _fields(model: type[_Keys], prefix: str = "") -> dict[str, FieldInfo]:
 
 
 _FIELDS = {**_fields(Config), **_fields(FleetConfig, "fleet.")}
-_JSON_KEYS = {
-    "functions",
-    "regions",
-    "newGroups",
-    "notify",
-    "notifyEmail",
-    "dashboard",
-    "fleet",
-    "keepDays",
-    "reservedConcurrency",
-    "tags",
-}
+_TEXTS = ("name", "schedule", "scheduledRun", "policyFile", "policyParameter", "alarmTopic")
 
 
 def _decoded(key: str, text: str) -> Any:
-    if key not in _JSON_KEYS:
+    if key in _TEXTS:
         return text
     try:
         return json.loads(text)

@@ -27,7 +27,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from janitor.owners import table as owners
 
@@ -122,11 +121,6 @@ class Function:
     services: frozenset[str] = frozenset()
     left_out: tuple[str, ...] = ()
     dockerfile: Path | None = None
-
-    @property
-    def kind(self) -> Literal["zip", "image"]:
-        """How it is deployed."""
-        return "zip" if self.dockerfile is None else "image"
 
 
 JANITOR = Function(
@@ -568,7 +562,7 @@ def package(function: Function, root: Path = BUILD) -> str:
     """
     folder = stage(function, root=root)
     unzipped = sum(path.stat().st_size for _, path in _staged_files(folder))
-    if function.kind == "image":
+    if function.dockerfile is not None:
         result = image_context(folder)
         data, size, duration = _zipped(result, wheels_of(folder)), "-", "-"
     else:

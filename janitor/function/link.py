@@ -32,7 +32,6 @@ from janitor.function.state import (
     RunState,
     RunStore,
     TargetState,
-    lines_key,
 )
 from janitor.journal.journal import Journal
 from janitor.owners.owners import Shared
@@ -348,14 +347,8 @@ class Link(Books):
 
     def _lines_key(self, target: Target, what: str) -> str:
         self._written += 1
-        return lines_key(
-            self.state.run,
-            target,
-            self._number,
-            self._began,
-            self._written,
-            prefix=self._bucket.prefix,
-            what=what,
+        return self._bucket.lines_key(
+            self.state.run, target, what, self._number, self._began, self._written
         )
 
     def summary(self) -> Summary:

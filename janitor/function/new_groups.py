@@ -142,7 +142,7 @@ def handler(event: Any, context: Any) -> Any:
 
 
 def answer(
-    new_groups: NewGroups, event: Any, context: Invocation, run: Any = asyncio.run
+    new_groups: NewGroups, event: Any, context: Invocation, run: Any
 ) -> PartialItemFailureResponse:
     """Return the messages that failed, as Lambda's batch item failures. `run` runs a coroutine."""
     records = event.get("Records", ()) if isinstance(event, dict) else ()

@@ -240,6 +240,16 @@ class RunStore:
         place = "" if self.target is None else f"/{self.target.account}/{self.target.region}"
         return f"{self.prefix}{run}{place}/{name}"
 
+    def lines_key(
+        self, run: str, target: Target, what: str, link: int, began: int, number: int
+    ) -> str:
+        """Return the key of an object of a plan, or of findings; keys sort in the order of writing.
+
+        `began` (ms), the start of this attempt at the link, keeps the attempts' objects apart.
+        """
+        folder = f"{self.prefix}{run}/{target.account}/{target.region}"
+        return f"{folder}/{what}-{link:03}-{began}-{number:05}.jsonl"
+
     async def _write(self, key: str, body: bytes, kind: str, condition: Mapping[str, str]) -> str:
         """Write an object and return its ETag. Raises StateError, or TakenError if the condition
         fails.
@@ -288,21 +298,3 @@ class RunStore:
 
     def _failed(self, key: str, done: str, why: object) -> StateError:
         return StateError(f"s3://{self.name}/{key} could not be {done}: {why}")
-
-
-def lines_key(
-    run: str,
-    target: Target,
-    link: int,
-    began: int,
-    number: int,
-    *,
-    prefix: str = PREFIX,
-    what: str = "plan",
-) -> str:
-    """Return the key of an object of a plan, or of findings; keys sort in the order of writing.
-
-    `began` (ms), the start of this attempt at the link, keeps the attempts' objects apart.
-    """
-    folder = f"{prefix}{run}/{target.account}/{target.region}"
-    return f"{folder}/{what}-{link:03}-{began}-{number:05}.jsonl"

@@ -18,7 +18,6 @@ from janitor.function.state import (
     StateError,
     TakenError,
     TargetState,
-    lines_key,
 )
 from janitor.sandbox import store
 from tests.accounts import ACCOUNT, NOW, REGION, Cloud, refused
@@ -150,7 +149,7 @@ def test_a_plan_is_read_from_any_line_on() -> None:
     """Over all its objects, in their order."""
     account = cloud()
     one = bucket(account)
-    keys = [lines_key("run", TARGET, 1, NOW, number) for number in range(3)]
+    keys = [one.lines_key("run", TARGET, "plan", 1, NOW, number) for number in range(3)]
     for number, key in enumerate(keys):
         asyncio.run(one.write_plan(key, [line(f"/{number}/{n}") for n in range(2)]))
     assert keys == sorted(keys)
