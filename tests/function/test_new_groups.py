@@ -64,6 +64,22 @@ def new(name: str, **fields: Any) -> Group:
     return Group(name, days_ago(15 * MINUTES), **fields)
 
 
+def new_groups_of(cloud: Cloud, regions: str = REGION, metrics: Any = None) -> NewGroups:
+    """The function's code on an account."""
+    settings = read_settings({"JANITOR_BUCKET": BUCKET, "JANITOR_REGIONS": regions})
+    metrics = metrics or EphemeralMetrics(namespace="test", service="test")
+    return NewGroups(settings, cast(boto3.Session, _Session(cloud)), cloud.clock, metrics, Inline())
+
+
+def batch(*bodies: str) -> dict[str, Any]:
+    """Lambda's event with these messages, numbered."""
+    records = [
+        {"messageId": str(number), "body": body, "eventSource": "aws:sqs"}
+        for number, body in enumerate(bodies)
+    ]
+    return {"Records": records}
+
+
 class Function:
     """The function as deployed, with its bucket."""
 
@@ -77,16 +93,9 @@ class Function:
         """Handle events and return the numbers of those that failed."""
         self.request += 1
         bodies = [event if isinstance(event, str) else json.dumps(event) for event in events]
-        records = [
-            {"messageId": str(number), "body": body, "eventSource": "aws:sqs"}
-            for number, body in enumerate(bodies)
-        ]
-        settings = read_settings({"JANITOR_BUCKET": BUCKET, "JANITOR_REGIONS": region})
-        session = cast(boto3.Session, _Session(self.cloud))
-        metrics = EphemeralMetrics(namespace="test", service="test")
-        function = NewGroups(settings, session, self.cloud.clock, metrics, Inline())
+        function = new_groups_of(self.cloud, region)
         context = Context(f"request-{self.request}", int(seconds * 1000), self.cloud.clock)
-        failed = answer(function, {"Records": records}, context, self.cloud.clock.run)
+        failed = answer(function, batch(*bodies), context, self.cloud.clock.run)
         return [int(str(failure["itemIdentifier"])) for failure in failed["batchItemFailures"]]
 
     @property
@@ -311,11 +320,8 @@ def test_each_region_is_handled_by_itself(deploy: Deploy) -> None:
 def test_an_event_that_is_not_a_batch_is_refused(event: Any) -> None:
     """Before any call."""
     cloud = Cloud([new("/app/a")])
-    metrics = EphemeralMetrics(namespace="test", service="test")
-    session = cast(boto3.Session, _Session(cloud))
-    function = NewGroups(read_settings({}), session, cloud.clock, metrics, Inline())
     with pytest.raises((UnexpectedBatchTypeError, ValueError)):
-        answer(function, event, Context("r"), cloud.clock.run)
+        answer(new_groups_of(cloud), event, Context("r"), cloud.clock.run)
     assert not cloud.calls
 
 
@@ -327,18 +333,12 @@ def test_the_entry_point_publishes_the_number_of_events_and_logs_each_group(
     cloud.store.buckets.setdefault(BUCKET, Bucket(ACCOUNT, REGION, NOW))
     monkeypatch.setattr(invocation, "current_policy", lambda _settings: load(None))
     monkeypatch.setattr(new_groups.METRICS.provider, "service", "x-new-groups", raising=False)
-    settings = read_settings({"JANITOR_BUCKET": BUCKET, "JANITOR_REGIONS": REGION})
-    session = cast(boto3.Session, _Session(cloud))
-    function = NewGroups(settings, session, cloud.clock, new_groups.METRICS, Inline())
+    function = new_groups_of(cloud, metrics=new_groups.METRICS)
     monkeypatch.setattr(new_groups, "_new_groups", function)
     monkeypatch.setattr(asyncio, "run", cloud.clock.run)
     invocation.configure_logs()  # a command of an earlier test may have set up its own
-    bodies = [json.dumps(hint("/app/a")), "forged"]
-    records = [
-        {"messageId": str(number), "body": body, "eventSource": "aws:sqs"}
-        for number, body in enumerate(bodies)
-    ]
-    failed = new_groups.handler({"Records": records}, Context("r", 300_000, cloud.clock))
+    event = batch(json.dumps(hint("/app/a")), "forged")
+    failed = new_groups.handler(event, Context("r", 300_000, cloud.clock))
     assert failed == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     [logged] = [line for line in lines if line.get("event") == "new_group"]
