@@ -23,8 +23,8 @@ Identity = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class _Uncounted:
-    """The planned changes of a log group, other than its deletion, that may be done and uncounted;
-    `swept` streams of it were counted.
+    """The planned changes of a log group, other than its deletion, that may be done although they
+    were not counted; `swept` of its streams were.
     """
 
     put: ActionLine | None

@@ -362,7 +362,7 @@ class Fleet(Runs):
         return self._cached_check[1]
 
     async def _limits(self, run: str) -> dict[str, Any]:
-        """Check the limits, unless that is done: the first check holds for all who come after."""
+        """Check the limits, unless that is done: the first check decides."""
         record, store = await self._started(run), self._store()
         check, key = await self._limits_check(run), store.key(run, "limits.json")
         if check is None:

@@ -90,7 +90,7 @@ class Request:
 
 
 class Janitor(Runs):
-    """The runs."""
+    """The runs of one account."""
 
     async def answer(self, event: Any, context: Invocation) -> dict[str, Any]:
         """Do what the event says. The answer has `run`, `findings` (of this link),

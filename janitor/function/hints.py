@@ -27,7 +27,7 @@ class _Detail(_Model):
 
 
 class Hint(_Model):
-    """The fields that are read of EventBridge's event for CloudTrail's CreateLogGroup."""
+    """The fields that are read from EventBridge's event for CloudTrail's CreateLogGroup."""
 
     account: str
     region: str

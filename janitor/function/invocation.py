@@ -50,8 +50,7 @@ class Invocation(Protocol):
 
 class WarmSession(boto3.Session):
     """A session that caches, across the invocations of a warm function, the clients that every run
-    uses. Caching those of the dozens of services that only own log groups would take too much
-    memory.
+    uses. Those of the dozens of services that are only read for owners would take too much memory.
     """
 
     def __init__(self) -> None:

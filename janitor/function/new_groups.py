@@ -51,7 +51,7 @@ log = structlog.get_logger("janitor")
 
 
 class NewGroupError(Exception):
-    """A message that failed; it is delivered again, and at last kept for a person."""
+    """A message that failed; it is delivered again, and finally kept in the queue of failures."""
 
 
 class NewGroups(Warm):

@@ -54,7 +54,9 @@ async def overdue(api: Api, function: str, log_group: str) -> bool:
 
 
 async def _complete_runs(api: Api, function: str, since: int, until: int) -> float:
-    """Return how many runs a schedule started; a fleet's runs all count, as that is not known."""
+    """Return the number of complete scheduled runs; all of a fleet's count, as what started them is
+    not known.
+    """
     runs = 0.0
     for trigger in ("schedule", "fleet"):
         dimensions = {"service": function, "trigger": trigger}

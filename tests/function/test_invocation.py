@@ -6,7 +6,7 @@ from janitor.function.invocation import WarmSession
 
 
 def test_a_warm_function_caches_only_the_clients_that_each_run_needs() -> None:
-    """Those of the dozens of services that own log groups would fill its memory."""
+    """Those of the dozens of services that are only read for owners would fill its memory."""
     aws = WarmSession()
 
     def cached(service: str) -> bool:
