@@ -1,1 +1,1 @@
-"""Who uses a log group."""
+"""Find out who uses a log group."""

@@ -1,4 +1,4 @@
-"""Reading a row of the table: its calls, one after the other, and what their answers refer to."""
+"""Reads a row of the table: makes its calls in order and collects what the answers refer to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from janitor.core.model import Target
 from janitor.owners.table import Question, Row, Step
 
 Scope = Mapping[str, Any]
-"""What was found so far on the way to a call, by name."""
+"""The values found so far, by name, from which the next call is made."""
 
 _NOWHERE = (
     "InvalidAction",
@@ -36,32 +36,33 @@ _NOWHERE = (
     ": is not available in this region",
     ": is not supported in this region",
 )
-"""How a service says that this account or Region does not have it, so that it owns nothing: an
-operation that its endpoint does not know, or an account that is not subscribed (AWS's common
-errors; Appliscale/cloud-security-audit#24, awslabs/fargatecli#38); services that are closed to new
-customers (ekristen/aws-nuke#665) or not in all Regions (aws-bench/aws-bench#36, EC2's
-UnsupportedOperation)."""
+"""Errors of a service that does not exist in this account or Region, so that it owns nothing: its
+endpoint does not know the operation, or the account is not subscribed (AWS's common errors;
+Appliscale/cloud-security-audit#24, awslabs/fargatecli#38), it is closed to new customers
+(ekristen/aws-nuke#665) or not offered in all Regions (aws-bench/aws-bench#36, EC2's
+UnsupportedOperation).
+"""
 
 LOST = 2
-"""Attempts at a call that may go without an answer: each of dozens of rows would wait for a service
-that cannot be reached.
+"""Attempts without an answer after which a call is given up: otherwise each of dozens of rows would
+wait for a service that cannot be reached.
 """
 
 BELIEVED = 3
-"""Answers that must say nothing at all, not even an empty list, before there is nothing to list:
-that may be garbage, and one such answer would tell that nobody uses what somebody does.
+"""Answers without any list, not even an empty one, that are needed to believe that there is nothing
+to list: a single one may be garbage, and would mean that nobody uses the log group.
 """
 
 _GONE = re.compile("NotFound|NoSuch|DoesNotExist|NotExist")
-"""Errors about something that was listed a moment ago: it is gone."""
+"""Errors about a resource that was listed a moment ago and is gone."""
 
 _ARN = re.compile(r"arn:[^:]*:logs:([^:]*):([^:]*):log-group:([^:]+)(?::.*)?")
 _VALUE = re.compile(r"\{(\w+)\}")
 
 
 class UnreadError(Exception):
-    """The row could not be read; the text says why, `call` at which operation. Where the service
-    was not to be had (`lost`) another call would only wait as long.
+    """The row could not be read: the text says why, `call` at which operation. `lost`: the service
+    could not be reached, so another call would only wait as long.
     """
 
     def __init__(self, why: str, call: str, *, lost: bool = False) -> None:
@@ -71,35 +72,35 @@ class UnreadError(Exception):
 
 
 class _NobodyError(Exception):
-    """There is no such owner: what was to be read does not exist here."""
+    """There is no such owner, because the service or the resource does not exist here."""
 
 
 class References:
-    """Who uses which log group, or all with a prefix."""
+    """Maps log group names and prefixes to their users."""
 
     def __init__(self) -> None:
         self._exact: dict[str, str] = {}
         self._prefixes: dict[str, str] = {}
 
     def add(self, group: str, user: str) -> None:
-        """A name, or a prefix that ends in `*`; who came first is named."""
+        """Add a user of a name, or of a prefix that ends in `*`; the first user is kept."""
         if group.endswith("*"):
             self._prefixes.setdefault(group[:-1], user)
         elif group:
             self._exact.setdefault(group, user)
 
     def user_of(self, group: str) -> str | None:
-        """Who uses the log group, if anybody."""
+        """Return who uses the log group, None if nobody does."""
         if group in self._exact or not self._prefixes:
             return self._exact.get(group)
         return next((u for start, u in self._prefixes.items() if group.startswith(start)), None)
 
 
 class Reading:
-    """One question, to be gone on with until it is answered.
+    """The reading of one question, which can be paused between calls.
 
-    `calls` were made and `left` more are known to be needed. `group` is the name that `null` stands
-    for in the references of a probe.
+    `calls` were made, and at least `left` more are needed. `group` is the log group that `null`
+    stands for in the references of a probe.
     """
 
     def __init__(
@@ -115,12 +116,13 @@ class Reading:
         self._row = row
         self._question = question
         self._group = group
-        self._going = self._go(values)
+        self._steps = self._read(values)
 
     async def go_on(self, most: float, ends: float) -> bool:
-        """Whether it is answered, after less than `most` calls in all, and by `ends` (monotonic).
+        """Read on while that takes fewer than `most` calls in all and ends by `ends` (monotonic);
+        return whether the question is answered.
 
-        It can be gone on with later, unless it failed. Raises UnreadError or StoppedError.
+        It can be continued later, unless it failed. Raises UnreadError or StoppedError.
         """
         clock, rate = self._api.clock, self._api.pace.ceiling(self._row.quota)
         while not self._failed and (self.left == 0 or self.calls + self.left < most):
@@ -128,7 +130,7 @@ class Reading:
                 self._failed = f"{self.left} more calls at {rate:g} a second would take too long"
                 break
             try:
-                await anext(self._going)
+                await anext(self._steps)
             except (StopAsyncIteration, _NobodyError):
                 return True
             except (*ReadError, CredentialsError) as error:
@@ -142,8 +144,8 @@ class Reading:
             raise UnreadError(self._failed, self._called, lost=self._lost)
         return False
 
-    async def _go(self, scopes: Sequence[Scope]) -> AsyncIterator[None]:
-        """Each step for all that the one before found. Yields after each call."""
+    async def _read(self, scopes: Sequence[Scope]) -> AsyncIterator[None]:
+        """Take each step for everything that the one before found. Yields after each call."""
         first, last = self._question.steps[0], self._question.steps[-1]
         for step in self._question.steps:
             calls, following = list(_calls(step, scopes)), list[Scope]()
@@ -163,7 +165,9 @@ class Reading:
     async def _pages(
         self, step: Step, parameters: Mapping[str, Any], *, gone: bool
     ) -> AsyncIterator[tuple[Mapping[str, Any] | None, bool]]:
-        """The answers of a call, and whether more follow; None, if what it is about is `gone`."""
+        """Yield each answer of a call, and whether more follow. Where a resource may be `gone`, the
+        answer is None if it is.
+        """
         page: dict[str, Any] = {}
         while True:
             try:
@@ -186,10 +190,11 @@ class Reading:
             page = {step.token[0]: token}
 
     async def _call(self, step: Step, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Raises as Api.call, and _NobodyError where the service has no endpoint in the Region."""
+        """Make one call, with retries. Raises as Api.call, and _NobodyError if the service has no
+        endpoint in the Region.
+        """
         api, row, operation = self._api, self._row, step.call
         region = row.home or row.only or api.target.region
-
         lost = empty = 0
 
         async def once() -> Mapping[str, Any]:
@@ -219,17 +224,16 @@ class Reading:
     def _refer(self, answer: Mapping[str, Any], scope: Scope) -> None:
         for entry in search(self._question.refs, answer) or ():
             groups, label = entry[0], entry[1] if len(entry) > 1 else None
-            named = {"label": "", **scope, **({} if label is None else {"label": label})}
-            user = str(_filled(self._row.user, named)).strip()
+            values = {"label": "", **scope, **({} if label is None else {"label": label})}
+            user = str(_filled(self._row.user, values)).strip()
             for group in _texts([self._group] if groups is None and self._group else groups):
                 if name := name_of(str(_filled(group, scope)), self._api.target):
                     self.found.add(name, user)
 
 
 def name_of(reference: str, target: Target) -> str:
-    """The name in a reference to a log group of the target; "" where it refers to something else.
-
-    A name is taken as it is.
+    """Return the name in a reference, a name or an ARN; "" if it is not to a log group of the
+    target.
     """
     if not reference.startswith("arn:"):
         return reference
@@ -243,7 +247,7 @@ def name_of(reference: str, target: Target) -> str:
 
 
 def _calls(step: Step, scopes: Sequence[Scope]) -> Iterator[tuple[dict[str, Any], list[Scope]]]:
-    """The parameters of each call that a step takes, none twice, and all that it is made for."""
+    """Yield the parameters of each call of a step, none twice, and the scopes it is made for."""
     parameters = dict(step.parameters)
     many = next((name for name, value in parameters.items() if _is_many(step, value)), None)
     template = parameters.pop(many)[0] if many else ""
@@ -257,19 +261,19 @@ def _calls(step: Step, scopes: Sequence[Scope]) -> Iterator[tuple[dict[str, Any]
         filled = _filled(parameters, same[0])
         if many is None:
             yield filled, same
-        else:  # which of them an answer is about is not known any more
+        else:  # an answer does not tell which of the values it is about
             yield from (
                 ({**filled, many: some}, same[:1]) for some in chunks([*values], step.chunk)
             )
 
 
 def _is_many(step: Step, value: Any) -> bool:
-    """Whether it is the list that takes many values."""
+    """Return whether the parameter is the list that takes many values."""
     return bool(step.chunk) and isinstance(value, list) and _VALUE.fullmatch(value[0]) is not None
 
 
 def _filled(template: Any, scope: Scope) -> Any:
-    """The template with the scope's values in place of their names in braces."""
+    """Return the template with the names in braces replaced by the scope's values."""
     match template:
         case str():
             return _VALUE.sub(lambda name: str(scope.get(name[1], name[0])), template)
@@ -281,7 +285,7 @@ def _filled(template: Any, scope: Scope) -> Any:
 
 
 def _fanned(found: Any) -> Iterator[Scope]:
-    """An object, or each of a list of them; a list in one stands for each of its values."""
+    """Yield an object, or each of a list of them, once for each value of the lists inside it."""
     if isinstance(found, dict):
         found = [{name: [] if value is None else value for name, value in found.items()}]
     for entry in found or ():
@@ -293,18 +297,18 @@ def _fanned(found: Any) -> Iterator[Scope]:
 
 
 class _Functions(functions.Functions):  # type: ignore[misc]
-    """What JMESPath does not have."""
+    """Functions that JMESPath lacks."""
 
     @functions.signature({"types": ["string", "null"]})  # type: ignore[untyped-decorator]
     def _func_from_json(self, text: str | None) -> Any:
-        """A text that is JSON. Raises ValueError."""
+        """Parse JSON. Raises ValueError."""
         return text and json.loads(text)
 
     @functions.signature(  # type: ignore[untyped-decorator]
         {"types": ["string", "null"]}, {"types": ["string"]}
     )
     def _func_split(self, text: str | None, separator: str) -> list[str] | None:
-        """The parts of a text."""
+        """Split a text."""
         return None if text is None else text.split(separator)
 
 
@@ -313,12 +317,12 @@ _compiled = functools.cache(jmespath.compile)
 
 
 def search(expression: str, answer: Any) -> Any:
-    """What the JMESPath expression finds. Raises JMESPathError or ValueError."""
+    """Return what the JMESPath expression finds. Raises JMESPathError or ValueError."""
     return _compiled(expression).search(answer, options=_OPTIONS)
 
 
 def _texts(found: Any) -> Iterator[str]:
-    """The texts in lists within lists."""
+    """Yield the texts in nested lists."""
     match found:
         case str():
             yield found
@@ -331,7 +335,7 @@ def _texts(found: Any) -> Iterator[str]:
 
 
 def _is_one(error: CallError, known: Sequence[str]) -> bool:
-    """Whether the error is one of those, each "Code", or "Code: part of the message"."""
+    """Return whether the error is a known one, each a "Code" or "Code: part of the message"."""
     for entry in known:
         code, _, part = entry.partition(": ")
         if code in ("", error.code) and part.lower() in str(error).lower():
@@ -340,11 +344,11 @@ def _is_one(error: CallError, known: Sequence[str]) -> bool:
 
 
 def _no_such_host(error: BaseException) -> bool:
-    """Whether the name service says that there is no host of that name."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, socket.gaierror) and seen.errno == socket.EAI_NONAME:
+    """Return whether DNS has no host of that name."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
             return True
-        inner = getattr(seen, "kwargs", {}).get("error")
-        seen = inner or seen.__cause__ or seen.__context__
+        inner = getattr(cause, "kwargs", {}).get("error")
+        cause = inner or cause.__cause__ or cause.__context__
     return False

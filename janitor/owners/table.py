@@ -1,4 +1,4 @@
-"""The table of owners: who may use a log group, and how to ask. Its rows are in `owners.toml`."""
+"""The table of owners: who may use a log group, and how to find out. Its rows: `owners.toml`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from typing import Any, Literal
 from janitor.core.errors import UsageError
 
 Severity = Literal["breaks", "silent", "recreated"]
-"""What becomes of an owner without its log group: it stops working, its logs are lost without an
-error, or it makes the log group again, bare."""
+"""What happens to an owner without its log group: it stops working, it loses its logs without an
+error, or it recreates the log group without its settings.
+"""
 
 _WITHOUT: dict[Severity, str] = {
     "breaks": "it would stop working without it",
@@ -26,7 +27,7 @@ _WITHOUT: dict[Severity, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call of a row, made for everything that the step before found. See `owners.toml`."""
+    """One call of a row, made for each result of the step before. See `owners.toml`."""
 
     call: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -37,7 +38,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Calls, and what their answers say; `none` are the errors that say that there is no owner."""
+    """Calls, and the references in the last answers; the errors `none` mean that nobody exists."""
 
     steps: tuple[Step, ...]
     refs: str
@@ -52,7 +53,7 @@ class Probe:
     names: re.Pattern[str] | None = None
 
     def values(self, group: str) -> Mapping[str, str] | None:
-        """What the name gives to the calls, or None where it is not one to be asked about."""
+        """Return the values that the calls take from the name, None if the name does not match."""
         if self.names is None:
             return {}
         match = self.names.match(group)
@@ -61,7 +62,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """A kind of owner."""
+    """A kind of owner. See `owners.toml`."""
 
     id: str
     service: str
@@ -82,8 +83,8 @@ class Row:
     arn: str = ""
 
     def again(self) -> Row | None:
-        """What of it is cheap enough to be asked again before deletions: a list, or a question
-        about each log group; of some rows only for their conventional names.
+        """Return the row as it is cheap enough to be read again before deletions: one list, or its
+        probe, of some rows only for their conventional names; None if neither is.
         """
         if len(self.listing.steps) == 1:
             return self
@@ -92,7 +93,7 @@ class Row:
         return replace(self, names=self.names or self.probe.names)
 
     def may_own(self, group: str, region: str) -> bool:
-        """Whether it could own a log group of that name in that Region."""
+        """Return whether it could own a log group of that name in that Region."""
         fixed = self.only or self.home
         if fixed is not None and partition(fixed) != partition(region):
             return False
@@ -101,31 +102,31 @@ class Row:
         return self.names is None or self.names.match(group) is not None
 
     def usually_owns(self, group: str, region: str) -> bool:
-        """Whether such a name is one of its conventional ones."""
+        """Return whether the name is one of its conventional ones."""
         usual = self.names or self.usual
         return usual is not None and bool(usual.match(group)) and self.may_own(group, region)
 
     def owner_named(self, group: str, region: str) -> str:
-        """The owner that the log group's name speaks of; "" where that is none of this kind."""
+        """Return the owner that the log group's name identifies, "" if none of this kind."""
         match = None if self.speaks is None else self.speaks.fullmatch(group)
         if match is None or not self.may_own(group, region):
             return ""
         return self.user.format(**match.groupdict())
 
     def arn_named(self, group: str, arn: str) -> str:
-        """The ARN of the owner that the name of a log group (with its own ARN) speaks of; "" where
-        that is not known.
+        """Return the ARN of the owner that a log group's name identifies, "" if unknown; `arn` is
+        the log group's.
         """
         _, part, _, region, account, *_ = [*arn.split(":"), *[""] * 5]
         if not self.arn or not self.owner_named(group, region):
             return ""
-        assert self.speaks is not None, "the name speaks of an owner"
+        assert self.speaks is not None, "the name identifies an owner"
         match = self.speaks.fullmatch(group)
-        named = {} if match is None else match.groupdict()
-        return self.arn.format(partition=part, region=region, account=account, **named)
+        values = {} if match is None else match.groupdict()
+        return self.arn.format(partition=part, region=region, account=account, **values)
 
     def made_again(self, group: str, region: str) -> str:
-        """Who makes a log group of such a name again, and when; "" where that is not known."""
+        """Return who recreates a log group of that name, and when, as text; "" if unknown."""
         always = self.severity == "recreated"
         if not (always or self.remakes) or not self.usually_owns(group, region):
             return ""
@@ -137,27 +138,27 @@ class Row:
         return f"the next {next_one} {recreates} it, without retention"
 
     def probe_of(self, group: str) -> Mapping[str, str] | None:
-        """The values for its probe, where that finds every owner that the log group may have."""
+        """Return the values for its probe, None if that might miss an owner of the log group."""
         if self.probe is None or (self.names is None and self.probe.names is not None):
             return None
         return self.probe.values(group)
 
 
 def partition(region: str) -> str:
-    """The part of AWS that a Region is in; other parts have neither its services nor accounts."""
+    """Return the AWS partition of a Region; partitions share neither services nor accounts."""
     match = re.match(r"(cn|us-gov|us-iso[a-z]?|eu-isoe|eusc)-", region)
     return match[1] if match else "aws"
 
 
 @functools.cache
 def table() -> tuple[Row, ...]:
-    """All rows, those that matter most first."""
+    """Return all rows, the most important ones first."""
     text = files("janitor.owners").joinpath("owners.toml").read_text("utf-8")
     return tuple(_row(**entry) for entry in tomllib.loads(text)["rows"])
 
 
 def unknown(owners: Sequence[str]) -> list[str]:
-    """What is wrong with names of rows, and which may be meant."""
+    """Return a message for each name that is not a row's, with the likeliest names."""
     known = [row.id for row in table()]
     problems = []
     for wanted in dict.fromkeys(owners):
@@ -172,7 +173,7 @@ def unknown(owners: Sequence[str]) -> list[str]:
 
 
 def chosen(owners: bool | Sequence[str]) -> tuple[Row, ...]:
-    """The rows that a policy's `owners` names: all, none, or those. Raises UsageError."""
+    """Return the rows that a policy's `owners` selects: all, none, or some. Raises UsageError."""
     if isinstance(owners, bool):
         return table() if owners else ()
     if problems := unknown(owners):
@@ -181,13 +182,13 @@ def chosen(owners: bool | Sequence[str]) -> tuple[Row, ...]:
 
 
 def actions(rows: Sequence[Row]) -> frozenset[str]:
-    """The IAM actions by which the rows are read."""
+    """Return the IAM actions that reading the rows takes."""
     return frozenset(action for row in rows for action in row.actions)
 
 
 @functools.cache
 def operations() -> Mapping[str, frozenset[str]]:
-    """What all rows of the table call, by service."""
+    """Return the operations that the rows of the table call, by service."""
     called: dict[str, frozenset[str]] = {}
     for row in table():
         asked = [row.listing, *([row.probe.question] if row.probe else [])]
@@ -197,7 +198,7 @@ def operations() -> Mapping[str, frozenset[str]]:
 
 
 def services(rows: Sequence[Row]) -> frozenset[str]:
-    """The services that are called for the rows, by botocore's names."""
+    """Return the services that the rows call, by botocore's names."""
     return frozenset(row.service for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""An account in moto, without the packages that only some of its services need."""
+"""A moto account that does without the packages only some of its services need."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOT_NEEDED = ("aws_xray_sdk", "docker", "graphql", "joserfc", "openapi_spec_vali
 
 
 class _Absent(MetaPathFinder, Loader):
-    """Modules of packages that are not installed, which nothing here calls."""
+    """Provides mock modules for packages that are not installed and never called."""
 
     def __init__(self) -> None:
         self._names = [name for name in NOT_NEEDED if importlib.util.find_spec(name) is None]
@@ -50,13 +50,13 @@ class _Absent(MetaPathFinder, Loader):
 @contextlib.contextmanager
 def account() -> Iterator[boto3.Session]:
     """A session of an empty account."""
-    from moto import mock_aws  # half a second that only these tests need
+    from moto import mock_aws  # takes half a second, which only these tests need
 
     absent = _Absent()
     sys.meta_path.append(absent)
     try:
         with (
-            mock.patch.dict(os.environ, MOTO_EC2_LOAD_DEFAULT_AMIS="false"),  # a thousand
+            mock.patch.dict(os.environ, MOTO_EC2_LOAD_DEFAULT_AMIS="false"),  # there are a thousand
             mock_aws(config={"batch": {"use_docker": False}, "lambda": {"use_docker": False}}),
         ):
             yield _session()
@@ -67,7 +67,7 @@ def account() -> Iterator[boto3.Session]:
 
 @functools.cache
 def _session() -> boto3.Session:
-    """One for all accounts: what it knows of the services is read once, after moto came."""
+    """The session of all accounts, made after moto has started: service models are read once."""
     inner = botocore.session.Session()
     inner.register_component("data_loader", LOADER)
     return boto3.Session("key", "secret", region_name=REGION, botocore_session=inner)

@@ -1,5 +1,5 @@
-"""Real resources in moto that use a log group: each made, named by the log group that it uses, and
-taken away again.
+"""Resources in moto that use a log group: each generator creates one, yields the log group's name
+and deletes the resource again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from tests.accounts import ACCOUNT, REGION
 
 Aws = Callable[[str], Any]
-"""The client of a service."""
+"""Returns the client of a service."""
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/owner"
 NAME = "/of/an/owner"
@@ -31,9 +31,9 @@ STAYS = frozenset(
         "route53-resolver",
     }
 )
-"""Rows whose resources moto does not take away, or lists for ever."""
+"""Rows whose resources moto does not delete, or keeps listing."""
 OWNERS: dict[str, Callable[[Aws], Iterator[str]]] = {}
-"""By row; a row with several ways to refer to a log group has several, `row` and `row: how`."""
+"""Generators by row; other ways of a row to refer to a log group are `row: how`."""
 
 
 def arn(name: str = NAME, region: str = REGION) -> str:

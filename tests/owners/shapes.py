@@ -1,5 +1,5 @@
-"""JMESPath expressions held against botocore's shapes: whether what they name is there, and an
-answer of a shape in which they find something.
+"""JMESPath expressions and botocore's shapes: checks that an expression fits a shape, and makes
+answers of a shape in which expressions find something.
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ def service(name: str) -> ServiceModel:
     return ServiceModel(LOADER.load_service_model(name, "service-2"), name)
 
 
-# ---- whether what an expression names is there ---------------------------------------------------
+# ---- whether an expression fits a shape ----------------------------------------------------------
 
 
 class Several:
-    """The things in a list that was put together; each may be a shape, or another."""
+    """The elements of a list that an expression makes; each may be a shape, or Several."""
 
     def __init__(self, things: list[Any]) -> None:
         self.things = things
 
 
 def check(expression: str, shape: Shape) -> Any:
-    """What an expression finds in a value of the shape: a shape, Several, or None for what is not
-    followed further. Raises AssertionError on a name that is not there, or a list taken for an
-    object.
+    """Return what an expression finds in the shape: a shape, Several, or None if that is not
+    followed further. Raises AssertionError on an unknown name, or a list used as an object.
     """
     return _walk(jmespath.compile(expression).parsed, shape)
 
@@ -48,18 +47,14 @@ def _walk(node: dict[str, Any], shape: Any) -> Any:
     match kind:
         case "field":
             return _member(node["value"], shape)
-        case "current" | "identity":
+        case "current" | "identity" | "slice":
             return shape
         case "literal":
             return None
-        case "subexpression":
-            return functools.reduce(lambda at, child: _walk(child, at), children, shape)
-        case "index_expression" | "pipe":
+        case "subexpression" | "index_expression" | "pipe":
             return functools.reduce(lambda at, child: _walk(child, at), children, shape)
         case "index":
             return _element(shape)
-        case "slice":
-            return shape
         case "projection" | "filter_projection":
             elements = _each(_element(_walk(children[0], shape)))
             for condition, element in itertools.product(children[2:], elements):
@@ -86,7 +81,7 @@ def _walk(node: dict[str, Any], shape: Any) -> Any:
         case "or_expression" | "and_expression" | "comparator" | "not_expression":
             found = [_walk(child, shape) for child in children]
             return next((one for one in found if one is not None), None)
-    raise AssertionError(f"{kind} is not known here")
+    raise AssertionError(f"{kind} is not supported")
 
 
 def _member(name: str, shape: Any) -> Any:
@@ -132,7 +127,7 @@ def _values(shape: Any) -> list[Any]:
 
 
 def _some(node: dict[str, Any], shapes: list[Any]) -> list[Any]:
-    """What the node finds in those of the shapes that have it: at least one."""
+    """Return what the node finds in those shapes that it fits, at least one."""
     found, errors = [], []
     for shape in shapes:
         try:
@@ -143,7 +138,7 @@ def _some(node: dict[str, Any], shapes: list[Any]) -> list[Any]:
     return found
 
 
-# ---- an answer -----------------------------------------------------------------------------------
+# ---- answers of a shape --------------------------------------------------------------------------
 
 DOCUMENTS = {
     "Content": {"inputs": {"cloudWatchLogGroupName": "/of/document"}},
@@ -161,14 +156,14 @@ DOCUMENTS = {
         ]
     },
 }
-"""What stands in members that hold JSON, as AWS documents it."""
+"""The JSON in members that hold it, as AWS documents it."""
 
 
 def answer(shape: Shape, *expressions: str) -> dict[str, Any]:
-    """An answer of the shape in which the expressions find something.
+    """Return an answer of the shape in which the expressions find something.
 
-    Each text is its own; members take the values that the expressions compare them with, all that
-    an enumeration has one after the other, and maps have the keys that they name.
+    Texts are unique; members have the values that the expressions compare them with, or those of
+    their enumeration in turn; maps have the keys that the expressions name.
     """
     wanted: dict[str, list[Any]] = {}
     fields: list[str] = []
@@ -228,7 +223,7 @@ def _value(
 
 
 def _many(shape: ListShape, wanted: dict[str, list[Any]]) -> int:
-    """Two, or as many as show every value of a member that the expressions look at."""
+    """Return 2, or as many as show every value of a member that the expressions compare."""
     if not isinstance(shape.member, StructureShape):
         return 2
     lengths = [
@@ -240,7 +235,7 @@ def _many(shape: ListShape, wanted: dict[str, list[Any]]) -> int:
 
 
 def _comparisons(node: Any) -> Iterator[tuple[str, Any]]:
-    """The names that are compared with a literal, and the literal of each that must be equal."""
+    """Yield the names that are compared for equality, each with its literal."""
     if not isinstance(node, dict):
         return
     if node["type"] == "comparator":

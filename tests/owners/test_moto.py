@@ -1,4 +1,4 @@
-"""Owners that exist in moto, read from there by the service's own protocol; and gone again."""
+"""Rows find real owners in moto, by the service's own protocol, until these are deleted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.owners.world import World
 
 ROWS = {row.id: row for row in table()}
 ELSEWHERE = {"connect": "eu-west-2"}
-"""Rows whose service moto does not have in the Region of the other tests."""
+"""Rows whose service moto lacks in the other tests' Region."""
 
 
 @pytest.fixture
@@ -29,20 +29,20 @@ def aws() -> Iterator[boto3.Session]:
 
 
 def asked(aws: boto3.Session, row: Row, region: str, name: str) -> Answer:
-    """What the row says of a log group."""
+    """Return what the row says about a log group."""
     world = World(lambda *_call, **_more: {}, region, clients=aws)
     return world.of([row], name)[name]
 
 
 FIRST = {row.id for row in table()[:32]}
-"""What matters most is tried each time, of the others a part: a fresh account takes its time."""
+"""The most important rows are tried each time, of the others a part: a new account takes long."""
 TRIED = [how for how in OWNERS if how.partition(":")[0] in FIRST]
 TRIED += shared([how for how in OWNERS if how not in TRIED])
 
 
 @pytest.mark.parametrize("how", TRIED)
 def test_an_owner_is_found_while_it_exists(aws: boto3.Session, how: str) -> None:
-    """And no longer once it is gone."""
+    """The row finds a new owner, and nobody once it is deleted."""
     row = replace(ROWS[how.partition(":")[0]], probe=None)
     region = row.only or ELSEWHERE.get(row.id, REGION)
 
@@ -64,8 +64,8 @@ PROBED += ["codepipeline", "rds-proxy"]
 
 
 @pytest.mark.parametrize("how", shared(PROBED))
-def test_a_probe_says_the_same(aws: boto3.Session, how: str) -> None:
-    """Of one log group that is asked about; with the error that the service has for "no such"."""
+def test_a_probe_finds_an_owner_while_it_exists(aws: boto3.Session, how: str) -> None:
+    """A probe finds the owner of one log group, and nobody once the service says "no such"."""
     row = ROWS[how]
     region = row.only or REGION
     assert row.probe is not None

@@ -1,4 +1,4 @@
-"""Whose name a log group has: owners that it speaks of, and who would make it again."""
+"""What a log group's name identifies: its owner, and who would recreate it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from janitor.owners.table import Row, table
 from tests.owners.world import Empty, World, owning, region_of
 
-SPOKEN = {
+NAMES = {
     "lambda": "/aws/lambda/x",
     "lambda-edge": "/aws/lambda/us-east-1.x",
     "lambda-capacity-provider": "/aws/lambda/capacity-provider/x",
@@ -60,15 +60,14 @@ OTHERS = (
     "aws-waf-logs-x",
     "/aws-glue/jobs/output",
 )
-"""Names that people chose, or that belong to no one owner."""
+"""Names that people chose, or that identify no single owner."""
 
 
 @pytest.mark.parametrize("row", SPEAKING, ids=lambda row: row.id)
-def test_a_name_speaks_of_the_owner_that_its_service_would_name(row: Row) -> None:
-    """With what is in braces, and of no other kind; and that kind is asked for it."""
-    name, region = SPOKEN[row.id], region_of(row)
-    spoken = {other.id for other in table() if other.owner_named(name, region)}
-    assert spoken == {row.id}
+def test_a_name_identifies_one_owner(row: Row) -> None:
+    """A name that a service makes identifies one owner of one kind, and that row is read for it."""
+    name, region = NAMES[row.id], region_of(row)
+    assert {other.id for other in table() if other.owner_named(name, region)} == {row.id}
     owner = row.owner_named(name, region)
     assert "{" not in owner
     assert owner.split("s-")[-1].split(" of ")[0].endswith(("x", "0"))
@@ -77,25 +76,26 @@ def test_a_name_speaks_of_the_owner_that_its_service_would_name(row: Row) -> Non
 
 
 @pytest.mark.parametrize("row", SPEAKING, ids=lambda row: row.id)
-def test_an_owner_that_is_there_is_found_by_the_name_that_speaks_of_it(row: Row) -> None:
-    """Where the table makes the name itself; other rows read it from the owner's configuration."""
+def test_an_existing_owner_is_found_by_the_name_that_identifies_it(row: Row) -> None:
+    """A row finds the owner that a name identifies, if the row itself makes up that name."""
     region, answers, listed = region_of(row), owning(row), replace(row, probe=None)
     for name in answers.names:
         if row.owner_named(name, region):
             assert World(answers, region).of([listed], name)[name].uses
 
 
-def test_every_such_row_is_tried_here() -> None:
-    """And other names speak of nobody."""
-    assert SPOKEN.keys() == {row.id for row in SPEAKING}
-    spoken = [(row.id, name) for row in table() for name in OTHERS if row.owner_named(name, "any")]
-    assert spoken == []
+def test_other_names_identify_no_owner() -> None:
+    """NAMES covers every row that identifies owners, and names that people chose identify none."""
+    assert NAMES.keys() == {row.id for row in SPEAKING}
+    assert [
+        (row.id, name) for row in table() for name in OTHERS if row.owner_named(name, "any")
+    ] == []
 
 
-def test_only_what_a_service_makes_by_itself_is_said_to_be_made_again() -> None:
-    """By the next owner of the name, or the next of the kind; Lambda may lack the right to."""
+def test_a_log_group_is_recreated_by_services_that_create_it_themselves() -> None:
+    """The next owner of the name or kind recreates it, or may (Lambda needs permission)."""
     rows = {row.id: row for row in table()}
-    again = {
+    expected = {
         ("rds", "/aws/rds/instance/x/error"): "the next RDS instance of that name "
         "recreates it, without retention",
         ("rds", "RDSOSMetrics"): "the next RDS instance that logs there recreates it, "
@@ -105,5 +105,5 @@ def test_only_what_a_service_makes_by_itself_is_said_to_be_made_again() -> None:
         ("lambda", "/app"): "",
         ("vpc-flow-log", "/app"): "",
     }
-    for (row, name), said in again.items():
-        assert rows[row].made_again(name, "eu-west-1") == said
+    for (row, name), text in expected.items():
+        assert rows[row].made_again(name, "eu-west-1") == text

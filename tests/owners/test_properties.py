@@ -1,4 +1,4 @@
-"""What holds of the owners whatever some rows are answered: from the shapes of every service."""
+"""What holds for owners whatever some services answer, made from the shapes of each service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OTHERS = [
 
 @dataclass(frozen=True)
 class Asked:
-    """A row, and what its service has; if `denied`, the one of its calls that it refuses."""
+    """A row and the state of its service; `refused` chooses the call that is denied, if one is."""
 
     row: Row
     state: Literal["owners", "none", "denied"]
@@ -74,8 +74,8 @@ ASKED = st.lists(
 
 @given(ASKED)
 def test_every_log_group_is_owned_kept_or_nobodys(rows: list[Asked]) -> None:
-    """Owned where a row that was read refers to it, whatever the others do; kept by exactly those
-    denied rows that could own it; nobody's otherwise.
+    """A log group is owned if a row that was read refers to it, kept by exactly those denied rows
+    that could own it, and otherwise nobody's.
     """
     by_service = {asked.row.service: asked for asked in rows}
     world = World(lambda service, *call, **more: by_service[service].answer(service, *call, **more))
@@ -90,13 +90,13 @@ def test_every_log_group_is_owned_kept_or_nobodys(rows: list[Asked]) -> None:
         kept = {unread.row for unread in found[group].unread}
         assert kept == {a.row.id for a in rows if a.state == "denied" and keeps(a, rows, group)}
         assert found[group].nobody == (not uses and not kept)
-    assert {region for _, region, *_ in world.said} <= {REGION, "us-east-1"}
+    assert {region for _, region, *_ in world.calls} <= {REGION, "us-east-1"}
 
 
 def keeps(asked: Asked, rows: list[Asked], group: str) -> bool:
-    """As the documentation has it: a denied row keeps the names that it is limited to; one that may
-    own any name keeps all, or, if nothing stops without the log group, all but those that are
-    another row's usual names.
+    """Return whether a denied row keeps a log group, as docs/owners.md says: the names that the row
+    is limited to; a row of any name keeps all, or, if its owner does not stop without the log
+    group, all but other rows' usual names.
     """
     if not asked.possible(group):
         return False

@@ -1,4 +1,4 @@
-"""Every row finds its owners, in answers made from the shapes of its service."""
+"""Each row finds its owners in answers made from the shapes of its service."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ USUAL = {
     "codebuild": "/aws/codebuild/p",
     "firehose": "/aws/kinesisfirehose/s",
 }
-"""Conventional names of rows that may own any, and can be asked about these."""
+"""Conventional names that the probes of rows for any name can be asked about."""
 
 
 def listed(row: Row) -> Row:
-    """The row without its probe, so that it is listed for one log group too."""
+    """Return the row without its probe, so that it is listed even for one log group."""
     return replace(row, probe=None)
 
 
 @ROWS
-def test_an_owner_is_found_where_its_service_names_the_log_group(row: Row) -> None:
-    """By name, ARN or prefix, whichever of its calls says so; and it says what would be lost."""
+def test_an_owner_is_found_by_its_reference_to_the_log_group(row: Row) -> None:
+    """A reference by name, ARN or prefix in any call is found, and says what would be lost."""
     answers = owning(row)
     assert answers.names
     found = World(answers, region_of(row)).of([listed(row)], *answers.names, "/of/nobody")
@@ -42,24 +42,24 @@ def test_an_owner_is_found_where_its_service_names_the_log_group(row: Row) -> No
 
 
 @ROWS
-def test_no_owner_is_found_where_there_is_none(row: Row) -> None:
-    """Nor is anything said to be unknown."""
+def test_an_empty_service_has_no_owner(row: Row) -> None:
+    """Nobody uses the log groups, and nothing is unread."""
     found = World(Empty(listed(row)), region_of(row)).of([listed(row)], *owning(row).names)
     assert all(answer.nobody and answer.rows == 1 for answer in found.values())
 
 
 @ROWS
 def test_a_row_that_is_denied_says_so(row: Row) -> None:
-    """With the action that is missing, at its first call, its second, and so on."""
+    """Whichever of its calls is denied, the missing action is named."""
     answers = owning(row)
     for refused in {step.call for step in row.listing.steps}:
 
-        def said(*at: str, refused: str = refused, **more: Any) -> Any:
-            if at[2] == refused:
+        def refusing(*call: str, refused: str = refused, **more: Any) -> Any:
+            if call[2] == refused:
                 raise denied(refused)
-            return answers(*at, **more)
+            return answers(*call, **more)
 
-        found = World(said, region_of(row)).of([listed(row)], *answers.names)
+        found = World(refusing, region_of(row)).of([listed(row)], *answers.names)
         for answer in found.values():
             (unread,) = answer.unread
             assert refused in str(unread)
@@ -68,7 +68,7 @@ def test_a_row_that_is_denied_says_so(row: Row) -> None:
 
 @PROBES
 def test_a_probe_finds_the_owner_of_one_log_group(row: Row) -> None:
-    """And that there is none."""
+    """A probe finds the owner of a log group, or that it has none."""
     assert row.probe is not None
     names = [*owning(row).names, *USUAL.values()]
     name = next(name for name in names if row.probe.values(name) is not None)

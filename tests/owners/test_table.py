@@ -1,4 +1,4 @@
-"""Every row of the table is right by botocore's service models."""
+"""Every row of the table agrees with botocore's service models."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.owners.shapes import answer, check, service
 
 ROWS = pytest.mark.parametrize("row", table(), ids=lambda row: row.id)
 GIVEN = ("group", "arn", "arn_or_star", "region", "account")
-"""What a probe knows of its log group, beside the parts of its name."""
+"""What a probe knows of its log group besides the parts of its name."""
 
 
 def questions(row: Row) -> list[tuple[Question, dict[str, str]]]:
-    """What a row asks, with the values that it begins with."""
+    """Return the questions of a row, each with the values that it begins with."""
     asked: list[tuple[Question, dict[str, str]]] = [(row.listing, {})]
     if row.probe is not None:
         names = row.probe.names.groupindex if row.probe.names else ()
@@ -40,8 +40,8 @@ def sample(row: Row, step: Step, *expressions: str) -> dict[str, Any]:
 
 
 @ROWS
-def test_every_call_is_one_that_the_service_knows(row: Row) -> None:
-    """With the parameters that it takes, filled with what the steps before found."""
+def test_every_call_is_valid(row: Row) -> None:
+    """The service has the operation, and accepts the parameters that earlier steps fill in."""
     for question, values in questions(row):
         scopes: list[Any] = [values]
         for step in question.steps:
@@ -58,8 +58,8 @@ def test_every_call_is_one_that_the_service_knows(row: Row) -> None:
 
 
 @ROWS
-def test_every_path_leads_somewhere(row: Row) -> None:
-    """In the shape of the answer: a name that is not there would mean that nobody owns anything."""
+def test_every_expression_fits_its_answer(row: Row) -> None:
+    """A name that the answer lacks would mean that nobody owns anything."""
     for question, _ in questions(row):
         for step in question.steps:
             shape = operation(row, step).output_shape
@@ -79,7 +79,7 @@ _TOKENS = re.compile("(next)?(token|marker|position)", re.IGNORECASE)
 
 @ROWS
 def test_a_list_that_has_pages_is_read_to_its_end(row: Row) -> None:
-    """What a service calls the next page is not left out."""
+    """A row has the page token of each operation that takes one."""
     for step in row.listing.steps:
         model = operation(row, step)
         tokens = filter(_TOKENS.fullmatch, model.input_shape.members if model.input_shape else ())
@@ -90,7 +90,7 @@ def test_a_list_that_has_pages_is_read_to_its_end(row: Row) -> None:
 
 @ROWS
 def test_references_are_found_in_an_answer(row: Row) -> None:
-    """Names, ARNs or prefixes, and whose they are."""
+    """The references of a row are log groups, with a label or without."""
     for question, _ in questions(row):
         found = search(question.refs, sample(row, question.steps[-1], question.refs))
         assert found
@@ -101,8 +101,8 @@ def test_references_are_found_in_an_answer(row: Row) -> None:
 
 
 @ROWS
-def test_errors_that_say_that_there_is_nothing_are_the_services_own(row: Row) -> None:
-    """Codes as they come, not as botocore calls the shapes; those without a model have a text."""
+def test_errors_that_mean_no_owner_exist(row: Row) -> None:
+    """Each is a code as the service sends it, or names a part of the message."""
     for question, _ in questions(row):
         for entry in question.none:
             code, _, text = entry.partition(": ")
@@ -112,8 +112,8 @@ def test_errors_that_say_that_there_is_nothing_are_the_services_own(row: Row) ->
 
 
 @ROWS
-def test_only_reading_is_asked_for(row: Row) -> None:
-    """The actions are those of its calls."""
+def test_the_actions_are_those_of_the_calls_and_only_read(row: Row) -> None:
+    """A row needs permission for its own calls, which change nothing."""
     reading = re.compile("(List|Describe|Get|BatchGet)[A-Z]")
     steps = [step.call for question, _ in questions(row) for step in question.steps]
     assert all(reading.match(step) for step in steps)
@@ -124,7 +124,7 @@ def test_only_reading_is_asked_for(row: Row) -> None:
 
 @ROWS
 def test_a_row_is_complete(row: Row) -> None:
-    """With its source, names that fit each other, and nothing in braces that it does not know."""
+    """A row has a source, keys that do not contradict each other, and no unknown braces."""
     assert row.source
     assert not (row.only and row.home)
     assert not (row.names and row.usual)
@@ -136,7 +136,7 @@ def test_a_row_is_complete(row: Row) -> None:
 
 
 def test_rows_are_chosen_by_name() -> None:
-    """All, none, or those that are named; a misspelt one is refused with the nearest."""
+    """A policy selects all rows, none, or some; a misspelt name is refused with the nearest."""
     assert chosen(True) == table()
     assert chosen(False) == ()
     assert [row.id for row in chosen(["lambda", "ecs-service"])] == ["lambda", "ecs-service"]
@@ -145,12 +145,12 @@ def test_rows_are_chosen_by_name() -> None:
 
 
 def test_no_two_rows_share_a_name() -> None:
-    """A policy names each."""
+    """Row names are unique, because a policy refers to them."""
     assert len({row.id for row in table()}) == len(table())
 
 
 def test_the_role_and_the_package_follow_the_rows() -> None:
-    """The actions, and the service models, of those that are chosen."""
+    """The role's actions and the package's service models are those of the chosen rows."""
     rows = chosen(["apigatewayv2-stage", "opensearch"])
     assert actions(rows) == {"apigateway:GET", "es:ListDomainNames", "es:DescribeDomains"}
     assert services(rows) == {"apigatewayv2", "opensearch"}

@@ -1,4 +1,4 @@
-"""Services that answer as a test says, beneath the real Api."""
+"""Fake services beneath the real Api, which answer as a test says."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Answers = Callable[..., Mapping[str, Any]]
 
 
 class World:
-    """The accounts' services. `said` holds every call."""
+    """The services of an account; `calls` has every call, `clients` how many were made of each."""
 
     def __init__(
         self,
@@ -42,25 +42,25 @@ class World:
         self.answers = answers
         self.clock = VirtualClock(NOW)
         self.stop = Stop()
-        self.said: list[tuple[str, str, str, Mapping[str, Any]]] = []
-        self.made: Counter[str] = Counter()
+        self.calls: list[tuple[str, str, str, Mapping[str, Any]]] = []
+        self.clients: Counter[str] = Counter()
         self.counts = Counts()
         pace = Pace(lambda _name: rate, self.clock)
         target = Target(ACCOUNT, region)
         self.api = Api(target, clients or self, pace, self.clock, self.counts, self.stop, Inline())
 
     def client(self, service: str, region: str, **_more: Any) -> Any:
-        self.made[service] += 1
+        self.clients[service] += 1
         return _Client(self, service, region)
 
-    def calls(self, operation: str) -> int:
-        return sum(name == operation for _, _, name, _ in self.said)
+    def count(self, operation: str) -> int:
+        return sum(name == operation for _, _, name, _ in self.calls)
 
     def owners(self, rows: Sequence[Row], **more: Any) -> Owners:
         return Owners(self.api, rows, Shared(), **more)
 
     def of(self, rows: Sequence[Row], *names: str, **more: Any) -> Mapping[str, Answer]:
-        """What is known of the log groups of those names, all asked at once."""
+        """Return who uses the log groups of these names, all asked about at once."""
         return self.ask(self.owners(rows, **more), *names)
 
     def ask(self, owners: Owners, *names: str) -> Mapping[str, Answer]:
@@ -83,7 +83,7 @@ class _Client:
 
         def call(**parameters: Any) -> Mapping[str, Any]:
             world = self._world
-            world.said.append((self._service, self._region, operation, parameters))
+            world.calls.append((self._service, self._region, operation, parameters))
             return world.answers(self._service, self._region, operation, **parameters)
 
         return call
@@ -99,11 +99,11 @@ def named(name: str, target: Target) -> tuple[str, str]:
 
 
 def error(operation: str, code: str, message: str = "") -> ClientError:
-    said: Any = {
+    response: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": 400},
     }
-    return ClientError(said, operation)
+    return ClientError(response, operation)
 
 
 def denied(operation: str) -> ClientError:
@@ -119,13 +119,13 @@ FITTING = {
     "wafv2": "aws-waf-logs-{}",
     "wafv2-cloudfront": "aws-waf-logs-{}",
 }
-"""Of rows that refer to log groups by name, and can own some only."""
+"""Log group names for rows that refer to them by name and can own only some."""
 
 
 @dataclass(frozen=True)
 class Owning:
-    """A service in which a row's calls find something at each step: what each is answered with, and
-    the log groups that are referred to.
+    """A service that has owners of a row: its answer to each call, and the log groups that these
+    refer to.
     """
 
     answers: Mapping[str, Mapping[str, Any]]
@@ -137,7 +137,7 @@ class Owning:
 
 @dataclass(frozen=True)
 class Empty:
-    """A service that has nothing: no lists, and nothing of the name that a probe asks for."""
+    """A service that has no owners: no lists, and nothing that a probe asks for."""
 
     row: Row
 
@@ -151,14 +151,14 @@ class Empty:
 
 
 def region_of(row: Row) -> str:
-    """A Region in which the row can own something."""
+    """Return a Region in which the row can own something."""
     return row.only or REGION
 
 
 @functools.cache
 def owning(row: Row) -> Owning:
-    """Answers from the shapes of the row's calls, in which every name or ARN of a log group is one
-    of the target's.
+    """Return answers made from the shapes of the row's calls, which refer to log groups of the
+    target.
     """
     answers = {
         step.call: _answer(row, step, step.each or row.listing.refs) for step in row.listing.steps
@@ -175,7 +175,7 @@ def owning(row: Row) -> Owning:
 
 
 def probed(row: Row, group: str) -> Owning:
-    """The same for the row's probe about a log group."""
+    """Return the same for the row's probe about a log group."""
     assert row.probe is not None
     question = row.probe.question
     answers = {step.call: _answer(row, step, step.each or question.refs) for step in question.steps}
@@ -192,13 +192,13 @@ def _answer(row: Row, step: Step, expression: str) -> dict[str, Any]:
 
 
 def _named(row: Row, name: str, reference: str) -> str:
-    """The name in the form of the reference that it stands in the place of."""
+    """Return the name in the form of the reference that it replaces."""
     arn = f"arn:aws:logs:{region_of(row)}:{ACCOUNT}:log-group:{name}:*"
     return arn if reference.startswith(ARN) else name
 
 
 def _plant(answer: Any, old: str, new: str) -> bool:
-    """Put a text in the place of another, in whatever holds it; whether there was any."""
+    """Replace a text anywhere in an answer; return whether it was found."""
     found = False
     for key, value in list(answer.items() if isinstance(answer, dict) else enumerate(answer)):
         if value == old:
