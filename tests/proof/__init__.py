@@ -1,6 +1,6 @@
-"""The engine proved: random accounts on the simulator, and judges that know the truth.
+"""The engine's properties on random accounts, checked by judges that know the truth.
 
-`worlds` makes accounts, policies and trouble; `oracle` says what should become of an account;
-`witness` watches what is done to it; a `process` calls it, and may be killed; `engine` and
-`function` run the janitor there. `python -m tests.proof` tries many.
+`worlds` draws accounts, policies and trouble; `oracle` foretells what becomes of an account;
+`witness` watches every change; a `process` may be killed; `engine` and `function` run the janitor
+in one. `python -m tests.proof` tries many accounts.
 """

@@ -1,9 +1,9 @@
-"""Tries the properties of `tests.proof.test_proof` on many random accounts, on every core.
+"""Try the properties of `tests.proof.test_proof` on many random accounts, on every core.
 
     python -m tests.proof --accounts 10000 --minutes 45 [--seed SEED] [--write docs/proof.md]
 
-Prints, and writes, what was tried. Exit code 1 if anything failed. A batch that failed is tried
-again by `python -m tests.proof --only PROPERTY --accounts 25 --seed SEED`, as it prints.
+Prints (and writes) what was tried, and exits with 1 if anything failed. The command to repeat a
+failed batch, `--only PROPERTY --accounts 25 --seed SEED`, is printed with it.
 """
 
 from __future__ import annotations
@@ -24,46 +24,47 @@ from tests.proof import test_proof
 from tests.proof.engine import TALLY, Tally
 
 assert conftest, "registers the profiles"
-PROPERTIES = ("undisturbed", "plan_and_apply", "troubled", "killed", "chained", "fleet")
 BATCH = 25
 
 
 def batch(name: str, start: int, accounts: int) -> tuple[str, int, Tally, str]:
-    """So many examples of a property from a seed: what was tried, and how it failed, if it did."""
-    TALLY.__init__()  # type: ignore[misc]  # this process may have done another batch
-    settled = settings(
+    """Try examples of a property from a seed: return what was tried, and how it failed, if it
+    did.
+    """
+    TALLY.__init__()  # type: ignore[misc]  # this process may have run another batch
+    options = settings(
         settings.get_profile("deep"),
         max_examples=accounts,
         phases=[Phase.generate],
         database=None,
     )
-    failed = ""
+    failure = ""
     try:
-        seed(start)(settled(test_proof.anew(name)))()
-    except Exception as error:  # noqa: BLE001  # each failure is told, and the rest goes on
+        seed(start)(options(test_proof.property_test(name)))()
+    except Exception as error:  # noqa: BLE001  # a failure is reported, and the other batches run
         notes = "\n".join(getattr(error, "__notes__", []))
-        failed = f"{traceback.format_exc(limit=-3)}\n{notes}"
-    return name, start, TALLY, failed
+        failure = f"{traceback.format_exc(limit=-3)}\n{notes}"
+    return name, start, TALLY, failure
 
 
 def main() -> int:
-    """Run as many batches as asked for, or as there is time for."""
+    """Run as many batches as were asked for, or as there is time for."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof")
     parser.add_argument("--accounts", type=int, default=10_000)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
-    parser.add_argument("--only", choices=PROPERTIES)
+    parser.add_argument("--only", choices=list(test_proof.GIVEN))
     parser.add_argument("--write", type=Path, help="a file for the result")
-    said = parser.parse_args()
-    sys.stdout.write(f"seed {said.seed}\n")
+    options = parser.parse_args()
+    sys.stdout.write(f"seed {options.seed}\n")
     sys.stdout.flush()
-    names = [said.only] if said.only else list(PROPERTIES)
+    names = [options.only] if options.only else list(test_proof.GIVEN)
     jobs = [
-        (names[number % len(names)], said.seed + number, min(BATCH, said.accounts))
-        for number in range(max(1, said.accounts // BATCH))
+        (names[number % len(names)], options.seed + number, min(BATCH, options.accounts))
+        for number in range(max(1, options.accounts // BATCH))
     ]
     total, by_name, failures = Tally(), dict.fromkeys(names, 0), 0
-    ends = time.monotonic() + said.minutes * 60
+    ends = time.monotonic() + options.minutes * 60
     with ProcessPoolExecutor() as pool:
         running: set[Future[tuple[str, int, Tally, str]]] = set()
         while jobs or running:
@@ -73,23 +74,23 @@ def main() -> int:
                 break
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
-                name, start, tally, failed = future.result()
+                name, start, tally, failure = future.result()
                 total.add(tally)
                 by_name[name] += tally.accounts
-                if failed:
+                if failure:
                     failures += 1
-                    told_how = f"--only {name} --accounts {BATCH} --seed {start}"
-                    sys.stdout.write(f"FAILED: {told_how}\n{failed}\n")
-    text = told(total, by_name, failures, said.seed)
+                    again = f"--only {name} --accounts {BATCH} --seed {start}"
+                    sys.stdout.write(f"FAILED: {again}\n{failure}\n")
+    text = summary(total, by_name, failures, options.seed)
     sys.stdout.write(text + "\n")
-    if said.write:
-        said.write.parent.mkdir(exist_ok=True)
-        said.write.write_text(text + "\n")
+    if options.write:
+        options.write.parent.mkdir(exist_ok=True)
+        options.write.write_text(text + "\n")
     return min(failures, 1)
 
 
-def told(total: Tally, by_name: dict[str, int], failures: int, first: int) -> str:
-    """The result as Markdown."""
+def summary(total: Tally, by_name: dict[str, int], failures: int, first: int) -> str:
+    """Return the result as Markdown."""
     rows = "\n".join(f"| `test_{name}` | {count:,} |" for name, count in by_name.items())
     return f"""| property (`tests/proof/test_proof.py`) | accounts |
 |---|---|

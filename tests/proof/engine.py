@@ -1,4 +1,4 @@
-"""The janitor on the fake account: undisturbed, in trouble, killed."""
+"""The janitor as the terminal runs it, on the fake account: undisturbed, in trouble, killed."""
 
 from __future__ import annotations
 
@@ -34,64 +34,63 @@ from tests.fakes.builder import Builder
 from tests.fakes.faults import Fault, Rates
 from tests.fakes.truth import Key, Truth
 from tests.proof.oracle import Oracle
-from tests.proof.process import Process, Waiting, session
-from tests.proof.witness import Item, Life, WatchedCloud, Witness
-from tests.proof.worlds import NOW, TARGETS, Account, Trouble, Wanted
+from tests.proof.process import Death, InlineWorkers, Process, session
+from tests.proof.witness import Item, Record, WatchedCloud, Witness
+from tests.proof.worlds import NOW, TARGETS, Account, PolicyFile, Trouble
 from tests.virtual import VirtualClock
 
 LATER = 12 * 3600.0
-"""Seconds after which everything is shown, and no age is near one that matters."""
+"""Seconds after which all metadata is shown, while no age has come near one that matters."""
 
-NEAR = 0.7
+SAME_GROUP = 0.7
 """How often somebody changes the very group that a call is about."""
 
 
-class Somebody(Random):
-    """Likes to be at work just where the janitor is, between a look and what follows from it."""
+class Interference(Random):
+    """Changes log groups, mostly just where the janitor works, between a look and its change."""
 
     def __init__(self, trouble: Trouble, unclear: dict[str, Unclear]) -> None:
-        super().__init__(trouble.seed, trouble.meanwhile, kinds=trouble.kinds)
+        super().__init__(trouble.seed, trouble.interference, kinds=trouble.changes)
         self._unclear = unclear
 
     def blur(self, _account: Builder, key: Key, _now: int) -> None:
-        """What CloudWatch answers about the group's metric is unclear now, or clear again."""
+        """CloudWatch's answer about the group's metric becomes incomplete, or complete again."""
         if self._unclear.pop(key[2], None) is None:
             self._unclear[key[2]] = "PartialData"
 
     def _chosen(self, call: Call, keys: Sequence[Key]) -> Key:
         name = call.group or call.parameters.get("logGroupNamePrefix") or ""
         key = (call.account, call.region, name)
-        if key in keys and self._random.random() < NEAR:
+        if key in keys and self._random.random() < SAME_GROUP:
             return key
         return super()._chosen(call, keys)
 
 
-class Chaos:
-    """A trouble's faults."""
+class TroubleFaults:
+    """The faults of a trouble, by call."""
 
     def __init__(self, trouble: Trouble) -> None:
         self._trouble = trouble
-        shares: Mapping[str, Any] = trouble.shares
-        self._rates = Rates(seed=trouble.seed, **shares)
+        rates: Mapping[str, Any] = trouble.rates
+        self._rates = Rates(seed=trouble.seed, **rates)
         self._calls = 0
 
     def __call__(self, call: Call) -> Fault | None:
         self._calls += 1
         trouble = self._trouble
-        if self._calls >= trouble.expired:
+        if self._calls >= trouble.expires:
             return Fault("ExpiredTokenException")
-        if trouble.denied is not None:
-            operation, group, region = trouble.denied
-            wanted = ((operation, call.operation), (group, call.group), (region, call.region))
-            if call.service != "sts" and all(said in (None, it) for said, it in wanted):
-                return Fault(trouble.refusal)
-        if call.service == trouble.nowhere:
+        if trouble.denied is not None and call.service != "sts":
+            actual = (call.operation, call.group, call.region)
+            if all(one in (None, its) for one, its in zip(trouble.denied, actual, strict=True)):
+                return Fault(trouble.denied_code)
+        if call.service == trouble.unreachable:
             return Fault(unreachable=True)
-        return self._rates(call) if trouble.only in (None, call.operation) else None
+        return self._rates(call) if trouble.operation in (None, call.operation) else None
 
 
 class MortalJournal(FileJournal):
-    """The journal of a process that may die, in the middle of a line too."""
+    """The journal of a process that may die, even in the middle of a line."""
 
     def __init__(self, path: Path, process: Process) -> None:
         super().__init__(path, Lines("run", "policy"))
@@ -110,7 +109,7 @@ class MortalJournal(FileJournal):
 
 @dataclass
 class Tally:
-    """What was tried, for whoever counts."""
+    """What was tried."""
 
     accounts: int = 0
     runs: int = 0
@@ -130,24 +129,23 @@ TALLY = Tally()
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a run came to, by its books."""
+class Result:
+    """What a run planned and did by its own books, and why a limit refused it, if one did."""
 
     planned: Mapping[Verb, int]
     done: Mapping[Verb, int]
     refused: str
 
 
-class Place:
-    """What lasts: the account, the time and the files. Each run here is a process of its own."""
+class Environment:
+    """What outlives a process: the account, the clock, the plan and the journal."""
 
-    def __init__(self, account: Account, wanted: Wanted, folder: Path) -> None:
+    def __init__(self, account: Account, policy: PolicyFile, folder: Path) -> None:
         self.account = account
-        self.policy = wanted.policy
-        self.folder = folder
-        self.made = account.build()
+        self.policy = policy.parsed
+        self.builder = account.build()
         self.clock = VirtualClock(NOW)
-        self.witness = Witness(wanted.said, self.made.truth, self.clock)
+        self.witness = Witness(policy.content, self.builder.truth, self.clock)
         ambiguous = account.unknowns.missing_code == "InvalidParameterException"
         lacking = {region for _, region in TARGETS if ambiguous and account.lacks_in(region)}
         self.unclear = dict(account.unknowns.unclear)
@@ -155,9 +153,9 @@ class Place:
         self.oracle = Oracle(self.witness.rules, account.page, unknowns, lacking, account.refusing)
         self.cloud = WatchedCloud(
             self.witness,
-            self.made,
+            self.builder,
             self.clock,
-            empty_pages=account.empty,
+            empty_pages=account.empty_pages,
             page=account.page,
             token_age=3600,
             unknowns=unknowns,
@@ -166,78 +164,79 @@ class Place:
         self.plan = folder / "plan.jsonl"
 
     def later(self) -> int:
-        """Half a day has passed since the beginning; the time (ms)."""
+        """Move on to half a day after the beginning, and return the time (ms)."""
         self.clock.jump(max(LATER - self.clock.passed, 0))
         return self.clock.now()
 
     @property
     def truth(self) -> Truth:
-        """As it is by now."""
-        self.made.elapse(self.clock.now())
-        return self.made.truth.copy()
+        """What is true of the account now."""
+        self.builder.elapse(self.clock.now())
+        return self.builder.truth.copy()
 
     def trouble(self, trouble: Trouble | None) -> None:
-        """From now on this goes wrong."""
-        self.cloud.faults = None if trouble in (None, Trouble()) else Chaos(trouble)
+        """Let this go wrong from now on, and nothing else."""
+        self.cloud.faults = None if trouble in (None, Trouble()) else TroubleFaults(trouble)
         self.cloud.actors = []
-        if trouble is not None and trouble.meanwhile:
-            self.cloud.actors = [Somebody(trouble, self.unclear)]
+        if trouble is not None and trouble.interference:
+            self.cloud.actors = [Interference(trouble, self.unclear)]
 
     @contextlib.contextmanager
     def process(
-        self, trouble: Trouble | None = None, dies_at: int | None = None, *, after: bool = False
+        self, trouble: Trouble | None = None, death: Death | None = None
     ) -> Iterator[Janitor]:
-        """A process on this account."""
+        """A process on this account, whose journal is checked at its end."""
         self.trouble(trouble)
         written = self.journal.read_bytes() if self.journal.exists() else b""
-        janitor = Janitor(self, dies_at, after=after)
+        janitor = Janitor(self, death)
         with self.cloud:
             yield janitor
-        whole = written.rfind(b"\n") + 1  # what was torn is taken away
-        lines = self.journal.read_bytes()[whole:] if self.journal.exists() else b""
-        janitor.life.journal += whole_lines(lines.decode())
-        self.witness.check_journal(janitor.life, killed=janitor.dead)
-        TALLY.add(tally(janitor.life, killed=janitor.dead))
+        complete = written.rfind(b"\n") + 1  # a torn line is overwritten
+        lines = self.journal.read_bytes()[complete:] if self.journal.exists() else b""
+        janitor.record.journal += complete_lines(lines.decode())
+        self.witness.check_journal(janitor.record, killed=janitor.dead)
+        TALLY.add(tally(janitor.record, killed=janitor.dead))
 
 
-def whole_lines(text: str) -> Iterator[dict[str, Any]]:
-    """The lines of a journal; what cannot be read was torn."""
+def complete_lines(text: str) -> Iterator[dict[str, Any]]:
+    """The lines of a journal without those that were torn."""
     for line in text.splitlines():
         with contextlib.suppress(ValueError):
             yield json.loads(line)
 
 
 class Janitor(Process):
-    """What the terminal does, as one process."""
+    """The terminal's commands, in one process. Each returns None if it was killed, and raises
+    JanitorError.
+    """
 
-    def __init__(self, place: Place, dies_at: int | None = None, *, after: bool = False) -> None:
-        life = Life(place.clock.now())
-        super().__init__(place.cloud, life, dies_at, after=after, cpu=place.account.cpu)
-        self.place = place
+    def __init__(self, env: Environment, death: Death | None = None) -> None:
+        super().__init__(env.cloud, Record(env.clock.now()), death, cpu=env.account.cpu)
+        self.env = env
         self.counts = Counts()
-        self.asked: Shared | None = None
+        self.shared: Shared | None = None
 
-    def survey(self) -> Done | None:
-        """Write a plan of what a run would do. None where it was killed. Raises JanitorError."""
-        return self._whole(self._survey())
+    def survey(self) -> Result | None:
+        """Write a plan of what a run would do."""
+        return self._command(self._survey())
 
-    def apply(self) -> Done | None:
-        """Do what the plan says."""
-        return self._whole(self._apply())
+    def apply(self) -> Result | None:
+        """Carry out the plan."""
+        return self._command(self._apply())
 
-    def run(self) -> Done | None:
-        """Both."""
-        return self._whole(self._run())
+    def run(self) -> Result | None:
+        """Survey and act."""
+        return self._command(self._survey_and_act())
 
-    def _whole(self, work: Coroutine[Any, Any, Done]) -> Done | None:
-        self.stop, self.asked = Stop(), None
-        return self.place.clock.run(self.live(work))
+    def _command(self, work: Coroutine[Any, Any, Result]) -> Result | None:
+        self.stop, self.shared = Stop(), None
+        return self.env.clock.run(self.live(work))
 
-    async def _run(self) -> Done:
-        return await self._act(await self._surveyed())
+    async def _survey_and_act(self) -> Result:
+        return await self._act(await self._write_plan())
 
     def _apis(self) -> dict[Target, Api]:
-        clock = self.place.clock
+        clock = self.env.clock
         return {
             (target := Target(account, region)): Api(
                 target,
@@ -246,15 +245,15 @@ class Janitor(Process):
                 clock,
                 self.counts,
                 self.stop,
-                Waiting(),
+                InlineWorkers(),
             )
-            for account, region in TARGETS[: self.place.account.targets]
+            for account, region in TARGETS[: self.env.account.targets]
         }
 
-    async def _surveyed(self) -> Books:
-        place, apis = self.place, self._apis()
-        now, policy = self.life.now or 0, place.policy
-        with place.plan.open("w") as file:
+    async def _write_plan(self) -> Books:
+        env, apis = self.env, self._apis()
+        now, policy = self.record.now or 0, env.policy
+        with env.plan.open("w") as file:
 
             def listen(_groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
                 lines = filter(None, map(action_line, outcomes))
@@ -264,54 +263,50 @@ class Janitor(Process):
             books = Books(apis, listen)
             survey = Survey(policy, now, self.stop, books)
             await survey.run(apis, dict.fromkeys(apis))
-            self.asked = survey.shared
-            for target, tally in books.tallies.items():
-                file.write(f"{end_line(target, tally).model_dump_json()}\n")
+            self.shared = survey.shared
+            for target, counts in books.tallies.items():
+                file.write(f"{end_line(target, counts).model_dump_json()}\n")
         return books
 
-    async def _survey(self) -> Done:
-        books = await self._surveyed()
-        return Done(books.total.planned, {}, books.over_limit(self.place.policy.limits))
+    async def _survey(self) -> Result:
+        books = await self._write_plan()
+        return Result(books.total.planned, {}, books.over_limit(self.env.policy.limits))
 
-    async def _apply(self) -> Done:
-        plan = PlanFile(self.place.plan)
+    async def _apply(self) -> Result:
+        plan = PlanFile(self.env.plan)
         books = Books(plan.totals, lambda _groups, _outcomes: None)
         for target, totals in plan.totals.items():
             books.tallies[target].planned.update(totals.planned)
             if not totals.complete:
                 books.unfinished.add(target)
-        work: Any = SimpleNamespace(policy=self.place.policy, apis=self._apis())
+        work: Any = SimpleNamespace(policy=self.env.policy, apis=self._apis())
         await count_groups(work, books)
         return await self._act(books)
 
-    async def _act(self, books: Books) -> Done:
-        place, plan = self.place, PlanFile(self.place.plan)
-        refused, refusals = (
-            books.over_limit(place.policy.limits),
-            books.refusals(place.policy.limits),
-        )
-        self.life.now = plan.head.made
+    async def _act(self, books: Books) -> Result:
+        env, plan = self.env, PlanFile(self.env.plan)
+        refused = books.over_limit(env.policy.limits)
+        refusals = books.refusals(env.policy.limits)
+        self.record.now = plan.head.made
         parts = {}
         for target, totals in plan.totals.items():
             if not totals.complete:
-                self.life.unfinished.add((target.account, target.region))
+                self.record.unfinished.add((target.account, target.region))
             parts[target] = Part(at_hand(plan.of(target)), refused=refusals[target])
-            self.life.planned |= by_item(line for one in plan.of(target) for line in one.actions)
+            self.record.planned |= by_item(line for one in plan.of(target) for line in one.actions)
         books.listener = lambda _groups, _outcomes: None
-        journal = MortalJournal(place.journal, self)
-        try:
-            looks = Looks(place.clock)
+        journal = MortalJournal(env.journal, self)
+        with contextlib.closing(journal):
+            looks = Looks(env.clock)
             act = Act(
-                place.policy, plan.head.made, self.stop, journal, books, looks, asked=self.asked
+                env.policy, plan.head.made, self.stop, journal, books, looks, asked=self.shared
             )
             await act.run(self._apis(), parts)
-        finally:
-            journal.close()
-        return Done(books.total.planned, books.total.done, refused)
+        return Result(books.total.planned, books.total.done, refused)
 
 
 def by_item(lines: Iterator[ActionLine]) -> dict[Item, Mapping[str, Any]]:
-    """What is planned."""
+    """The lines of a plan by what they are about; streams stand inside the lines."""
     return {
         (line.account, line.region, line.group, line.creation_time, line.action, None): (
             line.model_dump()
@@ -320,13 +315,13 @@ def by_item(lines: Iterator[ActionLine]) -> dict[Item, Mapping[str, Any]]:
     }
 
 
-def tally(life: Life, *, killed: bool) -> Tally:
-    """What was tried in a process."""
-    made = Counter(item[4] for item in life.effects)
+def tally(record: Record, *, killed: bool) -> Tally:
+    """What one process tried."""
+    made = Counter(item[4] for item in record.effects)
     return Tally(
         runs=1,
-        calls=life.calls.total(),
-        faults=life.faults,
+        calls=record.calls.total(),
+        faults=record.faults,
         deletions=made["delete_group"],
         sweeps=made["sweep_streams"],
         puts=made["set_retention"],
@@ -334,40 +329,34 @@ def tally(life: Life, *, killed: bool) -> Tally:
     )
 
 
-P = TypeVar("P", bound=Place)
+E = TypeVar("E", bound=Environment)
 
 
 @contextlib.contextmanager
-def place(
-    account: Account, wanted: Wanted, kind: Callable[[Account, Wanted, Path], P]
-) -> Iterator[P]:
-    """A place of an example's own."""
+def environment(
+    account: Account, policy: PolicyFile, kind: Callable[[Account, PolicyFile, Path], E]
+) -> Iterator[E]:
+    """An environment for one example, where nothing is logged."""
     TALLY.accounts += 1
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        yield kind(account, wanted, Path(folder))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Thousands of runs' log lines are for nobody."""
-    before = structlog.get_config()
+    config = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     try:
-        yield
+        with tempfile.TemporaryDirectory() as folder:
+            yield kind(account, policy, Path(folder))
     finally:
-        structlog.configure(**before)
+        structlog.configure(**config)
 
 
-def settle(place: Place, most: int = 4) -> list[Done]:
-    """Undisturbed runs until one changes nothing."""
-    now, done = place.later(), list[Done]()
+def settle(env: Environment, most: int = 4) -> list[Result]:
+    """Run undisturbed until a run changes nothing, and return the results."""
+    now, results = env.later(), list[Result]()
     for _ in range(most):
-        before = place.truth
-        with place.process() as janitor:
-            janitor.life.now = now
-            run = janitor.run()
-            assert run is not None, "nobody killed it"
-            done.append(run)
-        if place.truth == before:
-            return done
+        before = env.truth
+        with env.process() as janitor:
+            janitor.record.now = now
+            result = janitor.run()
+            assert result is not None, "nobody killed it"
+            results.append(result)
+        if env.truth == before:
+            return results
     raise AssertionError(f"after {most} undisturbed runs there is still something to do")

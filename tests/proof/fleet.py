@@ -1,11 +1,11 @@
-"""The function of a fleet as its state machine calls it: every target at the same time, each again
-until it is complete, and again where an invocation of it died.
+"""The fleet function as its state machine calls it: all targets at the same time, each again until
+it is complete, and again if an invocation died.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,66 +15,54 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from janitor.core.errors import CredentialsError
 from janitor.function import fleet
-from janitor.function.settings import read_settings
 from janitor.sandbox.organization import Membership, Organization
-from tests.proof.function import TOPIC, Delivery, Function, Invocation
-from tests.proof.process import Waiting, session
-from tests.proof.worlds import ACCOUNT, OTHER, Account, Trouble, Wanted, toml
+from tests.proof.function import Delivery, Function, Invocation
+from tests.proof.process import InlineWorkers, death_in, session
+from tests.proof.worlds import ACCOUNT, OTHER, Account, PolicyFile, Trouble
 
 RUN = "execution_1"
 ROLE = "janitor"
 MOST = 60
-"""Rounds of invocations after which the state machine would have given up long ago."""
+"""Rounds of invocations after which the state machine would long have given up."""
 
 
 def role(account: str) -> str:
-    """The ARN of an account's role."""
+    """Return the ARN of an account's role."""
     return f"arn:aws:iam::{account}:role/{ROLE}"
 
 
 class FleetInvocation(Invocation):
-    """One invocation of the function."""
+    """One invocation of the fleet function."""
 
-    _place: Fleet
+    _env: Fleet
 
-    def __init__(self, place: Fleet, delivery: Delivery, *more: Any, **how: Any) -> None:
-        super().__init__(place, delivery, *more, **how)
-        self.life.unfinished = set(place.unfinished(delivery.run))
+    def __init__(self, env: Fleet, delivery: Delivery, *more: Any) -> None:
+        super().__init__(env, delivery, *more)
+        self.record.unfinished = set(env.unfinished(delivery.run))
 
     async def _answer(self) -> dict[str, Any]:
-        place = self._place
-        metrics = EphemeralMetrics(namespace="test", service="test")
+        env = self._env
         function = fleet.Fleet(
-            place.settings,
-            place,  # type: ignore[arg-type]
-            place.clock,
-            metrics,
-            Waiting(),
-            lambda _own, arn, _external_id: Assumed(arn),  # type: ignore[arg-type,return-value]
+            env.settings,
+            env,  # type: ignore[arg-type]
+            env.clock,
+            EphemeralMetrics(namespace="test", service="test"),
+            InlineWorkers(),
+            lambda _own, arn, _external_id: AssumedSession(arn),  # type: ignore[arg-type,return-value]
         )
         return await function.answer(self.delivery.event, self)
 
 
 class Fleet(Function):
-    """A place whose janitor is that function: two accounts, which are an organization."""
+    """An environment with the fleet function, and an organization of two accounts."""
 
     invocation = FleetInvocation
+    variables: Mapping[str, str] = {"JANITOR_FLEET_ROLE": ROLE}
 
-    def __init__(self, account: Account, wanted: Wanted, folder: Path) -> None:
-        super().__init__(account, wanted, folder)
+    def __init__(self, account: Account, policy: PolicyFile, folder: Path) -> None:
+        super().__init__(account, policy, folder)
         members = {one: Membership(one) for one in (ACCOUNT, OTHER)}
-        self.made.store.organization = Organization(ACCOUNT, {}, members)
-        policy = folder / "policy.toml"
-        policy.write_text(toml(wanted.said))
-        self.settings = read_settings(
-            {
-                "JANITOR_BUCKET": "bucket",
-                "JANITOR_POLICY_FILE": str(policy),
-                "JANITOR_NOTIFY_TOPIC": TOPIC,
-                "JANITOR_FLEET_ROLE": ROLE,
-                "JANITOR_MAX_LINKS": "9999",
-            }
-        )
+        self.builder.store.organization = Organization(ACCOUNT, {}, members)
 
     def client(self, service: str, region_name: str | None = None, **options: Any) -> Any:
         if service == "organizations":
@@ -82,44 +70,43 @@ class Fleet(Function):
         return super().client(service, region_name, **options)
 
     def read(self, run: str, name: str) -> Any:
-        """An object of a run, if there is one."""
+        """Return an object of a run, or None."""
         body, _ = self.bucket.objects.get(f"fleet/{run}/{name}", (b"null", ""))
         return json.loads(body)
 
     def states(self, run: str) -> Iterator[dict[str, Any]]:
-        """The states of its targets, as they were written last."""
+        """The states of the run's targets, as they were last written."""
         for key, (body, _) in self.bucket.objects.items():
             if key.startswith(f"fleet/{run}/") and key.endswith("/state.json"):
                 yield json.loads(body)
 
     def unfinished(self, run: str) -> Iterator[tuple[str, str]]:
-        """The targets whose survey was not complete by now."""
+        """The targets whose survey is not complete."""
         for member in (self.read(run, "run.json") or {"members": ()})["members"]:
             for region in member["regions"]:
-                place = f"{member['account']}/{region}"
-                state = self.read(run, f"{place}/state.json") or {"regions": {region: {}}}
-                said = state["regions"][region]
-                if said.get("failed") or not said.get("surveyed"):
+                key = f"{member['account']}/{region}/state.json"
+                state = (self.read(run, key) or {"regions": {region: {}}})["regions"][region]
+                if state.get("failed") or not state.get("surveyed"):
                     yield member["account"], region
 
 
-class Assumed:
-    """A session of a role, which is assumed with its first call."""
+class AssumedSession:
+    """The session of a role that is assumed by the first call."""
+
+    region_name = Fleet.region_name
 
     def __init__(self, arn: str) -> None:
         self._arn = arn
-        self._inner = session(arn.split(":")[4], Fleet.region_name)
+        self._inner = session(arn.split(":")[4], self.region_name)
         self._has_keys = False
 
     def client(self, service: str, region_name: str | None = None, **_options: Any) -> Any:
-        return _AfterKeys(self._inner.client(service, region_name), self._assume)
-
-    region_name = Fleet.region_name
+        return _AssumedClient(self._inner.client(service, region_name), self._assume)
 
     def _assume(self) -> None:
         if self._has_keys:
             return
-        sts = session(ACCOUNT, Fleet.region_name).client("sts", Fleet.region_name)
+        sts = session(ACCOUNT, self.region_name).client("sts", self.region_name)
         try:
             sts.assume_role(RoleArn=self._arn, RoleSessionName="cloudwatch-janitor")
         except (ClientError, BotoCoreError) as error:
@@ -127,40 +114,43 @@ class Assumed:
         self._has_keys = True
 
 
-class _AfterKeys:
-    def __init__(self, client: Any, first: Any) -> None:
-        self._client, self._first, self.meta = client, first, client.meta
+class _AssumedClient:
+    def __init__(self, client: Any, assume: Any) -> None:
+        self._client, self._assume, self.meta = client, assume, client.meta
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
 
         def call(**parameters: Any) -> Any:
-            self._first()
+            self._assume()
             return method(**parameters)
 
         return call
 
 
 class StateMachine:
-    """Calls the function as the definition of the state machine says."""
+    """Calls the function as the definition of the state machine does."""
 
     def __init__(
         self,
-        here: Fleet,
+        env: Fleet,
         trouble: Trouble,
         seconds: float,
         deaths: list[tuple[int, bool] | None],
-        twice: frozenset[int],
+        repeated: frozenset[int],
         others: list[tuple[int, Any]],
     ) -> None:
-        self.here, self.trouble, self.seconds = here, trouble, seconds
-        self.deaths, self.twice, self.others = deaths, twice, others
+        """`deaths` are by round; in the rounds `repeated` an event is delivered twice; `others` are
+        a round and what a stranger sends then.
+        """
+        self.env, self.trouble, self.seconds = env, trouble, seconds
+        self.deaths, self.repeated, self.others = deaths, repeated, others
         self.rounds = count()
 
     def run(self, *, dry_run: bool) -> dict[str, Any]:
-        """What the report answers."""
+        """Return the answer of the last pass, the report."""
         self.each([{"run": RUN, "pass": "targets", "dry_run": dry_run}], 900)
-        items = self.here.read(RUN, "targets.json")
+        items = self.env.read(RUN, "targets.json")
         self.each([{"run": RUN, "pass": "survey", **item} for item in items])
         [limits] = self.each([{"run": RUN, "pass": "limits"}], 900)
         if limits["act"]:
@@ -169,30 +159,29 @@ class StateMachine:
         return report
 
     def each(self, events: list[Any], seconds: float | None = None) -> list[dict[str, Any]]:
-        """The last answer to each event, all at the same time, again until they are complete."""
-        here = self.here
-        waiting, answers = [here.delivery(event) for event in events], list[dict[str, Any]]()
+        """Invoke the function for all events at the same time, again until each is complete, and
+        return the complete answers.
+        """
+        env = self.env
+        waiting, answers = [env.delivery(event) for event in events], list[dict[str, Any]]()
         for _ in range(MOST):
             if not waiting:
                 return answers
             number = next(self.rounds)
-            here.trouble(self.trouble if number < 4 else None)
-            dies_at, after = (self.deaths[number : number + 1] or [None])[0] or (None, False)
-            made = here.invoke(
+            env.trouble(self.trouble if number < 4 else None)
+            made = env.invoke(
                 [
                     *waiting,
-                    *[here.delivery(waiting[0].event)] * (number in self.twice),
-                    *(here.delivery(event) for at, event in self.others if at == number),
+                    *[env.delivery(waiting[0].event)] * (number in self.repeated),
+                    *(env.delivery(event) for at, event in self.others if at == number),
                 ],
                 seconds or min(self.seconds * 1.3**number, 900),
-                dies_at,
-                after=after,
+                death_in(self.deaths, number),
             )
-            assert not here.witness.wrongs, here.witness.wrongs
-            answers += [one.answer for one in made[: len(waiting)] if one.answer.get("complete")]
+            assert not env.witness.violations, env.witness.violations
+            own = made[: len(waiting)]
+            answers += [one.answer for one in own if one.answer.get("complete")]
             waiting = [
-                here.delivery(one.delivery.event)
-                for one in made[: len(waiting)]
-                if not one.answer.get("complete")
+                env.delivery(one.delivery.event) for one in own if not one.answer.get("complete")
             ]
         raise AssertionError(f"no end of {[delivery.event for delivery in waiting]}")

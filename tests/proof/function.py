@@ -1,7 +1,7 @@
-"""The function as Lambda runs it: many links, events delivered twice, links that die.
+"""The function as Lambda runs it: many links, events delivered twice, invocations that die.
 
-S3 and SNS are two small clients here, because botocore tries their calls again by itself, and waits
-for that in real time: what comes of it is what these answer with.
+S3 and SNS are two small clients here, because botocore retries their calls itself and waits in real
+time: these answer as botocore does after its retries.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from janitor.core.errors import JanitorError
 from janitor.engine.plan import ActionLine, parse
 from janitor.function import handler
 from janitor.function.settings import read_settings
-from tests.proof.engine import TALLY, Place, by_item, tally, whole_lines
-from tests.proof.process import Process, Waiting, running, session
-from tests.proof.witness import Item, Life
-from tests.proof.worlds import ACCOUNT, NOW, Account, Trouble, Wanted, toml
+from tests.proof.engine import TALLY, Environment, by_item, complete_lines, tally
+from tests.proof.process import Death, InlineWorkers, Process, running, session
+from tests.proof.witness import Item, Record
+from tests.proof.worlds import ACCOUNT, NOW, Account, PolicyFile, Trouble, toml
 
 ARN = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:cloudwatch-janitor"
 TOPIC = f"arn:aws:sns:eu-west-1:{ACCOUNT}:topic"
@@ -36,13 +36,15 @@ SECONDS_OF_S3 = 0.05
 
 
 def scheduled(run: str, at: int = NOW) -> dict[str, Any]:
-    """EventBridge's event."""
+    """Return EventBridge's event of a schedule."""
     time = datetime.fromtimestamp(at / 1000, UTC).isoformat()
     return {"source": "aws.events", "detail-type": "Scheduled Event", "id": run, "time": time}
 
 
 class Bucket:
-    """The client of S3, of one bucket. A share of calls fails, one of writes loses its answer."""
+    """The S3 client of one bucket. A `share` of the calls fails, and of the conditional writes as
+    many lose their answer.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, tuple[bytes, str]] = {}
@@ -58,7 +60,7 @@ class Bucket:
             body, etag = self.objects[Key]
             return {"Body": io.BytesIO(body), "ETag": etag}
 
-        running().owed += SECONDS_OF_S3
+        running().latency += SECONDS_OF_S3
         return running().step(get)
 
     def put_object(
@@ -73,23 +75,23 @@ class Bucket:
     ) -> dict[str, Any]:
         def put() -> dict[str, Any]:
             self._perhaps_fail("PutObject")
-            there = self.objects.get(Key, (b"", None))[1]
-            if (IfNoneMatch and there) or (IfMatch and there != IfMatch):
+            stored, etag = self.objects.get(Key, (Body, None))
+            if (IfNoneMatch and etag) or (IfMatch and etag != IfMatch):
                 raise _error("PreconditionFailed", 412, "PutObject")
-            told = Key.endswith(".jsonl") and there is not None and self.objects[Key][0] != Body
-            assert not told, f"{Key} was written by another, and is written over"
+            lost = Key.endswith(".jsonl") and stored != Body
+            assert not lost, f"{Key} was written by another, and is overwritten"
             self._written += 1
             self.objects[Key] = (Body, f'"{self._written}"')
             if Key.startswith("journal/"):
-                # Twice because an answer was lost, a line counts once for who reads it.
-                journal = running().life.journal
-                journal += [line for line in whole_lines(Body.decode()) if line not in journal]
+                # A line that was written again because an answer was lost counts once.
+                journal = running().record.journal
+                journal += [line for line in complete_lines(Body.decode()) if line not in journal]
             if self.dice.random() < self.share and (IfMatch or IfNoneMatch):
-                # botocore writes again, and meets what it has written.
+                # The answer was lost: botocore's retry finds what the first attempt wrote.
                 raise _error("PreconditionFailed", 412, "PutObject")
             return {"ETag": self.objects[Key][1]}
 
-        running().owed += SECONDS_OF_S3
+        running().latency += SECONDS_OF_S3
         return running().step(put)
 
     def _perhaps_fail(self, operation: str) -> None:
@@ -103,64 +105,57 @@ def _error(code: str, status: int, operation: str) -> ClientError:
 
 
 class Topic:
-    """The client of SNS."""
+    """The SNS client."""
 
     def __init__(self) -> None:
-        self.told: Counter[str] = Counter()
+        self.published: Counter[str] = Counter()
         """Messages by run."""
 
     def publish(self, *, MessageAttributes: Mapping[str, Any], **_more: Any) -> dict[str, Any]:
         run = MessageAttributes["run_id"]["StringValue"]
-        running().step(lambda: self.told.update([run]))
+        running().step(lambda: self.published.update([run]))
         return {}
 
 
 @dataclass
 class Delivery:
-    """An event on its way to the function, and how often it is tried."""
+    """An event on its way to the function, and the attempts that Lambda has left."""
 
     event: Any
     request: str
-    tries: int = 2
+    attempts: int = 2
 
     @property
     def run(self) -> str:
-        """The run that it is about."""
+        """The run that the event is about."""
         if isinstance(self.event, dict):
             return str(self.event.get("run") or self.event.get("id") or self.request)
         return self.request
 
 
 class Invocation(Process):
-    """One invocation of the function, which Lambda ends after so many seconds."""
+    """One invocation of the function, which Lambda ends after some seconds; its context too."""
 
     def __init__(
-        self,
-        place: Function,
-        delivery: Delivery,
-        seconds: float,
-        dies_at: int | None = None,
-        *,
-        after: bool = False,
+        self, env: Function, delivery: Delivery, seconds: float, death: Death | None = None
     ) -> None:
-        super().__init__(place.cloud, Life(), dies_at, after=after, cpu=place.account.cpu)
-        self.life.planned = Planned(place.bucket, partial(place.states, delivery.run))
+        super().__init__(env.cloud, Record(), death, cpu=env.account.cpu)
+        self.record.planned = Planned(env.bucket, partial(env.states, delivery.run))
         self.delivery = delivery
         self.aws_request_id = delivery.request
         self.invoked_function_arn = ARN
         self.log_group_name = "/cloudwatch-janitor/janitor"
         self.failed = False
         self.answer: dict[str, Any] = {}
-        self._place = place
-        self._ends = place.clock.monotonic() + seconds
+        self._env = env
+        self._ends = env.clock.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        return int((self._ends - self._place.clock.monotonic()) * 1000)
+        return int((self._ends - self._env.clock.monotonic()) * 1000)
 
     async def run(self) -> None:
-        """From the event to the answer, if there is one."""
-        loop = asyncio.get_running_loop()
-        timeout = loop.call_at(self._ends, self.kill)
+        """Run until the function answers, fails or is killed."""
+        timeout = asyncio.get_running_loop().call_at(self._ends, self.kill)
         try:
             self.answer = await self.live(self._answer()) or {}
         except JanitorError:
@@ -169,37 +164,40 @@ class Invocation(Process):
             timeout.cancel()
 
     async def _answer(self) -> dict[str, Any]:
-        place = self._place
+        env = self._env
         metrics = EphemeralMetrics(namespace="test", service="test")
-        janitor = handler.Janitor(place.settings, place, place.clock, metrics, Waiting())  # type: ignore[arg-type]
+        janitor = handler.Janitor(env.settings, env, env.clock, metrics, InlineWorkers())  # type: ignore[arg-type]
         return await janitor.answer(self.delivery.event, self)
 
 
-class Function(Place):
-    """A place whose janitor is the function; the boto3 session of its account."""
+class Function(Environment):
+    """An environment with the function; also the boto3 session of its account."""
 
     region_name = "eu-west-1"
     invocation: type[Invocation] = Invocation
+    variables: Mapping[str, str] = {}
+    """Environment variables that a subclass adds."""
 
-    def __init__(self, account: Account, wanted: Wanted, folder: Path) -> None:
-        super().__init__(account, wanted, folder)
+    def __init__(self, account: Account, policy: PolicyFile, folder: Path) -> None:
+        super().__init__(account, policy, folder)
         self.bucket, self.topic = Bucket(), Topic()
         self.queue: list[Delivery] = []
-        self.lives: dict[str, list[Life]] = {}
-        """What is known of the invocations of each run."""
+        self.records: dict[str, list[Record]] = {}
+        """The records of each run's invocations."""
         self.cut_off = 0
         """How many invocations came to no answer."""
         self.given_up = False
-        """Whether Lambda does not try an event any more."""
+        """Whether Lambda has stopped retrying an event."""
         self.requests = 0
-        policy = folder / "policy.toml"
-        policy.write_text(toml(wanted.said))
+        file = folder / "policy.toml"
+        file.write_text(toml(policy.content))
         self.settings = read_settings(
             {
                 "JANITOR_BUCKET": "bucket",
-                "JANITOR_POLICY_FILE": str(policy),
+                "JANITOR_POLICY_FILE": str(file),
                 "JANITOR_NOTIFY_TOPIC": TOPIC,
                 "JANITOR_MAX_LINKS": "9999",
+                **self.variables,
             }
         )
 
@@ -218,35 +216,30 @@ class Function(Place):
         self.bucket.dice = random.Random(0 if trouble is None else trouble.seed)
 
     def send(self, event: Any) -> None:
-        """Somebody invokes the function, asynchronously."""
+        """Invoke the function asynchronously."""
         self.queue.append(self.delivery(event))
 
     def delivery(self, event: Any) -> Delivery:
-        """The event on its way."""
+        """Return a new delivery of the event."""
         self.requests += 1
         return Delivery(event, f"request-{self.requests}")
 
     def invoke(
-        self,
-        deliveries: Sequence[Delivery],
-        seconds: float,
-        dies_at: int | None = None,
-        *,
-        after: bool = False,
+        self, deliveries: Sequence[Delivery], seconds: float, death: Death | None = None
     ) -> list[Invocation]:
-        """Lambda runs the function for these at the same time; the first of them may die. What came
-        to no end is tried once more, later.
+        """Run the function for these events at the same time; `death` is that of the first. Events
+        without an answer are queued once more.
         """
         made = [
-            self.invocation(self, delivery, seconds, None if number else dies_at, after=after)
+            self.invocation(self, delivery, seconds, None if number else death)
             for number, delivery in enumerate(deliveries)
         ]
 
-        async def all_of_them() -> None:
+        async def run_all() -> None:
             await asyncio.gather(*(one.run() for one in made))
 
         with self.cloud:
-            self.clock.run(all_of_them())
+            self.clock.run(run_all())
         for one in made:
             self._ended(one)
         for call in self.cloud.world.invoked:
@@ -256,46 +249,46 @@ class Function(Place):
 
     def _ended(self, one: Invocation) -> None:
         delivery = one.delivery
-        self.lives.setdefault(delivery.run, []).append(one.life)
-        # Where the state was taken over, or cannot be written, what was under way ends as it may.
+        self.records.setdefault(delivery.run, []).append(one.record)
+        # If another link took over, or state cannot be written, begun changes may have no end.
         cut = one.dead or one.failed or bool(one.answer.get("repeated") or self.bucket.share)
-        self.witness.check_journal(one.life, killed=cut)
-        TALLY.add(tally(one.life, killed=one.dead))
+        self.witness.check_journal(one.record, killed=cut)
+        TALLY.add(tally(one.record, killed=one.dead))
         if one.dead or one.failed:
             self.cut_off += 1
-            delivery.tries -= 1
-            if delivery.tries:
+            delivery.attempts -= 1
+            if delivery.attempts:
                 self.clock.jump(60)
                 self.queue.append(delivery)
-            self.given_up |= not delivery.tries
+            self.given_up |= not delivery.attempts
 
     def effects(self, run: str) -> Counter[Item]:
-        """What a run changed."""
-        return sum((life.effects for life in self.lives.get(run, ())), Counter[Item]())
+        """Return what a run changed."""
+        return sum((record.effects for record in self.records.get(run, ())), Counter[Item]())
 
     def check_limits(self) -> None:
-        """No run changed more than the policy allows, over all of its links."""
-        for run, lives in self.lives.items():
-            scanned = {group for life in lives for group in life.scanned}
+        """Check that no run, over all of its links, changed more than the policy allows."""
+        for run, records in self.records.items():
+            scanned = {group for record in records for group in record.scanned}
             self.witness.check_limits(scanned, self.effects(run))
 
     @property
     def acting(self) -> set[str]:
         """The runs that changed something."""
-        return {run for run in self.lives if self.effects(run)}
+        return {run for run in self.records if self.effects(run)}
 
     @property
     def refused(self) -> bool:
-        """Whether a limit forbade a run anything."""
-        return any(state.get("refused") for run in self.lives for state in self.states(run))
+        """Whether a limit refused a run anything."""
+        return any(state.get("refused") for run in self.records for state in self.states(run))
 
     def states(self, run: str) -> Iterator[dict[str, Any]]:
-        """The states of a run, of which a fleet's has more than one."""
+        """The states of a run; a fleet's run has one for each target."""
         if (state := self.state(run)) is not None:
             yield state
 
     def state(self, run: str) -> dict[str, Any] | None:
-        """The state of a run, as it was written last."""
+        """Return the state of a run as it was last written."""
         body, _ = self.bucket.objects.get(f"runs/{run}/state.json", (b"null", ""))
         found: dict[str, Any] | None = json.loads(body)
         return found
@@ -303,11 +296,11 @@ class Function(Place):
 
 @dataclass
 class Planned(Mapping[Item, Mapping[str, Any]]):
-    """What the objects of a run's plan in the bucket hold by now."""
+    """The plan of a run as it stands in the bucket now, by item."""
 
     bucket: Bucket
     states: Callable[[], Iterable[Mapping[str, Any]]]
-    known: dict[str, dict[Item, Mapping[str, Any]]] = field(default_factory=dict)
+    cache: dict[str, dict[Item, Mapping[str, Any]]] = field(default_factory=dict)
 
     def __getitem__(self, item: Item) -> Mapping[str, Any]:
         for lines in self._objects():
@@ -325,7 +318,7 @@ class Planned(Mapping[Item, Mapping[str, Any]]):
         for region in (one for state in self.states() for one in state["regions"].values()):
             for key in region.get("plan", ()):
                 body, etag = self.bucket.objects[key]
-                if etag not in self.known:
+                if etag not in self.cache:
                     lines = parse(body.decode().splitlines(), key)
-                    self.known[etag] = by_item(one for one in lines if isinstance(one, ActionLine))
-                yield self.known[etag]
+                    self.cache[etag] = by_item(one for one in lines if isinstance(one, ActionLine))
+                yield self.cache[etag]

@@ -1,6 +1,5 @@
-"""What should become of an account, from the truth and the policy file: none of the engine's code.
-
-The rules are those of the README, read once more: what is said here twice is said there once.
+"""What should become of an account, by its true state and the policy file, without any code of the
+engine: an independent implementation of docs/concepts.md.
 """
 
 from __future__ import annotations
@@ -20,52 +19,54 @@ from tests.fakes.truth import Event, Group, Key, Stream, Target, Truth
 from tests.proof.worlds import OWN
 
 UNSURE = -1
-"""Days that nobody puts: it is not known which rule holds."""
+"""A retention that is never put: it is not known which rule applies."""
 METRIC_KEPT = 455 * DAY_MS
 LAG_WINDOW = 48 * HOUR_MS
 DATED = 30 * DAY_MS
 NO_EVENTS_READ = ("INFREQUENT_ACCESS", "ESSENTIALS")
-"""Log classes that refuse FilterLogEvents."""
+"""The log classes that refuse FilterLogEvents."""
+HOME = "us-east-1"
+"""The Region of Lambda@Edge functions."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """The policy as it is written. `answers` says whether a rule's condition that has to be asked
-    for holds; None: that is not known.
+    """The policy file as a dict. `answers` tells whether a condition that takes a request holds;
+    None: unknown.
     """
 
-    said: dict[str, Any]
+    policy: dict[str, Any]
     answers: Callable[[dict[str, Any], Group], bool | None] = lambda _rule, _group: None
 
     def scopes(self, group: Group) -> list[dict[str, Any]]:
-        """What holds for the group, or all that may where that is not known; the last is what holds
-        if the condition does not.
+        """Return the scopes that may apply to the group: one, if that is known; the last is the one
+        that applies if no unknown condition holds.
         """
-        defaults: dict[str, Any] = self.said["defaults"]
-        found: list[dict[str, Any]] = []
-        for rule in self.said.get("rules", []):
+        defaults: dict[str, Any] = self.policy["defaults"]
+        scopes: list[dict[str, Any]] = []
+        for rule in self.policy.get("rules", []):
             applies = self._applies(rule, group)
             if applies is not False:
-                found.append(defaults | rule)
+                scopes.append(defaults | rule)
             if applies:
-                return found
-        return [*found, defaults]
+                return scopes
+        return [*scopes, defaults]
 
     def scope(self, group: Group) -> dict[str, Any]:
         return self.scopes(group)[-1]
 
     def fixed(self, scope: dict[str, Any]) -> Rules:
-        """With one scope for all."""
-        return Rules(self.said | {"defaults": scope, "rules": []})
+        """Return the same rules with one scope for every group."""
+        return Rules(self.policy | {"defaults": scope, "rules": []})
 
     def effect(self, group: Group, stored: int, lag: float, now: int) -> object:
-        """What may be done with the group, and by which proof."""
-        scope, cut = self.scope(group), self.cutoff(group, now)
-        how = (cut, scope["proof"])
-        deleted = not lawful(group, [], self, lag, stored, now)
-        old = cut is not None and group.created < cut
+        """Return what may be done with the group, and by which proof."""
+        scope, cutoff = self.scope(group), self.cutoff(group, now)
+        proof = (cutoff, scope["proof"])
+        deleted = not objections(group, [], self, lag, stored, now)
+        old = cutoff is not None and group.created < cutoff
         swept = scope["sweep_streams"] and not group.protected and old
-        return self.days(group), deleted and how, swept and how
+        return self.days(group), deleted and proof, swept and proof
 
     def _applies(self, rule: dict[str, Any], group: Group) -> bool | None:
         if "names" in rule:
@@ -80,22 +81,26 @@ class Rules:
 
     @property
     def by_tag(self) -> bool:
-        """Whether anything hangs on tags."""
-        by_rule = any("tags" in rule for rule in self.said.get("rules", []))
-        return bool(self.said["protect"]["tags"]) or by_rule
+        """Whether any decision depends on tags."""
+        by_rule = any("tags" in rule for rule in self.policy.get("rules", []))
+        return bool(self.policy["protect"]["tags"]) or by_rule
 
     def exempt(self, group: Group) -> bool:
-        """Name, tag, or the janitor's own; or odd values, or a class that takes nothing."""
+        """Return whether nothing at all may be done: by name or tag, because it is the janitor's
+        own, has odd values, or a class that accepts no changes.
+        """
         return (
             group.name == OWN
-            or self._spared(group, self.said["protect"])
+            or self._spared(group, self.policy["protect"])
             or bool(group.odd)
             or group.log_class == "DELIVERY"
         )
 
     def undeletable(self, group: Group) -> bool:
-        """Name or tag, or a name under which only AWS could make it again."""
-        deletion = self.said["protect"]["deletion"]
+        """Return whether it may not be deleted: by name or tag, or by a name under which only AWS
+        could create it again.
+        """
+        deletion = self.policy["protect"]["deletion"]
         return group.name.startswith("aws/") or self._spared(group, deletion)
 
     def _spared(self, group: Group, protect: Mapping[str, Any]) -> bool:
@@ -104,7 +109,7 @@ class Rules:
         )
 
     def days(self, group: Group) -> int | None:
-        """The retention to put, if any."""
+        """Return the retention to put, if any."""
         found = {self._days(scope, group) for scope in self.scopes(group)}
         return found.pop() if len(found) == 1 else UNSURE
 
@@ -118,7 +123,7 @@ class Rules:
         return int(low if group.retention < low else high)
 
     def cutoff(self, group: Group, now: int) -> int | None:
-        """Retention and grace before now: nothing newer may be deleted."""
+        """Return the time before which everything is expired: retention and grace before now."""
         found = {self._cutoff(scope, group, now) for scope in self.scopes(group)}
         return found.pop() if len(found) == 1 else 0
 
@@ -132,13 +137,13 @@ class Rules:
 def condition(
     rule: dict[str, Any], group: Group, quiet: Callable[[int], bool | None], now: int
 ) -> bool | None:
-    """Whether the group is old enough, and `quiet` since; None: unknown."""
+    """Return whether the group is old enough, and `quiet` for as long; None: unknown."""
     since = now - (rule.get("orphan_days") or rule["quiet_days"]) * DAY_MS
     return False if group.created > since else quiet(since)
 
 
-def speaks(name: str) -> bool:
-    """Whether a log group's name is one that Lambda makes of a function's."""
+def names_function(name: str) -> bool:
+    """Return whether Lambda gives a function's log group such a name."""
     return re.fullmatch(rf"/aws/lambda/({HOME}\.)?[A-Za-z0-9_-]+", name) is not None
 
 
@@ -153,26 +158,22 @@ def tagged(tag: str, tags: Mapping[str, str]) -> bool:
     return key in tags and value in ("", tags[key])
 
 
-HOME = "us-east-1"
-"""Where Lambda@Edge functions are."""
-
-
 def owned(key: Key, functions: Mapping[Target, Mapping[str, str | None]]) -> bool:
-    """Whether a function logs to the group: one of its Region, or a Lambda@Edge function's replica
-    in the group's, to the usual name with its home Region in it, or to one of its own.
+    """Return whether a function logs to the group: one of its Region, or the replica of a
+    Lambda@Edge function, under the usual name with the home Region in it or a configured one.
     """
     account, region, name = key
-    here, home = (functions.get((account, where), {}) for where in (region, HOME))
-    replicas = {f"/aws/lambda/{HOME}.{function}" for function in home}
-    own = {group or f"/aws/lambda/{function}" for function, group in here.items()}
-    named = {group for group in home.values() if region != HOME}
-    return name in own | replicas | named
+    local, edge = (functions.get((account, where), {}) for where in (region, HOME))
+    own = {group or f"/aws/lambda/{function}" for function, group in local.items()}
+    replicas = {f"/aws/lambda/{HOME}.{function}" for function in edge}
+    configured = {group for group in edge.values() if region != HOME}
+    return name in own | replicas | configured
 
 
-def lawful(
+def objections(
     group: Group, streams: Iterable[Stream], rules: Rules, lag: float, stored: int, now: int
 ) -> str:
-    """Why the group may not be deleted, by its own facts; empty where it may."""
+    """Return why the group may not be deleted by its own facts, empty if it may."""
     before = rules.cutoff(group, now)
     reasons = {
         "exempt": rules.exempt(group),
@@ -195,8 +196,8 @@ def exceeding(
     deleted: Iterable[Key],
     swept: Iterable[Key],
 ) -> set[str]:
-    """The accounts in which that is more than may be deleted and swept: all of them, where it is
-    more than may be in all together. A log group comes as often as streams of it are swept.
+    """Return the accounts whose limits this exceeds: all of them, if it exceeds those of the fleet.
+    `swept` has a log group once for each stream that is swept.
     """
     counts = [Counter(account for account, *_ in of) for of in (scanned, deleted, swept)]
     if _too_many(limits | limits.get("fleet", {}), *(count.total() for count in counts)):
@@ -213,9 +214,7 @@ def _too_many(limits: Mapping[str, Any], scanned: int, deleted: int, swept: int)
 
 @dataclass
 class Expected:
-    """What is left, and the changes that lead there; `forbidden` are the accounts in which a limit
-    forbids deletions.
-    """
+    """The expected result of a run; in the accounts `forbidden` a limit refuses deletions."""
 
     truth: Truth
     forbidden: set[str] = field(default_factory=set)
@@ -227,15 +226,15 @@ class Expected:
 
     @property
     def refused(self) -> bool:
-        """Whether a limit forbids anything."""
+        """Whether a limit refuses anything."""
         return bool(self.forbidden)
 
 
 @dataclass(frozen=True)
 class Oracle:
-    """What one undisturbed run leaves behind. `page` is how many streams a page holds; in a Region
-    where something is `lacking`, and that cannot be told from what it says, what it takes to make a
-    group again cannot be read, and in one that is `refusing` nothing at all.
+    """Foretells what one undisturbed run does. `page` is how many streams a page holds. In a Region
+    that is `lacking`, an operation is not offered and its error is ambiguous, so that what an undo
+    needs cannot be read; in one that is `refusing`, nothing can.
     """
 
     rules: Rules
@@ -249,91 +248,90 @@ class Oracle:
         deletions: list[Group] = []
         puts: list[tuple[Group, int]] = []
         sweeps: list[tuple[Group, int, int]] = []
-        each: dict[Key, Oracle] = {}
+        fixed: dict[Key, Oracle] = {}
         groups = [group for group in truth.all() if group.region not in self.refusing]
         for group in groups:
             if rules.exempt(group):
                 continue
-            one = each[group.key] = replace(self, rules=rules.fixed(rules.scope(group)))
-            if self._hidden(rules, group, truth, now):
+            one = fixed[group.key] = replace(self, rules=rules.fixed(rules.scope(group)))
+            if self._undecided(rules, group, truth, now):
                 continue
             empty = one._empty(group, truth, now)
-            days, cut = one.rules.days(group), one.rules.cutoff(group, now)
+            days, cutoff = one.rules.days(group), one.rules.cutoff(group, now)
             if empty:
                 deletions.append(group)
                 continue
             if days is not None:
                 puts.append((group, days))
             elif empty is None:
-                continue  # that it could not be read is all that is told of it
-            if cut is not None and (names := one._swept(group, truth, cut, now)):
-                sweeps.append((group, cut, len(names)))
+                continue  # it is reported as unknown, and not swept either
+            if cutoff is not None and (names := one._swept(group, truth, cutoff, now)):
+                sweeps.append((group, cutoff, len(names)))
         gone = [group.key for group in deletions]
         streams = [group.key for group, _, count in sweeps for _ in range(count)]
         scanned = [group.key for group in groups]
-        forbidden = exceeding(rules.said["limits"], scanned, gone, streams)
+        forbidden = exceeding(rules.policy["limits"], scanned, gone, streams)
         result = Expected(truth, forbidden, scanned=len(groups))
         result.planned["delete_group"], result.planned["set_retention"] = len(deletions), len(puts)
         result.planned["sweep_streams"] = len(streams)
-        planned = [(group, each[group.key].rules.days(group)) for group in deletions]
+        planned = [(group, fixed[group.key].rules.days(group)) for group in deletions]
         puts += [(group, days) for group, days in planned if days and group.account in forbidden]
         for group, days in puts:
             truth.retain(group.key, days, now)
             result.put += 1
         for group in deletions:
-            if not self._unread(group) and group.account not in forbidden:
+            if not self._unrestorable(group) and group.account not in forbidden:
                 truth.delete(group.key)
                 result.deleted += 1
-        for group, cut, _ in sweeps:
+        for group, cutoff, _ in sweeps:
             if group.account in forbidden:
                 continue
-            for name in each[group.key]._swept(truth.there(group.key), truth, cut, now):
+            for name in fixed[group.key]._swept(truth.there(group.key), truth, cutoff, now):
                 truth.delete_stream(group.key, name)
                 result.swept += 1
         return result
 
-    def stuck(self, truth: Truth, now: int) -> set[Key]:
-        """The log groups that should be deleted and never can be."""
-        there = filter(self._unread, truth.all())
+    def never_deleted(self, truth: Truth, now: int) -> set[Key]:
+        """Return the log groups that should be deleted and never can be."""
         one = self._answering(truth, now)
         return {
             group.key
-            for group in there
+            for group in filter(self._unrestorable, truth.all())
             if not self.rules.exempt(group) and one._empty(group, truth, now)
         }
 
-    def _unread(self, group: Group) -> bool:
-        """Whether what it takes to make it again cannot be read: other classes have none of it."""
+    def _unrestorable(self, group: Group) -> bool:
+        """Return whether what an undo needs cannot be read; other classes have nothing of it."""
         return group.region in self.lacking and group.log_class == "STANDARD"
 
     def _answering(self, truth: Truth, now: int) -> Oracle:
-        """The same with rules that know what is asked for."""
+        """Return the same oracle with rules that know the answers to their conditions."""
 
         def answer(rule: dict[str, Any], group: Group) -> bool | None:
             def quiet(since: int) -> bool | None:
                 return None if self._unclear(group) else not _arrived(group, truth, since, now)
 
-            alive = not speaks(group.name) or owned(group.key, truth.functions)
+            alive = not names_function(group.name) or owned(group.key, truth.functions)
             if "orphan_days" in rule and alive:
                 return False
             return condition(rule, group, quiet, now)
 
         return replace(self, rules=replace(self.rules, answers=answer))
 
-    def _hidden(self, rules: Rules, group: Group, truth: Truth, now: int) -> bool:
-        """Whether it is not known which rule holds, where that makes a difference."""
+    def _undecided(self, rules: Rules, group: Group, truth: Truth, now: int) -> bool:
+        """Return whether it is unknown which rule applies, and that makes a difference."""
         stored, lag = group.bytes_seen(now, truth.lags.stored), truth.lags.stream
         scopes = [rules.fixed(scope) for scope in rules.scopes(group)]
         return len({one.effect(group, stored, lag, now) for one in scopes}) > 1
 
     def _empty(self, group: Group, truth: Truth, now: int) -> bool | None:
-        """Whether it is proved empty; None where that cannot be read."""
+        """Return whether it is proved empty, None if what that takes cannot be read."""
         lags, rules = truth.lags, self.rules
         stored = group.bytes_seen(now, lags.stored)
-        if lawful(group, group.streams.values(), rules, lags.stream, stored, now):
+        if objections(group, group.streams.values(), rules, lags.stream, stored, now):
             return False
         before = rules.cutoff(group, now)
-        assert before is not None, "lawful"
+        assert before is not None, "retention unknown is an objection"
         if rules.scope(group)["proof"] == "events":
             if group.log_class in NO_EVENTS_READ:
                 return None
@@ -341,38 +339,39 @@ class Oracle:
                 return False
         if self._unclear(group):
             return None
-        asked = rules.said["protect"]["deletion"]["owners"]
-        used = bool(asked) and owned(group.key, truth.functions)  # asked last, as it takes longest
+        owners = rules.policy["protect"]["deletion"]["owners"]
+        used = bool(owners) and owned(group.key, truth.functions)
         return not (_arrived(group, truth, before, now) or group.subscriptions or used)
 
     def _unclear(self, group: Group) -> bool:
-        """Whether CloudWatch never gives a whole answer about it."""
+        """Return whether CloudWatch's answers about it are always incomplete."""
         return group.name in self.unknowns.unclear and not self.unknowns.unclear_once
 
-    def _swept(self, group: Group, truth: Truth, cut: int, now: int) -> list[str]:
-        """The streams to sweep in a group that stays."""
+    def _swept(self, group: Group, truth: Truth, cutoff: int, now: int) -> list[str]:
+        """Return the streams to sweep in a group that is kept."""
         rules, lag = self.rules, truth.lags.stream
-        if not rules.scope(group)["sweep_streams"] or group.protected or group.created >= cut:
+        if not rules.scope(group)["sweep_streams"] or group.protected or group.created >= cutoff:
             return []
-        found = [
+        expired = [
             name
-            for name in self._read(group, cut)
-            if group.streams[name].newest(now, lag) < cut and not held_open(name)
+            for name in self._read(group, cutoff)
+            if group.streams[name].newest(now, lag) < cutoff and not may_be_open(name)
         ]
         if rules.scope(group)["proof"] == "events":
             unread = group.log_class in NO_EVENTS_READ
-            return [] if unread or holds(group, cut, now, found) else found
-        over = [name for name in found if dated_before(name, now - DATED)]
+            return [] if unread or holds(group, cutoff, now, expired) else expired
         if self._unclear(group) or _arrived(group, truth, now - LAG_WINDOW, now):
-            return over
-        return found
+            return [name for name in expired if dated_before(name, now - DATED)]
+        return expired
 
-    def _read(self, group: Group, cut: int) -> list[str]:
-        """The names of its streams, up to the page behind which Lambda's are newer."""
+    def _read(self, group: Group, cutoff: int) -> list[str]:
+        """Return the names of the streams that are listed: behind a page that ends in a newer
+        stream of a Lambda function, all of them are newer.
+        """
         names = sorted(group.streams)
         for end in range(self.page, len(names), self.page):
             last = names[end - 1]
-            if lambda_day(last) and not dated_before(last, cut + 2 * DAY_MS):
+            if lambda_day(last) and not dated_before(last, cutoff + 2 * DAY_MS):
                 return names[:end]
         return names
 
@@ -382,13 +381,13 @@ def _arrived(group: Group, truth: Truth, since: int, now: int) -> bool:
 
 
 def arrived(arrivals: Iterable[Event], since: int, now: int, lag: float) -> bool:
-    """Whether the metric knows of arrivals in the hour of `since` or later, asked at `now`."""
+    """Return whether the metric, asked at `now`, has arrivals in the hour of `since` or later."""
     first = max(since, now - METRIC_KEPT) // HOUR_MS * HOUR_MS
     return any(first <= event.ingested <= now - int(lag * 1000) for event in arrivals)
 
 
 def holds(group: Group, before: int, now: int, streams: Iterable[str] | None = None) -> bool:
-    """Whether FilterLogEvents finds something."""
+    """Return whether FilterLogEvents finds an event, in these streams or in all."""
     start = max(before, group.horizon(now))
     return any(
         event.at >= start and event.count and event.ingested <= now
@@ -398,18 +397,18 @@ def holds(group: Group, before: int, now: int, streams: Iterable[str] | None = N
     )
 
 
-def held_open(stream: str) -> bool:
-    """Whether a container may hold it open."""
+def may_be_open(stream: str) -> bool:
+    """Return whether a container may hold the stream open, by its name."""
     return re.search(r"(^|/)([0-9a-f]{32}|[0-9a-f]{64})$", stream) is not None
 
 
 def lambda_day(stream: str) -> str | None:
-    """The day on which the stream's writer began, if its name is one of Lambda's."""
+    """Return the day that a Lambda function's stream has in its name, None for other streams."""
     found = re.match(r"([0-9]{4}/[0-9]{2}/[0-9]{2})/\[", stream)
     return None if found is None else found[1]
 
 
 def dated_before(stream: str, moment: int) -> bool:
-    """Whether its name dates its writer to a day before that of the moment."""
+    """Return whether the stream's name dates it to a day before that of the moment."""
     day = lambda_day(stream)
     return day is not None and day < datetime.fromtimestamp(moment / 1000, UTC).strftime("%Y/%m/%d")

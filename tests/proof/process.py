@@ -1,8 +1,7 @@
-"""A process of the janitor's: it may be killed, its time is virtual, and it waits for no answer
-longer than it would.
+"""A process of the janitor, which may be killed at any step, in virtual time.
 
-Real boto3 clients call the fake account in process. They are made once, and each call goes to the
-account of the process that makes it. Several processes may live at a time, in one event loop.
+Real boto3 clients call the fake account in process. They are made once and shared: each call goes
+to the account of the process that makes it. Several processes may run in one event loop.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import boto3
 from botocore import UNSIGNED
@@ -29,42 +28,46 @@ _RUNNING: ContextVar[Process] = ContextVar("running")
 
 
 def running() -> Process:
-    """The process whose code this is."""
+    """Return the process that runs this code."""
     return _RUNNING.get()
 
 
+class Death(NamedTuple):
+    """A process is killed at its step number `step` (from 1), before or `after` its effect."""
+
+    step: int
+    after: bool
+
+
+def death_in(deaths: list[tuple[int, bool] | None], number: int) -> Death | None:
+    """Return the death planned for this round, if there is one."""
+    death = deaths[number] if number < len(deaths) else None
+    return None if death is None else Death(*death)
+
+
 class Process:
-    """One life. It is killed at its step number `dies_at` (from 1), if given: a call before or
-    `after` its effect, or something that is written, of which a part is left then.
+    """One process. Its steps are calls and writes; one that is killed may leave a write half done.
+
+    `record` is what a witness knows of it; each call takes `cpu` seconds of its single CPU.
     """
 
     def __init__(
-        self,
-        cloud: Cloud,
-        life: Any,
-        dies_at: int | None = None,
-        *,
-        after: bool = False,
-        cpu: float = 0.0,
+        self, cloud: Cloud, record: Any, death: Death | None = None, *, cpu: float = 0.0
     ) -> None:
-        """`life` is what a witness knows of it, `cpu` how many seconds each call takes of its only
-        CPU, for which all others wait.
-        """
         self.cloud = cloud
-        self.life = life
+        self.record = record
         self.steps = 0
         self.dead = False
-        self.owed = 0.0
-        """Seconds that the answer to the last call takes."""
+        self.latency = 0.0
+        """Seconds until the answer to the last call arrives."""
         self.cpu = cpu
-        self._dies_at = dies_at
-        self._after = after
+        self._death = death
         self._main: asyncio.Task[Any] | None = None
 
     async def live(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """What `work` returns; None where it was killed."""
+        """Return what `work` returns, or None if the process was killed."""
         self.busy = asyncio.Lock()
-        self._main = main = asyncio.create_task(self._lived(work))
+        self._main = main = asyncio.create_task(self._run(work))
         try:
             return await main
         except asyncio.CancelledError:
@@ -72,74 +75,74 @@ class Process:
                 raise
             return None
 
-    async def _lived(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _run(self, work: Coroutine[Any, Any, T]) -> T:
         _RUNNING.set(self)
         return await work
 
     def kill(self) -> None:
-        """It ends here: what it calls or writes after this does not take place."""
+        """End the process: no later call or write takes effect."""
         self.dead = True
         if self._main is not None:
             self._main.cancel()
 
-    def step(self, whole: Callable[[], T], part: Callable[[], object] = lambda: None) -> T:
-        """Do one thing; or a part of it, or all of it, and nothing any more."""
+    def step(self, effect: Callable[[], T], torn: Callable[[], object] = lambda: None) -> T:
+        """Take one step. A process that dies before its effect leaves what `torn` does."""
         if self.dead:
             raise asyncio.CancelledError
         self.steps += 1
-        if self.steps != self._dies_at:
-            return whole()
-        _ = whole() if self._after else part()
+        if self._death is None or self.steps != self._death.step:
+            return effect()
+        _ = effect() if self._death.after else torn()
         self.kill()
         raise asyncio.CancelledError
 
     def send(self, request: Request) -> Reply:
         """Call the account."""
         reply = self.step(lambda: self.cloud.handle(request))
-        self.owed += min(reply.delay, READ_TIMEOUT)
+        self.latency += min(reply.delay, READ_TIMEOUT)
         if reply.delay > READ_TIMEOUT:
             raise ReadTimeoutError(endpoint_url=request.url)
         return reply
 
 
-class Waiting:
-    """Workers without threads: whoever calls waits as long as the answer takes."""
+class InlineWorkers:
+    """A worker pool without threads: the caller waits, in virtual time, for the answer."""
 
     async def run(self, work: Callable[[], T]) -> T:
         process = running()
         if process.cpu:
             async with process.busy:
                 await asyncio.sleep(process.cpu)
-        process.owed = 0.0
+        process.latency = 0.0
         try:
             return work()
         finally:
-            if process.owed:
-                await asyncio.sleep(process.owed)
+            if process.latency:
+                await asyncio.sleep(process.latency)
 
 
 @cache
 def session(account: str, region: str) -> boto3.Session:
-    """A session of an account. Its clients are made once; all calls try once only."""
+    """Return the session of an account. Its clients are cached and never retry."""
     made = inprocess.session(lambda request: running().send(request), f"AKIA{account}", region)
-    inner = made.client
+    create = made.client
 
     @cache
-    def client(service: str, place: str | None = None) -> Any:
-        made = inner(service, place, config=CLIENT_CONFIG)
-        # The function makes a client of its own to go on, which looks into no answers.
-        return _spared(made if place is None else careful(made), account)
+    def client(service: str, in_region: str | None = None) -> Any:
+        made = create(service, in_region, config=CLIENT_CONFIG)
+        # The function's client for invoking itself checks no answers.
+        return _fast(made if in_region is None else careful(made), account)
 
-    def anyhow(service: str, region_name: str | None = None, **_options: Any) -> Any:
+    def cached(service: str, region_name: str | None = None, **_options: Any) -> Any:
         return client(service, region_name)
 
-    made.client = anyhow  # type: ignore[method-assign, assignment]
+    made.client = cached  # type: ignore[method-assign, assignment]
     return made
 
 
-def _spared(client: Any, account: str) -> Any:
-    """The client, without what takes half the time of a call and is nobody's concern here: its
-    signature, but for the account and the Region that stand in it, and its user agent.
+def _fast(client: Any, account: str) -> Any:
+    """Return the client without a signature, except for the account and Region in it, and without
+    a user agent: together they take half the time of a call, and no fake reads them.
     """
     scope = f"{client.meta.region_name}/{client.meta.service_model.signing_name}/aws4_request"
     signed = f"AWS4-HMAC-SHA256 Credential=AKIA{account}/20270115/{scope}"
@@ -150,6 +153,6 @@ def _spared(client: Any, account: str) -> Any:
     events = client.meta.events
     events.register("choose-signer", lambda **_more: UNSIGNED)
     events.register_first("before-send", sign)
-    events.register = lambda *_args, **_more: None  # what each process would, once more
+    events.register = lambda *_args, **_more: None  # each process would register its handlers again
     client._user_agent_creator.to_string = lambda: "janitor"
     return client

@@ -1,7 +1,8 @@
-"""Accounts, policies and trouble, as hypothesis draws them. Ages are days before NOW."""
+"""Hypothesis strategies for accounts, policies and trouble. Ages are days before NOW."""
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,11 +19,12 @@ from tests.fakes.truth import Key
 
 NOW = 1_800_000_000_000
 ACCOUNT, OTHER = "123456789012", "123456789013"
-REFUSING = "ap-east-1"
+OPT_IN_REGION = "ap-east-1"
 """A Region that has to be enabled, where tokens of the global STS endpoint are not valid unless the
 account says so (IAM User Guide, Managing AWS STS in an AWS Region)."""
 TARGETS = (
-    *((ACCOUNT, "eu-west-1"), (ACCOUNT, "us-east-1"), (OTHER, "eu-west-1"), (ACCOUNT, REFUSING)),
+    *((ACCOUNT, "eu-west-1"), (ACCOUNT, "us-east-1")),
+    *((OTHER, "eu-west-1"), (ACCOUNT, OPT_IN_REGION)),
     *((ACCOUNT, region) for region in ("ap-south-1", "ca-central-1", "eu-north-1", "sa-east-1")),
 )
 OWN = "/cloudwatch-janitor/janitor"
@@ -35,9 +37,9 @@ def ago(days: float) -> int:
 
 
 @dataclass
-class Stream:
-    """A log stream to be made, with events of the age `event`, if any, which arrived so many days
-    `late`. The times of one that is `dated` are those that its name says.
+class StreamSpec:
+    """A log stream to create. Its events, if any, are `event` days old and arrived `late` days
+    after that. A stream whose name dates it, `dated` days ago, exists only in a group of that age.
     """
 
     name: str
@@ -49,118 +51,125 @@ class Stream:
 
 
 @dataclass
-class Plan:
-    """A log group to be made. `before` is the age of an earlier one of its name, if any; `rest` is
-    what has to be known to make it again, and decides about nothing; `was` are the tags that it had
-    until a second ago, which the tagging API still shows.
+class GroupSpec:
+    """A log group to create. `predecessor` is the age of a deleted group of the same name;
+    `extras` are settings that no decision depends on, but that an undo needs; `former_tags` were
+    replaced a second ago, and the tagging API still shows them.
     """
 
     name: str
     target: int
     age: float
-    streams: list[Stream] = field(default_factory=list)
-    before: float | None = None
-    more: dict[str, Any] = field(default_factory=dict)
-    rest: dict[str, Any] = field(default_factory=dict)
-    was: dict[str, str] | None = None
+    streams: list[StreamSpec] = field(default_factory=list)
+    predecessor: float | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    extras: dict[str, Any] = field(default_factory=dict)
+    former_tags: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
-        # Other classes than STANDARD cannot have what they refuse.
-        if self.more.get("log_class", "STANDARD") != "STANDARD":
-            self.more = self.more | {"metric_filters": (), "subscriptions": ()}
-            self.rest = {}
+        # Only the class STANDARD supports these.
+        if self.settings.get("log_class", "STANDARD") != "STANDARD":
+            self.settings = self.settings | {"metric_filters": (), "subscriptions": ()}
+            self.extras = {}
 
 
 @dataclass
 class Account:
-    """Several targets: log groups, live functions, what is shown late and in how small pages, how
-    AWS answers where it does not say how, and the operations that one Region lacks. Another may
-    refuse all tokens. An account-level policy may be `coming`: in how many seconds it is in force,
-    which is a day after it was put (botocore, PutAccountPolicy), and its days. `cpu` is how many
-    seconds each call takes of the janitor's only CPU.
+    """The log groups and Lambda functions of several targets, and how AWS behaves there.
+
+    `lacks` are operations that us-east-1 does not offer. `refuses_tokens`: OPT_IN_REGION accepts no
+    credentials. `pending_policy` is an account-level policy: the seconds until it is in force, a
+    day after it was put (botocore, PutAccountPolicy), and its days. `cpu` is the seconds that each
+    call takes of the janitor's single CPU.
     """
 
-    groups: list[Plan]
+    groups: list[GroupSpec]
     functions: list[tuple[int, str, str | None]] = field(default_factory=list)
     lags: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     page: int = 50
-    empty: float = 0.0
+    empty_pages: float = 0.0
     unknowns: Unknowns = field(default_factory=Unknowns)
     lacks: frozenset[str] = frozenset()
-    refuses: bool = False
-    coming: tuple[float, int | None] | None = None
+    refuses_tokens: bool = False
+    pending_policy: tuple[float, int | None] | None = None
     cpu: float = 0.0
 
     def build(self) -> Builder:
-        """An account of its own, the same each time."""
-        made = Builder(Lags(*self.lags))
+        """Return a new account, the same each time."""
+        builder = Builder(Lags(*self.lags))
         for account, region in (*TARGETS[: max(self.targets, 3)], (OTHER, "us-east-1")):
-            made.region(account, region)
-            there = made.store.region(account, region)
-            # A page of quotas takes as long as all that matters; the defaults hold without it.
-            there.lacks = self.lacks_in(region) | {"ListServiceQuotas"}
-            there.refuses_tokens = region in self.refusing
-            if self.coming is not None:
-                seconds, days = self.coming
-                made.coming((account, region), "coming", days, NOW + round(seconds * 1000))
+            builder.region(account, region)
+            stored = builder.store.region(account, region)
+            # Listing quotas takes as long as everything else; without it the defaults hold.
+            stored.lacks = self.lacks_in(region) | {"ListServiceQuotas"}
+            stored.refuses_tokens = region in self.refusing
+            if self.pending_policy is not None:
+                seconds, days = self.pending_policy
+                due = NOW + round(seconds * 1000)
+                builder.coming((account, region), "coming", days, due)
         for target, name, custom in self.functions:
             if target < self.targets:
-                made.function(*TARGETS[target], name, custom)
-        for plan in self.groups:
-            self._make(made, plan)
-        return made
+                builder.function(*TARGETS[target], name, custom)
+        for spec in self.groups:
+            _create(builder, spec)
+        return builder
 
     @property
     def targets(self) -> int:
-        return max(plan.target for plan in self.groups) + 1
+        return max(spec.target for spec in self.groups) + 1
 
     @property
     def refusing(self) -> frozenset[str]:
-        """The Regions that refuse all tokens."""
-        return frozenset({REFUSING} if self.refuses else ())
+        """The Regions that accept no credentials."""
+        return frozenset({OPT_IN_REGION} if self.refuses_tokens else ())
 
     @property
     def unsettled(self) -> bool:
-        """Whether what should be done depends on the second in which it is done."""
-        return self.coming is not None or any(plan.was is not None for plan in self.groups)
+        """Whether the right actions depend on the second in which they are taken."""
+        retagged = any(spec.former_tags is not None for spec in self.groups)
+        return retagged or self.pending_policy is not None
 
     def lacks_in(self, region: str) -> frozenset[str]:
         return self.lacks if region == "us-east-1" else frozenset()
 
-    def make_again(self, made: Builder, plan: Plan) -> None:
-        """The group was deleted and made again under its name, long ago too."""
-        made.delete((*TARGETS[plan.target], plan.name))
-        self._make(made, replace(plan, age=plan.age * 0.99, before=None))
 
-    def _make(self, made: Builder, plan: Plan) -> None:
-        target = TARGETS[plan.target]
-        if plan.before is not None:
-            at = ago(plan.before)
-            first = made.group(*target, plan.name, created=at)
-            made.stream(first, "first", created=at)
-            made.write(first, "first", at)
-            made.delete(first)
-        tags = plan.more.get("tags", {})
-        more = plan.more | {"tags": tags if plan.was is None else plan.was}
-        key = made.group(*target, plan.name, created=ago(plan.age), **more)
-        if plan.was is not None:
-            made.tag(key, tags, NOW - 1000)
-        made.set(key, **plan.rest)
-        for stream in plan.streams:
-            if stream.dated is None or stream.dated <= plan.age:
-                self._stream(made, key, stream)
+def recreate(builder: Builder, spec: GroupSpec) -> None:
+    """Delete the group and create it again, long enough ago to be deletable."""
+    builder.delete((*TARGETS[spec.target], spec.name))
+    _create(builder, replace(spec, age=spec.age * 0.99, predecessor=None))
 
-    def _stream(self, made: Builder, key: Key, plan: Stream) -> None:
-        created = ago(min(plan.created, (NOW - made.truth.there(key).created) / DAY_MS))
-        made.stream(key, plan.name, created=created, lag=plan.lag)
-        if plan.event is not None:
-            at = max(ago(plan.event), created)
-            arrived = min(max(at + int(plan.late * DAY_MS), created), NOW)
-            made.write(key, plan.name, at, 2, 100, ingested=arrived)
+
+def _create(builder: Builder, spec: GroupSpec) -> None:
+    target = TARGETS[spec.target]
+    if spec.predecessor is not None:
+        at = ago(spec.predecessor)
+        first = builder.group(*target, spec.name, created=at)
+        builder.stream(first, "first", created=at)
+        builder.write(first, "first", at)
+        builder.delete(first)
+    tags = spec.settings.get("tags", {})
+    at_first = tags if spec.former_tags is None else spec.former_tags
+    settings = spec.settings | {"tags": at_first}
+    key = builder.group(*target, spec.name, created=ago(spec.age), **settings)
+    if spec.former_tags is not None:
+        builder.tag(key, tags, NOW - 1000)
+    builder.set(key, **spec.extras)
+    for stream in spec.streams:
+        if stream.dated is None or stream.dated <= spec.age:
+            _create_stream(builder, key, stream)
+
+
+def _create_stream(builder: Builder, key: Key, spec: StreamSpec) -> None:
+    created = ago(min(spec.created, (NOW - builder.truth.there(key).created) / DAY_MS))
+    builder.stream(key, spec.name, created=created, lag=spec.lag)
+    if spec.event is not None:
+        at = max(ago(spec.event), created)
+        arrived = min(max(at + int(spec.late * DAY_MS), created), NOW)
+        builder.write(key, spec.name, at, 2, 100, ingested=arrived)
 
 
 def _near(days: float) -> st.SearchStrategy[float]:
-    minutes = 600 / 86_400  # longer than an undisturbed run takes, which expires events too
+    minutes = 600 / 86_400  # longer than an undisturbed run, during which events expire too
     return st.sampled_from([days - 1, days - minutes, days + minutes, days + 1])
 
 
@@ -170,23 +179,23 @@ ages = st.one_of(
         _near
     ),
 )
-lates = st.sampled_from([0.0] * 4 + [3 / 86_400, 1 / 24, 5.0, 13.9, -1 / 24])
-"""PutLogEvents takes events that are up to 14 days old, and up to two hours ahead."""
+delays = st.sampled_from([0.0] * 4 + [3 / 86_400, 1 / 24, 5.0, 13.9, -1 / 24])
+"""PutLogEvents accepts events up to 14 days old, and up to two hours in the future."""
 plain_streams = st.builds(
-    Stream,
+    StreamSpec,
     st.sampled_from(["a", "b", "c", "worker", "z", "2020/01/01/a", CONTAINER]),
     ages,
     st.none() | ages,
-    lates,
+    delays,
     st.sampled_from([None] * 6 + [20_000.0]),
 )
 
 
-def dated(age: float, letter: str, event: float | None) -> Stream:
-    """A stream of a Lambda function that began so many days ago, and ended within half a day."""
+def dated(age: float, letter: str, event: float | None) -> StreamSpec:
+    """A Lambda function's stream, created `age` days ago, its last event `event` days later."""
     day = datetime.fromtimestamp(ago(age) / 1000, UTC).strftime("%Y/%m/%d")
     last = None if event is None else max(age - event, 0.0)
-    return Stream(f"{day}/[$LATEST]{letter}", age, last, dated=age)
+    return StreamSpec(f"{day}/[$LATEST]{letter}", age, last, dated=age)
 
 
 dated_streams = st.builds(
@@ -196,7 +205,7 @@ dated_streams = st.builds(
     st.sampled_from([None, 0.0, 0.4]),
 )
 streams = plain_streams | plain_streams | dated_streams
-_usual: dict[str, Any] = {
+_settings: dict[str, Any] = {
     "retention": st.sampled_from([None, None, 1, 14, 30, 30, 365, 3653]),
     "stored": st.sampled_from([0] * 5 + [10**6]),
     "log_class": st.sampled_from(
@@ -223,13 +232,13 @@ _usual: dict[str, Any] = {
         ]
     ),
 }
-_policies: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+_account_policies: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{}] * 7 + [{"policy": "org"}, {"policy": "month", "policy_days": 30}]
 )
 names = st.sampled_from(
     [*(f"/app/{i}" for i in range(6)), "/audit/1", "aws/spans", OWN]
 ) | st.sampled_from([*(f"/aws/lambda/{i}" for i in range(4)), "/aws/lambda/us-east-1.0"])
-rests: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+_extras: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         *[{}] * 7,
         {"data_protection": '{"Name": "d"}', "index": '{"Fields": ["f"]}'},
@@ -240,51 +249,52 @@ rests: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> Plan:
-    more = draw(st.fixed_dictionaries(_usual)) | draw(_policies)
+def any_group(draw: st.DrawFn) -> GroupSpec:
+    settings = draw(st.fixed_dictionaries(_settings)) | draw(_account_policies)
     age = draw(ages)
-    return Plan(
+    return GroupSpec(
         draw(names),
         draw(st.sampled_from([0] * 6 + [1, 1, 2, 2, 3])),
         age,
         draw(st.lists(streams, max_size=4, unique_by=lambda stream: stream.name)),
         draw(st.sampled_from([None] * 9 + [age + 50])),
-        more,
+        settings,
     )
 
 
 @st.composite
-def empties(draw: st.DrawFn) -> Plan:
-    """What is deleted, or would be but for one thing."""
-    more: dict[str, Any] = {"retention": draw(st.sampled_from([None, 1, 14, 30, 30, 365]))}
-    more |= _trap(draw)
+def deletable_group(draw: st.DrawFn) -> GroupSpec:
+    """A log group to be deleted, unless one thing prevents it."""
+    settings: dict[str, Any] = {"retention": draw(st.sampled_from([None, 1, 14, 30, 30, 365]))}
+    settings |= _trap(draw)
     event = draw(st.sampled_from([None, 898.0, 500.0]))
-    old = [Stream(stream, 899.0, event) for stream in "abc"]
+    old = [StreamSpec(stream, 899.0, event) for stream in "abc"]
     last = draw(st.none() | st.none() | ages)
     if last is not None:
-        old.append(Stream("z", 899.0, last, draw(lates)))
+        old.append(StreamSpec("z", 899.0, last, draw(delays)))
     start = draw(st.sampled_from([0, 2, 3, 4]))
-    return Plan(draw(_usable), draw(_targets), 900.0, old[start:], None, more, draw(rests))
+    name, target = draw(_usable), draw(_targets)
+    return GroupSpec(name, target, 900.0, old[start:], None, settings, draw(_extras))
 
 
 @st.composite
-def inhabited(draw: st.DrawFn) -> Plan:
-    """What stays, with streams that are swept, or would be but for one thing."""
-    more: dict[str, Any] = {"retention": draw(st.sampled_from([None, 14, 30, 365, 3653]))}
-    more |= _trap(draw)
+def kept_group(draw: st.DrawFn) -> GroupSpec:
+    """A log group that is kept, with streams to be swept, unless one thing prevents it."""
+    settings: dict[str, Any] = {"retention": draw(st.sampled_from([None, 14, 30, 365, 3653]))}
+    settings |= _trap(draw)
     event = st.sampled_from([None, 898.0, 500.0, 100.0, 45.0, 25.0]) | ages
     named = draw(st.sampled_from(["a", "ab", "abc", "ab", [CONTAINER]]))
-    old = [Stream(stream, 899.0, draw(event), draw(lates)) for stream in named]
+    old = [StreamSpec(stream, 899.0, draw(event), draw(delays)) for stream in named]
     old += draw(st.lists(dated_streams, max_size=2, unique_by=lambda stream: stream.name))
-    # What keeps it came within the window in which metadata may lag, or before it.
-    old.append(Stream("worker", 899.0, draw(st.sampled_from([0.001, 0.02, 3.0, 3.0, 10.0]))))
-    return Plan(draw(_usable), draw(_targets), 900.0, old, None, more)
+    # The event that keeps it arrived inside the window in which metadata may lag, or before it.
+    old.append(StreamSpec("worker", 899.0, draw(st.sampled_from([0.001, 0.02, 3.0, 3.0, 10.0]))))
+    return GroupSpec(draw(_usable), draw(_targets), 900.0, old, None, settings)
 
 
 def _trap(draw: st.DrawFn) -> dict[str, Any]:
-    """Nothing, mostly, or one thing that may speak against it."""
-    trap = draw(st.none() | st.none() | st.sampled_from(sorted(_usual)))
-    return {} if trap is None else {trap: draw(_usual[trap])}
+    """One setting that may prevent a change, or, mostly, none."""
+    trap = draw(st.none() | st.none() | st.sampled_from(sorted(_settings)))
+    return {} if trap is None else {trap: draw(_settings[trap])}
 
 
 _usable = names.filter(lambda name: name not in (OWN, "/audit/1"))
@@ -312,10 +322,10 @@ unknowns = st.just(Unknowns()) | st.builds(
 accounts = st.builds(
     Account,
     st.lists(
-        empties() | plans() | inhabited(),
+        deletable_group() | any_group() | kept_group(),
         min_size=1,
         max_size=9,
-        unique_by=lambda plan: (plan.target, plan.name),
+        unique_by=lambda spec: (spec.target, spec.name),
     ),
     st.lists(
         st.tuples(
@@ -335,94 +345,101 @@ accounts = st.builds(
     st.booleans(),
 )
 
+# ---- the same accounts, but ----------------------------------------------------------------------
+
 
 def scattered(account: Account) -> Account:
-    """The same over all targets."""
-    plans = account.groups[: len(TARGETS)]
-    groups = [replace(plan, target=number) for number, plan in enumerate(plans)]
+    """One log group in each target."""
+    specs = account.groups[: len(TARGETS)]
+    groups = [replace(spec, target=number) for number, spec in enumerate(specs)]
     return replace(account, groups=groups)
 
 
-def laboured(account: Account) -> Account:
-    """The same on a small CPU, as 256 MB of Lambda's are (a seventh of one)."""
+def on_small_cpu(account: Account) -> Account:
+    """The janitor has the CPU of Lambda's 256 MB, a seventh of one."""
     return replace(account, cpu=0.05)
 
 
-def contained(account: Account) -> Account:
-    """The same where a container that was silent for long may still hold a stream open."""
-    held = Stream(CONTAINER, 899.0, 898.0)
+def with_open_containers(account: Account) -> Account:
+    """A container, silent for long, may still hold a stream of each log group open."""
+    held = StreamSpec(CONTAINER, 899.0, 898.0)
     groups = [
-        replace(plan, streams=[held, *(s for s in plan.streams if s.name != CONTAINER)])
-        for plan in account.groups
+        replace(spec, streams=[held, *(s for s in spec.streams if s.name != CONTAINER)])
+        for spec in account.groups
     ]
     return replace(account, groups=groups)
 
 
-def swept(account: Account) -> Account:
-    """The same where each log group has streams to sweep, of which the last stands behind a page
-    that ends in a live function's.
+def with_sweepable_streams(account: Account) -> Account:
+    """Each log group has streams to sweep, the last behind a page that ends in a live function's
+    stream.
     """
-    old = [Stream(name, 899.0, 898.0) for name in ("0", "a")]
+    old = [StreamSpec(name, 899.0, 898.0) for name in ("0", "a")]
     streams = [*old, dated(500.0, "a", 0.4), dated(3.0, "a", 0.0)]
-    return replace(account, page=3, groups=[replace(p, streams=streams) for p in account.groups])
+    groups = [replace(spec, streams=streams) for spec in account.groups]
+    return replace(account, page=3, groups=groups)
 
 
-def retagged(account: Account, was: dict[str, str]) -> Account:
-    """The same where half of the log groups had other tags a second ago."""
-    groups = [replace(plan, was=was if n % 2 else None) for n, plan in enumerate(account.groups)]
+def retagged(account: Account, former: dict[str, str]) -> Account:
+    """Half of the log groups had other tags a second ago."""
+    groups = [
+        replace(spec, former_tags=former if number % 2 else None)
+        for number, spec in enumerate(account.groups)
+    ]
     return replace(account, groups=groups, lags=LAGS)
+
+
+def with_owners(account: Account) -> Account:
+    """A Lambda function logs to each log group."""
+    functions = [(spec.target, str(n), spec.name) for n, spec in enumerate(account.groups)]
+    return replace(account, functions=[*functions])
+
+
+def with_unclear_metrics(account: Account) -> Account:
+    """CloudWatch's answer about each log group is incomplete."""
+    every = Unknowns(unclear={spec.name: "PartialData" for spec in account.groups})
+    return replace(account, unknowns=every)
+
+
+def in_one_account(account: Account) -> Account:
+    """Only one AWS account."""
+    groups = [spec for spec in account.groups if TARGETS[spec.target][0] == ACCOUNT]
+    return replace(account, groups=groups or [GroupSpec("/app/0", 0, 900.0)])
+
+
+def accounts_with(settings: dict[str, Any], **fields: Any) -> st.SearchStrategy[Account]:
+    """Accounts with these fields, whose log groups all have these settings."""
+
+    def change(account: Account) -> Account:
+        groups = [replace(spec, settings=spec.settings | settings) for spec in account.groups]
+        return replace(account, groups=groups, **fields)
+
+    return accounts.map(change)
 
 
 lagging = st.builds(
     retagged, accounts, st.sampled_from([{}, {"janitor:keep": ""}, {"env": "dev"}, STACK])
 )
 unsettled = lagging | st.builds(
-    lambda account, seconds, days: replace(account, coming=(seconds, days)),
+    lambda account, seconds, days: replace(account, pending_policy=(seconds, days)),
     accounts,
     st.sampled_from([0.5, 2.0, 5.0, 30.0]),
     st.sampled_from([30, 365, None]),
 )
-settled = accounts | accounts | accounts.map(scattered) | accounts.map(scattered).map(laboured)
-many = settled | unsettled
-
-
-def accounts_with(more: dict[str, Any], **fields: Any) -> st.SearchStrategy[Account]:
-    """Accounts with these fields, whose log groups all have `more`."""
-
-    def change(account: Account) -> Account:
-        groups = [replace(plan, more=plan.more | more) for plan in account.groups]
-        return replace(account, groups=groups, **fields)
-
-    return accounts.map(change)
-
-
-def owned(account: Account) -> Account:
-    """The same where a function logs to every log group."""
-    every = [(plan.target, str(n), plan.name) for n, plan in enumerate(account.groups)]
-    return replace(account, functions=[*every])
-
-
-def unclear(account: Account) -> Account:
-    """The same where CloudWatch gives no whole answer about any log group."""
-    every = Unknowns(unclear={plan.name: "PartialData" for plan in account.groups})
-    return replace(account, unknowns=every)
-
-
-emptied = st.builds(
+settled = accounts | accounts | accounts.map(scattered) | accounts.map(scattered).map(on_small_cpu)
+all_accounts = settled | unsettled
+deletable = st.builds(
     Account,
-    st.lists(empties(), min_size=3, max_size=9, unique_by=lambda plan: (plan.target, plan.name)),
+    st.lists(
+        deletable_group(),
+        min_size=3,
+        max_size=9,
+        unique_by=lambda spec: (spec.target, spec.name),
+    ),
 )
-"""Nothing but log groups that are deleted, or would be but for one thing."""
-
-
-def single(account: Account) -> Account:
-    """Only what belongs to one AWS account."""
-    groups = [plan for plan in account.groups if TARGETS[plan.target][0] == ACCOUNT]
-    return replace(account, groups=groups or [Plan("/app/0", 0, 900.0)])
-
-
-twice = accounts_with({}, page=2, unknowns=Unknowns(listed_twice=True)).map(single)
-"""Pages begin with what the one before ended in."""
+"""Accounts whose log groups are all to be deleted, unless one thing prevents it."""
+listed_twice = accounts_with({}, page=2, unknowns=Unknowns(listed_twice=True)).map(in_one_account)
+"""Accounts where each page begins with the last entry of the one before."""
 
 # ---- policies ------------------------------------------------------------------------------------
 
@@ -431,29 +448,29 @@ DAYS = (1, 7, 14, 30, 90, 365)
 
 @st.composite
 def scopes(draw: st.DrawFn) -> dict[str, Any]:
-    """The keys that [defaults] and rules share, without a band that contradicts itself."""
+    """The keys that [defaults] and rules share, with a band that does not contradict itself."""
     low, days, high = sorted(draw(st.lists(st.sampled_from(DAYS), min_size=3, max_size=3)))
-    said: dict[str, Any] = {}
+    scope: dict[str, Any] = {}
     if draw(st.integers(0, 9)) > 1:
-        said["retention_days"] = days
+        scope["retention_days"] = days
     if draw(st.integers(0, 3)) == 0:
-        said["min_days"] = low
+        scope["min_days"] = low
     if draw(st.integers(0, 2)) == 0:
-        said["max_days"] = high
-    said["delete_empty"] = draw(st.sampled_from([True, True, True, False]))
-    said["sweep_streams"] = draw(st.sampled_from([True, True, False]))
-    said["grace_days"] = draw(st.sampled_from([7, 7, 0, 1]))
-    said["proof"] = draw(st.sampled_from(["arrivals", "arrivals", "events"]))
-    return said
+        scope["max_days"] = high
+    scope["delete_empty"] = draw(st.sampled_from([True, True, True, False]))
+    scope["sweep_streams"] = draw(st.sampled_from([True, True, False]))
+    scope["grace_days"] = draw(st.sampled_from([7, 7, 0, 1]))
+    scope["proof"] = draw(st.sampled_from(["arrivals", "arrivals", "events"]))
+    return scope
 
 
 @st.composite
 def rules(draw: st.DrawFn) -> dict[str, Any]:
-    """One rule that fills in everything, so that a band never meets another scope's."""
-    said: dict[str, Any] = {"retention_days": 30, "min_days": 1, "max_days": 3653}
-    said |= draw(scopes())
-    if not said["min_days"] <= said["retention_days"] <= said["max_days"]:
-        said |= {"min_days": 1, "max_days": 3653}
+    """A rule that sets every key, so that its band never combines with that of [defaults]."""
+    scope: dict[str, Any] = {"retention_days": 30, "min_days": 1, "max_days": 3653}
+    scope |= draw(scopes())
+    if not scope["min_days"] <= scope["retention_days"] <= scope["max_days"]:
+        scope |= {"min_days": 1, "max_days": 3653}
     conditions: dict[str, Any] = draw(
         st.sampled_from(
             [
@@ -467,27 +484,27 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
             ]
         )
     )
-    return {"id": "rule"} | conditions | said
+    return {"id": "rule"} | conditions | scope
 
 
 @dataclass
-class Wanted:
+class PolicyFile:
     """A policy file as a dict, which is all that the oracle reads of it."""
 
-    said: dict[str, Any]
+    content: dict[str, Any]
 
     @property
-    def policy(self) -> Policy:
-        return parse(toml(self.said), "drawn")
+    def parsed(self) -> Policy:
+        return parse(toml(self.content), "drawn")
 
 
 FUNCTIONS = ["lambda", "lambda-edge"]
-"""The owners that the accounts have. All others are asked by the tests of `janitor.owners`."""
+"""The only owners in these accounts; the tests of `janitor.owners` cover all the others."""
 
 
 @st.composite
-def policies(draw: st.DrawFn, *, limited: bool = True) -> Wanted:
-    protect = {
+def policy_files(draw: st.DrawFn) -> PolicyFile:
+    protect: dict[str, Any] = {
         "names": draw(st.sampled_from([[], ["/audit/*"]])),
         "tags": draw(st.sampled_from([["janitor:keep"], ["janitor:keep", "env=prod"], []])),
         "deletion": {
@@ -497,7 +514,7 @@ def policies(draw: st.DrawFn, *, limited: bool = True) -> Wanted:
         },
     }
     limits: dict[str, Any] = {"max_group_deletion_share": 1.0}
-    if limited and draw(st.booleans()):
+    if draw(st.booleans()):
         limits = {
             "max_group_deletions": draw(st.sampled_from([500, 2, 1])),
             "max_group_deletion_share": draw(st.sampled_from([1.0, 0.5])),
@@ -512,42 +529,43 @@ def policies(draw: st.DrawFn, *, limited: bool = True) -> Wanted:
                 )
             ),
         }
-    said: dict[str, Any] = {"defaults": draw(scopes()), "protect": protect, "limits": limits}
+    content: dict[str, Any] = {"defaults": draw(scopes()), "protect": protect, "limits": limits}
     if draw(st.booleans()):
-        said["rules"] = [draw(rules())]
-        if not said["protect"]["deletion"]["owners"] and said["rules"][0].pop("orphan_days", None):
-            said["rules"][0]["quiet_days"] = 60  # nobody can be asked whether an owner is gone
-    return Wanted(said)
+        rule = draw(rules())
+        if not protect["deletion"]["owners"] and rule.pop("orphan_days", None):
+            rule["quiet_days"] = 60  # a policy that asks no owners cannot have orphans
+        content["rules"] = [rule]
+    return PolicyFile(content)
 
 
-def lowered(wanted: Wanted) -> Wanted:
-    """The same with one scope, which lowers every longer retention to 30 days and sweeps."""
-    scope = {key: wanted.said["defaults"][key] for key in ("delete_empty", "grace_days", "proof")}
+def lowered(policy: PolicyFile) -> PolicyFile:
+    """The same without rules, lowering every longer retention to 30 days and sweeping."""
+    kept = {key: policy.content["defaults"][key] for key in ("delete_empty", "grace_days", "proof")}
     days = {"retention_days": 30, "max_days": 30, "sweep_streams": True}
-    others = {key: said for key, said in wanted.said.items() if key != "rules"}
-    return Wanted(others | {"defaults": days | scope})
+    others = {key: value for key, value in policy.content.items() if key != "rules"}
+    return PolicyFile(others | {"defaults": days | kept})
 
 
-def asking(wanted: Wanted, condition: dict[str, int]) -> Wanted:
-    """The same with one rule, which hangs on that and lowers every longer retention to 30 days."""
+def with_condition(policy: PolicyFile, condition: dict[str, int]) -> PolicyFile:
+    """The same with one rule of this condition, lowering every longer retention to 30 days."""
     days = {"retention_days": 30, "min_days": 1, "max_days": 30}
-    deletion = wanted.said["protect"]["deletion"] | {"owners": FUNCTIONS}
-    protect = wanted.said["protect"] | {"deletion": deletion}
+    deletion = policy.content["protect"]["deletion"] | {"owners": FUNCTIONS}
+    protect = policy.content["protect"] | {"deletion": deletion}
     rules = [{"id": "rule"} | condition | days]
-    return Wanted(wanted.said | {"protect": protect, "rules": rules})
+    return PolicyFile(policy.content | {"protect": protect, "rules": rules})
 
 
-wanted = policies() | policies() | policies().map(lowered)
+policies = policy_files() | policy_files() | policy_files().map(lowered)
 
 
-def limits(wanted: Wanted) -> bool:
-    """Whether a few deletions exceed a limit."""
-    return len(wanted.said["limits"]) > 1
+def is_limited(policy: PolicyFile) -> bool:
+    """Whether a few deletions may exceed a limit."""
+    return len(policy.content["limits"]) > 1
 
 
-def toml(said: dict[str, Any]) -> str:
+def toml(content: dict[str, Any]) -> str:
     lines: list[str] = []
-    for section, values in said.items():
+    for section, values in content.items():
         for table in values if isinstance(values, list) else [values]:
             lines.append(f"[[{section}]]" if isinstance(values, list) else f"[{section}]")
             lines += [f"{key} = {_value(value)}" for key, value in table.items()]
@@ -555,47 +573,44 @@ def toml(said: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key} = {_value(inner)}' for key, inner in value.items())}}}"
-    return repr(value)
+    return json.dumps(value)  # the same in TOML
 
 
 # ---- trouble -------------------------------------------------------------------------------------
 
-
-OTHERS = (
+CHANGES = (
     *("write", "stream", "delete", "recreate", "retain", "tag", "protect"),
     *("subscribe", "filter", "own", "blur"),
 )
-"""What others do meanwhile."""
+"""What others change during a run."""
 
 
 @dataclass
 class Trouble:
-    """What goes wrong in a run. Shares are of the calls, with `slow_seconds` among them; `denied`
-    names an operation and maybe a group or a Region, which answer with the code `refusal`;
-    `nowhere` is a service to which no way leads, `expired` the call from which on the credentials
-    are refused. Before a share of `meanwhile` calls somebody else does one of `kinds`.
-    `bucket` is the share of S3's calls that fail.
+    """What goes wrong in a run.
+
+    `rates` are shares of the calls (to `operation`, if given) that fail in a way or are slow, by
+    `slow_seconds`. Calls to `denied`, an operation, group and Region (None: any), are refused with
+    the code `denied_code`; the service `unreachable` has no route; from the call number `expires`
+    on the credentials are refused. Before a share `interference` of the calls somebody else makes
+    one of `changes`. `bucket` is the share of S3 calls that fail.
     """
 
     seed: int = 0
-    shares: dict[str, float] = field(default_factory=dict)
-    only: str | None = None
+    rates: dict[str, float] = field(default_factory=dict)
+    operation: str | None = None
     denied: tuple[str | None, str | None, str | None] | None = None
-    expired: float = math.inf
-    meanwhile: float = 0.0
-    kinds: tuple[str, ...] = OTHERS
+    expires: float = math.inf
+    interference: float = 0.0
+    changes: tuple[str, ...] = CHANGES
     bucket: float = 0.0
-    refusal: str = "AccessDeniedException"
-    nowhere: str | None = None
+    denied_code: str = "AccessDeniedException"
+    unreachable: str | None = None
 
 
-KINDS = (
+FAULTS = (
     *("throttle", "unavailable", "internal", "internal_after", "reset_before", "reset_after"),
     *("slow", "garbage", "aborted", "skewed"),
 )
@@ -607,10 +622,10 @@ operations = st.sampled_from(
         *("PutRetentionPolicy", "DeleteLogGroup", "DeleteLogStream"),
     ]
 )
-shares = st.builds(
-    lambda kinds, seconds: kinds | ({"slow_seconds": seconds} if "slow" in kinds else {}),
+rates = st.builds(
+    lambda faults, seconds: faults | ({"slow_seconds": seconds} if "slow" in faults else {}),
     st.dictionaries(
-        st.sampled_from(KINDS), st.sampled_from([0.03, 0.1, 0.3, 0.9]), min_size=1, max_size=4
+        st.sampled_from(FAULTS), st.sampled_from([0.03, 0.1, 0.3, 0.9]), min_size=1, max_size=4
     ),
     st.sampled_from([0.4, 1.2, 1.2, 40.0]),
 )
@@ -619,8 +634,8 @@ seeds = st.integers(0, 2**32 - 1)
 denials = st.tuples(operations, st.none() | names, st.none() | st.just("us-east-1")) | st.tuples(
     st.none(), st.none(), st.just("us-east-1")
 )
-kinds = st.just(OTHERS) | st.sampled_from(OTHERS).map(lambda kind: (kind,))
-flaky = st.builds(Trouble, seeds, shares, st.none() | operations)
+changes = st.just(CHANGES) | st.sampled_from(CHANGES).map(lambda change: (change,))
+flaky = st.builds(Trouble, seeds, rates, st.none() | operations)
 sluggish = st.builds(
     Trouble,
     seeds,
@@ -637,28 +652,28 @@ crawling = st.builds(
 at_the_deletion = st.builds(
     Trouble,
     seeds,
-    shares,
+    rates,
     st.sampled_from(["DeleteLogGroup", "DeleteLogGroup", "DescribeLogGroups", "DeleteLogStream"]),
-    meanwhile=st.sampled_from([0.0, 0.05, 0.2]),
-    kinds=kinds,
+    interference=st.sampled_from([0.0, 0.05, 0.2]),
+    changes=changes,
 )
-busy = st.builds(Trouble, seeds, meanwhile=st.sampled_from([0.05, 0.2, 0.5]), kinds=kinds)
+busy = st.builds(Trouble, seeds, interference=st.sampled_from([0.05, 0.2, 0.5]), changes=changes)
 
 
-def only(kind: str) -> st.SearchStrategy[Trouble]:
-    """Others at work who do one thing only."""
+def interfering(change: str) -> st.SearchStrategy[Trouble]:
+    """Others at work who make only this change."""
     shares = st.sampled_from([0.2, 0.5])
-    return st.builds(Trouble, seeds, meanwhile=shares, kinds=st.just((kind,)))
+    return st.builds(Trouble, seeds, interference=shares, changes=st.just((change,)))
 
 
 denied = st.builds(Trouble, seeds, denied=denials) | st.builds(
     Trouble,
     seeds,
     denied=st.just((None, None, "us-east-1")),
-    refusal=st.sampled_from(["UnrecognizedClientException", "InvalidToken"]),
+    denied_code=st.sampled_from(["UnrecognizedClientException", "InvalidToken"]),
 )
-nowhere = st.builds(Trouble, nowhere=st.sampled_from(["tagging", "monitoring", "lambda"]))
-unread = st.builds(
+unreachable = st.builds(Trouble, unreachable=st.sampled_from(["tagging", "monitoring", "lambda"]))
+unreadable = st.builds(
     lambda operation: Trouble(denied=(operation, None, None)),
     st.sampled_from(
         ["DescribeLogStreams", "DescribeSubscriptionFilters", "GetMetricData", "FilterLogEvents"]
@@ -673,16 +688,16 @@ at_the_listing = st.builds(
 anything = st.builds(
     Trouble,
     seeds,
-    st.just({}) | shares | shares,
+    st.just({}) | rates | rates,
     st.none() | st.none() | operations,
     st.none() | denials,
     st.sampled_from([math.inf] * 9 + [10.0, 25.0]),
     st.sampled_from([0.0, 0.0, 0.05, 0.2]),
     bucket=st.sampled_from([0.0, 0.0, 0.1]),
 )
-stores = st.builds(Trouble, seeds, bucket=st.sampled_from([0.05, 0.2]))
-expiring = st.builds(Trouble, seeds, expired=st.sampled_from([5.0, 15.0, 30.0, 60.0]))
+failing_bucket = st.builds(Trouble, seeds, bucket=st.sampled_from([0.05, 0.2]))
+expiring = st.builds(Trouble, seeds, expires=st.sampled_from([5.0, 15.0, 30.0, 60.0]))
 troubles = (flaky | at_the_listing | sluggish | at_the_deletion | busy | busy) | (
-    denied | nowhere | expiring | anything
+    denied | unreachable | expiring | anything
 )
-"""Mostly of one kind: where everything goes wrong at once nothing is ever deleted."""
+"""Mostly of one kind: where everything goes wrong at once, nothing is ever deleted."""
