@@ -1,4 +1,4 @@
-"""A plan carried out: what is done, what is kept, and why."""
+"""Carrying out a plan: what is changed, what is kept, and why."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ import pytest
 from janitor.aws.api import Counts
 from janitor.core.clock import Stop
 from janitor.core.errors import Exit, JournalError, PlanError
-from janitor.core.model import Status, Verb
-from janitor.engine.act import DELETIONS_AT_ONCE, Act, Part, at_hand
-from janitor.engine.books import Books
-from janitor.engine.looks import Looks
-from janitor.engine.plan import ActionLine, action_line, grouped
+from janitor.core.model import Outcome, Status, Verb
+from janitor.engine.act import DELETIONS_AT_ONCE
+from janitor.engine.plan import ActionLine
 from janitor.journal.journal import Ended, Entry, FileJournal, Lines
 from janitor.policy.file import Policy, parse
 from janitor.sandbox.store import Events, Lags, arn_of
@@ -30,29 +28,35 @@ from tests.accounts import (
     REGION,
     Cloud,
     Group,
-    Recorded,
     api,
     changing,
     days_ago,
     janitor,
-    look,
     ok,
     refused,
     refusing,
     stream,
     whole,
 )
-from tests.engine.groups import empty, fillers, looks, only, swept
+from tests.engine.groups import (
+    act_on,
+    empty,
+    fillers,
+    planned_lines,
+    rereads,
+    result_of,
+    sweepable,
+)
 
 
 def test_an_old_empty_group_is_deleted_and_its_neighbours_are_not(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """The main job: one proved empty, the others full."""
+    """A group that is proved empty is deleted, and full ones are kept."""
     cloud = Cloud([empty(), *fillers()])
     summary, recorded = janitor(cloud, policy, journal)
     assert [group.name for group in cloud.deleted] == ["/old/empty"]
-    assert only(recorded, "/old/empty")[0] is Status.DONE
+    assert result_of(recorded, "/old/empty")[0] is Status.DONE
     assert summary.exit_code is Exit.DONE
 
 
@@ -71,14 +75,14 @@ CHANGES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_what_changes_between_proof_and_deletion_is_kept(
+def test_a_group_that_changes_between_proof_and_deletion_is_kept(
     change: Any, policy: Policy, journal: FileJournal
 ) -> None:
-    """The last look sees it."""
+    """The last look sees each change."""
     cloud = Cloud([empty(retention=30), *fillers()])
 
     def before(call: Call) -> None:
-        # Asked once in the survey, and then in the last look, before the group itself is read.
+        # The second call is the last look's, before it reads the group itself.
         if call.operation == "DescribeSubscriptionFilters" and cloud.calls[call.operation] == 2:
             if change is None:
                 cloud.police("/old/empty")
@@ -93,58 +97,54 @@ def test_what_changes_between_proof_and_deletion_is_kept(
 
 
 @pytest.mark.parametrize("days", [90, 7])
-def test_another_cutoff_than_the_plans_keeps_the_group(
-    days: int, policy: Policy, journal: FileJournal
-) -> None:
-    """Somebody changed its retention since: what was planned was proved by another one."""
+def test_a_changed_cutoff_keeps_the_group(days: int, policy: Policy, journal: FileJournal) -> None:
+    """The plan proved the group empty by another retention than it has now."""
     cloud = Cloud([empty(retention=30), *fillers()])
     changed = lambda: setattr(cloud.groups["/old/empty"], "retention", days)  # noqa: E731
     _, recorded = janitor(cloud, policy, journal, between=changed)
     assert cloud.deleted == []
-    assert "changed since the plan" in only(recorded, "/old/empty")[1]
+    assert "changed since the plan" in result_of(recorded, "/old/empty")[1]
 
 
 @pytest.mark.parametrize("planned", [True, False])
 def test_an_unclear_metric_keeps_the_group(
     planned: bool, policy: Policy, journal: FileJournal
 ) -> None:
-    """In the survey, or once it is planned."""
+    """An incomplete metric answer keeps the group, in the survey or after the plan."""
     unclear: dict[str, Unclear] = {} if planned else {"/old/empty": "PartialData"}
     cloud = Cloud([empty(retention=30), *fillers()], unknowns=Unknowns(unclear=unclear))
     between = lambda: unclear.update({"/old/empty": "InternalError"})  # noqa: E731
     summary, recorded = janitor(cloud, policy, journal, between=between)
     assert cloud.deleted == []
-    assert only(recorded, "/old/empty")[0] is Status.UNKNOWN
+    assert result_of(recorded, "/old/empty")[0] is Status.UNKNOWN
     assert summary.planned[Verb.DELETE_GROUP] == planned
 
 
-def test_what_arrives_between_plan_and_act_keeps_the_group(
+def test_an_event_that_arrives_after_the_plan_keeps_the_group(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """Days may pass between them; the streams do not show it yet."""
+    """Days may pass between plan and act, and the streams may not yet show the event."""
     cloud = Cloud([empty(retention=30), *fillers()])
     event = Events(NOW, 1, 9, NOW)
-    arrived = lambda: cloud.region.arrivals["/old/empty"].append(event)  # noqa: E731
-    _, recorded = janitor(cloud, policy, journal, between=arrived)
+    arrive = lambda: cloud.region.arrivals["/old/empty"].append(event)  # noqa: E731
+    _, recorded = janitor(cloud, policy, journal, between=arrive)
     assert cloud.deleted == []
-    assert "IncomingLogEvents" in only(recorded, "/old/empty")[1]
+    assert "IncomingLogEvents" in result_of(recorded, "/old/empty")[1]
 
 
-def test_events_that_only_reading_finds_keep_the_group_after_the_plan_too(
-    journal: FileJournal,
-) -> None:
-    """With `proof = "events"` they are read again, whatever metric and streams show by then."""
+def test_act_reads_the_events_again_if_the_policy_says_so(journal: FileJournal) -> None:
+    """With `proof = "events"`, an event that metric and streams do not show keeps the group."""
     text = '[defaults]\nretention_days = 30\ndelete_empty = true\nproof = "events"'
     group = empty(retention=30, streams=[stream("s", days_ago(700), lag=FOR_EVER)])
     cloud = Cloud([group, *fillers()])
-    written = lambda: group.streams["s"].events.append(Events(NOW, 1, 9, NOW))  # noqa: E731
-    _, recorded = janitor(cloud, parse(text, "test"), journal, between=written)
+    write = lambda: group.streams["s"].events.append(Events(NOW, 1, 9, NOW))  # noqa: E731
+    _, recorded = janitor(cloud, parse(text, "test"), journal, between=write)
     assert cloud.deleted == []
-    assert "holds events" in only(recorded, "/old/empty")[1]
+    assert "holds events" in result_of(recorded, "/old/empty")[1]
 
 
 def test_a_group_that_vanishes_is_gone_not_failed(policy: Policy, journal: FileJournal) -> None:
-    """Somebody else deleted it between look and call."""
+    """Somebody else may delete it between look and call."""
     cloud = Cloud([empty(), *fillers()])
 
     def vanish(call: Call) -> None:
@@ -153,14 +153,14 @@ def test_a_group_that_vanishes_is_gone_not_failed(policy: Policy, journal: FileJ
 
     cloud.before_call = vanish
     summary, recorded = janitor(cloud, policy, journal)
-    assert only(recorded, "/old/empty")[0] is Status.GONE
+    assert result_of(recorded, "/old/empty")[0] is Status.GONE
     assert summary.exit_code is Exit.DONE
 
 
 def test_a_deletion_whose_answer_is_lost_is_not_repeated_on_another_group(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """Reset after the effect, and the name is taken by a new group at once: that one lives."""
+    """A new group that takes the name of a deleted one at once is kept."""
     cloud = Cloud([empty(), *fillers()])
 
     def lost(call: Call) -> RefusedError | None:
@@ -179,7 +179,7 @@ def test_a_deletion_whose_answer_is_lost_is_not_repeated_on_another_group(
 def test_a_refused_deletion_is_not_sent_again_without_a_look(
     code: str, policy: Policy, journal: FileJournal
 ) -> None:
-    """Something subscribes to the log group while new keys are waited for: it is kept."""
+    """A log group that is subscribed to during the wait for a retry is kept."""
     cloud = Cloud([empty(), *fillers()])
 
     def fault(call: Call) -> RefusedError | None:
@@ -195,11 +195,11 @@ def test_a_refused_deletion_is_not_sent_again_without_a_look(
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "OperationAbortedException"])
 @pytest.mark.parametrize("operation", sorted(MUTATING))
-def test_passing_failures_are_tried_again(
+def test_transient_failures_are_retried(
     code: str, operation: str, policy: Policy, journal: FileJournal
 ) -> None:
-    """Three failures each, then success; throttled attempts are counted."""
-    cloud = Cloud([empty(), Group("/new", days_ago(3)), swept(), *fillers()])
+    """Each change succeeds after three failures, and throttled attempts are counted."""
+    cloud = Cloud([empty(), Group("/new", days_ago(3)), sweepable(), *fillers()])
     failures = {operation: 3}
 
     def fault(call: Call) -> RefusedError | None:
@@ -219,8 +219,8 @@ def test_passing_failures_are_tried_again(
 
 @pytest.mark.parametrize("operation", sorted(MUTATING))
 def test_a_denied_change_fails_alone(operation: str, policy: Policy, journal: FileJournal) -> None:
-    """One item's AccessDenied does not stop the others, and ends in exit code 3."""
-    sweeps = [swept(f"/aws/lambda/{n}") for n in "ab"]
+    """A denied change does not stop the others, and the exit code is 3."""
+    sweeps = [sweepable(f"/aws/lambda/{n}") for n in "ab"]
     news = [Group(f"/new/{n}", days_ago(3)) for n in "ab"]
     olds = [empty(f"/old/{n}") for n in "ab"]
     cloud = Cloud([*sweeps, *news, *olds, *fillers()])
@@ -239,8 +239,8 @@ def test_a_denied_change_fails_alone(operation: str, policy: Policy, journal: Fi
 @pytest.mark.parametrize(
     "limit", ["max_group_deletions = 2", "max_group_deletion_share = 0.1"], ids=str
 )
-def test_over_a_limit_nothing_at_all_is_deleted(limit: str, journal: FileJournal) -> None:
-    """Three candidates of twenty-three; retention is still given."""
+def test_over_a_limit_nothing_is_deleted(limit: str, journal: FileJournal) -> None:
+    """Three of 23 log groups are too many to delete, but get their retention."""
     policy = parse(
         f"[defaults]\nretention_days = 365\ndelete_empty = true\n[limits]\n{limit}", "test"
     )
@@ -252,34 +252,27 @@ def test_over_a_limit_nothing_at_all_is_deleted(limit: str, journal: FileJournal
     assert len(cloud.puts) == 3
 
 
-def test_a_retention_that_was_lowered_makes_nothing_deletable_in_the_same_run(
+def test_a_lowered_retention_makes_nothing_deletable_in_the_same_run(
     journal: FileJournal,
 ) -> None:
-    """Judged again after the put it would be old enough; nobody was told that it would go."""
+    """After the put the group is old enough, but its deletion was never announced."""
     policy = parse("[defaults]\nmax_days = 365\ndelete_empty = true", "test")
     cloud = Cloud([Group("/long", days_ago(2000), retention=3653), *fillers()])
-    recorded = Recorded()
-    _, planned = look(cloud, policy)
-    lines = [line for outcome in planned.planned if (line := action_line(outcome)) is not None]
+    lines, outcomes = planned_lines(cloud, policy), list[Outcome]()
     for again in (False, True, False):
-        calls = api(cloud)
-        apis = {calls.target: calls}
-        books = Books(apis, recorded.listen)
-        act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock))
-        part = Part(at_hand(grouped(lines)), again=again)
-        cloud.clock.run(act.run(apis, {calls.target: part}))
+        _, recorded = act_on(lines, cloud, policy, journal, again=again)
+        outcomes += recorded.outcomes
     assert cloud.puts == [("/long", 365)]
     assert cloud.deleted == []
-    assert [outcome.status for outcome in recorded.outcomes] == ["done", "done", "kept"]
+    assert [outcome.status for outcome in outcomes] == ["done", "done", "kept"]
 
 
-def test_an_owner_made_since_an_older_plan_keeps_its_group(
+def test_an_owner_created_since_an_older_plan_keeps_its_group(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """Also one that takes many calls to find, such as an ECS task definition."""
+    """Even an owner that takes many calls to find is found, such as an ECS task definition."""
     cloud = Cloud([empty("/web"), empty("/x"), *fillers()])
-    _, planned = look(cloud, policy)
-    lines = [line for outcome in planned.planned if (line := action_line(outcome)) is not None]
+    lines = planned_lines(cloud, policy)
     options = {"options": {"awslogs-group": "/web"}}
     answers: dict[str, Any] = {
         "ListTaskDefinitionFamilies": {"families": ["web"]},
@@ -295,19 +288,15 @@ def test_an_owner_made_since_an_older_plan_keeps_its_group(
     cloud.fault = lambda call: (
         ok(json.dumps(answers.get(call.operation, {})).encode()) if call.service == "ecs" else None
     )
-    calls, recorded = api(cloud), Recorded()
-    apis = {calls.target: calls}
-    books = Books(apis, recorded.listen)
-    act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock), anew=True)
-    cloud.clock.run(act.run(apis, {calls.target: Part(at_hand(grouped(lines)))}))
+    _, recorded = act_on(lines, cloud, policy, journal, anew=True)
     assert [group.name for group in cloud.deleted] == ["/x"]
-    assert "in use by ECS task definition web:1" in only(recorded, "/web")[1]
+    assert "in use by ECS task definition web:1" in result_of(recorded, "/web")[1]
 
 
-def test_retention_that_somebody_else_set_meanwhile_is_not_overwritten(
+def test_a_retention_that_somebody_else_set_is_not_overwritten(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """A long queue at five puts a second: groups are read again before their turn."""
+    """A queue at five puts a second may be long, so groups are read again before their turn."""
     cloud = Cloud([Group(f"/g/{i:03}", days_ago(3)) for i in range(60)])
 
     def meanwhile(call: Call) -> None:
@@ -318,13 +307,13 @@ def test_retention_that_somebody_else_set_meanwhile_is_not_overwritten(
     cloud.before_call = meanwhile
     _, recorded = janitor(cloud, policy, journal)
     assert cloud.groups["/g/059"].retention == 7
-    assert "changed since the plan" in only(recorded, "/g/059")[1]
+    assert "changed since the plan" in result_of(recorded, "/g/059")[1]
 
 
-def test_a_put_is_not_tried_again_where_somebody_else_put_another(
+def test_a_put_is_not_retried_on_a_group_that_has_changed(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """Nor on a group that was made again meanwhile; what was put by a lost attempt is done."""
+    """Another retention or a recreated group is left alone; what a lost attempt put is done."""
     cloud = Cloud([Group(name, days_ago(9)) for name in ("/other", "/lost", "/again")])
     tried = set[str]()
 
@@ -344,21 +333,21 @@ def test_a_put_is_not_tried_again_where_somebody_else_put_another(
     cloud.fault = fault
     _, recorded = janitor(cloud, policy, journal)
     assert cloud.groups["/other"].retention == 90
-    assert only(recorded, "/other")[0] is Status.KEPT
-    assert only(recorded, "/lost")[0] is Status.DONE
+    assert result_of(recorded, "/other")[0] is Status.KEPT
+    assert result_of(recorded, "/lost")[0] is Status.DONE
     assert cloud.groups["/again"].retention is None
-    assert only(recorded, "/again")[0] is Status.KEPT
+    assert result_of(recorded, "/again")[0] is Status.KEPT
 
 
-def test_a_group_made_again_since_the_plan_is_another_one(
+def test_a_group_recreated_since_the_plan_is_another_one(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """It gets no retention by that plan, though it would by the next."""
+    """It gets no retention by this plan, though it will by the next."""
     cloud = Cloud([Group("/a", days_ago(9))])
-    again = lambda: cloud.put(Group("/a", days_ago(1)))  # noqa: E731
-    _, recorded = janitor(cloud, policy, journal, between=again)
+    recreate = lambda: cloud.put(Group("/a", days_ago(1)))  # noqa: E731
+    _, recorded = janitor(cloud, policy, journal, between=recreate)
     assert cloud.puts == []
-    assert only(recorded, "/a")[0] is Status.GONE
+    assert result_of(recorded, "/a")[0] is Status.GONE
 
 
 def test_a_look_older_than_a_second_is_repeated(policy: Policy, journal: FileJournal) -> None:
@@ -376,17 +365,15 @@ def test_a_look_older_than_a_second_is_repeated(policy: Policy, journal: FileJou
     assert cloud.calls["DescribeSubscriptionFilters"] == 3, "the survey's, and two looks"
 
 
-def test_a_function_made_while_groups_are_deleted_keeps_its_group(
+def test_a_function_created_during_the_deletions_keeps_its_group(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """Functions are listed again once a minute: deletions may go on for many. Their versions are
-    not, and keep their groups all the same.
-    """
+    """Functions are listed again each minute, and versions published since the plan count too."""
     old = [empty(f"/old/{number:02}", retention=30) for number in range(12)]
     cloud = Cloud([*old, *fillers(200)])
     listed: list[str | None] = []
 
-    def published() -> None:
+    def publish() -> None:
         cloud.functions["versioned"] = None
         cloud.region.versions["versioned"] = {"1": "/old/10"}
 
@@ -398,17 +385,17 @@ def test_a_function_made_while_groups_are_deleted_keeps_its_group(
             cloud.clock.jump(90)
 
     cloud.before_call = meanwhile
-    _, recorded = janitor(cloud, policy, journal, between=published)
+    _, recorded = janitor(cloud, policy, journal, between=publish)
     assert {"/old/10", "/old/11"} <= cloud.groups.keys()
-    assert len(listed) > 3, "again and again"
-    assert "in use by Lambda function late" in only(recorded, "/old/11")[1]
+    assert len(listed) > 3, "once a minute"
+    assert "in use by Lambda function late" in result_of(recorded, "/old/11")[1]
 
 
 @pytest.mark.parametrize(("consent", "asked", "kept"), [(20, 1, set()), (30, 2, {"/old/own"})])
-def test_owners_that_the_survey_asked_are_asked_again_once_that_is_half_a_minute_ago(
+def test_owners_are_read_again_half_a_minute_after_the_survey(
     policy: Policy, journal: FileJournal, consent: float, asked: int, kept: set[str]
 ) -> None:
-    """They are dozens of calls a Region, and consent may take seconds or days."""
+    """Reading them takes dozens of calls a Region, and consent may take seconds or days."""
     cloud = Cloud([empty("/old/own", retention=30), *fillers()])
     listed: list[Call] = []
     cloud.before_call = lambda call: (
@@ -428,10 +415,10 @@ def test_owners_that_the_survey_asked_are_asked_again_once_that_is_half_a_minute
     ("slow", "late", "kept"),
     [(3, False, ""), (20, True, "in use by trail late"), (70, False, "too old by then")],
 )
-def test_no_owner_was_asked_a_minute_ago_though_others_take_long(
+def test_no_owner_was_read_a_minute_ago_even_if_others_take_long(
     slow: int, late: bool, kept: str, policy: Policy, journal: FileJournal
 ) -> None:
-    """Trails are known to have none when functions have to be listed again, which takes seconds."""
+    """After a slow listing of functions, trails are read again, or the group is kept."""
     cloud = Cloud([empty(retention=30), *fillers()])
     trails: list[dict[str, str]] = []
     asked: list[float] = []
@@ -455,13 +442,13 @@ def test_no_owner_was_asked_a_minute_ago_though_others_take_long(
     )
     _, recorded = janitor(cloud, policy, journal, between=lambda: cloud.clock.jump(40))
     assert len(cloud.deleted) == (not kept)
-    assert kept in only(recorded, "/old/empty")[1]
+    assert kept in result_of(recorded, "/old/empty")[1]
 
 
 def test_a_slow_disk_makes_the_look_stale(
     policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The journal is written between look and deletion; what took long there is looked at again."""
+    """A deletion whose journal entry took long to write is looked at again."""
     cloud = Cloud([empty(retention=30), *fillers()])
     real, slow = journal.begin, [2.0]
 
@@ -476,10 +463,10 @@ def test_a_slow_disk_makes_the_look_stale(
     assert cloud.calls["DescribeSubscriptionFilters"] == 2
 
 
-def test_what_subscribes_is_read_again_where_the_streams_took_long(
+def test_subscriptions_are_read_again_if_the_streams_took_long(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """Thousands of streams take longer than a second; a subscription is no older than that."""
+    """Subscriptions are at most a second old, though thousands of streams take longer."""
     cloud = Cloud([empty(retention=30), *fillers()])
     times: dict[str, float] = {}
 
@@ -496,10 +483,10 @@ def test_what_subscribes_is_read_again_where_the_streams_took_long(
 
 
 @pytest.mark.parametrize("asleep", [0, 3600])
-def test_a_deletion_that_is_sent_again_comes_behind_another_look(
+def test_a_retried_deletion_needs_another_look(
     asleep: float, policy: Policy, journal: FileJournal
 ) -> None:
-    """Its signature was refused, perhaps since the machine slept: the look before it is too old."""
+    """A refused signature, perhaps after the machine slept, makes the look too old."""
     cloud = Cloud([empty(retention=30), *fillers()])
 
     def meanwhile(call: Call) -> RefusedError | None:
@@ -512,13 +499,13 @@ def test_a_deletion_that_is_sent_again_comes_behind_another_look(
     cloud.fault = meanwhile
     _, recorded = janitor(cloud, policy, journal)
     assert not cloud.deleted
-    assert only(recorded, "/old/empty")[0] is Status.KEPT
+    assert result_of(recorded, "/old/empty")[0] is Status.KEPT
 
 
-def test_an_owner_made_while_the_streams_are_read_keeps_its_group(
+def test_an_owner_created_while_the_streams_are_read_keeps_its_group(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """Thousands of streams take minutes, in which what owners were asked grows too old."""
+    """Owners that were read before thousands of streams are read again."""
     cloud = Cloud([empty(retention=30), *fillers()])
 
     def slow(call: Call) -> None:
@@ -529,11 +516,11 @@ def test_an_owner_made_while_the_streams_are_read_keeps_its_group(
     cloud.before_call = slow
     _, recorded = janitor(cloud, policy, journal)
     assert not cloud.deleted
-    assert "in use by Lambda function late" in only(recorded, "/old/empty")[1]
+    assert "in use by Lambda function late" in result_of(recorded, "/old/empty")[1]
 
 
 def with_streams(name: str, count: int) -> Group:
-    """An empty group with so many streams that expired long ago."""
+    """Return an empty group with so many streams that expired long ago."""
     streams = [stream(f"{number:03}", days_ago(800)) for number in range(count)]
     return Group(name, days_ago(800), retention=30, streams=streams)
 
@@ -542,7 +529,7 @@ def with_streams(name: str, count: int) -> Group:
 def test_streams_are_not_read_a_minute_before_the_deletion(
     slow: int, deleted: int, policy: Policy, journal: FileJournal
 ) -> None:
-    """Where reading them takes that long they are read again, or the group is kept."""
+    """If reading them takes that long, they are read again, or the group is kept."""
     cloud = Cloud([with_streams("/many", 44), *fillers(4)], page=2)
     begun = 0.0
 
@@ -562,13 +549,13 @@ def test_streams_are_not_read_a_minute_before_the_deletion(
     _, recorded = janitor(cloud, policy, journal)
     assert len(cloud.deleted) == deleted
     if not deleted:
-        assert "its log streams took too long to read" in only(recorded, "/many")[1]
+        assert "its log streams took too long to read" in result_of(recorded, "/many")[1]
 
 
 def test_many_streams_are_read_one_log_group_after_the_other(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """At once each would get a share of the quota, and the first of all would be too old."""
+    """Read at once, they would share the quota, and the first pages would be too old."""
     cloud = Cloud([*(with_streams(f"/many/{n}", 60) for n in range(3)), *fillers(9)], page=2)
     read: list[str] = []
     ends: list[int] = []
@@ -587,22 +574,20 @@ def test_many_streams_are_read_one_log_group_after_the_other(
 
 
 def test_more_streams_than_can_be_read_in_a_minute_keep_their_group(policy: Policy) -> None:
-    """It is not announced as one that would be deleted, and what would help is said."""
+    """The deletion is not planned, and the reason says what would help."""
     cloud = Cloud([with_streams("/many", 121), with_streams("/few", 120), *fillers()], page=2)
     calls = api(cloud)
     calls.pace.learn({"DescribeLogStreams": 1.0})
     _, recorded = cloud.clock.run(whole(calls, policy))
     assert [outcome.group.name for outcome in recorded.planned] == ["/few"]
-    status, reason = only(recorded, "/many")
+    status, reason = result_of(recorded, "/many")
     assert status is Status.UNKNOWN
     assert "more log streams than 60 pages of up to 50 hold" in reason
     assert "raise the quota of DescribeLogStreams (in Service Quotas) or api_share" in reason
 
 
-def test_tags_older_than_a_second_are_a_stale_look_too(
-    policy: Policy, journal: FileJournal
-) -> None:
-    """Deletions share the tags that were read; what is left of their second is for the rest."""
+def test_tags_older_than_a_second_make_the_look_stale(policy: Policy, journal: FileJournal) -> None:
+    """The tags are shared by deletions, and the rest of a look must fit into their second."""
     cloud = Cloud([empty(retention=30), *fillers()])
     slow = [0.9, 0.25]
     refusals = [refused("ThrottlingException")]
@@ -610,7 +595,7 @@ def test_tags_older_than_a_second_are_a_stale_look_too(
 
     def delay(call: Call) -> None:
         times[call.operation] = cloud.clock.monotonic()
-        if looks(call) and slow:
+        if rereads(call) and slow:
             cloud.clock.jump(slow.pop())
         if call.operation == "DeleteLogGroup" and refusals:
             raise refusals.pop()
@@ -636,10 +621,8 @@ retention_days = 14
 """
 
 
-def test_tags_that_the_tagging_api_does_not_show_yet_decide(journal: FileJournal) -> None:
-    """It lags, for new tags and for those that were taken away: no retention is set, no stream
-    swept and nothing deleted but by the tags of the group itself.
-    """
+def test_the_groups_own_tags_decide_while_the_tagging_api_lags(journal: FileJournal) -> None:
+    """Every change follows the group's own tags, which may be new or removed."""
     tags: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         "kept": ({}, {"janitor:keep": ""}),
         "no-more-dev": ({"env": "dev"}, {}),
@@ -651,7 +634,7 @@ def test_tags_that_the_tagging_api_does_not_show_yet_decide(journal: FileJournal
         for made in (
             Group(f"/endless/{name}", days_ago(900), 5, tags=then),
             Group(f"/empty/{name}", days_ago(900), 0, 400, tags=then),
-            swept(f"/swept/{name}"),
+            sweepable(f"/swept/{name}"),
         )
     ]
     cloud = Cloud([*groups, *fillers()], lags=Lags(tags=600, stored=FOR_EVER))
@@ -664,18 +647,18 @@ def test_tags_that_the_tagging_api_does_not_show_yet_decide(journal: FileJournal
     assert {name for name, _ in cloud.swept} == {"/swept/no-more-dev", "/swept/as-it-was"}
     assert {group.name for group in cloud.deleted} == {"/empty/as-it-was"}
     for kind in ("endless", "swept"):
-        said = only(recorded, f"/{kind}/kept")
-        assert said[0] is Status.KEPT
-        assert "changed since the plan" in said[1]
-        assert "protected by tag: janitor:keep" in said[1]
-    assert only(recorded, "/endless/no-more-dev") == (
+        status, reason = result_of(recorded, f"/{kind}/kept")
+        assert status is Status.KEPT
+        assert "changed since the plan" in reason
+        assert "protected by tag: janitor:keep" in reason
+    assert result_of(recorded, "/endless/no-more-dev") == (
         Status.KEPT,
         "changed since the plan: no retention is in force; rule 'defaults' sets 365 days",
     )
 
 
-def test_tags_are_asked_for_where_they_matter_and_once_a_change(journal: FileJournal) -> None:
-    """A retention costs one call more, and none where no tag can decide about the group."""
+def test_tags_are_read_once_a_change_where_they_matter(journal: FileJournal) -> None:
+    """A retention costs one more call, and none if no tag can decide about the group."""
     groups = [Group(f"/{kind}/{n}", days_ago(900), 5) for kind in "ab" for n in range(3)]
     cloud = Cloud(groups)
     unprotected = BY_TAG.replace('["janitor:keep"]', "[]")
@@ -685,10 +668,10 @@ def test_tags_are_asked_for_where_they_matter_and_once_a_change(journal: FileJou
     assert cloud.calls["ListTagsForResource"] == 3
 
 
-def test_retention_waits_for_no_tags_where_these_keep_from_deletion_alone(
+def test_retention_does_not_wait_for_tags_that_only_prevent_deletion(
     journal: FileJournal,
 ) -> None:
-    """Their quota is left to the deletions, which read them right before."""
+    """Their quota is left to the deletions, which read the tags just before."""
     cloud = Cloud([*(Group(f"/endless/{n}", days_ago(900), 5) for n in range(9)), empty()])
     calls = api(cloud)
     calls.pace.learn({"ListTagsForResource": 0.1})
@@ -698,9 +681,9 @@ def test_retention_waits_for_no_tags_where_these_keep_from_deletion_alone(
     assert cloud.clock.monotonic() < 30
 
 
-def test_a_group_whose_own_tags_cannot_be_read_is_left_as_it_is(journal: FileJournal) -> None:
-    """It alone, and the reason names the call that was denied."""
-    cloud = Cloud([Group(f"/a/{n}", days_ago(900), 5) for n in range(3)] + [swept("/s")])
+def test_a_group_whose_own_tags_cannot_be_read_is_left_alone(journal: FileJournal) -> None:
+    """Other groups are changed, and the reason names the denied call."""
+    cloud = Cloud([Group(f"/a/{n}", days_ago(900), 5) for n in range(3)] + [sweepable("/s")])
     denied = {arn_of(ACCOUNT, REGION, name) for name in ("/a/1", "/s")}
 
     def fault(call: Call) -> RefusedError | None:
@@ -712,12 +695,12 @@ def test_a_group_whose_own_tags_cannot_be_read_is_left_as_it_is(journal: FileJou
     assert sorted(cloud.puts) == [("/a/0", 365), ("/a/2", 365)]
     assert cloud.swept == []
     for name in ("/a/1", "/s"):
-        status, reason = only(recorded, name)
+        status, reason = result_of(recorded, name)
         assert status is Status.UNKNOWN
         assert "ListTagsForResource: AccessDeniedException" in reason
 
 
-def test_a_stacks_tag_that_the_tagging_api_does_not_show_yet_is_seen(
+def test_a_stacks_tag_is_seen_before_the_tagging_api_shows_it(
     policy: Policy, journal: FileJournal
 ) -> None:
     """The last look reads the tags of the group itself."""
@@ -725,28 +708,28 @@ def test_a_stacks_tag_that_the_tagging_api_does_not_show_yet_is_seen(
     stack = {"aws:cloudformation:stack-name": "s"}
     cloud.store.tag(cloud.groups["/old/empty"], stack, cloud.clock.now())
     _, recorded = janitor(cloud, policy, journal)
-    assert "protected from deletion by tag" in only(recorded, "/old/empty")[1]
+    assert "protected from deletion by tag" in result_of(recorded, "/old/empty")[1]
     assert cloud.deleted == []
 
 
-def test_a_stacks_tag_that_comes_after_the_plan_leaves_the_group_as_it_is(
+def test_a_stacks_tag_that_is_added_after_the_plan_leaves_the_group_alone(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """It is not given the retention, or swept, that the plan did not name; the reason says why."""
+    """It gets neither a retention nor a sweep that the plan lacks, and the reason says why."""
     cloud = Cloud([empty("/aws/lambda/old"), *fillers()])
     stack = {"aws:cloudformation:stack-name": "s"}
     group = cloud.groups["/aws/lambda/old"]
-    tagged = lambda: setattr(group, "tags", stack)  # noqa: E731
-    _, recorded = janitor(cloud, policy, journal, between=tagged)
+    tag = lambda: setattr(group, "tags", stack)  # noqa: E731
+    _, recorded = janitor(cloud, policy, journal, between=tag)
     assert (cloud.deleted, cloud.puts) == ([], [])
-    status, reason = only(recorded, group.name)
+    status, reason = result_of(recorded, group.name)
     assert status is Status.KEPT
     assert "planned delete_group, now set_retention" in reason
     assert "kept: protected from deletion by tag: aws:cloudformation:stack-name" in reason
 
 
-def test_tags_that_put_a_group_under_another_rule_meanwhile_keep_it(journal: FileJournal) -> None:
-    """With the same cutoff, but proof by events, which nobody looked for."""
+def test_a_group_that_a_tag_puts_under_another_rule_is_kept(journal: FileJournal) -> None:
+    """The rule has the same cutoff, but needs proof by events, which were not read."""
     text = "retention_days = 365\ndelete_empty = true\nproof = 'events'"
     policy = parse(
         f"[defaults]\nretention_days = 365\ndelete_empty = true\n"
@@ -756,27 +739,27 @@ def test_tags_that_put_a_group_under_another_rule_meanwhile_keep_it(journal: Fil
     cloud = Cloud([empty(retention=365), *fillers()], lags=Lags(tags=600, stored=FOR_EVER))
     cloud.store.tag(cloud.groups["/old/empty"], {"careful": ""}, cloud.clock.now())
     _, recorded = janitor(cloud, policy, journal)
-    assert "rule 'careful'" in only(recorded, "/old/empty")[1]
+    assert "rule 'careful'" in result_of(recorded, "/old/empty")[1]
     assert cloud.deleted == []
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
-def test_a_last_look_that_is_refused_is_journaled_to_its_end(
+def test_the_journal_has_the_end_of_a_deletion_whose_look_is_refused(
     code: str, policy: Policy, journal: FileJournal
 ) -> None:
-    """The deletion was announced before it: the journal says that nothing came of it."""
+    """The deletion was announced before the look, so the journal says that it did not happen."""
     cloud = Cloud([empty(retention=30), *fillers()])
     cloud.fault = refusing("ListTagsForResource", code)
     _, recorded = janitor(cloud, policy, journal)
     assert cloud.deleted == []
     expected = Status.GONE if code.startswith("Resource") else Status.UNKNOWN
-    assert only(recorded, "/old/empty")[0] is expected
+    assert result_of(recorded, "/old/empty")[0] is expected
     lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
     assert [line["status"] for line in lines if line["group"] == "/old/empty"][1:] == [expected]
 
 
-def test_the_journal_holds_what_it_takes_to_undo(policy: Policy, journal: FileJournal) -> None:
-    """One line for each change, with before and after values."""
+def test_the_journal_has_what_an_undo_needs(policy: Policy, journal: FileJournal) -> None:
+    """Each change has a line with the values before and after it."""
     cloud = Cloud([empty(retention=14, tags={"team": "a"}), Group("/new", days_ago(3)), *fillers()])
     janitor(cloud, policy, journal)
     lines = {
@@ -802,10 +785,10 @@ def test_the_journal_holds_what_it_takes_to_undo(policy: Policy, journal: FileJo
     }
 
 
-def test_what_an_account_level_policy_sets_is_not_journaled_as_the_groups_own(
+def test_an_account_level_retention_is_not_journaled_as_the_groups_own(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """An undo would put it underneath, where it counts once the policy is gone."""
+    """An undo would put it on the group, where it would count once the policy is gone."""
     cloud = Cloud([empty(under=("org", 30)), *fillers()])
     janitor(cloud, policy, journal)
     [begun, *_] = map(json.loads, journal.path.read_text().splitlines())
@@ -815,10 +798,12 @@ def test_what_an_account_level_policy_sets_is_not_journaled_as_the_groups_own(
 
 
 @pytest.mark.parametrize("nothing", ["empty", "identifier", "not found"])
-def test_what_a_group_has_of_its_own_is_asked_once_a_deletion(
+def test_a_groups_own_settings_are_read_once_a_deletion(
     nothing: Any, policy: Policy, journal: FileJournal
 ) -> None:
-    """Whatever AWS answers for nothing; a data protection policy only where there ever was one."""
+    """This holds for each answer that means none; a data protection policy is read only if there
+    ever was one.
+    """
     groups = [empty(f"/old/{i}") for i in range(4)]
     cloud = Cloud([empty(data_protection='{"Name": "p"}'), *groups, *fillers()])
     cloud.sandbox.world.unknowns = Unknowns(no_transformer=nothing, no_data_protection=nothing)
@@ -827,8 +812,8 @@ def test_what_a_group_has_of_its_own_is_asked_once_a_deletion(
     assert (cloud.calls["GetTransformer"], cloud.calls["GetDataProtectionPolicy"]) == (5, 1)
 
 
-def test_what_cannot_be_journaled_is_not_done(policy: Policy, tmp_path: Path) -> None:
-    """The journal is a folder: no change is made, and the run says why."""
+def test_nothing_is_changed_without_a_journal(policy: Policy, tmp_path: Path) -> None:
+    """If the journal is a folder, no change is made and the run says why."""
     (tmp_path / "j").mkdir()
     journal = FileJournal(tmp_path / "j", Lines("run", "policy"))
     with pytest.raises(JournalError):
@@ -841,12 +826,12 @@ def test_what_cannot_be_journaled_is_not_done(policy: Policy, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("operation", sorted(MUTATING))
-def test_what_was_done_counts_though_its_end_could_not_be_journaled(
+def test_a_change_whose_end_could_not_be_journaled_counts(
     operation: str, policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk is full right after the first change: no other is begun, and that one is told."""
+    """If the disk is full after the first change, no other begins, and that one is reported."""
     names = {"PutRetentionPolicy": "/new", "DeleteLogGroup": "/old"}
-    groups = [Group("/new", days_ago(3)), empty("/old"), swept()]
+    groups = [Group("/new", days_ago(3)), empty("/old"), sweepable()]
     mine = names.get(operation, "/aws/lambda/f")
     cloud = Cloud([*(group for group in groups if group.name == mine), *fillers()])
 
@@ -860,10 +845,10 @@ def test_what_was_done_counts_though_its_end_could_not_be_journaled(
     assert [outcome.status for outcome in recorded.of(mine)] == [Status.DONE]
 
 
-def test_a_slow_journal_is_no_reason_to_put_on_what_was_read_before(
+def test_a_group_recreated_while_the_journal_is_written_gets_no_retention(
     policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Meanwhile the group was made again, by somebody who gave it a retention."""
+    """The journal may be slow, and the new group may have a retention of its own."""
     cloud = Cloud([Group("/new", days_ago(3)), *fillers()])
     real = journal.begin
 
@@ -875,15 +860,15 @@ def test_a_slow_journal_is_no_reason_to_put_on_what_was_read_before(
     monkeypatch.setattr(journal, "begin", begin)
     _, recorded = janitor(cloud, policy, journal)
     assert cloud.groups["/new"].retention == 3653
-    assert only(recorded, "/new")[0] is Status.KEPT
+    assert result_of(recorded, "/new")[0] is Status.KEPT
     lines = [json.loads(line)["status"] for line in journal.path.read_text().splitlines()]
     assert lines == ["begun", "kept"]
 
 
-def test_stopping_takes_no_new_work_and_says_what_was_not_reached(
+def test_a_stopped_run_begins_nothing_and_says_what_was_not_reached(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """As Ctrl-C does, in the middle of the deletions."""
+    """Ctrl-C in the middle of the deletions stops a run like this."""
     stop = Stop()
     cloud = Cloud([*(empty(f"/old/{i:02}") for i in range(12)), *fillers(60)])
 
@@ -899,10 +884,8 @@ def test_stopping_takes_no_new_work_and_says_what_was_not_reached(
     assert summary.exit_code is Exit.INTERRUPTED
 
 
-def test_credentials_that_expire_in_the_middle_stop_the_run(
-    policy: Policy, journal: FileJournal
-) -> None:
-    """Nothing is retried with them, and the rest is not reached."""
+def test_expired_credentials_stop_the_run(policy: Policy, journal: FileJournal) -> None:
+    """Nothing is deleted, and the run is incomplete and says why."""
     cloud = Cloud([*(empty(f"/old/{i:02}") for i in range(8)), *fillers(60)])
     cloud.fault = refusing("DescribeSubscriptionFilters", "ExpiredTokenException")
     summary, _ = janitor(cloud, policy, journal)
@@ -911,10 +894,10 @@ def test_credentials_that_expire_in_the_middle_stop_the_run(
     assert summary.exit_code is Exit.INCOMPLETE
 
 
-def test_credentials_that_are_gone_in_the_middle_end_the_run_with_what_was_done(
+def test_credentials_that_cannot_be_renewed_end_the_run_with_what_was_done(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """botocore asks for new ones at a put, and the program that makes them is not there."""
+    """botocore may renew them at a put, and the program that provides them may be gone."""
     cloud, asked = Cloud([Group(f"/new/{i:03}", days_ago(3)) for i in range(200)]), 0
 
     def gone(call: Call) -> None:
@@ -932,10 +915,10 @@ def test_credentials_that_are_gone_in_the_middle_end_the_run_with_what_was_done(
     assert summary.exit_code is Exit.INCOMPLETE
 
 
-def test_retention_planned_for_a_group_that_only_its_subscription_keeps_is_put(
+def test_a_group_that_only_its_subscription_keeps_gets_its_retention(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """By its own facts it could be deleted; the survey found out that it stays, and so it does."""
+    """By its own facts it could be deleted, but the survey found that it is kept."""
     cloud = Cloud([Group("/kept", days_ago(900), subscriptions=("to",))])
     janitor(cloud, policy, journal)
     assert cloud.puts == [("/kept", 365)]
@@ -945,28 +928,23 @@ def test_retention_planned_for_a_group_that_only_its_subscription_keeps_is_put(
 def test_a_plan_that_cannot_be_read_to_its_end_ends_the_run(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """With what was done until then, and why; never as one that was carried out."""
+    """The result has what was done until then, and the error."""
     cloud = Cloud([Group(f"/new/{i:03}", days_ago(3)) for i in range(40)])
-    calls, recorded = api(cloud), Recorded()
-    _, planned = look(cloud, policy)
-    lines = [line for outcome in planned.planned if (line := action_line(outcome)) is not None]
+    lines = planned_lines(cloud, policy)
 
     def cut_off() -> Iterator[ActionLine]:
         yield from lines[:30]
         raise PlanError("plan.jsonl: was changed in the meantime")
 
-    apis = {calls.target: calls}
-    books = Books(apis, recorded.listen)
-    act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock))
-    cloud.clock.run(act.run(apis, {calls.target: Part(at_hand(grouped(cut_off())))}))
+    books, _ = act_on(cut_off(), cloud, policy, journal)
     assert len(cloud.puts) == books.total.done[Verb.SET_RETENTION] < 30
     assert books.total.errors == ["plan.jsonl: was changed in the meantime"]
 
 
-def test_a_page_token_that_is_refused_while_groups_vanish_keeps_none(
+def test_a_page_token_that_is_refused_after_a_group_vanished_loses_no_group(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """AWS does not say what a token is worth then: what is missing is asked for by itself."""
+    """AWS does not document such a token, so groups that are missing are read one by one."""
     groups = [empty(f"/old/{i}") for i in range(5)] + [
         Group(f"/new/{i}", days_ago(9)) for i in "ab"
     ]
@@ -974,11 +952,11 @@ def test_a_page_token_that_is_refused_while_groups_vanish_keeps_none(
     cloud.sandbox.world.unknowns = Unknowns(tokens="refused")
 
     def vanish(call: Call) -> None:
-        if looks(call) and "nextToken" in call.parameters and "/old/0" in cloud.groups:
+        if rereads(call) and "nextToken" in call.parameters and "/old/0" in cloud.groups:
             cloud.region.remove("/old/0")
 
     cloud.before_call = vanish
     summary, recorded = janitor(cloud, policy, journal)
-    assert only(recorded, "/old/0")[0] is Status.GONE
+    assert result_of(recorded, "/old/0")[0] is Status.GONE
     assert summary.exit_code is Exit.DONE
     assert (len(cloud.deleted), len(cloud.puts)) == (4, 2)

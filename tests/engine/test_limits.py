@@ -21,8 +21,8 @@ from janitor.policy.file import FleetLimits, Limits
 
 @given(st.integers(0, 100), st.integers(0, 100_000))
 @example(29, 100)
-def test_the_share_is_what_is_written(percent: int, scanned: int) -> None:
-    """Exactly: floating point would refuse 29 of 100 at a share of 0.29."""
+def test_a_share_is_exact(percent: int, scanned: int) -> None:
+    """A share is exact: with floating point, 0.29 would refuse 29 of 100."""
     limits = Limits(max_group_deletions=10**9, max_group_deletion_share=percent / 100)
     most = within_share(limits, scanned)
     assert most == int(Fraction(percent, 100) * scanned)
@@ -43,10 +43,10 @@ LIMITS = Limits(max_group_deletions=5, max_group_deletion_share=1, max_stream_de
         (6, 8, ["max_group_deletions", "max_stream_deletions"]),
     ],
 )
-def test_a_limit_may_be_reached_and_not_passed(
+def test_a_limit_may_be_reached_but_not_exceeded(
     deletions: int, sweeps: int, named: list[str]
 ) -> None:
-    """Each that is passed is named."""
+    """Each limit that is exceeded is named."""
     why = exceeded(LIMITS, deletions=deletions, sweeps=sweeps, scanned=100)
     assert bool(why) == bool(named)
     assert all(text in why for text in named)
@@ -57,23 +57,23 @@ def test_a_limit_may_be_reached_and_not_passed(
 def test_a_refusal_says_what_would_allow_it(
     deletions: int, sweeps: int, more: int, accounts: int
 ) -> None:
-    """With the keys and values that it names, in the section that it names, nothing is refused."""
+    """With the keys and values of the message, in the section that it names, nothing is refused."""
     tally = Tally(scanned=deletions + more)
     tally.planned.update({Verb.DELETE_GROUP: deletions, Verb.SWEEP_STREAMS: sweeps})
-    there = {str(number): tally for number in range(accounts)}
-    said: dict[str, Any] = {"max_group_deletions": 5, "max_stream_deletions": 7}
-    for _ in range(2):  # what an account may, then what all together may
-        why = verdict(there, Limits.model_validate(said))
+    tallies = {str(number): tally for number in range(accounts)}
+    limits: dict[str, Any] = {"max_group_deletions": 5, "max_stream_deletions": 7}
+    for _ in range(2):  # the limits of each account, then those of all together
+        why = verdict(tallies, Limits.model_validate(limits))
         for text in filter(None, (why.anywhere, *why.accounts.values())):
             found = re.search(r"; to allow it, set (.*) in \[limits(.fleet)?\]", text)
             assert found is not None, text
-            section = said.setdefault("fleet", {}) if found[2] else said
+            section = limits.setdefault("fleet", {}) if found[2] else limits
             section.update(tomllib.loads(found[1].replace(" and ", "\n")))
-    assert verdict(there, Limits.model_validate(said)).text == ""
+    assert verdict(tallies, Limits.model_validate(limits)).text == ""
 
 
 def planned(deletions: int) -> Tally:
-    """What is planned in an account of 100 log groups."""
+    """Return the tally of a plan in an account of 100 log groups."""
     return Tally(scanned=100, planned=Counter({Verb.DELETE_GROUP: deletions}))
 
 
@@ -91,19 +91,19 @@ def planned(deletions: int) -> Tally:
         ((), {}, []),
     ],
 )
-def test_an_account_has_its_limits_and_all_have_theirs(
+def test_the_limits_of_each_account_and_of_all_hold(
     deletions: tuple[int, ...], fleet: dict[str, Any], refused: list[str]
 ) -> None:
-    """What is not said of all is as for one; a run of one account has both."""
+    """A fleet limit defaults to that of one account, and both hold for a run of one account."""
     accounts = {str(n): planned(count) for n, count in enumerate(deletions, 1)}
-    said = verdict(accounts, LIMITS.model_copy(update={"fleet": FleetLimits(**fleet)}))
-    assert [account for account in accounts if said.of(account)] == refused
-    assert bool(said.text) == bool(refused)
+    found = verdict(accounts, LIMITS.model_copy(update={"fleet": FleetLimits(**fleet)}))
+    assert [account for account in accounts if found.of(account)] == refused
+    assert bool(found.text) == bool(refused)
 
 
 def test_many_accounts_over_their_limits_are_a_short_line() -> None:
-    """The first ones are named."""
+    """Only the first ten accounts are named."""
     limits = LIMITS.model_copy(update={"fleet": FleetLimits(max_group_deletions=10**6)})
-    said = verdict({str(number): planned(9) for number in range(1000)}, limits)
-    assert said.text.startswith("0: nothing is deleted: the plan has more than max_group_deletions")
-    assert said.text.endswith("; and 990 more accounts")
+    text = verdict({str(number): planned(9) for number in range(1000)}, limits).text
+    assert text.startswith("0: nothing is deleted: the plan has more than max_group_deletions")
+    assert text.endswith("; and 990 more accounts")

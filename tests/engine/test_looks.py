@@ -1,4 +1,4 @@
-"""How many last looks are under way at a time."""
+"""How many last looks run at a time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.virtual import VirtualClock
 
 
 @pytest.mark.parametrize(("takes", "most"), [(0.1, MOST), (0.4, FIRST), (2.0, FIRST)])
-def test_more_are_admitted_only_while_they_are_quick(takes: float, most: int) -> None:
-    """On a small CPU all of many at a time would take longer than a look is worth."""
+def test_more_looks_are_admitted_only_while_they_are_quick(takes: float, most: int) -> None:
+    """On a small CPU, many looks at a time would all take longer than a look is valid."""
     clock = VirtualClock(0)
     running, seen = 0, list[int]()
 
@@ -32,11 +32,11 @@ def test_more_are_admitted_only_while_they_are_quick(takes: float, most: int) ->
     assert max(seen) == most
     assert len(seen) == 400
     if takes > 1:
-        assert max(seen[20:]) == 1, "where they are slow, one at a time"
+        assert max(seen[20:]) == 1, "slow looks run one at a time"
 
 
-def test_who_gives_up_takes_no_place_from_others_who_come_in_their_order() -> None:
-    """While it waits, and in the moment of its admission."""
+def test_a_cancelled_look_leaves_its_place_to_the_next() -> None:
+    """Looks are admitted in order, even if one is cancelled just as it is admitted."""
     clock, began = VirtualClock(0), list[int]()
     looks = Looks(clock)
 
@@ -63,7 +63,7 @@ def test_who_gives_up_takes_no_place_from_others_who_come_in_their_order() -> No
 
 
 def test_looks_that_hang_do_not_hold_up_the_others() -> None:
-    """A Region may not answer for half a minute at a time, again and again."""
+    """A Region may be silent for half a minute at a time, again and again."""
     clock = VirtualClock(0)
     done: list[float] = []
 

@@ -1,4 +1,4 @@
-"""The engine on an account with every trap, seen through real boto3 clients."""
+"""The engine on an account with every trap, through real boto3 clients."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.virtual import VirtualClock
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_no_trap_is_fallen_into_and_no_work_is_missed(
+def test_every_trap_is_avoided_and_no_work_is_missed(
     policy: Policy, journal: FileJournal, dry_run: bool
 ) -> None:
-    """Each group ends as its maker expected; the judge, who knows every event, agrees."""
+    """Each group ends as the scenario expects, and the judge, who knows every event, agrees."""
     scenario = messy(300)
     before = scenario.truth.copy()
     counts, clock = Counts(), VirtualClock(scenario.now)

@@ -1,4 +1,4 @@
-"""New log groups as a property: of any account, by any policy, whatever names are asked for."""
+"""New log groups, as a property of any account, policy and names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.engine.test_properties import accounts, journal, policies, relaxed
 
 
 def days_for(group: Group, policy: Policy) -> int | None:
-    """The retention that a log group is to get, told in another way than the program's."""
+    """Return the retention that a log group should get, computed independently."""
     if group.retention or group.under or group.odd or group.log_class == "DELIVERY":
         return None
     if any(matches(pattern, group.name) for pattern in policy.protect.names):
@@ -30,10 +30,10 @@ def days_for(group: Group, policy: Policy) -> int | None:
 
 @settings(relaxed, max_examples=25)
 @given(accounts, policies, st.data())
-def test_new_groups_get_what_the_policy_gives_and_nothing_else_happens(
+def test_new_groups_get_the_policys_retention_and_nothing_else_changes(
     groups: list[Group], policy: Policy, data: st.DataObject
 ) -> None:
-    """Old ones and those that have a retention are asked for as well, and others are not there."""
+    """Old log groups, those with a retention and missing ones are left alone."""
     names = data.draw(
         st.lists(st.sampled_from([*(group.name for group in groups), "/none"]), unique=True)
     )

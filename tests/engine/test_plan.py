@@ -1,4 +1,4 @@
-"""A plan as lines: what is written is what is read, and a plan that is not whole is none."""
+"""A plan as lines: it is read as it was written, and an incomplete one is refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from janitor.core.model import (
 from janitor.core.tally import Tally
 from janitor.engine.plan import Head, PlanFile, action_line, end_line, parse
 
-HERE, THERE = Target("123456789012", "eu-west-1"), Target("123456789012", "us-east-1")
+TARGET, OTHER = Target("123456789012", "eu-west-1"), Target("123456789012", "us-east-1")
 HEAD = Head(run="r", made=5, policy="p")
 SWEEP = SweepStreams("old", "r", 7, "kept")
 ACTIONS = [
@@ -36,7 +36,7 @@ ACTIONS = [
     DeleteGroup("empty", "r", 9, SetRetention("none", "r", 30)),
 ]
 LEFT = [
-    Outcome(LogGroup(HERE, "/kept", "", 1, 0), Keep("young"), status, "", 0)
+    Outcome(LogGroup(TARGET, "/kept", "", 1, 0), Keep("young"), status, "", 0)
     for status in Status
     if status is not Status.PLANNED
 ]
@@ -60,26 +60,27 @@ def written(path: Path, parts: Sequence[tuple[Target, Sequence[Outcome]]]) -> Pa
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(ACTIONS)), max_size=9))
-def test_what_is_planned_and_nothing_else_comes_back(
+def test_a_plan_has_the_planned_outcomes_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, chosen: list[tuple[int, Any]]
 ) -> None:
-    """By log group, in order, with cutoff and retention."""
-    outcomes = [planned(HERE, f"/g{n}", action, streams=3) for n, action in sorted(chosen, key=str)]
+    """They are read by log group, in order, and counted."""
+    chosen = sorted(chosen, key=str)
+    outcomes = [planned(TARGET, f"/g{n}", action, streams=3) for n, action in chosen]
     path = tmp_path_factory.mktemp("plan") / "plan.jsonl"
-    plan = PlanFile(written(path, [(HERE, [*outcomes, *LEFT]), (THERE, [])]))
-    read = [(one.group, line.action) for one in plan.of(HERE) for line in one.actions]
+    plan = PlanFile(written(path, [(TARGET, [*outcomes, *LEFT]), (OTHER, [])]))
+    read = [(one.group, line.action) for one in plan.of(TARGET) for line in one.actions]
     verbs = {SetRetention: "set_retention", SweepStreams: "sweep_streams"}
     assert read == [(o.group.name, verbs.get(type(o.action), "delete_group")) for o in outcomes]
-    assert list(plan.of(THERE)) == []
+    assert list(plan.of(OTHER)) == []
     sweeps = sum(action is SWEEP for _, action in chosen)
-    assert plan.totals[HERE].planned.get(Verb.SWEEP_STREAMS, 0) == 3 * sweeps
+    assert plan.totals[TARGET].planned.get(Verb.SWEEP_STREAMS, 0) == 3 * sweeps
 
 
-def test_the_cutoff_and_what_is_done_instead_are_in_the_plan(tmp_path: Path) -> None:
-    """Act goes by these."""
-    outcomes = [planned(HERE, f"/g{n}", action, 3) for n, action in enumerate(ACTIONS)]
-    plan = PlanFile(written(tmp_path / "plan", [(HERE, outcomes)]))
-    read = [(a.cutoff, a.retention_after) for one in plan.of(HERE) for a in one.actions]
+def test_a_plan_has_the_cutoff_and_the_alternative(tmp_path: Path) -> None:
+    """A deletion's line also has the retention to put if the deletion is refused."""
+    outcomes = [planned(TARGET, f"/g{n}", action, 3) for n, action in enumerate(ACTIONS)]
+    plan = PlanFile(written(tmp_path / "plan", [(TARGET, outcomes)]))
+    read = [(a.cutoff, a.retention_after) for one in plan.of(TARGET) for a in one.actions]
     assert read == [(None, 30), (7, 90), (9, None), (9, 30)]
 
 
@@ -88,7 +89,7 @@ def changed(line: str, **more: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda lines: [], "it is empty"),
         (lambda lines: lines[:-1], "was cut off"),
@@ -108,35 +109,33 @@ def changed(line: str, **more: Any) -> str:
         (lambda lines: [lines[0], changed(lines[1], action="delete"), *lines[2:]], "action"),
     ],
 )
-def test_what_is_not_a_whole_plan_is_none(tmp_path: Path, damage: Any, said: str) -> None:
-    """The line and the key that are wrong are named, and nothing of it is done."""
-    here, there = ([planned(target, "/a", SWEEP, 1)] for target in (HERE, THERE))
-    path = written(tmp_path / "plan", [(HERE, here), (THERE, there)])
+def test_a_damaged_plan_is_refused(tmp_path: Path, damage: Any, message: str) -> None:
+    """The error names the line and the key that are wrong."""
+    parts = [(target, [planned(target, "/a", SWEEP, 1)]) for target in (TARGET, OTHER)]
+    path = written(tmp_path / "plan", parts)
     path.write_text("".join(f"{line}\n" for line in damage(path.read_text().splitlines())))
     with pytest.raises(PlanError) as refused:
         PlanFile(path)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize("replaced", [True, False])
-def test_a_plan_that_is_written_anew_meanwhile_is_not_gone_on_with(
-    tmp_path: Path, replaced: bool
-) -> None:
-    """What the limits were checked by, and a person agreed to, is what is done."""
-    one, more = ([planned(HERE, f"/g{n}", SWEEP, 1) for n in range(many)] for many in (1, 2))
-    path = written(tmp_path / "plan", [(HERE, one)])
+def test_a_plan_that_changes_while_it_is_read_is_refused(tmp_path: Path, replaced: bool) -> None:
+    """Only the plan that the limits were checked on and a person consented to is carried out."""
+    one, more = ([planned(TARGET, f"/g{n}", SWEEP, 1) for n in range(many)] for many in (1, 2))
+    path = written(tmp_path / "plan", [(TARGET, one)])
     plan = PlanFile(path)
-    assert len(list(plan.of(HERE))) == 1
+    assert len(list(plan.of(TARGET))) == 1
     if replaced:
-        written(tmp_path / "other", [(HERE, more)]).replace(path)
+        written(tmp_path / "other", [(TARGET, more)]).replace(path)
     else:
-        written(path, [(HERE, more)])
+        written(path, [(TARGET, more)])
     with pytest.raises(PlanError, match="was changed"):
-        list(plan.of(HERE))
+        list(plan.of(TARGET))
 
 
 def test_lines_are_read_one_by_one() -> None:
-    """A plan of a million lines is never in memory."""
+    """A plan of a million lines is never held in memory."""
     lines = iter([HEAD.model_dump_json(), "damaged"])
     read = parse(lines, "plan")
     assert next(read) == HEAD

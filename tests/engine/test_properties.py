@@ -1,4 +1,4 @@
-"""Safety as properties: random accounts, policies and faults, with an oracle of its own."""
+"""Safety as properties of random accounts, policies and faults, with an independent oracle."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from tests.accounts import (
     stream,
 )
 
-# The same examples each time where a verdict is wanted. Few, because `tests/proof` tries the same
-# properties of runs on larger accounts, and many more of them.
+# CI tries the same examples each time. They are few, because `tests/proof` tries these properties
+# on many more and larger accounts.
 relaxed = settings(
     deadline=None,
     derandomize="CI" in os.environ,
@@ -84,7 +84,7 @@ FILTERS = ("metric_filters", "subscriptions")
 
 
 def group_with(traits: list[dict[str, Any]], *given: Any, **fields: Any) -> Group:
-    """A log group with these traits; only class STANDARD has filters."""
+    """Return a log group with these traits; only class STANDARD has filters."""
     for trait in traits:
         fields |= trait
     if "log_class" in fields:
@@ -105,7 +105,7 @@ accounts = st.lists(groups, min_size=1, max_size=12, unique_by=lambda g: g.name)
 
 
 def asking_for_functions(policy: Policy) -> Policy:
-    """The same without other owners, which these accounts have not."""
+    """Return the policy without other owners, which these accounts lack."""
     deletion = policy.protect.deletion.model_copy(update={"owners": ["lambda", "lambda-edge"]})
     protect = policy.protect.model_copy(update={"deletion": deletion})
     return policy.model_copy(update={"protect": protect})
@@ -135,7 +135,7 @@ policies = st.sampled_from(
 
 @contextmanager
 def journal() -> Iterator[FileJournal]:
-    """A journal of its own for each example."""
+    """A journal for one example."""
     with tempfile.TemporaryDirectory() as folder:
         made = FileJournal(Path(folder) / "j", Lines("run", "policy"))
         try:
@@ -144,10 +144,10 @@ def journal() -> Iterator[FileJournal]:
             made.close()
 
 
-class Chaos:
+class RandomFaults:
     """Faults at a rate, reproducible from a seed."""
 
-    no_answers = (
+    errors = (
         refused("ThrottlingException"),
         refused("InternalFailure", 500),
         refused("AccessDeniedException"),
@@ -161,14 +161,14 @@ class Chaos:
     def __call__(self, call: Call) -> Reply | RefusedError | None:
         if self._dice.random() >= self._rate:
             return None
-        # A change that was answered with success, however garbled, has taken place.
+        # A change whose answer is a success, however garbled, has taken place.
         unreadable = () if changing([call.operation]) else (ok(b"{"),)
-        answers: list[Reply | RefusedError] = [*self.no_answers, *unreadable]
+        answers: list[Reply | RefusedError] = [*self.errors, *unreadable]
         return self._dice.choice(answers)
 
 
 def expected_days(group: Group, policy: Policy) -> tuple[int | None, int]:
-    """The oracle's reading of the policy: longest retention, and grace."""
+    """Return the longest retention that counts by the policy, and the grace days."""
     scopes: list[Any] = [policy.defaults]
     for rule in reversed(policy.rules):
         names = rule.names is None or group.name.startswith("/aws/lambda/")
@@ -176,21 +176,20 @@ def expected_days(group: Group, policy: Policy) -> tuple[int | None, int]:
         if names and tags:
             scopes = [policy.defaults, rule]
 
-    def said(key: str) -> Any:
-        values = [getattr(s, key, None) for s in scopes]
-        return next((v for v in reversed(values) if v is not None), None)
+    def setting(key: str) -> Any:
+        values = [getattr(scope, key, None) for scope in scopes]
+        return next((value for value in reversed(values) if value is not None), None)
 
-    wanted = said("retention_days")
+    grace = setting("grace_days")
     if group.under is not None:
-        return group.under[1], said("grace_days")
+        return group.under[1], grace
     if group.retention is None:
-        return wanted, said("grace_days")
-    low = said("min_days") or 0
-    return max(group.retention, low), said("grace_days")
+        return setting("retention_days"), grace
+    return max(group.retention, setting("min_days") or 0), grace
 
 
 def assert_lawful(group: store.Group, before: Group, policy: Policy, functions: set[str]) -> None:
-    """Each of the deletion rules, checked against the truth and not against the code."""
+    """Check each deletion rule (docs/concepts.md) against the true state of the group."""
     days, grace = expected_days(before, policy)
     assert days is not None, "retention unknown"
     cut = NOW - (days + grace) * 86_400_000
@@ -211,22 +210,22 @@ def assert_lawful(group: store.Group, before: Group, policy: Policy, functions: 
     assert before.name.removeprefix("/aws/lambda/") not in functions
     assert before.created < cut
     assert before.stored == 0
-    for there in before.streams.values():
-        assert there.created < cut
-        assert all(events.ingested < cut for events in there.events)
+    for one in before.streams.values():
+        assert one.created < cut
+        assert all(events.ingested < cut for events in one.events)
     assert all(at < cut for at in before.arrivals)
 
 
 @relaxed
 @given(accounts, policies, st.integers(), st.sampled_from([0, 0, 0.1, 0.5]), st.booleans())
-def test_a_deletion_implies_all_lines(
+def test_only_what_may_be_deleted_is_deleted(
     account: list[Group], policy: Policy, seed: int, rate: float, owned: bool
 ) -> None:
-    """For any account, policy and faults: deleted means lawfully deleted; counts are true."""
+    """For any account, policy and faults, every change is lawful and every count is true."""
     before = {group.name: deepcopy(group) for group in account}
     cloud = Cloud(account)
     cloud.functions |= {"3": None} if owned else {}
-    cloud.fault = Chaos(seed, rate)
+    cloud.fault = RandomFaults(seed, rate)
     with journal() as written:
         summary, recorded = janitor(cloud, policy, written)
         text = written.path.read_text() if written.written else ""
@@ -247,12 +246,12 @@ def test_a_deletion_implies_all_lines(
 
 
 def hides_events(group: Group) -> bool:
-    """Whether streams have events that DescribeLogStreams does not show."""
-    return any(there.lag and there.events for there in group.streams.values())
+    """Return whether streams have events that DescribeLogStreams does not show."""
+    return any(one.lag and one.events for one in group.streams.values())
 
 
 def swept_nothing(outcome: Outcome) -> bool:
-    """Whether it is a sweep that found no stream to delete."""
+    """Return whether it is a sweep that found no stream to delete."""
     return isinstance(outcome.action, SweepStreams) and not outcome.streams
 
 
@@ -261,11 +260,11 @@ def swept_nothing(outcome: Outcome) -> bool:
 def test_a_dry_run_changes_nothing_and_foretells_the_run(
     account: list[Group], policy: Policy, owned: bool
 ) -> None:
-    """What is planned is what is done, and a second run does nothing more.
+    """A run does what was planned, and a second run does nothing more.
 
-    Only a group whose retention was lowered may go in the second run: what its old retention
-    still promised decides in the first. What a stream hides from the plan may expire by the run's
-    own retention, and the stream be swept in the next.
+    Two exceptions: the second run may delete a group whose retention the first one lowered, as the
+    old retention still counts in the first; and events that a stream hides from the plan may expire
+    by the run's own retention, so that the next run sweeps the stream.
     """
     before = {group.name: group.retention for group in account}
     cloud = Cloud(account)
@@ -285,10 +284,10 @@ def test_a_dry_run_changes_nothing_and_foretells_the_run(
 
 @relaxed
 @given(accounts, policies, st.integers())
-def test_lost_answers_and_a_second_run_end_in_the_same_state(
+def test_lost_answers_lead_to_the_same_state(
     account: list[Group], policy: Policy, seed: int
 ) -> None:
-    """Resets after the effect, then a quiet run: as after two quiet runs."""
+    """A run with lost answers and an undisturbed one end like two undisturbed runs."""
     quiet, shaken = Cloud(deepcopy(account)), Cloud(account)
     dice = Random(seed)
     shaken.after = lambda _call: RESET if dice.random() < 0.3 else None

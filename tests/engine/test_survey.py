@@ -27,21 +27,21 @@ from tests.accounts import (
     refusing,
     stream,
 )
-from tests.engine.groups import empty, fillers, looks, only, swept, told_late
+from tests.engine.groups import empty, fillers, late_arrival, rereads, result_of, sweepable
 
 
 def test_pages_are_read_to_the_last_even_behind_empty_ones(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """More than three pages, with empty ones between them: every group is seen once."""
+    """Each group of several pages, with empty ones among them, is read once."""
     cloud = Cloud([Group(f"/g/{i:04}", days_ago(5)) for i in range(230)], empty_pages=0.5)
     summary, _ = janitor(cloud, policy, journal)
     assert summary.groups_scanned == 230
     assert sorted(name for name, _ in cloud.puts) == sorted(cloud.groups)
 
 
-def test_what_two_pages_list_is_one_log_group(policy: Policy, journal: FileJournal) -> None:
-    """AWS does not say where a page begins: nothing is counted, or planned, twice."""
+def test_a_group_on_two_pages_is_counted_once(policy: Policy, journal: FileJournal) -> None:
+    """AWS does not say where a page begins, and no group is counted or planned twice."""
     cloud = Cloud([Group(f"/g/{i:04}", days_ago(5)) for i in range(230)], empty_pages=0.5)
     cloud.sandbox.world.unknowns = Unknowns(listed_twice=True)
     summary, _ = janitor(cloud, policy, journal)
@@ -78,7 +78,7 @@ KEPT: dict[str, tuple[Group, str]] = {
         "stream 's' was active 37 days ago",
     ),
     "late arrival of old events": (
-        empty("/x", retention=30, streams=[told_late("s", days_ago(700), days_ago(2))]),
+        empty("/x", retention=30, streams=[late_arrival("s", days_ago(700), days_ago(2))]),
         "stream 's' was active 2 days ago",
     ),
     "new stream, never written": (
@@ -89,14 +89,14 @@ KEPT: dict[str, tuple[Group, str]] = {
 
 
 @pytest.mark.parametrize(("group", "reason"), KEPT.values(), ids=KEPT.keys())
-def test_each_line_of_the_deletion_rules_keeps_a_group(
+def test_each_deletion_rule_keeps_a_group(
     group: Group, reason: str, policy: Policy, journal: FileJournal
 ) -> None:
-    """One thing that speaks against deletion is enough, and it is the printed reason."""
+    """One reason to keep a group is enough, and it is printed."""
     cloud = Cloud([group, *fillers()])
     _, recorded = janitor(cloud, policy, journal)
     assert cloud.deleted == []
-    assert reason in only(recorded, group.name)[1]
+    assert reason in result_of(recorded, group.name)[1]
 
 
 UNKNOWN: dict[str, dict[str, Any]] = {
@@ -113,12 +113,12 @@ UNKNOWN: dict[str, dict[str, Any]] = {
 def test_an_odd_value_is_unknown_and_kept(
     odd: dict[str, Any], policy: Policy, journal: FileJournal
 ) -> None:
-    """Whatever makes no sense is neither deleted nor changed."""
+    """A group with a value that makes no sense is neither deleted nor changed."""
     cloud = Cloud([empty(odd=odd), *fillers()])
     summary, recorded = janitor(cloud, policy, journal)
     assert cloud.deleted == []
     assert cloud.puts == []
-    assert only(recorded, "/old/empty")[0] is Status.UNKNOWN
+    assert result_of(recorded, "/old/empty")[0] is Status.UNKNOWN
     assert summary.by_status[Status.UNKNOWN] == 1
 
 
@@ -137,10 +137,10 @@ READS = [
     [refused("AccessDeniedException"), refused("InternalFailure", 500), ok(b"{"), RESET],
     ids=["denied", "failing", "garbage", "reset"],
 )
-def test_what_cannot_be_read_is_never_deleted(
+def test_a_failed_read_keeps_the_group(
     operation: str, answer: Any, policy: Policy, journal: FileJournal
 ) -> None:
-    """A denied, failing or unparsable read keeps the group; the others are still done."""
+    """A denied, failing or unparsable read keeps the group, and the others are still judged."""
     cloud = Cloud([empty("/aws/lambda/gone"), Group("/new", days_ago(1), retention=30), *fillers()])
     cloud.fault = lambda call: answer if call.operation == operation else None
     summary, recorded = janitor(cloud, policy, journal)
@@ -149,10 +149,10 @@ def test_what_cannot_be_read_is_never_deleted(
     assert summary.by_status[Status.KEPT] == 21
 
 
-def test_an_answer_without_its_list_is_garbage_not_emptiness(
+def test_an_answer_without_its_list_is_not_an_empty_list(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """botocore reads an unparsable body as {}: that is not a group without streams."""
+    """botocore reads an unparsable body as {}, which does not mean a group without streams."""
     cloud = Cloud([empty(retention=30, streams=[stream("s", days_ago(1))]), *fillers()])
     cloud.fault = lambda call: ok(b"not JSON") if call.operation == "DescribeLogStreams" else None
     janitor(cloud, policy, journal)
@@ -160,7 +160,7 @@ def test_an_answer_without_its_list_is_garbage_not_emptiness(
 
 
 def test_a_live_owner_keeps_its_group_under_any_name(policy: Policy, journal: FileJournal) -> None:
-    """A function's usual group, its custom one, a published version's, Lambda@Edge replicas'."""
+    """Usual and custom groups of functions, versions and Lambda@Edge replicas are kept."""
     names = ["/aws/lambda/f", "/team/custom", "/aws/lambda/g", "/aws/lambda/us-east-1.f", "/edge"]
     groups = [empty(name, retention=30) for name in (*names, "/aws/lambda/moved")]
     cloud = Cloud([*groups, *fillers()])
@@ -171,13 +171,11 @@ def test_a_live_owner_keeps_its_group_under_any_name(policy: Policy, journal: Fi
     home.versions["h"] = {"1": "/edge"}
     _, recorded = janitor(cloud, policy, journal)
     assert [group.name for group in cloud.deleted] == ["/aws/lambda/moved"]
-    assert all("in use by Lambda" in only(recorded, name)[1] for name in names)
+    assert all("in use by Lambda" in result_of(recorded, name)[1] for name in names)
 
 
-def test_where_an_owner_cannot_be_read_the_groups_of_others_are_still_deleted(
-    policy: Policy, journal: FileJournal
-) -> None:
-    """What it could own is kept, with one warning that names it, the action and the groups."""
+def test_an_unread_owner_keeps_only_what_it_could_own(policy: Policy, journal: FileJournal) -> None:
+    """One warning names the groups that are kept and the denied action."""
     kept = ["/aws/eks/a/cluster", "/aws/eks/b/cluster"]
     cloud = Cloud([*map(empty, kept), empty("/x"), *fillers()])
     denied = refused("AccessDeniedException")
@@ -185,12 +183,12 @@ def test_where_an_owner_cannot_be_read_the_groups_of_others_are_still_deleted(
     summary, recorded = janitor(cloud, policy, journal)
     assert [group.name for group in cloud.deleted] == ["/x"]
     (warning,) = summary.warnings
-    assert all(said in warning for said in ("eks:ListClusters", *kept))
+    assert all(text in warning for text in ("eks:ListClusters", *kept))
     assert Status.UNKNOWN in {outcome.status for outcome in recorded.of(kept[0])}
 
 
-def test_a_policy_that_asks_for_no_tag_needs_no_right_to_read_any(journal: FileJournal) -> None:
-    """The least IAM policy of such a one has none; the journal has the tags all the same."""
+def test_a_policy_without_tags_needs_no_permission_to_read_them(journal: FileJournal) -> None:
+    """Its least IAM policy lacks the tagging index, but the journal still has the group's tags."""
     policy = parse(
         "[defaults]\nretention_days = 365\ndelete_empty = true\n"
         "[protect]\ntags = []\n[protect.deletion]\ntags = []",
@@ -204,30 +202,32 @@ def test_a_policy_that_asks_for_no_tag_needs_no_right_to_read_any(journal: FileJ
     assert '"tags": {"team": "a"}' in journal.path.read_text()
 
 
-def test_who_cannot_read_the_tags_that_keep_from_deletion_only_sets_retention(
+def test_unread_tags_that_only_prevent_deletion_allow_a_retention(
     journal: FileJournal,
 ) -> None:
-    """Where no tag exempts from every change: what may be empty is kept, and says why."""
+    """If no tag exempts from every change, retention is set, and empty groups are kept with the
+    reason.
+    """
     policy = parse(
         "[defaults]\nretention_days = 365\ndelete_empty = true\n[protect]\ntags = []", "test"
     )
     cloud = Cloud([empty("/never"), empty("/set", retention=30), *fillers()])
     denied = refused("AccessDeniedException")
-    asking = ("GetResources", "ListTagsForResource")
-    cloud.fault = lambda call: denied if call.operation in asking else None
+    reading = ("GetResources", "ListTagsForResource")
+    cloud.fault = lambda call: denied if call.operation in reading else None
     summary, recorded = janitor(cloud, policy, journal)
     assert (cloud.deleted, cloud.puts) == ([], [("/never", 365)])
     for name, status in (("/never", Status.DONE), ("/set", Status.UNKNOWN)):
-        found, reason = only(recorded, name)
+        found, reason = result_of(recorded, name)
         assert found is status
         assert "tags could not be read: " in reason
     assert summary.exit_code is Exit.UNJUDGED
 
 
-def test_nothing_is_asked_about_a_log_group_that_is_protected_by_name(
+def test_nothing_is_read_about_a_log_group_that_is_protected_by_name(
     journal: FileJournal,
 ) -> None:
-    """It is kept, not unknown, however odd it is and whatever cannot be read."""
+    """It is kept, not unknown, even with odd values."""
     policy = parse(
         "[defaults]\nretention_days = 365\ndelete_empty = true\nsweep_streams = true\n"
         "[protect]\nnames = ['/spared/*']",
@@ -235,16 +235,16 @@ def test_nothing_is_asked_about_a_log_group_that_is_protected_by_name(
     )
     odd = {f"/spared/{number}": odd for number, odd in enumerate(UNKNOWN.values())}
     groups = [empty(name, odd=odd) for name, odd in odd.items()]
-    cloud = Cloud([*groups, empty("/spared/empty"), swept("/spared/swept")])
+    cloud = Cloud([*groups, empty("/spared/empty"), sweepable("/spared/swept")])
     summary, recorded = janitor(cloud, policy, journal)
     assert set(cloud.calls) == {"DescribeLogGroups", "ListServiceQuotas"}
     for name in cloud.groups:
-        assert only(recorded, name) == (Status.KEPT, "protected by name: /spared/*")
+        assert result_of(recorded, name) == (Status.KEPT, "protected by name: /spared/*")
     assert summary.exit_code is Exit.DONE
 
 
 def test_proof_by_events_drains_to_the_last_token(journal: FileJournal) -> None:
-    """The event stands behind empty pages with a token, and nothing else tells of it yet."""
+    """An event behind empty pages is found although nothing else shows it yet."""
     policy = parse(
         '[defaults]\nretention_days = 365\ndelete_empty = true\nproof = "events"', "test"
     )
@@ -254,11 +254,11 @@ def test_proof_by_events_drains_to_the_last_token(journal: FileJournal) -> None:
     cloud = Cloud(groups, lags=lags, empty_pages=0.5)
     _, recorded = janitor(cloud, policy, journal)
     assert [group.name for group in cloud.deleted] == ["/not"]
-    assert "holds events" in only(recorded, "/has")[1]
+    assert "holds events" in result_of(recorded, "/has")[1]
 
 
 def test_infrequent_access_is_unknown_under_proof_by_events(journal: FileJournal) -> None:
-    """Its events cannot be read, so it is kept and says so; arrivals prove it well enough."""
+    """Its events cannot be read, so it is kept; by arrivals it can be proved empty."""
     for proof, deleted in (("events", []), ("arrivals", ["/ia"])):
         policy = parse(
             f'[defaults]\nretention_days = 365\ndelete_empty = true\nproof = "{proof}"', "test"
@@ -267,13 +267,11 @@ def test_infrequent_access_is_unknown_under_proof_by_events(journal: FileJournal
         _, recorded = janitor(cloud, policy, journal)
         assert [group.name for group in cloud.deleted] == deleted
         if not deleted:
-            assert "FilterLogEvents" in only(recorded, "/ia")[1]
+            assert "FilterLogEvents" in result_of(recorded, "/ia")[1]
 
 
-def test_groups_that_something_subscribes_to_do_not_count_against_the_limit(
-    journal: FileJournal,
-) -> None:
-    """They would not be deleted anyway, so the limit is not exceeded."""
+def test_subscribed_groups_do_not_count_for_the_limit(journal: FileJournal) -> None:
+    """They are not deleted, so the limit is not exceeded."""
     policy = parse(
         "[defaults]\nretention_days = 365\ndelete_empty = true\n[limits]\nmax_group_deletions = 1",
         "test",
@@ -286,11 +284,11 @@ def test_groups_that_something_subscribes_to_do_not_count_against_the_limit(
 
 
 def test_a_broken_scan_deletes_nothing_and_says_so(policy: Policy, journal: FileJournal) -> None:
-    """A later page is denied: candidates of the first are not reached."""
+    """If a later page is denied, the first page's candidates are not reached."""
     cloud = Cloud([empty("/empty"), *fillers(200)])
 
     def fault(call: Call) -> RefusedError | None:
-        listed = call.operation == "DescribeLogGroups" and not looks(call)
+        listed = call.operation == "DescribeLogGroups" and not rereads(call)
         return refused("AccessDeniedException") if listed and len(cloud.scanned) >= 3 else None
 
     cloud.fault = fault
@@ -302,8 +300,8 @@ def test_a_broken_scan_deletes_nothing_and_says_so(policy: Policy, journal: File
 
 
 def test_a_dry_run_calls_nothing_that_changes(policy: Policy, journal: FileJournal) -> None:
-    """It counts under `planned` only, and what it plans is what a run then does."""
-    cloud = Cloud([empty(), Group("/new", days_ago(3)), swept(count=3), *fillers()])
+    """It counts as planned only, and a run then does what it planned."""
+    cloud = Cloud([empty(), Group("/new", days_ago(3)), sweepable(count=3), *fillers()])
     planned, _ = look(cloud, policy)
     assert not changing(cloud.calls)
     assert not journal.written
@@ -315,7 +313,7 @@ def test_a_dry_run_calls_nothing_that_changes(policy: Policy, journal: FileJourn
 
 
 def test_few_calls_read_the_tags_of_many_pages(policy: Policy) -> None:
-    """A hundred groups a call, though a page has a few that matter."""
+    """A call reads the tags of a hundred groups, though each page has few that matter."""
     pages = [[Group(f"/{i:02}/new", days_ago(5)), *fillers(49, f"/{i:02}/kept")] for i in range(30)]
     cloud = Cloud([group for page in pages for group in page])
     summary, _ = look(cloud, policy)

@@ -1,4 +1,4 @@
-"""Sweeps: which log streams of a log group that stays are deleted."""
+"""Sweeps: which log streams of a log group that is kept are deleted."""
 
 from __future__ import annotations
 
@@ -13,55 +13,48 @@ import pytest
 from janitor.aws.logs import Logs
 from janitor.core.errors import Exit, JournalError
 from janitor.core.model import LogGroup, Status, Verb
-from janitor.engine.act import Act, Part, _Looked, at_hand
-from janitor.engine.books import Books
-from janitor.engine.looks import Looks
-from janitor.engine.plan import action_line, grouped
+from janitor.engine.act import _Looked
 from janitor.journal.journal import Entry, FileJournal, Lines
 from janitor.policy.file import Policy, parse
 from janitor.sandbox.store import Events
 from janitor.sandbox.unknowns import Unclear, Unknowns
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import (
-    NOW,
     Cloud,
     Group,
     api,
     days_ago,
     janitor,
-    look,
     refused,
     refusing,
     stream,
 )
-from tests.engine.groups import fillers, looks, only, swept
+from tests.engine.groups import act_on, fillers, planned_lines, rereads, result_of, sweepable
 
 
-def test_no_stream_becomes_one_to_sweep_while_a_run_lasts(
-    policy: Policy, journal: FileJournal
-) -> None:
-    """What arrived 48 hours before the survey keeps streams whose times may lag in all of the run:
-    only the other was planned, and counted for the limits.
+def test_no_stream_becomes_sweepable_during_a_run(policy: Policy, journal: FileJournal) -> None:
+    """An arrival within 48 hours before the survey keeps streams whose times may lag for the whole
+    run: only the dated one was planned and counted for the limits.
     """
     streams = [stream(name, days_ago(900), days_ago(800)) for name in ("0", "2020/01/01/[1]a")]
     arrivals = {days_ago(47 / 24): 9}
     live = Group("/aws/lambda/a", days_ago(900), 9, 30, streams=streams, arrivals=arrivals)
     cloud = Cloud([live, *fillers()])
-    later = lambda: cloud.clock.jump(2 * 3600)  # noqa: E731
-    summary, _ = janitor(cloud, policy, journal, between=later)
+    wait = lambda: cloud.clock.jump(2 * 3600)  # noqa: E731
+    summary, _ = janitor(cloud, policy, journal, between=wait)
     assert summary.planned[Verb.SWEEP_STREAMS] == 1
     assert cloud.swept == [("/aws/lambda/a", "2020/01/01/[1]a")]
 
 
 def test_too_many_streams_are_not_swept_at_all(journal: FileJournal) -> None:
-    """The limit on streams is checked before the first one is deleted, and the plan does not name
-    millions of them.
+    """The limit on streams is checked before the first deletion, and beyond it the plan names no
+    more streams.
     """
     policy = parse(
         "[defaults]\nretention_days = 30\nsweep_streams = true\n[limits]\nmax_stream_deletions = 3",
         "test",
     )
-    cloud = Cloud([swept("/a", 3), swept("/b", 1)])
+    cloud = Cloud([sweepable("/a", 3), sweepable("/b", 1)])
     summary, recorded = janitor(cloud, policy, journal)
     assert cloud.swept == []
     assert summary.exit_code is Exit.REFUSED
@@ -69,9 +62,9 @@ def test_too_many_streams_are_not_swept_at_all(journal: FileJournal) -> None:
 
 
 def test_only_wholly_expired_streams_are_swept(policy: Policy, journal: FileJournal) -> None:
-    """Created, written and ingested before the cutoff, over several pages, to the millisecond."""
+    """Streams of several pages are swept if created and written before the cutoff, exactly."""
     border = days_ago(37)
-    group = swept(count=120)
+    group = sweepable(count=120)
     for made in (
         stream("a-last-before", days_ago(700), border - 1),
         stream("b-last-at", days_ago(700), border),
@@ -87,8 +80,8 @@ def test_only_wholly_expired_streams_are_swept(policy: Policy, journal: FileJour
 def test_streams_are_swept_only_after_retention_was_set(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """Where the put is denied, nothing has expired yet."""
-    cloud = Cloud([swept(retention=None)])
+    """If the put is denied, nothing has expired yet."""
+    cloud = Cloud([sweepable(retention=None)])
     cloud.fault = refusing("PutRetentionPolicy", "AccessDenied")
     janitor(cloud, policy, journal)
     assert cloud.swept == []
@@ -97,11 +90,9 @@ def test_streams_are_swept_only_after_retention_was_set(
     assert cloud.swept == [("/aws/lambda/f", "2020/01/01/[1]000")]
 
 
-def test_no_stream_is_swept_where_deletion_protection_is_on(
-    policy: Policy, journal: FileJournal
-) -> None:
-    """Neither in the group that has it, nor planned."""
-    group = swept()
+def test_deletion_protection_prevents_sweeps(policy: Policy, journal: FileJournal) -> None:
+    """A protected group's streams are neither planned nor swept."""
+    group = sweepable()
     group.protected = True
     cloud = Cloud([group, *fillers()])
     summary, _ = janitor(cloud, policy, journal)
@@ -109,11 +100,9 @@ def test_no_stream_is_swept_where_deletion_protection_is_on(
     assert summary.planned[Verb.SWEEP_STREAMS] == 0
 
 
-def test_streams_are_not_swept_once_retention_was_lengthened(
-    policy: Policy, journal: FileJournal
-) -> None:
-    """Somebody else lengthens it between the count and the sweep: nothing has expired yet."""
-    cloud = Cloud([swept()])
+def test_a_longer_retention_prevents_the_sweep(policy: Policy, journal: FileJournal) -> None:
+    """Somebody may lengthen it while the streams are read, so that nothing has expired."""
+    cloud = Cloud([sweepable()])
 
     def meanwhile(call: Call) -> None:
         if call.operation == "DescribeLogStreams":
@@ -122,13 +111,11 @@ def test_streams_are_not_swept_once_retention_was_lengthened(
     cloud.before_call = meanwhile
     _, recorded = janitor(cloud, policy, journal)
     assert cloud.swept == []
-    assert "changed since the plan" in only(recorded, "/aws/lambda/f")[1]
+    assert "changed since the plan" in result_of(recorded, "/aws/lambda/f")[1]
 
 
-def test_a_put_is_seen_by_what_follows_though_the_group_was_being_read(
-    journal: FileJournal,
-) -> None:
-    """For another one of its page: what was on its way then does not show the put."""
+def test_an_answer_from_before_a_put_is_not_used_after_it(journal: FileJournal) -> None:
+    """A listing that is on its way during the put does not show the new retention."""
     cloud = Cloud([Group("/a", days_ago(9))])
     logs = Logs(api(cloud))
     looked, real, put = _Looked(logs, ["/a"], lambda _: False), logs.named, asyncio.Event()
@@ -153,14 +140,14 @@ def test_a_put_is_seen_by_what_follows_though_the_group_was_being_read(
     assert found.retention_days == 30
 
 
-def test_streams_are_not_swept_where_somebody_removed_the_retention_again(
+def test_a_retention_that_is_removed_after_the_put_prevents_the_sweep(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """The run set it; what was to expire is kept for ever again."""
-    cloud = Cloud([swept(retention=None), *fillers()])
+    """Without the retention that the run set, nothing expires any more."""
+    cloud = Cloud([sweepable(retention=None), *fillers()])
 
     def meanwhile(call: Call) -> None:
-        if looks(call) and cloud.puts:
+        if rereads(call) and cloud.puts:
             cloud.groups["/aws/lambda/f"].retention = None
 
     cloud.before_call = meanwhile
@@ -171,20 +158,21 @@ def test_streams_are_not_swept_where_somebody_removed_the_retention_again(
     assert statuses == [Status.DONE, Status.KEPT]
 
 
-def test_streams_are_not_swept_where_somebody_removed_the_retention_that_they_had(
+def test_a_retention_that_is_removed_after_the_plan_prevents_the_sweep(
     journal: FileJournal,
 ) -> None:
-    """Though the policy would give the same, and what is put leads to a sweep."""
+    """The streams are kept even if the policy would set the same retention and sweep."""
     rule = "retention_days = 30\nsweep_streams = true"
     policy = parse(f"[defaults]\n{rule}", "test")
-    cloud = Cloud([swept(), *fillers()])
+    cloud = Cloud([sweepable(), *fillers()])
     _, recorded = janitor(
         cloud,
         policy,
         journal,
         between=lambda: setattr(cloud.groups["/aws/lambda/f"], "retention", None),
     )
-    assert only(recorded, "/aws/lambda/f") == (Status.KEPT, "changed since the plan: its retention")
+    result = result_of(recorded, "/aws/lambda/f")
+    assert result == (Status.KEPT, "changed since the plan: its retention")
     assert cloud.swept == []
 
 
@@ -197,11 +185,11 @@ PROTECTED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("change", PROTECTED.values(), ids=PROTECTED.keys())
-def test_no_sweep_is_begun_where_somebody_protected_the_group_since_the_plan(
+def test_a_change_since_the_plan_prevents_the_sweep(
     change: Any, policy: Policy, journal: FileJournal
 ) -> None:
-    """Nor announced in the journal."""
-    cloud = Cloud([swept(), *fillers()])
+    """The sweep is not even announced in the journal."""
+    cloud = Cloud([sweepable(), *fillers()])
     between = lambda: change(cloud.groups["/aws/lambda/f"])  # noqa: E731
     summary, _ = janitor(cloud, policy, journal, between=between)
     assert cloud.swept == []
@@ -210,11 +198,9 @@ def test_no_sweep_is_begun_where_somebody_protected_the_group_since_the_plan(
 
 
 @pytest.mark.parametrize("change", PROTECTED.values(), ids=PROTECTED.keys())
-def test_a_long_sweep_ends_where_somebody_protects_the_group(
-    change: Any, policy: Policy, journal: FileJournal
-) -> None:
+def test_a_change_ends_a_long_sweep(change: Any, policy: Policy, journal: FileJournal) -> None:
     """The group is read again every five seconds while thousands of streams are deleted."""
-    cloud = Cloud([swept(count=250), *fillers()])
+    cloud = Cloud([sweepable(count=250), *fillers()])
 
     def meanwhile(call: Call) -> None:
         if call.operation == "DeleteLogStream" and cloud.calls[call.operation] == 50:
@@ -225,15 +211,15 @@ def test_a_long_sweep_ends_where_somebody_protects_the_group(
     summary, recorded = janitor(cloud, policy, journal)
     assert len(cloud.swept) == 50
     assert summary.done[Verb.SWEEP_STREAMS] == 50
-    assert only(recorded, "/aws/lambda/f")[0] is Status.KEPT
+    assert result_of(recorded, "/aws/lambda/f")[0] is Status.KEPT
 
 
 @pytest.mark.parametrize("change", PROTECTED.values(), ids=PROTECTED.keys())
-def test_a_stream_is_not_tried_again_where_somebody_protected_the_group(
+def test_a_change_prevents_the_retry_of_a_sweep(
     change: Any, policy: Policy, journal: FileJournal
 ) -> None:
-    """Attempts, and waiting for them, may take minutes."""
-    cloud = Cloud([swept(), *fillers()])
+    """The group is read again before a retry, which may come minutes later."""
+    cloud = Cloud([sweepable(), *fillers()])
 
     def fault(call: Call) -> RefusedError | None:
         if call.operation != "DeleteLogStream" or cloud.calls[call.operation] > 1:
@@ -244,12 +230,12 @@ def test_a_stream_is_not_tried_again_where_somebody_protected_the_group(
 
     cloud.fault = fault
     _, recorded = janitor(cloud, policy, journal)
-    assert (cloud.swept, only(recorded, "/aws/lambda/f")[0]) == ([], Status.KEPT)
+    assert (cloud.swept, result_of(recorded, "/aws/lambda/f")[0]) == ([], Status.KEPT)
 
 
-def test_a_long_sweep_ends_where_something_arrives(policy: Policy, journal: FileJournal) -> None:
-    """Names that do not date their writers were trusted because nothing had arrived for days: an
-    event may be in any of them now, whatever its times show.
+def test_an_arrival_ends_a_long_sweep(policy: Policy, journal: FileJournal) -> None:
+    """Undated streams were trusted because nothing had arrived for days, and any of them may hold
+    the new event, whatever its times show.
     """
     odd = [stream(f"app-{i:03}", days_ago(800)) for i in range(250)]
     cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 9, 30, streams=odd), *fillers()])
@@ -265,11 +251,9 @@ def test_a_long_sweep_ends_where_something_arrives(policy: Policy, journal: File
 
 
 @pytest.mark.parametrize("now", ["trusted", "listed"])
-def test_no_other_streams_are_swept_than_were_planned(
-    now: str, policy: Policy, journal: FileJournal
-) -> None:
-    """Others come to light: CloudWatch gave no whole answer before, or the page ended in a stream
-    of a live function, which is gone.
+def test_only_planned_streams_are_swept(now: str, policy: Policy, journal: FileJournal) -> None:
+    """More streams may become sweepable: CloudWatch's answer was incomplete before, or the listing
+    ended at a stream of a live function that is gone.
     """
     dated, odd = [f"2020/01/01/[1]{n}" for n in range(3)], ["0", "z"]
     streams = [stream(name, days_ago(800)) for name in (*dated, *odd)]
@@ -292,29 +276,23 @@ def test_no_other_streams_are_swept_than_were_planned(
     assert summary.done[Verb.SWEEP_STREAMS] == len(expected)
 
 
-def test_what_an_attempt_that_died_swept_is_counted_once(
+def test_streams_that_a_dead_attempt_swept_are_counted_once(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """Of five streams one was counted by a link that was cut, and two more are gone."""
-    cloud = Cloud([swept(count=5), *fillers()])
-    _, recorded = look(cloud, policy)
+    """Of five streams, an earlier link counted one, and two more are gone."""
+    cloud = Cloud([sweepable(count=5), *fillers()])
+    lines = planned_lines(cloud, policy)
     for number in range(3):
         del cloud.groups["/aws/lambda/f"].streams[f"2020/01/01/[1]{number:03}"]
-    lines = [line for outcome in recorded.planned if (line := action_line(outcome)) is not None]
-    calls = api(cloud)
-    apis = {calls.target: calls}
-    books = Books(apis, lambda _groups, _outcomes: None)
-    act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock))
-    part = Part(at_hand(grouped(lines)), swept={1: 1}, again=True)
-    cloud.clock.run(act.run(apis, {calls.target: part}))
+    books, _ = act_on(lines, cloud, policy, journal, swept={1: 1}, again=True)
     assert (len(cloud.swept), books.total.done[Verb.SWEEP_STREAMS]) == (2, 4)
 
 
 def test_streams_swept_before_the_journal_was_full_count(
     policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first hundred are gone, the next were not announced."""
-    cloud = Cloud([swept(count=250), *fillers()])
+    """The first hundred are gone, and the next were not announced."""
+    cloud = Cloud([sweepable(count=250), *fillers()])
     real = journal.begin
 
     async def begin(*entries: Entry) -> None:
@@ -325,16 +303,16 @@ def test_streams_swept_before_the_journal_was_full_count(
     monkeypatch.setattr(journal, "begin", begin)
     summary, recorded = janitor(cloud, policy, journal)
     assert len(cloud.swept) == summary.done[Verb.SWEEP_STREAMS] == 100
-    assert only(recorded, "/aws/lambda/f")[0] is Status.NOT_REACHED
+    assert result_of(recorded, "/aws/lambda/f")[0] is Status.NOT_REACHED
     assert summary.exit_code is Exit.INCOMPLETE
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_a_stream_whose_deletion_lost_its_answer_counts_and_is_journaled(
+def test_a_stream_that_is_gone_after_a_lost_answer_counts(
     gone: bool, policy: Policy, tmp_path: Path
 ) -> None:
-    """Not there any more, this run deleted it; but after a refusal somebody else did."""
-    cloud = Cloud([swept()])
+    """After a lost answer this run deleted it, but after a refusal somebody else did."""
+    cloud = Cloud([sweepable()])
 
     def lost(call: Call) -> RefusedError | None:
         if call.operation != "DeleteLogStream" or cloud.calls[call.operation] > 1:
@@ -353,8 +331,8 @@ def test_a_stream_whose_deletion_lost_its_answer_counts_and_is_journaled(
 def test_streams_swept_before_the_credentials_expired_count(
     policy: Policy, journal: FileJournal
 ) -> None:
-    """In the middle of a log group: one was deleted, the other was not."""
-    cloud = Cloud([swept(count=2)])
+    """One of a log group's two streams is deleted when the credentials expire."""
+    cloud = Cloud([sweepable(count=2)])
     cloud.fault = lambda call: (
         refused("ExpiredTokenException") if cloud.calls["DeleteLogStream"] > 1 else None
     )

@@ -1,4 +1,4 @@
-"""What is said of owners that could not be read."""
+"""Warnings about owners that could not be read."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from janitor.owners.table import chosen
 from tests.owners.world import World, denied
 
 
+def deny(_service: str, _region: str, operation: str, **_parameters: object) -> dict[str, object]:
+    raise denied(operation)
+
+
 def test_a_log_group_that_is_asked_about_twice_is_named_once() -> None:
-    """A survey begins again where its page token has expired."""
-
-    def said(_service: str, _region: str, operation: str, **_asked: object) -> dict[str, object]:
-        raise denied(operation)
-
-    world = World(said)
+    """A survey asks again when its page token has expired and it starts over."""
+    world = World(deny)
     users = Users(world.api, chosen(["eks"]), Shared())
     group = LogGroup(world.api.target, "/aws/eks/a/cluster", "arn", 0, 0)
 
@@ -29,13 +29,9 @@ def test_a_log_group_that_is_asked_about_twice_is_named_once() -> None:
     assert warning.count("/aws/eks/a/cluster") == 1
 
 
-def test_rows_that_fail_alike_are_told_of_together() -> None:
-    """Where an organization allows few services, dozens of rows are denied in each Region."""
-
-    def said(_service: str, _region: str, operation: str, **_asked: object) -> dict[str, object]:
-        raise denied(operation)
-
-    world, rows = World(said), chosen(True)
+def test_rows_that_fail_alike_share_a_warning() -> None:
+    """An organization that allows few services denies dozens of rows in each Region."""
+    world, rows = World(deny), chosen(True)
     users = Users(world.api, rows, Shared())
     names = ["/own", "/aws/eks/a/cluster", "/aws/lambda/f"]
 
@@ -45,8 +41,8 @@ def test_rows_that_fail_alike_are_told_of_together() -> None:
         return list(users.warnings())
 
     warnings = world.clock.run(asked())
-    told = [row.id for row in rows if any(row.id in warning for warning in warnings)]
-    assert {"lambda", "ecs-service", "eks", "bedrock"} <= set(told)
+    warned = {row.id for row in rows if any(row.id in warning for warning in warnings)}
+    assert {"lambda", "ecs-service", "eks", "bedrock"} <= warned
     assert all(any(name in warning for warning in warnings) for name in names)
     assert len(warnings) < 6
     assert max(map(len, warnings)) < 2000

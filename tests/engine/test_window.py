@@ -1,4 +1,4 @@
-"""Work at once, handed on in order."""
+"""Concurrent work whose results come in order."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.virtual import VirtualClock
 
 
 @given(st.lists(st.none() | st.integers(0, 9), max_size=20), st.integers(1, 5), st.data())
-def test_results_come_in_order_and_no_more_is_under_way_than_may_be(
+def test_results_come_in_order_and_concurrency_is_bounded(
     lasts: list[int | None], most: int, data: st.DataObject
 ) -> None:
-    """Whichever piece ends first, needs no work at all, and however many are begun at once."""
+    """This holds whichever piece ends first, needs no work, and however many begin at once."""
     at_once = data.draw(st.integers(1, most))
     handed_on: list[int] = []
     running = peak = 0
@@ -46,8 +46,8 @@ def test_results_come_in_order_and_no_more_is_under_way_than_may_be(
     assert peak <= most
 
 
-def test_what_needs_no_work_leaves_others_their_turn() -> None:
-    """An account in memory answers without a pause, and Ctrl-C is to be heard before its end."""
+def test_results_without_work_yield_to_other_tasks() -> None:
+    """An account in memory answers without a pause, and Ctrl-C must not wait for its end."""
     handed_on: list[int] = []
 
     async def all_of_it() -> None:
@@ -61,8 +61,8 @@ def test_what_needs_no_work_leaves_others_their_turn() -> None:
     assert handed_on == [1]
 
 
-def test_an_error_ends_what_comes_after_it_and_keeps_what_came_before() -> None:
-    """So the place up to which all is done is known."""
+def test_an_error_keeps_the_results_before_it_and_drops_those_after() -> None:
+    """The position up to which everything is done stays known."""
     handed_on: list[int] = []
 
     async def piece(number: int) -> int:

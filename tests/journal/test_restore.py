@@ -37,7 +37,7 @@ from tests.accounts import (
     refusing,
     stream,
 )
-from tests.engine.test_properties import Chaos, accounts, policies, relaxed
+from tests.engine.test_properties import RandomFaults, accounts, policies, relaxed
 
 SHIPPED = load(None)
 ALL = SHIPPED.model_copy(
@@ -807,7 +807,7 @@ def test_run_and_undo_leave_the_account_as_it_was(
     """Despite faults in both, a second undo restores the rest, and a third changes nothing."""
     cloud = furnish(account, drawn)
     before = defined(cloud)
-    cloud.fault = Chaos(seed, rate)
+    cloud.fault = RandomFaults(seed, rate)
     with tempfile.TemporaryDirectory() as name:
         path = run(cloud, Path(name), policy)
         if not path.exists():
