@@ -1,4 +1,4 @@
-"""What may import what, read from the code itself."""
+"""Which folder may import which, and who may change anything, read from the code."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ BELOW = {
     "report": {"core", "cost"},
     "sandbox": {"core"},
 }
-"""What each folder may import beside itself; the terminal and the function may import all."""
+"""What each folder may import besides itself; the terminal and the function may import all."""
 CHANGING = {
     "Changes": {"engine/act.py", "journal/restore.py"},
     "AccountPolicies": {"journal/account_policies.py"},
 }
-"""The only ways to change anything in an account, and the only modules that may take them. Who may
-put account-level policies cannot delete a log group.
+"""The only classes that change anything in an account, and the only modules that may use them. A
+module that may put account-level policies cannot delete a log group.
 """
 
 
 def imports(path: Path) -> Iterator[tuple[str, set[str]]]:
-    """Each module that a file imports of this package, with the names taken from it."""
+    """Yield each module of this package that a file imports, with the names taken from it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("janitor"):
             yield str(node.module), {alias.name for alias in node.names}
@@ -47,7 +47,7 @@ def folder(path: Path) -> str:
 
 
 def test_no_import_runs_upward() -> None:
-    """A folder knows those below it only."""
+    """A folder imports only those below it."""
     wrong = [
         f"{path.relative_to(PACKAGE)} imports {module}"
         for path in PACKAGE.rglob("*.py")
@@ -59,21 +59,23 @@ def test_no_import_runs_upward() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("way", CHANGING)
-def test_only_few_modules_reach_a_mutating_call(way: str) -> None:
-    """Nobody else takes the ways to one."""
+@pytest.mark.parametrize("changing", CHANGING)
+def test_only_few_modules_reach_a_mutating_call(changing: str) -> None:
+    """No other module imports a class that changes anything."""
     users = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
         for module, names in imports(path)
-        if module == "janitor.aws.logs" and names & {way, "*"}
+        if module == "janitor.aws.logs" and names & {changing, "*"}
     }
-    assert users == CHANGING[way]
-    assert not [place for place, name in attributes() if name == way], "by way of the module"
+    assert users == CHANGING[changing]
+    assert not [at for at, name in attributes() if name == changing], (
+        "it is reached through a module"
+    )
 
 
 def attributes() -> Iterator[tuple[str, str]]:
-    """Each attribute that is used outside the sandbox, and where."""
+    """Yield each attribute that is used outside the sandbox, after the file."""
     for path in PACKAGE.rglob("*.py"):
         if folder(path) != "sandbox":
             for node in ast.walk(ast.parse(path.read_text())):
@@ -81,7 +83,7 @@ def attributes() -> Iterator[tuple[str, str]]:
                     yield str(path.relative_to(PACKAGE)), node.attr
 
 
-def test_every_mutating_call_stands_in_one_of_these_ways() -> None:
+def test_every_mutating_call_is_made_by_one_of_these_classes() -> None:
     """No other code names an operation of CloudWatch Logs that changes something, nor the method of
     boto3's client.
     """
@@ -94,11 +96,11 @@ def test_every_mutating_call_stands_in_one_of_these_ways() -> None:
         for scope in ast.parse(path.read_text()).body
         for call in ast.walk(scope)
         if isinstance(call, ast.Call)
-        for said in call.args
-        if isinstance(said, ast.Constant) and isinstance(said.value, str)
-        if changing.fullmatch(said.value) and said.value in operations
+        for argument in call.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+        if changing.fullmatch(argument.value) and argument.value in operations
     }
     methods = {xform_name(name) for name in operations if changing.fullmatch(name)}
     assert not [(at, name) for at, name in attributes() if name in methods]
-    assert {place for place, _ in found} == {"aws/logs.py"}
+    assert {at for at, _ in found} == {"aws/logs.py"}
     assert {name for _, name in found} == CHANGING.keys()

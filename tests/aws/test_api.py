@@ -1,4 +1,4 @@
-"""How calls fail: what is garbage must never read as an empty answer."""
+"""How calls fail: garbage must never read as an empty answer."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from janitor.sandbox.wire import Call, Reply
 from tests.accounts import ACCOUNT, RESET, Cloud, Group, api, days_ago, ok, refused
 
 
-@pytest.mark.parametrize("said", [b"{}", b'"none"', b"7", b"null"])
-def test_an_object_where_a_list_belongs_is_no_empty_list(said: bytes) -> None:
-    """botocore would make "no subscription filters" of the first."""
+@pytest.mark.parametrize("value", [b"{}", b'"none"', b"7", b"null"])
+def test_another_value_where_a_list_belongs_is_not_an_empty_list(value: bytes) -> None:
+    """botocore would read `{}` as "no subscription filters"."""
     cloud = Cloud([Group("/a", days_ago(9))])
     logs = Logs(api(cloud))
     group = cloud.clock.run(logs.group("/a"))
     assert group is not None
-    cloud.fault = lambda _call: ok(b'{"subscriptionFilters":' + said + b"}")
+    cloud.fault = lambda _call: ok(b'{"subscriptionFilters":' + value + b"}")
     with pytest.raises(UnavailableError):
         cloud.clock.run(logs.filters(group, "subscription"))
 
 
-def test_an_operation_that_only_fails_is_left_alone_for_a_while() -> None:
+def test_an_operation_that_keeps_failing_is_not_called_for_a_while() -> None:
     """An endpoint that never answers must not cost eight attempts of half a minute for each of
-    thousands of log groups; and it is tried again later.
+    thousands of log groups, but is tried again later.
     """
     cloud = Cloud([Group("/a", days_ago(9))])
 
@@ -61,7 +61,7 @@ def test_an_operation_that_only_fails_is_left_alone_for_a_while() -> None:
     cloud.clock.run(ask())
     assert cloud.calls["GetResources"] <= 20
     assert cloud.clock.monotonic() < 1000
-    assert cloud.clock.run(Logs(calls).group("/a")), "what answers is asked as before"
+    assert cloud.clock.run(Logs(calls).group("/a")), "other operations are called as before"
     cloud.quiet()
     cloud.clock.jump(61)
     assert cloud.clock.run(read_tags(calls, ["arn"])) == {"arn": {}}
@@ -72,7 +72,7 @@ def test_an_operation_that_only_fails_is_left_alone_for_a_while() -> None:
 LOST: dict[str, tuple[Exception, type[Exception]]] = {
     "no token file": (FileNotFoundError(2, "No such file", "/var/token"), CredentialsError),
     "nobody to ask for a code": (EOFError(), CredentialsError),
-    "a role that is not given": (
+    "a role that is denied": (
         CredentialRetrievalError(provider="assume-role", error_msg="denied"),
         CredentialsError,
     ),
@@ -80,21 +80,23 @@ LOST: dict[str, tuple[Exception, type[Exception]]] = {
 }
 
 
-@pytest.mark.parametrize(("error", "told"), LOST.values(), ids=LOST.keys())
-def test_what_boto3_lets_through_is_told_apart(error: Exception, told: type[Exception]) -> None:
-    """Credentials are had anew in the middle of a run: their trouble is never a bug of ours."""
+@pytest.mark.parametrize(("error", "kind"), LOST.values(), ids=LOST.keys())
+def test_errors_that_boto3_lets_through_are_classified(
+    error: Exception, kind: type[Exception]
+) -> None:
+    """Credentials may fail to renew in the middle of a run, which is not an internal error."""
     cloud = Cloud([Group("/a", days_ago(9))])
 
     def broken(_call: Call) -> None:
         raise error
 
     cloud.fault = broken
-    with pytest.raises(told):
+    with pytest.raises(kind):
         cloud.clock.run(api(cloud).once("logs", "DescribeLogGroups"))
 
 
-def test_a_region_that_refuses_the_token_is_told_with_what_to_do() -> None:
-    """As one does that the global STS endpoint's tokens are not valid in."""
+def test_the_error_of_a_region_that_refuses_the_token_says_what_to_do() -> None:
+    """Tokens of the global STS endpoint are not valid in every Region."""
     cloud = Cloud([Group("/a", days_ago(9))])
     cloud.region.refuses_tokens = True
     with pytest.raises(CallError, match="AWS_STS_REGIONAL_ENDPOINTS"):
@@ -102,8 +104,8 @@ def test_a_region_that_refuses_the_token_is_told_with_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("code", ["RequestExpired", "InvalidSignatureException", "ExpiredToken"])
-def test_one_signature_that_is_refused_is_made_again(code: str) -> None:
-    """A machine that slept signed it hours ago; refused once more, it is the credentials."""
+def test_a_call_whose_signature_is_refused_is_signed_once_more(code: str) -> None:
+    """The machine may have slept since it signed; a second refusal is due to the credentials."""
     cloud = Cloud([Group("/a", days_ago(9))])
     cloud.fault = lambda _call: refused(code) if cloud.calls.total() == 1 else None
     assert cloud.clock.run(Logs(api(cloud)).group("/a"))
@@ -112,10 +114,10 @@ def test_one_signature_that_is_refused_is_made_again(code: str) -> None:
         cloud.clock.run(Logs(api(cloud)).group("/a"))
 
 
-def test_a_deletion_waits_for_no_thread_and_no_sleeping_machine(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What was looked at before it grows old meanwhile; Linux's monotonic clock does not see it."""
+def test_a_deletion_is_not_sent_after_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its look grows old while it waits for a thread or the machine sleeps, which Linux's monotonic
+    clock does not count.
+    """
     times = {getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC): 99.0}
     monkeypatch.setattr(time, "clock_gettime", times.__getitem__)
     assert SystemClock().monotonic() == 99
@@ -133,8 +135,8 @@ def test_a_deletion_waits_for_no_thread_and_no_sleeping_machine(
     assert not cloud.deleted
 
 
-def test_without_credentials_nothing_more_is_sent() -> None:
-    """Each call would ask for them again: a program would be started for each log group."""
+def test_nothing_more_is_sent_without_credentials() -> None:
+    """Otherwise each call would ask again, by starting a program for each log group."""
     cloud = Cloud([Group("/a", days_ago(9))])
     calls, asked = api(cloud), 0
 
@@ -155,25 +157,25 @@ def test_without_credentials_nothing_more_is_sent() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 20])
-def test_a_service_that_no_way_leads_to_is_tried_a_few_times_and_said_once(at_once: int) -> None:
-    """AWS_USE_FIPS_ENDPOINT makes boto3 ask for tags at hosts that exist nowhere."""
+def test_an_unreachable_service_is_tried_a_few_times_with_one_message(at_once: int) -> None:
+    """AWS_USE_FIPS_ENDPOINT makes boto3 read tags from hosts that do not exist."""
     cloud = Cloud([Group("/a", days_ago(9))])
-    calls, tried, said = api(cloud), 0, set()
-    nowhere = EndpointConnectionError(endpoint_url="https://tagging-fips.us-gov-west-1/")
+    calls, tried, messages = api(cloud), 0, set()
+    error = EndpointConnectionError(endpoint_url="https://tagging-fips.us-gov-west-1/")
 
-    def no_way(call: Call) -> None:
+    def unreachable(call: Call) -> None:
         nonlocal tried
         if call.operation == "GetResources":
             tried += 1
-            raise nowhere
+            raise error
 
-    cloud.fault = no_way
+    cloud.fault = unreachable
 
     async def ask() -> None:
         for _ in range(200 // at_once):
-            with pytest.raises(UnavailableError) as told:
+            with pytest.raises(UnavailableError) as raised:
                 await read_tags(calls, ["arn"])
-            said.add(str(told.value))
+            messages.add(str(raised.value))
 
     async def all_ask() -> None:
         await asyncio.gather(*(ask() for _ in range(at_once)))
@@ -181,16 +183,16 @@ def test_a_service_that_no_way_leads_to_is_tried_a_few_times_and_said_once(at_on
     cloud.clock.run(all_ask())
     assert tried <= at_once + 7
     assert cloud.clock.monotonic() < 30
-    assert len(said) == 1
-    assert "tagging-fips" in said.pop()
+    assert len(messages) == 1
+    assert "tagging-fips" in messages.pop()
     cloud.quiet()
     cloud.clock.jump(61)
     assert cloud.clock.run(read_tags(calls, ["arn"])) == {"arn": {}}
 
 
 @pytest.mark.parametrize("code", ["LimitExceededException", "PriorRequestNotComplete"])
-def test_what_botocore_counts_as_throttling_counts_here(code: str) -> None:
-    """Its list is the list; the pace is lowered, and the call is tried again."""
+def test_botocores_throttling_codes_count_as_throttling(code: str) -> None:
+    """The call is counted as throttled and retried."""
     cloud = Cloud([Group("/a", days_ago(9))])
     counts = Counts()
     cloud.fault = lambda _call: refused(code) if cloud.calls.total() == 1 else None
@@ -198,17 +200,17 @@ def test_what_botocore_counts_as_throttling_counts_here(code: str) -> None:
     assert counts.throttled.total() == 1
 
 
-def test_an_endpoint_that_drips_is_not_waited_for_once_the_run_ends() -> None:
-    """The first Ctrl-C ends the call within seconds, whatever the endpoint does."""
+def test_a_slow_call_ends_soon_after_the_run_is_stopped() -> None:
+    """The first Ctrl-C ends a call within seconds, whatever the endpoint does."""
 
-    class Dripping:
+    class Slow:
         async def run(self, _work: object) -> Any:
             await asyncio.sleep(1000)
 
     cloud = Cloud([])
     stop, clock = Stop(), cloud.clock
     pace, target = Pace(lambda _operation: 1e6, clock), Target(ACCOUNT, "eu-west-1")
-    calls = Api(target, cloud, pace, clock, Counts(), stop, Dripping())
+    calls = Api(target, cloud, pace, clock, Counts(), stop, Slow())
 
     async def interrupted() -> None:
         call = asyncio.create_task(calls.once("logs", "DescribeLogGroups"))
@@ -221,21 +223,21 @@ def test_an_endpoint_that_drips_is_not_waited_for_once_the_run_ends() -> None:
     assert clock.monotonic() == 2 + IN_FLIGHT
 
 
-def test_counts_go_on_from_those_of_an_earlier_link() -> None:
-    """Else the quota that set the pace would be the last link's."""
+def test_counts_continue_those_of_an_earlier_link() -> None:
+    """Otherwise the quota that set the pace would be that of the last link."""
     first, target = Counts(), Target(ACCOUNT, "eu-west-1")
     for _ in range(9):
         first.called("DescribeLogGroups", target, 8.0)
     first.was_throttled("DescribeLogGroups")
-    going_on = Counts.restored(json.loads(json.dumps(first.state())))
-    going_on.called("DeleteLogGroup", target, 8.0)
-    assert going_on.slowest(1) == first.slowest(1)
-    assert going_on.calls["DescribeLogGroups"] == 9
-    assert going_on.throttled == first.throttled
+    second = Counts.restored(json.loads(json.dumps(first.state())))
+    second.called("DeleteLogGroup", target, 8.0)
+    assert second.slowest(1) == first.slowest(1)
+    assert second.calls["DescribeLogGroups"] == 9
+    assert second.throttled == first.throttled
 
 
-def test_clients_of_targets_that_share_a_session_are_made_one_at_a_time() -> None:
-    """A session is not thread-safe; the Regions of an account have one together."""
+def test_clients_of_a_shared_session_are_made_one_at_a_time() -> None:
+    """A session is not thread-safe, and the Regions of an account share one."""
 
     class Session:
         made = making = 0

@@ -1,4 +1,4 @@
-"""A botocore that reads answers in another way is refused, before anything is sent."""
+"""A botocore that behaves differently is refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROLE = "arn:aws:iam::123456789012:role/janitor"
 
 
 def renamed(event: str) -> Callable[[pytest.MonkeyPatch, Path], None]:
-    """botocore asks those who registered for this event no more."""
+    """Return a break: botocore no longer calls the handlers of this event."""
 
     def break_it(patch: pytest.MonkeyPatch, _folder: Path) -> None:
         emit = EventAliaser.emit
@@ -47,7 +47,7 @@ def renamed(event: str) -> Callable[[pytest.MonkeyPatch, Path], None]:
 
 
 def signed_for_its_own(patch: pytest.MonkeyPatch, _folder: Path) -> None:
-    """botocore signs for the Region of the client, whatever the call's context says."""
+    """botocore signs for the client's Region, whatever the call's context says."""
     sign = RequestSigner.sign
 
     def other(self: Any, operation_name: str, request: Any, **more: Any) -> Any:
@@ -58,13 +58,13 @@ def signed_for_its_own(patch: pytest.MonkeyPatch, _folder: Path) -> None:
 
 
 def cbor(patch: pytest.MonkeyPatch, _folder: Path) -> None:
-    """botocore prefers CBOR where a service speaks it."""
+    """botocore prefers CBOR if a service speaks it."""
     order = ("smithy-rpc-v2-cbor", "json", "rest-json", "rest-xml", "query", "ec2")
     patch.setattr("botocore.model.PRIORITY_ORDERED_SUPPORTED_PROTOCOLS", order)
 
 
 def older_model(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """The model of CloudWatch Logs is one from before account-level retention policies."""
+    """The model of CloudWatch Logs is older than account-level retention policies."""
     model = json.loads(gzip.decompress((LOGS / "service-2.json.gz").read_bytes()))
     del model["shapes"]["LogGroup"]["members"]["retentionPolicyName"]
     place = folder / "logs" / LOGS.name
@@ -84,14 +84,14 @@ def older_model(patch: pytest.MonkeyPatch, folder: Path) -> None:
         (cbor, "speaks smithy-rpc-v2-cbor with cloudwatch"),
     ],
 )
-def test_what_reads_answers_otherwise_is_refused(
+def test_a_botocore_that_behaves_differently_is_refused(
     break_it: Callable[[pytest.MonkeyPatch, Path], None],
     why: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One line says what is wrong and what to install; exit 2."""
+    """One line says what is wrong and what to install, and the exit code is 2."""
     break_it(monkeypatch, tmp_path)
     assert main(["report", "-r", "eu-west-1"]) == Exit.USAGE
     printed = capsys.readouterr()
@@ -101,10 +101,10 @@ def test_what_reads_answers_otherwise_is_refused(
     assert not printed.out
 
 
-def test_a_session_with_other_credentials_than_the_roles_is_refused(
+def test_a_session_without_the_roles_credentials_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It would clean the account of whoever started it."""
+    """It would clean the account of the caller."""
     caller = boto3.Session("key", "secret")
     assert targets.assumed(caller, ROLE).get_credentials() is not None
     monkeypatch.setattr(
@@ -114,10 +114,10 @@ def test_a_session_with_other_credentials_than_the_roles_is_refused(
         targets.assumed(caller, ROLE)
 
 
-def test_an_answer_that_cannot_be_looked_into_is_none(
+def test_an_answer_that_cannot_be_checked_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """In CBOR as well an object where a list belongs does not mean that there are no tags."""
+    """In CBOR too, an object where a list belongs does not mean that there are no tags."""
     cbor(monkeypatch, tmp_path)
     body = b"\xa1\x76ResourceTagMappingList\xa0"
     answer = SimpleNamespace(stream=lambda: [body])

@@ -1,5 +1,5 @@
 """One client for all Regions: where its requests go, for which Region they are signed, and when it
-is given up.
+is closed.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ services = own
 mwaa =
     endpoint_url = https://mwaa.example
 """
-"""A name that botocore puts a prefix before."""
+"""An endpoint of a service for whose calls botocore adds a prefix to the host."""
 
 
 def session(inner: botocore.session.Session | None = None) -> boto3.Session:
-    """A session of an account."""
+    """Return a session of an account, whose requests are answered with `{}`."""
     made = boto3.Session("key", "secret", botocore_session=inner or lean())
     made.events.register("before-send", _nothing)  # type: ignore[arg-type]  # it answers
     return made
 
 
 def plain() -> boto3.Session:
-    """A session as botocore makes it."""
+    """Return a session as botocore makes it."""
     inner = botocore.session.Session()
     inner.register_component("data_loader", lean().get_component("data_loader"))
     return session(inner)
@@ -75,26 +75,26 @@ def _nothing(request: AWSPreparedRequest, **_more: Any) -> AWSResponse:
 
 
 def _signature(request: AWSPreparedRequest) -> str:
-    said: Any = request.headers["Authorization"]
-    return str(said, "ascii")
+    header: Any = request.headers["Authorization"]
+    return str(header, "ascii")
 
 
-def heard(client: Any) -> list[str]:
-    """The URL of each request from now on, and for what it is signed."""
-    said: list[str] = []
+def sent_by(client: Any) -> list[str]:
+    """Return a list of the client's requests from now on: each URL, and the scope of its signature."""
+    sent: list[str] = []
 
     def note(request: AWSPreparedRequest, **_more: Any) -> None:
         signed = _signature(request)
-        said.append(f"{request.url} {re.sub(', .*', '', signed)}")
+        sent.append(f"{request.url} {re.sub(', .*', '', signed)}")
 
     client.meta.events.register_first("before-send", note)
-    return said
+    return sent
 
 
 def ask(client: Any, row: Row) -> None:
-    """The first call by which the row is read."""
+    """Make the first call by which the row is read."""
     step = row.listing.steps[0]
-    with contextlib.suppress(ResponseParserError):  # for the answer is no XML
+    with contextlib.suppress(ResponseParserError):  # the answer is not XML
         getattr(client, xform_name(step.call))(**step.parameters)
 
 
@@ -112,48 +112,48 @@ def test_a_request_is_the_same_as_by_a_client_of_the_region(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """To the same URL, signed for the same Region and service: another Region has no such owner."""
+    """It has the same URL and signature, as another Region would have no such owner."""
     (tmp_path / "config").write_text(PROFILE)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     for name, value in SETTINGS[settings].items():
         monkeypatch.setenv(name, value)
-    aws, other, not_followed = session(), plain(), set[str]()
+    aws, other, global_services = session(), plain(), set[str]()
     keep_only({name: operations()[name] for name in ROWS.keys() - USED_ELSEWHERE - {"ec2"}})
     for service in services:
         one = aws.client(service, "eu-west-1", config=CLIENT_CONFIG)
         if not follows(one, "eu-west-1"):
-            not_followed.add(service)
+            global_services.add(service)
             continue
         for region in regions:
             alone = other.client(service, region, config=CLIENT_CONFIG)
-            requests = heard(one), heard(alone)
+            requests = sent_by(one), sent_by(alone)
             with in_region(region):
                 ask(one, ROWS[service])
             ask(alone, ROWS[service])
             assert len(requests[0]) == 1
             assert requests[0] == requests[1]
-    assert not_followed == {"cloudfront", "route53"} & {*services}  # which are global
+    assert global_services == {"cloudfront", "route53"} & {*services}
 
 
 def proxy(patch: pytest.MonkeyPatch, _folder: Path) -> None:
-    """Some Regions are reached through it, perhaps, and some not."""
+    """A proxy may be used for some Regions only."""
     patch.setenv("HTTPS_PROXY", "http://proxy:3128")
     patch.setenv("NO_PROXY", ".eu-west-1.amazonaws.com")
 
 
 def endpoints(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Endpoints of one's own, as it was done before AWS_ENDPOINT_URL."""
+    """Custom endpoints, as they were configured before AWS_ENDPOINT_URL."""
     (folder / "endpoints.json").write_text(json.dumps({"partitions": []}))
     patch.setenv("AWS_DATA_PATH", str(folder))
 
 
 def signatures(patch: pytest.MonkeyPatch, _folder: Path) -> None:
-    """Signatures for many Regions, where a service takes them."""
+    """Signatures for many Regions are preferred."""
     patch.setenv("AWS_AUTH_SCHEME_PREFERENCE", "sigv4a,sigv4")
 
 
 def other_botocore(patch: pytest.MonkeyPatch, _folder: Path) -> None:
-    """It finds out endpoints in another way."""
+    """botocore resolves endpoints in another way."""
     patch.delattr("botocore.regions.EndpointRulesetResolver._get_provider_params")
     patch.setattr(
         "botocore.client.BaseClient._ruleset_resolver",
@@ -163,20 +163,20 @@ def other_botocore(patch: pytest.MonkeyPatch, _folder: Path) -> None:
 
 
 @pytest.mark.parametrize("break_it", [proxy, endpoints, signatures, other_botocore])
-def test_what_may_differ_between_regions_keeps_a_client_in_each(
+def test_clients_that_may_differ_between_regions_are_not_shared(
     break_it: Callable[[pytest.MonkeyPatch, Path], None],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """So do global services, and those that make more of their Region than an endpoint."""
+    """Nor are those of global services, and of services that use the Region beyond the endpoint."""
     for service in ("s3", "sts", "iam"):
         assert not follows(session().client(service, "eu-west-1"), "eu-west-1")
     break_it(monkeypatch, tmp_path)
     assert not follows(session().client(ONE, "eu-west-1", config=CLIENT_CONFIG), "eu-west-1")
 
 
-def test_a_session_does_not_hear_of_anothers_requests() -> None:
-    """Although their event handlers are copies."""
+def test_a_handler_of_one_session_is_not_called_for_another() -> None:
+    """Lean sessions copy their event handlers."""
     first, second = lean(), lean()
     first.register("after-call.ecs", lambda **_more: None)
     assert len(first.get_component("event_emitter").emit("after-call.ecs.ListClusters")) == 1
@@ -184,24 +184,24 @@ def test_a_session_does_not_hear_of_anothers_requests() -> None:
 
 
 def test_without_a_region_nothing_is_sent() -> None:
-    """That in which the client was made is not taken for the one that is meant."""
+    """The Region in which the client was made is not a default."""
     client = session().client(ONE, "eu-west-1", config=CLIENT_CONFIG)
-    sent = heard(client)
+    sent = sent_by(client)
     assert follows(client, "eu-west-1")
     with pytest.raises(LookupError):
         ask(client, ROWS[ONE])
     assert sent == []
 
 
-def test_threads_that_call_at_once_ask_their_own_region() -> None:
-    """Each of them is on its way when the other begins."""
+def test_concurrent_threads_each_call_their_own_region() -> None:
+    """Each call is under way when the other begins."""
     aws, regions, both = session(), ("eu-west-1", "ap-south-1"), threading.Barrier(2, timeout=60)
     client = aws.client("ecs", "us-east-1", config=CLIENT_CONFIG)
     assert follows(client, "us-east-1")
     client.meta.events.register_first(
         "before-parameter-build", lambda **_more: both.wait() and None
     )
-    sent = heard(client)
+    sent = sent_by(client)
 
     def call(region: str) -> None:
         with in_region(region):
@@ -217,7 +217,7 @@ def test_threads_that_call_at_once_ask_their_own_region() -> None:
 
 
 class Counting(boto3.Session):
-    """A session that says what becomes of its clients."""
+    """A session that counts the clients it made and closed, and notes their requests."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key, "secret", botocore_session=lean())
@@ -244,10 +244,10 @@ class Counting(boto3.Session):
         self.sent.append(f"{key} {request.url.split('/')[2]}")
 
 
-def test_an_accounts_regions_share_a_client_and_another_account_does_not(
+def test_regions_of_an_account_share_a_client_and_accounts_do_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Connections are closed once no Region uses it; of those that nobody uses some are kept."""
+    """A client is closed once no Region uses it, except for a few that are kept idle."""
     monkeypatch.setattr("janitor.aws.clients.IDLE", 1)
     clock, shared = VirtualClock(NOW), SharedClients()
 
@@ -275,7 +275,7 @@ def test_an_accounts_regions_share_a_client_and_another_account_does_not(
         call(service, apis[:1])
         apis[0].let_go(service)
     apis.append(api(one, "ap-south-1"))
-    call("ecs", apis)  # what is used is not one too many
+    call("ecs", apis)  # a client in use does not count as idle
     call("logs", apis)
     assert one.made == {"ecs": 1, "eks": 1, "kafka": 1, "logs": 3}  # a client in each Region
     assert other.made == {"ecs": 1, "logs": 1}

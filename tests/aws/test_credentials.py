@@ -1,4 +1,4 @@
-"""Credentials that cannot be had: told with what helps, tried a few times, never a hundred."""
+"""Credentials that cannot be obtained: the message says what helps, after a few attempts."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Source:
 
 
 def refused(code: str, status: int) -> ClientError:
-    said = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(said, "AssumeRole")  # type: ignore[arg-type]
+    response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "AssumeRole")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,15 @@ def refused(code: str, status: int) -> ClientError:
         refused("", 503),
     ],
 )
-def test_what_passes_is_asked_for_again(error: Exception) -> None:
-    """Once more is enough, and nobody hears of it."""
+def test_a_transient_error_is_retried(error: Exception) -> None:
+    """The second attempt succeeds without a message."""
     source = Source(error)
     assert source.renewal()() == KEYS
     assert source.asked == 2
 
 
-def test_a_metadata_service_that_gives_nothing_once_is_asked_again() -> None:
-    """It answers 429 to many at a time; botocore makes an empty answer of that."""
+def test_an_empty_answer_of_the_metadata_service_is_retried() -> None:
+    """botocore makes an empty answer of its 429, which it gives to many callers at a time."""
     source, answers = Source(), [{}, KEYS]
     assert source.renewal(lambda: answers.pop(0))() == KEYS
 
@@ -84,18 +84,16 @@ def test_a_metadata_service_that_gives_nothing_once_is_asked_again() -> None:
         (refused("AccessDenied", 403), "AccessDenied"),
     ],
 )
-def test_what_does_not_pass_is_said_with_what_helps_after_one_attempt(
-    error: Exception, hint: str
-) -> None:
-    """Whoever asks for a code, or starts a program, does so once."""
+def test_a_permanent_error_says_what_helps_after_one_attempt(error: Exception, hint: str) -> None:
+    """A code is asked for, or a program started, only once."""
     source = Source(error)
     with pytest.raises(CredentialsError, match=hint):
         source.renewal()()
     assert source.asked == 1
 
 
-def test_what_failed_is_left_alone_for_a_while() -> None:
-    """The threads of all Regions ask in the same second, and then again before each call."""
+def test_failed_credentials_are_not_renewed_for_a_while() -> None:
+    """The threads of all Regions ask in the same second, and again before each call."""
     source = Source(*[CredentialRetrievalError(provider="p", error_msg="gone") for _ in range(999)])
     renewal = source.renewal()
     for _ in range(100):
@@ -107,8 +105,8 @@ def test_what_failed_is_left_alone_for_a_while() -> None:
     assert renewal() == KEYS
 
 
-def test_an_error_of_ours_stays_as_it_is() -> None:
-    """A role's credentials need those of the caller, whose error says it already."""
+def test_an_error_of_the_callers_credentials_is_not_wrapped() -> None:
+    """A role's credentials need the caller's, whose error already says what helps."""
     error = CredentialsError("once")
     assert lost(error) is error
 
@@ -135,10 +133,10 @@ PROFILES = {
 
 
 @pytest.mark.parametrize(("profile", "says"), PROFILES.values(), ids=PROFILES.keys())
-def test_a_profile_without_credentials_is_one_line_and_exit_2(
+def test_a_profile_without_credentials_ends_with_one_line_and_exit_2(
     profile: str, says: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before anything was done; what gets them is started once."""
+    """Nothing is printed as a result, and a program that provides credentials starts once."""
     config, started = tmp_path / "config", tmp_path / "started"
     text = profile.format(folder=tmp_path)
     config.write_text(f"[profile p]\nregion = eu-west-1\n{text}\n")

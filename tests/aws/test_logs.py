@@ -1,4 +1,4 @@
-"""Reading log groups: what is quick must be what botocore and the careful way say."""
+"""Reading log groups: the fast paths must agree with botocore and with the thorough one."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ entries = st.builds(
 
 
 @given(entries)
-def test_the_quick_way_says_what_the_careful_one_says(entry: dict[str, Any]) -> None:
-    """Whatever is missing or odd."""
+def test_fast_and_thorough_parsing_agree(entry: dict[str, Any]) -> None:
+    """They agree whatever is missing or odd in an entry."""
     assert parse_group(entry, TARGET) == _odd_group(entry, TARGET)
 
 
-def parsed(body: bytes, status: int, *, quick: bool) -> Any:
-    """An answer as botocore gives it to its caller, with the hook or without."""
+def parsed(body: bytes, status: int, *, fast: bool) -> Any:
+    """Return an answer as botocore gives it to its caller, with our hook or without."""
     logs = botocore.session.get_session().get_service_model("logs")
     operation = logs.operation_model("DescribeLogGroups")
     assert operation.output_shape is not None
     response: dict[str, Any] = {"body": body, "headers": {}, "status_code": status}
     customized: dict[str, Any] = {}
-    if quick:
+    if fast:
         _only_answers(operation, response, customized)
     answer = create_parser("json").parse(response, operation.output_shape)
     return {**answer, **customized}
@@ -74,21 +74,21 @@ def parsed(body: bytes, status: int, *, quick: bool) -> Any:
         ({"__type": "ThrottlingException", "message": "slower", "logGroups": [WHOLE]}, 400),
     ],
 )
-def test_an_answer_is_the_same_past_botocores_walk_as_through_it(body: Any, status: int) -> None:
-    """Pages, nulls, no groups, and errors."""
+def test_an_answer_is_the_same_with_and_without_botocores_parser(body: Any, status: int) -> None:
+    """Pages, nulls, empty lists and errors are read alike."""
     text = json.dumps(body).encode()
-    assert parsed(text, status, quick=True) == parsed(text, status, quick=False)
+    assert parsed(text, status, fast=True) == parsed(text, status, fast=False)
 
 
 @pytest.mark.parametrize("body", [b"{not json", b"", b"[]", b"7", b'{"logGroups":7}'])
-def test_what_makes_no_sense_is_no_answer(body: bytes) -> None:
-    """Botocore would take some of it for an account without log groups."""
+def test_garbage_is_not_an_answer(body: bytes) -> None:
+    """botocore would read some of it as an account without log groups."""
     with pytest.raises(ResponseParserError):
-        parsed(body, 200, quick=True)
+        parsed(body, 200, fast=True)
 
 
 def listed(*pages: list[dict[str, Any]]) -> list[LogGroup]:
-    """What is made of pages of DescribeLogGroups."""
+    """Return the log groups of pages of DescribeLogGroups."""
     cloud = Cloud([])
     answers = [
         {"logGroups": page, **({"nextToken": str(n)} if n < len(pages) else {})}
@@ -107,15 +107,15 @@ def entry(name: str, account: str = ACCOUNT) -> dict[str, Any]:
     return WHOLE | {"logGroupName": name, "logGroupArn": arn}
 
 
-def test_log_groups_of_linked_accounts_are_not_this_accounts() -> None:
-    """A monitoring account is shown them, perhaps under the very same name."""
+def test_log_groups_of_linked_accounts_are_left_out() -> None:
+    """A monitoring account is shown them, perhaps under the same name."""
     others = entry("/a", "999999999999")
     found = listed([others, entry("/a"), entry("/b", "999999999999")])
     assert [(group.name, group.arn) for group in found] == [("/a", entry("/a")["logGroupArn"])]
 
 
-def test_a_log_group_that_is_listed_twice_is_one() -> None:
-    """On a page, or again on the next; further on nobody can know, and it is never touched."""
+def test_a_log_group_that_is_listed_twice_counts_once() -> None:
+    """It may come twice on a page or the next one; if it comes later again, it has a defect."""
     a, b, c = entry("/a"), entry("/b"), entry("/c")
     found = listed([a, a, b], [b, c], [a, entry("/d")])
     assert [(group.name, bool(group.defects)) for group in found] == [
@@ -136,21 +136,21 @@ ODD: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-def test_numbers_without_sense_are_defects(odd: dict[str, Any]) -> None:
-    """So the log group is unknown, and every report can show it."""
+def test_impossible_numbers_are_defects(odd: dict[str, Any]) -> None:
+    """The log group is unknown, and every report can show it."""
     [found] = listed([entry("/a") | odd])
     assert found.defects
     assert datetime.fromtimestamp(found.creation_time / 1000, UTC)
 
 
-def test_half_a_surrogate_pair_is_replaced_where_it_comes_in() -> None:
-    """No file and no object could hold it; whole pairs stay as they are."""
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    """It cannot be written as UTF-8; complete pairs are kept."""
     [found] = listed([entry("/a") | {"kmsKeyId": "\ud83d\ude00 \ud800"}])
     assert found.kms_key_id == "\U0001f600 ?"
 
 
 def test_half_a_surrogate_pair_that_is_not_escaped_is_replaced_too() -> None:
-    """JSON may hold its three bytes as they are."""
+    """An answer may have its three bytes unescaped."""
     cloud, page = Cloud([]), json.dumps({"logGroups": [entry("/a") | {"kmsKeyId": "HALF"}]})
     cloud.fault = lambda _call: ok(page.encode().replace(b"HALF", b"\xed\xa0\x80"))
     found = cloud.clock.run(Logs(api(cloud)).group("/a"))
@@ -160,7 +160,7 @@ def test_half_a_surrogate_pair_that_is_not_escaped_is_replaced_too() -> None:
 
 @pytest.mark.parametrize("body", ["[" * 100_000, '{"logGroups": [{"creationTime": ' + "9" * 5000])
 def test_an_answer_that_cannot_be_read_is_unavailable(body: str) -> None:
-    """However it cannot be read: it is never a bug of ours, and never an empty answer."""
+    """It is neither an internal error nor an empty answer."""
     cloud = Cloud([])
     cloud.fault = lambda _call: ok(body.encode())
     with pytest.raises(UnavailableError):

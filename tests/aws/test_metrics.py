@@ -1,4 +1,4 @@
-"""What arrived, by CloudWatch's metrics: nothing that arrived may be missed."""
+"""Arrivals by CloudWatch's metrics: none may be missed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.accounts import NOW, Cloud, Group, api, days_ago, ok
 
 
 def arrived_since(cloud: Cloud, since: dict[str, int]) -> dict[str, bool]:
-    """What the metrics say of each group."""
+    """Return what the metrics say of each group."""
     return cloud.clock.run(arrivals(api(cloud), since))
 
 
 @pytest.mark.parametrize("days", [1, 37, 372, 455, 4000])
 def test_the_pace_of_metrics_holds_for_data_points_too(days: int) -> None:
-    """CloudWatch lets pass 396,000 data points a second, whatever the number of calls."""
+    """CloudWatch allows 396,000 data points a second, whatever the number of calls."""
     cloud = Cloud([])
     points: list[float] = []
 
@@ -45,36 +45,36 @@ moments = st.integers(days_ago(440), NOW)
 
 
 @given(st.lists(st.tuples(st.lists(moments, max_size=3), moments), min_size=1, max_size=8))
-def test_arrivals_are_told_to_the_hour_for_each_group_by_its_own_moment(
+def test_arrivals_are_known_to_the_hour_since_each_groups_own_moment(
     drawn: list[tuple[list[int], int]],
 ) -> None:
-    """In one call for all of them, and one more for those in whose bucket the moment lies."""
+    """All groups take one call, and one more each if the period of the moment has arrivals."""
     cloud = Cloud(
         Group(f"/{i}", days_ago(900), arrivals=dict.fromkeys(at, 9))
         for i, (at, _) in enumerate(drawn)
     )
-    told = arrived_since(cloud, {f"/{i}": since for i, (_, since) in enumerate(drawn)})
+    found = arrived_since(cloud, {f"/{i}": since for i, (_, since) in enumerate(drawn)})
     for i, (arrived, since) in enumerate(drawn):
         hour = since // HOUR_MS * HOUR_MS
         some = any(at >= hour for at in arrived)
-        assert any(at >= since for at in arrived) <= told[f"/{i}"] <= some
+        assert any(at >= since for at in arrived) <= found[f"/{i}"] <= some
     assert cloud.calls["GetMetricData"] <= 1 + len(drawn)
 
 
 @pytest.mark.parametrize("buckets", ["start", "multiples", "elsewhere"])
 @given(st.lists(moments, max_size=3), moments)
-def test_no_arrival_is_missed_wherever_buckets_begin(
+def test_no_arrival_is_missed_wherever_periods_begin(
     buckets: Literal["start", "multiples", "elsewhere"], arrived: list[int], since: int
 ) -> None:
     """How CloudWatch aligns long periods is not documented."""
     group = Group("/a", days_ago(900), arrivals=dict.fromkeys(arrived, 9))
     cloud = Cloud([group], unknowns=Unknowns(buckets=buckets))
-    told = arrived_since(cloud, {"/a": since})
-    assert told["/a"] >= any(at >= since for at in arrived)
+    found = arrived_since(cloud, {"/a": since})
+    assert found["/a"] >= any(at >= since for at in arrived)
 
 
-def test_an_answer_that_ends_incomplete_is_asked_again_and_then_none() -> None:
-    """Whatever an earlier page said of the log group."""
+def test_an_answer_that_stays_incomplete_is_no_answer() -> None:
+    """An earlier page that called it complete does not count."""
     cloud = Cloud([Group("/a", days_ago(900))])
     pages = [
         {"MetricDataResults": [{"Id": "g0", "StatusCode": code}], **more}
@@ -86,8 +86,8 @@ def test_an_answer_that_ends_incomplete_is_asked_again_and_then_none() -> None:
     assert cloud.clock.monotonic() < 60
 
 
-def test_what_was_unclear_once_is_asked_about_again_and_by_itself() -> None:
-    """One answer in a million is PartialData: the log group is not unknown for that."""
+def test_an_incomplete_answer_is_asked_for_again_by_itself() -> None:
+    """One answer in a million is PartialData, which does not make the log group unknown."""
     cloud = Cloud([Group("/a", days_ago(900)), Group("/b", days_ago(900))])
     asked: list[int] = []
 

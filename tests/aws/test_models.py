@@ -1,4 +1,4 @@
-"""Models that are cut down leave nothing out that is called."""
+"""Reduced service models keep everything that is called."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def described(shape: Any, within: tuple[str, ...] = ()) -> Any:
-    """A shape with all that is in it."""
+    """Return a shape's name with those of everything inside it."""
     if shape is None or shape.name in within:
         return shape and shape.name
     inner = {**getattr(shape, "members", {})}
@@ -30,8 +30,8 @@ def described(shape: Any, within: tuple[str, ...] = ()) -> Any:
 
 
 @pytest.mark.parametrize("name", ["ecs", "ec2", "rds", "iot"])
-def test_what_is_called_is_as_it_was(name: str) -> None:
-    """Input, output and errors, to the last member; the other operations are gone."""
+def test_operations_that_are_called_are_unchanged(name: str) -> None:
+    """Their input, output and errors are the same to the last member; the others are gone."""
     whole = ServiceModel(Loader().load_service_model(name, "service-2"), name)
     called = set(list(whole.operation_names)[::9])
     keep_only({name: called})
@@ -48,7 +48,7 @@ def test_what_is_called_is_as_it_was(name: str) -> None:
 
 
 def test_other_services_are_kept_whole() -> None:
-    """And so is everything before the first says what it calls."""
+    """A model is kept whole until somebody says what is called of it."""
     whole = Loader().load_service_model("logs", "service-2")["operations"].keys()
     loader = Models()
     assert loader.load_service_model("logs", "service-2")["operations"].keys() == whole

@@ -23,13 +23,13 @@ from tests.accounts import ACCOUNT, NOW, REGION, ok
 from tests.virtual import VirtualClock
 
 UNITS = {"Prod": "Root", "Web": "Prod", "Lab": "Root"}
-"""Each unit, with what it is in."""
+"""Each unit, with its parent."""
 ACCOUNTS = {"one": "Root", "two": "Prod", "three": "Web", **{f"lab-{n}": "Lab" for n in range(45)}}
 PATHS = {"Root": (), "Prod": ("Prod",), "Web": ("Prod", "Web"), "Lab": ("Lab",)}
 
 
 def on_moto() -> tuple[Any, str]:
-    """Clients of an organization, and the id of the unit Prod."""
+    """Return the session of an organization, and the id of the unit Prod."""
     session = boto3.Session("a", "b", region_name=REGION)
     made = session.client("organizations")
     made.create_organization(FeatureSet="ALL")
@@ -48,7 +48,7 @@ def on_moto() -> tuple[Any, str]:
 
 
 def in_sandbox(**options: Any) -> tuple[Any, str]:
-    """The same of the sandbox."""
+    """Return the same of the sandbox."""
     store = Store()
     store.region(ACCOUNT, REGION)
     ids = {"Root": "r-root"} | {name: f"ou-root-{name.lower():0>8}" for name in UNITS}
@@ -64,7 +64,7 @@ def in_sandbox(**options: Any) -> tuple[Any, str]:
 
 @pytest.fixture(params=["moto", "sandbox", "sandbox with empty pages"])
 def organization(request: pytest.FixtureRequest) -> Iterator[tuple[Any, str]]:
-    """Clients, and the id of the unit Prod."""
+    """The session of an organization, and the id of the unit Prod."""
     if request.param == "moto":
         with mock_aws():
             yield on_moto()
@@ -73,7 +73,7 @@ def organization(request: pytest.FixtureRequest) -> Iterator[tuple[Any, str]]:
 
 
 def listed(clients: Any, *units: str) -> list[Member]:
-    """What is found in the units."""
+    """Return the accounts of the units, or of all."""
     clock = VirtualClock(NOW)
     pace = Pace(lambda _name: 1000.0, clock)
 
@@ -85,7 +85,7 @@ def listed(clients: Any, *units: str) -> list[Member]:
 
 
 def test_every_account_is_found_with_its_path(organization: tuple[Any, str]) -> None:
-    """However many pages there are; from the root, or from the unit that is asked for."""
+    """Accounts on every page are found, from the root or from the given unit."""
     clients, prod = organization
     found = {member.name: member for member in listed(clients)}
     assert found.keys() - {"master"} == ACCOUNTS.keys()
@@ -97,7 +97,7 @@ def test_every_account_is_found_with_its_path(organization: tuple[Any, str]) -> 
 
 
 def test_a_unit_that_does_not_exist_is_an_error(organization: tuple[Any, str]) -> None:
-    """And no unit without accounts."""
+    """It does not count as a unit without accounts."""
     with pytest.raises(CallError, match="NotFound"):
         listed(organization[0], "ou-abcd-12345678")
 
@@ -107,8 +107,8 @@ def test_a_unit_that_does_not_exist_is_an_error(organization: tuple[Any, str]) -
     [b"{}", b'{"Accounts": [{"Name": "x"}]}', b'{"Accounts": [], "NextToken": "again"}'],
     ids=["nothing", "no id", "the same page for ever"],
 )
-def test_what_is_no_whole_list_is_an_error(body: bytes) -> None:
-    """Nobody would miss the accounts that it does not show."""
+def test_an_incomplete_list_is_an_error(body: bytes) -> None:
+    """Nobody would notice that accounts are missing from it."""
 
     def garbage(call: Call, answer: Callable[[], Answer]) -> Reply:
         return ok(body) if call.operation == "ListAccountsForParent" else Reply(answer())
@@ -117,7 +117,7 @@ def test_what_is_no_whole_list_is_an_error(body: bytes) -> None:
         listed(in_sandbox(intercept=garbage)[0])
 
 
-def test_the_actions_are_those_of_its_calls() -> None:
-    """And they only read."""
+def test_the_actions_are_those_of_the_calls() -> None:
+    """The IAM actions have the names of the operations, which only read."""
     assert all(action == f"organizations:{name}" for name, action in ACTIONS.items())
     assert all(name.startswith(("List", "Describe")) for name in ACTIONS)

@@ -1,4 +1,4 @@
-"""How fast calls go: at a share of each quota, slower when throttled, and slowly back."""
+"""The pace of calls: a share of each quota, slower when throttled, and slowly back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.virtual import VirtualClock
 
 
 def moments(bucket: TokenBucket, clock: VirtualClock, count: int) -> list[float]:
-    """When each of the next calls may be made, in seconds."""
+    """Return when each of the next calls may be made, in seconds."""
 
     async def acquired() -> list[float]:
         times, stop = [], Stop()
@@ -31,18 +31,18 @@ def moments(bucket: TokenBucket, clock: VirtualClock, count: int) -> list[float]
 
 
 def gaps(times: list[float]) -> list[float]:
-    """The seconds between calls."""
+    """Return the seconds between calls."""
     return [round(later - earlier, 6) for earlier, later in pairwise(times)]
 
 
 def test_calls_are_spread_evenly_at_the_ceiling() -> None:
-    """Never a burst."""
+    """There is never a burst."""
     clock = VirtualClock(0)
     assert set(gaps(moments(TokenBucket(10, clock), clock, 50))) == {0.1}
 
 
-def test_a_throttled_call_lowers_the_pace_at_once_and_it_comes_back() -> None:
-    """After RECOVERY seconds the ceiling holds again, and is never passed."""
+def test_a_throttled_call_lowers_the_pace_for_a_while() -> None:
+    """After RECOVERY seconds the pace is back at the ceiling, which it never exceeds."""
     clock = VirtualClock(0)
     bucket = TokenBucket(10, clock)
     moments(bucket, clock, 20)
@@ -55,7 +55,7 @@ def test_a_throttled_call_lowers_the_pace_at_once_and_it_comes_back() -> None:
 
 
 def test_calls_throttled_at_the_same_moment_count_once() -> None:
-    """Those that were under way together tell nothing new."""
+    """Calls that were under way together lower the pace once."""
     clock = VirtualClock(0)
     bucket = TokenBucket(10, clock)
     moments(bucket, clock, 5)
@@ -67,7 +67,9 @@ def test_calls_throttled_at_the_same_moment_count_once() -> None:
 def shared(
     bucket: TokenBucket, clock: VirtualClock, left: float, seconds: float
 ) -> tuple[int, int]:
-    """Calls and refusals where others leave so many calls a second, in a bucket of one second."""
+    """Return calls and refusals when others leave so many calls a second, in a bucket of one
+    second.
+    """
 
     async def calling() -> tuple[int, int]:
         calls = refusals = 0
@@ -89,8 +91,8 @@ def shared(
 
 
 @pytest.mark.parametrize("left", [0.3, 0.5, 0.9])
-def test_a_quota_that_others_share_is_used_and_seldom_run_into(left: float) -> None:
-    """Of what they leave most is used, with few refusals; all of it once they are gone."""
+def test_a_quota_shared_with_others_is_used_with_few_refusals(left: float) -> None:
+    """Most of what they leave is used, and the whole quota once they are gone."""
     clock = VirtualClock(0)
     bucket = TokenBucket(10, clock)
     calls, refusals = shared(bucket, clock, 10 * left, 600)
@@ -100,8 +102,8 @@ def test_a_quota_that_others_share_is_used_and_seldom_run_into(left: float) -> N
     assert set(gaps(moments(bucket, clock, 10))) == {0.1}
 
 
-def test_throttled_again_and_again_it_still_goes_on() -> None:
-    """The pace has a floor."""
+def test_the_pace_has_a_floor() -> None:
+    """Calls that are always throttled are still made, and the pace recovers."""
     clock = VirtualClock(0)
     bucket = TokenBucket(10, clock)
     for _ in range(30):
@@ -112,7 +114,7 @@ def test_throttled_again_and_again_it_still_goes_on() -> None:
 
 
 def test_each_operation_has_a_pace_of_its_own() -> None:
-    """A throttled call slows no other."""
+    """A throttled operation slows down no other."""
     clock = VirtualClock(0)
     pace = Pace(lambda _operation: 10.0, clock)
     pace.throttled("PutRetentionPolicy")
@@ -126,7 +128,7 @@ def test_each_operation_has_a_pace_of_its_own() -> None:
 
 
 def test_waiting_ends_when_the_run_is_stopped() -> None:
-    """Nothing is called any more."""
+    """A call that waits for its turn is not made."""
     clock, stop = VirtualClock(0), Stop()
     bucket = TokenBucket(0.001, clock)
 
@@ -141,7 +143,7 @@ def test_waiting_ends_when_the_run_is_stopped() -> None:
 
 
 def test_a_throttled_answer_slows_the_calls_down_and_is_counted() -> None:
-    """By AWS's error code."""
+    """A call is recognized as throttled by AWS's error code."""
     cloud, counts = Cloud(), Counts()
     cloud.fault = lambda _call: refused("ThrottlingException")
     calls = api(cloud, counts=counts)
@@ -154,7 +156,7 @@ def test_a_throttled_answer_slows_the_calls_down_and_is_counted() -> None:
 
 
 def test_the_accounts_own_quotas_set_the_pace_at_the_policys_share() -> None:
-    """What Service Quotas does not speak of stays as it was."""
+    """Operations that Service Quotas does not list keep their default."""
     cloud = Cloud()
     for operation, rate in (("DescribeLogGroups", 50.0), ("DeleteLogGroup", 20.0)):
         cloud.store.quotas[ACCOUNT, REGION, operation] = rate
@@ -167,7 +169,7 @@ def test_the_accounts_own_quotas_set_the_pace_at_the_policys_share() -> None:
 
 @pytest.mark.parametrize("answer", [refused("AccessDeniedException"), ok(b"garbage"), RESET])
 def test_without_service_quotas_the_defaults_stay(answer: RefusedError | Reply) -> None:
-    """One call, not tried again."""
+    """Service Quotas is asked only once."""
     cloud = Cloud()
     cloud.fault = lambda _call: answer
     calls = api(cloud)
@@ -177,8 +179,8 @@ def test_without_service_quotas_the_defaults_stay(answer: RefusedError | Reply) 
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, "10", None])
-def test_a_quota_without_sense_is_left_out(value: Any) -> None:
-    """The default stays."""
+def test_an_impossible_quota_is_ignored(value: Any) -> None:
+    """The default is kept."""
     cloud = Cloud()
     cloud.store.quotas[ACCOUNT, REGION, "DescribeLogGroups"] = value
     calls = api(cloud)
@@ -187,7 +189,7 @@ def test_a_quota_without_sense_is_left_out(value: Any) -> None:
 
 
 def test_the_summary_names_the_quota_that_set_the_pace() -> None:
-    """The operation whose calls take longest at its rate, with the arithmetic."""
+    """It names the operations whose calls take longest at their rates, with calls and seconds."""
     counts, calls = Counts(), api(Cloud())
     for operation, count, rate in (("DescribeLogGroups", 200, 10.0), ("DeleteLogGroup", 50, 2.0)):
         for _ in range(count):
@@ -197,8 +199,8 @@ def test_the_summary_names_the_quota_that_set_the_pace() -> None:
     assert (second["operation"], second["seconds"]) == ("DescribeLogGroups", 20.0)
 
 
-def test_what_is_reserved_is_called_without_a_wait() -> None:
-    """Once, by the task that reserved it; the quota holds all the same."""
+def test_a_reserved_call_is_made_without_a_wait() -> None:
+    """A reservation is for one call of the task that made it, and the quota still holds."""
     clock = VirtualClock(0)
     pace = Pace(lambda _operation: 10.0, clock)
 
@@ -207,7 +209,7 @@ def test_what_is_reserved_is_called_without_a_wait() -> None:
         for _ in range(20):
             await pace.reserve(("DescribeLogStreams", "DeleteLogGroup"), stop)
             reserved = clock.monotonic()
-            await asyncio.gather(  # tasks of its own that it waits for
+            await asyncio.gather(  # child tasks share the reservation
                 pace.acquire("DescribeLogStreams", stop), pace.acquire("DeleteLogGroup", stop)
             )
             assert clock.monotonic() == reserved

@@ -1,4 +1,4 @@
-"""Encrypted connections: who is trusted, and how often the list of those is read."""
+"""TLS: which certificates are trusted, and how often the bundle is read."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from tests.fakes.tls import secure
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """It has no log groups."""
-    none = Answer(200, "application/x-amz-json-1.1", b'{"logGroups": []}')
-    made = Server(lambda _request: Reply(none))
+    """A server that answers with no log groups."""
+    empty = Answer(200, "application/x-amz-json-1.1", b'{"logGroups": []}')
+    made = Server(lambda _request: Reply(empty))
     yield made
     made.stop()
 
 
 def ask(url: str, verify: str | None = None) -> object:
-    """The log groups, by a session and a client of its own."""
+    """Return the log groups, by a new session and client."""
     made = boto3.Session("key", "secret", botocore_session=lean())
     client = made.client("logs", "eu-west-1", endpoint_url=url, verify=verify, config=CLIENT_CONFIG)
     return client.describe_log_groups()["logGroups"]
 
 
 def test_the_bundle_is_read_once(server: Server, tmp_path: Path) -> None:
-    """To read it takes far longer than a call, and each client makes connections of its own."""
+    """Reading it takes far longer than a call, and each client makes its own connections."""
     bundle = secure(server, tmp_path)
     url = server.start().replace("http:", "https:")
     assert ask(url, str(bundle)) == []
@@ -41,8 +41,8 @@ def test_the_bundle_is_read_once(server: Server, tmp_path: Path) -> None:
     assert ask(url, str(bundle)) == []
 
 
-def test_whom_another_bundle_trusts_is_not_trusted(server: Server, tmp_path: Path) -> None:
-    """What one client has read counts for those of the same bundle only."""
+def test_a_certificate_is_trusted_only_by_its_own_bundle(server: Server, tmp_path: Path) -> None:
+    """A bundle that one client has read is shared only by clients of the same bundle."""
     bundle = secure(server, tmp_path)
     url = server.start().replace("http:", "https:")
     assert ask(url, str(bundle)) == []

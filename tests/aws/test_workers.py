@@ -1,4 +1,4 @@
-"""Threads for what blocks: few, and none that the program waits for at its end."""
+"""The worker pool for blocking calls: a few threads, which do not keep the program alive."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from janitor.core.model import Target
 from tests.accounts import ACCOUNT, REGION
 
 
-def test_no_more_at_once_than_there_are_threads() -> None:
-    """As many as there may be, and what waits for one comes in its turn."""
+def test_concurrency_is_limited_by_the_threads() -> None:
+    """All threads are used, and work that waits for one is done in the end."""
     at_once = threading.Barrier(3)
     running, most, lock = 0, 0, threading.Lock()
 
@@ -44,8 +44,8 @@ def test_no_more_at_once_than_there_are_threads() -> None:
     assert threading.active_count() <= before + 3
 
 
-def test_a_thread_is_made_only_where_none_is_free() -> None:
-    """One call after the other needs one."""
+def test_a_thread_is_started_only_if_none_is_free() -> None:
+    """Consecutive calls share a thread."""
 
     async def one_by_one() -> set[int]:
         workers = Threads()
@@ -55,43 +55,43 @@ def test_a_thread_is_made_only_where_none_is_free() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), SystemExit(3)])
-def test_an_error_comes_through_and_the_thread_goes_on(error: BaseException) -> None:
-    """Whatever it is: the next call finds the thread as it was."""
+def test_an_error_reaches_the_caller_and_the_thread_survives(error: BaseException) -> None:
+    """The next call can use the thread, whatever the error was."""
 
     def fail() -> None:
         raise error
 
-    async def failed_then_asked() -> str:
+    async def fail_then_ask() -> str:
         workers = Threads(1)
         with pytest.raises(type(error)) as raised:
             await workers.run(fail)
         assert raised.value is error
         return await workers.run(lambda: "well")
 
-    assert asyncio.run(failed_then_asked()) == "well"
+    assert asyncio.run(fail_then_ask()) == "well"
 
 
-def test_what_was_given_up_before_its_turn_is_not_done() -> None:
-    """A deletion follows its last look within a second, and not whenever a thread is free."""
+def test_work_that_is_cancelled_before_its_turn_is_not_done() -> None:
+    """A deletion must follow its last look within a second, not once a thread is free."""
     turn, done = threading.Event(), list[str]()
 
-    async def given_up() -> None:
+    async def cancel() -> None:
         workers = Threads(1)
         first = asyncio.create_task(workers.run(lambda: turn.wait(10)))
-        second = asyncio.create_task(workers.run(lambda: done.append("given up")))
+        second = asyncio.create_task(workers.run(lambda: done.append("cancelled")))
         await asyncio.sleep(0)
         second.cancel()
         await asyncio.sleep(0)
         turn.set()
         await first
-        await workers.run(lambda: done.append("asked for"))
+        await workers.run(lambda: done.append("wanted"))
 
-    asyncio.run(given_up())
-    assert done == ["asked for"]
+    asyncio.run(cancel())
+    assert done == ["wanted"]
 
 
 def test_a_call_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After CALL_LASTS, and others go on meanwhile; its answer, if it comes, is nobody's."""
+    """It is given up after CALL_LASTS, and other calls do not wait for it."""
     answered, over = threading.Event(), threading.Event()
     client = Mock()
 
@@ -102,7 +102,7 @@ def test_a_call_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
     client.describe_log_groups = hang
     client.list_tags_for_resource = lambda: {"tags": {}}
 
-    async def asked() -> None:
+    async def ask() -> None:
         clock = SystemClock()
         pace = Pace(lambda _operation: 1e6, clock)
         target = Target(ACCOUNT, REGION)
@@ -116,7 +116,7 @@ def test_a_call_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
         assert not over.is_set(), "it waited for the call that was given up"
         answered.set()
 
-    asyncio.run(asked())
+    asyncio.run(ask())
 
 
 ENDS = """
@@ -132,7 +132,7 @@ asyncio.run(main())
 
 
 def test_a_call_that_never_ends_does_not_keep_the_process() -> None:
-    """It ends with the error, and does not hang."""
+    """The process ends with the error and does not hang."""
     ended = subprocess.run(
         [sys.executable, "-c", ENDS], capture_output=True, text=True, timeout=30, check=False
     )
