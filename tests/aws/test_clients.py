@@ -80,7 +80,7 @@ def _signature(request: AWSPreparedRequest) -> str:
 
 
 def sent_by(client: Any) -> list[str]:
-    """Return a list of the client's requests from now on: each URL, and the scope of its signature."""
+    """Return a list of the client's requests from now on, each with URL and signature scope."""
     sent: list[str] = []
 
     def note(request: AWSPreparedRequest, **_more: Any) -> None:

@@ -1,1 +1,1 @@
-"""The benchmark: this project beside others, on the same simulated account (`make bench`)."""
+"""The benchmark: this project and other tools on the same simulated account (`make bench`)."""

@@ -1,12 +1,12 @@
-"""The benchmark: this project beside other tools, on the same simulated account.
+"""The benchmark: this project and other tools on the same simulated account.
 
-Every tool runs as its users run it: a process of its own, from its published package in a virtual
-environment of its own under build/bench/ (made at the first time), against a simulated AWS on
-127.0.0.1 in another process. Writes table.md, results.json and plot.svg (into docs/bench/; with
---quick, whose figures say little, into build/bench/), and the README's table where asked to.
+Each tool runs as its users run it: as a process, from its published package in its own virtual
+environment under build/bench/ (created the first time), against a simulated AWS on 127.0.0.1 in
+another process. Writes table.md, results.json and plot.svg into docs/bench/ (with --quick, whose
+figures say little, into build/bench/), and on request the README's table.
 
-It takes about 50 minutes and never more than 60 (--quick: 5), the making of the virtual
-environments aside: what is not done then is stopped, and the table says so.
+It takes about 50 minutes and never more than 60 (--quick: 5), apart from creating the virtual
+environments: what is not done by then is stopped, and the table says so.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NOTES = (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, and write what was measured."""
+    """Measure, and write the results."""
     options = _options(arguments)
     sizes = QUICK if options.quick else Sizes()
     rows = options.only.split(",") if options.only else list(ROWS)
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
     load, bench = os.getloadavg()[0], Bench(sizes, others)
     notes = list(NOTES)
     measured: dict[str, list[output.Row]] = {}
-    # What others need much time for comes last: whatever they take, this project is measured whole.
+    # Rows in which others may take long come last, so that this project is always measured.
     for name in sorted(rows, key=lambda name: name in COMPARED):
         say(name)
         bench.rows = measured[name] = []

@@ -1,8 +1,8 @@
-"""Run one command and tell what it used: `python -I -S measure.py REPORT TIMEOUT CPU COMMAND…`.
+"""Run one command and report what it used: `python -I -S measure.py REPORT TIMEOUT CPU COMMAND…`.
 
-CPU is empty, or what holds the command to a small one (see `tests.bench.small`).
-A process of its own, because Linux counts the memory of whoever starts a process as the new
-process's peak, and the benchmark itself holds a million log groups.
+CPU is empty, or limits the command to a small one (see `tests.bench.small`). This is a separate
+process, because Linux counts the memory of the parent as the new process's peak, and the benchmark
+itself holds a million log groups.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import sys
 import time
 
 PERIOD = 0.1
-"""Seconds: the kernel's default for a quota as well."""
+"""Seconds; also the kernel's default for a CPU quota."""
 
 
 def main(report: str, timeout: str, cpu: str, *command: str) -> None:
-    """Wall time is the caller's matter; here are CPU seconds, peak bytes and the exit code."""
+    """Write the exit code, CPU seconds and peak bytes of the command; the caller measures time."""
     if cpu.startswith("/"):
         with open(os.path.join(cpu, "cgroup.procs"), "w", encoding="ascii") as processes:
             processes.write("0")
@@ -35,7 +35,7 @@ def main(report: str, timeout: str, cpu: str, *command: str) -> None:
     signal.signal(signal.SIGALRM, too_late)
     signal.setitimer(signal.ITIMER_REAL, float(timeout))
     if cpu and not cpu.startswith("/"):
-        _stand_still(child, float(cpu))
+        _stop_and_go(child, float(cpu))
     _, status, usage = os.wait4(child, 0)
     signal.setitimer(signal.ITIMER_REAL, 0)
     used = {
@@ -48,9 +48,9 @@ def main(report: str, timeout: str, cpu: str, *command: str) -> None:
         json.dump(used, file)
 
 
-def _stand_still(child: int, share: float) -> None:
-    """Let it run for a share of each period only, until it ends. That is harder than a quota, which
-    a process saves up while it waits.
+def _stop_and_go(child: int, share: float) -> None:
+    """Let the child run only for a share of each period, until it ends. That is stricter than a
+    quota, which a process saves up while it waits.
     """
     while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         os.kill(child, signal.SIGCONT)

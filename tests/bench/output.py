@@ -1,4 +1,4 @@
-"""What the benchmark leaves behind: a Markdown table, JSON, a plot, and the README's table."""
+"""The output of the benchmark: a Markdown table, JSON, a plot, and the README's table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One goal and what was measured; `met` is None where it was not measured to the end."""
+    """One goal and its measurement; `met` is None if that was not completed."""
 
     what: str
     goal: str
@@ -23,9 +23,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One tool on the account that all are compared on. Times in seconds.
-
-    `did` has the counts that the table shows, None where the tool does not do the job.
+    """One tool in a comparison. Times in seconds; `did` has the counts of the table's columns, None
+    if the tool does not do the job.
     """
 
     tool: str
@@ -41,7 +40,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Several tools at one job; `bounds` are named seconds, the first is what walls are over."""
+    """Several tools at one job; `bounds` are seconds by name, of which the first is the measure."""
 
     job: str
     sides: tuple[Side, ...]
@@ -52,7 +51,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that one run of the benchmark measured."""
+    """The results of one run of the benchmark."""
 
     conditions: str
     rows: tuple[Row, ...]
@@ -61,8 +60,8 @@ class Results:
 
 
 def write(results: Results, folder: Path, readme: Path | None = None) -> None:
-    """table.md, results.json and plot.svg in `folder`, and the short table between the markers of
-    `readme`. Raises ValueError where that has none.
+    """Write table.md, results.json and plot.svg into `folder`, and the short table between the
+    markers of `readme`. Raises ValueError if these are missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     table = markdown(results)
@@ -77,7 +76,7 @@ def write(results: Results, folder: Path, readme: Path | None = None) -> None:
 
 
 def _json(results: dict[str, Any]) -> str:
-    """A line for each row, comparison and note, so that two runs can be told apart line by line."""
+    """Return JSON with a line for each row, comparison and note, so that runs can be compared."""
 
     def listed(items: Iterable[Any]) -> str:
         return "[\n" + ",\n".join(json.dumps(item, ensure_ascii=False) for item in items) + "\n]"
@@ -88,7 +87,7 @@ def _json(results: dict[str, Any]) -> str:
 
 
 def between_markers(text: str, table: str) -> str:
-    """The text with the table between its two markers. Raises ValueError without them."""
+    """Return the text with the table between its two markers. Raises ValueError without them."""
     first, last = "<!-- bench -->", "<!-- /bench -->"
     before, begin, rest = text.partition(first)
     _, end, after = rest.partition(last)
@@ -101,7 +100,7 @@ def between_markers(text: str, table: str) -> str:
 
 
 def markdown(results: Results) -> str:
-    """All tables and notes."""
+    """Return all tables and notes."""
     lines = [results.conditions, ""]
     if results.rows:
         lines += ["| what | goal | measured | |", "| --- | --- | --- | --- |"]
@@ -116,7 +115,7 @@ def markdown(results: Results) -> str:
 
 
 def briefly(results: Results) -> str:
-    """What other tools do wrong, leave undone, and how long they take."""
+    """Return a short table: what each tool does wrong, leaves undone, and how long it takes."""
     rows = {}
     for comparison in results.comparisons:
         done = {side.tool: side for side in comparison.sides if side.did}
@@ -168,7 +167,7 @@ def _line(side: Side, comparison: Comparison) -> str:
 
 
 def wall_of(side: Side) -> str:
-    """How long it took, or that it was stopped, or that it gave up."""
+    """Return how long the tool took, or that it was stopped or failed."""
     seconds = f"{side.wall:,.0f} s"
     if side.stopped:
         return f"stopped after {seconds}"
@@ -191,7 +190,7 @@ STYLE = """
 
 
 def svg(comparison: Comparison) -> str:
-    """Wall time of each tool as a bar, each bound of the quotas as a line; for light and dark."""
+    """Return a plot, for light and dark: a bar for each tool's wall time, a line for each bound."""
     sides, bounds = comparison.sides, comparison.bounds
     floor = TOP + STEP * len(sides)
     height = floor + 12 + 20 * len(bounds)

@@ -1,8 +1,8 @@
-"""The floor: as many calls of each operation as a run made, by boto3 alone.
+"""The lower limit: as many calls of each operation as a run made, by boto3 alone.
 
-`plain_calls.py CALLS REGIONS`: CALLS is a JSON object of counts by operation over all REGIONS (by
-comma). A call that changes something is replaced by one that reads. Run by itself, in a virtual
-environment that holds boto3 only.
+`plain_calls.py CALLS REGIONS`: CALLS is a JSON object of counts by operation over all REGIONS
+(comma-separated). A mutating call is replaced by a reading one. Runs as a script, in a virtual
+environment with only boto3.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PAGE = 50
 
 
 def _parameters(group: Mapping[str, str]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """By operation the service, and parameters about one log group."""
+    """Return, by operation, the service and the parameters for one log group."""
     name, arn = group["logGroupName"], group["logGroupArn"]
     return {
         "DescribeLogGroups": ("logs", {"logGroupNamePrefix": name, "limit": 1}),
@@ -40,7 +40,7 @@ def _method(operation: str) -> str:
 
 
 def region(name: str, calls: Mapping[str, float]) -> int:
-    """Make one Region's share of the calls; how many were made."""
+    """Make one Region's share of the calls, and return how many were made."""
     clients: dict[str, Any] = {"logs": boto3.client("logs", name)}
     groups: list[dict[str, str]] = []
     made = 0
@@ -54,14 +54,14 @@ def region(name: str, calls: Mapping[str, float]) -> int:
             service, parameters = known[read]
             if service not in clients:
                 clients[service] = boto3.client(service, name)
-            with contextlib.suppress(ClientError):  # that there is none is an answer too
+            with contextlib.suppress(ClientError):  # "not found" is an answer too
                 getattr(clients[service], _method(read))(**parameters)
             made += 1
     return made
 
 
 def main() -> None:
-    """Each Region in a thread, as the clients are not busy all the time."""
+    """Make the calls, each Region in a thread, because clients mostly wait."""
     calls, regions = json.loads(sys.argv[1]), sys.argv[2].split(",")
     share = {operation: count / len(regions) for operation, count in calls.items()}
     with ThreadPoolExecutor(len(regions)) as threads:

@@ -1,6 +1,6 @@
-"""The floor: boto3's own paginator over DescribeLogGroups, and nothing else.
+"""The lower limit: boto3's own paginator over DescribeLogGroups, and nothing else.
 
-Run by itself, in a virtual environment that holds boto3 only.
+Runs as a script, in a virtual environment with only boto3.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ RETRIES = 10
 
 
 def main() -> None:
-    """Read every page, keep nothing."""
+    """Read every page and keep nothing."""
     client = boto3.client("logs", config=Config(retries={"max_attempts": RETRIES}))
     groups = sum(
         len(page["logGroups"]) for page in client.get_paginator("describe_log_groups").paginate()

@@ -1,4 +1,4 @@
-"""The rows of the benchmark: each measures, and says what it measured."""
+"""The rows of the benchmark, each with its measurement and goal."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from tests.fakes.scenarios import ACCOUNT, REGION, REGIONS
 FAULTS = 0.05
 ACCOUNTS, PLACES = 2, 4
 SMALL_CPUS = (0.58, 0.29, 0.145)
-"""Of a Lambda function with 1,024, 512 and 256 MB, which has one CPU at 1,769 MB."""
+"""The shares of Lambda functions with 1,024, 512 and 256 MB; 1,769 MB have one CPU."""
 SMALL_SHARE = 0.8
-"""Of the quotas, as the function takes it unless its policy says otherwise."""
+"""The share of the quotas that the function uses unless its policy says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many log groups each row has, how often CPU is compared and wall time measured (the least
-    disturbed counts), and the time limits (s).
+    """The log groups of each row, the repetitions for CPU (`rounds`) and wall time (`repeats`; the
+    least disturbed one counts), and the time limits (s).
     """
 
     speed: int = 10_000
@@ -74,12 +74,12 @@ QUICK = Sizes(
 
 
 class TimeIsUpError(Exception):
-    """The benchmark's own time is over, so this was not measured."""
+    """The benchmark's time is up, so this was not measured."""
 
 
 @dataclass
 class Bench:
-    """What the rows share. `bin_of` says where a tool's commands are."""
+    """What the rows share; `bin_of` returns the folder of a tool's commands."""
 
     sizes: Sizes
     others: tuple[Tool, ...] = ()
@@ -91,8 +91,10 @@ class Bench:
         self._until = time.monotonic() + self.sizes.total
         self.now = int(time.time() * 1000)
 
-    def measure(self, tool: Tool, job: Job, *, cpu: str = "", **told: Any) -> tuple[Ran, Seen]:
-        """Let a tool do its work on an account. Raises TimeIsUpError before it is begun."""
+    def measure(self, tool: Tool, job: Job, *, cpu: str = "", **options: Any) -> tuple[Ran, Seen]:
+        """Run a tool on an account; `options` are fields of Work. Raises TimeIsUpError before it
+        begins.
+        """
         left = self._until - time.monotonic()
         if left <= 1:
             raise TimeIsUpError
@@ -101,7 +103,7 @@ class Bench:
             tempfile.TemporaryDirectory(prefix="bench-") as folder,
             Simulator(job) as simulator,
         ):
-            work = Work(Path(folder), told.pop("regions", (REGION,)), **told)
+            work = Work(Path(folder), options.pop("regions", (REGION,)), **options)
             ran = tools.run(
                 tool.commands(self.bin_of(tool), work),
                 simulator.environment,
@@ -118,23 +120,23 @@ class Bench:
             say("    " + ran.stderr[-600:].strip().replace("\n", "\n    "))
         return ran, simulator.seen
 
-    def quickest(self, job: Job, **told: Any) -> tuple[Ran, Seen]:
-        """The least disturbed of several runs of the janitor, if all of them ended."""
-        runs = [self.measure(JANITOR, job, **told) for _ in range(self.sizes.repeats)]
+    def quickest(self, job: Job, **options: Any) -> tuple[Ran, Seen]:
+        """Return the quickest of several runs of the janitor, or one that did not end."""
+        runs = [self.measure(JANITOR, job, **options) for _ in range(self.sizes.repeats)]
         return max(runs, key=lambda run: (not _ended(run[0]), -run[0].wall))
 
     def job(self, scenario: str, size: dict[str, int], **more: Any) -> Job:
-        """An account as all rows have it: made for the moment at which the benchmark began."""
+        """Return a job whose account is made for the time at which the benchmark began."""
         return Job(scenario, size, self.now, **more)
 
     def row(self, what: str, goal: str, got: str, met: bool | None, **figures: Any) -> None:
-        """One more line of the first table."""
+        """Add a line to the first table."""
         self.rows.append(Row(what, goal, got, met, figures))
         say(f"  {what}: {got}")
 
 
 def say(text: str) -> None:
-    """Progress, for people."""
+    """Print progress."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
@@ -164,7 +166,7 @@ def _side(tool: Tool, ran: Ran, seen: Seen, did: dict[str, int] | None) -> Side:
 def _others(
     bench: Bench, others: tuple[Tool, ...], job: Job, counts: Callable[[Seen], dict[str, int]]
 ) -> list[Side]:
-    """The other tools at the same job, as far as the time goes."""
+    """Measure the other tools at the same job, as far as time allows."""
     sides = []
     for tool in others:
         try:
@@ -258,7 +260,7 @@ def speed(bench: Bench) -> None:
 
 
 def messy(bench: Bench) -> None:
-    """Row 3: every trap."""
+    """Row 3, and its comparison: an account with every trap."""
     job = bench.job("messy", {"groups": bench.sizes.messy})
     columns = (
         "groups deleted",
@@ -306,7 +308,7 @@ def messy(bench: Bench) -> None:
 
 
 def scan(bench: Bench) -> None:
-    """Row 5: CPU of scanning and judging, over the plain paginator's; alternating."""
+    """Row 5: CPU of scanning and judging over that of the plain paginator, alternately measured."""
     job = bench.job("million", {"groups": bench.sizes.scan}, quotas=False, latency=0.0, jitter=0.0)
     pairs: list[tuple[float, float]] = []
     for _ in range(bench.sizes.rounds):
@@ -362,7 +364,7 @@ def memory(bench: Bench) -> None:
 
 
 def many_targets(bench: Bench) -> None:
-    """Row 7: two accounts in four Regions each, in one process, through assumed roles."""
+    """Row 7: two accounts in four Regions each, in one process, by assumed roles."""
     each = bench.sizes.each_target
     size = {"accounts": ACCOUNTS, "regions": PLACES, "groups": each}
     roles = tuple(
@@ -388,18 +390,18 @@ def many_targets(bench: Bench) -> None:
 
 
 def little_cpu(bench: Bench) -> None:
-    """Row 9: many Regions on the CPU of a small function, beside the same on a free core."""
+    """Row 9: many Regions on the CPU of a small function, compared with a free core."""
     places, each = bench.sizes.small_regions, bench.sizes.each_small
     job = bench.job("targets", {"accounts": 1, "regions": places, "groups": each}, tls=True)
-    told: dict[str, Any] = {"regions": REGIONS[:places], "share": SMALL_SHARE}
-    free, _ = bench.quickest(job, **told)
+    options: dict[str, Any] = {"regions": REGIONS[:places], "share": SMALL_SHARE}
+    free, _ = bench.quickest(job, **options)
     for share in SMALL_CPUS:
         with small(share) as limited:
-            ran, seen = bench.quickest(job, cpu=limited.cpu, **told)
+            ran, seen = bench.quickest(job, cpu=limited.cpu, **options)
         wanted = seen.wanted["deletions"]
         looks = seen.calls.get("GetTransformer", 0) / max(seen.deletions, 1)
         ratio = ran.wall / free.wall
-        floor, _ = bench.measure(plain_calls(seen.calls), replace(job, quotas=False), **told)
+        floor, _ = bench.measure(plain_calls(seen.calls), replace(job, quotas=False), **options)
         bench.row(
             f"{places} Regions × {wanted // places} deletions in one process, over TLS, at "
             f"{SMALL_SHARE:.0%} of the quotas, on {share:g} vCPU ({limited.how}): deleted; looks a "
@@ -444,4 +446,4 @@ ROWS: dict[str, Callable[[Bench], None]] = {
     "faults": faults,
 }
 COMPARED = ("speed", "messy")
-"""The rows that other tools are measured in as well."""
+"""The rows in which other tools are measured too."""

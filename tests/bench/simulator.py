@@ -1,7 +1,8 @@
-"""The simulated account of one measurement, in a process of its own, and what was seen of it.
+"""The simulated account of one measurement, in a separate process, and its record of the run.
 
-`python -m tests.bench.simulator JOB` (JOB is a JSON object, see `Job`) prints the environment that
-leads to it, serves until its stdin ends, and prints what happened as a second JSON line.
+`python -m tests.bench.simulator JOB` (JOB is a JSON object, see `Job`) prints the environment
+variables for its clients, serves until its stdin ends, and prints what happened as a second JSON
+line.
 """
 
 from __future__ import annotations
@@ -35,17 +36,20 @@ from tests.fakes.truth import Truth
 UNPACED = 10_000.0
 """Calls a second: more than anybody makes."""
 
-KINDS = 9
-"""How many kinds of faults there are; a share of faults is spread evenly over them."""
+FAULTS = (
+    *("throttle", "unavailable", "internal", "internal_after", "reset_before", "reset_after"),
+    *("slow", "garbage", "aborted"),
+)
+"""The kinds of faults, over which a share of faults is spread evenly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Which account: a scenario of `tests.fakes.scenarios` and its size; `now` in ms.
+    """An account: a scenario of `tests.fakes.scenarios` and its size; `now` in ms.
 
-    Without `quotas` nothing is throttled, and Service Quotas says that the account's are UNPACED.
-    `latency` and `jitter` in seconds; `faults` is the share of calls that go wrong, 0 to 1. Over
-    `tls` a client spends what connections to AWS cost it.
+    Without `quotas` nothing is throttled, and Service Quotas answers UNPACED. `latency` and
+    `jitter` are seconds; `faults` is the share of calls that go wrong, 0 to 1. With `tls` a client
+    has the CPU cost of connections to AWS.
     """
 
     scenario: str
@@ -61,13 +65,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the simulator's own record says of a run.
+    """The simulator's own record of a run.
 
-    `calls` and `throttled` per operation, `bounds` in seconds per operation, `looks` the seconds
-    between look and deletion, `timeline` calls in each second per operation, throttled ones too.
-    `wrong_…` and `missed_…` compare with what the scenario's maker expected; `lost` counts the
-    deletions of groups and streams that held events inside their retention. `state` is a digest of
-    the final state, equal where two runs ended alike.
+    By operation: `calls` and `throttled`, `bounds` in seconds, and `timeline`, the calls in each
+    second, throttled ones too. `looks` are the seconds between look and deletion. `wrong_…` and
+    `missed_…` compare with the scenario's expectations; `lost` counts deletions of groups and
+    streams with events inside their retention. `state` is a digest of the final state.
     """
 
     calls: dict[str, int]
@@ -93,17 +96,17 @@ class Seen:
 
     @property
     def all_calls(self) -> int:
-        """Calls of CloudWatch Logs and around it, throttled ones too."""
+        """The calls of all services, throttled ones too."""
         return sum(self.calls.values())
 
     @property
     def all_throttled(self) -> int:
-        """Those that were answered with throttling."""
+        """The throttled calls."""
         return sum(self.throttled.values())
 
 
 class Simulator:
-    """Runs a job's account while it is entered; `seen` afterwards."""
+    """Runs a job's account while it is entered; `seen` is set afterwards."""
 
     def __init__(self, job: Job) -> None:
         self.environment: dict[str, str] = {}
@@ -129,8 +132,8 @@ class Simulator:
         try:
             if kind is None:
                 self._process.stdin.close()
-                said = self._line()
-                self.seen = Seen(**{**said, "examples": tuple(said["examples"])})
+                record = self._line()
+                self.seen = Seen(**{**record, "examples": tuple(record["examples"])})
         finally:
             self._process.stdin.close()
             self._process.stdout.close()
@@ -150,24 +153,11 @@ class Simulator:
 
 
 def faults_of(share: float, seed: int) -> Rates | None:
-    """The share of calls that go wrong, spread evenly over every kind of fault.
+    """Return faults for a share of the calls, spread evenly over every kind.
 
-    OperationAborted only befalls changes, so the share of other calls is an eighth less.
+    OperationAborted affects only changes, so the share of other calls is a ninth less.
     """
-    each = share / KINDS
-    rates = Rates(
-        seed=seed,
-        throttle=each,
-        unavailable=each,
-        internal=each,
-        internal_after=each,
-        reset_before=each,
-        reset_after=each,
-        slow=each,
-        garbage=each,
-        aborted=each,
-    )
-    return rates if share else None
+    return Rates(seed=seed, **dict.fromkeys(FAULTS, share / len(FAULTS))) if share else None
 
 
 def main(text: str) -> None:
@@ -180,7 +170,7 @@ def main(text: str) -> None:
             {(*place, name): UNPACED for place in scenario.store.regions for name in QUOTAS}
         )
     before = scenario.truth.copy()
-    # What is there now stays; looking through it again and again would cost time.
+    # The account stays, so the garbage collector need not traverse it again and again.
     gc.collect()
     gc.freeze()
     cloud = Cloud(
@@ -190,7 +180,7 @@ def main(text: str) -> None:
         jitter=job.jitter,
         faults=faults_of(job.faults, job.seed),
         seed=job.seed,
-        # Of the answers that are possible, the one that was once taken for garbage and asked twice.
+        # The answer that was once mistaken for garbage and asked for twice.
         unknowns=Unknowns(no_transformer="empty"),
     )
     with cloud:
@@ -202,7 +192,7 @@ def main(text: str) -> None:
 
 @contextlib.contextmanager
 def _serving(cloud: Cloud, *, tls: bool) -> Iterator[dict[str, str]]:
-    """The environment that leads to it."""
+    """The environment variables for clients."""
     if not tls:
         with cloud.serving() as url:
             yield cloud.environment(url)
@@ -216,7 +206,7 @@ def _serving(cloud: Cloud, *, tls: bool) -> Iterator[dict[str, str]]:
 
 
 def see(verdict: Verdict, scenario: Scenario, before: Truth) -> Seen:
-    """What happened, by the judge and by comparison with what was expected."""
+    """Return the judge's verdict together with the comparison with what was expected."""
     ages = sorted(change.look for change in verdict.deletions if change.look is not None)
     looks = {"median": statistics.median(ages), "max": ages[-1]} if ages else {}
     compared: dict[str, Any] = {}
@@ -239,10 +229,10 @@ def see(verdict: Verdict, scenario: Scenario, before: Truth) -> Seen:
 
 
 def compare(scenario: Scenario, before: Truth) -> dict[str, Any]:
-    """How the account differs from what was expected, counted by kind; see `Seen`.
+    """Return how the account differs from what was expected, counted by kind; see `Seen`.
 
-    Any retention counts where one was missing: not every tool knows rules. Streams are compared
-    where the group should be kept.
+    Any retention counts where one was missing, because not every tool has rules. Streams are
+    compared in groups that should be kept.
     """
     counted: Counter[str] = Counter()
     wanted: Counter[str] = Counter()
@@ -278,7 +268,7 @@ def compare(scenario: Scenario, before: Truth) -> dict[str, Any]:
 
 
 def digest(truth: Truth) -> str:
-    """Equal for accounts in the same state."""
+    """Return a digest that is equal for accounts in the same state."""
     state = sorted(truth.all(), key=lambda group: group.key)
     return hashlib.sha256(repr(state).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""A CPU of which only a part is there, as AWS Lambda gives it."""
+"""A share of a CPU, as AWS Lambda gives it to small functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PERIOD_US = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """What `measure.py` is told, and how to call it in the table."""
+    """The CPU argument of `measure.py`, and its description in the table."""
 
     cpu: str
     how: str
@@ -21,9 +21,8 @@ class Small:
 
 @contextlib.contextmanager
 def small(share: float, mounted: Path = Path("/sys/fs/cgroup")) -> Iterator[Small]:
-    """A CPU quota of the kernel, where it lets this user make one (cgroups of version 1 or 2).
-
-    Otherwise the process is stopped for the rest of each tenth of a second.
+    """A CPU quota of the kernel, if this user may create one (cgroups v1 or v2). Otherwise the
+    process is stopped for the rest of each tenth of a second.
     """
     quota = round(share * PERIOD_US)
     group = _group(mounted / "cpu", "cpu.cfs_quota_us", f"{quota}") or _group(
@@ -39,14 +38,14 @@ def small(share: float, mounted: Path = Path("/sys/fs/cgroup")) -> Iterator[Smal
 
 
 def _group(parent: Path, file: str, text: str) -> Path | None:
-    """A cgroup with that in its file, or None."""
+    """Create a cgroup with this limit; return None if that is not possible."""
     group = parent / f"janitor-bench-{os.getpid()}"
     try:
         group.mkdir()
     except OSError:
         return None
     try:
-        with (group / file).open("r+") as limit:  # which the kernel makes, not we
+        with (group / file).open("r+") as limit:  # the kernel creates it
             limit.write(text)
     except OSError:
         group.rmdir()

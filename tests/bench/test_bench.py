@@ -35,8 +35,8 @@ def results() -> Results:
     )
 
 
-def test_the_table_tells_met_from_missed_and_stopped(results: Results) -> None:
-    """Each row ends in its verdict; a tool that did not end has no ratio."""
+def test_the_table_has_verdicts(results: Results) -> None:
+    """Each row ends in its verdict, and a tool that did not end has no ratio."""
     table = output.markdown(results)
     assert "| speed | 1.05 | 1.23 | **missed** |" in table
     assert "| care | 0 | 0 | met |" in table
@@ -46,10 +46,10 @@ def test_the_table_tells_met_from_missed_and_stopped(results: Results) -> None:
     assert table.index("- a note") < table.index("- another note")
 
 
-def test_everything_is_written_and_the_readme_keeps_what_is_outside_the_markers(
+def test_all_files_are_written_and_only_the_readmes_table_is_replaced(
     results: Results, tmp_path: Path
 ) -> None:
-    """Twice the same: the old table is replaced, not added to."""
+    """Writing twice gives the same, as the old table is replaced."""
     readme = tmp_path / "README.md"
     readme.write_text("# Title\n<!-- bench -->\nold\n<!-- /bench -->\nthe end\n")
     for _ in range(2):
@@ -69,7 +69,7 @@ def test_everything_is_written_and_the_readme_keeps_what_is_outside_the_markers(
 
 
 def test_a_readme_without_markers_is_left_alone(results: Results, tmp_path: Path) -> None:
-    """Rather an error than a table in the wrong place."""
+    """An error is better than a table in the wrong place."""
     readme = tmp_path / "README.md"
     readme.write_text("<!-- /bench --> the wrong way round <!-- bench -->")
     with pytest.raises(ValueError, match="no <!-- bench -->"):
@@ -77,27 +77,27 @@ def test_a_readme_without_markers_is_left_alone(results: Results, tmp_path: Path
     assert readme.read_text() == "<!-- /bench --> the wrong way round <!-- bench -->"
 
 
-def test_the_readme_shows_what_was_measured_last() -> None:
-    """`make bench` has a place for its short table, which agrees with the long one."""
+def test_the_readme_shows_the_last_results() -> None:
+    """The README's short table agrees with the results in docs/bench."""
     text = (tools.ROOT / "README.md").read_text(encoding="utf-8")
-    said = json.loads((tools.ROOT / "docs/bench/results.json").read_text(encoding="utf-8"))
+    results = json.loads((tools.ROOT / "docs/bench/results.json").read_text(encoding="utf-8"))
     comparisons = tuple(
         Comparison(**{**one, "sides": tuple(Side(**side) for side in one["sides"])})
-        for one in said["comparisons"]
+        for one in results["comparisons"]
     )
     table = output.briefly(Results("", (), comparisons, ()))
     assert text == output.between_markers(text, table)
 
 
 def test_bounds_follow_from_the_job_and_the_quotas() -> None:
-    """10,000 groups, 200 to get retention, 300 to delete: as the README calculates it."""
+    """The bounds of 10,000 groups, of which 200 get a retention and 300 are deleted."""
     need = work.Need(10_000, 200, 300)
     assert need.calls()["DescribeLogGroups"] == 200 + 10 + 300
     assert (need.minimal_bound(), need.ordered_bound()) == (40.0, 60.0 + 100.0)
 
 
 def test_wrong_and_missed_are_counted_apart() -> None:
-    """One group deleted that should stay, one kept that should go, one retention missing."""
+    """A wrong deletion, a missed deletion and a missed retention are counted separately."""
     scenario = bench_scenario(50, never_expire=0.02, empty=0.02)
     before = scenario.truth.copy()
     victim = next(key for key, wanted in scenario.expected.items() if wanted.verdict == "keep")
@@ -110,8 +110,8 @@ def test_wrong_and_missed_are_counted_apart() -> None:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Path:
-    """A folder of commands that stands for the janitor's virtual environment."""
+def commands(tmp_path: Path) -> Path:
+    """A folder with the janitor's command, instead of its virtual environment."""
     command = tmp_path / "janitor"
     python = f'PYTHONPATH="{tools.ROOT}" exec "{sys.executable}"'
     command.write_text(f'#!/bin/sh\n{python} -m janitor "$@"\n')
@@ -119,9 +119,9 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_tiny_account_end_to_end(here: Path) -> None:
-    """The janitor as a process of its own, on a simulator in another one, judged and counted."""
-    bench = Bench(Sizes(speed=100, deadline=60, total=60), bin_of=lambda _tool: here)
+def test_a_tiny_account_end_to_end(commands: Path) -> None:
+    """The janitor runs as a process on a simulator in another one, is judged and counted."""
+    bench = Bench(Sizes(speed=100, deadline=60, total=60), bin_of=lambda _tool: commands)
     rows.speed(bench)
     speed, throttled, calls, looks, asked = bench.rows
     assert speed.figures["codes"] == (0,)
@@ -139,23 +139,23 @@ def test_a_tiny_account_end_to_end(here: Path) -> None:
     }
 
 
-def test_a_tool_that_does_not_end_is_stopped_and_said_to_be(tmp_path: Path) -> None:
-    """Its deadline ends it, with what it did until then; the benchmark's own ends the rest."""
+def test_a_tool_that_does_not_end_is_stopped_and_reported(tmp_path: Path) -> None:
+    """Its deadline ends a tool, and the benchmark's own time limit ends the rest."""
     command = tmp_path / "janitor"
     command.write_text(f"#!/bin/sh\necho {tools.ROOT}/x $HOME >&2\nexec sleep 60\n")
     command.chmod(0o755)
     bench = Bench(Sizes(speed=50, deadline=0.2, total=3), bin_of=lambda _tool: tmp_path)
     rows.speed(bench)
     assert (bench.comparisons[0].sides[0].stopped, bench.rows[0].met) == (True, False)
-    assert bench.rows[0].figures["stderr"] == "./x ~\n", "no path of this machine"
+    assert bench.rows[0].figures["stderr"] == "./x ~\n", "without paths of this machine"
     late = Bench(Sizes(total=0), bin_of=lambda _tool: tmp_path)
     with pytest.raises(TimeIsUpError):
         rows.speed(late)
     assert late.rows == []
 
 
-def test_a_small_cpu_where_the_kernel_gives_no_quota(tmp_path: Path) -> None:
-    """The command is stopped again and again, and comes to its end; nothing is left behind."""
+def test_a_small_cpu_without_a_quota_of_the_kernel(tmp_path: Path) -> None:
+    """The command is stopped again and again but ends, and nothing is left behind."""
     mounted, folder = tmp_path / "mounted", tmp_path / "folder"
     mounted.mkdir()
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""The tools that are compared: how each is installed, and which commands do the whole job."""
+"""The tools: how each is installed, and which commands do the whole job."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ DAYS = "365"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a tool is told: a folder of its own for what it writes, and where to work.
-
-    `policy` (None: the shipped one), `roles` and `share` of the quotas are for the janitor only.
+    """The options of a tool: a folder for its output, and the Regions. `policy` (None: the shipped
+    one), `roles` and `share` of the quotas are for the janitor only.
     """
 
     folder: Path
@@ -37,7 +36,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool in a virtual environment of its own; `commands` do the job one after the other."""
+    """A tool in its own virtual environment; `commands` do the job, in order."""
 
     name: str
     package: str
@@ -45,17 +44,12 @@ class Tool:
 
     @property
     def venv(self) -> Path:
-        """Where it is installed."""
         return BUILD / self.name
-
-    def command_lines(self, work: Work) -> list[list[str]]:
-        """The commands, ready to run."""
-        return self.commands(self.venv / "bin", work)
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What the commands of one tool took. Seconds; `max_rss` in bytes, of the largest process."""
+    """What a tool's commands used: seconds, and in `max_rss` the bytes of the largest process."""
 
     wall: float
     cpu: float
@@ -66,7 +60,7 @@ class Ran:
 
 
 def janitor_options(work: Work) -> list[str]:
-    """What `run` and `report` have in common."""
+    """Return the options that `run` and `report` share."""
     policy = [] if work.policy is None else ["-p", str(work.policy)]
     regions = [part for region in work.regions for part in ("-r", region)]
     roles = [part for role in work.roles for part in ("--role", role)]
@@ -85,7 +79,7 @@ def _janitor(bin_: Path, work: Work) -> list[list[str]]:
 
 
 def report_command(bin_: Path, work: Work) -> list[list[str]]:
-    """The janitor's `report`: scan and judge, change nothing."""
+    """Return the janitor's `report`, which scans and judges only."""
     return [
         [
             *(str(bin_ / "janitor"), "report", "--format", "jsonl"),
@@ -119,7 +113,7 @@ def _plain(bin_: Path, work: Work) -> list[list[str]]:
 
 
 def plain_calls(calls: Mapping[str, int]) -> Tool:
-    """So many calls of each operation by boto3 alone."""
+    """Return a tool that makes so many calls of each operation by boto3 alone."""
 
     def commands(bin_: Path, work: Work) -> list[list[str]]:
         script, regions = str(HERE / "plain_calls.py"), ",".join(work.regions)
@@ -133,11 +127,10 @@ REPORT = Tool("janitor", "cloudwatch-janitor", report_command)
 LOG_MINDER = Tool("log-minder", "aws-cloudwatch-log-minder", _log_minder)
 C7N = Tool("c7n", "c7n", _c7n)
 PLAIN = Tool("plain", "boto3", _plain)
-TOOLS = (JANITOR, C7N, LOG_MINDER, PLAIN)
 
 
 def install(tool: Tool) -> str:
-    """Make the tool's virtual environment unless it is there; returns the installed version."""
+    """Create the tool's virtual environment if it is missing; return the installed version."""
     if tool is JANITOR:
         return _install_janitor()
     requirements = HERE / "requirements" / f"{tool.name}.txt"
@@ -150,7 +143,7 @@ def install(tool: Tool) -> str:
 
 
 def _install_janitor() -> str:
-    """The wheel of this checkout, made anew each time; its dependencies as pinned."""
+    """Build and install the wheel of this checkout each time, with its pinned dependencies."""
     pins = ROOT / "requirements.txt"
     wheels = BUILD / "wheel"
     shutil.rmtree(wheels, ignore_errors=True)
@@ -166,7 +159,7 @@ def _install_janitor() -> str:
         _make_venv(JANITOR.venv)
         _pip(JANITOR.venv, "--require-hashes", "--requirement", str(pins))
         stamp.write_text(pins.read_text())
-    # The version is the same at each commit, so pip would not replace it by itself.
+    # Each commit has the same version, so pip would not replace it.
     _pip(JANITOR.venv, "--force-reinstall", "--no-deps", str(wheel))
     return _version(JANITOR)
 
@@ -200,10 +193,8 @@ def run(
     timeout: float,
     cpu: str = "",
 ) -> Ran:
-    """Run the commands one after the other, all of them within `timeout` seconds; `cpu` as
-    `measure.py` takes it.
-    """
-    # Nothing of the machine's own AWS configuration may reach a tool, nor its home folder.
+    """Run the commands in order, within `timeout` seconds in all; `cpu` is as in `measure.py`."""
+    # No tool may see this machine's AWS configuration or home folder.
     clean = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "LC_ALL": "C.UTF-8"}
     measure = [sys.executable, "-I", "-S", str(HERE / "measure.py")]
     report, log = folder / "used.json", folder / "stderr.txt"
@@ -234,7 +225,7 @@ def run(
 
 
 def _nowhere(text: str, folder: Path) -> str:
-    """The text without the paths of this machine: it is written down and published."""
+    """Return the text without the paths of this machine, because it is published."""
     places = {str(folder): "~", str(ROOT): ".", sys.base_prefix: "python"}
     for place, name in places.items():
         text = text.replace(place, name)

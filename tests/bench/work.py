@@ -1,4 +1,4 @@
-"""What the job needs at least: calls per operation, and the time that the quotas allow for them.
+"""The calls that a job needs at least, by operation, and the time they take at the quotas.
 
 This is computed from the scenario alone; nothing here knows how any tool works.
 """
@@ -21,12 +21,12 @@ DELETED = (
     "DescribeLogGroups",
     "DeleteLogGroup",
 )
-"""One call of each for a deletion: the last look, what it takes to make the group again, and it."""
+"""One call of each for a deletion: the last look, what an undo needs, and the deletion itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A job: so many log groups, of which so many get a retention or are deleted."""
+    """A job: the log groups, and how many of them get a retention or are deleted."""
 
     groups: int
     puts: int
@@ -38,9 +38,9 @@ class Need:
         return -(-self.groups // 50)
 
     def survey(self) -> dict[str, int]:
-        """The calls by which it is found out what is to be done: before a deletion is planned its
-        streams are read, what subscribes to it, and whether anything arrived in it. Tags may forbid
-        a change: they are read 100 groups a call for what would be changed.
+        """Return the calls of the survey: before a deletion is planned, the group's streams,
+        subscription filters and arrivals are read; tags, which may forbid a change, are read for
+        what would be changed, 100 groups a call.
         """
         return {
             "DescribeLogGroups": self.pages,
@@ -51,8 +51,8 @@ class Need:
         }
 
     def act(self) -> dict[str, int]:
-        """The calls by which it is done: what is to be changed is read again, 50 groups a call, and
-        the tags of each by itself; what is to be deleted is looked at right before.
+        """Return the calls of act: groups to change are read again, 50 a call, and their tags one
+        by one; groups to delete are looked at just before.
         """
         changed = self.puts + self.deletions
         again = {
@@ -64,17 +64,17 @@ class Need:
         return dict(Counter(again) + Counter(dict.fromkeys(DELETED, self.deletions)))
 
     def calls(self) -> dict[str, int]:
-        """The calls that the work needs."""
+        """Return the calls of the whole job."""
         return dict(Counter(self.survey()) + Counter(self.act()))
 
     def ordered_bound(self) -> float:
-        """Seconds that the slowest quota of the survey asks for, then that of acting: the limits
-        hold for the whole run, and are checked on the whole plan before its first deletion.
+        """Return the seconds of the survey at its slowest quota, plus those of act: the limits are
+        checked on the whole plan before the first deletion.
         """
         return slowest(self.survey()) + slowest(self.act())
 
     def minimal_bound(self) -> float:
-        """The same for what every tool does: scan, read streams, change, all of it at once."""
+        """Return the seconds of what every tool does, all at once: scan, read streams, change."""
         return slowest(
             {
                 "DescribeLogGroups": self.pages,
@@ -86,5 +86,5 @@ class Need:
 
 
 def slowest(calls: Mapping[str, int]) -> float:
-    """Seconds that the slowest of these operations takes at its quota, all of them overlapping."""
+    """Return the seconds of the slowest of these operations at its quota; all of them overlap."""
     return max((count / QUOTAS[name].rate for name, count in calls.items()), default=0.0)
