@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,6 +51,11 @@ def result_of(recorded: Any, name: str) -> tuple[Status, str]:
     """Return the single outcome of a group, as status and reason."""
     [outcome] = recorded.of(name)
     return outcome.status, outcome.reason
+
+
+def journal_lines(journal: FileJournal) -> list[dict[str, Any]]:
+    """Return the lines of the journal."""
+    return [json.loads(line) for line in journal.path.read_text().splitlines()]
 
 
 def planned_lines(cloud: Cloud, policy: Policy) -> list[ActionLine]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from tests.engine.groups import (
     act_on,
     empty,
     fillers,
+    journal_lines,
     planned_lines,
     rereads,
     result_of,
@@ -99,9 +101,10 @@ def test_a_group_that_changes_between_proof_and_deletion_is_kept(
 @pytest.mark.parametrize("days", [90, 7])
 def test_a_changed_cutoff_keeps_the_group(days: int, policy: Policy, journal: FileJournal) -> None:
     """The plan proved the group empty by another retention than it has now."""
-    cloud = Cloud([empty(retention=30), *fillers()])
-    changed = lambda: setattr(cloud.groups["/old/empty"], "retention", days)  # noqa: E731
-    _, recorded = janitor(cloud, policy, journal, between=changed)
+    group = empty(retention=30)
+    cloud = Cloud([group, *fillers()])
+    change = partial(setattr, group, "retention", days)
+    _, recorded = janitor(cloud, policy, journal, between=change)
     assert cloud.deleted == []
     assert "changed since the plan" in result_of(recorded, "/old/empty")[1]
 
@@ -113,8 +116,8 @@ def test_an_unclear_metric_keeps_the_group(
     """An incomplete metric answer keeps the group, in the survey or after the plan."""
     unclear: dict[str, Unclear] = {} if planned else {"/old/empty": "PartialData"}
     cloud = Cloud([empty(retention=30), *fillers()], unknowns=Unknowns(unclear=unclear))
-    between = lambda: unclear.update({"/old/empty": "InternalError"})  # noqa: E731
-    summary, recorded = janitor(cloud, policy, journal, between=between)
+    blur = partial(unclear.update, {"/old/empty": "InternalError"})
+    summary, recorded = janitor(cloud, policy, journal, between=blur)
     assert cloud.deleted == []
     assert result_of(recorded, "/old/empty")[0] is Status.UNKNOWN
     assert summary.planned[Verb.DELETE_GROUP] == planned
@@ -125,8 +128,7 @@ def test_an_event_that_arrives_after_the_plan_keeps_the_group(
 ) -> None:
     """Days may pass between plan and act, and the streams may not yet show the event."""
     cloud = Cloud([empty(retention=30), *fillers()])
-    event = Events(NOW, 1, 9, NOW)
-    arrive = lambda: cloud.region.arrivals["/old/empty"].append(event)  # noqa: E731
+    arrive = partial(cloud.region.arrivals["/old/empty"].append, Events(NOW, 1, 9, NOW))
     _, recorded = janitor(cloud, policy, journal, between=arrive)
     assert cloud.deleted == []
     assert "IncomingLogEvents" in result_of(recorded, "/old/empty")[1]
@@ -137,7 +139,7 @@ def test_act_reads_the_events_again_if_the_policy_says_so(journal: FileJournal) 
     text = '[defaults]\nretention_days = 30\ndelete_empty = true\nproof = "events"'
     group = empty(retention=30, streams=[stream("s", days_ago(700), lag=FOR_EVER)])
     cloud = Cloud([group, *fillers()])
-    write = lambda: group.streams["s"].events.append(Events(NOW, 1, 9, NOW))  # noqa: E731
+    write = partial(group.streams["s"].events.append, Events(NOW, 1, 9, NOW))
     _, recorded = janitor(cloud, parse(text, "test"), journal, between=write)
     assert cloud.deleted == []
     assert "holds events" in result_of(recorded, "/old/empty")[1]
@@ -344,7 +346,7 @@ def test_a_group_recreated_since_the_plan_is_another_one(
 ) -> None:
     """It gets no retention by this plan, though it will by the next."""
     cloud = Cloud([Group("/a", days_ago(9))])
-    recreate = lambda: cloud.put(Group("/a", days_ago(1)))  # noqa: E731
+    recreate = partial(cloud.put, Group("/a", days_ago(1)))
     _, recorded = janitor(cloud, policy, journal, between=recreate)
     assert cloud.puts == []
     assert result_of(recorded, "/a")[0] is Status.GONE
@@ -719,8 +721,7 @@ def test_a_stacks_tag_that_is_added_after_the_plan_leaves_the_group_alone(
     cloud = Cloud([empty("/aws/lambda/old"), *fillers()])
     stack = {"aws:cloudformation:stack-name": "s"}
     group = cloud.groups["/aws/lambda/old"]
-    tag = lambda: setattr(group, "tags", stack)  # noqa: E731
-    _, recorded = janitor(cloud, policy, journal, between=tag)
+    _, recorded = janitor(cloud, policy, journal, between=partial(setattr, group, "tags", stack))
     assert (cloud.deleted, cloud.puts) == ([], [])
     status, reason = result_of(recorded, group.name)
     assert status is Status.KEPT
@@ -754,17 +755,15 @@ def test_the_journal_has_the_end_of_a_deletion_whose_look_is_refused(
     assert cloud.deleted == []
     expected = Status.GONE if code.startswith("Resource") else Status.UNKNOWN
     assert result_of(recorded, "/old/empty")[0] is expected
-    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
-    assert [line["status"] for line in lines if line["group"] == "/old/empty"][1:] == [expected]
+    lines = [line for line in journal_lines(journal) if line["group"] == "/old/empty"]
+    assert [line["status"] for line in lines][1:] == [expected]
 
 
 def test_the_journal_has_what_an_undo_needs(policy: Policy, journal: FileJournal) -> None:
     """Each change has a line with the values before and after it."""
     cloud = Cloud([empty(retention=14, tags={"team": "a"}), Group("/new", days_ago(3)), *fillers()])
     janitor(cloud, policy, journal)
-    lines = {
-        entry["group"]: entry for entry in map(json.loads, journal.path.read_text().splitlines())
-    }
+    lines = {line["group"]: line for line in journal_lines(journal)}
     assert lines["/new"]["before"] == {"retention_days": None, "stored_bytes": 0}
     assert lines["/new"]["after"] == {"retention_days": 365}
     assert lines["/old/empty"]["before"] == {
@@ -791,7 +790,7 @@ def test_an_account_level_retention_is_not_journaled_as_the_groups_own(
     """An undo would put it on the group, where it would count once the policy is gone."""
     cloud = Cloud([empty(under=("org", 30)), *fillers()])
     janitor(cloud, policy, journal)
-    [begun, *_] = map(json.loads, journal.path.read_text().splitlines())
+    begun = journal_lines(journal)[0]
     assert begun["group"] == "/old/empty"
     assert begun["before"]["retention_policy"] is not None
     assert begun["before"]["retention_days"] is None
@@ -861,8 +860,7 @@ def test_a_group_recreated_while_the_journal_is_written_gets_no_retention(
     _, recorded = janitor(cloud, policy, journal)
     assert cloud.groups["/new"].retention == 3653
     assert result_of(recorded, "/new")[0] is Status.KEPT
-    lines = [json.loads(line)["status"] for line in journal.path.read_text().splitlines()]
-    assert lines == ["begun", "kept"]
+    assert [line["status"] for line in journal_lines(journal)] == ["begun", "kept"]
 
 
 def test_a_stopped_run_begins_nothing_and_says_what_was_not_reached(

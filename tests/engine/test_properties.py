@@ -272,6 +272,7 @@ def test_a_dry_run_changes_nothing_and_foretells_the_run(
     with journal() as written:
         planned, _ = look(cloud, policy)
         assert not changing(cloud.calls)
+        assert not +planned.done
         done, _ = janitor(cloud, policy, written)
         if not any(hides_events(group) for group in account):
             assert planned.planned == done.done

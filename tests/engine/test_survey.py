@@ -18,7 +18,6 @@ from tests.accounts import (
     RESET,
     Cloud,
     Group,
-    changing,
     days_ago,
     janitor,
     look,
@@ -147,16 +146,6 @@ def test_a_failed_read_keeps_the_group(
     assert cloud.deleted == []
     assert Status.UNKNOWN in {outcome.status for outcome in recorded.of("/aws/lambda/gone")}
     assert summary.by_status[Status.KEPT] == 21
-
-
-def test_an_answer_without_its_list_is_not_an_empty_list(
-    policy: Policy, journal: FileJournal
-) -> None:
-    """botocore reads an unparsable body as {}, which does not mean a group without streams."""
-    cloud = Cloud([empty(retention=30, streams=[stream("s", days_ago(1))]), *fillers()])
-    cloud.fault = lambda call: ok(b"not JSON") if call.operation == "DescribeLogStreams" else None
-    janitor(cloud, policy, journal)
-    assert cloud.deleted == []
 
 
 def test_a_live_owner_keeps_its_group_under_any_name(policy: Policy, journal: FileJournal) -> None:
@@ -297,19 +286,6 @@ def test_a_broken_scan_deletes_nothing_and_says_so(policy: Policy, journal: File
     assert cloud.deleted == []
     assert not summary.complete
     assert summary.exit_code is Exit.INCOMPLETE
-
-
-def test_a_dry_run_calls_nothing_that_changes(policy: Policy, journal: FileJournal) -> None:
-    """It counts as planned only, and a run then does what it planned."""
-    cloud = Cloud([empty(), Group("/new", days_ago(3)), sweepable(count=3), *fillers()])
-    planned, _ = look(cloud, policy)
-    assert not changing(cloud.calls)
-    assert not journal.written
-    assert not +planned.done
-    done, _ = janitor(cloud, policy, journal)
-    assert planned.planned == done.done
-    again, _ = janitor(cloud, policy, journal)
-    assert not +again.done
 
 
 def test_few_calls_read_the_tags_of_many_pages(policy: Policy) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from janitor.aws.logs import Logs
 from janitor.core.errors import Exit, JournalError
 from janitor.core.model import LogGroup, Status, Verb
 from janitor.engine.act import _Looked
-from janitor.journal.journal import Entry, FileJournal, Lines
+from janitor.journal.journal import Entry, FileJournal
 from janitor.policy.file import Policy, parse
 from janitor.sandbox.store import Events
 from janitor.sandbox.unknowns import Unclear, Unknowns
@@ -29,7 +28,15 @@ from tests.accounts import (
     refusing,
     stream,
 )
-from tests.engine.groups import act_on, fillers, planned_lines, rereads, result_of, sweepable
+from tests.engine.groups import (
+    act_on,
+    fillers,
+    journal_lines,
+    planned_lines,
+    rereads,
+    result_of,
+    sweepable,
+)
 
 
 def test_no_stream_becomes_sweepable_during_a_run(policy: Policy, journal: FileJournal) -> None:
@@ -40,7 +47,7 @@ def test_no_stream_becomes_sweepable_during_a_run(policy: Policy, journal: FileJ
     arrivals = {days_ago(47 / 24): 9}
     live = Group("/aws/lambda/a", days_ago(900), 9, 30, streams=streams, arrivals=arrivals)
     cloud = Cloud([live, *fillers()])
-    wait = lambda: cloud.clock.jump(2 * 3600)  # noqa: E731
+    wait = partial(cloud.clock.jump, 2 * 3600)
     summary, _ = janitor(cloud, policy, journal, between=wait)
     assert summary.planned[Verb.SWEEP_STREAMS] == 1
     assert cloud.swept == [("/aws/lambda/a", "2020/01/01/[1]a")]
@@ -165,12 +172,8 @@ def test_a_retention_that_is_removed_after_the_plan_prevents_the_sweep(
     rule = "retention_days = 30\nsweep_streams = true"
     policy = parse(f"[defaults]\n{rule}", "test")
     cloud = Cloud([sweepable(), *fillers()])
-    _, recorded = janitor(
-        cloud,
-        policy,
-        journal,
-        between=lambda: setattr(cloud.groups["/aws/lambda/f"], "retention", None),
-    )
+    remove = partial(setattr, cloud.groups["/aws/lambda/f"], "retention", None)
+    _, recorded = janitor(cloud, policy, journal, between=remove)
     result = result_of(recorded, "/aws/lambda/f")
     assert result == (Status.KEPT, "changed since the plan: its retention")
     assert cloud.swept == []
@@ -190,7 +193,7 @@ def test_a_change_since_the_plan_prevents_the_sweep(
 ) -> None:
     """The sweep is not even announced in the journal."""
     cloud = Cloud([sweepable(), *fillers()])
-    between = lambda: change(cloud.groups["/aws/lambda/f"])  # noqa: E731
+    between = partial(change, cloud.groups["/aws/lambda/f"])
     summary, _ = janitor(cloud, policy, journal, between=between)
     assert cloud.swept == []
     assert summary.done[Verb.SWEEP_STREAMS] == 0
@@ -309,7 +312,7 @@ def test_streams_swept_before_the_journal_was_full_count(
 
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_stream_that_is_gone_after_a_lost_answer_counts(
-    gone: bool, policy: Policy, tmp_path: Path
+    gone: bool, policy: Policy, journal: FileJournal
 ) -> None:
     """After a lost answer this run deleted it, but after a refusal somebody else did."""
     cloud = Cloud([sweepable()])
@@ -320,11 +323,9 @@ def test_a_stream_that_is_gone_after_a_lost_answer_counts(
         return refused("InternalFailure", 500) if gone else refused("ThrottlingException")
 
     cloud.after = lost
-    journal = FileJournal(tmp_path / "journal.jsonl", Lines("run", "policy"))
     summary, _ = janitor(cloud, policy, journal)
-    journal.close()
-    lines = [json.loads(line) for line in journal.path.read_text().splitlines()]
-    assert [line["status"] for line in lines] == ["begun", "done" if gone else "gone"]
+    statuses = [line["status"] for line in journal_lines(journal)]
+    assert statuses == ["begun", "done" if gone else "gone"]
     assert summary.done[Verb.SWEEP_STREAMS] == gone
 
 

@@ -412,19 +412,6 @@ def test_what_was_read_before_an_error_counts() -> None:
     assert found["/aws/lambda/b"].unread
 
 
-def test_a_row_that_fails_does_not_affect_another() -> None:
-    """Each unread row keeps only what it could own itself."""
-
-    def answer(service: str, _region: str, operation: str, **_more: Any) -> Any:
-        if service == "eks":
-            raise denied(operation)
-        return {}
-
-    found = World(answer).of([LAMBDA, ROWS["eks"]], "/aws/eks/k/cluster", "/aws/lambda/f")
-    assert found["/aws/eks/k/cluster"].unread
-    assert found["/aws/lambda/f"].nobody
-
-
 @pytest.mark.parametrize(
     ("code", "message"),
     [

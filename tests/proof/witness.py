@@ -123,6 +123,13 @@ class Record:
     faults: int = 0
     journal: list[Mapping[str, Any]] = field(default_factory=list)
 
+    def metric(self, key: Key, since: Callable[[int], int]) -> MetricAnswer | None:
+        """Return the last answer about the time since `since(now)`, `now` being its own time."""
+        for one in reversed(self.metrics[key]):
+            if one.since <= max(since(one.now), one.now - METRIC_KEPT):
+                return one
+        return None
+
 
 class Witness:
     """The witness of all processes that use the account."""
@@ -186,10 +193,10 @@ class Witness:
         now = self._now(record)
 
         def quiet(since: int) -> bool | None:
-            for one in reversed(record.metrics[group.key]):
-                if one.since <= max(since, one.now - METRIC_KEPT):
-                    return not arrived(one.events, since, one.now, self._truth.lags.metric)
-            return None
+            one = record.metric(group.key, lambda _now: since)
+            if one is None:
+                return None
+            return not arrived(one.events, since, one.now, self._truth.lags.metric)
 
         if "orphan_days" in rule:
             if not names_function(name):
@@ -338,7 +345,7 @@ class Witness:
             read = record.events.get((key, None))
             if read is None or not read.complete or holds(read.group, before, read.now):
                 yield "its events were not read, or it had some"
-        metric = yield from self._silent(record.metrics[key], lambda _now: before)
+        metric = yield from self._silent(key, record, lambda _now: before)
         if metric is None:
             return
         if first < metric.number:
@@ -354,18 +361,15 @@ class Witness:
                 yield f"lost {event}, which had been shown"
 
     def _silent(
-        self, asked: list[MetricAnswer], since: Callable[[int], int]
+        self, key: Key, record: Record, since: Callable[[int], int]
     ) -> Generator[str, None, MetricAnswer | None]:
-        """Yield what is wrong unless the metric showed no arrivals, and return the answer that says
-        so. `since` returns the beginning of the silence for an answer at the given time.
-        """
-        for one in reversed(asked):
-            if one.since <= max(since(one.now), one.now - METRIC_KEPT):
-                if arrived(one.events, since(one.now), one.now, self._truth.lags.metric):
-                    yield "the metric knew of arrivals"
-                return one
-        yield "the metric was not asked for arrivals, or its answer was incomplete"
-        return None
+        """Yield what is wrong unless the metric showed no arrivals, and return its answer."""
+        answer = record.metric(key, since)
+        if answer is None:
+            yield "the metric was not asked for arrivals, or its answer was incomplete"
+        elif arrived(answer.events, since(answer.now), answer.now, self._truth.lags.metric):
+            yield "the metric knew of arrivals"
+        return answer
 
     def _owner(self, key: Key, record: Record) -> Iterable[str]:
         """Yield what is wrong unless functions were listed within a minute, in the group's Region
@@ -430,7 +434,7 @@ class Witness:
                 return
             lost = [event for event in lost if event.ingested < read[-1].now]
         elif not dated_before(name, now - DATED):
-            metric = yield from self._silent(record.metrics[key], lambda now: now - LAG_WINDOW)
+            metric = yield from self._silent(key, record, lambda now: now - LAG_WINDOW)
             if metric is None:
                 return
             shown = metric.now - self._truth.lags.metric * 1000
@@ -523,8 +527,8 @@ def _shows(stream: Stream, event: Event, now: int, lag: float) -> bool:
 
 def _refused(seen: Seen) -> bool:
     """Return whether the account itself refused the call, and in time."""
-    slow = seen.fault is None or seen.fault.slow
-    return slow and seen.refused is not None and seen.delay <= READ_TIMEOUT
+    genuine = seen.fault is None or seen.fault.slow
+    return genuine and seen.refused is not None and seen.delay <= READ_TIMEOUT
 
 
 def _key(call: Call) -> Key:
