@@ -14,6 +14,7 @@ import random
 import sys
 import time
 import traceback
+from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 
@@ -21,17 +22,17 @@ from hypothesis import Phase, seed, settings
 
 from tests import conftest
 from tests.proof import test_proof
-from tests.proof.engine import TALLY, Tally
+from tests.proof.engine import TALLY
 
 assert conftest, "registers the profiles"
 BATCH = 25
 
 
-def batch(name: str, start: int, accounts: int) -> tuple[str, int, Tally, str]:
+def batch(name: str, start: int, accounts: int) -> tuple[str, int, Counter[str], str]:
     """Try examples of a property from a seed: return what was tried, and how it failed, if it
     did.
     """
-    TALLY.__init__()  # type: ignore[misc]  # this process may have run another batch
+    TALLY.clear()  # this process may have run another batch
     options = settings(
         settings.get_profile("deep"),
         max_examples=accounts,
@@ -63,10 +64,10 @@ def main() -> int:
         (names[number % len(names)], options.seed + number, min(BATCH, options.accounts))
         for number in range(max(1, options.accounts // BATCH))
     ]
-    total, by_name, failures = Tally(), dict.fromkeys(names, 0), 0
+    total, by_name, failures = Counter[str](), dict.fromkeys(names, 0), 0
     ends = time.monotonic() + options.minutes * 60
     with ProcessPoolExecutor() as pool:
-        running: set[Future[tuple[str, int, Tally, str]]] = set()
+        running: set[Future[tuple[str, int, Counter[str], str]]] = set()
         while jobs or running:
             while jobs and len(running) < (os.cpu_count() or 1) and time.monotonic() < ends:
                 running.add(pool.submit(batch, *jobs.pop(0)))
@@ -75,8 +76,8 @@ def main() -> int:
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 name, start, tally, failure = future.result()
-                total.add(tally)
-                by_name[name] += tally.accounts
+                total.update(tally)
+                by_name[name] += tally["accounts"]
                 if failure:
                     failures += 1
                     again = f"--only {name} --accounts {BATCH} --seed {start}"
@@ -89,16 +90,20 @@ def main() -> int:
     return min(failures, 1)
 
 
-def summary(total: Tally, by_name: dict[str, int], failures: int, first: int) -> str:
+def summary(total: Counter[str], by_name: dict[str, int], failures: int, first: int) -> str:
     """Return the result as Markdown."""
+
+    def n(key: str) -> str:
+        return f"{total[key]:,}"
+
     rows = "\n".join(f"| `test_{name}` | {count:,} |" for name, count in by_name.items())
     return f"""| property (`tests/proof/test_proof.py`) | accounts |
 |---|---|
 {rows}
 
-{total.accounts:,} accounts, {total.runs:,} runs, {total.calls:,} calls, {total.faults:,} faults,
-{total.kills:,} runs killed; {total.deletions:,} log groups deleted, {total.sweeps:,} log streams
-swept, retention set on {total.puts:,}. **{failures} failed**
+{n("accounts")} accounts, {n("runs")} runs, {n("calls")} calls, {n("faults")} faults,
+{n("kills")} runs killed; {n("delete_group")} log groups deleted, {n("sweep_streams")} log streams
+swept, retention set on {n("set_retention")}. **{failures} failed**
 (`python -m tests.proof --seed {first}`)."""
 
 

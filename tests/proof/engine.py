@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -107,25 +107,8 @@ class MortalJournal(FileJournal):
         self._process.step(lambda: write(text), die)
 
 
-@dataclass
-class Tally:
-    """What was tried."""
-
-    accounts: int = 0
-    runs: int = 0
-    calls: int = 0
-    faults: int = 0
-    deletions: int = 0
-    sweeps: int = 0
-    puts: int = 0
-    kills: int = 0
-
-    def add(self, other: Tally) -> None:
-        for one in fields(self):
-            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
-
-
-TALLY = Tally()
+TALLY = Counter[str]()
+"""What was tried: accounts, and the keys of `tally`."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +178,7 @@ class Environment:
         lines = self.journal.read_bytes()[complete:] if self.journal.exists() else b""
         janitor.record.journal += complete_lines(lines.decode())
         self.witness.check_journal(janitor.record, killed=janitor.dead)
-        TALLY.add(tally(janitor.record, killed=janitor.dead))
+        TALLY.update(tally(janitor.record, killed=janitor.dead))
 
 
 def complete_lines(text: str) -> Iterator[dict[str, Any]]:
@@ -315,18 +298,11 @@ def by_item(lines: Iterator[ActionLine]) -> dict[Item, Mapping[str, Any]]:
     }
 
 
-def tally(record: Record, *, killed: bool) -> Tally:
-    """What one process tried."""
-    made = Counter(item[4] for item in record.effects)
-    return Tally(
-        runs=1,
-        calls=record.calls.total(),
-        faults=record.faults,
-        deletions=made["delete_group"],
-        sweeps=made["sweep_streams"],
-        puts=made["set_retention"],
-        kills=killed,
-    )
+def tally(record: Record, *, killed: bool) -> Counter[str]:
+    """Return what one process tried, and its changes by verb."""
+    calls, faults = record.calls.total(), record.faults
+    changes = Counter(item[4] for item in record.effects)
+    return changes + Counter(runs=1, calls=calls, faults=faults, kills=killed)
 
 
 E = TypeVar("E", bound=Environment)
@@ -337,7 +313,7 @@ def environment(
     account: Account, policy: PolicyFile, kind: Callable[[Account, PolicyFile, Path], E]
 ) -> Iterator[E]:
     """An environment for one example, where nothing is logged."""
-    TALLY.accounts += 1
+    TALLY["accounts"] += 1
     config = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     try:

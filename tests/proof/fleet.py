@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from janitor.core.errors import CredentialsError
 from janitor.function import fleet
 from janitor.sandbox.organization import Membership, Organization
-from tests.proof.function import Delivery, Function, Invocation
-from tests.proof.process import InlineWorkers, death_in, session
-from tests.proof.worlds import ACCOUNT, OTHER, Account, PolicyFile, Trouble
+from tests.proof.function import Delivery, Function, Invocation, Rounds
+from tests.proof.process import InlineWorkers, session
+from tests.proof.worlds import ACCOUNT, OTHER, Account, PolicyFile
 
 RUN = "execution_1"
 ROLE = "janitor"
@@ -128,24 +127,10 @@ class _AssumedClient:
         return call
 
 
-class StateMachine:
+class StateMachine(Rounds):
     """Calls the function as the definition of the state machine does."""
 
-    def __init__(
-        self,
-        env: Fleet,
-        trouble: Trouble,
-        seconds: float,
-        deaths: list[tuple[int, bool] | None],
-        repeated: frozenset[int],
-        others: list[tuple[int, Any]],
-    ) -> None:
-        """`deaths` are by round; in the rounds `repeated` an event is delivered twice; `others` are
-        a round and what a stranger sends then.
-        """
-        self.env, self.trouble, self.seconds = env, trouble, seconds
-        self.deaths, self.repeated, self.others = deaths, repeated, others
-        self.rounds = count()
+    env: Fleet
 
     def run(self, *, dry_run: bool) -> dict[str, Any]:
         """Return the answer of the last pass, the report."""
@@ -162,26 +147,12 @@ class StateMachine:
         """Invoke the function for all events at the same time, again until each is complete, and
         return the complete answers.
         """
-        env = self.env
-        waiting, answers = [env.delivery(event) for event in events], list[dict[str, Any]]()
+        answers = list[dict[str, Any]]()
         for _ in range(MOST):
-            if not waiting:
+            if not events:
                 return answers
-            number = next(self.rounds)
-            env.trouble(self.trouble if number < 4 else None)
-            made = env.invoke(
-                [
-                    *waiting,
-                    *[env.delivery(waiting[0].event)] * (number in self.repeated),
-                    *(env.delivery(event) for at, event in self.others if at == number),
-                ],
-                seconds or min(self.seconds * 1.3**number, 900),
-                death_in(self.deaths, number),
-            )
-            assert not env.witness.violations, env.witness.violations
-            own = made[: len(waiting)]
-            answers += [one.answer for one in own if one.answer.get("complete")]
-            waiting = [
-                env.delivery(one.delivery.event) for one in own if not one.answer.get("complete")
-            ]
-        raise AssertionError(f"no end of {[delivery.event for delivery in waiting]}")
+            due = [self.env.delivery(event) for event in events]
+            made = self.invoke(due, seconds)[: len(due)]
+            answers += [one.answer for one in made if one.answer.get("complete")]
+            events = [one.delivery.event for one in made if not one.answer.get("complete")]
+        raise AssertionError(f"no end of {events}")

@@ -253,7 +253,7 @@ class Function(Environment):
         # If another link took over, or state cannot be written, begun changes may have no end.
         cut = one.dead or one.failed or bool(one.answer.get("repeated") or self.bucket.share)
         self.witness.check_journal(one.record, killed=cut)
-        TALLY.add(tally(one.record, killed=one.dead))
+        TALLY.update(tally(one.record, killed=one.dead))
         if one.dead or one.failed:
             self.cut_off += 1
             delivery.attempts -= 1
@@ -292,6 +292,39 @@ class Function(Environment):
         body, _ = self.bucket.objects.get(f"runs/{run}/state.json", (b"null", ""))
         found: dict[str, Any] | None = json.loads(body)
         return found
+
+
+@dataclass
+class Rounds:
+    """Rounds of invocations, and what goes wrong in them: `trouble` in the first `troubled` rounds;
+    little time, `seconds` in the first round; a death in each round that has one; in the rounds
+    `repeated` an event comes twice; `others` are a round and what a stranger sends then.
+    """
+
+    env: Function
+    trouble: Trouble
+    troubled: int
+    seconds: float
+    deaths: Sequence[tuple[int, bool] | None]
+    repeated: frozenset[int]
+    others: Sequence[tuple[int, Any]]
+    number: int = 0
+
+    def invoke(self, due: Sequence[Delivery], seconds: float | None = None) -> list[Invocation]:
+        """Invoke the function for these events, in `seconds` if given, and what else comes."""
+        env, number = self.env, self.number
+        self.number += 1
+        env.trouble(self.trouble if number < self.troubled else None)
+        again = [env.delivery(due[0].event)] * (number in self.repeated)
+        strange = [env.delivery(event) for at, event in self.others if at == number]
+        death = self.deaths[number] if number < len(self.deaths) else None
+        made = env.invoke(
+            [*due, *again, *strange],
+            seconds or min(self.seconds * 1.3**number, 900),
+            death and Death(*death),
+        )
+        assert not env.witness.violations, env.witness.violations
+        return made
 
 
 @dataclass

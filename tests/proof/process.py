@@ -39,12 +39,6 @@ class Death(NamedTuple):
     after: bool
 
 
-def death_in(deaths: list[tuple[int, bool] | None], number: int) -> Death | None:
-    """Return the death planned for this round, if there is one."""
-    death = deaths[number] if number < len(deaths) else None
-    return None if death is None else Death(*death)
-
-
 class Process:
     """One process. Its steps are calls and writes; one that is killed may leave a write half done.
 

@@ -23,8 +23,8 @@ from tests.proof import worlds
 from tests.proof.engine import Environment, environment, settle
 from tests.proof.fleet import RUN as EXECUTION
 from tests.proof.fleet import Fleet, StateMachine, role
-from tests.proof.function import Function, scheduled
-from tests.proof.process import Death, death_in
+from tests.proof.function import Function, Rounds, scheduled
+from tests.proof.process import Death
 from tests.proof.witness import Item, Record
 from tests.proof.worlds import ACCOUNT, NOW, OTHER, Account, PolicyFile, Trouble
 
@@ -261,17 +261,11 @@ def test_chained(
     """
     with environment(account, policy, Function) as env:
         env.send(scheduled(RUN))
+        rounds = Rounds(env, trouble, 2, seconds, deaths, repeated, others)
         dry = set[str]()
-        for number in range(80):
-            if not env.queue:
-                break
-            env.trouble(trouble if number < 2 else None)
-            due = [env.queue.pop(0)]
-            due += [env.delivery(due[0].event)] * (number in repeated)
-            strange = [env.delivery(event) for at, event in others if at == number]
-            dry |= {one.run for one in strange if one.event == DRY_RUN}
-            env.invoke(due + strange, min(seconds * 1.3**number, 900), death_in(deaths, number))
-            assert_no_violations(env)
+        while env.queue and rounds.number < 80:
+            deliveries = [one.delivery for one in rounds.invoke([env.queue.pop(0)])]
+            dry |= {one.run for one in deliveries if one.event == DRY_RUN}
         assert not env.queue, "the chain ends"
         if not trouble.interference:
             env.check_limits()
@@ -303,7 +297,7 @@ def test_fleet(
     """
     with environment(account, policy, Fleet) as env:
         before = env.truth
-        machine = StateMachine(env, trouble, seconds, deaths, repeated, others)
+        machine = StateMachine(env, trouble, 4, seconds, deaths, repeated, others)
         report = machine.run(dry_run=dry_run)
         ran_dry = env.read(EXECUTION, "run.json")["dry_run"]
         if ran_dry:
