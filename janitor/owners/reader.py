@@ -149,15 +149,15 @@ class Reading:
         first, last = self._question.steps[0], self._question.steps[-1]
         for step in self._question.steps:
             calls, following = list(_calls(step, scopes)), list[Scope]()
-            for done, (parameters, alike) in enumerate(calls, 1):
+            for done, (parameters, shared) in enumerate(calls, 1):
                 async for answer, more in self._pages(step, parameters, gone=step is not first):
                     if answer is None:
                         pass
                     elif step is last:
-                        self._refer(answer, alike[0])
+                        self._refer(answer, shared[0])
                     else:
                         found = list(_fanned(search(step.each or "", answer)))
-                        following += ({**scope, **values} for scope in alike for values in found)
+                        following += ({**scope, **values} for scope in shared for values in found)
                     self.left = len(calls) - done + more + bool(following)
                     yield
             scopes = following
@@ -251,19 +251,19 @@ def _calls(step: Step, scopes: Sequence[Scope]) -> Iterator[tuple[dict[str, Any]
     parameters = dict(step.parameters)
     many = next((name for name, value in parameters.items() if _is_many(step, value)), None)
     template = parameters.pop(many)[0] if many else ""
-    alike: dict[str, tuple[list[Scope], dict[str, None]]] = {}
+    grouped: dict[str, tuple[list[Scope], dict[str, None]]] = {}
     for scope in scopes:
         key = json.dumps(_filled(parameters, scope), sort_keys=True)
-        same, values = alike.setdefault(key, ([], {}))
-        same.append(scope)
+        shared, values = grouped.setdefault(key, ([], {}))
+        shared.append(scope)
         values[_filled(template, scope)] = None
-    for same, values in alike.values():
-        filled = _filled(parameters, same[0])
+    for shared, values in grouped.values():
+        filled = _filled(parameters, shared[0])
         if many is None:
-            yield filled, same
+            yield filled, shared
         else:  # an answer does not tell which of the values it is about
             yield from (
-                ({**filled, many: some}, same[:1]) for some in chunks([*values], step.chunk)
+                ({**filled, many: some}, shared[:1]) for some in chunks([*values], step.chunk)
             )
 
 

@@ -165,8 +165,8 @@ def unknown(owners: Sequence[str]) -> list[str]:
         if wanted in known:
             continue
         first = re.split("[-_]", wanted)[0]
-        kin = [name for name in known if name.split("-")[0] == first]
-        near = get_close_matches(wanted, kin, cutoff=0) or get_close_matches(wanted, known)
+        related = [name for name in known if name.split("-")[0] == first]
+        near = get_close_matches(wanted, related, cutoff=0) or get_close_matches(wanted, known)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
         problems.append(f"there is no {wanted!r} ({hint})")
     return problems

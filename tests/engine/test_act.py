@@ -301,12 +301,12 @@ def test_a_retention_that_somebody_else_set_is_not_overwritten(
     """A queue at five puts a second may be long, so groups are read again before their turn."""
     cloud = Cloud([Group(f"/g/{i:03}", days_ago(3)) for i in range(60)])
 
-    def meanwhile(call: Call) -> None:
+    def interfere(call: Call) -> None:
         if call.operation == "PutRetentionPolicy":
             cloud.clock.jump(6)
             cloud.groups["/g/059"].retention = 7
 
-    cloud.before_call = meanwhile
+    cloud.before_call = interfere
     _, recorded = janitor(cloud, policy, journal)
     assert cloud.groups["/g/059"].retention == 7
     assert "changed since the plan" in result_of(recorded, "/g/059")[1]
@@ -379,14 +379,14 @@ def test_a_function_created_during_the_deletions_keeps_its_group(
         cloud.functions["versioned"] = None
         cloud.region.versions["versioned"] = {"1": "/old/10"}
 
-    def meanwhile(call: Call) -> None:
+    def interfere(call: Call) -> None:
         if (call.operation, call.region) == ("ListFunctions", REGION):
             listed.append(call.parameters.get("FunctionVersion"))
         if call.operation == "DeleteLogGroup":
             cloud.functions["late"] = "/old/11"
             cloud.clock.jump(90)
 
-    cloud.before_call = meanwhile
+    cloud.before_call = interfere
     _, recorded = janitor(cloud, policy, journal, between=publish)
     assert {"/old/10", "/old/11"} <= cloud.groups.keys()
     assert len(listed) > 3, "once a minute"
@@ -404,11 +404,11 @@ def test_owners_are_read_again_half_a_minute_after_the_survey(
         listed.append(call) if (call.operation, call.region) == ("ListFunctions", REGION) else None
     )
 
-    def meanwhile() -> None:
+    def interfere() -> None:
         cloud.functions["late"] = "/old/own"
         cloud.clock.jump(consent)
 
-    janitor(cloud, policy, journal, between=meanwhile)
+    janitor(cloud, policy, journal, between=interfere)
     assert (len(listed), cloud.groups.keys() & {"/old/own"}) == (asked, kept)
     assert cloud.calls["ListSyslogConfigurations"] == asked, "not once more for the undo"
 
@@ -491,14 +491,14 @@ def test_a_retried_deletion_needs_another_look(
     """A refused signature, perhaps after the machine slept, makes the look too old."""
     cloud = Cloud([empty(retention=30), *fillers()])
 
-    def meanwhile(call: Call) -> RefusedError | None:
+    def interfere(call: Call) -> RefusedError | None:
         if call.operation != "DeleteLogGroup" or cloud.calls["DeleteLogGroup"] > 1:
             return None
         cloud.clock.jump(asleep)
         cloud.groups[call.parameters["logGroupName"]].tags["janitor:keep"] = ""
         return refused("RequestExpired")
 
-    cloud.fault = meanwhile
+    cloud.fault = interfere
     _, recorded = janitor(cloud, policy, journal)
     assert not cloud.deleted
     assert result_of(recorded, "/old/empty")[0] is Status.KEPT

@@ -111,11 +111,11 @@ def test_a_longer_retention_prevents_the_sweep(policy: Policy, journal: FileJour
     """Somebody may lengthen it while the streams are read, so that nothing has expired."""
     cloud = Cloud([sweepable()])
 
-    def meanwhile(call: Call) -> None:
+    def interfere(call: Call) -> None:
         if call.operation == "DescribeLogStreams":
             cloud.groups["/aws/lambda/f"].retention = 3653
 
-    cloud.before_call = meanwhile
+    cloud.before_call = interfere
     _, recorded = janitor(cloud, policy, journal)
     assert cloud.swept == []
     assert "changed since the plan" in result_of(recorded, "/aws/lambda/f")[1]
@@ -153,11 +153,11 @@ def test_a_retention_that_is_removed_after_the_put_prevents_the_sweep(
     """Without the retention that the run set, nothing expires any more."""
     cloud = Cloud([sweepable(retention=None), *fillers()])
 
-    def meanwhile(call: Call) -> None:
+    def interfere(call: Call) -> None:
         if rereads(call) and cloud.puts:
             cloud.groups["/aws/lambda/f"].retention = None
 
-    cloud.before_call = meanwhile
+    cloud.before_call = interfere
     _, recorded = janitor(cloud, policy, journal)
     assert cloud.puts == [("/aws/lambda/f", 365)]
     assert cloud.swept == []
@@ -205,12 +205,12 @@ def test_a_change_ends_a_long_sweep(change: Any, policy: Policy, journal: FileJo
     """The group is read again every five seconds while thousands of streams are deleted."""
     cloud = Cloud([sweepable(count=250), *fillers()])
 
-    def meanwhile(call: Call) -> None:
+    def interfere(call: Call) -> None:
         if call.operation == "DeleteLogStream" and cloud.calls[call.operation] == 50:
             cloud.clock.jump(5)
             change(cloud.groups["/aws/lambda/f"])
 
-    cloud.after = meanwhile
+    cloud.after = interfere
     summary, recorded = janitor(cloud, policy, journal)
     assert len(cloud.swept) == 50
     assert summary.done[Verb.SWEEP_STREAMS] == 50
@@ -243,12 +243,12 @@ def test_an_arrival_ends_a_long_sweep(policy: Policy, journal: FileJournal) -> N
     odd = [stream(f"app-{i:03}", days_ago(800)) for i in range(250)]
     cloud = Cloud([Group("/aws/lambda/f", days_ago(900), 9, 30, streams=odd), *fillers()])
 
-    def meanwhile(call: Call) -> None:
+    def interfere(call: Call) -> None:
         if call.operation == "DeleteLogStream" and cloud.calls[call.operation] == 50:
             now = cloud.clock.now()
             cloud.region.arrivals["/aws/lambda/f"].append(Events(now, 1, 9, now))
 
-    cloud.before_call = meanwhile
+    cloud.before_call = interfere
     summary, _ = janitor(cloud, policy, journal)
     assert len(cloud.swept) == summary.done[Verb.SWEEP_STREAMS] == 100
 
@@ -266,13 +266,13 @@ def test_only_planned_streams_are_swept(now: str, policy: Policy, journal: FileJ
     group = Group("/aws/lambda/f", days_ago(900), 9, 30, streams=streams)
     cloud = Cloud([group, *fillers()], unknowns=Unknowns(unclear=unclear), page=5)
 
-    def meanwhile() -> None:
+    def interfere() -> None:
         unclear.clear()
         del group.streams[dated[0]]
         if now == "listed":
             del group.streams[live.name]
 
-    summary, _ = janitor(cloud, policy, journal, between=meanwhile)
+    summary, _ = janitor(cloud, policy, journal, between=interfere)
     expected = dated[1:] if now == "trusted" else ["0", *dated[1:]]
     assert cloud.swept == [(group.name, name) for name in expected]
     assert summary.planned[Verb.SWEEP_STREAMS] == 1 + len(expected)

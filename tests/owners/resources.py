@@ -92,8 +92,8 @@ def _edge(aws: Aws) -> Iterator[str]:
 def _definition(ecs: Any) -> str:
     log = {"logDriver": "awslogs", "options": {"awslogs-group": NAME}}
     container = {"name": "web", "image": "web", "memory": 128, "logConfiguration": log}
-    said = ecs.register_task_definition(family="web", containerDefinitions=[container])
-    return str(said["taskDefinition"]["taskDefinitionArn"])
+    response = ecs.register_task_definition(family="web", containerDefinitions=[container])
+    return str(response["taskDefinition"]["taskDefinitionArn"])
 
 
 @owner("ecs-service")

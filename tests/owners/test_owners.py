@@ -332,12 +332,12 @@ def test_a_known_answer_does_not_wait_for_a_turn() -> None:
     world, shared = World(empty), Shared(services_at_once=1)
     owners = Owners(world.api, [LAMBDA], shared)
 
-    async def meanwhile() -> Answer:
+    async def ask() -> Answer:
         await world.asked(owners, "/aws/lambda/f")
         async with shared.turn, asyncio.timeout(1):
             return (await world.asked(owners, "/aws/lambda/f"))["/aws/lambda/f"]
 
-    assert world.clock.run(meanwhile()).nobody
+    assert world.clock.run(ask()).nobody
 
 
 # ---- answers that are missing --------------------------------------------------------------------

@@ -289,7 +289,7 @@ class Janitor(Process):
 
 
 def by_item(lines: Iterator[ActionLine]) -> dict[Item, Mapping[str, Any]]:
-    """The lines of a plan by what they are about; streams stand inside the lines."""
+    """Return the lines of a plan by item, without streams: a line names its own."""
     return {
         (line.account, line.region, line.group, line.creation_time, line.action, None): (
             line.model_dump()

@@ -228,7 +228,7 @@ class Function(Environment):
         self, deliveries: Sequence[Delivery], seconds: float, death: Death | None = None
     ) -> list[Invocation]:
         """Run the function for these events at the same time; `death` is that of the first. Events
-        without an answer are queued once more.
+        without an answer are queued again.
         """
         made = [
             self.invocation(self, delivery, seconds, None if number else death)
@@ -329,7 +329,7 @@ class Rounds:
 
 @dataclass
 class Planned(Mapping[Item, Mapping[str, Any]]):
-    """The plan of a run as it stands in the bucket now, by item."""
+    """The plan of a run as the bucket has it now, by item."""
 
     bucket: Bucket
     states: Callable[[], Iterable[Mapping[str, Any]]]

@@ -31,8 +31,8 @@ HOME = "us-east-1"
 
 @dataclass(frozen=True)
 class Rules:
-    """The policy file as a dict. `answers` tells whether a condition that takes a request holds;
-    None: unknown.
+    """The policy file as a dict. `answers` returns whether a condition that takes a request holds,
+    None if that is unknown.
     """
 
     policy: dict[str, Any]
@@ -301,7 +301,7 @@ class Oracle:
         }
 
     def _unrestorable(self, group: Group) -> bool:
-        """Return whether what an undo needs cannot be read; other classes have nothing of it."""
+        """Return whether what an undo needs cannot be read; other classes do not have it."""
         return group.region in self.lacking and group.log_class == "STANDARD"
 
     def _answering(self, truth: Truth, now: int) -> Oracle:

@@ -56,9 +56,46 @@ def caught_by(name: str, narrowed: Narrowed | None = None) -> Callable[[Break], 
     return register
 
 
+def replaced(
+    name: str,
+    where: Any,
+    attribute: str,
+    value: Any,
+    narrowed: Narrowed | None = None,
+    by: str = "undisturbed",
+) -> None:
+    """Register a mutant in which an attribute, of one or several objects, has another value."""
+
+    def mutant(patch: pytest.MonkeyPatch) -> None:
+        for one in where if isinstance(where, tuple) else (where,):
+            patch.setattr(one, attribute, value)
+
+    mutant.__name__ = name
+    caught_by(by, narrowed)(mutant)
+
+
+def answering(value: Any) -> Any:
+    """Return an async function that always returns the value."""
+
+    async def answer(*_args: Any) -> Any:
+        return value
+
+    return answer
+
+
+def every(**settings: Any) -> Narrowed:
+    """Every log group has these settings."""
+    return {"account": worlds.accounts_with(settings)}
+
+
+NOBODY = Evidence("nobody", "not asked", 0)
+EMPTY = answering(Empty(NOBODY))
 DELETABLE = {"account": worlds.deletable}
 OWNED = {"account": worlds.deletable.map(worlds.with_owners)}
-LIMITS = DELETABLE | {"policy": worlds.policy_files().filter(worlds.is_limited)}
+CONTAINERS = {"account": worlds.accounts.map(worlds.with_open_containers)}
+LAGGING = {"account": worlds.accounts_with({}, lags=worlds.LAGS)}
+LIMITED = {"policy": worlds.policy_files().filter(worlds.is_limited)}
+LIMITS = DELETABLE | LIMITED
 LOWERED = {"policy": worlds.policy_files().map(worlds.lowered)}
 TAGGED = {"tags": {"janitor:keep": ""}}
 UNTROUBLED = {"trouble": just(worlds.Trouble()), "deaths": just([])}
@@ -96,6 +133,9 @@ QUIET_RULE, ORPHAN_RULE = (
     {"policy": worlds.policy_files().map(partial(worlds.with_condition, condition={key: 60}))}
     for key in ("quiet_days", "orphan_days")
 )
+OWNED_ORPHANS = ORPHAN_RULE | {"account": worlds.accounts.map(worlds.with_owners)}
+SLUGGISH = {"trouble": worlds.sluggish}
+CRAWLING = DELETABLE | {"trouble": worlds.crawling}
 
 
 def tagged_late(accounts: SearchStrategy[worlds.Account]) -> Narrowed:
@@ -110,37 +150,18 @@ def tagged_late(accounts: SearchStrategy[worlds.Account]) -> Narrowed:
     return {"account": accounts.map(tagged), "trouble": just(worlds.Trouble()), "days": just(0.0)}
 
 
-async def _says_empty(*_args: Any) -> Any:
-    return Empty(Evidence("nobody", "not asked", 0))
-
-
-def _not_asked(patch: pytest.MonkeyPatch, name: str, *modules: Any) -> None:
-    for module in modules or (act, survey):
-        patch.setattr(module, name, _says_empty)
-
-
 # ---- the evidence --------------------------------------------------------------------------------
 
-
-@caught_by("undisturbed")
-def subscriptions_ignored(patch: pytest.MonkeyPatch) -> None:
-    _not_asked(patch, "no_subscription_filters")
-
-
-@caught_by("undisturbed", OWNED)
-def owners_ignored(patch: pytest.MonkeyPatch) -> None:
-    _not_asked(patch, "unused")
-
-
-@caught_by("undisturbed")
-def arrivals_ignored(patch: pytest.MonkeyPatch) -> None:
-    _not_asked(patch, "no_arrivals")
-
-
-@caught_by("undisturbed")
-def events_not_read(patch: pytest.MonkeyPatch) -> None:
-    """`proof = "events"` reads no events."""
-    _not_asked(patch, "no_events")
+BOTH = (survey, act)
+replaced("subscriptions_ignored", BOTH, "no_subscription_filters", EMPTY)
+replaced("owners_ignored", BOTH, "unused", EMPTY, OWNED)
+replaced("arrivals_ignored", BOTH, "no_arrivals", EMPTY)
+replaced("events_not_read", BOTH, "no_events", EMPTY)
+replaced("streams_not_read_again", act, "few_streams_silent", EMPTY)
+replaced("arrivals_not_asked_again", act, "no_arrivals", EMPTY, by="plan_and_apply")
+# Stream times are believed although they lag.
+replaced("swept_without_trust", proof, "_writer_ended", lambda *_: True)
+replaced("containers_swept", proof, "_CONTAINER_STREAM", re.compile("(?!)"), CONTAINERS)
 
 
 @caught_by("troubled", DELETABLE | {"trouble": worlds.unreadable})
@@ -199,13 +220,17 @@ def ingestion_overlooked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LogStream, "newest", newest)
 
 
-@caught_by("undisturbed", {"account": worlds.accounts_with({"odd": {"storedBytes": -1}})})
+@caught_by("undisturbed", every(odd={"storedBytes": -1}))
 def odd_values_ignored(patch: pytest.MonkeyPatch) -> None:
     real = logs.parse_group
     patch.setattr(logs, "parse_group", lambda *args: real(*args)._replace(defects=()))
 
 
 # ---- the verdict ---------------------------------------------------------------------------------
+
+# Groups that are protected only from deletion are deleted, or get no retention either.
+replaced("protections_ignored", judge, "PROTECTIONS", ())
+replaced("protections_exempt", judge, "EXEMPTIONS", (*judge.EXEMPTIONS, *judge.PROTECTIONS))
 
 
 @caught_by("undisturbed")
@@ -241,19 +266,7 @@ def account_policy_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(judge, "wanted_days", wanted)
 
 
-@caught_by("undisturbed")
-def deleted_by_the_stronger_protection_alone(patch: pytest.MonkeyPatch) -> None:
-    """Groups that are protected only from deletion are deleted."""
-    patch.setattr(judge, "PROTECTIONS", ())
-
-
-@caught_by("undisturbed")
-def spared_from_all_by_the_weaker(patch: pytest.MonkeyPatch) -> None:
-    """Groups that are protected only from deletion get no retention."""
-    patch.setattr(judge, "EXEMPTIONS", (*judge.EXEMPTIONS, *judge.PROTECTIONS))
-
-
-@caught_by("undisturbed", {"account": worlds.accounts_with({"protected": True})})
+@caught_by("undisturbed", every(protected=True))
 def swept_though_protected(patch: pytest.MonkeyPatch) -> None:
     real = judge._sweep
     patch.setattr(
@@ -263,43 +276,22 @@ def swept_though_protected(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@caught_by("undisturbed")
-def swept_without_trust(patch: pytest.MonkeyPatch) -> None:
-    """Stream times are believed although they lag."""
-    patch.setattr(proof, "_writer_ended", lambda *_: True)
-
-
-@caught_by("undisturbed", {"account": worlds.accounts.map(worlds.with_open_containers)})
-def containers_swept(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(proof, "_CONTAINER_STREAM", re.compile("(?!)"))
-
-
 # ---- the limits ----------------------------------------------------------------------------------
 
 
-def _loosen(patch: pytest.MonkeyPatch, **more: int) -> None:
-    real = limits.exceeded
+def loosened(**more: int) -> Any:
+    """Return `exceeded` with limits that are looser by so much."""
 
     def exceeded(given: Any, **counts: Any) -> str:
         update = {name: getattr(given, name) + one for name, one in more.items()}
-        return real(given.model_copy(update=update), **counts)
+        return limits.exceeded(given.model_copy(update=update), **counts)
 
-    patch.setattr(books, "exceeded", exceeded)
-
-
-@caught_by("undisturbed", LIMITS)
-def one_group_too_many(patch: pytest.MonkeyPatch) -> None:
-    _loosen(patch, max_group_deletions=1)
+    return exceeded
 
 
-@caught_by("undisturbed", {"policy": LIMITS["policy"]})
-def one_stream_too_many(patch: pytest.MonkeyPatch) -> None:
-    _loosen(patch, max_stream_deletions=1)
-
-
-@caught_by("undisturbed", LIMITS)
-def share_ignored(patch: pytest.MonkeyPatch) -> None:
-    _loosen(patch, max_group_deletion_share=1)
+replaced("one_group_too_many", books, "exceeded", loosened(max_group_deletions=1), LIMITS)
+replaced("one_stream_too_many", books, "exceeded", loosened(max_stream_deletions=1), LIMITED)
+replaced("share_ignored", books, "exceeded", loosened(max_group_deletion_share=1), LIMITS)
 
 
 @caught_by(
@@ -320,21 +312,10 @@ def unfinished_survey_acted_on(patch: pytest.MonkeyPatch) -> None:
 
 # ---- the conditions of rules ---------------------------------------------------------------------
 
-
-@caught_by("undisturbed", QUIET_RULE)
-def silence_taken_for_granted(patch: pytest.MonkeyPatch) -> None:
-    async def quiet(*_args: Any) -> Found:
-        return Found(True, Evidence("nobody", "not asked", 0))
-
-    patch.setattr(Questions, "_quiet", quiet)
-
-
-@caught_by("undisturbed", ORPHAN_RULE | {"account": worlds.accounts.map(worlds.with_owners)})
-def owners_taken_for_gone(patch: pytest.MonkeyPatch) -> None:
-    async def gone(*_args: Any) -> Found:
-        return Found(True, Evidence("nobody", "not asked", 0), "somebody")
-
-    patch.setattr(Questions, "_owner_gone", gone)
+QUIET = answering(Found(True, NOBODY))
+GONE = answering(Found(True, NOBODY, "somebody"))
+replaced("silence_taken_for_granted", Questions, "_quiet", QUIET, QUIET_RULE)
+replaced("owners_taken_for_gone", Questions, "_owner_gone", GONE, OWNED_ORPHANS)
 
 
 @caught_by(
@@ -368,6 +349,10 @@ def answers_of_the_survey_believed(patch: pytest.MonkeyPatch) -> None:
 
 # ---- acting --------------------------------------------------------------------------------------
 
+replaced("stale_look_accepted", act, "LOOK_LASTS", math.inf, SLUGGISH, "troubled")
+# Functions are listed when the first attempt begins, however long the attempts take.
+replaced("owners_of_minutes_ago", act, "OWNERS_LAST", math.inf, CRAWLING, "troubled")
+
 
 @caught_by("undisturbed")
 def no_last_look(patch: pytest.MonkeyPatch) -> None:
@@ -379,18 +364,13 @@ def no_last_look(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_Deletion, "_look", look)
 
 
-@caught_by("troubled", {"trouble": worlds.sluggish})
-def stale_look_accepted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(act, "LOOK_LASTS", math.inf)
-
-
 @caught_by(
     "undisturbed",
     {"account": worlds.deletable.map(worlds.scattered).map(worlds.on_small_cpu)},
 )
 def all_looked_at_at_once(patch: pytest.MonkeyPatch) -> None:
     """On a small CPU each look is more than a second old by the deletion, and accepted."""
-    stale_look_accepted(patch)
+    patch.setattr(act, "LOOK_LASTS", math.inf)
     patch.setattr(looks, "FIRST", 1000)
 
 
@@ -421,19 +401,9 @@ def tags_of_the_index_put_by(patch: pytest.MonkeyPatch) -> None:
 @caught_by("plan_and_apply")
 def owners_not_listed_again(patch: pytest.MonkeyPatch) -> None:
     async def unused(*_args: Any) -> AsyncIterator[Any]:
-        yield await _says_empty()
+        yield Empty(NOBODY)
 
     patch.setattr(_TargetAct, "_unused", unused)
-
-
-@caught_by("undisturbed")
-def streams_not_read_again(patch: pytest.MonkeyPatch) -> None:
-    _not_asked(patch, "few_streams_silent", act)
-
-
-@caught_by("plan_and_apply")
-def arrivals_not_asked_again(patch: pytest.MonkeyPatch) -> None:
-    _not_asked(patch, "no_arrivals", act)
 
 
 def _overlooked(patch: pytest.MonkeyPatch, **shown: Any) -> None:
@@ -496,12 +466,6 @@ def cutoff_of_now_accepted(patch: pytest.MonkeyPatch) -> None:
         return real(self, group, planned, line, verb)
 
     patch.setattr(_TargetAct, "_as_planned", as_planned)
-
-
-@caught_by("troubled", DELETABLE | {"trouble": worlds.crawling})
-def owners_of_minutes_ago(patch: pytest.MonkeyPatch) -> None:
-    """Functions are listed when the first attempt begins, however long the attempts take."""
-    patch.setattr(act, "OWNERS_LAST", math.inf)
 
 
 @caught_by("undisturbed", {"account": worlds.accounts_with({}, refuses_tokens=True)})
@@ -591,6 +555,9 @@ def journal_not_ahead(patch: pytest.MonkeyPatch) -> None:
 
 # ---- the function --------------------------------------------------------------------------------
 
+# The next link skips what this one did not get to.
+replaced("cut_page_is_done", Link, "_is_cut", lambda *_: False, SHORT_LINKS, "chained")
+
 
 @caught_by("chained", SHORT_LINKS)
 def cut_work_not_counted(patch: pytest.MonkeyPatch) -> None:
@@ -604,7 +571,7 @@ def cut_work_not_counted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Link, "done", done)
 
 
-@caught_by("chained", SHORT_LINKS | {"policy": LIMITS["policy"]})
+@caught_by("chained", SHORT_LINKS | LIMITED)
 def counters_forgotten(patch: pytest.MonkeyPatch) -> None:
     """The next link counts from zero."""
     real = Link.__init__
@@ -614,12 +581,6 @@ def counters_forgotten(patch: pytest.MonkeyPatch) -> None:
         self.tallies = {target: Tally() for target in self.tallies}
 
     patch.setattr(Link, "__init__", init)
-
-
-@caught_by("chained", SHORT_LINKS)
-def cut_page_is_done(patch: pytest.MonkeyPatch) -> None:
-    """The next link skips what this one did not get to."""
-    patch.setattr(Link, "_is_cut", lambda *_: False)
 
 
 @caught_by("chained", SHORT_LINKS)
@@ -653,7 +614,7 @@ def rest_not_surveyed(patch: pytest.MonkeyPatch) -> None:
 
 @caught_by("chained", UNTROUBLED | {"others": just([(0, test_proof.DRY_RUN)])})
 def dry_run_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(handler, "RunState", lambda **said: RunState(**said | {"dry_run": False}))
+    patch.setattr(handler, "RunState", lambda **fields: RunState(**fields | {"dry_run": False}))
 
 
 @caught_by("chained", UNTROUBLED | {"others": test_proof.from_the_future})
@@ -695,25 +656,15 @@ def lost_answer_is_another(patch: pytest.MonkeyPatch) -> None:
 # ---- many accounts -------------------------------------------------------------------------------
 
 
-def _verdict(patch: pytest.MonkeyPatch, *, without: str, nothing: Any) -> None:
-    real = books.verdict
-
-    def verdict(*counted: Any) -> books.Verdict:
-        return replace(real(*counted), **{without: nothing})
-
-    patch.setattr(fleet, "verdict", verdict)
+def verdict(**ignored: Any) -> Any:
+    """Return `verdict` with these parts of the result replaced."""
+    return lambda *counted: replace(books.verdict(*counted), **ignored)
 
 
-@caught_by("fleet", limited(1, 9))
-def accounts_unlimited(patch: pytest.MonkeyPatch) -> None:
-    """Only the limits of the fleet hold."""
-    _verdict(patch, without="accounts", nothing={})
-
-
-@caught_by("fleet", limited(9, 1))
-def all_together_unlimited(patch: pytest.MonkeyPatch) -> None:
-    """Only the limits of each account hold."""
-    _verdict(patch, without="anywhere", nothing="")
+replaced("accounts_unlimited", fleet, "verdict", verdict(accounts={}), limited(1, 9), "fleet")
+replaced("all_together_unlimited", fleet, "verdict", verdict(anywhere=""), limited(9, 1), "fleet")
+# The pass "act" runs on demand, whatever the limits said.
+replaced("acted_without_limits", fleet.LimitsCheck, "refusal", lambda *_: "", LIMITS, "fleet")
 
 
 @caught_by(
@@ -735,12 +686,6 @@ def late_survey_counted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(fleet.Fleet, "_check_limits", check)
 
 
-@caught_by("fleet", LIMITS)
-def acted_without_limits(patch: pytest.MonkeyPatch) -> None:
-    """The pass "act" runs on demand, whatever the limits said."""
-    patch.setattr(fleet.LimitsCheck, "refusal", lambda *_: "")
-
-
 @caught_by("fleet", DELETABLE | {"dry_run": just(True)})
 def dry_run_of_a_fleet_acts(patch: pytest.MonkeyPatch) -> None:
     real = fleet.Fleet._check_limits
@@ -749,7 +694,7 @@ def dry_run_of_a_fleet_acts(patch: pytest.MonkeyPatch) -> None:
         return (await real(self, *more)).model_copy(update={"act": True})
 
     patch.setattr(fleet.Fleet, "_check_limits", check)
-    patch.setattr(fleet, "RunState", lambda **said: RunState(**said | {"dry_run": False}))
+    patch.setattr(fleet, "RunState", lambda **fields: RunState(**fields | {"dry_run": False}))
 
 
 @caught_by("fleet", REPEATED)
@@ -760,38 +705,23 @@ def target_worked_on_twice(patch: pytest.MonkeyPatch) -> None:
         put = self.client.put_object(Bucket=self.name, Key=key, Body=body, ContentType=kind)
         return str(put["ETag"])
 
-    patch.setattr(fleet, "Claim", lambda **said: Claim(**said | {"until": 0}))
+    patch.setattr(fleet, "Claim", lambda **fields: Claim(**fields | {"until": 0}))
     patch.setattr(RunStore, "_write", write)
 
 
 # ---- the fake account lies -----------------------------------------------------------------------
 
-
-@caught_by("undisturbed", {"account": worlds.accounts_with({"stored": 9})})
-def stored_bytes_hidden(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(store.Group, "stored_shown", lambda *_: 0)
-
-
-@caught_by("undisturbed")
-def stream_times_hidden(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(store.Stream, "shown", lambda *_: None)
-
-
-@caught_by("undisturbed", {"account": worlds.accounts_with({}, lags=worlds.LAGS)})
-def arrivals_hidden(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(points, "_points", lambda *_: {})
-
-
-@caught_by("undisturbed", {"account": worlds.accounts_with(TAGGED)})
-def tags_hidden(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(store.Store, "indexed_tags", lambda *_: {})
+replaced("stored_bytes_hidden", store.Group, "stored_shown", lambda *_: 0, every(stored=9))
+replaced("stream_times_hidden", store.Stream, "shown", lambda *_: None)
+replaced("arrivals_hidden", points, "_points", lambda *_: {}, LAGGING)
+replaced("tags_hidden", store.Store, "indexed_tags", lambda *_: {}, every(**TAGGED))
 
 
 def _answered(patch: pytest.MonkeyPatch, service: str, operation: str, key: str) -> None:
     patch.setitem(ANSWERS, (service, operation), lambda *_: {key: []})
 
 
-@caught_by("undisturbed", {"account": worlds.accounts_with({"subscriptions": ("to",)})})
+@caught_by("undisturbed", every(subscriptions=("to",)))
 def subscriptions_hidden(patch: pytest.MonkeyPatch) -> None:
     _answered(patch, "logs", "DescribeSubscriptionFilters", "subscriptionFilters")
 

@@ -474,7 +474,7 @@ class Witness:
         """Check that each change has one line before it and, unless the process was killed, one
         after it.
 
-        A retried deletion is announced once more if what its undo needs has changed: the last
+        A retried deletion is announced again if what its undo needs has changed: the last
         announcement counts (`janitor.journal.history`).
         """
         begun, ended = Counter[Item](), Counter[Item]()
@@ -494,7 +494,7 @@ class Witness:
         effects, lost = record.effects, record.lost
         for item, count in [*begun.items(), *ended.items()]:
             if count > 1:
-                self.violation(f"journal: {item} stands there {count} times")
+                self.violation(f"journal: {item} appears {count} times")
         for item in ended - begun:
             self.violation(f"journal: {item} ended without having begun")
         for item in effects:
