@@ -281,22 +281,3 @@ def test_a_dry_run_changes_nothing_and_foretells_the_run(
         _, again = janitor(cloud, policy, written)
         acted = [o for o in again.outcomes if o.status is Status.DONE and not swept_nothing(o)]
         assert {outcome.group.name for outcome in acted} <= later
-
-
-@relaxed
-@given(accounts, policies, st.integers())
-def test_lost_answers_lead_to_the_same_state(
-    account: list[Group], policy: Policy, seed: int
-) -> None:
-    """A run with lost answers and an undisturbed one end like two undisturbed runs."""
-    quiet, shaken = Cloud(deepcopy(account)), Cloud(account)
-    dice = Random(seed)
-    shaken.after = lambda _call: RESET if dice.random() < 0.3 else None
-    with journal() as first, journal() as second:
-        janitor(quiet, policy, first)
-        janitor(quiet, policy, first)
-        janitor(shaken, policy, second)
-        shaken.quiet()
-        summary, _ = janitor(shaken, policy, second)
-    if Status.REFUSED not in summary.by_status:
-        assert shaken.state() == quiet.state()
