@@ -108,22 +108,23 @@ class Row:
 
     def owner_named(self, group: str, region: str) -> str:
         """Return the owner that the log group's name identifies, "" if none of this kind."""
-        match = None if self.speaks is None else self.speaks.fullmatch(group)
-        if match is None or not self.may_own(group, region):
-            return ""
-        return self.user.format(**match.groupdict())
+        parts = self._owner_in(group, region)
+        return "" if parts is None else self.user.format(**parts)
 
     def arn_named(self, group: str, arn: str) -> str:
         """Return the ARN of the owner that a log group's name identifies, "" if unknown; `arn` is
         the log group's.
         """
         _, part, _, region, account, *_ = [*arn.split(":"), *[""] * 5]
-        if not self.arn or not self.owner_named(group, region):
+        parts = self._owner_in(group, region)
+        if parts is None or not self.arn:
             return ""
-        assert self.speaks is not None, "the name identifies an owner"
-        match = self.speaks.fullmatch(group)
-        values = {} if match is None else match.groupdict()
-        return self.arn.format(partition=part, region=region, account=account, **values)
+        return self.arn.format(partition=part, region=region, account=account, **parts)
+
+    def _owner_in(self, group: str, region: str) -> Mapping[str, str] | None:
+        """Return what a log group's name says of its owner, by the groups of `speaks`."""
+        match = None if self.speaks is None else self.speaks.fullmatch(group)
+        return match.groupdict() if match and self.may_own(group, region) else None
 
     def made_again(self, group: str, region: str) -> str:
         """Return who recreates a log group of that name, and when, as text; "" if unknown."""

@@ -6,7 +6,7 @@ import contextlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -298,11 +298,15 @@ def by_item(lines: Iterator[ActionLine]) -> dict[Item, Mapping[str, Any]]:
     }
 
 
+def by_verb(effects: Iterable[Item]) -> Counter[str]:
+    """Return how many changes of each verb were made."""
+    return Counter(item[4] for item in effects)
+
+
 def tally(record: Record, *, killed: bool) -> Counter[str]:
     """Return what one process tried, and its changes by verb."""
     calls, faults = record.calls.total(), record.faults
-    changes = Counter(item[4] for item in record.effects)
-    return changes + Counter(runs=1, calls=calls, faults=faults, kills=killed)
+    return by_verb(record.effects) + Counter(runs=1, calls=calls, faults=faults, kills=killed)
 
 
 E = TypeVar("E", bound=Environment)

@@ -217,12 +217,10 @@ class Expected:
     """The expected result of a run; in the accounts `forbidden` a limit refuses deletions."""
 
     truth: Truth
-    forbidden: set[str] = field(default_factory=set)
-    deleted: int = 0
-    put: int = 0
-    swept: int = 0
-    scanned: int = 0
-    planned: Counter[str] = field(default_factory=Counter)
+    forbidden: set[str]
+    scanned: int
+    planned: Counter[str]
+    done: Counter[str] = field(default_factory=Counter)
 
     @property
     def refused(self) -> bool:
@@ -271,24 +269,25 @@ class Oracle:
         streams = [group.key for group, _, count in sweeps for _ in range(count)]
         scanned = [group.key for group in groups]
         forbidden = exceeding(rules.policy["limits"], scanned, gone, streams)
-        result = Expected(truth, forbidden, scanned=len(groups))
-        result.planned["delete_group"], result.planned["set_retention"] = len(deletions), len(puts)
-        result.planned["sweep_streams"] = len(streams)
-        planned = [(group, fixed[group.key].rules.days(group)) for group in deletions]
-        puts += [(group, days) for group, days in planned if days and group.account in forbidden]
+        planned = Counter(
+            delete_group=len(deletions), set_retention=len(puts), sweep_streams=len(streams)
+        )
+        result = Expected(truth, forbidden, len(groups), planned)
+        instead = [(group, fixed[group.key].rules.days(group)) for group in deletions]
+        puts += [(group, days) for group, days in instead if days and group.account in forbidden]
         for group, days in puts:
             truth.retain(group.key, days, now)
-            result.put += 1
+            result.done["set_retention"] += 1
         for group in deletions:
             if not self._unrestorable(group) and group.account not in forbidden:
                 truth.delete(group.key)
-                result.deleted += 1
+                result.done["delete_group"] += 1
         for group, cutoff, _ in sweeps:
             if group.account in forbidden:
                 continue
             for name in fixed[group.key]._swept(truth.there(group.key), truth, cutoff, now):
                 truth.delete_stream(group.key, name)
-                result.swept += 1
+                result.done["sweep_streams"] += 1
         return result
 
     def never_deleted(self, truth: Truth, now: int) -> set[Key]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -20,15 +20,15 @@ from janitor.core.model import Verb
 from tests.fakes import truth as fakes
 from tests.fakes.truth import Group, Key, Truth
 from tests.proof import worlds
-from tests.proof.engine import Environment, environment, settle
+from tests.proof.engine import Environment, Result, by_verb, environment, settle
 from tests.proof.fleet import RUN as EXECUTION
 from tests.proof.fleet import Fleet, StateMachine, role
 from tests.proof.function import Function, Rounds, scheduled
+from tests.proof.oracle import Expected
 from tests.proof.process import Death
-from tests.proof.witness import Item, Record
+from tests.proof.witness import Record
 from tests.proof.worlds import ACCOUNT, NOW, OTHER, Account, PolicyFile, Trouble
 
-VERBS = (Verb.DELETE_GROUP, Verb.SET_RETENTION, Verb.SWEEP_STREAMS)
 RUN, DRY_RUN = "5f3c", {"dry_run": True}
 TARGET = {"role": role(ACCOUNT), "region": "eu-west-1"}
 strangers = (
@@ -156,11 +156,8 @@ def test_undisturbed(account: Account, policy: PolicyFile) -> None:
             result = first.apply()
         assert_no_violations(env)
         assert_same(env.truth, expected.truth)
-        assert result is not None
-        assert bool(result.refused) == expected.refused
-        counts = [expected.deleted, expected.put, expected.swept]
-        assert [result.done[verb] for verb in VERBS] == counts
-        assert made(first.record.effects) == counts
+        assert_as_expected(result, expected)
+        assert by_verb(first.record.effects) == expected.done
         assert first.counts.calls == first.record.calls
         then = env.oracle.expected(env.truth, NOW)
         with env.process() as second:
@@ -202,11 +199,8 @@ def test_plan_and_apply(
             result = janitor.apply()
         assert_no_violations(env)
         if not (specs or trouble.interference or days or account.unsettled):
-            assert result is not None
-            assert bool(result.refused) == expected.refused
             assert_same(env.truth, expected.truth)
-            counts = [expected.deleted, expected.put, expected.swept]
-            assert [result.done[verb] for verb in VERBS] == counts
+            assert_as_expected(result, expected)
 
 
 @few
@@ -355,15 +349,16 @@ def _without_expiry(truth: Truth, without_streams: Set[Key]) -> dict[Key, Group]
     }
 
 
-def made(effects: Iterable[Item]) -> list[int]:
-    """Return how many changes of each verb were made."""
-    counts = Counter(item[4] for item in effects)
-    return [counts[verb] for verb in VERBS]
+def assert_as_expected(result: Result | None, expected: Expected) -> None:
+    """An undisturbed run counts what was expected."""
+    assert result is not None
+    assert bool(result.refused) == expected.refused
+    assert Counter(result.done) == expected.done
 
 
 def assert_counted(record: Record, done: Mapping[Verb, int]) -> None:
     """The counts are the fake account's, except for changes whose answers were lost."""
-    for verb in VERBS:
+    for verb in (Verb.DELETE_GROUP, Verb.SET_RETENTION, Verb.SWEEP_STREAMS):
         effects = {item for item in record.effects if item[4] == verb}
         lost = {item for item in record.lost if item[4] == verb}
         assert len(effects - lost) <= done[verb] <= len(effects | lost), verb
@@ -428,15 +423,19 @@ def with_hidden_events(truth: Truth) -> set[Key]:
     }
 
 
-def counted(summary: Mapping[str, Any]) -> list[int]:
-    """Return the counts of a summary in the order of VERBS."""
-    return [summary[name] for name in ("groups_deleted", "retention_set", "streams_deleted")]
+def counted(summary: Mapping[str, int]) -> Counter[str]:
+    """Return the counts of a summary by verb."""
+    return Counter(
+        delete_group=summary["groups_deleted"],
+        set_retention=summary["retention_set"],
+        sweep_streams=summary["streams_deleted"],
+    )
 
 
 def assert_ended(env: Function, account: Account, *, changed: bool) -> None:
     """The run has ended like an undisturbed one, unless others `changed` something."""
     summary = (env.state(RUN) or {})["ended"]
-    assert counted(summary) == made(env.effects(RUN)) or changed
+    assert counted(summary) == by_verb(env.effects(RUN)) or changed
     expected = env.oracle.expected(account.build().truth, NOW)
     if not (changed or expected.refused or env.clock.passed > 600):
         assert_equivalent(env, expected.truth)
@@ -445,7 +444,7 @@ def assert_ended(env: Function, account: Account, *, changed: bool) -> None:
 
 def assert_reported(env: Fleet, account: Account, summary: dict[str, Any]) -> None:
     """The run has ended like an undisturbed one, and its report says so."""
-    assert counted(summary) == made(env.effects(EXECUTION))
+    assert counted(summary) == by_verb(env.effects(EXECUTION))
     started = env.read(EXECUTION, "run.json")["started"]  # on a small CPU later than NOW
     expected = env.oracle.expected(account.build().truth, started)
     assert bool(summary["refused_because"]) == expected.refused
