@@ -39,7 +39,7 @@ def ago(days: float) -> int:
 @dataclass
 class StreamSpec:
     """A log stream to create. Its events, if any, are `event` days old and arrived `late` days
-    after that. A stream whose name dates it, `dated` days ago, exists only in a group of that age.
+    after that. A stream whose name dates it, `dated` days ago, needs a group at least that old.
     """
 
     name: str
