@@ -177,22 +177,32 @@ def test_a_deletion_whose_answer_is_lost_is_not_repeated_on_another_group(
     assert (len(cloud.deleted), summary.done[Verb.DELETE_GROUP]) == (1, 1)
 
 
-@pytest.mark.parametrize("code", ["ThrottlingException", "ExpiredTokenException"])
+@pytest.mark.parametrize(
+    ("code", "asleep"),
+    [
+        ("ThrottlingException", 0),
+        ("ExpiredTokenException", 0),
+        ("RequestExpired", 0),
+        ("RequestExpired", 3600),
+    ],
+)
 def test_a_refused_deletion_is_not_sent_again_without_a_look(
-    code: str, policy: Policy, journal: FileJournal
+    code: str, asleep: float, policy: Policy, journal: FileJournal
 ) -> None:
-    """A log group that is subscribed to during the wait for a retry is kept."""
+    """A log group that is subscribed to before the retry is kept, even if the machine slept."""
     cloud = Cloud([empty(), *fillers()])
 
     def fault(call: Call) -> RefusedError | None:
         if call.operation != "DeleteLogGroup":
             return None
+        cloud.clock.jump(asleep)
         cloud.put(empty(subscriptions=("new",)))
         return refused(code)
 
     cloud.fault = fault
-    janitor(cloud, policy, journal)
+    _, recorded = janitor(cloud, policy, journal)
     assert (cloud.calls["DeleteLogGroup"], cloud.deleted) == (1, [])
+    assert result_of(recorded, "/old/empty")[0] is Status.KEPT
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "OperationAbortedException"])
@@ -482,26 +492,6 @@ def test_subscriptions_are_read_again_if_the_streams_took_long(
     assert len(cloud.deleted) == 1
     assert times["DeleteLogGroup"] - times["DescribeSubscriptionFilters"] <= 1
     assert cloud.calls["DescribeSubscriptionFilters"] == 3
-
-
-@pytest.mark.parametrize("asleep", [0, 3600])
-def test_a_retried_deletion_needs_another_look(
-    asleep: float, policy: Policy, journal: FileJournal
-) -> None:
-    """A refused signature, perhaps after the machine slept, makes the look too old."""
-    cloud = Cloud([empty(retention=30), *fillers()])
-
-    def interfere(call: Call) -> RefusedError | None:
-        if call.operation != "DeleteLogGroup" or cloud.calls["DeleteLogGroup"] > 1:
-            return None
-        cloud.clock.jump(asleep)
-        cloud.groups[call.parameters["logGroupName"]].tags["janitor:keep"] = ""
-        return refused("RequestExpired")
-
-    cloud.fault = interfere
-    _, recorded = janitor(cloud, policy, journal)
-    assert not cloud.deleted
-    assert result_of(recorded, "/old/empty")[0] is Status.KEPT
 
 
 def test_an_owner_created_while_the_streams_are_read_keeps_its_group(
