@@ -21,7 +21,7 @@ from janitor.core.clock import Clock
 from janitor.sandbox import inprocess
 from janitor.sandbox.answers import answer_to
 from janitor.sandbox.clocks import RealClock
-from janitor.sandbox.quotas import Buckets, points_asked
+from janitor.sandbox.quotas import Buckets
 from janitor.sandbox.server import Server
 from janitor.sandbox.store import Store
 from janitor.sandbox.unknowns import Unknowns
@@ -36,20 +36,21 @@ from janitor.sandbox.wire import (
     parse,
     refused,
 )
-from janitor.sandbox.world import Key, World
+from janitor.sandbox.world import Key, World, unheeded
 
 _UNHEEDED = {
-    "DescribeLogGroups": frozenset({"includeLinkedAccounts", "accountIdentifiers"}),
-    "DescribeMetricFilters": frozenset({"metricName", "metricNamespace"}),
-    "FilterLogEvents": frozenset({"filterPattern", "startFromHead"}),
-    "GetResources": frozenset({"TagFilters", "TagsPerPage", "ExcludeCompliantResources"}),
-    "ListFunctions": frozenset({"MasterRegion"}),
-    "DescribeRegions": frozenset({"Filters", "RegionNames"}),
-    "DescribeAccountPolicies": frozenset({"accountIdentifiers"}),
+    "DescribeLogGroups": {"includeLinkedAccounts", "accountIdentifiers", "logGroupClass"},
+    "DescribeLogStreams": {"descending", "logStreamNamePrefix"},
+    "DescribeMetricFilters": {"metricName", "metricNamespace"},
+    "FilterLogEvents": {"filterPattern", "startFromHead", "logStreamNamePrefix"},
+    "GetResources": {"TagFilters", "TagsPerPage", "ExcludeCompliantResources"},
+    "ListFunctions": {"MasterRegion"},
+    "DescribeRegions": {"Filters", "RegionNames"},
+    "DescribeAccountPolicies": {"accountIdentifiers"},
 }
-"""Parameters that change what AWS answers with, and have no meaning here."""
+"""Parameters that change what AWS answers, and are not supported here."""
 _EVERYWHERE = ("sts", "ec2", "iam", "organizations", "route53", "cloudfront")
-"""Services that answer whichever Region is asked for; of EC2's, the Regions are asked for here."""
+"""Services that answer in any Region; of EC2, only the Regions are asked for here."""
 _ALWAYS = "us-east-1"
 """A Region that no account can disable (Account Management Reference Guide)."""
 THROTTLING = {
@@ -62,27 +63,24 @@ THROTTLING = {
     "sts": ("Throttling", 400),
     "organizations": ("TooManyRequestsException", 400),
 }
-"""Code and status with which each service throttles: its botocore model's or, where that has none,
-those of its list of common errors."""
-
-
+"""Code and status with which each service throttles: its botocore model's or, if that has none, its
+list of common errors'."""
 _BAD_KEYS = {
     "ec2": ("AuthFailure", "RequestExpired", 400),
     "query": ("InvalidClientTokenId", "ExpiredToken", 403),
     "s3": ("InvalidAccessKeyId", "ExpiredToken", 400),
 }
-"""How a key is refused that is not known, and one whose time is over (with which status), by
-protocol, or by service: EC2's is in its list of client errors, the JSON services' among the common
-errors, STS's is what its callers report."""
+"""By protocol or service, the codes for an unknown key and for an expired one, and the latter's
+status. EC2's are in its list of client errors, the JSON services' among the common errors; STS's
+are what its callers report."""
 _JSON_BAD_KEYS = ("UnrecognizedClientException", "ExpiredTokenException", 400)
 
 
 class Interceptor(Protocol):
-    """Stands between a caller and the account: tests see every call, and disturb some.
+    """Stands between callers and the account: tests observe every call, and disturb some.
 
-    Called under the sandbox's lock, for every call that can be read, with the account filled in.
-    `answer` carries the call out and may be left uncalled; afterwards `call.result` holds what is
-    answered. It raises RefusedError where AWS says no, which the interceptor passes on.
+    It is called under the sandbox's lock for every call that can be parsed, with the account filled
+    in. `answer` carries the call out and need not be called; `call.result` is then the result.
     """
 
     def __call__(self, call: Call, answer: Callable[[], Answer], /) -> Reply:
@@ -96,10 +94,8 @@ def _plain(_call: Call, answer: Callable[[], Answer]) -> Reply:
 class Sandbox:
     """Accounts and Regions that answer as AWS does.
 
-    `quotas` throttles at the quotas of AWS. `empty_pages` is a share (0 to 1) of pages that are
-    empty and not the last, `token_age` the seconds that a page token lives, `page` the most log
-    groups, streams or filters of a page; `unknowns` are answers to what AWS leaves open. `store`
-    and `world` may be touched under `lock`.
+    `quotas` throttles at AWS's quotas; `unknowns` answers what AWS leaves open; `World` explains
+    the other options. `store` and `world` may be touched under `lock`.
     """
 
     def __init__(
@@ -119,11 +115,7 @@ class Sandbox:
         self.clock = clock or RealClock()
         self.lock = threading.RLock()
         self.world = World(
-            store,
-            self.clock,
-            random.Random(seed),
-            empty_pages,
-            token_age,
+            *(store, self.clock, random.Random(seed), empty_pages, token_age),
             keys={f"AKIA{account}": Key(account) for account in store.accounts},
             page=page,
             unknowns=unknowns or Unknowns(),
@@ -134,16 +126,14 @@ class Sandbox:
     # ---- ways in -----------------------------------------------------------------------------
 
     def session(self, account: str | None = None, region: str | None = None) -> boto3.Session:
-        """A session of an account (the first, if not given) whose clients call this sandbox.
-
-        Nothing of the caller's environment or configuration files reaches it, and no request
-        leaves the process.
+        """A session of an account (by default the first) whose clients call this sandbox. Nothing
+        of the caller's environment or configuration reaches it, and no request leaves the process.
         """
         account, region = self.place(account, region)
         return inprocess.session(self.handle, f"AKIA{account}", region)
 
     def assumed(self, role: str, external_id: str | None = None) -> boto3.Session:
-        """A session of the role, for the first account. Raises botocore's ClientError."""
+        """A session of the role, assumed by the first account. Raises botocore's ClientError."""
         given = {} if external_id is None else {"ExternalId": external_id}
         sts = self.session().client("sts")
         keys = sts.assume_role(RoleArn=role, RoleSessionName="cloudwatch-janitor", **given)
@@ -157,9 +147,9 @@ class Sandbox:
 
     @contextlib.contextmanager
     def serving(self, port: int = 0) -> Iterator[str]:
-        """The URL under which it answers on 127.0.0.1, until the end of the block.
+        """Serve on 127.0.0.1 until the end of the block; yields the URL.
 
-        Raises OSError where the port cannot be had, and at the end what broke in the sandbox.
+        Raises OSError if the port is not available, and at the end any failure of the sandbox.
         """
         server = Server(self.handle, port)
         url = server.start()
@@ -173,7 +163,7 @@ class Sandbox:
     def environment(
         self, url: str, account: str | None = None, region: str | None = None
     ) -> dict[str, str]:
-        """The AWS_… variables that send another process to `url`."""
+        """The environment variables that send another process to `url`."""
         account, region = self.place(account, region)
         return {
             "AWS_ENDPOINT_URL": url,
@@ -188,7 +178,7 @@ class Sandbox:
         }
 
     def place(self, account: str | None, region: str | None) -> tuple[str, str]:
-        """An account and a Region: those given, or the first there are."""
+        """The account and Region given, or the first there are."""
         first = next(iter(self.store.regions), ("123456789012", "eu-west-1"))
         account = account or first[0]
         own = [name for owner, name in self.store.regions if owner == account]
@@ -202,15 +192,15 @@ class Sandbox:
         with self.lock:
             try:
                 call = parse(request)
-                self._known(call)
+                self._authenticate(call)
                 return self._intercept(call, lambda: self._answer(call))
             except RefusedError as error:
                 return Reply(refused(call, error))
 
-    def _known(self, call: Call) -> None:
+    def _authenticate(self, call: Call) -> None:
         """Fill in the account. Raises RefusedError."""
-        how = _BAD_KEYS.get(call.service, _BAD_KEYS.get(call.protocol, _JSON_BAD_KEYS))
-        unknown, expired, status = how
+        codes = _BAD_KEYS.get(call.service, _BAD_KEYS.get(call.protocol, _JSON_BAD_KEYS))
+        unknown, expired, status = codes
         key = self.world.keys.get(call.key)
         if key is None:
             raise RefusedError(unknown, "The security token included is invalid.", 403)
@@ -220,7 +210,7 @@ class Sandbox:
         call.account = key.account
 
     def _answer(self, call: Call) -> Answer:
-        """Carry the call out. Raises RefusedError, and what breaks in the sandbox itself."""
+        """Carry the call out. Raises RefusedError, and failures of the sandbox itself."""
         try:
             return self._carried_out(call)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -230,19 +220,20 @@ class Sandbox:
 
     def _carried_out(self, call: Call) -> Answer:
         answer = answer_to(call)
-        if unheeded := _UNHEEDED.get(call.operation, frozenset()) & call.parameters.keys():
-            raise RefusedError("UnknownOperationException", f"{unheeded} is not heeded here")
         if call.service not in _EVERYWHERE:
-            self._here(call)
+            self._enter_region(call)
         if not self._within_quotas(call):
             code, status = THROTTLING[call.service]
             raise RefusedError(code, "Rate exceeded", status)
         check(call)
+        for name in _UNHEEDED.get(call.operation, ()):
+            if call.parameters.get(name):
+                raise unheeded(name)
         call.result = answer(self.world, call)
         return answered(call, call.result)
 
-    def _here(self, call: Call) -> None:
-        """Raises RefusedError where the Region does not take the caller, or has no such feature."""
+    def _enter_region(self, call: Call) -> None:
+        """Raises RefusedError if the Region does not admit the caller, or lacks the feature."""
         region = self.store.regions.get((call.account, call.region))
         if region is None and call.region == _ALWAYS:
             return
@@ -257,10 +248,6 @@ class Sandbox:
     def _within_quotas(self, call: Call) -> bool:
         if self._buckets is None or call.service not in THROTTLING:
             return True
-        if not self._buckets.take(call.account, call.region, call.operation):
-            return False
-        if call.operation != "GetMetricData":
-            return True
-        points, start = points_asked(call)
-        age = (self.clock.now() - start) / 1000
-        return self._buckets.take_points(call.account, call.region, points, age)
+        return self._buckets.take(call.account, call.region, call.operation) and (
+            call.operation != "GetMetricData" or self._buckets.take_points(call)
+        )

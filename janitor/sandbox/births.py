@@ -1,4 +1,4 @@
-"""Log groups that are made while somebody looks on, in the demo account, and the news of them."""
+"""Log groups made in the demo account while the janitor looks on, and the events about them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from janitor.sandbox.clocks import ManualClock
 
 REGION: Final = demo.REGIONS[0]
 WAIT: Final = 900
-"""Seconds that the queue holds a message back."""
-
+"""Seconds for which the queue holds a message back."""
 FUNCTION: Final = "checkout-v2"
 OWNERS_TAGS: Final = {"team": "payments", "cost-centre": "4711", "version": "2"}
 MADE: Final[dict[str, dict[str, str]]] = {
@@ -22,18 +21,18 @@ MADE: Final[dict[str, dict[str, str]]] = {
 }
 """The log groups, and the tags with which they are made."""
 OWN_DAYS: Final = {"/ecs/checkout-v2": 30}
-"""Retention that whoever made the group sets while its message waits."""
+"""Retention that the group's maker sets while its message waits."""
 
 
 def make(sandbox: Sandbox) -> list[dict[str, Any]]:
-    """Make a function, whose first invocation makes its log group, and two other log groups: the
-    events of it as EventBridge has them from CloudTrail, of those that say that a group was made.
+    """Make a function, whose first invocation makes its log group, and two other log groups.
+    Returns CloudTrail's CreateLogGroup events of them, as EventBridge delivers them.
     """
     region, now = sandbox.store.region(demo.ACCOUNT, REGION), sandbox.clock.now()
     region.functions[FUNCTION] = None
     arn = f"arn:aws:lambda:{REGION}:{demo.ACCOUNT}:function:{FUNCTION}"
     region.resources[arn] = dict(OWNERS_TAGS)
-    # Nobody waits here for a tenth of a quota: without these the program does not know of any.
+    # Without quotas to take a share of, the function does not pace its calls: nobody has to wait.
     region.lacks |= {"ListServiceQuotas"}
     for name, tags in MADE.items():
         sandbox.store.add_group(demo.ACCOUNT, REGION, name, created=now, tags=dict(tags))
@@ -41,7 +40,7 @@ def make(sandbox: Sandbox) -> list[dict[str, Any]]:
 
 
 def pass_time(sandbox: Sandbox) -> None:
-    """The time that messages wait, in which one maker sets a retention."""
+    """Let the messages' delay pass, in which one maker sets a retention."""
     assert isinstance(sandbox.clock, ManualClock), "the demo account's"
     sandbox.clock.advance(WAIT)
     for name, days in OWN_DAYS.items():
@@ -50,8 +49,16 @@ def pass_time(sandbox: Sandbox) -> None:
 
 
 def _event(name: str, now: int) -> dict[str, Any]:
-    """As the EventBridge User Guide shows events that CloudTrail delivers."""
+    """An event as the EventBridge User Guide shows those that CloudTrail delivers."""
     at = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    detail = {
+        "eventTime": at,
+        "eventSource": "logs.amazonaws.com",
+        "eventName": "CreateLogGroup",
+        "awsRegion": REGION,
+        "requestParameters": {"logGroupName": name},
+        "responseElements": None,
+    }
     return {
         "version": "0",
         "detail-type": "AWS API Call via CloudTrail",
@@ -60,12 +67,5 @@ def _event(name: str, now: int) -> dict[str, Any]:
         "time": at,
         "region": REGION,
         "resources": [],
-        "detail": {
-            "eventTime": at,
-            "eventSource": "logs.amazonaws.com",
-            "eventName": "CreateLogGroup",
-            "awsRegion": REGION,
-            "requestParameters": {"logGroupName": name},
-            "responseElements": None,
-        },
+        "detail": detail,
     }

@@ -1,8 +1,7 @@
-"""Which calls a log class refuses: what is refused anywhere in the sandbox by class stands here.
+"""The calls that a log class refuses.
 
 `ESSENTIALS` is taken to lack what `INFREQUENT_ACCESS` lacks: botocore 1.44.5 says of both that they
-have "a subset" of the features; `DELIVERY` has less than that. GetLogEvents is refused like
-FilterLogEvents, which one report doubts.
+have "a subset" of the features, and `DELIVERY` has fewer still.
 """
 
 from __future__ import annotations
@@ -28,9 +27,6 @@ class _Refusal:
     code: str | None = None
     delivery_only: bool = False
 
-    def by(self, log_class: str) -> bool:
-        return log_class == "DELIVERY" if self.delivery_only else log_class != "STANDARD"
-
 
 _REPORTED = "ValidationException"
 _REFUSED = {
@@ -43,21 +39,13 @@ _REFUSED = {
     "DescribeSubscriptionFilters": _Refusal(_STANDARD, _REPORTED),
     # aws/karpenter-provider-aws pull request 9567
     "FilterLogEvents": _Refusal(_EVENTS, "InvalidOperationException"),
-    "GetLogEvents": _Refusal(_EVENTS, "InvalidOperationException"),
     # "Only log groups in the Standard log class", by the API reference of each
     **dict.fromkeys(
         (
-            "PutMetricFilter",
-            "DeleteMetricFilter",
-            "PutSubscriptionFilter",
-            "DeleteSubscriptionFilter",
-            "GetDataProtectionPolicy",
-            "PutDataProtectionPolicy",
-            "DeleteDataProtectionPolicy",
-            "DescribeIndexPolicies",
-            "PutIndexPolicy",
-            "GetTransformer",
-            "PutTransformer",
+            *("PutMetricFilter", "DeleteMetricFilter"),
+            *("PutSubscriptionFilter", "DeleteSubscriptionFilter"),
+            *("GetDataProtectionPolicy", "PutDataProtectionPolicy", "DeleteDataProtectionPolicy"),
+            *("DescribeIndexPolicies", "PutIndexPolicy", "GetTransformer", "PutTransformer"),
         ),
         _Refusal(_STANDARD),
     ),
@@ -65,13 +53,13 @@ _REFUSED = {
 
 
 def refuse(call: Call, group: str, log_class: str, unknowns: Unknowns) -> None:
-    """Raises RefusedError where the class of the log group refuses the call."""
+    """Raises RefusedError if the log group's class refuses the call."""
     refusal = _REFUSED.get(call.operation)
-    if refusal is None or not refusal.by(log_class):
+    if refusal is None or log_class == "STANDARD":
         return
-    if (
-        call.operation == "DescribeSubscriptionFilters"
-        and unknowns.subscription_filters == "served"
+    filters = call.operation == "DescribeSubscriptionFilters"
+    if (filters and unknowns.subscription_filters == "served") or (
+        refusal.delivery_only and log_class != "DELIVERY"
     ):
         return
     text = refusal.message.format(group=group, log_class=log_class, operation=call.operation)

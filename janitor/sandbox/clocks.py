@@ -1,4 +1,4 @@
-"""The sandbox's time: the machine's, or one that is moved by hand."""
+"""The sandbox's clocks: the machine's time, or time that is moved by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class RealClock:
-    """The machine's time, shifted so that it starts at `start` (ms since the epoch) if given."""
+    """The machine's time, shifted to begin at `start` (ms since the epoch) if given."""
 
     def __init__(self, start: int | None = None) -> None:
         self._shift = 0 if start is None else start - int(time.time() * 1000)

@@ -1,7 +1,7 @@
 """The demo account: about 300 log groups in two Regions, with every kind of decision among them.
 
-It is always the same, down to its moment: outputs, pictures and documentation show the same every
-day. Ages below are days before that moment.
+It is always the same, down to its moment, so that outputs, pictures and documentation agree. Ages
+are days before that moment.
 """
 
 from __future__ import annotations
@@ -48,35 +48,41 @@ _SHARED: Final[Mapping[str, int]] = {
 }
 _ALNUM: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _SEED: Final = "b"
-"""By which the largest log groups never expire, as it often is."""
+"""With this seed the largest log groups never expire, as is common."""
 _UNCLEAR: Final = "/odd/unclear-metric"
 _INGESTED_DAYS: Final = 35
-"""Days of `IncomingBytes`: `--ingestion` asks for 30."""
+"""Days of `IncomingBytes`; `--ingestion` asks for 30."""
 _LAG_DAYS: Final = 3
 _NOT_COUNTED_YET: Final = {"storedBytes": 0}
-"""The group's size lags as well."""
+"""The stored bytes lag too."""
 
 
 def sandbox(store: Store, now: int) -> Sandbox:
-    """The account as it answers at `now` (ms): there time stands still."""
+    """The account as it answers at `now` (ms), where its time stands still."""
     unknowns = Unknowns(unclear={_UNCLEAR: "PartialData"})
     return Sandbox(store, clock=ManualClock(now), unknowns=unknowns)
 
 
 def account() -> Store:
-    """The demo account, as it is at its moment."""
+    """The demo account at its moment."""
     store = Store(aliases={ACCOUNT: "storefront-production"})
     _Ireland(store, "eu-west-1").plant()
     _Virginia(store, "us-east-1").plant()
     return store
 
 
+def _ago(days: float) -> int:
+    return NOW - int(days * DAY_MS)
+
+
 class _Content(ABC):
-    """Plants one Region's content; the same Region always gets the same."""
+    """Plants the content of a Region, the same each time.
+
+    `_silent` are log groups that hold something, but have not been written to for long: by name
+    their age, the days of silence, the stored bytes and the retention.
+    """
 
     _silent: Mapping[str, tuple[int, int, int, int | None]] = MappingProxyType({})
-    """Log groups that hold something, to which nothing has been written for long: by name their
-    age, the days of silence, the bytes stored, and the retention."""
 
     def __init__(self, store: Store, region: str) -> None:
         self._store = store
@@ -84,7 +90,7 @@ class _Content(ABC):
         self._random = Random(f"{_SEED}/{region}")
 
     def plant(self) -> None:
-        """The special groups first, then ordinary ones up to the Region's number."""
+        """Plant the special groups first, then ordinary ones up to the Region's number."""
         self._special()
         for name, stored in _SHARED.items():
             self._ordinary(name, int(stored * self._random.uniform(0.3, 1)))
@@ -101,7 +107,7 @@ class _Content(ABC):
 
     @abstractmethod
     def _special(self) -> None:
-        """The groups that stand for a kind of decision."""
+        """Plant a group for every kind of decision."""
 
     def _system(self, pattern: str, system: str) -> str:
         gateway = pattern.startswith("API-Gateway")
@@ -110,7 +116,7 @@ class _Content(ABC):
     # ---- kinds of groups -------------------------------------------------------------------------
 
     def _ordinary(self, name: str, stored: int) -> None:
-        """A group in use: most never expire, as AWS makes them."""
+        """Plant a group in use. Most never expire, as AWS makes them."""
         rng = self._random
         retention = rng.choice([7, 14, 30, 90, 180, 365]) if rng.random() < 0.36 else None
         tags = {}
@@ -121,7 +127,7 @@ class _Content(ABC):
         age = rng.randint(60, 1500)
         group = self._group(name, age=age, retention=retention, stored=stored, tags=tags)
         self._streams(group, rng.randint(1, 7), oldest=min(25, (retention or 25) - 1), newest=0)
-        self._takes_in(group, stored // min(age, retention or age))
+        self._ingest(group, stored // min(age, retention or age))
         if name.startswith("/aws/lambda/"):
             self._function(name)
 
@@ -129,12 +135,12 @@ class _Content(ABC):
         self, name: str, *, age: int, retention: int | None = None, streams: int = 0, **facts: Any
     ) -> Group:
         group = self._group(name, age=age, retention=retention, **facts)
-        # The policy gives 365 days to what has none: silent for longer than that and the grace.
+        # Silent for longer than its retention (365 days by the policy if it has none) and grace.
         self._streams(group, streams, oldest=age - 1, newest=(group.days or 365) + 20)
         return group
 
     def _sweepable(self, name: str, *, age: int, expired: int, retention: int | None) -> None:
-        """A live function's group whose old streams have expired, or will with 365 days."""
+        """Plant a live function's group whose old streams have expired, or will with 365 days."""
         stored = self._random.randint(2_000_000, 900_000_000)
         group = self._group(name, age=age, retention=retention, stored=stored)
         self._streams(group, expired, oldest=age - 1, newest=(retention or 365) + 15)
@@ -148,7 +154,7 @@ class _Content(ABC):
         return self._store.add_group(ACCOUNT, self._region.name, name, created=created, **facts)
 
     def _streams(self, group: Group, count: int, *, oldest: float, newest: float) -> None:
-        """Streams made `oldest` to `newest` days ago and last written within a day of that."""
+        """Plant streams created `oldest` to `newest` days ago, and last written within a day."""
         for _ in range(count):
             days = newest + (oldest - newest) * self._random.random()
             last = max(days - self._random.random(), 0.01)
@@ -164,12 +170,12 @@ class _Content(ABC):
     def _stream_name(self, group: str, days: float) -> str:
         unique = f"{self._random.getrandbits(128):032x}"
         if group.startswith("/aws/lambda/"):
-            made = datetime.fromtimestamp(_ago(days) / 1000, UTC)
-            return f"{made:%Y/%m/%d}/[$LATEST]{unique}"
+            created = datetime.fromtimestamp(_ago(days) / 1000, UTC)
+            return f"{created:%Y/%m/%d}/[$LATEST]{unique}"
         return f"ecs/{group.removeprefix('/ecs/')}/{unique}" if "/ecs/" in group else unique
 
-    def _takes_in(self, group: Group, a_day: int) -> None:
-        """About so many bytes a day since it was made, more on workdays."""
+    def _ingest(self, group: Group, a_day: int) -> None:
+        """Let about so many bytes a day arrive since the group was made, more on workdays."""
         usual = a_day * self._random.uniform(0.4, 1.6)
         arrivals = self._region.arrivals.setdefault(group.name, [])
         for day in range(_INGESTED_DAYS):
@@ -180,17 +186,15 @@ class _Content(ABC):
                 arrivals.append(Events(at, max(size // 300, 1), size, at))
 
     def _function(self, log_group: str, name: str | None = None) -> None:
-        """A function that logs to a group: by its own name, or because it is told to."""
-        if name is None:
-            self._region.functions[log_group.removeprefix("/aws/lambda/")] = None
-        else:
-            self._region.functions[name] = log_group
+        """Plant a function that logs to its own group or, with a name, to another."""
+        functions = self._region.functions
+        functions[name or log_group.removeprefix("/aws/lambda/")] = name and log_group
 
 
 class _Ireland(_Content):
     _silent = MappingProxyType(
         {
-            # There is no such instance any more.
+            # The instance no longer exists.
             "/aws/rds/instance/crm-old/postgresql": (1100, 150, 61_000_000_000, None),
             "/platform/batch/year-end": (900, 330, 4_200_000_000, 3653),
         }
@@ -203,14 +207,17 @@ class _Ireland(_Content):
         self._plant_alive()
         self._plant_classes()
         self._plant_under_account_policies()
-        self._sweepable("/aws/lambda/events-ingest", age=400, expired=70, retention=14)
-        self._sweepable("/aws/lambda/image-resize", age=620, expired=43, retention=30)
-        self._sweepable("/aws/lambda/mail-sender", age=510, expired=5, retention=7)
-        self._sweepable("/aws/lambda/token-refresh", age=330, expired=28, retention=30)
-        self._sweepable("/aws/lambda/stock-sync", age=450, expired=61, retention=14)
-        self._sweepable("/aws/lambda/price-feed", age=480, expired=12, retention=None)
-        self._sweepable("/aws/lambda/geo-lookup", age=720, expired=37, retention=30)
-        # Made by X-Ray's Transaction Search: nobody but AWS can make a group of such a name.
+        for name, age, expired, retention in (
+            ("events-ingest", 400, 70, 14),
+            ("image-resize", 620, 43, 30),
+            ("mail-sender", 510, 5, 7),
+            ("token-refresh", 330, 28, 30),
+            ("stock-sync", 450, 61, 14),
+            ("price-feed", 480, 12, None),
+            ("geo-lookup", 720, 37, 30),
+        ):
+            self._sweepable(f"/aws/lambda/{name}", age=age, expired=expired, retention=retention)
+        # Made by X-Ray's Transaction Search; only AWS can make a group of such a name.
         spans = {"created": _ago(520), "retention": 30}
         self._store.add_group(ACCOUNT, self._region.name, "aws/spans", **spans)
 
@@ -231,7 +238,7 @@ class _Ireland(_Content):
         self._deletable("/aws/apigateway/welcome", age=1500)
 
     def _plant_furnished(self) -> None:
-        """Deletable groups that have more than a retention: an undo must bring it back."""
+        """Deletable groups with settings beyond retention, which an undo must restore."""
         tags = {"team": "media", "cost-centre": "4711"}
         self._deletable("/aws/lambda/legacy-thumbnailer", age=1100, tags=tags)
         key = f"arn:aws:kms:{self._region.name}:{ACCOUNT}:key/checkout"
@@ -250,7 +257,7 @@ class _Ireland(_Content):
         checkout.bearer = True
 
     def _plant_protected(self) -> None:
-        """Groups that look empty, and that somebody protects or uses."""
+        """Groups that look empty, but are protected or in use."""
         self._group("/cloudwatch-janitor/janitor", age=400, retention=30)
         self._group("aws-controltower/CloudTrailLogs", age=1100, stored=2_000_000_000)
         self._group("/aws/lambda/disaster-recovery", age=600, retention=30)
@@ -277,7 +284,7 @@ class _Ireland(_Content):
         group.filters[kind, filter_name] = {"filterName": filter_name, "filterPattern": "", **said}
 
     def _plant_alive(self) -> None:
-        """Groups that look empty, and are young or in use."""
+        """Groups that look empty, but are young or still written to."""
         self._group("/aws/lambda/new-onboarding-flow", age=2)
         self._group("/ecs/payments-canary", age=9, retention=30)
         alive = self._group("/ecs/quiet-but-alive", age=500, retention=30, odd=_NOT_COUNTED_YET)
@@ -298,7 +305,7 @@ class _Ireland(_Content):
         clicks = "/archive/infrequent/clickstream"
         group = self._group(clicks, age=620, stored=38_000_000_000, **infrequent)
         self._streams(group, 4, oldest=600, newest=1)
-        self._takes_in(group, 61_000_000)
+        self._ingest(group, 61_000_000)
         self._group("/archive/infrequent/retired-batch", age=700, retention=30, **infrequent)
 
     def _plant_under_account_policies(self) -> None:
@@ -307,11 +314,11 @@ class _Ireland(_Content):
         policy("keep-for-ever", None, "/compliance/")
         ingest = self._group("/managed/quarterly/ingest", age=410, stored=9_700_000_000)
         self._streams(ingest, 4, oldest=80, newest=1)
-        self._takes_in(ingest, 107_000_000)
+        self._ingest(ingest, 107_000_000)
         self._deletable("/managed/quarterly/retired", age=500, streams=4)
         trail = self._group("/compliance/trail", age=1300, stored=152_000_000_000)
         self._streams(trail, 3, oldest=1290, newest=1)
-        self._takes_in(trail, 116_000_000)
+        self._ingest(trail, 116_000_000)
         self._group("/compliance/empty-vault", age=900, retention=30)
 
 
@@ -326,7 +333,7 @@ class _Virginia(_Content):
         notebooks = "/aws/sagemaker/NotebookInstances"
         self._deletable(notebooks, age=990, retention=90, streams=6)
         self._group("/ecs/search-next", age=12, retention=14)
-        # Kept for its function, and without a retention: it gets one instead.
+        # Kept for its function; as it has no retention, it gets one.
         self._group("/aws/lambda/break-glass", age=640)
         self._function("/aws/lambda/break-glass")
         self._function("/aws/lambda/edge-auth")
@@ -346,7 +353,3 @@ _FAILED_LOGINS: Final = {
         {"metricName": "FailedLogins", "metricNamespace": "App", "metricValue": "1"}
     ],
 }
-
-
-def _ago(days: float) -> int:
-    return NOW - int(days * DAY_MS)

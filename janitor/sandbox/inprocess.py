@@ -28,9 +28,7 @@ _OUTSIDE: dict[str, tuple[None, None, Any, Any]] = {
     "credentials_file": (None, None, os.devnull, None),
     "ignore_configured_endpoint_urls": (None, None, True, None),
 }
-"""What botocore reads from the environment and from files elsewhere, and must not here: every
-variable has botocore's own default.
-"""
+"""botocore's session variables, none of which is read from the environment or a file."""
 
 
 class _Body(BytesIO):
@@ -40,7 +38,7 @@ class _Body(BytesIO):
 
 @functools.cache
 def _hooks() -> HierarchicalEmitter:
-    """Event handlers, to be copied: to register botocore's anew takes 5 ms of CPU time."""
+    """The event handlers of botocore, to be copied: registering them anew takes 5 ms of CPU."""
     Session(_OUTSIDE, hooks := HierarchicalEmitter())
     return hooks
 
@@ -59,7 +57,7 @@ def session(handle: Callable[[Request], Reply], key: str, region: str) -> boto3.
 
 
 def send(handle: Callable[[Request], Reply], request: AWSPreparedRequest) -> AWSResponse:
-    """The response to a prepared request. Raises ConnectionClosedError where there is none."""
+    """The response to a prepared request. Raises ConnectionClosedError if there is none."""
     body = request.body or b""
     if hasattr(body, "read"):  # a file, or the wrapper of an `aws-chunked` body
         body = body.read()
@@ -68,10 +66,8 @@ def send(handle: Callable[[Request], Reply], request: AWSPreparedRequest) -> AWS
         for name, value in request.headers.items()
     }
     data = body.encode() if isinstance(body, str) else bytes(body)
-    reply = handle(Request(request.method, request.url, headers, data))
-    answer = reply.answer
+    answer = handle(Request(request.method, request.url, headers, data)).answer
     if answer is None:
         raise ConnectionClosedError(endpoint_url=request.url)
-    told: Any = {"content-type": answer.kind, "content-length": str(len(answer.body))}
-    told |= answer.headers
-    return AWSResponse(request.url, answer.status, told, _Body(answer.body))
+    sent: Any = {"content-type": answer.kind, "content-length": str(len(answer.body))}
+    return AWSResponse(request.url, answer.status, sent | answer.headers, _Body(answer.body))

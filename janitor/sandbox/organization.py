@@ -18,9 +18,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Where an account is, what it is called, and its state (Organizations API reference, Account:
-    ACTIVE, SUSPENDED and others).
-    """
+    """An account's name, its parent, and its state (Organizations API reference, Account)."""
 
     name: str
     parent: str = ROOT
@@ -29,8 +27,8 @@ class Membership:
 
 @dataclass(slots=True)
 class Organization:
-    """The organization that an account manages. `units` are by id, `members` by account;
-    `administrators` are members that may read it as well (delegated administrators).
+    """The organization that an account manages: `units` by id, `members` by account, and
+    `administrators`, the members that may read it as well (delegated administrators).
     """
 
     management: str

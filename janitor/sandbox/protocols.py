@@ -1,8 +1,8 @@
-"""Parameters and results as each protocol writes them, by botocore's own code.
+"""Parameters and results in each protocol's notation, by botocore's own code.
 
-Requests are read with the parsers by which clients read answers, answers written with the
-serializers by which they write requests: a shape looks alike both ways. Only what goes one way is
-read by hand: labels, queries and forms. Here a timestamp is seconds since the epoch.
+Requests are read with the parsers that clients read answers with; answers are written with the
+serializers that clients write requests with, since a shape looks alike both ways. Only what exists
+in one direction is done by hand: labels, queries and forms. Timestamps are seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from botocore.serialize import create_serializer
 
 
 def seconds(value: Any) -> float:
-    """A timestamp in any of its forms. Raises ValueError."""
+    """A timestamp in any of its forms, as seconds since the epoch. Raises ValueError."""
     if isinstance(value, datetime):
         return value.timestamp()
     with contextlib.suppress(ValueError):
@@ -51,7 +51,7 @@ def from_body(shape: Any, protocol: str, headers: Mapping[str, str], body: bytes
     payload = shape.serialization.get("payload")
     streamed = payload is not None and shape.members[payload].type_name in ("blob", "string")
     if "json" in protocol and body and not streamed and type(json.loads(body)) is not dict:
-        raise ValueError("not an object")  # which the parser takes for an error's text
+        raise ValueError("not an object")  # the parser would take it for an error's text
     sent = {"body": b"" if streamed else body, "headers": HeadersDict(headers), "status_code": 200}
     found: dict[str, Any] = _parser(protocol).parse(sent, shape)
     del found["ResponseMetadata"]
@@ -78,8 +78,8 @@ def from_url(
 
 
 def from_form(shape: Any, fields: Mapping[str, str], *, ec2: bool) -> dict[str, Any]:
-    """The value of a structure, from fields like `A.member.1.B=x`. Raises ValueError, and what
-    comes of fields that contradict each other.
+    """The members in fields like `A.member.1.B=x`. Raises ValueError, and what comes of fields that
+    contradict each other.
     """
     root: dict[str, Any] = {}
     for path, value in fields.items():
@@ -125,7 +125,7 @@ def _name(shape: Any, otherwise: str) -> str:
 
 
 def _numbered(tree: Any) -> list[Any]:
-    """The entries of `{"1": …, "2": …}` in their order; an empty list is sent as empty text."""
+    """The entries of `{"1": …, "2": …}` in order; an empty list is sent as empty text."""
     return [tree[number] for number in sorted(tree, key=int)] if tree else []
 
 
@@ -151,8 +151,8 @@ def _from_text(shape: Any, text: str) -> Any:
 def written(
     model: Any, shape: Any, protocol: str, result: Mapping[str, Any]
 ) -> tuple[dict[str, str], bytes]:
-    """Headers and body that say `result`, of the shape of the operation's output or of one of its
-    errors. Raises KeyError for what the shape lacks.
+    """Headers and body for `result`, whose shape is the operation's output or one of its errors.
+    Raises KeyError for members that the shape lacks.
     """
     xml = protocol in ("query", "ec2", "rest-xml")
     if xml and shape is not None:

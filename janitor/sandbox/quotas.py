@@ -1,8 +1,8 @@
-"""AWS's default quotas, and the token buckets that hold callers to them.
+"""AWS's default quotas, and the token buckets that enforce them.
 
-Names, values and codes of the logs quotas: the CloudWatch Logs quotas page. The page gives a code
-only for what can be raised; the others have one of this table's own making (`L-` and eight hex
-digits of the name's CRC), so do not rely on those. What the page does not have is taken to be 5.
+Names, values and codes of the logs quotas are those of the CloudWatch Logs quotas page. It gives
+codes only to adjustable quotas; the others' are made up here (`L-` and eight hex digits of the
+name's CRC). Quotas that the page lacks are taken to be 5.
 """
 
 from __future__ import annotations
@@ -38,14 +38,8 @@ class Quota:
         return self.code or f"L-{zlib.crc32(self.name.encode()):08X}"
 
 
-_FILTER = (
-    ("us-east-1", 25.0),
-    ("ap-northeast-3", 5.0),
-    ("ap-southeast-3", 5.0),
-    ("ca-west-1", 5.0),
-    ("eu-central-1", 5.0),
-    ("il-central-1", 5.0),
-)
+_SLOW = ("ap-northeast-3", "ap-southeast-3", "ca-west-1", "eu-central-1", "il-central-1")
+_FILTER = (("us-east-1", 25.0), *((region, 5.0) for region in _SLOW))
 _FIVE_A_SECOND = """
 AssociateKmsKey DeleteAccountPolicy DeleteDataProtectionPolicy DeleteMetricFilter
 DeleteRetentionPolicy DeleteSubscriptionFilter DescribeAccountPolicies DescribeIndexPolicies
@@ -64,7 +58,6 @@ _TABLE = (
     Quota("logs", "DescribeLogGroups", 10, "L-4284EEDE"),
     Quota("logs", "DescribeLogStreams", 25, "L-3F243AD0"),
     Quota("logs", "FilterLogEvents", 10, None, _FILTER),
-    Quota("logs", "GetLogEvents", 10),  # in the least of the Regions
     Quota("logs", "PutLogEvents", 5000, "L-7E1FAE88"),
     Quota("monitoring", "GetMetricData", 50, "L-5E141212"),
     Quota("tagging", "GetResources", 15),
@@ -73,13 +66,13 @@ _TABLE = (
 _RECENT = 3 * 3600
 _RECENT_POINTS = 180_000.0
 _OLD_POINTS = 396_000.0
-"""Data points a second that GetMetricData may ask for, from within the last three hours on and from
-earlier on (CloudWatch quotas page)."""
+"""Data points per second that GetMetricData may ask for, by whether they begin within the last
+three hours (CloudWatch quotas page)."""
 QUOTAS: dict[str, Quota] = {quota.operation: quota for quota in _TABLE}
 
 
 def rate_of(store: Store, account: str, region: str, operation: str) -> float | None:
-    """Calls per second of the account; None where nothing limits them."""
+    """The account's calls per second; None if unlimited."""
     quota = QUOTAS.get(operation)
     if quota is None:
         return None
@@ -106,19 +99,8 @@ def service_quotas(store: Store, account: str, region: str, service: str) -> lis
     ]
 
 
-def points_asked(call: Call) -> tuple[int, int]:
-    """How many data points a GetMetricData asks for, and from when on (ms).
-
-    CloudWatch estimates them from time range and period, whatever there is (its quotas page).
-    """
-    p = call.parameters
-    start, end = (round(1000 * p[name]) for name in ("StartTime", "EndTime"))
-    periods = [int(query["MetricStat"]["Period"]) for query in p.get("MetricDataQueries") or []]
-    return sum(-(-(end - start) // (period * 1000)) for period in periods if period > 0), start
-
-
 class Buckets:
-    """A token bucket for each account, Region and operation, which holds one second's calls."""
+    """A token bucket per account, Region and operation, which holds one second's calls."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
@@ -126,23 +108,28 @@ class Buckets:
         self._filled: dict[tuple[str, str, str], tuple[float, float]] = {}
 
     def take(self, account: str, region: str, operation: str) -> bool:
-        """Whether the call may be made now; it counts if so."""
+        """Whether the call may be made now; if so, it counts."""
         rate = rate_of(self._store, account, region, operation)
-        return rate is None or self._taken((account, region, operation), rate, 1)
+        return rate is None or self._take((account, region, operation), rate, 1)
 
-    def take_points(self, account: str, region: str, points: int, age: float) -> bool:
-        """Whether so many data points may be asked for now, from `age` seconds ago on."""
-        recent = age <= _RECENT
+    def take_points(self, call: Call) -> bool:
+        """Whether GetMetricData may ask for so many data points now. CloudWatch estimates them from
+        time range and period, whatever there is (its quotas page).
+        """
+        p = call.parameters
+        start, end = (round(1000 * p[name]) for name in ("StartTime", "EndTime"))
+        periods = [int(query["MetricStat"]["Period"]) for query in p.get("MetricDataQueries") or []]
+        points = sum(-(-(end - start) // (period * 1000)) for period in periods if period > 0)
+        recent = self._clock.now() - start <= 1000 * _RECENT
         rate = _RECENT_POINTS if recent else _OLD_POINTS
         kind = "recent data points" if recent else "data points"
-        return self._taken((account, region, kind), rate, points)
+        return self._take((call.account, call.region, kind), rate, points)
 
-    def _taken(self, bucket: tuple[str, str, str], rate: float, cost: float) -> bool:
+    def _take(self, bucket: tuple[str, str, str], rate: float, cost: float) -> bool:
         now = self._clock.monotonic()
         size = max(rate, 1.0)
         tokens, then = self._filled.get(bucket, (size, now))
         tokens = min(size, tokens + (now - then) * rate)
-        # Sums of fractions fall short of a whole by less than this.
-        allowed = tokens >= cost - 1e-6
+        allowed = tokens >= cost - 1e-6  # rounding errors of fractions are smaller than this
         self._filled[bucket] = (tokens - cost if allowed else tokens, now)
         return allowed

@@ -1,8 +1,8 @@
 """Account-level retention policies, and which of them a log group is under.
 
 Sources: botocore 1.44.5, PutAccountPolicy and DescribeLogGroups. The policy with the longest
-retention decides, whatever its prefix, among equals the one made first; what was put is in force a
-day later, and what was in force before is until then.
+retention wins whatever its prefix, among equals the oldest. A change comes into force a day after
+it was put; until then the terms before it apply.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MOST_POLICIES = 20
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`days` is None for NEVER_EXPIRE; `new_only` spares the groups older than the policy."""
+    """`days` is None for NEVER_EXPIRE; `new_only` spares groups older than the policy."""
 
     days: int | None
     prefixes: tuple[str, ...] = ("",)
@@ -27,7 +27,7 @@ class Terms:
 
 @dataclass(slots=True)
 class RetentionPolicy:
-    """`terms` as they were put, and those that are in force (None for none yet)."""
+    """`terms` as last put, and those in force (None for none yet)."""
 
     name: str
     terms: Terms
@@ -36,11 +36,11 @@ class RetentionPolicy:
     updated: int = 0
 
     def due(self, now: int) -> bool:
-        """Whether what was put comes into force now."""
+        """Whether the terms that were put have yet to be put into force."""
         return self.in_force != self.terms and now >= self.updated + DAY_MS
 
     def covers(self, group: str, created: int, *, whatever_age: bool = False) -> bool:
-        """Whether it applies to the log group that was created then."""
+        """Whether it applies to the log group of that name and creation time."""
         terms = self.in_force
         return (
             terms is not None
@@ -52,7 +52,7 @@ class RetentionPolicy:
 def ruling(
     policies: Sequence[RetentionPolicy], group: str, created: int
 ) -> tuple[str, int | None] | None:
-    """Name and days of the policy that a log group is under, None where it is under none."""
+    """The name and days of the policy that a log group is under; None if it is under none."""
     found = [
         (policy.name, policy.in_force.days)
         for policy in policies

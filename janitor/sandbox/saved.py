@@ -1,8 +1,7 @@
 """An account kept in a folder between commands: `--sandbox-state FOLDER`.
 
-One JSON file, put in place whole, so that whoever reads it meanwhile reads all of it. Whoever may
-change the account holds a lock from reading to writing. Rows (`Plain`) are not kept: the demo
-account, with which a folder begins, has none.
+It is one JSON file, replaced atomically, so that readers always see a whole one. A command that may
+change the account holds a lock from reading to writing.
 """
 
 from __future__ import annotations
@@ -25,34 +24,34 @@ from janitor.sandbox.store import Bucket, Events, Group, Lags, Object, Region, S
 VERSION: Final = 1
 FILE: Final = "account.json"
 LATER_MS: Final = 60_000
-"""Time stands still during a command; the one after a change comes a minute later."""
+"""Time stands still during a command; the command after a change runs a minute later."""
 
 
 @contextlib.contextmanager
 def kept(folder: Path, *, changing: bool) -> Iterator[Sandbox]:
     """The account in a folder, or the demo account if it holds none; saved if it was changed.
 
-    Raises UsageError where the folder or its file cannot be used, and where `changing` meets
-    another command that may change the account. A file that is not understood is left as it is.
+    Raises UsageError if the folder or its file cannot be used, or if two commands may change the
+    account at once. A file that cannot be read is left alone.
     """
     path = folder / FILE
-    with _alone(folder) if changing else contextlib.nullcontext():
+    with _lock(folder) if changing else contextlib.nullcontext():
         new = not path.exists() and not folder.is_file()
         store, now = (demo.account(), demo.NOW) if new else load(path)
-        before = _said(store) if changing else None
+        before = _dumped(store) if changing else None
         try:
             yield demo.sandbox(store, now)
         finally:
-            if changing and _said(store) != before:
+            if changing and _dumped(store) != before:
                 save(path, store, now + LATER_MS)
 
 
 def save(path: Path, store: Store, now: int) -> None:
-    """Write the account, whole or not at all. `now` is its time in ms. Raises UsageError."""
-    said = {"sandbox_account": VERSION, "now": now, "store": _said(store)}
+    """Write the account atomically. `now` is its time in ms. Raises UsageError."""
+    content = {"sandbox_account": VERSION, "now": now, "store": _dumped(store)}
     new = path.with_name(f".{FILE}.new")
     try:
-        new.write_text(json.dumps(said, separators=(",", ":")), encoding="utf-8")
+        new.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
         new.replace(path)
     except OSError as error:
         new.unlink(missing_ok=True)
@@ -62,10 +61,10 @@ def save(path: Path, store: Store, now: int) -> None:
 def load(path: Path) -> tuple[Store, int]:
     """The account in a file, and its time in ms. Raises UsageError."""
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        version, now = said["sandbox_account"], int(said["now"])
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version, now = content["sandbox_account"], int(content["now"])
         if version == VERSION:
-            return _read(said["store"]), now
+            return _loaded(content["store"]), now
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, LookupError) as error:
@@ -78,8 +77,8 @@ def _unusable(path: Path, why: str) -> UsageError:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """While nobody else changes the folder's account. Raises UsageError."""
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock. Raises UsageError."""
     with contextlib.ExitStack() as held:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -101,57 +100,52 @@ _KINDS: Final[dict[str, Any]] = {
         *(Organization, Unit, Membership),
     )
 }
-_FOUND_AGAIN: Final = frozenset({"plain", "names", "order"})
-_SHARED: Final = "policies"
-"""What a group has of its Region."""
+_LEFT_OUT: Final = {Region: {"names"}, Group: {"order", "policies"}}
+"""Fields that are derived, or shared with the Region."""
 
 
-def _said(value: Any) -> Any:
-    """What JSON knows as it is; all else as an object of one key that says what it is."""
+def _dumped(value: Any) -> Any:
+    """JSON's own values as they are; all others as an object whose one key names the type."""
     match value:
         case None | bool() | int() | float() | str():
             return value
         case list() if value and isinstance(value[0], Events):  # they are most of an account
             return {"events": [[e.at, e.count, e.bytes, e.ingested] for e in value]}
         case list():
-            return [_said(item) for item in value]
+            return [_dumped(item) for item in value]
         case dict():
-            return {"dict": [[_said(key), _said(item)] for key, item in value.items()]}
+            return {"dict": [[_dumped(key), _dumped(item)] for key, item in value.items()]}
         case tuple() | frozenset():
-            return {type(value).__name__: [_said(item) for item in value]}
+            return {type(value).__name__: [_dumped(item) for item in value]}
         case bytes():
             return {"bytes": value.hex()}
         case _ if value is ...:
             return {"...": None}
-    names = {one.name for one in fields(value)} - _FOUND_AGAIN
-    names -= {_SHARED} if isinstance(value, Group) else set()
-    return {type(value).__name__: {name: _said(getattr(value, name)) for name in sorted(names)}}
+    names = {one.name for one in fields(value)} - _LEFT_OUT.get(type(value), set())
+    return {type(value).__name__: {name: _dumped(getattr(value, name)) for name in sorted(names)}}
 
 
-def _read(said: Any) -> Any:
-    """The reverse of `_said`. Raises ValueError, TypeError and LookupError."""
-    if isinstance(said, list):
-        return [_read(item) for item in said]
-    if not isinstance(said, dict):
-        return said
-    [(name, value)] = said.items()
-    match name:
+def _loaded(value: Any) -> Any:
+    """The reverse of `_dumped`. Raises ValueError, TypeError and LookupError."""
+    if isinstance(value, list):
+        return [_loaded(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    [(kind, content)] = value.items()
+    match kind:
         case "events":
-            return [Events(*row) for row in value]
+            return [Events(*row) for row in content]
         case "dict":
-            return {_read(key): _read(item) for key, item in value}
-        case "tuple":
-            return tuple(_read(value))
-        case "frozenset":
-            return frozenset(_read(value))
+            return {_loaded(key): _loaded(item) for key, item in content}
+        case "tuple" | "frozenset":
+            return (tuple if kind == "tuple" else frozenset)(_loaded(content))
         case "bytes":
-            return bytes.fromhex(value)
+            return bytes.fromhex(content)
         case "...":
             return ...
-    made = _KINDS[name](**{field: _read(item) for field, item in value.items()})
+    made = _KINDS[kind](**{name: _loaded(item) for name, item in content.items()})
     if isinstance(made, Region):
+        made.names = sorted(made.groups)
         for group in made.groups.values():
-            made.names.append(group.name)
             group.policies = made.policies
-        made.names.sort()
     return made

@@ -1,7 +1,4 @@
-"""The account over HTTP, on 127.0.0.1: a thread for each connection, which is kept open.
-
-A late answer holds up no other connection.
-"""
+"""The account over HTTP on 127.0.0.1, with a thread for each connection, which is kept open."""
 
 from __future__ import annotations
 
@@ -31,13 +28,13 @@ class _Connection(BaseHTTPRequestHandler):
 
     def finish(self) -> None:
         self.server.connections.discard(self.connection)
-        with contextlib.suppress(OSError):  # nobody is there any more
+        with contextlib.suppress(OSError):  # the client is gone
             super().finish()
 
     def handle_expect_100(self) -> bool:
-        told = super().handle_expect_100()
+        accepted = super().handle_expect_100()
         self.wfile.flush()
-        return told
+        return accepted
 
     def _answer(self) -> None:
         required = self.command in ("POST", "PUT")
@@ -64,20 +61,20 @@ class _Connection(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815
 
     def _reset(self) -> None:
-        """End the connection with a reset instead of a goodbye."""
+        """Close the connection with a reset (RST)."""
         self.close_connection = True
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        socket.close(self.connection.detach())  # the files of it are flushed and closed later
+        socket.close(self.connection.detach())  # its files are flushed and closed later
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing is printed."""
+        """Print nothing."""
 
 
 class Server(ThreadingTCPServer):
-    """Serves from `start` to `stop`. Raises OSError where the port cannot be had.
+    """Serves from `start` to `stop`. Raises OSError if the port is not available.
 
-    What `answer` raises is a fault of the sandbox, not an answer of AWS: the connection ends, and
+    What `answer` raises is a failure of the sandbox, not an answer of AWS: the connection ends, and
     the exception is kept in `broken`.
     """
 
@@ -92,7 +89,7 @@ class Server(ThreadingTCPServer):
         self.broken: list[BaseException] = []
 
     def start(self) -> str:
-        """The URL under which it is served."""
+        """Serve in a thread; returns the URL."""
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
         return f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -105,5 +102,5 @@ class Server(ThreadingTCPServer):
 
     def handle_error(self, _request: object, _address: object) -> None:
         error = sys.exc_info()[1]
-        if error is not None and not isinstance(error, OSError):  # which the other side ended by
+        if error is not None and not isinstance(error, OSError):  # raised when the client is gone
             self.broken.append(error)

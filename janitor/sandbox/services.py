@@ -1,8 +1,8 @@
-"""The operation of an AWS service that a request means, found in botocore's service models.
+"""The operation that a request asks for, found in botocore's service models.
 
-Requests say what they are signed for, which is not always botocore's name of the service. Each
-protocol says the rest in its own way: a target, an action, or a path. Models are loaded when a
-request first needs them.
+A request says what it is signed for, which is not always botocore's name of the service. Each
+protocol names the operation in its own way: by a target, an action or a path. A model is loaded
+when a request first needs it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from botocore.model import ServiceModel
 
 
 class _Models(Loader):
-    """botocore's loader. `cut` may leave out of a model what nobody in this process asks for: those
-    of all who may use log groups take 90 MB more otherwise, and their clients a second.
+    """botocore's loader. `cut` may remove from a model what this process never calls: the models of
+    all services that may use log groups take 90 MB more otherwise, and their clients a second.
     """
 
     cut: Callable[[str, dict[str, Any]], None] | None = None
@@ -36,9 +36,9 @@ class _Models(Loader):
 
 
 MODELS = _Models([Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
-"""Of the services; each is read once for all sessions, and none from the user's own folder."""
+"""The service models, each read once for all sessions, and none from the user's own folder."""
 _CHANGED = ("s3",)
-"""What botocore's clients change in their models (1.44.5, handlers.py: no bucket in the path)."""
+"""Models that botocore's clients change (1.44.5, handlers.py: no bucket in the path)."""
 _SIGNED_OTHERWISE = {
     "airflow": ("mwaa",),
     "airflow-serverless": ("mwaa-serverless",),
@@ -59,21 +59,26 @@ _SIGNED_OTHERWISE = {
     "states": ("stepfunctions",),
     "tagging": ("resourcegroupstaggingapi",),
 }
-"""What is here, and what may use log groups, by what its requests are signed for where that is not
-its own name."""
+"""Services of the sandbox and of the owner table by what their requests are signed for, where that
+is not the service's own name."""
 _LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """An operation, in the protocol in which it was asked for. `service` is what requests are
-    signed for; `model` is None where botocore knows no such operation.
+    """An operation and the protocol of its request. `service` is what requests are signed for;
+    `model` is None if botocore knows no such operation.
     """
 
     service: str
     name: str
     protocol: str
     model: Any = None
+
+    @property
+    def shape(self) -> Any:
+        """The shape of its input, or None."""
+        return None if self.model is None else self.model.input_shape
 
 
 @cache
@@ -114,8 +119,8 @@ def _named(scope: str, name: str, protocol: str, models: Iterable[Any]) -> Opera
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """Requests that mean an operation. What lies between its labels is `literal` characters long;
-    `fixed` is in its query, with a value or without; `query` and `headers` are required of it.
+    """How requests for an operation look. The path has `literal` characters beside its labels; the
+    query has `fixed` parts (name and value, which may be empty) and the names `query`.
     """
 
     pattern: re.Pattern[str]
@@ -134,15 +139,14 @@ class _Route:
         )
 
     def weight(self) -> tuple[Any, ...]:
-        """Where several fit, the most particular is meant."""
-        required = len(self.query) + len(self.headers)
-        return self.literal, len(self.fixed), required
+        """Of several routes that fit, the most specific is meant."""
+        return self.literal, len(self.fixed), len(self.query) + len(self.headers)
 
 
 def routed(
     scope: str, method: str, path: str, query: Mapping[str, list[str]], headers: Mapping[str, str]
 ) -> tuple[Operation, dict[str, str]]:
-    """The operation of a REST request, and the labels in its path, as they are encoded there."""
+    """The operation of a REST request, and the labels in its path, still encoded."""
     found = [
         (route, match)
         for model in signed_for(scope)
@@ -175,7 +179,7 @@ def _route(model: Any) -> _Route:
         there = shape.members[name].serialization
         by.setdefault(there.get("location"), []).append(there.get("name", name))
     parts = _LABEL.split(template.rstrip("/"))
-    # Text, label and "+" (of a label that may hold slashes) by turns.
+    # Text, label and "+" (if the label may contain slashes) by turns.
     pieces = [re.escape(text) for text in parts[::3]]
     groups = ["(.+)" if greedy else "([^/]+)" for greedy in parts[2::3]]
     pattern = pieces[0] + "".join(a + b for a, b in zip(groups, pieces[1:], strict=True))

@@ -1,20 +1,16 @@
-"""The truth of several accounts and Regions, and what CloudWatch Logs shows of it.
+"""The true state of several accounts and Regions, and what CloudWatch Logs shows of it.
 
 Times are ms since the epoch, sizes bytes, retention days. What is shown lags behind the truth by
-`Store.lags` (FACTS: an hour or more for streams, minutes for metrics, tags eventually); stream
-`storedBytes` is always 0. A million groups are columns of numbers (`Plain`) until somebody touches
-one, which makes it a `Group`.
+`Store.lags`: in AWS an hour or more for streams, minutes for metrics. A stream's `storedBytes` is
+always 0.
 """
 
 from __future__ import annotations
 
-import heapq
-from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
-from operator import attrgetter
 from typing import Any
 
 from janitor.core.clock import DAY_MS
@@ -27,9 +23,7 @@ Target = tuple[str, str]
 
 @dataclass(slots=True)
 class Lags:
-    """How many seconds what is shown lags behind what arrived; `tags` is the tagging API's lag
-    behind the tags of the group itself.
-    """
+    """Seconds until what arrived is shown; `tags` is how far the tagging API is behind."""
 
     stream: float = 0
     stored: float = 0
@@ -39,7 +33,7 @@ class Lags:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Some log events of one moment, which arrived at another."""
+    """Log events with the same timestamp `at`, which arrived together at `ingested`."""
 
     at: int
     count: int
@@ -59,7 +53,7 @@ class Object:
 
 @dataclass(slots=True)
 class Bucket:
-    """A bucket without versions, and its objects by key."""
+    """An unversioned bucket and its objects by key."""
 
     account: str
     region: str
@@ -69,7 +63,7 @@ class Bucket:
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """A log stream. `lag` (s) overrides the store's for this one stream."""
+    """A log stream. `lag` (s) overrides the store's."""
 
     name: str
     created: int
@@ -77,25 +71,22 @@ class Stream:
     events: list[Events] = field(default_factory=list)
 
     def shown(self, now: int, lag: float) -> tuple[int, int, int] | None:
-        """First event, last event and last ingestion as they are shown by now, if any are."""
+        """First event, last event and last ingestion as shown at `now`; None if none is."""
         until = now - int(1000 * (lag if self.lag is None else self.lag))
-        seen = [events for events in self.events if events.ingested <= until]
-        if not seen:
+        visible = [events for events in self.events if events.ingested <= until]
+        if not visible:
             return None
-        return (
-            min(events.at for events in seen),
-            max(events.at for events in seen),
-            max(events.ingested for events in seen),
-        )
+        times = [events.at for events in visible]
+        return min(times), max(times), max(events.ingested for events in visible)
 
 
 @dataclass(slots=True, eq=False)
 class Group:
     """A log group. `retention` is its own, `days` the one in force.
 
-    `stored` are bytes that never expire, for groups whose single events do not matter; `odd`
-    overrides what DescribeLogGroups shows (`...` leaves a key out), another account's ARN included.
-    `policies` are those of its Region, `syslog` the VPC endpoints that write to it.
+    `stored` are bytes that never expire, for groups whose single events do not matter. `odd`
+    overrides what DescribeLogGroups shows, another account's ARN included; `...` leaves a key out.
+    `policies` are its Region's, `syslog` the VPC endpoints that write to it.
     """
 
     account: str
@@ -129,7 +120,7 @@ class Group:
 
     @property
     def policy(self) -> str | None:
-        """The account-level retention policy that it is under."""
+        """The name of the account-level retention policy in force."""
         return self._ruling[0]
 
     @property
@@ -150,12 +141,12 @@ class Group:
         return 2 if self.log_class == "DELIVERY" else self.retention
 
     def horizon(self, now: int) -> int:
-        """Events before this have expired."""
+        """The time before which events have expired."""
         return 0 if self.days is None else now - self.days * DAY_MS
 
     def drop_expired(self, now: int) -> None:
-        """What has expired does not come back when retention gets longer; it is as if it were
-        older than any retention. Streams go on showing its times, so it is only made uncountable.
+        """Remove expired events for good: they do not come back when retention gets longer. Their
+        times stay, because streams go on showing them.
         """
         horizon = self.horizon(now)
         for stream in self.streams.values():
@@ -165,13 +156,13 @@ class Group:
             ]
 
     def ordered(self) -> list[str]:
-        """The names of the streams, sorted."""
+        """The stream names, sorted; cached until a stream comes or goes."""
         if self.order is None or len(self.order) != len(self.streams):
             self.order = sorted(self.streams)
         return self.order
 
     def stored_shown(self, now: int, lag: float) -> int:
-        """Bytes as they were `lag` seconds ago."""
+        """The stored bytes of `lag` seconds ago."""
         if not self.streams:
             return self.stored
         then = now - int(lag * 1000)
@@ -184,9 +175,9 @@ class Group:
         )
 
     def shown(self, now: int, lags: Lags) -> dict[str, Any]:
-        """The entry of DescribeLogGroups."""
+        """The group's entry in DescribeLogGroups."""
         arn, days, policy = self.arn, self.days, self.policy
-        # Without dataProtectionStatus there never was a policy (botocore 1.44.5, LogGroup).
+        # dataProtectionStatus is absent if there never was a policy (botocore 1.44.5, LogGroup).
         protection = self.protection_status if self.data_protection is None else "ACTIVATED"
         entry: dict[str, Any] = {
             "logGroupName": self.name,
@@ -207,66 +198,27 @@ class Group:
         return {key: value for key, value in entry.items() if value is not ...}
 
     def state(self) -> dict[str, Any]:
-        """Everything that a change could change."""
+        """Everything that a call could change, as plain values."""
         own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "order"}
         streams = {name: (one.created, tuple(one.events)) for name, one in self.streams.items()}
         ruled = self.policy and self._ruling
         return deepcopy(own) | {"policies": ruled, "streams": streams}
 
 
-class Plain:
-    """Many groups with nothing but a retention and stored bytes, in columns sorted by name.
-
-    Rows are never taken out, only marked as gone.
-    """
-
-    def __init__(
-        self,
-        names: Sequence[str] = (),
-        created: array[int] | None = None,
-        retention: array[int] | None = None,
-        stored: array[int] | None = None,
-    ) -> None:
-        self.names = list(names)
-        self.created = created or array("q")
-        self.retention = retention or array("h")
-        self.stored = stored or array("q")
-        self.gone = bytearray(len(self.names))
-
-    def find(self, name: str) -> int | None:
-        at = bisect_left(self.names, name)
-        there = at < len(self.names) and self.names[at] == name and not self.gone[at]
-        return at if there else None
-
-    def after(self, name: str, within: str = "") -> Iterator[int]:
-        """Rows of names behind `name` with `within` in them, in order."""
-        at = self.gone.find(0, bisect_right(self.names, name))
-        while at >= 0:
-            if within in self.names[at]:
-                yield at
-            at = self.gone.find(0, at + 1)
-
-    def __len__(self) -> int:
-        return self.gone.count(0)
-
-
 @dataclass(eq=False)
 class Region:
     """One account in one Region.
 
-    `functions` are log groups by function (None for the usual one), `versions` those of published
-    versions by function and version; `lacks` are the operations of features that do not exist here.
-    `opt_in` is as DescribeRegions has it; a Region that
-    `refuses_tokens` is listed, and refuses those that callers have (as one does that the global STS
-    endpoint's are not valid in).
-    `tagged` says by name when tags changed, and what they were before; `resources` are the tags of
-    what is no log group, by ARN; `topics` what was published by topic; `parameters` are Systems
-    Manager's.
+    `functions` maps Lambda functions to their log groups (None: the usual one), `versions` does so
+    for published versions. `lacks` are operations of features that do not exist here. `opt_in` is
+    as DescribeRegions has it; a Region that `refuses_tokens` is listed, but refuses the caller's
+    tokens, as an opt-in Region refuses those of the global STS endpoint.
+    `tagged` has, by name, when tags changed and what they were before; `resources` the tags of
+    other resources by ARN; `topics` what was published; `parameters` Systems Manager's values.
     """
 
     account: str
     name: str
-    plain: Plain = field(default_factory=Plain)
     groups: dict[str, Group] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     functions: dict[str, str | None] = field(default_factory=dict)
@@ -286,9 +238,9 @@ class Region:
         return self.opt_in != "not-opted-in"
 
     def policed(self, now: int, change: Callable[[], None] | None = None) -> None:
-        """Let account-level policies change, and those come into force that are due by now.
+        """Put due account-level policies into force, then make the change, if any, to them.
 
-        What has expired until then does not come back.
+        What expired under the policies before does not come back.
         """
         due = [policy for policy in self.policies if policy.due(now)]
         for policy in sorted(due, key=lambda policy: policy.updated):
@@ -303,29 +255,13 @@ class Region:
             group.drop_expired(now)
 
     def __len__(self) -> int:
-        return len(self.groups) + len(self.plain)
-
-    def get(self, name: str) -> Group | None:
-        """The group, made out of its row if it was one."""
-        group = self.groups.get(name)
-        if group is None and (row := self.plain.find(name)) is not None:
-            group = self._row(row)
-            self.plain.gone[row] = 1
-            self.put(group)
-        return group
-
-    def _row(self, row: int) -> Group:
-        plain = self.plain
-        group = Group(self.account, self.name, plain.names[row], plain.created[row])
-        group.policies = self.policies
-        group.retention = plain.retention[row] or None
-        group.stored = plain.stored[row]
-        if group.stored:
-            group.streams["application"] = Stream("application", group.created)
-        return group
+        return len(self.groups)
 
     def __contains__(self, name: str) -> bool:
-        return name in self.groups or self.plain.find(name) is not None
+        return name in self.groups
+
+    def get(self, name: str) -> Group | None:
+        return self.groups.get(name)
 
     def put(self, group: Group) -> None:
         group.policies = self.policies
@@ -338,18 +274,14 @@ class Region:
         del self.names[bisect_left(self.names, name)]
 
     def after(self, name: str, within: str = "") -> Iterator[Group]:
-        """Groups behind `name` with `within` in their names, in order of name. Rows are shown, not
-        turned into groups.
-        """
+        """The groups behind `name` with `within` in their names, in order of name."""
         behind = range(bisect_right(self.names, name), len(self.names))
-        groups = (self.groups[self.names[at]] for at in behind if within in self.names[at])
-        rows = (self._row(row) for row in self.plain.after(name, within))
-        return heapq.merge(groups, rows, key=attrgetter("name"))
+        return (self.groups[self.names[at]] for at in behind if within in self.names[at])
 
 
 @dataclass
 class Store:
-    """All accounts and Regions. Not thread-safe: the simulator holds a lock around each request."""
+    """All accounts and Regions. Not thread-safe: the sandbox holds a lock around each request."""
 
     lags: Lags = field(default_factory=Lags)
     regions: dict[Target, Region] = field(default_factory=dict)
@@ -359,7 +291,7 @@ class Store:
     """By account; one has at most one (IAM API reference, CreateAccountAlias)."""
     buckets: dict[str, Bucket] = field(default_factory=dict)
     roles: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Trust policies by the ARN of their role; without any, every account has every role."""
+    """Trust policies by the role's ARN; if empty, every account has every role."""
     organization: Organization | None = None
 
     @property
@@ -384,9 +316,9 @@ class Store:
     def add_group(
         self, account: str, region: str, name: str, *, created: int, **settings: Any
     ) -> Group:
-        """A new group with these attributes. Raises KeyError where there is one of that name."""
+        """Create a group with these attributes. Raises KeyError if the name is taken."""
         place = self.region(account, region)
-        if place.get(name) is not None:
+        if name in place:
             raise KeyError(name)
         group = Group(account, region, name, created, **settings)
         place.put(group)
@@ -401,7 +333,7 @@ class Store:
         events: Iterable[tuple[int, int, int]] = (),
         lag: float | None = None,
     ) -> Stream:
-        """A new stream, with events of (time, count, bytes). Raises KeyError where it exists."""
+        """Create a stream with events of (time, count, bytes). Raises KeyError if it exists."""
         if name in group.streams:
             raise KeyError(name)
         stream = group.streams[name] = Stream(name, created, lag)
@@ -420,7 +352,7 @@ class Store:
         *,
         ingested: int | None = None,
     ) -> None:
-        """Events of the time `at`, which arrived then or at `ingested`."""
+        """Write events with the timestamp `at`, which arrived then or at `ingested`."""
         there = group.streams[stream] if isinstance(stream, str) else stream
         events = Events(at, count, bytes, at if ingested is None else ingested)
         there.events.append(events)
@@ -440,9 +372,9 @@ class Store:
     def add_policy(
         self, account: str, region: str, name: str, days: int | None, *prefixes: str
     ) -> RetentionPolicy:
-        """An account-level retention policy that has been in force for long (None: never expire),
-        on all groups or those of the prefixes, beside those that it has. Raises KeyError where one
-        of that name has other days.
+        """Put an account-level retention policy that has long been in force (None: never expire) on
+        these prefixes, or on all groups; an existing policy keeps its own as well. Raises KeyError
+        if that has other days.
         """
         policies = self.region(account, region).policies
         policy = next((one for one in policies if one.name == name), None)
@@ -456,7 +388,7 @@ class Store:
         return policy
 
     def tag(self, group: Group, tags: Mapping[str, str], now: int) -> None:
-        """Change the group's own tags; the tagging API shows it later."""
+        """Replace the group's own tags; the tagging API shows it later."""
         self._retagged(group, now)
         group.tags = dict(tags)
 
@@ -474,15 +406,15 @@ class Store:
         return {} if group is None else group.tags
 
     def remove_group(self, group: Group, now: int | None = None) -> None:
-        """What arrived under the name stays known to the metric; with `now`, the tagging API shows
-        for a while what it was.
+        """Delete the group. The metric keeps what arrived under its name; with `now`, the tagging
+        API shows its tags for a while.
         """
         if now is not None:
             self._retagged(group, now)
         self.region(group.account, group.region).remove(group.name)
 
     def state(self) -> dict[tuple[str, str, str], dict[str, Any]]:
-        """The truth as plain values; two are equal if nothing changed. Not for a million groups."""
+        """The truth as plain values, equal if nothing changed. Not for a million groups."""
         return {(group.account, group.region, group.name): group.state() for group in self.groups()}
 
 
@@ -492,7 +424,7 @@ def arn_of(account: str, region: str, name: str) -> str:
 
 
 def name_of(identifier: str) -> str:
-    """The name out of a name or an ARN (with or without `:*`)."""
+    """The log group's name in a name or an ARN (with or without `:*`)."""
     if not identifier.startswith("arn:"):
         return identifier
     return identifier.split(":log-group:", 1)[-1].removesuffix(":*")

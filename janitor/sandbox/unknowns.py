@@ -19,22 +19,22 @@ class Unknowns:
     """The answers to the open questions; the likeliest by default."""
 
     tokens: Literal["name", "offset", "end", "refused"] = "name"
-    """Where a page of DescribeLogGroups goes on when groups came or went meanwhile: behind the last
-    name; behind as many groups as were listed, so that some are skipped or listed twice; nowhere,
-    silently, or with InvalidParameterException, if a group beside the border of the pages is gone
-    (moto ends so, if it is the next one).
+    """Where the next page of DescribeLogGroups begins after groups came or went: behind the last
+    name, or behind as many groups as were listed, so that some are skipped or listed twice. If a
+    group next to the border of the pages is gone, the listing may also end silently (as moto's does
+    if it is the next one) or be refused with InvalidParameterException.
     """
     listed_twice: bool = False
-    """Each page of DescribeLogGroups begins with the last entry of the one before."""
+    """Whether each page of DescribeLogGroups begins with the last entry of the one before."""
     no_data_protection: Nothing = "identifier"
-    """GetDataProtectionPolicy for a group that has none; Terraform's provider reads an answer
+    """GetDataProtectionPolicy for a group that has none. Terraform's provider treats an answer
     without policyDocument and ResourceNotFoundException alike.
     """
     no_transformer: Nothing = "not found"
     """GetTransformer for a group that has none."""
     subscription_filters: Literal["refused", "served"] = "refused"
-    """DescribeSubscriptionFilters of other classes than STANDARD: turbot/steampipe-plugin-aws issue
-    2758 tells of a refusal, go-to-k/cdk-real-drift issue 1726 of an answer.
+    """DescribeSubscriptionFilters of classes other than STANDARD: turbot/steampipe-plugin-aws issue
+    2758 reports a refusal, go-to-k/cdk-real-drift issue 1726 an answer.
     """
     class_code: Literal[
         "ValidationException", "InvalidOperationException", "InvalidParameterException"
@@ -43,24 +43,24 @@ class Unknowns:
     missing_code: Literal[
         "UnknownOperationException", "InvalidOperationException", "InvalidParameterException"
     ] = "UnknownOperationException"
-    """The code with which a Region refuses a call about a feature that it lacks (as boto3 issue
-    2359 has it for Logs Insights in China).
+    """The code with which a Region refuses a call for a feature that it lacks (as boto3 issue 2359
+    has it for Logs Insights in China).
     """
     buckets: Literal["start", "multiples", "elsewhere"] = "start"
-    """Whether CloudWatch counts periods from the start asked for, in multiples of the period, or
-    from a moment of its own; one that began before the start is left out.
+    """Whether CloudWatch counts periods from the requested start, in multiples of the period, or
+    from a moment of its own. A period that began before the start is left out.
     """
     unclear: Mapping[str, Unclear] = field(default_factory=dict)
-    """The StatusCode of a log group's metrics in GetMetricData, by the group's name: without data
-    points, whatever arrived.
+    """The StatusCode in GetMetricData, by log group, of metrics answered without data points,
+    whatever arrived.
     """
     unclear_once: bool = False
-    """An unclear answer comes with a NextToken, which leads to the whole one."""
+    """Whether an unclear answer has a NextToken, which leads to the complete one."""
     dry_run_busy: Literal["OperationAbortedException", "LimitExceededException"] = (
         "OperationAbortedException"
     )
     """The code with which a dry run is refused while another is in progress in the account."""
     dry_run_counts: Literal["all", "new"] = "all"
-    """Whether the dry run of a policy for new log groups counts those of its prefixes that exist,
-    as unchanged, or leaves them out of its scope.
+    """Whether the dry run of a policy for new log groups counts existing ones under its prefixes as
+    unchanged, or leaves them out of its scope.
     """

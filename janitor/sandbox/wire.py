@@ -1,14 +1,14 @@
 """HTTP requests as SDKs send them, and answers as SDKs read them, for every service of botocore.
 
-What is asked is found in `services`; how values are written, in `protocols`. What is answered are
-plain dicts of the operation's output shape, whatever its protocol.
+`services` finds the operation, `protocols` reads and writes values. A result is a plain dict of the
+operation's output shape, whatever its protocol.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -21,19 +21,22 @@ from botocore.parsers import ResponseParserError
 from janitor.sandbox import services
 from janitor.sandbox.protocols import from_body, from_form, from_url, written
 from janitor.sandbox.services import Operation
+from janitor.sandbox.store import name_of
 
 NAMED_BY = ("logGroupName", "logGroupIdentifier", "resourceArn", "resourceIdentifier")
 """Parameters that name a log group."""
 _VERBATIM = ("logs", "monitoring", "tagging")
-"""Services whose JSON is as its value, so that nothing in it has to be changed (`test_wire.py`
-asserts it of all that is answered): it is read and written a million times."""
+"""Services whose JSON needs no conversion (`test_wire.py` asserts it of every answer); it is read
+and written a million times."""
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _BUCKET_HOST = re.compile(r"(.+)\.s3(?!-control)[.-].*amazonaws\.com")
 
 
 @dataclass(slots=True)
 class Call:
-    """One request."""
+    """A request. `result` is its answer once it was carried out; `model` is the operation's, or
+    None if botocore knows no such operation.
+    """
 
     service: str
     operation: str
@@ -43,17 +46,20 @@ class Call:
     protocol: str
     account: str = ""
     result: dict[str, Any] | None = field(default=None, repr=False)
-    """What is answered, once it is carried out."""
     model: Any = field(default=None, repr=False)
-    """The operation's; None where botocore knows no such operation."""
+
+    @property
+    def identifiers(self) -> list[str]:
+        """The names or ARNs of the log groups that the call is about."""
+        given = [str(p) for key in NAMED_BY if (p := self.parameters.get(key))]
+        if not given and self.operation == "DescribeIndexPolicies":
+            given = list(self.parameters.get("logGroupIdentifiers") or ())
+        return given
 
     @property
     def group(self) -> str | None:
-        """The name of the log group that the call is about, if it is about one."""
-        name = next((p for key in NAMED_BY if (p := self.parameters.get(key))), None)
-        if name is None and self.operation == "DescribeIndexPolicies":
-            name = next(iter(self.parameters.get("logGroupIdentifiers") or []), None)
-        return str(name).split(":log-group:", 1)[-1].removesuffix(":*") if name else None
+        """The name of the log group that the call is about, if any."""
+        return name_of(given[0]) if (given := self.identifiers) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class Request:
 
 
 class RefusedError(Exception):
-    """AWS says no."""
+    """An error that AWS answers with."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         self.code = code
@@ -78,7 +84,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, content type, body, and what other headers there are, in lower case."""
+    """Status, content type, body and other headers, in lower case."""
 
     status: int
     kind: str
@@ -104,64 +110,51 @@ def parse(request: Request) -> Call:
         raise RefusedError("MissingAuthenticationTokenException", "no signature", 403)
     key, region, scope = found.groups()
     try:
-        asked, read = _recognised(scope, request)
-        parameters = read(request.body)
+        asked, parameters = _understood(scope, request)
         if type(parameters) is not dict:
             raise ValueError("not an object")
     except (ValueError, KeyError, TypeError, AttributeError, ResponseParserError) as error:
-        # Whatever it is that does not have its shape.
         said = f"{type(error).__name__}: {error}"
         raise RefusedError("SerializationException", said) from error
     return Call(
-        service=asked.service,
-        operation=asked.name,
-        parameters=parameters,
-        key=key,
-        region=region,
-        protocol=asked.protocol,
-        model=asked.model,
+        *(asked.service, asked.name, parameters, key, region, asked.protocol), model=asked.model
     )
 
 
-def _recognised(scope: str, request: Request) -> tuple[Operation, Callable[[bytes], Any]]:
-    """The operation, and what reads its parameters in a body."""
-    headers = request.headers
+def _understood(scope: str, request: Request) -> tuple[Operation, Any]:
+    """The operation and its parameters. Raises what comes of malformed requests."""
+    headers, body = request.headers, request.body
     if (target := headers.get("x-amz-target")) is not None:
         asked = services.targeted(scope, target)
-        if scope in _VERBATIM:
-            return asked, lambda body: json.loads(body or b"{}")
-        return asked, _reader(asked, headers)
+        return asked, json.loads(body or b"{}") if scope in _VERBATIM else _read(asked, request)
     host, path, query = _located(request)
     if headers.get("smithy-protocol") == "rpc-v2-cbor":
         *_, prefix, _, name = ["", "", *path.split("/")]
         asked = services.targeted(scope, f"{prefix}.{name}", "smithy-rpc-v2-cbor")
-        return asked, _reader(asked, headers)
+        return asked, _read(asked, request)
     if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        fields = dict(parse_qsl(request.body.decode("latin-1"), keep_blank_values=True))
+        fields = dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True))
         asked = services.action(scope, fields.pop("Action", ""), fields.pop("Version", ""))
-        shape = asked.model.input_shape if asked.model else None
-        ec2 = asked.protocol == "ec2"
-        return asked, lambda _: from_form(shape, fields, ec2=ec2) if shape else {}
+        shape, ec2 = asked.shape, asked.protocol == "ec2"
+        return asked, from_form(shape, fields, ec2=ec2) if shape else {}
     if scope == "s3" and (bucket := _BUCKET_HOST.fullmatch(host)):
         path = f"/{bucket[1]}{path}"
     several = parse_qs(query, keep_blank_values=True)
     asked, labels = services.routed(scope, request.method, path, several, headers)
-    read = _reader(asked, headers)
-    if asked.model is None or asked.model.input_shape is None:
-        return asked, read
-    inside = from_url(asked.model.input_shape, labels, several)
-    return asked, lambda body: read(body) | inside
+    in_url = from_url(asked.shape, labels, several) if asked.shape else {}
+    return asked, _read(asked, request) | in_url
 
 
-def _reader(asked: Operation, headers: Mapping[str, str]) -> Callable[[bytes], dict[str, Any]]:
-    if asked.model is None or (shape := asked.model.input_shape) is None:
-        return lambda _body: {}
+def _read(asked: Operation, request: Request) -> dict[str, Any]:
+    """The parameters in headers and body."""
+    if asked.shape is None:
+        return {}
+    headers, body = request.headers, request.body
     if "aws-chunked" in (encoding := headers.get("content-encoding", "")):
-        # So the body is sent. What else there is, the object itself is encoded with.
+        # That is how the body is sent; any other encoding is the object's own.
         own = [part for part in encoding.split(",") if part.strip() != "aws-chunked"]
-        headers = {**headers, "content-encoding": ",".join(own)}
-        return lambda body: from_body(shape, asked.protocol, headers, _unchunked(body))
-    return lambda body: from_body(shape, asked.protocol, headers, body)
+        headers, body = {**headers, "content-encoding": ",".join(own)}, _unchunked(body)
+    return from_body(asked.shape, asked.protocol, headers, body)
 
 
 def _located(request: Request) -> tuple[str, str, str]:
@@ -175,8 +168,8 @@ def _located(request: Request) -> tuple[str, str, str]:
 
 
 def _unchunked(body: bytes) -> bytes:
-    """The data of an `aws-chunked` body: chunks of a size in hex, which may be signed, up to one of
-    no size, and trailers. Raises ValueError.
+    """The data of an `aws-chunked` body: chunks, which may be signed, each after its size in hex,
+    then one of size 0 and trailers. Raises ValueError.
     """
     data, at = bytearray(), 0
     while True:
@@ -190,9 +183,25 @@ def _unchunked(body: bytes) -> bytes:
 
 # ---- answers -------------------------------------------------------------------------------------
 
+_JSON = "application/x-amz-json-1.1"
+_KINDS = {
+    "json": _JSON,
+    "query": "text/xml",
+    "ec2": "text/xml",
+    "rest-json": "application/json",
+    "rest-xml": "application/xml",
+    "smithy-rpc-v2-cbor": "application/cbor",
+}
+_REFUSALS = {
+    "query": "<ErrorResponse><Error>{}</Error><RequestId>0</RequestId></ErrorResponse>",
+    "rest-xml": "<ErrorResponse><Error>{}</Error><RequestId>0</RequestId></ErrorResponse>",
+    "ec2": "<Response><Errors><Error>{}</Error></Errors><RequestID>0</RequestID></Response>",
+    "s3": "<Error>{}<RequestId>0</RequestId></Error>",
+}
+
 
 def answered(call: Call, result: Mapping[str, Any]) -> Answer:
-    """The answer that says `result`."""
+    """The answer with this result."""
     if call.protocol == "json" and call.service in _VERBATIM:
         return Answer(200, _JSON, _dumped(result))
     model, status = call.model, call.model.http.get("responseCode", 200)
@@ -205,31 +214,12 @@ def answered(call: Call, result: Mapping[str, Any]) -> Answer:
     return Answer(status, headers.pop("content-type", _KINDS[call.protocol]), body, headers)
 
 
-_JSON = "application/x-amz-json-1.1"
-_KINDS = {
-    "json": _JSON,
-    "query": "text/xml",
-    "ec2": "text/xml",
-    "rest-json": "application/json",
-    "rest-xml": "application/xml",
-    "smithy-rpc-v2-cbor": "application/cbor",
-}
-
-
 def _dumped(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-_REFUSALS = {
-    "query": "<ErrorResponse><Error>{}</Error><RequestId>0</RequestId></ErrorResponse>",
-    "rest-xml": "<ErrorResponse><Error>{}</Error><RequestId>0</RequestId></ErrorResponse>",
-    "ec2": "<Response><Errors><Error>{}</Error></Errors><RequestID>0</RequestID></Response>",
-    "s3": "<Error>{}<RequestId>0</RequestId></Error>",
-}
-
-
 def refused(call: Call | None, error: RefusedError) -> Answer:
-    """The answer that says no, as the call's protocol does."""
+    """The answer with this error, in the call's protocol."""
     if call is None or call.protocol not in _REFUSALS:
         return _refused_in_json(call, error)
     form = _REFUSALS["s3" if call.service == "s3" else call.protocol]
@@ -240,8 +230,8 @@ def refused(call: Call | None, error: RefusedError) -> Answer:
 
 
 def _refused_in_json(call: Call | None, error: RefusedError) -> Answer:
-    """JSON has the name of the error's shape, and in a header the code that the query protocol had,
-    where the service once spoke it. REST has the name in a header.
+    """The body has the name of the error's shape. REST repeats it in a header; a service that once
+    spoke the query protocol has the code of that in another.
     """
     if call is None or call.model is None:
         said = {"__type": error.code, "message": error.message}
@@ -263,7 +253,7 @@ def _refused_in_json(call: Call | None, error: RefusedError) -> Answer:
 
 @lru_cache(4096)
 def _error(service: Any, code: str) -> tuple[str, str]:
-    """The name of the shape of an error with this code, and how it spells `message`."""
+    """The name of the shape of an error with this code, and its spelling of `message`."""
     for shape in service.error_shapes:
         if code in (shape.name, shape.metadata.get("error", {}).get("code")):
             spelled = (name for name in shape.members if name.lower() == "message")

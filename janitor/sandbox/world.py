@@ -1,4 +1,4 @@
-"""What a call is answered from: the store, the time, the keys, open questions and page tokens."""
+"""What calls are answered from: the store, the time, access keys, open questions, page tokens."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 
 from janitor.core.clock import Clock
 from janitor.sandbox import classes
-from janitor.sandbox.store import Group, Region, Store, arn_of, name_of
+from janitor.sandbox.store import Group, Region, Store, Stream, arn_of, name_of
 from janitor.sandbox.unknowns import Unknowns
-from janitor.sandbox.wire import NAMED_BY, Call, RefusedError
+from janitor.sandbox.wire import Call, RefusedError
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An access key. `expires` is ms since the epoch, None for never; `role` is the ARN of the role
-    whose `session` has it, None for a user's.
+    """An access key. `expires` is ms since the epoch, or None for never; `role` is the ARN of the
+    role that `session` assumed, or None for a user.
     """
 
     account: str
@@ -31,9 +31,9 @@ class Key:
 
 @dataclass
 class World:
-    """`empty_pages` is the share of pages that are empty and not the last; `token_age` is how many
-    seconds a token lives; `page` the most entries of a page, which may be fewer than asked for;
-    `dry_run_until` until when (ms) somebody's dry run is in progress, by account.
+    """`empty_pages` is the share of pages that are empty and not the last, `token_age` the lifetime
+    of a page token in seconds, `page` the most entries of a page, which may be fewer than asked
+    for. `dry_run_until` is when (ms), by account, somebody else's dry run ends.
     """
 
     store: Store
@@ -52,36 +52,34 @@ class World:
         return self.store.region(call.account, call.region)
 
     def group(self, call: Call) -> Group:
-        """The log group that the call names. Raises RefusedError where there is none, or where its
-        class refuses the call.
+        """The log group that the call names. Raises RefusedError if there is none, or if its class
+        refuses the call.
         """
-        p = call.parameters
-        given = [str(p[key]) for key in NAMED_BY if p.get(key)]
-        given = given or list(p.get("logGroupIdentifiers") or ())
-        if not given:
-            raise RefusedError("InvalidParameterException", "logGroupName or logGroupIdentifier")
+        if not (given := call.identifiers):
+            raise invalid("logGroupName or logGroupIdentifier")
         if len(given) > 1:
             # As AWS says for DescribeLogStreams (LocalStack's recorded test_logs_streams).
             said = "LogGroup name and LogGroup ARN are mutually exclusive parameters."
             raise RefusedError("ValidationException", said)
         [identifier] = given
-        if "resourceArn" in p and (":log-group:" not in identifier or identifier.endswith(":*")):
+        name = name_of(identifier)
+        if "resourceArn" in call.parameters and (name == identifier or identifier.endswith(":*")):
             # As boto3 issue 4104 and cloud-nuke issue 1150 have it, though no model names the code.
             raise RefusedError("ValidationException", "Invalid resourceArn")
-        found = self.identified(call, identifier)
+        own = identifier in (name, arn_of(call.account, call.region, name))
+        found = self.region(call).get(name) if own else None
         if found is None:
-            raise RefusedError(
-                "ResourceNotFoundException", "The specified log group does not exist."
-            )
+            raise missing("log group")
         classes.refuse(call, found.name, found.log_class, self.unknowns)
         return found
 
-    def identified(self, call: Call, identifier: str) -> Group | None:
-        """The log group of that name, or of that ARN in the caller's account and Region."""
-        name = name_of(identifier)
-        if identifier not in (name, arn_of(call.account, call.region, name)):
-            return None
-        return self.region(call).get(name)
+    def stream(self, call: Call) -> tuple[Group, Stream]:
+        """The log group and log stream that the call names. Raises RefusedError."""
+        group = self.group(call)
+        stream = group.streams.get(str(call.parameters.get("logStreamName")))
+        if stream is None:
+            raise missing("log stream")
+        return group, stream
 
     def token(self, kind: str, place: Any) -> str:
         """A page token, never the same twice."""
@@ -92,13 +90,13 @@ class World:
     def place(
         self, kind: str, token: str | None, start: Any, code: str = "InvalidParameterException"
     ) -> Any:
-        """Where a token says to go on. Raises RefusedError on garbage or an expired one."""
+        """Where the page of this token begins. Raises RefusedError if it is invalid or expired."""
         if token is None:
             return start
         try:
             made_for, _number, at, place = json.loads(base64.urlsafe_b64decode(token))
-        except (ValueError, binascii.Error) as error:
-            raise RefusedError(code, "The specified nextToken is invalid.") from error
+        except (ValueError, binascii.Error):
+            made_for = None
         if made_for != kind or self.clock.now() - at > 1000 * self.token_age:
             raise RefusedError(code, "The specified nextToken is invalid.")
         return place
@@ -106,9 +104,7 @@ class World:
     def page_of(
         self, call: Call, key: str, entries: Sequence[Any], size: tuple[str, int]
     ) -> dict[str, Any]:
-        """A page of entries in their order; `size` is the parameter that asks for how many, and its
-        default.
-        """
+        """A page of the entries; `size` is the parameter for the page size, and its default."""
         kind, (name, usual) = f"{call.operation} {call.group}", size
         token = "NextToken" if name[0].isupper() else "nextToken"
         place = self.place(kind, call.parameters.get(token), 0)
@@ -123,20 +119,29 @@ class World:
         return answer
 
     def empty(self) -> bool:
-        """Whether this page shall be empty, though it is not the last."""
+        """Whether to answer with an empty page that is not the last."""
         return self.empty_pages > 0 and self.random.random() < self.empty_pages
 
 
 Handler = Callable[[World, Call], dict[str, Any]]
-"""Carries a call out and answers with its result. Raises RefusedError."""
+"""Carries out a call and returns its result. Raises RefusedError."""
 
 
 def invalid(message: str) -> RefusedError:
     return RefusedError("InvalidParameterException", message)
 
 
+def missing(what: str) -> RefusedError:
+    return RefusedError("ResourceNotFoundException", f"The specified {what} does not exist.")
+
+
+def unheeded(what: object) -> RefusedError:
+    """The refusal of what is not supported here: to ignore it would give a wrong answer."""
+    return RefusedError("UnknownOperationException", f"The sandbox does not support {what}")
+
+
 def document(call: Call) -> tuple[str, Any]:
-    """The policyDocument as it was sent, and what it says. Raises RefusedError if it is no JSON."""
+    """The policyDocument as text and parsed. Raises RefusedError if it is not JSON."""
     text = str(call.parameters.get("policyDocument"))
     try:
         return text, json.loads(text)

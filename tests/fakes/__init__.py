@@ -1,4 +1,4 @@
-"""The fake account (`janitor.sandbox`) on trial: faults, others at work, and a judge of the truth.
+"""The fake account (`janitor.sandbox`) on trial: faults, other actors, and a judge of the truth.
 
 account = Builder()
 account.group("123456789012", "eu-west-1", "/app", created=…)

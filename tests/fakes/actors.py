@@ -1,7 +1,7 @@
-"""Others who use the account while a run goes on.
+"""Others who use the account during a run.
 
-An actor is any callable that is told of each call before it is answered, with the account and the
-time (ms since the epoch). What actors do is true, and nobody is blamed for it.
+An actor is any callable that is given each call before it is answered, the account and the time (ms
+since the epoch). Its changes are true, and nobody is blamed for them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Actor = Callable[[Call, Builder, int], None]
 
 @dataclass
 class Random:
-    """Before each call, with the given chance, a random change to a random group; `kinds` names
-    methods of this class.
+    """Before each call, with the given chance, makes a random change to a random group; `kinds`
+    names methods of this class.
     """
 
     seed: int = 0
@@ -45,11 +45,10 @@ class Random:
             getattr(self, kind)(account, key, now)
 
     def _chosen(self, call: Call, keys: Sequence[Key]) -> Key:
-        """The group to be changed; a subclass may go by the call."""
+        """The group to change; a subclass may go by the call."""
         return self._random.choice(keys)
 
     def write(self, account: Builder, key: Key, now: int) -> None:
-        """One event arrives now."""
         if "meanwhile" not in account.truth.there(key).streams:
             account.stream(key, "meanwhile", created=now)
         account.write(key, "meanwhile", now)
@@ -82,10 +81,9 @@ class Random:
         self._filtered(account, key, "metric_filters")
 
     def _filtered(self, account: Builder, key: Key, kind: str) -> None:
-        """Other classes than STANDARD take no filters."""
-        if account.truth.there(key).log_class == "STANDARD":
+        if account.truth.there(key).log_class == "STANDARD":  # the others take no filters
             account.set(key, **{kind: ("somebody",)})
 
     def own(self, account: Builder, key: Key, now: int) -> None:
-        """A function appears that logs to the group."""
+        """Add a function that logs to the group."""
         account.function(key[0], key[1], "somebody", key[2])

@@ -1,4 +1,4 @@
-"""The fake account on trial: calls are seen, some are disturbed, and others use it meanwhile."""
+"""The fake account on trial: calls are observed, some are disturbed, and others act meanwhile."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.fakes.judge import Change, Judge, Verdict
 
 @dataclass
 class Seen:
-    """What became of a call: `heard` says that the caller is answered with `call.result`, after
-    `delay` seconds; `change` is what it changed, or was refused to.
+    """What became of a call. If `heard`, the caller is sent `call.result` after `delay` seconds;
+    `change` is what it changed, or tried to.
     """
 
     call: Call
@@ -36,7 +36,7 @@ class Seen:
 
 
 class _Still:
-    """Another clock as it was when the last call came in: all who are asked then must agree."""
+    """A clock whose `now` stands still during a call, so that all who ask agree."""
 
     def __init__(self, clock: Clock) -> None:
         self.monotonic = clock.monotonic
@@ -53,9 +53,9 @@ class _Still:
 class Cloud(Sandbox):
     """The account that a builder made.
 
-    `faults` is asked before each call, `meanwhile` are actors; `latency` and `jitter` are seconds,
-    for callers on the loopback; `options` are the sandbox's. At its end the store must hold what
-    is true.
+    `faults` is asked before each call, and `meanwhile` are actors; `latency` and `jitter` are
+    seconds, for callers on the loopback; `options` are the sandbox's. On exit the store must agree
+    with the truth.
     """
 
     def __init__(
@@ -94,16 +94,16 @@ class Cloud(Sandbox):
 
     @property
     def calls(self) -> Counter[str]:
-        """Requests per operation, those that were throttled or failed too."""
+        """Requests per operation, including throttled and failed ones."""
         return self.judge().calls
 
     def judge(self) -> Verdict:
-        """What happened so far."""
+        """The verdict on what happened so far."""
         with self.lock:
             return self._judge.verdict()
 
     def seen(self, seen: Seen) -> None:
-        """For a subclass: every call, once it is over."""
+        """Called after every call, for subclasses."""
 
     def handle(self, request: Request) -> Reply:
         with self.lock:

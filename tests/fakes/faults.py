@@ -1,6 +1,4 @@
-"""What can go wrong with a call: a script is any callable that takes a `Call` and answers with a
-`Fault` or None.
-"""
+"""What can go wrong with a call: `Faults` is any callable from a `Call` to a `Fault` or None."""
 
 from __future__ import annotations
 
@@ -14,10 +12,9 @@ from janitor.sandbox.wire import Call, RefusedError
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Refused with a `code`, answered with another `body`, lost by a `reset` of the connection, or
-    only `late` by so many seconds. Before the effect, or `after` it has taken place. A service that
-    is `unreachable`, because its host does not exist or the network has no route, is so only
-    in-process.
+    """The call is refused with a `code`, answered with another `body`, lost by a `reset` of the
+    connection, or only `late` (seconds); before its effect, or `after` it. A service that is
+    `unreachable` (no host of that name, no route) is so only in the process.
     """
 
     code: str = ""
@@ -30,15 +27,15 @@ class Fault:
 
     @property
     def slow(self) -> bool:
-        """Whether nothing is wrong but the time that it takes."""
+        """Whether only the delay is wrong."""
         return self.late > 0
 
     def refusal(self, call: Call) -> RefusedError:
-        """Throttling is called as each service calls it."""
+        """The refusal; throttling has the service's own code."""
         if "Throttl" in self.code:
             code, status = THROTTLING[call.service]
             return RefusedError(code, "Rate exceeded", status)
-        return RefusedError(self.code, "told to", self.status)
+        return RefusedError(self.code, "a fault", self.status)
 
 
 Faults = Callable[[Call], Fault | None]
@@ -54,7 +51,7 @@ GARBAGE = (
     b'"ResourceTagMappingList":"x","events":null,"Functions":0}',
 )
 CHANGING = ("Associate", "Create", "Delete", "Disassociate", "Put", "Tag", "Untag")
-"""How operations begin that change something."""
+"""How the names of changing operations begin."""
 _DISTURBED = ("logs", "monitoring", "tagging", "lambda")
 _KINDS = {
     "throttle": THROTTLED,
@@ -68,11 +65,11 @@ _KINDS = {
     "aborted": Fault("OperationAbortedException"),
     "skewed": Fault("RequestTimeTooSkewed", 403),
 }
-"""In the order in which they are drawn; two of them are made for each call."""
+"""In the order in which they are drawn; None is made for each call."""
 
 
 class Rates:
-    """Seeded faults, each with its share (0 to 1) of all calls; `aborted` are only changes."""
+    """Seeded faults, each with its share (0 to 1) of all calls; `aborted` only of changes."""
 
     def __init__(self, seed: int = 0, *, slow_seconds: float = 1.0, **shares: float) -> None:
         assert shares.keys() <= _KINDS.keys()

@@ -1,4 +1,4 @@
-"""What was done to the fake account, and what to think of it."""
+"""Judges what was done to the fake account, by the record of truth."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.fakes.truth import Event, Group, Key, Truth
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change that a call made, or (`effect` False) that it was refused.
+    """A change that a call made or, without `effect`, was refused.
 
-    `group` is as it was before, or as it was made; `alive` are the events inside the retention in
-    force that were lost, `alive_bytes` their bytes and those of `Group.stored` (with the group or
-    its last stream). `look` is how many seconds before it the caller was last shown the group, by
-    prefix or identifier, or began to read its streams; None: never.
+    `group` is as before the change, or as created. `alive` are the lost events inside the retention
+    in force, `alive_bytes` their bytes and those of `Group.stored` (lost with the group or its last
+    stream). `look` is how many seconds before the change the caller was last shown the group, by
+    prefix or identifier, or began to read its streams; None if never.
     """
 
     at: int
@@ -38,16 +38,17 @@ class Change:
 
     @property
     def wrong(self) -> bool:
-        """It took away what was alive."""
+        """Whether it lost what was alive."""
         return self.effect and (bool(self.alive) or self.alive_bytes > 0)
 
 
 @dataclass
 class Verdict:
-    """What to think of a run; of the lists, those of changes that took effect.
+    """The verdict on a run; its lists of changes leave out refused ones.
 
-    `bounds`: seconds that the quotas ask for per operation, given the calls that were let through;
-    `timeline` are the calls of an operation in each second from the first call on.
+    `bounds` are the seconds that the quotas require for the calls let through, per operation;
+    `timeline` counts an operation's calls in each second since the first call. `unlooked` are
+    deletions of groups that were never looked at, `longest_look` the longest time since a look.
     """
 
     changes: list[Change]
@@ -64,14 +65,13 @@ class Verdict:
         self.puts = [one for one in done if one.operation == "PutRetentionPolicy"]
         self.wrong_deletions = [change for change in self.deletions if change.wrong]
         self.wrong_sweeps = [change for change in self.sweeps if change.wrong]
-        # Deletions of groups that were never looked at, and the time since the oldest look.
         self.unlooked = [change for change in self.deletions if change.look is None]
         looks = (change.look for change in self.deletions if change.look is not None)
         self.longest_look = max(looks, default=None)
 
 
 class Judge:
-    """Sees every call and what became of it, and keeps the truth up to date."""
+    """Observes every call and its outcome, and keeps the truth up to date."""
 
     def __init__(self, truth: Truth) -> None:
         self.truth = truth
@@ -82,7 +82,7 @@ class Judge:
         self._unknown: Counter[str] = Counter()
         self._looks: dict[tuple[Key, int], float] = {}
         self._readings: dict[str, float] = {}
-        """When the reading of streams began that a page token goes on with."""
+        """When the reading of streams began that a page token continues."""
         self._began: float | None = None
 
     def called(self, call: Call, seconds: float) -> None:
@@ -92,7 +92,7 @@ class Judge:
         self._seconds[call.operation, int(seconds - self._began)] += 1
 
     def refused(self, call: Call, error: RefusedError) -> None:
-        """It was refused, by the account or by a fault."""
+        """The call was refused, by the account or by a fault."""
         if error.code == "UnknownOperationException":
             self._unknown[f"{call.operation}: {error.message}"] += 1
         if (error.code, error.status) in THROTTLING.values():
@@ -100,14 +100,16 @@ class Judge:
             self._let_through[call.account, call.region, call.operation] -= 1
 
     def tried(self, call: Call, now: int) -> Change | None:
-        """It changed nothing."""
+        """The call changed nothing; returns the change that it tried."""
         group = self.truth.get(_key(call))
         if not call.operation.startswith(CHANGING) or group is None:
             return None
-        return self._add(Change(now, call.operation, group, _stream(call), effect=False))
+        change = Change(now, call.operation, group, _stream(call), effect=False)
+        self.changes.append(change)
+        return change
 
     def answered(self, call: Call, now: int, seconds: float) -> Change | None:
-        """It took effect; whether the caller will hear of it is another matter."""
+        """The call took effect, whether or not the caller hears of it; returns its change."""
         key = _key(call)
         before = self.truth.get(key)
         self.truth.follow(call, now)
@@ -117,33 +119,31 @@ class Judge:
             return None
         alive, left = ([] if g is None else g.alive(now) for g in (before, after))
         lost = tuple((Counter(alive) - Counter(left)).elements())
-        # In which stream bytes lie whose events are not known is open until it is the only one.
+        # Stored bytes without known events are lost with the last stream at the latest.
         stored = group.stored if after is None or not after.streams else 0
         stored *= call.operation in ("DeleteLogGroup", "DeleteLogStream")
         look = self._looks.get((key, group.created))
         change = Change(
-            now,
-            call.operation,
-            group,
-            _stream(call),
+            *(now, call.operation, group, _stream(call)),
             alive=lost,
             alive_bytes=stored + sum(event.bytes for event in lost),
             after=None if after is None else after.retention,
             look=None if look is None else seconds - look,
         )
-        return self._add(change)
+        self.changes.append(change)
+        return change
 
     def heard(self, call: Call, seconds: float) -> None:
         """The answer is on its way to the caller, who has looked at what it shows."""
         p, result = call.parameters, call.result or {}
         following = result.get("nextToken")
         if call.operation == "DescribeLogGroups":
-            # A page of the whole list is no look at one group, and names alone are none either.
+            # A page of the whole list is not a look at a group, and neither are names alone.
             if p.get("logGroupNamePrefix") or p.get("logGroupIdentifiers"):
                 for entry in result["logGroups"]:
                     self._looked((call.account, call.region, entry["logGroupName"]), seconds)
         elif call.operation == "DescribeLogStreams":
-            # What the first page said is as old as the reading.
+            # The first page is as old as the beginning of the reading.
             began = self._readings.get(p.get("nextToken") or "", seconds)
             if following:
                 self._readings[following] = began
@@ -154,20 +154,16 @@ class Judge:
         identity = (key, self.truth.there(key).created)
         self._looks[identity] = max(seconds, self._looks.get(identity, seconds))
 
-    def _add(self, change: Change) -> Change:
-        self.changes.append(change)
-        return change
-
     def verdict(self) -> Verdict:
-        """What to think of what happened so far."""
+        """The verdict on what happened so far."""
         last = max((second for _, second in self._seconds), default=-1)
         names = sorted({name for name, _ in self._seconds})
         timeline = {name: [self._seconds[name, at] for at in range(last + 1)] for name in names}
         bounds: dict[str, float] = {}
         for (_, region, operation), count in self._let_through.items():
             if (quota := QUOTAS.get(operation)) is not None:
-                # A bucket that is full to begin with saves up to a second of it. The data points
-                # that GetMetricData may ask for are left out: they depend on what was asked.
+                # A full bucket saves up to a second of it. GetMetricData's quota of data points is
+                # left out, as it depends on what was asked.
                 seconds = count / quota.default(region)
                 bounds[operation] = max(bounds.get(operation, 0.0), seconds)
         return Verdict(

@@ -1,24 +1,25 @@
-"""Accounts to run against, and what is right for each of their groups under the shipped policy.
+"""Accounts to run against, and what the shipped policy should do to each of their groups.
 
-What is expected follows from how a group was made, not from any code of the janitor: 365 days for
-groups that never expire; the silent streams of `/aws/lambda/*` are swept; empty groups are deleted
-once older than retention + 7 days; nothing that is protected, odd or in doubt is touched.
+What is expected follows from how a group was made, not from the janitor's code: groups that never
+expire get 365 days; silent streams of `/aws/lambda/*` are swept; empty groups are deleted once
+older than retention + 7 days; nothing that is protected, odd or in doubt is touched.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from array import array
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from janitor.core.clock import DAY_MS
+from janitor.sandbox import store
 from janitor.sandbox.store import Lags
 from tests.fakes.builder import Builder
-from tests.fakes.truth import Key, Rows, Truth
+from tests.fakes.truth import Key, Truth
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -27,7 +28,7 @@ REGIONS = (
     *("us-east-2", "us-west-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3"),
     *("ap-southeast-1", "ap-southeast-2", "ca-central-1", "eu-west-2", "eu-west-3", "eu-north-1"),
 )
-"""Those that every account has, without asking for it."""
+"""Those that every account has without opting in."""
 GRACE = 7
 
 
@@ -64,7 +65,7 @@ class Scenario(Builder):
     def misses(self, before: Truth) -> list[str]:
         """How the account differs from what was expected; `before` is the truth before the run.
 
-        Only for accounts that nobody else touched meanwhile.
+        Only for accounts that nobody else changed meanwhile.
         """
         found: list[str] = []
         for key, wanted in self.expected.items():
@@ -86,17 +87,23 @@ class Scenario(Builder):
         return found
 
 
+@dataclass
 class _Target:
-    """Makes groups in one account and Region; ages are days before now."""
+    """Makes groups in one account and Region; ages are days before now.
 
-    def __init__(
-        self, scenario: Scenario, seed: int, account: str = ACCOUNT, region: str = REGION
-    ) -> None:
-        self.scenario = scenario
-        self.random = random.Random(f"{seed} {account} {region}")
-        self.account = account
-        self.region = region
-        scenario.region(account, region)
+    Within a trap (`name`), groups are called `/trap/<name>/…` unless a whole name is given, and are
+    400 days old with 30 days of retention unless said otherwise.
+    """
+
+    scenario: Scenario
+    seed: int
+    account: str = ACCOUNT
+    region: str = REGION
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(f"{self.seed} {self.account} {self.region}")
+        self.scenario.region(self.account, self.region)
 
     def ago(self, days: float) -> int:
         return self.scenario.now - int(days * DAY_MS)
@@ -109,11 +116,14 @@ class _Target:
     def stream(
         self, group: Key, name: str, age: float, event: float | None = None, **more: Any
     ) -> None:
+        """Add a stream, with an event of so many days ago."""
         events = [] if event is None else [(self.ago(event), 10, 2000)]
         self.scenario.stream(group, name, created=self.ago(age), events=events, **more)
 
+    # ---- ordinary groups -------------------------------------------------------------------------
+
     def plain(self, name: str) -> None:
-        """Retention, and events inside it."""
+        """Add a group with retention, and events inside it."""
         days = self.random.choice((7, 14, 30, 60, 90, 365))
         age = self.random.uniform(2, 900)
         kept = Expected("retention, and in use")
@@ -122,14 +132,14 @@ class _Target:
         self.stream(group, "application", age, min(age, self.random.uniform(0.01, days - 0.5)))
 
     def never(self, name: str) -> None:
-        """No retention, and events of all ages."""
+        """Add a group without retention, and events of all ages."""
         age = self.random.uniform(2, 900)
         wanted = Expected("never expires", days=365)
         group = self.group(name, age, wanted, stored=self.random.randrange(1, 10**9))
         self.stream(group, "application", age, self.random.uniform(0.01, min(age, 300)))
 
     def empty(self, name: str) -> None:
-        """Old enough, with 0 to 3 streams whose every event has expired."""
+        """Add a group that is old enough, with 0 to 3 streams whose every event has expired."""
         days = self.random.choice((7, 14, 30, 60, 90))
         age = days + GRACE + self.random.uniform(60, 800)
         wanted = Expected("every event expired long ago", delete=True)
@@ -137,6 +147,31 @@ class _Target:
         for number in range(self.random.randrange(4)):
             event = self.random.uniform(days + GRACE + 2, age)
             self.stream(group, f"application/{number}", age, event)
+
+    # ---- traps -----------------------------------------------------------------------------------
+
+    def _trap(self, name: str, wanted: Expected, age: float, **more: Any) -> Key:
+        name = name if name.startswith(("/", "aws")) else f"/trap/{self.name}/{name}"
+        return self.group(name, age, wanted, **{"retention": 30} | more)
+
+    def kept(self, name: str, why: str, age: float = 400, **more: Any) -> Key:
+        return self._trap(name, Expected(why), age, **more)
+
+    def gone(self, name: str, why: str, age: float = 400, **more: Any) -> Key:
+        return self._trap(name, Expected(why, delete=True), age, **more)
+
+    def gets(self, days: int, name: str, why: str, age: float = 400, **more: Any) -> Key:
+        return self._trap(name, Expected(why, days=days), age, retention=None, **more)
+
+    def swept(self, name: str, why: str, sweep: int, **more: Any) -> Key:
+        days = 365 if "retention" in more else None
+        return self._trap(name, Expected(why, days=days, sweep=sweep), 400, **more)
+
+    def written(self, group: Key, event: float | None, age: float = 399, **more: Any) -> None:
+        self.stream(group, "application", age, event, **more)
+
+    def function(self, name: str, group: str | None = None, region: str = REGION) -> None:
+        self.scenario.function(ACCOUNT, region, name, group)
 
 
 def bench(
@@ -163,22 +198,35 @@ def bench(
     return scenario
 
 
-def million(groups: int = 1_000_000, *, seed: int = 0, now: int | None = None) -> Scenario:
-    """One Region as full as AWS lets it be: rows in columns, all with retention and bytes.
-
-    Nothing is expected of single groups: no map of a million entries is made.
+class _Million(store.Region):
+    """A Region as full as AWS allows. Its groups, all with retention and bytes, are made when they
+    are listed, and cannot be changed.
     """
-    drawn = random.Random(seed)
+
+    def __init__(self, groups: int, seed: int, now: int) -> None:
+        super().__init__(ACCOUNT, REGION)
+        drawn = random.Random(seed)
+        self.names = [f"/app/service-{number:07d}" for number in range(groups)]
+        self._created = [now - int(drawn.uniform(1, 900) * DAY_MS) for _ in range(4096)]
+        self._days = [drawn.choice((7, 14, 30, 60, 90, 365)) for _ in range(4096)]
+
+    def after(self, name: str, within: str = "") -> Iterator[store.Group]:
+        for number in range(bisect_right(self.names, name), len(self.names)):
+            if within in self.names[number]:
+                group = store.Group(ACCOUNT, REGION, self.names[number], 0)
+                group.created = self._created[number & 4095]
+                group.retention = self._days[number * 7 & 4095]
+                group.stored = 1 + (number * 2_654_435_761 & 0xFFFFFFF)
+                yield group
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def million(groups: int = 1_000_000, *, seed: int = 0, now: int | None = None) -> Scenario:
+    """One Region of a million groups. Nothing is expected of single groups."""
     scenario = Scenario(now)
-    some = [scenario.now - int(drawn.uniform(1, 900) * DAY_MS) for _ in range(4096)]
-    days = [drawn.choice((7, 14, 30, 60, 90, 365)) for _ in range(4096)]
-    rows = Rows(
-        [f"/app/service-{number:07d}" for number in range(groups)],
-        array("q", (some[number & 4095] for number in range(groups))),
-        array("h", (days[number * 7 & 4095] for number in range(groups))),
-        array("q", (1 + (number * 2_654_435_761 & 0xFFFFFFF) for number in range(groups))),
-    )
-    scenario.rows((ACCOUNT, REGION), rows)
+    scenario.store.regions[ACCOUNT, REGION] = _Million(groups, seed, scenario.now)
     return scenario
 
 
@@ -205,7 +253,8 @@ def messy(groups: int = 2_000, *, seed: int = 0, now: int | None = None) -> Scen
     copies = max(1, groups // (12 * len(_TRAPS)))
     for copy in range(copies):
         for trap in _TRAPS:
-            trap(_Trap(target, f"{trap.__name__.strip('_').replace('_', '-')}-{copy:03d}"))
+            target.name = f"{trap.__name__.strip('_').replace('_', '-')}-{copy:03d}"
+            trap(target)
     own = Expected("the janitor's own")  # of which there is one only
     target.group("/cloudwatch-janitor/janitor", 400, own, retention=30)
     for number in range(groups - len(scenario.expected)):
@@ -213,58 +262,24 @@ def messy(groups: int = 2_000, *, seed: int = 0, now: int | None = None) -> Scen
     return scenario
 
 
-@dataclass(frozen=True)
-class _Trap:
-    """Makes groups for one trap: `/trap/<name>/…`, or of a whole name; 400 days old, and with 30
-    days of retention unless it is said otherwise.
-    """
-
-    target: _Target
-    name: str
-
-    def _made(self, name: str, wanted: Expected, age: float, **more: Any) -> Key:
-        name = name if name.startswith(("/", "aws")) else f"/trap/{self.name}/{name}"
-        return self.target.group(name, age, wanted, **{"retention": 30} | more)
-
-    def kept(self, name: str, why: str, age: float = 400, **more: Any) -> Key:
-        return self._made(name, Expected(why), age, **more)
-
-    def gone(self, name: str, why: str, age: float = 400, **more: Any) -> Key:
-        return self._made(name, Expected(why, delete=True), age, **more)
-
-    def gets(self, days: int, name: str, why: str, age: float = 400, **more: Any) -> Key:
-        return self._made(name, Expected(why, days=days), age, retention=None, **more)
-
-    def swept(self, name: str, why: str, sweep: int, **more: Any) -> Key:
-        days = 365 if "retention" in more else None
-        return self._made(name, Expected(why, days=days, sweep=sweep), 400, **more)
-
-    def written(self, group: Key, event: float | None, age: float = 399, **more: Any) -> None:
-        """A stream, with an event of so many days ago."""
-        self.target.stream(group, "application", age, event, **more)
-
-    def function(self, name: str, group: str | None = None, region: str = REGION) -> None:
-        self.target.scenario.function(ACCOUNT, region, name, group)
-
-
-def _empty_old(t: _Trap) -> None:
-    t.target.empty(f"/trap/{t.name}")
+def _empty_old(t: _Target) -> None:
+    t.empty(f"/trap/{t.name}")
     t.gone("bare", "empty, 30 days, no streams")
     t.gone("edge", "just older than retention + grace", 30 + GRACE + 0.5)
     t.gone("never", "never expired, empty for more than 372 days", 500, retention=None)
     group = t.gone("unwritten", "streams that were never written, long ago", 300)
     for number in range(70):
-        t.target.stream(group, f"never/{number:03d}", 299)
+        t.stream(group, f"never/{number:03d}", 299)
 
 
-def _young(t: _Trap) -> None:
+def _young(t: _Target) -> None:
     t.kept("minutes", "empty, but young", 0.001, retention=1)
     t.kept("days", "empty, but young", 20)
     t.kept("grace", "empty, but young", 30 + GRACE - 0.2)
     t.gets(365, "never", "empty and never expires, but younger than 372 days", 300)
 
 
-def _protected(t: _Trap) -> None:
+def _protected(t: _Target) -> None:
     t.kept("tag", "protected by tag", tags={"janitor:keep": ""})
     t.kept("tag-never", "protected by tag", tags={"janitor:keep": "true"}, retention=None)
     stack = {"aws:cloudformation:stack-name": "shop", "team": "shop"}
@@ -284,7 +299,7 @@ def _protected(t: _Trap) -> None:
     t.gone("other-tag", "a tag that protects nothing", tags={"janitor:kept": "no"})
 
 
-def _owned(t: _Trap) -> None:
+def _owned(t: _Target) -> None:
     t.function(f"live-{t.name}")
     t.kept(f"/aws/lambda/live-{t.name}", "a live function logs here")
     t.function(f"custom-{t.name}", f"/trap/{t.name}/custom")
@@ -298,7 +313,7 @@ def _owned(t: _Trap) -> None:
     t.kept("edge", "a live Lambda@Edge function logs here")
 
 
-def _account_policy(t: _Trap) -> None:
+def _account_policy(t: _Target) -> None:
     never: dict[str, Any] = {"policy": "forever", "retention": None}
     t.kept("forever", "account-level NEVER_EXPIRE", 900, **never)
     name = f"/aws/lambda/{t.name}-forever"
@@ -310,7 +325,7 @@ def _account_policy(t: _Trap) -> None:
     t.kept("two-years", why, policy="two", policy_days=731)
 
 
-def _classes(t: _Trap) -> None:
+def _classes(t: _Target) -> None:
     t.kept("delivery", "DELIVERY does not accept retention", log_class="DELIVERY", retention=None)
     for log_class in ("INFREQUENT_ACCESS", "ESSENTIALS"):
         t.gone(log_class, "empty, of whatever class", log_class=log_class)
@@ -319,7 +334,7 @@ def _classes(t: _Trap) -> None:
     t.gone("kms", "empty and encrypted", kms="arn:aws:kms:::key/1")
 
 
-def _lagging(t: _Trap) -> None:
+def _lagging(t: _Target) -> None:
     nothing = {"storedBytes": 0}
     group = t.kept("hidden", "written two hours ago, which its stream does not show", odd=nothing)
     t.written(group, 2 / 24, lag=6 * 3600)
@@ -329,24 +344,24 @@ def _lagging(t: _Trap) -> None:
     t.written(t.kept("created", "a stream was created just now"), None, 0.0001)
     group = t.kept("behind", "a live stream behind a page of never-written ones", odd=nothing)
     for number in range(60):
-        t.target.stream(group, f"never/{number:03d}", 399)
-    t.target.stream(group, "written", 399, 3)
+        t.stream(group, f"never/{number:03d}", 399)
+    t.stream(group, "written", 399, 3)
     t.written(t.kept("grace", "expired, but within the days of grace"), 33)
 
 
-def _recreated(t: _Trap) -> None:
+def _recreated(t: _Target) -> None:
     first = t.kept("young", "made again five days ago; the metric knows the first one")
     t.written(first, 100)
-    t.target.scenario.recreate(first, t.target.ago(5), retention=30)
+    t.scenario.recreate(first, t.ago(5), retention=30)
     first = t.gone("old", "made again long ago, and empty since")
     t.written(first, 150)
-    t.target.scenario.recreate(first, t.target.ago(140), retention=30)
+    t.scenario.recreate(first, t.ago(140), retention=30)
     group = t.kept("arrived", "the metric knows of events under this name since the cutoff")
     t.written(group, 3)
-    t.target.scenario.delete_stream(group, "application")
+    t.scenario.delete_stream(group, "application")
 
 
-def _odd(t: _Trap) -> None:
+def _odd(t: _Target) -> None:
     odd: dict[str, dict[str, Any]] = {
         "no-bytes": {"storedBytes": ...},
         "negative": {"storedBytes": -1},
@@ -359,14 +374,14 @@ def _odd(t: _Trap) -> None:
     t.kept("never-odd", "odd values", odd={"storedBytes": -1}, retention=None)
 
 
-def _lambda(t: _Trap) -> None:
+def _lambda(t: _Target) -> None:
     """Streams as Lambda names them: by day."""
 
     def streams(group: Key, ages: list[float]) -> None:
         for number, age in enumerate(ages):
-            day = datetime.fromtimestamp(t.target.ago(age) / 1000, UTC)
+            day = datetime.fromtimestamp(t.ago(age) / 1000, UTC)
             name = f"{day:%Y/%m/%d}/[$LATEST]{number:032x}"
-            t.target.stream(group, name, age + 0.01, age)
+            t.stream(group, name, age + 0.01, age)
 
     silent, alive = [300.0, 200.0, 120.0, 60.0, 45.0], [36.0, 20.0, 5.0, 0.1]
     of = f"/aws/lambda/{t.name}"
@@ -387,7 +402,7 @@ def _lambda(t: _Trap) -> None:
     streams(t.kept(f"{of}-safe", why, protected=True), silent)
 
 
-_TRAPS: tuple[Callable[[_Trap], None], ...] = (
+_TRAPS: tuple[Callable[[_Target], None], ...] = (
     _empty_old,
     _young,
     _protected,

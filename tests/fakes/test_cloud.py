@@ -1,4 +1,4 @@
-"""Faults and others at work, as a caller meets them."""
+"""Faults and other actors, as a caller meets them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,11 @@ def test_a_fault_comes_before_the_effect_or_after_it(
     fault: Fault, raised: type[Exception] | None, effect: bool
 ) -> None:
     """Whatever the caller hears, the account and the judge know."""
-    account = Builder()
+    account, delays = Builder(), list[float]()
     account.group(ACCOUNT, REGION, "/a", created=NOW)
-    delays = list[float]()
     with Cloud(account, faults=lambda _call: fault) as cloud:
         cloud.seen = lambda seen: delays.append(seen.delay)  # type: ignore[method-assign]
-        told = pytest.raises(raised) if raised else contextlib.nullcontext()
-        with told:
+        with pytest.raises(raised) if raised else contextlib.nullcontext():
             cloud.client("logs").delete_log_group(logGroupName="/a")
         verdict = cloud.judge()
     assert (account.store.group(ACCOUNT, REGION, "/a") is None) == effect
@@ -47,7 +45,7 @@ def test_a_fault_comes_before_the_effect_or_after_it(
 
 
 def test_faults_by_rate_are_the_same_for_a_seed() -> None:
-    """About as many as was asked for, of each kind; only changes are aborted."""
+    """About as many as asked for, of each kind; only changes are aborted."""
     shares = ("throttle", "unavailable", "reset_before", "reset_after", "slow", "garbage")
 
     def drawn(seed: int, operation: str, service: str = "logs") -> list[Fault | None]:
@@ -68,7 +66,7 @@ def test_faults_by_rate_are_the_same_for_a_seed() -> None:
 
 
 def test_random_actors_do_everything_they_can() -> None:
-    """Each kind of change happens, is true, and is no change of the caller's."""
+    """Each kind of change happens and is true, but is not the caller's."""
     random = Random(seed=3, chance=1.0)
     with Cloud(messy(300, now=NOW), clock=ManualClock(), meanwhile=[random]) as cloud:
         logs = cloud.client("logs")
@@ -78,9 +76,9 @@ def test_random_actors_do_everything_they_can() -> None:
     assert {kind for kind, _ in random.done} == set(random.kinds)
 
 
-def test_what_others_change_meets_the_policies_of_that_moment() -> None:
-    """An account-level policy that keeps everything came into force while nobody called: a shorter
-    retention of a group's own, put after that, expires nothing.
+def test_actors_meet_the_policies_of_their_moment() -> None:
+    """A policy that keeps everything came into force while nobody called, so a shorter retention
+    put after that expires nothing.
     """
     account, clock = Builder(), ManualClock()
     account.coming((ACCOUNT, REGION), "keep", None, NOW + 30_000)

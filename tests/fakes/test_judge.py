@@ -1,4 +1,4 @@
-"""What the judge thinks of calls, by the record of what is true."""
+"""The judge's verdict on calls."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Old(Builder):
         self.stream(key, stream, created=NOW - 400 * DAY_MS, events=events)
 
 
-def test_a_deletion_takes_away_what_is_alive() -> None:
-    """Events inside the retention in force, which is an account-level policy's where there is one;
-    and bytes whose events are not known.
+def test_a_deletion_is_wrong_if_it_loses_what_is_alive() -> None:
+    """Events inside the retention in force, which an account-level policy may set; and bytes whose
+    events are not known.
     """
     account = Old()
     for name, days in (("/alive", 20), ("/expired", 40)):
@@ -52,7 +52,7 @@ def test_a_deletion_takes_away_what_is_alive() -> None:
 
 
 def test_the_last_stream_takes_the_stored_bytes_with_it() -> None:
-    """Bytes whose single events are not known are in a stream, at last in the only one."""
+    """Bytes whose events are not known must lie in a stream, at last in the only one."""
     account = Old()
     key = account.add("/a", stored=7)
     for name in ("s", "t"):
@@ -66,28 +66,38 @@ def test_the_last_stream_takes_the_stored_bytes_with_it() -> None:
 
 
 def test_the_time_since_the_last_look() -> None:
-    """By name or by its streams counts as a look at a group; a page of all groups does not, and no
-    look at an earlier group of its name.
+    """A look is by name or by the streams, at this group and not an earlier one of its name; a page
+    of all groups is not a look, nor is an empty page that is not the last. Streams were looked at
+    when their reading began.
     """
     clock, account = ManualClock(), Old()
-    keys = {name: account.add(name) for name in ("/a", "/again", "/b", "/c")}
+    keys = {name: account.add(name) for name in ("/a", "/again", "/b", "/c", "/empty", "/whole")}
+    for name in ("/empty", "/whole"):
+        for number in range(120):
+            account.written(keys[name], stream=f"s{number:03d}")
     with Cloud(account, clock=clock) as cloud:
-        logs = cloud.client("logs")
+        logs, token = cloud.client("logs"), dict[str, str]()
+        for _ in range(3):
+            answer = logs.describe_log_streams(logGroupName="/whole", **token)
+            token = {"nextToken": answer.get("nextToken")}
+            clock.advance(10)
         logs.describe_log_groups()
         logs.describe_log_groups(logGroupNamePrefix="/a")
         account.recreate(keys["/again"], clock.now())
         clock.advance(3)
         logs.describe_log_streams(logGroupName="/b")
         clock.advance(2)
+        cloud.world.empty_pages = 1
+        logs.describe_log_streams(logGroupName="/empty")
         for name in keys:
             logs.delete_log_group(logGroupName=name)
         verdict = cloud.judge()
-    assert [change.look for change in verdict.deletions] == [5, None, 2, None]
-    assert verdict.longest_look == 5
-    assert [change.group.name for change in verdict.unlooked] == ["/again", "/c"]
+    assert [change.look for change in verdict.deletions] == [5, None, 2, None, None, 35]
+    assert verdict.longest_look == 35
+    assert [change.group.name for change in verdict.unlooked] == ["/again", "/c", "/empty"]
 
 
-def test_an_answer_that_never_arrived_is_no_look() -> None:
+def test_an_answer_that_never_arrived_is_not_a_look() -> None:
     """Garbage, a reset and an error after the effect tell the caller nothing of the group."""
     account = Old()
     account.written(account.add("/a"))
@@ -102,44 +112,21 @@ def test_an_answer_that_never_arrived_is_no_look() -> None:
 
     with Cloud(account, clock=ManualClock(), faults=fault) as cloud:
         logs = cloud.client("logs")
-        for _ in range(3):
-            with contextlib.suppress(ClientError, ConnectionClosedError):
-                logs.describe_log_groups(logGroupNamePrefix="/a")
-        for _ in range(3):
-            with contextlib.suppress(ClientError, ConnectionClosedError):
-                logs.describe_log_streams(logGroupName="/a")
+        for method, asked in (
+            (logs.describe_log_groups, {"logGroupNamePrefix": "/a"}),
+            (logs.describe_log_streams, {"logGroupName": "/a"}),
+        ):
+            for _ in range(3):
+                with contextlib.suppress(ClientError, ConnectionClosedError):
+                    method(**asked)
         logs.delete_log_group(logGroupName="/a")
         verdict = cloud.judge()
     assert verdict.calls == {"DescribeLogGroups": 3, "DescribeLogStreams": 3, "DeleteLogGroup": 1}
     assert [change.look for change in verdict.deletions] == [None]
 
 
-def test_streams_were_looked_at_when_their_reading_began() -> None:
-    """The first page of many is as old as the reading when the last one comes; a page that was
-    empty and not the last is no look by itself.
-    """
-    clock, account = ManualClock(), Old()
-    for name in ("/whole", "/empty"):
-        key = account.add(name)
-        for number in range(120):
-            account.written(key, stream=f"s{number:03d}")
-    with Cloud(account, clock=clock) as cloud:
-        logs = cloud.client("logs")
-        token: dict[str, str] = {}
-        for _ in range(3):
-            answer = logs.describe_log_streams(logGroupName="/whole", **token)
-            token = {"nextToken": answer.get("nextToken")}
-            clock.advance(10)
-        cloud.world.empty_pages = 1
-        logs.describe_log_streams(logGroupName="/empty")
-        for name in ("/whole", "/empty"):
-            logs.delete_log_group(logGroupName=name)
-        verdict = cloud.judge()
-    assert [change.look for change in verdict.deletions] == [30, None]
-
-
 def test_calls_are_counted_by_the_second_and_against_their_quota() -> None:
-    """And told of where nothing here answers them."""
+    """Calls that the sandbox does not support are listed."""
     clock, account = ManualClock(), Old()
     account.region(ACCOUNT, REGION)
     with Cloud(account, clock=clock) as cloud:

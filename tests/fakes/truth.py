@@ -1,20 +1,19 @@
 """What is true of the fake account, by a record of its own.
 
-It is told of every log group, log stream and event when somebody makes it (`tests.fakes.builder`),
-and of every later change by the calls that took effect and their answers. It never looks into the
-store: what holds there is worked out a second time, or fake and judges would agree by construction.
+Builders (`tests.fakes.builder`) report every log group, log stream and event that they make; later
+changes follow from the calls that took effect and their answers. The record never looks into the
+store: it works everything out a second time, or fake and judges would agree by construction. It
+knows only what decides over deletions.
 
-Values are never changed, only replaced, so whoever keeps one has the truth of that moment. Times
-are ms since the epoch, sizes bytes, retention days.
+Values are replaced, never changed, so one that is kept stays the truth of its moment. Times are ms
+since the epoch, sizes bytes, retention days.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from array import array
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -24,7 +23,7 @@ from janitor.sandbox.store import Events, Lags
 from janitor.sandbox.wire import Call
 
 Event = Events
-"""Of one moment; no count and no bytes once they have expired."""
+"""Events of one moment; their count and bytes are 0 once they have expired."""
 Target = tuple[str, str]
 Key = tuple[str, str, str]
 """Account, Region and name of a log group."""
@@ -32,7 +31,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A log stream. `lag` (s) is its own, if its times lag otherwise than others'."""
+    """A log stream. `lag` (s) overrides the account's."""
 
     name: str
     created: int
@@ -40,7 +39,7 @@ class Stream:
     events: tuple[Event, ...] = ()
 
     def newest(self, now: int, lag: float) -> int:
-        """The newest sign of life that can be seen of it by now."""
+        """The time of the newest activity that is visible at `now`."""
         until = now - int(1000 * (lag if self.lag is None else self.lag))
         seen = (max(event.at, event.ingested) for event in self.events if event.ingested <= until)
         return max(self.created, *seen, 0)
@@ -59,18 +58,9 @@ class Group:
     policy: str | None = None
     policy_days: int | None = None
     log_class: str = "STANDARD"
-    kms: str | None = None
     protected: bool = False
-    bearer: bool = False
-    data_protection: str | None = None
-    protection_status: str | None = None
-    index: str | None = None
-    resource_policy: str | None = None
-    syslog: tuple[str, ...] = ()
-    transformer: Sequence[Mapping[str, Any]] = ()
     metric_filters: tuple[str, ...] = ()
     subscriptions: tuple[str, ...] = ()
-    filters: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     odd: Mapping[str, Any] | None = None
     streams: Mapping[str, Stream] = field(default_factory=dict)
@@ -87,7 +77,7 @@ class Group:
         return 2 if self.log_class == "DELIVERY" else self.retention
 
     def horizon(self, now: int) -> int:
-        """Events before this have expired."""
+        """The time before which events have expired."""
         return 0 if self.days is None else now - self.days * DAY_MS
 
     def alive(self, now: int) -> list[Event]:
@@ -101,16 +91,16 @@ class Group:
         ]
 
     def bytes_seen(self, now: int, lag: float) -> int:
-        """Stored bytes as they were `lag` seconds ago."""
+        """The stored bytes of `lag` seconds ago."""
         then = now - int(lag * 1000)
         return self.stored + sum(e.bytes for e in self.alive(then) if e.ingested <= then)
 
     def retained(self, days: int | None, now: int) -> Group:
-        """Under another retention of its own: what expires, or has expired, never comes back."""
+        """The group under another retention; what expires or has expired never comes back."""
         return replace(self.expired(now), retention=days).expired(now)
 
     def expired(self, now: int) -> Group:
-        """With nothing in what has expired by now."""
+        """The group without the content of events that have expired by now."""
         horizon = self.horizon(now)
 
         def left(event: Event) -> Event:
@@ -121,6 +111,14 @@ class Group:
             for name, stream in self.streams.items()
         }
         return replace(self, streams=streams)
+
+
+SETTINGS = {one.name for one in fields(Group)}
+
+
+def _known(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a group's settings that the record knows."""
+    return {name: value for name, value in settings.items() if name in SETTINGS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,7 @@ class Policy:
     created: int = 0
 
     def days_of(self, group: Group) -> list[float]:
-        """How long it keeps the group's events, if it is under it."""
+        """The days for which it keeps the group's events; empty if the group is not under it."""
         terms = self.force
         if terms is None or not group.name.startswith(terms.prefixes):
             return []
@@ -142,62 +140,37 @@ class Policy:
         return [] if old else [math.inf if terms.days is None else terms.days]
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Many groups with a retention and stored bytes, sorted by name; bytes lie in one stream."""
-
-    names: Sequence[str]
-    created: array[int]
-    retention: array[int]
-    stored: array[int]
-
-    def find(self, key: Key) -> Group | None:
-        row = bisect_left(self.names, key[2])
-        if row == len(self.names) or self.names[row] != key[2]:
-            return None
-        created, stored = self.created[row], self.stored[row]
-        streams = {"application": Stream("application", created)} if stored else {}
-        return Group(*key, created, self.retention[row] or None, stored, streams=streams)
-
-
 @dataclass
 class Truth:
-    """All accounts and Regions. A group that was a row and is gone is None among `groups`."""
+    """All accounts and Regions.
+
+    `functions` maps Lambda functions to their log groups (None: the usual one); `arrivals` is all
+    that ever arrived under a name, as the metric counts it; `policies` are account-level retention
+    policies, oldest first.
+    """
 
     lags: Lags = field(default_factory=Lags)
-    groups: dict[Key, Group | None] = field(default_factory=dict)
-    rows: dict[Target, Rows] = field(default_factory=dict)
+    groups: dict[Key, Group] = field(default_factory=dict)
     functions: dict[Target, dict[str, str | None]] = field(default_factory=dict)
-    """Lambda functions, and the log groups that they write to where those are not their own."""
     arrivals: dict[Key, tuple[Event, ...]] = field(default_factory=dict)
-    """All that ever arrived under a name, which is what the metric knows."""
     policies: dict[Target, tuple[Policy, ...]] = field(default_factory=dict)
-    """Account-level retention policies, in the order in which they were made."""
 
     def copy(self) -> Truth:
-        same = Truth(self.lags)
-        for one in fields(self)[1:]:
-            setattr(same, one.name, dict(getattr(self, one.name)))
-        return same
+        copies = (dict(getattr(self, one.name)) for one in fields(self)[1:])
+        return Truth(self.lags, *copies)
 
     def get(self, key: Key) -> Group | None:
-        if key in self.groups:
-            return self.groups[key]
-        rows = self.rows.get(key[:2])
-        found = None if rows is None else rows.find(key)
-        return None if found is None else self._ruled(found)
+        return self.groups.get(key)
 
     def there(self, key: Key) -> Group:
-        """A group that must be there."""
-        group = self.get(key)
-        assert group is not None, f"{key} is not there"
-        return group
+        """The group, which must exist."""
+        assert key in self.groups, f"{key} is not there"
+        return self.groups[key]
 
     def all(self) -> list[Group]:
-        """Every group that is no row."""
-        return [group for group in self.groups.values() if group is not None]
+        return list(self.groups.values())
 
-    # ---- what is made and done ---------------------------------------------------------------
+    # ---- changes -----------------------------------------------------------------------------
 
     def function(self, account: str, region: str, name: str, group: str | None = None) -> None:
         here = self.functions.get((account, region), {})
@@ -205,21 +178,17 @@ class Truth:
 
     def group(self, account: str, region: str, name: str, *, created: int, **more: Any) -> None:
         key = (account, region, name)
-        assert self.get(key) is None, f"{key} is there"
-        self.groups[key] = self._ruled(Group(*key, created, **more))
+        assert key not in self.groups, f"{key} is there"
+        self.groups[key] = self._ruled(Group(*key, created, **_known(more)))
 
     def set(self, key: Key, **settings: Any) -> None:
-        self.groups[key] = replace(self.there(key), **settings)
+        self.groups[key] = replace(self.there(key), **_known(settings))
 
     def retain(self, key: Key, days: int | None, now: int) -> None:
         self.groups[key] = self.there(key).retained(days, now)
 
     def delete(self, key: Key) -> None:
-        assert self.get(key) is not None, f"{key} is not there"
-        if key[:2] in self.rows:
-            self.groups[key] = None
-        else:
-            del self.groups[key]
+        del self.groups[self.there(key).key]
 
     def stream(
         self,
@@ -248,7 +217,7 @@ class Truth:
     # ---- account-level policies --------------------------------------------------------------
 
     def police(self, target: Target, policies: Iterable[Policy], now: int | None = None) -> None:
-        """These are the policies; changed `now`, what expires by them does not come back."""
+        """Replace the policies; if `now` is given, what expires by either is gone for good."""
         self.policies[target] = tuple(policies)
         for group in self.all():
             if group.key[:2] == target:
@@ -257,7 +226,7 @@ class Truth:
                 self.groups[group.key] = after if now is None else after.expired(now)
 
     def elapse(self, now: int) -> None:
-        """It is as late as that: policies come into force that are due."""
+        """Let time pass: policies come into force that are due by now."""
         for target, policies in list(self.policies.items()):
             for due in sorted({p.due for p in policies if p.put is not None and p.due <= now}):
                 then = [
@@ -267,7 +236,7 @@ class Truth:
                 self.police(target, then, due)
 
     def _ruled(self, group: Group) -> Group:
-        """Under the policy that decides: the one that keeps longest, among equals the first."""
+        """The group under the policy that keeps longest, among equals the oldest."""
         policies = self.policies.get((group.account, group.region), ())
         found = [(days, policy.name) for policy in policies for days in policy.days_of(group)]
         if not found:
@@ -292,10 +261,10 @@ class Truth:
         left = [policy for policy in self.policies[target] if policy.name != name]
         self.police(target, left, now)
 
-    # ---- what calls do -----------------------------------------------------------------------
+    # ---- the effects of calls ----------------------------------------------------------------
 
     def follow(self, call: Call, now: int) -> None:
-        """A call has taken effect, and `call.result` is its answer."""
+        """Follow a call that took effect; `call.result` is its answer."""
         p, key = call.parameters, (call.account, call.region, call.group or "")
         if p.get("dryRun"):
             return
@@ -305,7 +274,6 @@ class Truth:
                     *key,
                     created=now,
                     log_class=p.get("logGroupClass", "STANDARD"),
-                    kms=p.get("kmsKeyId"),
                     tags=dict(p.get("tags") or {}),
                     protected=p.get("deletionProtectionEnabled", False),
                 )
@@ -319,29 +287,12 @@ class Truth:
                 self.write(key, p["logStreamName"], _accepted(call, now))
             case "PutRetentionPolicy" | "DeleteRetentionPolicy":
                 self.retain(key, p.get("retentionInDays"), now)
-            case "AssociateKmsKey" | "DisassociateKmsKey":
-                self.set(key, kms=p.get("kmsKeyId"))
             case "PutLogGroupDeletionProtection":
                 self.set(key, protected=p["deletionProtectionEnabled"])
-            case "PutBearerTokenAuthentication":
-                self.set(key, bearer=p["bearerTokenAuthenticationEnabled"])
-            case "PutDataProtectionPolicy":
-                self.set(key, data_protection=p["policyDocument"])
-            case "DeleteDataProtectionPolicy":
-                self.set(key, data_protection=None, protection_status="DELETED")
-            case "PutIndexPolicy":
-                self.set(key, index=p["policyDocument"])
-            case "PutResourcePolicy":
-                self.set(key, resource_policy=p["policyDocument"])
-            case "PutSyslogConfiguration":
-                endpoints = {*self.there(key).syslog, p["vpcEndpointId"]}
-                self.set(key, syslog=tuple(sorted(endpoints)))
-            case "PutTransformer":
-                self.set(key, transformer=p["transformerConfig"])
             case "PutMetricFilter" | "DeleteMetricFilter":
-                self._filter(key, call, "metric", "metric_filters")
+                self._filter(key, call, "metric_filters")
             case "PutSubscriptionFilter" | "DeleteSubscriptionFilter":
-                self._filter(key, call, "subscription", "subscriptions")
+                self._filter(key, call, "subscriptions")
             case "PutAccountPolicy":
                 self._policy_put(call, now)
             case "DeleteAccountPolicy":
@@ -352,18 +303,15 @@ class Truth:
                 tags = self.there(key).tags
                 self.set(key, tags={name: tags[name] for name in tags if name not in p["tagKeys"]})
 
-    def _filter(self, key: Key, call: Call, kind: str, names: str) -> None:
-        group, name = self.there(key), call.parameters["filterName"]
-        filters = {one: said for one, said in group.filters.items() if one != (kind, name)}
-        left = {*getattr(group, names)} - {name}
-        if call.operation.startswith("Put"):
-            said = {part: v for part, v in call.parameters.items() if part != "logGroupName"}
-            filters, left = {**filters, (kind, name): said}, {*left, name}
-        self.set(key, filters=filters, **{names: tuple(sorted(left))})
+    def _filter(self, key: Key, call: Call, field: str) -> None:
+        name = {call.parameters["filterName"]}
+        others = {*getattr(self.there(key), field)} - name
+        new = name if call.operation.startswith("Put") else set()
+        self.set(key, **{field: tuple(sorted(others | new))})
 
 
 def _accepted(call: Call, now: int) -> list[Event]:
-    """What PutLogEvents took of what it was sent: 26 bytes are counted on top of each message."""
+    """The events that PutLogEvents accepted; each counts 26 bytes on top of its message."""
     entries: list[dict[str, Any]] = call.parameters["logEvents"]
     rejected = (call.result or {}).get("rejectedLogEventsInfo", {})
     first = max(rejected.get(f"{why}LogEventEndIndex", 0) for why in ("tooOld", "expired"))

@@ -1,4 +1,4 @@
-"""Small accounts in the sandbox, and what is asked of them again and again."""
+"""Small accounts in the sandbox, and short ways of asking them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ REGION, ELSEWHERE = "eu-west-1", "us-east-1"
 NOW = ManualClock().now()
 INVALID, MISSING = "InvalidParameterException", "ResourceNotFoundException"
 VALIDATION, UNKNOWN = "ValidationException", "UnknownOperationException"
+ANSWERED = ("answered", "", 200)
 _TOKENS = (
     *(("nextToken",) * 2, ("NextToken",) * 2, ("PaginationToken",) * 2),
     *(("NextMarker", "Marker"), ("NextContinuationToken", "ContinuationToken")),
 )
-"""What answers call a page token, and requests."""
+"""The names of a page token in an answer and in the next request."""
 
 
 def empty_store(**lags: float) -> Store:
@@ -32,13 +33,17 @@ def empty_store(**lags: float) -> Store:
 
 
 def add(store: Store, name: str, age: float = 400, **more: Any) -> Group:
-    """A group so many days old."""
+    """A group that is `age` days old."""
     return store.add_group(ACCOUNT, REGION, name, created=NOW - int(age * DAY_MS), **more)
 
 
+def arn(name: str, region: str = REGION, account: str = ACCOUNT) -> str:
+    return arn_of(account, region, name)
+
+
 class Still(Sandbox):
-    """A sandbox without quotas whose time stands still unless it is moved. `having` is what each of
-    the log groups has; the rest are the sandbox's own options.
+    """A sandbox whose time stands still unless it is advanced, with log groups of these names.
+    `having` are settings of all of them; the rest are the sandbox's own options.
     """
 
     def __init__(
@@ -56,19 +61,17 @@ class Still(Sandbox):
             add(self.store, name, **having or {})
 
     def ask(self, method: str, query: str = "@", /, **parameters: Any) -> Any:
-        """What `ask` answers; the method is of CloudWatch Logs or, as in `s3.get_object`, of
-        another service.
-        """
-        return ask(*self._meant(method), query, **parameters)
+        """`ask` with a client of CloudWatch Logs or, as in `s3.get_object`, another service."""
+        return ask(*self._bound(method), query, **parameters)
 
     def do(self, method: str, /, **parameters: Any) -> Any:
-        """What a call is answered. Raises ClientError."""
-        client, name = self._meant(method)
+        """The answer to one call. Raises ClientError."""
+        client, name = self._bound(method)
         return getattr(client, name)(**parameters)
 
-    def _meant(self, method: str) -> tuple[Any, str]:
-        *services, name = method.split(".")
-        [service] = services or ["logs"]
+    def _bound(self, method: str) -> tuple[Any, str]:
+        service, _, name = method.rpartition(".")
+        service = service or "logs"
         if service not in self._clients:
             self._clients[service] = self.client(service, ACCOUNT, REGION)
         return self._clients[service], name
@@ -78,14 +81,8 @@ class Still(Sandbox):
         return self.ask("describe_log_groups", "logGroups[].logGroupName", **narrowed)
 
 
-def arn(name: str, region: str = REGION, account: str = ACCOUNT) -> str:
-    return arn_of(account, region, name)
-
-
 def ask(client: Any, method: str, query: str = "@", /, **parameters: Any) -> Any:
-    """What the JMESPath `query` finds: of lists, in all pages one after the other. Or the code with
-    which the call is refused.
-    """
+    """What the JMESPath `query` finds, lists concatenated over all pages; or the error code."""
     try:
         found = [jmespath.search(query, page) for page in paged(client, method, **parameters)]
     except ClientError as error:
@@ -94,7 +91,7 @@ def ask(client: Any, method: str, query: str = "@", /, **parameters: Any) -> Any
 
 
 def outcome(client: Any, method: str, **parameters: Any) -> tuple[str, str, int]:
-    """Code, message and status of what became of a call."""
+    """Error code, message and status of a call, or ANSWERED."""
     try:
         getattr(client, method)(**parameters)
     except ClientError as error:
@@ -103,11 +100,8 @@ def outcome(client: Any, method: str, **parameters: Any) -> tuple[str, str, int]
     return ANSWERED
 
 
-ANSWERED = ("answered", "", 200)
-
-
 def paged(client: Any, method: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-    """Every page to the last token."""
+    """Every page up to the last token."""
     for _ in range(1000):
         yield (answer := getattr(client, method)(**parameters))
         more = {asked: answer[told] for told, asked in _TOKENS if answer.get(told)}

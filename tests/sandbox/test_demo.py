@@ -19,14 +19,12 @@ EU, US = demo.REGIONS
 
 # ---- every kind of decision ----------------------------------------------------------------------
 
+STACK = "protected from deletion by tag: aws:cloudformation:stack-name"
 KEPT = {
     "/cloudwatch-janitor/janitor": (Check.OWN_GROUP, "the janitor's own log group"),
     "/legal/hold/2023-audit": (Check.TAG, "protected by tag: janitor:keep"),
     "aws-controltower/CloudTrailLogs": (Check.NAME, "protected by name: *aws-controltower*"),
-    "/aws/codebuild/stack-managed-build": (
-        Check.DELETION_TAG,
-        "protected from deletion by tag: aws:cloudformation:stack-name",
-    ),
+    "/aws/codebuild/stack-managed-build": (Check.DELETION_TAG, STACK),
     "aws/spans": (Check.RESERVED, "only AWS could create the log group again"),
     "/aws/vendedlogs/delivery/cdn-access": (Check.CLASS, "class DELIVERY"),
     "/platform/protected/ledger": (Check.DELETION_PROTECTION, "deletion protection is on"),
@@ -46,19 +44,19 @@ KEPT = {
     "/odd/no-creation-time": (Check.VALUES, "odd values: creationTime is missing"),
     "/odd/unclear-metric": (Check.ARRIVALS, "no complete answer for this log group"),
 }
-"""Log groups that look empty or are special otherwise, and why they are not deleted: by every check
-that the shipped policy asks for."""
+"""Log groups that look empty or special, and why they are not deleted: a group for every check that
+the shipped policy makes."""
 GOES = {
     "/aws/lambda/orders-api-v1",  # two pages of expired streams
-    "/aws/lambda/legacy-thumbnailer",  # no streams at all, no retention, tags
+    "/aws/lambda/legacy-thumbnailer",  # no streams, no retention, tags
     "/ecs/checkout-blue",  # with a key, policies and processors
     "/ecs/reports-legacy",  # a stream that was never written
     "/managed/quarterly/retired",  # by the days of an account-level policy
 }
 
 
-def test_each_special_log_group_is_decided_for_the_reason_that_it_is_there_for(run: Run) -> None:
-    """By the shipped policy, as the report tells it."""
+def test_each_special_log_group_is_decided_for_its_own_reason(run: Run) -> None:
+    """By the shipped policy, as the report says."""
     assert {check for check, _ in KEPT.values()} == set(Check) - {
         *(Check.DELETION_NAME, Check.DELETE_EMPTY, Check.EVENTS, Check.RULE)
     }
@@ -70,13 +68,8 @@ def test_each_special_log_group_is_decided_for_the_reason_that_it_is_there_for(r
     for name in GOES:
         assert (found[name]["action"], found[name]["status"]) == ("delete_group", "planned")
     kinds = {(finding["action"], finding["status"]) for finding in answer["findings"]}
-    assert kinds == {
-        ("delete_group", "planned"),
-        ("set_retention", "planned"),
-        ("sweep_streams", "planned"),
-        ("keep", "kept"),
-        ("unknown", "unknown"),
-    }
+    planned = {(action, "planned") for action in ("delete_group", "set_retention", "sweep_streams")}
+    assert kinds == planned | {("keep", "kept"), ("unknown", "unknown")}
     both = "/aws/lambda/price-feed"  # gets a retention, and its streams are swept by that
     did = {finding["action"] for finding in answer["findings"] if finding["group"] == both}
     assert did == {"set_retention", "sweep_streams"}
@@ -90,24 +83,16 @@ def test_each_special_log_group_is_decided_for_the_reason_that_it_is_there_for(r
     assert given == {365}, "12 months, whatever the log group"
 
 
-# ---- the account ---------------------------------------------------------------------------------
-
-
-def test_it_is_the_same_every_time() -> None:
-    """Down to the streams and their times; of about 300 log groups in two Regions."""
-    one, other = demo.account(), demo.account()
-    assert one.state() == other.state()
-    assert one is not other
-    assert {region: len(one.region(demo.ACCOUNT, region)) for region in demo.REGIONS} == demo.GROUPS
-    assert sum(demo.GROUPS.values()) == 300
-
-
-def test_most_of_what_holds_data_never_expires() -> None:
-    """As AWS makes log groups; and what holds data takes some in, more on workdays."""
+def test_it_is_the_same_every_time_and_like_a_real_account() -> None:
+    """Most groups that hold data never expire, as AWS makes them; they take data in, more on
+    workdays, and the dead ones do not.
+    """
     store = demo.account()
+    assert store.state() == demo.account().state()
+    numbers = {region: len(store.region(demo.ACCOUNT, region)) for region in demo.REGIONS}
+    assert (numbers, sum(numbers.values())) == (demo.GROUPS, 300)
     held = [group for group in store.groups() if group.stored > 10**6]
-    endless = [group for group in held if group.days is None]
-    assert len(held) / 3 < len(endless) < len(held)
+    assert len(held) / 3 < len([group for group in held if group.days is None]) < len(held)
     arrivals = store.region(demo.ACCOUNT, EU).arrivals
     flow = [events.bytes for events in arrivals["/aws/vpc/flow-logs"] if events.bytes > 10**6]
     assert len(flow) >= 30
@@ -121,8 +106,8 @@ def test_most_of_what_holds_data_never_expires() -> None:
 
 @pytest.mark.usefixtures("few_owners")
 def test_the_time_is_the_accounts(run: Run) -> None:
-    """In what is printed, in the journal's name and in its lines."""
-    words = ("run", "--apply", "--yes", "--sandbox", "-r", "us-east-1", "--format", "json")
+    """In the output, in the journal's name and in its lines."""
+    words = ("run", "--apply", "--yes", "--sandbox", "-r", US, "--format", "json")
     answer = json.loads(run(*words).out)
     assert answer["run"]["started"] == "2026-11-25T09:00:00+00:00"
     [journal] = Path.cwd().glob("*.jsonl")
@@ -150,7 +135,7 @@ OUTSIDE = {
 @pytest.mark.parametrize(
     "words",
     [
-        ["report", "-r", "us-east-1", "--profile", "nonexistent"],
+        ["report", "-r", US, "--profile", "nonexistent"],
         ["explain", "/ecs/long-tail", "--role", f"arn:aws:iam::{demo.ACCOUNT}:role/janitor"],
     ],
     ids=["profile", "role"],
@@ -158,7 +143,7 @@ OUTSIDE = {
 def test_nothing_of_the_users_aws_reaches_it(
     words: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither profile nor endpoint nor configuration: the answer is the same, to the last line."""
+    """Neither profile nor endpoint nor configuration: the answer is the same."""
     alone = run(*words, "--sandbox", "--format", "json")
     for name, value in OUTSIDE.items():
         monkeypatch.setenv(name, value)
@@ -167,12 +152,12 @@ def test_nothing_of_the_users_aws_reaches_it(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     among = run(*words, "--sandbox", "--format", "json")
     assert alone.code in (0, 5)
-    assert (among.code, sorted_findings(among.out)) == (alone.code, sorted_findings(alone.out))
+    assert (among.code, comparable(among.out)) == (alone.code, comparable(alone.out))
     assert among.err == alone.err
 
 
-def sorted_findings(text: str) -> Any:
-    """Several threads tell of them; and each run has an id of its own."""
+def comparable(text: str) -> Any:
+    """The output without the run's id, its findings in a fixed order."""
     answer = json.loads(text)
     answer["run"]["id"] = ""
     answer.get("findings", []).sort(key=json.dumps)
@@ -199,22 +184,22 @@ def test_a_role_of_another_account_is_refused(role: str, said: str, run: Run) ->
 
 @pytest.mark.usefixtures("few_owners")
 def test_the_demo_cleans_looks_again_and_undoes(run: Run) -> None:
-    """It leaves a page, and names the files that it leaves; no file of somebody's is touched."""
+    """It leaves a page, names the files that it leaves, and overwrites nobody's report."""
     Path("report.html").write_text("mine")
-    told = run("sandbox", "demo")
-    assert told.code == 0
-    first, second, third = (line for line in told.err.splitlines() if "groups scanned" in line)
+    done = run("sandbox", "demo")
+    assert done.code == 0
+    first, second, third = (line for line in done.err.splitlines() if "groups scanned" in line)
     assert "22 groups and 359 streams would be deleted" in first
     assert "22 groups and 359 streams were deleted" in second
     assert "retention would be set on 0, 0 groups and 0 streams would be deleted" in third
     restored = (
         "22 log groups were created again or completed, retention was put back on 153; 0 left"
     )
-    assert restored in told.err
-    assert "After the undo, 0 of 300 log groups differ from before" in told.out
+    assert restored in done.err
+    assert "After the undo, 0 of 300 log groups differ from before" in done.out
     assert "22 of 300 log groups would be deleted" in Path("janitor-demo.html").read_text()
     assert Path("report.html").read_text() == "mine"
-    for line in told.out.splitlines()[-3:]:
+    for line in done.out.splitlines()[-3:]:
         assert Path(line.split()[-1]).exists(), line
 
 
@@ -223,34 +208,26 @@ def test_the_demo_cleans_looks_again_and_undoes(run: Run) -> None:
     [([0, 0, 0, 0, 0], 0), ([0, 3, 3, 0, 0], 0), ([0, 2, 4, 0, 0], 2), ([0, 0, 0, 130, 0], 130)],
 )
 def test_the_demos_exit_code_is_the_first_that_means_failure(
-    codes: list[int], expected: int, run: Run, monkeypatch: pytest.MonkeyPatch
+    codes: list[int],
+    expected: int,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Items that are merely unknown do not."""
-    said: list[str] = []
+    """Items that are merely unknown are not a failure. If the folder cannot be written, the page is
+    beside the journal.
+    """
+    commands: list[list[str]] = []
 
     def command(words: list[str]) -> int:
-        said.append(words[0])
-        return codes[len(said) - 1]
+        commands.append(words)
+        return codes[len(commands) - 1]
 
     monkeypatch.setattr(cli, "main", command)
-    assert show() == expected
-    assert said == ["report", "report", "run", "report", "restore"]
-
-
-def test_in_a_folder_that_cannot_be_written_the_page_is_beside_the_journal(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It is named where it was written."""
     monkeypatch.setattr("os.access", lambda path, _mode: Path(path) != Path.cwd())
-    pages: list[str] = []
-
-    def command(words: list[str]) -> int:
-        pages.extend(words[words.index("-o") + 1 :][:1] if "-o" in words else ())
-        return 0
-
-    monkeypatch.setattr(cli, "main", command)
-    show()
-    [page] = pages
+    assert show() == expected
+    assert [words[0] for words in commands] == ["report", "report", "run", "report", "restore"]
+    [page] = [words[words.index("-o") + 1] for words in commands if "-o" in words]
     said = capsys.readouterr().out
     assert f"as a web page: {page}\n" in said
     assert f"{Path(page).with_name('journal.jsonl')}\n" in said
@@ -260,7 +237,7 @@ def test_in_a_folder_that_cannot_be_written_the_page_is_beside_the_journal(
 def test_a_difference_after_the_undo_is_a_failure(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The comparison is one: an undo that does nothing does not pass."""
+    """An undo that does nothing does not pass."""
     command = cli.main
 
     def forgetful(words: list[str]) -> int:

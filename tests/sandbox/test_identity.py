@@ -1,16 +1,27 @@
-"""Keys, accounts, Regions and roles."""
+"""Access keys, accounts, Regions, roles and organizations."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from botocore.config import Config
 
 from janitor.sandbox import inprocess
-from janitor.sandbox.organization import ID, Membership, Organization
+from janitor.sandbox.organization import ID, Membership, Organization, Unit
 from janitor.sandbox.store import Store
 from janitor.sandbox.world import Key
-from tests.sandbox.asking import ACCOUNT, ELSEWHERE, NOW, OTHER, REGION, Still, ask, empty_store
+from tests.sandbox.asking import (
+    ACCOUNT,
+    ELSEWHERE,
+    NOW,
+    OTHER,
+    REGION,
+    Still,
+    ask,
+    empty_store,
+    paged,
+)
 
 CALLS = (
     ("logs", "describe_log_groups"),
@@ -23,13 +34,13 @@ REFUSED = "UnrecognizedClientException"
 
 
 def client_of(sandbox: Still, key: str, service: str) -> Any:
-    """A client with that access key, known or not."""
+    """A client with this access key, known or not."""
     config = Config(retries={"total_max_attempts": 1, "mode": "standard"})
     return inprocess.session(sandbox.handle, key, REGION).client(service, config=config)
 
 
-def test_a_key_is_taken_until_it_expires() -> None:
-    """And refused in the words of each service, as is one that nobody knows."""
+def test_unknown_and_expired_keys_are_refused() -> None:
+    """With each service's own codes."""
     account = Still()
     account.world.keys["ASIAX"] = Key(ACCOUNT, NOW + 1000)
     account.time.advance(0.999)
@@ -44,7 +55,7 @@ def test_a_key_is_taken_until_it_expires() -> None:
         assert said == wanted
 
 
-def test_accounts_and_regions_are_apart() -> None:
+def test_accounts_and_regions_are_separate() -> None:
     """Each key sees its own account, each Region its own groups."""
     store = Store()
     for account in (ACCOUNT, OTHER):
@@ -60,8 +71,8 @@ def test_accounts_and_regions_are_apart() -> None:
 
 
 def test_regions_are_listed_as_they_are_enabled() -> None:
-    """Those that are not only when all are asked for; a Region that refuses a token, though it is
-    listed, and one that is not enabled, are UnrecognizedClientException.
+    """Disabled Regions are listed only with AllRegions; they refuse calls, as may a listed one that
+    does not accept the token.
     """
     account = Still("/a")
     for name, opt_in in (("af-south-1", "opted-in"), ("me-south-1", "not-opted-in")):
@@ -85,8 +96,11 @@ def test_regions_are_listed_as_they_are_enabled() -> None:
     assert ask(sts, "get_caller_identity", "Account") == ACCOUNT
 
 
+# ---- roles ---------------------------------------------------------------------------------------
+
+
 def test_role_leads_to_another_account_for_an_hour() -> None:
-    """AssumeRole gives keys of the role's account; of an account that there is not, none."""
+    """AssumeRole returns keys of the role's account, if the account exists."""
     account, session = Still(), {"RoleSessionName": "test"}
     account.store.region(OTHER, REGION)
     role = {"RoleArn": f"arn:aws:iam::{OTHER}:role/reader"}
@@ -112,9 +126,9 @@ CONDITION = {
 HUB, MEMBER = f"arn:aws:iam::{ACCOUNT}:role/hub/janitor", f"arn:aws:iam::{OTHER}:role/member"
 
 
-def test_role_lets_in_whom_its_trust_policy_says() -> None:
-    """All conditions must hold; who is refused does not learn why, nor whether there is a role. An
-    external ID that no policy asks for does no harm.
+def test_role_admits_whom_its_trust_policy_says() -> None:
+    """All conditions must hold, and a refusal does not say why. An external ID that no policy asks
+    for does no harm.
     """
     store = empty_store()
     store.region(OTHER, REGION)
@@ -134,10 +148,47 @@ def test_role_lets_in_whom_its_trust_policy_says() -> None:
     for sts, account, name in ((hub, ACCOUNT, "janitor"), (member, OTHER, "member")):
         arn = f"arn:aws:sts::{account}:assumed-role/{name}/test"
         assert ask(sts, "get_caller_identity", "Arn") == arn
-    assert key(hub, MEMBER, "wrong") == denied
-    assert key(hub, MEMBER) == denied
-    assert key(user, MEMBER, "right") == denied
-    assert key(stranger, HUB) == denied
+    assert key(hub, MEMBER, "wrong") == key(hub, MEMBER) == denied
+    assert key(user, MEMBER, "right") == key(stranger, HUB) == denied
     assert key(hub, MEMBER + "2", "right") == denied
     store.organization = None
     assert key(hub, MEMBER, "right") == denied, "its account has left"
+
+
+# ---- organizations -------------------------------------------------------------------------------
+
+UNIT, NOBODYS = "ou-root-12345678", "ou-root-00000000"
+LISTED, UNITS = "list_accounts_for_parent", "list_organizational_units_for_parent"
+
+
+def organization(of: str = ACCOUNT, administrators: tuple[str, ...] = (), **more: Any) -> Any:
+    """A client in an organization of 45 accounts, most of them in a unit."""
+    store = empty_store()
+    store.region(OTHER, REGION)
+    members = {f"{number:012}": Membership(f"a{number}", UNIT) for number in range(43)}
+    members |= {ACCOUNT: Membership("management"), OTHER: Membership("other", state="CLOSED")}
+    units, managers = {UNIT: Unit("Workloads")}, frozenset(administrators)
+    store.organization = Organization(ACCOUNT, units, members, managers)
+    return Still(store=store, **more).client("organizations", of)
+
+
+@pytest.mark.parametrize("empty_pages", [0.0, 0.5])
+def test_accounts_come_by_parent_in_pages_of_twenty(empty_pages: float) -> None:
+    """Pages may be empty and not the last; accounts of a unit are not listed under the root."""
+    asked = organization(empty_pages=empty_pages)
+    assert max(len(page["Accounts"]) for page in paged(asked, LISTED, ParentId=UNIT)) == 20
+    of_unit = ask(asked, LISTED, "Accounts[].Id", ParentId=UNIT)
+    assert of_unit == [f"{number:012}" for number in range(43)]
+    top = ask(asked, LISTED, "Accounts[].[Id, State, Status]", ParentId="r-root")
+    assert top == [[ACCOUNT, "ACTIVE", "ACTIVE"], [OTHER, "CLOSED", "SUSPENDED"]]
+
+
+def test_only_managers_read_an_organization_and_only_what_exists() -> None:
+    """The management account and delegated administrators may read it."""
+    assert ask(organization(OTHER), "list_roots") == "AccessDeniedException"
+    assert ask(organization(OTHER, (OTHER,)), "list_roots", "Roots[].Id") == ["r-root"]
+    asked = organization()
+    for method in (LISTED, UNITS):
+        assert ask(asked, method, ParentId=NOBODYS) == "ParentNotFoundException"
+    said = ask(asked, "describe_organizational_unit", OrganizationalUnitId=NOBODYS)
+    assert said == "OrganizationalUnitNotFoundException"

@@ -1,4 +1,4 @@
-"""CloudWatch's metric of what arrived, and the answers that are none."""
+"""CloudWatch's metric of what arrived, and its unclear answers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from janitor.core.clock import DAY_MS, HOUR_MS
 from janitor.sandbox.unknowns import Unknowns
 from tests.sandbox.asking import NOW, Still, add, empty_store, paged
 
+GET = "cloudwatch.get_metric_data"
+
 
 def moment(at: int) -> datetime:
     return datetime.fromtimestamp(at / 1000, UTC)
 
 
 def query(name: str | None, period: int = 3600, id: str = "g0") -> dict[str, Any]:
-    """Of a log group, or of all."""
+    """The query for the events of a log group, or of all."""
     dimensions = [] if name is None else [{"Name": "LogGroupName", "Value": name}]
     metric = {"Namespace": "AWS/Logs", "MetricName": "IncomingLogEvents", "Dimensions": dimensions}
     return {"Id": id, "MetricStat": {"Metric": metric, "Period": period, "Stat": "Sum"}}
@@ -39,16 +41,15 @@ def arrived(
     account: Still, name: str | None, since: int, until: int = NOW + DAY_MS, period: int = 3600
 ) -> Any:
     asked = {"MetricDataQueries": [query(name, period)], **span(since, until)}
-    found = account.ask("cloudwatch.get_metric_data", "MetricDataResults[0]", **asked)
+    found = account.ask(GET, "MetricDataResults[0]", **asked)
     assert found["StatusCode"] == "Complete"
     return found["Values"]
 
 
-def told(account: Still, *queries: dict[str, Any], **asked: Any) -> list[list[Any]]:
+def results(account: Still, *queries: dict[str, Any], **asked: Any) -> list[list[Any]]:
     """Id, status and values of each metric, page by page."""
-    pages = paged(
-        account.client("cloudwatch"), "get_metric_data", MetricDataQueries=queries, **asked
-    )
+    client = account.client("cloudwatch")
+    pages = paged(client, "get_metric_data", MetricDataQueries=queries, **asked)
     return [
         [(one["Id"], one["StatusCode"], one["Values"]) for one in page["MetricDataResults"]]
         for page in pages
@@ -56,7 +57,7 @@ def told(account: Still, *queries: dict[str, Any], **asked: Any) -> list[list[An
 
 
 def test_metric_lags() -> None:
-    """What arrived is counted minutes later, by the time of its arrival."""
+    """What arrived is counted minutes later, under its time of arrival."""
     account = written((NOW, 3, 99), metric=300)
     account.store.write(account.here.groups["/a"], "s", NOW - 5 * DAY_MS, 2, ingested=NOW)
     account.time.advance(299)
@@ -66,8 +67,8 @@ def test_metric_lags() -> None:
     assert arrived(account, "/a", NOW - 9 * DAY_MS, NOW - HOUR_MS) == []
 
 
-def test_metric_knows_what_is_gone_for_15_months() -> None:
-    """It shows what was deleted, but nothing older, and nothing by too fine periods."""
+def test_metric_knows_deleted_groups_for_15_months() -> None:
+    """It shows nothing older, and nothing at all if the period is too fine for the start."""
     account = written(*((NOW - days * DAY_MS, days, 10) for days in (500, 400, 100, 1)))
     account.do("delete_log_group", logGroupName="/a")
     for name, days, period, wanted in (
@@ -80,13 +81,11 @@ def test_metric_knows_what_is_gone_for_15_months() -> None:
 
 
 def test_more_points_than_asked_for_come_in_parts() -> None:
-    """A metric that does not fit is PartialData, with a token for the rest of it; a metric that
-    comes after it waits for the next page.
-    """
+    """A metric that does not fit is PartialData, with a token for the rest and what follows."""
     first = NOW // HOUR_MS * HOUR_MS
     account = written(*((first - hour * HOUR_MS, hour, 1) for hour in range(5)))
     asked = span((NOW - DAY_MS) // HOUR_MS * HOUR_MS, NOW + 1000) | {"MaxDatapoints": 2}
-    assert told(account, query("/a"), query("/a", id="g1"), **asked) == [
+    assert results(account, query("/a"), query("/a", id="g1"), **asked) == [
         [("g0", "PartialData", [0, 1])],
         [("g0", "PartialData", [2, 3])],
         [("g0", "Complete", [4]), ("g1", "PartialData", [0])],
@@ -94,20 +93,20 @@ def test_more_points_than_asked_for_come_in_parts() -> None:
         [("g1", "Complete", [3, 4])],
     ]
     asked |= {"MetricDataQueries": [query("/a")]}
-    times = account.ask("cloudwatch.get_metric_data", "MetricDataResults[].Timestamps[]", **asked)
+    times = account.ask(GET, "MetricDataResults[].Timestamps[]", **asked)
     assert times == [moment(first - hour * HOUR_MS) for hour in range(5)]
 
 
-def test_too_many_metrics_or_bad_names_are_refused() -> None:
-    """501 metrics, the same Id twice, an Id in capitals: ValidationError."""
+def test_too_many_metrics_and_bad_ids_are_refused() -> None:
+    """501 metrics, the same Id twice and an Id in capitals are a ValidationError."""
     many = [query("/a", id=f"q{number}") for number in range(501)]
     for wrong in (many, [query("/a")] * 2, [query("/a", id="G0")]):
         asked = {"MetricDataQueries": wrong, **span(NOW - DAY_MS)}
-        assert Still().ask("cloudwatch.get_metric_data", **asked) == "ValidationError"
+        assert Still().ask(GET, **asked) == "ValidationError"
 
 
 def test_metric_of_all_log_groups() -> None:
-    """Without a dimension (CloudWatch Logs user guide)."""
+    """It has no dimension (CloudWatch Logs user guide)."""
     account = written((NOW - HOUR_MS, 2, 1))
     b = add(account.store, "/b")
     account.store.add_stream(b, "s", created=NOW, events=[(NOW - HOUR_MS, 1, 1)])
@@ -116,7 +115,7 @@ def test_metric_of_all_log_groups() -> None:
 
 def test_start_is_rounded_down_by_its_age() -> None:
     """To the minute, after 15 days to five minutes, after 63 to the hour (botocore 1.44.5,
-    GetMetricData): an event just before the start asked for counts if the rounded one is before it.
+    GetMetricData), so that an event just before the requested start may count.
     """
     asked = {
         days: (NOW - days * DAY_MS) // HOUR_MS * HOUR_MS + seconds * 1000
@@ -135,14 +134,14 @@ def test_start_is_rounded_down_by_its_age() -> None:
 def test_periods_are_counted_from_the_start_or_in_multiples(
     buckets: Any, wanted: list[tuple[int, float]]
 ) -> None:
-    """CloudWatch does not say which: from 06:00 on, a day's points may be those of 06:00 or of
-    midnight, without the part before the first midnight.
+    """CloudWatch does not say which: asked from 06:00 on, a day's points may begin at 06:00, or at
+    midnight without the part before the first midnight.
     """
     midnight = NOW // DAY_MS * DAY_MS
     events = ((midnight + 7 * HOUR_MS, 1, 1), (midnight - HOUR_MS, 2, 1))
     account = written(*events, unknowns=Unknowns(buckets=buckets))
     asked = {"MetricDataQueries": [query("/a", 86_400)], **span(midnight - 18 * HOUR_MS)}
-    result = account.ask("cloudwatch.get_metric_data", "MetricDataResults[0]", **asked)
+    result = account.ask(GET, "MetricDataResults[0]", **asked)
     hours = [(at - moment(midnight)) // timedelta(hours=1) for at in result["Timestamps"]]
     assert list(zip(hours, result["Values"], strict=True)) == wanted
 
@@ -150,19 +149,17 @@ def test_periods_are_counted_from_the_start_or_in_multiples(
 @pytest.mark.parametrize("status", ["PartialData", "InternalError", "Forbidden"])
 @pytest.mark.parametrize("once", [False, True])
 def test_answer_may_be_unclear(status: Any, once: bool) -> None:
-    """Without points although events arrived, beside others that are Complete; for good, or until
-    the token is followed.
+    """It has no points although events arrived, beside complete answers; for good, or until the
+    token is followed.
     """
     unknowns = Unknowns(unclear={"/a": status}, unclear_once=once)
     account = written((NOW - HOUR_MS, 1, 1), unknowns=unknowns)
     queries = [query("/b"), query("/a", id="g1"), query("/c", id="g2")]
-    said = ("g0", "Complete"), ("g1", status), ("g2", "Complete")
-    before, unclear, after = ((*one, list[float]()) for one in said)
+    answers = ("g0", "Complete"), ("g1", status), ("g2", "Complete")
+    before, unclear, after = ((*one, list[float]()) for one in answers)
     whole = [[before, unclear], [("g1", "Complete", [1.0]), after]]
     asked = span(NOW - DAY_MS)
-    assert told(account, *queries, **asked) == (whole if once else [[before, unclear, after]])
+    assert results(account, *queries, **asked) == (whole if once else [[before, unclear, after]])
     asked |= {"MetricDataQueries": queries}
-    codes = account.ask(
-        "cloudwatch.get_metric_data", "MetricDataResults[].Messages[].Code", **asked
-    )
+    codes = account.ask(GET, "MetricDataResults[].Messages[].Code", **asked)
     assert codes == ([] if status == "PartialData" else [status])

@@ -1,4 +1,4 @@
-"""What a log group has of its own beside retention, and the policies of the account."""
+"""A log group's own policies, and the retention policies of the account."""
 
 from __future__ import annotations
 
@@ -10,19 +10,47 @@ import botocore.session
 from janitor.sandbox.unknowns import Unknowns
 from tests.sandbox.asking import ACCOUNT, INVALID, MISSING, REGION, Still, add, arn
 
+OWN = {"logGroupIdentifier": "/a"}
+BY_ARN = {"resourceArn": arn("/a")}
+
+
+def test_a_groups_own_policies_are_shown_as_they_were_put() -> None:
+    """Data protection, index, transformer and syslog, of which a Region can be listed too."""
+    account, index = Still("/a", "/b"), {"logGroupIdentifiers": ["/a"]}
+    for method, value in (
+        ("put_data_protection_policy", {"policyDocument": '{"Name": "d"}'}),
+        ("put_index_policy", {"policyDocument": '{"Fields": []}'}),
+        ("put_transformer", {"transformerConfig": [{"parseJSON": {}}]}),
+        ("put_syslog_configuration", {"vpcEndpointId": "vpce-1"}),
+        ("put_syslog_configuration", {"vpcEndpointId": "vpce-2"}),
+    ):
+        account.do(method, **OWN, **value)
+    account.do("put_syslog_configuration", logGroupIdentifier="/b", vpcEndpointId="vpce-2")
+    endpoints = "syslogConfigurations[].vpcEndpointId"
+    for method, query, asked, wanted in (
+        ("get_data_protection_policy", "policyDocument", OWN, '{"Name": "d"}'),
+        ("describe_index_policies", "indexPolicies[].policyDocument", index, ['{"Fields": []}']),
+        ("get_transformer", "transformerConfig", OWN, [{"parseJSON": {}}]),
+        ("list_syslog_configurations", endpoints, OWN, ["vpce-1", "vpce-2"]),
+        ("list_syslog_configurations", endpoints, {"vpcEndpointId": "vpce-2"}, ["vpce-2"] * 2),
+    ):
+        assert account.ask(method, query, **asked) == wanted
+
 
 def test_resource_policy_of_a_group_goes_by_its_revision_and_has_no_name() -> None:
-    """Whoever does not know the last revision changes nothing."""
-    account, of = Still("/a"), {"resourceArn": arn("/a")}
-    first = account.ask("put_resource_policy", "revisionId", **of, policyDocument="{}")
+    """A caller who does not know the last revision changes nothing."""
+    account, query = Still("/a"), "resourcePolicy.policyDocument"
+    first = account.ask("put_resource_policy", "revisionId", **BY_ARN, policyDocument="{}")
     for known, wanted in (
         ({}, INVALID),
         ({"expectedRevisionId": first, "policyName": "p"}, INVALID),
         ({"expectedRevisionId": first}, "[]"),
     ):
-        query = "resourcePolicy.policyDocument"
-        put = account.ask("put_resource_policy", query, **of, policyDocument="[]", **known)
+        put = account.ask("put_resource_policy", query, **BY_ARN, policyDocument="[]", **known)
         assert put == wanted
+    query, asked = "resourcePolicies[].[policyDocument, resourceArn]", {"policyScope": "RESOURCE"}
+    found = account.ask("describe_resource_policies", query, **BY_ARN, **asked)
+    assert found == [["[]", arn("/a")]]
 
 
 # ---- account-level retention policies ------------------------------------------------------------
@@ -41,8 +69,8 @@ def prefixes(*given: str) -> dict[str, str]:
 
 
 def test_account_policies_are_bounded() -> None:
-    """30 days at least, days that AWS knows, prefixes only, 20 policies a Region, a name of one's
-    own; one that is not there can be neither deleted nor read, and other types have none.
+    """Days must be at least 30 and known to AWS, scopes prefixes, names not AWS's; a Region has at
+    most 20. A policy that does not exist can be neither deleted nor read; other types have none.
     """
     account, always = Still(), "RETROACTIVE"
     for name, days, mode, more in (
@@ -59,11 +87,9 @@ def test_account_policies_are_bounded() -> None:
     assert [one for one in said if isinstance(one, str)] == [said[20]] == ["LimitExceededException"]
     for method in ("delete_account_policy", "describe_account_policies"):
         assert account.ask(method, policyName="none", **TYPE) == MISSING
-    assert account.ask("describe_account_policies", POLICIES, policyName="org-7", **TYPE) == [
-        "org-7"
-    ]
-    others = account.ask("describe_account_policies", POLICIES, policyType="TRANSFORMER_POLICY")
-    assert others == []
+    described = "describe_account_policies", POLICIES
+    assert account.ask(*described, policyName="org-7", **TYPE) == ["org-7"]
+    assert account.ask(*described, policyType="TRANSFORMER_POLICY") == []
 
 
 MODEL = botocore.session.get_session().get_service_model("logs")
@@ -71,7 +97,7 @@ DRY_RUN_RESULT = MODEL.shape_for("DryRunResult").members  # type: ignore[attr-de
 
 
 def counts(result: Any) -> Any:
-    """Of a dry run: longer, shorter, unchanged. Or the code of a refusal."""
+    """How many a dry run finds longer, shorter and unchanged; or the error code."""
     if isinstance(result, str):
         return result
     assert set(result["dryRunResult"]) == set(DRY_RUN_RESULT)
@@ -82,13 +108,13 @@ def counts(result: Any) -> Any:
 
 
 def dry(account: Still, days: Any, mode: str = "RETROACTIVE") -> Any:
-    """What a dry run of a policy for `/a` says."""
+    """The counts of a dry run of a policy for `/a`."""
     return counts(put(account, "org", days, mode, dryRun=True, **prefixes("/a")))
 
 
-def test_a_dry_run_says_what_would_become_of_log_groups_and_changes_nothing() -> None:
-    """As if the policy were in force already, beside the others; class DELIVERY is left out; the
-    list is of 20 at most, the largest first.
+def test_a_dry_run_counts_what_would_change_and_changes_nothing() -> None:
+    """As if the policy were in force beside the others. Class DELIVERY is left out; at most 20
+    groups are listed, the largest first.
     """
     account = Still("/b")
     for number in range(25):
@@ -106,8 +132,7 @@ def test_a_dry_run_says_what_would_become_of_log_groups_and_changes_nothing() ->
     )
     for days, mode, wanted in cases:
         assert dry(account, days, mode) == wanted
-    listed = account.ask("describe_account_policies", POLICIES, **TYPE)
-    assert listed == ["longest"]
+    assert account.ask("describe_account_policies", POLICIES, **TYPE) == ["longest"]
     assert account.ask("describe_log_groups", query) == before
     put(account, "org", 90, **prefixes("/a"))
     account.time.advance(86_400)
@@ -124,8 +149,8 @@ def test_a_dry_run_says_what_would_become_of_log_groups_and_changes_nothing() ->
     assert account.ask("describe_account_policies", POLICIES, **TYPE) == ["longest", "org"]
 
 
-def test_a_dry_run_for_new_log_groups_may_leave_out_those_there_are() -> None:
-    """Whether they are in the policy's scope is not documented."""
+def test_a_dry_run_for_new_log_groups_may_leave_out_existing_ones() -> None:
+    """AWS does not document whether they are in the policy's scope."""
     account = Still("/a", unknowns=Unknowns(dry_run_counts="new"))
     assert dry(account, 90, "NEW_ONLY") == (0, 0, 0)
     assert dry(account, 90) == (0, 1, 0)

@@ -1,4 +1,4 @@
-"""Quotas: what is let through, what is throttled, and what Service Quotas says of them."""
+"""Quotas: what is let through, what is throttled, and what Service Quotas lists."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.sandbox.asking import ACCOUNT, ANSWERED, ELSEWHERE, NOW, REGION, Stil
 from tests.sandbox.test_metrics import query, span
 
 
-def test_quotas_limit_each_call_apart() -> None:
-    """A second's calls are let through at once, then as many as the rate gives; no other waits."""
+def test_quotas_limit_each_operation_by_itself() -> None:
+    """A second's calls pass at once, then as many as the rate allows; other calls do not wait."""
     account = Still(quotas=True)
     account.store.region(ACCOUNT, ELSEWHERE)
     logs = account.client("logs", ACCOUNT, REGION)
@@ -38,10 +38,10 @@ def test_quotas_limit_each_call_apart() -> None:
     [("PutRetentionPolicy", 5), ("DescribeLogGroups", 10), ("DeleteLogStream", 15)],
 )
 @pytest.mark.parametrize(("share", "throttled"), [(0.5, 0.0), (1.0, 0.0), (1.1, 1 - 1 / 1.1)])
-def test_who_keeps_to_a_quota_is_never_throttled(
+def test_calls_within_a_quota_are_never_throttled(
     operation: str, rate: int, share: float, throttled: float
 ) -> None:
-    """At the quota nothing is refused, however long it goes on; 10 % over, what is over."""
+    """At the quota nothing is refused, however long it goes on; 10 % above it, the excess is."""
     clock = ManualClock()
     buckets = Buckets(Still().store, clock)
     while buckets.take(ACCOUNT, REGION, operation):
@@ -55,14 +55,14 @@ def test_who_keeps_to_a_quota_is_never_throttled(
 
 
 def test_data_points_have_a_quota_of_their_own() -> None:
-    """396,000 a second that are asked for, however few there are; 180,000 of the last three hours.
+    """396,000 points a second may be asked for, 180,000 if they are of the last three hours.
 
     500 metrics of 198 points each are 99,000: five such calls at once are one too many.
     """
     account = Still(quotas=True)
 
     def passed(tries: int, days: float, period: int) -> int:
-        """How many calls are let through before one is throttled."""
+        """How many calls pass before one is throttled."""
         until = account.clock.now()
         asked = span(until - int(days * 86_400_000), until)
         asked["MetricDataQueries"] = [query("/a", period, f"g{n}") for n in range(500)]
@@ -80,19 +80,13 @@ def test_data_points_have_a_quota_of_their_own() -> None:
         assert passed(tries, days, period) == through
 
 
-def test_throttling_is_called_as_each_service_calls_it() -> None:
-    """Codes as botocore's service models and error references have them."""
+def test_each_service_throttles_with_its_own_code() -> None:
+    """As botocore's service models and the error references have them."""
     account, data = Still(quotas=True), span(NOW) | {"MetricDataQueries": list[Any]()}
+    tagging = "resourcegroupstaggingapi"
     for service, method, operation, parameters, code, status in (
         ("logs", "describe_log_groups", "DescribeLogGroups", {}, "ThrottlingException", 400),
-        (
-            "resourcegroupstaggingapi",
-            "get_resources",
-            "GetResources",
-            {},
-            "ThrottledException",
-            400,
-        ),
+        (tagging, "get_resources", "GetResources", {}, "ThrottledException", 400),
         ("lambda", "list_functions", "ListFunctions", {}, "TooManyRequestsException", 429),
         ("cloudwatch", "get_metric_data", "GetMetricData", data, "Throttling", 400),
     ):
@@ -101,8 +95,8 @@ def test_throttling_is_called_as_each_service_calls_it() -> None:
         assert said == [ANSWERED, (code, "Rate exceeded", status)]
 
 
-def test_service_quotas_tell_applied_values() -> None:
-    """An account's own quota beside the default ones."""
+def test_service_quotas_lists_applied_values() -> None:
+    """The account's own quota stands beside the default ones."""
     account, listed = Still(), "service-quotas.list_service_quotas"
     account.store.quotas[ACCOUNT, REGION, "DeleteLogGroup"] = 25.0
     values = dict(account.ask(listed, "Quotas[].[QuotaCode, Value]", ServiceCode="logs"))
@@ -110,7 +104,7 @@ def test_service_quotas_tell_applied_values() -> None:
     assert account.ask(listed, ServiceCode="none") == "NoSuchResourceException"
 
 
-def test_nothing_that_logs_answers_is_without_a_quota() -> None:
+def test_every_operation_of_logs_has_a_quota() -> None:
     """A fake that throttles nothing would flatter."""
     buckets = Buckets(Still().store, ManualClock())
     operations = {operation for service, operation in ANSWERS if service == "logs"}

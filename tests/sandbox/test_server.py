@@ -1,4 +1,4 @@
-"""The HTTP server: what it answers on a socket, and that nothing ends it."""
+"""The HTTP server on a socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GOOD = b"POST /a HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nhi"
 
 
 def echo(request: Request) -> Reply:
-    """The request's own words; `/slow` waits, `/reset` resets."""
+    """Answer with the request itself; `/slow` waits, `/reset` resets."""
     if request.url == "/reset":
         return Reply(None)
     text = f"{request.method} {request.url} {request.body.decode('latin-1')}"
@@ -41,16 +41,16 @@ def address() -> Iterator[tuple[str, int]]:
     server.stop()
 
 
-def said(address: tuple[str, int], sent: bytes) -> bytes:
-    """All that comes back to `sent` until the connection ends; after it we send no more."""
+def received(address: tuple[str, int], sent: bytes) -> bytes:
+    """Everything that comes back until the connection ends; nothing is sent after `sent`."""
     with socket.create_connection(address, timeout=10) as connection:
         connection.sendall(sent)
         with contextlib.suppress(OSError):  # already reset: reading tells
             connection.shutdown(socket.SHUT_WR)
-        received = b""
+        data = b""
         while piece := connection.recv(65_536):
-            received += piece
-        return received
+            data += piece
+        return data
 
 
 @pytest.mark.parametrize(
@@ -62,24 +62,24 @@ def said(address: tuple[str, int], sent: bytes) -> bytes:
         b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )
-def test_what_is_no_request_is_answered_with_400(address: tuple[str, int], bad: bytes) -> None:
-    """Others are served as before; what is cut off is not carried out."""
-    assert b" 400 " in said(address, bad)
+def test_malformed_requests_are_answered_with_400(address: tuple[str, int], bad: bytes) -> None:
+    """Other connections are served as before; a request that is cut off is not carried out."""
+    assert b" 400 " in received(address, bad)
     for cut in (30, len(GOOD) - 1):
-        assert b" 200 " not in said(address, GOOD[:cut])
-    assert said(address, GOOD).endswith(b"\r\n\r\nPOST /a hi")
+        assert b" 200 " not in received(address, GOOD[:cut])
+    assert received(address, GOOD).endswith(b"\r\n\r\nPOST /a hi")
 
 
-def test_a_connection_goes_on_until_the_other_side_ends_it(address: tuple[str, int]) -> None:
-    """Several requests in one piece; a head tells the length of the body that it does not have."""
-    received = said(address, GOOD * 50 + GOOD.replace(b"POST", b"HEAD"))
-    assert received.count(b"HTTP/1.1 200 OK") == received.count(b"x-seen: h\r\n") == 51
-    assert received.endswith(b"\r\n\r\n")
-    assert received.count(b"content-length: 10\r\n") == 51
+def test_a_connection_is_kept_open(address: tuple[str, int]) -> None:
+    """It may carry several requests at once; HEAD has the length of the body that is not sent."""
+    data = received(address, GOOD * 50 + GOOD.replace(b"POST", b"HEAD"))
+    assert data.count(b"HTTP/1.1 200 OK") == data.count(b"x-seen: h\r\n") == 51
+    assert data.endswith(b"\r\n\r\n")
+    assert data.count(b"content-length: 10\r\n") == 51
 
 
-def test_who_expects_to_be_told_is_told_to_go_on(address: tuple[str, int]) -> None:
-    """Before the body is sent, as S3 clients wait for."""
+def test_expect_100_is_answered_before_the_body_is_sent(address: tuple[str, int]) -> None:
+    """S3 clients wait for it."""
     head, _, body = GOOD.replace(b"host: h", b"host: h\r\nExpect: 100-continue").partition(b"hi")
     with socket.create_connection(address, timeout=10) as connection:
         connection.sendall(head)
@@ -88,29 +88,34 @@ def test_who_expects_to_be_told_is_told_to_go_on(address: tuple[str, int]) -> No
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
 
 
-def test_a_slow_answer_holds_up_nobody_else(address: tuple[str, int]) -> None:
-    """But what comes behind it on its own connection, which is answered in its turn."""
+def test_a_slow_answer_delays_only_its_own_connection(address: tuple[str, int]) -> None:
+    """Requests behind it are answered in turn."""
     with socket.create_connection(address, timeout=10) as connection:
         connection.sendall(GOOD.replace(b"/a", b"/slow") + GOOD)
-        assert said(address, GOOD).endswith(b"POST /a hi")
+        assert received(address, GOOD).endswith(b"POST /a hi")
         connection.setblocking(False)
         with pytest.raises(BlockingIOError):
             connection.recv(1)
 
 
 def test_a_reset_is_one(address: tuple[str, int]) -> None:
-    """Not an end that looks like that of a whole answer."""
+    """It does not look like the end of a whole answer."""
     with pytest.raises(ConnectionResetError):
-        said(address, GOOD.replace(b"/a", b"/reset"))
-    assert said(address, GOOD)
+        received(address, GOOD.replace(b"/a", b"/reset"))
+    assert received(address, GOOD)
 
 
-def test_a_fault_of_the_sandbox_ends_the_connection_and_is_told_at_the_end() -> None:
-    """It is not taken for an answer of AWS, and others are served as before."""
+def client(url: str, service: str) -> Any:
+    session = boto3.Session(f"AKIA{ACCOUNT}", "secret", region_name=REGION)
+    return session.client(service, endpoint_url=url, config=ONCE)
+
+
+def test_a_failure_of_the_sandbox_ends_the_connection_and_is_raised_at_the_end() -> None:
+    """It is not mistaken for an answer of AWS, and other connections are served as before."""
 
     def broken(call: Call, answer: Any) -> Reply:
         if call.operation == "ListFunctions":
-            raise ZeroDivisionError("a slip")
+            raise ZeroDivisionError("a bug")
         return Reply(answer())
 
     def meet() -> None:
@@ -119,41 +124,35 @@ def test_a_fault_of_the_sandbox_ends_the_connection_and_is_told_at_the_end() -> 
                 client(url, "lambda").list_functions()
             assert ask(client(url, "logs"), "describe_log_groups", "logGroups") == []
 
-    with pytest.raises(ZeroDivisionError, match="a slip"):
+    with pytest.raises(ZeroDivisionError, match="a bug"):
         meet()
+
+
+METRICS = "GraniteServiceVersion20100801.GetMetricData"
 
 
 @pytest.mark.parametrize(
     ("scope", "target", "body"),
     [
-        ("monitoring", "GraniteServiceVersion20100801.GetMetricData", b"{}"),
-        (
-            "monitoring",
-            "GraniteServiceVersion20100801.GetMetricData",
-            b'{"StartTime": 1, "EndTime": 2, "MetricDataQueries": 7}',
-        ),
-        ("tagging", "ResourceGroupsTaggingAPI_20170126.GetResources", b'{"ResourceARNList": [7]}'),
-        ("ssm", "AmazonSSM.GetParameter", b'{"Name": {}}'),
+        ("monitoring", METRICS, {}),
+        ("monitoring", METRICS, {"StartTime": 1, "EndTime": 2, "MetricDataQueries": 7}),
+        ("tagging", "ResourceGroupsTaggingAPI_20170126.GetResources", {"ResourceARNList": [7]}),
+        ("ssm", "AmazonSSM.GetParameter", {"Name": {}}),
     ],
 )
 def test_parameters_that_no_client_would_send_are_refused(
-    scope: str, target: str, body: bytes
+    scope: str, target: str, body: Any
 ) -> None:
-    """Not taken for a fault of the sandbox."""
+    """They are not mistaken for a failure of the sandbox."""
     credential = f"Credential=AKIA{ACCOUNT}/20261125/{REGION}/{scope}/aws4_request"
     headers = {"authorization": credential, "x-amz-target": target}
     with Still(quotas=True).serving() as url:
         connection = HTTPConnection(url.removeprefix("http://"), timeout=10)
-        connection.request("POST", "/", body, headers)
+        connection.request("POST", "/", json.dumps(body), headers)
         response = connection.getresponse()
         assert response.status == 400
         assert json.loads(response.read())["__type"] == "ValidationException"
         connection.close()
-
-
-def client(url: str, service: str) -> Any:
-    session = boto3.Session(f"AKIA{ACCOUNT}", "secret", region_name=REGION)
-    return session.client(service, endpoint_url=url, config=ONCE)
 
 
 def test_clients_are_served_over_http_as_in_process() -> None:

@@ -1,4 +1,4 @@
-"""The fake account is there only for who asks for it on the command line."""
+"""Only the command line reaches the fake account."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODULES = [(path.relative_to(PACKAGE).parts[0], path.read_text()) for path in PA
 
 
 def having(pattern: str) -> set[str]:
-    """The folders of the package with this text in a module."""
+    """The package's folders with a module that contains this text."""
     return {folder for folder, text in MODULES if re.search(pattern, text)}
 
 
@@ -29,12 +29,8 @@ def options(command: Any) -> Iterator[Any]:
 
 
 def test_only_the_command_line_reaches_it() -> None:
-    """Whoever uses the function or the engine cannot meet it by accident."""
+    """No other folder imports it, it reads no environment variable, and its options have none."""
     assert having(r"\bjanitor(\.| import .*)sandbox\b") == {"sandbox", "terminal"}
-
-
-def test_no_environment_variable_switches_it_on() -> None:
-    """It reads none, none is named after it, and its options have none."""
     assert "sandbox" not in having(r"\b(environ|getenv)\b")
     assert having("JANITOR_SANDBOX") == set()
     command: Any = typer.main.get_command(app)

@@ -1,6 +1,6 @@
-"""What each call is answered with, a module for each service or part of one.
+"""The answer to each call, in a module for each service or part of one.
 
-The functions of a module carry out the operations that they are named after.
+Public functions of a module are named after the operations that they carry out.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from janitor.sandbox.answers import (
     tagging,
 )
 from janitor.sandbox.answers.others import OTHERS
-from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler
+from janitor.sandbox.wire import Call
+from janitor.sandbox.world import Handler, unheeded
 
 _MODULES = {
     "logs": (logs, events, filters, policies, account_policies),
@@ -41,8 +41,8 @@ ANSWERS: dict[tuple[str, str], Handler] = OTHERS | {
 }
 """By service, as requests are signed for it, and operation."""
 _HELD = {service for service, _ in ANSWERS} - {"ec2", "iam", "organizations"}
-"""Services whose resources are here. Of EC2's, only the Regions are; of IAM's, only the alias; and
-most accounts are in no organization.
+"""Services whose resources exist here. Of EC2 only the Regions do, of IAM only the alias, and most
+accounts are in no organization.
 """
 _NONE_HERE = frozenset(
     {
@@ -53,13 +53,12 @@ _NONE_HERE = frozenset(
         *("DescribeMaintenanceWindows", "ListDocuments"),
     }
 )
-"""What lists resources of these services that are not."""
+"""Operations of those services that list resources which do not exist here."""
 
 
 def answer_to(call: Call) -> Handler:
-    """What carries the call out. Raises RefusedError for what is not known here."""
+    """The handler of a call. Raises RefusedError if the sandbox does not support it."""
     known = ANSWERS.get((call.service, call.operation))
     if known is None and call.service in _HELD and call.operation not in _NONE_HERE:
-        said = f"The sandbox does not know {call.operation}"
-        raise RefusedError("UnknownOperationException", said)
+        raise unheeded(call.operation)
     return known or empty.answer

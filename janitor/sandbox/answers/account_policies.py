@@ -11,13 +11,13 @@ from janitor.sandbox.answers.logs import RETENTION_DAYS
 from janitor.sandbox.retention_policies import MOST_POLICIES, RetentionPolicy, Terms, ruling
 from janitor.sandbox.store import Region
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import World, document, invalid
+from janitor.sandbox.world import World, document, invalid, missing, unheeded
 
 _TYPE = "RETENTION_POLICY"
 _NEVER = "NEVER_EXPIRE"
 _TOP = 20
 _CRITERIA = re.compile(r"LogGroupNamePrefix IN (\[.*\])", re.DOTALL)
-"""The form in which index policies are scoped; the reference shows none for retention policies."""
+"""How index policies are scoped; the reference shows no form for retention policies."""
 
 
 def describe_account_policies(world: World, call: Call) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def describe_account_policies(world: World, call: Call) -> dict[str, Any]:
     wanted = call.parameters.get("policyName")
     policies = [one for one in world.region(call).policies if wanted in (None, one.name)]
     if wanted is not None and not policies:
-        raise RefusedError("ResourceNotFoundException", f"no policy named {wanted}")
+        raise missing("account policy")
     shown = [_shown(one.name, one.terms, one.updated, call) for one in policies]
     return world.page_of(call, "accountPolicies", shown, ("limit", world.page))
 
@@ -47,22 +47,57 @@ def _shown(name: str, terms: Terms, updated: int, call: Call) -> dict[str, Any]:
 
 
 def put_account_policy(world: World, call: Call) -> dict[str, Any]:
-    p, region, now = call.parameters, world.region(call), world.clock.now()
-    _only_retention(call)
-    name, terms = str(p["policyName"]), _terms(call)
+    region, policy = _there(world, call)
+    now, name, terms = world.clock.now(), str(call.parameters["policyName"]), _terms(call)
     if name.startswith("aws/"):
         raise invalid("policyName cannot start with aws/")
-    policy = next((one for one in region.policies if one.name == name), None)
     if policy is None and len(region.policies) >= MOST_POLICIES:
         raise RefusedError("LimitExceededException", "Resource limit exceeded.")
     put = RetentionPolicy(name, terms, created=now) if policy is None else policy
-    if p.get("dryRun"):
+    if call.parameters.get("dryRun"):
         wanted = RetentionPolicy(name, terms, in_force=terms, created=put.created)
         return _previewed(world, call, region, policy, wanted)
     if policy is None:
         region.policies.append(put)
     put.terms, put.updated = terms, now
     return {"accountPolicy": _shown(name, terms, now, call)}
+
+
+def delete_account_policy(world: World, call: Call) -> dict[str, Any]:
+    region, policy = _there(world, call)
+    if policy is None:
+        raise missing("account policy")
+    if call.parameters.get("dryRun"):
+        return _previewed(world, call, region, policy, None)
+    region.policed(world.clock.now(), lambda: region.policies.remove(policy))
+    return {}
+
+
+def _there(world: World, call: Call) -> tuple[Region, RetentionPolicy | None]:
+    """The Region and the policy of the name in the call."""
+    if call.parameters["policyType"] != _TYPE:
+        raise unheeded("account policies other than RETENTION_POLICY")
+    region, name = world.region(call), call.parameters["policyName"]
+    return region, next((one for one in region.policies if one.name == name), None)
+
+
+def _terms(call: Call) -> Terms:
+    _, said = document(call)
+    days, mode = said.get("retentionInDays"), said.get("enforcementMode")
+    if days != _NEVER and (days not in RETENTION_DAYS or days < 30):
+        raise invalid(f"retentionInDays: {days!r}")
+    if mode not in ("NEW_ONLY", "RETROACTIVE"):
+        raise invalid(f"enforcementMode: {mode!r}")
+    criteria, prefixes = call.parameters.get("selectionCriteria"), [""]
+    if criteria is not None:
+        found = _CRITERIA.fullmatch(criteria)
+        try:
+            prefixes = json.loads(found[1]) if found else []
+        except ValueError:
+            prefixes = []
+        if not prefixes or not all(isinstance(prefix, str) for prefix in prefixes):
+            raise invalid(f"selectionCriteria: {criteria!r}")
+    return Terms(None if days == _NEVER else days, tuple(prefixes), mode == "NEW_ONLY")
 
 
 def _previewed(
@@ -72,14 +107,13 @@ def _previewed(
     policy: RetentionPolicy | None,
     wanted: RetentionPolicy | None,
 ) -> dict[str, Any]:
-    """What would become of the log groups in the scope of what changes, as if it were in force.
+    """A dry run's result: how the log groups in scope would change if the change were in force.
     Raises RefusedError while another dry run is in progress in the account.
     """
     if world.clock.now() < world.dry_run_until.get(call.account, 0):
-        said = "Another dry run is in progress."
-        raise RefusedError(world.unknowns.dry_run_busy, said)
+        raise RefusedError(world.unknowns.dry_run_busy, "Another dry run is in progress.")
     scope = wanted or policy
-    assert scope is not None, "what changes is put or deleted"
+    assert scope is not None, "a policy is put or deleted"
     after = [one for one in region.policies if one is not policy]
     if wanted is not None:  # in the place of the one before
         after.insert(region.policies.index(policy) if policy else len(after), wanted)
@@ -91,10 +125,7 @@ def _previewed(
         if group.log_class == "DELIVERY" or not named:
             continue
         _, then = ruling(after, group.name, group.created) or ("", group.own_days)
-        before, new = (
-            math.inf if group.days is None else group.days,
-            math.inf if then is None else then,
-        )
+        before, new = group.days or math.inf, then or math.inf
         changes[(new > before) - (new < before)] += 1
         entries.append(
             {
@@ -115,40 +146,3 @@ def _previewed(
         "topLogGroupsImpacted": entries[:_TOP],
     }
     return {"dryRunResult": result}
-
-
-def _only_retention(call: Call) -> None:
-    if call.parameters["policyType"] != _TYPE:
-        raise RefusedError("UnknownOperationException", "only RETENTION_POLICY is heeded here")
-
-
-def _terms(call: Call) -> Terms:
-    _, said = document(call)
-    days, mode = said.get("retentionInDays"), said.get("enforcementMode")
-    if days != _NEVER and (days not in RETENTION_DAYS or days < 30):
-        raise invalid(f"retentionInDays: {days!r}")
-    if mode not in ("NEW_ONLY", "RETROACTIVE"):
-        raise invalid(f"enforcementMode: {mode!r}")
-    criteria = call.parameters.get("selectionCriteria")
-    prefixes: Any = [""]
-    if criteria is not None:
-        found = _CRITERIA.fullmatch(criteria)
-        try:
-            prefixes = json.loads(found[1]) if found else None
-        except ValueError:
-            prefixes = None
-        if not prefixes or not all(isinstance(prefix, str) for prefix in prefixes):
-            raise invalid(f"selectionCriteria: {criteria!r}")
-    return Terms(None if days == _NEVER else days, tuple(prefixes), mode == "NEW_ONLY")
-
-
-def delete_account_policy(world: World, call: Call) -> dict[str, Any]:
-    _only_retention(call)
-    region, name = world.region(call), call.parameters["policyName"]
-    policy = next((one for one in region.policies if one.name == name), None)
-    if policy is None:
-        raise RefusedError("ResourceNotFoundException", f"no policy named {name}")
-    if call.parameters.get("dryRun"):
-        return _previewed(world, call, region, policy, None)
-    region.policed(world.clock.now(), lambda: region.policies.remove(policy))
-    return {}

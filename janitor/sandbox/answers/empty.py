@@ -1,8 +1,8 @@
-"""Services that have no resources here: what their service models say of nothing.
+"""Services that have no resources here: answers from their service models alone.
 
-A call that lists is answered with nothing, from the shape of its output. One that names a thing is
-refused with the not-found error of its model, if that has one, as no such thing exists. Every other
-call is refused: what AWS would say is not known, and nothing is changed here.
+A call that lists is answered with an empty list of its output's shape. A call that names a thing is
+refused with the model's not-found error, if it has one. Every other call is refused as unsupported:
+what AWS would say is not known, and nothing changes.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import World
+from janitor.sandbox.world import World, unheeded
 
 _READS = re.compile("(BatchDescribe|BatchGet|Describe|Get|List|Lookup|Search)[A-Z]")
 _NOT_FOUND = re.compile("NotFound|NoSuch|DoesNotExist|NonExistent|NotInUse")
 _NAMES = re.compile("(Identifier|Name|Arn|ARN|Id|ID)s?$|^(identifier|name|arn|id)s?$")
-_OTHERS = {"boolean": False, "string": "", "blob": b""}
-"""What is required and no number."""
-
-
+_ZERO = {"boolean": False, "string": "", "blob": b""}
+"""The empty value of types that are not numbers."""
 _SAID: dict[str, dict[str, Any] | RefusedError] = {
     "BatchGetProjects": {"projects": []},
     "DescribeEndpoint": RefusedError("ValidationException", 'Could not find endpoint "x".'),
@@ -30,8 +28,8 @@ _SAID: dict[str, dict[str, Any] | RefusedError] = {
     "GetModelInvocationLoggingConfiguration": {},
     "GetTraceSegmentDestination": {"Destination": "XRay", "Status": "ACTIVE"},
 }
-"""What models do not tell: of CloudFormation and SageMaker as their callers report it, of others as
-their API references describe what is there from the beginning."""
+"""What models do not tell: CloudFormation and SageMaker as their callers report them, the others as
+their API references describe the initial state."""
 
 
 def answer(world: World, call: Call) -> dict[str, Any]:
@@ -42,11 +40,10 @@ def answer(world: World, call: Call) -> dict[str, Any]:
     if said is not None:
         return said
     if model is None or not _READS.match(call.operation):
-        unknown = f"The sandbox does not know {call.operation}"
-        raise RefusedError("UnknownOperationException", unknown)
+        raise unheeded(call.operation)
     errors = [error for error in model.error_shapes if _NOT_FOUND.search(error.name)]
     named = list(_named(call, [error.name.lower() for error in errors]))
-    # Of a service that has to be joined first, as an organization, nothing can be read.
+    # An organization has to be joined before anything can be read.
     outside = any("NotInUse" in error.name for error in errors)
     if named or outside or not _lists(model):
         raise _not_found(model, errors, named)
@@ -54,8 +51,8 @@ def answer(world: World, call: Call) -> dict[str, Any]:
 
 
 def _named(call: Call, errors: list[str]) -> Iterator[str]:
-    """The kinds of things that are meant by name: in what is required, is called a name, or is of a
-    kind that is said not to be found.
+    """The kinds of things that the call names: by parameters that are required, are called a name,
+    or are of a kind that one of the not-found errors is about.
     """
     shape = call.model.input_shape
     for name in call.parameters:
@@ -71,13 +68,12 @@ def _named(call: Call, errors: list[str]) -> Iterator[str]:
 
 
 def _lists(model: Any) -> bool:
-    """Whether the output is a list: at its top or, as CloudFront has it, one below."""
+    """Whether the output has a list at its top or, as CloudFront has it, one level below."""
     if (shape := model.output_shape) is None:
         return False
     inner = shape.members.values() if model.name.startswith("List") else ()
-    return _has_lists(shape) or any(
-        member.type_name == "structure" and _has_lists(member) for member in inner
-    )
+    below = (member for member in inner if member.type_name == "structure")
+    return any(map(_has_lists, (shape, *below)))
 
 
 def _has_lists(shape: Any) -> bool:
@@ -88,15 +84,14 @@ def _not_found(model: Any, errors: list[Any], named: list[str]) -> RefusedError:
     fitting = (error for error in errors if any(kind in error.name.lower() for kind in named))
     error = next(fitting, errors[0] if errors else None)
     if error is None:
-        said = f"{model.name}: how AWS says that there is no such thing is not in its model"
-        return RefusedError("UnknownOperationException", said)
+        return unheeded(f"{model.name}, whose model has no error for what does not exist")
     rest = model.service_model.resolved_protocol.startswith("rest")
     status = error.metadata.get("error", {}).get("httpStatusCode", 404 if rest else 400)
     return RefusedError(error.error_code, "There is no such thing.", status)
 
 
 def _nothing(shape: Any, *, inner: bool = False) -> dict[str, Any]:
-    """Lists and maps without entries, and what else is required; no token."""
+    """Empty lists and maps, and whatever else is required; no token."""
     found: dict[str, Any] = {}
     for name, member in shape.members.items():
         kind, required = member.type_name, name in shape.required_members
@@ -105,5 +100,5 @@ def _nothing(shape: Any, *, inner: bool = False) -> dict[str, Any]:
         elif kind == "structure" and (required or (not inner and _has_lists(member))):
             found[name] = _nothing(member, inner=True)
         elif required:
-            found[name] = _OTHERS.get(kind, 0)
+            found[name] = _ZERO.get(kind, 0)
     return found

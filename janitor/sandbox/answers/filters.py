@@ -6,28 +6,20 @@ from typing import Any
 
 from janitor.sandbox.store import Group
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World
+from janitor.sandbox.world import Handler, World, missing
 
 _FIELDS = {"metric": ("metric_filters", 100), "subscription": ("subscriptions", 2)}
-"""Where a group has the names of its filters, and how many at most."""
+"""The group's field for the names of its filters, and how many it may have."""
 
 
-def _described(kind: str) -> Handler:
+def _describing(kind: str) -> Handler:
     def describe(world: World, call: Call) -> dict[str, Any]:
         of_all = kind == "metric" and not call.group
         groups = world.region(call).groups.values() if of_all else [world.group(call)]
-        # Of all groups, a prefix is not heeded (botocore 1.44.5, DescribeMetricFilters).
+        # Of all groups, the prefix is ignored (botocore 1.44.5, DescribeMetricFilters).
         prefix = "" if of_all else call.parameters.get("filterNamePrefix") or ""
         filters = [
-            {
-                "filterName": name,
-                "filterPattern": "",
-                "logGroupName": group.name,
-                "creationTime": group.created,
-                "applyOnTransformedLogs": False,
-                **_usual(kind, group, name),
-                **group.filters.get((kind, name), {}),
-            }
+            _shown(kind, group, name)
             for group in groups
             for name in getattr(group, _FIELDS[kind][0])
             if name.startswith(prefix)
@@ -38,16 +30,20 @@ def _described(kind: str) -> Handler:
     return describe
 
 
-def _usual(kind: str, group: Group, name: str) -> dict[str, Any]:
-    """What a filter says that nobody put by a call."""
+def _shown(kind: str, group: Group, name: str) -> dict[str, Any]:
+    """The filter as it was put; if no call put it, with a made-up metric or destination."""
+    entry: dict[str, Any] = {"filterName": name, "filterPattern": "", "logGroupName": group.name}
+    entry |= {"creationTime": group.created, "applyOnTransformedLogs": False}
     if kind == "metric":
         metric = {"metricName": name, "metricNamespace": "own", "metricValue": "1"}
-        return {"metricTransformations": [metric]}
-    arn = f"arn:aws:lambda:{group.region}:{group.account}:function:{name}"
-    return {"destinationArn": arn, "distribution": "ByLogStream"}
+        entry["metricTransformations"] = [metric]
+    else:
+        arn = f"arn:aws:lambda:{group.region}:{group.account}:function:{name}"
+        entry |= {"destinationArn": arn, "distribution": "ByLogStream"}
+    return entry | group.filters.get((kind, name), {})
 
 
-def _put(kind: str) -> Handler:
+def _putting(kind: str) -> Handler:
     def put(world: World, call: Call) -> dict[str, Any]:
         group, (field, most) = world.group(call), _FIELDS[kind]
         described = {key: value for key, value in call.parameters.items() if key != "logGroupName"}
@@ -61,12 +57,11 @@ def _put(kind: str) -> Handler:
     return put
 
 
-def _deleted(kind: str) -> Handler:
+def _deleting(kind: str) -> Handler:
     def delete(world: World, call: Call) -> dict[str, Any]:
         group, (field, _), name = world.group(call), _FIELDS[kind], call.parameters["filterName"]
         if name not in (names := getattr(group, field)):
-            said = f"The specified {kind} filter does not exist."
-            raise RefusedError("ResourceNotFoundException", said)
+            raise missing(f"{kind} filter")
         group.filters.pop((kind, name), None)
         setattr(group, field, tuple(other for other in names if other != name))
         return {}
@@ -74,6 +69,6 @@ def _deleted(kind: str) -> Handler:
     return delete
 
 
-describe_metric_filters, describe_subscription_filters = map(_described, _FIELDS)
-put_metric_filter, put_subscription_filter = map(_put, _FIELDS)
-delete_metric_filter, delete_subscription_filter = map(_deleted, _FIELDS)
+describe_metric_filters, describe_subscription_filters = map(_describing, _FIELDS)
+put_metric_filter, put_subscription_filter = map(_putting, _FIELDS)
+delete_metric_filter, delete_subscription_filter = map(_deleting, _FIELDS)

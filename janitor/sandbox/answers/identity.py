@@ -1,4 +1,4 @@
-"""STS: who is asking, and as whom."""
+"""STS: who the caller is, and the roles it may assume."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def get_caller_identity(world: World, call: Call) -> dict[str, Any]:
 
 
 def assume_role(world: World, call: Call) -> dict[str, Any]:
-    """Keys of the role, for whom its trust policy lets in; in a store that knows of no roles,
-    anybody may assume any. What is refused for a missing external ID reads as what is refused for
-    anything else (aws/aws-msk-iam-auth issue 108); one that the policy does not ask for does no
-    harm (aws/aws-sdk-js issue 3869).
+    """Keys of the role, if its trust policy admits the caller; in a store without roles, anybody
+    may assume any. A missing external ID is refused in the same words as anything else
+    (aws/aws-msk-iam-auth issue 108); one that the policy does not ask for does no harm
+    (aws/aws-sdk-js issue 3869).
     """
     p, store, caller = call.parameters, world.store, world.keys[call.key]
     role, session = str(p["RoleArn"]), str(p["RoleSessionName"])
     account = role.split(":")[4]
-    # Of a role's session aws:PrincipalArn is the role; aws:PrincipalOrgID is there only if its
-    # account is in an organization (IAM User Guide, "Global condition keys").
+    # For a role's session, aws:PrincipalArn is the role. aws:PrincipalOrgID exists only if the
+    # caller's account is in an organization (IAM User Guide, "Global condition keys").
     context = {"aws:PrincipalArn": caller.role or _user(call)}
     if (there := store.organization) is not None and call.account in there.members:
         context["aws:PrincipalOrgID"] = ID
@@ -42,13 +42,9 @@ def assume_role(world: World, call: Call) -> dict[str, Any]:
     until = world.clock.now() + 3_600_000
     key = f"ASIA{account}{len(world.keys)}"
     world.keys[key] = Key(account, until, role, session)
+    secrets = {"SecretAccessKey": "secret", "SessionToken": "session"}
     return {
-        "Credentials": {
-            "AccessKeyId": key,
-            "SecretAccessKey": "secret",
-            "SessionToken": "session",
-            "Expiration": until // 1000,
-        },
+        "Credentials": {"AccessKeyId": key, "Expiration": until // 1000} | secrets,
         "AssumedRoleUser": {"AssumedRoleId": f"AROA:{session}", "Arn": _session(role, session)},
     }
 
@@ -58,19 +54,16 @@ def _user(call: Call) -> str:
 
 
 def _session(role: str, session: str) -> str:
-    """The ARN of a role's session, without the role's path."""
+    """The ARN of a role's session, which leaves out the role's path."""
     account, name = role.split(":")[4], role.rsplit("/", 1)[-1]
     return f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
 
 
-# ---- trust policies ------------------------------------------------------------------------------
-
-
 def _trusts(policy: Mapping[str, Any], account: str, context: Mapping[str, str]) -> bool:
-    """Whether the policy lets a caller of `account` assume its role. `context` has the values of
-    condition keys; a key that is not there matches nothing (IAM User Guide, "Condition operators").
+    """Whether the trust policy admits a caller of `account`. `context` has the values of condition
+    keys; one that is absent matches nothing (IAM User Guide, "Condition operators").
 
-    Raises LookupError on an effect, a principal or an operator that is not known here.
+    Raises LookupError on an effect, a principal or an operator that is not supported here.
     """
     return any(
         _EFFECTS[one["Effect"]]
@@ -86,7 +79,7 @@ def _trusts(policy: Mapping[str, Any], account: str, context: Mapping[str, str])
 
 
 def _arn_equals(wanted: str, arn: str) -> bool:
-    """Part by part, with wildcards in each (as above, "ARN condition operators")."""
+    """Part by part, with wildcards in each (same guide, "ARN condition operators")."""
     parts, patterns = arn.split(":", 5), wanted.split(":", 5)
     return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))
 

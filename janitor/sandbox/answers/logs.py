@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
 
-from janitor.sandbox.store import Group, Stream
+from janitor.sandbox.store import Group
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World, invalid
+from janitor.sandbox.world import Handler, World, invalid, unheeded
 
 RETENTION_DAYS = frozenset(
     (
@@ -17,28 +17,24 @@ RETENTION_DAYS = frozenset(
         *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
     )
 )
-_EITHER = ("INFREQUENT_ACCESS", "ESSENTIALS")
-"""Asked for one of these classes, DescribeLogGroups answers with both (botocore 1.44.5)."""
+_NARROWING = ("logGroupNamePrefix", "logGroupNamePattern", "logGroupIdentifiers")
 _OF_PATTERN = ("arn", "creationTime", "logGroupName")
-"""All that DescribeLogGroups tells of groups asked for by logGroupNamePattern (botocore 1.44.5)."""
+"""All that DescribeLogGroups shows of groups asked for by logGroupNamePattern (botocore 1.44.5)."""
+_TAKEN = "ResourceAlreadyExistsException"
+_PROTECTED = "Deletion protection is enabled."
 
 
 def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
     p = call.parameters
     limit = min(p.get("limit", 50), world.page)
-    narrowed = [
-        key
-        for key in ("logGroupNamePrefix", "logGroupNamePattern", "logGroupIdentifiers")
-        if p.get(key)
-    ]
-    if len(narrowed) > 1 or ("logGroupIdentifiers" in narrowed and p.get("logGroupClass")):
-        raise invalid(f"{' and '.join(narrowed)} exclude other filters.")
+    narrowed = [key for key in _NARROWING if p.get(key)]
+    if len(narrowed) > 1:
+        raise invalid(f"{' and '.join(narrowed)} exclude each other.")
     place = world.place("DescribeLogGroups", p.get("nextToken"), ("", 0, ""))
     if world.empty():
         return {"logGroups": [], "nextToken": world.token("DescribeLogGroups", place)}
     found = list(islice(_from(world, call, *place, twice=limit > 1), limit + 1))
-    now, lags = world.clock.now(), world.store.lags
-    page = found[:limit]
+    now, lags, page = world.clock.now(), world.store.lags, found[:limit]
     shown = [group.shown(now, lags) for group in page]
     if "logGroupNamePattern" in narrowed:
         shown = [{key: entry[key] for key in _OF_PATTERN if key in entry} for entry in shown]
@@ -52,8 +48,8 @@ def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
 def _from(
     world: World, call: Call, last: str, listed: int, following: str, *, twice: bool
 ) -> Iterator[Group]:
-    """The groups behind those listed, the last of which is named, and the one that was next;
-    `twice` lets the last one be repeated.
+    """The groups of the next page and beyond, given the name of the last group listed, how many
+    were listed, and the name that was next; `twice` allows the last one to be repeated.
     """
     unknowns, region = world.unknowns, world.region(call)
     if unknowns.tokens == "offset":
@@ -70,91 +66,56 @@ def _from(
 
 def _selected(world: World, call: Call, place: str) -> Iterator[Group]:
     """The groups that DescribeLogGroups is asked for, behind `place`, in order of name."""
-    p = call.parameters
+    p, region = call.parameters, world.region(call)
     if identifiers := p.get("logGroupIdentifiers"):
-        # ARNs are for monitoring accounts, which none is here (botocore 1.44.5).
+        # ARNs are for monitoring accounts, of which there is none here (botocore 1.44.5).
         if any(identifier.startswith("arn:") for identifier in identifiers):
             raise invalid("logGroupIdentifiers: only names of log groups in this account")
-        region = world.region(call)
-        names = sorted({name for name in identifiers if name > place})
-        return (group for name in names if (group := region.get(name)) is not None)
-    asked = p.get("logGroupClass")
-    classes = _EITHER if asked in _EITHER else (asked,)
-    named = _named(world, call, place)
-    return (group for group in named if asked is None or group.log_class in classes)
-
-
-def _named(world: World, call: Call, place: str) -> Iterator[Group]:
-    prefix = call.parameters.get("logGroupNamePrefix") or ""
-    pattern = call.parameters.get("logGroupNamePattern") or ""
-    region = world.region(call)
-    if prefix and place < prefix:
-        exact = region.get(prefix)
-        if exact is not None:
+        for name in sorted({name for name in identifiers if name > place}):
+            if (group := region.get(name)) is not None:
+                yield group
+        return
+    prefix = p.get("logGroupNamePrefix") or ""
+    if place < prefix:
+        if (exact := region.get(prefix)) is not None:
             yield exact
         place = prefix
-    for group in region.after(place, pattern):
+    for group in region.after(place, p.get("logGroupNamePattern") or ""):
         if not group.name.startswith(prefix):
             return
         yield group
 
 
 def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
+    """In order of name, the only one that is supported here."""
     p, group = call.parameters, world.group(call)
-    limit, descending = min(p.get("limit", 50), world.page), bool(p.get("descending", False))
-    by, prefix = p.get("orderBy", "LogStreamName"), p.get("logStreamNamePrefix")
-    if prefix and by == "LastEventTime":
-        raise invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
-    kind = f"DescribeLogStreams {group.name} {by} {prefix} {descending}"
-    place = world.place(kind, p.get("nextToken"), None)
+    if p.get("orderBy", "LogStreamName") != "LogStreamName":
+        raise unheeded("orderBy")
+    limit, kind = min(p.get("limit", 50), world.page), f"DescribeLogStreams {group.name}"
+    place = world.place(kind, p.get("nextToken"), "")
     if world.empty():
         return {"logStreams": [], "nextToken": world.token(kind, place)}
-    now, lag = world.clock.now(), world.store.lags.stream
-    # Each by its place in the order, which lasts when it is deleted; the name is the last of it.
-    if by == "LastEventTime":
-        keyed = _by_last_event(group, now, lag, descending=descending)
-    else:
-        named = group.ordered()
-        named = [name for name in named if name.startswith(prefix)] if prefix else named
-        keyed = [[name] for name in named]
-    if descending and by != "LastEventTime":
-        left = keyed[: None if place is None else bisect_left(keyed, place)][::-1]
-    else:
-        left = keyed[0 if place is None else bisect_right(keyed, place) :]
-    page = left[:limit]
-    shown = [_stream_shown(group, group.streams[key[-1]], now, lag) for key in page]
-    answer: dict[str, Any] = {"logStreams": shown}
-    if len(left) > limit:
+    # A token names the last stream listed, so deletions do not disturb the order.
+    names, start = group.ordered(), bisect_right(group.ordered(), place)
+    page = names[start : start + limit]
+    answer: dict[str, Any] = {"logStreams": [_stream_shown(world, group, name) for name in page]}
+    if start + limit < len(names):
         answer["nextToken"] = world.token(kind, page[-1])
     return answer
 
 
-def _by_last_event(group: Group, now: int, lag: float, *, descending: bool) -> list[list[Any]]:
-    """Streams that were never written (or not long enough ago) come first either way round, so
-    that a live one may stand behind a page of them.
-    """
-    keyed: list[list[Any]] = []
-    for name, stream in group.streams.items():
-        shown = stream.shown(now, lag)
-        at = 0 if shown is None else shown[1]
-        keyed.append([shown is not None, -at if descending else at, name])
-    return sorted(keyed)
-
-
-def _stream_shown(group: Group, stream: Stream, now: int, lag: float) -> dict[str, Any]:
+def _stream_shown(world: World, group: Group, name: str) -> dict[str, Any]:
+    stream = group.streams[name]
     entry: dict[str, Any] = {
-        "logStreamName": stream.name,
+        "logStreamName": name,
         "creationTime": stream.created,
-        "arn": f"{group.arn}:log-stream:{stream.name}",
+        "arn": f"{group.arn}:log-stream:{name}",
         "storedBytes": 0,
     }
-    if (times := stream.shown(now, lag)) is not None:
-        first, last, ingested = times
-        entry |= {
-            "firstEventTimestamp": first,
-            "lastEventTimestamp": last,
-            "lastIngestionTime": ingested,
-        }
+    times = stream.shown(world.clock.now(), world.store.lags.stream)
+    if times is not None:
+        keys = ("firstEventTimestamp", "lastEventTimestamp", "lastIngestionTime")
+        entry |= zip(keys, times, strict=True)
     return entry
 
 
@@ -162,21 +123,16 @@ def _stream_shown(group: Group, stream: Stream, now: int, lag: float) -> dict[st
 
 
 def create_log_group(world: World, call: Call) -> dict[str, Any]:
-    p = call.parameters
-    name, log_class = str(p.get("logGroupName")), p.get("logGroupClass", "STANDARD")
-    if world.region(call).get(name) is not None:
-        raise RefusedError(
-            "ResourceAlreadyExistsException", "The specified log group already exists"
-        )
+    p, now = call.parameters, world.clock.now()
+    name = str(p.get("logGroupName"))
+    if name in world.region(call):
+        raise RefusedError(_TAKEN, "The specified log group already exists")
     if name.startswith("aws/"):
         raise invalid("Log groups starting with AWS/ are reserved for AWS.")
-    now = world.clock.now()
     group = world.store.add_group(
-        call.account,
-        call.region,
-        name,
+        *(call.account, call.region, name),
         created=now,
-        log_class=log_class,
+        log_class=p.get("logGroupClass", "STANDARD"),
         kms=p.get("kmsKeyId"),
         protected=p.get("deletionProtectionEnabled", False),
     )
@@ -188,9 +144,7 @@ def create_log_group(world: World, call: Call) -> dict[str, Any]:
 def create_log_stream(world: World, call: Call) -> dict[str, Any]:
     group, name = world.group(call), str(call.parameters.get("logStreamName"))
     if name in group.streams:
-        raise RefusedError(
-            "ResourceAlreadyExistsException", "The specified log stream already exists"
-        )
+        raise RefusedError(_TAKEN, "The specified log stream already exists")
     world.store.add_stream(group, name, created=world.clock.now())
     return {}
 
@@ -198,19 +152,16 @@ def create_log_stream(world: World, call: Call) -> dict[str, Any]:
 def delete_log_group(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
     if group.protected:
-        raise RefusedError("ValidationException", "Deletion protection is enabled.")
+        raise RefusedError("ValidationException", _PROTECTED)
     world.store.remove_group(group, world.clock.now())
     return {}
 
 
 def delete_log_stream(world: World, call: Call) -> dict[str, Any]:
-    group, name = world.group(call), str(call.parameters.get("logStreamName"))
-    stream = group.streams.get(name)
-    if stream is None:
-        raise RefusedError("ResourceNotFoundException", "The specified log stream does not exist.")
+    group, stream = world.stream(call)
     if group.protected:
-        raise RefusedError("ValidationException", "Deletion protection is enabled.")
-    world.store.remove_stream(group, name)
+        raise RefusedError("ValidationException", _PROTECTED)
+    world.store.remove_stream(group, stream.name)
     return {}
 
 
@@ -226,13 +177,13 @@ def delete_retention_policy(world: World, call: Call) -> dict[str, Any]:
 
 
 def _retention(world: World, call: Call, days: int | None) -> dict[str, Any]:
-    # Under an account-level policy this is saved and nothing expires by it.
+    # Under an account-level policy it is saved, but expires nothing.
     world.store.set_retention(world.group(call), days, world.clock.now())
     return {}
 
 
 def _sets(field: str, parameter: str) -> Handler:
-    """Lets the group have what the parameter says, None if it says nothing."""
+    """A handler that sets the group's field to the parameter, or to None without it."""
 
     def handle(world: World, call: Call) -> dict[str, Any]:
         setattr(world.group(call), field, call.parameters.get(parameter))
@@ -255,19 +206,17 @@ def list_tags_for_resource(world: World, call: Call) -> dict[str, Any]:
 
 
 def tag_resource(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
-    tags = group.tags | dict(call.parameters["tags"])
-    if any(key.startswith("aws:") for key in call.parameters["tags"]):
+    group, new = world.group(call), call.parameters["tags"]
+    if any(key.startswith("aws:") for key in new):
         raise invalid("Tag keys cannot start with aws:")
-    if len(tags) > 50:
+    if len(tags := group.tags | new) > 50:
         raise RefusedError("TooManyTagsException", "at most 50 tags")
     world.store.tag(group, tags, world.clock.now())
     return {}
 
 
 def untag_resource(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
-    gone = call.parameters["tagKeys"]
+    group, gone = world.group(call), call.parameters["tagKeys"]
     tags = {key: value for key, value in group.tags.items() if key not in gone}
     world.store.tag(group, tags, world.clock.now())
     return {}

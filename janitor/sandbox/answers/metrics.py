@@ -1,4 +1,4 @@
-"""CloudWatch: what arrived in log groups."""
+"""CloudWatch: the metrics of what arrived in log groups."""
 
 from __future__ import annotations
 
@@ -15,48 +15,54 @@ _ID = re.compile("[a-z][a-zA-Z0-9_]*")
 _KEPT_MS = 455 * DAY_MS
 _POINTS = 100_800
 _WHOLE = -1
-"""In the place of a page token: the metric that was unclear is answered from its first point on."""
+"""In place of a page's offset: the metric that was unclear is answered from its first point on."""
 
 
 def get_metric_data(world: World, call: Call) -> dict[str, Any]:
     p = call.parameters
     queries = p.get("MetricDataQueries") or []
-    if len(queries) > 500:
-        raise RefusedError("ValidationError", "at most 500 MetricDataQueries")
-    start, end = _ms(p["StartTime"]), _ms(p["EndTime"])
-    if start >= end:
-        raise RefusedError("ValidationError", "StartTime must be before EndTime")
+    start, end = (round(1000 * p[name]) for name in ("StartTime", "EndTime"))
     ids = [str(query["Id"]) for query in queries]
-    if len(set(ids)) < len(ids) or not all(_ID.fullmatch(said) for said in ids):
-        raise RefusedError("ValidationError", "Id: unique, a lowercase letter first")
+    for wrong, message in (
+        (len(queries) > 500, "at most 500 MetricDataQueries"),
+        (start >= end, "StartTime must be before EndTime"),
+        (
+            len(set(ids)) < len(ids) or not all(map(_ID.fullmatch, ids)),
+            "Id: unique, a lowercase letter first",
+        ),
+    ):
+        if wrong:
+            raise RefusedError("ValidationError", message)
     place = world.place("GetMetricData", p.get("NextToken"), (0, 0), "InvalidNextToken")
-    if world.empty():
-        token = world.token("GetMetricData", place)
-        return {"MetricDataResults": [], "NextToken": token, "Messages": []}
-    limit = min(int(p.get("MaxDatapoints") or _POINTS), _POINTS)
     results: list[dict[str, Any]] = []
-    first, told = place
+
+    def answer(*following: Any) -> dict[str, Any]:
+        token = {"NextToken": world.token("GetMetricData", following)} if following else {}
+        return {"MetricDataResults": results, "Messages": []} | token
+
+    if world.empty():
+        return answer(*place)
+    limit = min(int(p.get("MaxDatapoints") or _POINTS), _POINTS)
+    first, offset = place
     for index, query in enumerate(queries[first:], first):
         stat = query["MetricStat"]
         unclear = world.unknowns.unclear.get(_group_of(stat["Metric"]) or "")
-        if unclear is not None and told != _WHOLE:
+        if unclear is not None and offset != _WHOLE:
             results.append(_result(query, [], {}, unclear))
             if world.unknowns.unclear_once:
-                token = world.token("GetMetricData", (index, _WHOLE))
-                return {"MetricDataResults": results, "NextToken": token, "Messages": []}
+                return answer(index, _WHOLE)
             continue
         found = _points(world, call, stat["Metric"], int(stat["Period"]), stat["Stat"], start, end)
-        rest = sorted(found, reverse=p.get("ScanBy") != "TimestampAscending")[max(told, 0) :]
-        page = rest[:limit]
-        whole_rest = len(page) == len(rest)
-        if page or whole_rest:
-            status = "Complete" if whole_rest else "PartialData"
-            results.append(_result(query, page, found, status))
-        if not whole_rest:
-            token = world.token("GetMetricData", (index, max(told, 0) + len(page)))
-            return {"MetricDataResults": results, "NextToken": token, "Messages": []}
-        limit, told = limit - len(page), 0
-    return {"MetricDataResults": results, "Messages": []}
+        done = max(offset, 0)
+        left = sorted(found, reverse=p.get("ScanBy") != "TimestampAscending")[done:]
+        page = left[:limit]
+        complete = len(page) == len(left)
+        if page or complete:
+            results.append(_result(query, page, found, "Complete" if complete else "PartialData"))
+        if not complete:
+            return answer(index, done + len(page))
+        limit, offset = limit - len(page), 0
+    return answer()
 
 
 def _result(
@@ -74,44 +80,37 @@ def _result(
     return result
 
 
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
 def _points(
     world: World, call: Call, metric: Any, period: int, stat: str, start: int, end: int
 ) -> dict[int, int]:
-    """Data points by the time at which their bucket begins.
+    """The data points by the start of their period.
 
-    The metric goes by the name alone, so it also tells of an earlier group of that name. A period
-    too fine for the age of the start is answered with nothing at all, as CloudWatch does.
+    The metric goes by name alone, so it also counts an earlier group of that name. A period too
+    fine for the age of the start is answered with no points at all, as CloudWatch does.
     """
     now, step = world.clock.now(), period * 1000
     if period <= 0 or period % 60:
-        raise RefusedError("ValidationError", f"Period {period} is no multiple of 60")
-    old = now - start
-    if (old > 63 * DAY_MS and period % 3600) or (old > 15 * DAY_MS and period % 300):
+        raise RefusedError("ValidationError", f"Period {period} is not a multiple of 60")
+    age = now - start
+    if (age > 63 * DAY_MS and period % 3600) or (age > 15 * DAY_MS and period % 300):
         return {}
     name = _group_of(metric)
     value = {"IncomingLogEvents": "count", "IncomingBytes": "bytes"}.get(metric["MetricName"])
     if metric["Namespace"] != "AWS/Logs" or value is None:
         return {}
     arrivals = world.region(call).arrivals
-    # Without dimensions it is that of all log groups (CloudWatch Logs user guide).
+    # Without dimensions it is the metric of all log groups (CloudWatch Logs user guide).
     every = chain.from_iterable(arrivals.values()) if not metric.get("Dimensions") else ()
-    grain = HOUR_MS if old > 63 * DAY_MS else 300_000 if old > 15 * DAY_MS else 60_000
+    grain = HOUR_MS if age > 63 * DAY_MS else 300_000 if age > 15 * DAY_MS else 60_000
     first = start // grain * grain
+    origins = {"start": first, "multiples": 0, "elsewhere": 9 * HOUR_MS}
+    origin = origins[world.unknowns.buckets]
     shown = now - int(world.store.lags.metric * 1000)
     found: dict[int, int] = {}
     for events in every if name is None else arrivals.get(name, ()):
         at = events.ingested
-        if first <= at < end and now - _KEPT_MS <= at <= shown:
-            origin = {"start": first, "multiples": 0, "elsewhere": 9 * HOUR_MS}[
-                world.unknowns.buckets
-            ]
-            bucket = origin + (at - origin) // step * step
-            if bucket < first:
-                continue
+        bucket = origin + (at - origin) // step * step
+        if first <= at < end and now - _KEPT_MS <= at <= shown and bucket >= first:
             amount = 1 if stat == "SampleCount" else getattr(events, value)
             found[bucket] = found.get(bucket, 0) + amount
     return found

@@ -13,28 +13,27 @@ from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import World
 
 _PAGE = ("MaxResults", 20)
-"""The most of a page, which is what it has if no number is asked for (botocore 1.44.5)."""
-_OLD_STATES = {"ACTIVE": "ACTIVE", "SUSPENDED": "SUSPENDED", "PENDING_CLOSURE": "PENDING_CLOSURE"}
+"""The most entries of a page, and the default (botocore 1.44.5)."""
+_OLD_STATES = {"ACTIVE", "SUSPENDED", "PENDING_CLOSURE"}
 
 
 def list_roots(world: World, call: Call) -> dict[str, Any]:
-    there = _organization(world, call)
-    arn = f"arn:aws:organizations::{there.management}:root/{ID}/{ROOT}"
+    arn = _arn(_organization(world, call), "root", ROOT)
     roots = [{"Id": ROOT, "Arn": arn, "Name": "Root", "PolicyTypes": []}]
     return world.page_of(call, "Roots", roots, _PAGE)
 
 
 def list_accounts_for_parent(world: World, call: Call) -> dict[str, Any]:
-    """Those in the unit itself, not in the units below it."""
-    there, parent = _organization(world, call), _parent(world, call)
+    """The accounts in the unit itself, not in the units below it."""
+    there, parent = _parent(world, call)
     accounts = [
         {
             "Id": account,
-            "Arn": f"arn:aws:organizations::{there.management}:account/{ID}/{account}",
+            "Arn": _arn(there, "account", account),
             "Email": f"{account}@example.com",
             "Name": one.name,
             "State": one.state,
-            "Status": _OLD_STATES.get(one.state, "SUSPENDED"),
+            "Status": one.state if one.state in _OLD_STATES else "SUSPENDED",
             "JoinedMethod": "CREATED",
         }
         for account, one in sorted(there.members.items())
@@ -44,10 +43,8 @@ def list_accounts_for_parent(world: World, call: Call) -> dict[str, Any]:
 
 
 def list_organizational_units_for_parent(world: World, call: Call) -> dict[str, Any]:
-    there, parent = _organization(world, call), _parent(world, call)
-    units = [
-        _unit(there, key) for key, unit in sorted(there.units.items()) if unit.parent == parent
-    ]
+    there, parent = _parent(world, call)
+    units = [_unit(there, key) for key, one in sorted(there.units.items()) if one.parent == parent]
     return world.page_of(call, "OrganizationalUnits", units, _PAGE)
 
 
@@ -60,12 +57,15 @@ def describe_organizational_unit(world: World, call: Call) -> dict[str, Any]:
 
 
 def _unit(there: Organization, key: str) -> dict[str, Any]:
-    arn = f"arn:aws:organizations::{there.management}:ou/{ID}/{key}"
-    return {"Id": key, "Arn": arn, "Name": there.units[key].name}
+    return {"Id": key, "Arn": _arn(there, "ou", key), "Name": there.units[key].name}
+
+
+def _arn(there: Organization, kind: str, key: str) -> str:
+    return f"arn:aws:organizations::{there.management}:{kind}/{ID}/{key}"
 
 
 def _organization(world: World, call: Call) -> Organization:
-    """Raises RefusedError where the caller has none, or may not read it."""
+    """Raises RefusedError if the caller's account is in none, or may not read it."""
     there = world.store.organization
     if there is None or call.account not in there.members:
         said = "Your account is not a member of an organization."
@@ -76,9 +76,8 @@ def _organization(world: World, call: Call) -> Organization:
     return there
 
 
-def _parent(world: World, call: Call) -> str:
+def _parent(world: World, call: Call) -> tuple[Organization, str]:
     there, parent = _organization(world, call), str(call.parameters["ParentId"])
     if parent != ROOT and parent not in there.units:
-        said = "You specified parent that doesn't exist."
-        raise RefusedError("ParentNotFoundException", said)
-    return parent
+        raise RefusedError("ParentNotFoundException", "You specified parent that doesn't exist.")
+    return there, parent

@@ -1,5 +1,5 @@
-"""Services of which a call or two are answered: EC2's Regions, IAM's alias, Lambda, Service Quotas,
-SNS and Systems Manager.
+"""Services with a call or two each: EC2's Regions, IAM's alias, Lambda, Service Quotas, SNS and
+Systems Manager.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from typing import Any
 
 from janitor.sandbox.quotas import service_quotas
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World
+from janitor.sandbox.world import Handler, World, unheeded
 
 _LONGEST = 262_144
 _SUBJECT = re.compile(r"[!-~][ -~]{0,99}")
-"""Of a subject: ASCII, at most 100 characters, none of them a line break or a control character,
-the first no space (SNS API reference, Publish)."""
+"""ASCII, at most 100 characters, no line breaks or control characters, no leading space (SNS API
+reference, Publish)."""
 
 
 def _describe_regions(world: World, call: Call) -> dict[str, Any]:
-    """Those that are enabled, or all (botocore 1.44.5)."""
+    """The enabled Regions, or with AllRegions all (botocore 1.44.5)."""
     every = call.parameters.get("AllRegions") in ("true", True)
     entries = [
         {"RegionName": name, "Endpoint": f"ec2.{name}.amazonaws.com", "OptInStatus": region.opt_in}
@@ -30,7 +30,7 @@ def _describe_regions(world: World, call: Call) -> dict[str, Any]:
 
 
 def _list_account_aliases(world: World, call: Call) -> dict[str, Any]:
-    """A list of one, or of none (IAM API reference)."""
+    """A list of one alias or none (IAM API reference)."""
     alias = world.store.aliases.get(call.account)
     return {"AccountAliases": [] if alias is None else [alias], "IsTruncated": False}
 
@@ -48,27 +48,27 @@ def _list_functions(world: World, call: Call) -> dict[str, Any]:
     behind = sorted(key for key in listed if key > place)
     page, more = behind[:limit], len(behind) > limit
     arn = f"arn:aws:lambda:{call.region}:{call.account}:function:"
-    functions = [
-        {
-            "FunctionName": name,
-            "FunctionArn": arn + (f"{name}:{version}" if every else name),
-            "Version": version,
-            "Runtime": "python3.13",
-            "LoggingConfig": {
-                "LogFormat": "Text",
-                "LogGroup": listed[name, version] or f"/aws/lambda/{name}",
-            },
-        }
-        for name, version in page
-    ]
+    functions = []
+    for name, version in page:
+        group = listed[name, version] or f"/aws/lambda/{name}"
+        functions.append(
+            {
+                "FunctionName": name,
+                "FunctionArn": arn + (f"{name}:{version}" if every else name),
+                "Version": version,
+                "Runtime": "python3.13",
+                "LoggingConfig": {"LogFormat": "Text", "LogGroup": group},
+            }
+        )
     marker = world.token("ListFunctions", page[-1]) if more else None
     return {"Functions": functions, "NextMarker": marker}
 
 
 def _invoke(world: World, call: Call) -> dict[str, Any]:
+    """The invocation is only recorded."""
     p = call.parameters
     if p.get("InvocationType") != "Event":
-        raise RefusedError("UnknownOperationException", "nothing runs here to wait for")
+        raise unheeded("an invocation with a result")
     said = {"function": p["FunctionName"], "type": "Event", "payload": p.get("Payload", b"")}
     world.invoked.append({"account": call.account, "region": call.region, **said})
     return {"StatusCode": 202}
@@ -83,7 +83,7 @@ def _list_service_quotas(world: World, call: Call) -> dict[str, Any]:
 
 
 def _publish(world: World, call: Call) -> dict[str, Any]:
-    """What is published stays in the store, with its topic."""
+    """The message stays in the store, with its topic."""
     p = call.parameters
     _, _, _, region, account, name, *_ = f"{p.get('TopicArn', '')}::::::".split(":")
     left = p.keys() - {"TopicArn", "Subject", "Message", "MessageAttributes"}
@@ -105,7 +105,7 @@ def _publish(world: World, call: Call) -> dict[str, Any]:
 
 
 def _get_parameter(world: World, call: Call) -> dict[str, Any]:
-    """All of them are plain strings of the first version."""
+    """Every parameter is a plain string in its first version."""
     name = call.parameters["Name"]
     value = world.region(call).parameters.get(name)
     if value is None:

@@ -1,5 +1,5 @@
-"""CloudWatch Logs: what a log group has of its own: data protection, index, transformer, resource
-policy, syslog configurations.
+"""CloudWatch Logs: a log group's data protection policy, index policy, transformer, resource policy
+and syslog configurations.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from typing import Any
 
 from janitor.sandbox.store import Group
 from janitor.sandbox.unknowns import Nothing
-from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import World, document, invalid
+from janitor.sandbox.wire import Call
+from janitor.sandbox.world import World, document, invalid, missing, unheeded
 
 
 def _none(nothing: Nothing, identifier: str) -> dict[str, Any]:
-    """The answer for a group that has none of what was asked for."""
+    """The answer for a group that has none. Raises RefusedError."""
     if nothing == "not found":
-        raise RefusedError("ResourceNotFoundException", "The specified resource does not exist.")
+        raise missing("resource")
     return {} if nothing == "empty" else {"logGroupIdentifier": identifier}
 
 
 def get_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
-    """The identifier is the one that was asked with (botocore 1.44.5)."""
+    """The identifier in the answer is the one in the request (botocore 1.44.5)."""
     group, asked = world.group(call), str(call.parameters["logGroupIdentifier"])
     if group.data_protection is None:
         return _none(world.unknowns.no_data_protection, asked)
@@ -37,7 +37,7 @@ def put_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
 def delete_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
     if group.data_protection is None:
-        _none("not found", group.name)
+        raise missing("resource")
     group.data_protection, group.protection_status = None, "DELETED"
     return {}
 
@@ -56,7 +56,7 @@ def put_index_policy(world: World, call: Call) -> dict[str, Any]:
 
 
 def get_transformer(world: World, call: Call) -> dict[str, Any]:
-    """The identifier is the group's ARN (botocore 1.44.5)."""
+    """The identifier in the answer is the group's ARN (botocore 1.44.5)."""
     group = world.group(call)
     if not group.transformer:
         return _none(world.unknowns.no_transformer, group.arn)
@@ -67,24 +67,26 @@ def get_transformer(world: World, call: Call) -> dict[str, Any]:
 
 
 def put_resource_policy(world: World, call: Call) -> dict[str, Any]:
-    """Of a log group, not of the account: one, which is changed only by who knows its revision
-    (botocore 1.44.5), and not named (hashicorp/terraform-provider-aws pull request 46813).
+    """A log group has one policy at most, which only a caller who knows its revision changes
+    (botocore 1.44.5), and which has no name (hashicorp/terraform-provider-aws pull request 46813).
     """
     group = _attached(world, call)
     if call.parameters.get("policyName"):
         raise invalid("policyName and resourceArn are mutually exclusive")
-    known = call.parameters.get("expectedRevisionId")
-    if known != (None if group.resource_policy is None else _revision(group.resource_policy)):
+    revision = None if group.resource_policy is None else _revision(group.resource_policy)
+    if call.parameters.get("expectedRevisionId") != revision:
         raise invalid("expectedRevisionId does not match")
     group.resource_policy, _ = document(call)
-    revision = _revision(group.resource_policy)
-    return {"resourcePolicy": _policy_of(group), "revisionId": revision}
+    return {
+        "resourcePolicy": _policy_of(group),
+        "revisionId": _revision(group.resource_policy),
+    }
 
 
 def describe_resource_policies(world: World, call: Call) -> dict[str, Any]:
-    """Of a log group, as Terraform's provider asks for it: by its ARN and this scope."""
+    """Only of a log group: by its ARN and this scope, as Terraform's provider asks."""
     if call.parameters.get("policyScope") != "RESOURCE":
-        raise RefusedError("UnknownOperationException", "those of the account are not heeded here")
+        raise unheeded("resource policies of the account")
     group = _attached(world, call)
     found = [] if group.resource_policy is None else [_policy_of(group)]
     return world.page_of(call, "resourcePolicies", found, ("limit", 50))
@@ -92,7 +94,7 @@ def describe_resource_policies(world: World, call: Call) -> dict[str, Any]:
 
 def _attached(world: World, call: Call) -> Group:
     if not call.parameters.get("resourceArn"):
-        raise RefusedError("UnknownOperationException", "those of the account are not heeded here")
+        raise unheeded("resource policies of the account")
     return world.group(call)
 
 
@@ -115,12 +117,8 @@ def list_syslog_configurations(world: World, call: Call) -> dict[str, Any]:
     wanted = call.parameters.get("vpcEndpointId")
     groups = [world.group(call)] if call.group else list(world.region(call).groups.values())
     found = [
-        {
-            "logGroupArn": group.arn,
-            "sourceType": "VPCE",
-            "vpcEndpointId": endpoint,
-            "createdAt": group.created,
-        }
+        {"logGroupArn": group.arn, "sourceType": "VPCE", "vpcEndpointId": endpoint}
+        | {"createdAt": group.created}
         for group in groups
         for endpoint in group.syslog
         if wanted in (None, endpoint)
@@ -129,7 +127,7 @@ def list_syslog_configurations(world: World, call: Call) -> dict[str, Any]:
 
 
 def put_syslog_configuration(world: World, call: Call) -> dict[str, Any]:
-    """Whether a log group may have several is not documented; it may here."""
+    """A log group may have several here; AWS does not document whether it may."""
     group = world.group(call)
     group.syslog = tuple(sorted({*group.syslog, call.parameters["vpcEndpointId"]}))
     return {}

@@ -1,8 +1,7 @@
-"""S3: unversioned buckets. What a call asks for beyond this is refused with S3's NotImplemented.
+"""S3: unversioned buckets. Parameters beyond those supported are refused with NotImplemented.
 
 A conditional write that another one overtakes is answered with 409 ConditionalRequestConflict (S3
-API reference, PutObject); here calls are carried out one after the other, so an interceptor has to
-answer so.
+API reference, PutObject). Calls here never overlap, so tests produce that with an interceptor.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import World
 
 _CHECKED = ("ContentLength", "ContentMD5", "ChecksumAlgorithm", "ChecksumMode")
-"""What is sent to make sure of the transfer, as are the checksums themselves."""
+"""Parameters that protect the transfer, as the checksums themselves do."""
 
 
 def put_object(world: World, call: Call) -> dict[str, Any]:
-    """Whole, or with IfNoneMatch="*" only as a new object, or with IfMatch only in place of the one
-    with that ETag (S3 user guide, conditional writes).
+    """With IfNoneMatch="*" only a new object is put, with IfMatch only in place of the object with
+    that ETag (S3 user guide, conditional writes).
     """
     p = call.parameters
     bucket = _bucket(world, call, "Body", "IfNoneMatch", "IfMatch", "ContentType")
@@ -49,7 +48,7 @@ def get_object(world: World, call: Call) -> dict[str, Any]:
     return {
         "Body": there.body,
         "ETag": there.etag,
-        "LastModified": _time(there.changed),
+        "LastModified": there.changed // 1000,
         "ContentLength": len(there.body),
         "ContentType": there.kind,
     }
@@ -62,31 +61,28 @@ def list_objects_v2(world: World, call: Call) -> dict[str, Any]:
     place = world.place("ListObjectsV2", p.get("ContinuationToken"), "", "InvalidArgument")
     keys = sorted(key for key in bucket.objects if key.startswith(prefix) and key > place)
     page, more = keys[:limit], len(keys) > limit
-
-    def told(text: str) -> str:
-        return quote(text) if p.get("EncodingType") == "url" else text
-
+    encoded = quote if p.get("EncodingType") == "url" else str
     contents = [
         {
-            "Key": told(key),
-            "LastModified": _time(bucket.objects[key].changed),
+            "Key": encoded(key),
+            "LastModified": bucket.objects[key].changed // 1000,
             "ETag": bucket.objects[key].etag,
             "Size": len(bucket.objects[key].body),
             "StorageClass": "STANDARD",
         }
         for key in page
     ]
-    answer = {"Name": p["Bucket"], "Prefix": told(prefix), "MaxKeys": limit, "KeyCount": len(page)}
-    answer |= {"IsTruncated": more, "Contents": contents}
+    answer = {"Name": p["Bucket"], "Prefix": encoded(prefix), "MaxKeys": limit}
+    answer |= {"KeyCount": len(page), "IsTruncated": more, "Contents": contents}
     answer |= {name: p[name] for name in ("ContinuationToken", "EncodingType") if name in p}
     if more:
         answer["NextContinuationToken"] = world.token("ListObjectsV2", page[-1])
     return answer
 
 
-def _bucket(world: World, call: Call, *heeded: str) -> Bucket:
-    """The bucket of the call, if nothing but these parameters is asked for. Raises RefusedError."""
-    known = {"Bucket", "Key", *heeded, *_CHECKED}
+def _bucket(world: World, call: Call, *supported: str) -> Bucket:
+    """The call's bucket. Raises RefusedError, also for parameters that are not supported."""
+    known = {"Bucket", "Key", *supported, *_CHECKED}
     left = [
         name
         for name, value in call.parameters.items()
@@ -112,10 +108,5 @@ _REFUSALS = {
 
 
 def _refused(code: str, what: str = "") -> RefusedError:
-    status, said = _REFUSALS[code]
-    return RefusedError(code, f"{said}: {what}" if what else said, status)
-
-
-def _time(at: int) -> int:
-    """S3 tells whole seconds."""
-    return at // 1000
+    status, message = _REFUSALS[code]
+    return RefusedError(code, f"{message}: {what}" if what else message, status)

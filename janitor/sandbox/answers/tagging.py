@@ -1,6 +1,4 @@
-"""The tagging API: log groups, behind whose own tags it lags by `Lags.tags`, and what else is asked
-for by its ARN.
-"""
+"""The tagging API: log groups, whose tags it shows `Lags.tags` late, and other resources by ARN."""
 
 from __future__ import annotations
 
@@ -10,20 +8,18 @@ from itertools import islice
 from typing import Any
 
 from janitor.sandbox.store import arn_of, name_of
-from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import World
+from janitor.sandbox.wire import Call
+from janitor.sandbox.world import World, invalid
 
 _NOT_BESIDE_ARNS = ("ResourceTypeFilters", "ResourcesPerPage", "PaginationToken")
 
 
 def get_resources(world: World, call: Call) -> dict[str, Any]:
-    """What was never tagged is left out."""
+    """Resources that were never tagged are left out."""
     p = call.parameters
-    arns = p.get("ResourceARNList")
-    if arns:
+    if arns := p.get("ResourceARNList"):
         if len(arns) > 100 or any(p.get(other) for other in _NOT_BESIDE_ARNS):
-            code = "InvalidParameterException"
-            raise RefusedError(code, "at most 100 ARNs, no filters and no pages beside them")
+            raise invalid("at most 100 ARNs, no filters and no pages beside them")
         own = [arn for arn in arns if arn == arn_of(call.account, call.region, name_of(arn))]
         names = dict.fromkeys(name_of(arn) for arn in own)
         found = [entry for name in names if (entry := _mapping(world, call, name))]
@@ -42,9 +38,8 @@ def get_resources(world: World, call: Call) -> dict[str, Any]:
 
 
 def _tagged(world: World, call: Call, place: str) -> Iterator[dict[str, Any]]:
-    """What is tagged, of the types asked for, behind `place`, in order of name.
-
-    Rows of `Plain` have no tags, so only groups are gone through, and what was one.
+    """The tagged resources of the types asked for, behind `place`, in order of name. A deleted
+    group still has tags for a while.
     """
     p, region = call.parameters, world.region(call)
     types = p.get("ResourceTypeFilters") or ["logs"]

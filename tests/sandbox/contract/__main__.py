@@ -1,10 +1,10 @@
 """The contract on an account of AWS: `make contract-aws`.
 
-It makes log groups beneath a prefix that is drawn anew each time, asserts what the sandbox takes
-for granted, asks what AWS leaves open, and deletes what it has made, also when it is interrupted.
-The credentials and the Region are those that boto3 finds. The account must be named by its id, in
-CONTRACT_AWS_ACCOUNT or by hand; it should be one that can be thrown away. It costs a few cents at
-most, and has never met AWS: so far it was run on the sandbox only.
+It makes log groups beneath a random prefix, asserts what the sandbox takes for granted, asks what
+AWS leaves open, and deletes what it made, even if interrupted. boto3 finds credentials and Region.
+The account's id must be confirmed, in CONTRACT_AWS_ACCOUNT or by hand; it should be an account that
+can be thrown away. A run costs a few cents at most. It has never met AWS: so far it was run on the
+sandbox only.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class _OnAws:
 
 
 def main() -> int:
-    """0: all assertions hold; 1: some do not, or something is left over; 2: it did not start; 130:
-    interrupted.
+    """Return 0 if all assertions hold; 1 if some fail or something is left over; 2 if it did not
+    start; 130 if it was interrupted.
     """
     session = boto3.Session()
     if session.region_name is None:
@@ -82,14 +82,14 @@ def _confirmed(account: str, where: str) -> bool:
 
 @contextlib.contextmanager
 def cleaned(backend: Backend) -> Iterator[list[str]]:
-    """Delete at the end what was made, come what may; answers with what could not be deleted."""
+    """Delete at the end whatever was made; yields the list of what could not be deleted."""
     left: list[str] = []
     before = [(one, signal.getsignal(one)) for one in (signal.SIGINT, signal.SIGTERM)]
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    for one, _handler in before:  # SIGINT too: a shell starts what is in the background without it
+    for one, _handler in before:  # SIGINT too: a shell's background jobs ignore it
         signal.signal(one, stop)
     try:
         yield left

@@ -16,22 +16,21 @@ from janitor.sandbox.store import arn_of, name_of
 from janitor.sandbox.wire import NAMED_BY
 from tests.sandbox.asking import ask, outcome, paged
 
-Kind = Literal["moto", "ours", "aws"]
-_READS = ("Describe", "List", "Get", "Filter")
+READS = ("Describe", "List", "Get", "Filter")
 _parts = count(1)
 
 
 class OutsideError(Exception):
-    """A call that may change what is not the contract's own."""
+    """A call that may change something that the contract did not make."""
 
 
 @dataclass
 class Backend:
-    """Log groups under `prefix` are its own; `patience` is how many seconds it waits for what the
-    account shows late.
+    """Log groups under `prefix` are the contract's own; `patience` is how many seconds it waits for
+    what the account shows late.
     """
 
-    kind: Kind
+    kind: Literal["moto", "ours", "aws"]
     session: boto3.Session
     account: str
     prefix: str = "/contract"
@@ -50,7 +49,7 @@ class Backend:
         return str(self.session.region_name)
 
     def part(self) -> Backend:
-        """The same account, with a part of its names that nobody has used."""
+        """The same account, with a prefix that nobody has used."""
         prefix = f"{self.prefix}/{next(_parts):04d}"
         return Backend(self.kind, self.session, self.account, prefix, self.patience, self._clients)
 
@@ -61,7 +60,7 @@ class Backend:
         return arn_of(self.account, self.region, self.name(name))
 
     def make(self, *names: str, **more: Any) -> None:
-        """Log groups of these names, beneath the prefix."""
+        """Create log groups of these names beneath the prefix."""
         for name in names:
             self["logs"].create_log_group(logGroupName=self.name(name), **more)
 
@@ -86,18 +85,18 @@ class Backend:
     def ask(
         self, method: str, query: str = "@", /, of: str | None = None, **parameters: Any
     ) -> Any:
-        """What `ask` answers, of CloudWatch Logs or its log group `of`."""
+        """`ask` with CloudWatch Logs, about the log group `of` if given."""
         return ask(self["logs"], method, query, **self._named(of), **parameters)
 
     def do(self, method: str, /, of: str | None = None, **parameters: Any) -> None:
-        """The same, where it must be carried out. Raises ClientError."""
+        """The same for a call that must succeed. Raises ClientError."""
         getattr(self["logs"], method)(**self._named(of), **parameters)
 
     def _named(self, of: str | None) -> dict[str, Any]:
         return {} if of is None else {"logGroupName": self.name(of)}
 
     def outcome(self, service: str, method: str, **parameters: Any) -> tuple[str, str]:
-        """("answered", ""), or code and message of the refusal."""
+        """("answered", ""), or the error's code and message."""
         try:
             return outcome(self[service], method, **parameters)[:2]
         except NotImplementedError:
@@ -108,7 +107,7 @@ def guarded(session: boto3.Session, prefix: str) -> boto3.Session:
     """The session, whose clients from now on change nothing but log groups beneath the prefix."""
 
     def guard(params: Mapping[str, Any], model: Any, **_more: Any) -> None:
-        if model.name.startswith(_READS):
+        if model.name.startswith(READS):
             return
         named = [name_of(str(params[key])) for key in NAMED_BY if key in params]
         own = all(name.startswith(f"{prefix}/") for name in named)
@@ -120,4 +119,4 @@ def guarded(session: boto3.Session, prefix: str) -> boto3.Session:
 
 
 AWS = pytest.StashKey[Backend]()
-"""The account of AWS, in the configuration of a run that is to be made on it."""
+"""The AWS account that a run is made on, in pytest's configuration."""

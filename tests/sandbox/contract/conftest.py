@@ -1,4 +1,4 @@
-"""Who answers: moto and the sandbox, or AWS alone where the run is made on it."""
+"""The accounts that the contract is asserted of: moto and the sandbox, or AWS alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
-    """An account that nobody uses, or a part of the names of AWS's."""
+    """An account that nobody uses; of AWS's, a part of its names."""
     if request.param == "aws":
         yield request.config.stash[AWS].part()
     elif request.param == "ours":

@@ -1,4 +1,4 @@
-"""What AWS's documents leave open, put to an account; each answer is a line for people.
+"""Questions about what AWS's documents leave open, each answered in a line for people.
 
 `janitor/sandbox/unknowns.py` has a field for most of them.
 """
@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -29,14 +28,14 @@ _PROTECTION = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`ask` answers it about a part of an account that nobody has used."""
+    """`ask` answers it with a part of an account that nobody has used."""
 
     title: str
     ask: Callable[[Backend], str]
 
 
 def _second_page(deleted: Sequence[str], made: Sequence[str] = ()) -> Callable[[Backend], str]:
-    """What the second page of six groups, three a page, holds after others came or went."""
+    """The second page of six groups, three a page, after some were deleted or made."""
 
     def ask(backend: Backend) -> str:
         backend.make(*(f"/{number}" for number in range(1, 7)))
@@ -44,7 +43,7 @@ def _second_page(deleted: Sequence[str], made: Sequence[str] = ()) -> Callable[[
         asked = {"logGroupNamePrefix": backend.prefix, "limit": 3}
         token = backend["logs"].describe_log_groups(**asked)["nextToken"]
         for name in deleted:
-            backend["logs"].delete_log_group(logGroupName=backend.name(name))
+            backend.do("delete_log_group", of=name)
         backend.make(*made)
         backend.soon(lambda: len(backend.names()), 6 - len(deleted) + len(made))
         try:
@@ -58,8 +57,8 @@ def _second_page(deleted: Sequence[str], made: Sequence[str] = ()) -> Callable[[
     return ask
 
 
-def _by_class(method: str, **more: Any) -> Callable[[Backend], str]:
-    """How classes other than STANDARD answer a call about a group of theirs."""
+def _by_class(method: str) -> Callable[[Backend], str]:
+    """The answers to a call about groups of classes other than STANDARD."""
 
     def ask(backend: Backend) -> str:
         meta, said = backend["logs"].meta, []
@@ -67,11 +66,10 @@ def _by_class(method: str, **more: Any) -> Callable[[Backend], str]:
         for log_class in ("INFREQUENT_ACCESS", "DELIVERY"):
             backend.make(f"/{log_class}", logGroupClass=log_class)
             name = backend.name(f"/{log_class}")
-            known = {"logGroupName": name, "logGroupIdentifiers": [name], "logStreamName": "s"}
+            known = {"logGroupName": name, "logGroupIdentifiers": [name], "retentionInDays": 30}
             named = {key: value for key, value in known.items() if key in model.input_shape.members}
-            backend["logs"].create_log_stream(logGroupName=name, logStreamName="s")
             named = named or {"logGroupIdentifier": name}
-            code, text = backend.outcome("logs", method, **named, **more)
+            code, text = backend.outcome("logs", method, **named)
             said.append(f"{log_class}: {code} {text}".strip())
         return "; ".join(said).replace(backend.prefix, "")
 
@@ -109,14 +107,12 @@ def protection_status(backend: Backend) -> str:
 
 def arns_as_identifiers(backend: Backend) -> str:
     backend.make("/a")
-    code, text = backend.outcome(
-        "logs", "describe_log_groups", logGroupIdentifiers=[backend.arn("/a")]
-    )
-    return f"{code} {text}".strip()
+    named = {"logGroupIdentifiers": [backend.arn("/a")]}
+    return " ".join(backend.outcome("logs", "describe_log_groups", **named)).strip()
 
 
 def buckets(backend: Backend) -> str:
-    """Of the metric of the whole Region, so only where it has any traffic."""
+    """Of the metric of the whole Region, so only if it has traffic."""
     start = datetime.now(UTC).replace(hour=6, minute=30, second=0, microsecond=0)
     metric = {"Namespace": "AWS/Logs", "MetricName": "IncomingLogEvents"}
     query = {"Id": "g0", "MetricStat": {"Metric": metric, "Period": 86_400, "Stat": "Sum"}}
@@ -135,7 +131,7 @@ def index_behind_tags(backend: Backend) -> str:
 
 
 def scoped_by_iam(backend: Backend) -> str:
-    """With credentials that may call it on the contract's groups only; needs a user's own keys."""
+    """With credentials limited to the contract's own groups, which take an IAM user's keys."""
     arn = f"{backend.arn('')}/*"
     allowed = {"Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": [arn, f"{arn}:*"]}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
@@ -151,25 +147,16 @@ def scoped_by_iam(backend: Backend) -> str:
     return f"by prefix: {own}; all: {every}"
 
 
+_CLASSED = """
+describe_metric_filters describe_subscription_filters filter_log_events get_data_protection_policy
+describe_index_policies get_transformer put_retention_policy delete_retention_policy
+"""
 QUESTIONS = (
     Question("Second page after 1 and 3 of 1 2 3 were deleted", _second_page(["/1", "/3"])),
     Question("Second page after 1 was deleted", _second_page(["/1"])),
     Question("Second page after 4, the next, was deleted", _second_page(["/4"])),
     Question("Second page after 0 was made", _second_page([], ["/0"])),
-    *(
-        Question(f"{method} by class", _by_class(method, **more))
-        for method, more in (
-            ("describe_metric_filters", {}),
-            ("describe_subscription_filters", {}),
-            ("filter_log_events", {}),
-            ("get_log_events", {}),
-            ("get_data_protection_policy", {}),
-            ("describe_index_policies", {}),
-            ("get_transformer", {}),
-            ("put_retention_policy", {"retentionInDays": 30}),
-            ("delete_retention_policy", {}),
-        )
-    ),
+    *(Question(f"{method} by class", _by_class(method)) for method in _CLASSED.split()),
     Question("Retention of class DELIVERY", delivery_retention),
     Question("GetDataProtectionPolicy of none", _of_none("get_data_protection_policy")),
     Question("GetTransformer of none", _of_none("get_transformer")),
@@ -182,7 +169,7 @@ QUESTIONS = (
 
 
 def answer(question: Question, backend: Backend) -> str:
-    """The answer, or what stood in its way."""
+    """The answer, or why there is none."""
     try:
         return question.ask(backend.part())
     except (BotoCoreError, ClientError, AssertionError) as error:

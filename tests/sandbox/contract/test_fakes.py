@@ -1,5 +1,5 @@
-"""What holds on moto and on the sandbox, and is not asked of AWS: there it comes late, belongs to
-the whole account, or needs other resources. At the end, what moto does otherwise.
+"""Assertions that hold on moto and on the sandbox, but are not made on AWS, where they would take
+long, concern the whole account or need other resources. At the end, where moto differs.
 """
 
 from __future__ import annotations
@@ -18,17 +18,14 @@ from tests.sandbox.contract.test_everywhere import now, written
 BUCKET = {"Bucket": "bucket"}
 OBJECT = BUCKET | {"Key": "folder/ä b+c"}
 NOWHERE = OBJECT | {"Bucket": "nowhere"}
-MESSAGE = {
-    "TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:runs",
-    "Subject": "Over",
-    "Message": "ä & b",
-}
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:runs"
+MESSAGE = {"TopicArn": TOPIC, "Subject": "Over", "Message": "ä & b"}
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
 PARAMETERS = {"/janitor/policy": "[defaults]\n", "plain": "ä"}
 
 
 def ours(owner: str = ACCOUNT) -> Still:
-    """An account with a bucket of its owner's, a topic and parameters."""
+    """An account with a topic, parameters, and a bucket of this owner's."""
     account = Still()
     account.store.buckets["bucket"] = Bucket(owner, REGION, NOW)
     account.here.topics["runs"] = []
@@ -47,9 +44,9 @@ def test_written_stream_shows_its_times(backend: Backend) -> None:
     assert abs(shown[2] - now()) < 60_000
 
 
-def test_listing_after_the_next_group_is_gone(backend: Backend) -> None:
-    """moto's token is that name, and ends the listing silently when nobody has it: a reader misses
-    groups. AWS does not say what it does; by default the sandbox goes on.
+def test_listing_after_the_next_group_is_deleted(backend: Backend) -> None:
+    """moto's page token is the next group's name, and the listing ends silently if that is gone.
+    AWS does not say what it does; by default the sandbox goes on.
     """
     backend.make("/0", "/1", "/2", "/3")
     asked = {"logGroupNamePrefix": backend.prefix, "limit": 2}
@@ -59,8 +56,8 @@ def test_listing_after_the_next_group_is_gone(backend: Backend) -> None:
     assert left == ([] if backend.kind == "moto" else ["/3"])
 
 
-def test_tagged_groups_are_known_to_the_tagging_api(backend: Backend) -> None:
-    """By the ARN that does not end in `:*`; who has no tags is left out."""
+def test_tagging_api_lists_tagged_groups(backend: Backend) -> None:
+    """By the ARN without `:*`; groups without tags are left out."""
     backend.make("/tagged", tags={"team": "shop"})
     backend.make("/bare")
     answer = backend["resourcegroupstaggingapi"].get_resources()
@@ -71,8 +68,8 @@ def test_tagged_groups_are_known_to_the_tagging_api(backend: Backend) -> None:
 
 
 def test_subscription_filters_are_described_as_they_were_put(backend: Backend) -> None:
-    """Name, pattern and destination, until they are deleted; a third one is refused."""
-    # moto looks whether the destination is there, and takes a log group for one.
+    """Name, pattern and destination are shown until they are deleted; a third one is refused."""
+    # moto checks that the destination exists, and accepts a log group as one.
     backend.make("/a", "/to")
     put = [
         {"filterName": f"f{number}", "filterPattern": "", "destinationArn": backend.arn("/to")}
@@ -87,17 +84,12 @@ def test_subscription_filters_are_described_as_they_were_put(backend: Backend) -
     assert backend.ask("describe_subscription_filters", "subscriptionFilters", of="/a") == []
 
 
-def test_role_of_the_account_is_assumed(backend: Backend) -> None:
-    """AssumeRole answers with keys that expire later."""
+def test_role_is_assumed_and_no_functions_are_an_empty_list(backend: Backend) -> None:
+    """AssumeRole returns keys that expire later."""
     role = {"RoleArn": f"arn:aws:iam::{backend.account}:role/reader", "RoleSessionName": "test"}
     credentials = ask(backend["sts"], "assume_role", "Credentials", **role)
     assert credentials["AccessKeyId"].startswith("ASIA")
     assert credentials["Expiration"] > datetime.now(UTC)
-
-
-def test_nothing_is_answered_with_an_empty_list(backend: Backend) -> None:
-    """Functions that nobody made."""
-    assert backend.region == REGION
     assert ask(backend["lambda"], "list_functions", "Functions") == []
 
 
@@ -106,7 +98,7 @@ def test_nothing_is_answered_with_an_empty_list(backend: Backend) -> None:
 
 @pytest.fixture
 def there(backend: Backend) -> Backend:
-    """The same in moto's account, or that one."""
+    """`ours`, or the same in moto."""
     if backend.kind == "ours":
         return Backend("ours", ours().session(), ACCOUNT)
     where = {"LocationConstraint": REGION}
@@ -118,7 +110,7 @@ def there(backend: Backend) -> Backend:
 
 
 def test_an_object_is_read_as_it_was_put(there: Backend) -> None:
-    """Its bytes, ETag and type; nothing at all is an object too, of the usual type."""
+    """Bytes, ETag and content type are kept; an empty object has the default type."""
     s3, body = there["s3"], bytes(range(256))
     etag = f'"{hashlib.md5(body).hexdigest()}"'
     assert s3.put_object(**OBJECT, Body=body, ContentType="text/x")["ETag"] == etag
@@ -130,8 +122,8 @@ def test_an_object_is_read_as_it_was_put(there: Backend) -> None:
     assert (got["Body"].read(), got["ContentType"]) == (b"", "binary/octet-stream")
 
 
-def test_an_object_is_put_once_or_in_place_of_the_one_that_was_read(there: Backend) -> None:
-    """IfNoneMatch="*" never overwrites; IfMatch goes by the ETag, and there has to be one."""
+def test_conditional_writes(there: Backend) -> None:
+    """IfNoneMatch="*" never overwrites; IfMatch only replaces the object with that ETag."""
     s3, late = there["s3"], "PreconditionFailed"
     assert ask(s3, "put_object", **OBJECT, Body=b"a", IfMatch='"0"') == "NoSuchKey"
     old = s3.put_object(**OBJECT, Body=b"old", IfNoneMatch="*")["ETag"]
@@ -143,7 +135,7 @@ def test_an_object_is_put_once_or_in_place_of_the_one_that_was_read(there: Backe
 
 
 def test_objects_come_in_pages_sorted_by_key(there: Backend) -> None:
-    """Each once; under a prefix only those that begin with it."""
+    """Each object comes once; a prefix limits the list."""
     s3, keys = there["s3"], ["b", "B", "a/1", "a/2", "a/2/x", "a0", "ä", "z&<z>", "a b", "50%41+"]
     for key in keys:
         s3.put_object(**BUCKET, Key=key, Body=key.encode())
@@ -160,37 +152,32 @@ def test_objects_come_in_pages_sorted_by_key(there: Backend) -> None:
     assert ask(s3, "list_objects_v2", "Contents", **BUCKET, Prefix="nothing") is None
 
 
-@pytest.mark.parametrize(("name", "value"), PARAMETERS.items())
-def test_a_parameter_is_read(there: Backend, name: str, value: str) -> None:
-    """By its name, with its ARN."""
-    found = ask(
-        there["ssm"], "get_parameter", "Parameter.[Name, Value, Type, Version, ARN]", Name=name
-    )
-    arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{name.removeprefix('/')}"
-    assert found == [name, value, "String", 1, arn]
-
-
-def test_each_message_has_an_id(there: Backend) -> None:
-    """Of its own."""
+def test_parameters_are_read_and_each_message_has_an_id(there: Backend) -> None:
+    """A parameter is shown with its ARN."""
+    for name, value in PARAMETERS.items():
+        query = "Parameter.[Name, Value, Type, Version, ARN]"
+        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{name.removeprefix('/')}"
+        found = ask(there["ssm"], "get_parameter", query, Name=name)
+        assert found == [name, value, "String", 1, arn]
     assert len({there["sns"].publish(**MESSAGE)["MessageId"] for _ in range(3)}) == 3
 
 
-def test_what_is_not_there_or_too_long_is_refused(there: Backend) -> None:
-    """A key, a bucket, a parameter, a topic; a message, a subject."""
+def test_what_is_missing_or_too_long_is_refused(there: Backend) -> None:
+    """A missing key, bucket, parameter or topic; a message or a subject that is too long."""
     for service, method, parameters, code in (
         ("s3", "get_object", OBJECT, "NoSuchKey"),
         ("s3", "get_object", NOWHERE, "NoSuchBucket"),
         ("s3", "put_object", NOWHERE | {"Body": b""}, "NoSuchBucket"),
         ("s3", "list_objects_v2", {"Bucket": "nowhere"}, "NoSuchBucket"),
         ("ssm", "get_parameter", {"Name": "/janitor/gone"}, "ParameterNotFound"),
-        ("sns", "publish", MESSAGE | {"TopicArn": MESSAGE["TopicArn"] + "-gone"}, "NotFound"),
+        ("sns", "publish", MESSAGE | {"TopicArn": f"{TOPIC}-gone"}, "NotFound"),
         ("sns", "publish", MESSAGE | {"Message": "x" * 262_145}, "InvalidParameter"),
         ("sns", "publish", MESSAGE | {"Subject": "x" * 101}, "InvalidParameter"),
     ):
         assert ask(there[service], method, **parameters) == code
 
 
-# ---- what moto does otherwise --------------------------------------------------------------------
+# ---- where moto differs --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -209,33 +196,31 @@ def test_what_is_not_there_or_too_long_is_refused(there: Backend) -> None:
         ("lambda.invoke", {"FunctionName": "f"}, UNKNOWN),
     ],
 )
-def test_what_nothing_here_heeds_is_refused(method: str, parameters: Any, code: str) -> None:
-    """Rather than left out; by SNS's own rules for messages, subjects and topics."""
+def test_unsupported_and_invalid_parameters_are_refused(
+    method: str, parameters: Any, code: str
+) -> None:
+    """Nothing is published or invoked; SNS has its own rules for messages, subjects and topics."""
     usual = {"s3": OBJECT, "sns": MESSAGE}.get(method.partition(".")[0], {})
     account = ours()
     assert account.ask(method, **usual | parameters) == code
     assert (account.here.topics, account.world.invoked) == ({"runs": []}, [])
 
 
-def test_the_bucket_of_another_account_is_denied() -> None:
-    """To whoever asks."""
-    assert ours(OTHER).ask("s3.put_object", **OBJECT) == "AccessDenied"
-
-
-def test_time_is_told_in_whole_seconds() -> None:
-    """As S3 does, in headers and in lists alike; a token belongs to its call."""
+def test_times_are_whole_seconds_and_another_accounts_bucket_is_denied() -> None:
+    """S3 shows the same time in headers and in lists; a page token belongs to its call."""
     account = ours()
     account.time.advance(1.999)
     account.do("s3.put_object", **OBJECT, Body=b"a")
-    told = account.ask("s3.get_object", "LastModified", **OBJECT)
-    assert account.ask("s3.list_objects_v2", "Contents[].LastModified", **BUCKET) == [told]
-    assert told.timestamp() * 1000 == NOW + 1000
+    shown = account.ask("s3.get_object", "LastModified", **OBJECT)
+    assert account.ask("s3.list_objects_v2", "Contents[].LastModified", **BUCKET) == [shown]
+    assert shown.timestamp() * 1000 == NOW + 1000
     said = account.ask("s3.list_objects_v2", **BUCKET, ContinuationToken="x")
     assert said == "InvalidArgument"
+    assert ours(OTHER).ask("s3.put_object", **OBJECT) == "AccessDenied"
 
 
-def test_what_is_published_or_invoked_is_kept() -> None:
-    """The message without its topic; an asynchronous invocation, after which nothing runs."""
+def test_published_messages_and_invocations_are_recorded() -> None:
+    """A message is kept without its topic; an asynchronous invocation runs nothing."""
     account = ours()
     account.do("sns.publish", **MESSAGE)
     assert account.here.topics["runs"] == [{key: MESSAGE[key] for key in ("Subject", "Message")}]
@@ -245,12 +230,11 @@ def test_what_is_published_or_invoked_is_kept() -> None:
     assert (invoked["function"], invoked["payload"]) == ("f", b'{"a": 1}')
 
 
-def test_functions_are_listed_in_pages_and_versions_where_they_are_asked_for() -> None:
-    """With the log group that they have or the usual one; a version may have another (FACTS.md)."""
+def test_functions_are_listed_in_pages_with_versions_if_asked_for() -> None:
+    """With their own log group or the usual one; a version may have another."""
     account = Still()
-    account.here.functions |= {f"f{number:02d}": None for number in range(60)} | {
-        "custom": "/custom"
-    }
+    account.here.functions |= {f"f{number:02d}": None for number in range(60)}
+    account.here.functions["custom"] = "/custom"
     account.here.versions["custom"] = {"1": "/old", "2": None}
 
     def listed(**how: str) -> dict[str, str]:
@@ -263,9 +247,6 @@ def test_functions_are_listed_in_pages_and_versions_where_they_are_asked_for() -
     latest, every = listed(), listed(FunctionVersion="ALL")
     assert (len(latest), len(every)) == (61, 63)
     assert (latest["custom"], latest["f59"]) == ("/custom", "/aws/lambda/f59")
+    groups = {"$LATEST": "/custom", "1": "/old", "2": "/aws/lambda/custom"}
     own = {name: group for name, group in every.items() if name.startswith("custom")}
-    assert own == {
-        "custom:$LATEST": "/custom",
-        "custom:1": "/old",
-        "custom:2": "/aws/lambda/custom",
-    }
+    assert own == {f"custom:{version}": group for version, group in groups.items()}

@@ -20,11 +20,10 @@ from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.wire import Answer, Call, Reply
 from tests.sandbox.asking import ACCOUNT, add, arn, empty_store
 from tests.sandbox.contract import __main__ as contract
-from tests.sandbox.contract.backend import Backend, OutsideError, guarded
+from tests.sandbox.contract.backend import READS, Backend, OutsideError, guarded
 from tests.sandbox.contract.questions import QUESTIONS, answer
 
 FOLDER = Path(__file__).parents[3]
-READS = ("Describe", "List", "Get", "Filter")
 ONE, GONE, NEXT, MADE = (
     f"Second page after {what}"
     for what in (
@@ -35,13 +34,13 @@ ONE, GONE, NEXT, MADE = (
 PROTECTION, TRANSFORMER = "GetDataProtectionPolicy of none", "GetTransformer of none"
 SUBSCRIBED = "describe_subscription_filters by class"
 MISSING = "refused with ResourceNotFoundException"
+REFUSED = "refused with InvalidParameterException"
 USUAL = {
-    ONE: "goes on with /4 /5 /6",
-    GONE: "goes on with /4 /5 /6",
+    **dict.fromkeys((ONE, GONE, MADE), "goes on with /4 /5 /6"),
     NEXT: "goes on with /5 /6",
-    MADE: "goes on with /4 /5 /6",
     PROTECTION: "{'logGroupIdentifier': '/a'}",
     TRANSFORMER: MISSING,
+    "dataProtectionStatus before, with and after a policy": "None → ACTIVATED → DELETED",
 }
 
 
@@ -50,14 +49,11 @@ def answers(unknowns: Unknowns) -> dict[str, str]:
     return {question.title: answer(question, backend) for question in QUESTIONS}
 
 
-REFUSED = "refused with InvalidParameterException"
-
-
 @pytest.mark.parametrize(
     ("unknowns", "wanted"),
     [
         (
-            Unknowns(tokens="offset"),
+            {"tokens": "offset"},
             {
                 ONE: "goes on with /5 /6",
                 GONE: "goes on with /6",
@@ -65,20 +61,17 @@ REFUSED = "refused with InvalidParameterException"
             },
         ),
         (
-            Unknowns(tokens="end", no_data_protection="empty", no_transformer="empty"),
-            {
-                **dict.fromkeys((GONE, NEXT), "answers with none"),
-                PROTECTION: "{}",
-                TRANSFORMER: "{}",
-            },
+            {"tokens": "end", "no_data_protection": "empty", "no_transformer": "empty"},
+            dict.fromkeys((GONE, NEXT), "answers with none")
+            | dict.fromkeys((PROTECTION, TRANSFORMER), "{}"),
         ),
         (
-            Unknowns(
-                tokens="refused",
-                no_data_protection="not found",
-                no_transformer="identifier",
-                subscription_filters="served",
-            ),
+            {
+                "tokens": "refused",
+                "no_data_protection": "not found",
+                "no_transformer": "identifier",
+                "subscription_filters": "served",
+            },
             {
                 **dict.fromkeys((GONE, NEXT), REFUSED),
                 PROTECTION: MISSING,
@@ -89,11 +82,11 @@ REFUSED = "refused with InvalidParameterException"
     ],
     ids=["offset", "end", "refused"],
 )
-def test_questions_tell_the_possibilities_apart(unknowns: Unknowns, wanted: dict[str, str]) -> None:
-    """AWS does not say if a listing goes on, skips, ends or is refused when groups vanish, nor what
-    it answers for nothing: an account can do any of these, and the answers to questions tell which.
+def test_the_answers_tell_the_possibilities_apart(unknowns: Any, wanted: dict[str, str]) -> None:
+    """Whatever AWS does with listings when groups vanish, and with what does not exist, the
+    sandbox can do, and the questions find out.
     """
-    usual, found = answers(Unknowns()), answers(unknowns)
+    usual, found = answers(Unknowns()), answers(Unknowns(**unknowns))
     expected = USUAL | wanted
     assert {title: found[title] for title in expected} == expected
     assert {title: usual[title] for title in USUAL} == USUAL
@@ -101,24 +94,21 @@ def test_questions_tell_the_possibilities_apart(unknowns: Unknowns, wanted: dict
     assert {title for title in found if found[title] != usual[title]} == wanted.keys()
 
 
-ARN = arn("/other")
-
-
 @pytest.mark.parametrize(
     ("service", "method", "parameters"),
     [
         ("logs", "delete_log_group", {"logGroupName": "/other"}),
         ("logs", "put_retention_policy", {"logGroupName": "/p/xy", "retentionInDays": 1}),
-        ("logs", "tag_resource", {"resourceArn": ARN, "tags": {"a": "b"}}),
-        ("logs", "delete_transformer", {"logGroupIdentifier": ARN}),
+        ("logs", "tag_resource", {"resourceArn": arn("/other"), "tags": {"a": "b"}}),
+        ("logs", "delete_transformer", {"logGroupIdentifier": arn("/other")}),
         ("logs", "put_resource_policy", {"policyName": "p", "policyDocument": "{}"}),
         ("lambda", "invoke", {"FunctionName": "f", "InvocationType": "Event"}),
     ],
 )
-def test_nothing_beyond_the_prefix_can_be_changed(
+def test_nothing_outside_the_prefix_can_be_changed(
     service: str, method: str, parameters: dict[str, Any]
 ) -> None:
-    """Not a group that only begins alike, nor what belongs to the account, nor other services."""
+    """Neither a group with a similar name, nor the account's own settings, nor other services."""
     store = empty_store()
     for name in ("/p/x/a", "/p/xy", "/other"):
         add(store, name)
@@ -133,7 +123,7 @@ def test_nothing_beyond_the_prefix_can_be_changed(
 
 @contextmanager
 def served(store: Store, seen: Callable[[Call], object]) -> Iterator[dict[str, str]]:
-    """The environment that leads to an account over HTTP; each change is seen before it is made."""
+    """The environment that leads to an account over HTTP; `seen` is called before each change."""
 
     def between(call: Call, answer: Callable[[], Answer]) -> Reply:
         if not call.operation.startswith(READS):
@@ -158,7 +148,7 @@ def start(environment: dict[str, str]) -> subprocess.Popen[str]:
 
 
 def test_run_asserts_asks_and_leaves_nothing() -> None:
-    """Every assertion holds, every question is answered, and only its own names were touched."""
+    """Every assertion holds, every question is answered, and only its own names are touched."""
     changed, store = set[str](), empty_store()
     add(store, "/janitor-contract")
     with (
@@ -167,17 +157,15 @@ def test_run_asserts_asks_and_leaves_nothing() -> None:
     ):
         said = process.communicate()[0]
     assert process.returncode == 0, said
-    assert "failed" not in said
-    for question in QUESTIONS:
-        assert f"{question.title}: " in said
-    assert "could not be asked" not in said
+    assert not [text for text in ("failed", "could not be asked") if text in said]
+    assert all(f"{question.title}: " in said for question in QUESTIONS)
     assert changed - {""}
     assert all(name.startswith("/janitor-contract/") for name in changed - {""})
     assert [group.name for group in store.groups()] == ["/janitor-contract"]
 
 
 def test_interrupted_run_leaves_nothing() -> None:
-    """Whoever stops it amid the assertions finds the account as it was."""
+    """A run that is stopped amid the assertions leaves the account as it was."""
     started: list[subprocess.Popen[str]] = []
     store = empty_store()
 
@@ -194,7 +182,7 @@ def test_interrupted_run_leaves_nothing() -> None:
     assert list(store.groups()) == []
 
 
-def test_what_ends_it_is_handed_on_once_all_is_deleted() -> None:
+def test_what_ends_a_run_is_raised_after_the_cleaning() -> None:
     """A signal as well as an error; protected groups are deleted too, others are not."""
     store = empty_store()
     add(store, "/px/a")
@@ -219,7 +207,7 @@ def test_what_ends_it_is_handed_on_once_all_is_deleted() -> None:
 def test_run_needs_the_accounts_id(
     said: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without it, or with another, nothing is asked but who the caller is."""
+    """Without it, or with another, nothing is called but GetCallerIdentity."""
     changes = list[Call]()
     with served(empty_store(), changes.append) as environment:
         for name, value in environment.items():
