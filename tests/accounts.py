@@ -1,6 +1,6 @@
-"""One account and Region of the sandbox: short builders, what is done to it, and disturbances.
+"""One account and Region of the sandbox, with short builders, disturbances and a record of changes.
 
-Real boto3 clients call it in the process. They are made once a process, because to make one takes
+Real boto3 clients call it in the process. They are made once per process, because making one takes
 longer than most tests.
 """
 
@@ -41,45 +41,45 @@ ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 NOW = 1_800_000_000_000
 MUTATING = {"PutRetentionPolicy", "DeleteLogGroup", "DeleteLogStream"}
-"""What a run changes by."""
+"""The operations by which a run changes an account."""
 FOR_EVER = 10.0**10
-"""Seconds; shown lags so far behind where a test says what is shown."""
+"""Seconds; the lag where a test sets what is shown."""
 RESET = Reply(None)
-"""The connection breaks, and nobody knows what became of the call."""
+"""The connection breaks, and the outcome of the call is unknown."""
 
 Disturbance = Callable[[Call], Reply | RefusedError | None]
 
 
 def days_ago(days: float) -> int:
-    """A time in ms, so many days before NOW."""
+    """The time in ms that many days before NOW."""
     return NOW - int(days * DAY_MS)
 
 
 def changing(operations: Iterable[str]) -> set[str]:
-    """Those of the operations that do more than read."""
+    """The operations that do more than read."""
     reading = ("Describe", "Filter", "Get", "List")
     return {name for name in operations if not name.startswith(reading)}
 
 
 def refused(code: str, status: int = 400) -> RefusedError:
-    """An error of AWS's, for a disturbance to answer with."""
+    """An AWS error for a disturbance to answer with."""
     return RefusedError(code, "as the test wants it", status)
 
 
 def refusing(operation: str, code: str, status: int = 400) -> Disturbance:
-    """Each call of the operation is refused."""
+    """Refuse each call of the operation."""
     return lambda call: refused(code, status) if call.operation == operation else None
 
 
 def ok(body: bytes, kind: str = "application/x-amz-json-1.1") -> Reply:
-    """An answer of status 200 with this body, be it garbage."""
+    """An answer of status 200 with this body."""
     return Reply(Answer(200, kind, body))
 
 
 class Group(store.Group):
-    """A log group of the account. `arrivals` are bytes by the time (ms) at which they arrived,
-    beside what its streams hold; `under` is an account-level retention policy, by name and days;
-    `fields` are the store's.
+    """A log group of the account. `arrivals` are bytes by time of arrival (ms), beside what its
+    streams hold; `under` is an account-level retention policy, by name and days; `fields` are the
+    store's.
     """
 
     __slots__ = ("arrivals", "under")
@@ -115,10 +115,10 @@ def stream(name: str, created: int, last: int | None = None, *, lag: float | Non
 
 
 class Cloud:
-    """The account. Stored bytes are those that a group says, however much its streams hold.
+    """The account. Stored bytes are those of the group, however much its streams hold.
 
-    `before_call` sees each call. `fault` may answer it in its stead, `after` when it has had its
-    effect, which loses the answer.
+    `before_call` observes each call. `fault` may answer in place of the account before the call's
+    effect, `after` may do so after it. `scanned` are the page tokens of requests for all groups.
     """
 
     def __init__(
@@ -141,12 +141,11 @@ class Cloud:
         self.swept: list[tuple[str, str]] = []
         self.puts: list[tuple[str, int]] = []
         self.scanned: list[str | None] = []
-        """The page tokens with which all log groups were asked for."""
         for group in groups:
             self.put(group)
 
     def put(self, group: store.Group) -> None:
-        """Add a log group, or put it in the place of the one of that name."""
+        """Add a log group, or replace the one of that name."""
         self.region.put(group)
         arrived = [events for stream in group.streams.values() for events in stream.events]
         if isinstance(group, Group):
@@ -156,16 +155,16 @@ class Cloud:
         self.region.arrivals.setdefault(group.name, []).extend(arrived)
 
     def police(self, name: str, policy: str = "p", days: int | None = None) -> None:
-        """The group of that name is under an account-level retention policy."""
+        """Put the group of that name under an account-level retention policy."""
         self.store.add_policy(ACCOUNT, REGION, f"{policy}{name}", days, name)
 
     def state(self) -> dict[str, Any]:
-        """What can be seen of the groups, but for events that expire meanwhile."""
+        """The state of the groups, without events, which may expire meanwhile."""
         shown = {name: group.state() for name, group in self.groups.items()}
         return {name: each | {"streams": sorted(each["streams"])} for name, each in shown.items()}
 
     def quiet(self) -> None:
-        """Nothing disturbs a call from now on."""
+        """End all disturbances."""
         self.fault: Disturbance = lambda _call: None
         self.after: Disturbance = lambda _call: None
         self.before_call: Callable[[Call], None] = lambda _call: None
@@ -225,7 +224,7 @@ def _session() -> boto3.Session:
 
 @cache
 def _client(service: str, region: str) -> Any:
-    # botocore makes its long User-Agent anew twice a call, which takes a fifth of the call's time.
+    # botocore builds its long User-Agent twice a call, which takes a fifth of the call's time.
     config = CLIENT_CONFIG.merge(Config(user_agent="tests"))
     return _session().client(service, region, config=config)
 
@@ -237,7 +236,7 @@ class _Session(boto3.Session):
 
 
 class _Client:
-    """The process's client of a service and Region, calling this sandbox."""
+    """The process's client of a service and Region, directed at this sandbox."""
 
     def __init__(self, sandbox: Sandbox, client: Any) -> None:
         self._sandbox = sandbox
@@ -258,7 +257,7 @@ class _Client:
 
 
 class Result:
-    """What a run came to, by its books."""
+    """The result of a run, by its books."""
 
     def __init__(self, total: Tally, refused: str, stop: Stop) -> None:
         self.planned, self.done, self.by_status = total.planned, total.done, total.by_status
@@ -276,9 +275,7 @@ class Result:
 
 
 class Recorded:
-    """Remembers log groups and outcomes. Those of a survey that were only planned are in
-    `planned`.
-    """
+    """Records log groups and outcomes; `planned` are those that a survey only planned."""
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
@@ -296,7 +293,7 @@ class Recorded:
 
 
 def api(cloud: Cloud, stop: Stop | None = None, counts: Counts | None = None) -> Api:
-    """The calls of the cloud's one target."""
+    """The `Api` of the cloud's one target."""
     pace = Pace(lambda _operation: 1000.0, cloud.clock)
     target = Target(ACCOUNT, REGION)
     stop, counts = stop or Stop(), counts or Counts()
@@ -312,12 +309,12 @@ def janitor(
     counts: Counts | None = None,
     **options: Any,
 ) -> tuple[Result, Recorded]:
-    """A run over the cloud; the options are those of `whole`."""
+    """Run over the cloud; the options are those of `whole`."""
     return cloud.clock.run(whole(api(cloud, stop, counts), policy, journal, **options))
 
 
 def look(cloud: Cloud, policy: Policy, **options: Any) -> tuple[Result, Recorded]:
-    """What would be done about the cloud."""
+    """Survey the cloud without changing it."""
     return janitor(cloud, policy, None, **options)
 
 
@@ -331,7 +328,7 @@ async def whole(
     listing: Listing = every_group,
     orphans: bool = False,
 ) -> tuple[Result, Recorded]:
-    """A survey, and with a journal what follows from it; `between` is called between the two."""
+    """Survey, then act if there is a journal; `between` is called between the two."""
     recorded, stop = Recorded(), calls.stop
     apis = {calls.target: calls}
     books = Books(apis, recorded.listen)

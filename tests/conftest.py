@@ -29,12 +29,12 @@ from tests.report.browser import LEFT_OUT
 
 T = TypeVar("T")
 
-gc.set_threshold(GARBAGE)  # as the program has it: a fifth of the CPU time otherwise
+gc.set_threshold(GARBAGE)  # as the program does; it saves a fifth of the CPU time
 
-# No test cuts the power: whether a line is on the disk by now is waited for by nobody.
+# No test cuts the power, so none needs to wait for the disk.
 mock.patch.object(os, "fsync").start()
 
-# Requests here are signed with nothing: no fake checks it, and it takes a quarter of a call's time.
+# No fake checks signatures, and they take a quarter of a call's time.
 mock.patch.multiple(
     SigV4Auth,
     canonical_request=lambda *_: "",
@@ -44,9 +44,7 @@ mock.patch.multiple(
 
 
 def _seed() -> str:
-    """What a run tries of what is shared over several: another part with each commit. `all` is
-    everything.
-    """
+    """TEST_SEED, by default a number that changes with each commit. `all` runs every part."""
     said = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
     )
@@ -58,25 +56,25 @@ SEED = _seed()
 
 
 def shared(items: Sequence[T], parts: int = 3) -> Sequence[T]:
-    """The part of the items that is this run's."""
+    """This run's part of items that are spread over several runs."""
     return items if SEED == "all" else items[int(SEED) % parts :: parts]
 
 
 def pytest_report_header() -> str:
-    """How to run the same once more."""
+    """The seed that repeats this run."""
     return f"TEST_SEED={SEED}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say last, and clearly, if the browser's tests were left out."""
+    """Say last, and clearly, whether the browser's tests were left out."""
     if any(
         LEFT_OUT in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())
     ):
         terminalreporter.write_sep("=", LEFT_OUT, red=True)
 
 
-# `ci` tries the same examples each time, so that it gives a verdict; `deep` (`make proof`) others
-# each time, from a seed that it prints.
+# `ci` tries the same examples each time; `deep` (`make proof`) tries others, from a seed that it
+# prints.
 settings.register_profile(
     "ci",
     deadline=None,
@@ -97,7 +95,7 @@ def policy() -> Policy:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[FileJournal]:
-    """A journal in a folder of the test's own."""
+    """A journal in the test's own folder."""
     journal = FileJournal(tmp_path / "journal.jsonl", Lines("run", "policy"))
     yield journal
     journal.close()
@@ -105,7 +103,7 @@ def journal(tmp_path: Path) -> Iterator[FileJournal]:
 
 @dataclass(frozen=True)
 class Said:
-    """What a command answered with."""
+    """A command's exit code and output."""
 
     code: int
     out: str
@@ -113,12 +111,12 @@ class Said:
 
 
 CUT = type(MODELS)(MODELS.search_paths, include_default_search_paths=False)
-"""What the program's clients need of botocore's models and no more, as in a process of its own."""
+"""botocore's models, cut to what the program's clients need, as in a process of its own."""
 CUT.file_loader, CUT.cut = Plain(), cut
 
 
 def janitor(*words: str) -> Said:
-    """`janitor …` in this process."""
+    """Run `janitor …` in this process."""
     out, err = io.StringIO(), io.StringIO()
     with (
         contextlib.redirect_stdout(out),
@@ -133,7 +131,7 @@ Run = Callable[..., Said]
 
 
 def nothing_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment without AWS, at 80 columns."""
+    """Remove AWS and the janitor from the environment, and set 80 columns."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "JANITOR_"))]:
         monkeypatch.delenv(name)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
@@ -144,7 +142,7 @@ def nothing_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`janitor …` in this process, in an empty folder, with nothing of AWS around."""
+    """`janitor`, in an empty folder and without AWS in the environment."""
     monkeypatch.chdir(tmp_path)
     nothing_of_aws(monkeypatch)
     return janitor
@@ -152,7 +150,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture(scope="session")
 def policy_with_few_owners(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped policy, but that three kinds of owners are asked of some eighty."""
+    """The shipped policy with three kinds of owners instead of some eighty."""
     path = tmp_path_factory.mktemp("policy") / "few-owners.toml"
     few = 'owners = ["lambda", "lambda-edge", "ecs-task-definition"]'
     path.write_text(janitor("policy", "show").out.replace("owners = true", few))
@@ -161,7 +159,7 @@ def policy_with_few_owners(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def few_owners(run: Run, policy_with_few_owners: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands go by that policy: half of the time, and the same is done, because in the demo
-    account nothing else is in use.
+    """Commands use that policy, which halves their time; the results are the same, because nobody
+    else owns anything in the demo account.
     """
     monkeypatch.setenv("JANITOR_POLICY", str(policy_with_few_owners))

@@ -1,4 +1,4 @@
-"""Time that passes only where somebody waits, and then at once: the same run each time."""
+"""Virtual time, which passes only where somebody waits, and then at once."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ T = TypeVar("T")
 
 
 class VirtualClock(ManualClock):
-    """The clock of the janitor and of the fake account."""
+    """The clock of both the janitor and the fake account."""
 
     jump = ManualClock.advance
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` returns, in an event loop of this time. What is left of it is cancelled."""
+        """Run `work` in an event loop of this time, and cancel what is left of it."""
         with asyncio.Runner(loop_factory=lambda: _Loop(self)) as runner:
             return runner.run(work)
 
 
 class _Selector(selectors.SelectSelector):
-    """Waits for nothing: lets time pass instead."""
+    """Lets time pass instead of waiting."""
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class _Selector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
-            raise RuntimeError("everything waits, and nothing will ever happen")
+            raise RuntimeError("deadlock: every task waits, and nothing will ever happen")
         self._clock.jump(timeout)
         return []
 

@@ -41,11 +41,14 @@ from janitor.sandbox.world import Key, World, unheeded
 _UNHEEDED = {
     "DescribeLogGroups": {"includeLinkedAccounts", "accountIdentifiers", "logGroupClass"},
     "DescribeLogStreams": {"descending", "logStreamNamePrefix"},
-    "DescribeMetricFilters": {"metricName", "metricNamespace"},
+    "DescribeMetricFilters": {"metricName", "metricNamespace", "filterNamePrefix"},
+    "DescribeSubscriptionFilters": {"filterNamePrefix"},
     "FilterLogEvents": {"filterPattern", "startFromHead", "logStreamNamePrefix"},
-    "GetResources": {"TagFilters", "TagsPerPage", "ExcludeCompliantResources"},
-    "ListFunctions": {"MasterRegion"},
-    "DescribeRegions": {"Filters", "RegionNames"},
+    "ListSyslogConfigurations": {"vpcEndpointId"},
+    "GetMetricData": {"ScanBy"},
+    "GetResources": {"TagFilters", "TagsPerPage", "ResourceTypeFilters", "ResourcesPerPage"},
+    "ListFunctions": {"MasterRegion", "MaxItems"},
+    "DescribeRegions": {"Filters", "RegionNames", "AllRegions"},
     "DescribeAccountPolicies": {"accountIdentifiers"},
 }
 """Parameters that change what AWS answers, and are not supported here."""

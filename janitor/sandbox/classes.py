@@ -42,9 +42,8 @@ _REFUSED = {
     # "Only log groups in the Standard log class", by the API reference of each
     **dict.fromkeys(
         (
-            *("PutMetricFilter", "DeleteMetricFilter"),
-            *("PutSubscriptionFilter", "DeleteSubscriptionFilter"),
-            *("GetDataProtectionPolicy", "PutDataProtectionPolicy", "DeleteDataProtectionPolicy"),
+            *("PutMetricFilter", "PutSubscriptionFilter"),
+            *("GetDataProtectionPolicy", "PutDataProtectionPolicy"),
             *("DescribeIndexPolicies", "PutIndexPolicy", "GetTransformer", "PutTransformer"),
         ),
         _Refusal(_STANDARD),

@@ -39,13 +39,13 @@ class RetentionPolicy:
         """Whether the terms that were put have yet to be put into force."""
         return self.in_force != self.terms and now >= self.updated + DAY_MS
 
-    def covers(self, group: str, created: int, *, whatever_age: bool = False) -> bool:
+    def covers(self, group: str, created: int) -> bool:
         """Whether it applies to the log group of that name and creation time."""
         terms = self.in_force
         return (
             terms is not None
             and group.startswith(terms.prefixes)
-            and (whatever_age or not (terms.new_only and created <= self.created))
+            and not (terms.new_only and created <= self.created)
         )
 
 

@@ -100,7 +100,6 @@ class Group:
     kms: str | None = None
     bearer: bool = False
     data_protection: str | None = None
-    protection_status: str | None = None
     index: str | None = None
     resource_policy: str | None = None
     syslog: tuple[str, ...] = ()
@@ -177,8 +176,6 @@ class Group:
     def shown(self, now: int, lags: Lags) -> dict[str, Any]:
         """The group's entry in DescribeLogGroups."""
         arn, days, policy = self.arn, self.days, self.policy
-        # dataProtectionStatus is absent if there never was a policy (botocore 1.44.5, LogGroup).
-        protection = self.protection_status if self.data_protection is None else "ACTIVATED"
         entry: dict[str, Any] = {
             "logGroupName": self.name,
             "creationTime": self.created,
@@ -190,7 +187,7 @@ class Group:
             "deletionProtectionEnabled": self.protected,
             "retentionInDays": ... if days is None else days,
             "retentionPolicyName": ... if policy is None else policy,
-            "dataProtectionStatus": protection or ...,
+            "dataProtectionStatus": "ACTIVATED" if self.data_protection is not None else ...,
             "kmsKeyId": ... if self.kms is None else self.kms,
             "bearerTokenAuthenticationEnabled": self.bearer or ...,
             **(self.odd or {}),

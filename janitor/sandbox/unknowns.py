@@ -60,7 +60,3 @@ class Unknowns:
         "OperationAbortedException"
     )
     """The code with which a dry run is refused while another is in progress in the account."""
-    dry_run_counts: Literal["all", "new"] = "all"
-    """Whether the dry run of a policy for new log groups counts existing ones under its prefixes as
-    unchanged, or leaves them out of its scope.
-    """

@@ -1,4 +1,4 @@
-"""Faults and other actors, as a caller meets them."""
+"""The account on trial: faults and other actors as a caller meets them, and the verdict."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import contextlib
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from janitor.core.clock import DAY_MS
 from janitor.sandbox.clocks import ManualClock
 from janitor.sandbox.wire import Call
 from tests.fakes import Builder, Cloud
 from tests.fakes.actors import Random
 from tests.fakes.faults import THROTTLED, Fault, Rates
 from tests.fakes.scenarios import ACCOUNT, REGION, messy
+from tests.fakes.truth import Key
 
 NOW = ManualClock().now()
 
@@ -92,3 +94,132 @@ def test_actors_meet_the_policies_of_their_moment() -> None:
     with Cloud(account, clock=clock, meanwhile=[shorter]) as cloud:
         found = cloud.client("logs").filter_log_events(logGroupName="/a")
     assert len(found["events"]) == 2
+
+
+# ---- the verdict ---------------------------------------------------------------------------------
+
+
+class Old(Builder):
+    """Groups and streams that are 400 days old."""
+
+    def add(self, name: str, **more: object) -> Key:
+        return self.group(ACCOUNT, REGION, name, created=NOW - 400 * DAY_MS, **more)
+
+    def written(self, key: Key, *ages: float, stream: str = "s") -> None:
+        events = [(NOW - int(age * DAY_MS), 1, 100) for age in ages]
+        self.stream(key, stream, created=NOW - 400 * DAY_MS, events=events)
+
+
+def test_a_deletion_is_wrong_if_it_loses_what_is_alive() -> None:
+    """Events inside the retention in force, which an account-level policy may set; and bytes whose
+    events are not known.
+    """
+    account = Old()
+    for name, days in (("/alive", 20), ("/expired", 40)):
+        account.written(account.add(name, retention=30), days)
+    for name, policy_days in (("/never", None), ("/long", 365), ("/short", 30)):
+        more = {"retention": 60, "policy": name[1:], "policy_days": policy_days}
+        account.written(account.add(name, **more), 45)
+    account.add("/bytes", stored=5)
+    with Cloud(account, clock=ManualClock()) as cloud:
+        logs = cloud.client("logs")
+        logs.delete_log_stream(logGroupName="/expired", logStreamName="s")
+        for name in ("/alive", "/expired", "/never", "/long", "/short", "/bytes"):
+            logs.delete_log_group(logGroupName=name)
+        verdict = cloud.judge()
+    wrong = [change.group.name for change in verdict.wrong_deletions]
+    assert wrong == ["/alive", "/never", "/long", "/bytes"]
+    assert verdict.wrong_sweeps == []
+    assert [len(change.alive) for change in verdict.deletions] == [1, 0, 1, 1, 0, 0]
+
+
+def test_the_last_stream_takes_the_stored_bytes_with_it() -> None:
+    """Bytes whose events are not known must lie in a stream, at last in the only one."""
+    account = Old()
+    key = account.add("/a", stored=7)
+    for name in ("s", "t"):
+        account.written(key, stream=name)
+    with Cloud(account, clock=ManualClock()) as cloud:
+        for name in ("s", "t"):
+            cloud.client("logs").delete_log_stream(logGroupName="/a", logStreamName=name)
+        verdict = cloud.judge()
+    assert [sweep.stream for sweep in verdict.sweeps] == ["s", "t"]
+    assert [(sweep.stream, sweep.alive_bytes) for sweep in verdict.wrong_sweeps] == [("t", 7)]
+
+
+def test_the_time_since_the_last_look() -> None:
+    """A look is by name or by the streams, at this group and not an earlier one of its name; a page
+    of all groups is not a look, nor is an empty page that is not the last. Streams were looked at
+    when their reading began.
+    """
+    clock, account = ManualClock(), Old()
+    keys = {name: account.add(name) for name in ("/a", "/again", "/b", "/c", "/empty", "/whole")}
+    for name in ("/empty", "/whole"):
+        for number in range(120):
+            account.written(keys[name], stream=f"s{number:03d}")
+    with Cloud(account, clock=clock) as cloud:
+        logs, token = cloud.client("logs"), dict[str, str]()
+        for _ in range(3):
+            answer = logs.describe_log_streams(logGroupName="/whole", **token)
+            token = {"nextToken": answer.get("nextToken")}
+            clock.advance(10)
+        logs.describe_log_groups()
+        logs.describe_log_groups(logGroupNamePrefix="/a")
+        account.recreate(keys["/again"], clock.now())
+        clock.advance(3)
+        logs.describe_log_streams(logGroupName="/b")
+        clock.advance(2)
+        cloud.world.empty_pages = 1
+        logs.describe_log_streams(logGroupName="/empty")
+        for name in keys:
+            logs.delete_log_group(logGroupName=name)
+        verdict = cloud.judge()
+    assert [change.look for change in verdict.deletions] == [5, None, 2, None, None, 35]
+    assert verdict.longest_look == 35
+    assert [change.group.name for change in verdict.unlooked] == ["/again", "/c", "/empty"]
+
+
+def test_an_answer_that_never_arrived_is_not_a_look() -> None:
+    """Garbage, a reset and an error after the effect tell the caller nothing of the group."""
+    account = Old()
+    account.written(account.add("/a"))
+    lost: list[Fault] = [
+        Fault(body=b"{}", after=True),
+        Fault(reset=True, after=True),
+        Fault("InternalFailure", 500, after=True),
+    ] * 2
+
+    def fault(call: Call) -> Fault | None:
+        return lost.pop() if call.operation.startswith("Describe") else None
+
+    with Cloud(account, clock=ManualClock(), faults=fault) as cloud:
+        logs = cloud.client("logs")
+        for method, asked in (
+            (logs.describe_log_groups, {"logGroupNamePrefix": "/a"}),
+            (logs.describe_log_streams, {"logGroupName": "/a"}),
+        ):
+            for _ in range(3):
+                with contextlib.suppress(ClientError, ConnectionClosedError):
+                    method(**asked)
+        logs.delete_log_group(logGroupName="/a")
+        verdict = cloud.judge()
+    assert verdict.calls == {"DescribeLogGroups": 3, "DescribeLogStreams": 3, "DeleteLogGroup": 1}
+    assert [change.look for change in verdict.deletions] == [None]
+
+
+def test_calls_are_counted_by_the_second_and_against_their_quota() -> None:
+    """Calls that the sandbox does not support are listed."""
+    clock, account = ManualClock(), Old()
+    account.region(ACCOUNT, REGION)
+    with Cloud(account, clock=clock) as cloud:
+        logs = cloud.client("logs")
+        clock.advance(100)
+        for _ in range(5):
+            logs.describe_log_groups()
+            clock.advance(0.5)
+        with contextlib.suppress(ClientError):
+            logs.describe_queries()
+        verdict = cloud.judge()
+    assert verdict.timeline == {"DescribeLogGroups": [2, 2, 1], "DescribeQueries": [0, 0, 1]}
+    assert verdict.bounds == {"DescribeLogGroups": 0.5}
+    assert len(verdict.unknown) == 1

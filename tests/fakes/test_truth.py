@@ -82,9 +82,7 @@ def calls(drawn: random.Random, now: int) -> dict[str, dict[str, Any]]:
         "put_log_group_deletion_protection": {"logGroupIdentifier": group["logGroupName"]}
         | protected,
         "put_metric_filter": named | {"filterPattern": "x", "metricTransformations": [metric]},
-        "delete_metric_filter": named,
         "put_subscription_filter": named | to,
-        "delete_subscription_filter": named,
         "tag_resource": by_arn | {"tags": {drawn.choice("abc"): "1"}},
         "untag_resource": by_arn | {"tagKeys": [drawn.choice("abc")]},
         "put_account_policy": policy | content,

@@ -289,10 +289,12 @@ class Truth:
                 self.retain(key, p.get("retentionInDays"), now)
             case "PutLogGroupDeletionProtection":
                 self.set(key, protected=p["deletionProtectionEnabled"])
-            case "PutMetricFilter" | "DeleteMetricFilter":
-                self._filter(key, call, "metric_filters")
-            case "PutSubscriptionFilter" | "DeleteSubscriptionFilter":
-                self._filter(key, call, "subscriptions")
+            case "PutMetricFilter":
+                names = {*self.there(key).metric_filters, p["filterName"]}
+                self.set(key, metric_filters=tuple(sorted(names)))
+            case "PutSubscriptionFilter":
+                names = {*self.there(key).subscriptions, p["filterName"]}
+                self.set(key, subscriptions=tuple(sorted(names)))
             case "PutAccountPolicy":
                 self._policy_put(call, now)
             case "DeleteAccountPolicy":
@@ -302,12 +304,6 @@ class Truth:
             case "UntagResource":
                 tags = self.there(key).tags
                 self.set(key, tags={name: tags[name] for name in tags if name not in p["tagKeys"]})
-
-    def _filter(self, key: Key, call: Call, field: str) -> None:
-        name = {call.parameters["filterName"]}
-        others = {*getattr(self.there(key), field)} - name
-        new = name if call.operation.startswith("Put") else set()
-        self.set(key, **{field: tuple(sorted(others | new))})
 
 
 def _accepted(call: Call, now: int) -> list[Event]:

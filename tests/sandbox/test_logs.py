@@ -9,6 +9,7 @@ import pytest
 from janitor.sandbox.unknowns import Unknowns
 from tests.sandbox.asking import (
     ANSWERED,
+    ELSEWHERE,
     INVALID,
     MISSING,
     OTHER,
@@ -16,7 +17,9 @@ from tests.sandbox.asking import (
     UNKNOWN,
     VALIDATION,
     Still,
+    add,
     arn,
+    empty_store,
     outcome,
 )
 
@@ -58,12 +61,10 @@ def test_tokens_expire_and_belong_to_their_call() -> None:
     assert len(account.names(nextToken=token)) == 50
     account.time.advance(1)
     fresh = account.do("describe_log_groups")["nextToken"]
-    for method, wrong in (
-        ("describe_log_groups", token),
-        ("describe_metric_filters", fresh),
-        ("describe_log_groups", "garbage"),
-    ):
-        assert account.ask(method, nextToken=wrong) == INVALID
+    for wrong in (token, "garbage"):
+        assert account.ask("describe_log_groups", nextToken=wrong) == INVALID
+    asked = {"logGroupName": "/001", "nextToken": fresh}
+    assert account.ask("describe_log_streams", **asked) == INVALID
 
 
 def test_groups_are_listed_twice() -> None:
@@ -77,18 +78,7 @@ def test_groups_are_listed_twice() -> None:
     assert account.names(nextToken=token) == ["/02", "/03", "/04", "/05"]
 
 
-def test_filters_by_prefix() -> None:
-    """A prefix selects filters of one group; it is ignored for those of all groups."""
-    having = {"metric_filters": ("one", "two"), "subscriptions": ("three", "two")}
-    account, by = Still("/a", "/b", having=having), {"filterNamePrefix": "tw"}
-    for kind in ("metric", "subscription"):
-        query = f"{kind}Filters[].[logGroupName, filterName]"
-        found = account.ask(f"describe_{kind}_filters", query, logGroupName="/a", **by)
-        assert found == [["/a", "two"]]
-    assert len(account.ask("describe_metric_filters", "metricFilters", **by)) == 4
-
-
-ELSEWHERE = {"resourceIdentifier": arn("/a", "us-east-1"), "kmsKeyId": "arn:aws:kms:x"}
+AWAY = {"resourceIdentifier": arn("/a", ELSEWHERE), "kmsKeyId": "arn:aws:kms:x"}
 
 
 @pytest.mark.parametrize(
@@ -101,8 +91,7 @@ ELSEWHERE = {"resourceIdentifier": arn("/a", "us-east-1"), "kmsKeyId": "arn:aws:
         ("describe_log_streams", {"logGroupName": "/a", "descending": True}, UNKNOWN),
         ("describe_log_groups", {"includeLinkedAccounts": True}, UNKNOWN),
         ("describe_queries", {}, UNKNOWN),
-        ("associate_kms_key", ELSEWHERE, MISSING),
-        ("delete_data_protection_policy", {"logGroupIdentifier": "/a"}, MISSING),
+        ("associate_kms_key", AWAY, MISSING),
     ],
 )
 def test_reserved_and_unsupported_is_refused(method: str, parameters: Any, code: str) -> None:
@@ -119,12 +108,9 @@ _METRIC = {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
 _FILTER = {"filterName": "f", "filterPattern": ""}
 CALLS: dict[str, dict[str, Any]] = {
     "put_metric_filter": {**_FILTER, "metricTransformations": [_METRIC]},
-    "delete_metric_filter": {"filterName": "f"},
     "put_subscription_filter": {**_FILTER, "destinationArn": "arn:aws:lambda:x"},
-    "delete_subscription_filter": {"filterName": "f"},
     "get_data_protection_policy": {},
     "put_data_protection_policy": {"policyDocument": "{}"},
-    "delete_data_protection_policy": {},
     "describe_index_policies": {"logGroupIdentifiers": ["/a"]},
     "put_index_policy": {"policyDocument": "{}"},
     "get_transformer": {},
@@ -184,3 +170,59 @@ def test_feature_may_not_exist_in_a_region(code: Any) -> None:
     assert found == (code, f"GetDataProtectionPolicy is not supported in {REGION}")
     asked = {"logGroupIdentifiers": ["/a"]}
     assert account.ask("describe_index_policies", "indexPolicies", **asked) == []
+
+
+# ---- tags ----------------------------------------------------------------------------------------
+
+
+def indexed(account: Still, **by: Any) -> Any:
+    """The tags of each group that the index lists, by name; or the error code."""
+    found = account.ask("resourcegroupstaggingapi.get_resources", "ResourceTagMappingList", **by)
+    if isinstance(found, str):
+        return found
+    return {
+        one["ResourceARN"].rpartition(":")[2]: {tag["Key"]: tag["Value"] for tag in one["Tags"]}
+        for one in found
+    }
+
+
+def test_index_goes_by_arn() -> None:
+    """At most 100 ARNs, of the caller's own tagged groups; nothing can be listed."""
+    account = Still("/x")
+    for name in ("/7", "/8"):
+        add(account.store, name, tags={"name": name})
+    others = [arn("/7", ELSEWHERE), arn("/7:*"), arn("/7", account=OTHER), arn("/none"), arn("/x")]
+    assert indexed(account, ResourceARNList=[*others, arn("/8")]) == {"/8": {"name": "/8"}}
+    assert indexed(account, ResourceARNList=[arn(str(number)) for number in range(101)]) == INVALID
+    for by in ({}, {"ResourceARNList": [arn("/8")], "ResourceTypeFilters": ["logs"]}):
+        assert indexed(account, **by) == UNKNOWN
+
+
+def test_index_lags_behind_the_groups_own_tags() -> None:
+    """For added tags, for removed ones, and for a deleted group."""
+    account, a = Still(store=empty_store(tags=60)), {"resourceArn": arn("/a")}
+    both: dict[str, Any] = {"ResourceARNList": [arn("/a"), arn("/new")]}
+    add(account.store, "/a", tags={"team": "shop"})
+    account.do("tag_resource", **a, tags={"keep": "1"})
+    account.time.advance(30)
+    account.do("untag_resource", **a, tagKeys=["team"])
+    assert account.ask("list_tags_for_resource", "tags", **a) == {"keep": "1"}
+    for wanted in ({"team": "shop"}, {"team": "shop", "keep": "1"}, {"keep": "1"}):
+        assert indexed(account, **both) == {"/a": wanted}
+        account.time.advance(30)
+    account.do("delete_log_group", logGroupName="/a")
+    account.do("create_log_group", logGroupName="/new", tags={"a": "b"})
+    assert indexed(account, **both) == {"/a": {"keep": "1"}}
+    account.time.advance(60)
+    assert indexed(account, **both) == {"/new": {"a": "b"}}
+
+
+def test_tags_are_bounded() -> None:
+    """A group has at most 50, and nobody can add AWS's own."""
+    account = Still("/a", having={"tags": {str(number): "" for number in range(49)}})
+    for tags, said in (
+        ({"aws:cloudformation:stack-name": "s"}, INVALID),
+        ({"a": "", "b": ""}, "TooManyTagsException"),
+    ):
+        assert account.ask("tag_resource", resourceArn=arn("/a"), tags=tags) == said
+    assert len(account.ask("list_tags_for_resource", "tags", resourceArn=arn("/a"))) == 49

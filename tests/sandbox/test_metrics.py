@@ -18,9 +18,9 @@ def moment(at: int) -> datetime:
     return datetime.fromtimestamp(at / 1000, UTC)
 
 
-def query(name: str | None, period: int = 3600, id: str = "g0") -> dict[str, Any]:
-    """The query for the events of a log group, or of all."""
-    dimensions = [] if name is None else [{"Name": "LogGroupName", "Value": name}]
+def query(name: str, period: int = 3600, id: str = "g0") -> dict[str, Any]:
+    """The query for the events of a log group."""
+    dimensions = [{"Name": "LogGroupName", "Value": name}]
     metric = {"Namespace": "AWS/Logs", "MetricName": "IncomingLogEvents", "Dimensions": dimensions}
     return {"Id": id, "MetricStat": {"Metric": metric, "Period": period, "Stat": "Sum"}}
 
@@ -38,7 +38,7 @@ def written(*events: tuple[int, int, int], metric: float = 0, **options: Any) ->
 
 
 def arrived(
-    account: Still, name: str | None, since: int, until: int = NOW + DAY_MS, period: int = 3600
+    account: Still, name: str, since: int, until: int = NOW + DAY_MS, period: int = 3600
 ) -> Any:
     asked = {"MetricDataQueries": [query(name, period)], **span(since, until)}
     found = account.ask(GET, "MetricDataResults[0]", **asked)
@@ -103,14 +103,6 @@ def test_too_many_metrics_and_bad_ids_are_refused() -> None:
     for wrong in (many, [query("/a")] * 2, [query("/a", id="G0")]):
         asked = {"MetricDataQueries": wrong, **span(NOW - DAY_MS)}
         assert Still().ask(GET, **asked) == "ValidationError"
-
-
-def test_metric_of_all_log_groups() -> None:
-    """It has no dimension (CloudWatch Logs user guide)."""
-    account = written((NOW - HOUR_MS, 2, 1))
-    b = add(account.store, "/b")
-    account.store.add_stream(b, "s", created=NOW, events=[(NOW - HOUR_MS, 1, 1)])
-    assert arrived(account, None, NOW - DAY_MS) == [3.0]
 
 
 def test_start_is_rounded_down_by_its_age() -> None:

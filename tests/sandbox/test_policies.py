@@ -7,34 +7,9 @@ from typing import Any
 
 import botocore.session
 
-from janitor.sandbox.unknowns import Unknowns
 from tests.sandbox.asking import ACCOUNT, INVALID, MISSING, REGION, Still, add, arn
 
-OWN = {"logGroupIdentifier": "/a"}
 BY_ARN = {"resourceArn": arn("/a")}
-
-
-def test_a_groups_own_policies_are_shown_as_they_were_put() -> None:
-    """Data protection, index, transformer and syslog, of which a Region can be listed too."""
-    account, index = Still("/a", "/b"), {"logGroupIdentifiers": ["/a"]}
-    for method, value in (
-        ("put_data_protection_policy", {"policyDocument": '{"Name": "d"}'}),
-        ("put_index_policy", {"policyDocument": '{"Fields": []}'}),
-        ("put_transformer", {"transformerConfig": [{"parseJSON": {}}]}),
-        ("put_syslog_configuration", {"vpcEndpointId": "vpce-1"}),
-        ("put_syslog_configuration", {"vpcEndpointId": "vpce-2"}),
-    ):
-        account.do(method, **OWN, **value)
-    account.do("put_syslog_configuration", logGroupIdentifier="/b", vpcEndpointId="vpce-2")
-    endpoints = "syslogConfigurations[].vpcEndpointId"
-    for method, query, asked, wanted in (
-        ("get_data_protection_policy", "policyDocument", OWN, '{"Name": "d"}'),
-        ("describe_index_policies", "indexPolicies[].policyDocument", index, ['{"Fields": []}']),
-        ("get_transformer", "transformerConfig", OWN, [{"parseJSON": {}}]),
-        ("list_syslog_configurations", endpoints, OWN, ["vpce-1", "vpce-2"]),
-        ("list_syslog_configurations", endpoints, {"vpcEndpointId": "vpce-2"}, ["vpce-2"] * 2),
-    ):
-        assert account.ask(method, query, **asked) == wanted
 
 
 def test_resource_policy_of_a_group_goes_by_its_revision_and_has_no_name() -> None:
@@ -147,10 +122,3 @@ def test_a_dry_run_counts_what_would_change_and_changes_nothing() -> None:
         "storedBytes": 24,
     }
     assert account.ask("describe_account_policies", POLICIES, **TYPE) == ["longest", "org"]
-
-
-def test_a_dry_run_for_new_log_groups_may_leave_out_existing_ones() -> None:
-    """AWS does not document whether they are in the policy's scope."""
-    account = Still("/a", unknowns=Unknowns(dry_run_counts="new"))
-    assert dry(account, 90, "NEW_ONLY") == (0, 0, 0)
-    assert dry(account, 90) == (0, 1, 0)

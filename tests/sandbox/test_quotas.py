@@ -15,7 +15,7 @@ from tests.sandbox.test_metrics import query, span
 
 def test_quotas_limit_each_operation_by_itself() -> None:
     """A second's calls pass at once, then as many as the rate allows; other calls do not wait."""
-    account = Still(quotas=True)
+    account = Still("/a", quotas=True)
     account.store.region(ACCOUNT, ELSEWHERE)
     logs = account.client("logs", ACCOUNT, REGION)
 
@@ -25,7 +25,7 @@ def test_quotas_limit_each_operation_by_itself() -> None:
         return said.count(ANSWERED)
 
     assert allowed(30) == 10
-    logs.describe_metric_filters()
+    logs.describe_metric_filters(logGroupName="/a")
     account.client("logs", ACCOUNT, ELSEWHERE).describe_log_groups()
     account.time.advance(0.5)
     assert allowed(30) == 5
@@ -83,10 +83,10 @@ def test_data_points_have_a_quota_of_their_own() -> None:
 def test_each_service_throttles_with_its_own_code() -> None:
     """As botocore's service models and the error references have them."""
     account, data = Still(quotas=True), span(NOW) | {"MetricDataQueries": list[Any]()}
-    tagging = "resourcegroupstaggingapi"
+    tagging, arns = "resourcegroupstaggingapi", {"ResourceARNList": ["arn:aws:x:::y"]}
     for service, method, operation, parameters, code, status in (
         ("logs", "describe_log_groups", "DescribeLogGroups", {}, "ThrottlingException", 400),
-        (tagging, "get_resources", "GetResources", {}, "ThrottledException", 400),
+        (tagging, "get_resources", "GetResources", arns, "ThrottledException", 400),
         ("lambda", "list_functions", "ListFunctions", {}, "TooManyRequestsException", 429),
         ("cloudwatch", "get_metric_data", "GetMetricData", data, "Throttling", 400),
     ):

@@ -117,12 +117,10 @@ def _previewed(
     after = [one for one in region.policies if one is not policy]
     if wanted is not None:  # in the place of the one before
         after.insert(region.policies.index(policy) if policy else len(after), wanted)
-    in_force = RetentionPolicy(scope.name, scope.terms, scope.terms, scope.created)
-    spared = world.unknowns.dry_run_counts == "all"
     changes, entries = [0, 0, 0], list[dict[str, Any]]()
     for group in region.after(""):
-        named = in_force.covers(group.name, group.created, whatever_age=spared)
-        if group.log_class == "DELIVERY" or not named:
+        # A policy for new log groups is taken to count existing ones as unchanged.
+        if group.log_class == "DELIVERY" or not group.name.startswith(scope.terms.prefixes):
             continue
         _, then = ruling(after, group.name, group.created) or ("", group.own_days)
         before, new = group.days or math.inf, then or math.inf

@@ -6,7 +6,7 @@ from typing import Any
 
 from janitor.sandbox.store import Group
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World, missing
+from janitor.sandbox.world import Handler, World
 
 _FIELDS = {"metric": ("metric_filters", 100), "subscription": ("subscriptions", 2)}
 """The group's field for the names of its filters, and how many it may have."""
@@ -14,17 +14,9 @@ _FIELDS = {"metric": ("metric_filters", 100), "subscription": ("subscriptions", 
 
 def _describing(kind: str) -> Handler:
     def describe(world: World, call: Call) -> dict[str, Any]:
-        of_all = kind == "metric" and not call.group
-        groups = world.region(call).groups.values() if of_all else [world.group(call)]
-        # Of all groups, the prefix is ignored (botocore 1.44.5, DescribeMetricFilters).
-        prefix = "" if of_all else call.parameters.get("filterNamePrefix") or ""
-        filters = [
-            _shown(kind, group, name)
-            for group in groups
-            for name in getattr(group, _FIELDS[kind][0])
-            if name.startswith(prefix)
-        ]
-        filters.sort(key=lambda entry: (str(entry["filterName"]), str(entry["logGroupName"])))
+        group = world.group(call)
+        names = sorted(getattr(group, _FIELDS[kind][0]))
+        filters = [_shown(kind, group, name) for name in names]
         return world.page_of(call, f"{kind}Filters", filters, ("limit", 50))
 
     return describe
@@ -57,18 +49,5 @@ def _putting(kind: str) -> Handler:
     return put
 
 
-def _deleting(kind: str) -> Handler:
-    def delete(world: World, call: Call) -> dict[str, Any]:
-        group, (field, _), name = world.group(call), _FIELDS[kind], call.parameters["filterName"]
-        if name not in (names := getattr(group, field)):
-            raise missing(f"{kind} filter")
-        group.filters.pop((kind, name), None)
-        setattr(group, field, tuple(other for other in names if other != name))
-        return {}
-
-    return delete
-
-
 describe_metric_filters, describe_subscription_filters = map(_describing, _FIELDS)
 put_metric_filter, put_subscription_filter = map(_putting, _FIELDS)
-delete_metric_filter, delete_subscription_filter = map(_deleting, _FIELDS)

@@ -195,7 +195,7 @@ def _sets(field: str, parameter: str) -> Handler:
 put_log_group_deletion_protection = _sets("protected", "deletionProtectionEnabled")
 put_bearer_token_authentication = _sets("bearer", "bearerTokenAuthenticationEnabled")
 put_transformer = _sets("transformer", "transformerConfig")
-associate_kms_key = disassociate_kms_key = _sets("kms", "kmsKeyId")
+associate_kms_key = _sets("kms", "kmsKeyId")
 
 
 # ---- tags ----------------------------------------------------------------------------------------

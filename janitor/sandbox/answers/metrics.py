@@ -9,7 +9,7 @@ from typing import Any
 
 from janitor.core.clock import DAY_MS, HOUR_MS
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import World
+from janitor.sandbox.world import World, unheeded
 
 _ID = re.compile("[a-z][a-zA-Z0-9_]*")
 _KEPT_MS = 455 * DAY_MS
@@ -46,15 +46,17 @@ def get_metric_data(world: World, call: Call) -> dict[str, Any]:
     first, offset = place
     for index, query in enumerate(queries[first:], first):
         stat = query["MetricStat"]
-        unclear = world.unknowns.unclear.get(_group_of(stat["Metric"]) or "")
+        unclear = world.unknowns.unclear.get(_group_of(stat["Metric"]))
         if unclear is not None and offset != _WHOLE:
             results.append(_result(query, [], {}, unclear))
             if world.unknowns.unclear_once:
                 return answer(index, _WHOLE)
             continue
-        found = _points(world, call, stat["Metric"], int(stat["Period"]), stat["Stat"], start, end)
+        if stat["Stat"] != "Sum":
+            raise unheeded("statistics other than Sum")
+        found = _points(world, call, stat["Metric"], int(stat["Period"]), start, end)
         done = max(offset, 0)
-        left = sorted(found, reverse=p.get("ScanBy") != "TimestampAscending")[done:]
+        left = sorted(found, reverse=True)[done:]
         page = left[:limit]
         complete = len(page) == len(left)
         if page or complete:
@@ -81,7 +83,7 @@ def _result(
 
 
 def _points(
-    world: World, call: Call, metric: Any, period: int, stat: str, start: int, end: int
+    world: World, call: Call, metric: Any, period: int, start: int, end: int
 ) -> dict[int, int]:
     """The data points by the start of their period.
 
@@ -94,29 +96,28 @@ def _points(
     age = now - start
     if (age > 63 * DAY_MS and period % 3600) or (age > 15 * DAY_MS and period % 300):
         return {}
-    name = _group_of(metric)
     value = {"IncomingLogEvents": "count", "IncomingBytes": "bytes"}.get(metric["MetricName"])
     if metric["Namespace"] != "AWS/Logs" or value is None:
         return {}
-    arrivals = world.region(call).arrivals
-    # Without dimensions it is the metric of all log groups (CloudWatch Logs user guide).
-    every = chain.from_iterable(arrivals.values()) if not metric.get("Dimensions") else ()
     grain = HOUR_MS if age > 63 * DAY_MS else 300_000 if age > 15 * DAY_MS else 60_000
     first = start // grain * grain
     origins = {"start": first, "multiples": 0, "elsewhere": 9 * HOUR_MS}
     origin = origins[world.unknowns.buckets]
+    arrivals, name = world.region(call).arrivals, _group_of(metric)
+    # Without dimensions it is the metric of all log groups (CloudWatch Logs user guide).
+    every = not metric.get("Dimensions")
+    arrived = chain.from_iterable(arrivals.values()) if every else arrivals.get(name, ())
     shown = now - int(world.store.lags.metric * 1000)
     found: dict[int, int] = {}
-    for events in every if name is None else arrivals.get(name, ()):
+    for events in arrived:
         at = events.ingested
         bucket = origin + (at - origin) // step * step
         if first <= at < end and now - _KEPT_MS <= at <= shown and bucket >= first:
-            amount = 1 if stat == "SampleCount" else getattr(events, value)
-            found[bucket] = found.get(bucket, 0) + amount
+            found[bucket] = found.get(bucket, 0) + getattr(events, value)
     return found
 
 
-def _group_of(metric: Mapping[str, Any]) -> str | None:
+def _group_of(metric: Mapping[str, Any]) -> str:
     """The log group that a metric is about."""
     dimensions = {one["Name"]: one["Value"] for one in metric.get("Dimensions") or []}
-    return dimensions.get("LogGroupName")
+    return dimensions.get("LogGroupName", "")

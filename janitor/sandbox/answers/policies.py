@@ -34,14 +34,6 @@ def put_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
     return {"logGroupIdentifier": group.name, "policyDocument": group.data_protection}
 
 
-def delete_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
-    group = world.group(call)
-    if group.data_protection is None:
-        raise missing("resource")
-    group.data_protection, group.protection_status = None, "DELETED"
-    return {}
-
-
 def describe_index_policies(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
     own = {"logGroupIdentifier": group.arn, "source": "LOG_GROUP", "policyDocument": group.index}
@@ -114,14 +106,12 @@ def _revision(document: str) -> str:
 
 
 def list_syslog_configurations(world: World, call: Call) -> dict[str, Any]:
-    wanted = call.parameters.get("vpcEndpointId")
     groups = [world.group(call)] if call.group else list(world.region(call).groups.values())
     found = [
         {"logGroupArn": group.arn, "sourceType": "VPCE", "vpcEndpointId": endpoint}
         | {"createdAt": group.created}
         for group in groups
         for endpoint in group.syslog
-        if wanted in (None, endpoint)
     ]
     return world.page_of(call, "syslogConfigurations", found, ("maxResults", 50))
 
