@@ -24,7 +24,6 @@ from janitor.sandbox.clocks import RealClock
 from janitor.sandbox.quotas import Buckets
 from janitor.sandbox.server import Server
 from janitor.sandbox.store import Store
-from janitor.sandbox.unknowns import Unknowns
 from janitor.sandbox.validation import check, misfit
 from janitor.sandbox.wire import (
     Answer,
@@ -97,8 +96,8 @@ def _plain(_call: Call, answer: Callable[[], Answer]) -> Reply:
 class Sandbox:
     """Accounts and Regions that answer as AWS does.
 
-    `quotas` throttles at AWS's quotas; `unknowns` answers what AWS leaves open; `World` explains
-    the other options. `store` and `world` may be touched under `lock`.
+    `quotas` throttles at AWS's quotas; `options` are those of `World`. `store` and `world` may be
+    touched under `lock`.
     """
 
     def __init__(
@@ -107,22 +106,15 @@ class Sandbox:
         *,
         clock: Clock | None = None,
         quotas: bool = False,
-        empty_pages: float = 0.0,
-        token_age: float = 86_400.0,
-        page: int = 50,
         seed: int = 0,
-        unknowns: Unknowns | None = None,
         intercept: Interceptor = _plain,
+        **options: Any,
     ) -> None:
         self.store = store
         self.clock = clock or RealClock()
         self.lock = threading.RLock()
-        self.world = World(
-            *(store, self.clock, random.Random(seed), empty_pages, token_age),
-            keys={f"AKIA{account}": Key(account) for account in store.accounts},
-            page=page,
-            unknowns=unknowns or Unknowns(),
-        )
+        keys = {f"AKIA{account}": Key(account) for account in store.accounts}
+        self.world = World(store, self.clock, random.Random(seed), keys, **options)
         self._buckets = Buckets(store, self.clock) if quotas else None
         self._intercept = intercept
 
@@ -208,8 +200,8 @@ class Sandbox:
         if key is None:
             raise RefusedError(unknown, "The security token included is invalid.", 403)
         if key.expires is not None and key.expires <= self.clock.now():
-            said = "The security token included in the request is expired"
-            raise RefusedError(expired, said, status)
+            message = "The security token included in the request is expired"
+            raise RefusedError(expired, message, status)
         call.account = key.account
 
     def _answer(self, call: Call) -> Answer:
@@ -217,9 +209,9 @@ class Sandbox:
         try:
             return self._carried_out(call)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            if (said := misfit(call)) is None:
+            if (message := misfit(call)) is None:
                 raise
-            raise RefusedError("ValidationException", said) from error
+            raise RefusedError("ValidationException", message) from error
 
     def _carried_out(self, call: Call) -> Answer:
         answer = answer_to(call)
@@ -241,11 +233,11 @@ class Sandbox:
         if region is None and call.region == _ALWAYS:
             return
         if region is None or region.refuses_tokens or not region.enabled:
-            said = "The security token included in the request is invalid."
-            raise RefusedError("UnrecognizedClientException", said, 403)
+            message = "The security token included in the request is invalid."
+            raise RefusedError("UnrecognizedClientException", message, 403)
         if call.operation in region.lacks:
-            said = f"{call.operation} is not supported in {call.region}"
-            raise RefusedError(self.world.unknowns.missing_code, said)
+            message = f"{call.operation} is not supported in {call.region}"
+            raise RefusedError(self.world.unknowns.missing_code, message)
         region.policed(self.clock.now())
 
     def _within_quotas(self, call: Call) -> bool:

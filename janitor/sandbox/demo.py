@@ -278,10 +278,11 @@ class _Ireland(_Content):
         }
         self._filtered("/platform/shipped/access-log", "subscription", "to-kinesis", kinesis)
 
-    def _filtered(self, name: str, kind: str, filter_name: str, said: dict[str, Any]) -> None:
+    def _filtered(self, name: str, kind: str, filter_name: str, content: dict[str, Any]) -> None:
         which = "metric_filters" if kind == "metric" else "subscriptions"
         group = self._group(name, age=800, retention=90, **{which: (filter_name,)})
-        group.filters[kind, filter_name] = {"filterName": filter_name, "filterPattern": "", **said}
+        named = {"filterName": filter_name, "filterPattern": ""}
+        group.filters[kind, filter_name] = named | content
 
     def _plant_alive(self) -> None:
         """Groups that look empty, but are young or still written to."""

@@ -139,7 +139,7 @@ class _Route:
         )
 
     def weight(self) -> tuple[Any, ...]:
-        """Of several routes that fit, the most specific is meant."""
+        """The specificity: of several routes that fit, the most specific wins."""
         return self.literal, len(self.fixed), len(self.query) + len(self.headers)
 
 
@@ -176,8 +176,8 @@ def _route(model: Any) -> _Route:
     template, _, literals = model.http["requestUri"].partition("?")
     shape, by = model.input_shape, dict[str, list[str]]()
     for name in shape.required_members if shape else ():
-        there = shape.members[name].serialization
-        by.setdefault(there.get("location"), []).append(there.get("name", name))
+        place = shape.members[name].serialization
+        by.setdefault(place.get("location"), []).append(place.get("name", name))
     parts = _LABEL.split(template.rstrip("/"))
     # Text, label and "+" (if the label may contain slashes) by turns.
     pieces = [re.escape(text) for text in parts[::3]]

@@ -303,8 +303,8 @@ class Store:
         return self.regions[target]
 
     def group(self, account: str, region: str, name: str) -> Group | None:
-        there = self.regions.get((account, region))
-        return None if there is None else there.get(name)
+        place = self.regions.get((account, region))
+        return None if place is None else place.get(name)
 
     def groups(self) -> Iterator[Group]:
         for region in self.regions.values():
@@ -350,9 +350,9 @@ class Store:
         ingested: int | None = None,
     ) -> None:
         """Write events with the timestamp `at`, which arrived then or at `ingested`."""
-        there = group.streams[stream] if isinstance(stream, str) else stream
+        target = group.streams[stream] if isinstance(stream, str) else stream
         events = Events(at, count, bytes, at if ingested is None else ingested)
-        there.events.append(events)
+        target.events.append(events)
         arrivals = self.region(group.account, group.region).arrivals
         arrivals.setdefault(group.name, []).append(events)
 

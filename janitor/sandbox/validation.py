@@ -60,5 +60,5 @@ def _check(name: str, value: Any, shape: Any) -> None:
     elif kind == "string" and not _pattern(limits.get("pattern", ".*")).fullmatch(value):
         wrong = f"satisfy regular expression pattern: {limits['pattern']}"
     if wrong:
-        said = f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy"
-        raise RefusedError("InvalidParameterException", f"{said} constraint: Member must {wrong}")
+        start = f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy"
+        raise RefusedError("InvalidParameterException", f"{start} constraint: Member must {wrong}")

@@ -114,8 +114,8 @@ def parse(request: Request) -> Call:
         if type(parameters) is not dict:
             raise ValueError("not an object")
     except (ValueError, KeyError, TypeError, AttributeError, ResponseParserError) as error:
-        said = f"{type(error).__name__}: {error}"
-        raise RefusedError("SerializationException", said) from error
+        message = f"{type(error).__name__}: {error}"
+        raise RefusedError("SerializationException", message) from error
     return Call(
         *(asked.service, asked.name, parameters, key, region, asked.protocol), model=asked.model
     )
@@ -223,9 +223,9 @@ def refused(call: Call | None, error: RefusedError) -> Answer:
     if call is None or call.protocol not in _REFUSALS:
         return _refused_in_json(call, error)
     form = _REFUSALS["s3" if call.service == "s3" else call.protocol]
-    said = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+    content = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
     head = call.model is not None and call.model.http["method"] == "HEAD"
-    text = "" if head else form.format(said)
+    text = "" if head else form.format(content)
     return Answer(error.status, "text/xml", text.encode())
 
 
@@ -234,21 +234,21 @@ def _refused_in_json(call: Call | None, error: RefusedError) -> Answer:
     spoke the query protocol has the code of that in another.
     """
     if call is None or call.model is None:
-        said = {"__type": error.code, "message": error.message}
-        return Answer(error.status, _JSON, _dumped(said))
+        content = {"__type": error.code, "message": error.message}
+        return Answer(error.status, _JSON, _dumped(content))
     service = call.model.service_model
     name, spelled = _error(service, error.code)
-    said, headers = {"__type": name, spelled: error.message}, dict[str, str]()
+    content, headers = {"__type": name, spelled: error.message}, dict[str, str]()
     if service.is_query_compatible:
         headers["x-amzn-query-error"] = f"{error.code};Sender"
     if call.protocol == "smithy-rpc-v2-cbor":
-        members = {key: {"type": "string"} for key in said}
+        members = {key: {"type": "string"} for key in content}
         shape = DenormalizedStructureBuilder().with_members(members).build_model()
-        more, body = written(call.model, shape, call.protocol, said)
+        more, body = written(call.model, shape, call.protocol, content)
         return Answer(error.status, more.pop("content-type"), body, headers | more)
     if call.protocol == "rest-json":
         headers["x-amzn-errortype"] = name
-    return Answer(error.status, _KINDS[call.protocol], _dumped(said), headers)
+    return Answer(error.status, _KINDS[call.protocol], _dumped(content), headers)
 
 
 @lru_cache(4096)

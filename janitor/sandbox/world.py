@@ -31,21 +31,22 @@ class Key:
 
 @dataclass
 class World:
-    """`empty_pages` is the share of pages that are empty and not the last, `token_age` the lifetime
-    of a page token in seconds, `page` the most entries of a page, which may be fewer than asked
-    for. `dry_run_until` is when (ms), by account, somebody else's dry run ends.
+    """`empty_pages` is the share (0 to 1) of pages that are empty and not the last, `token_age` the
+    lifetime of a page token in seconds, `page` the most log groups, streams or filters of a page,
+    and `unknowns` answers what AWS leaves open. `dry_run_until` is when (ms), by account, somebody
+    else's dry run ends.
     """
 
     store: Store
     clock: Clock
     random: random.Random
+    keys: dict[str, Key]
     empty_pages: float = 0.0
     token_age: float = 86_400.0
-    invoked: list[dict[str, Any]] = field(default_factory=list)
-    keys: dict[str, Key] = field(default_factory=dict)
-    tokens: int = 0
     page: int = 50
     unknowns: Unknowns = field(default_factory=Unknowns)
+    tokens: int = 0
+    invoked: list[dict[str, Any]] = field(default_factory=list)
     dry_run_until: dict[str, int] = field(default_factory=dict)
 
     def region(self, call: Call) -> Region:
@@ -59,8 +60,8 @@ class World:
             raise invalid("logGroupName or logGroupIdentifier")
         if len(given) > 1:
             # As AWS says for DescribeLogStreams (LocalStack's recorded test_logs_streams).
-            said = "LogGroup name and LogGroup ARN are mutually exclusive parameters."
-            raise RefusedError("ValidationException", said)
+            message = "LogGroup name and LogGroup ARN are mutually exclusive parameters."
+            raise RefusedError("ValidationException", message)
         [identifier] = given
         name = name_of(identifier)
         if "resourceArn" in call.parameters and (name == identifier or identifier.endswith(":*")):

@@ -119,15 +119,15 @@ class Cloud(Sandbox):
             for actor in self.actors:
                 actor(call, self.account, self.clock.now())
             seen.fault = None if self.faults is None else self.faults(call)
-            said = self._disturbed(seen, answer)
+            sent = self._disturbed(seen, answer)
         except RefusedError as error:
             seen.refused = error
             self._judge.refused(call, error)
             if seen.change is None:
                 seen.change = self._judge.tried(call, self.clock.now())
-            said = refused(call, error)
+            sent = refused(call, error)
         self.seen(seen)
-        return Reply(said, seen.delay)
+        return Reply(sent, seen.delay)
 
     def _disturbed(self, seen: Seen, answer: Callable[[], Answer]) -> Answer | None:
         if (fault := seen.fault) is None or fault.slow:
@@ -143,9 +143,9 @@ class Cloud(Sandbox):
         return None if fault.reset else Answer(200, "application/x-amz-json-1.1", fault.body or b"")
 
     def _effect(self, seen: Seen, answer: Callable[[], Answer], *, heard: bool = True) -> Answer:
-        said = answer()
+        sent = answer()
         seen.change = self._judge.answered(seen.call, self.clock.now(), self.clock.monotonic())
         seen.heard = heard
         if heard:
             self._judge.heard(seen.call, self.clock.monotonic())
-        return said
+        return sent

@@ -122,9 +122,9 @@ def _policed(policy: Policy) -> list[str | None]:
     terms = policy.put or policy.force
     assert terms is not None
     days, mode = terms.days or "NEVER_EXPIRE", "NEW_ONLY" if terms.new_only else "RETROACTIVE"
-    said = json.dumps({"retentionInDays": days, "enforcementMode": mode})
+    shown = json.dumps({"retentionInDays": days, "enforcementMode": mode})
     scope = f"LogGroupNamePrefix IN {json.dumps(terms.prefixes)}"
-    return [policy.name, said, None if "" in terms.prefixes else scope]
+    return [policy.name, shown, None if "" in terms.prefixes else scope]
 
 
 def _own(group: Group, now: int, lags: store.Lags) -> Iterator[tuple[str, str, Any, Any]]:
@@ -144,7 +144,7 @@ def _own(group: Group, now: int, lags: store.Lags) -> Iterator[tuple[str, str, A
 
 
 def _listed(group: Group, now: int, lags: store.Lags) -> dict[str, Any]:
-    said = {
+    shown = {
         "logGroupName": group.name,
         "creationTime": group.created,
         "arn": f"{arn(group.name)}:*",
@@ -156,7 +156,7 @@ def _listed(group: Group, now: int, lags: store.Lags) -> dict[str, Any]:
         "deletionProtectionEnabled": group.protected,
         "metricFilterCount": len(group.metric_filters),
     }
-    return {key: value for key, value in said.items() if value is not None}
+    return {key: value for key, value in shown.items() if value is not None}
 
 
 def _streamed(group: Group, stream: Stream, now: int, lags: store.Lags) -> dict[str, Any]:

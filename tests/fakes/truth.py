@@ -246,8 +246,8 @@ class Truth:
 
     def _policy_put(self, call: Call, now: int) -> None:
         p, target = call.parameters, (call.account, call.region)
-        said = json.loads(p["policyDocument"])
-        days, new_only = said["retentionInDays"], said["enforcementMode"] == "NEW_ONLY"
+        document = json.loads(p["policyDocument"])
+        days, new_only = document["retentionInDays"], document["enforcementMode"] == "NEW_ONLY"
         criteria = (p.get("selectionCriteria") or 'LogGroupNamePrefix IN [""]').partition(" IN ")
         prefixes = tuple(json.loads(criteria[2]))
         terms = Terms(None if days == "NEVER_EXPIRE" else days, prefixes, new_only)

@@ -95,8 +95,8 @@ def outcome(client: Any, method: str, **parameters: Any) -> tuple[str, str, int]
     try:
         getattr(client, method)(**parameters)
     except ClientError as error:
-        said, status = error.response["Error"], error.response["ResponseMetadata"]
-        return str(said["Code"]), str(said.get("Message", "")), int(status["HTTPStatusCode"])
+        refusal, status = error.response["Error"], error.response["ResponseMetadata"]
+        return str(refusal["Code"]), str(refusal.get("Message", "")), int(status["HTTPStatusCode"])
     return ANSWERED
 
 
@@ -104,7 +104,7 @@ def paged(client: Any, method: str, **parameters: Any) -> Iterator[dict[str, Any
     """Every page up to the last token."""
     for _ in range(1000):
         yield (answer := getattr(client, method)(**parameters))
-        more = {asked: answer[told] for told, asked in _TOKENS if answer.get(told)}
+        more = {asked: answer[token] for token, asked in _TOKENS if answer.get(token)}
         if not more:
             return
         parameters |= more

@@ -195,18 +195,18 @@ def comparable(text: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("role", "said"),
+    ("role", "error"),
     [
         ("arn:aws:iam::999999999999:role/janitor", "role/janitor cannot be assumed: An error"),
         ("janitor", "--role: 'janitor' is not the ARN of a role"),
     ],
 )
-def test_a_role_of_another_account_is_refused(role: str, said: str, run: Run) -> None:
+def test_a_role_of_another_account_is_refused(role: str, error: str, run: Run) -> None:
     """In one line."""
     done = run("report", "--sandbox", "--role", role)
     assert (done.code, done.out) == (2, "")
     [line] = done.err.splitlines()
-    assert said in line
+    assert error in line
 
 
 # ---- the demo ------------------------------------------------------------------------------------
@@ -258,9 +258,9 @@ def test_the_demos_exit_code_is_the_first_that_means_failure(
     assert show() == expected
     assert [words[0] for words in commands] == ["report", "report", "run", "report", "restore"]
     [page] = [words[words.index("-o") + 1] for words in commands if "-o" in words]
-    said = capsys.readouterr().out
-    assert f"as a web page: {page}\n" in said
-    assert f"{Path(page).with_name('journal.jsonl')}\n" in said
+    out = capsys.readouterr().out
+    assert f"as a web page: {page}\n" in out
+    assert f"{Path(page).with_name('journal.jsonl')}\n" in out
 
 
 @pytest.mark.usefixtures("few_owners")

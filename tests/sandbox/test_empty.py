@@ -64,8 +64,8 @@ def test_all_else_is_refused(
     service: str, method: str, parameters: Any, code: str, status: int
 ) -> None:
     """As not found, or as a call that AWS does not know."""
-    said = outcome(Still().client(service), method, **parameters)
-    assert (said[0], said[2]) == (code, status)
+    refusal = outcome(Still().client(service), method, **parameters)
+    assert (refusal[0], refusal[2]) == (code, status)
 
 
 def test_only_global_services_answer_in_any_region() -> None:
@@ -83,5 +83,5 @@ def test_quotas_of_one_service_do_not_bind_another() -> None:
     """API Gateway has an operation GetResources too."""
     account = Still(quotas=True)
     for _ in range(30):
-        said = account.ask("apigateway.get_resources", restApiId="a")
-        assert said == "NotFoundException"
+        refusal = account.ask("apigateway.get_resources", restApiId="a")
+        assert refusal == "NotFoundException"

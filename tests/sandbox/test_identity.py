@@ -51,8 +51,8 @@ def test_unknown_and_expired_keys_are_refused() -> None:
         ("ASIAX", ["ExpiredTokenException"] * 2 + ["ExpiredToken", "RequestExpired"]),
         ("AKIANOBODY", [REFUSED] * 2 + ["InvalidClientTokenId", "AuthFailure"]),
     ):
-        said = [ask(client_of(account, key, service), call) for service, call in CALLS]
-        assert said == wanted
+        codes = [ask(client_of(account, key, service), call) for service, call in CALLS]
+        assert codes == wanted
 
 
 def test_accounts_and_regions_are_separate() -> None:
@@ -186,5 +186,5 @@ def test_only_managers_read_an_organization_and_only_what_exists() -> None:
     asked = organization()
     for method in (LISTED, UNITS):
         assert ask(asked, method, ParentId=NOBODYS) == "ParentNotFoundException"
-    said = ask(asked, "describe_organizational_unit", OrganizationalUnitId=NOBODYS)
-    assert said == "OrganizationalUnitNotFoundException"
+    codes = ask(asked, "describe_organizational_unit", OrganizationalUnitId=NOBODYS)
+    assert codes == "OrganizationalUnitNotFoundException"

@@ -125,7 +125,7 @@ def classed(log_class: str, **unknowns: Any) -> Any:
     return account.client("logs")
 
 
-def said(logs: Any, method: str, **more: Any) -> tuple[str, str]:
+def refusal(logs: Any, method: str, **more: Any) -> tuple[str, str]:
     """Code and message of a call about `/a`."""
     by_name = any(word in method for word in ("filter", "retention"))
     name: Any = {"logGroupName" if by_name else "logGroupIdentifier": "/a"}
@@ -140,13 +140,13 @@ def test_other_classes_refuse_what_only_standard_has(log_class: str, code: Any) 
     """
     logs, standard, there = classed(log_class, class_code=code), classed("STANDARD"), set[str]()
     for method, more in CALLS.items():
-        assert said(logs, method, **more) == (code, STANDARD), method
-        there.add(said(standard, method, **more)[0])
+        assert refusal(logs, method, **more) == (code, STANDARD), method
+        there.add(refusal(standard, method, **more)[0])
     assert there == {"answered", MISSING}
     for kind in ("metric", "subscription"):
-        assert said(logs, f"describe_{kind}_filters") == (VALIDATION, STANDARD)
+        assert refusal(logs, f"describe_{kind}_filters") == (VALIDATION, STANDARD)
     message = EVENTS.format(log_class, "FilterLogEvents")
-    assert said(logs, "filter_log_events") == ("InvalidOperationException", message)
+    assert refusal(logs, "filter_log_events") == ("InvalidOperationException", message)
     served = classed(log_class, subscription_filters="served")
     assert served.describe_subscription_filters(logGroupName="/a")["subscriptionFilters"] == []
 
@@ -155,10 +155,10 @@ def test_delivery_keeps_two_days_and_takes_no_retention() -> None:
     """It shows `retentionInDays: 2`, which nobody can put; the other classes take retention."""
     logs, put = classed("DELIVERY"), {"retentionInDays": 30}
     assert logs.describe_log_groups()["logGroups"][0]["retentionInDays"] == 2
-    assert said(logs, "put_retention_policy", **put) == (VALIDATION, DELIVERY)
-    assert said(logs, "delete_retention_policy") == (VALIDATION, DELIVERY)
+    assert refusal(logs, "put_retention_policy", **put) == (VALIDATION, DELIVERY)
+    assert refusal(logs, "delete_retention_policy") == (VALIDATION, DELIVERY)
     for log_class in ("STANDARD", "INFREQUENT_ACCESS", "ESSENTIALS"):
-        assert said(classed(log_class), "put_retention_policy", **put) == ANSWERED[:2]
+        assert refusal(classed(log_class), "put_retention_policy", **put) == ANSWERED[:2]
 
 
 @pytest.mark.parametrize("code", [UNKNOWN, INVALID])
@@ -166,7 +166,7 @@ def test_feature_may_not_exist_in_a_region(code: Any) -> None:
     """What a Region lacks is refused for every group, and nothing else is."""
     account = Still("/a", unknowns=Unknowns(missing_code=code))
     account.here.lacks = frozenset({"GetDataProtectionPolicy"})
-    found = said(account.client("logs"), "get_data_protection_policy")
+    found = refusal(account.client("logs"), "get_data_protection_policy")
     assert found == (code, f"GetDataProtectionPolicy is not supported in {REGION}")
     asked = {"logGroupIdentifiers": ["/a"]}
     assert account.ask("describe_index_policies", "indexPolicies", **asked) == []
@@ -220,9 +220,9 @@ def test_index_lags_behind_the_groups_own_tags() -> None:
 def test_tags_are_bounded() -> None:
     """A group has at most 50, and nobody can add AWS's own."""
     account = Still("/a", having={"tags": {str(number): "" for number in range(49)}})
-    for tags, said in (
+    for tags, code in (
         ({"aws:cloudformation:stack-name": "s"}, INVALID),
         ({"a": "", "b": ""}, "TooManyTagsException"),
     ):
-        assert account.ask("tag_resource", resourceArn=arn("/a"), tags=tags) == said
+        assert account.ask("tag_resource", resourceArn=arn("/a"), tags=tags) == code
     assert len(account.ask("list_tags_for_resource", "tags", resourceArn=arn("/a"))) == 49

@@ -35,8 +35,10 @@ POLICIES = "accountPolicies[].policyName"
 
 
 def put(account: Still, name: str, days: Any, mode: str = "RETROACTIVE", **more: Any) -> Any:
-    said = json.dumps({"retentionInDays": days, "enforcementMode": mode})
-    return account.ask("put_account_policy", policyName=name, **TYPE, policyDocument=said, **more)
+    document = json.dumps({"retentionInDays": days, "enforcementMode": mode})
+    return account.ask(
+        "put_account_policy", policyName=name, **TYPE, policyDocument=document, **more
+    )
 
 
 def prefixes(*given: str) -> dict[str, str]:
@@ -58,8 +60,12 @@ def test_account_policies_are_bounded() -> None:
         ("org", 30, always, prefixes()),
     ):
         assert put(account, name, days, mode, **more) == INVALID
-    said = [put(account, f"org-{number}", 30) for number in (*range(21), 19)]
-    assert [one for one in said if isinstance(one, str)] == [said[20]] == ["LimitExceededException"]
+    outcomes = [put(account, f"org-{number}", 30) for number in (*range(21), 19)]
+    assert (
+        [one for one in outcomes if isinstance(one, str)]
+        == [outcomes[20]]
+        == ["LimitExceededException"]
+    )
     for method in ("delete_account_policy", "describe_account_policies"):
         assert account.ask(method, policyName="none", **TYPE) == MISSING
     described = "describe_account_policies", POLICIES

@@ -20,9 +20,9 @@ def test_quotas_limit_each_operation_by_itself() -> None:
     logs = account.client("logs", ACCOUNT, REGION)
 
     def allowed(tries: int) -> int:
-        said = [outcome(logs, "describe_log_groups") for _ in range(tries)]
-        assert set(said) <= {ANSWERED, ("ThrottlingException", "Rate exceeded", 400)}
-        return said.count(ANSWERED)
+        outcomes = [outcome(logs, "describe_log_groups") for _ in range(tries)]
+        assert set(outcomes) <= {ANSWERED, ("ThrottlingException", "Rate exceeded", 400)}
+        return outcomes.count(ANSWERED)
 
     assert allowed(30) == 10
     logs.describe_metric_filters(logGroupName="/a")
@@ -67,8 +67,8 @@ def test_data_points_have_a_quota_of_their_own() -> None:
         asked = span(until - int(days * 86_400_000), until)
         asked["MetricDataQueries"] = [query("/a", period, f"g{n}") for n in range(500)]
         metrics = account.client("cloudwatch")
-        said = [outcome(metrics, "get_metric_data", **asked)[0] for _ in range(tries)]
-        return [*said, "Throttling"].index("Throttling")
+        outcomes = [outcome(metrics, "get_metric_data", **asked)[0] for _ in range(tries)]
+        return [*outcomes, "Throttling"].index("Throttling")
 
     for wait, tries, days, period, through in (
         (0, 5, 198, 86_400, 4),
@@ -91,8 +91,8 @@ def test_each_service_throttles_with_its_own_code() -> None:
         ("cloudwatch", "get_metric_data", "GetMetricData", data, "Throttling", 400),
     ):
         account.store.quotas[ACCOUNT, REGION, operation] = 1.0
-        said = [outcome(account.client(service), method, **parameters) for _ in range(2)]
-        assert said == [ANSWERED, (code, "Rate exceeded", status)]
+        outcomes = [outcome(account.client(service), method, **parameters) for _ in range(2)]
+        assert outcomes == [ANSWERED, (code, "Rate exceeded", status)]
 
 
 def test_service_quotas_lists_applied_values() -> None:

@@ -170,8 +170,8 @@ def test_a_file_that_cannot_be_read_is_an_error_and_is_left(how: str, folder: Pa
     for changing in (False, True):
         with pytest.raises(UsageError) as refused:
             delete(folder, "/group/1", changing=changing)
-        said = NEWER if how == "newer" else FOREIGN
-        assert str(refused.value) == f"--sandbox-state: {path}: {said}"
+        error = NEWER if how == "newer" else FOREIGN
+        assert str(refused.value) == f"--sandbox-state: {path}: {error}"
     assert path.read_bytes() == before
 
 

@@ -150,9 +150,9 @@ def test_cloudwatch_is_understood_in_all_its_protocols(protocol: str) -> None:
     result = seconds(full(model.output_shape))
     there = read(answered(call, result), model.output_shape)
     assert {key: there.get(key) for key in result} == result
-    said = {"Code": "InvalidNextToken", "Message": "no <such>"}
-    error = read(refused(call, RefusedError(said["Code"], said["Message"])), None)["Error"]
-    assert said.items() <= error.items()
+    message = {"Code": "InvalidNextToken", "Message": "no <such>"}
+    error = read(refused(call, RefusedError(message["Code"], message["Message"])), None)["Error"]
+    assert message.items() <= error.items()
 
 
 def signed(scope: str) -> dict[str, str]:
@@ -191,16 +191,16 @@ def test_a_refusal_is_read_with_code_message_and_status(
     service: str, method: str, parameters: Any, code: str, status: int
 ) -> None:
     """As the exception that the client's model has, if it has one."""
-    said = "no <such> thing & no other" if method != "head_object" else "Not Found"
+    message = "no <such> thing & no other" if method != "head_object" else "Not Found"
 
     def refuse(request: Request) -> Reply:
-        return Reply(refused(parse(request), RefusedError(code, said, status)))
+        return Reply(refused(parse(request), RefusedError(code, message, status)))
 
     there = client(refuse, service)
     with pytest.raises(ClientError) as error:
         getattr(there, method)(**parameters)
     answer = error.value.response
-    assert (answer["Error"]["Code"], answer["Error"]["Message"]) == (code, said)
+    assert (answer["Error"]["Code"], answer["Error"]["Message"]) == (code, message)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
     assert isinstance(error.value, there.exceptions.from_code(code))
     # Other clients than botocore's go by this, where the service once spoke another protocol.

@@ -33,11 +33,11 @@ def describe_account_policies(world: World, call: Call) -> dict[str, Any]:
 
 def _shown(name: str, terms: Terms, updated: int, call: Call) -> dict[str, Any]:
     mode = "NEW_ONLY" if terms.new_only else "RETROACTIVE"
-    said = {"retentionInDays": terms.days or _NEVER, "enforcementMode": mode}
+    content = {"retentionInDays": terms.days or _NEVER, "enforcementMode": mode}
     scope = f"LogGroupNamePrefix IN {json.dumps(list(terms.prefixes))}"
     return {
         "policyName": name,
-        "policyDocument": json.dumps(said),
+        "policyDocument": json.dumps(content),
         "policyType": _TYPE,
         "scope": "ALL",
         **({} if "" in terms.prefixes else {"selectionCriteria": scope}),
@@ -56,7 +56,7 @@ def put_account_policy(world: World, call: Call) -> dict[str, Any]:
     put = RetentionPolicy(name, terms, created=now) if policy is None else policy
     if call.parameters.get("dryRun"):
         wanted = RetentionPolicy(name, terms, in_force=terms, created=put.created)
-        return _previewed(world, call, region, policy, wanted)
+        return _previewed(world, call, policy, wanted)
     if policy is None:
         region.policies.append(put)
     put.terms, put.updated = terms, now
@@ -68,7 +68,7 @@ def delete_account_policy(world: World, call: Call) -> dict[str, Any]:
     if policy is None:
         raise missing("account policy")
     if call.parameters.get("dryRun"):
-        return _previewed(world, call, region, policy, None)
+        return _previewed(world, call, policy, None)
     region.policed(world.clock.now(), lambda: region.policies.remove(policy))
     return {}
 
@@ -82,8 +82,8 @@ def _there(world: World, call: Call) -> tuple[Region, RetentionPolicy | None]:
 
 
 def _terms(call: Call) -> Terms:
-    _, said = document(call)
-    days, mode = said.get("retentionInDays"), said.get("enforcementMode")
+    _, content = document(call)
+    days, mode = content.get("retentionInDays"), content.get("enforcementMode")
     if days != _NEVER and (days not in RETENTION_DAYS or days < 30):
         raise invalid(f"retentionInDays: {days!r}")
     if mode not in ("NEW_ONLY", "RETROACTIVE"):
@@ -101,18 +101,14 @@ def _terms(call: Call) -> Terms:
 
 
 def _previewed(
-    world: World,
-    call: Call,
-    region: Region,
-    policy: RetentionPolicy | None,
-    wanted: RetentionPolicy | None,
+    world: World, call: Call, policy: RetentionPolicy | None, wanted: RetentionPolicy | None
 ) -> dict[str, Any]:
     """A dry run's result: how the log groups in scope would change if the change were in force.
     Raises RefusedError while another dry run is in progress in the account.
     """
     if world.clock.now() < world.dry_run_until.get(call.account, 0):
         raise RefusedError(world.unknowns.dry_run_busy, "Another dry run is in progress.")
-    scope = wanted or policy
+    region, scope = world.region(call), wanted or policy
     assert scope is not None, "a policy is put or deleted"
     after = [one for one in region.policies if one is not policy]
     if wanted is not None:  # in the place of the one before

@@ -34,11 +34,11 @@ their API references describe the initial state."""
 
 def answer(world: World, call: Call) -> dict[str, Any]:
     """Raises RefusedError."""
-    model, said = call.model, _SAID.get(call.operation)
-    if isinstance(said, RefusedError):
-        raise RefusedError(said.code, said.message)
-    if said is not None:
-        return said
+    model, known = call.model, _SAID.get(call.operation)
+    if isinstance(known, RefusedError):
+        raise RefusedError(known.code, known.message)
+    if known is not None:
+        return known
     if model is None or not _READS.match(call.operation):
         raise unheeded(call.operation)
     errors = [error for error in model.error_shapes if _NOT_FOUND.search(error.name)]

@@ -29,7 +29,7 @@ def assume_role(world: World, call: Call) -> dict[str, Any]:
     # For a role's session, aws:PrincipalArn is the role. aws:PrincipalOrgID exists only if the
     # caller's account is in an organization (IAM User Guide, "Global condition keys").
     context = {"aws:PrincipalArn": caller.role or _user(call)}
-    if (there := store.organization) is not None and call.account in there.members:
+    if (organization := store.organization) is not None and call.account in organization.members:
         context["aws:PrincipalOrgID"] = ID
     if "ExternalId" in p:
         context["sts:ExternalId"] = str(p["ExternalId"])
@@ -37,8 +37,8 @@ def assume_role(world: World, call: Call) -> dict[str, Any]:
     trusted = not store.roles if policy is None else _trusts(policy, call.account, context)
     if account not in store.accounts or not trusted:
         user = get_caller_identity(world, call)["Arn"]
-        said = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {role}"
-        raise RefusedError("AccessDenied", said, 403)
+        message = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {role}"
+        raise RefusedError("AccessDenied", message, 403)
     until = world.clock.now() + 3_600_000
     key = f"ASIA{account}{len(world.keys)}"
     world.keys[key] = Key(account, until, role, session)

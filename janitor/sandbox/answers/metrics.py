@@ -120,4 +120,4 @@ def _points(
 def _group_of(metric: Mapping[str, Any]) -> str:
     """The log group that a metric is about."""
     dimensions = {one["Name"]: one["Value"] for one in metric.get("Dimensions") or []}
-    return dimensions.get("LogGroupName", "")
+    return str(dimensions.get("LogGroupName", ""))

@@ -25,59 +25,59 @@ def list_roots(world: World, call: Call) -> dict[str, Any]:
 
 def list_accounts_for_parent(world: World, call: Call) -> dict[str, Any]:
     """The accounts in the unit itself, not in the units below it."""
-    there, parent = _parent(world, call)
+    org, parent = _parent(world, call)
     accounts = [
         {
             "Id": account,
-            "Arn": _arn(there, "account", account),
+            "Arn": _arn(org, "account", account),
             "Email": f"{account}@example.com",
             "Name": one.name,
             "State": one.state,
             "Status": one.state if one.state in _OLD_STATES else "SUSPENDED",
             "JoinedMethod": "CREATED",
         }
-        for account, one in sorted(there.members.items())
+        for account, one in sorted(org.members.items())
         if one.parent == parent
     ]
     return world.page_of(call, "Accounts", accounts, _PAGE)
 
 
 def list_organizational_units_for_parent(world: World, call: Call) -> dict[str, Any]:
-    there, parent = _parent(world, call)
-    units = [_unit(there, key) for key, one in sorted(there.units.items()) if one.parent == parent]
+    org, parent = _parent(world, call)
+    units = [_unit(org, key) for key, one in sorted(org.units.items()) if one.parent == parent]
     return world.page_of(call, "OrganizationalUnits", units, _PAGE)
 
 
 def describe_organizational_unit(world: World, call: Call) -> dict[str, Any]:
-    there, unit = _organization(world, call), str(call.parameters["OrganizationalUnitId"])
-    if unit not in there.units:
-        said = "You specified an organizational unit that doesn't exist."
-        raise RefusedError("OrganizationalUnitNotFoundException", said)
-    return {"OrganizationalUnit": _unit(there, unit)}
+    org, unit = _organization(world, call), str(call.parameters["OrganizationalUnitId"])
+    if unit not in org.units:
+        message = "You specified an organizational unit that doesn't exist."
+        raise RefusedError("OrganizationalUnitNotFoundException", message)
+    return {"OrganizationalUnit": _unit(org, unit)}
 
 
-def _unit(there: Organization, key: str) -> dict[str, Any]:
-    return {"Id": key, "Arn": _arn(there, "ou", key), "Name": there.units[key].name}
+def _unit(org: Organization, key: str) -> dict[str, Any]:
+    return {"Id": key, "Arn": _arn(org, "ou", key), "Name": org.units[key].name}
 
 
-def _arn(there: Organization, kind: str, key: str) -> str:
-    return f"arn:aws:organizations::{there.management}:{kind}/{ID}/{key}"
+def _arn(org: Organization, kind: str, key: str) -> str:
+    return f"arn:aws:organizations::{org.management}:{kind}/{ID}/{key}"
 
 
 def _organization(world: World, call: Call) -> Organization:
     """Raises RefusedError if the caller's account is in none, or may not read it."""
-    there = world.store.organization
-    if there is None or call.account not in there.members:
-        said = "Your account is not a member of an organization."
-        raise RefusedError("AWSOrganizationsNotInUseException", said)
-    if call.account not in {there.management, *there.administrators}:
-        said = "You don't have permissions to access this resource."
-        raise RefusedError("AccessDeniedException", said)
-    return there
+    org = world.store.organization
+    if org is None or call.account not in org.members:
+        message = "Your account is not a member of an organization."
+        raise RefusedError("AWSOrganizationsNotInUseException", message)
+    if call.account not in {org.management, *org.administrators}:
+        message = "You don't have permissions to access this resource."
+        raise RefusedError("AccessDeniedException", message)
+    return org
 
 
 def _parent(world: World, call: Call) -> tuple[Organization, str]:
-    there, parent = _organization(world, call), str(call.parameters["ParentId"])
-    if parent != ROOT and parent not in there.units:
+    org, parent = _organization(world, call), str(call.parameters["ParentId"])
+    if parent != ROOT and parent not in org.units:
         raise RefusedError("ParentNotFoundException", "You specified parent that doesn't exist.")
-    return there, parent
+    return org, parent

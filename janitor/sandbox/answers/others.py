@@ -67,8 +67,8 @@ def _invoke(world: World, call: Call) -> dict[str, Any]:
     p = call.parameters
     if p.get("InvocationType") != "Event":
         raise unheeded("an invocation with a result")
-    said = {"function": p["FunctionName"], "type": "Event", "payload": p.get("Payload", b"")}
-    world.invoked.append({"account": call.account, "region": call.region, **said})
+    invocation = {"function": p["FunctionName"], "type": "Event", "payload": p.get("Payload", b"")}
+    world.invoked.append({"account": call.account, "region": call.region, **invocation})
     return {"StatusCode": 202}
 
 
@@ -109,8 +109,8 @@ def _get_parameter(world: World, call: Call) -> dict[str, Any]:
     if value is None:
         raise RefusedError("ParameterNotFound", f"Parameter {name} not found.")
     arn = f"arn:aws:ssm:{call.region}:{call.account}:parameter/{name.removeprefix('/')}"
-    said = {"Name": name, "Type": "String", "Value": value, "Version": 1, "ARN": arn}
-    return {"Parameter": said | {"DataType": "text"}}
+    parameter = {"Name": name, "Type": "String", "Value": value, "Version": 1, "ARN": arn}
+    return {"Parameter": parameter | {"DataType": "text"}}
 
 
 OTHERS: dict[tuple[str, str], Handler] = {

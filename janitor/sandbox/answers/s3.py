@@ -24,15 +24,15 @@ def put_object(world: World, call: Call) -> dict[str, Any]:
     """
     p = call.parameters
     bucket = _bucket(world, call, "Body", "IfNoneMatch", "IfMatch", "ContentType")
-    there = bucket.objects.get(p["Key"])
+    current = bucket.objects.get(p["Key"])
     if p.get("IfNoneMatch", "*") != "*":
         raise _refused("NotImplemented", "If-None-Match other than *")
-    if "IfNoneMatch" in p and there is not None:
+    if "IfNoneMatch" in p and current is not None:
         raise _refused("PreconditionFailed", "If-None-Match")
     if "IfMatch" in p:
-        if there is None:
+        if current is None:
             raise _refused("NoSuchKey")
-        if p["IfMatch"].strip('"') != there.etag.strip('"'):
+        if p["IfMatch"].strip('"') != current.etag.strip('"'):
             raise _refused("PreconditionFailed", "If-Match")
     body = p.get("Body", b"")
     kind = p.get("ContentType") or "binary/octet-stream"
@@ -42,15 +42,15 @@ def put_object(world: World, call: Call) -> dict[str, Any]:
 
 
 def get_object(world: World, call: Call) -> dict[str, Any]:
-    there = _bucket(world, call).objects.get(call.parameters["Key"])
-    if there is None:
+    current = _bucket(world, call).objects.get(call.parameters["Key"])
+    if current is None:
         raise _refused("NoSuchKey")
     return {
-        "Body": there.body,
-        "ETag": there.etag,
-        "LastModified": there.changed // 1000,
-        "ContentLength": len(there.body),
-        "ContentType": there.kind,
+        "Body": current.body,
+        "ETag": current.etag,
+        "LastModified": current.changed // 1000,
+        "ContentLength": len(current.body),
+        "ContentType": current.kind,
     }
 
 

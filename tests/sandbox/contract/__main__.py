@@ -73,11 +73,11 @@ def main() -> int:
 
 
 def _confirmed(account: str, where: str) -> bool:
-    said = os.environ.get(_VARIABLE)
-    if said is None and sys.stdin.isatty():
+    confirmed = os.environ.get(_VARIABLE)
+    if confirmed is None and sys.stdin.isatty():
         echo(f"Log groups will be made and deleted in account {account}, {where}")
-        said = input("Its id, to go on: ")
-    return said is not None and said.strip() == account
+        confirmed = input("Its id, to go on: ")
+    return confirmed is not None and confirmed.strip() == account
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""An account to make assertions about, whoever answers for it."""
+"""The account that assertions are made about: moto's, the sandbox's or AWS's."""
 
 from __future__ import annotations
 

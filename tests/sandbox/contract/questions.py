@@ -61,7 +61,7 @@ def _by_class(method: str) -> Callable[[Backend], str]:
     """The answers to a call about groups of classes other than STANDARD."""
 
     def ask(backend: Backend) -> str:
-        meta, said = backend["logs"].meta, []
+        meta, answers = backend["logs"].meta, []
         model = meta.service_model.operation_model(meta.method_to_api_mapping[method])
         for log_class in ("INFREQUENT_ACCESS", "DELIVERY"):
             backend.make(f"/{log_class}", logGroupClass=log_class)
@@ -70,8 +70,8 @@ def _by_class(method: str) -> Callable[[Backend], str]:
             named = {key: value for key, value in known.items() if key in model.input_shape.members}
             named = named or {"logGroupIdentifier": name}
             code, text = backend.outcome("logs", method, **named)
-            said.append(f"{log_class}: {code} {text}".strip())
-        return "; ".join(said).replace(backend.prefix, "")
+            answers.append(f"{log_class}: {code} {text}".strip())
+        return "; ".join(answers).replace(backend.prefix, "")
 
     return ask
 

@@ -212,14 +212,14 @@ _REFUSALS: list[tuple[str, str | None, dict[str, Any], str, str]] = [
 def test_refusals(backend: Backend) -> None:
     """What is taken, missing or invalid is refused with AWS's code, without any effect."""
     backend.make("/a")
-    said, wanted = [], []
+    codes, wanted = [], []
     backend.do("create_log_stream", of="/a", logStreamName="s")
     for method, name, more, on_aws, on_moto in _REFUSALS:
         named = {} if name is None else {"logGroupName": backend.name(name)}
         code, _ = backend.outcome("logs", method, **named, **more)
-        said.append((method, more, code))
+        codes.append((method, more, code))
         wanted.append((method, more, on_moto if backend.kind == "moto" else on_aws))
-    assert said == wanted
+    assert codes == wanted
     if backend.kind != "moto":
         assert backend.names() == ["/a"]
         assert "retentionInDays" not in backend.entries()[0]
@@ -230,8 +230,8 @@ def test_tags_are_listed_by_the_arn_without_a_star(backend: Backend) -> None:
     """The ARN with `:*` is refused, as is one of no log group; moto answers with no tags."""
     backend.make("/a")
     for arn, wanted in ((f"{backend.arn('/a')}:*", VALIDATION), (backend.arn("/none"), MISSING)):
-        said = backend.ask("list_tags_for_resource", "tags", resourceArn=arn)
-        assert said == ({} if backend.kind == "moto" else wanted)
+        codes = backend.ask("list_tags_for_resource", "tags", resourceArn=arn)
+        assert codes == ({} if backend.kind == "moto" else wanted)
 
 
 def test_deletion_protection(backend: Backend) -> None:

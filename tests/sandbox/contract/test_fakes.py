@@ -76,8 +76,8 @@ def test_subscription_filters_are_described_as_they_were_put(backend: Backend) -
         {"filterName": f"f{number}", "filterPattern": "", "destinationArn": backend.arn("/to")}
         for number in range(3)
     ]
-    said = [backend.ask("put_subscription_filter", of="/a", **one) for one in put]
-    assert said[2] == "LimitExceededException"
+    codes = [backend.ask("put_subscription_filter", of="/a", **one) for one in put]
+    assert codes[2] == "LimitExceededException"
     found = backend.ask("describe_subscription_filters", "subscriptionFilters", of="/a")
     assert all(one.items() <= shown.items() for one, shown in zip(put[:2], found, strict=True))
 
@@ -212,8 +212,8 @@ def test_times_are_whole_seconds_and_another_accounts_bucket_is_denied() -> None
     shown = account.ask("s3.get_object", "LastModified", **OBJECT)
     assert account.ask("s3.list_objects_v2", "Contents[].LastModified", **BUCKET) == [shown]
     assert shown.timestamp() * 1000 == NOW + 1000
-    said = account.ask("s3.list_objects_v2", **BUCKET, ContinuationToken="x")
-    assert said == "InvalidArgument"
+    codes = account.ask("s3.list_objects_v2", **BUCKET, ContinuationToken="x")
+    assert codes == "InvalidArgument"
     assert ours(OTHER).ask("s3.put_object", **OBJECT) == "AccessDenied"
 
 

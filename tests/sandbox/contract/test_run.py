@@ -1,4 +1,4 @@
-"""The run that is meant for AWS, on the sandbox over HTTP."""
+"""The run for AWS, on the sandbox over HTTP."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_answers_tell_the_possibilities_apart(unknowns: Any, wanted: dict[st
     expected = USUAL | wanted
     assert {title: found[title] for title in expected} == expected
     assert {title: usual[title] for title in USUAL} == USUAL
-    assert not [said for said in found.values() if "could not be asked" in said]
+    assert not [text for text in found.values() if "could not be asked" in text]
     assert {title for title in found if found[title] != usual[title]} == wanted.keys()
 
 
@@ -155,10 +155,10 @@ def test_run_asserts_asks_and_leaves_nothing() -> None:
         served(store, lambda call: changed.add(call.group or "")) as environment,
         start(environment) as process,
     ):
-        said = process.communicate()[0]
-    assert process.returncode == 0, said
-    assert not [text for text in ("failed", "could not be asked") if text in said]
-    assert all(f"{question.title}: " in said for question in QUESTIONS)
+        out = process.communicate()[0]
+    assert process.returncode == 0, out
+    assert not [text for text in ("failed", "could not be asked") if text in out]
+    assert all(f"{question.title}: " in out for question in QUESTIONS)
     assert changed - {""}
     assert all(name.startswith("/janitor-contract/") for name in changed - {""})
     assert [group.name for group in store.groups()] == ["/janitor-contract"]
@@ -175,10 +175,10 @@ def test_interrupted_run_leaves_nothing() -> None:
 
     with served(store, stop) as environment, start(environment) as process:
         started.append(process)
-        said = process.communicate()[0]
-    assert process.returncode == 130, said
-    assert "Deleted all that was beneath" in said
-    assert QUESTIONS[0].title not in said
+        out = process.communicate()[0]
+    assert process.returncode == 130, out
+    assert "Deleted all that was beneath" in out
+    assert QUESTIONS[0].title not in out
     assert list(store.groups()) == []
 
 
@@ -203,9 +203,9 @@ def test_what_ends_a_run_is_raised_after_the_cleaning() -> None:
         assert [group.name for group in store.groups()] == ["/px/a"]
 
 
-@pytest.mark.parametrize("said", [None, "210987654321", ""])
+@pytest.mark.parametrize("account", [None, "210987654321", ""])
 def test_run_needs_the_accounts_id(
-    said: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    account: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without it, or with another, nothing is called but GetCallerIdentity."""
     changes = list[Call]()
@@ -213,8 +213,8 @@ def test_run_needs_the_accounts_id(
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("CONTRACT_AWS_ACCOUNT", raising=False)
-        if said is not None:
-            monkeypatch.setenv("CONTRACT_AWS_ACCOUNT", said)
+        if account is not None:
+            monkeypatch.setenv("CONTRACT_AWS_ACCOUNT", account)
         assert contract.main() == 2
     assert changes == []
     assert capsys.readouterr().err == f"Nothing was done: {ACCOUNT} was not confirmed.\n"
