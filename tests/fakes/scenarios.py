@@ -403,16 +403,7 @@ def _lambda(t: _Target) -> None:
 
 
 _TRAPS: tuple[Callable[[_Target], None], ...] = (
-    _empty_old,
-    _young,
-    _protected,
-    _owned,
-    _account_policy,
-    _classes,
-    _lagging,
-    _recreated,
-    _odd,
-    _lambda,
+    *(_empty_old, _young, _protected, _owned, _account_policy),
+    *(_classes, _lagging, _recreated, _odd, _lambda),
 )
-
 SCENARIOS: dict[str, Callable[..., Scenario]] = {"bench": bench, "messy": messy, "million": million}

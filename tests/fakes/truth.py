@@ -191,17 +191,11 @@ class Truth:
         del self.groups[self.there(key).key]
 
     def stream(
-        self,
-        key: Key,
-        name: str,
-        *,
-        created: int,
-        events: Iterable[tuple[int, int, int]] = (),
-        lag: float | None = None,
+        self, key: Key, name: str, *, events: Iterable[tuple[int, int, int]] = (), **more: Any
     ) -> None:
-        group = self.there(key)
-        assert name not in group.streams, f"{key} has a stream {name}"
-        self.set(key, streams={**group.streams, name: Stream(name, created, lag)})
+        streams = self.there(key).streams
+        assert name not in streams, f"{key} has a stream {name}"
+        self.set(key, streams={**streams, name: Stream(name, **more)})
         self.write(key, name, [Event(at, count, size, at) for at, count, size in events])
 
     def write(self, key: Key, stream: str, events: Iterable[Event]) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from botocore.config import Config
 
 from janitor.sandbox import inprocess
-from janitor.sandbox.organization import ID, Membership, Organization, Unit
-from janitor.sandbox.store import Store
+from janitor.sandbox.organization import ID, ROOT, Membership, Organization
 from janitor.sandbox.world import Key
 from tests.sandbox.asking import (
     ACCOUNT,
@@ -53,21 +51,6 @@ def test_unknown_and_expired_keys_are_refused() -> None:
     ):
         codes = [ask(client_of(account, key, service), call) for service, call in CALLS]
         assert codes == wanted
-
-
-def test_accounts_and_regions_are_separate() -> None:
-    """Each key sees its own account, each Region its own groups."""
-    store = Store()
-    for account in (ACCOUNT, OTHER):
-        for region in (REGION, ELSEWHERE):
-            store.add_group(account, region, f"/{account}/{region}", created=NOW)
-    sandbox = Still(store=store)
-    for account, region in store.regions:
-        logs, sts = (sandbox.client(service, account, region) for service in ("logs", "sts"))
-        assert ask(logs, "describe_log_groups", NAMES) == [f"/{account}/{region}"]
-        assert ask(sts, "get_caller_identity", "Account") == account
-    sandbox.client("logs", OTHER, REGION).delete_log_group(logGroupName=f"/{OTHER}/{REGION}")
-    assert [len(region) for region in store.regions.values()] == [1, 1, 0, 1]
 
 
 def test_regions_are_listed_as_they_are_enabled() -> None:
@@ -153,38 +136,21 @@ def test_role_admits_whom_its_trust_policy_says() -> None:
 
 # ---- organizations -------------------------------------------------------------------------------
 
-UNIT, NOBODYS = "ou-root-12345678", "ou-root-00000000"
-LISTED, UNITS = "list_accounts_for_parent", "list_organizational_units_for_parent"
 
-
-def organization(of: str = ACCOUNT, administrators: tuple[str, ...] = (), **more: Any) -> Any:
-    """A client in an organization of 45 accounts, most of them in a unit."""
+def test_only_managers_read_an_organization_in_pages_of_twenty() -> None:
+    """The management account and delegated administrators may read it; `tests/aws` asserts the rest
+    on moto and here.
+    """
     store = empty_store()
     store.region(OTHER, REGION)
-    members = {f"{number:012}": Membership(f"a{number}", UNIT) for number in range(43)}
+    members = {f"{number:012}": Membership(f"a{number}") for number in range(43)}
     members |= {ACCOUNT: Membership("management"), OTHER: Membership("other", state="CLOSED")}
-    units, managers = {UNIT: Unit("Workloads")}, frozenset(administrators)
-    store.organization = Organization(ACCOUNT, units, members, managers)
-    return Still(store=store, **more).client("organizations", of)
-
-
-@pytest.mark.parametrize("empty_pages", [0.0, 0.5])
-def test_accounts_come_by_parent_in_pages_of_twenty(empty_pages: float) -> None:
-    """Pages may be empty and not the last; accounts of a unit are not listed under the root."""
-    asked = organization(empty_pages=empty_pages)
-    assert max(len(page["Accounts"]) for page in paged(asked, LISTED, ParentId=UNIT)) == 20
-    of_unit = ask(asked, LISTED, "Accounts[].Id", ParentId=UNIT)
-    assert of_unit == [f"{number:012}" for number in range(43)]
-    top = ask(asked, LISTED, "Accounts[].[Id, State, Status]", ParentId="r-root")
-    assert top == [[ACCOUNT, "ACTIVE", "ACTIVE"], [OTHER, "CLOSED", "SUSPENDED"]]
-
-
-def test_only_managers_read_an_organization_and_only_what_exists() -> None:
-    """The management account and delegated administrators may read it."""
-    assert ask(organization(OTHER), "list_roots") == "AccessDeniedException"
-    assert ask(organization(OTHER, (OTHER,)), "list_roots", "Roots[].Id") == ["r-root"]
-    asked = organization()
-    for method in (LISTED, UNITS):
-        assert ask(asked, method, ParentId=NOBODYS) == "ParentNotFoundException"
-    codes = ask(asked, "describe_organizational_unit", OrganizationalUnitId=NOBODYS)
-    assert codes == "OrganizationalUnitNotFoundException"
+    store.organization = Organization(ACCOUNT, members=members)
+    manager, other = (Still(store=store).client("organizations", of) for of in (ACCOUNT, OTHER))
+    listed = "list_accounts_for_parent"
+    pages = [page["Accounts"] for page in paged(manager, listed, ParentId=ROOT)]
+    assert [len(page) for page in pages] == [20, 20, 5]
+    assert {"Id": OTHER, "State": "CLOSED", "Status": "SUSPENDED"}.items() <= pages[2][-1].items()
+    assert ask(other, "list_roots") == "AccessDeniedException"
+    store.organization.administrators = frozenset({OTHER})
+    assert ask(other, "list_roots", "Roots[].Id") == [ROOT]

@@ -13,7 +13,6 @@ from tests.sandbox.asking import (
     INVALID,
     MISSING,
     OTHER,
-    REGION,
     UNKNOWN,
     VALIDATION,
     Still,
@@ -159,17 +158,6 @@ def test_delivery_keeps_two_days_and_takes_no_retention() -> None:
     assert refusal(logs, "delete_retention_policy") == (VALIDATION, DELIVERY)
     for log_class in ("STANDARD", "INFREQUENT_ACCESS", "ESSENTIALS"):
         assert refusal(classed(log_class), "put_retention_policy", **put) == ANSWERED[:2]
-
-
-@pytest.mark.parametrize("code", [UNKNOWN, INVALID])
-def test_feature_may_not_exist_in_a_region(code: Any) -> None:
-    """What a Region lacks is refused for every group, and nothing else is."""
-    account = Still("/a", unknowns=Unknowns(missing_code=code))
-    account.here.lacks = frozenset({"GetDataProtectionPolicy"})
-    found = refusal(account.client("logs"), "get_data_protection_policy")
-    assert found == (code, f"GetDataProtectionPolicy is not supported in {REGION}")
-    asked = {"logGroupIdentifiers": ["/a"]}
-    assert account.ask("describe_index_policies", "indexPolicies", **asked) == []
 
 
 # ---- tags ----------------------------------------------------------------------------------------

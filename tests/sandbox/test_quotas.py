@@ -95,15 +95,6 @@ def test_each_service_throttles_with_its_own_code() -> None:
         assert outcomes == [ANSWERED, (code, "Rate exceeded", status)]
 
 
-def test_service_quotas_lists_applied_values() -> None:
-    """The account's own quota stands beside the default ones."""
-    account, listed = Still(), "service-quotas.list_service_quotas"
-    account.store.quotas[ACCOUNT, REGION, "DeleteLogGroup"] = 25.0
-    values = dict(account.ask(listed, "Quotas[].[QuotaCode, Value]", ServiceCode="logs"))
-    assert (values["L-07A912D5"], values["L-C029A21C"]) == (25.0, 15.0)
-    assert account.ask(listed, ServiceCode="none") == "NoSuchResourceException"
-
-
 def test_every_operation_of_logs_has_a_quota() -> None:
     """A fake that throttles nothing would flatter."""
     buckets = Buckets(Still().store, ManualClock())
