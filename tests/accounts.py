@@ -96,14 +96,10 @@ class Group(store.Group):
         under: tuple[str, int | None] | None = None,
         **fields: Any,
     ) -> None:
-        super().__init__(ACCOUNT, REGION, name, created)
-        self.stored = stored
-        self.retention = retention
+        super().__init__(ACCOUNT, REGION, name, created, retention, stored, **fields)
         self.streams = {stream.name: stream for stream in streams}
         self.arrivals = arrivals or {}
         self.under = under
-        for field, value in fields.items():
-            setattr(self, field, value)
 
 
 def stream(name: str, created: int, last: int | None = None, *, lag: float | None = None) -> Stream:
@@ -257,7 +253,7 @@ class _Client:
 
 
 class Result:
-    """The result of a run, by its books."""
+    """The result of a run."""
 
     def __init__(self, total: Tally, refused: str, stop: Stop) -> None:
         self.planned, self.done, self.by_status = total.planned, total.done, total.by_status

@@ -45,11 +45,9 @@ mock.patch.multiple(
 
 def _seed() -> str:
     """TEST_SEED, by default a number that changes with each commit. `all` runs every part."""
-    said = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
-    )
-    head = int(said.stdout or "0", 16)
-    return os.environ.setdefault("TEST_SEED", str(head % 1000))  # for the workers too
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    head = subprocess.run(command, capture_output=True, text=True).stdout
+    return os.environ.setdefault("TEST_SEED", str(int(head or "0", 16) % 1000))  # workers too
 
 
 SEED = _seed()

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
-from types import MappingProxyType
 from typing import Any, Final
 
 from janitor.core.clock import DAY_MS
@@ -46,6 +45,15 @@ _SHARED: Final[Mapping[str, int]] = {
     "RDSOSMetrics": 21_000_000_000,
     "/aws/route53/example.com": 3_400_000_000,
 }
+_SILENT: Final[Mapping[str, Mapping[str, tuple[int, int, int, int | None]]]] = {
+    "eu-west-1": {
+        # The instance no longer exists.
+        "/aws/rds/instance/crm-old/postgresql": (1100, 150, 61_000_000_000, None),
+        "/platform/batch/year-end": (900, 330, 4_200_000_000, 3653),
+    }
+}
+"""Log groups that hold something, but have not been written to for long: by Region and name, their
+age, the days of silence, the stored bytes and the retention."""
 _ALNUM: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _SEED: Final = "b"
 """With this seed the largest log groups never expire, as is common."""
@@ -76,13 +84,7 @@ def _ago(days: float) -> int:
 
 
 class _Content(ABC):
-    """Plants the content of a Region, the same each time.
-
-    `_silent` are log groups that hold something, but have not been written to for long: by name
-    their age, the days of silence, the stored bytes and the retention.
-    """
-
-    _silent: Mapping[str, tuple[int, int, int, int | None]] = MappingProxyType({})
+    """Plants the content of a Region, the same each time."""
 
     def __init__(self, store: Store, region: str) -> None:
         self._store = store
@@ -96,14 +98,15 @@ class _Content(ABC):
             self._ordinary(name, int(stored * self._random.uniform(0.3, 1)))
         names = [pattern.format(self._system(pattern, s)) for pattern in _BULK for s in _SYSTEMS]
         self._random.shuffle(names)
+        silent = _SILENT.get(self._region.name, {})
         for name in names:
-            if len(self._region) >= GROUPS[self._region.name] - len(self._silent):
+            if len(self._region) >= GROUPS[self._region.name] - len(silent):
                 break
             if name not in self._region.groups:
                 self._ordinary(name, int(10 ** self._random.uniform(3.5, 10.6)))
-        for name, (age, silent, stored, retention) in self._silent.items():
+        for name, (age, days, stored, retention) in silent.items():
             group = self._group(name, age=age, stored=stored, retention=retention)
-            self._streams(group, 5, oldest=age - 1, newest=silent)
+            self._streams(group, 5, oldest=age - 1, newest=days)
 
     @abstractmethod
     def _special(self) -> None:
@@ -192,14 +195,6 @@ class _Content(ABC):
 
 
 class _Ireland(_Content):
-    _silent = MappingProxyType(
-        {
-            # The instance no longer exists.
-            "/aws/rds/instance/crm-old/postgresql": (1100, 150, 61_000_000_000, None),
-            "/platform/batch/year-end": (900, 330, 4_200_000_000, 3653),
-        }
-    )
-
     def _special(self) -> None:
         self._plant_deletable()
         self._plant_furnished()
@@ -218,8 +213,8 @@ class _Ireland(_Content):
         ):
             self._sweepable(f"/aws/lambda/{name}", age=age, expired=expired, retention=retention)
         # Made by X-Ray's Transaction Search; only AWS can make a group of such a name.
-        spans = {"created": _ago(520), "retention": 30}
-        self._store.add_group(ACCOUNT, self._region.name, "aws/spans", **spans)
+        spans = (ACCOUNT, self._region.name, "aws/spans")
+        self._store.add_group(*spans, created=_ago(520), retention=30)
 
     def _plant_deletable(self) -> None:
         self._deletable("/aws/lambda/orders-api-v1", age=800, retention=14, streams=70)

@@ -44,15 +44,12 @@ _HELD = {service for service, _ in ANSWERS} - {"ec2", "iam", "organizations"}
 """Services whose resources exist here. Of EC2 only the Regions do, of IAM only the alias, and most
 accounts are in no organization.
 """
-_NONE_HERE = frozenset(
-    {
-        *("DescribeAlarms", "DescribeInsightRules"),
-        *("ListCapacityProviders", "ListMicrovmImages", "ListWebFunctions"),
-        *("DescribeDeliveryDestinations", "DescribeExportTasks", "DescribeImportTasks"),
-        *("ListLogAnomalyDetectors", "ListScheduledQueries"),
-        *("DescribeMaintenanceWindows", "ListDocuments"),
-    }
-)
+_NONE_HERE = {
+    *("DescribeAlarms", "DescribeInsightRules", "ListCapacityProviders", "ListMicrovmImages"),
+    *("ListWebFunctions", "DescribeDeliveryDestinations", "DescribeExportTasks"),
+    *("DescribeImportTasks", "ListLogAnomalyDetectors", "ListScheduledQueries"),
+    *("DescribeMaintenanceWindows", "ListDocuments"),
+}
 """Operations of those services that list resources which do not exist here."""
 
 

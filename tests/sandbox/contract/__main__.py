@@ -65,8 +65,8 @@ def main() -> int:
             ended = pytest.main([tests, "-q", "-p", "no:cacheprovider"], [_OnAws(backend)])
             if ended == pytest.ExitCode.INTERRUPTED:
                 raise KeyboardInterrupt
-            for question in QUESTIONS:
-                echo(f"{question.title}: {answer(question, backend)}")
+            for title, ask in QUESTIONS.items():
+                echo(f"{title}: {answer(ask, backend)}")
     except KeyboardInterrupt:
         return 130
     return 1 if ended or left else 0

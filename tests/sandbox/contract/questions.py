@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -26,15 +25,11 @@ _PROTECTION = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """`ask` answers it with a part of an account that nobody has used."""
-
-    title: str
-    ask: Callable[[Backend], str]
+Ask = Callable[[Backend], str]
+"""Answers a question with a part of an account that nobody has used."""
 
 
-def _second_page(deleted: Sequence[str], made: Sequence[str] = ()) -> Callable[[Backend], str]:
+def _second_page(deleted: Sequence[str], made: Sequence[str] = ()) -> Ask:
     """The second page of six groups, three a page, after some were deleted or made."""
 
     def ask(backend: Backend) -> str:
@@ -57,7 +52,7 @@ def _second_page(deleted: Sequence[str], made: Sequence[str] = ()) -> Callable[[
     return ask
 
 
-def _by_class(method: str) -> Callable[[Backend], str]:
+def _by_class(method: str) -> Ask:
     """The answers to a call about groups of classes other than STANDARD."""
 
     def ask(backend: Backend) -> str:
@@ -81,7 +76,7 @@ def delivery_retention(backend: Backend) -> str:
     return f"retentionInDays {backend.entries()[0].get('retentionInDays')}"
 
 
-def _of_none(method: str) -> Callable[[Backend], str]:
+def _of_none(method: str) -> Ask:
     def ask(backend: Backend) -> str:
         backend.make("/a")
         try:
@@ -149,26 +144,26 @@ _CLASSED = """
 describe_metric_filters describe_subscription_filters filter_log_events get_data_protection_policy
 describe_index_policies get_transformer put_retention_policy delete_retention_policy
 """
-QUESTIONS = (
-    Question("Second page after 1 and 3 of 1 2 3 were deleted", _second_page(["/1", "/3"])),
-    Question("Second page after 1 was deleted", _second_page(["/1"])),
-    Question("Second page after 4, the next, was deleted", _second_page(["/4"])),
-    Question("Second page after 0 was made", _second_page([], ["/0"])),
-    *(Question(f"{method} by class", _by_class(method)) for method in _CLASSED.split()),
-    Question("Retention of class DELIVERY", delivery_retention),
-    Question("GetDataProtectionPolicy of none", _of_none("get_data_protection_policy")),
-    Question("GetTransformer of none", _of_none("get_transformer")),
-    Question("dataProtectionStatus before and with a policy", protection_status),
-    Question("logGroupIdentifiers with an ARN", arns_as_identifiers),
-    Question("Data points by the day, asked for from 06:30 on", buckets),
-    Question("Tags in the tagging API right after a group was made", index_behind_tags),
-    Question("DescribeLogGroups with Resource narrowed by IAM", scoped_by_iam),
-)
+QUESTIONS: dict[str, Ask] = {
+    "Second page after 1 and 3 of 1 2 3 were deleted": _second_page(["/1", "/3"]),
+    "Second page after 1 was deleted": _second_page(["/1"]),
+    "Second page after 4, the next, was deleted": _second_page(["/4"]),
+    "Second page after 0 was made": _second_page([], ["/0"]),
+    **{f"{method} by class": _by_class(method) for method in _CLASSED.split()},
+    "Retention of class DELIVERY": delivery_retention,
+    "GetDataProtectionPolicy of none": _of_none("get_data_protection_policy"),
+    "GetTransformer of none": _of_none("get_transformer"),
+    "dataProtectionStatus before and with a policy": protection_status,
+    "logGroupIdentifiers with an ARN": arns_as_identifiers,
+    "Data points by the day, asked for from 06:30 on": buckets,
+    "Tags in the tagging API right after a group was made": index_behind_tags,
+    "DescribeLogGroups with Resource narrowed by IAM": scoped_by_iam,
+}
 
 
-def answer(question: Question, backend: Backend) -> str:
+def answer(ask: Ask, backend: Backend) -> str:
     """The answer, or why there is none."""
     try:
-        return question.ask(backend.part())
+        return ask(backend.part())
     except (BotoCoreError, ClientError, AssertionError) as error:
         return f"could not be asked: {error}"

@@ -46,7 +46,7 @@ USUAL = {
 
 def answers(unknowns: Unknowns) -> dict[str, str]:
     backend = Backend("ours", Sandbox(empty_store(), unknowns=unknowns).session(), ACCOUNT)
-    return {question.title: answer(question, backend) for question in QUESTIONS}
+    return {title: answer(ask, backend) for title, ask in QUESTIONS.items()}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_run_asserts_asks_and_leaves_nothing() -> None:
         out = process.communicate()[0]
     assert process.returncode == 0, out
     assert not [text for text in ("failed", "could not be asked") if text in out]
-    assert all(f"{question.title}: " in out for question in QUESTIONS)
+    assert all(f"{title}: " in out for title in QUESTIONS)
     assert changed - {""}
     assert all(name.startswith("/janitor-contract/") for name in changed - {""})
     assert [group.name for group in store.groups()] == ["/janitor-contract"]
@@ -178,7 +178,7 @@ def test_interrupted_run_leaves_nothing() -> None:
         out = process.communicate()[0]
     assert process.returncode == 130, out
     assert "Deleted all that was beneath" in out
-    assert QUESTIONS[0].title not in out
+    assert ONE not in out
     assert list(store.groups()) == []
 
 
