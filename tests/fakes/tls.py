@@ -1,4 +1,4 @@
-"""The sandbox over TLS, as AWS is: a certificate of its own, and the bundle that trusts it."""
+"""The sandbox over TLS, as AWS is: its own certificate, and a bundle that trusts it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from janitor.sandbox.server import Server
 
 
 def secure(server: Server, folder: Path) -> Path:
-    """Let a server that is yet to start speak TLS. The bundle for its clients, in the folder, has
-    all that botocore trusts as well, for its size.
+    """Make a server that has not started speak TLS. Returns its clients' bundle, which has all that
+    botocore trusts as well, to be as large.
     """
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
     places = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
@@ -37,7 +37,7 @@ def secure(server: Server, folder: Path) -> Path:
     bundle.write_bytes(Path(where()).read_bytes() + shown.read_bytes())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(shown, secret)
-    # Hands are shaken by the thread of each connection, not by the one that accepts them all.
+    # The thread of each connection does the handshake, not the one that accepts them all.
     server.socket = context.wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
     )

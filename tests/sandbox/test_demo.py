@@ -115,8 +115,8 @@ def options(command: Any) -> Iterator[Any]:
 
 
 def test_no_environment_variable_switches_it_on() -> None:
-    """It reads none, and its options have none; `test_layers` and `test_packaging` see to it that
-    only the command line imports it.
+    """It reads none, and its options have none. `test_layers` and `test_packaging` assert that only
+    the command line imports it.
     """
     code = [path.read_text() for path in Path(demo.__file__).parent.rglob("*.py")]
     assert not [text for text in code if re.search(r"\b(environ|getenv)\b", text)]
