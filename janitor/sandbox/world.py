@@ -29,6 +29,10 @@ class Key:
     session: str = ""
 
 
+Fetch = Callable[[Any], tuple[Sequence[Any], Any]]
+"""Returns the entries of the page at a place, and the place of the next page (None: no more)."""
+
+
 @dataclass
 class World:
     """`empty_pages` is the share (0 to 1) of pages that are empty and not the last, `token_age` the
@@ -102,22 +106,28 @@ class World:
             raise RefusedError(code, "The specified nextToken is invalid.")
         return place
 
+    def paginate(self, call: Call, key: str, start: Any, fetch: Fetch) -> dict[str, Any]:
+        """The page at the place of the call's token, or at `start`, under this key."""
+        kind = f"{call.operation} {call.group}"
+        token = "NextToken" if key[0].isupper() else "nextToken"
+        place = self.place(kind, call.parameters.get(token), start)
+        entries, following = ([], place) if self.empty() else fetch(place)
+        more = {} if following is None else {token: self.token(kind, following)}
+        return {key: entries, **more}
+
     def page_of(
         self, call: Call, key: str, entries: Sequence[Any], size: tuple[str, int]
     ) -> dict[str, Any]:
         """A page of the entries; `size` is the parameter for the page size, and its default."""
-        kind, (name, usual) = f"{call.operation} {call.group}", size
-        token = "NextToken" if name[0].isupper() else "nextToken"
-        place = self.place(kind, call.parameters.get(token), 0)
-        limit = call.parameters.get(name, usual)
+        limit = call.parameters.get(*size)
         if call.service == "logs":
             limit = min(limit, self.page)
-        if self.empty():
-            return {key: [], token: self.token(kind, place)}
-        answer: dict[str, Any] = {key: entries[place : place + limit]}
-        if place + limit < len(entries):
-            answer[token] = self.token(kind, place + limit)
-        return answer
+
+        def fetch(place: int) -> tuple[Sequence[Any], int | None]:
+            end = place + limit
+            return entries[place:end], end if end < len(entries) else None
+
+        return self.paginate(call, key, 0, fetch)
 
     def empty(self) -> bool:
         """Whether to answer with an empty page that is not the last."""

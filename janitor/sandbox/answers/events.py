@@ -37,16 +37,13 @@ def filter_log_events(world: World, call: Call) -> dict[str, Any]:
     names = p.get("logStreamNames") or list(group.streams)
     if any(name not in group.streams for name in names):
         raise missing("log stream")
-    kind = f"FilterLogEvents {group.name}"
-    place = world.place(kind, p.get("nextToken"), 0)
-    if world.empty():
-        return {"events": [], "searchedLogStreams": [], "nextToken": world.token(kind, place)}
     limit, streams = p.get("limit", _PAGE), [group.streams[name] for name in set(names)]
-    found = list(islice(_events(world, call, group, streams), place, place + limit + 1))
-    answer: dict[str, Any] = {"events": found[:limit], "searchedLogStreams": []}
-    if len(found) > limit:
-        answer["nextToken"] = world.token(kind, place + limit)
-    return answer
+
+    def fetch(place: int) -> tuple[list[dict[str, Any]], int | None]:
+        found = list(islice(_events(world, call, group, streams), place, place + limit + 1))
+        return found[:limit], place + limit if len(found) > limit else None
+
+    return world.paginate(call, "events", 0, fetch) | {"searchedLogStreams": []}
 
 
 def _events(

@@ -30,19 +30,18 @@ def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
     narrowed = [key for key in _NARROWING if p.get(key)]
     if len(narrowed) > 1:
         raise invalid(f"{' and '.join(narrowed)} exclude each other.")
-    place = world.place("DescribeLogGroups", p.get("nextToken"), ("", 0, ""))
-    if world.empty():
-        return {"logGroups": [], "nextToken": world.token("DescribeLogGroups", place)}
-    found = list(islice(_from(world, call, *place, twice=limit > 1), limit + 1))
-    now, lags, page = world.clock.now(), world.store.lags, found[:limit]
-    shown = [group.shown(now, lags) for group in page]
-    if "logGroupNamePattern" in narrowed:
-        shown = [{key: entry[key] for key in _OF_PATTERN if key in entry} for entry in shown]
-    answer: dict[str, Any] = {"logGroups": shown}
-    if len(found) > limit:
-        following = (page[-1].name, place[1] + len(page), found[limit].name)
-        answer["nextToken"] = world.token("DescribeLogGroups", following)
-    return answer
+
+    def fetch(place: tuple[str, int, str]) -> tuple[list[dict[str, Any]], Any]:
+        found = list(islice(_from(world, call, *place, twice=limit > 1), limit + 1))
+        now, lags, page = world.clock.now(), world.store.lags, found[:limit]
+        shown = [group.shown(now, lags) for group in page]
+        if "logGroupNamePattern" in narrowed:
+            shown = [{key: entry[key] for key in _OF_PATTERN if key in entry} for entry in shown]
+        if len(found) <= limit:
+            return shown, None
+        return shown, (page[-1].name, place[1] + len(page), found[limit].name)
+
+    return world.paginate(call, "logGroups", ("", 0, ""), fetch)
 
 
 def _from(
@@ -91,17 +90,16 @@ def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
     p, group = call.parameters, world.group(call)
     if p.get("orderBy", "LogStreamName") != "LogStreamName":
         raise unheeded("orderBy")
-    limit, kind = min(p.get("limit", 50), world.page), f"DescribeLogStreams {group.name}"
-    place = world.place(kind, p.get("nextToken"), "")
-    if world.empty():
-        return {"logStreams": [], "nextToken": world.token(kind, place)}
-    # A token names the last stream listed, so deletions do not disturb the order.
-    names, start = group.ordered(), bisect_right(group.ordered(), place)
-    page = names[start : start + limit]
-    answer: dict[str, Any] = {"logStreams": [_stream_shown(world, group, name) for name in page]}
-    if start + limit < len(names):
-        answer["nextToken"] = world.token(kind, page[-1])
-    return answer
+    names, limit = group.ordered(), min(p.get("limit", 50), world.page)
+
+    def fetch(last: str) -> tuple[list[dict[str, Any]], str | None]:
+        """A place is the name of the last stream listed, so deletions do not disturb the order."""
+        start = bisect_right(names, last)
+        page = names[start : start + limit]
+        shown = [_stream_shown(world, group, name) for name in page]
+        return shown, page[-1] if start + limit < len(names) else None
+
+    return world.paginate(call, "logStreams", "", fetch)
 
 
 def _stream_shown(world: World, group: Group, name: str) -> dict[str, Any]:
