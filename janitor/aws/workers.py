@@ -14,8 +14,10 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
-THREADS = 24
-"""Enough for 17 Regions at their quotas with answers in 50 ms; a seventh of a CPU carries them."""
+THREADS = 40
+"""Enough for 17 Regions at their quotas with answers in 50 ms; they wait more than they compute, so
+a seventh of a CPU carries them.
+"""
 
 GARBAGE = 20_000
 """Objects between two searches for garbage in circles, for who owns the process: Python's 700 cost

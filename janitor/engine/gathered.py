@@ -11,11 +11,18 @@ from janitor.aws.api import Api
 Q = TypeVar("Q")
 A = TypeVar("A")
 
+WAITS = 3.0
+"""Between two calls, as a multiple of the time that one takes."""
+SLOW = 1.0
+"""Seconds of a call's duration that count at most: a hanging one must not hold up the rest."""
+
 
 class Gathered(Generic[Q, A]):
-    """The questions of one target that `operation` answers, at most `most` in a call. Between two
-    calls as much time passes as the pace needs for `linger` of them, in which questions come
-    together; the first is asked at once.
+    """Batches the questions of one target that `operation` answers, at most `most` in a call.
+
+    The first question is asked at once. The next call waits for a full batch, at most for as long
+    as the pace takes for `linger` calls, or WAITS times as long as a call takes: on a small CPU
+    questions come in slowly as well, and each would get a call of its own.
     """
 
     def __init__(
@@ -33,9 +40,11 @@ class Gathered(Generic[Q, A]):
         self._linger = linger
         self._ask = ask
         self._next = api.clock.monotonic()
+        self._took = 0.0
         self._waiting: dict[Q, list[asyncio.Future[A]]] = {}
         self._timer: asyncio.Task[None] | None = None
-        self._asking: set[asyncio.Task[None]] = set()
+        self._asking: dict[asyncio.Task[None], float] = {}
+        """When (monotonic) each call under way began."""
 
     def about(self, question: Q) -> asyncio.Future[A]:
         """The answer to a question. Raises what `ask` raises."""
@@ -54,14 +63,19 @@ class Gathered(Generic[Q, A]):
 
     def _send(self) -> None:
         waiting, self._waiting = self._waiting, {}
+        now = self._api.clock.monotonic()
+        took = max(self._took, *(now - began for began in self._asking.values()), 0)
         linger = self._linger / self._api.pace.ceiling(self._operation)
-        self._next = self._api.clock.monotonic() + linger
+        self._next = now + max(linger, WAITS * min(took, SLOW))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         task = asyncio.create_task(self._answer(waiting))
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        self._asking[task] = now
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._took = self._api.clock.monotonic() - self._asking.pop(task)
 
     async def _answer(self, waiting: Mapping[Q, list[asyncio.Future[A]]]) -> None:
         try:

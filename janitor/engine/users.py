@@ -32,6 +32,7 @@ class Users:
         self.clock = api.clock
         self._lasts = lasts
         self.owner_named, self.made_again = owners.owner_named, owners.made_again
+        self._known = owners.known
         self._asked: Gathered[Named, Answer] = Gathered(
             api, "cloudformation", GROUPS_A_TIME, LINGER, owners.of
         )
@@ -42,7 +43,10 @@ class Users:
 
     async def of(self, group: LogGroup) -> Answer:
         """What is known of a log group's owners. Raises StoppedError."""
-        return self._noted(group, await self._fresh(self._asked, (group.name, group.arn)))
+        named = (group.name, group.arn)
+        # A last look must not linger until others ask as well.
+        answer = self._known(named) or await self._fresh(self._asked, named)
+        return self._noted(group, answer)
 
     async def of_its_name(self, group: LogGroup) -> Answer:
         """What is known of the owners of which its name speaks. Raises StoppedError."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from janitor.core.model import LogGroup
 from janitor.engine.users import Users
 from janitor.owners.owners import Shared
@@ -46,3 +48,33 @@ def test_rows_that_fail_alike_share_a_warning() -> None:
     assert all(any(name in warning for warning in warnings) for name in names)
     assert len(warnings) < 6
     assert max(map(len, warnings)) < 2000
+
+
+@pytest.mark.parametrize("row", ["lambda", "vpc-flow-log"])
+@pytest.mark.parametrize("used", [False, True])
+def test_what_was_asked_lately_is_known_at_once(row: str, used: bool) -> None:
+    """A last look is worth a second: it must not linger until others ask as well. That holds for
+    what was listed (functions), and for what was asked about this log group alone (flow logs).
+    """
+    name = "/aws/lambda/f"
+    answers = {
+        "ListFunctions": {"Functions": [{"FunctionName": "f" if used else "g"}]},
+        "DescribeFlowLogs": {"FlowLogs": [{"LogGroupName": name}] if used else []},
+    }
+    world = World(lambda _service, _region, operation, **_: answers[operation], rate=4)
+    users = Users(world.api, chosen([row]), Shared(), lasts=55)
+    group = LogGroup(world.api.target, name, "arn", 0, 0)
+
+    async def asked() -> tuple[bool, float, int]:
+        began, calls = world.clock.monotonic(), len(world.said)
+        answer = await users.of(group)
+        return answer.nobody, world.clock.monotonic() - began, len(world.said) - calls
+
+    async def thrice() -> None:
+        await users.of(group)
+        assert await asked() == (not used, 0, 0)
+        world.clock.jump(56)
+        nobody, _, calls = await asked()
+        assert (nobody, calls) == (not used, 1)
+
+    world.clock.run(thrice())
