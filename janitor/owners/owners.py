@@ -22,8 +22,8 @@ SERVICE_LASTS = 300.0
 that would take longer is not read, and keeps what it could own."""
 
 SERVICES_AT_ONCE = 24
-"""Services that are asked at a time, over all targets; the other threads are left to other calls.
-17 Regions took 25 s with 24, 33 s with 12, and no less with 36 (measured, with answers in 50 ms)."""
+"""Services that are asked at a time, over all targets; the other threads are for other calls. 17
+Regions took 25 s with 24, 33 s with 12, and no less with 36 (measured, with answers in 50 ms)."""
 
 
 Named = tuple[str, str]
@@ -193,7 +193,7 @@ class Owners:
         return next(filter(None, (row.made_again(group, region) for row in self._rows)), "")
 
     def known(self, group: Named) -> Answer | None:
-        """What is known of a log group without any call; None where a row would have to be asked."""
+        """What is known of a log group without a call; None where a row would have to be asked."""
         uses: list[Use] = []
         rows = [row for row in self._rows if row.may_own(group[0], self._api.target.region)]
         for row in rows:
@@ -225,7 +225,7 @@ class Owners:
             for row in self._rows
         }
         by_service: dict[str, list[Row]] = defaultdict(list)
-        found: dict[str, dict[str, Use | Unread]] = {}
+        found: dict[str, Mapping[str, Use | Unread]] = {}
         oldest: _Oldest = {}
         for row in self._rows:
             if not concerned[row.id]:
@@ -283,7 +283,7 @@ class Owners:
             asked.candidates.update(groups)
             if not asked.over:
                 await self._list(asked, len(asked.candidates) if probing else math.inf, ends)
-            found = self._uses(row, asked, groups, oldest)
+            found: dict[str, Use | Unread] = {**self._uses(row, asked, groups, oldest)}
             if asked.answered:
                 return found
             said: Use | Unread | None
@@ -309,7 +309,7 @@ class Owners:
 
     def _uses(
         self, row: Row, asked: _Asked, groups: Collection[Named], oldest: _Oldest
-    ) -> dict[str, Use | Unread]:
+    ) -> dict[str, Use]:
         """What the row's listing, as far as it was read, says of the log groups, by name."""
         for group in groups if asked.answered else ():
             _note(oldest, group, asked.read, row)

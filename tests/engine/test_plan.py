@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ from janitor.core.model import (
     Verb,
 )
 from janitor.core.tally import Tally
-from janitor.engine.plan import Head, PlanFile, action_line, end_line, parse
+from janitor.engine.plan import ActionLine, Head, PlanFile, action_line, end_line, parse
 
 TARGET, OTHER = Target("123456789012", "eu-west-1"), Target("123456789012", "us-east-1")
 HEAD = Head(run="r", made=5, policy="p")
@@ -82,6 +83,27 @@ def test_a_plan_has_the_cutoff_and_the_alternative(tmp_path: Path) -> None:
     plan = PlanFile(written(tmp_path / "plan", [(TARGET, outcomes)]))
     read = [(a.cutoff, a.retention_after) for one in plan.of(TARGET) for a in one.actions]
     assert read == [(None, 30), (7, 90), (9, None), (9, 30)]
+
+
+def test_a_part_is_read_without_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a thousand accounts and Regions each would read a plan of all: each line is read twice,
+    once to count it, wherever it stands, and whatever stands before it.
+    """
+    targets = [Target("123456789012", f"eu-west-{number}") for number in range(20)]
+    ends = [end_line(target, Tally(scanned=10)) for target in targets]
+    actions = [
+        action_line(planned(target, f"/{'ä' * number}", SWEEP, 1))
+        for number in range(5)
+        for target in targets
+    ]
+    path = tmp_path / "plan"
+    lines = [line.model_dump_json() for line in (HEAD, *filter(None, actions), *ends)]
+    path.write_text("\n\n".join([*lines, ""]), encoding="utf-8-sig")
+    plan, validate = PlanFile(path), Mock(wraps=ActionLine.model_validate_json)
+    monkeypatch.setattr(ActionLine, "model_validate_json", validate)
+    for target in targets:
+        assert [one.group for one in plan.of(target)] == [f"/{'ä' * number}" for number in range(5)]
+    assert validate.call_count == 100
 
 
 def changed(line: str, **more: Any) -> str:

@@ -66,9 +66,9 @@ def test_what_was_asked_lately_is_known_at_once(row: str, used: bool) -> None:
     group = LogGroup(world.api.target, name, "arn", 0, 0)
 
     async def asked() -> tuple[bool, float, int]:
-        began, calls = world.clock.monotonic(), len(world.said)
+        began, calls = world.clock.monotonic(), len(world.calls)
         answer = await users.of(group)
-        return answer.nobody, world.clock.monotonic() - began, len(world.said) - calls
+        return answer.nobody, world.clock.monotonic() - began, len(world.calls) - calls
 
     async def thrice() -> None:
         await users.of(group)
