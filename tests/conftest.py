@@ -19,7 +19,7 @@ from botocore.compat import HTTPHeaders
 from hypothesis import HealthCheck, settings
 
 from janitor.aws.models import Plain, cut
-from janitor.aws.workers import GARBAGE
+from janitor.core.process import GARBAGE
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import Policy, load
 from janitor.sandbox import inprocess

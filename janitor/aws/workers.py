@@ -19,11 +19,6 @@ THREADS = 40
 a seventh of a CPU carries them.
 """
 
-GARBAGE = 20_000
-"""Objects between two searches for garbage in circles, for who owns the process: Python's 700 cost
-a ninth of a run's CPU time, for boto3 makes hundreds of objects a call, and few circles.
-"""
-
 
 class Workers(Protocol):
     """Runs what blocks."""

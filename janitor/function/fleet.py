@@ -14,7 +14,6 @@ another attempt at the same invocation raises.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -29,7 +28,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from janitor.aws import targets
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.targets import Means
-from janitor.aws.workers import GARBAGE, Threads, Workers
+from janitor.aws.workers import Threads, Workers
+from janitor.core import process
 from janitor.core.clock import Clock, Stop, StoppedError, SystemClock
 from janitor.core.errors import JanitorError, UsageError
 from janitor.core.model import Status, Target
@@ -529,7 +529,7 @@ def _short(text: str | None) -> str | None:
 
 
 configure_logs()
-gc.set_threshold(GARBAGE)
+process.set_up()
 METRICS = Metrics(namespace=NAMESPACE)
 _fleet = Fleet(read_settings(os.environ), WarmSession(), SystemClock(), METRICS, Threads())
 

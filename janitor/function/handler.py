@@ -8,7 +8,6 @@ What does not fit into one invocation continues in the next, from the state in t
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import re
@@ -24,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from janitor.aws import targets
 from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS, Counts
-from janitor.aws.workers import GARBAGE, NoAnswerError, Threads, within
+from janitor.aws.workers import NoAnswerError, Threads, within
+from janitor.core import process
 from janitor.core.clock import Stop, SystemClock
 from janitor.core.errors import UsageError
 from janitor.core.model import Target
@@ -293,7 +293,7 @@ def _scheduled(event: dict[str, Any], now: int) -> tuple[str, int]:
 
 
 configure_logs()
-gc.set_threshold(GARBAGE)
+process.set_up()
 METRICS = Metrics(namespace=NAMESPACE)
 _janitor = Janitor(read_settings(os.environ), WarmSession(), SystemClock(), METRICS, Threads())
 

@@ -26,7 +26,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from janitor import __version__, terminal
-from janitor.aws.workers import GARBAGE
+from janitor.core import process
 from janitor.core.errors import Exit, JanitorError, OutputError, UsageError
 from janitor.core.text import ODD, lines, visible
 from janitor.report.base import Format
@@ -901,7 +901,7 @@ def _failed(text: str, code: Exit, *, verbose: bool = False) -> Exit:
 
 def entry() -> None:
     """Run as the installed command, or as `python -m janitor`."""
-    gc.set_threshold(GARBAGE)
+    process.set_up()
     terminal.owns_process = True
     for name in ("stdin", "stdout", "stderr"):
         # A file opened later, such as a journal, would take the number of a closed stream.
