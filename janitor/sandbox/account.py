@@ -38,16 +38,13 @@ from janitor.sandbox.wire import (
 from janitor.sandbox.world import Key, World, unheeded
 
 _UNHEEDED = {
-    "DescribeLogGroups": {"includeLinkedAccounts", "accountIdentifiers", "logGroupClass"},
-    "DescribeLogStreams": {"descending", "logStreamNamePrefix"},
-    "DescribeMetricFilters": {"metricName", "metricNamespace", "filterNamePrefix"},
-    "DescribeSubscriptionFilters": {"filterNamePrefix"},
-    "FilterLogEvents": {"filterPattern", "startFromHead", "logStreamNamePrefix"},
+    "DescribeLogGroups": {"includeLinkedAccounts", "accountIdentifiers"},
+    "DescribeMetricFilters": {"metricName", "metricNamespace"},
+    "FilterLogEvents": {"filterPattern", "startFromHead"},
     "ListSyslogConfigurations": {"vpcEndpointId"},
-    "GetMetricData": {"ScanBy"},
-    "GetResources": {"TagFilters", "TagsPerPage", "ResourceTypeFilters", "ResourcesPerPage"},
-    "ListFunctions": {"MasterRegion", "MaxItems"},
-    "DescribeRegions": {"Filters", "RegionNames", "AllRegions"},
+    "GetResources": {"TagFilters", "TagsPerPage", "ExcludeCompliantResources"},
+    "ListFunctions": {"MasterRegion"},
+    "DescribeRegions": {"Filters", "RegionNames"},
     "DescribeAccountPolicies": {"accountIdentifiers"},
 }
 """Parameters that change what AWS answers, and are not supported here."""

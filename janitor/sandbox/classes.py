@@ -1,7 +1,8 @@
 """The calls that a log class refuses.
 
 `ESSENTIALS` is taken to lack what `INFREQUENT_ACCESS` lacks: botocore 1.44.5 says of both that they
-have "a subset" of the features, and `DELIVERY` has fewer still.
+have "a subset" of the features, and `DELIVERY` has fewer still. GetLogEvents is taken to be refused
+like FilterLogEvents, which one report doubts.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ _REFUSED = {
     "DescribeSubscriptionFilters": _Refusal(_STANDARD, _REPORTED),
     # aws/karpenter-provider-aws pull request 9567
     "FilterLogEvents": _Refusal(_EVENTS, "InvalidOperationException"),
+    "GetLogEvents": _Refusal(_EVENTS, "InvalidOperationException"),
     # "Only log groups in the Standard log class", by the API reference of each
     **dict.fromkeys(
         (
-            *("PutMetricFilter", "PutSubscriptionFilter"),
-            *("GetDataProtectionPolicy", "PutDataProtectionPolicy"),
+            *("PutMetricFilter", "PutSubscriptionFilter", "PutDataProtectionPolicy"),
+            *("DeleteMetricFilter", "DeleteSubscriptionFilter", "DeleteDataProtectionPolicy"),
+            "GetDataProtectionPolicy",
             *("DescribeIndexPolicies", "PutIndexPolicy", "GetTransformer", "PutTransformer"),
         ),
         _Refusal(_STANDARD),

@@ -41,8 +41,9 @@ class Quota:
 _SLOW = ("ap-northeast-3", "ap-southeast-3", "ca-west-1", "eu-central-1", "il-central-1")
 _FILTER = (("us-east-1", 25.0), *((region, 5.0) for region in _SLOW))
 _FIVE_A_SECOND = """
-AssociateKmsKey DeleteAccountPolicy DeleteRetentionPolicy DescribeAccountPolicies
-DescribeIndexPolicies DescribeMetricFilters DescribeResourcePolicies DescribeSubscriptionFilters
+AssociateKmsKey DeleteAccountPolicy DeleteDataProtectionPolicy DeleteMetricFilter
+DeleteRetentionPolicy DeleteSubscriptionFilter DescribeAccountPolicies DescribeIndexPolicies
+DescribeMetricFilters DescribeResourcePolicies DescribeSubscriptionFilters DisassociateKmsKey
 GetDataProtectionPolicy GetTransformer ListSyslogConfigurations ListTagsForResource PutAccountPolicy
 PutBearerTokenAuthentication PutDataProtectionPolicy PutIndexPolicy PutLogGroupDeletionProtection
 PutMetricFilter PutResourcePolicy PutRetentionPolicy PutSubscriptionFilter PutSyslogConfiguration
@@ -57,6 +58,7 @@ _TABLE = (
     Quota("logs", "DescribeLogGroups", 10, "L-4284EEDE"),
     Quota("logs", "DescribeLogStreams", 25, "L-3F243AD0"),
     Quota("logs", "FilterLogEvents", 10, None, _FILTER),
+    Quota("logs", "GetLogEvents", 10),  # in the least of the Regions
     Quota("logs", "PutLogEvents", 5000, "L-7E1FAE88"),
     Quota("monitoring", "GetMetricData", 50, "L-5E141212"),
     Quota("tagging", "GetResources", 15),

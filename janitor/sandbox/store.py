@@ -21,6 +21,10 @@ Target = tuple[str, str]
 """Account and Region."""
 
 
+_NO_PROTECTION = {None: ..., "": "DELETED"}
+"""The dataProtectionStatus if there never was a policy, or not any more (botocore 1.44.5)."""
+
+
 @dataclass(slots=True)
 class Lags:
     """Seconds until what arrived is shown; `tags` is how far the tagging API is behind."""
@@ -86,7 +90,8 @@ class Group:
 
     `stored` are bytes that never expire, for groups whose single events do not matter. `odd`
     overrides what DescribeLogGroups shows, another account's ARN included; `...` leaves a key out.
-    `policies` are its Region's, `syslog` the VPC endpoints that write to it.
+    `policies` are its Region's, `syslog` the VPC endpoints that write to it; `data_protection` is
+    empty once the policy was deleted.
     """
 
     account: str
@@ -187,7 +192,7 @@ class Group:
             "deletionProtectionEnabled": self.protected,
             "retentionInDays": ... if days is None else days,
             "retentionPolicyName": ... if policy is None else policy,
-            "dataProtectionStatus": "ACTIVATED" if self.data_protection is not None else ...,
+            "dataProtectionStatus": _NO_PROTECTION.get(self.data_protection, "ACTIVATED"),
             "kmsKeyId": ... if self.kms is None else self.kms,
             "bearerTokenAuthenticationEnabled": self.bearer or ...,
             **(self.odd or {}),

@@ -106,11 +106,13 @@ class World:
             raise RefusedError(code, "The specified nextToken is invalid.")
         return place
 
-    def paginate(self, call: Call, key: str, start: Any, fetch: Fetch) -> dict[str, Any]:
+    def paginate(
+        self, call: Call, key: str, start: Any, fetch: Fetch, token: str = ""
+    ) -> dict[str, Any]:
         """The page at the place of the call's token, or at `start`, under this key."""
         kind = f"{call.operation} {call.group}"
-        token = "NextToken" if key[0].isupper() else "nextToken"
-        place = self.place(kind, call.parameters.get(token), start)
+        token = token or ("NextToken" if key[0].isupper() else "nextToken")
+        place = self.place(kind, call.parameters.get(token) or None, start)
         entries, following = ([], place) if self.empty() else fetch(place)
         more = {} if following is None else {token: self.token(kind, following)}
         return {key: entries, **more}

@@ -54,7 +54,7 @@ def test_unknown_and_expired_keys_are_refused() -> None:
 
 
 def test_regions_are_listed_as_they_are_enabled() -> None:
-    """Disabled Regions are not listed and refuse calls, as may a listed one."""
+    """Disabled Regions are listed only by AllRegions and refuse calls, as may an enabled one."""
     account = Still("/a")
     for name, opt_in in (("af-south-1", "opted-in"), ("me-south-1", "not-opted-in")):
         account.store.region(ACCOUNT, name).opt_in = opt_in
@@ -62,6 +62,8 @@ def test_regions_are_listed_as_they_are_enabled() -> None:
     free, query = "opt-in-not-required", "Regions[].[RegionName, OptInStatus]"
     enabled = {"af-south-1": "opted-in", REGION: free, ELSEWHERE: free}
     assert dict(account.ask("ec2.describe_regions", query)) == enabled
+    every = dict(account.ask("ec2.describe_regions", query, AllRegions=True))
+    assert every == enabled | {"me-south-1": "not-opted-in"}
     for region, wanted in (
         (REGION, ["/a"]),
         ("af-south-1", []),

@@ -12,6 +12,7 @@ from tests.sandbox.asking import (
     ELSEWHERE,
     INVALID,
     MISSING,
+    NOW,
     OTHER,
     UNKNOWN,
     VALIDATION,
@@ -22,6 +23,8 @@ from tests.sandbox.asking import (
     outcome,
 )
 
+CLASSES = {"/a": "STANDARD", "/a/b": "INFREQUENT_ACCESS", "/ab": "ESSENTIALS", "/b/a": "DELIVERY"}
+
 
 @pytest.mark.parametrize(
     ("asked", "wanted"),
@@ -30,14 +33,22 @@ from tests.sandbox.asking import (
         ({"logGroupIdentifiers": [f"/{n}" for n in range(51)]}, INVALID),
         ({"logGroupIdentifiers": [arn("/a")]}, INVALID),
         ({"logGroupIdentifiers": ["/a"], "logGroupNamePrefix": "/a"}, INVALID),
+        ({"logGroupIdentifiers": ["/a"], "logGroupClass": "STANDARD"}, INVALID),
         ({"logGroupNamePattern": "b", "limit": 2}, ["/a/b", "/ab", "/b/a"]),
+        ({"logGroupClass": "DELIVERY"}, ["/b/a"]),
+        ({"logGroupClass": "STANDARD", "logGroupNamePrefix": "/a"}, ["/a"]),
+        # To ask for one of the two is to ask for both (botocore 1.44.5).
+        ({"logGroupClass": "ESSENTIALS"}, ["/a/b", "/ab"]),
+        ({"logGroupClass": "INFREQUENT_ACCESS", "limit": 1}, ["/a/b", "/ab"]),
     ],
 )
 def test_groups_are_selected(asked: dict[str, Any], wanted: Any) -> None:
-    """By at most 50 names of this account, leaving out what does not exist; or by a pattern, which
-    matches anywhere and shows names, ARNs and creation times only.
+    """By at most 50 names of this account, leaving out what does not exist; by a pattern, which
+    matches anywhere and shows names, ARNs and creation times only; or by class.
     """
-    account = Still("/a", "/a/b", "/ab", "/b/a")
+    account = Still()
+    for name, log_class in CLASSES.items():
+        add(account.store, name, log_class=log_class)
     assert account.names(**asked) == wanted
     if "logGroupNamePattern" in asked:
         shown = account.ask("describe_log_groups", "logGroups[].keys(@)[]", **asked)
@@ -77,6 +88,52 @@ def test_groups_are_listed_twice() -> None:
     assert account.names(nextToken=token) == ["/02", "/03", "/04", "/05"]
 
 
+def test_metric_filters_of_all_groups() -> None:
+    """They are listed whatever the prefix (botocore 1.44.5, DescribeMetricFilters)."""
+    account = Still("/a", "/b", having={"metric_filters": ("one", "two")})
+    query = "metricFilters[].[filterName, logGroupName]"
+    found = account.ask("describe_metric_filters", query, filterNamePrefix="tw", limit=1)
+    assert found == [["one", "/a"], ["one", "/b"], ["two", "/a"], ["two", "/b"]]
+
+
+# ---- streams and events --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("descending", "last"), [(True, ["live", "old"]), (False, ["old", "live"])]
+)
+def test_never_written_streams_hide_a_live_one(descending: bool, last: list[str]) -> None:
+    """By last event, either way round, a live stream stands behind a page of unwritten ones."""
+    account = Still("/a")
+    written = {"live": [(NOW, 1, 1)], "old": [(NOW - 9, 1, 1)]}
+    for name in (*(f"never/{number}" for number in range(60)), *written):
+        events = written.get(name, ())
+        account.store.add_stream(account.here.groups["/a"], name, created=0, events=events)
+    by = {"logGroupName": "/a", "orderBy": "LastEventTime", "descending": descending}
+    listed = account.ask("describe_log_streams", "logStreams[].logStreamName", **by)
+    assert listed[-2:] == last
+    assert len(set(listed)) == len(listed) == 62
+
+
+def test_pages_of_a_stream_may_be_empty_before_its_end() -> None:
+    """GetLogEvents is at its end where the token stays, not where a page is empty."""
+    account = Still("/a", empty_pages=0.4)
+    times = [NOW - 9000 + number for number in range(40)]
+    events = [(at, 1, 50) for at in times]
+    account.store.add_stream(account.here.groups["/a"], "s", created=0, events=events)
+    for token, head in (("nextForwardToken", True), ("nextBackwardToken", False)):
+        asked: dict[str, Any] = {"logGroupName": "/a", "logStreamName": "s", "limit": 2}
+        asked["startFromHead"], found = head, list[list[int]]()
+        while (answer := account.do("get_log_events", **asked))[token] != asked.get("nextToken"):
+            found.append([event["timestamp"] for event in answer["events"]])
+            asked["nextToken"] = answer[token]
+            assert len(found) < 1000
+        assert [] in found[1:-2]
+        assert sorted(at for page in found for at in page) == times
+
+
+# ---- refusals ------------------------------------------------------------------------------------
+
 AWAY = {"resourceIdentifier": arn("/a", ELSEWHERE), "kmsKeyId": "arn:aws:kms:x"}
 
 
@@ -86,8 +143,7 @@ AWAY = {"resourceIdentifier": arn("/a", ELSEWHERE), "kmsKeyId": "arn:aws:kms:x"}
         ("create_log_group", {"logGroupName": "aws/a"}, INVALID),
         ("put_index_policy", {"logGroupIdentifier": "/a", "policyDocument": "{"}, INVALID),
         ("filter_log_events", {"logGroupName": "/a", "filterPattern": "ERROR"}, UNKNOWN),
-        ("describe_log_streams", {"logGroupName": "/a", "orderBy": "LastEventTime"}, UNKNOWN),
-        ("describe_log_streams", {"logGroupName": "/a", "descending": True}, UNKNOWN),
+        ("describe_metric_filters", {"metricName": "m", "metricNamespace": "n"}, UNKNOWN),
         ("describe_log_groups", {"includeLinkedAccounts": True}, UNKNOWN),
         ("describe_queries", {}, UNKNOWN),
         ("associate_kms_key", AWAY, MISSING),
@@ -107,9 +163,12 @@ _METRIC = {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
 _FILTER = {"filterName": "f", "filterPattern": ""}
 CALLS: dict[str, dict[str, Any]] = {
     "put_metric_filter": {**_FILTER, "metricTransformations": [_METRIC]},
+    "delete_metric_filter": {"filterName": "f"},
     "put_subscription_filter": {**_FILTER, "destinationArn": "arn:aws:lambda:x"},
+    "delete_subscription_filter": {"filterName": "f"},
     "get_data_protection_policy": {},
     "put_data_protection_policy": {"policyDocument": "{}"},
+    "delete_data_protection_policy": {},
     "describe_index_policies": {"logGroupIdentifiers": ["/a"]},
     "put_index_policy": {"policyDocument": "{}"},
     "get_transformer": {},
@@ -121,12 +180,13 @@ CALLS: dict[str, dict[str, Any]] = {
 def classed(log_class: str, **unknowns: Any) -> Any:
     """A client of an account with group `/a` of this class."""
     account = Still("/a", having={"log_class": log_class}, unknowns=Unknowns(**unknowns))
+    account.store.add_stream(account.here.groups["/a"], "s", created=NOW)
     return account.client("logs")
 
 
 def refusal(logs: Any, method: str, **more: Any) -> tuple[str, str]:
     """Code and message of a call about `/a`."""
-    by_name = any(word in method for word in ("filter", "retention"))
+    by_name = any(word in method for word in ("filter", "retention", "events"))
     name: Any = {"logGroupName" if by_name else "logGroupIdentifier": "/a"}
     return outcome(logs, method, **({} if "logGroupIdentifiers" in more else name), **more)[:2]
 
@@ -144,8 +204,12 @@ def test_other_classes_refuse_what_only_standard_has(log_class: str, code: Any) 
     assert there == {"answered", MISSING}
     for kind in ("metric", "subscription"):
         assert refusal(logs, f"describe_{kind}_filters") == (VALIDATION, STANDARD)
-    message = EVENTS.format(log_class, "FilterLogEvents")
-    assert refusal(logs, "filter_log_events") == ("InvalidOperationException", message)
+    for operation, method, more in (
+        ("FilterLogEvents", "filter_log_events", {}),
+        ("GetLogEvents", "get_log_events", {"logStreamName": "s"}),
+    ):
+        message = EVENTS.format(log_class, operation)
+        assert refusal(logs, method, **more) == ("InvalidOperationException", message)
     served = classed(log_class, subscription_filters="served")
     assert served.describe_subscription_filters(logGroupName="/a")["subscriptionFilters"] == []
 
@@ -174,16 +238,22 @@ def indexed(account: Still, **by: Any) -> Any:
     }
 
 
-def test_index_goes_by_arn() -> None:
-    """At most 100 ARNs, of the caller's own tagged groups; nothing can be listed."""
-    account = Still("/x")
-    for name in ("/7", "/8"):
-        add(account.store, name, tags={"name": name})
-    others = [arn("/7", ELSEWHERE), arn("/7:*"), arn("/7", account=OTHER), arn("/none"), arn("/x")]
-    assert indexed(account, ResourceARNList=[*others, arn("/8")]) == {"/8": {"name": "/8"}}
+def test_index_goes_by_arn_or_type() -> None:
+    """By at most 100 ARNs and no type, or in pages; only the caller's tagged groups are found."""
+    account = Still("/x", empty_pages=0.4)
+    every = {f"/{number:03d}": {"number": str(number)} for number in range(120)}
+    for name, tags in every.items():
+        add(account.store, name, tags=tags)
+    not_ours = [arn("/007", ELSEWHERE), arn("/007:*"), arn("/007", account=OTHER)]
+    arns = [*not_ours, arn("/none"), arn("/x"), arn("/008")]
+    assert indexed(account, ResourceARNList=arns) == {"/008": every["/008"]}
     assert indexed(account, ResourceARNList=[arn(str(number)) for number in range(101)]) == INVALID
-    for by in ({}, {"ResourceARNList": [arn("/8")], "ResourceTypeFilters": ["logs"]}):
-        assert indexed(account, **by) == UNKNOWN
+    for beside in ({"ResourceTypeFilters": ["logs"]}, {"ResourcesPerPage": 100}):
+        assert indexed(account, ResourceARNList=arns, **beside) == INVALID
+    for by in ({}, {"ResourceTypeFilters": ["lambda", "logs:log-group"], "ResourcesPerPage": 7}):
+        assert indexed(account, **by) == every
+    assert indexed(account, ResourceTypeFilters=["lambda"]) == {}
+    assert indexed(account, TagFilters=[{"Key": "number"}]) == UNKNOWN
 
 
 def test_index_lags_behind_the_groups_own_tags() -> None:
@@ -200,7 +270,7 @@ def test_index_lags_behind_the_groups_own_tags() -> None:
         account.time.advance(30)
     account.do("delete_log_group", logGroupName="/a")
     account.do("create_log_group", logGroupName="/new", tags={"a": "b"})
-    assert indexed(account, **both) == {"/a": {"keep": "1"}}
+    assert indexed(account, **both) == indexed(account) == {"/a": {"keep": "1"}}
     account.time.advance(60)
     assert indexed(account, **both) == {"/new": {"a": "b"}}
 

@@ -93,8 +93,10 @@ def test_more_points_than_asked_for_come_in_parts() -> None:
         [("g1", "Complete", [3, 4])],
     ]
     asked |= {"MetricDataQueries": [query("/a")]}
-    times = account.ask(GET, "MetricDataResults[].Timestamps[]", **asked)
-    assert times == [moment(first - hour * HOUR_MS) for hour in range(5)]
+    wanted = [moment(first - hour * HOUR_MS) for hour in range(5)]
+    assert account.ask(GET, "MetricDataResults[].Timestamps[]", **asked) == wanted
+    asked["ScanBy"] = "TimestampAscending"
+    assert account.ask(GET, "MetricDataResults[].Timestamps[]", **asked) == wanted[::-1]
 
 
 def test_too_many_metrics_and_bad_ids_are_refused() -> None:

@@ -28,6 +28,20 @@ def test_resource_policy_of_a_group_goes_by_its_revision_and_has_no_name() -> No
     assert found == [["[]", arn("/a")]]
 
 
+def test_deleted_data_protection_policy_was_there_once() -> None:
+    """Its status is DELETED, unlike that of a group that never had one; a key leaves nothing."""
+    account, a = Still("/a"), {"logGroupIdentifier": "/a"}
+    account.do("associate_kms_key", logGroupName="/a", kmsKeyId="arn:aws:kms:x")
+    account.do("put_data_protection_policy", **a, policyDocument="{}")
+    query = "logGroups[].[dataProtectionStatus, kmsKeyId]"
+    assert account.ask("describe_log_groups", query) == [["ACTIVATED", "arn:aws:kms:x"]]
+    account.do("disassociate_kms_key", logGroupName="/a")
+    account.do("delete_data_protection_policy", **a)
+    assert account.ask("describe_log_groups", query) == [["DELETED", None]]
+    assert account.ask("get_data_protection_policy", "policyDocument", **a) is None
+    assert account.ask("delete_data_protection_policy", **a) == MISSING
+
+
 # ---- account-level retention policies ------------------------------------------------------------
 
 TYPE = {"policyType": "RETENTION_POLICY"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from math import inf
 from typing import Any
 
 from janitor.core.clock import DAY_MS
@@ -34,31 +35,60 @@ def put_log_events(world: World, call: Call) -> dict[str, Any]:
 
 def filter_log_events(world: World, call: Call) -> dict[str, Any]:
     p, group = call.parameters, world.group(call)
-    names = p.get("logStreamNames") or list(group.streams)
+    names, prefix = p.get("logStreamNames"), p.get("logStreamNamePrefix") or ""
+    if names and prefix:
+        raise invalid("logStreamNames and logStreamNamePrefix are mutually exclusive.")
+    names = names or [name for name in group.streams if name.startswith(prefix)]
     if any(name not in group.streams for name in names):
         raise missing("log stream")
     limit, streams = p.get("limit", _PAGE), [group.streams[name] for name in set(names)]
+    until = p.get("endTime", inf)
 
     def fetch(place: int) -> tuple[list[dict[str, Any]], int | None]:
-        found = list(islice(_events(world, call, group, streams), place, place + limit + 1))
+        found = list(islice(_events(world, call, group, streams, until), place, place + limit + 1))
         return found[:limit], place + limit if len(found) > limit else None
 
     return world.paginate(call, "events", 0, fetch) | {"searchedLogStreams": []}
 
 
-def _events(
-    world: World, call: Call, group: Group, streams: list[Stream]
-) -> Iterator[dict[str, Any]]:
-    """The events from startTime to endTime (inclusive) that have arrived and not expired, in order
-    of time, made up one by one from their counts.
+def get_log_events(world: World, call: Call) -> dict[str, Any]:
+    """The end is reached if the answered token is the one that was passed; an event at endTime is
+    left out, unlike by FilterLogEvents (botocore 1.44.5).
     """
-    now, end = world.clock.now(), call.parameters.get("endTime")
+    p, (group, stream) = call.parameters, world.stream(call)
+    found = list(_events(world, call, group, [stream], p.get("endTime", inf) - 1))
+    limit, size = p.get("limit", _PAGE), len(found)
+    token = p.get("nextToken") or ("f/0" if p.get("startFromHead") else f"b/{size}")
+    way, text = [*token.split("/"), ""][:2]
+    if way not in ("f", "b") or not text.isdecimal():
+        raise invalid("The specified nextToken is invalid.")
+    place, number = min(int(text), size), ""
+    start, end = (place, min(place + limit, size)) if way == "f" else (max(place - limit, 0), place)
+    if start < end and world.empty():
+        # With another token than the one that was passed: this is not the end.
+        world.tokens += 1
+        start, end, number = place, place, f"/{world.tokens}"
+    keys = ("timestamp", "message", "ingestionTime")
+    return {
+        "events": [{key: event[key] for key in keys} for event in found[start:end]],
+        "nextForwardToken": f"f/{end}{number}",
+        "nextBackwardToken": f"b/{start}{number}",
+    }
+
+
+def _events(
+    world: World, call: Call, group: Group, streams: list[Stream], end: float
+) -> Iterator[dict[str, Any]]:
+    """The events from startTime to `end` (inclusive) that have arrived and not expired, in order of
+    time, made up one by one from their counts.
+    """
+    now = world.clock.now()
     start = max(call.parameters.get("startTime") or 0, group.horizon(now))
     chosen: list[tuple[int, str, int, Events]] = sorted(
         (events.at, stream.name, index, events)
         for stream in streams
         for index, events in enumerate(stream.events)
-        if events.at >= start and (end is None or events.at <= end) and events.ingested <= now
+        if start <= events.at <= end and events.ingested <= now
     )
     for at, stream, index, events in chosen:
         for number in range(events.count):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
 
 from janitor.sandbox.store import Group
 from janitor.sandbox.wire import Call, RefusedError
-from janitor.sandbox.world import Handler, World, invalid, unheeded
+from janitor.sandbox.world import Handler, World, invalid
 
 RETENTION_DAYS = frozenset(
     (
@@ -18,6 +18,8 @@ RETENTION_DAYS = frozenset(
     )
 )
 _NARROWING = ("logGroupNamePrefix", "logGroupNamePattern", "logGroupIdentifiers")
+_EITHER = ("INFREQUENT_ACCESS", "ESSENTIALS")
+"""Asked for one of these classes, DescribeLogGroups answers with both (botocore 1.44.5)."""
 _OF_PATTERN = ("arn", "creationTime", "logGroupName")
 """All that DescribeLogGroups shows of groups asked for by logGroupNamePattern (botocore 1.44.5)."""
 _TAKEN = "ResourceAlreadyExistsException"
@@ -28,8 +30,8 @@ def describe_log_groups(world: World, call: Call) -> dict[str, Any]:
     p = call.parameters
     limit = min(p.get("limit", 50), world.page)
     narrowed = [key for key in _NARROWING if p.get(key)]
-    if len(narrowed) > 1:
-        raise invalid(f"{' and '.join(narrowed)} exclude each other.")
+    if len(narrowed) > 1 or ("logGroupIdentifiers" in narrowed and p.get("logGroupClass")):
+        raise invalid(f"{' and '.join(narrowed)} exclude other filters.")
 
     def fetch(place: tuple[str, int, str]) -> tuple[list[dict[str, Any]], Any]:
         found = list(islice(_from(world, call, *place, twice=limit > 1), limit + 1))
@@ -65,6 +67,12 @@ def _from(
 
 def _selected(world: World, call: Call, place: str) -> Iterator[Group]:
     """The groups that DescribeLogGroups is asked for, behind `place`, in order of name."""
+    log_class, named = call.parameters.get("logGroupClass"), _named(world, call, place)
+    classes = _EITHER if log_class in _EITHER else (log_class,)
+    return named if log_class is None else (one for one in named if one.log_class in classes)
+
+
+def _named(world: World, call: Call, place: str) -> Iterator[Group]:
     p, region = call.parameters, world.region(call)
     if identifiers := p.get("logGroupIdentifiers"):
         # ARNs are for monitoring accounts, of which there is none here (botocore 1.44.5).
@@ -86,20 +94,40 @@ def _selected(world: World, call: Call, place: str) -> Iterator[Group]:
 
 
 def describe_log_streams(world: World, call: Call) -> dict[str, Any]:
-    """In order of name, the only one that is supported here."""
+    """By last event, streams that show none come first either way round, so that a live one may
+    stand behind a page of them.
+    """
     p, group = call.parameters, world.group(call)
-    if p.get("orderBy", "LogStreamName") != "LogStreamName":
-        raise unheeded("orderBy")
-    names, limit = group.ordered(), min(p.get("limit", 50), world.page)
+    limit, prefix = min(p.get("limit", 50), world.page), p.get("logStreamNamePrefix") or ""
+    by_time, descending = p.get("orderBy") == "LastEventTime", p.get("descending", False)
+    if by_time and prefix:
+        raise invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
+    now, lag = world.clock.now(), world.store.lags.stream
 
-    def fetch(last: str) -> tuple[list[dict[str, Any]], str | None]:
-        """A place is the name of the last stream listed, so deletions do not disturb the order."""
-        start = bisect_right(names, last)
-        page = names[start : start + limit]
+    def key(name: str) -> list[Any]:
+        times = group.streams[name].shown(now, lag) if by_time else None
+        if times is None:
+            return [False, 0, name]
+        return [True, -times[1] if descending else times[1], name]
+
+    names, backwards = group.ordered(), descending and not by_time
+    if by_time:
+        names = sorted(names, key=key)
+    if prefix:
+        names = [name for name in names if name.startswith(prefix)]
+
+    def fetch(place: list[Any]) -> tuple[list[dict[str, Any]], list[Any] | None]:
+        """A place is the key of the last stream listed, so deletions do not disturb the order."""
+        if backwards:
+            end = bisect_left(names, place, key=key) if place else len(names)
+            page, more = names[max(end - limit, 0) : end][::-1], end > limit
+        else:
+            start = bisect_right(names, place, key=key)
+            page, more = names[start : start + limit], start + limit < len(names)
         shown = [_stream_shown(world, group, name) for name in page]
-        return shown, page[-1] if start + limit < len(names) else None
+        return shown, key(page[-1]) if more else None
 
-    return world.paginate(call, "logStreams", "", fetch)
+    return world.paginate(call, "logStreams", [], fetch)
 
 
 def _stream_shown(world: World, group: Group, name: str) -> dict[str, Any]:
@@ -193,7 +221,7 @@ def _sets(field: str, parameter: str) -> Handler:
 put_log_group_deletion_protection = _sets("protected", "deletionProtectionEnabled")
 put_bearer_token_authentication = _sets("bearer", "bearerTokenAuthenticationEnabled")
 put_transformer = _sets("transformer", "transformerConfig")
-associate_kms_key = _sets("kms", "kmsKeyId")
+associate_kms_key = disassociate_kms_key = _sets("kms", "kmsKeyId")
 
 
 # ---- tags ----------------------------------------------------------------------------------------

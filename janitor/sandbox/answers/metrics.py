@@ -56,7 +56,7 @@ def get_metric_data(world: World, call: Call) -> dict[str, Any]:
             raise unheeded("statistics other than Sum")
         found = _points(world, call, stat["Metric"], int(stat["Period"]), start, end)
         done = max(offset, 0)
-        left = sorted(found, reverse=True)[done:]
+        left = sorted(found, reverse=p.get("ScanBy") != "TimestampAscending")[done:]
         page = left[:limit]
         complete = len(page) == len(left)
         if page or complete:

@@ -19,11 +19,12 @@ reference, Publish)."""
 
 
 def _describe_regions(world: World, call: Call) -> dict[str, Any]:
-    """The enabled Regions."""
+    """The enabled Regions, or with AllRegions all (botocore 1.44.5)."""
+    every = call.parameters.get("AllRegions") in ("true", True)
     entries = [
         {"RegionName": name, "Endpoint": f"ec2.{name}.amazonaws.com", "OptInStatus": region.opt_in}
         for (account, name), region in sorted(world.store.regions.items())
-        if account == call.account and region.enabled
+        if account == call.account and (every or region.enabled)
     ]
     return {"Regions": entries}
 
@@ -39,12 +40,13 @@ def _list_functions(world: World, call: Call) -> dict[str, Any]:
     with their version (Lambda API reference).
     """
     region, every = world.region(call), call.parameters.get("FunctionVersion") == "ALL"
+    limit = min(call.parameters.get("MaxItems", 50), 50)
     place = tuple(world.place("ListFunctions", call.parameters.get("Marker"), ("", "")))
     listed = {(name, "$LATEST"): group for name, group in region.functions.items()}
     for name in region.functions if every else ():
         listed |= {(name, number): at for number, at in region.versions.get(name, {}).items()}
     behind = sorted(key for key in listed if key > place)
-    page, more = behind[:50], len(behind) > 50
+    page, more = behind[:limit], len(behind) > limit
     arn = f"arn:aws:lambda:{call.region}:{call.account}:function:"
     functions = []
     for name, version in page:

@@ -23,7 +23,7 @@ def _none(nothing: Nothing, identifier: str) -> dict[str, Any]:
 def get_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
     """The identifier in the answer is the one in the request (botocore 1.44.5)."""
     group, asked = world.group(call), str(call.parameters["logGroupIdentifier"])
-    if group.data_protection is None:
+    if not group.data_protection:
         return _none(world.unknowns.no_data_protection, asked)
     return {"logGroupIdentifier": asked, "policyDocument": group.data_protection}
 
@@ -32,6 +32,14 @@ def put_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
     group = world.group(call)
     group.data_protection, _ = document(call)
     return {"logGroupIdentifier": group.name, "policyDocument": group.data_protection}
+
+
+def delete_data_protection_policy(world: World, call: Call) -> dict[str, Any]:
+    group = world.group(call)
+    if not group.data_protection:
+        raise missing("resource")
+    group.data_protection = ""
+    return {}
 
 
 def describe_index_policies(world: World, call: Call) -> dict[str, Any]:

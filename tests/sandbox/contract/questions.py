@@ -95,6 +95,8 @@ def protection_status(backend: Backend) -> str:
     found = [backend.entries()[0].get("dataProtectionStatus")]
     backend["logs"].put_data_protection_policy(**named, policyDocument=json.dumps(_PROTECTION))
     found.append(backend.entries()[0].get("dataProtectionStatus"))
+    backend["logs"].delete_data_protection_policy(**named)
+    found.append(backend.entries()[0].get("dataProtectionStatus"))
     return " → ".join(map(str, found))
 
 
@@ -153,7 +155,7 @@ QUESTIONS: dict[str, Ask] = {
     "Retention of class DELIVERY": delivery_retention,
     "GetDataProtectionPolicy of none": _of_none("get_data_protection_policy"),
     "GetTransformer of none": _of_none("get_transformer"),
-    "dataProtectionStatus before and with a policy": protection_status,
+    "dataProtectionStatus before, with and after a policy": protection_status,
     "logGroupIdentifiers with an ARN": arns_as_identifiers,
     "Data points by the day, asked for from 06:30 on": buckets,
     "Tags in the tagging API right after a group was made": index_behind_tags,

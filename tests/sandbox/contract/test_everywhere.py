@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from janitor.core.clock import DAY_MS, HOUR_MS
 from tests.sandbox.asking import INVALID, MISSING, VALIDATION, ask, paged
 from tests.sandbox.contract.backend import Backend
@@ -94,26 +96,58 @@ def test_deleted_is_gone(backend: Backend) -> None:
 
 
 def test_streams_come_in_pages_sorted_by_name(backend: Backend) -> None:
-    """Each stream comes once, in order."""
+    """Each stream comes once, in order or the other way round; a prefix limits the list."""
     backend.make("/a")
-    wanted = [str(number) for number in range(7)]
+    wanted = [f"{'even' if number % 2 == 0 else 'odd'}/{number}" for number in (0, 2, 4, 1, 3)]
     for name in reversed(wanted):
         backend.do("create_log_stream", of="/a", logStreamName=name)
-    asked = {"limit": 2, "orderBy": "LogStreamName"}
-    backend.soon(lambda: backend.ask("describe_log_streams", STREAMS, of="/a", **asked), wanted)
+
+    def listed(**more: Any) -> Any:
+        return backend.ask("describe_log_streams", STREAMS, of="/a", **more)
+
+    backend.soon(lambda: listed(limit=2, orderBy="LogStreamName"), wanted)
+    assert listed(limit=2, descending=True) == wanted[::-1]
+    assert listed(limit=1, logStreamNamePrefix="odd/") == wanted[3:]
 
 
 def test_events_are_filtered_by_time_and_stream(backend: Backend) -> None:
-    """FilterLogEvents goes by start, end (inclusive) and stream, and pages to the end."""
-    times = written(backend, "s", "t")
+    """FilterLogEvents goes by start, end (inclusive) and stream, and pages to the end; moto ignores
+    a prefix of streams.
+    """
+    times = written(backend, "s", "s/2", "t")
 
     def found(**more: Any) -> list[int]:
         return sorted(backend.ask("filter_log_events", "events[].timestamp", of="/a", **more))
 
     backend.soon(lambda: found(logStreamNames=["s"]), times)
-    backend.soon(lambda: found(startTime=times[3], limit=1), sorted(times[3:] * 2))
+    backend.soon(lambda: found(startTime=times[3], limit=1), sorted(times[3:] * 3))
     assert found(startTime=times[-1] + 1) == []
     assert found(endTime=times[1], logStreamNames=["s"]) == times[:2]
+    streams = 3 if backend.kind == "moto" else 2
+    assert found(endTime=times[0], logStreamNamePrefix="s") == times[:1] * streams
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_events_of_a_stream_end_where_the_token_stays(backend: Backend, head: bool) -> None:
+    """GetLogEvents, forwards or backwards, is at its end if it answers with the passed token; an
+    event at endTime is left out, though not by moto.
+    """
+    times = written(backend, "s")
+    token = "nextForwardToken" if head else "nextBackwardToken"
+
+    def found() -> list[int]:
+        asked: dict[str, Any] = {"logStreamName": "s", "limit": 2, "startFromHead": head}
+        listed: list[int] = []
+        for _ in range(20):
+            answer = backend.ask("get_log_events", of="/a", endTime=times[-1], **asked)
+            page = [event["timestamp"] for event in answer["events"]]
+            listed = listed + page if head else page + listed
+            if answer[token] == asked.get("nextToken"):
+                return listed
+            asked["nextToken"] = answer[token]
+        raise AssertionError("no end")
+
+    backend.soon(found, times if backend.kind == "moto" else times[:-1])
 
 
 def test_too_old_and_too_new_events_are_rejected(backend: Backend) -> None:
@@ -130,13 +164,27 @@ def test_too_old_and_too_new_events_are_rejected(backend: Backend) -> None:
 
 
 def test_metric_filters_are_described_as_they_were_put(backend: Backend) -> None:
-    """Name, pattern and metric are shown; the group counts the filter."""
+    """Name, pattern and metric are shown until the filter is deleted; the group counts it."""
     backend.make("/a")
-    backend.do("put_metric_filter", of="/a", **_PUT)
-    [found] = backend.ask("describe_metric_filters", "metricFilters", of="/a")
+
+    def described(prefix: str = "") -> Any:
+        by = {"filterNamePrefix": prefix} if prefix else {}
+        return backend.ask("describe_metric_filters", "metricFilters", of="/a", **by)
+
+    def counted() -> list[int]:
+        return [group["metricFilterCount"] for group in backend.entries()]
+
+    for name in ("f", "g"):
+        backend.do("put_metric_filter", of="/a", **_PUT | {"filterName": name})
+    backend.soon(lambda: [found["filterName"] for found in described()], ["f", "g"])
+    [found] = described("f")
     assert _PUT.items() <= found.items()
     if backend.kind != "moto":  # counts none
-        backend.soon(lambda: [group["metricFilterCount"] for group in backend.entries()], [1])
+        backend.soon(counted, [2])
+    for name in ("f", "g"):
+        backend.do("delete_metric_filter", of="/a", filterName=name)
+    backend.soon(described, [])
+    backend.soon(counted, [0])
 
 
 def test_metric_that_nobody_published_has_no_points(backend: Backend) -> None:
@@ -166,9 +214,11 @@ def test_caller_and_regions(backend: Backend) -> None:
 
 TAKEN, ANSWERED = "ResourceAlreadyExistsException", "answered"
 _S = {"logStreamName": "s"}
+_NONE = {"filterName": "none"}
 _EVENT = [{"timestamp": 1, "message": "m"}]
 _OLD_LAST = {"logEvents": [{"timestamp": 2, "message": "m"}, *_EVENT]}
 _METRIC = [{"metricName": "m", "metricNamespace": "n", "metricValue": "1"}]
+_BY_TIME = {"orderBy": "LastEventTime", "logStreamNamePrefix": "s"}
 _BOTH = {"logGroupNamePrefix": "/a", "logGroupNamePattern": "b"}
 _PUT: dict[str, Any] = {"filterName": "f", "filterPattern": "x", "metricTransformations": _METRIC}
 _REFUSALS: list[tuple[str, str | None, dict[str, Any], str, str]] = [
@@ -185,14 +235,20 @@ _REFUSALS: list[tuple[str, str | None, dict[str, Any], str, str]] = [
     ("create_log_stream", "/none", _S, MISSING, MISSING),
     ("delete_log_stream", "/none", _S, MISSING, MISSING),
     ("filter_log_events", "/none", {}, MISSING, MISSING),
+    ("get_log_events", "/none", _S, MISSING, MISSING),
     ("put_log_events", "/none", _S | {"logEvents": _EVENT}, MISSING, MISSING),
+    ("delete_metric_filter", "/a", _NONE, MISSING, ANSWERED),
+    ("delete_subscription_filter", "/a", _NONE, MISSING, MISSING),
     ("filter_log_events", "/a", {"logStreamNames": ["none"]}, MISSING, ANSWERED),
     # Invalid values; moto checks some of them.
     ("describe_log_groups", None, {"limit": 51}, INVALID, INVALID),
     ("describe_log_groups", None, {"nextToken": "garbage"}, INVALID, ANSWERED),
     ("describe_log_streams", "/a", {"limit": 51}, INVALID, INVALID),
     ("describe_log_streams", "/a", {"orderBy": "Size"}, INVALID, INVALID),
+    ("describe_log_streams", "/a", _BY_TIME, INVALID, INVALID),
     ("filter_log_events", "/a", {"limit": 10_001}, INVALID, INVALID),
+    ("get_log_events", "/a", _S | {"limit": 10_001}, INVALID, INVALID),
+    ("get_log_events", "/a", _S | {"nextToken": "none"}, INVALID, INVALID),
     ("put_log_events", "/a", _S | _OLD_LAST, INVALID, INVALID),
     ("put_retention_policy", "/a", {"retentionInDays": 31}, INVALID, ANSWERED),
     ("create_log_group", "/" + "a" * 512, {}, INVALID, INVALID),

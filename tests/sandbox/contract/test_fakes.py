@@ -57,19 +57,23 @@ def test_listing_after_the_next_group_is_deleted(backend: Backend) -> None:
 
 
 def test_tagging_api_lists_tagged_groups(backend: Backend) -> None:
-    """By the ARN without `:*`; groups without tags are left out."""
+    """By the ARN without `:*`, or all of them; groups without tags are left out."""
     backend.make("/tagged", tags={"team": "shop"})
     backend.make("/bare")
     arns = [backend.arn(name) for name in ("/tagged", "/bare", "/none")]
-    answer = backend["resourcegroupstaggingapi"].get_resources(ResourceARNList=arns)
+    tagging = backend["resourcegroupstaggingapi"]
     tags = [{"Key": "team", "Value": "shop"}]
     wanted = [{"ResourceARN": backend.arn("/tagged"), "Tags": tags}]
-    assert answer["ResourceTagMappingList"] == wanted
-    assert not answer.get("PaginationToken")
+    for by in ({}, {"ResourceARNList": arns}):
+        answer = tagging.get_resources(**by)
+        assert answer["ResourceTagMappingList"] == wanted
+        assert not answer.get("PaginationToken")
 
 
 def test_subscription_filters_are_described_as_they_were_put(backend: Backend) -> None:
-    """Name, pattern and destination are shown; a third filter is refused."""
+    """Name, pattern and destination are shown until they are deleted; a third one is refused, and a
+    prefix limits the list, though not moto's.
+    """
     # moto checks that the destination exists, and accepts a log group as one.
     backend.make("/a", "/to")
     put = [
@@ -78,8 +82,14 @@ def test_subscription_filters_are_described_as_they_were_put(backend: Backend) -
     ]
     codes = [backend.ask("put_subscription_filter", of="/a", **one) for one in put]
     assert codes[2] == "LimitExceededException"
-    found = backend.ask("describe_subscription_filters", "subscriptionFilters", of="/a")
-    assert all(one.items() <= shown.items() for one, shown in zip(put[:2], found, strict=True))
+    described = "describe_subscription_filters", "subscriptionFilters"
+    found = backend.ask(*described, of="/a")
+    limited = backend.ask(*described, of="/a", filterNamePrefix="f1")
+    assert limited == (found if backend.kind == "moto" else found[1:])
+    for one, shown in zip(put[:2], found, strict=True):
+        assert one.items() <= shown.items()
+        backend.do("delete_subscription_filter", of="/a", filterName=one["filterName"])
+    assert backend.ask(*described, of="/a") == []
 
 
 def test_role_is_assumed_and_no_functions_are_an_empty_list(backend: Backend) -> None:
@@ -234,15 +244,18 @@ def test_functions_are_listed_in_pages_with_versions_if_asked_for() -> None:
     account.here.functions |= {f"f{number:02d}": None for number in range(60)}
     account.here.functions["custom"] = "/custom"
     account.here.versions["custom"] = {"1": "/old", "2": None}
+    client = account.client("lambda")
 
-    def listed(**how: str) -> dict[str, str]:
-        assert len(list(paged(account.client("lambda"), "list_functions", **how))) == 2
+    def listed(**how: Any) -> dict[str, str]:
+        pages = [len(page["Functions"]) for page in paged(client, "list_functions", **how)]
+        assert len(pages) == 2 or max(pages) == how["MaxItems"]
         query = "Functions[].[FunctionArn, LoggingConfig.LogGroup]"
         found = account.ask("lambda.list_functions", query, **how)
         assert len(dict(found)) == len(found)
         return {arn.removeprefix(FUNCTION): group for arn, group in found}
 
     latest, every = listed(), listed(FunctionVersion="ALL")
+    assert listed(MaxItems=7) == latest
     assert (len(latest), len(every)) == (61, 63)
     assert (latest["custom"], latest["f59"]) == ("/custom", "/aws/lambda/f59")
     groups = {"$LATEST": "/custom", "1": "/old", "2": "/aws/lambda/custom"}

@@ -40,7 +40,7 @@ USUAL = {
     NEXT: "goes on with /5 /6",
     PROTECTION: "{'logGroupIdentifier': '/a'}",
     TRANSFORMER: MISSING,
-    "dataProtectionStatus before and with a policy": "None → ACTIVATED",
+    "dataProtectionStatus before, with and after a policy": "None → ACTIVATED → DELETED",
 }
 
 
