@@ -198,9 +198,11 @@ class Owners:
         rows = [row for row in self._rows if row.may_own(group[0], self._api.target.region)]
         for row in rows:
             asked = self._asked(row)
-            if asked.answered and not self._is_old(asked.read):
-                uses += self._uses(row, asked, [group], {}).values()
-            elif (probed := asked.probed.get(group)) and not self._is_old(probed[0]):
+            listed = {} if self._is_old(asked.read) else self._uses(row, asked, [group], {})
+            probed = asked.probed.get(group) if row.probe_of(group[0]) is not None else None
+            if listed or (asked.answered and not self._is_old(asked.read)):
+                uses += listed.values()
+            elif probed and not self._is_old(probed[0]):
                 uses += [probed[1]] if probed[1] else []
             else:
                 return None

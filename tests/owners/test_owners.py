@@ -18,7 +18,7 @@ from janitor.owners.owners import Answer, Owners, Shared
 from janitor.owners.reader import BELIEVED
 from janitor.owners.table import chosen, table
 from tests.accounts import ACCOUNT, REGION
-from tests.owners.world import Answers, World, denied, error
+from tests.owners.world import Answers, World, denied, error, named
 
 ROWS = {row.id: row for row in table()}
 LAMBDA, STACK, RDS = ROWS["lambda"], ROWS["cloudformation-stack"], ROWS["rds"]
@@ -143,6 +143,38 @@ def test_the_answer_of_a_probe_is_kept_as_long_as_a_listing() -> None:
         return soon, (await world.asked(owners, "/g"))["/g"].nobody
 
     assert world.clock.run(again(world.owners([ROWS["vpc-flow-log"]], lasts=60))) == (1, False)
+
+
+def test_what_is_known_without_a_call_includes_a_listing_that_was_begun() -> None:
+    """A flow log that was created after the probe is on the first page."""
+    logs = ["/a"]
+    world = World(lambda *call, **more: flow_logs(logs, *call, **more))
+
+    async def known(owners: Owners) -> list[bool | None]:
+        group, said = named("/g", world.api.target), list[bool | None]()
+        for name in ("/g", "/h"):  # probes, then reads a page
+            await world.asked(owners, name)
+            found = owners.known(group)
+            said.append(None if found is None else found.nobody)
+            logs.insert(0, "/g")
+        world.clock.jump(61)
+        assert owners.known(group) is None
+        return said
+
+    assert world.clock.run(known(world.owners([ROWS["vpc-flow-log"]], lasts=60))) == [True, False]
+
+
+def test_a_probe_of_usual_names_is_no_answer_for_all_names() -> None:
+    """Act asks some rows only for the usual names, by a probe; the survey lists them."""
+    row = ROWS["codebuild"]
+    cheap = row.again()
+    assert cheap is not None
+    world, shared = World(lambda *_call, **_more: {"projects": []}), Shared()
+    group = named("/aws/codebuild/p", world.api.target)
+    act, survey = (Owners(world.api, [one], shared) for one in (cheap, row))
+    assert world.ask(act, group[0])[group[0]].nobody
+    assert act.known(group) is not None
+    assert survey.known(group) is None
 
 
 def flow_logs(
