@@ -910,8 +910,11 @@ class _Deletion:
         return self._act._outcome(self._group, self._action, status, text, seen)
 
     async def _announce(self, change: Change) -> None:
-        """The journal's line before the deletion; another one where the change is not the same."""
+        """The journal's line before the deletion; another one where the change is not the same,
+        after the end of the first: an undo must not take that for one that a crash left open.
+        """
         if self._entry is None or self._entry.change != change:
+            await self.ended(Status.UNKNOWN if self._lost else Status.KEPT, None)
             verb = Verb.DELETE_GROUP
             self._entry = self._act._entry(verb, self._group, change, self._action)
             await self._act._act.journal.begin(self._entry)

@@ -515,6 +515,25 @@ def test_a_deletion_that_takes_effect_after_a_crash_is_undone(tmp_path: Path) ->
     assert defined(cloud) == before
 
 
+def test_an_undo_does_not_recreate_a_kept_group_that_somebody_deleted(tmp_path: Path) -> None:
+    """Its deletion was announced twice, because its tags changed; then it was protected."""
+    cloud = Cloud([old(**deepcopy(FURNISHED))])
+    tags = iter([{"team": "news"}, {"janitor:keep": ""}])
+
+    def change(call: Call) -> None:
+        if call.operation == "ListTagsForResource":
+            cloud.groups["/old/empty"].tags.update(next(tags))
+
+    cloud.before_call = change
+    path = run(cloud, tmp_path)
+    statuses = [json.loads(line)["status"] for line in path.read_text().splitlines()]
+    assert statuses == ["begun", "kept", "begun", "kept"]
+    cloud.quiet()
+    cloud.region.remove("/old/empty")
+    undo(cloud, path)
+    assert not cloud.groups
+
+
 def test_a_group_is_completed_in_the_same_undo_if_the_response_to_its_creation_was_lost(
     tmp_path: Path,
 ) -> None:

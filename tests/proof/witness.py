@@ -474,8 +474,8 @@ class Witness:
         """Check that each change has one line before it and, unless the process was killed, one
         after it.
 
-        A retried deletion is announced again if what its undo needs has changed: the last
-        announcement counts (`janitor.journal.history`).
+        A retried deletion is announced again if what its undo needs has changed, after a line that
+        ends the first announcement: the last one counts (`janitor.journal.history`).
         """
         begun, ended = Counter[Item](), Counter[Item]()
         done = Counter[Item]()
@@ -489,6 +489,8 @@ class Witness:
                 ended[item] += 1
             elif item[4] != "delete_group" or announced.get(item) in (None, line["before"]):
                 begun[item] += 1
+            else:
+                ended[item] -= 1
             announced[item] = line["before"]
             done[item] += line["status"] == "done"
         effects, lost = record.effects, record.lost
