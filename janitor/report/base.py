@@ -89,10 +89,12 @@ class Report(Protocol):
     """A format. Calls arrive one at a time, while the run goes on."""
 
     def start(self, info: RunInfo) -> None:
-        """Called first, before any log group is read."""
+        """Called before any outcome is shown."""
 
     def scanned(self, group: LogGroup) -> None:
-        """Called for each log group that was read."""
+        """Called for each log group that was read, also before `start`: a run that may still be
+        refused has printed nothing.
+        """
 
     def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
         """Called right after `scanned` if the group's ingestion was asked for and could be read."""

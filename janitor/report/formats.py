@@ -22,13 +22,14 @@ def make_report(
     parts: bool = False,
     since: Since | None = None,
     org: bool = False,
+    now: int,
 ) -> Report:
     """Return the report of a format, which writes to `out`.
 
     `everything` lists every finding in the formats for people, too. `explain` are the options with
     which `janitor explain` finds the same account and policy. In CSV, `parts` makes the rows those
     of `--by`, and `since` adds a column. `org`: the accounts are an organization's. `color` allows
-    colours at a terminal.
+    colours at a terminal. `now`: when the run began, in ms since the epoch.
     """
     match form:
         case Format.TABLE:
@@ -47,6 +48,6 @@ def make_report(
             # Imported here, because Jinja2 takes as long to import as all the rest.
             from janitor.report import html
 
-            return html.HtmlReport(out, prices, explain=explain, org=org)
+            return html.HtmlReport(out, prices, explain=explain, org=org, now=now)
         case _:
             assert_never(form)

@@ -13,7 +13,6 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from importlib import resources
 from typing import IO, Any
 
@@ -51,7 +50,7 @@ class HtmlReport:
     """Collects everything and writes the page in `finish`; memory is bounded (`most` findings).
 
     `explain` are the options that `janitor explain` needs besides Region, name and, if accounts are
-    an organization's (`org`), the account.
+    an organization's (`org`), the account. `now`: when the run began, in ms since the epoch.
     """
 
     def __init__(
@@ -61,9 +60,11 @@ class HtmlReport:
         *,
         explain: Sequence[str] = (),
         org: bool = False,
+        now: int,
         most: int = MOST,
     ) -> None:
         self._out = out
+        self._now = now
         self._explain = tuple(explain)
         self._org = org
         self._overview = Overview(rows=0)
@@ -78,7 +79,6 @@ class HtmlReport:
     def start(self, info: RunInfo) -> None:
         """Keep what the run covers."""
         self._info = info
-        self._started = int(datetime.fromisoformat(info.started).timestamp() * 1000)
 
     def scanned(self, group: LogGroup) -> None:
         """Add the group to every picture."""
@@ -90,7 +90,7 @@ class HtmlReport:
 
     def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
         """Note how long ago something last arrived in the group."""
-        self._arrivals.ingested(group, days_ago(ingestion.last_day, self._started))
+        self._arrivals.ingested(group, days_ago(ingestion.last_day, self._now))
 
     def finding(self, outcome: Outcome) -> None:
         """Count an outcome, and keep it for the table."""

@@ -60,9 +60,10 @@ class MarkdownReport(OverviewReport):
         yield _table(
             ("What", "Log groups:", "Stored:", "Streams:"), self._counts(summary, sections)
         )
-        yield "### Largest log groups"
-        heads = ("Region", "Log group", "Stored:", "USD a month:", "Retention")
-        yield _table(heads, map(self._large, self.overview.largest()))
+        if largest := self.overview.largest():
+            yield "### Largest log groups"
+            heads = ("Region", "Log group", "Stored:", "USD a month:", "Retention")
+            yield _table(heads, map(self._large, largest))
         if summary.ingestion is not None:
             yield from self._talkers(summary.ingestion)
         for section in sections:

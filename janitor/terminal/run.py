@@ -36,6 +36,7 @@ from janitor.core.errors import Exit, JanitorError, OutputError, PlanError, Usag
 from janitor.core.loss import loss
 from janitor.core.model import (
     OWNER_GONE,
+    Ingestion,
     LogGroup,
     Outcome,
     Status,
@@ -180,6 +181,43 @@ class ResultSink:
             self._stop.set("failed")
 
 
+class _Surveyed(NullReport):
+    """What a survey tells the report of the changes that follow it. Log groups are passed on. What
+    is shown, and is not planned, is held until the changes begin: a refusal prints nothing.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.unplanned: list[Outcome] = []
+        self._arrived: dict[tuple[str, str, str, int], Ingestion] = {}
+
+    def scanned(self, group: LogGroup) -> None:
+        """Pass it on."""
+        self.report.scanned(group)
+
+    def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
+        """Pass it on."""
+        self.report.ingested(group, ingestion)
+
+    def kept(self, outcomes: Sequence[Outcome]) -> None:
+        """Pass them on."""
+        self.report.kept(outcomes)
+
+    def finding(self, outcome: Outcome) -> None:
+        """Hold it, or what arrived in the log group that it plans to change."""
+        if outcome.status is not Status.PLANNED:
+            self.unplanned.append(outcome)
+        elif (arrived := outcome.group.ingestion) is not None:
+            self._arrived[outcome.group.identity] = arrived
+
+    def measured(self, outcome: Outcome) -> Outcome:
+        """Return the outcome of a change with what the survey knows to arrive in the log group."""
+        arrived = self._arrived.pop(outcome.group.identity, None)
+        if arrived is None:
+            return outcome
+        return outcome._replace(group=outcome.group._replace(ingestion=arrived))
+
+
 def _is_orphan(group: LogGroup) -> bool:
     return group.stored_bytes > 0 and group.orphan_of is not None
 
@@ -295,6 +333,7 @@ class _Work:
             parts=self.options.by is not None,
             since=self.since,
             org=self.options.org,
+            now=self.now,
         )
 
     def books(self, targets: Iterable[Target], listener: Listener) -> Books:
@@ -513,9 +552,9 @@ async def _plan(options: Options) -> Exit:
 
 
 async def _write_plan(
-    work: _Work, sink: ResultSink, out: IO[str], unplanned: list[Outcome] | None = None
+    work: _Work, sink: ResultSink, out: IO[str], talkers: Talkers | None = None
 ) -> Books:
-    """Survey, and write the plan. Findings that are not planned are appended to `unplanned`."""
+    """Survey, and write the plan."""
 
     def write(text: str) -> None:
         out.write(f"{text}\n")
@@ -526,12 +565,10 @@ async def _write_plan(
     def planned(outcome: Outcome) -> None:
         if (line := action_line(outcome)) is not None:
             sink.safely(write, line.model_dump_json())
-        elif unplanned is not None:
-            unplanned.append(outcome)
 
     books = work.books(work.apis, _counting(work, sink, planned))
     with _progress(work.options, sink):
-        await work.survey(books)
+        await work.survey(books, talkers)
     for target, tally in books.tallies.items():
         sink.safely(write, end_line(target, tally).model_dump_json())
     sink.safely(out.flush)
@@ -545,16 +582,23 @@ async def _act_now(options: Options) -> Exit:
         await work.connect(options.regions)
         with tempfile.TemporaryDirectory(prefix="janitor-") as folder:
             path = Path(folder) / "plan.jsonl"
-            sink = ResultSink(NullReport(), work.stop, everything=False)
+            talkers = Talkers(work.prices) if options.ingestion else None
+            surveyed = _Surveyed(work.report(out, options.format))
+            sink = ResultSink(surveyed, work.stop, everything=options.all_groups, talkers=talkers)
             with path.open("w", encoding="utf-8") as file:
-                books = await _write_plan(work, sink, file, unplanned := list[Outcome]())
+                books = await _write_plan(work, sink, file, talkers)
             if sink.broken is not None:
                 raise UsageError(f"{path}: {sink.broken.strerror}; nothing was done")
-            return await _ask_and_act(work, books, PlanFile(path), out, unplanned)
+            return await _ask_and_act(work, books, PlanFile(path), out, surveyed, talkers)
 
 
 async def _ask_and_act(
-    work: _Work, books: Books, plan: PlanFile, out: IO[str], unplanned: Sequence[Outcome] = ()
+    work: _Work,
+    books: Books,
+    plan: PlanFile,
+    out: IO[str],
+    surveyed: _Surveyed,
+    talkers: Talkers | None = None,
 ) -> Exit:
     """Show a plan, ask, and act on it."""
     listing = consent.Listing(plan, work.prices, books.refusals(work.policy.limits))
@@ -563,7 +607,7 @@ async def _ask_and_act(
             scope = await work.stop.unless(consent.scope(work.reached))
             lines = itertools.chain(listing.lines(), _caveats(work, books))
             await consent.confirm(work.options, scope, lines)
-    return await _act(work, books, plan, listing.planned, out, unplanned)
+    return await _act(work, books, plan, listing.planned, out, surveyed, talkers)
 
 
 def _caveats(work: _Work, books: Books) -> Iterator[str]:
@@ -591,14 +635,15 @@ async def _act(
     plan: PlanFile,
     planned: Counter[Verb],
     out: IO[str],
-    unplanned: Sequence[Outcome],
+    surveyed: _Surveyed,
+    talkers: Talkers | None,
 ) -> Exit:
-    """Act on a plan, and report the survey's unplanned findings and the outcomes."""
+    """Act on a plan, and report what the survey left out of it and the outcomes."""
+    report = surveyed.report
     # Whatever is kept now has changed since the plan, so it is always shown.
-    report = work.report(out, work.options.format)
     sink = ResultSink(report, work.stop, everything=True)
     sink.safely(report.start, work.info(dry_run=False))
-    sink.outcomes(unplanned)
+    sink.outcomes(surveyed.unplanned)
     sink.safely(out.flush)
     work.ledger.forget_changes()
     if work.shares is not None:
@@ -606,6 +651,7 @@ async def _act(
     before, done = Counter(books.total.by_status), Counter[Verb]()
 
     def listen(_groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
+        outcomes = list(map(surveyed.measured, outcomes))
         for outcome in outcomes:
             done[verb_of(outcome.action)] += outcome.status is Status.DONE
             work.ledger.add(outcome)
@@ -619,7 +665,8 @@ async def _act(
         await work.act(books, plan)
     statuses = Counter(books.total.by_status)
     statuses.subtract(before)
-    summary = await work.summary(books, carried_out=_carried_out(planned, done, statuses))
+    carried_out = _carried_out(planned, done, statuses)
+    summary = await work.summary(books, talkers, carried_out)
     sink.safely(report.finish, summary)
     sink.safely(out.flush)
     return work.end(sink, summary, acted=True)
@@ -683,7 +730,8 @@ async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
             for line in itertools.chain(listing.lines(), _caveats(work, books)):
                 out.write(f"{line}\n")
             return Exit.REFUSED if work.refused else Exit.DONE
-        return await _ask_and_act(work, books, plan, out)
+        surveyed = _Surveyed(work.report(out, options.format))
+        return await _ask_and_act(work, books, plan, out, surveyed)
 
 
 async def _count_groups(work: _Work, books: Books) -> None:

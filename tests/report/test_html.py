@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -99,8 +100,9 @@ def page_of(
 ) -> str:
     """Return the page of a run, as text."""
     out, tally, ledger = io.StringIO(), Tally(), Ledger()
-    report = HtmlReport(out, prices, explain=explain, most=most)
     started = "2027-01-15T08:00:00+00:00"
+    now = int(datetime.fromisoformat(started).timestamp() * 1000)
+    report = HtmlReport(out, prices, explain=explain, now=now, most=most)
     report.start(
         RunInfo(
             id="0123456789abcdef",

@@ -610,6 +610,37 @@ def test_ingestion_shows_the_top_talkers_and_what_asking_costs(
         assert f"{largest['share']:.0%}" in line
 
 
+def test_a_run_that_acts_reports_what_its_survey_read(shown: dict[str, Said]) -> None:
+    """As `report` does: what arrives, never expired, is largest and, with --all, what is kept."""
+    acted = in_every_format("run", "--apply", "--yes", "--sandbox", "--all", "--ingestion")
+    for form, said in (
+        ("table", "No retention in force when scanned 163"),
+        ("table", " Kept 115 "),
+        ("table", "Top talkers in 30 days"),
+        ("markdown", "| Kept | 115 |"),
+        ("markdown", "### Largest log groups | Region "),
+        ("html", "163 never expire"),
+        ("html", "What arrives"),
+    ):
+        for one in (shown, acted):
+            assert said in " ".join(one[form].out.split()), said
+    before, after = (json.loads(one["json"].out) for one in (shown, acted))
+    assert sorted(f["group"] for f in after["findings"]) == sorted(
+        f["group"] for f in before["findings"]
+    )
+    assert after["summary"]["ingestion"] == before["summary"]["ingestion"]
+    saved = [one["summary"]["money"]["saved_steady_usd"] for one in (before, after)]
+    assert saved[0] == pytest.approx(saved[1])
+
+
+def test_a_plan_of_nothing_read_lists_no_largest_log_groups(run: Run) -> None:
+    """`apply` reads only what its plan names, so Markdown has no heading without a table."""
+    run("plan", "-o", "plan.jsonl", "--sandbox", "-q")
+    out = run("apply", "plan.jsonl", "--yes", "--sandbox", "-f", "markdown").out
+    assert "### Set retention (153)" in out
+    assert "Largest log groups" not in out
+
+
 ORPHAN, QUIET = "/aws/rds/instance/crm-old/postgresql", "/platform/batch/year-end"
 ABANDONED = """
 [defaults]
