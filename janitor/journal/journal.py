@@ -7,9 +7,11 @@ change is `done` at most once. For the fields see `janitor.journal.history.Journ
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import fcntl
+import functools
 import json
 import os
 import stat
@@ -19,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from janitor.aws.workers import Inline, Workers
 from janitor.core.errors import JournalError
 from janitor.core.model import Change, LogGroup, Status
 
@@ -127,15 +130,20 @@ class FileJournal:
     """Appends to `path`, which is created with the first line, readable by its owner only.
 
     An announcement is on disk (fsync) before the change is made, so that it survives a loss of
-    power; outcomes are not waited for. Only one run at a time writes to a journal. An incomplete
-    last line that an earlier run left is removed: the change that it was to announce never began.
+    power; outcomes are not waited for. Announcements made at about the same time share an fsync,
+    which runs on a thread of `workers`: a slow disk must not hold up the last looks. Only one run
+    at a time writes to a journal. An incomplete last line that an earlier run left is removed: the
+    change that it was to announce never began.
     """
 
-    def __init__(self, path: Path, lines: Lines) -> None:
+    def __init__(self, path: Path, lines: Lines, workers: Workers | None = None) -> None:
         self.path = path
         self.written = False
         """Whether anything was written."""
         self._lines = lines
+        self._workers = workers or Inline()
+        self._flushing = asyncio.Lock()
+        self._next_flush: asyncio.Task[None] | None = None
         self._file: int | None = None
         self._broken: JournalError | None = None
 
@@ -158,11 +166,14 @@ class FileJournal:
 
     async def begin(self, *entries: Entry) -> None:
         """Announce changes. Raises JournalError."""
-        self._append([self._lines.begun(entry) for entry in entries], sync=True)
+        self._append([self._lines.begun(entry) for entry in entries])
+        if self._next_flush is None:
+            self._next_flush = asyncio.create_task(self._flush())
+        await asyncio.shield(self._next_flush)  # others wait for it too
 
     async def end(self, *ended: Ended) -> None:
         """Record the outcomes of changes. Raises JournalError."""
-        self._append([self._lines.ended(one) for one in ended], sync=False)
+        self._append([self._lines.ended(one) for one in ended])
 
     def close(self) -> None:
         """Close the file, if it was opened. Failed writes were reported when they happened."""
@@ -171,15 +182,20 @@ class FileJournal:
                 os.close(self._file)
             self._file = None
 
-    def _append(self, lines: Sequence[str], *, sync: bool) -> None:
+    async def _flush(self) -> None:
+        """Store on disk what is written by the time an earlier flush is over."""
+        async with self._flushing:
+            self._next_flush = None
+            with self._converting_errors():
+                await self._workers.run(functools.partial(os.fsync, self._open()))
+
+    def _append(self, lines: Sequence[str]) -> None:
         """Write all lines or none. After a failure nothing more is written."""
         with self._converting_errors():
             file = self._open()
             size = os.fstat(file).st_size
             try:
                 self._write(file, "".join(f"{line}\n" for line in lines).encode())
-                if sync:
-                    os.fsync(file)
             except OSError:
                 with contextlib.suppress(OSError):
                     os.ftruncate(file, size)

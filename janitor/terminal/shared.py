@@ -348,7 +348,8 @@ def interruptible(stop: Stop) -> Iterator[None]:
 def new_journal(options: Options, policy: Policy, now: int, run_id: str) -> FileJournal:
     """Return the journal of a run that starts `now` (ms); its first line creates the file."""
     path = options.journal or FileJournal.default_path(now)
-    return FileJournal(path, Lines(run_id, policy.digest()))
+    workers = Inline() if options.sandbox else Threads(1)
+    return FileJournal(path, Lines(run_id, policy.digest()), workers)
 
 
 @contextlib.contextmanager

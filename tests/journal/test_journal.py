@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
 import os
 import resource
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+from unittest.mock import Mock
 
 import pytest
 
 from janitor.core.errors import JournalError
+from janitor.core.model import Change, LogGroup, Target
 from janitor.journal.history import read
-from janitor.journal.journal import FileJournal, Lines
+from janitor.journal.journal import Entry, FileJournal, Lines
 from janitor.policy.file import Policy, load
 from tests.accounts import Cloud, Group, days_ago, janitor
 from tests.engine.groups import fillers
+from tests.virtual import VirtualClock
+
+T = TypeVar("T")
 
 
 def journal(path: Path) -> FileJournal:
@@ -117,3 +125,63 @@ def test_a_path_that_is_not_a_free_journal_is_refused(tmp_path: Path) -> None:
             journal(path).check()
     busy.close()
     journal(tmp_path / "j").check()
+
+
+class Slow:
+    """A disk on which each fsync takes a second; `sizes` are the lines that each of them stored."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sizes: list[int] = []
+
+    async def run(self, work: Callable[[], T]) -> T:
+        self.sizes.append(self.path.read_text().count("\n"))
+        await asyncio.sleep(1)
+        return work()
+
+
+def entry(name: str) -> Entry:
+    group = LogGroup(Target("123456789012", "eu-west-1"), name, "arn", 0, 0)
+    return Entry(0, "set_retention", group, Change({}, {}), "")
+
+
+def test_announcements_share_an_fsync_that_begins_after_them(tmp_path: Path) -> None:
+    """Ten at once need one; what is announced during it is not stored by it, and needs another."""
+    disk, clock = Slow(tmp_path / "j"), VirtualClock(0)
+    made = FileJournal(disk.path, Lines("run", "policy"), disk)
+
+    async def announced(at: float, name: str) -> float:
+        await asyncio.sleep(at)
+        await made.begin(entry(name))
+        return clock.monotonic()
+
+    async def all_of_them() -> list[float]:
+        early = [announced(0, f"/{number}") for number in range(10)]
+        return await asyncio.gather(*early, announced(0.5, "/a"), announced(0.9, "/b"))
+
+    began = clock.monotonic()
+    ended = [round(at - began, 3) for at in clock.run(all_of_them())]
+    made.close()
+    assert ended == [1.0] * 10 + [2.0] * 2
+    assert disk.sizes == [10, 12]
+
+
+def test_nothing_is_announced_that_does_not_reach_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for the fsync is told, and so is whoever comes later."""
+    made = journal(tmp_path / "j")
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+
+    async def announced() -> list[BaseException | None]:
+        first = [made.begin(entry("/a")), made.begin(entry("/b"))]
+        return [
+            *await asyncio.gather(*first, return_exceptions=True),
+            *await asyncio.gather(made.begin(entry("/c")), return_exceptions=True),
+        ]
+
+    errors = VirtualClock(0).run(announced())
+    made.close()
+    assert {str(error).rpartition(": ")[2] for error in errors} == {"Input/output error"}
+    assert all(isinstance(error, JournalError) for error in errors)
+    assert (tmp_path / "j").read_text().count("\n") == 2
