@@ -299,8 +299,11 @@ class PlanFile:
             raise PlanError(f"{self.path}: is not a file, and a plan is read more than once")
         seen = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
         if seen != (self._file or seen):
-            raise PlanError(f"{self.path}: was changed in the meantime; make the plan again")
+            raise self._changed()
         self._file = seen
+
+    def _changed(self) -> PlanError:
+        return PlanError(f"{self.path}: was changed in the meantime; make the plan again")
 
     def of(self, target: Target) -> Iterator[Planned]:
         """What is planned for a target. Raises PlanError where the file is another one by now."""
@@ -312,4 +315,10 @@ class PlanFile:
                 file.seek(place)
                 text = file.readline()
                 self._same(file)
-                yield ActionLine.model_validate_json(text)
+                try:
+                    line = ActionLine.model_validate_json(text)
+                except ValidationError as error:
+                    raise self._changed() from error
+                if line.target != target:  # a file system may keep times in whole seconds
+                    raise self._changed()
+                yield line

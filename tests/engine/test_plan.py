@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,19 @@ def test_a_plan_that_changes_while_it_is_read_is_refused(tmp_path: Path, replace
         written(tmp_path / "other", [(TARGET, more)]).replace(path)
     else:
         written(path, [(TARGET, more)])
+    with pytest.raises(PlanError, match="was changed"):
+        list(plan.of(TARGET))
+
+
+@pytest.mark.parametrize("written_over", ["999999999999", 'no", account'])
+def test_a_changed_plan_of_the_same_size_and_time_is_refused(
+    tmp_path: Path, written_over: str
+) -> None:
+    """Some file systems keep times in whole seconds: no line is taken for another target's."""
+    path = written(tmp_path / "plan", [(TARGET, [planned(TARGET, "/a", SWEEP, 1)])])
+    plan, at = PlanFile(path), path.stat().st_mtime_ns
+    path.write_text(path.read_text().replace(f'"{TARGET.account}"', f'"{written_over}"'))
+    os.utime(path, ns=(at, at))
     with pytest.raises(PlanError, match="was changed"):
         list(plan.of(TARGET))
 
