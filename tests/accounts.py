@@ -23,7 +23,7 @@ from janitor.core.clock import DAY_MS, Stop
 from janitor.core.errors import Exit
 from janitor.core.model import LogGroup, Outcome, Status, Target
 from janitor.core.tally import Tally
-from janitor.engine.act import Act, Part, at_hand
+from janitor.engine.act import Act, Part, as_async
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
 from janitor.engine.plan import action_line, grouped
@@ -334,7 +334,9 @@ async def whole(
     if journal is not None:
         between()
         lines = [line for outcome in recorded.planned if (line := action_line(outcome)) is not None]
-        part = Part(at_hand(grouped(lines)), refused=books.refusals(policy.limits)[calls.target])
-        act = Act(policy, now, stop, journal, books, Looks(calls.clock), asked=survey.shared)
+        part = Part(as_async(grouped(lines)), refused=books.refusals(policy.limits)[calls.target])
+        act = Act(
+            policy, now, stop, journal, books, Looks(calls.clock), owner_cache=survey.owner_cache
+        )
         await act.run(apis, {calls.target: part})
     return Result(books.total, refused, stop), recorded

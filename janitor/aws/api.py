@@ -54,16 +54,16 @@ CLIENT_CONFIG = Config(
 seventh of what a call costs in CPU time (botocore 1.44.5, measured).
 """
 
-CLOSE_CONFIG = Config(
+BOOKKEEPING_CONFIG = Config(
     retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=3, read_timeout=5
 )
 """For what a run does beside its calls: its state, its journal, its next link, its notice."""
-CLOSE_LASTS = 15.0
+BOOKKEEPING_TIMEOUT = 15.0
 """Seconds for one of those, all attempts together: the last of a link fit into the minute that it
 keeps for them (`janitor.function.chain`).
 """
 
-CALL_LASTS = 60.0
+CALL_TIMEOUT = 60.0
 """Seconds for one attempt, whatever drips in: connecting and reading are bounded apiece only."""
 
 FAILING_LONG = 60.0
@@ -430,16 +430,16 @@ class Api:
             return answer
 
         try:
-            async with self.stop.bounded(CALL_LASTS):
+            async with self.stop.bounded(CALL_TIMEOUT):
                 return await self._workers.run(send)
         except _NotSentError:
             self.counts.not_sent(operation, self.target)
             raise
         except TimeoutError as error:
-            seconds = IN_FLIGHT if self.stop.is_set() else CALL_LASTS
+            seconds = IN_FLIGHT if self.stop.is_set() else CALL_TIMEOUT
             raise UnavailableError(operation, f"no response within {seconds:.0f} s") from error
         except (ClientError, BotoCoreError, ResponseParserError) as error:
-            raise self._told_apart(operation, quota, error) from error
+            raise self._classified(operation, quota, error) from error
         except (CredentialsError, EOFError, *credentials.NO_FILE) as error:
             raise self._without(error) from error
         except _UNPARSABLE as error:
@@ -465,20 +465,20 @@ class Api:
             return client  # by now it may have been let go
 
     def _new(self, service: str, region: str) -> Any:
-        return careful(self._clients.client(service, region, config=CLIENT_CONFIG))
+        return validating(self._clients.client(service, region, config=CLIENT_CONFIG))
 
-    def let_go(self, service: str, region: str | None = None) -> None:
+    def release(self, service: str, region: str | None = None) -> None:
         """Give up the service's client: a next call gets another, or connects anew."""
         client = self._made.pop((service, region or self.target.region), None)
         if client is not None:
             self._shared.give_back(self._clients, service, client)
 
-    def let_all_go(self) -> None:
-        """Give up every client, as `let_go`: a client takes some 140 KB."""
+    def release_all(self) -> None:
+        """Give up every client, as `release`: a client takes some 140 KB."""
         for service, region in list(self._made):
-            self.let_go(service, region)
+            self.release(service, region)
 
-    def _told_apart(self, operation: str, quota: str, error: Exception) -> Exception:
+    def _classified(self, operation: str, quota: str, error: Exception) -> Exception:
         if isinstance(error, ClientError):
             code = str(error.response.get("Error", {}).get("Code", ""))
             message = str(error.response.get("Error", {}).get("Message", ""))
@@ -509,7 +509,7 @@ def chunks(items: Sequence[T], length: int) -> Iterator[Sequence[T]]:
         yield items[start : start + length]
 
 
-def careful(client: Any) -> Any:
+def validating(client: Any) -> Any:
     """The client, which takes for an answer only what is one."""
     client.meta.events.register("before-parse", _only_answers, unique_id="janitor-only-answers")
     return client

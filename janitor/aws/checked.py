@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from botocore.parsers import ResponseParserError
 
-from janitor.aws.api import CLIENT_CONFIG, careful
+from janitor.aws.api import CLIENT_CONFIG, validating
 from janitor.aws.clients import follows, in_region
 from janitor.core.errors import UsageError
 
@@ -49,7 +49,7 @@ def check(aws: boto3.Session) -> None:
         protocol = _offline(aws, service).meta.service_model.resolved_protocol
         if protocol != "json":
             raise _refused(f"speaks {protocol} with {service}")
-    logs = careful(_offline(aws, "logs"))
+    logs = validating(_offline(aws, "logs"))
     try:
         answer = logs.describe_log_groups()
     except BotoCoreError as error:

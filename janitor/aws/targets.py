@@ -47,7 +47,7 @@ ACTIONS: dict[str, str] = {
 ALL = "all"
 ACCOUNTS_AT_ONCE = 16
 """Of which it is found out who they are, and which Regions they have."""
-SOMEWHERE = "us-east-1"
+DEFAULT_REGION = "us-east-1"
 """Which Region is asked about an account where none is configured."""
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 ACCOUNT = re.compile(r"[0-9]{12}")
@@ -66,7 +66,7 @@ def session(profile: str | None) -> boto3.Session:
     """
     try:
         made = _session(profile)
-        if not region_around() and made.region_name:
+        if not environment_region() and made.region_name:
             check_region(made.region_name, f"profile {made.profile_name}: region")
         check(made)
         watch(made._session)
@@ -116,8 +116,8 @@ def assumed(aws: boto3.Session, role: str, external_id: str | None = None) -> bo
     if source is None:
         raise CredentialsError(NOWHERE)
     partition = role.split(":")[1]
-    homes = (name for name in (configured(aws), SOMEWHERE, *known_regions()) if name)
-    home = next((name for name in homes if partition_of(name) == partition), SOMEWHERE)
+    homes = (name for name in (configured_region(aws), DEFAULT_REGION, *known_regions()) if name)
+    home = next((name for name in homes if partition_of(name) == partition), DEFAULT_REGION)
     fetcher = AssumeRoleCredentialFetcher(
         functools.partial(aws.client, region_name=home, config=CLIENT_CONFIG),
         source,
@@ -223,12 +223,12 @@ async def each_account(
     return apis, said
 
 
-def configured(aws: boto3.Session) -> str | None:
+def configured_region(aws: boto3.Session) -> str | None:
     """The Region that environment or profile name."""
     return os.environ.get("AWS_REGION") or aws.region_name
 
 
-def region_around() -> str:
+def environment_region() -> str:
     """The Region that the environment names; empty if none. Raises UsageError on an unknown one."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if region := os.environ.get(name, ""):
@@ -286,7 +286,7 @@ async def connect(aws: boto3.Session, wanted: Sequence[str], means: Means) -> li
     def api(account: str, region: str) -> Api:
         return means.api(aws, Target(account, region))
 
-    usual = configured(aws)
+    usual = configured_region(aws)
     named = [region for region in dict.fromkeys(wanted) if region != ALL]
     for region in named:
         check_region(region, "Region")
@@ -294,7 +294,7 @@ async def connect(aws: boto3.Session, wanted: Sequence[str], means: Means) -> li
         raise UsageError(
             f"no Region: give -r/--region REGION (or `all`), or set AWS_REGION; {HINT}"
         )
-    account, home = await _account(api, [*named, usual or SOMEWHERE])
+    account, home = await _account(api, [*named, usual or DEFAULT_REGION])
     if ALL in wanted:
         named = await _enabled(api(account, home))
     return [api(account, region) for region in named or [home]]
@@ -307,7 +307,7 @@ async def home(aws: boto3.Session, wanted: Sequence[str], means: Means) -> Api:
     named = [region for region in wanted if region != ALL]
     account, region = await _account(
         lambda account, region: means.api(aws, Target(account, region)),
-        [*named, configured(aws) or SOMEWHERE],
+        [*named, configured_region(aws) or DEFAULT_REGION],
     )
     return means.api(aws, Target(account, region))
 

@@ -61,7 +61,7 @@ ORPHAN = (OWNER_GONE, Question("arrivals", 30))
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Answer:
     """The answer to a question: whether it `holds`, None if that could not be read. `owner` is the
     owner that the log group's name refers to, if it is gone.
     """
@@ -80,7 +80,7 @@ class LogGroup(NamedTuple):
     `defects` lists values that make no sense; a group with any is never touched.
     `ingestion` is None if it was not requested or could not be read. It decides nothing.
     `data_protection` is the `dataProtectionStatus`: None if there never was a policy.
-    `found` holds the answers to questions about the group, None if none were asked.
+    `answers` holds the answers to questions about the group, None if none were asked.
     """
 
     target: Target
@@ -100,26 +100,26 @@ class LogGroup(NamedTuple):
     tags: Mapping[str, str] | None = None
     tags_error: str | None = None
     ingestion: Ingestion | None = None
-    found: Mapping[Question, Found] | None = None
+    answers: Mapping[Question, Answer] | None = None
 
     @property
     def orphan_of(self) -> str | None:
         """The owner that the name refers to, if it was looked for and is gone, and nothing has
         arrived since.
         """
-        found = self.found or {}
-        quiet = any(one.holds for asked, one in found.items() if asked.about == "arrivals")
-        gone = found.get(OWNER_GONE)
+        answers = self.answers or {}
+        quiet = any(one.holds for asked, one in answers.items() if asked.about == "arrivals")
+        gone = answers.get(OWNER_GONE)
         return gone.owner if quiet and gone is not None and gone.holds else None
 
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """What is known of the group beyond DescribeLogGroups and its tags."""
-        return () if self.found is None else tuple(one.evidence for one in self.found.values())
+        return () if self.answers is None else tuple(one.evidence for one in self.answers.values())
 
-    def with_found(self, found: Mapping[Question, Found]) -> LogGroup:
+    def with_answers(self, answers: Mapping[Question, Answer]) -> LogGroup:
         """Return the group with these answers added."""
-        return self._replace(found={**(self.found or {}), **found})
+        return self._replace(answers={**(self.answers or {}), **answers})
 
     @property
     def identity(self) -> tuple[str, str, str, int]:
@@ -265,7 +265,7 @@ class Evidence:
     at: int
 
 
-MADE_AGAIN = "recreated"
+RECREATED = "recreated"
 """The source of evidence about who recreates a deleted log group."""
 
 

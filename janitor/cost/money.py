@@ -250,7 +250,7 @@ class Ledger:
                     continue
                 if now is not None and (days := group.retention_days):
                     self._expiring += expiring_bytes(held, now - group.creation_time, days, SOON)
-                if (found := group.found) is None:
+                if (found := group.answers) is None:
                     continue
                 if group.orphan_of is not None:
                     row.orphans += 1

@@ -30,11 +30,11 @@ from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import CredentialsError, JanitorError, JournalError, PlanError
 from janitor.core.model import (
     Action,
+    Answer,
     Change,
     DeleteGroup,
     Evidence,
     Extras,
-    Found,
     Keep,
     LogGroup,
     LogStream,
@@ -54,17 +54,17 @@ from janitor.engine.arrivals import Arrivals
 from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, Planned
 from janitor.engine.proof import (
-    STREAMS_AGE,
+    MAX_STREAMS_AGE,
     Empty,
     NotEmpty,
     Unreadable,
     Verdict,
     extras_of,
     few_streams_silent,
-    made_again,
     no_arrivals,
     no_events,
     no_subscription_filters,
+    recreated_by,
     streams_silent,
     sweepable,
     trusted,
@@ -75,15 +75,15 @@ from janitor.engine.survey import TARGETS_AT_ONCE
 from janitor.engine.users import Users
 from janitor.engine.window import Window
 from janitor.journal.journal import Ended, Entry, Journal
-from janitor.owners.owners import Shared
+from janitor.owners.owners import OwnerCache
 from janitor.owners.table import chosen
 from janitor.policy.file import Policy
 from janitor.policy.judge import judge, needs_tags
 
-LOOK_LASTS = 1.0
+MAX_LOOK_AGE = 1.0
 """Seconds between the last look at a group and its deletion, at most."""
 
-STREAMS_LAST = 0.5
+SLOW_STREAMS = 0.5
 """Of that, for reading the streams. Where there are more of them (or an answer is slow) what
 subscribes to the group is read once more after them: it could not be a second old otherwise."""
 
@@ -98,7 +98,7 @@ after the other: together they would all become too old."""
 SYSLOG = "syslog"
 """The row of the table of owners that tells of every syslog endpoint: what has one is kept."""
 
-OWNERS_LAST = 55.0
+MAX_OWNERS_AGE = 55.0
 """Seconds, so that they are not a minute old at the deletion: too many calls for each of them."""
 
 GROUPS_A_LOOK = 25
@@ -161,17 +161,18 @@ class Part:
     again: bool = False
 
 
-async def at_hand(planned: Iterable[Planned]) -> AsyncIterator[Planned]:
+async def as_async(planned: Iterable[Planned]) -> AsyncIterator[Planned]:
     """A plan for which nothing is waited for. Raises what reading it raises."""
     for one in planned:
         yield one
 
 
 class Act:
-    """Acts on a plan over several targets. `now` (ms) is the moment by which the plan judged ages:
-    nothing becomes older by waiting. `asked` is what the survey asked owners: what is younger than
-    half of OWNERS_LAST is not asked again at once. `anew` says that the plan is of an earlier run,
-    so that those owners are asked again as well for which that takes long.
+    """Acts on a plan over several targets.
+
+    `now` (ms) is the moment by which the plan judged ages, so nothing becomes older by waiting.
+    `owner_cache` holds what the survey read of owners; what is younger than half of MAX_OWNERS_AGE
+    is not read again at once. A plan `from_earlier_run` has the slow rows of owners read again too.
     """
 
     def __init__(
@@ -183,8 +184,8 @@ class Act:
         sink: ActSink,
         looks: Looks,
         *,
-        asked: Shared | None = None,
-        anew: bool = False,
+        owner_cache: OwnerCache | None = None,
+        from_earlier_run: bool = False,
     ) -> None:
         self.policy = policy
         self.now = now
@@ -194,11 +195,11 @@ class Act:
         self.looks = looks
         rows = chosen(policy.protect.deletion.owners)
         self.rows = [cheap for row in rows if (cheap := row.again()) is not None]
-        self.rows_long = [row for row in rows if row.again() is not row]
-        self.rows_once = self.rows_long if anew else []
+        self.slow_rows = [row for row in rows if row.again() is not row]
+        self.slow_rows_once = self.slow_rows if from_earlier_run else []
         self.asks_syslog = any(row.id == SYSLOG for row in self.rows)
-        self.shared = Shared() if asked is None else asked
-        self.shared_long = self.shared.apart()
+        self.owner_cache = OwnerCache() if owner_cache is None else owner_cache
+        self.slow_owner_cache = self.owner_cache.separate()
 
     async def run(self, apis: Mapping[Target, Api], parts: Mapping[Target, Part]) -> None:
         """Carry out each target's part, to the end or until stopped."""
@@ -207,11 +208,11 @@ class Act:
         async def acted(target: Target, part: Part) -> None:
             # Of what is half as old some would be too old soon, and some a little later: where
             # much is asked on a small CPU they would be asked again and again.
-            self.shared.forget(target, apis[target].clock.monotonic() - OWNERS_LAST / 2)
+            self.owner_cache.forget(target, apis[target].clock.monotonic() - MAX_OWNERS_AGE / 2)
             await _TargetAct(self, apis[target]).run(part)
             if many:
-                apis[target].let_all_go()
-                self.shared.forget(target)
+                apis[target].release_all()
+                self.owner_cache.forget(target)
 
         await together(
             *(acted(target, part) for target, part in parts.items()), most=TARGETS_AT_ONCE
@@ -245,7 +246,7 @@ class _Todo:
 
 
 @dataclass
-class _Looked:
+class _CurrentGroups:
     """The planned log groups of a chunk as they are now, read again once that is too long ago.
 
     `tags_matter` says whether a group cannot be judged without its tags.
@@ -254,7 +255,7 @@ class _Looked:
     logs: Logs
     names: list[str]
     tags_matter: Callable[[LogGroup], bool]
-    answers: dict[str, Mapping[Question, Found]] = field(default_factory=dict)
+    answers: dict[str, Mapping[Question, Answer]] = field(default_factory=dict)
     """To what rules ask about them that takes calls."""
     at: float | None = None
     changes: int = 0
@@ -275,7 +276,7 @@ class _Looked:
                 self.at = at if changes == self.changes else None
             group = self.found.get(name)
             if group is not None and name in self.answers:
-                group = group.with_found(self.answers[name])
+                group = group.with_answers(self.answers[name])
             if group is None or not self.tags_matter(group):
                 return group
             if verb is Verb.DELETE_GROUP:
@@ -320,9 +321,9 @@ class _TargetAct:
         self._changes = Changes(api)
         self._arrivals = Arrivals(api)
         self._outcome = functools.partial(outcome_now, api.clock)
-        self._users = Users(api, act.rows, act.shared, OWNERS_LAST)
-        self._users_long = Users(api, act.rows_long, act.shared_long)
-        users = [self._users, self._users_long]
+        self._users = Users(api, act.rows, act.owner_cache, MAX_OWNERS_AGE)
+        self._slow_users = Users(api, act.slow_rows, act.slow_owner_cache)
+        users = [self._users, self._slow_users]
         self._questions = Questions(act.policy, act.now, self._arrivals, users)
         self._deletions = asyncio.Semaphore(DELETIONS_AT_ONCE)
         self.many_streams = asyncio.Lock()
@@ -359,13 +360,15 @@ class _TargetAct:
         """Begin the work on some log groups."""
         names = [planned.group for planned, _ in chunk]
         tags_matter = functools.partial(needs_tags, policy=self._policy, now=self._now)
-        looked = _Looked(self._logs, names, tags_matter)
+        current = _CurrentGroups(self._logs, names, tags_matter)
         # At once, so that what is asked about them is asked together.
         await window.add(
-            *(self._group(planned, looked, position, part) for planned, position in chunk)
+            *(self._group(planned, current, position, part) for planned, position in chunk)
         )
 
-    async def _group(self, planned: Planned, looked: _Looked, position: int, part: Part) -> Done:
+    async def _group(
+        self, planned: Planned, current: _CurrentGroups, position: int, part: Part
+    ) -> Done:
         """All that is planned for one log group, one after the other."""
         outcomes: list[Outcome] = []
         for line in planned.actions:
@@ -382,20 +385,20 @@ class _TargetAct:
             slots = {Verb.SET_RETENTION: self._puts, Verb.SWEEP_STREAMS: self._sweeps}.get(verb)
             async with slots or contextlib.nullcontext():
                 todo = _Todo(line, verb, part.swept.get(position, 0), part.again)
-                outcomes.append(await self._line(planned, todo, looked))
+                outcomes.append(await self._line(planned, todo, current))
         complete = not any(outcome.status is Status.NOT_REACHED for outcome in outcomes)
         return Done(self._target, outcomes, position, complete)
 
-    async def _line(self, planned: Planned, todo: _Todo, looked: _Looked) -> Outcome:
+    async def _line(self, planned: Planned, todo: _Todo, current: _CurrentGroups) -> Outcome:
         """Carry out a line."""
         line, verb = todo.line, todo.verb
         group = _stub(self._target, planned)
         try:
             if self._policy.questions:
-                await self._ask(planned, looked, verb)
+                await self._ask(planned, current, verb)
             if verb is Verb.SET_RETENTION:
                 await self._changes.reserve_put(tags=self._policy.tags_choose_retention)
-            fresh = await looked.of(planned.group, verb)
+            fresh = await current.of(planned.group, verb)
             if todo.again and (done := _done_before(planned, todo, fresh)) is not None:
                 return self._outcome(group, done, Status.DONE, "by an attempt that was interrupted")
             if fresh is None or fresh.creation_time != planned.creation_time:
@@ -404,13 +407,13 @@ class _TargetAct:
                 return self._outcome(group, keep, Status.GONE, text)
             group = fresh
             action = self._as_planned(fresh, planned, line, verb)
-            changed = functools.partial(self._changed, planned, line, verb, looked)
+            changed = functools.partial(self._changed, planned, line, verb, current)
             match action:
                 case SetRetention():
                     outcome = await self._put(fresh, action, changed)
                     outcome = outcome._replace(evidence=fresh.evidence)
                     if line is not planned.actions[-1]:
-                        looked.changed()  # what is planned for it besides has to see it
+                        current.changed()  # what is planned for it besides has to see it
                     return outcome
                 case SweepStreams():
                     return await self._sweep(fresh, action, todo, changed)
@@ -431,17 +434,17 @@ class _TargetAct:
             keep = Keep(f"planned {verb.value}")
             return self._outcome(group, keep, Status.NOT_REACHED, "the run stopped before this")
 
-    async def _ask(self, planned: Planned, looked: _Looked, verb: Verb) -> None:
+    async def _ask(self, planned: Planned, current: _CurrentGroups, verb: Verb) -> None:
         """Ask once more what rules ask about the group, before the first change to it. Raises
         ReadError, StoppedError or CredentialsError.
         """
-        group, put = await looked.of(planned.group, verb), planned.of("set_retention")
-        if group is None or planned.group in looked.answers:
+        group, put = await current.of(planned.group, verb), planned.of("set_retention")
+        if group is None or planned.group in current.answers:
             return
         if put is not None and group.retention_days == put.retention_after:
             # An earlier link put it: what else is planned was judged before that.
             group = group._replace(retention_days=put.retention_before)
-        looked.answers[planned.group] = (await self._questions.answered(group)).found or {}
+        current.answers[planned.group] = (await self._questions.answered(group)).answers or {}
 
     # ---- judged again ------------------------------------------------------------------------
 
@@ -566,7 +569,7 @@ class _TargetAct:
         After an attempt that may have taken effect the look is repeated, never the deletion
         alone: the name may belong to another group by then.
         """
-        seen = [*group.evidence, *made_again(self._users, group)]
+        seen = [*group.evidence, *recreated_by(self._users, group)]
         if outcome := await self._disproved(group, action, self._still_empty(group, action), seen):
             return outcome
         async with self._deletions:
@@ -600,8 +603,8 @@ class _TargetAct:
         yield await no_arrivals(self._arrivals, group, action.before)
         if self._policy.reads_events(group):
             yield await no_events(self._logs, group, action.before)
-        if self._act.rows_once:
-            yield await unused(self._users_long, group)
+        if self._act.slow_rows_once:
+            yield await unused(self._slow_users, group)
 
     async def _unused(self, group: LogGroup) -> AsyncIterator[Verdict]:
         """What may be a minute old at the deletion."""
@@ -632,12 +635,12 @@ class _TargetAct:
     # ---- streams -----------------------------------------------------------------------------
 
     async def _changed(
-        self, planned: Planned, line: ActionLine, verb: Verb, looked: _Looked
+        self, planned: Planned, line: ActionLine, verb: Verb, current: _CurrentGroups
     ) -> str:
         """Why a line is not gone on with; empty where the group is as it was. Thousands of streams
         take minutes, in which somebody may protect it. Raises ReadError or StoppedError.
         """
-        fresh = await looked.of(planned.group, verb)
+        fresh = await current.of(planned.group, verb)
         if fresh is None or fresh.creation_time != planned.creation_time:
             return "gone, or created again under the same name"
         if verb is Verb.SET_RETENTION and fresh.retention_days == line.retention_after:
@@ -833,7 +836,7 @@ class _Deletion:
                 raise StaleLookError("what is needed to recreate the log group has changed")
             self.tried = True
             try:
-                await act._changes.delete_group_once(group.name, looked_at + LOOK_LASTS)
+                await act._changes.delete_group_once(group.name, looked_at + MAX_LOOK_AGE)
             except UnavailableError as error:
                 self._lost |= not error.refused
                 raise
@@ -851,7 +854,7 @@ class _Deletion:
 
         The group itself is read last, its tags from itself, because the tagging API lags. Where the
         streams take long what else may change is read again after them, so that only the streams
-        may have been read earlier than that, by STREAMS_AGE. Raises StaleLookError.
+        may have been read earlier than that, by MAX_STREAMS_AGE. Raises StaleLookError.
         """
         act, group, action = self._act, self._group, self._action
         looked_at = act._clock.monotonic()
@@ -861,7 +864,7 @@ class _Deletion:
             act._logs.tags(group.arn),
         )
         verdicts: list[Verdict] = [subscribed, silent]
-        if act._clock.monotonic() - looked_at > STREAMS_LAST:
+        if act._clock.monotonic() - looked_at > SLOW_STREAMS:
             # Owners too, where they are a minute old by now.
             if outcome := await act._disproved(group, action, act._unused(group), [*seen]):
                 return outcome
@@ -870,7 +873,7 @@ class _Deletion:
             subscribed = await no_subscription_filters(act._logs, group, self._ignored)
             verdicts.append(subscribed)
             tags = await act._logs.tags(group.arn)
-            if act._clock.monotonic() - streams_at > STREAMS_AGE:
+            if act._clock.monotonic() - streams_at > MAX_STREAMS_AGE:
                 raise StaleLookError("its log streams took too long to read")
         if outcome := await act._disproved(group, action, _each(verdicts), seen):
             return self._gone(seen) if outcome.status is Status.GONE else outcome
@@ -879,7 +882,7 @@ class _Deletion:
             return self._gone(seen)
         if fresh.identity != group.identity:
             return self._gone(seen, "created again under the same name")
-        fresh = fresh._replace(tags=tags, found=group.found)
+        fresh = fresh._replace(tags=tags, answers=group.answers)
         again = judge(fresh, act._policy, act._now)
         # By the same rule too: another may have the events looked for.
         same = isinstance(again, DeleteGroup) and (again.before, again.rule) == (

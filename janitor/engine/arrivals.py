@@ -6,12 +6,12 @@ from collections.abc import Collection
 
 from janitor.aws.api import Api
 from janitor.aws.metrics import METRICS_A_CALL, arrivals
-from janitor.engine.gathered import Gathered
+from janitor.engine.batcher import Batcher
 
 LINGER = 2.0
 """Calls' time in which questions come together."""
 
-Answer = tuple[bool | None, int]
+Arrival = tuple[bool | None, int]
 """Whether anything arrived (None: unclear), and when it was asked (ms)."""
 
 _Asked = tuple[str, int]
@@ -24,9 +24,9 @@ class Arrivals:
     def __init__(self, api: Api) -> None:
         self.clock = api.clock
         self._api = api
-        self._asked = Gathered(api, "GetMetricData", METRICS_A_CALL, LINGER, self._ask)
+        self._asked = Batcher(api, "GetMetricData", METRICS_A_CALL, LINGER, self._ask)
 
-    async def since(self, group: str, moment: int) -> Answer:
+    async def since(self, group: str, moment: int) -> Arrival:
         """Whether events arrived in the group from `moment` (ms) until now. Raises ReadError,
         StoppedError or CredentialsError.
 
@@ -34,7 +34,7 @@ class Arrivals:
         """
         return await self._asked.about((group, moment))
 
-    async def _ask(self, asked: Collection[_Asked]) -> dict[_Asked, Answer]:
+    async def _ask(self, asked: Collection[_Asked]) -> dict[_Asked, Arrival]:
         at, since = self.clock.now(), dict[str, int]()
         for group, moment in asked:
             since[group] = min(moment, since.get(group, moment))

@@ -17,7 +17,7 @@ from janitor.aws.tags import read_tags
 from janitor.core.clock import DAY_MS, StoppedError
 from janitor.core.errors import JanitorError
 from janitor.core.model import Keep, LogGroup, Outcome, SetRetention, Status, outcome_now
-from janitor.engine.act import Act, Part, add_tags, at_hand
+from janitor.engine.act import Act, Part, add_tags, as_async
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
 from janitor.engine.plan import action_line, grouped
@@ -37,7 +37,7 @@ long the queue of what failed keeps a message, to be sent once more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Born:
+class NewGroupsResult:
     """What became of log groups, by name: those that there are, why others could not be done with,
     and the tags that were copied.
     """
@@ -47,7 +47,9 @@ class Born:
     tags: Mapping[str, Collection[str]]
 
 
-async def give_retention(api: Api, names: Sequence[str], policy: Policy, journal: Journal) -> Born:
+async def give_retention(
+    api: Api, names: Sequence[str], policy: Policy, journal: Journal
+) -> NewGroupsResult:
     """Do what the policy says about new log groups of the target. A name that comes again later
     changes nothing more.
     """
@@ -65,8 +67,10 @@ async def give_retention(api: Api, names: Sequence[str], policy: Policy, journal
     await survey.run(apis, {api.target: None})
     outcomes = {name: _if_younger(outcome, now) for name, outcome in outcomes.items()}
     lines = [line for one in outcomes.values() if (line := action_line(one)) is not None]
-    act = Act(policy, now, api.stop, journal, books, Looks(api.clock), asked=survey.shared)
-    await act.run(apis, {api.target: Part(at_hand(grouped(lines)))})
+    act = Act(
+        policy, now, api.stop, journal, books, Looks(api.clock), owner_cache=survey.owner_cache
+    )
+    await act.run(apis, {api.target: Part(as_async(grouped(lines)))})
     errors = "; ".join(books.tallies[api.target].errors)
     failures: dict[str, str] = {}
     tags: dict[str, Collection[str]] = {}
@@ -80,7 +84,7 @@ async def give_retention(api: Api, names: Sequence[str], policy: Policy, journal
                 tags[name] = await _copy_tags(api, policy, one.group, journal)
             except _NotCopiedError as error:
                 failures[name] = str(error)
-    return Born({**old, **outcomes}, failures, tags)
+    return NewGroupsResult({**old, **outcomes}, failures, tags)
 
 
 async def _listing(

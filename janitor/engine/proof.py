@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from janitor.aws.api import CallError, ReadError
 from janitor.aws.logs import Logs
 from janitor.core.clock import DAY_MS, HOUR_MS
-from janitor.core.model import MADE_AGAIN, Evidence, Extras, LogGroup, LogStream
+from janitor.core.model import RECREATED, Evidence, Extras, LogGroup, LogStream
 from janitor.core.text import age
 from janitor.engine.arrivals import Arrivals
 from janitor.engine.users import Users
@@ -30,7 +30,7 @@ Lambda execution environment lives for hours."""
 
 STREAMS_A_PAGE = 50
 """At most (CloudWatch Logs API reference, DescribeLogStreams)."""
-STREAMS_AGE = 60.0
+MAX_STREAMS_AGE = 60.0
 """Seconds that have passed at most, when a log group is deleted, since its streams were read; where
 there are many that is the time which they take."""
 
@@ -86,10 +86,10 @@ async def unused(users: Users, group: LogGroup) -> Verdict:
     return Empty(Evidence(OWNERS, text, answer.at))
 
 
-def made_again(users: Users, group: LogGroup) -> list[Evidence]:
+def recreated_by(users: Users, group: LogGroup) -> list[Evidence]:
     """Who makes the group again once it is deleted, where that is known; it decides nothing."""
-    text = users.made_again(group.name)
-    return [Evidence(MADE_AGAIN, text, users.clock.now())] if text else []
+    text = users.recreated_by(group.name)
+    return [Evidence(RECREATED, text, users.clock.now())] if text else []
 
 
 async def no_subscription_filters(
@@ -118,17 +118,17 @@ def _goes_to(described: Mapping[str, object], destinations: Sequence[str]) -> bo
 async def streams_silent(logs: Logs, group: LogGroup, before: int) -> Verdict:
     """Line 6: every stream, all pages read, was created, written and ingested before `before`.
 
-    More pages than the quota lets through in STREAMS_AGE are not read: those read first would be
-    too old at the deletion.
+    More pages than the quota allows in MAX_STREAMS_AGE are not read: the first of them would be too
+    old by the deletion.
     """
     rate = logs.api.pace.ceiling("DescribeLogStreams")
-    most = int(rate * STREAMS_AGE)
+    most = int(rate * MAX_STREAMS_AGE)
     if verdict := await few_streams_silent(logs, group, before, most):
         return verdict
     text = (
         f"more log streams than {most:,} pages of up to {STREAMS_A_PAGE} hold, which is all that "
-        f"can be read in {STREAMS_AGE:.0f} s at {rate:,g} calls a second, so it cannot be proved "
-        "empty: raise the quota of DescribeLogStreams (in Service Quotas) or api_share in "
+        f"can be read in {MAX_STREAMS_AGE:.0f} s at {rate:,g} calls a second, so it cannot be "
+        "proved empty: raise the quota of DescribeLogStreams (in Service Quotas) or api_share in "
         "[limits], or delete the log group yourself"
     )
     return Unreadable(Evidence("DescribeLogStreams", text, logs.clock.now()))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from janitor.aws.api import ReadError
 from janitor.core.clock import DAY_MS
-from janitor.core.model import OWNER_GONE, Evidence, Found, LogGroup, Question
+from janitor.core.model import OWNER_GONE, Answer, Evidence, LogGroup, Question
 from janitor.core.text import age
 from janitor.engine.arrivals import Arrivals
 from janitor.engine.proof import OWNERS
@@ -44,11 +44,11 @@ class Questions:
             if decides(asked, group, self._policy, self._now):
                 young = [question for question in asked if self._young(group, question)]
                 first = (young or asked)[0]
-                group = group.with_found({first: await self._ask(group, first)})
+                group = group.with_answers({first: await self._ask(group, first)})
             else:
                 text = "not checked: it would make no difference"
-                found = Found(False, Evidence("policy", text, self._arrivals.clock.now()))
-                group = group.with_found(dict.fromkeys(asked, found))
+                found = Answer(False, Evidence("policy", text, self._arrivals.clock.now()))
+                group = group.with_answers(dict.fromkeys(asked, found))
         return group
 
     async def holding(self, group: LogGroup, questions: Sequence[Question]) -> LogGroup:
@@ -57,21 +57,21 @@ class Questions:
         """
         for question in questions:
             found = await self._ask(group, question)
-            group = group.with_found({question: found})
+            group = group.with_answers({question: found})
             if not found.holds:
                 break
         return group
 
-    async def _ask(self, group: LogGroup, question: Question) -> Found:
+    async def _ask(self, group: LogGroup, question: Question) -> Answer:
         if question == OWNER_GONE:
             return await self._owner_gone(group)
         return await self._quiet(group, question)
 
-    async def _owner_gone(self, group: LogGroup) -> Found:
+    async def _owner_gone(self, group: LogGroup) -> Answer:
         """The rows of which its name speaks come first: most log groups' owners are there."""
         owner, rows, at = self.owner_named(group), 0, self._arrivals.clock.now()
         if not owner:
-            return Found(
+            return Answer(
                 False, Evidence(OWNERS, "its name does not point to an owner that is checked", at)
             )
         named = [users.of_its_name for users in self._users]
@@ -79,29 +79,29 @@ class Questions:
             answer = await of(group)
             if answer.uses:
                 use = answer.uses[0]
-                return Found(False, Evidence(use.source, str(use), use.at))
+                return Answer(False, Evidence(use.source, str(use), use.at))
             if answer.unread:
                 unread = answer.unread[0]
-                return Found(None, Evidence(unread.source, str(unread), unread.at))
+                return Answer(None, Evidence(unread.source, str(unread), unread.at))
             rows += 0 if of in named else answer.rows
         text = f"not in use by {owner}, nor by any other of the {rows} kinds of owners checked"
-        return Found(True, Evidence(OWNERS, text, answer.at), owner)
+        return Answer(True, Evidence(OWNERS, text, answer.at), owner)
 
     def _young(self, group: LogGroup, question: Question) -> bool:
         return group.creation_time > self._now - question.days * DAY_MS
 
-    async def _quiet(self, group: LogGroup, question: Question) -> Found:
+    async def _quiet(self, group: LogGroup, question: Question) -> Answer:
         days = f"{question.days} day{'' if question.days == 1 else 's'}"
         if self._young(group, question):
             text = f"created {age(max(self._now - group.creation_time, 0))} ago, less than {days}"
-            return Found(False, Evidence("DescribeLogGroups", text, self._now))
+            return Answer(False, Evidence("DescribeLogGroups", text, self._now))
         source = "GetMetricData"
         try:
             since = self._now - question.days * DAY_MS
             arrived, at = await self._arrivals.since(group.name, since)
         except ReadError as error:
             text = f"could not be read: {error}"
-            return Found(None, Evidence(source, text, self._arrivals.clock.now()))
+            return Answer(None, Evidence(source, text, self._arrivals.clock.now()))
         match arrived:
             case None:
                 text = "whether anything arrived could not be read: no complete answer"
@@ -109,4 +109,4 @@ class Questions:
                 text = f"something arrived in the last {days}"
             case False:
                 text = f"nothing arrived in the last {days}"
-        return Found(None if arrived is None else not arrived, Evidence(source, text, at))
+        return Answer(None if arrived is None else not arrived, Evidence(source, text, at))

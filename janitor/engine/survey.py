@@ -38,16 +38,16 @@ from janitor.core.model import (
 )
 from janitor.core.together import together
 from janitor.engine.arrivals import Arrivals
-from janitor.engine.gathered import Gathered
+from janitor.engine.batcher import Batcher
 from janitor.engine.proof import (
     Empty,
     NotEmpty,
     Unreadable,
     Verdict,
-    made_again,
     no_arrivals,
     no_events,
     no_subscription_filters,
+    recreated_by,
     streams_silent,
     sweepable,
     unused,
@@ -55,7 +55,7 @@ from janitor.engine.proof import (
 from janitor.engine.questions import Questions
 from janitor.engine.users import Users
 from janitor.engine.window import Window
-from janitor.owners.owners import Shared
+from janitor.owners.owners import OwnerCache
 from janitor.owners.table import chosen
 from janitor.policy.file import Limits, Policy
 from janitor.policy.judge import because, judge, needs_tags, open_questions
@@ -145,7 +145,7 @@ class Survey:
         self.orphans = orphans
         self.briefly = briefly
         self.rows = chosen(policy.protect.deletion.owners)
-        self.shared = Shared()
+        self.owner_cache = OwnerCache()
         self.confirmed = _Confirmed(policy.limits)
         self.sweeps = Counter[str]()
         """Streams to sweep so far, by account."""
@@ -157,8 +157,8 @@ class Survey:
         async def surveyed(target: Target, start: str | None) -> None:
             await _TargetSurvey(self, apis[target]).run(start)
             if many:
-                apis[target].let_all_go()
-                self.shared.forget(target)
+                apis[target].release_all()
+                self.owner_cache.forget(target)
 
         await together(
             *(surveyed(target, start) for target, start in starts.items()), most=TARGETS_AT_ONCE
@@ -195,9 +195,9 @@ class _TargetSurvey:
         self._logs = Logs(api)
         self._arrivals = Arrivals(api)
         self._outcome = functools.partial(outcome_now, api.clock)
-        self._users = Users(api, survey.rows, survey.shared)
+        self._users = Users(api, survey.rows, survey.owner_cache)
         self._questions = Questions(survey.policy, survey.now, self._arrivals, [self._users])
-        self._tags = Gathered(
+        self._tags = Batcher(
             api, "GetResources", ARNS_A_CALL, TAGS_LINGER, functools.partial(read_tags, api)
         )
         self._open = 0
@@ -339,11 +339,11 @@ class _TargetSurvey:
         """
 
         async def answered(group: LogGroup, action: Action) -> tuple[LogGroup, Action]:
-            before = group.found
+            before = group.answers
             if self._survey.orphans and self._questions.owner_named(group):
                 group = await self._questions.holding(group, ORPHAN)
             group = await self._questions.answered(group)
-            if group.found is not before:
+            if group.answers is not before:
                 action = judge(group, self._policy, self._now)
             return group, action
 
@@ -398,7 +398,7 @@ class _TargetSurvey:
                 case Unreadable(evidence, gone):
                     return await self._unread(group, action, evidence, seen, gone=gone)
         self._survey.confirmed.one_more(self._target.account)
-        if again := made_again(self._users, group):
+        if again := recreated_by(self._users, group):
             action = replace(action, reason=f"{action.reason}; {again[0].finding}")
             seen += again
         return [self._outcome(group, action, Status.PLANNED, evidence=seen)]

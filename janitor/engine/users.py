@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from janitor.aws.api import Api
 from janitor.core.model import LogGroup
-from janitor.engine.gathered import Gathered
-from janitor.owners.owners import Answer, Named, Owners, Shared, Unread
+from janitor.engine.batcher import Batcher
+from janitor.owners.owners import Named, OwnerCache, Owners, Unread, Usage
 from janitor.owners.table import Row
 
 GROUPS_A_TIME = 100
@@ -26,43 +26,43 @@ class Users:
     """The questions of one target, as `Owners` has them."""
 
     def __init__(
-        self, api: Api, rows: Sequence[Row], shared: Shared, lasts: float = math.inf
+        self, api: Api, rows: Sequence[Row], cache: OwnerCache, max_age: float = math.inf
     ) -> None:
-        owners = Owners(api, rows, shared, lasts=lasts)
+        owners = Owners(api, rows, cache, max_age=max_age)
         self.clock = api.clock
-        self._lasts = lasts
-        self.owner_named, self.made_again = owners.owner_named, owners.made_again
+        self._max_age = max_age
+        self.owner_named, self.recreated_by = owners.owner_named, owners.recreated_by
         self._known = owners.known
-        self._asked: Gathered[Named, Answer] = Gathered(
+        self._asked: Batcher[Named, Usage] = Batcher(
             api, "cloudformation", GROUPS_A_TIME, LINGER, owners.of
         )
-        self._named: Gathered[Named, Answer] = Gathered(
+        self._named: Batcher[Named, Usage] = Batcher(
             api, "cloudformation", GROUPS_A_TIME, LINGER, owners.of_their_names
         )
         self._kept: dict[str, tuple[Unread, dict[str, None]]] = {}
 
-    async def of(self, group: LogGroup) -> Answer:
+    async def of(self, group: LogGroup) -> Usage:
         """What is known of a log group's owners. Raises StoppedError."""
         named = (group.name, group.arn)
         # A last look must not linger until others ask as well.
         answer = self._known(named) or await self._fresh(self._asked, named)
         return self._noted(group, answer)
 
-    async def of_its_name(self, group: LogGroup) -> Answer:
+    async def of_its_name(self, group: LogGroup) -> Usage:
         """What is known of the owners of which its name speaks. Raises StoppedError."""
         return self._noted(group, await self._fresh(self._named, (group.name, group.arn)))
 
-    async def _fresh(self, asked: Gathered[Named, Answer], group: Named) -> Answer:
+    async def _fresh(self, asked: Batcher[Named, Usage], group: Named) -> Usage:
         """An answer that lasts: while some rows are asked others may become too old, and are asked
         again.
         """
         for _ in range(TIMES_ASKED):
             answer = await asked.about(group)
-            if not answer.is_old(self.clock.monotonic(), self._lasts):
+            if not answer.is_old(self.clock.monotonic(), self._max_age):
                 return answer
         return answer.too_old()
 
-    def _noted(self, group: LogGroup, answer: Answer) -> Answer:
+    def _noted(self, group: LogGroup, answer: Usage) -> Usage:
         for unread in answer.unread if not answer.uses else ():
             self._kept.setdefault(unread.row, (unread, {}))[1][group.name] = None
         return answer

@@ -22,7 +22,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from janitor.aws import targets
-from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS, Counts
+from janitor.aws.api import BOOKKEEPING_CONFIG, BOOKKEEPING_TIMEOUT, Counts
 from janitor.aws.workers import NoAnswerError, Threads, within
 from janitor.core import process
 from janitor.core.clock import Stop, SystemClock
@@ -242,11 +242,11 @@ class Janitor(Runs):
     async def _go_on(self, state: RunState, context: Invocation) -> None:
         """Invoke the next link. Raises ChainError, upon which Lambda retries this one."""
         payload = json.dumps({"run": state.run, "link": state.link})
-        client = self._aws.client("lambda", config=CLOSE_CONFIG)
+        client = self._aws.client("lambda", config=BOOKKEEPING_CONFIG)
         function = context.invoked_function_arn
         try:
             invoking = self._workers.run(lambda: chain.go_on(client, function, payload))
-            await within(CLOSE_LASTS, invoking)
+            await within(BOOKKEEPING_TIMEOUT, invoking)
         except NoAnswerError as error:
             raise chain.ChainError(f"the next link could not be invoked: {error}") from error
 

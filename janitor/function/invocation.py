@@ -19,7 +19,7 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from janitor import __version__
-from janitor.aws.api import CLOSE_CONFIG, CLOSE_LASTS
+from janitor.aws.api import BOOKKEEPING_CONFIG, BOOKKEEPING_TIMEOUT
 from janitor.aws.clients import USED_ELSEWHERE
 from janitor.aws.targets import lean
 from janitor.aws.workers import NoAnswerError, Workers, within
@@ -92,7 +92,7 @@ class Warm:
         """Return the policy. Raises PolicyError, or UsageError where SSM does not answer."""
         try:
             return await within(
-                CLOSE_LASTS, self._workers.run(lambda: current_policy(self._settings))
+                BOOKKEEPING_TIMEOUT, self._workers.run(lambda: current_policy(self._settings))
             )
         except NoAnswerError as error:
             raise UsageError(f"the policy cannot be read: {error}") from error
@@ -101,11 +101,11 @@ class Warm:
         """Publish the notice, where a topic is configured. Raises NotifyError."""
         if (arn := self._settings.notify_topic) is None:
             return
-        client = self._aws.client("sns", arn.split(":")[3], config=CLOSE_CONFIG)
+        client = self._aws.client("sns", arn.split(":")[3], config=BOOKKEEPING_CONFIG)
         now = self._clock.now()
         try:
             sending = self._workers.run(lambda: send(client, arn, notice, now))
-            await within(CLOSE_LASTS, sending)
+            await within(BOOKKEEPING_TIMEOUT, sending)
         except NoAnswerError as error:
             raise NotifyError(f"the notification could not be sent: {arn}: {error}") from error
 

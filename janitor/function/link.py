@@ -34,7 +34,7 @@ from janitor.function.state import (
     TargetState,
 )
 from janitor.journal.journal import Journal
-from janitor.owners.owners import Shared
+from janitor.owners.owners import OwnerCache
 from janitor.policy.file import Limits, Policy
 from janitor.report.summary import Summary, summarize
 
@@ -62,7 +62,7 @@ class Link(Books):
         self.state = state
         self._bucket = bucket
         self._apis = apis
-        self._shared: Shared | None = None
+        self._owner_cache: OwnerCache | None = None
         self._policy = policy
         self._prices = prices
         self._counts = counts
@@ -268,7 +268,7 @@ class Link(Books):
             briefly=True,
         )
         await survey.run(self._apis, starts)
-        self._shared = survey.shared
+        self._owner_cache = survey.owner_cache
 
     async def _read_earlier(self) -> None:
         """Read what earlier passes planned; a Region where that is unreadable is not surveyed."""
@@ -312,7 +312,7 @@ class Link(Books):
             journal,
             self,
             Looks(clock),
-            asked=self._shared,
+            owner_cache=self._owner_cache,
         )
         await act.run(self._apis, parts)
         if self._stop.draining:

@@ -26,13 +26,13 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from janitor.aws.api import CLOSE_CONFIG, Counts
+from janitor.aws.api import BOOKKEEPING_CONFIG, Counts
 from janitor.aws.targets import Means, known_regions
 from janitor.aws.workers import Threads
 from janitor.core.clock import Stop, SystemClock
 from janitor.core.errors import UsageError
 from janitor.core.model import SetRetention, Status, Target
-from janitor.engine.new_groups import SHARE, Born, give_retention
+from janitor.engine.new_groups import SHARE, NewGroupsResult, give_retention
 from janitor.function.hints import parse_hint
 from janitor.function.invocation import (
     CONTEXT,
@@ -88,7 +88,7 @@ class NewGroups(Warm):
 
     async def _give_retention(
         self, account: str, names: Mapping[Target, Sequence[str]], context: Invocation
-    ) -> dict[Target, Born]:
+    ) -> dict[Target, NewGroupsResult]:
         """Do what the policy says with the log groups of these names."""
         bucket = self._settings.bucket
         if bucket is None:
@@ -96,7 +96,7 @@ class NewGroups(Warm):
         policy = await self._policy()
         now, run, stop = self._clock.now(), f"new-{context.aws_request_id}", Stop()
         journal = BucketJournal(
-            self._aws.client("s3", config=CLOSE_CONFIG),
+            self._aws.client("s3", config=BOOKKEEPING_CONFIG),
             bucket,
             lambda number: key_of(account, now, run, 0, now, number),
             Lines(run, policy.digest()),
@@ -118,7 +118,7 @@ class NewGroups(Warm):
             self._report(born)
         return dict(zip(names, results, strict=True))
 
-    def _report(self, born: Born) -> None:
+    def _report(self, born: NewGroupsResult) -> None:
         """Log each log group, and count those that were given a retention."""
         for name, one in born.outcomes.items():
             target, tags = one.group.target, sorted(born.tags.get(name, ()))

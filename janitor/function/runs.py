@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from janitor import __version__
-from janitor.aws.api import CLOSE_CONFIG, Counts
+from janitor.aws.api import BOOKKEEPING_CONFIG, Counts
 from janitor.aws.targets import Means
 from janitor.core.clock import Stop
 from janitor.core.errors import UsageError
@@ -43,7 +43,7 @@ class Runs(Warm):
         name = self._settings.bucket
         if name is None:
             raise UsageError("environment: JANITOR_BUCKET is missing: runs keep their state in it")
-        client = self._aws.client("s3", config=CLOSE_CONFIG)
+        client = self._aws.client("s3", config=BOOKKEEPING_CONFIG)
         return RunStore(client, name, self._workers, self.prefix, target)
 
     def _means(self, counts: Counts, stop: Stop, policy: Policy) -> Means:

@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from janitor.aws.api import CLOSE_CONFIG
+from janitor.aws.api import BOOKKEEPING_CONFIG
 from janitor.aws.organizations import UNIT, Wanted
 from janitor.aws.targets import ACCOUNT, EXTERNAL_ID, ROLE_NAME, check_region
 from janitor.core.errors import PolicyError, UsageError
@@ -186,7 +186,7 @@ def _from_ssm(name: str) -> tuple[str, str]:
     """Return the parameter's text, and its name for messages."""
     source = f"SSM parameter {name}"
     if "ssm" not in DEFAULT_PROVIDERS:
-        DEFAULT_PROVIDERS["ssm"] = SSMProvider(boto_config=CLOSE_CONFIG)
+        DEFAULT_PROVIDERS["ssm"] = SSMProvider(boto_config=BOOKKEEPING_CONFIG)
     try:
         text = parameters.get_parameter(name, max_age=POLICY_CACHED_FOR)
     except GetParameterError as error:

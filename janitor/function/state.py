@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from janitor.aws.api import CLOSE_LASTS
+from janitor.aws.api import BOOKKEEPING_TIMEOUT
 from janitor.aws.workers import NoAnswerError, T, Workers, within
 from janitor.core.errors import JanitorError
 from janitor.core.model import Target
@@ -292,7 +292,7 @@ class RunStore:
 
     async def _call(self, call: Callable[[], T]) -> T:
         try:
-            return await within(CLOSE_LASTS, self.workers.run(call))
+            return await within(BOOKKEEPING_TIMEOUT, self.workers.run(call))
         except (BotoCoreError, NoAnswerError) as error:
             raise StateError(f"s3://{self.name}: {error}") from error
 

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from janitor.aws.api import CALL_LASTS, CLOSE_LASTS
+from janitor.aws.api import BOOKKEEPING_TIMEOUT, CALL_TIMEOUT
 from janitor.aws.targets import check_value
 from janitor.aws.workers import NoAnswerError, Workers, within
 from janitor.core.errors import JournalError, UsageError
@@ -99,7 +99,7 @@ class BucketJournal:
         if lines:
             body = "".join(f"{line}\n" for line in lines).encode()
             try:
-                await within(CLOSE_LASTS, self._put(body))
+                await within(BOOKKEEPING_TIMEOUT, self._put(body))
             except NoAnswerError as error:
                 raise self._failed("", error) from error
 
@@ -156,12 +156,12 @@ async def journals(client: Any, address: str, workers: Workers) -> AsyncIterator
         keys = [key]
         if key.endswith("/"):
             listing = workers.run(lambda: list(_keys(client, bucket, key)))
-            keys = await within(CALL_LASTS, listing)
+            keys = await within(CALL_TIMEOUT, listing)
         if not keys:
             raise UsageError(f"{address}: there is no journal under it")
         for one in keys:
             reading = workers.run(functools.partial(body, one))
-            yield f"{SCHEME}{bucket}/{one}", text(await within(CALL_LASTS, reading))
+            yield f"{SCHEME}{bucket}/{one}", text(await within(CALL_TIMEOUT, reading))
     except (ClientError, BotoCoreError, NoAnswerError) as error:
         raise UsageError(f"{address}: cannot be read: {error}") from error
 

@@ -17,7 +17,7 @@ from janitor.core.together import together
 from janitor.owners.reader import Reading, UnreadError
 from janitor.owners.table import Row, Severity, operations
 
-SERVICE_LASTS = 300.0
+SERVICE_TIMEOUT = 300.0
 """Seconds that the rows of one service may take together: a third of a link of the function. A row
 that would take longer is not read, and keeps what it could own."""
 
@@ -65,7 +65,7 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Usage:
     """What is known of a log group's owners: it may be deleted only where both are empty.
 
     `rows` is how many could own it, and were asked by `at` (ms). Of what says that nobody does the
@@ -83,11 +83,11 @@ class Answer:
         """Whether nobody uses it, for certain."""
         return not self.uses and not self.unread
 
-    def is_old(self, now: float, lasts: float) -> bool:
+    def is_old(self, now: float, max_age: float) -> bool:
         """Whether nobody uses it by what was asked more than so many seconds ago (monotonic)."""
-        return self.nobody and self.oldest is not None and now - self.oldest[0] > lasts
+        return self.nobody and self.oldest is not None and now - self.oldest[0] > max_age
 
-    def too_old(self) -> Answer:
+    def too_old(self) -> Usage:
         """The same, as if its oldest row could not be read."""
         assert self.oldest is not None, "it is old"
         row, why = self.oldest[1], "what takes so long to ask is too old by then"
@@ -130,17 +130,17 @@ class _Asked:
         self.candidates.clear()
 
 
-class Shared:
+class OwnerCache:
     """What the owners of several targets share, and survey and act: what rows were asked, of which
     some are asked in one Region for all, and how many services are asked at a time.
     """
 
     def __init__(self, services_at_once: int = SERVICES_AT_ONCE) -> None:
-        self.turn = asyncio.Semaphore(services_at_once)
+        self.slots = asyncio.Semaphore(services_at_once)
         self._homes: dict[tuple[str, str], dict[str, _Asked]] = {}
         self._asked: dict[Target, dict[str, _Asked]] = {}
 
-    def asked_by(self, target: Target, home: str | None) -> dict[str, _Asked]:
+    def rows_of(self, target: Target, home: str | None) -> dict[str, _Asked]:
         """What the rows with that home were asked."""
         if home is None:
             return self._asked.setdefault(target, {})
@@ -153,46 +153,46 @@ class Shared:
         if any(asked.read < before for asked in self._asked.get(target, {}).values()):
             del self._asked[target]
 
-    def apart(self) -> Shared:
+    def separate(self) -> OwnerCache:
         """One that takes turns with this one, and knows nothing yet."""
-        other = Shared()
-        other.turn = self.turn
+        other = OwnerCache()
+        other.slots = self.slots
         return other
 
 
 class Owners:
     """The owners of one target's log groups. A row is read once by all that share, and again when
-    that is more than `lasts` seconds ago.
+    that is more than `max_age` seconds ago.
     """
 
     def __init__(
         self,
         api: Api,
         rows: Sequence[Row],
-        shared: Shared,
+        cache: OwnerCache,
         *,
-        lasts: float = math.inf,
-        service_lasts: float = SERVICE_LASTS,
+        max_age: float = math.inf,
+        service_timeout: float = SERVICE_TIMEOUT,
     ) -> None:
         called = {**operations(), "ec2": operations()["ec2"] | targets.ACTIONS.keys()}
         keep_only({name: called[name] for name in called.keys() - USED_ELSEWHERE})
         self._api = api
         self._rows = rows
-        self._shared = shared
-        self._lasts = lasts
-        self._lasts_at_most = service_lasts
+        self._cache = cache
+        self._max_age = max_age
+        self._service_timeout = service_timeout
 
     def owner_named(self, group: str) -> str:
         """The owner that the log group's name speaks of; "" where that is none that is asked."""
         region = self._api.target.region
         return next(filter(None, (row.owner_named(group, region) for row in self._rows)), "")
 
-    def made_again(self, group: str) -> str:
+    def recreated_by(self, group: str) -> str:
         """Who makes a log group of such a name again, and when; "" where that is not known."""
         region = self._api.target.region
-        return next(filter(None, (row.made_again(group, region) for row in self._rows)), "")
+        return next(filter(None, (row.recreated_by(group, region) for row in self._rows)), "")
 
-    def known(self, group: Named) -> Answer | None:
+    def known(self, group: Named) -> Usage | None:
         """What is known of a log group without a call; None where a row would have to be asked."""
         uses: list[Use] = []
         rows = [row for row in self._rows if row.may_own(group[0], self._api.target.region)]
@@ -206,21 +206,21 @@ class Owners:
                 uses += [probed[1]] if probed[1] else []
             else:
                 return None
-        return Answer(tuple(uses), (), len(rows), self._api.clock.now())
+        return Usage(tuple(uses), (), len(rows), self._api.clock.now())
 
-    async def of_their_names(self, groups: Collection[Named]) -> Mapping[Named, Answer]:
+    async def of_their_names(self, groups: Collection[Named]) -> Mapping[Named, Usage]:
         """What is known of each log group by those rows alone of whose owners its name speaks.
         Raises StoppedError.
         """
         return await self._of(groups, lambda row: row.owner_named)
 
-    async def of(self, groups: Collection[Named]) -> Mapping[Named, Answer]:
+    async def of(self, groups: Collection[Named]) -> Mapping[Named, Usage]:
         """What is known of each log group. Raises StoppedError."""
         return await self._of(groups, lambda row: row.may_own)
 
     async def _of(
         self, groups: Collection[Named], asked: Callable[[Row], Callable[[str, str], object]]
-    ) -> Mapping[Named, Answer]:
+    ) -> Mapping[Named, Usage]:
         region = self._api.target.region
         concerned = {
             row.id: [(name, arn) for name, arn in groups if asked(row)(name, region)]
@@ -239,19 +239,19 @@ class Owners:
                 by_service[row.service].append(row)
 
         async def ask(service: str, rows: Sequence[Row]) -> None:
-            async with self._shared.turn:
-                ends = self._api.clock.monotonic() + self._lasts_at_most
+            async with self._cache.slots:
+                ends = self._api.clock.monotonic() + self._service_timeout
                 for row in rows:
                     found[row.id] = await self._row(row, concerned[row.id], ends, oldest)
                 if service not in USED_ELSEWHERE:
                     for region in {row.only or row.home for row in rows}:
-                        self._api.let_go(service, region)
+                        self._api.release(service, region)
 
         await together(*(ask(service, rows) for service, rows in by_service.items()))
         answers = {}
         for group in groups:
             said = [found[row.id].get(group[0]) for row in self._rows if row.id in found]
-            answers[group] = Answer(
+            answers[group] = Usage(
                 tuple(use for use in said if isinstance(use, Use)),
                 tuple(unread for unread in said if isinstance(unread, Unread)),
                 sum(group in concerned[row.id] for row in self._rows),
@@ -264,13 +264,13 @@ class Owners:
 
     def _asked(self, row: Row) -> _Asked:
         """What the row was asked."""
-        known = self._shared.asked_by(self._api.target, row.home)
+        known = self._cache.rows_of(self._api.target, row.home)
         if row.id not in known:
             known[row.id] = _Asked(Reading(self._api, row, row.listing, [{}]))
         return known[row.id]
 
     def _is_old(self, asked_at: float) -> bool:
-        return self._api.clock.monotonic() - asked_at > self._lasts
+        return self._api.clock.monotonic() - asked_at > self._max_age
 
     async def _row(
         self, row: Row, groups: Collection[Named], ends: float, oldest: _Oldest

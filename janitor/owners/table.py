@@ -126,7 +126,7 @@ class Row:
         match = None if self.speaks is None else self.speaks.fullmatch(group)
         return match.groupdict() if match and self.may_own(group, region) else None
 
-    def made_again(self, group: str, region: str) -> str:
+    def recreated_by(self, group: str, region: str) -> str:
         """Return who recreates a log group of that name, and when, as text; "" if unknown."""
         always = self.severity == "recreated"
         if not (always or self.remakes) or not self.usually_owns(group, region):

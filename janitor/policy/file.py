@@ -466,7 +466,7 @@ class Policy(_Strict):
         for conditions, settings in self._resolved:
             miss = conditions.missed_by(group)
             if miss == "unanswered":
-                return tuple(q for q in settings.questions if q not in (group.found or {}))
+                return tuple(q for q in settings.questions if q not in (group.answers or {}))
             if miss in (None, "unread tags"):
                 break
         return ()
@@ -596,7 +596,7 @@ class _Conditions:
 
     @staticmethod
     def _holds(group: LogGroup, question: Question) -> bool | None:
-        answer = None if group.found is None else group.found.get(question)
+        answer = None if group.answers is None else group.answers.get(question)
         return None if answer is None else answer.holds
 
     def text(self, miss: _Miss, group: LogGroup) -> str:
@@ -616,7 +616,7 @@ class _Conditions:
             case "answer" | "unanswered":
                 holds = False if miss == "answer" else None
                 first = next(q for q in self._questions if self._holds(group, q) is holds)
-                answer = (group.found or {}).get(first)
+                answer = (group.answers or {}).get(first)
                 finding = "not asked yet" if answer is None else answer.evidence.finding
                 return finding if miss == "answer" else f"unknown: {finding}"
 

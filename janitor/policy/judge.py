@@ -14,9 +14,9 @@ from typing import Generic, ParamSpec, get_args
 from janitor.core.clock import DAY_MS
 from janitor.core.model import (
     Action,
+    Answer,
     DeleteGroup,
     Evidence,
-    Found,
     Keep,
     LogGroup,
     Question,
@@ -165,7 +165,7 @@ def open_questions(group: LogGroup, policy: Policy) -> tuple[Question, ...]:
 def decides(questions: Sequence[Question], group: LogGroup, policy: Policy, now: int) -> bool:
     """Whether the answers to the group's open questions make a difference to what is done."""
     yes, no = (
-        group.with_found(dict.fromkeys(questions, Found(holds, Evidence("", "", now))))
+        group.with_answers(dict.fromkeys(questions, Answer(holds, Evidence("", "", now))))
         for holds in (True, False)
     )
     return _effect(yes, policy, now) != _effect(no, policy, now)
@@ -486,8 +486,8 @@ def _stay(
     else:
         bound = "below min_days" if days > group.retention_days else "above max_days"
         reason = f"retention of {group.retention_days} days is {bound} {days} of rule {rule!r}"
-    if settings.questions and group.found:
-        findings = [group.found[question].evidence.finding for question in settings.questions]
+    if settings.questions and group.answers:
+        findings = [group.answers[question].evidence.finding for question in settings.questions]
         reason += f" ({'; '.join(findings)})"
     return SetRetention(reason, rule, days, sweep)
 

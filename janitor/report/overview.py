@@ -12,7 +12,7 @@ from typing import IO, Any, Generic, TypeVar
 
 from janitor.core.loss import loss
 from janitor.core.model import (
-    MADE_AGAIN,
+    RECREATED,
     LogGroup,
     Outcome,
     Status,
@@ -106,7 +106,7 @@ class Section:
     def count(self, outcome: Outcome) -> None:
         """Add an outcome to the counts."""
         self.groups += 1
-        self.made_again += any(piece.source == MADE_AGAIN for piece in outcome.evidence)
+        self.made_again += any(piece.source == RECREATED for piece in outcome.evidence)
         self.stored_bytes += outcome.group.stored_bytes
         self.streams += outcome.streams if isinstance(outcome.action, SweepStreams) else 0
 
@@ -137,7 +137,7 @@ class Orphans:
 
     def scanned(self, group: LogGroup) -> None:
         """Add a log group if it is an orphan."""
-        if group.found is not None and group.stored_bytes and group.orphan_of is not None:
+        if group.answers is not None and group.stored_bytes and group.orphan_of is not None:
             self._largest.add(group.stored_bytes, group)
 
     def largest(self) -> list[LogGroup]:

@@ -700,7 +700,7 @@ def iam_policy_command(
     for region in regions or ():
         targets.check_region(region, "-r/--region")
     trusted = [trust] if trust and targets.ROLE_ARN.fullmatch(trust) else []
-    configured = [] if sandbox or trusted else [targets.region_around()]
+    configured = [] if sandbox or trusted else [targets.environment_region()]
     partition = targets.one_partition(filter(None, regions or configured), trusted)
     if journal_bucket is not None:
         if not restore:

@@ -38,7 +38,7 @@ from janitor.engine.proof import (
 from janitor.engine.questions import Questions
 from janitor.engine.survey import Page, Survey
 from janitor.engine.users import Users
-from janitor.owners.owners import Shared
+from janitor.owners.owners import OwnerCache
 from janitor.owners.table import chosen
 from janitor.policy.file import Policy, RuleSettings
 from janitor.policy.judge import Check, RuleLine, cutoff, lines
@@ -163,7 +163,7 @@ async def explain(
         group = group._replace(tags=tags[group.arn])
     except ReadError as error:
         group = group._replace(tags=None, tags_error=str(error))
-    users = Users(api, chosen(policy.protect.deletion.owners), Shared())
+    users = Users(api, chosen(policy.protect.deletion.owners), OwnerCache())
     group = await Questions(policy, now, Arrivals(api), [users]).answered(group)
     found = [
         CheckedLine(line, *_origin(line.check, read_at, tags_at))
@@ -206,7 +206,7 @@ async def _verdicts(
     """Yield the verdicts on deletion that take calls, each with its condition's number."""
     logs = Logs(api)
     if rows := chosen(policy.protect.deletion.owners):
-        yield 2, Check.OWNER, await unused(Users(api, rows, Shared()), group)
+        yield 2, Check.OWNER, await unused(Users(api, rows, OwnerCache()), group)
     yield (
         1,
         Check.SUBSCRIPTION_FILTERS,

@@ -14,7 +14,7 @@ from janitor.aws.workers import Inline
 from janitor.core.clock import Stop
 from janitor.core.errors import Exit
 from janitor.core.model import Target
-from janitor.engine.new_groups import Born, give_retention
+from janitor.engine.new_groups import NewGroupsResult, give_retention
 from janitor.function.hints import parse_hint
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import NewGroups, Policy, load
@@ -55,7 +55,9 @@ def new_groups() -> int:
     return Exit.INCOMPLETE if born.failures else Exit.DONE
 
 
-async def _born(sandbox: Sandbox, policy: Policy, names: list[str], journal: FileJournal) -> Born:
+async def _born(
+    sandbox: Sandbox, policy: Policy, names: list[str], journal: FileJournal
+) -> NewGroupsResult:
     means = Means(SandboxClock(sandbox), Counts(), Stop(), Inline(), None)
     api = means.api(sandbox.session(), Target(demo.ACCOUNT, births.REGION))
     return await give_retention(api, names, policy, journal)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from janitor.aws import targets
-from janitor.aws.api import CLOSE_CONFIG, Counts
+from janitor.aws.api import BOOKKEEPING_CONFIG, Counts
 from janitor.aws.quotas import learn_quotas
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Stop, StoppedError
@@ -180,7 +180,7 @@ async def _journals(account: Account, paths: tuple[str, ...]) -> AsyncIterator[t
     workers = Threads() if account.sandbox is None else Inline()
     for path in paths:
         if path.startswith(archive.SCHEME):
-            client = account.session().client("s3", config=CLOSE_CONFIG)
+            client = account.session().client("s3", config=BOOKKEEPING_CONFIG)
             async for found in archive.journals(client, path, workers):
                 yield found
             continue

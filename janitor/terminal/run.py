@@ -49,7 +49,7 @@ from janitor.core.text import size
 from janitor.cost.ingestion import DAYS, Talkers
 from janitor.cost.money import Ledger, PriceList, asking, price_list
 from janitor.cost.shares import Shares, prefix_key, tag_key
-from janitor.engine.act import Act, Part, at_hand
+from janitor.engine.act import Act, Part, as_async
 from janitor.engine.books import Books, Listener
 from janitor.engine.looks import Looks
 from janitor.engine.measured import measured
@@ -57,7 +57,7 @@ from janitor.engine.plan import Head, PlanFile, action_line, end_line
 from janitor.engine.survey import Listing, Survey, every_group
 from janitor.engine.tagged import tagged
 from janitor.journal.journal import FileJournal
-from janitor.owners.owners import Shared
+from janitor.owners.owners import OwnerCache
 from janitor.policy.file import SHIPPED, Policy
 from janitor.policy.lint import idle
 from janitor.report.base import (
@@ -274,7 +274,7 @@ class _Work:
         self.apis: dict[Target, Api] = {}
         self.asks_orphans = self.options.orphans or OWNER_GONE in self.policy.questions
         self.reached = Reached([], {}, {}, [])
-        self.asked: Shared | None = None
+        self.owner_cache: OwnerCache | None = None
 
     def _shares(self) -> Shares | None:
         """Return the sums of `--by`. Raises UsageError on an invalid value."""
@@ -361,14 +361,14 @@ class _Work:
             briefly=not (self.options.all_groups or self.options.orphans or _logs_kept()),
         )
         await survey.run(self.apis, dict.fromkeys(self.apis))
-        self.asked = survey.shared
+        self.owner_cache = survey.owner_cache
         self.refused = books.over_limit(self.policy.limits)
 
     async def act(self, books: Books, plan: PlanFile) -> None:
         """Carry out a plan."""
         refusals = books.refusals(self.policy.limits)
         parts = {
-            target: Part(at_hand(plan.of(target)), refused=refusals[target])
+            target: Part(as_async(plan.of(target)), refused=refusals[target])
             for target in plan.totals
             if target in self.apis
         }
@@ -379,8 +379,8 @@ class _Work:
             self.journal,
             books,
             Looks(self.account.clock),
-            asked=self.asked,
-            anew=plan.head.run != self.run_id,
+            owner_cache=self.owner_cache,
+            from_earlier_run=plan.head.run != self.run_id,
         )
         await act.run(self.apis, parts)
         for target, totals in plan.totals.items():

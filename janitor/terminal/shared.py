@@ -180,7 +180,9 @@ async def _reached(
     aws = account.session()
     roles = dict.fromkeys(options.roles)
     named = [region for region in wanted if region != targets.ALL]
-    targets.one_partition(named or [targets.configured(aws) or targets.SOMEWHERE], roles)
+    targets.one_partition(
+        named or [targets.configured_region(aws) or targets.DEFAULT_REGION], roles
+    )
     members: dict[str, Member] = {}
     warnings: list[str] = []
     if options.org:

@@ -266,21 +266,21 @@ def test_regions_of_an_account_share_a_client_and_accounts_do_not(
     call("ecs", apis)
     assert one.sent == ["one ecs.eu-west-1.amazonaws.com", "one ecs.eu-north-1.amazonaws.com"]
     assert other.sent == ["other ecs.eu-west-1.amazonaws.com"]
-    apis[0].let_go("ecs")
+    apis[0].release("ecs")
     assert not one.closed
-    apis[1].let_go("ecs")
+    apis[1].release("ecs")
     assert one.closed == {"ecs": 1}
     call("ecs", apis)
     for service in ("eks", "kafka"):
         call(service, apis[:1])
-        apis[0].let_go(service)
+        apis[0].release(service)
     apis.append(api(one, "ap-south-1"))
     call("ecs", apis)  # a client in use does not count as idle
     call("logs", apis)
     assert one.made == {"ecs": 1, "eks": 1, "kafka": 1, "logs": 3}  # a client in each Region
     assert other.made == {"ecs": 1, "logs": 1}
     for each in apis:
-        each.let_all_go()
+        each.release_all()
     assert one.closed == {"ecs": 2, "eks": 1, "kafka": 1}
     call("ecs", apis)
     assert (one.made["ecs"], other.made["ecs"]) == (1, 2)

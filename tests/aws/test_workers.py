@@ -91,7 +91,7 @@ def test_work_that_is_cancelled_before_its_turn_is_not_done() -> None:
 
 
 def test_a_call_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is given up after CALL_LASTS, and other calls do not wait for it."""
+    """It is given up after CALL_TIMEOUT, and other calls do not wait for it."""
     answered, over = threading.Event(), threading.Event()
     client = Mock()
 
@@ -109,7 +109,7 @@ def test_a_call_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
         session = Mock(client=lambda *_named, config: client)
         api = Api(target, session, pace, clock, Counts(), Stop(), Threads(2))
         with monkeypatch.context() as soon:
-            soon.setattr(calls, "CALL_LASTS", 0.01)
+            soon.setattr(calls, "CALL_TIMEOUT", 0.01)
             with pytest.raises(UnavailableError, match="no response within"):
                 await api.once("logs", "DescribeLogGroups")
         assert await api.once("logs", "ListTagsForResource", expect="tags") == {"tags": {}}

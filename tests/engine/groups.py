@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from janitor.core.model import Status
-from janitor.engine.act import Act, Part, at_hand
+from janitor.engine.act import Act, Part, as_async
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, action_line, grouped
@@ -70,13 +70,21 @@ def act_on(
     policy: Policy,
     journal: FileJournal,
     *,
-    anew: bool = False,
+    from_earlier_run: bool = False,
     **part: Any,
 ) -> tuple[Books, Recorded]:
     """Carry out a plan's lines; `part` are fields of Part."""
     calls, recorded = api(cloud), Recorded()
     apis = {calls.target: calls}
     books = Books(apis, recorded.listen)
-    act = Act(policy, NOW, calls.stop, journal, books, Looks(cloud.clock), anew=anew)
-    cloud.clock.run(act.run(apis, {calls.target: Part(at_hand(grouped(lines)), **part)}))
+    act = Act(
+        policy,
+        NOW,
+        calls.stop,
+        journal,
+        books,
+        Looks(cloud.clock),
+        from_earlier_run=from_earlier_run,
+    )
+    cloud.clock.run(act.run(apis, {calls.target: Part(as_async(grouped(lines)), **part)}))
     return books, recorded

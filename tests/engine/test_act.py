@@ -300,7 +300,7 @@ def test_an_owner_created_since_an_older_plan_keeps_its_group(
     cloud.fault = lambda call: (
         ok(json.dumps(answers.get(call.operation, {})).encode()) if call.service == "ecs" else None
     )
-    _, recorded = act_on(lines, cloud, policy, journal, anew=True)
+    _, recorded = act_on(lines, cloud, policy, journal, from_earlier_run=True)
     assert [group.name for group in cloud.deleted] == ["/x"]
     assert "in use by ECS task definition web:1" in result_of(recorded, "/web")[1]
 

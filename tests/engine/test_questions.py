@@ -167,7 +167,7 @@ def test_a_policy_without_such_rules_asks_nothing() -> None:
     cloud = Cloud([full(GONE), full("/app/x")])
     _, recorded = look(cloud, parse("[defaults]\nretention_days = 365", "t"))
     assert not cloud.calls.keys() & {"ListFunctions", "GetMetricData"}
-    assert all(group.found is None for group in recorded.groups)
+    assert all(group.answers is None for group in recorded.groups)
 
 
 def _comes_back(cloud: Cloud) -> None:
@@ -243,7 +243,7 @@ def test_a_report_may_ask_for_all_orphans(retention: int | None) -> None:
     orphans = {group.name: group.orphan_of for group in recorded.groups if group.orphan_of}
     assert orphans == {GONE: "Lambda function gone"}
     assert _actions(recorded.planned) == plain
-    assert not any((g.found or {}).get(OWNER_GONE) for g in recorded.groups if g.name == "/app")
+    assert not any((g.answers or {}).get(OWNER_GONE) for g in recorded.groups if g.name == "/app")
 
 
 def _actions(outcomes: list[Outcome]) -> list[Any]:

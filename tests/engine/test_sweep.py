@@ -12,7 +12,7 @@ import pytest
 from janitor.aws.logs import Logs
 from janitor.core.errors import Exit, JournalError
 from janitor.core.model import LogGroup, Status, Verb
-from janitor.engine.act import _Looked
+from janitor.engine.act import _CurrentGroups
 from janitor.journal.journal import Entry, FileJournal
 from janitor.policy.file import Policy, parse
 from janitor.sandbox.store import Events
@@ -111,7 +111,7 @@ def test_an_answer_from_before_a_put_is_not_used_after_it(journal: FileJournal) 
     """A listing that is on its way during the put does not show the new retention."""
     cloud = Cloud([Group("/a", days_ago(9))])
     logs = Logs(api(cloud))
-    looked, real, put = _Looked(logs, ["/a"], lambda _: False), logs.named, asyncio.Event()
+    looked, real, put = _CurrentGroups(logs, ["/a"], lambda _: False), logs.named, asyncio.Event()
 
     async def slow(names: Sequence[str]) -> dict[str, LogGroup]:
         found = await real(names)

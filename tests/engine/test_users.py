@@ -6,7 +6,7 @@ import pytest
 
 from janitor.core.model import LogGroup
 from janitor.engine.users import Users
-from janitor.owners.owners import Shared
+from janitor.owners.owners import OwnerCache
 from janitor.owners.table import chosen
 from tests.owners.world import World, denied
 
@@ -18,7 +18,7 @@ def deny(_service: str, _region: str, operation: str, **_parameters: object) -> 
 def test_a_log_group_that_is_asked_about_twice_is_named_once() -> None:
     """A survey asks again when its page token has expired and it starts over."""
     world = World(deny)
-    users = Users(world.api, chosen(["eks"]), Shared())
+    users = Users(world.api, chosen(["eks"]), OwnerCache())
     group = LogGroup(world.api.target, "/aws/eks/a/cluster", "arn", 0, 0)
 
     async def twice() -> list[str]:
@@ -34,7 +34,7 @@ def test_a_log_group_that_is_asked_about_twice_is_named_once() -> None:
 def test_rows_that_fail_alike_share_a_warning() -> None:
     """An organization that allows few services denies dozens of rows in each Region."""
     world, rows = World(deny), chosen(True)
-    users = Users(world.api, rows, Shared())
+    users = Users(world.api, rows, OwnerCache())
     names = ["/own", "/aws/eks/a/cluster", "/aws/lambda/f"]
 
     async def asked() -> list[str]:
@@ -62,7 +62,7 @@ def test_what_was_asked_lately_is_known_at_once(row: str, used: bool) -> None:
         "DescribeFlowLogs": {"FlowLogs": [{"LogGroupName": name}] if used else []},
     }
     world = World(lambda _service, _region, operation, **_: answers[operation], rate=4)
-    users = Users(world.api, chosen([row]), Shared(), lasts=55)
+    users = Users(world.api, chosen([row]), OwnerCache(), max_age=55)
     group = LogGroup(world.api.target, name, "arn", 0, 0)
 
     async def asked() -> tuple[bool, float, int]:

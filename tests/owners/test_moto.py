@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from janitor.owners.owners import Answer
+from janitor.owners.owners import Usage
 from janitor.owners.table import Row, table
 from tests.accounts import REGION
 from tests.conftest import shared
@@ -28,7 +28,7 @@ def aws() -> Iterator[boto3.Session]:
         yield session
 
 
-def asked(aws: boto3.Session, row: Row, region: str, name: str) -> Answer:
+def asked(aws: boto3.Session, row: Row, region: str, name: str) -> Usage:
     """Return what the row says about a log group."""
     world = World(lambda *_call, **_more: {}, region, clients=aws)
     return world.of([row], name)[name]

@@ -106,4 +106,4 @@ def test_a_log_group_is_recreated_by_services_that_create_it_themselves() -> Non
         ("vpc-flow-log", "/app"): "",
     }
     for (row, name), text in expected.items():
-        assert rows[row].made_again(name, "eu-west-1") == text
+        assert rows[row].recreated_by(name, "eu-west-1") == text

@@ -14,7 +14,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import NameResolutionError
 
 from janitor.core.clock import StoppedError
-from janitor.owners.owners import Answer, Owners, Shared
+from janitor.owners.owners import OwnerCache, Owners, Usage
 from janitor.owners.reader import BELIEVED
 from janitor.owners.table import chosen, table
 from tests.accounts import ACCOUNT, REGION
@@ -111,7 +111,7 @@ def test_a_row_that_was_read_long_ago_is_read_again() -> None:
         later = await world.asked(owners, "/aws/lambda/g")
         return tuple(found["/aws/lambda/g"].nobody for found in (before, soon, later))  # type: ignore[return-value]
 
-    assert world.clock.run(again(world.owners([LAMBDA], lasts=60))) == (True, True, False)
+    assert world.clock.run(again(world.owners([LAMBDA], max_age=60))) == (True, True, False)
 
 
 def test_a_listing_is_not_continued_after_a_long_pause() -> None:
@@ -126,7 +126,7 @@ def test_a_listing_is_not_continued_after_a_long_pause() -> None:
         world.clock.jump(61)
         return (await world.asked(owners, "/g3", "/g4", "/g5", "/g6"))["/g3"].nobody
 
-    assert not world.clock.run(again(world.owners([ROWS["vpc-flow-log"]], lasts=60)))
+    assert not world.clock.run(again(world.owners([ROWS["vpc-flow-log"]], max_age=60)))
 
 
 def test_the_answer_of_a_probe_is_kept_as_long_as_a_listing() -> None:
@@ -142,7 +142,7 @@ def test_the_answer_of_a_probe_is_kept_as_long_as_a_listing() -> None:
         world.clock.jump(61)
         return soon, (await world.asked(owners, "/g"))["/g"].nobody
 
-    assert world.clock.run(again(world.owners([ROWS["vpc-flow-log"]], lasts=60))) == (1, False)
+    assert world.clock.run(again(world.owners([ROWS["vpc-flow-log"]], max_age=60))) == (1, False)
 
 
 def test_what_is_known_without_a_call_includes_a_listing_that_was_begun() -> None:
@@ -342,7 +342,7 @@ def test_an_edge_function_uses_its_log_group_in_every_region() -> None:
         ]
     }
     worlds = [World(lambda *_call, **_more: edge, region) for region in (REGION, "ap-south-1")]
-    shared = Shared()
+    shared = OwnerCache()
     for world in worlds:
         owners = Owners(world.api, [ROWS["lambda-edge"]], shared)
         found = world.ask(owners, "/aws/lambda/us-east-1.f", "/edge/own", "/aws/lambda/f")
@@ -361,12 +361,12 @@ def test_rows_of_another_partition_are_not_read(region: str) -> None:
 
 def test_a_known_answer_does_not_wait_for_a_turn() -> None:
     """A last look is valid for a second, while other Regions' services may take minutes."""
-    world, shared = World(empty), Shared(services_at_once=1)
+    world, shared = World(empty), OwnerCache(services_at_once=1)
     owners = Owners(world.api, [LAMBDA], shared)
 
-    async def ask() -> Answer:
+    async def ask() -> Usage:
         await world.asked(owners, "/aws/lambda/f")
-        async with shared.turn, asyncio.timeout(1):
+        async with shared.slots, asyncio.timeout(1):
             return (await world.asked(owners, "/aws/lambda/f"))["/aws/lambda/f"]
 
     assert world.clock.run(ask()).nobody
@@ -417,12 +417,12 @@ def test_a_row_that_is_denied_keeps_what_it_could_own_and_no_more(
 
 def test_a_row_that_had_no_time_is_read_once_there_is() -> None:
     """Other rows of the service may use up the survey's time; act has as much again."""
-    world, shared = World(empty), Shared()
+    world, shared = World(empty), OwnerCache()
 
     async def twice() -> list[bool]:
         nobody = []
         for time in (-1.0, 300.0):
-            owners = Owners(world.api, [LAMBDA], shared, lasts=55, service_lasts=time)
+            owners = Owners(world.api, [LAMBDA], shared, max_age=55, service_timeout=time)
             nobody.append((await world.asked(owners, "/aws/lambda/f"))["/aws/lambda/f"].nobody)
             world.clock.jump(56)
         return nobody
@@ -603,7 +603,7 @@ def test_a_client_that_is_released_at_once_is_still_used() -> None:
     class LetGo(dict[tuple[str, str], Any]):
         def __setitem__(self, key: tuple[str, str], client: Any) -> None:
             super().__setitem__(key, client)
-            world.api.let_go(*key)
+            world.api.release(*key)
 
     world.api._made = LetGo()
     assert world.of([replace(STACK, probe=None)], "/x")["/x"].nobody

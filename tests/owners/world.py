@@ -18,7 +18,7 @@ from janitor.aws.pace import Pace
 from janitor.aws.workers import Inline
 from janitor.core.clock import Stop
 from janitor.core.model import Target
-from janitor.owners.owners import Answer, Owners, Shared
+from janitor.owners.owners import OwnerCache, Owners, Usage
 from janitor.owners.reader import _texts, search
 from janitor.owners.table import Row, Step
 from tests.accounts import ACCOUNT, NOW, REGION
@@ -57,16 +57,16 @@ class World:
         return sum(name == operation for _, _, name, _ in self.calls)
 
     def owners(self, rows: Sequence[Row], **more: Any) -> Owners:
-        return Owners(self.api, rows, Shared(), **more)
+        return Owners(self.api, rows, OwnerCache(), **more)
 
-    def of(self, rows: Sequence[Row], *names: str, **more: Any) -> Mapping[str, Answer]:
+    def of(self, rows: Sequence[Row], *names: str, **more: Any) -> Mapping[str, Usage]:
         """Return who uses the log groups of these names, all asked about at once."""
         return self.ask(self.owners(rows, **more), *names)
 
-    def ask(self, owners: Owners, *names: str) -> Mapping[str, Answer]:
+    def ask(self, owners: Owners, *names: str) -> Mapping[str, Usage]:
         return self.clock.run(self.asked(owners, *names))
 
-    async def asked(self, owners: Owners, *names: str) -> Mapping[str, Answer]:
+    async def asked(self, owners: Owners, *names: str) -> Mapping[str, Usage]:
         found = await owners.of([named(name, self.api.target) for name in names])
         return {name: answer for (name, _), answer in found.items()}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from janitor.core.clock import DAY_MS
-from janitor.core.model import Evidence, Found, LogGroup, Question, SetRetention, Target
+from janitor.core.model import Answer, Evidence, LogGroup, Question, SetRetention, Target
 from janitor.core.native import AccountPolicy, Terms
 from janitor.policy.file import Policy, parse
 from janitor.policy.judge import judge
@@ -75,7 +75,7 @@ GROUPS = [
         stored_bytes=1,
         log_class=log_class,
         tags=tags,
-        found={Question("arrivals", 30): Found(quiet, Evidence("", "", NOW))},
+        answers={Question("arrivals", 30): Answer(quiet, Evidence("", "", NOW))},
     )
     for region in ("eu-west-1", "us-east-1")
     for name in ("/a/x", "/a/b", "/a/b/x", "/b/x", "/ax", "/x", "/a/held", "/b/kept", "/a/own")

@@ -19,13 +19,13 @@ from janitor.aws.pace import Pace
 from janitor.aws.quotas import default_quota
 from janitor.core.clock import Stop
 from janitor.core.model import LogGroup, Outcome, Target, Verb
-from janitor.engine.act import Act, Part, at_hand
+from janitor.engine.act import Act, Part, as_async
 from janitor.engine.books import Books
 from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, Head, PlanFile, action_line, end_line
 from janitor.engine.survey import Survey
 from janitor.journal.journal import FileJournal, Lines
-from janitor.owners.owners import Shared
+from janitor.owners.owners import OwnerCache
 from janitor.sandbox.unknowns import Unclear
 from janitor.sandbox.wire import Call
 from janitor.terminal.run import _count_groups as count_groups
@@ -197,7 +197,7 @@ class Janitor(Process):
         super().__init__(env.cloud, Record(env.clock.now()), death, cpu=env.account.cpu)
         self.env = env
         self.counts = Counts()
-        self.shared: Shared | None = None
+        self.owner_cache: OwnerCache | None = None
 
     def survey(self) -> Result | None:
         """Write a plan of what a run would do."""
@@ -212,7 +212,7 @@ class Janitor(Process):
         return self._command(self._survey_and_act())
 
     def _command(self, work: Coroutine[Any, Any, Result]) -> Result | None:
-        self.stop, self.shared = Stop(), None
+        self.stop, self.owner_cache = Stop(), None
         return self.env.clock.run(self.live(work))
 
     async def _survey_and_act(self) -> Result:
@@ -246,7 +246,7 @@ class Janitor(Process):
             books = Books(apis, listen)
             survey = Survey(policy, now, self.stop, books)
             await survey.run(apis, dict.fromkeys(apis))
-            self.shared = survey.shared
+            self.owner_cache = survey.owner_cache
             for target, counts in books.tallies.items():
                 file.write(f"{end_line(target, counts).model_dump_json()}\n")
         return books
@@ -275,14 +275,20 @@ class Janitor(Process):
         for target, totals in plan.totals.items():
             if not totals.complete:
                 self.record.unfinished.add((target.account, target.region))
-            parts[target] = Part(at_hand(plan.of(target)), refused=refusals[target])
+            parts[target] = Part(as_async(plan.of(target)), refused=refusals[target])
             self.record.planned |= by_item(line for one in plan.of(target) for line in one.actions)
         books.listener = lambda _groups, _outcomes: None
         journal = MortalJournal(env.journal, self)
         with contextlib.closing(journal):
             looks = Looks(env.clock)
             act = Act(
-                env.policy, plan.head.made, self.stop, journal, books, looks, asked=self.shared
+                env.policy,
+                plan.head.made,
+                self.stop,
+                journal,
+                books,
+                looks,
+                owner_cache=self.owner_cache,
             )
             await act.run(self._apis(), parts)
         return Result(books.total.planned, books.total.done, refused)

@@ -16,7 +16,7 @@ import boto3
 from botocore import UNSIGNED
 from botocore.exceptions import ReadTimeoutError
 
-from janitor.aws.api import CLIENT_CONFIG, careful
+from janitor.aws.api import CLIENT_CONFIG, validating
 from janitor.sandbox import inprocess
 from janitor.sandbox.wire import Reply, Request
 from tests.fakes import Cloud
@@ -125,7 +125,7 @@ def session(account: str, region: str) -> boto3.Session:
     def client(service: str, in_region: str | None = None) -> Any:
         made = create(service, in_region, config=CLIENT_CONFIG)
         # The function's client for invoking itself checks no answers.
-        return _fast(made if in_region is None else careful(made), account)
+        return _fast(made if in_region is None else validating(made), account)
 
     def cached(service: str, region_name: str | None = None, **_options: Any) -> Any:
         return client(service, region_name)

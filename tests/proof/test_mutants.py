@@ -21,7 +21,7 @@ from hypothesis.strategies import SearchStrategy, booleans, just, lists, tuples
 
 from janitor.aws import logs, metrics
 from janitor.aws.tags import read_tags
-from janitor.core.model import DeleteGroup, Evidence, Found, LogStream, SweepStreams, Verb
+from janitor.core.model import Answer, DeleteGroup, Evidence, LogStream, SweepStreams, Verb
 from janitor.core.tally import Tally
 from janitor.engine import act, arrivals, books, limits, looks, proof, survey
 from janitor.engine.act import _Deletion, _TargetAct
@@ -312,8 +312,8 @@ def unfinished_survey_acted_on(patch: pytest.MonkeyPatch) -> None:
 
 # ---- the conditions of rules ---------------------------------------------------------------------
 
-QUIET = answering(Found(True, NOBODY))
-GONE = answering(Found(True, NOBODY, "somebody"))
+QUIET = answering(Answer(True, NOBODY))
+GONE = answering(Answer(True, NOBODY, "somebody"))
 replaced("silence_taken_for_granted", Questions, "_quiet", QUIET, QUIET_RULE)
 replaced("owners_taken_for_gone", Questions, "_owner_gone", GONE, OWNED_ORPHANS)
 
@@ -325,7 +325,7 @@ def unread_answers_are_no(patch: pytest.MonkeyPatch) -> None:
     """A rule whose condition is unknown is skipped."""
     real = Questions._ask
 
-    async def ask(self: Questions, group: Any, question: Any) -> Found:
+    async def ask(self: Questions, group: Any, question: Any) -> Answer:
         found = await real(self, group, question)
         return replace(found, holds=bool(found.holds))
 
@@ -335,9 +335,9 @@ def unread_answers_are_no(patch: pytest.MonkeyPatch) -> None:
 @caught_by("plan_and_apply", QUIET_RULE)
 def answers_of_the_survey_believed(patch: pytest.MonkeyPatch) -> None:
     """Conditions are not asked again before a retention is put."""
-    real, known = Questions._ask, dict[int, tuple[Any, dict[Any, Found]]]()
+    real, known = Questions._ask, dict[int, tuple[Any, dict[Any, Answer]]]()
 
-    async def ask(self: Questions, group: Any, question: Any) -> Found:
+    async def ask(self: Questions, group: Any, question: Any) -> Answer:
         _, found = known.setdefault(id(self._policy), (self._policy, {}))
         key = (group.identity, question)
         if key not in found:
@@ -349,9 +349,9 @@ def answers_of_the_survey_believed(patch: pytest.MonkeyPatch) -> None:
 
 # ---- acting --------------------------------------------------------------------------------------
 
-replaced("stale_look_accepted", act, "LOOK_LASTS", math.inf, SLUGGISH, "troubled")
+replaced("stale_look_accepted", act, "MAX_LOOK_AGE", math.inf, SLUGGISH, "troubled")
 # Functions are listed when the first attempt begins, however long the attempts take.
-replaced("owners_of_minutes_ago", act, "OWNERS_LAST", math.inf, CRAWLING, "troubled")
+replaced("owners_of_minutes_ago", act, "MAX_OWNERS_AGE", math.inf, CRAWLING, "troubled")
 
 
 @caught_by("undisturbed")
@@ -370,7 +370,7 @@ def no_last_look(patch: pytest.MonkeyPatch) -> None:
 )
 def all_looked_at_at_once(patch: pytest.MonkeyPatch) -> None:
     """On a small CPU each look is more than a second old by the deletion, and accepted."""
-    patch.setattr(act, "LOOK_LASTS", math.inf)
+    patch.setattr(act, "MAX_LOOK_AGE", math.inf)
     patch.setattr(looks, "FIRST", 1000)
 
 
@@ -389,13 +389,13 @@ def tags_of_the_index_believed(patch: pytest.MonkeyPatch) -> None:
 @caught_by("plan_and_apply", tagged_late(worlds.accounts))
 def tags_of_the_index_put_by(patch: pytest.MonkeyPatch) -> None:
     """The same, but only before a retention is put or streams are swept."""
-    real = act._Looked.of
+    real = act._CurrentGroups.of
 
-    async def of(self: act._Looked, name: str, _verb: Verb) -> Any:
+    async def of(self: act._CurrentGroups, name: str, _verb: Verb) -> Any:
         await real(self, name, Verb.SET_RETENTION)
         return await real(self, name, Verb.DELETE_GROUP)
 
-    patch.setattr(act._Looked, "of", of)
+    patch.setattr(act._CurrentGroups, "of", of)
 
 
 @caught_by("plan_and_apply")

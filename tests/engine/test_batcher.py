@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import pytest
 
-from janitor.engine.gathered import Gathered
+from janitor.engine.batcher import Batcher
 from tests.owners.world import World
 
 
@@ -31,10 +31,10 @@ def test_slow_calls_answer_more_questions_each(lasts: float, most: int) -> None:
         return {number: -number for number in numbers}
 
     async def asked() -> list[int]:
-        gathered = Gathered(world.api, "GetMetricData", 100, 2.0, ask)
+        batcher = Batcher(world.api, "GetMetricData", 100, 2.0, ask)
         answers = []
         for number in range(100):
-            answers.append(gathered.about(number))
+            answers.append(batcher.about(number))
             await asyncio.sleep(0.1)
         return await asyncio.gather(*answers)
 

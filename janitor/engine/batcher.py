@@ -17,7 +17,7 @@ SLOW = 1.0
 """Seconds of a call's duration that count at most: a hanging one must not hold up the rest."""
 
 
-class Gathered(Generic[Q, A]):
+class Batcher(Generic[Q, A]):
     """Batches the questions of one target that `operation` answers, at most `most` in a call.
 
     The first question is asked at once. The next call waits for a full batch, at most for as long
