@@ -1,7 +1,7 @@
-"""Carrying out a plan, line by line: each log group is read and judged again, and changed only if
-it still comes out as planned.
+"""Carries out a plan, line by line: each log group is read and judged again, and changed only if it
+still comes out as planned.
 
-This and the undo are the only places that change anything. What cannot be journaled is not done.
+Only this module and the undo change anything. A change that cannot be journaled is not made.
 """
 
 from __future__ import annotations
@@ -84,35 +84,35 @@ MAX_LOOK_AGE = 1.0
 """Seconds between the last look at a group and its deletion, at most."""
 
 SLOW_STREAMS = 0.5
-"""Of that, for reading the streams. Where there are more of them (or an answer is slow) what
-subscribes to the group is read once more after them: it could not be a second old otherwise."""
+"""Seconds of the last look after which reading the streams counts as slow. What subscribes to the
+group is then read again after them, because the first answer would be too old by the deletion."""
 
 FRESH_FOR = 5.0
-"""Seconds after which a group and its tags are read again before its retention is put or a stream
-of it is swept: with a long queue at five puts a second, somebody else may have set it meanwhile."""
+"""Seconds after which a group and its tags are read again before its retention is set or one of
+its streams is swept: in a long queue, at five puts a second, somebody may set it meanwhile."""
 
 FEW_PAGES = 20
-"""Of streams, which are read beside those of other log groups. More of them are read one log group
-after the other: together they would all become too old."""
+"""Pages of streams up to which log groups are read concurrently. Groups with more are read one
+after the other: read together, all of them would become too old."""
 
 SYSLOG = "syslog"
-"""The row of the table of owners that tells of every syslog endpoint: what has one is kept."""
+"""The row of the owner table that lists every syslog endpoint: a group that has one is kept."""
 
 MAX_OWNERS_AGE = 55.0
-"""Seconds, so that they are not a minute old at the deletion: too many calls for each of them."""
+"""Seconds after which owners are read again, so that they are less than a minute old at the
+deletion. Reading them for each deletion would take too many calls."""
 
 GROUPS_A_LOOK = 25
 """Log groups that are read again in one call."""
 
 GROUPS_AHEAD = 200
-"""Log groups that are worked on while an earlier one is not done: so that each kind of work is done
-at its own quota, whatever comes first in the plan."""
+"""Log groups under way while an earlier one is unfinished, so that each kind of work proceeds at
+its own quota, whatever comes first in the plan."""
 
 PUTS_AT_ONCE = 8
 SWEEPS_AT_ONCE = 4
 DELETIONS_AT_ONCE = 8
-"""Of one target. More than the quotas need: where a call is slow or tried again, the others go on
-meanwhile."""
+"""Per target. More than the quotas need, so that others proceed while a call is slow or retried."""
 
 STREAMS_AT_ONCE = 100
 """Streams that are journaled together before the first of them is deleted."""
@@ -122,8 +122,8 @@ STREAMS_AT_ONCE = 100
 class Done:
     """What became of a log group of a plan, in the plan's order.
 
-    All lines before line `position` (from 0, of the target's part) are done, its own included. What
-    was cut short is not `complete`: what it did not get to is in its outcomes as not reached.
+    The first `position` lines of the target's part are done, this group's included. If its work was
+    cut short, it is not `complete`, and its outcomes say what was not reached.
     """
 
     target: Target
@@ -133,24 +133,25 @@ class Done:
 
 
 class ActSink(Protocol):
-    """Where outcomes go; of each target in the plan's order, one call at a time."""
+    """Receives outcomes: in the plan's order for each target, one call at a time."""
 
     def done(self, done: Done) -> None:
-        """One more log group."""
+        """Take the outcomes of one more log group."""
 
     def warned(self, target: Target, text: str) -> None:
-        """Something a person should know."""
+        """Take a warning for people."""
 
     def failed(self, target: Target, error: str) -> None:
-        """Nothing more can be done."""
+        """Take the error after which nothing more can be done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A target's part of a plan, from line `position` on, without the log groups at `done` (their
-    positions as in `Done`); of those at `swept` so many streams are swept already. `refused` says
-    why nothing of it is deleted or swept; empty where it may be. `again` says that an attempt at it
-    died before all that it had done was counted.
+    """A target's part of a plan, from line `position` on.
+
+    `done` are the positions (as in `Done`) of log groups to skip; `swept` says how many streams of
+    a group were swept already, by position. `refused` is why nothing may be deleted or swept; empty
+    if it may. `again`: an earlier attempt died before all that it had done was counted.
     """
 
     planned: AsyncIterable[Planned]
@@ -162,7 +163,7 @@ class Part:
 
 
 async def as_async(planned: Iterable[Planned]) -> AsyncIterator[Planned]:
-    """A plan for which nothing is waited for. Raises what reading it raises."""
+    """Adapt a plan that is read without waiting. Raises what reading it raises."""
     for one in planned:
         yield one
 
@@ -206,8 +207,8 @@ class Act:
         many = len(parts) > TARGETS_AT_ONCE
 
         async def acted(target: Target, part: Part) -> None:
-            # Of what is half as old some would be too old soon, and some a little later: where
-            # much is asked on a small CPU they would be asked again and again.
+            # Rows that are half as old would soon expire, one a little after the other, and with
+            # many questions on a small CPU they would be read again and again.
             self.owner_cache.forget(target, apis[target].clock.monotonic() - MAX_OWNERS_AGE / 2)
             await _TargetAct(self, apis[target]).run(part)
             if many:
@@ -220,8 +221,8 @@ class Act:
 
 
 class ChangedError(Exception):
-    """The log group is not as it was planned any more; the text says how. `tried`: after an
-    attempt at the change that may have taken effect.
+    """The log group no longer is as planned; the text says how. `tried`: an attempt at the change
+    came before, and may have taken effect.
     """
 
     def __init__(self, why: str, *, tried: bool) -> None:
@@ -230,13 +231,13 @@ class ChangedError(Exception):
 
 
 class StaleLookError(TransientError):
-    """What was looked at has changed, so it must be looked at again."""
+    """What was looked at has changed, so the look must be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Todo:
-    """A line, and what is to be done of it: what it says, or what it says is to be done if that is
-    refused (`verb`); but for so many streams that are swept already.
+    """A line to carry out. `verb` is its action, or the one that it names in case that is refused;
+    `swept` and `again` are as in `Part`.
     """
 
     line: ActionLine
@@ -247,7 +248,7 @@ class _Todo:
 
 @dataclass
 class _CurrentGroups:
-    """The planned log groups of a chunk as they are now, read again once that is too long ago.
+    """The planned log groups of a chunk as they are now, read again once they are too old.
 
     `tags_matter` says whether a group cannot be judged without its tags.
     """
@@ -256,7 +257,7 @@ class _CurrentGroups:
     names: list[str]
     tags_matter: Callable[[LogGroup], bool]
     answers: dict[str, Mapping[Question, Answer]] = field(default_factory=dict)
-    """To what rules ask about them that takes calls."""
+    """By group: the answers to questions of rules that take calls."""
     at: float | None = None
     changes: int = 0
     found: dict[str, LogGroup] = field(default_factory=dict)
@@ -265,9 +266,9 @@ class _CurrentGroups:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def of(self, name: str, verb: Verb) -> LogGroup | None:
-        """The group, with its own tags where they matter; a deletion has a last look at those, so
-        that the tagging API's, which lag, do for it until then, in one call for all. Raises
-        ReadError or StoppedError.
+        """The group, with tags where they matter. For a deletion they come from the tagging API, in
+        one call for all groups: they lag, but its last look reads the group's own. Raises ReadError
+        or StoppedError.
         """
         async with self.lock:
             if self._old(self.at):
@@ -302,7 +303,7 @@ class _CurrentGroups:
         return at is None or self.logs.clock.monotonic() - at > FRESH_FOR
 
     def changed(self) -> None:
-        """What is read, or being read by now, does not show what was changed."""
+        """Discard what was read or is being read: it does not show a change just made."""
         self.at = None
         self.changes += 1
 
@@ -357,11 +358,11 @@ class _TargetAct:
     async def _begin(
         self, window: Window[Done], chunk: list[tuple[Planned, int]], part: Part
     ) -> None:
-        """Begin the work on some log groups."""
+        """Start the work on a chunk of log groups."""
         names = [planned.group for planned, _ in chunk]
         tags_matter = functools.partial(needs_tags, policy=self._policy, now=self._now)
         current = _CurrentGroups(self._logs, names, tags_matter)
-        # At once, so that what is asked about them is asked together.
+        # All at once, so that their questions share calls.
         await window.add(
             *(self._group(planned, current, position, part) for planned, position in chunk)
         )
@@ -369,12 +370,12 @@ class _TargetAct:
     async def _group(
         self, planned: Planned, current: _CurrentGroups, position: int, part: Part
     ) -> Done:
-        """All that is planned for one log group, one after the other."""
+        """Carry out all that is planned for one log group, one action after the other."""
         outcomes: list[Outcome] = []
         for line in planned.actions:
             verb = Verb(line.action)
             if verb is Verb.SET_RETENTION and position in part.swept:
-                continue  # it came first
+                continue  # the retention was set before the sweep began
             if part.refused and verb is not Verb.SET_RETENTION:
                 stub = _stub(self._target, planned)
                 action = Keep(line.facts.reason, line.facts.rule)
@@ -413,7 +414,7 @@ class _TargetAct:
                     outcome = await self._put(fresh, action, changed)
                     outcome = outcome._replace(evidence=fresh.evidence)
                     if line is not planned.actions[-1]:
-                        current.changed()  # what is planned for it besides has to see it
+                        current.changed()  # the group's next action has to see the new retention
                     return outcome
                 case SweepStreams():
                     return await self._sweep(fresh, action, todo, changed)
@@ -423,26 +424,24 @@ class _TargetAct:
                     return self._outcome(fresh, action, Status.UNKNOWN)
                 case Keep():
                     return self._outcome(fresh, action, Status.KEPT)
-        except StoppedError:
-            keep = Keep(f"planned {verb.value}")
-            return self._outcome(group, keep, Status.NOT_REACHED, "the run stopped before this")
         except ReadError as error:
             unknown = Unknown(f"could not be read again: {error}")
             return self._outcome(group, unknown, Status.UNKNOWN)
-        except JanitorError as error:
-            self._give_up(error)
+        except (StoppedError, JanitorError) as error:
+            if isinstance(error, JanitorError):
+                self._give_up(error)
             keep = Keep(f"planned {verb.value}")
             return self._outcome(group, keep, Status.NOT_REACHED, "the run stopped before this")
 
     async def _ask(self, planned: Planned, current: _CurrentGroups, verb: Verb) -> None:
-        """Ask once more what rules ask about the group, before the first change to it. Raises
+        """Answer the rules' questions about the group again, before the first change to it. Raises
         ReadError, StoppedError or CredentialsError.
         """
         group, put = await current.of(planned.group, verb), planned.of("set_retention")
         if group is None or planned.group in current.answers:
             return
         if put is not None and group.retention_days == put.retention_after:
-            # An earlier link put it: what else is planned was judged before that.
+            # An earlier link set it; the rest of the plan was judged before that.
             group = group._replace(retention_days=put.retention_before)
         current.answers[planned.group] = (await self._questions.answered(group)).answers or {}
 
@@ -459,7 +458,7 @@ class _TargetAct:
             return now
         found = _part_of(now, verb)
         if verb is Verb.SWEEP_STREAMS and planned.of("set_retention") is not None:
-            # Its own retention was put just before: what it leads to was judged before that.
+            # Its own retention was set just before; the sweep was judged before that.
             found = self._sweep_after_put(group, planned)
         elif verb is Verb.SWEEP_STREAMS and group.retention_days != line.retention_before:
             return Keep("changed since the plan: its retention", now.rule)
@@ -478,10 +477,10 @@ class _TargetAct:
                 return Keep(f"changed since the plan: {found.reason}", now.rule)
 
     def _sweep_after_put(self, group: LogGroup, planned: Planned) -> SweepStreams | None:
-        """The sweep of a group to which this plan gave its retention, if that is in force now."""
+        """The sweep of a group whose retention this plan set, if that retention is in force."""
         put, line = planned.of("set_retention"), planned.of("sweep_streams")
-        assert put is not None, "asked for"
-        assert line is not None, "asked for"
+        assert put is not None, "the caller found it in the plan"
+        assert line is not None, "it is what is carried out"
         if group.retention_days != put.retention_after or group.retention_policy is not None:
             return None
         before = group._replace(retention_days=put.retention_before)
@@ -496,8 +495,8 @@ class _TargetAct:
     async def _put(
         self, group: LogGroup, action: SetRetention, changed: Callable[[], Awaitable[str]]
     ) -> Outcome:
-        """Put the retention, unless announcing it took so long that the group has `changed`. One
-        that is gone is no failure.
+        """Set the retention, unless announcing it took so long that the group has `changed`. It is
+        not a failure if the group is gone.
         """
         before = {"retention_days": group.retention_days, "stored_bytes": group.stored_bytes}
         change = Change(before, {"retention_days": action.days})
@@ -514,20 +513,21 @@ class _TargetAct:
                 await self._ended(entry.ended(self._clock.now(), Status.KEPT))
                 return self._outcome(group, Keep(why, action.rule), Status.KEPT)
         again = _unless(changed)
-        status, error = await self._made(
+        status, error = await self._make(
             lambda: self._changes.put_retention(group.name, action.days, again), entry
         )
         if status is Status.KEPT:
             return self._outcome(group, Keep(error, action.rule), status)
         return self._outcome(group, action, status, error)
 
-    async def _made(
+    async def _make(
         self, change: Callable[[], Awaitable[None]], entry: Entry
     ) -> tuple[Status, str]:
-        """Make an announced change, and journal how it ended. What is gone already is no failure.
+        """Make an announced change, and journal how it ended. Raises what ends the run.
 
-        A failure that is no answer (a broken connection, Ctrl-C) may hide a change that was made.
-        What is not repeated, because the group has changed, is kept. Raises what ends the run.
+        If its object is already gone, that is not a failure. A failure without an answer (a broken
+        connection, Ctrl-C) may hide a change that was made. A change that is not repeated because
+        the group has changed counts as kept.
         """
         try:
             await change()
@@ -553,9 +553,7 @@ class _TargetAct:
         return Status.DONE, ""
 
     async def _ended(self, ended: Ended) -> None:
-        """Journal how a change ended. Where that cannot be, it ended so all the same, and no other
-        is begun.
-        """
+        """Journal how a change ended. If that fails, the outcome stands, but no change follows."""
         try:
             await self._act.journal.end(ended)
         except JournalError as error:
@@ -564,10 +562,11 @@ class _TargetAct:
     # ---- deletion ----------------------------------------------------------------------------
 
     async def _delete(self, group: LogGroup, action: DeleteGroup) -> Outcome:
-        """Prove it once more, announce it, look for the last time, and delete within a second.
+        """Prove the group empty again, announce the deletion, take a last look, and delete within a
+        second of it.
 
-        After an attempt that may have taken effect the look is repeated, never the deletion
-        alone: the name may belong to another group by then.
+        After an attempt that may have taken effect the look is repeated, never the deletion alone:
+        by then the name may belong to another group.
         """
         seen = [*group.evidence, *recreated_by(self._users, group)]
         if outcome := await self._disproved(group, action, self._still_empty(group, action), seen):
@@ -599,7 +598,7 @@ class _TargetAct:
         return outcome
 
     async def _still_empty(self, group: LogGroup, action: DeleteGroup) -> AsyncIterator[Verdict]:
-        """What is proved again before its turn comes."""
+        """Yield the evidence that is gathered again before the deletion's turn comes."""
         yield await no_arrivals(self._arrivals, group, action.before)
         if self._policy.reads_events(group):
             yield await no_events(self._logs, group, action.before)
@@ -607,7 +606,7 @@ class _TargetAct:
             yield await unused(self._slow_users, group)
 
     async def _unused(self, group: LogGroup) -> AsyncIterator[Verdict]:
-        """What may be a minute old at the deletion."""
+        """Yield the evidence that may be a minute old at the deletion."""
         if self._act.rows:
             yield await unused(self._users, group)
 
@@ -618,7 +617,7 @@ class _TargetAct:
         verdicts: AsyncIterator[Verdict],
         seen: list[Evidence],
     ) -> Outcome | None:
-        """The reason to keep the group, if a verdict is one."""
+        """The outcome if a verdict is a reason to keep the group. Adds the evidence to `seen`."""
         async for verdict in verdicts:
             seen.append(verdict.evidence)
             match verdict:
@@ -637,7 +636,7 @@ class _TargetAct:
     async def _changed(
         self, planned: Planned, line: ActionLine, verb: Verb, current: _CurrentGroups
     ) -> str:
-        """Why a line is not gone on with; empty where the group is as it was. Thousands of streams
+        """Why to stop carrying out a line; empty if the group is as it was. Thousands of streams
         take minutes, in which somebody may protect it. Raises ReadError or StoppedError.
         """
         fresh = await current.of(planned.group, verb)
@@ -655,14 +654,14 @@ class _TargetAct:
         todo: _Todo,
         changed: Callable[[], Awaitable[str]],
     ) -> Outcome:
-        """Delete those of the planned streams that are still wholly before the action's cutoff and
-        can be trusted: others were not counted when the limits were checked.
+        """Delete the planned streams that still are wholly before the action's cutoff and can be
+        trusted. No others: those were not counted when the limits were checked.
         """
         known = (self._logs, self._arrivals, group, action.before, self._now)
         drained = self._policy.reads_events(group)
         planned = frozenset(todo.line.stream_names)
         try:
-            gone = await self._gone(group, planned) - todo.swept if todo.again else 0
+            gone = await self._count_gone(group, planned) - todo.swept if todo.again else 0
             streams = await sweepable(*known, drained=drained, among=planned)
         except ReadError as error:
             unknown = Unknown(f"streams could not be read: {error}", action.rule)
@@ -678,7 +677,7 @@ class _TargetAct:
                         break
                     chunk = await trusted(*known, chunk, drained=drained)
                 if chunk:
-                    done, why = await self._sweep_some(group, action, chunk, failures, changed)
+                    done, why = await self._sweep_chunk(group, action, chunk, failures, changed)
                     swept += done
                     if why:
                         break
@@ -701,13 +700,13 @@ class _TargetAct:
             status, detail = Status.KEPT, f"{swept} of {len(streams)} streams deleted: {why}"
         return self._outcome(group, action, status, detail)._replace(streams=max(gone, 0) + swept)
 
-    async def _gone(self, group: LogGroup, planned: frozenset[str]) -> int:
-        """How many of the planned streams are not there any more."""
+    async def _count_gone(self, group: LogGroup, planned: frozenset[str]) -> int:
+        """How many of the planned streams no longer exist."""
         pages = self._logs.streams(group.name)
         there = {stream.name async for page in pages for stream in page}
         return len(planned - there)
 
-    async def _sweep_some(
+    async def _sweep_chunk(
         self,
         group: LogGroup,
         action: SweepStreams,
@@ -715,8 +714,8 @@ class _TargetAct:
         failures: list[str],
         changed: Callable[[], Awaitable[str]],
     ) -> tuple[int, str]:
-        """How many of the streams were deleted, and why the others are not, if the group has
-        changed.
+        """Delete the streams; return how many were deleted and, if the group has changed, why not
+        the others.
         """
         entries = [
             self._entry(
@@ -743,7 +742,7 @@ class _TargetAct:
                 await self._changes.delete_stream(group.name, name, again)
 
             try:
-                status, error = await self._made(remove, entry)
+                status, error = await self._make(remove, entry)
             except JanitorError as error_:
                 self._give_up(error_)
                 failures.append(str(error_))
@@ -756,7 +755,7 @@ class _TargetAct:
         return swept, why
 
     def _give_up(self, error: JanitorError) -> None:
-        """Nothing more can be done; of lost credentials, in this target."""
+        """End the run or, if only the credentials are lost, the work on this target."""
         self._gave_up = True
         if isinstance(error, CredentialsError):
             self._act.sink.failed(self._target, f"{self._target}: {error}")
@@ -764,7 +763,7 @@ class _TargetAct:
             self._act.sink.failed(self._target, str(error))
             self._act.stop.set("failed")
 
-    # ---- parts -------------------------------------------------------------------------------
+    # ---- the journal ---------------------------------------------------------------------------
 
     def _entry(
         self,
@@ -778,9 +777,10 @@ class _TargetAct:
 
 
 class _Deletion:
-    """One log group's deletion: what was announced, and what became of it so far.
+    """One log group's deletion: what was announced, and its state so far.
 
-    `tried` says that a DeleteLogGroup was sent, `_lost` that one may have taken effect unseen.
+    `tried` says that a DeleteLogGroup was sent, `_lost` that one may have taken effect although its
+    answer was lost.
     """
 
     def __init__(
@@ -797,8 +797,8 @@ class _Deletion:
         self._lost = False
 
     async def attempt(self) -> Outcome:
-        """Look, and delete if the look says so. Raises TransientError where that has to be repeated
-        from the look on, StoppedError, or what ends the run.
+        """Take the last look, and delete if it allows that. Raises TransientError if both have to
+        be repeated, StoppedError, or what ends the run.
         """
         act, group, action = self._act, self._group, self._action
         extras = await extras_of(
@@ -816,7 +816,7 @@ class _Deletion:
         await act._changes.reserve_look()
         async with act._act.looks.admitted():
             seen = list(self._proved)
-            # Once more: attempts, and waiting for them, may have taken minutes.
+            # Again, because earlier attempts and the waits between them may have taken minutes.
             if outcome := await act._disproved(group, action, act._unused(group), seen):
                 return outcome
             try:
@@ -831,7 +831,7 @@ class _Deletion:
             fresh, subscriptions, looked_at = found
             change = _undo(fresh, replace(extras, subscription_filters=subscriptions))
             if change != self._change:
-                # Only now: of a group that is gone, or another one, the extras are not its own.
+                # Only after the look: it showed that the extras are not those of another group.
                 self._group, self._change = fresh, change
                 raise StaleLookError("what is needed to recreate the log group has changed")
             self.tried = True
@@ -849,12 +849,12 @@ class _Deletion:
     async def _look(
         self, seen: list[Evidence]
     ) -> Outcome | tuple[LogGroup, tuple[Mapping[str, object], ...], float]:
-        """The outcome if the group is not to be deleted. Otherwise the group as it is now, the
-        subscription filters that go with it, and when the look began.
+        """The outcome if the group is not to be deleted; otherwise the group as it is now, the
+        subscription filters deleted with it, and when (monotonic) the look began.
 
-        The group itself is read last, its tags from itself, because the tagging API lags. Where the
-        streams take long what else may change is read again after them, so that only the streams
-        may have been read earlier than that, by MAX_STREAMS_AGE. Raises StaleLookError.
+        The group itself is read last, and its tags from itself, because the tagging API lags. If
+        reading the streams took long, everything else is read again after them, so that only the
+        streams may be older, by up to MAX_STREAMS_AGE. Raises StaleLookError.
         """
         act, group, action = self._act, self._group, self._action
         looked_at = act._clock.monotonic()
@@ -865,7 +865,7 @@ class _Deletion:
         )
         verdicts: list[Verdict] = [subscribed, silent]
         if act._clock.monotonic() - looked_at > SLOW_STREAMS:
-            # Owners too, where they are a minute old by now.
+            # Owners too, if they are a minute old by now.
             if outcome := await act._disproved(group, action, act._unused(group), [*seen]):
                 return outcome
             await act._changes.reserve_look()
@@ -884,7 +884,7 @@ class _Deletion:
             return self._gone(seen, "created again under the same name")
         fresh = fresh._replace(tags=tags, answers=group.answers)
         again = judge(fresh, act._policy, act._now)
-        # By the same rule too: another may have the events looked for.
+        # The rule has to be the same too: another one may require FilterLogEvents.
         same = isinstance(again, DeleteGroup) and (again.before, again.rule) == (
             action.before,
             action.rule,
@@ -897,7 +897,7 @@ class _Deletion:
         return fresh, subscribed.ignored, looked_at
 
     async def _silent(self) -> tuple[Verdict, float]:
-        """What the streams say, and when (monotonic) the first of them were read."""
+        """The verdict on the streams, and when (monotonic) reading them began."""
         act, group, before = self._act, self._group, self._action.before
         began = act._clock.monotonic()
         if few := await few_streams_silent(act._logs, group, before, FEW_PAGES):
@@ -907,14 +907,14 @@ class _Deletion:
             return await streams_silent(act._logs, group, before), began
 
     def _gone(self, seen: Sequence[Evidence], how: str = "already gone") -> Outcome:
-        """It does not exist any more: by an attempt whose answer was lost, or by somebody else."""
+        """The outcome for a group that a lost attempt of ours, or somebody else, has deleted."""
         status = Status.DONE if self._lost else Status.GONE
         text = "the first response was lost" if self._lost else how
         return self._act._outcome(self._group, self._action, status, text, seen)
 
     async def _announce(self, change: Change) -> None:
-        """The journal's line before the deletion; another one where the change is not the same,
-        after the end of the first: an undo must not take that for one that a crash left open.
+        """Journal the deletion before it is made, and again if what an undo needs has changed. The
+        first entry is ended then: an undo must not take it for one that a crash left open.
         """
         if self._entry is None or self._entry.change != change:
             await self.ended(Status.UNKNOWN if self._lost else Status.KEPT, None)
@@ -923,7 +923,7 @@ class _Deletion:
             await self._act._act.journal.begin(self._entry)
 
     async def ended(self, status: Status, error: Exception | None) -> None:
-        """The journal's line after it."""
+        """Journal how the deletion ended, if it was announced."""
         if self._entry is None:
             return
         perhaps = self._lost and status in (Status.FAILED, Status.UNKNOWN)
@@ -933,7 +933,7 @@ class _Deletion:
 
 
 def _unless(changed: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[None]]:
-    """What raises ChangedError once the group has changed."""
+    """A check for retries that raises ChangedError once the group has changed."""
 
     async def check() -> None:
         if why := await changed():
@@ -948,7 +948,7 @@ async def _each(verdicts: Iterable[Verdict]) -> AsyncIterator[Verdict]:
 
 
 def _stub(target: Target, planned: Planned) -> LogGroup:
-    """The log group as far as the plan knows it."""
+    """The log group as far as the plan describes it."""
     facts = planned.actions[0].facts
     return LogGroup(
         target,
@@ -962,7 +962,7 @@ def _stub(target: Target, planned: Planned) -> LogGroup:
 
 
 def _done_before(planned: Planned, todo: _Todo, fresh: LogGroup | None) -> Action | None:
-    """What a line says, where the account is as that would have left it."""
+    """The line's action, if the account is as that would have left it; otherwise None."""
     line, reason, rule = todo.line, todo.line.facts.reason, todo.line.facts.rule
     there = fresh if fresh and fresh.creation_time == planned.creation_time else None
     if todo.verb is Verb.DELETE_GROUP and there is None:
@@ -974,7 +974,7 @@ def _done_before(planned: Planned, todo: _Todo, fresh: LogGroup | None) -> Actio
 
 
 def _part_of(action: Action, verb: Verb) -> Action | None:
-    """The action of that kind, which may stand inside another."""
+    """The action of that kind, be it the action itself or nested in it; None if there is none."""
     match action:
         case DeleteGroup():
             return action if verb is Verb.DELETE_GROUP else _part_of(action.otherwise, verb)
@@ -991,8 +991,8 @@ def _part_of(action: Action, verb: Verb) -> Action | None:
 
 
 def _undo(group: LogGroup, extras: Extras) -> Change:
-    """What it takes to make the group again. The only filters that it may have are subscriptions
-    that the policy ignores.
+    """What it takes to recreate the group. The only filters that it may have are subscription
+    filters that the policy ignores.
     """
     return Change(
         {
@@ -1018,11 +1018,11 @@ def _undo(group: LogGroup, extras: Extras) -> Change:
 async def add_tags(
     api: Api, journal: Journal, group: LogGroup, wanted: Mapping[str, str], reason: str
 ) -> Collection[str]:
-    """Give a log group those of the tags whose keys it does not have, and say which those were.
+    """Add those tags whose keys the log group lacks, and return these keys.
 
-    TagResource overwrites, and takes no condition: so the log group's own tags are read right
-    before each attempt, with nothing waited for in between. Raises what a read raises, StoppedError
-    or JanitorError; and UnavailableError where somebody else has set one of them meanwhile.
+    TagResource overwrites and takes no condition, so the group's own tags are read right before
+    each attempt, with no wait in between. Raises ReadError, StoppedError or JanitorError; also
+    UnavailableError if somebody else has set one of the tags meanwhile.
     """
     logs, changes, tried = Logs(api), Changes(api), False
     own = await logs.tags(group.arn)

@@ -9,17 +9,17 @@ from janitor.aws.metrics import METRICS_A_CALL, arrivals
 from janitor.engine.batcher import Batcher
 
 LINGER = 2.0
-"""Calls' time in which questions come together."""
+"""How long questions are collected, in call intervals of the quota."""
 
 Arrival = tuple[bool | None, int]
-"""Whether anything arrived (None: unclear), and when it was asked (ms)."""
+"""Whether anything arrived (None: unclear), and when that was asked (ms)."""
 
 _Asked = tuple[str, int]
-"""A log group, and the moment."""
+"""A log group's name, and the moment (ms) from which on arrivals count."""
 
 
 class Arrivals:
-    """The questions of one target."""
+    """Answers the questions of one target, several in a call."""
 
     def __init__(self, api: Api) -> None:
         self.clock = api.clock
@@ -30,7 +30,7 @@ class Arrivals:
         """Whether events arrived in the group from `moment` (ms) until now. Raises ReadError,
         StoppedError or CredentialsError.
 
-        Asked together for several moments of one group, the earliest counts for all.
+        If one call asks about several moments of a group, the earliest counts for all.
         """
         return await self._asked.about((group, moment))
 

@@ -1,4 +1,4 @@
-"""Questions that come up one by one, asked for many in one call."""
+"""Combines questions that come up one by one into calls that answer many."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 WAITS = 3.0
-"""Between two calls, as a multiple of the time that one takes."""
+"""Wait between two calls, at most, as a multiple of the duration of a call."""
 SLOW = 1.0
-"""Seconds of a call's duration that count at most: a hanging one must not hold up the rest."""
+"""Seconds of a call's duration that count for that, at most: a hanging call must not hold up the
+rest."""
 
 
 class Batcher(Generic[Q, A]):
-    """Batches the questions of one target that `operation` answers, at most `most` in a call.
+    """Batches one target's questions to `operation`, at most `most` a call.
 
-    The first question is asked at once. The next call waits for a full batch, at most for as long
-    as the pace takes for `linger` calls, or WAITS times as long as a call takes: on a small CPU
-    questions come in slowly as well, and each would get a call of its own.
+    The first question is asked at once. The next call waits for a full batch, but no longer than
+    the quota's interval for `linger` calls, or WAITS times a call's duration, whichever is longer:
+    on a small CPU questions come in slowly too, and each would get a call of its own.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Batcher(Generic[Q, A]):
         linger: float,
         ask: Callable[[Collection[Q]], Awaitable[Mapping[Q, A]]],
     ) -> None:
-        """`ask` has an answer to every question that it is given."""
+        """`ask` returns an answer to every question that it is given."""
         self._api = api
         self._operation = operation
         self._most = most

@@ -1,4 +1,4 @@
-"""What happened in a run, counted by target, as its pages and its outcomes come in."""
+"""Counts what happens in a run, by target, as pages and outcomes come in."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from janitor.engine.survey import Page
 from janitor.policy.file import Limits
 
 Listener = Callable[[Sequence[LogGroup], Sequence[Outcome]], None]
-"""Told of log groups that were read, and of outcomes."""
+"""Receives log groups that were read, and outcomes."""
 Accepted = Callable[[LogGroup], date | None]
-"""Until when the policy accepts that a log group is not judged."""
+"""Returns until when the policy accepts that a log group is unknown; None if it does not."""
 
 
 class Books:
@@ -32,29 +32,29 @@ class Books:
         self.unfinished: set[Target] = set()
         """Targets whose survey did not finish."""
         self.reached: dict[Target, int] = {}
-        """How many lines of each target's plan were got to."""
+        """How many lines of each target's plan were reached."""
         self.listener = listener
         self._accepted = accepted
 
     def page(self, page: Page) -> None:
-        """One more page of a survey."""
+        """Count one more page of a survey."""
         self.tallies[page.target].read(page.groups)
         self._add(page.target, page.groups, page.outcomes)
 
     def done(self, done: Done) -> None:
-        """More of a plan was carried out."""
+        """Count what was carried out of a plan."""
         self.reached[done.target] = done.position
         self._add(done.target, (), done.outcomes)
 
     def _add(self, target: Target, groups: Sequence[LogGroup], outcomes: Sequence[Outcome]) -> None:
         tally = self.tallies[target]
-        outcomes = [self._said(o) if o.status is Status.UNKNOWN else o for o in outcomes]
+        outcomes = [self._acknowledged(o) if o.status is Status.UNKNOWN else o for o in outcomes]
         for outcome in outcomes:
             tally.add(outcome)
         self.listener(groups, outcomes)
 
-    def _said(self, outcome: Outcome) -> Outcome:
-        """The outcome, with whether somebody accepts that it is unknown."""
+    def _acknowledged(self, outcome: Outcome) -> Outcome:
+        """The unknown outcome, marked as acknowledged if the policy accepts it."""
         if not (until := self._accepted(outcome.group)):
             return outcome
         text = f"acknowledged until {until:%Y-%m-%d}"
@@ -62,62 +62,61 @@ class Books:
         return outcome._replace(acknowledged=True, detail=detail)
 
     def restarted(self, target: Target) -> None:
-        """A survey begins again: what it counted is counted anew."""
+        """Forget what was counted of a target, whose survey begins again."""
         self.tallies[target] = Tally()
 
     def warned(self, target: Target, text: str) -> None:
-        """Something a person should know."""
+        """Record a warning for people."""
         self.tallies[target].warn(f"{target}: {text}")
 
     def not_reached(self, target: Target, lines: int) -> None:
-        """What of the target's so many lines act did not get to."""
+        """Count the lines, of so many that the target's plan has, that act did not reach."""
         left = lines - self.reached.get(target, 0)
         self.tallies[target].by_status[Status.NOT_REACHED] += left
 
     def failed(self, target: Target, error: str) -> None:
-        """Something did not finish."""
+        """Record an error because of which the target's survey or act did not finish."""
         self.unfinished.add(target)
         self.tallies[target].error(error)
 
     @property
     def total(self) -> Tally:
-        """All targets together."""
+        """The tally of all targets together."""
         return Tally.together(self.tallies.values())
 
     def over_limit(self, limits: Limits) -> str:
-        """Why nothing may be deleted or swept in the run, or in some accounts of several; empty
-        where it may.
+        """Why nothing may be deleted or swept in the run, or in some of its accounts; empty if it
+        may.
         """
         return self.verdict(limits).text
 
     def refusals(self, limits: Limits) -> dict[Target, str]:
-        """For each target why nothing may be deleted or swept in it; empty where it may."""
+        """For each target, why nothing may be deleted or swept in it; empty if it may."""
         verdict = self.verdict(limits)
         return {target: verdict.of(target.account) or why for target, why in self.unsurveyed()}
 
     def would(self, refusals: Mapping[Target, str]) -> Counter[Verb]:
-        """What would be done of what is planned."""
+        """What would be done of the plan, given the targets in which deletions are refused."""
         refused = (tally for target, tally in self.tallies.items() if refusals[target])
         return self.total.would(Tally.together(refused))
 
     def unsurveyed(self) -> Iterator[tuple[Target, str]]:
-        """Each target, and why nothing may be deleted or swept where its survey did not come to its
-        end; empty where it did.
-        """
+        """Yield each target, with UNFINISHED if its survey did not finish, else an empty text."""
         for target in self.tallies:
             yield target, UNFINISHED if target in self.unfinished else ""
 
     def verdict(self, limits: Limits) -> Verdict:
-        """What the limits say. Of an account that was not surveyed nothing is deleted anyhow,
-        so they say nothing of it alone.
+        """What the limits refuse. An account without a finished survey is not named by itself:
+        nothing is deleted in it anyway.
         """
         by_account: dict[str, list[Tally]] = {}
         for target, tally in self.tallies.items():
             by_account.setdefault(target.account, []).append(tally)
-        said = verdict({account: Tally.together(of) for account, of in by_account.items()}, limits)
-        known = {target.account for target in self.tallies.keys() - self.unfinished}
-        single = {account: why for account, why in said.accounts.items() if account in known}
-        return Verdict(said.anywhere, single)
+        totals = {account: Tally.together(tallies) for account, tallies in by_account.items()}
+        of_all = verdict(totals, limits)
+        surveyed = {target.account for target in self.tallies.keys() - self.unfinished}
+        single = {account: why for account, why in of_all.accounts.items() if account in surveyed}
+        return Verdict(of_all.anywhere, single)
 
 
 UNFINISHED = "the survey of this account and Region did not finish"
@@ -125,33 +124,33 @@ UNFINISHED = "the survey of this account and Region did not finish"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why nothing that is planned may be deleted or swept: anywhere, and in single accounts; empty
-    where it may.
+    """Why nothing that is planned may be deleted or swept, anywhere and in single accounts; empty
+    if it may.
     """
 
     anywhere: str
     accounts: Mapping[str, str]
 
     def of(self, account: str) -> str:
-        """Why nothing may be deleted or swept in the account; empty where it may."""
+        """Why nothing may be deleted or swept in the account; empty if it may."""
         return self.anywhere or self.accounts.get(account, "")
 
     @property
     def text(self) -> str:
-        """All of it, in a line; of many accounts the first."""
+        """All reasons in a line, those of at most NAMED accounts."""
         if self.anywhere:
             return self.anywhere
-        said = [f"{account}: {why}" for account, why in islice(self.accounts.items(), NAMED)]
-        left = len(self.accounts) - len(said)
-        return "; ".join([*said, *([f"and {left} more accounts"] if left else [])])
+        named = [f"{account}: {why}" for account, why in islice(self.accounts.items(), NAMED)]
+        left = len(self.accounts) - len(named)
+        return "; ".join([*named, *([f"and {left} more accounts"] if left else [])])
 
 
 NAMED = 10
-"""Accounts that are named in a line."""
+"""Accounts that are named in a line, at most."""
 
 
 def verdict(accounts: Mapping[str, Tally], limits: Limits) -> Verdict:
-    """What the limits say of what is planned in each account, and in all together."""
+    """What the limits refuse of the plans of each account, and of all together."""
     single = {account: _over(tally, limits) for account, tally in accounts.items()}
     if len(accounts) == 1 and (why := next(iter(single.values()))):
         return Verdict(why, {})

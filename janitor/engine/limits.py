@@ -1,4 +1,4 @@
-"""How much one run may delete: in an account, and in all its accounts together. Pure."""
+"""How much one run may delete, in an account and in all its accounts together. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from janitor.policy.file import Limits
 
 
 def within_share(limits: Limits, scanned: int) -> int:
-    """How many log groups the share allows to delete of so many that were scanned.
+    """How many log groups the share allows to delete, of so many that were scanned.
 
-    It is taken exactly as it is written: 0.29 of 100 are 29.
+    The share is taken exactly as written: 0.29 of 100 is 29.
     """
     return int(Fraction(str(limits.max_group_deletion_share)) * scanned)
 
@@ -26,10 +26,11 @@ def exceeded(
     where: str = "",
     section: Literal["limits", "limits.fleet"] = "limits",
 ) -> str:
-    """Why nothing may be deleted or swept `where` that was counted, and what would allow it in the
-    policy's `section`; empty where it may.
+    """Why nothing may be deleted or swept, and which values in the policy's `section` would allow
+    it; empty if it may. `where` says in the text what was counted.
 
-    Beyond a limit a survey no longer asks all that may keep a log group, so less may be enough.
+    Beyond a limit a survey no longer asks everything that may keep a log group, so lower values may
+    be enough.
     """
     why: list[str] = []
     needed: dict[str, float] = {}
@@ -49,10 +50,10 @@ def exceeded(
         needed["max_stream_deletions"] = sweeps
     if not why:
         return ""
-    said = f"nothing is deleted{where}: the plan has {' and '.join(why)}"
+    text = f"nothing is deleted{where}: the plan has {' and '.join(why)}"
     if needed:
         enough = " and ".join(f"{key} = {value}" for key, value in needed.items())
-        said += f"; to allow it, set {enough} in [{section}]"
+        text += f"; to allow it, set {enough} in [{section}]"
     if section == "limits.fleet" and any(getattr(limits.fleet, key) is None for key in needed):
-        said += ", without which [limits] holds for all accounts together"
-    return said
+        text += ", without which [limits] holds for all accounts together"
+    return text

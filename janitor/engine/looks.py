@@ -1,7 +1,7 @@
-"""How many log groups may be looked at for the last time at once, over the whole process.
+"""Limits how many last looks are under way at once in the whole process.
 
-A last look is worth a second. On a small CPU many at a time all take longer than that, and each
-has to be repeated; so few are admitted, and more only while they are quick.
+A last look is valid for a second. On a small CPU many concurrent ones all take longer than that,
+and each has to be repeated; so few are admitted, and more only while they are quick.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ FIRST = 2
 MOST = 16
 QUICK = 0.3
 SLOW = 0.6
-"""Seconds that a look takes: below QUICK one more may be under way, above SLOW half as many."""
-
+"""Durations of a look in seconds: below QUICK the limit rises (by one a round), above SLOW it is
+halved."""
 
 HUNG = 3.0
-"""Seconds after which another is admitted although it goes on: it takes no CPU, but waits for a
-Region that does not answer, and the others' looks must not wait for that."""
+"""Seconds after which a look gives its place to another: it takes no CPU, but waits for a Region
+that does not answer, and other looks must not wait for that."""
 
 
 class Looks:
-    """Admission to looks, first come, first served."""
+    """Admits looks, first come, first served."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -36,7 +36,7 @@ class Looks:
 
     @asynccontextmanager
     async def admitted(self) -> AsyncIterator[None]:
-        """Wait for admission; the block is the look and what follows from it."""
+        """Wait for admission. The block is the look and the deletion that follows."""
         turn = asyncio.Event()
         self._waiting.append(turn)
         self._admit()
@@ -48,13 +48,13 @@ class Looks:
             else:
                 self._waiting.remove(turn)
             raise
-        began, there = self._clock.monotonic(), True
+        began, admitted = self._clock.monotonic(), True
 
         def leave() -> None:
-            nonlocal there
-            if there:
+            nonlocal admitted
+            if admitted:
                 self._leave()
-            there = False
+            admitted = False
 
         hung = asyncio.get_running_loop().call_later(HUNG, leave)
         try:
@@ -69,7 +69,7 @@ class Looks:
             leave()
 
     def _admit(self) -> None:
-        """Wake as many as there is room for, and no others: hundreds may wait."""
+        """Wake only as many waiters as there is room for: there may be hundreds."""
         while self._waiting and self._under_way < int(self._limit):
             self._under_way += 1
             self._waiting.popleft().set()

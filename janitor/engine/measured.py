@@ -1,4 +1,4 @@
-"""Log groups with what arrived in them, read beside a survey: `--ingestion`."""
+"""Adds to a survey's log groups what arrived in them (`--ingestion`)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ Pages = AsyncIterator[tuple[list[LogGroup], str | None]]
 
 
 class Listener(Protocol):
-    """Told what is asked, which is billed, and why something could not be read."""
+    """Receives what is asked, which is billed, and why something could not be read."""
 
     def asked(self, region: str, metrics: int) -> None:
-        """So many metrics are asked for."""
+        """Count metrics that are requested in the Region."""
 
     def failed(self, why: str) -> None:
-        """Something could not be read."""
+        """Take the reason why something could not be read."""
 
 
 def measured(listing: Listing, days: int, listener: Listener) -> Listing:
-    """The listing with up to 500 log groups a page, each with what arrived in it in the last so
-    many days, as far as that could be read. Up to BATCHES_AHEAD pages are being read while the
-    listing goes on.
+    """The listing in pages of up to 500 log groups, each with what arrived in it in the last `days`
+    days, if that could be read. Metrics of up to BATCHES_AHEAD pages are read while the listing
+    goes on.
     """
 
     async def pages(api: Api, start: str | None) -> Pages:
@@ -46,7 +46,7 @@ def measured(listing: Listing, days: int, listener: Listener) -> Listing:
                     found = await incoming_bytes(api, names, days, asked)
             except ReadError as error:
                 if isinstance(error, CallError):
-                    refused.set()  # asking again for the next 500 would change nothing
+                    refused.set()  # the next 500 would be refused too
                 listener.failed(f"{api.target}: ingestion could not be read: {error}")
             return [group._replace(ingestion=found.get(group.name)) for group in groups]
 
@@ -60,7 +60,7 @@ def measured(listing: Listing, days: int, listener: Listener) -> Listing:
                         task, token = reading.popleft()
                         yield await task, token
             except ReadError as error:
-                ended = error  # what comes before it comes first
+                ended = error  # raised after the pages that came before it
             while reading:
                 task, token = reading.popleft()
                 yield await task, token
@@ -74,7 +74,7 @@ def measured(listing: Listing, days: int, listener: Listener) -> Listing:
 
 
 async def _batches(pages: Pages) -> Pages:
-    """As many whole pages as fit into one call; what comes before an error comes first."""
+    """Yield as many whole pages as fit into one call; an error is raised after what came before."""
     batch, token = list[LogGroup](), None
     ended: Exception | None = None
     try:

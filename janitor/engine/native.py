@@ -1,4 +1,4 @@
-"""The policy's prefix rules as account-level retention policies: compared, previewed, applied."""
+"""Compares, previews and applies the policy's prefix rules as account-level retention policies."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from janitor.policy.native import OWN, Native, native_rules, policy_name
 def compared(
     policy: Policy, target: Target, there: Mapping[str, AccountPolicy], *, ignore_protect: bool
 ) -> list[NativeItem]:
-    """What is to become of the target's policies, given those that there are: the rules in order,
-    then what is to be removed. Policies that are not the janitor's are never among them.
+    """What to do about the target's policies, given those that exist: the rules in order, then what
+    is to be removed. Policies that are not the janitor's are never among them.
     """
     others = [one for name, one in there.items() if not name.startswith(OWN)]
     items: list[NativeItem] = []
@@ -58,7 +58,7 @@ def compared(
 
 
 class Natives:
-    """A comparison over targets, and what is done about it."""
+    """Compares the account-level policies of several targets, and applies the changes."""
 
     def __init__(
         self, apis: Sequence[Api], policy: Policy, stop: Stop, *, ignore_protect: bool
@@ -69,12 +69,12 @@ class Natives:
         self._policy = policy
         self._stop = stop
         self._ignore_protect = ignore_protect
-        self._seen: dict[Target, dict[str, AccountPolicy]] = {}
+        self._compared: dict[Target, dict[str, AccountPolicy]] = {}
 
     async def survey(self) -> None:
-        """Compare, and let AWS preview each change. Raises only what is a bug.
+        """Compare, and let AWS preview each change. Raises only on bugs.
 
-        An account lets pass one dry run at a time (botocore 1.44.5, PutAccountPolicy).
+        An account allows one dry run at a time (botocore 1.44.5, PutAccountPolicy).
         """
         accounts: dict[str, list[TargetPolicies]] = defaultdict(list)
         for one in self._policies.values():
@@ -84,18 +84,18 @@ class Natives:
         async def surveyed(inner: Sequence[TargetPolicies]) -> None:
             for one in inner:
                 try:
-                    found[one.target] = await self._surveyed(one)
+                    found[one.target] = await self._survey_target(one)
                 except StoppedError:
                     self.errors.append(f"{one.target}: not reached")
                 except (*ReadError, JanitorError) as error:
-                    said = "the account-level policies could not be read"
-                    self.errors.append(f"{one.target}: {said}: {error}")
+                    text = f"the account-level policies could not be read: {error}"
+                    self.errors.append(f"{one.target}: {text}")
 
         await together(*(surveyed(inner) for inner in accounts.values()))
         self.items = [item for items in found.values() for item in items]
 
-    async def _surveyed(self, one: TargetPolicies) -> list[NativeItem]:
-        there = self._seen[one.target] = await one.existing()
+    async def _survey_target(self, one: TargetPolicies) -> list[NativeItem]:
+        there = self._compared[one.target] = await one.existing()
         items = compared(self._policy, one.target, there, ignore_protect=self._ignore_protect)
         previewed = []
         for item in items:
@@ -109,20 +109,20 @@ class Natives:
         return previewed
 
     async def act(self, journal: Journal) -> None:
-        """Do what the survey found, as long as nobody changed the policies since. Raises only what
-        is a bug.
+        """Apply what the survey found, unless somebody changed the policies since. Raises only on
+        bugs.
         """
         done: list[NativeItem] = []
         for target, one in self._policies.items():
             mine = [item for item in self.items if item.target == target]
-            done += await self._acted(one, mine, journal)
+            done += await self._apply(one, mine, journal)
         self.items = done
 
-    async def _acted(
+    async def _apply(
         self, one: TargetPolicies, items: Sequence[NativeItem], journal: Journal
     ) -> list[NativeItem]:
-        """After a failure nothing more is put: a later policy rests on the longer ones before it.
-        What is removed rests on nothing.
+        """Apply one target's changes. After a failure no more policies are put, because each relies
+        on the longer ones before it; removals rely on nothing, and go on.
         """
         done: list[NativeItem] = []
         ended = await self._changed_since(one, items)
@@ -135,7 +135,7 @@ class Natives:
                 status, text = Status.NOT_REACHED, why
                 if not why:
                     try:
-                        status, text = await self._made(one, item, journal)
+                        status, text = await self._make(one, item, journal)
                     except CredentialsError as error:
                         self.errors.append(f"{one.target}: {error}")
                         text = ended = "the run stopped before this"
@@ -145,12 +145,12 @@ class Natives:
         return done
 
     async def _changed_since(self, one: TargetPolicies, items: Sequence[NativeItem]) -> str:
-        """Why nothing of the target may be done; "" where it may."""
+        """Why the target's policies may not be changed; "" if they may."""
         if not any(item.status is Status.PLANNED for item in items):
             return ""
         try:
             self._stop.check()
-            if await one.existing() != self._seen[one.target]:
+            if await one.existing() != self._compared[one.target]:
                 return "the account-level policies changed since they were shown: run it again"
         except StoppedError:
             return "the run stopped before this"
@@ -158,10 +158,12 @@ class Natives:
             return f"could not be checked again: {error}"
         return ""
 
-    async def _made(
+    async def _make(
         self, one: TargetPolicies, item: NativeItem, journal: Journal
     ) -> tuple[Status, str]:
-        """What became of it. Raises CredentialsError: that is this target's matter only."""
+        """Make a change; return its status and reason. Raises CredentialsError, which concerns only
+        this target.
+        """
         change = PolicyChange("set_account_policy", item.name, item.before, item.after, item.reason)
         try:
             self._stop.check()

@@ -1,8 +1,7 @@
-"""What a log group that was just made gets: the retention that the policy gives it, where none is
-in force, and tags of its owner's.
+"""Gives new log groups the policy's retention, if none is in force, and tags of their owners.
 
-By survey and act as in a run, with the policy as far as it gives a retention
-(`Policy.only_retention`): so nothing else can come of it.
+Surveys and acts as a run does, with only that part of the policy that gives a retention
+(`Policy.only_retention`), so nothing else can happen.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from janitor.policy.file import Policy
 from janitor.policy.judge import needs_tags
 
 SHARE = 0.05
-"""Of each quota. Two invocations run at a time (`deploy/new_groups.py`): a tenth together, for the
-scheduled run and everybody else use the same quotas."""
+"""The share of each quota. Two invocations run at a time (`deploy/new_groups.py`), so together they
+take a tenth: the scheduled run and everybody else use the same quotas."""
 
 NEW_DAYS = 14
-"""A log group older than that is left to the scheduled run, whoever says that it is new. For so
-long the queue of what failed keeps a message, to be sent once more."""
+"""Days after which a log group is left to the scheduled run, whoever says that it is new. The
+queue of failed messages keeps them that long, to be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewGroupsResult:
-    """What became of log groups, by name: those that there are, why others could not be done with,
-    and the tags that were copied.
+    """What became of log groups, by name: outcomes of those that exist, failures, and the tags that
+    were copied.
     """
 
     outcomes: Mapping[str, Outcome]
@@ -50,17 +49,15 @@ class NewGroupsResult:
 async def give_retention(
     api: Api, names: Sequence[str], policy: Policy, journal: Journal
 ) -> NewGroupsResult:
-    """Do what the policy says about new log groups of the target. A name that comes again later
-    changes nothing more.
-    """
+    """Apply the policy to new log groups of the target. Repeating a name later changes nothing."""
     policy, now = policy.only_retention(SHARE), api.clock.now()
     outcomes: dict[str, Outcome] = {}
 
-    def told(_groups: Sequence[LogGroup], said: Sequence[Outcome]) -> None:
-        outcomes.update((outcome.group.name, outcome) for outcome in said)
+    def record(_groups: Sequence[LogGroup], more: Sequence[Outcome]) -> None:
+        outcomes.update((outcome.group.name, outcome) for outcome in more)
 
     apis = {api.target: api}
-    books = Books(apis, told, lambda group: policy.acknowledged_until(group, now))
+    books = Books(apis, record, lambda group: policy.acknowledged_until(group, now))
     old: dict[str, Outcome] = {}
     listing = functools.partial(_listing, names, policy, now, old)
     survey = Survey(policy, now, api.stop, books, listing=listing)
@@ -78,7 +75,7 @@ async def give_retention(
         one = outcomes.get(name)
         if why := errors if one is None and name not in old else _why(one, errors):
             failures[name] = why
-        # What no rule holds for is exempt from every change.
+        # A group without a rule is exempt from every change.
         elif one is not None and one.action.rule and one.status is not Status.GONE:
             try:
                 tags[name] = await _copy_tags(api, policy, one.group, journal)
@@ -95,8 +92,8 @@ async def _listing(
     api: Api,
     _start: str | None,
 ) -> AsyncIterator[tuple[list[LogGroup], str | None]]:
-    """The log groups of these names that are new, with their own tags where those matter: the
-    tagging API's lag, and may not know of a group that was just made.
+    """Yield the log groups of these names that are new, with their own tags if those matter: the
+    tagging API lags, and may not know a new group. Those that are `old` go there.
     """
     logs, new = Logs(api), list[LogGroup]()
     for group in (await logs.named(names)).values():
@@ -115,14 +112,14 @@ async def _listing(
 
 
 def _if_younger(outcome: Outcome, now: int) -> Outcome:
-    """A planned retention only for a group that is younger than that: so it deletes nothing that
-    was written since the group was made. Why a group is kept is said without its deletion, which
-    is not in question.
+    """The outcome, with a retention only if the group is younger than that: so nothing is deleted
+    that was written since its creation. The reason to keep a group omits its deletion, which is not
+    in question.
     """
     match outcome:
         case Outcome(status=Status.KEPT, action=Keep(reason=reason, rule=rule)):
-            aside = f"rule {rule!r} does not delete empty groups; "
-            return outcome._replace(action=Keep(reason.removeprefix(aside), rule))
+            omitted = f"rule {rule!r} does not delete empty groups; "
+            return outcome._replace(action=Keep(reason.removeprefix(omitted), rule))
         case Outcome(status=Status.PLANNED, action=SetRetention(days=days), group=group):
             if now - group.creation_time >= days * DAY_MS:
                 why = f"created {days} days ago or more: left to the scheduled run"
@@ -131,7 +128,7 @@ def _if_younger(outcome: Outcome, now: int) -> Outcome:
 
 
 def _why(outcome: Outcome | None, errors: str) -> str:
-    """Why a log group could not be done with; "" where it could."""
+    """Why a log group failed; "" if it did not."""
     match outcome:
         case None | Outcome(status=Status.DONE | Status.KEPT | Status.GONE):
             return ""
@@ -150,8 +147,8 @@ class _NotCopiedError(Exception):
 async def _copy_tags(
     api: Api, policy: Policy, group: LogGroup, journal: Journal
 ) -> Collection[str]:
-    """Give the log group the tags that the policy names of the owner that its name speaks of, and
-    say which those were. Raises _NotCopiedError.
+    """Copy the tags that the policy names from the owner that the group's name refers to; return
+    their keys. Raises _NotCopiedError.
     """
     keys = policy.new_groups.tags
     arns = (row.arn_named(group.name, group.arn) for row in table()) if keys else ()

@@ -1,4 +1,4 @@
-"""The plan: what a survey would have done, as JSON lines that act carries out and nothing else.
+"""The plan: the actions that a survey found, as JSON lines. Act carries out these and nothing else.
 
 A head line, a line for each action, and an end line for each account and Region that was surveyed,
 without which its part was cut off. It is also the record of what was announced.
@@ -39,8 +39,8 @@ class _Line(BaseModel):
 
 
 class Head(_Line):
-    """The first line. `made` (ms) is the moment by which ages were and will be judged; `policy` is
-    the policy's digest.
+    """The first line. `made` (ms) is the moment by which ages are judged, in the survey and when
+    acting; `policy` is the policy's digest.
     """
 
     plan: Literal["head"] = "head"
@@ -63,11 +63,11 @@ class Facts(_Line):
 class ActionLine(_Line):
     """One action on one log group.
 
-    `cutoff` (ms): nothing at or after it may exist in what is deleted or swept. The retention is in
-    days; None: events never expire. Where a limit refuses the deletion of a group, the group gets
-    `retention_after`, if there is one. `streams` is how many are to be swept, `stream_names`
-    which: others may be listed, or be trusted, by the time of the sweep. Of more than a run may
-    delete, none of which is swept, names are left out.
+    `cutoff` (ms): what is deleted or swept may hold nothing from this moment on. Retentions are in
+    days; None means that events never expire. If a limit refuses a group's deletion, the group gets
+    `retention_after`, if given. `streams` is how many streams are to be swept, and `stream_names`
+    which: by the time of the sweep, others may exist or be trusted. The names are left out if there
+    are more than a run may delete, as then none is swept.
     """
 
     plan: Literal["action"] = "action"
@@ -91,12 +91,12 @@ class ActionLine(_Line):
 
     @property
     def target(self) -> Target:
-        """Where the log group is."""
+        """The account and Region of the log group."""
         return Target(self.account, self.region)
 
 
 class End(_Line):
-    """The end of a target's part: of how many log groups it was made, and whether of all."""
+    """The end of a target's part: how many log groups were scanned, and whether these were all."""
 
     plan: Literal["end"] = "end"
     account: str
@@ -106,25 +106,25 @@ class End(_Line):
 
     @property
     def target(self) -> Target:
-        """Whose end it is."""
+        """The account and Region whose part ends."""
         return Target(self.account, self.region)
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """All that is planned for one log group, in the order in which it is to be done."""
+    """All actions planned for one log group, in the order in which they are to be taken."""
 
     group: str
     creation_time: int
     actions: tuple[ActionLine, ...]
 
     def of(self, verb: str) -> ActionLine | None:
-        """The action of that kind."""
+        """The action of that kind, or None."""
         return next((action for action in self.actions if action.action == verb), None)
 
 
 def action_line(outcome: Outcome) -> ActionLine | None:
-    """The line for a planned outcome; None for every other."""
+    """The line for a planned outcome; None for any other outcome."""
     if outcome.status is not Status.PLANNED:
         return None
     group, action = outcome.group, outcome.action
@@ -136,24 +136,19 @@ def action_line(outcome: Outcome) -> ActionLine | None:
         case SetRetention(days=days):
             verb, after = "set_retention", days
         case SweepStreams(before=before):
-            verb, cutoff, after, streams = (
-                "sweep_streams",
-                before,
-                group.retention_days,
-                outcome.streams,
-            )
+            verb, cutoff, after = "sweep_streams", before, group.retention_days
+            streams = outcome.streams
         case DeleteGroup(before=before, otherwise=otherwise):
             verb, cutoff = "delete_group", before
             after = otherwise.days if isinstance(otherwise, SetRetention) else None
         case _:
             raise AssertionError(f"kept log groups are not planned: {action}")
-    evidence = [f"{seen.source}: {seen.finding}" for seen in outcome.evidence]
     facts = Facts(
         stored_bytes=group.stored_bytes,
         log_class=group.log_class,
         rule=action.rule,
         reason=action.reason,
-        evidence=evidence,
+        evidence=[f"{piece.source}: {piece.finding}" for piece in outcome.evidence],
     )
     return ActionLine(
         account=group.target.account,
@@ -171,7 +166,7 @@ def action_line(outcome: Outcome) -> ActionLine | None:
 
 
 def end_line(target: Target, tally: Tally) -> End:
-    """The end of a target's part."""
+    """The end line of a target's part."""
     return End(
         account=target.account,
         region=target.region,
@@ -186,7 +181,7 @@ _LINE: TypeAdapter[Head | ActionLine | End] = TypeAdapter(
 
 
 def parse(lines: Iterable[str | bytes], where: str) -> Iterator[Head | ActionLine | End]:
-    """The lines of a plan, one by one. Raises PlanError naming the line that is wrong."""
+    """Yield the lines of a plan. Raises PlanError, which names the line that is invalid."""
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue
@@ -208,7 +203,7 @@ def _wrong(error: ValidationError) -> str:
 
 
 def grouped(actions: Iterable[ActionLine]) -> Iterator[Planned]:
-    """The actions of each log group together; those of one group follow each other in a plan."""
+    """Yield the actions of each log group together; in a plan, those of a group are adjacent."""
     held: list[ActionLine] = []
     for action in actions:
         if held and (held[0].group, held[0].creation_time) != (action.group, action.creation_time):
@@ -221,7 +216,7 @@ def grouped(actions: Iterable[ActionLine]) -> Iterator[Planned]:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a target's part of a plan comes to; `planned` counts streams where they are swept."""
+    """The totals of a target's part of a plan. For sweeps, `planned` counts the streams."""
 
     actions: int
     planned: Mapping[Verb, int]
@@ -229,21 +224,22 @@ class Totals:
 
 
 class PlanFile:
-    """A plan file, read once to know that it is whole, and then a target at a time: only the places
-    of its lines are kept, at 8 bytes each, for a plan may have a million.
+    """A plan file, read once to check that it is complete, and then target by target. Only the
+    offsets of its lines are kept, at 8 bytes each, because a plan may have a million.
 
-    What it holds is counted; how many log groups it says were scanned is for people only.
+    Its actions are counted from its lines; the number of scanned log groups that it states is only
+    for people.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises PlanError on what is not a plan, not a whole one, or cannot be read twice."""
+        """Raises PlanError if the file is not a plan, is incomplete or cannot be read twice."""
         self.path = path
         self._file: tuple[int, ...] | None = None
         self.totals: dict[Target, Totals] = {}
-        self._places: defaultdict[Target, array[int]] = defaultdict(lambda: array("Q"))
+        self._offsets: defaultdict[Target, array[int]] = defaultdict(lambda: array("Q"))
         head: Head | None = None
         counted: defaultdict[Target, Counter[str]] = defaultdict(Counter)
-        for place, line in self._lines():
+        for offset, line in self._lines():
             match line:
                 case Head() if head is None:
                     head = line
@@ -251,7 +247,7 @@ class PlanFile:
                     counts = counted[line.target]
                     counts["actions"] += 1
                     counts[line.action] += 1 if line.streams is None else line.streams
-                    self._places[line.target].append(place)
+                    self._offsets[line.target].append(offset)
                 case End() if head is not None and line.target not in self.totals:
                     target = line.target
                     counts = counted.pop(target, Counter())
@@ -267,54 +263,54 @@ class PlanFile:
         self.head = head
 
     def _lines(self) -> Iterator[tuple[int, Head | ActionLine | End]]:
-        """Each line, and the byte at which it begins."""
+        """Yield each line with its offset in bytes."""
         with self._open() as file:
-            place = end = 0
+            offset = end = 0
 
             def texts() -> Iterator[bytes]:
-                nonlocal place, end
+                nonlocal offset, end
                 for text in file:
-                    place, end = end, end + len(text)
-                    # Editors on Windows begin a file with a mark.
-                    yield text if place else text.removeprefix(codecs.BOM_UTF8)
+                    offset, end = end, end + len(text)
+                    # Editors on Windows begin a file with a byte order mark.
+                    yield text if offset else text.removeprefix(codecs.BOM_UTF8)
 
             for line in parse(texts(), str(self.path)):
-                yield place, line
+                yield offset, line
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[IO[bytes]]:
-        """The file, for as long as it stays the same. Raises PlanError."""
+        """Open the file. Raises PlanError if it is not the same from beginning to end."""
         try:
             with self.path.open("rb") as file:
-                self._same(file)
+                self._check_same(file)
                 yield file
-                self._same(file)
+                self._check_same(file)
         except OSError as error:
             raise PlanError(f"{self.path}: cannot be read: {error.strerror or error}") from error
 
-    def _same(self, file: IO[bytes]) -> None:
-        """Raise PlanError where it is not the file that was counted."""
+    def _check_same(self, file: IO[bytes]) -> None:
+        """Raise PlanError if it is not the file that was counted."""
         now = os.fstat(file.fileno())
         if not stat.S_ISREG(now.st_mode):
             raise PlanError(f"{self.path}: is not a file, and a plan is read more than once")
-        seen = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
-        if seen != (self._file or seen):
+        found = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
+        if found != (self._file or found):
             raise self._changed()
-        self._file = seen
+        self._file = found
 
     def _changed(self) -> PlanError:
         return PlanError(f"{self.path}: was changed in the meantime; make the plan again")
 
     def of(self, target: Target) -> Iterator[Planned]:
-        """What is planned for a target. Raises PlanError where the file is another one by now."""
+        """Yield what is planned for a target. Raises PlanError if the file has changed."""
         return grouped(self._actions(target))
 
     def _actions(self, target: Target) -> Iterator[ActionLine]:
         with self._open() as file:
-            for place in self._places[target]:
-                file.seek(place)
+            for offset in self._offsets[target]:
+                file.seek(offset)
                 text = file.readline()
-                self._same(file)
+                self._check_same(file)
                 try:
                     line = ActionLine.model_validate_json(text)
                 except ValidationError as error:

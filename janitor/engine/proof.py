@@ -1,7 +1,7 @@
 """Is this log group empty, and can this log stream go? Evidence in, a verdict out.
 
-Every function fails closed: what cannot be read is `Unreadable`, and is never deleted. Lines are
-numbered as in docs/concepts.md.
+Every function fails closed: what cannot be read is `Unreadable`, and is never deleted. Conditions
+are numbered as in docs/concepts.md.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from janitor.policy.file import matches
 
 LAG_WINDOW_MS = 48 * HOUR_MS
 """Stream metadata lags "usually under an hour, sometimes more" (FilterLogEvents and LogStream, API
-reference): nothing that arrived longer ago than this is still missing from it."""
+reference). Anything that arrived longer ago than this is assumed to show."""
 
 DATED_DAYS = 30
-"""Nothing writes to a stream that long after it was named for the day on which its writer began: a
-Lambda execution environment lives for hours."""
+"""Days after which nothing writes any more to a stream named after the day on which its writer
+started: a Lambda execution environment lives for hours."""
 
 STREAMS_A_PAGE = 50
 """At most (CloudWatch Logs API reference, DescribeLogStreams)."""
 MAX_STREAMS_AGE = 60.0
-"""Seconds that have passed at most, when a log group is deleted, since its streams were read; where
-there are many that is the time which they take."""
+"""Seconds that a log group's streams may have been read before its deletion, at most. With many
+streams, reading them takes that long."""
 
 OWNERS = "owners"
-"""Where evidence is from that no single call gave."""
+"""The source of evidence about owners that did not come from a single call."""
 
 STREAMS_A_CALL = 100
 _LAMBDA_STREAM = re.compile(r"(\d{4})/(\d{2})/(\d{2})/\[")
@@ -46,8 +46,8 @@ container holds its stream open however long it is silent, and fails once it is 
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """This piece of evidence speaks for deletion. `ignored` are the subscription filters that keep
-    nothing, which go with the group all the same.
+    """Evidence for deletion. `ignored` are subscription filters that the policy ignores, and that
+    are deleted with the group.
     """
 
     evidence: Evidence
@@ -56,14 +56,14 @@ class Empty:
 
 @dataclass(frozen=True, slots=True)
 class NotEmpty:
-    """This piece of evidence is a reason to keep."""
+    """Evidence that is a reason to keep."""
 
     evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """This piece of evidence could not be had; `gone` says that the group does not exist."""
+    """Evidence that could not be read; `gone` says that the group does not exist."""
 
     evidence: Evidence
     gone: bool = False
@@ -73,7 +73,7 @@ Verdict = Empty | NotEmpty | Unreadable
 
 
 async def unused(users: Users, group: LogGroup) -> Verdict:
-    """Line 2: nothing that is known uses the group. Raises StoppedError."""
+    """Condition 2: no known owner uses the group. Raises StoppedError."""
     answer = await users.of(group)
     if answer.uses:
         use, more = answer.uses[0], len(answer.uses) - 1
@@ -87,7 +87,7 @@ async def unused(users: Users, group: LogGroup) -> Verdict:
 
 
 def recreated_by(users: Users, group: LogGroup) -> list[Evidence]:
-    """Who makes the group again once it is deleted, where that is known; it decides nothing."""
+    """Evidence of who recreates the group after its deletion, if known. It decides nothing."""
     text = users.recreated_by(group.name)
     return [Evidence(RECREATED, text, users.clock.now())] if text else []
 
@@ -95,7 +95,7 @@ def recreated_by(users: Users, group: LogGroup) -> list[Evidence]:
 async def no_subscription_filters(
     logs: Logs, group: LogGroup, ignored: Sequence[str] = ()
 ) -> Verdict:
-    """Line 1: nothing subscribes to the group, but for destinations that match one of `ignored`."""
+    """Condition 1: no subscription filter, except to destinations that match one of `ignored`."""
     source, now = "DescribeSubscriptionFilters", logs.clock.now()
     try:
         filters = await logs.filters(group, "subscription")
@@ -110,13 +110,13 @@ async def no_subscription_filters(
 
 
 def _goes_to(described: Mapping[str, object], destinations: Sequence[str]) -> bool:
-    """Whether a subscription filter's destination is one of those."""
+    """Whether a subscription filter's destination matches one of the patterns."""
     arn = described.get("destinationArn")
     return isinstance(arn, str) and any(matches(pattern, arn) for pattern in destinations)
 
 
 async def streams_silent(logs: Logs, group: LogGroup, before: int) -> Verdict:
-    """Line 6: every stream, all pages read, was created, written and ingested before `before`.
+    """Condition 6: every stream, all pages read, was created, written and ingested before `before`.
 
     More pages than the quota allows in MAX_STREAMS_AGE are not read: the first of them would be too
     old by the deletion.
@@ -135,7 +135,7 @@ async def streams_silent(logs: Logs, group: LogGroup, before: int) -> Verdict:
 
 
 async def few_streams_silent(logs: Logs, group: LogGroup, before: int, most: int) -> Verdict | None:
-    """The same of a group whose streams fill `most` pages; None where they fill more."""
+    """Condition 6 for a group with at most `most` pages of streams; None if there are more."""
     source, now = "DescribeLogStreams", logs.clock.now()
     count = pages = 0
     try:
@@ -152,7 +152,9 @@ async def few_streams_silent(logs: Logs, group: LogGroup, before: int, most: int
 
 
 async def no_events(logs: Logs, group: LogGroup, before: int) -> Verdict:
-    """Line 7 under `proof = "events"`: FilterLogEvents, drained, finds nothing since `before`."""
+    """Condition 7 under `proof = "events"`: FilterLogEvents, drained, finds nothing from `before`
+    (ms) on.
+    """
     source, now = "FilterLogEvents", logs.clock.now()
     try:
         found = await logs.holds_events(group.name, before)
@@ -164,7 +166,7 @@ async def no_events(logs: Logs, group: LogGroup, before: int) -> Verdict:
 
 
 async def no_arrivals(arrivals: Arrivals, group: LogGroup, before: int) -> Verdict:
-    """Line 7: nothing arrived from the cutoff to the moment of asking."""
+    """Condition 7: nothing arrived from the cutoff to the moment of asking."""
     source = "GetMetricData"
     try:
         arrived, at = await arrivals.since(group.name, before)
@@ -184,10 +186,11 @@ async def no_arrivals(arrivals: Arrivals, group: LogGroup, before: int) -> Verdi
 async def extras_of(
     logs: Logs, group: LogGroup, *, subscribed: bool, syslog: bool
 ) -> Extras | Unreadable:
-    """What the journal must hold to make the group again, beside what DescribeLogGroups shows.
+    """What the journal needs to recreate the group, besides what DescribeLogGroups shows.
 
-    Its metric filters are proved absent elsewhere (line 1), and so are its subscription filters
-    unless some may be there (`subscribed`), and its syslog endpoints (line 2; `syslog`).
+    Metric filters are not read, as condition 1 proves that there are none. Nor are subscription
+    filters, unless the policy ignores some (`subscribed`), and syslog endpoints, unless condition 2
+    does not cover them (`syslog`).
     """
     source = ""
     try:
@@ -229,13 +232,13 @@ async def sweepable(
     drained: bool,
     among: Collection[str] | None = None,
 ) -> list[LogStream]:
-    """The streams wholly before `before` (ms) whose times can be trusted, all pages read; only
-    those `among` these names, if given.
+    """The streams wholly before `before` (ms) whose times can be trusted, all pages read; if
+    `among` is given, only those of these names.
 
-    A stream's metadata lags, so it may hold an event that its times do not show. They are trusted
-    where the stream's name says that its writer ended long ago, or nothing at all arrived in the
-    group from that long before `now` (ms), when the survey began, on. With `drained` (proof =
-    "events") FilterLogEvents must find nothing in any of them, and that is enough. Raises
+    A stream's metadata lags, so it may hold an event that its times do not show. The times are
+    trusted if the stream's name says that its writer ended long ago, or if nothing at all arrived
+    in the group since LAG_WINDOW_MS before `now` (ms), when the survey began. With `drained`
+    (proof = "events"), FilterLogEvents must find nothing in the stream, and that is enough. Raises
     ReadError.
     """
     expired = [
@@ -258,7 +261,7 @@ async def trusted(
     *,
     drained: bool,
 ) -> list[LogStream]:
-    """Those of the streams whose times can be trusted at this moment. Raises ReadError."""
+    """Those of the expired streams whose times can be trusted now. Raises ReadError."""
     if drained:
         return await _without_events(logs, group, before, expired)
     ended = [stream for stream in expired if _writer_ended(stream.name, now)]
@@ -271,7 +274,9 @@ async def trusted(
 async def _without_events(
     logs: Logs, group: LogGroup, before: int, streams: Sequence[LogStream]
 ) -> list[LogStream]:
-    """Those of the streams in which no event is found; asked for a hundred at a time."""
+    """Those of the streams that hold no events, asked for a hundred at a time: if one of a hundred
+    holds any, all hundred are left out.
+    """
     empty: list[LogStream] = []
     for start in range(0, len(streams), STREAMS_A_CALL):
         chunk = streams[start : start + STREAMS_A_CALL]
@@ -283,11 +288,11 @@ async def _without_events(
 async def _until_recent(
     pages: AsyncIterator[list[LogStream]], before: int
 ) -> AsyncIterator[list[LogStream]]:
-    """Pages up to the first that ends in a stream which Lambda named for a day after `before`.
+    """Yield pages up to the first whose last stream Lambda named after a day past `before`.
 
-    Lambda names streams `YYYY/MM/DD/[version]id` and pages come in order of name, so behind such
-    a page lie newer streams only. A live function's thousands of streams need not all be listed;
-    stopping early can only keep.
+    Lambda names streams `YYYY/MM/DD/[version]id`, and pages are sorted by name, so only newer
+    streams follow. The thousands of streams of a live function need not all be listed; stopping
+    early can only keep.
     """
     recent = _day(before + DAY_MS)
     async for page in pages:
@@ -297,7 +302,7 @@ async def _until_recent(
 
 
 def _writer_ended(name: str, now: int) -> bool:
-    """Whether the name dates the writer, at least DATED_DAYS back."""
+    """Whether the name dates the writer at least DATED_DAYS back."""
     dated = _LAMBDA_STREAM.match(name) is not None
     return dated and name[:10] < _day(now - DATED_DAYS * DAY_MS)
 

@@ -1,7 +1,7 @@
-"""What rules ask about log groups that takes calls: whether an owner is gone, whether all is quiet.
+"""Answers the questions of rules that take calls: is the owner gone, has nothing arrived?
 
-Asked only where the answer decides what is done, and never taken for granted: what cannot be read
-leaves it open which rule holds, so that nothing is done.
+They are asked only if the answer decides what is done. If it cannot be read, it stays open which
+rule applies, so nothing is done.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from janitor.policy.judge import decides, open_questions
 
 
 class Questions:
-    """The questions of one target. `now` (ms) is the moment by which ages are judged; each of
-    `users` asks some of the rows.
+    """Answers the questions of one target. `now` (ms) is the moment by which ages are judged; each
+    of `users` reads some of the rows of the owner table.
     """
 
     def __init__(
@@ -33,11 +33,11 @@ class Questions:
         self._users = users
 
     def owner_named(self, group: LogGroup) -> str:
-        """The owner that its name speaks of; "" where it speaks of none that is asked."""
+        """The owner that the group's name refers to; "" if none that is checked."""
         return next(filter(None, (users.owner_named(group.name) for users in self._users)), "")
 
     async def answered(self, group: LogGroup) -> LogGroup:
-        """The group with the answers on which it hangs what is done with it. Raises StoppedError or
+        """The group with the answers that decide what is done with it. Raises StoppedError or
         CredentialsError.
         """
         while asked := open_questions(group, self._policy):
@@ -47,18 +47,18 @@ class Questions:
                 group = group.with_answers({first: await self._ask(group, first)})
             else:
                 text = "not checked: it would make no difference"
-                found = Answer(False, Evidence("policy", text, self._arrivals.clock.now()))
-                group = group.with_answers(dict.fromkeys(asked, found))
+                answer = Answer(False, Evidence("policy", text, self._arrivals.clock.now()))
+                group = group.with_answers(dict.fromkeys(asked, answer))
         return group
 
     async def holding(self, group: LogGroup, questions: Sequence[Question]) -> LogGroup:
-        """The group with the answers to questions, up to the first that is not yes. Raises
+        """The group with the answers to the questions, up to the first that is not yes. Raises
         StoppedError or CredentialsError.
         """
         for question in questions:
-            found = await self._ask(group, question)
-            group = group.with_answers({question: found})
-            if not found.holds:
+            answer = await self._ask(group, question)
+            group = group.with_answers({question: answer})
+            if not answer.holds:
                 break
         return group
 
@@ -68,7 +68,9 @@ class Questions:
         return await self._quiet(group, question)
 
     async def _owner_gone(self, group: LogGroup) -> Answer:
-        """The rows of which its name speaks come first: most log groups' owners are there."""
+        """Whether the owner that the name refers to is gone. Its rows are read first: most log
+        groups' owners are found there.
+        """
         owner, rows, at = self.owner_named(group), 0, self._arrivals.clock.now()
         if not owner:
             return Answer(
@@ -76,16 +78,16 @@ class Questions:
             )
         named = [users.of_its_name for users in self._users]
         for of in (*named, *(users.of for users in self._users)):
-            answer = await of(group)
-            if answer.uses:
-                use = answer.uses[0]
+            usage = await of(group)
+            if usage.uses:
+                use = usage.uses[0]
                 return Answer(False, Evidence(use.source, str(use), use.at))
-            if answer.unread:
-                unread = answer.unread[0]
+            if usage.unread:
+                unread = usage.unread[0]
                 return Answer(None, Evidence(unread.source, str(unread), unread.at))
-            rows += 0 if of in named else answer.rows
+            rows += 0 if of in named else usage.rows
         text = f"not in use by {owner}, nor by any other of the {rows} kinds of owners checked"
-        return Answer(True, Evidence(OWNERS, text, answer.at), owner)
+        return Answer(True, Evidence(OWNERS, text, usage.at), owner)
 
     def _young(self, group: LogGroup, question: Question) -> bool:
         return group.creation_time > self._now - question.days * DAY_MS

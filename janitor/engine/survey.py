@@ -1,7 +1,7 @@
-"""Reading the log groups of every target, judging each, and proving what is to be deleted.
+"""Reads the log groups of every target, judges each, and proves those that are to be deleted.
 
-Nothing here changes anything. A page of the listing is done when everything on it is decided;
-pages are handed on in their order, so a survey can be cut anywhere and go on after the last page.
+Nothing here changes anything. A page of the listing is done when everything on it is decided.
+Pages are handed on in order, so a survey can be cut anywhere and resume after the last one.
 """
 
 from __future__ import annotations
@@ -61,30 +61,31 @@ from janitor.policy.file import Limits, Policy
 from janitor.policy.judge import because, judge, needs_tags, open_questions
 
 PAGES_AHEAD = 40
-"""Pages that are read while an earlier one still has questions open."""
+"""Pages that are read while an earlier one still has open questions."""
 
 QUESTIONS_AHEAD = 200
-"""Log groups with open questions at which no more pages are read: at the slowest quota they are
-answered within a minute, so that a survey that has to end can finish what it began.
+"""Log groups with open questions beyond which no more pages are read. Even at the slowest quota
+they are answered within a minute, so a survey that has to end can finish what it began.
 """
 
 TARGETS_AT_ONCE = 40
-"""Every Region of an account, and no more: calls of so many more would wait too long for one of
-the threads (`janitor.aws.workers`), which looks like no answer.
+"""Enough for every Region of an account. The calls of many more would wait so long for a thread
+(`janitor.aws.workers`) that they would look unanswered.
 """
 
 TAGS_LINGER = 12.0
-"""Calls' time in which the groups of several pages come together whose tags matter."""
+"""How long groups whose tags matter are collected over several pages, in call intervals of the
+quota."""
 
 log = structlog.get_logger("janitor")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of log groups, as they were judged, and what was decided of them.
+    """A page of log groups as they were judged, with their outcomes.
 
-    `following` is the token of the next page, None after the last. A page that was cut short is
-    not `complete`: what it did not get to is in its outcomes as not reached.
+    `following` is the token of the next page, None after the last. If its work was cut short, the
+    page is not `complete`, and its outcomes say what was not reached.
     """
 
     target: Target
@@ -95,35 +96,36 @@ class Page:
 
 
 class SurveySink(Protocol):
-    """Where the pages of a survey go; of each target in order, one call at a time."""
+    """Receives the pages of a survey: in order for each target, one call at a time."""
 
     def page(self, page: Page) -> None:
-        """One more page."""
+        """Take one more page."""
 
     def restarted(self, target: Target) -> None:
-        """The target's page token is not valid any more: its pages come again from the first."""
+        """Discard the target's pages: its page token has expired, and they come again."""
 
     def warned(self, target: Target, text: str) -> None:
-        """Something a person should know."""
+        """Take a warning for people."""
 
     def failed(self, target: Target, error: str) -> None:
-        """The target's survey did not finish."""
+        """Take the error because of which the target's survey did not finish."""
 
 
 Listing = Callable[[Api, str | None], AsyncIterator[tuple[list[LogGroup], str | None]]]
-"""Pages of log groups from a page token on, each with the token of the next."""
+"""Lists pages of log groups from a page token on, each with the token of the next."""
 
 
 def every_group(api: Api, start: str | None) -> AsyncIterator[tuple[list[LogGroup], str | None]]:
-    """Every log group of the target."""
+    """List every log group of the target."""
     return Logs(api).groups(start)
 
 
 class Survey:
-    """A survey over several targets. `now` (ms) is the moment by which ages are judged. With
-    `orphans` every log group is asked about whose name speaks of an owner, not only where a rule
-    hangs on that; `briefly` is for a sink that does not show what is kept (see `judge`). Raises
-    UsageError where the policy names owners that are not known.
+    """A survey over several targets. `now` (ms) is the moment by which ages are judged.
+
+    With `orphans`, the owner of every log group whose name refers to one is looked for, not only if
+    a rule depends on it. `briefly` is for a sink that does not show kept groups (see `judge`).
+    Raises UsageError if the policy names unknown owners.
     """
 
     def __init__(
@@ -166,9 +168,9 @@ class Survey:
 
 
 class _Confirmed:
-    """How many deletions are certain, by account. Once they are more than a run may make there, or
-    anywhere, no more questions are asked about what subscribes: they take the longest, and change
-    nothing.
+    """How many deletions are certain, by account. Once they exceed the limit of the account or of
+    the run, nothing more is asked about subscriptions and owners: that takes longest, and would no
+    longer change anything.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -203,7 +205,7 @@ class _TargetSurvey:
         self._open = 0
 
     async def run(self, start: str | None) -> None:
-        """Read, judge and prove from the page token on. What ends it early is told to the sink."""
+        """Read, judge and prove from the page token on. The sink gets whatever ends it early."""
         survey, sink, target = self._survey, self._survey.sink, self._target
         try:
             await learn_quotas(self._api, self._policy.limits.api_share)
@@ -227,7 +229,7 @@ class _TargetSurvey:
             sink.warned(target, text)
 
     async def _read(self, start: str | None) -> None:
-        """Every page from the token on. What was read before an error is finished first."""
+        """Read every page from the token on. Pages read before an error are finished first."""
         ended: Exception | None = None
         full = lambda: self._open > QUESTIONS_AHEAD  # noqa: E731
         async with Window(PAGES_AHEAD, self._survey.sink.page, full) as window:
@@ -246,8 +248,8 @@ class _TargetSurvey:
             raise ended
 
     def _give_up(self, error: JanitorError) -> None:
-        """An error that no log group can carry by itself: nothing more can be done, of which lost
-        credentials are this target's matter only.
+        """End the survey because of an error that concerns more than one log group; if only the
+        credentials are lost, end it for this target.
         """
         if isinstance(error, CredentialsError):
             self._survey.sink.failed(self._target, f"{self._target}: {error}")
@@ -258,18 +260,18 @@ class _TargetSurvey:
     # ---- a page ------------------------------------------------------------------------------
 
     def _judged(self, groups: list[LogGroup]) -> list[tuple[LogGroup, Action]]:
-        """The groups as they are judged by what the listing says of them."""
+        """The groups, each with its verdict by what the listing shows."""
         policy, now, briefly = self._policy, self._now, self._survey.briefly
         return [(group, judge(group, policy, now, briefly=briefly)) for group in groups]
 
     def _plainly_kept(self, judged: list[tuple[LogGroup, Action]]) -> bool:
-        """Whether nothing is to be asked about any of them. Of what is kept it is known which rule
-        holds: while that is an open question, a log group is unknown.
+        """Whether nothing has to be asked about any of them. The rule of a kept group is settled:
+        while that is an open question, a group is unknown.
         """
         return not self._survey.orphans and all(isinstance(one, Keep) for _, one in judged)
 
     def _kept(self, judged: list[tuple[LogGroup, Action]], following: str | None) -> Page:
-        """A page of groups that are kept, as nearly all are."""
+        """A page on which every group is kept, as on nearly all pages."""
         at = self._api.clock.now()
         outcomes = [Outcome(group, action, Status.KEPT, "", at) for group, action in judged]
         groups = [group for group, _ in judged]
@@ -277,32 +279,32 @@ class _TargetSurvey:
 
     async def _page(self, judged: list[tuple[LogGroup, Action]], following: str | None) -> Page:
         """Decide about every group of a page."""
-        judged, whole = await self._tagged(judged)
+        judged, complete = await self._tagged(judged)
         if self._survey.orphans or self._policy.questions:
-            judged, asked_in_time = await self._answered(judged)
-            whole = whole and asked_in_time
-        asked: list[Awaitable[list[Outcome]]] = []
+            judged, answered = await self._answered(judged)
+            complete = complete and answered
+        undecided: list[Awaitable[list[Outcome]]] = []
         outcomes: list[Outcome] = []
-        for group, decided in judged:
-            match decided:
-                case Unknown() as action:
-                    status = Status.UNKNOWN if whole else Status.NOT_REACHED
+        for group, action in judged:
+            match action:
+                case Unknown():
+                    status = Status.UNKNOWN if complete else Status.NOT_REACHED
                     outcomes.append(self._outcome(group, action, status, "", group.evidence))
-                case Keep() as action:
+                case Keep():
                     outcomes.append(self._outcome(group, action, Status.KEPT, "", group.evidence))
-                case action:
-                    asked.append(self._asked(group, action))
-        self._open += len(asked)
-        for answered in await asyncio.gather(*asked):
-            outcomes += answered
-        self._open -= len(asked)
-        whole = whole and not any(o.status is Status.NOT_REACHED for o in outcomes)
-        return Page(self._target, [group for group, _ in judged], outcomes, following, whole)
+                case _:
+                    undecided.append(self._decide(group, action))
+        self._open += len(undecided)
+        for more in await asyncio.gather(*undecided):
+            outcomes += more
+        self._open -= len(undecided)
+        complete = complete and not any(o.status is Status.NOT_REACHED for o in outcomes)
+        return Page(self._target, [group for group, _ in judged], outcomes, following, complete)
 
     async def _tagged(
         self, judged: list[tuple[LogGroup, Action]]
     ) -> tuple[list[tuple[LogGroup, Action]], bool]:
-        """The same with tags where these matter; and whether there was time to read them."""
+        """The groups with tags where these matter, and whether there was time to read them."""
         policy, now = self._policy, self._now
         waiting = [
             group.arn
@@ -334,8 +336,8 @@ class _TargetSurvey:
     async def _answered(
         self, judged: list[tuple[LogGroup, Action]]
     ) -> tuple[list[tuple[LogGroup, Action]], bool]:
-        """The same with answers to the questions on which it hangs which rule holds, or to what the
-        report wants to know; and whether there was time to ask.
+        """The groups with answers to the questions on which their rule depends, or which the report
+        asks; and whether there was time to ask.
         """
 
         async def answered(group: LogGroup, action: Action) -> tuple[LogGroup, Action]:
@@ -372,22 +374,19 @@ class _TargetSurvey:
                     judged[index] = one
         return judged, in_time
 
-    async def _asked(self, group: LogGroup, action: Action) -> list[Outcome]:
-        """What is decided of a group about which there is more to ask."""
+    async def _decide(self, group: LogGroup, action: Action) -> list[Outcome]:
+        """The outcomes for a group that is not simply kept."""
         try:
-            match action:
-                case DeleteGroup():
-                    return await self._proved(group, action)
-                case _:
-                    return await self._stays(group, action, group.evidence)
-        except StoppedError:
-            return [self._outcome(group, action, Status.NOT_REACHED, "the run stopped before this")]
-        except JanitorError as error:
-            self._give_up(error)
+            if isinstance(action, DeleteGroup):
+                return await self._proved(group, action)
+            return await self._stays(group, action, group.evidence)
+        except (StoppedError, JanitorError) as error:
+            if isinstance(error, JanitorError):
+                self._give_up(error)
             return [self._outcome(group, action, Status.NOT_REACHED, "the run stopped before this")]
 
     async def _proved(self, group: LogGroup, action: DeleteGroup) -> list[Outcome]:
-        """A group that is planned for deletion if every piece of evidence speaks for it."""
+        """The outcomes for a group whose deletion is planned if all evidence speaks for it."""
         seen = list(group.evidence)
         async for verdict in self._verdicts(group, action):
             seen.append(verdict.evidence)
@@ -404,7 +403,7 @@ class _TargetSurvey:
         return [self._outcome(group, action, Status.PLANNED, evidence=seen)]
 
     async def _verdicts(self, group: LogGroup, action: DeleteGroup) -> AsyncIterator[Verdict]:
-        """One piece of evidence after the other, the slowest question last."""
+        """Yield one piece of evidence after the other, those that take longest last."""
         yield await streams_silent(self._logs, group, action.before)
         if self._policy.reads_events(group):
             yield await no_events(self._logs, group, action.before)
@@ -429,7 +428,9 @@ class _TargetSurvey:
         *,
         gone: bool,
     ) -> list[Outcome]:
-        """Kept, because something could not be read; what holds for it all the same is planned."""
+        """The outcomes for a group that is kept because something could not be read. A retention
+        that it is due all the same is planned.
+        """
         if gone:
             return [self._outcome(group, action, Status.GONE, "already gone", seen)]
         reason = f"{why.source}: {why.finding}"
@@ -442,7 +443,7 @@ class _TargetSurvey:
     async def _stays(
         self, group: LogGroup, action: Action, seen: Sequence[Evidence] = ()
     ) -> list[Outcome]:
-        """What is planned for a group that is not deleted."""
+        """The outcomes for a group that is not deleted."""
         match action:
             case SetRetention():
                 planned = self._outcome(group, action, Status.PLANNED, evidence=seen)
@@ -456,7 +457,7 @@ class _TargetSurvey:
     async def _swept(
         self, group: LogGroup, action: SweepStreams, seen: Sequence[Evidence] = ()
     ) -> list[Outcome]:
-        """The streams that a sweep would delete, counted and named."""
+        """The outcome for a sweep: its streams counted and, within the limits, named."""
         try:
             streams = await sweepable(
                 self._logs,
@@ -478,7 +479,9 @@ class _TargetSurvey:
         return [planned._replace(streams=len(streams), stream_names=names)]
 
     def _may_sweep(self, more: int) -> bool:
-        """Whether so many more streams to sweep exceed no limit; beyond one none is swept."""
+        """Count so many more streams to sweep; return whether that exceeds no limit. Over a limit
+        none is swept.
+        """
         sweeps, limits = self._survey.sweeps, self._policy.limits
         sweeps[self._target.account] += more
         return (

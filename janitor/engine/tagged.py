@@ -1,4 +1,4 @@
-"""A listing whose log groups come with their tags, whatever the policy asks for."""
+"""Adds to a survey's log groups their tags, whether or not the policy needs them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from janitor.engine.survey import Listing
 
 
 def tagged(listing: Listing, failed: Callable[[str], None]) -> Listing:
-    """The listing, with tags from the tagging index; a page whose tags cannot be read comes without
-    them, and `failed` is told why.
+    """The listing with tags from the tagging API. A page whose tags cannot be read comes without
+    them, and `failed` gets the reason.
     """
 
     async def pages(

@@ -1,4 +1,4 @@
-"""Who uses log groups, asked for many at a time; and what is kept because nobody knows."""
+"""Asks who uses log groups, many at a time, and warns of what is kept because that is unknown."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from janitor.owners.table import Row
 
 GROUPS_A_TIME = 100
 LINGER = 2.0
-"""Calls' time in which questions come together: of CloudFormation's, which takes one for each log
-group where there are many stacks."""
+"""How long questions are collected, in call intervals of CloudFormation's quota, which takes a call
+for each log group if there are many stacks."""
 
 TIMES_ASKED = 3
-"""How often, at most: an answer that is too old by then each time counts as none."""
+"""Attempts to get an answer that is not too old once it is complete; then it counts as unread."""
 
-NAMES_SAID = 3
+NAMED = 3
 
 
 class Users:
-    """The questions of one target, as `Owners` has them."""
+    """Asks `Owners` the questions of one target, batched."""
 
     def __init__(
         self, api: Api, rows: Sequence[Row], cache: OwnerCache, max_age: float = math.inf
@@ -44,17 +44,17 @@ class Users:
     async def of(self, group: LogGroup) -> Usage:
         """What is known of a log group's owners. Raises StoppedError."""
         named = (group.name, group.arn)
-        # A last look must not linger until others ask as well.
+        # A last look must not wait for a batch.
         answer = self._known(named) or await self._fresh(self._asked, named)
         return self._noted(group, answer)
 
     async def of_its_name(self, group: LogGroup) -> Usage:
-        """What is known of the owners of which its name speaks. Raises StoppedError."""
+        """What is known of the owners that its name refers to. Raises StoppedError."""
         return self._noted(group, await self._fresh(self._named, (group.name, group.arn)))
 
     async def _fresh(self, asked: Batcher[Named, Usage], group: Named) -> Usage:
-        """An answer that lasts: while some rows are asked others may become too old, and are asked
-        again.
+        """An answer that is not too old: while some rows are read, others may become so, and are
+        read again.
         """
         for _ in range(TIMES_ASKED):
             answer = await asked.about(group)
@@ -68,8 +68,8 @@ class Users:
         return answer
 
     def warnings(self) -> Iterator[str]:
-        """What could not be read and why, what it takes to read it, and what is kept: once for all
-        rows that failed alike and keep the same, for where one service is denied dozens are.
+        """Yield what could not be read and why, the permissions needed, and what is kept. Rows that
+        failed alike and keep the same share a warning: if one service is denied, dozens are.
         """
         alike: dict[tuple[str, frozenset[str]], list[str]] = {}
         for row, (unread, names) in self._kept.items():
@@ -86,5 +86,5 @@ class Users:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMES_SAID} more" if len(names) > NAMES_SAID else ""
-    return ", ".join(names[:NAMES_SAID]) + more
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

@@ -1,4 +1,4 @@
-"""Several things at once, handed on in the order in which they were begun."""
+"""Runs work concurrently and hands on the results in the order in which it was started."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ T = TypeVar("T")
 class Window(Generic[T]):
     """At most `most` pieces of work under way; `done` gets each result, in order.
 
-    So whatever is cut off, all before a certain place is done, and that place is known.
+    So wherever the work is cut off, everything before a known position is done.
     """
 
     def __init__(
         self, most: int, done: Callable[[T], None], full: Callable[[], bool] = lambda: False
     ) -> None:
-        """`full` may say that there is no room, though fewer than `most` are under way."""
+        """`full` may say that there is no room even if fewer than `most` are under way."""
         self._most = most
         self._done = done
         self._full = full
         self._work: deque[asyncio.Future[T]] = deque()
 
     async def add(self, *work: Coroutine[Any, Any, T]) -> None:
-        """Begin all of it, once there is room. Raises what earlier work or `done` raises."""
+        """Start all of it, once there is room. Raises what earlier work or `done` raises."""
         try:
             await self._room(len(work))
         except BaseException:
@@ -37,8 +37,8 @@ class Window(Generic[T]):
         self._work += map(asyncio.create_task, work)
 
     async def put(self, result: T) -> None:
-        """Hand on, in its turn, what needed no work. Raises as `add`."""
-        await asyncio.sleep(0)  # an account in memory answers without a pause: Ctrl-C needs one
+        """Hand on, in its turn, a result that needed no work. Raises as `add`."""
+        await asyncio.sleep(0)  # an in-memory account never yields to the loop, and Ctrl-C needs it
         await self._room(1)
         if not self._work:
             self._done(result)

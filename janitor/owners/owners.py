@@ -1,4 +1,4 @@
-"""Who uses which log group: the rows of the table, asked no more than they have to be."""
+"""Finds out who uses a log group, by the rows of the owner table, with as few calls as possible."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ from janitor.owners.table import Row, Severity, operations
 
 SERVICE_TIMEOUT = 300.0
 """Seconds that the rows of one service may take together: a third of a link of the function. A row
-that would take longer is not read, and keeps what it could own."""
+that would take longer counts as unread, and keeps what it could own."""
 
 SERVICES_AT_ONCE = 24
-"""Services that are asked at a time, over all targets; the other threads are for other calls. 17
+"""Services that are read at a time, over all targets; the other threads are for other calls. 17
 Regions took 25 s with 24, 33 s with 12, and no less with 36 (measured, with answers in 50 ms)."""
 
-
 Named = tuple[str, str]
-"""A log group, by name and ARN."""
+"""A log group's name and ARN."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A log group is used: by whom (`row` of the table), and what becomes of the owner without it.
-    The `source` is the operation that said so; `calls` is how many it took to find out, `at` (ms)
-    when the last of them was made.
+    """One use of a log group: the `row` of the table, the `user`, and what happens to it `without`
+    the log group. `source` is the operation that showed it; `calls` is how many calls it took, `at`
+    (ms) when the last of them was made.
     """
 
     row: str
@@ -51,7 +50,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A row that could own the log group could not be read."""
+    """A row that could own the log group, and could not be read."""
 
     row: str
     source: str
@@ -66,10 +65,10 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is known of a log group's owners: it may be deleted only where both are empty.
+    """What is known of a log group's owners. Only without `uses` and `unread` may it be deleted.
 
-    `rows` is how many could own it, and were asked by `at` (ms). Of what says that nobody does the
-    `oldest` was asked first: when (monotonic), and which row.
+    `rows` is how many rows could own it and were read by `at` (ms). `oldest` is the oldest evidence
+    that nobody owns it: when (monotonic) it was requested, and the row.
     """
 
     uses: tuple[Use, ...]
@@ -80,89 +79,90 @@ class Usage:
 
     @property
     def nobody(self) -> bool:
-        """Whether nobody uses it, for certain."""
+        """Whether it is certain that nobody uses it."""
         return not self.uses and not self.unread
 
     def is_old(self, now: float, max_age: float) -> bool:
-        """Whether nobody uses it by what was asked more than so many seconds ago (monotonic)."""
+        """Whether nobody uses it, but some evidence is older than `max_age` seconds (monotonic)."""
         return self.nobody and self.oldest is not None and now - self.oldest[0] > max_age
 
     def too_old(self) -> Usage:
-        """The same, as if its oldest row could not be read."""
+        """The same answer, with its oldest row counted as unread."""
         assert self.oldest is not None, "it is old"
-        row, why = self.oldest[1], "what takes so long to ask is too old by then"
+        row, why = self.oldest[1], "its answer was too old by the time all owners were read"
         source, actions = row.listing.steps[-1].call, tuple(sorted(row.actions))
         return replace(self, unread=(Unread(row.id, source, actions, why, 0, self.at),))
 
 
 _Oldest = dict[Named, tuple[float, Row]]
-"""Of each log group what was asked first (monotonic), and of which row."""
+"""The oldest evidence on each log group: when (monotonic) it was requested, and the row."""
 
 
-def _note(oldest: _Oldest, group: Named, asked: float, row: Row) -> None:
-    if group not in oldest or asked < oldest[group][0]:
-        oldest[group] = asked, row
+def _note(oldest: _Oldest, group: Named, requested: float, row: Row) -> None:
+    if group not in oldest or requested < oldest[group][0]:
+        oldest[group] = requested, row
 
 
 @dataclass(slots=True)
-class _Asked:
-    """What is known of a row: its listing, as far as it went, when its first part was asked for
-    (`at`, `read`), for which log groups it was asked, and what its probes said of them, and when.
+class _RowState:
+    """What was read of a row: its listing, as far as it went, and when that was begun (`at` in ms,
+    `read` monotonic); the log groups it was read for; and, for each probe, when (monotonic) it was
+    made and what it found.
     """
 
     reading: Reading
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     answered: bool = False
-    why: UnreadError | None = None
+    error: UnreadError | None = None
     candidates: set[Named] = field(default_factory=set)
     probed: dict[Named, tuple[float, Use | None]] = field(default_factory=dict)
     at: int = 0
     read: float = 0.0
 
     @property
-    def over(self) -> bool:
-        """Whether there is nothing more to be read."""
-        return self.answered or self.why is not None
+    def finished(self) -> bool:
+        """Whether the listing is at its end or has failed."""
+        return self.answered or self.error is not None
 
-    def again(self, reading: Reading) -> None:
-        """Forget what was read."""
-        self.reading, self.answered, self.why = reading, False, None
+    def restart(self, reading: Reading) -> None:
+        """Start over with a new listing. Probes are kept, each with its own age."""
+        self.reading, self.answered, self.error = reading, False, None
         self.candidates.clear()
 
 
 class OwnerCache:
-    """What the owners of several targets share, and survey and act: what rows were asked, of which
-    some are asked in one Region for all, and how many services are asked at a time.
+    """What was read of the rows, for several targets, and for survey and act; some rows are read in
+    one Region for all. It also limits how many services are read at a time.
     """
 
     def __init__(self, services_at_once: int = SERVICES_AT_ONCE) -> None:
         self.slots = asyncio.Semaphore(services_at_once)
-        self._homes: dict[tuple[str, str], dict[str, _Asked]] = {}
-        self._asked: dict[Target, dict[str, _Asked]] = {}
+        self._homes: dict[tuple[str, str], dict[str, _RowState]] = {}
+        self._own: dict[Target, dict[str, _RowState]] = {}
 
-    def rows_of(self, target: Target, home: str | None) -> dict[str, _Asked]:
-        """What the rows with that home were asked."""
+    def rows_of(self, target: Target, home: str | None) -> dict[str, _RowState]:
+        """The states of the rows with that home Region, or of the target's own without one."""
         if home is None:
-            return self._asked.setdefault(target, {})
+            return self._own.setdefault(target, {})
         return self._homes.setdefault((target.account, home), {})
 
     def forget(self, target: Target, before: float = math.inf) -> None:
-        """Drop what its own rows were asked, if any of them was before that (monotonic): too old,
-        or, of a thousand accounts, gigabytes.
+        """Drop what the target's own rows hold, if any was read before `before` (monotonic): it is
+        too old or, for a thousand accounts, takes gigabytes.
         """
-        if any(asked.read < before for asked in self._asked.get(target, {}).values()):
-            del self._asked[target]
+        if any(state.read < before for state in self._own.get(target, {}).values()):
+            del self._own[target]
 
     def separate(self) -> OwnerCache:
-        """One that takes turns with this one, and knows nothing yet."""
+        """An empty cache that shares this one's limit."""
         other = OwnerCache()
         other.slots = self.slots
         return other
 
 
 class Owners:
-    """The owners of one target's log groups. A row is read once by all that share, and again when
-    that is more than `max_age` seconds ago.
+    """Finds the owners of one target's log groups. A row is read once for all who share the cache,
+    and again once that is more than `max_age` seconds ago.
     """
 
     def __init__(
@@ -183,24 +183,24 @@ class Owners:
         self._service_timeout = service_timeout
 
     def owner_named(self, group: str) -> str:
-        """The owner that the log group's name speaks of; "" where that is none that is asked."""
+        """The owner that the log group's name refers to; "" if none that is checked."""
         region = self._api.target.region
         return next(filter(None, (row.owner_named(group, region) for row in self._rows)), "")
 
     def recreated_by(self, group: str) -> str:
-        """Who makes a log group of such a name again, and when; "" where that is not known."""
+        """Who recreates a log group of that name, and when, as text; "" if unknown."""
         region = self._api.target.region
         return next(filter(None, (row.recreated_by(group, region) for row in self._rows)), "")
 
     def known(self, group: Named) -> Usage | None:
-        """What is known of a log group without a call; None where a row would have to be asked."""
+        """What is known of a log group without a call; None if a row would have to be read."""
         uses: list[Use] = []
         rows = [row for row in self._rows if row.may_own(group[0], self._api.target.region)]
         for row in rows:
-            asked = self._asked(row)
-            listed = {} if self._is_old(asked.read) else self._uses(row, asked, [group], {})
-            probed = asked.probed.get(group) if row.probe_of(group[0]) is not None else None
-            if listed or (asked.answered and not self._is_old(asked.read)):
+            state = self._state(row)
+            listed = {} if self._is_old(state.read) else self._uses(row, state, [group], {})
+            probed = state.probed.get(group) if row.probe_of(group[0]) is not None else None
+            if listed or (state.answered and not self._is_old(state.read)):
                 uses += listed.values()
             elif probed and not self._is_old(probed[0]):
                 uses += [probed[1]] if probed[1] else []
@@ -209,8 +209,8 @@ class Owners:
         return Usage(tuple(uses), (), len(rows), self._api.clock.now())
 
     async def of_their_names(self, groups: Collection[Named]) -> Mapping[Named, Usage]:
-        """What is known of each log group by those rows alone of whose owners its name speaks.
-        Raises StoppedError.
+        """What is known of each log group by those rows whose owners its name refers to. Raises
+        StoppedError.
         """
         return await self._of(groups, lambda row: row.owner_named)
 
@@ -219,11 +219,11 @@ class Owners:
         return await self._of(groups, lambda row: row.may_own)
 
     async def _of(
-        self, groups: Collection[Named], asked: Callable[[Row], Callable[[str, str], object]]
+        self, groups: Collection[Named], concerns: Callable[[Row], Callable[[str, str], object]]
     ) -> Mapping[Named, Usage]:
         region = self._api.target.region
         concerned = {
-            row.id: [(name, arn) for name, arn in groups if asked(row)(name, region)]
+            row.id: [(name, arn) for name, arn in groups if concerns(row)(name, region)]
             for row in self._rows
         }
         by_service: dict[str, list[Row]] = defaultdict(list)
@@ -232,17 +232,17 @@ class Owners:
         for row in self._rows:
             if not concerned[row.id]:
                 continue
-            known = self._asked(row)
-            if known.answered and not self._is_old(known.read):  # it need not wait for a turn
+            known = self._state(row)
+            if known.answered and not self._is_old(known.read):  # no need to wait for a slot
                 found[row.id] = self._uses(row, known, concerned[row.id], oldest)
             else:
                 by_service[row.service].append(row)
 
         async def ask(service: str, rows: Sequence[Row]) -> None:
             async with self._cache.slots:
-                ends = self._api.clock.monotonic() + self._service_timeout
+                deadline = self._api.clock.monotonic() + self._service_timeout
                 for row in rows:
-                    found[row.id] = await self._row(row, concerned[row.id], ends, oldest)
+                    found[row.id] = await self._row(row, concerned[row.id], deadline, oldest)
                 if service not in USED_ELSEWHERE:
                     for region in {row.only or row.home for row in rows}:
                         self._api.release(service, region)
@@ -250,10 +250,10 @@ class Owners:
         await together(*(ask(service, rows) for service, rows in by_service.items()))
         answers = {}
         for group in groups:
-            said = [found[row.id].get(group[0]) for row in self._rows if row.id in found]
+            results = [found[row.id].get(group[0]) for row in self._rows if row.id in found]
             answers[group] = Usage(
-                tuple(use for use in said if isinstance(use, Use)),
-                tuple(unread for unread in said if isinstance(unread, Unread)),
+                tuple(use for use in results if isinstance(use, Use)),
+                tuple(unread for unread in results if isinstance(unread, Unread)),
                 sum(group in concerned[row.id] for row in self._rows),
                 self._api.clock.now(),
                 oldest.get(group),
@@ -262,81 +262,81 @@ class Owners:
 
     # ---- a row -------------------------------------------------------------------------------
 
-    def _asked(self, row: Row) -> _Asked:
-        """What the row was asked."""
+    def _state(self, row: Row) -> _RowState:
+        """The row's state, made at its first use."""
         known = self._cache.rows_of(self._api.target, row.home)
         if row.id not in known:
-            known[row.id] = _Asked(Reading(self._api, row, row.listing, [{}]))
+            known[row.id] = _RowState(Reading(self._api, row, row.listing, [{}]))
         return known[row.id]
 
     def _is_old(self, asked_at: float) -> bool:
         return self._api.clock.monotonic() - asked_at > self._max_age
 
     async def _row(
-        self, row: Row, groups: Collection[Named], ends: float, oldest: _Oldest
+        self, row: Row, groups: Collection[Named], deadline: float, oldest: _Oldest
     ) -> dict[str, Use | Unread]:
-        """What the row says of the log groups, by name; nothing of those that it does not own."""
-        asked = self._asked(row)
-        async with asked.lock:
-            if (asked.reading.calls or asked.why) and self._is_old(asked.read):
-                asked.again(Reading(self._api, row, row.listing, [{}]))
+        """The row's verdict on those log groups that it owns or may own, by name."""
+        state = self._state(row)
+        async with state.lock:
+            if (state.reading.calls or state.error) and self._is_old(state.read):
+                state.restart(Reading(self._api, row, row.listing, [{}]))
             probes = {name: row.probe_of(name) for name, _ in groups}
             probing = all(values is not None for values in probes.values())
-            asked.candidates.update(groups)
-            if not asked.over:
-                await self._list(asked, len(asked.candidates) if probing else math.inf, ends)
-            found: dict[str, Use | Unread] = {**self._uses(row, asked, groups, oldest)}
-            if asked.answered:
+            state.candidates.update(groups)
+            if not state.finished:
+                await self._list(state, len(state.candidates) if probing else math.inf, deadline)
+            found: dict[str, Use | Unread] = {**self._uses(row, state, groups, oldest)}
+            if state.answered:
                 return found
-            said: Use | Unread | None
+            result: Use | Unread | None
             lost: UnreadError | None = None
             for name, arn in groups:
                 if name in found:
                     continue
                 if (values := probes[name]) is not None and lost is None:
                     try:
-                        said = await self._probed(asked, row, (name, arn), values, ends)
-                        _note(oldest, (name, arn), asked.probed[name, arn][0], row)
+                        result = await self._probed(state, row, (name, arn), values, deadline)
+                        _note(oldest, (name, arn), state.probed[name, arn][0], row)
                     except UnreadError as error:
-                        said = self._unread(row, name, error, 1)
+                        result = self._unread(row, name, error, 1)
                         lost = error if error.lost else None
-                    if said is not None:
-                        found[name] = said
+                    if result is not None:
+                        found[name] = result
                 else:
-                    why = lost or asked.why
+                    why = lost or state.error
                     assert why is not None, "a row that cannot be probed was listed to its end"
-                    if said := self._unread(row, name, why, asked.reading.calls):
-                        found[name] = said
+                    if result := self._unread(row, name, why, state.reading.calls):
+                        found[name] = result
             return found
 
     def _uses(
-        self, row: Row, asked: _Asked, groups: Collection[Named], oldest: _Oldest
+        self, row: Row, state: _RowState, groups: Collection[Named], oldest: _Oldest
     ) -> dict[str, Use]:
-        """What the row's listing, as far as it was read, says of the log groups, by name."""
-        for group in groups if asked.answered else ():
-            _note(oldest, group, asked.read, row)
+        """The uses of the log groups by the row's listing, as far as it was read, by name."""
+        for group in groups if state.answered else ():
+            _note(oldest, group, state.read, row)
         return {
-            name: self._use(row, user, asked.reading.calls, asked.at)
+            name: self._use(row, user, state.reading.calls, state.at)
             for name, _ in groups
-            if (user := asked.reading.found.user_of(name)) is not None
+            if (user := state.reading.found.user_of(name)) is not None
         }
 
-    async def _list(self, asked: _Asked, most: float, ends: float) -> None:
-        """Go on with the listing, while it takes less calls than to ask about each log group."""
-        if not asked.reading.calls:  # from then on: an answer may be long on its way
-            asked.at, asked.read = self._api.clock.now(), self._api.clock.monotonic()
+    async def _list(self, state: _RowState, most: float, deadline: float) -> None:
+        """Continue the listing while that takes fewer calls (`most`) than a probe per log group."""
+        if not state.reading.calls:  # age counts from the request: the answer may take long
+            state.at, state.read = self._api.clock.now(), self._api.clock.monotonic()
         try:
-            asked.answered = await asked.reading.go_on(most, ends)
+            state.answered = await state.reading.go_on(most, deadline)
         except UnreadError as error:
-            asked.why = error
+            state.error = error
 
     async def _probed(
-        self, asked: _Asked, row: Row, group: Named, values: Mapping[str, str], ends: float
+        self, state: _RowState, row: Row, group: Named, values: Mapping[str, str], deadline: float
     ) -> Use | None:
-        """What the row's probe says of one log group. Raises UnreadError or StoppedError."""
+        """The use that the row's probe finds, if any. Raises UnreadError or StoppedError."""
         assert row.probe is not None
         began = self._api.clock.monotonic()
-        if (known := asked.probed.get(group)) and not self._is_old(known[0]):
+        if (known := state.probed.get(group)) and not self._is_old(known[0]):
             return known[1]
         target, (name, arn) = self._api.target, group
         given = {
@@ -348,16 +348,16 @@ class Owners:
         }
         either = [{**given, "arn_or_star": arn + end} for end in ("", ":*")]
         reading = Reading(self._api, row, row.probe.question, either, name)
-        await reading.go_on(math.inf, ends)
+        await reading.go_on(math.inf, deadline)
         user = reading.found.user_of(name)
         now = self._api.clock.now()
         use = None if user is None else self._use(row, user, reading.calls, now)
-        asked.probed[group] = began, use
+        state.probed[group] = began, use
         return use
 
     def _keeps(self, row: Row, group: str) -> bool:
-        """Whether the row, unread, keeps a log group that it could own: if nothing stops without
-        it, not those whose name is another owner's.
+        """Whether the row, if unread, keeps a log group that it could own. Not so if its owners do
+        not break without one and the name is typical of another row.
         """
         region = self._api.target.region
         if row.severity == "breaks" or row.usually_owns(group, region):

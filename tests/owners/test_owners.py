@@ -161,7 +161,7 @@ def test_what_is_known_without_a_call_includes_a_listing_that_was_begun() -> Non
         assert owners.known(group) is None
         return said
 
-    assert world.clock.run(known(world.owners([ROWS["vpc-flow-log"]], lasts=60))) == [True, False]
+    assert world.clock.run(known(world.owners([ROWS["vpc-flow-log"]], max_age=60))) == [True, False]
 
 
 def test_a_probe_of_usual_names_is_no_answer_for_all_names() -> None:
@@ -169,7 +169,7 @@ def test_a_probe_of_usual_names_is_no_answer_for_all_names() -> None:
     row = ROWS["codebuild"]
     cheap = row.again()
     assert cheap is not None
-    world, shared = World(lambda *_call, **_more: {"projects": []}), Shared()
+    world, shared = World(lambda *_call, **_more: {"projects": []}), OwnerCache()
     group = named("/aws/codebuild/p", world.api.target)
     act, survey = (Owners(world.api, [one], shared) for one in (cheap, row))
     assert world.ask(act, group[0])[group[0]].nobody
