@@ -1,6 +1,6 @@
-"""How a call to AWS is made here: paced, tried again, counted, its errors told apart.
+"""Makes calls to AWS: paced, retried, counted, and with their errors classified.
 
-botocore's own retries are off, so that one policy rules and every attempt is counted.
+botocore's own retries are off, so that one retry policy applies and every attempt is counted.
 """
 
 from __future__ import annotations
@@ -50,33 +50,33 @@ CLIENT_CONFIG = Config(
     max_pool_connections=16,
     user_agent=f"cloudwatch-janitor/{__version__}",
 )
-"""With a user agent of its own botocore does not put one together, twice for each call, which is a
-seventh of what a call costs in CPU time (botocore 1.44.5, measured).
+"""The fixed user agent saves botocore from composing one, twice a call, which takes a seventh of a
+call's CPU time (botocore 1.44.5, measured).
 """
 
 BOOKKEEPING_CONFIG = Config(
     retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=3, read_timeout=5
 )
-"""For what a run does beside its calls: its state, its journal, its next link, its notice."""
+"""For a run's own bookkeeping: its state, journal, next link and notification."""
 BOOKKEEPING_TIMEOUT = 15.0
-"""Seconds for one of those, all attempts together: the last of a link fit into the minute that it
-keeps for them (`janitor.function.chain`).
+"""Seconds for one such call, all attempts together. The last ones of a link fit into the minute
+that it reserves for them (`janitor.function.chain`).
 """
 
 CALL_TIMEOUT = 60.0
-"""Seconds for one attempt, whatever drips in: connecting and reading are bounded apiece only."""
+"""Seconds for one attempt. botocore's timeouts bound connecting and each read, not their sum."""
 
-FAILING_LONG = 60.0
-"""Seconds after which an operation that only ever failed is left alone, and for how long."""
-FAILING_OFTEN = 16
+FAILING_SECONDS = 60.0
+"""Seconds of nothing but failures after which an operation is suspended, and for how long."""
+FAILING_ATTEMPTS = 16
 
-NO_WAY_LONG = 3.0
-"""The same for an operation that was never answered, and to which no way was found: a host that
-exists nowhere, as boto3 makes them up for `AWS_USE_FIPS_ENDPOINT`, or a network without a route.
+UNREACHABLE_SECONDS = 3.0
+"""The same for an operation that was never answered, and whose host cannot be reached: boto3
+invents hosts for `AWS_USE_FIPS_ENDPOINT`, and a network may lack a route.
 """
-NO_WAY_OFTEN = 4
+UNREACHABLE_ATTEMPTS = 4
 
-# botocore's own lists (`botocore.retries.standard`), and what CloudWatch Logs and S3 add.
+# botocore's own lists (`botocore.retries.standard`), with what CloudWatch Logs and S3 add.
 _THROTTLED = {*ThrottledRetryableChecker._THROTTLED_ERROR_CODES}  # type: ignore[attr-defined]
 _TRANSIENT = {
     *TransientRetryableChecker._TRANSIENT_ERROR_CODES,  # type: ignore[attr-defined]
@@ -101,19 +101,19 @@ _CREDENTIALS = {
     "IncompleteSignature",
 }
 _OF_A_REGION = {"UnrecognizedClientException", "OptInRequired", "InvalidToken"}
-"""So a Region answers that is not enabled, or not for a token of the global STS endpoint, while
-the others take it (STS, "Managing AWS STS in a Region").
+"""Answers of a Region that is not enabled, or not for tokens of the global STS endpoint, while
+other Regions accept the credentials (STS, "Managing AWS STS in a Region").
 """
-SIGNED_AGAIN_AFTER = 1.0
-"""Seconds."""
-_SIGNED_AGAIN = _CREDENTIALS | _OF_A_REGION | {"RequestTimeTooSkewed", "RequestInTheFuture"}
-"""A machine that slept signed in the past, and new keys are not known at once everywhere: a second
-attempt, which is signed anew, tells whether it is more than that.
+SIGN_AGAIN_AFTER = 1.0
+"""Seconds before the second attempt."""
+_SIGN_AGAIN = _CREDENTIALS | _OF_A_REGION | {"RequestTimeTooSkewed", "RequestInTheFuture"}
+"""A machine that slept signs for a time that is past, and new keys are not known everywhere at
+once. A second attempt, signed anew, shows whether it is more than that.
 """
 
 
 class CallError(Exception):
-    """AWS said no, in a way that asking again does not change. `code` is AWS's error code."""
+    """AWS refused the call, and would refuse it again. `code` is AWS's error code."""
 
     def __init__(self, operation: str, code: str, message: str) -> None:
         self.operation = operation
@@ -122,12 +122,12 @@ class CallError(Exception):
 
     @property
     def not_found(self) -> bool:
-        """The log group or log stream does not exist (any more)."""
+        """Whether the log group or log stream does not exist (any more)."""
         return self.code == "ResourceNotFoundException"
 
 
 class _SignatureError(Exception):
-    """AWS does not take the signature or the token."""
+    """AWS does not accept the signature or the token."""
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
@@ -135,10 +135,10 @@ class _SignatureError(Exception):
 
 
 class UnavailableError(TransientError):
-    """A transient failure, still there after the last attempt (or told to the retry policy).
+    """A transient failure: of one attempt, or of the last one.
 
-    `refused` says that AWS turned the call away, so that it had no effect; otherwise a change may
-    have taken place although its answer was lost.
+    `refused` says that the call had no effect: AWS turned it away, or it was not sent. Otherwise a
+    change may have been made although its answer was lost.
     """
 
     def __init__(self, operation: str, why: str, *, refused: bool = False) -> None:
@@ -152,17 +152,16 @@ class UnreachableError(UnavailableError):
 
 
 ReadError = (CallError, UnavailableError)
-"""What a read may end in; each is a reason to keep."""
+"""The errors of a read; each is a reason to keep."""
 
 
 class _NotSentError(UnavailableError):
-    """The call came too late to be sent."""
+    """The call was too late, and was not sent."""
 
 
 class Counts:
-    """Attempts and throttled attempts per operation, over all targets, and how much of each quota
-    they took; and what asking for owners and metrics takes: `owner_calls`, and the metrics that are
-    billed by Region.
+    """Counts attempts and throttled attempts by operation, over all targets, and the use of each
+    quota. Also `owner_calls`, and the requested `metrics` by Region, which are billed.
     """
 
     def __init__(self) -> None:
@@ -173,7 +172,7 @@ class Counts:
         self._taken: dict[tuple[str, str], tuple[int, float]] = {}
 
     def state(self) -> dict[str, Any]:
-        """As JSON, for `restored`."""
+        """The counts as JSON, for `restored`."""
         taken = [(*place, *counted) for place, counted in self._taken.items()]
         return {
             "calls": self.calls,
@@ -185,7 +184,7 @@ class Counts:
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Counts:
-        """One that goes on counting from the `state` of an earlier one."""
+        """Counts that continue from the `state` of earlier ones."""
         counts = cls()
         counts.calls.update(state["calls"])
         counts.throttled.update(state["throttled"])
@@ -196,24 +195,24 @@ class Counts:
         return counts
 
     def called(self, operation: str, target: Target, per_second: float) -> None:
-        """One attempt was sent, under a quota that lets pass `per_second`."""
+        """Count an attempt, under a quota of `per_second` calls."""
         self.calls[operation] += 1
         calls, _ = self._taken.get((operation, str(target)), (0, 0.0))
         self._taken[operation, str(target)] = (calls + 1, per_second)
 
     def not_sent(self, operation: str, target: Target) -> None:
-        """The attempt that was counted last was not sent after all."""
+        """Uncount an attempt that was not sent after all."""
         self.calls[operation] -= 1
         calls, per_second = self._taken[operation, str(target)]
         self._taken[operation, str(target)] = (calls - 1, per_second)
 
     def was_throttled(self, operation: str) -> None:
-        """One attempt was answered with a throttling error."""
+        """Count a throttling error."""
         self.throttled[operation] += 1
 
     def slowest(self, most: int = 3) -> list[dict[str, Any]]:
-        """The quotas that set the pace, the slowest first: how many calls were made under each, at
-        how many a second, and how many seconds that takes.
+        """The quotas that took the longest, longest first: the calls made under each, the calls
+        allowed a second, and the seconds that takes.
         """
         taken = [
             {
@@ -225,44 +224,47 @@ class Counts:
             }
             for (operation, target), (calls, per_second) in self._taken.items()
         ]
-        return sorted(taken, key=lambda said: -float(str(said["seconds"])))[:most]
+        return sorted(taken, key=lambda quota: -float(str(quota["seconds"])))[:most]
 
 
 @dataclass
 class _Failing:
-    """How often in a row attempts at an operation failed, and from when to when (s)."""
+    """How many attempts at an operation failed in a row, and from when to when (monotonic)."""
 
     count: int = 0
     first: float = 0.0
     last: float = 0.0
     why: str = ""
     answered: bool = False
-    no_way: bool = True
-    """Whether each of them found no way to the service."""
+    all_unreachable: bool = True
+    """Whether none of them could connect to the service."""
     probing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def again(self, now: float, error: UnavailableError) -> None:
+    def failed(self, now: float, error: UnavailableError) -> None:
+        unreachable = isinstance(error, UnreachableError)
         self.first = self.first if self.count else now
-        self.no_way = isinstance(error, UnreachableError) and (self.no_way or not self.count)
+        self.all_unreachable = unreachable and (self.all_unreachable or not self.count)
         self.last, self.count, self.why = now, self.count + 1, error.why
 
-    def not_any_more(self) -> None:
+    def succeeded(self) -> None:
         self.count, self.answered = 0, True
 
     @property
-    def nowhere(self) -> bool:
+    def unreachable(self) -> bool:
         """Whether the service may not exist at all."""
-        return self.count > 0 and self.no_way and not self.answered
+        return self.count > 0 and self.all_unreachable and not self.answered
 
-    def given_up(self, now: float) -> bool:
-        """Whether it has failed for so long that it is left alone."""
-        long, often = (NO_WAY_LONG, NO_WAY_OFTEN) if self.nowhere else (FAILING_LONG, FAILING_OFTEN)
-        failed = self.count >= often and self.last - self.first >= long
-        return failed and now - self.last < FAILING_LONG
+    def is_suspended(self, now: float) -> bool:
+        """Whether it has failed so long that it is not called for a while."""
+        seconds, attempts = FAILING_SECONDS, FAILING_ATTEMPTS
+        if self.unreachable:
+            seconds, attempts = UNREACHABLE_SECONDS, UNREACHABLE_ATTEMPTS
+        failed = self.count >= attempts and self.last - self.first >= seconds
+        return failed and now - self.last < FAILING_SECONDS
 
 
-def _given_up(operation: str, failing: _Failing) -> UnavailableError:
-    """What is said of an operation that is left alone: the same each time, to be said once."""
+def _suspended(operation: str, failing: _Failing) -> UnavailableError:
+    """The error of a suspended operation; always the same, so that it is reported once."""
     why = f"failed repeatedly and will not be called for a while: {failing.why}"
     error = UnavailableError(operation, why, refused=True)
     error.last = True
@@ -270,11 +272,11 @@ def _given_up(operation: str, failing: _Failing) -> UnavailableError:
 
 
 _MAKING = threading.Lock()
-"""One client at a time: targets share sessions, and those are not thread-safe (boto3 guide)."""
+"""Held while a client is made: targets share sessions, which are not thread-safe (boto3 guide)."""
 
 
 class Api:
-    """One target's calls. `once` is the only place where a request leaves the program."""
+    """Makes one target's calls. Every request goes through `once`."""
 
     def __init__(
         self,
@@ -308,12 +310,12 @@ class Api:
         region: str | None = None,
         **parameters: Any,
     ) -> Mapping[str, Any]:
-        """The answer of a paced call, tried again while it fails transiently.
+        """The answer to a paced call, retried while it fails transiently.
 
-        `expect` is a key that every real answer has: without it the answer was garbage (botocore
+        `expect` is a key that every real answer has: an answer without it is garbage (botocore
         turns an unparsable JSON body into an empty answer, which must not read as "no streams").
-        `region` is the target's, if not given. An operation that has failed again and again, and
-        never been answered in between, will not be called for a while: it would hold up all others.
+        `region` is the target's by default. An operation that keeps failing, without an answer in
+        between, is not called for a while, because it would hold up all others.
         Raises CallError, UnavailableError, CredentialsError or StoppedError.
         """
         failing = self._failing.setdefault((operation, region), _Failing())
@@ -325,22 +327,22 @@ class Api:
                 )
             except UnavailableError as error:
                 if not error.refused:
-                    failing.again(self.clock.monotonic(), error)
+                    failing.failed(self.clock.monotonic(), error)
                     check()
                 raise
-            failing.not_any_more()
+            failing.succeeded()
             return answer
 
         def check() -> None:
-            if failing.given_up(self.clock.monotonic()):
-                raise _given_up(operation, failing)
+            if failing.is_suspended(self.clock.monotonic()):
+                raise _suspended(operation, failing)
 
         async def one_at_a_time() -> Mapping[str, Any]:
-            if failing.nowhere:
+            if failing.unreachable:
                 async with failing.probing:
                     check()
-                    if failing.nowhere:
-                        until = failing.last + NO_WAY_LONG / NO_WAY_OFTEN
+                    if failing.unreachable:
+                        until = failing.last + UNREACHABLE_SECONDS / UNREACHABLE_ATTEMPTS
                         await self.stop.sleep(until - self.clock.monotonic())
                         return await attempt()
             return await attempt()
@@ -357,17 +359,17 @@ class Api:
         region: str | None = None,
         paced: bool = True,
         quota: str | None = None,
-        blindly: bool = True,
+        resend: bool = True,
         by: float | None = None,
         **parameters: Any,
     ) -> Mapping[str, Any]:
-        """One attempt, for what must look again before it tries again. Raises as `call`.
+        """The answer to one attempt, for callers that must check before a retry. Raises as `call`.
 
-        `quota` names the one that the call falls under, if that is not the operation's own.
-        What is refused for its signature had no effect, and is signed and sent once more; not so
-        what must not be repeated `blindly`, which is UnavailableError then. Once there are no
-        credentials any more nothing is sent. Later than `by` (monotonic), be it that no thread was
-        free or that the machine slept, it is not sent: an UnavailableError that is `refused`.
+        `quota` names the quota of the call, if that is not the operation's own. A call that is
+        refused for its signature had no effect, and is signed and sent once more; without `resend`
+        it raises UnavailableError. Once credentials are lost, nothing is sent. After `by`
+        (monotonic), because no thread was free or the machine slept, the call is not sent, and
+        raises an UnavailableError that is `refused`.
         """
         send = functools.partial(
             self._sent,
@@ -381,9 +383,9 @@ class Api:
         try:
             answer = await send()
         except _SignatureError as first:
-            if not blindly:
+            if not resend:
                 raise UnavailableError(operation, f"{first.code}: {first}", refused=True) from first
-            await asyncio.sleep(SIGNED_AGAIN_AFTER)
+            await asyncio.sleep(SIGN_AGAIN_AFTER)
             try:
                 answer = await send()
             except _SignatureError as error:
@@ -393,16 +395,15 @@ class Api:
         return answer
 
     def _refused(self, operation: str, error: _SignatureError) -> Exception:
-        """What it means that AWS takes no signature."""
-        said = f"{error.code}: {error}"
+        """The error for a signature or token that AWS refused twice."""
         if error.code in _OF_A_REGION:
-            way = (
+            hint = (
                 "this Region is not enabled for the account, or accepts only tokens of a regional "
+                "STS endpoint (AWS_STS_REGIONAL_ENDPOINTS=regional)"
             )
-            way += "STS endpoint (AWS_STS_REGIONAL_ENDPOINTS=regional)"
-            return CallError(operation, error.code, f"{error} ({way})")
+            return CallError(operation, error.code, f"{error} ({hint})")
         expired = "; get new ones" if "xpired" in error.code else ""
-        return CredentialsError(f"AWS refuses the credentials: {said}{expired}")
+        return CredentialsError(f"AWS refuses the credentials: {error.code}: {error}{expired}")
 
     async def _sent(
         self,
@@ -441,18 +442,18 @@ class Api:
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise self._classified(operation, quota, error) from error
         except (CredentialsError, EOFError, *credentials.NO_FILE) as error:
-            raise self._without(error) from error
+            raise self._lose_credentials(error) from error
         except _UNPARSABLE as error:
             raise UnavailableError(operation, f"a response that cannot be read: {error}") from error
         except RuntimeError as error:
-            if "credentials" not in str(error):  # that new ones have expired (botocore 1.44.5)
+            if "credentials" not in str(error):  # the new ones have expired (botocore 1.44.5)
                 raise
-            raise self._without(error) from error
+            raise self._lose_credentials(error) from error
         except OSError as error:
             raise UnavailableError(operation, str(error)) from error
 
-    def _without(self, error: Exception) -> CredentialsError:
-        self._lost = credentials.lost(error)
+    def _lose_credentials(self, error: Exception) -> CredentialsError:
+        self._lost = credentials.credentials_error(error)
         return self._lost
 
     def _client(self, key: tuple[str, str]) -> Any:
@@ -462,19 +463,19 @@ class Api:
                 make = functools.partial(self._new, *key)
                 client = self._shared.take(self._clients, *key, make)
                 self._made[key] = client
-            return client  # by now it may have been let go
+            return client  # not from self._made: it may have been released by now
 
     def _new(self, service: str, region: str) -> Any:
         return validating(self._clients.client(service, region, config=CLIENT_CONFIG))
 
     def release(self, service: str, region: str | None = None) -> None:
-        """Give up the service's client: a next call gets another, or connects anew."""
+        """Release the service's client; the next call takes another, or connects again."""
         client = self._made.pop((service, region or self.target.region), None)
         if client is not None:
             self._shared.give_back(self._clients, service, client)
 
     def release_all(self) -> None:
-        """Give up every client, as `release`: a client takes some 140 KB."""
+        """Release every client: one takes some 140 KB."""
         for service, region in list(self._made):
             self.release(service, region)
 
@@ -488,15 +489,15 @@ class Api:
                 self.pace.throttled(quota)
                 why = f"throttled ({code}): {message}" if message else f"throttled ({code})"
                 return UnavailableError(operation, why, refused=True)
-            if code in _SIGNED_AGAIN:
+            if code in _SIGN_AGAIN:
                 return _SignatureError(code, message)
             if code in _TRANSIENT or status >= 500 or not code:
                 refused = bool(code) and 400 <= status < 500
                 return UnavailableError(operation, f"{code or status}: {message}", refused=refused)
             return CallError(operation, code, message)
-        if isinstance(error, credentials.NONE):
-            return self._without(error)
-        if isinstance(error, _NO_WAY):
+        if isinstance(error, credentials.NO_CREDENTIALS):
+            return self._lose_credentials(error)
+        if isinstance(error, _NO_CONNECTION):
             return UnreachableError(operation, str(error))
         if isinstance(error, _BROKEN_TRANSPORT):
             return UnavailableError(operation, str(error))
@@ -504,38 +505,39 @@ class Api:
 
 
 def chunks(items: Sequence[T], length: int) -> Iterator[Sequence[T]]:
-    """The items, so many at a time."""
+    """Yield the items, `length` at a time."""
     for start in range(0, len(items), length):
         yield items[start : start + length]
 
 
 def validating(client: Any) -> Any:
-    """The client, which takes for an answer only what is one."""
-    client.meta.events.register("before-parse", _only_answers, unique_id="janitor-only-answers")
+    """The client, made to refuse malformed answers."""
+    client.meta.events.register("before-parse", _validate, unique_id="janitor-validate")
     return client
 
 
-def _only_answers(
+def _validate(
     operation_model: Any,
     response_dict: dict[str, Any],
     customized_response_dict: dict[str, Any],
     **_more: Any,
 ) -> None:
     """Refuse what botocore takes for an empty answer (1.44.5, `parsers.py`), which must not read as
-    "no filters", or "no flow logs": a body that is no JSON object, an object where a list belongs,
-    XML of something else (in protocol `query` botocore refuses that itself). Raises
-    ResponseParserError.
+    "no filters" or "no flow logs": a body that is not a JSON object, an object in place of a list,
+    or other XML (in the protocol `query`, botocore refuses that itself).
+
+    Raises ResponseParserError.
     """
     shape, protocol = operation_model.output_shape, operation_model.service_model.resolved_protocol
     if response_dict["status_code"] != 200 or shape is None or protocol == "query":
         return
     if protocol in ("ec2", "rest-xml"):
-        _only_xml(f"{operation_model.name}Response", protocol, response_dict["body"])
+        _validate_xml(f"{operation_model.name}Response", protocol, response_dict["body"])
         return
     try:
         body = response_dict["body"]
         answer = json.loads(body)
-        if any(first in body for first in _HALF_BEGINS) and _HALF.search(body):
+        if any(first in body for first in _HALF_PAIR_STARTS) and _HALF_PAIR.search(body):
             text = json.dumps(answer, ensure_ascii=False)
             answer = json.loads(text.encode(errors="replace"))
             response_dict["body"] = json.dumps(answer).encode()
@@ -544,38 +546,37 @@ def _only_answers(
     if not isinstance(answer, dict):
         raise ResponseParserError(f"a response that is not an object: {answer!r:.80}")
     for name, member in shape.members.items():
-        said = answer.get(member.serialization.get("name", name))
-        if member.type_name == "list" and said is not None and not isinstance(said, list):
-            raise ResponseParserError(f"{name} is not a list: {said!r:.80}")
+        value = answer.get(member.serialization.get("name", name))
+        if member.type_name == "list" and value is not None and not isinstance(value, list):
+            raise ResponseParserError(f"{name} is not a list: {value!r:.80}")
     if operation_model.name == "DescribeLogGroups" and _is_plain(answer.get("logGroups")):
         customized_response_dict["logGroups"] = answer.pop("logGroups")
         response_dict["body"] = json.dumps(answer).encode()
 
 
-def _only_xml(root: str, protocol: str, body: object) -> None:
-    """Refuse XML whose root is not EC2's, or that is HTML."""
+def _validate_xml(root: str, protocol: str, body: object) -> None:
+    """Refuse HTML, and in the protocol `ec2` XML with another root."""
     found = _ROOT.match(body) if isinstance(body, bytes) else None
     name = found[1].decode() if found else root
     if (protocol == "ec2" and name != root) or name.lower() == "html":
         raise ResponseParserError(f"a response that is not {root}: <{name}>")
 
 
-_HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
-"""What may be half a surrogate pair. JSON can have one, UTF-8 cannot: no file, object or later call
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""What may be half a surrogate pair. JSON can hold one, UTF-8 cannot: no file, object or later call
 could hold it, so a question mark takes its place.
 """
-_HALF_BEGINS = (b"\\", b"\xed")
-"""Looked for first: where there is none, as nearly always, that takes a fiftieth of the time."""
+_HALF_PAIR_STARTS = (b"\\", b"\xed")
+"""Searched for first: most bodies have none, and finding that takes a fiftieth of the time."""
 
 _ROOT = re.compile(rb"(?:\s|<[?!][^>]*>)*<([\w:]+)")
 
 
 def _is_plain(groups: list[Any] | None) -> bool:
-    """Whether a page's log groups may be taken as its JSON has them, past botocore's walk over
-    their shape.
+    """Whether a page's log groups may be used as they are in its JSON, without botocore's parser.
 
-    For entries without nulls that walk only copies them (botocore 1.44.5, `parsers.py`), at a
-    fifth of the CPU time of a whole scan. Every other answer is left to botocore.
+    The parser only copies entries without nulls (botocore 1.44.5, `parsers.py`), which takes a
+    fifth of a scan's CPU time. Every other answer is left to it.
     """
     return groups is not None and all(
         type(entry) is dict and None not in entry.values() for entry in groups
@@ -583,9 +584,9 @@ def _is_plain(groups: list[Any] | None) -> bool:
 
 
 _UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError)
-"""What botocore's parsers let through on answers that are JSON, but of the wrong shape."""
+"""What botocore's parsers raise on answers that are JSON, but of the wrong shape."""
 
-_NO_WAY = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError)
+_NO_CONNECTION = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError)
 _BROKEN_TRANSPORT = (
     ConnectionError,
     HTTPClientError,

@@ -1,7 +1,7 @@
-"""What safety here takes of botocore for granted, tried at start-up.
+"""Checks at start-up the behaviour of botocore on which safety depends.
 
-An upper bound on its version would age, and who installs it may go past one: a botocore that reads
-answers in another way is refused instead. (That of the deployed function is pinned.)
+An upper bound on its version would age, and users may override one: instead, a botocore that reads
+answers differently is refused. (The deployed function's version is pinned.)
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from janitor.aws.api import CLIENT_CONFIG, validating
 from janitor.aws.clients import follows, in_region
 from janitor.core.errors import UsageError
 
-_NOWHERE = "http://127.0.0.1:9"  # so that nothing is sent should `before-send` not be asked
+_NOWHERE = "http://127.0.0.1:9"  # so that nothing is sent if `before-send` is ignored
 _REGION = "us-east-1"
 _ELSEWHERE = "eu-west-1"
 _MANAGED = {"retentionPolicyName": "of the account"}
 _ANSWERS = {
-    # The null has botocore walk over its model of a log group (`janitor.aws.api`).
+    # With a null, the log group is left to botocore's parser (`janitor.aws.api`).
     "DescribeLogGroups": {"logGroups": [{**_MANAGED, "kmsKeyId": None}]},
     "DescribeSubscriptionFilters": {"subscriptionFilters": {}},
 }
 
 
 def check(aws: boto3.Session) -> None:
-    """Have answers read that are made here; nothing is sent.
+    """Let botocore read made-up answers; nothing is sent.
 
     Raises UsageError unless
 
-    - the services whose answers decide speak JSON, which `janitor.aws.api` looks into;
+    - the services whose answers decide use JSON, which `janitor.aws.api` validates;
     - the name of an account-level retention policy is read: models before botocore 1.44.5 (also
-      those of `AWS_DATA_PATH`) lack it, and the log group would look as if it never expired;
-    - an object where a list of subscription filters belongs is no empty list;
-    - a client that serves all Regions asks the one that is meant: another has no such owner.
+      those of `AWS_DATA_PATH`) lack it, and the log group would seem to never expire;
+    - an object in place of a list of subscription filters is not read as an empty list;
+    - a client for all Regions calls the intended one: the owner may be missing in another.
     """
     for service in ("logs", "cloudwatch", "resourcegroupstaggingapi"):
         protocol = _offline(aws, service).meta.service_model.resolved_protocol
@@ -67,7 +67,7 @@ def check(aws: boto3.Session) -> None:
 
 
 def _asks_the_region(aws: boto3.Session) -> bool:
-    """Whether a client that `janitor.aws.clients` takes for one of all Regions is one."""
+    """Whether a client that `janitor.aws.clients` uses for all Regions calls the intended one."""
     own: Any = {"ignore_configured_endpoint_urls": True}
     by_region = CLIENT_CONFIG.merge(Config(**own))
     client: Any = aws.client(
@@ -81,7 +81,7 @@ def _asks_the_region(aws: boto3.Session) -> bool:
 
     client.meta.events.register("before-send", answer)
     if not follows(client, _REGION):
-        return True  # so that there is a client for each Region
+        return True  # each Region has its own client then
     with in_region(_ELSEWHERE):
         client.describe_log_groups()
     signed = str(sent[0].headers["Authorization"])
@@ -96,8 +96,9 @@ def _refused(what: str) -> UsageError:
 
 
 def _offline(aws: boto3.Session, service: str) -> Any:
-    """A client that is answered from `_ANSWERS`."""
-    unsigned = CLIENT_CONFIG.merge(Config(signature_version=UNSIGNED))  # perhaps no credentials
+    """A client whose calls are answered from `_ANSWERS`."""
+    # Unsigned, because there may be no credentials.
+    unsigned = CLIENT_CONFIG.merge(Config(signature_version=UNSIGNED))
     made: Any = aws.client(service, _REGION, config=unsigned, endpoint_url=_NOWHERE)
     for operation, answer in _ANSWERS.items():
         made.meta.events.register(

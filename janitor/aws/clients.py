@@ -1,8 +1,8 @@
-"""One client of a service for all Regions of an account.
+"""Shares one client of a service among all Regions of an account.
 
 A client takes 2.6 ms of CPU time to make, and about one more to warm up (botocore 1.44.5,
-measured): with one for each of 79 services in each of 17 Regions that is a quarter of a run. What a
-client has of its Region is the endpoint and the signature, and both can be set for each call.
+measured): for 79 services in 17 Regions that is a quarter of a run. A client's Region only
+determines its endpoint and signature, and both can be set for each call.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ USED_ELSEWHERE = frozenset(
         *("sns", "ssm"),
     }
 )
-"""Services that a run calls not only for their owners: often, or by clients of other modules. They
-have a client in each Region.
+"""Services that are not only read for owners: they are called often, or by clients of other
+modules. They have a client in each Region.
 """
 
 _REGION = ContextVar[str]("region")
@@ -36,8 +36,8 @@ _BUILTINS = {
     "AWS::Auth::AccountId",
     "AWS::Auth::AccountIdEndpointMode",
 }
-"""On what an endpoint may depend beside the call: what is the same in all Regions, but the first.
-S3 and STS have more (botocore 1.44.5, `args.py`).
+"""What an endpoint may depend on besides the call: except for the first, all are the same in all
+Regions. S3 and STS have more (botocore 1.44.5, `args.py`).
 """
 
 
@@ -46,12 +46,12 @@ class Clients(Protocol):
 
     @property
     def client(self) -> Callable[..., Any]:
-        """Makes a client: `client(service_name, region_name, config=…)`."""
+        """The function that makes a client: `client(service_name, region_name, config=…)`."""
 
 
 @contextlib.contextmanager
 def in_region(region: str) -> Iterator[None]:
-    """Where calls by clients that `follows` took are sent, in this thread."""
+    """Send calls in this context to the Region, if their client is one that `follows` accepted."""
     before = _REGION.set(region)
     try:
         yield
@@ -60,12 +60,12 @@ def in_region(region: str) -> Iterator[None]:
 
 
 def follows(client: Any, region: str) -> bool:
-    """Whether the client, made for the Region, sends each call from now on to that of `in_region`,
-    as one made for that would; without `in_region` a call raises LookupError.
+    """Whether the client, made for the Region, sends each call from now on to the Region of
+    `in_region`, as one made for that would. Without `in_region` a call raises LookupError.
 
-    Not where anything else than endpoint and signature may depend on the Region, or where this is
-    not botocore as known here: a service that is global, endpoints of one's own (AWS_DATA_PATH) or
-    asked of the service, a choice of signatures, and proxies, which may except hosts.
+    False if more than endpoint and signature may depend on the Region, or if botocore differs from
+    the one known here. The former holds for global services, custom endpoints (AWS_DATA_PATH),
+    endpoint discovery, a choice of signatures, and proxies, which may except hosts.
     """
     try:
         resolver, loader = client._ruleset_resolver, client._loader
@@ -90,8 +90,8 @@ def follows(client: Any, region: str) -> bool:
 
 
 def _send_there(builtins: dict[str, Any], context: dict[str, Any], **_more: Any) -> None:
-    """Have the endpoint resolved for the Region, and the request signed for it, where the rules do
-    not say for which: they are applied after this (botocore 1.44.5, `client.py`).
+    """Resolve the endpoint for the Region, and sign the request for it, unless the endpoint's rules
+    name another: they are applied after this (botocore 1.44.5, `client.py`).
     """
     region = _REGION.get()
     builtins["AWS::Region"] = context["client_region"] = region
@@ -99,30 +99,30 @@ def _send_there(builtins: dict[str, Any], context: dict[str, Any], **_more: Any)
 
 
 IDLE = 100
-"""Clients kept that nobody uses, over all accounts: those of one account find room, and its next
+"""Unused clients that are kept, over all accounts: enough for those of one account, whose next
 Region uses them again.
 """
 
 
 class SharedClients:
-    """Clients that serve all Regions of their account, for any number of targets. Connections to a
-    service are closed as soon as nobody uses it: otherwise hundreds would be left, at 50 KB each.
+    """Clients that serve all Regions of their account, for any number of targets. A client's
+    connections are closed as soon as nobody uses it: hundreds would remain, at 50 KB each.
     """
 
     def __init__(self) -> None:
         self._clients: dict[tuple[Clients, str], Any] = {}
         self._users = Counter[tuple[Clients, str]]()
         self._idle: dict[tuple[Clients, str], None] = {}
-        """The longest first."""
+        """Those idle the longest come first."""
         self._lock = threading.Lock()
 
     def take(self, session: Clients, service: str, region: str, make: Callable[[], Any]) -> Any:
-        """The session's client that serves all Regions, or else what `make` makes. For one thread
-        at a time. Raises what that raises, and InvalidRegionError.
+        """The session's client for all Regions, or if there can be none, what `make` makes. Must be
+        called by one thread at a time. Raises what `make` raises, and InvalidRegionError.
         """
         if service in USED_ELSEWHERE:
             return make()
-        validate_region_name(region)  # as botocore does where it makes one
+        validate_region_name(region)  # as botocore does when it makes a client
         key = (session, service)
         if (client := self._clients.get(key)) is None:
             client = make()
@@ -135,14 +135,14 @@ class SharedClients:
         return client
 
     def give_back(self, session: Clients, service: str, client: Any) -> None:
-        """A client that was taken is not used any more."""
+        """Return a client that is no longer used."""
         key = (session, service)
         with self._lock:
             if key not in self._clients or self._clients[key] is not client:
-                return  # it was its Region's alone
+                return  # it is not shared
             self._users[key] -= 1
             if not self._users[key]:
-                client.close()  # it connects anew where it is used again
+                client.close()  # it connects again at its next use
                 self._idle[key] = None
             if len(self._idle) > IDLE:
                 oldest = next(iter(self._idle))

@@ -1,7 +1,7 @@
-"""Credentials: what is said when they cannot be had, and how often that is tried.
+"""Renews credentials, and explains to people why there are none.
 
-botocore asks for those that expire anew before a call, on whatever thread makes it, and again
-before the next where that failed: a `credential_process` would be started a hundred times.
+botocore renews expiring credentials before a call, on whatever thread makes it, and if that failed,
+again before the next one: a `credential_process` would be started a hundred times.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from janitor.core.errors import CredentialsError
 HINT = "try `janitor report --sandbox` for a look without an account"
 NOWHERE = f"no AWS credentials found: set AWS_PROFILE, or run `aws configure`; {HINT}"
 ATTEMPTS = 3
-BETWEEN = 1.0
+PAUSE = 1.0
 """Seconds between two attempts."""
-RESTS = 30.0
-"""Seconds for which what has failed is not tried again. Until the old ones expire they are used."""
+COOLDOWN = 30.0
+"""Seconds without attempts after a failure. Until the old credentials expire, they are used."""
 METADATA_ATTEMPTS = 3
-"""How often a metadata service is asked; it may answer 429. botocore asks once."""
+"""Attempts to ask a metadata service, which may answer 429. botocore makes one."""
 
 _LOGIN = (SSOError, TokenRetrievalError, NoAuthTokenError)
-NONE = (
+NO_CREDENTIALS = (
     *_LOGIN,
     ConfigNotFound,
     CredentialRetrievalError,
@@ -55,16 +55,16 @@ NONE = (
     RefreshWithMFAUnsupportedError,
     UnknownCredentialError,
 )
-"""botocore's own errors where there are no credentials."""
+"""botocore's errors if there are no credentials."""
 NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
-"""A token file, or the program of a `credential_process`: botocore lets these through."""
-_PASSES = (ConnectionError, HTTPClientError, MetadataRetrievalError)
-_AT_ONCE = (*_LOGIN, LoginError, *NO_FILE, EOFError, InvalidConfigError, PartialCredentialsError)
-"""A second attempt would find the same."""
+"""Errors of a token file or a `credential_process` program, which botocore lets through."""
+_TRANSIENT = (ConnectionError, HTTPClientError, MetadataRetrievalError)
+_PERMANENT = (*_LOGIN, LoginError, *NO_FILE, EOFError, InvalidConfigError, PartialCredentialsError)
+"""A second attempt would end the same way."""
 
 
-def lost(error: Exception) -> CredentialsError:
-    """The error for people, with what they can do about it."""
+def credentials_error(error: Exception) -> CredentialsError:
+    """The error for people, with a hint what to do about it."""
     match error:
         case CredentialsError():
             return error
@@ -75,11 +75,10 @@ def lost(error: Exception) -> CredentialsError:
         case OSError():
             text = f"cannot get credentials: {error}"
         case _:
-            text = " ".join(str(error).split())  # a program's stderr has lines
-    said = text.lower()
+            text = " ".join(str(error).split())  # a program's stderr has line breaks
     if isinstance(error, LoginError):
         hint = "sign in again: `aws login`"
-    elif isinstance(error, _LOGIN) or "sso login" in said:
+    elif isinstance(error, _LOGIN) or "sso login" in text.lower():
         hint = "sign in again: `aws sso login`"
     elif isinstance(error, EOFError):
         hint = "run it in a terminal, or use session credentials"
@@ -89,8 +88,8 @@ def lost(error: Exception) -> CredentialsError:
 
 
 class Renewal:
-    """Gets credentials, for all threads: botocore holds its lock meanwhile. What only passes is
-    tried again; what has failed is not, for a while.
+    """Gets credentials, for one thread at a time: botocore holds its lock meanwhile. Transient
+    failures are retried; after any other, or the last attempt, there is none for a while.
     """
 
     def __init__(
@@ -110,47 +109,46 @@ class Renewal:
         self._until = 0.0
 
     def __call__(self) -> Mapping[str, Any]:
-        """The credentials as botocore has them. Raises CredentialsError."""
+        """The credentials in botocore's format. Raises CredentialsError."""
         if self._failed and self._clock() < self._until:
             raise CredentialsError(self._failed)
         for left in range(ATTEMPTS - 1, -1, -1):
             try:
                 fetched = self._fetch()
-                if not fetched:  # so botocore says that the metadata service refused
+                if not fetched:  # botocore's answer if the metadata service refused
                     raise MetadataRetrievalError(error_msg="no credentials in the answer")
                 self._failed = ""
                 return fetched
             except (BotoCoreError, ClientError, OSError, EOFError, ValueError) as error:
-                if not left or not _passes(error):
-                    self._failed = f"{self._what}{lost(error)}"
-                    self._until = self._clock() + RESTS
+                if not left or not _is_transient(error):
+                    self._failed = f"{self._what}{credentials_error(error)}"
+                    self._until = self._clock() + COOLDOWN
                     raise CredentialsError(self._failed) from error
-            self._sleep(BETWEEN)
+            self._sleep(PAUSE)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _passes(error: Exception) -> bool:
-    """Whether a second attempt may end otherwise."""
+def _is_transient(error: Exception) -> bool:
+    """Whether a second attempt may succeed."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = str(error.response.get("Error", {}).get("Code", ""))
         return status == 429 or status >= 500 or "hrottl" in code or code == "IDPCommunicationError"
-    return isinstance(error, (*_PASSES, CredentialRetrievalError)) or (
-        isinstance(error, OSError) and not isinstance(error, _AT_ONCE)
+    return isinstance(error, (*_TRANSIENT, CredentialRetrievalError)) or (
+        isinstance(error, OSError) and not isinstance(error, _PERMANENT)
     )
 
 
-def watch(inner: botocore.session.Session) -> None:
-    """Have the session get its credentials, and renew them, as `Renewal` does.
-
-    Nothing is done about those that do not expire. Raises CredentialsError.
+def renew_carefully(inner: botocore.session.Session) -> None:
+    """Get the session's credentials, and let `Renewal` renew those that expire. Raises
+    CredentialsError.
     """
     asked = inner.get_config_variable("metadata_service_num_attempts")
     inner.set_config_variable("metadata_service_num_attempts", max(asked, METADATA_ATTEMPTS))
     try:
         found = inner.get_credentials()
-    except (*NONE, *NO_FILE, EOFError, ValueError) as error:
-        raise lost(error) from error
+    except (*NO_CREDENTIALS, *NO_FILE, EOFError, ValueError) as error:
+        raise credentials_error(error) from error
     if (renew := getattr(found, "_refresh_using", None)) is not None:
         # botocore has no public way to say how credentials are renewed.
         found._refresh_using = Renewal(renew)  # type: ignore[union-attr]

@@ -1,7 +1,7 @@
-"""CloudWatch Logs: the only module that calls it. `Logs` reads, `Changes` changes.
+"""Calls CloudWatch Logs, as the only module. `Logs` reads, `Changes` changes.
 
-Each operation has the IAM action that it needs in `ACTIONS`, which the least policy is made from.
-Reads raise CallError or UnavailableError (`janitor.aws.api.ReadError`) rather than answer in part.
+`ACTIONS` has the IAM action of each operation; the least policy is made from it. A read that cannot
+be completed raises CallError or UnavailableError (`janitor.aws.api.ReadError`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ DEFINITION = (
     "DescribeResourcePolicies",
     "ListSyslogConfigurations",
 )
-"""What is read before a log group is deleted, so that it can be made again."""
+"""What is read before a log group is deleted, so that it can be recreated."""
 LAST_LOOK = (
     "DescribeSubscriptionFilters",
     "ListTagsForResource",
@@ -62,8 +62,8 @@ LAST_LOOK = (
     "DescribeLogGroups",
     "DeleteLogGroup",
 )
-"""What is called right before a deletion, and it; the slowest quota first, so that the others are
-not waited for long before they are called."""
+"""The calls right before a deletion, and the deletion. The lowest quota comes first, so that the
+slots of the others are not reserved long before they are used."""
 RESTORING = {
     "retention": "PutRetentionPolicy",
     "no retention": "DeleteRetentionPolicy",
@@ -79,10 +79,10 @@ RESTORING = {
     "metric filter": "PutMetricFilter",
     "subscription filter": "PutSubscriptionFilter",
 }
-"""What an undo gives back, and by which call."""
+"""What an undo restores, and by which call."""
 PUTTING = ("PutAccountPolicy", "PutRetentionPolicy")
 REMOVING = ("DeleteAccountPolicy", "DeleteRetentionPolicy")
-"""What it takes to put and to delete account-level retention policies; a dry run takes the same
+"""The permissions to put and to delete account-level retention policies; a dry run needs the same
 (botocore 1.44.5, PutAccountPolicy and DeleteAccountPolicy)."""
 NATIVE = ("DescribeAccountPolicies", *PUTTING, *REMOVING)
 COMPARED = (
@@ -92,7 +92,7 @@ COMPARED = (
     "ListTagsForResource",
     *DEFINITION,
 )
-"""What an undo reads of a log group that is there."""
+"""What an undo reads of an existing log group."""
 
 _NOT_FOR_THIS_CLASS = {
     "InvalidOperationException",
@@ -100,12 +100,13 @@ _NOT_FOR_THIS_CLASS = {
     "OperationNotSupportedException",
     "ValidationException",
 }
-"""How a class refuses what it does not have: by some reports (turbot/steampipe-plugin-aws issue
-2758, aws/karpenter-provider-aws pull request 9567); of most calls none tells the code."""
+"""Errors about a feature that the log class does not have, from reports of others
+(turbot/steampipe-plugin-aws issue 2758, aws/karpenter-provider-aws pull request 9567). For most
+calls, nobody reports the code."""
 _NOT_IN_THIS_REGION = {"UnknownOperationException", "InvalidOperationException"}
-"""How a Region says that it does not have a feature: its endpoint does not know the operation (as
-boto3 issue 2359 has it for Logs Insights in China), or "the operation is not valid on the specified
-resource" (botocore 1.44.5), though its class has it."""
+"""Errors about a feature that the Region does not have: its endpoint does not know the operation
+(boto3 issue 2359, for Logs Insights in China), or "the operation is not valid on the specified
+resource" (botocore 1.44.5), although its class has the feature."""
 FILTER_KEYS = (
     "filterName",
     "filterPattern",
@@ -118,13 +119,13 @@ FILTER_KEYS = (
     "emitSystemFieldDimensions",
     "emitSystemFields",
 )
-"""Of a described filter, what PutMetricFilter or PutSubscriptionFilter takes."""
+"""The keys of a described filter that PutMetricFilter or PutSubscriptionFilter takes."""
 
 IDENTIFIERS_A_CALL = 50
 RETENTION_POLICY = "RETENTION_POLICY"
 """The type of account-level policy that sets retention (botocore 1.44.5, PolicyType)."""
 LATEST = 253_402_300_800_000
-"""The year 10000 in ms since the epoch: times from then on make no sense, nor have they a date."""
+"""The year 10000 in ms since the epoch: later times make no sense, and `datetime` has none."""
 MOST = 1 << 63
 MOST_DAYS = 1_000_000
 
@@ -137,15 +138,15 @@ _FILTERS: dict[FilterKind, tuple[str, str, str]] = {
         "PutSubscriptionFilter",
     ),
 }
-"""Of each kind the call that lists, its key, and the call that puts."""
+"""For each kind: the call that lists, the key of its answer, and the call that puts."""
 
 
 class TokenExpiredError(Exception):
-    """The page token to start from is not valid any more."""
+    """The page token to start from has expired."""
 
 
 class Logs:
-    """What one target's CloudWatch Logs is asked."""
+    """Reads one target's CloudWatch Logs."""
 
     def __init__(self, api: Api) -> None:
         self.api = api
@@ -155,13 +156,13 @@ class Logs:
     async def groups(
         self, start: str | None = None, before: Iterable[str] = ()
     ) -> AsyncIterator[tuple[list[LogGroup], str | None]]:
-        """All log groups, a page (at most 50) at a time; a page may be empty and not the last.
+        """Yield all log groups, in pages of at most 50; a page may be empty and not the last.
 
-        With each page comes the token of the next, None after the last. `start` is such a token;
-        it lives for 24 hours (CloudWatch Logs API reference), then TokenExpiredError is raised.
-        Where a page begins is not documented: what the one before listed is not listed again; with
-        `start`, that are the names in `before`. Pages are sorted by name (API reference): what
-        comes behind its place may have been listed before, and gets a defect.
+        Each page comes with the token of the next, None after the last. `start` is such a token; it
+        is valid for 24 hours (CloudWatch Logs API reference), then TokenExpiredError is raised.
+        Where exactly a page begins is not documented, so groups of the previous page are left out;
+        for `start`, their names are `before`. Pages are sorted by name (API reference): a group
+        that is out of order may have been listed before, and gets a defect.
         """
         parameters = {} if start is None else {"nextToken": start}
         listed = set(before)
@@ -169,9 +170,9 @@ class Logs:
         try:
             async for page, following in self._pages("DescribeLogGroups", "logGroups", parameters):
                 start = None
-                groups = [group for group in self._mine(page) if group.name not in listed]
+                groups = [group for group in self._parsed(page) if group.name not in listed]
                 if any(group.name < last for group in groups):
-                    groups = [_behind(group) if group.name < last else group for group in groups]
+                    groups = [_misplaced(one) if one.name < last else one for one in groups]
                 if groups:
                     listed = {group.name for group in groups if group.name}
                     last = max(last, *listed, "")
@@ -182,9 +183,9 @@ class Logs:
             raise
 
     async def group(self, name: str) -> LogGroup | None:
-        """One log group as it is now, or None when there is none of that name.
+        """One log group as it is now, or None if there is none of that name.
 
-        Asked by prefix: pages are sorted by name, so the exact name comes first.
+        It is listed by prefix: pages are sorted by name, so the exact name comes first.
         """
         async for page in self._described(logGroupNamePrefix=name):
             for found in page:
@@ -197,8 +198,8 @@ class Logs:
     async def named(self, names: Sequence[str]) -> dict[str, LogGroup]:
         """Log groups by name as they are now, 50 a call; those that do not exist are left out.
 
-        What is missing is asked for by itself: an answer may have pages, whose token may not be
-        valid any more because one of the groups vanished.
+        Missing ones are read one by one: an answer may have several pages, and the page token may
+        become invalid when one of the groups vanishes.
         """
         found: dict[str, LogGroup] = {}
         for chunk in chunks(names, IDENTIFIERS_A_CALL):
@@ -220,9 +221,9 @@ class Logs:
     async def names(
         self, most_pages: int, *, prefix: str | None = None, pattern: str | None = None
     ) -> list[str]:
-        """The names that begin with `prefix`, or contain `pattern` (not both), of the first pages.
+        """The names on the first pages that begin with `prefix`, or contain `pattern` (not both).
 
-        For people who look for a name: never the whole Region's.
+        For people who search for a name, so never all of a Region.
         """
         named = {"logGroupNamePrefix": prefix, "logGroupNamePattern": pattern}
         asked = {key: text for key, text in named.items() if text is not None}
@@ -236,11 +237,11 @@ class Logs:
 
     async def _described(self, **parameters: Any) -> AsyncIterator[list[LogGroup]]:
         async for page, _ in self._pages("DescribeLogGroups", "logGroups", parameters):
-            yield self._mine(page)
+            yield self._parsed(page)
 
-    def _mine(self, page: Sequence[Mapping[str, Any]]) -> list[LogGroup]:
-        """The target's log groups on a page, each once; a monitoring account is shown those of
-        linked accounts too, which may have the same names. Their ARNs tell them apart.
+    def _parsed(self, page: Sequence[Mapping[str, Any]]) -> list[LogGroup]:
+        """The target's log groups on a page, each once. A monitoring account also sees those of
+        linked accounts, possibly with the same names; their ARNs tell them apart.
         """
         groups = [parse_group(entry, self.target) for entry in page]
         if account := self.target.account:
@@ -248,26 +249,26 @@ class Logs:
             groups = [group for group in groups if own in group.arn or not group.arn]
         if len({group.name for group in groups}) < len(groups):
             names: set[str] = set()
-            several, groups = groups, []
-            for group in several:
+            repeated, groups = groups, []
+            for group in repeated:
                 if not group.name or group.name not in names:
                     groups.append(group)
                 names.add(group.name)
         return groups
 
     async def streams(self, group: str) -> AsyncIterator[list[LogStream]]:
-        """The streams of a log group, oldest name first, a page (at most 50) at a time.
+        """Yield the streams of a log group, sorted by name, a page (at most 50) at a time.
 
-        A stream whose times make no sense ends the reading in UnavailableError.
+        Raises UnavailableError for a stream whose times make no sense.
         """
         asked = {"logGroupName": group, "orderBy": "LogStreamName"}
         async for page, _ in self._pages("DescribeLogStreams", "logStreams", asked):
             yield [parse_stream(entry) for entry in page]
 
     async def filters(self, group: LogGroup, kind: FilterKind) -> list[dict[str, Any]]:
-        """A log group's filters of a kind, as the call that puts them takes them.
+        """A log group's filters of a kind, in the form that the call takes that puts them.
 
-        A class other than STANDARD may refuse the call: it has none.
+        A class other than STANDARD may refuse the call, and has none.
         """
         operation, key, _ = _FILTERS[kind]
         found: list[dict[str, Any]] = []
@@ -287,7 +288,7 @@ class Logs:
     async def data_protection_policy(self, group: LogGroup) -> str | None:
         """The group's own data protection policy, a JSON document, or None.
 
-        Not asked where DescribeLogGroups shows no `dataProtectionStatus`: there was never one.
+        Not read if DescribeLogGroups shows no `dataProtectionStatus`: there never was a policy.
         """
         if group.data_protection is None:
             return None
@@ -302,8 +303,7 @@ class Logs:
     async def index_policy(self, group: LogGroup) -> str | None:
         """The group's own field index policy, a JSON document, or None.
 
-        An account-level policy is shown for the groups that it applies to as well: that is not
-        the group's.
+        The answer may also have an account-level policy that applies to it, which is not its own.
         """
         operation, named = "DescribeIndexPolicies", {"logGroupIdentifiers": [group.name]}
         return _document(
@@ -316,7 +316,7 @@ class Logs:
         )
 
     async def transformer(self, group: LogGroup) -> tuple[dict[str, Any], ...]:
-        """The processors of the group's own transformer; none for none."""
+        """The processors of the group's own transformer, () if it has none."""
         answer = await self._own(group, "GetTransformer", logGroupIdentifier=group.name)
         processors = answer.get("transformerConfig") or []
         if not isinstance(processors, list):
@@ -326,8 +326,8 @@ class Logs:
     async def resource_policy(self, group: LogGroup) -> str | None:
         """The resource policy on the group itself, a JSON document, or None.
 
-        Asked for as Terraform's provider does, by ARN and scope. Those of a whole account could be
-        listed in a few calls, but whether the scope alone lists them is not documented.
+        Read by ARN and scope, as Terraform's provider does. A few calls could list those of a whole
+        account, but whether the scope alone lists them is not documented.
         """
         operation = "DescribeResourcePolicies"
         asked = {"resourceArn": group.arn, "policyScope": "RESOURCE"}
@@ -341,7 +341,7 @@ class Logs:
         )
 
     async def syslog_endpoints(self, group: LogGroup) -> tuple[str, ...]:
-        """The VPC endpoints whose syslog data go to the group."""
+        """The ids of the VPC endpoints whose syslog data goes to the group, sorted."""
         operation, named = "ListSyslogConfigurations", {"logGroupIdentifier": group.name}
         endpoints = []
         for entry in await self._own_list(group, operation, "syslogConfigurations", named):
@@ -354,7 +354,7 @@ class Logs:
         return tuple(sorted(endpoints))
 
     async def account_policies(self) -> dict[str, AccountPolicy]:
-        """The account-level retention policies by name, whoever put them."""
+        """The account-level retention policies by name, whoever created them."""
         operation, found = "DescribeAccountPolicies", dict[str, AccountPolicy]()
         asked = {"policyType": RETENTION_POLICY}
         async for page, _ in self._pages(operation, "accountPolicies", asked):
@@ -366,9 +366,9 @@ class Logs:
         return found
 
     async def _own(self, group: LogGroup, operation: str, **parameters: Any) -> Mapping[str, Any]:
-        """What a group has of its own; an empty answer where it has nothing.
+        """The answer about one of a group's own settings; empty if it has none.
 
-        "Not found" may mean the group too, which the next look at it shows.
+        "Not found" may also mean the group, which the next look at it shows.
         """
         try:
             return await self.api.call("logs", operation, **parameters)
@@ -380,7 +380,7 @@ class Logs:
     async def _own_list(
         self, group: LogGroup, operation: str, key: str, parameters: Mapping[str, Any]
     ) -> list[Mapping[str, Any]]:
-        """The same where it is listed."""
+        """The same for a setting that is listed."""
         found: list[Mapping[str, Any]] = []
         try:
             async for page, _ in self._pages(operation, key, parameters):
@@ -393,9 +393,9 @@ class Logs:
     async def holds_events(
         self, group: str, since: int, streams: Sequence[str] | None = None
     ) -> bool:
-        """Whether FilterLogEvents finds any event from `since` (ms) on, drained to its last token.
+        """Whether FilterLogEvents, drained to its last page, finds any event from `since` (ms) on.
 
-        `streams` narrows it to at most 100 named streams.
+        `streams` limits it to at most 100 named streams.
         """
         asked: dict[str, Any] = {"logGroupName": group, "startTime": max(since, 0)}
         if streams is not None:
@@ -412,20 +412,20 @@ class Logs:
 
 
 def _refused_for_class(group: LogGroup, error: CallError) -> bool:
-    """Whether AWS says that the group's class does not have what was asked for."""
+    """Whether AWS says that the group's class does not have the feature."""
     return error.code in _NOT_FOR_THIS_CLASS and group.log_class != "STANDARD"
 
 
 def _cannot_have(group: LogGroup, error: CallError) -> bool:
-    """Whether AWS says that no log group of this class, or of this Region, has what was asked for.
+    """Whether AWS says that no log group of this class, or in this Region, has the feature.
 
-    To be denied or throttled says nothing of the kind, nor does a parameter that is refused.
+    Denied or throttled calls never say that, nor does a refused parameter on class STANDARD.
     """
     return error.code in _NOT_IN_THIS_REGION or _refused_for_class(group, error)
 
 
 def _document(operation: str, policies: Sequence[Mapping[str, Any]]) -> str | None:
-    """The document of the one policy that there may be. Raises UnavailableError on several."""
+    """The document of the only policy, or None. Raises UnavailableError if there are several."""
     documents = [str(one["policyDocument"]) for one in policies if one.get("policyDocument")]
     if len(documents) > 1:
         raise UnavailableError(operation, f"{len(documents)} policies for one log group")
@@ -444,7 +444,7 @@ async def pages(
     token: str,
     parameters: Mapping[str, Any],
 ) -> AsyncIterator[tuple[Sequence[Mapping[str, Any]], str | None]]:
-    """Every page, with the token of the next; one that comes back unchanged is garbage."""
+    """Yield every page with the token of the next. Raises UnavailableError on a repeated token."""
     asked, last = dict(parameters), parameters.get(token)
     while True:
         answer = await api.call(service, operation, expect=key, **asked)
@@ -463,46 +463,46 @@ async def pages(
 
 
 class Changes:
-    """What one target's CloudWatch Logs is told. Only `engine.act` and `journal.restore` may."""
+    """Changes one target's CloudWatch Logs. Only `engine.act` and `journal.restore` may use it."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     async def reserve_look(self) -> None:
-        """Wait now for the pace of a last look's calls and of its DeleteLogGroup, so that nothing
-        waits between them. Raises StoppedError.
+        """Wait now for the slots of a last look's calls and its DeleteLogGroup, so that there is no
+        wait between them. Raises StoppedError.
         """
         await self._api.pace.reserve(LAST_LOOK, self._api.stop)
 
     async def reserve_put(self, *, tags: bool) -> None:
-        """Wait now for the pace of a PutRetentionPolicy, with `tags` for that of the look at a
-        group's tags before it as well. Raises StoppedError.
+        """Wait now for the slot of a PutRetentionPolicy and, with `tags`, that of reading a group's
+        tags before it. Raises StoppedError.
         """
         looks = ["ListTagsForResource"] if tags else []
         await self._api.pace.reserve([*looks, "PutRetentionPolicy"], self._api.stop)
 
     async def reserve_tag(self) -> None:
-        """Wait now for the pace of a look at a log group's tags and of the TagResource after it.
+        """Wait now for the slots of reading a log group's tags and of the TagResource after it.
         Raises StoppedError.
         """
         await self._api.pace.reserve(["ListTagsForResource", "TagResource"], self._api.stop)
 
     async def delete_group_once(self, group: str, by: float) -> None:
-        """One DeleteLogGroup (see `reserve_look`), sent by `by` (monotonic) or not at all, and
-        never repeated by itself: who repeats it must look again first. Raises TransientError,
-        CallError or StoppedError.
+        """Send one DeleteLogGroup (see `reserve_look`) by `by` (monotonic), or not at all. There is
+        no retry here: the caller must look again first. Raises TransientError, CallError or
+        StoppedError.
         """
         await self._once("DeleteLogGroup", by=by, logGroupName=group)
 
     async def _once(self, operation: str, **parameters: Any) -> None:
-        await self._api.once("logs", operation, blindly=False, **parameters)
+        await self._api.once("logs", operation, resend=False, **parameters)
 
     async def delete_stream(
-        self, group: str, stream: str, again: Callable[[], Awaitable[None]]
+        self, group: str, stream: str, check: Callable[[], Awaitable[None]]
     ) -> None:
-        """Delete one log stream. Not there any more after an attempt whose answer was lost, it was
-        deleted by that attempt. `again` is awaited before an attempt is repeated, which may be
-        minutes later; what it raises is raised.
+        """Delete one log stream. If it is gone after an attempt whose answer was lost, that attempt
+        deleted it. `check` is awaited before each retry, which may be minutes later; what it raises
+        ends the attempts.
         """
         lost = False
 
@@ -517,50 +517,50 @@ class Changes:
                 if not (lost and error.not_found):
                     raise
 
-        await self._repeated(attempt, again)
+        await self._retry(attempt, check)
 
     async def put_retention(
-        self, group: str, days: int, again: Callable[[], Awaitable[None]] | None = None
+        self, group: str, days: int, check: Callable[[], Awaitable[None]] | None = None
     ) -> None:
-        """Set a log group's retention in days. Setting it twice is the same as once, but for what
-        others did in between: `again` as in `delete_stream`.
+        """Set a log group's retention in days. A retry is harmless unless somebody else has changed
+        it in between, hence `check`, as in `delete_stream`.
         """
 
         async def attempt() -> None:
             await self._once("PutRetentionPolicy", logGroupName=group, retentionInDays=days)
 
-        await self._repeated(attempt, again)
+        await self._retry(attempt, check)
 
     async def delete_retention(self, group: str) -> None:
-        """Let a log group's events never expire. Doing it twice is the same as once."""
-        await self._tell("DeleteRetentionPolicy", logGroupName=group)
+        """Let a log group's events never expire. Idempotent."""
+        await self._call("DeleteRetentionPolicy", logGroupName=group)
 
     async def create_group(
         self, group: str, log_class: str, kms_key_id: str | None, tags: Mapping[str, str]
     ) -> None:
-        """Make a log group. ResourceAlreadyExistsException may be the echo of a lost answer."""
+        """Create a log group. ResourceAlreadyExistsException may be due to a lost answer."""
         more: dict[str, Any] = {} if kms_key_id is None else {"kmsKeyId": kms_key_id}
         if tags:
             more["tags"] = dict(tags)
-        await self._tell("CreateLogGroup", logGroupName=group, logGroupClass=log_class, **more)
+        await self._call("CreateLogGroup", logGroupName=group, logGroupClass=log_class, **more)
 
     async def associate_key(self, group: str, kms_key_id: str) -> None:
-        """Encrypt what a log group takes in from now on."""
-        await self._tell("AssociateKmsKey", logGroupName=group, kmsKeyId=kms_key_id)
+        """Encrypt what a log group ingests from now on."""
+        await self._call("AssociateKmsKey", logGroupName=group, kmsKeyId=kms_key_id)
 
     async def tag(self, arn: str, tags: Mapping[str, str]) -> None:
         """Add tags to a log group (ARN without the trailing `:*`)."""
-        await self._tell("TagResource", resourceArn=arn, tags=dict(tags))
+        await self._call("TagResource", resourceArn=arn, tags=dict(tags))
 
     async def tag_once(self, arn: str, tags: Mapping[str, str]) -> None:
-        """One attempt at it, which overwrites what has the same key: who repeats it must look
-        again first. Raises TransientError, CallError or StoppedError.
+        """Send one TagResource, which overwrites tags with the same keys: the caller must read them
+        again before a retry. Raises TransientError, CallError or StoppedError.
         """
         await self._once("TagResource", resourceArn=arn, tags=dict(tags))
 
     async def require_bearer_token(self, group: str) -> None:
         """Turn bearer token authentication on."""
-        await self._tell(
+        await self._call(
             "PutBearerTokenAuthentication",
             logGroupIdentifier=group,
             bearerTokenAuthenticationEnabled=True,
@@ -568,51 +568,49 @@ class Changes:
 
     async def set_data_protection_policy(self, group: str, document: str) -> None:
         """Set a log group's own data protection policy."""
-        await self._tell(
+        await self._call(
             "PutDataProtectionPolicy", logGroupIdentifier=group, policyDocument=document
         )
 
     async def set_index_policy(self, group: str, document: str) -> None:
         """Set a log group's own field index policy."""
-        await self._tell("PutIndexPolicy", logGroupIdentifier=group, policyDocument=document)
+        await self._call("PutIndexPolicy", logGroupIdentifier=group, policyDocument=document)
 
     async def set_transformer(self, group: str, processors: Sequence[Mapping[str, Any]]) -> None:
         """Set a log group's own transformer."""
-        await self._tell(
+        await self._call(
             "PutTransformer", logGroupIdentifier=group, transformerConfig=list(processors)
         )
 
     async def set_resource_policy(self, arn: str, document: str) -> None:
         """Give a log group (ARN without the trailing `:*`) that has none a resource policy.
 
-        Its name is not put: AWS takes a name or an ARN, not both (hashicorp/terraform-provider-aws
-        pull request 46813).
+        It gets no policy name: AWS takes a name or an ARN, not both
+        (hashicorp/terraform-provider-aws pull request 46813).
         """
-        await self._tell("PutResourcePolicy", resourceArn=arn, policyDocument=document)
+        await self._call("PutResourcePolicy", resourceArn=arn, policyDocument=document)
 
     async def set_syslog_endpoint(self, group: str, endpoint: str) -> None:
-        """Let the syslog data of a VPC endpoint go to a log group."""
-        await self._tell("PutSyslogConfiguration", logGroupIdentifier=group, vpcEndpointId=endpoint)
+        """Send the syslog data of a VPC endpoint to a log group."""
+        await self._call("PutSyslogConfiguration", logGroupIdentifier=group, vpcEndpointId=endpoint)
 
     async def put_filter(self, group: str, kind: FilterKind, described: Mapping[str, Any]) -> None:
         """Put a filter that `Logs.filters` described."""
-        await self._tell(_FILTERS[kind][2], logGroupName=group, **described)
+        await self._call(_FILTERS[kind][2], logGroupName=group, **described)
 
-    async def _tell(self, operation: str, **parameters: Any) -> None:
+    async def _call(self, operation: str, **parameters: Any) -> None:
         await self._api.call("logs", operation, **parameters)
 
-    async def _repeated(
-        self, attempt: Callable[[], Awaitable[None]], again: Callable[[], Awaitable[None]] | None
+    async def _retry(
+        self, attempt: Callable[[], Awaitable[None]], check: Callable[[], Awaitable[None]] | None
     ) -> None:
-        """The attempt, tried again while it fails in passing; before each time but the first comes
-        `again`.
-        """
+        """Make the attempt, and retry it while it fails transiently, after a `check` each time."""
         tried = False
 
         async def once() -> None:
             nonlocal tried
-            if tried and again is not None:
-                await again()
+            if tried and check is not None:
+                await check()
             tried = True
             await attempt()
 
@@ -620,41 +618,41 @@ class Changes:
 
 
 class AccountPolicies:
-    """What one target is told of its account-level retention policies; first as AWS's dry run of
-    it, of which an account lets pass one at a time. Only `journal.account_policies` may.
+    """Changes one target's account-level retention policies, or previews that by AWS's dry run, of
+    which an account allows one at a time. Only `journal.account_policies` may use it.
     """
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     async def preview(self, name: str, wanted: AccountPolicy | None) -> Impact:
-        """What it would do to put the wanted policy, or, with None, to delete the one named."""
+        """The effect of putting the wanted policy or, with None, of deleting the named one."""
         operation = "DeleteAccountPolicy" if wanted is None else "PutAccountPolicy"
-        answer = await self._tell(name, wanted, expect="dryRunResult", dryRun=True)
+        answer = await self._call(name, wanted, expect="dryRunResult", dryRun=True)
         return _impact(operation, answer["dryRunResult"])
 
     async def change(self, name: str, wanted: AccountPolicy | None) -> None:
-        """Do it. Doing it twice is the same as once."""
+        """Put the wanted policy or, with None, delete the named one. Idempotent."""
         try:
-            await self._tell(name, wanted)
+            await self._call(name, wanted)
         except CallError as error:
             if wanted is not None or not error.not_found:
                 raise
 
-    async def _tell(
+    async def _call(
         self, name: str, wanted: AccountPolicy | None, **more: Any
     ) -> Mapping[str, Any]:
         named = {"policyName": name, "policyType": RETENTION_POLICY, **more}
         if wanted is None:
             return await self._api.call("logs", "DeleteAccountPolicy", **named)
         scope = {} if wanted.criteria is None else {"selectionCriteria": wanted.criteria}
-        said = {"policyDocument": wanted.document, **scope, **named}
-        return await self._api.call("logs", "PutAccountPolicy", **said)
+        parameters = {"policyDocument": wanted.document, **scope, **named}
+        return await self._api.call("logs", "PutAccountPolicy", **parameters)
 
 
-def _impact(operation: str, said: object) -> Impact:
-    """A dry run's result. Raises UnavailableError where counts are missing or make no sense."""
-    result = said if isinstance(said, Mapping) else {}
+def _impact(operation: str, answer: object) -> Impact:
+    """A dry run's result. Raises UnavailableError if counts are missing or make no sense."""
+    result = answer if isinstance(answer, Mapping) else {}
 
     def count(key: str, default: int | None = None) -> int:
         value = result.get(key, default)
@@ -680,9 +678,9 @@ def _impact(operation: str, said: object) -> Impact:
 
 
 def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
-    """A log group from DescribeLogGroups; what makes no sense is listed in its `defects`.
+    """A log group from DescribeLogGroups; values that make no sense are listed in its `defects`.
 
-    Nearly all of a million entries are whole; those are checked in one go.
+    Nearly all of a million entries are valid, and are checked by a single condition.
     """
     name, arn = entry.get("logGroupName"), entry.get("logGroupArn")
     created, stored = entry.get("creationTime"), entry.get("storedBytes")
@@ -717,19 +715,19 @@ def parse_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
             entry.get("bearerTokenAuthenticationEnabled") is True,
             data_protection,
         )
-    return _odd_group(entry, target)
+    return _irregular_group(entry, target)
 
 
-def _behind(group: LogGroup) -> LogGroup:
+def _misplaced(group: LogGroup) -> LogGroup:
     defect = "it was listed out of order, perhaps for the second time"
     return group._replace(defects=(*group.defects, defect))
 
 
-def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
-    """The same for an entry that is not whole, or not of the usual form."""
+def _irregular_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
+    """A log group from an entry that is incomplete, invalid or not of the usual form."""
     defects: list[str] = []
 
-    def whole(key: str, default: int | None, below: int = MOST) -> int:
+    def number(key: str, default: int | None, below: int = MOST) -> int:
         value = entry.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < below:
             defects.append(f"{key} is {'missing' if value is None else repr(value)}")
@@ -746,7 +744,7 @@ def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
     if not name:
         defects.append("logGroupName is missing")
     arn = text("logGroupArn") or (text("arn") or "").removesuffix(":*")
-    retention = whole("retentionInDays", None, MOST_DAYS) if "retentionInDays" in entry else None
+    retention = number("retentionInDays", None, MOST_DAYS) if "retentionInDays" in entry else None
     if retention == 0:
         defects.append("retentionInDays is 0")
     protected = entry.get("deletionProtectionEnabled", False)
@@ -756,13 +754,13 @@ def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
         target=target,
         name=name or "",
         arn=arn,
-        creation_time=whole("creationTime", None, LATEST),
-        stored_bytes=whole("storedBytes", None),
+        creation_time=number("creationTime", None, LATEST),
+        stored_bytes=number("storedBytes", None),
         retention_days=retention,
         retention_policy=text("retentionPolicyName"),
         log_class=text("logGroupClass") or "STANDARD",
         kms_key_id=text("kmsKeyId"),
-        metric_filters=whole("metricFilterCount", 0),
+        metric_filters=number("metricFilterCount", 0),
         deletion_protected=bool(protected),
         bearer_token=entry.get("bearerTokenAuthenticationEnabled") is True,
         data_protection=text("dataProtectionStatus"),
@@ -771,7 +769,7 @@ def _odd_group(entry: Mapping[str, Any], target: Target) -> LogGroup:
 
 
 def parse_stream(entry: Mapping[str, Any]) -> LogStream:
-    """A log stream from DescribeLogStreams. Raises UnavailableError on values without sense."""
+    """A log stream from DescribeLogStreams. Raises UnavailableError if values make no sense."""
 
     def moment(key: str, *, required: bool) -> int | None:
         value = entry.get(key)

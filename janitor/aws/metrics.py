@@ -1,4 +1,4 @@
-"""What arrives in log groups, by CloudWatch's metrics of them."""
+"""Reads what arrived in log groups from CloudWatch's metrics."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ T = TypeVar("T")
 ACTIONS: dict[str, str] = {"GetMetricData": "cloudwatch:GetMetricData"}
 METRICS_A_CALL = 500
 POINTS_A_CALL = 100_800
-ASKED_AGAIN = (2.0, 10.0)
-"""Seconds after which what was not answered clearly is asked again."""
+RETRY_DELAYS = (2.0, 10.0)
+"""Seconds before groups without a complete answer are asked about again."""
 
 
 async def arrivals(api: Api, since: Mapping[str, int]) -> dict[str, bool]:
     """For each log group, whether events arrived from its moment (ms) on.
 
-    `AWS/Logs IncomingLogEvents`, 500 groups a call. The metric is kept for 15 months, so an
-    older moment is answered for those 15 months. A group of which no answer speaks clearly, to
-    the last of three attempts, is left out. Buckets are asked for from multiples of their length
-    on, one more than is needed: how CloudWatch aligns long ones is not documented. A group whose
-    last data point is in the bucket of its own moment is asked for again by the hour.
+    `AWS/Logs IncomingLogEvents`, 500 groups a call. The metric is kept for 15 months; for an older
+    moment the answer covers only these. A group without a complete answer after three attempts is
+    left out. Buckets start at multiples of their length, one bucket earlier than needed, because
+    how CloudWatch aligns long ones is not documented. A group whose last data point is in the
+    bucket of its own moment is asked about again, by the hour.
     """
 
     async def ask(names: Sequence[str]) -> dict[str, bool]:
         return await _arrivals(api, {name: since[name] for name in names})
 
-    return await _clearly(api, [*since], ask)
+    return await _repeatedly(api, [*since], ask)
 
 
-async def _clearly(
+async def _repeatedly(
     api: Api, names: Sequence[str], ask: Callable[[Sequence[str]], Awaitable[dict[str, T]]]
 ) -> dict[str, T]:
-    """What is said of each name, asked again about those of which nothing is."""
-    told = await ask(names)
-    for seconds in ASKED_AGAIN:
-        if unclear := [name for name in names if name not in told]:
+    """The answers by name; those that are missing are asked for again."""
+    found = await ask(names)
+    for seconds in RETRY_DELAYS:
+        if missing := [name for name in names if name not in found]:
             await api.stop.sleep(seconds)
-            told |= await ask(unclear)
-    return told
+            found |= await ask(missing)
+    return found
 
 
 async def _arrivals(api: Api, since: Mapping[str, int]) -> dict[str, bool]:
     now = api.clock.now()
     kept = now - METRIC_KEPT_DAYS * DAY_MS
-    told: dict[str, bool] = {}
+    found: dict[str, bool] = {}
     for chunk in chunks(sorted(since, key=lambda name: since[name]), METRICS_A_CALL):
         first = {name: max(since[name], kept) for name in chunk}
         oldest = min(first.values())
@@ -62,16 +62,16 @@ async def _arrivals(api: Api, since: Mapping[str, int]) -> dict[str, bool]:
         border: dict[int, list[str]] = defaultdict(list)
         points = await _arrival_points(api, chunk, start, now + HOUR_MS, period)
         for name, times in points.items():
-            told[name] = any(at >= first[name] for at in times)
-            if not told[name] and any(at + period > first[name] for at in times):
+            found[name] = any(at >= first[name] for at in times)
+            if not found[name] and any(at + period > first[name] for at in times):
                 border[first[name] // period * period].append(name)
         for bucket, names in border.items():
             for name in names:
-                del told[name]
+                del found[name]
             hours = await _arrival_points(api, names, bucket, bucket + 2 * period, HOUR_MS)
             for name, times in hours.items():
-                told[name] = any(at >= first[name] // HOUR_MS * HOUR_MS for at in times)
-    return told
+                found[name] = any(at >= first[name] // HOUR_MS * HOUR_MS for at in times)
+    return found
 
 
 async def incoming_bytes(
@@ -80,15 +80,15 @@ async def incoming_bytes(
     """What arrived in each log group in the last `days` whole days (UTC), and today so far.
 
     `AWS/Logs IncomingBytes` by the day, 500 groups a call: 31 points each for 30 days, of the
-    100,800 that a call may answer with. A group of which no answer speaks clearly, to the last of
-    three attempts, is left out. `asked` is told how many metrics are, which is billed.
+    100,800 that an answer may have. A group without a complete answer after three attempts is left
+    out. `asked` gets the number of metrics of each request, which are billed.
     """
 
     async def ask(names: Sequence[str]) -> dict[str, Ingestion]:
         asked(len(names))
         return await _incoming_bytes(api, names, days)
 
-    return await _clearly(api, groups, ask)
+    return await _repeatedly(api, groups, ask)
 
 
 async def _incoming_bytes(api: Api, groups: Sequence[str], days: int) -> dict[str, Ingestion]:
@@ -126,7 +126,7 @@ async def _arrival_points(
 async def _metric(
     api: Api, metric: str, groups: Sequence[str], start: int, end: int, period: int
 ) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
-    """The results of one metric of `AWS/Logs`, with the log group that each is about."""
+    """Yield the results of one metric of `AWS/Logs`, each with the name of its log group."""
     queries = [
         {
             "Id": f"g{index}",
@@ -143,16 +143,16 @@ async def _metric(
         for index, name in enumerate(groups)
     ]
     api.counts.metrics[api.target.region] += len(queries)
-    asked = {f"g{index}": name for index, name in enumerate(groups)}
-    asked_for = {
+    names = {f"g{index}": name for index, name in enumerate(groups)}
+    parameters = {
         "MetricDataQueries": queries,
         "StartTime": datetime.fromtimestamp(start / 1000, UTC),
         "EndTime": datetime.fromtimestamp(end / 1000, UTC),
     }
-    listing = pages(api, "cloudwatch", "GetMetricData", "MetricDataResults", "NextToken", asked_for)
-    async for page, _ in listing:
+    operation, key = "GetMetricData", "MetricDataResults"
+    async for page, _ in pages(api, "cloudwatch", operation, key, "NextToken", parameters):
         for result in page:
-            if (name := asked.get(str(result.get("Id")))) is not None:
+            if (name := names.get(str(result.get("Id")))) is not None:
                 yield name, result
 
 

@@ -1,7 +1,7 @@
-"""The accounts of an organization, by organizational unit.
+"""Lists the accounts of an organization, by organizational unit.
 
-They are listed by its management account, or by a member that is a delegated administrator
-(Organizations API reference, ListAccountsForParent).
+That takes its management account, or a member that is a delegated administrator (Organizations API
+reference, ListAccountsForParent).
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ ACTIONS: dict[str, str] = {
     "DescribeOrganizationalUnit": "organizations:DescribeOrganizationalUnit",
 }
 UNIT = re.compile(r"r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}")
-"""A root or an organizational unit (botocore 1.44.5, `ParentId`)."""
+"""The id of a root or an organizational unit (botocore 1.44.5, `ParentId`)."""
 ACTIVE = "ACTIVE"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which accounts are meant: those below `units` and those of `accounts`; without either, those
-    of the whole organization; in each case without those that `exclude` names, or that are below
-    its units.
+    """Which accounts are wanted: those below `units` and those of `accounts`; without either, those
+    of the whole organization. In each case without the accounts of `exclude`, and those below its
+    units.
     """
 
     units: Sequence[str] = ()
@@ -41,7 +41,7 @@ class Wanted:
 
     @property
     def asks(self) -> bool:
-        """Whether Organizations is asked which accounts there are."""
+        """Whether Organizations has to list accounts."""
         return bool(self.units) or not self.accounts
 
     @property
@@ -57,8 +57,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An account. `path` are the names of the organizational units that it is in, from the one that
-    was asked for down; `state` is AWS's, such as ACTIVE or SUSPENDED, empty if it was not told.
+    """An account. `path` has the names of its organizational units, from the requested one down;
+    `state` is AWS's, such as ACTIVE or SUSPENDED, empty if unknown.
     """
 
     account: str
@@ -68,11 +68,11 @@ class Member:
 
 
 async def chosen(api: Api, wanted: Wanted) -> tuple[list[Member], list[str]]:
-    """The accounts that are meant, by id, and what a person should know of them; Organizations is
-    asked with `api`, where it has to be. Of those that it tells of only the active ones are meant.
+    """The wanted accounts, sorted by id, and warnings about them. Of those from Organizations, only
+    the active ones are wanted.
 
-    An organizational unit that is left out is listed too: one that does not exist leaves out
-    nothing. Raises UsageError where not all of them are known.
+    Excluded units are listed too, because one that does not exist would exclude nothing. Raises
+    UsageError if the accounts cannot all be listed.
     """
     try:
         listed = await _listed(api, wanted.units) if wanted.asks else {}
@@ -88,7 +88,7 @@ async def chosen(api: Api, wanted: Wanted) -> tuple[list[Member], list[str]]:
         if account not in listed and account not in excluded and account not in wanted.accounts
     ]
     warnings += [
-        f"{account} is left out: its state is {one.state or 'not told'}"
+        f"{account} is left out: its state is {one.state or 'unknown'}"
         for account, one in listed.items()
         if one.state != ACTIVE and (not one.state or account in wanted.accounts)
     ]
@@ -100,7 +100,7 @@ async def chosen(api: Api, wanted: Wanted) -> tuple[list[Member], list[str]]:
 
 
 async def _listed(api: Api, units: Sequence[str]) -> dict[str, Member]:
-    """By account. One that is found twice is where it was found first."""
+    """The members by account. One that is found twice counts where it was found first."""
     listed: dict[str, Member] = {}
     async for one in members(api, units):
         listed.setdefault(check_account(one.account), one)
@@ -108,10 +108,10 @@ async def _listed(api: Api, units: Sequence[str]) -> dict[str, Member]:
 
 
 async def members(api: Api, units: Sequence[str] = ()) -> AsyncIterator[Member]:
-    """Every account in the roots and organizational units with these ids, and below them; without
-    any, in the whole organization. One that is found twice comes twice.
+    """Yield every account in and below the roots and organizational units with these ids; without
+    ids, of the whole organization. An account that is found twice comes twice.
 
-    Raises CallError (also where there is no such unit), UnavailableError, CredentialsError or
+    Raises CallError (also if there is no such unit), UnavailableError, CredentialsError or
     StoppedError.
     """
     roots = [] if units and not any(map(_is_root, units)) else await _named(api, "ListRoots")
@@ -119,12 +119,12 @@ async def members(api: Api, units: Sequence[str] = ()) -> AsyncIterator[Member]:
     waiting = deque[tuple[str, tuple[str, ...]]]()
     for unit in units or names:
         waiting.append((unit, (names.get(unit) or await _name(api, unit),)))
-    seen = set[str]()
+    visited = set[str]()
     while waiting:
         unit, path = waiting.popleft()
-        if unit in seen:
+        if unit in visited:
             continue
-        seen.add(unit)
+        visited.add(unit)
         for found in await _named(api, "ListAccountsForParent", ParentId=unit):
             # Status was to be retired on September 9, 2026 (botocore 1.44.5, Account).
             state = str(found.get("State") or found.get("Status") or "")
@@ -139,7 +139,7 @@ def _is_root(unit: str) -> bool:
 
 async def _name(api: Api, unit: str) -> str:
     if _is_root(unit):
-        return unit  # it is not of this organization, which the listing will say
+        return unit  # not a root of this organization: the listing will fail
     answer = await api.call(
         "organizations",
         "DescribeOrganizationalUnit",
@@ -157,10 +157,10 @@ _LISTS = {
 
 
 async def _named(api: Api, operation: str, **parameters: str) -> list[Mapping[str, Any]]:
-    """All that is listed, 20 a call. A page may be empty and not the last (API reference).
+    """All entries, 20 a call. A page may be empty and not the last (API reference).
 
-    Without an id, or where a page token comes twice, it is an UnavailableError: an account that is
-    not seen would not be missed.
+    Raises UnavailableError for an entry without an id and for a repeated page token: nobody would
+    notice that an account is missing.
     """
     found: list[Mapping[str, Any]] = []
     token: dict[str, str] = {}

@@ -1,8 +1,7 @@
-"""How fast, and how often again: pacing at a share of each quota, and the retry policy.
+"""Paces calls at a share of each quota, and retries them.
 
-Quotas hold per account, Region and operation, so there is one `TokenBucket` for each. Calls are
-spread evenly instead of sent in bursts, because a burst is what gets throttled. All of it happens
-in one event loop, so nothing is locked.
+Quotas hold per account, Region and operation, so each has its own `TokenBucket`. Calls are spread
+evenly, because bursts get throttled. Everything runs in one event loop, so there are no locks.
 """
 
 from __future__ import annotations
@@ -22,33 +21,37 @@ from janitor.core.clock import Clock, Stop
 
 ATTEMPTS = 8
 LONGEST_WAIT = 20.0
+"""Seconds between two attempts."""
 CATCH_UP = 2
 LOWERED = 0.8
+"""The factor by which a refused call lowers the pace."""
 RECOVERY = 15.0
+"""Seconds after which the pace that was refused is reached again."""
 SAME_MOMENT = 1.0
+"""Seconds within which several refusals count as one."""
 SLOWEST = 0.05
-"""Of the ceiling: throttled again and again, a pace of one in twenty remains."""
+"""The lowest pace, as a share of the ceiling."""
 
 _T = TypeVar("_T")
 
 
 class TransientError(Exception):
-    """Worth another try: throttled, 5xx, reset, timeout, an answer that cannot be read; unless it
-    is the `last`, after so many others that no more is tried.
+    """A failure worth a retry: throttled, 5xx, reset, timeout, an unreadable answer. Not if it is
+    the `last`: then there were enough attempts.
     """
 
     last = False
 
 
 class TokenBucket:
-    """Evenly spaced slots at `ceiling` a second; a late caller may catch up by two slots.
+    """Evenly spaced slots, at most `ceiling` a second; a late caller may catch up CATCH_UP slots.
 
-    Catching up keeps the average at the quota when threads wake late; it stays far below the
-    burst of a second's worth of calls that AWS's own token buckets allow. A throttled call shows
-    that others use the quota too, or that it is lower than thought: the pace is lowered at once. It
-    comes back near the pace that was refused soon, passes it slowly after RECOVERY seconds, and
-    grows faster and faster where nothing is refused any more, as TCP CUBIC's window does (RFC
-    9438). So a single refusal costs little, and a quota that is shared is seldom run into.
+    Catching up keeps the average at the quota when threads wake late, and stays far below the burst
+    of a second's worth of calls that AWS's own token buckets allow. A throttled call shows that
+    others use the quota too, or that it is lower than assumed, so the pace is lowered at once. It
+    soon returns close to the refused pace, passes it slowly after RECOVERY seconds, and then grows
+    faster and faster, as TCP CUBIC's window does (RFC 9438). So a single refusal costs little, and
+    calls seldom run into a shared quota.
     """
 
     def __init__(self, ceiling: float, clock: Clock) -> None:
@@ -67,7 +70,7 @@ class TokenBucket:
         await stop.sleep(slot - now)
 
     def throttled(self) -> None:
-        """A call was refused. Those that were under way with it say nothing new."""
+        """Lower the pace after a refused call. Refusals at the same moment count once."""
         now = self._clock.monotonic()
         pace = self._pace(now)
         if pace < self.ceiling and now - self._lowered_at < SAME_MOMENT:
@@ -83,7 +86,7 @@ class TokenBucket:
 
 
 _RESERVED: ContextVar[set[str] | None] = ContextVar("reserved", default=None)
-"""The operations that the running task, or those that it waits for, may call without waiting."""
+"""The operations that the current task, and the tasks it starts, may call without waiting."""
 
 
 class Pace:
@@ -96,14 +99,14 @@ class Pace:
         self._buckets: dict[str, TokenBucket] = {}
 
     def learn(self, rates: Mapping[str, float]) -> None:
-        """These rates hold instead, from the next call of each operation on."""
+        """Replace the rates of these operations, from the next call of each on."""
         self._learned.update(rates)
         for operation in rates:
             self._buckets.pop(operation, None)
 
     async def acquire(self, operation: str, stop: Stop) -> None:
-        """Wait until `operation` may be called. Raises StoppedError, but for what was reserved:
-        that is in flight, and finished.
+        """Wait until `operation` may be called. Raises StoppedError, except for a reserved call,
+        which counts as in flight.
         """
         reserved = _RESERVED.get()
         if reserved and operation in reserved:
@@ -112,8 +115,8 @@ class Pace:
             await self._bucket(operation).acquire(stop)
 
     async def reserve(self, operations: Sequence[str], stop: Stop) -> None:
-        """Wait now for the next call of each operation by this task, so that nothing waits
-        between them. What it reserved before and did not call is given up. Raises StoppedError.
+        """Wait now for this task's next call of each operation, so that there is no wait between
+        them. Discards earlier reservations that were not used. Raises StoppedError.
         """
         _RESERVED.set(None)
         for operation in operations:
@@ -121,11 +124,11 @@ class Pace:
         _RESERVED.set(set(operations))
 
     def throttled(self, operation: str) -> None:
-        """A call of `operation` was refused: slow down."""
+        """Slow down, because a call of `operation` was refused."""
         self._bucket(operation).throttled()
 
     def ceiling(self, operation: str) -> float:
-        """Calls a second at which the operation is made at most."""
+        """The most calls of the operation a second."""
         return self._bucket(operation).ceiling
 
     def _bucket(self, operation: str) -> TokenBucket:
@@ -137,10 +140,9 @@ class Pace:
 
 
 async def retrying(call: Callable[[], Awaitable[_T]], stop: Stop) -> _T:
-    """`call()`, again with full jitter while it raises TransientError, at most ATTEMPTS times.
+    """The result of `call()`, retried with full jitter on TransientError, at most ATTEMPTS times.
 
-    Raises the last TransientError when all attempts failed, StoppedError when `stop` was set
-    meanwhile.
+    Raises the last TransientError if all attempts failed, StoppedError if `stop` was set meanwhile.
     """
     try:
         return await call()
@@ -156,7 +158,7 @@ async def retrying(call: Callable[[], Awaitable[_T]], stop: Stop) -> _T:
             raise failed
         return await call()
 
-    # Only from the first failure on: nearly all calls succeed, and setting this up has its cost.
+    # Only from the first failure on: setting this up is costly, and nearly all calls succeed.
     return await AsyncRetrying(
         retry=retry_if_exception(
             lambda error: isinstance(error, TransientError) and not error.last

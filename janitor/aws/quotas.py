@@ -51,11 +51,11 @@ DEFAULT_QUOTAS: dict[str, float] = {
     "ListOrganizationalUnitsForParent": 5,
     "DescribeOrganizationalUnit": 5,
 }
-"""Calls per second, account and Region (CloudWatch Logs quotas page). FilterLogEvents is 5 to 25
-by Region and cannot be raised: the lowest is safe everywhere. Those from GetResources on, and those
-of index, resource and account policies and syslog, are not published per call and are assumed.
-GetMetricData is 50 a second, but all data points together at most 396,000 (CloudWatch quotas page),
-and one call here asks for up to 100,500.
+"""Calls a second per account and Region (CloudWatch Logs quotas page). FilterLogEvents has 5 to 25
+by Region, which cannot be raised: the lowest is safe everywhere. The values from GetResources on,
+and those of index, resource and account policies and syslog, are not published, but assumed.
+GetMetricData allows 50 calls a second, but at most 396,000 data points together (CloudWatch quotas
+page), and one call here asks for up to 100,500.
 """
 
 SERVICE_QUOTAS: dict[str, float] = {
@@ -71,23 +71,23 @@ SERVICE_QUOTAS: dict[str, float] = {
     "cloudwatch": 9,
     "logs": 5,
 }
-"""Calls a second of all that a service is asked together, for the table of owners: the least of
-what its quotas page gives the calls in question, or, where that gives none (CloudFormation, RDS),
-less than others see throttled. All management calls to API Gateway of an account share 10 a second,
-deployments too: half of it.
+"""Calls a second to a service for the owner table, all operations together: the lowest quota on its
+quotas page for the calls in question or, if it has none (CloudFormation, RDS), less than what
+others report as throttled. All management calls of an account to API Gateway, deployments included,
+share 10 a second: half of that.
 """
 
 UNKNOWN_QUOTA = 2.0
-"""The same for services whose quotas are not known."""
+"""The same for services with unknown quotas."""
 
 
 def default_quota(name: str) -> float:
-    """Calls a second under the quota of an operation or a service, before anything was learned."""
+    """The default quota of an operation or a service, in calls a second."""
     return DEFAULT_QUOTAS.get(name) or SERVICE_QUOTAS.get(name, UNKNOWN_QUOTA)
 
 
 _NAME = re.compile(r"(\w+) throttle limit in transactions per second")
-"""How the quotas of CloudWatch Logs are named (CloudWatch Logs quotas page)."""
+"""The names of CloudWatch Logs' quotas (CloudWatch Logs quotas page)."""
 
 log = structlog.get_logger("janitor")
 
@@ -95,8 +95,8 @@ log = structlog.get_logger("janitor")
 async def learn_quotas(api: Api, share: float) -> None:
     """Pace the target's calls by the account's applied quotas, at `share` (0 to 1) of each.
 
-    Without the permission, or an answer that makes sense, the defaults stay: they are what an
-    account has unless AWS raised (or lowered) them.
+    Without the permission or a valid answer the defaults stay, which an account has unless AWS
+    raised (or lowered) them.
     """
     try:
         applied = await _applied(api)
@@ -107,9 +107,9 @@ async def learn_quotas(api: Api, share: float) -> None:
 
 
 async def _applied(api: Api) -> dict[str, float]:
-    """Calls a second by operation, of those that this program makes. Raises ReadError.
+    """The applied quotas of this program's operations, in calls a second. Raises ReadError.
 
-    Asked once: this only makes a run faster, so no time is spent on trying again.
+    There are no retries, because this only makes a run faster.
     """
     found: dict[str, float] = {}
     token: dict[str, Any] = {}

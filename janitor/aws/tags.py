@@ -1,4 +1,4 @@
-"""The tags of log groups, read in bulk through the tagging API: never one call a group."""
+"""Reads the tags of many log groups a call, through the tagging API."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ ARNS_A_CALL = 100
 async def read_tags(api: Api, arns: Collection[str]) -> dict[str, dict[str, str]]:
     """The tags of each log group ARN (without the trailing `:*`), 100 a call.
 
-    GetResources leaves out what was never tagged, so a missing ARN has no tags; with a list of
-    ARNs it does not page, and a page token in such an answer means that it is not whole.
-    Raises CallError or UnavailableError.
+    GetResources leaves out resources that never had tags, so a missing ARN has none. Given a list
+    of ARNs, it does not page: a page token means that the answer is incomplete. Raises CallError or
+    UnavailableError.
     """
     tags: dict[str, dict[str, str]] = {arn: {} for arn in arns}
     for chunk in chunks(list(arns), ARNS_A_CALL):
@@ -26,7 +26,7 @@ async def read_tags(api: Api, arns: Collection[str]) -> dict[str, dict[str, str]
             ResourceARNList=chunk,
         )
         if answer.get("PaginationToken"):
-            raise UnavailableError("GetResources", "the answer to a list of ARNs is not whole")
+            raise UnavailableError("GetResources", "the answer to a list of ARNs is incomplete")
         for entry in answer["ResourceTagMappingList"]:
             arn = str(entry["ResourceARN"]).removesuffix(":*")
             tags[arn] = {str(tag["Key"]): str(tag["Value"]) for tag in entry.get("Tags", [])}

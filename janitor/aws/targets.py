@@ -1,4 +1,4 @@
-"""Which account and Regions a run is about, and the calls of each."""
+"""Finds the accounts and Regions of a run, and makes the `Api` of each."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from janitor.aws.api import (
 )
 from janitor.aws.checked import check
 from janitor.aws.clients import Clients, SharedClients
-from janitor.aws.credentials import HINT, NOWHERE, Renewal, watch
+from janitor.aws.credentials import HINT, NOWHERE, Renewal, renew_carefully
 from janitor.aws.models import Models
 from janitor.aws.pace import Pace
 from janitor.aws.quotas import default_quota
@@ -46,30 +46,28 @@ ACTIONS: dict[str, str] = {
 }
 ALL = "all"
 ACCOUNTS_AT_ONCE = 16
-"""Of which it is found out who they are, and which Regions they have."""
+"""Roles that are connected to at a time."""
 DEFAULT_REGION = "us-east-1"
-"""Which Region is asked about an account where none is configured."""
+"""The Region that is asked about an account if none is configured."""
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 ACCOUNT = re.compile(r"[0-9]{12}")
 ROLE_ARN = re.compile("arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+")
 ROLE_NAME = "([0-9A-Za-z_+=,.@-]+/)*[0-9A-Za-z_+=,.@-]{1,64}"
-"""A role's name, with its path or without (IAM API reference, CreateRole; of paths what ROLE_ARN
-takes)."""
+"""A role's name, with or without its path (IAM API reference, CreateRole; paths as in ROLE_ARN)."""
 EXTERNAL_ID = "[0-9A-Za-z_+=,.@:/-]{2,1224}"
-"""What AssumeRole takes (STS API reference)."""
+"""What AssumeRole accepts (STS API reference)."""
 
 
 def session(profile: str | None) -> boto3.Session:
     """A boto3 session by boto3's own conventions. Raises UsageError on an unknown profile or
-    configured Region, or on a botocore that is not safe to use, CredentialsError where its
-    credentials cannot be had.
+    configured Region, or on an unsafe botocore, and CredentialsError if there are no credentials.
     """
     try:
         made = _session(profile)
         if not environment_region() and made.region_name:
             check_region(made.region_name, f"profile {made.profile_name}: region")
         check(made)
-        watch(made._session)
+        renew_carefully(made._session)
         return made
     except ProfileNotFound as error:
         known = ", ".join(botocore.session.Session().available_profiles) or "none"
@@ -79,27 +77,27 @@ def session(profile: str | None) -> boto3.Session:
 
 
 def check_value(where: str, value: str, what: str, *patterns: re.Pattern[str] | str) -> None:
-    """Raise UsageError where the value is of none of the patterns; `where` names the option or key,
-    `what` says what it accepts.
+    """Raise UsageError unless the value matches one of the patterns. `where` names the option or
+    key, `what` says what it accepts.
     """
     if not any(re.fullmatch(pattern, value) for pattern in patterns):
         raise UsageError(f"{where}: {value!r} is not {what}")
 
 
 def check_role_name(name: str, where: str) -> None:
-    """Raise UsageError where no role can be called so."""
+    """Raise UsageError if no role can have that name."""
     what = "the name of a role, with its path if it has one (letters, digits, _+=,.@-; at most 64)"
     check_value(where, name, what, ROLE_NAME)
 
 
 def check_external_id(text: str, where: str) -> None:
-    """Raise UsageError on what AssumeRole would not take."""
+    """Raise UsageError if AssumeRole would not accept the external ID."""
     what = "an external ID (2 to 1,224 letters, digits and _+=,.@:/-)"
     check_value(where, text, what, EXTERNAL_ID)
 
 
 def account_of(role: str) -> str:
-    """The account in a role's ARN. Raises UsageError on what is not one."""
+    """The account in a role's ARN. Raises UsageError if it is not the ARN of a role."""
     what = "the ARN of a role (such as arn:aws:iam::123456789012:role/janitor)"
     check_value("--role", role, what, ROLE_ARN)
     return role.split(":")[4]
@@ -108,8 +106,8 @@ def account_of(role: str) -> str:
 def assumed(aws: boto3.Session, role: str, external_id: str | None = None) -> boto3.Session:
     """A session of the role, by sts:AssumeRole from `aws`, renewed before it expires.
 
-    Nothing is called yet. Raises UsageError on what is not the ARN of a role, CredentialsError
-    where there is nothing to assume it with.
+    Nothing is called yet. Raises UsageError if it is not the ARN of a role, and CredentialsError if
+    there are no credentials to assume it with.
     """
     account_of(role)
     source = aws.get_credentials()
@@ -148,7 +146,7 @@ def _session(profile: str | None = None, region: str | None = None) -> boto3.Ses
 
 
 class _Hooks(HierarchicalEmitter):
-    """botocore's event handlers, but for those that write its documentation."""
+    """botocore's event handlers, without those that write its documentation."""
 
     def register(self, event_name: str, *handler: Any, **more: Any) -> None:
         if not event_name.startswith("docs."):
@@ -157,15 +155,16 @@ class _Hooks(HierarchicalEmitter):
 
 @functools.cache
 def _hooks(_handlers: int) -> _Hooks:
-    """To be copied: for a session to register its own takes 5 ms of CPU time (botocore 1.44.5,
-    measured), and an organization has a thousand accounts. Anew where botocore has more by now.
+    """Event handlers to copy: registering them for each session takes 5 ms of CPU time (botocore
+    1.44.5, measured), and an organization has a thousand accounts. The parameter is their number,
+    so they are registered again if botocore gets more.
     """
     botocore.session.Session(event_hooks=(hooks := _Hooks()))
     return hooks
 
 
 def lean(profile: str | None = None) -> botocore.session.Session:
-    """A session that takes little memory and CPU time, as do its many clients."""
+    """A session whose clients, as itself, take little memory and CPU time."""
     hooks = copy(_hooks(len(BUILTIN_HANDLERS)))
     inner = botocore.session.Session(
         profile=profile, event_hooks=hooks, include_builtin_handlers=False
@@ -177,9 +176,7 @@ def lean(profile: str | None = None) -> botocore.session.Session:
 
 @functools.cache
 def _loader(data_path: str | None) -> Models:
-    """What botocore knows of the services, read once for all sessions: a session of its own for
-    each account would read it all anew.
-    """
+    """The loader of botocore's models, shared so that not every account's session reads them."""
     paths = data_path.split(os.pathsep) if data_path else []
     return Models(extra_search_paths=[os.path.expanduser(path) for path in paths])
 
@@ -187,10 +184,10 @@ def _loader(data_path: str | None) -> Models:
 async def each_account(
     roles: Iterable[str], connected: Callable[[str], Awaitable[list[Api]]]
 ) -> tuple[list[Api], dict[str, str]]:
-    """What `connected` says of each role; and by account, why a role cannot be used, while others
-    can.
+    """The results of `connected` for all roles and, by account, why a role cannot be used although
+    others can.
 
-    Raises what `connected` raises where all fail, and UsageError where two roles are of the same
+    Raises what `connected` raises if all fail, and UsageError if two roles belong to the same
     account, which would be scanned twice, at twice the share of its quotas.
     """
     accounts: dict[str, str] = {}
@@ -217,19 +214,18 @@ async def each_account(
             apis += answer
     if failed and not apis:
         raise next(iter(failed.values()))
-    said = {
+    return apis, {
         account: f"account {account}: nothing was done: {why}" for account, why in failed.items()
     }
-    return apis, said
 
 
 def configured_region(aws: boto3.Session) -> str | None:
-    """The Region that environment or profile name."""
+    """The Region that the environment or the profile names."""
     return os.environ.get("AWS_REGION") or aws.region_name
 
 
 def environment_region() -> str:
-    """The Region that the environment names; empty if none. Raises UsageError on an unknown one."""
+    """The Region that the environment names; empty if none. Raises UsageError if it is unknown."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if region := os.environ.get(name, ""):
             check_region(region, name)
@@ -238,23 +234,23 @@ def environment_region() -> str:
 
 
 def one_partition(regions: Iterable[str], arns: Iterable[str] = ()) -> str:
-    """The partition of them all; credentials are of one. Raises UsageError where there are
-    several.
+    """The partition of all of them. Raises UsageError if there are several, because credentials
+    belong to one.
     """
     found = {region: partition_of(region) for region in regions}
     found |= {arn: arn.split(":")[1] for arn in arns}
     if len({*found.values()}) > 1:
-        said = ", ".join(f"{what} ({partition})" for what, partition in found.items())
+        each = ", ".join(f"{what} ({partition})" for what, partition in found.items())
         raise UsageError(
-            f"these are in different partitions of AWS: {said}; give Regions of one (-r/--region)"
+            f"these are in different partitions of AWS: {each}; give Regions of one (-r/--region)"
         )
     return next(iter(found.values()), "aws")
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What all targets of a process share. `share` (0 to 1) is of each quota; None: there are no
-    quotas.
+    """What all targets of a process share. `share` (0 to 1) is that of each quota; None means that
+    there are no quotas.
     """
 
     clock: Clock
@@ -265,7 +261,7 @@ class Means:
     clients: SharedClients = field(default_factory=SharedClients)
 
     def api(self, aws: Clients, target: Target) -> Api:
-        """The calls of a target, which `aws` makes clients for."""
+        """The `Api` of a target, with clients from `aws`."""
 
         def rate(name: str) -> float:
             return 1e6 if self.share is None else default_quota(name) * self.share
@@ -277,10 +273,8 @@ class Means:
 
 
 async def connect(aws: boto3.Session, wanted: Sequence[str], means: Means) -> list[Api]:
-    """The calls of the account's wanted Regions; `all` asks EC2 which are enabled.
-
-    Without any the configured Region is meant.
-    Raises UsageError or CredentialsError before anything else is called.
+    """The `Api`s of the account's wanted Regions, by default of the configured one; `all` asks EC2
+    which are enabled. Raises UsageError or CredentialsError before anything else is called.
     """
 
     def api(account: str, region: str) -> Api:
@@ -301,7 +295,7 @@ async def connect(aws: boto3.Session, wanted: Sequence[str], means: Means) -> li
 
 
 async def home(aws: boto3.Session, wanted: Sequence[str], means: Means) -> Api:
-    """The calls of the session's own account, in a wanted Region or the configured one. Raises
+    """The `Api` of the session's own account, in a wanted Region or the configured one. Raises
     UsageError or CredentialsError.
     """
     named = [region for region in wanted if region != ALL]
@@ -313,7 +307,7 @@ async def home(aws: boto3.Session, wanted: Sequence[str], means: Means) -> Api:
 
 
 async def _account(api: Callable[[str, str], Api], regions: Sequence[str]) -> tuple[str, str]:
-    """The account, and which of the Regions said so: one of them may not be enabled."""
+    """The account, and the first of the Regions that answered: some may not be enabled."""
     first: JanitorError | None = None
     for region in dict.fromkeys(regions):
         try:
@@ -326,14 +320,14 @@ async def _account(api: Callable[[str, str], Api], regions: Sequence[str]) -> tu
 
 
 def check_account(account: str) -> str:
-    """The account, which stands in names of files and objects. Raises UsageError if it is none."""
+    """The account number, checked because file and object names contain it. Raises UsageError."""
     if not ACCOUNT.fullmatch(account):
         raise UsageError(f"AWS says {account!r}, which is not an account number")
     return account
 
 
 async def alias(api: Api) -> str | None:
-    """The account's alias, for people; None where it has none, or where that may not be read."""
+    """The account's alias, for people; None if it has none, or if it cannot be read."""
     try:
         answer = await api.once("iam", "ListAccountAliases", expect="AccountAliases", paced=False)
     except (*ReadError, JanitorError):
@@ -342,8 +336,9 @@ async def alias(api: Api) -> str | None:
 
 
 async def _enabled(api: Api) -> list[str]:
-    """Asked of EC2, whose model is read for the owners in any case. ListRegions of `account` has a
-    smaller one, but no endpoint outside the partitions aws and aws-cn (botocore 1.44.5).
+    """The account's enabled Regions, from EC2, whose model is loaded for the owners anyway. The
+    service `account` (ListRegions) has a smaller model, but no endpoint outside the partitions aws
+    and aws-cn (botocore 1.44.5).
     """
     answer = await _ask(api, "ec2", "DescribeRegions", "Regions")
     names = sorted(str(region.get("RegionName")) for region in answer["Regions"])
@@ -353,7 +348,7 @@ async def _enabled(api: Api) -> list[str]:
 
 
 async def _ask(api: Api, service: str, operation: str, expect: str) -> Mapping[str, Any]:
-    """A call that a run cannot do without, tried twice; its errors name the way out."""
+    """The answer to a call that a run needs. It is tried twice, and its errors say what to do."""
     try:
         for last in (False, True):
             try:
@@ -373,7 +368,7 @@ async def _ask(api: Api, service: str, operation: str, expect: str) -> Mapping[s
 
 @functools.cache
 def known_regions() -> tuple[str, ...]:
-    """Every Region that this botocore knows; one of its lists may have what the other lacks."""
+    """Every Region that this botocore knows, from both of its lists: neither need be complete."""
     regions = {
         region
         for name in ("endpoints", "partitions")
@@ -384,14 +379,14 @@ def known_regions() -> tuple[str, ...]:
 
 
 def partition_of(region: str) -> str:
-    """The partition of a Region, also of one that this botocore does not know yet: aws-cn, aws."""
+    """The partition of a Region (such as aws-cn), even of one that this botocore does not know."""
     partitions = _loader(None).load_data("endpoints")["partitions"]
     found = (part for part in partitions if re.match(part["regionRegex"], region))
     return str(next((part["partition"] for part in found), "aws"))
 
 
 def has_endpoint(service: str, region: str) -> bool:
-    """Whether botocore knows of an endpoint of the service in the Region."""
+    """Whether botocore knows an endpoint of the service in the Region."""
     model = _loader(None).load_service_model(service, "service-2")
     prefix = model["metadata"]["endpointPrefix"]
     return any(
@@ -401,7 +396,7 @@ def has_endpoint(service: str, region: str) -> bool:
 
 
 def check_region(region: str, where: str) -> None:
-    """Raise UsageError where there is no such Region; `where` names the option or key."""
+    """Raise UsageError if there is no such Region. `where` names the option or key."""
     known = known_regions()
     if region not in known:
         near = get_close_matches(region.lower(), known, n=3)

@@ -1,7 +1,7 @@
-"""One TLS context for all clients.
+"""Shares one TLS context among all clients.
 
-botocore makes one for each client, and urllib3 reads the whole bundle of certificate authorities
-into it again at each new connection: 16 ms of CPU time (botocore 1.44.5, urllib3 2.8, OpenSSL 3.0,
+botocore makes one for each client, and urllib3 loads the whole bundle of certificate authorities
+into it again for each new connection: 16 ms of CPU time (botocore 1.44.5, urllib3 2.8, OpenSSL 3.0,
 measured), and a run opens more than a hundred connections a Region.
 """
 
@@ -17,7 +17,7 @@ from botocore.session import Session
 
 
 def share(session: Session) -> None:
-    """Let the session's clients make their connections with one context for each bundle."""
+    """Let the session's clients share one context for each bundle."""
     session.register("creating-client-class", _share)
 
 
@@ -26,11 +26,11 @@ def _share(**event: Any) -> None:
 
 
 class _Sharing:
-    """A client of a session that shares."""
+    """The base class of a client that shares its context."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        # Where another botocore makes these otherwise, each client keeps a context of its own.
+        # If another botocore works differently, each client keeps its own context.
         with contextlib.suppress(AttributeError, TypeError):
             http = self._endpoint.http_session  # type: ignore[attr-defined]
             http._manager.connection_pool_kw["ssl_context"] = _context(http._verify)

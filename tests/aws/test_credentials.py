@@ -18,7 +18,7 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from janitor.aws.credentials import ATTEMPTS, RESTS, Renewal, lost
+from janitor.aws.credentials import ATTEMPTS, COOLDOWN, Renewal, credentials_error
 from janitor.core.errors import CredentialsError
 from tests.conftest import Run
 from tests.virtual import VirtualClock
@@ -101,14 +101,14 @@ def test_failed_credentials_are_not_renewed_for_a_while() -> None:
             renewal()
     assert source.asked == ATTEMPTS
     source.errors.clear()
-    source.clock.jump(RESTS)
+    source.clock.jump(COOLDOWN)
     assert renewal() == KEYS
 
 
 def test_an_error_of_the_callers_credentials_is_not_wrapped() -> None:
     """A role's credentials need the caller's, whose error already says what helps."""
     error = CredentialsError("once")
-    assert lost(error) is error
+    assert credentials_error(error) is error
 
 
 PROFILES = {

@@ -12,8 +12,8 @@ from botocore.parsers import ResponseParserError, create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.aws.api import UnavailableError, _only_answers
-from janitor.aws.logs import Logs, _odd_group, parse_group
+from janitor.aws.api import UnavailableError, _validate
+from janitor.aws.logs import Logs, _irregular_group, parse_group
 from janitor.core.model import LogGroup, Target
 from tests.accounts import ACCOUNT, Cloud, api, ok
 
@@ -47,7 +47,7 @@ entries = st.builds(
 @given(entries)
 def test_fast_and_thorough_parsing_agree(entry: dict[str, Any]) -> None:
     """They agree whatever is missing or odd in an entry."""
-    assert parse_group(entry, TARGET) == _odd_group(entry, TARGET)
+    assert parse_group(entry, TARGET) == _irregular_group(entry, TARGET)
 
 
 def parsed(body: bytes, status: int, *, fast: bool) -> Any:
@@ -58,7 +58,7 @@ def parsed(body: bytes, status: int, *, fast: bool) -> Any:
     response: dict[str, Any] = {"body": body, "headers": {}, "status_code": status}
     customized: dict[str, Any] = {}
     if fast:
-        _only_answers(operation, response, customized)
+        _validate(operation, response, customized)
     answer = create_parser("json").parse(response, operation.output_shape)
     return {**answer, **customized}
 

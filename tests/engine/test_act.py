@@ -425,7 +425,7 @@ def test_owners_are_read_again_half_a_minute_after_the_survey(
 
 @pytest.mark.parametrize(
     ("slow", "late", "kept"),
-    [(3, False, ""), (20, True, "in use by trail late"), (70, False, "too old by then")],
+    [(3, False, ""), (20, True, "in use by trail late"), (70, False, "too old by the time")],
 )
 def test_no_owner_was_read_a_minute_ago_even_if_others_take_long(
     slow: int, late: bool, kept: str, policy: Policy, journal: FileJournal
