@@ -151,7 +151,7 @@ class Part:
 
     `done` are the positions (as in `Done`) of log groups to skip; `swept` says how many streams of
     a group were swept already, by position. `refused` is why nothing may be deleted or swept; empty
-    if it may. `again`: an earlier attempt died before all that it had done was counted.
+    if it may. `interrupted`: an earlier attempt died before all its work was counted.
     """
 
     planned: AsyncIterable[Planned]
@@ -159,7 +159,7 @@ class Part:
     done: Collection[int] = ()
     swept: Mapping[int, int] = field(default_factory=dict)
     refused: str = ""
-    again: bool = False
+    interrupted: bool = False
 
 
 async def as_async(planned: Iterable[Planned]) -> AsyncIterator[Planned]:
@@ -237,13 +237,13 @@ class StaleLookError(TransientError):
 @dataclass(frozen=True, slots=True)
 class _Todo:
     """A line to carry out. `verb` is its action, or the one that it names in case that is refused;
-    `swept` and `again` are as in `Part`.
+    `swept` and `interrupted` are as in `Part`.
     """
 
     line: ActionLine
     verb: Verb
     swept: int
-    again: bool
+    interrupted: bool
 
 
 @dataclass
@@ -385,7 +385,7 @@ class _TargetAct:
                 verb = Verb.SET_RETENTION
             slots = {Verb.SET_RETENTION: self._puts, Verb.SWEEP_STREAMS: self._sweeps}.get(verb)
             async with slots or contextlib.nullcontext():
-                todo = _Todo(line, verb, part.swept.get(position, 0), part.again)
+                todo = _Todo(line, verb, part.swept.get(position, 0), part.interrupted)
                 outcomes.append(await self._line(planned, todo, current))
         complete = not any(outcome.status is Status.NOT_REACHED for outcome in outcomes)
         return Done(self._target, outcomes, position, complete)
@@ -400,7 +400,7 @@ class _TargetAct:
             if verb is Verb.SET_RETENTION:
                 await self._changes.reserve_put(tags=self._policy.tags_choose_retention)
             fresh = await current.of(planned.group, verb)
-            if todo.again and (done := _done_before(planned, todo, fresh)) is not None:
+            if todo.interrupted and (done := _done_before(planned, todo, fresh)) is not None:
                 return self._outcome(group, done, Status.DONE, "by an attempt that was interrupted")
             if fresh is None or fresh.creation_time != planned.creation_time:
                 text = "already gone" if fresh is None else "created again under the same name"
@@ -512,9 +512,9 @@ class _TargetAct:
             if why:
                 await self._ended(entry.ended(self._clock.now(), Status.KEPT))
                 return self._outcome(group, Keep(why, action.rule), Status.KEPT)
-        again = _unless(changed)
+        check = _unless(changed)
         status, error = await self._make(
-            lambda: self._changes.put_retention(group.name, action.days, again), entry
+            lambda: self._changes.put_retention(group.name, action.days, check), entry
         )
         if status is Status.KEPT:
             return self._outcome(group, Keep(error, action.rule), status)
@@ -661,7 +661,7 @@ class _TargetAct:
         drained = self._policy.reads_events(group)
         planned = frozenset(todo.line.stream_names)
         try:
-            gone = await self._count_gone(group, planned) - todo.swept if todo.again else 0
+            gone = await self._count_gone(group, planned) - todo.swept if todo.interrupted else 0
             streams = await sweepable(*known, drained=drained, among=planned)
         except ReadError as error:
             unknown = Unknown(f"streams could not be read: {error}", action.rule)
@@ -730,7 +730,7 @@ class _TargetAct:
             for stream in streams
         ]
         await self._act.journal.begin(*entries)
-        swept, why, again = 0, "", _unless(changed)
+        swept, why, check = 0, "", _unless(changed)
         for stream, entry in zip(streams, entries, strict=True):
             if why or self._is_stopped:
                 await self._ended(entry.ended(self._clock.now(), Status.KEPT))
@@ -739,7 +739,7 @@ class _TargetAct:
             async def remove(name: str = stream.name) -> None:
                 if why := await changed():
                     raise ChangedError(why, tried=False)
-                await self._changes.delete_stream(group.name, name, again)
+                await self._changes.delete_stream(group.name, name, check)
 
             try:
                 status, error = await self._make(remove, entry)

@@ -70,7 +70,7 @@ class Books:
         self.tallies[target].warn(f"{target}: {text}")
 
     def not_reached(self, target: Target, lines: int) -> None:
-        """Count the lines, of so many that the target's plan has, that act did not reach."""
+        """Count the lines of the target's plan, of `lines` in all, that act did not reach."""
         left = lines - self.reached.get(target, 0)
         self.tallies[target].by_status[Status.NOT_REACHED] += left
 

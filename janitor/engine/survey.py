@@ -429,7 +429,7 @@ class _TargetSurvey:
         gone: bool,
     ) -> list[Outcome]:
         """The outcomes for a group that is kept because something could not be read. A retention
-        that it is due all the same is planned.
+        that is due is planned all the same.
         """
         if gone:
             return [self._outcome(group, action, Status.GONE, "already gone", seen)]

@@ -271,8 +271,8 @@ def test_a_lowered_retention_makes_nothing_deletable_in_the_same_run(
     policy = parse("[defaults]\nmax_days = 365\ndelete_empty = true", "test")
     cloud = Cloud([Group("/long", days_ago(2000), retention=3653), *fillers()])
     lines, outcomes = planned_lines(cloud, policy), list[Outcome]()
-    for again in (False, True, False):
-        _, recorded = act_on(lines, cloud, policy, journal, again=again)
+    for interrupted in (False, True, False):
+        _, recorded = act_on(lines, cloud, policy, journal, interrupted=interrupted)
         outcomes += recorded.outcomes
     assert cloud.puts == [("/long", 365)]
     assert cloud.deleted == []

@@ -273,7 +273,7 @@ def test_streams_that_a_dead_attempt_swept_are_counted_once(
     lines = planned_lines(cloud, policy)
     for number in range(3):
         del cloud.groups["/aws/lambda/f"].streams[f"2020/01/01/[1]{number:03}"]
-    books, _ = act_on(lines, cloud, policy, journal, swept={1: 1}, again=True)
+    books, _ = act_on(lines, cloud, policy, journal, swept={1: 1}, interrupted=True)
     assert (len(cloud.swept), books.total.done[Verb.SWEEP_STREAMS]) == (2, 4)
 
 
