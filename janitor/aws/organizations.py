@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from janitor.aws.api import Api, ReadError, UnavailableError
+from janitor.aws.logs import pages
 from janitor.aws.targets import ACCOUNT, check_account
 from janitor.core.clock import StoppedError
 from janitor.core.errors import UsageError
@@ -159,26 +160,13 @@ _LISTS = {
 async def _named(api: Api, operation: str, **parameters: str) -> list[Mapping[str, Any]]:
     """All entries, 20 a call. A page may be empty and not the last (API reference).
 
-    Raises UnavailableError for an entry without an id and for a repeated page token: nobody would
+    Raises UnavailableError for an entry without an id, as for a repeated page token: nobody would
     notice that an account is missing.
     """
     found: list[Mapping[str, Any]] = []
-    token: dict[str, str] = {}
-    while True:
-        answer = await api.call(
-            "organizations", operation, expect=_LISTS[operation], **parameters, **token
-        )
-        found += _identified(operation, answer[_LISTS[operation]])
-        following = answer.get("NextToken")
-        if not following:
-            return found
-        if token == {"NextToken": following}:
-            raise UnavailableError(operation, "the same page token twice")
-        token = {"NextToken": str(following)}
-
-
-def _identified(operation: str, entries: Iterable[Any]) -> list[Mapping[str, Any]]:
-    listed = list(entries)
-    if not all(isinstance(entry, dict) and entry.get("Id") for entry in listed):
+    key = _LISTS[operation]
+    async for page, _ in pages(api, "organizations", operation, key, "NextToken", parameters):
+        found += page
+    if not all(isinstance(entry, dict) and entry.get("Id") for entry in found):
         raise UnavailableError(operation, "an entry without an id")
-    return listed
+    return found
