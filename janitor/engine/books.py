@@ -105,7 +105,7 @@ class Books:
         for target in self.tallies:
             yield target, UNFINISHED if target in self.unfinished else ""
 
-    def verdict(self, limits: Limits) -> Verdict:
+    def verdict(self, limits: Limits) -> LimitsVerdict:
         """What the limits refuse. An account without a finished survey is not named by itself:
         nothing is deleted in it anyway.
         """
@@ -116,14 +116,14 @@ class Books:
         of_all = verdict(totals, limits)
         surveyed = {target.account for target in self.tallies.keys() - self.unfinished}
         single = {account: why for account, why in of_all.accounts.items() if account in surveyed}
-        return Verdict(of_all.anywhere, single)
+        return LimitsVerdict(of_all.anywhere, single)
 
 
 UNFINISHED = "the survey of this account and Region did not finish"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LimitsVerdict:
     """Why nothing that is planned may be deleted or swept, anywhere and in single accounts; empty
     if it may.
     """
@@ -149,15 +149,15 @@ NAMED = 10
 """Accounts that are named in a line, at most."""
 
 
-def verdict(accounts: Mapping[str, Tally], limits: Limits) -> Verdict:
+def verdict(accounts: Mapping[str, Tally], limits: Limits) -> LimitsVerdict:
     """What the limits refuse of the plans of each account, and of all together."""
     single = {account: _over(tally, limits) for account, tally in accounts.items()}
     if len(accounts) == 1 and (why := next(iter(single.values()))):
-        return Verdict(why, {})
+        return LimitsVerdict(why, {})
     where = " in any account" if len(accounts) > 1 else ""
     total = Tally.together(accounts.values())
     together = _over(total, limits.over_all(), where=where, section="limits.fleet")
-    return Verdict(together, {account: why for account, why in single.items() if why})
+    return LimitsVerdict(together, {account: why for account, why in single.items() if why})
 
 
 def _over(tally: Tally, limits: Limits, **how: Any) -> str:

@@ -19,7 +19,7 @@ from janitor.core.model import OWNER_GONE, LogGroup, Outcome, Status, Target, Ve
 from janitor.core.tally import Tally
 from janitor.cost.money import Ledger, PriceList, asking
 from janitor.engine.act import Act, Done, Part
-from janitor.engine.books import Books, Verdict
+from janitor.engine.books import Books, LimitsVerdict
 from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, action_line
 from janitor.engine.survey import Page, Survey
@@ -179,14 +179,14 @@ class Link(Books):
         super().failed(target, error)
         self._regions[target].failed = True
 
-    def verdict(self, limits: Limits) -> Verdict:
+    def verdict(self, limits: Limits) -> LimitsVerdict:
         """Return what the limits say. They refuse everything where a link that died may have
         deleted more than is known, and no survey could count it.
         """
         for target in self.unfinished:
             if any(earlier.again for earlier in self._regions[target].earlier):
                 why = f"nothing is deleted: how much this run has deleted in {target} is not known"
-                return Verdict(why, {})
+                return LimitsVerdict(why, {})
         return super().verdict(limits)
 
     # ---- the work ----------------------------------------------------------------------------
