@@ -261,7 +261,7 @@ class History:
         return sorted(set(places))
 
 
-_Key = tuple[str, str, str, int, str]
+_Key = tuple[str, str, str, str, int, str]
 
 
 def read(journals: Iterable[tuple[str, str]]) -> History:
@@ -293,7 +293,9 @@ def read(journals: Iterable[tuple[str, str]]) -> History:
             done = line.status == "done" or line.perhaps_done
             history.streams[line.account, line.region, line.group] += done
             continue
-        key = (line.account, line.region, line.group, line.creation_time, line.action)
+        # Two runs may announce the same change: neither ends the other's.
+        place = line.account, line.region, line.group
+        key = (line.run, *place, line.creation_time, line.action)
         if line.status == BEGUN:
             if (unended := open_.get(key)) is not None:
                 add_step(unended, unended, sure=False)

@@ -534,6 +534,23 @@ def test_an_undo_does_not_recreate_a_kept_group_that_somebody_deleted(tmp_path: 
     assert not cloud.groups
 
 
+def test_two_runs_that_announce_the_same_deletion_end_their_own(tmp_path: Path) -> None:
+    """Their lines are mixed in the function's log: both kept the group, and somebody deleted it."""
+    cloud = Cloud([old()])
+    die(cloud, "DeleteLogGroup", after=False)
+    with pytest.raises(KilledError):
+        run(cloud, tmp_path)
+    path = tmp_path / "journal.jsonl"
+    (begun,) = map(json.loads, path.read_text().splitlines())
+    ran = [("a", "begun"), ("b", "begun"), ("a", "kept"), ("b", "kept")]
+    lines = (json.dumps({**begun, "run": one, "status": status}) for one, status in ran)
+    path.write_text("\n".join([*lines, ""]))
+    cloud.quiet()
+    cloud.region.remove("/old/empty")
+    undo(cloud, path)
+    assert not cloud.groups
+
+
 def test_a_group_is_completed_in_the_same_undo_if_the_response_to_its_creation_was_lost(
     tmp_path: Path,
 ) -> None:
