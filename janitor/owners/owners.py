@@ -195,18 +195,22 @@ class Owners:
     def known(self, group: Named) -> Usage | None:
         """What is known of a log group without a call; None if a row would have to be read."""
         uses: list[Use] = []
+        unread: list[Unread] = []
         rows = [row for row in self._rows if row.may_own(group[0], self._api.target.region)]
         for row in rows:
-            state = self._state(row)
-            listed = {} if self._is_old(state.read) else self._uses(row, state, [group], {})
-            probed = state.probed.get(group) if row.probe_of(group[0]) is not None else None
-            if listed or (state.answered and not self._is_old(state.read)):
+            state, may_probe = self._state(row), row.probe_of(group[0]) is not None
+            is_old, probed = self._is_old(state.read), state.probed.get(group)
+            listed = {} if is_old else self._uses(row, state, [group], {})
+            if listed or (state.answered and not is_old):
                 uses += listed.values()
-            elif probed and not self._is_old(probed[0]):
+            elif may_probe and probed and not self._is_old(probed[0]):
                 uses += [probed[1]] if probed[1] else []
+            elif state.error and not may_probe and not is_old:
+                said = self._unread(row, group[0], state.error, state.reading.calls)
+                unread += [said] if said else []
             else:
                 return None
-        return Usage(tuple(uses), (), len(rows), self._api.clock.now())
+        return Usage(tuple(uses), tuple(unread), len(rows), self._api.clock.now())
 
     async def of_their_names(self, groups: Collection[Named]) -> Mapping[Named, Usage]:
         """What is known of each log group by those rows whose owners its name refers to. Raises

@@ -78,3 +78,32 @@ def test_what_was_asked_lately_is_known_at_once(row: str, used: bool) -> None:
         assert (nobody, calls) == (not used, 1)
 
     world.clock.run(thrice())
+
+
+@pytest.mark.parametrize("name", ["/aws/lambda/f", "/own"])
+def test_a_row_that_is_denied_does_not_make_a_last_look_linger(name: str) -> None:
+    """It is not asked again so soon, whether it keeps the log group or not."""
+
+    def answer(_service: str, _region: str, operation: str, **_more: object) -> dict[str, object]:
+        if operation == "DescribeTrails":
+            raise denied(operation)
+        return {"Functions": []}
+
+    world = World(answer, rate=4)
+    users = Users(world.api, chosen(["lambda", "cloudtrail"]), OwnerCache(), max_age=55)
+    group = LogGroup(world.api.target, name, "arn", 0, 0)
+
+    async def asked() -> tuple[bool, float, int]:
+        before = world.clock.monotonic()
+        answer = await users.of(group)
+        return answer.nobody, world.clock.monotonic() - before, len(world.calls)
+
+    async def thrice() -> None:
+        nobody, _, calls = await asked()
+        assert nobody == (name != "/own")
+        assert await asked() == (nobody, 0, calls)
+        world.clock.jump(56)
+        again, _, more = await asked()
+        assert (again, more) == (nobody, 2 * calls)
+
+    world.clock.run(thrice())
