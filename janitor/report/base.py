@@ -72,8 +72,9 @@ class RunInfo:
         return f"account {self.account}" if count == 1 else f"{count:,} accounts"
 
     def place(self, target: Target) -> str:
-        """Return the Region for people, after the account if the run covered several."""
-        return f"{target.account}  {target.region}" if self.several else target.region
+        """Return the Region for people, after the account unless it is the only one of the run."""
+        only = target.account == self.account
+        return target.region if only else f"{target.account}  {target.region}"
 
     @property
     def surveyed(self) -> bool:

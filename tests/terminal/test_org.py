@@ -222,6 +222,7 @@ def test_an_undo_goes_on_without_an_account_whose_role_is_gone(run: Run) -> None
     undone = run("restore", "j.jsonl", "--org", "--apply", "--yes", *KEPT)
     assert undone.code == 3, undone.err
     assert f"account {DATA}: nothing was done" in undone.err
+    assert f"{DATA}  us-east-1  /old/experiment-0" in undone.out
     assert {account: len(names) for account, names in left().items()} == {SHOP: 1, DATA: 0, LAB: 3}
 
 
