@@ -865,10 +865,10 @@ class _Deletion:
         )
         verdicts: list[Verdict] = [subscribed, silent]
         if act._clock.monotonic() - looked_at > SLOW_STREAMS:
+            await act._changes.reserve_look()
             # Owners too, if they are a minute old by now.
             if outcome := await act._disproved(group, action, act._unused(group), [*seen]):
                 return outcome
-            await act._changes.reserve_look()
             looked_at = act._clock.monotonic()
             subscribed = await no_subscription_filters(act._logs, group, self._ignored)
             verdicts.append(subscribed)

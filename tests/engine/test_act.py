@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from janitor.aws.api import Counts
+from janitor.aws.logs import Changes
 from janitor.core.clock import Stop
 from janitor.core.errors import Exit, JournalError, PlanError
 from janitor.core.model import Outcome, Status, Verb
@@ -455,6 +456,34 @@ def test_no_owner_was_read_a_minute_ago_even_if_others_take_long(
     _, recorded = janitor(cloud, policy, journal, between=lambda: cloud.clock.jump(40))
     assert len(cloud.deleted) == (not kept)
     assert kept in result_of(recorded, "/old/empty")[1]
+
+
+def test_owners_are_read_again_after_a_wait_for_the_second_half_of_a_look(
+    policy: Policy, journal: FileJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the streams took long the rest is read once more; where AWS throttles that has to wait."""
+    cloud = Cloud([empty(retention=30), *fillers()])
+    real, waits = Changes.reserve_look, [45, 0]
+    listed = 0.0
+
+    async def reserve_look(changes: Changes) -> None:
+        await real(changes)
+        cloud.clock.jump(waits.pop())
+
+    def before(call: Call) -> None:
+        nonlocal listed
+        if (call.operation, call.region) == ("ListFunctions", REGION):
+            listed = cloud.clock.monotonic()
+        if call.operation == "DescribeLogStreams" and cloud.calls["DescribeIndexPolicies"]:
+            cloud.clock.jump(0.6)
+        if call.operation == "DeleteLogGroup":
+            assert cloud.clock.monotonic() - listed <= 60
+
+    monkeypatch.setattr(Changes, "reserve_look", reserve_look)
+    cloud.before_call = before
+    janitor(cloud, policy, journal, between=lambda: cloud.clock.jump(20))
+    assert len(cloud.deleted) == 1
+    assert not waits
 
 
 def test_a_slow_disk_makes_the_look_stale(
