@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
 import uuid
 from collections import Counter
@@ -33,6 +34,7 @@ from janitor.terminal.shared import (
     Reached,
     complain,
     connect,
+    handled,
     in_account,
     interruptible,
     naming,
@@ -185,7 +187,8 @@ async def _journals(account: Account, paths: tuple[str, ...]) -> AsyncIterator[t
                 yield found
             continue
         try:
-            body = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+            with handled(signal.default_int_handler):  # asyncio's own would wait for its end
+                body = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
         except OSError as error:
             raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
         yield ("stdin" if path == "-" else path), archive.text(body)

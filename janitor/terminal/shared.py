@@ -106,7 +106,8 @@ class Options:
 
 def read_policy(options: Options) -> Policy:
     """Return the policy in force, with `--api-share` applied. Raises PolicyError."""
-    policy = policies.load(options.policy)
+    with handled(signal.default_int_handler):  # asyncio's own would wait for the end of stdin
+        policy = policies.load(options.policy)
     own = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
     if options.api_share is not None:
         limits = policy.limits.model_copy(update={"api_share": options.api_share})

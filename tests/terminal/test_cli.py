@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -283,6 +284,22 @@ def test_a_signal_ends_a_question_too(monkeypatch: pytest.MonkeyPatch) -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("words", [("report", "-p", "-"), ("restore", "-")], ids=" ".join)
+def test_ctrl_c_does_not_wait_for_the_end_of_stdin(
+    words: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy or a journal may be typed, or come from a command that never ends."""
+
+    class Endless(io.RawIOBase):
+        def read(self, _most: int = -1) -> bytes:
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("it went on reading")
+
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=Endless()))
+    ended = run(*words, "--sandbox")
+    assert (ended.code, ended.err.splitlines()[-1]) == (130, "janitor: interrupted")
 
 
 def test_a_signal_at_any_time_prints_at_most_one_line(tmp_path: Path) -> None:
