@@ -36,7 +36,10 @@ def demo() -> int:
         words = [*command, "--sandbox-state", str(account)]
         show(f"\n$ janitor {' '.join(words)}")
         code = cli.main(words)
-        if code in (Exit.USAGE, Exit.REFUSED, Exit.INTERRUPTED):
+        if code == Exit.INTERRUPTED:
+            show(f"\nTo continue with this account: janitor report --sandbox-state {account}")
+            return Exit.INTERRUPTED
+        if code in (Exit.USAGE, Exit.REFUSED):
             failures.append(code)
     after = definitions(account)
     different = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]

@@ -18,7 +18,7 @@ EXTERNAL_ID = "demo-4711"
 
 
 def fleet() -> int:
-    """Run the demo, and return 0 if each command ended as expected, else 3.
+    """Run the demo, and return 0 if each command ended as expected, 130 after Ctrl-C, else 3.
 
     The management account lacks the role, because StackSets do not reach it. The lab is over its
     limits, so each command ends with 4.
@@ -31,16 +31,20 @@ def fleet() -> int:
     show("A StackSet has made that role in three accounts; not in the management account.")
     kept = ["--external-id", EXTERNAL_ID, "--sandbox-state", str(account)]
     without = ["--org", "--exclude", fleets.MANAGEMENT]
-    as_expected = True
+    codes: list[int] = []
     for command in (
         ["report", "--org"],
         ["run", *without, "--apply", "--yes", "--journal", str(journal)],
         ["report", *without, "--by", "ou"],
     ):
         show(f"\n$ janitor {' '.join([*command, *kept])}")
-        as_expected &= cli.main([*command, *kept]) == Exit.REFUSED
+        codes.append(cli.main([*command, *kept]))
+        if codes[-1] == Exit.INTERRUPTED:
+            break
     show(f"\nTo continue with these accounts: janitor report --org {' '.join(kept)}")
-    return Exit.DONE if as_expected else Exit.INCOMPLETE
+    if codes[-1] == Exit.INTERRUPTED:
+        return Exit.INTERRUPTED
+    return Exit.DONE if {*codes} == {Exit.REFUSED} else Exit.INCOMPLETE
 
 
 def begin(folder: Path) -> None:

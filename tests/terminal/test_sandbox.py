@@ -8,13 +8,18 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from janitor.core.errors import Exit
 from janitor.sandbox import demo
+from janitor.terminal import cli
+from janitor.terminal import demo as terminal_demo
+from janitor.terminal import fleet as terminal_fleet
 from tests.conftest import Run
 from tests.terminal.test_cli import environment, start
 from tests.virtual import VirtualClock
@@ -85,6 +90,22 @@ def test_a_port_in_use_is_one_clear_line(run: Run) -> None:
     assert (done.code, done.out) == (2, "")
     assert done.err == f"janitor: --port {port}: Address already in use\n"
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+@pytest.mark.parametrize("show", [terminal_demo.demo, terminal_fleet.fleet])
+def test_ctrl_c_ends_a_demo_and_not_just_its_first_command(
+    show: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changes nothing after that, and says where the account is."""
+    begun: list[Sequence[str]] = []
+
+    def interrupted(words: Sequence[str]) -> int:
+        begun.append(words)
+        return Exit.INTERRUPTED
+
+    monkeypatch.setattr(cli, "main", interrupted)
+    assert show() == Exit.INTERRUPTED
+    assert [words[0] for words in begun] == ["report"]
 
 
 def test_the_demo_of_new_log_groups_shows_each_outcome(run: Run) -> None:
