@@ -197,7 +197,8 @@ def _wrong(error: ValidationError) -> str:
         case ("head", "version"):
             return f"is of plan version {first['input']}, this janitor takes {VERSION}"
         case ():
-            return f"is not a line of a plan ({first['msg']})"
+            why = f" ({first['msg']})" if first["type"] == "json_invalid" else ""
+            return f"is not a line of a plan, as `janitor plan` writes them{why}"
         case location:
             return f"{'.'.join(map(str, location))}: {first['msg']}"
 

@@ -595,7 +595,7 @@ def policy_show(
 def policy_validate(
     policy: PolicyFile = None, sandbox: Sandbox = False, sandbox_state: State = None
 ) -> None:
-    """Check a policy file: every problem with its line, and rules that can never match."""
+    """Check a policy file: every problem with its line. Also names rules that never match."""
     from janitor.terminal.policies import validate
 
     raise typer.Exit(int(validate(_policy_file(policy))))
@@ -627,7 +627,7 @@ def policy_test(
     ] = "",
     format: TableOrJson = None,
 ) -> None:
-    """Show which rule applies to which log group, and what a changed policy would change."""
+    """Show which rule applies to which log group. With --against, only what differs."""
     from janitor.terminal.policies import test
 
     form = format or Format.TABLE
@@ -760,7 +760,7 @@ def completion(
 
 @sandbox_app.command("demo")
 def sandbox_demo() -> None:
-    """Report, clean up, report again and undo, on a demo account; write a page."""
+    """Report, clean up, report again and undo. The first report is also written as a page."""
     from janitor.terminal.demo import demo
 
     raise typer.Exit(int(demo()))
@@ -768,7 +768,7 @@ def sandbox_demo() -> None:
 
 @sandbox_app.command("new-groups")
 def sandbox_new_groups() -> None:
-    """Show what happens to new log groups, as with `newGroups` in deploy/."""
+    """Show what the deployed function does about new log groups."""
     from janitor.terminal.new_groups import new_groups
 
     configure_logs(LogFormat.CONSOLE, verbose=False, quiet=True)
@@ -777,7 +777,7 @@ def sandbox_new_groups() -> None:
 
 @sandbox_app.command("fleet")
 def sandbox_fleet() -> None:
-    """Report on three accounts of an organization, clean them up, report again."""
+    """Clean three accounts of an organization. Reports before and after."""
     from janitor.terminal.fleet import fleet
 
     raise typer.Exit(int(fleet()))
@@ -790,7 +790,7 @@ def sandbox_serve(
     ] = 0,
     quotas: Annotated[bool, typer.Option("--quotas", help="Throttle as AWS does.")] = False,
 ) -> None:
-    """Serve the demo account on 127.0.0.1 for other tools; print how to reach it."""
+    """Serve the demo account on 127.0.0.1 for other tools. Prints how to reach it."""
     from janitor.terminal.sandbox import serve
 
     raise typer.Exit(int(serve(port, quotas=quotas)))

@@ -84,7 +84,10 @@ async def _restore(
         history = read_history([text async for text in _journals(account, paths)])
         _say_damage(options, history)
         if not history.lines:
-            raise UsageError(f"{', '.join(paths)}: has no journal lines")
+            raise UsageError(
+                f"{', '.join(paths)}: has no journal lines; `apply`, `run --apply`, "
+                "`native --apply` and the deployed functions write journals"
+            )
         for name in history.others:
             say(options, f"janitor: warning: {name}: has no journal lines")
         if apply:

@@ -932,7 +932,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         (lambda lines: [line.replace("123456789012", "999999999999") for line in lines], "999999"),
         (lambda lines: [re.sub("[0-9a-f]{64}", "0" * 64, line) for line in lines], "policy"),
         (lambda lines: [lines[0].replace(":3,", ":2,"), *lines[1:]], "is of plan version 2"),
-        (lambda _lines: ['{"findings": []}'], "plan.jsonl:1: is not a line of a plan"),
+        (lambda _lines: ['{"findings": []}'], "plan.jsonl:1: is not a line of a plan, as `janitor"),
     ],
     ids=["cut off", "empty", "torn", "other account", "other policy", "older", "no plan"],
 )
@@ -1389,6 +1389,14 @@ def test_the_readmes_sandbox_commands_work_word_for_word(run: Run) -> None:
     unchanged = "retention would be set on 0, 0 groups and 0 streams would be deleted"
     assert unchanged in results[-2][1].err
     assert definitions(Path("demo")) == definitions(Path("none"))
+
+
+@pytest.mark.parametrize("words", [(), ("policy",), ("sandbox",)], ids=str)
+def test_lists_of_commands_are_not_cut_short(words: tuple[str, ...], run: Run) -> None:
+    """The first sentence of each command fits into a line."""
+    lines = run(*words, "--help").out.partition("Commands:\n")[2].splitlines()
+    assert len(lines) > 3
+    assert [line for line in lines if line.endswith("...")] == []
 
 
 def test_the_readme_quotes_the_programs_help(run: Run) -> None:
