@@ -132,7 +132,7 @@ def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
             for item in items:
                 place = f"    {info.place(item.target)}  {visible(item.group)}"
                 changes = [*item.changes, *(f"left: {text}" for text in item.left)]
-                line = f"{place}  {'; '.join(changes)}"
+                line = f"{place}  {'; '.join(changes)}".rstrip()
                 for text in [line] if len(line) <= console.width else [place, *_packed(changes)]:
                     console.print(text, soft_wrap=True)
         if more:
