@@ -75,12 +75,8 @@ async def _restore(
     ):
         now = account.clock.now()
         journal = ending.enter_context(naming(new_journal(options, policy, now, run_id)))
-        if account.sandbox is not None and options.sandbox_state is None:
-            say(
-                options,
-                "this demo account is new, and has none of the changes of other commands "
-                "(--sandbox-state FOLDER keeps an account)",
-            )
+        if account.sandbox is not None:
+            _say_new_account(options)
         history = read_history([text async for text in _journals(account, paths)])
         _say_damage(options, history)
         if not history.lines:
@@ -227,6 +223,20 @@ def _say_damage(options: Options, history: History) -> None:
             "change that it would have announced was not made, one that it would have confirmed is "
             "checked",
         )
+
+
+def _say_new_account(options: Options) -> None:
+    """Say so if the account is not the one in which the journal was written."""
+    from janitor.sandbox.saved import FILE
+
+    folder, none = options.sandbox_state, "has none of the changes of other commands"
+    if folder is None:
+        say(
+            options,
+            f"this demo account is new, and {none} (--sandbox-state FOLDER keeps an account)",
+        )
+    elif not (folder / FILE).exists():
+        say(options, f"the demo account in {folder} is new, and {none}")
 
 
 def _say_summary(

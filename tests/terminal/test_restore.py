@@ -181,6 +181,9 @@ def test_an_undo_in_a_new_sandbox_changes_nothing(run: Run) -> None:
     )
     assert "--sandbox-state FOLDER" in done.err
     assert f"Left alone ({CHANGED})" in done.out
+    mistyped = run("restore", "j.jsonl", "--sandbox-state", "acount")
+    assert mistyped.err.startswith("the demo account in acount is new, and has none of the changes")
+    assert "account is new" not in run("restore", "j.jsonl", *STATE).err
 
 
 def test_the_functions_journals_are_undone_from_its_bucket(
