@@ -8,7 +8,9 @@ environment with only boto3.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import ssl
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
+from botocore.httpsession import create_urllib3_context
 
 PAGE = 50
 
@@ -39,7 +42,16 @@ def _method(operation: str) -> str:
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in operation)[1:]
 
 
-def region(name: str, calls: Mapping[str, float]) -> int:
+def _connecting_anew(client: Any, context: ssl.SSLContext) -> Any:
+    """Return the client, which will open another connection. One TLS context for all is the
+    janitor's own saving: boto3 reads the certificate authorities again for each.
+    """
+    client.close()
+    client._endpoint.http_session._manager.connection_pool_kw["ssl_context"] = context
+    return client
+
+
+def region(name: str, calls: Mapping[str, float], hosts: int, context: ssl.SSLContext) -> int:
     """Make one Region's share of the calls, and return how many were made."""
     clients: dict[str, Any] = {"logs": boto3.client("logs", name)}
     groups: list[dict[str, str]] = []
@@ -54,18 +66,24 @@ def region(name: str, calls: Mapping[str, float]) -> int:
             service, parameters = known[read]
             if service not in clients:
                 clients[service] = boto3.client(service, name)
+            client = clients[service]
+            if operation not in known and (hosts := hosts - 1) >= 0:
+                client = _connecting_anew(client, context)
             with contextlib.suppress(ClientError):  # "not found" is an answer too
-                getattr(clients[service], _method(read))(**parameters)
+                getattr(client, _method(read))(**parameters)
             made += 1
     return made
 
 
 def main() -> None:
     """Make the calls, each Region in a thread, because clients mostly wait."""
-    calls, regions = json.loads(sys.argv[1]), sys.argv[2].split(",")
+    calls, regions, hosts = json.loads(sys.argv[1]), sys.argv[2].split(","), int(sys.argv[3])
+    context: Any = create_urllib3_context()
+    context.load_verify_locations = functools.cache(context.load_verify_locations)
     share = {operation: count / len(regions) for operation, count in calls.items()}
     with ThreadPoolExecutor(len(regions)) as threads:
-        print(sum(threads.map(lambda name: region(name, share), regions)))  # noqa: T201
+        made = threads.map(lambda name: region(name, share, hosts, context), regions)
+        print(sum(made))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from janitor.owners.table import table
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 BUILD = ROOT / "build" / "bench"
@@ -113,11 +115,12 @@ def _plain(bin_: Path, work: Work) -> list[list[str]]:
 
 
 def plain_calls(calls: Mapping[str, int]) -> Tool:
-    """Return a tool that makes so many calls of each operation by boto3 alone."""
+    """Return a tool that makes so many calls of each operation by boto3 alone, to as many hosts."""
+    hosts = str(len({row.service for row in table()}))
 
     def commands(bin_: Path, work: Work) -> list[list[str]]:
         script, regions = str(HERE / "plain_calls.py"), ",".join(work.regions)
-        return [[str(bin_ / "python"), script, json.dumps(calls), regions]]
+        return [[str(bin_ / "python"), script, json.dumps(calls), regions, hosts]]
 
     return Tool("plain", "boto3", commands)
 
