@@ -23,7 +23,9 @@ def expiring_bytes(stored: int, age: int, retention: int | None, days: int) -> i
     """Estimate, in the same way, the bytes of existing events that expire within `days` under the
     retention in force.
     """
-    return 0 if retention is None else lost_bytes(stored, age, retention, max(retention - days, 0))
+    if retention is None or age <= (retention - days) * DAY_MS:  # as nearly all of a million are
+        return 0
+    return lost_bytes(stored, age, retention, max(retention - days, 0))
 
 
 def loss(lost: int, *, dry_run: bool) -> str:
