@@ -18,7 +18,7 @@ from janitor.core.model import RECREATED, Evidence, Extras, LogGroup, LogStream
 from janitor.core.text import age
 from janitor.engine.arrivals import Arrivals
 from janitor.engine.users import Users
-from janitor.policy.file import matches
+from janitor.policy.patterns import matches
 
 LAG_WINDOW_MS = 48 * HOUR_MS
 """Stream metadata lags "usually under an hour, sometimes more" (FilterLogEvents and LogStream, API

@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
-import re
 import sys
 import tomllib
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
-from fnmatch import translate
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -33,6 +30,7 @@ from pydantic import (
 
 from janitor.core.errors import PolicyError
 from janitor.core.model import METRIC_KEPT_DAYS, OWNER_GONE, LogGroup, Question
+from janitor.policy.patterns import any_of, has_tag, matches, valid_pattern, valid_tag
 
 RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -57,39 +55,6 @@ def _valid_days(days: int) -> int:
     return days
 
 
-def _valid_pattern(text: str) -> str:
-    if text.startswith("re:"):
-        _search(text[3:])
-    return text
-
-
-def _search(expression: str) -> Callable[[str], object]:
-    """Return a function that searches a text for a regular expression. Raises ValueError.
-
-    RE2 takes time linear in the text, while an expression of a dozen characters could hang Python's
-    own. It is imported here because most policies do not need it.
-    """
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        compiled = re2.compile(expression, options)
-    except re2.error as error:
-        text = error.args[0]
-        why = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-        raise ValueError(f"not a valid RE2 regular expression: {why}") from error
-    return lambda text: compiled.search(text.encode(errors="replace"))
-
-
-def _valid_tag(text: str) -> str:
-    key, _, value = text.partition("=")
-    if not key:
-        raise ValueError('a tag is "key" or "key=value"')
-    _valid_pattern(value)
-    return text
-
-
 Days = Annotated[
     int,
     AfterValidator(_valid_days),
@@ -97,8 +62,8 @@ Days = Annotated[
 ]
 QuietDays = Annotated[int, Field(ge=1, le=METRIC_KEPT_DAYS)]
 GraceDays = Annotated[int, Field(ge=0, le=3653)]
-Pattern = Annotated[str, Field(min_length=1), AfterValidator(_valid_pattern)]
-Tag = Annotated[str, Field(min_length=1), AfterValidator(_valid_tag)]
+Pattern = Annotated[str, Field(min_length=1), AfterValidator(valid_pattern)]
+Tag = Annotated[str, Field(min_length=1), AfterValidator(valid_tag)]
 
 
 class _Strict(BaseModel):
@@ -333,58 +298,6 @@ class RuleSettings:
     questions: tuple[Question, ...] = ()
 
 
-@lru_cache(maxsize=4096)
-def _finder(pattern: str) -> Callable[[str], object]:
-    if pattern.startswith("re:"):
-        return _search(pattern[3:])
-    return glob(pattern)
-
-
-_SPECIAL = re.compile(r"[*?[]")
-
-
-def glob(pattern: str) -> Callable[[str], object]:
-    """Return a function that is truthy for a text that the glob matches, case-sensitively."""
-    plain = pattern.strip("*")
-    if not _SPECIAL.search(plain):  # true of most globs, and far faster than a regular expression
-        match pattern.startswith("*"), pattern.endswith("*"):
-            case True, True:
-                return lambda text: plain in text
-            case True, False:
-                return lambda text: text.endswith(plain)
-            case False, True:
-                return lambda text: text.startswith(plain)
-            case _:
-                return lambda text: text == plain
-    with (
-        warnings.catch_warnings()
-    ):  # Python warns of sets such as `[[a]`, which are meant literally
-        warnings.simplefilter("ignore", FutureWarning)
-        # fnmatch.translate writes expressions that do not backtrack from one `*` into another.
-        return re.compile(translate(pattern)).match
-
-
-def _any_of(patterns: Sequence[str] | None) -> Callable[[str], object] | None:
-    """Return a function that is truthy for a text that any pattern matches; None without any."""
-    finders = [_finder(pattern) for pattern in patterns or ()]
-    if len(finders) > 1:
-        return lambda text: any(find(text) for find in finders)
-    return finders[0] if finders else None
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Whether a glob matches the whole text (case-sensitive, `*` also matches `/`), or a `re:…`
-    matches anywhere in it.
-    """
-    return bool(_finder(pattern)(text))
-
-
-def has_tag(wanted: str, tags: Mapping[str, str]) -> bool:
-    """Whether `tags` contain the wanted "key", or "key=value" where the value is a pattern."""
-    key, equals, value = wanted.partition("=")
-    return key in tags and (not equals or matches(value, tags[key]))
-
-
 def _or_default(own: _T | None, default: _T) -> _T:
     return default if own is None else own
 
@@ -567,9 +480,9 @@ class _Conditions:
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
-        self._names = _any_of(rule.names)
+        self._names = any_of(rule.names)
         self._classes = rule.classes
-        self._regions = _any_of(rule.regions)
+        self._regions = any_of(rule.regions)
         self._tags = rule.tags
         self._questions = rule.questions
 

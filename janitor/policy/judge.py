@@ -25,7 +25,8 @@ from janitor.core.model import (
     Unknown,
 )
 from janitor.core.text import age, size
-from janitor.policy.file import LogClass, Policy, Protect, RuleSettings, has_tag, matches
+from janitor.policy.file import LogClass, Policy, Protect, RuleSettings
+from janitor.policy.patterns import has_tag, matches
 
 KNOWN_CLASSES: frozenset[str] = frozenset(get_args(LogClass))
 TAKING_RETENTION = KNOWN_CLASSES - {"DELIVERY"}

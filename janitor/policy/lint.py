@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from janitor.policy.file import Policy, Rule, matches
+from janitor.policy.file import Policy, Rule
+from janitor.policy.patterns import matches
 
 _NEVER_IN_A_NAME = re.compile(r"[^\w./#*?\[\]!-]", re.ASCII)
 """Characters that occur neither in names of log groups (CloudWatch Logs API reference,

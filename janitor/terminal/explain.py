@@ -17,7 +17,8 @@ from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import Exit, UsageError
 from janitor.core.model import LogGroup, Target
 from janitor.cost.money import price_list
-from janitor.policy.file import Policy, matches
+from janitor.policy.file import Policy
+from janitor.policy.patterns import matches
 from janitor.report.base import Format, check_table_or_json
 from janitor.terminal import explanation as explaining
 from janitor.terminal.explanation import Explanation

@@ -24,7 +24,7 @@ from janitor.journal.history import GroupHistory, History, lost_for_good, select
 from janitor.journal.history import read as read_history
 from janitor.journal.journal import FileJournal
 from janitor.journal.restore import Undo, UndoTally
-from janitor.policy.file import glob
+from janitor.policy.patterns import glob
 from janitor.report import undo as undo_report
 from janitor.report.base import Format, RunInfo, counted
 from janitor.terminal import consent

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from janitor.core.clock import DAY_MS
 from janitor.engine.new_groups import NEW_DAYS, give_retention
-from janitor.policy.file import Policy, matches
+from janitor.policy.file import Policy
+from janitor.policy.patterns import matches
 from tests.accounts import NOW, Cloud, Group, api, changing
 from tests.engine.test_properties import accounts, journal, policies, relaxed
 

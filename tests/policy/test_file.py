@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,8 @@ from hypothesis import strategies as st
 
 from janitor.core.errors import PolicyError
 from janitor.function.iam import iam_policy
-from janitor.policy.file import RETENTION_DAYS, Policy, json_schema, load, matches, parse
+from janitor.policy.file import RETENTION_DAYS, Policy, json_schema, load, parse
+from janitor.policy.patterns import matches
 
 
 def test_the_shipped_policy_gives_every_log_group_twelve_months(policy: Policy) -> None:
@@ -225,16 +224,3 @@ def test_a_rules_conditions_add_their_actions_to_the_iam_policy() -> None:
     assert {owners, metric} <= needed["orphan_days = 30"]
     assert needed["quiet_days = 30"] & {owners, metric} == {metric}
     assert not needed['names = ["/x"]'] & {owners, metric}
-
-
-@given(st.text("ab*?[]!\n", min_size=1, max_size=5), st.text("abA*\n", max_size=5))
-def test_a_glob_matches_as_in_the_standard_library(pattern: str, text: str) -> None:
-    """That holds with and without the shortcut for simple globs."""
-    assert matches(pattern, text) == fnmatchcase(text, pattern)
-
-
-def test_a_set_in_a_glob_causes_no_warning() -> None:
-    """Python would warn, on stderr and in the middle of a report, of a set that starts with `[`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert matches("/a/[[x]*", "/a/xy")
