@@ -35,7 +35,8 @@ from botocore.retries.standard import ThrottledRetryableChecker, TransientRetrya
 from janitor import __version__
 from janitor.aws import credentials
 from janitor.aws.clients import Clients, SharedClients, in_region
-from janitor.aws.pace import Pace, TransientError, retrying
+from janitor.aws.pace import Pace
+from janitor.aws.retries import TransientError, retrying
 from janitor.aws.workers import Workers
 from janitor.core.clock import IN_FLIGHT, Clock, Stop
 from janitor.core.errors import CredentialsError

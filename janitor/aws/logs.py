@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from typing import Any, Literal
 
 from janitor.aws.api import Api, CallError, UnavailableError, chunks
-from janitor.aws.pace import retrying
+from janitor.aws.retries import retrying
 from janitor.core.model import LogGroup, LogStream, Target
 from janitor.core.native import AccountPolicy, Impact, Impacted
 

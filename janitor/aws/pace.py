@@ -1,4 +1,4 @@
-"""Paces calls at a share of each quota, and retries them.
+"""Paces calls at a share of each quota.
 
 Quotas hold per account, Region and operation, so each has its own `TokenBucket`. Calls are spread
 evenly, because bursts get throttled. Everything runs in one event loop, so there are no locks.
@@ -6,22 +6,11 @@ evenly, because bursts get throttled. Everything runs in one event loop, so ther
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import TypeVar
-
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
 from janitor.core.clock import Clock, Stop
 
-ATTEMPTS = 8
-LONGEST_WAIT = 20.0
-"""Seconds between two attempts."""
 CATCH_UP = 2
 LOWERED = 0.8
 """The factor by which a refused call lowers the pace."""
@@ -31,16 +20,6 @@ SAME_MOMENT = 1.0
 """Seconds within which several refusals count as one."""
 SLOWEST = 0.05
 """The lowest pace, as a share of the ceiling."""
-
-_T = TypeVar("_T")
-
-
-class TransientError(Exception):
-    """A failure worth a retry: throttled, 5xx, reset, timeout, an unreadable answer. Not if it is
-    the `last`: then there were enough attempts.
-    """
-
-    last = False
 
 
 class TokenBucket:
@@ -137,34 +116,3 @@ class Pace:
             rate = self._learned.get(operation) or self._rate(operation)
             bucket = self._buckets[operation] = TokenBucket(rate, self._clock)
         return bucket
-
-
-async def retrying(call: Callable[[], Awaitable[_T]], stop: Stop) -> _T:
-    """The result of `call()`, retried with full jitter on TransientError, at most ATTEMPTS times.
-
-    Raises the last TransientError if all attempts failed, StoppedError if `stop` was set meanwhile.
-    """
-    try:
-        return await call()
-    except TransientError as error:
-        if error.last:
-            raise
-        first: TransientError | None = error
-
-    async def again() -> _T:
-        nonlocal first
-        if first is not None:
-            failed, first = first, None
-            raise failed
-        return await call()
-
-    # Only from the first failure on: setting this up is costly, and nearly all calls succeed.
-    return await AsyncRetrying(
-        retry=retry_if_exception(
-            lambda error: isinstance(error, TransientError) and not error.last
-        ),
-        wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT),
-        stop=stop_after_attempt(ATTEMPTS),
-        sleep=stop.sleep,
-        reraise=True,
-    )(again)

@@ -24,7 +24,7 @@ from typing import Protocol
 
 from janitor.aws.api import Api, CallError, ReadError, UnavailableError, chunks
 from janitor.aws.logs import Changes, Logs
-from janitor.aws.pace import TransientError, retrying
+from janitor.aws.retries import TransientError, retrying
 from janitor.aws.tags import read_tags
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import CredentialsError, JanitorError, JournalError, PlanError

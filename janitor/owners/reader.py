@@ -15,7 +15,7 @@ from jmespath import functions
 from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]
 
 from janitor.aws.api import Api, CallError, ReadError, UnavailableError, chunks
-from janitor.aws.pace import retrying
+from janitor.aws.retries import retrying
 from janitor.aws.targets import has_endpoint
 from janitor.core.errors import CredentialsError
 from janitor.core.model import Target
