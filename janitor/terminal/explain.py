@@ -27,11 +27,11 @@ from janitor.terminal.shared import (
     complain,
     connect,
     in_account,
-    interruptible,
     output,
     read_policy,
     run_info,
 )
+from janitor.terminal.signals import interruptible
 
 ARN = re.compile(r"arn:(aws[a-z-]*):logs:([a-z0-9-]+):(\d{12}):log-group:([^:]+)(:\*)?")
 MOST = 50

@@ -23,7 +23,6 @@ from janitor.terminal.shared import (
     complain,
     connect,
     in_account,
-    interruptible,
     naming,
     new_journal,
     output,
@@ -32,6 +31,7 @@ from janitor.terminal.shared import (
     say,
     say_discarded,
 )
+from janitor.terminal.signals import interruptible
 
 
 def native(options: Options, *, apply: bool, ignore_protect: bool) -> Exit:

@@ -34,9 +34,7 @@ from janitor.terminal.shared import (
     Reached,
     complain,
     connect,
-    handled,
     in_account,
-    interruptible,
     naming,
     new_journal,
     output,
@@ -45,6 +43,7 @@ from janitor.terminal.shared import (
     say,
     say_discarded,
 )
+from janitor.terminal.signals import handled, interruptible
 
 
 def restore(

@@ -84,7 +84,6 @@ from janitor.terminal.shared import (
     complain,
     connect,
     in_account,
-    interruptible,
     naming,
     new_journal,
     output,
@@ -93,6 +92,7 @@ from janitor.terminal.shared import (
     say,
     say_discarded,
 )
+from janitor.terminal.signals import interruptible
 
 log = structlog.get_logger("janitor")
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from janitor import __version__, terminal
 from janitor.aws import targets
@@ -30,6 +28,7 @@ from janitor.journal.journal import FileJournal, Lines
 from janitor.policy import file as policies
 from janitor.policy.file import SHIPPED, Policy
 from janitor.report.base import Format, RunInfo
+from janitor.terminal.signals import handled
 
 if TYPE_CHECKING:  # imported late: boto3 to call AWS, the sandbox for --sandbox
     import boto3
@@ -323,31 +322,6 @@ def output(options: Options, *read: Path) -> Iterator[IO[str]]:
             part.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def interruptible(stop: Stop) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP set `stop`, so that calls in flight finish and no work starts.
-    A second Ctrl-C ends the program at once.
-    """
-    loop = asyncio.get_running_loop()
-    interrupting = False
-
-    def interrupted() -> None:
-        stop.set("interrupted")
-        sys.stderr.write("\njanitor: interrupted: finishing calls in flight\n")
-
-    def signalled(number: int, _frame: object) -> None:
-        # The loop's own handlers would wait for the loop, which a large page may keep busy.
-        nonlocal interrupting
-        if interrupting and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        if not interrupting:
-            loop.call_soon_threadsafe(interrupted)
-        interrupting = True
-
-    with handled(signalled):
-        yield
-
-
 def new_journal(options: Options, policy: Policy, now: int, run_id: str) -> FileJournal:
     """Return the journal of a run that starts `now` (ms); its first line creates the file."""
     path = options.journal or FileJournal.default_path(now)
@@ -367,22 +341,6 @@ def naming(journal: FileJournal) -> Iterator[FileJournal]:
             with contextlib.suppress(OSError):
                 complain(f"journal: {journal.path}")
         raise
-
-
-@contextlib.contextmanager
-def handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """Handle SIGINT, SIGTERM and SIGHUP, except those that are ignored, as under nohup."""
-    before: dict[signal.Signals, Any] = {}
-    with contextlib.suppress(ValueError):  # only the main thread gets signals
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if (old := signal.getsignal(number)) is not signal.SIG_IGN:
-                before[number] = old
-                signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
 
 
 def show(line: str) -> None:

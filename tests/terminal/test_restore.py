@@ -31,8 +31,8 @@ from tests.conftest import janitor as here
 from tests.fakes.builder import Builder
 from tests.fakes.cloud import Cloud
 from tests.function.deployed import Context
-from tests.terminal.conftest import Watch
-from tests.terminal.test_cli import DELETED, RETENTIONS, STREAMS, only_reads, start
+from tests.terminal.conftest import Watch, start
+from tests.terminal.test_cli import DELETED, RETENTIONS, STREAMS, only_reads
 from tests.virtual import VirtualClock
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"

@@ -21,7 +21,7 @@ from janitor.terminal import cli
 from janitor.terminal import demo as terminal_demo
 from janitor.terminal import fleet as terminal_fleet
 from tests.conftest import Run
-from tests.terminal.test_cli import environment, start
+from tests.terminal.conftest import environment, start
 from tests.virtual import VirtualClock
 
 OVERRIDING = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
