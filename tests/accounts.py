@@ -24,8 +24,8 @@ from janitor.core.errors import Exit
 from janitor.core.model import LogGroup, Outcome, Status, Target
 from janitor.core.tally import Tally
 from janitor.engine.act import Act, Part, as_async
+from janitor.engine.admission import Admission
 from janitor.engine.books import Books
-from janitor.engine.looks import Looks
 from janitor.engine.plan import action_line, grouped
 from janitor.engine.survey import Listing, Survey, every_group
 from janitor.journal.journal import Journal
@@ -336,7 +336,13 @@ async def whole(
         lines = [line for outcome in recorded.planned if (line := action_line(outcome)) is not None]
         part = Part(as_async(grouped(lines)), refused=books.refusals(policy.limits)[calls.target])
         act = Act(
-            policy, now, stop, journal, books, Looks(calls.clock), owner_cache=survey.owner_cache
+            policy,
+            now,
+            stop,
+            journal,
+            books,
+            Admission(calls.clock),
+            owner_cache=survey.owner_cache,
         )
         await act.run(apis, {calls.target: part})
     return Result(books.total, refused, stop), recorded

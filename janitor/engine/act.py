@@ -50,8 +50,8 @@ from janitor.core.model import (
     verb_of,
 )
 from janitor.core.together import together
+from janitor.engine.admission import Admission
 from janitor.engine.arrivals import Arrivals
-from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, Planned
 from janitor.engine.proof import (
     MAX_STREAMS_AGE,
@@ -183,7 +183,7 @@ class Act:
         stop: Stop,
         journal: Journal,
         sink: ActSink,
-        looks: Looks,
+        admission: Admission,
         *,
         owner_cache: OwnerCache | None = None,
         from_earlier_run: bool = False,
@@ -193,7 +193,7 @@ class Act:
         self.stop = stop
         self.journal = journal
         self.sink = sink
-        self.looks = looks
+        self.admission = admission
         rows = chosen(policy.protect.deletion.owners)
         self.rows = [cheap for row in rows if (cheap := row.again()) is not None]
         self.slow_rows = [row for row in rows if row.again() is not row]
@@ -814,7 +814,7 @@ class _Deletion:
             self._change = _undo(group, extras)
         await self._announce(self._change)
         await act._changes.reserve_look()
-        async with act._act.looks.admitted():
+        async with act._act.admission.admitted():
             seen = list(self._proved)
             # Again, because earlier attempts and the waits between them may have taken minutes.
             if outcome := await act._disproved(group, action, act._unused(group), seen):

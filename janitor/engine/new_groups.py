@@ -17,8 +17,8 @@ from janitor.core.clock import DAY_MS, StoppedError
 from janitor.core.errors import JanitorError
 from janitor.core.model import Keep, LogGroup, Outcome, SetRetention, Status, outcome_now
 from janitor.engine.act import Act, Part, add_tags, as_async
+from janitor.engine.admission import Admission
 from janitor.engine.books import Books
-from janitor.engine.looks import Looks
 from janitor.engine.plan import action_line, grouped
 from janitor.engine.survey import Survey
 from janitor.journal.journal import Journal
@@ -65,7 +65,7 @@ async def give_retention(
     outcomes = {name: _if_younger(outcome, now) for name, outcome in outcomes.items()}
     lines = [line for one in outcomes.values() if (line := action_line(one)) is not None]
     act = Act(
-        policy, now, api.stop, journal, books, Looks(api.clock), owner_cache=survey.owner_cache
+        policy, now, api.stop, journal, books, Admission(api.clock), owner_cache=survey.owner_cache
     )
     await act.run(apis, {api.target: Part(as_async(grouped(lines)))})
     errors = "; ".join(books.tallies[api.target].errors)

@@ -19,8 +19,8 @@ from janitor.core.model import OWNER_GONE, LogGroup, Outcome, Status, Target, Ve
 from janitor.core.tally import Tally
 from janitor.cost.money import Ledger, PriceList, asking
 from janitor.engine.act import Act, Done, Part
+from janitor.engine.admission import Admission
 from janitor.engine.books import Books, LimitsVerdict
-from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, action_line
 from janitor.engine.survey import Page, Survey
 from janitor.function.earlier import Earlier
@@ -311,7 +311,7 @@ class Link(Books):
             self._stop,
             journal,
             self,
-            Looks(clock),
+            Admission(clock),
             owner_cache=self._owner_cache,
         )
         await act.run(self._apis, parts)

@@ -50,8 +50,8 @@ from janitor.cost.ingestion import DAYS, Talkers
 from janitor.cost.money import Ledger, PriceList, asking, price_list
 from janitor.cost.shares import Shares, prefix_key, tag_key
 from janitor.engine.act import Act, Part, as_async
+from janitor.engine.admission import Admission
 from janitor.engine.books import Books, Listener
-from janitor.engine.looks import Looks
 from janitor.engine.measured import measured
 from janitor.engine.plan import Head, PlanFile, action_line, end_line
 from janitor.engine.survey import Listing, Survey, every_group
@@ -378,7 +378,7 @@ class _Work:
             self.stop,
             self.journal,
             books,
-            Looks(self.account.clock),
+            Admission(self.account.clock),
             owner_cache=self.owner_cache,
             from_earlier_run=plan.head.run != self.run_id,
         )

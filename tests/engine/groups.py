@@ -8,8 +8,8 @@ from typing import Any
 
 from janitor.core.model import Status
 from janitor.engine.act import Act, Part, as_async
+from janitor.engine.admission import Admission
 from janitor.engine.books import Books
-from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, action_line, grouped
 from janitor.journal.journal import FileJournal
 from janitor.policy.file import Policy
@@ -83,7 +83,7 @@ def act_on(
         calls.stop,
         journal,
         books,
-        Looks(cloud.clock),
+        Admission(cloud.clock),
         from_earlier_run=from_earlier_run,
     )
     cloud.clock.run(act.run(apis, {calls.target: Part(as_async(grouped(lines)), **part)}))

@@ -20,8 +20,8 @@ from janitor.aws.quotas import default_quota
 from janitor.core.clock import Stop
 from janitor.core.model import LogGroup, Outcome, Target, Verb
 from janitor.engine.act import Act, Part, as_async
+from janitor.engine.admission import Admission
 from janitor.engine.books import Books
-from janitor.engine.looks import Looks
 from janitor.engine.plan import ActionLine, Head, PlanFile, action_line, end_line
 from janitor.engine.survey import Survey
 from janitor.journal.journal import FileJournal, Lines
@@ -280,14 +280,14 @@ class Janitor(Process):
         books.listener = lambda _groups, _outcomes: None
         journal = MortalJournal(env.journal, self)
         with contextlib.closing(journal):
-            looks = Looks(env.clock)
+            admission = Admission(env.clock)
             act = Act(
                 env.policy,
                 plan.head.made,
                 self.stop,
                 journal,
                 books,
-                looks,
+                admission,
                 owner_cache=self.owner_cache,
             )
             await act.run(self._apis(), parts)

@@ -23,7 +23,7 @@ from janitor.aws import logs, metrics
 from janitor.aws.tags import read_tags
 from janitor.core.model import Answer, DeleteGroup, Evidence, LogStream, SweepStreams, Verb
 from janitor.core.tally import Tally
-from janitor.engine import act, arrivals, books, limits, looks, proof, survey
+from janitor.engine import act, admission, arrivals, books, limits, proof, survey
 from janitor.engine.act import _Deletion, _TargetAct
 from janitor.engine.proof import Empty
 from janitor.engine.questions import Questions
@@ -371,7 +371,7 @@ def no_last_look(patch: pytest.MonkeyPatch) -> None:
 def all_looked_at_at_once(patch: pytest.MonkeyPatch) -> None:
     """On a small CPU each look is more than a second old by the deletion, and accepted."""
     patch.setattr(act, "MAX_LOOK_AGE", math.inf)
-    patch.setattr(looks, "FIRST", 1000)
+    patch.setattr(admission, "FIRST", 1000)
 
 
 @caught_by("plan_and_apply", tagged_late(worlds.deletable))

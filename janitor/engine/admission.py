@@ -1,4 +1,4 @@
-"""Limits how many last looks are under way at once in the whole process.
+"""Limits how many last looks (`janitor.engine.act`) are under way at once in the whole process.
 
 A last look is valid for a second. On a small CPU many concurrent ones all take longer than that,
 and each has to be repeated; so few are admitted, and more only while they are quick.
@@ -25,7 +25,7 @@ HUNG = 3.0
 that does not answer, and other looks must not wait for that."""
 
 
-class Looks:
+class Admission:
     """Admits looks, first come, first served."""
 
     def __init__(self, clock: Clock) -> None:

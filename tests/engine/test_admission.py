@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from janitor.engine.looks import FIRST, MOST, Looks
+from janitor.engine.admission import FIRST, MOST, Admission
 from tests.virtual import VirtualClock
 
 
@@ -16,17 +16,17 @@ def test_more_looks_are_admitted_only_while_they_are_quick(takes: float, most: i
     clock = VirtualClock(0)
     running, seen = 0, list[int]()
 
-    async def look(looks: Looks) -> None:
+    async def look(admission: Admission) -> None:
         nonlocal running
-        async with looks.admitted():
+        async with admission.admitted():
             running += 1
             seen.append(running)
             await asyncio.sleep(takes)
             running -= 1
 
     async def many() -> None:
-        looks = Looks(clock)
-        await asyncio.gather(*(look(looks) for _ in range(400)))
+        admission = Admission(clock)
+        await asyncio.gather(*(look(admission) for _ in range(400)))
 
     clock.run(many())
     assert max(seen) == most
@@ -38,15 +38,15 @@ def test_more_looks_are_admitted_only_while_they_are_quick(takes: float, most: i
 def test_a_cancelled_look_leaves_its_place_to_the_next() -> None:
     """Looks are admitted in order, even if one is cancelled just as it is admitted."""
     clock, began = VirtualClock(0), list[int]()
-    looks = Looks(clock)
+    admission = Admission(clock)
 
     async def look(number: int) -> None:
-        async with looks.admitted():
+        async with admission.admitted():
             began.append(number)
             await asyncio.sleep(0.4)
 
     async def many() -> None:
-        first, second = looks.admitted(), looks.admitted()
+        first, second = admission.admitted(), admission.admitted()
         await first.__aenter__()
         await second.__aenter__()
         waiting = [asyncio.create_task(look(number)) for number in range(9)]
@@ -67,16 +67,16 @@ def test_looks_that_hang_do_not_hold_up_the_others() -> None:
     clock = VirtualClock(0)
     done: list[float] = []
 
-    async def look(looks: Looks, takes: float) -> None:
-        async with looks.admitted():
+    async def look(admission: Admission, takes: float) -> None:
+        async with admission.admitted():
             await asyncio.sleep(takes)
         if takes < 1:
             done.append(clock.monotonic())
 
     async def many() -> None:
-        looks = Looks(clock)
+        admission = Admission(clock)
         hanging = [35.0] * 8
-        await asyncio.gather(*(look(looks, takes) for takes in hanging + [0.1] * 100))
+        await asyncio.gather(*(look(admission, takes) for takes in hanging + [0.1] * 100))
 
     clock.run(many())
     assert max(done) < 30
