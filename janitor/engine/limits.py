@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
+from janitor.core.model import Verb
+from janitor.core.tally import Tally
 from janitor.policy.file import Limits
 
 
@@ -57,3 +62,51 @@ def exceeded(
     if section == "limits.fleet" and any(getattr(limits.fleet, key) is None for key in needed):
         text += ", without which [limits] holds for all accounts together"
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsVerdict:
+    """Why nothing that is planned may be deleted or swept, anywhere and in single accounts; empty
+    if it may.
+    """
+
+    anywhere: str
+    accounts: Mapping[str, str]
+
+    def of(self, account: str) -> str:
+        """Why nothing may be deleted or swept in the account; empty if it may."""
+        return self.anywhere or self.accounts.get(account, "")
+
+    @property
+    def text(self) -> str:
+        """All reasons in a line, those of at most NAMED accounts."""
+        if self.anywhere:
+            return self.anywhere
+        named = [f"{account}: {why}" for account, why in islice(self.accounts.items(), NAMED)]
+        left = len(self.accounts) - len(named)
+        return "; ".join([*named, *([f"and {left} more accounts"] if left else [])])
+
+
+NAMED = 10
+"""Accounts that are named in a line, at most."""
+
+
+def verdict(accounts: Mapping[str, Tally], limits: Limits) -> LimitsVerdict:
+    """What the limits refuse of the plans of each account, and of all together."""
+    single = {account: _over(tally, limits) for account, tally in accounts.items()}
+    if len(accounts) == 1 and (why := next(iter(single.values()))):
+        return LimitsVerdict(why, {})
+    where = " in any account" if len(accounts) > 1 else ""
+    total = Tally.together(accounts.values())
+    together = _over(total, limits.over_all(), where=where, section="limits.fleet")
+    return LimitsVerdict(together, {account: why for account, why in single.items() if why})
+
+
+def _over(tally: Tally, limits: Limits, **how: Any) -> str:
+    return exceeded(
+        limits,
+        deletions=tally.planned[Verb.DELETE_GROUP],
+        sweeps=tally.planned[Verb.SWEEP_STREAMS],
+        scanned=tally.scanned,
+        **how,
+    )

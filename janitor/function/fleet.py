@@ -35,7 +35,8 @@ from janitor.core.errors import JanitorError, UsageError
 from janitor.core.model import Status, Target
 from janitor.core.tally import Tally
 from janitor.cost.money import price_list
-from janitor.engine.books import UNFINISHED, verdict
+from janitor.engine.books import UNFINISHED
+from janitor.engine.limits import verdict
 from janitor.function.findings import KeptFindings
 from janitor.function.invocation import (
     CONTEXT,

@@ -20,7 +20,8 @@ from janitor.core.tally import Tally
 from janitor.cost.money import Ledger, PriceList, asking
 from janitor.engine.act import Act, Done, Part
 from janitor.engine.admission import Admission
-from janitor.engine.books import Books, LimitsVerdict
+from janitor.engine.books import Books
+from janitor.engine.limits import LimitsVerdict
 from janitor.engine.plan import ActionLine, action_line
 from janitor.engine.survey import Page, Survey
 from janitor.function.earlier import Earlier

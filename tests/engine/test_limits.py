@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from janitor.core.model import Verb
 from janitor.core.tally import Tally
-from janitor.engine.books import verdict
-from janitor.engine.limits import exceeded, within_share
+from janitor.engine.limits import exceeded, verdict, within_share
 from janitor.policy.file import FleetLimits, Limits
 
 

@@ -281,17 +281,18 @@ def swept_though_protected(patch: pytest.MonkeyPatch) -> None:
 
 def loosened(**more: int) -> Any:
     """Return `exceeded` with limits that are looser by so much."""
+    real = limits.exceeded
 
     def exceeded(given: Any, **counts: Any) -> str:
         update = {name: getattr(given, name) + one for name, one in more.items()}
-        return limits.exceeded(given.model_copy(update=update), **counts)
+        return real(given.model_copy(update=update), **counts)
 
     return exceeded
 
 
-replaced("one_group_too_many", books, "exceeded", loosened(max_group_deletions=1), LIMITS)
-replaced("one_stream_too_many", books, "exceeded", loosened(max_stream_deletions=1), LIMITED)
-replaced("share_ignored", books, "exceeded", loosened(max_group_deletion_share=1), LIMITS)
+replaced("one_group_too_many", limits, "exceeded", loosened(max_group_deletions=1), LIMITS)
+replaced("one_stream_too_many", limits, "exceeded", loosened(max_stream_deletions=1), LIMITED)
+replaced("share_ignored", limits, "exceeded", loosened(max_group_deletion_share=1), LIMITS)
 
 
 @caught_by(
@@ -658,7 +659,7 @@ def lost_answer_is_another(patch: pytest.MonkeyPatch) -> None:
 
 def verdict(**ignored: Any) -> Any:
     """Return `verdict` with these parts of the result replaced."""
-    return lambda *counted: replace(books.verdict(*counted), **ignored)
+    return lambda *counted: replace(limits.verdict(*counted), **ignored)
 
 
 replaced("accounts_unlimited", fleet, "verdict", verdict(accounts={}), limited(1, 9), "fleet")
