@@ -20,7 +20,7 @@ from janitor.aws.api import CLIENT_CONFIG, Api, Counts
 from janitor.aws.pace import Pace
 from janitor.aws.workers import Inline
 from janitor.core.clock import DAY_MS, Stop
-from janitor.core.errors import Exit
+from janitor.core.exit_codes import Exit
 from janitor.core.model import LogGroup, Outcome, Status, Target
 from janitor.core.tally import Tally
 from janitor.engine.act import Act, Part, as_async

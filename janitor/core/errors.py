@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-
-
-class Exit(IntEnum):
-    """Exit codes of the command line."""
-
-    DONE = 0
-    FINDINGS = 1
-    USAGE = 2
-    INCOMPLETE = 3
-    REFUSED = 4
-    UNJUDGED = 5
-    INTERRUPTED = 130
+from janitor.core.exit_codes import Exit
 
 
 class JanitorError(Exception):

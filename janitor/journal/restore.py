@@ -25,7 +25,8 @@ from janitor.aws.logs import (
     Logs,
 )
 from janitor.core.clock import Stop, StoppedError
-from janitor.core.errors import CredentialsError, Exit, JanitorError
+from janitor.core.errors import CredentialsError, JanitorError
+from janitor.core.exit_codes import Exit, exit_code
 from janitor.core.model import Change, Extras, LogGroup, Restoration, Status, Target, UndoAction
 from janitor.core.together import together
 from janitor.journal.account_policies import PolicyChange, TargetPolicies
@@ -110,12 +111,11 @@ class UndoTally:
 
     def exit_code(self) -> Exit:
         """Return the exit code of the undo."""
-        if self.interrupted:
-            return Exit.INTERRUPTED
-        status = self.by_status
-        if status[Status.FAILED] or not self.complete:
-            return Exit.INCOMPLETE
-        return Exit.UNJUDGED if status[Status.UNKNOWN] else Exit.DONE
+        return exit_code(
+            interrupted=self.interrupted,
+            incomplete=self.by_status[Status.FAILED] > 0 or not self.complete,
+            unjudged=self.by_status[Status.UNKNOWN] > 0,
+        )
 
     @property
     def complete(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from janitor.core.errors import Exit
+from janitor.core.exit_codes import Exit, exit_code
 from janitor.core.model import Status, Target, Verb
 from janitor.core.tally import Tally
 
@@ -73,21 +73,15 @@ class Summary:
 
     @property
     def exit_code(self) -> Exit:
-        """The exit code of the run, before `--fail-on-findings`.
-
-        An unknown log group is kept, but not silently: whoever runs this unattended must learn of
-        it, or acknowledge it in the policy.
-        """
-        if self.interrupted:
-            return Exit.INTERRUPTED
-        if self.refused_because:
-            return Exit.REFUSED
+        """The exit code of the run, before `--fail-on-findings`."""
         acted = self.carried_out
-        if not self.complete or self.failed or (acted and acted["done"] < acted["planned"]):
-            return Exit.INCOMPLETE
-        if self.unknown > self.acknowledged:
-            return Exit.UNJUDGED
-        return Exit.DONE
+        left = acted and acted["done"] < acted["planned"]
+        return exit_code(
+            interrupted=self.interrupted,
+            refused=bool(self.refused_because),
+            incomplete=bool(not self.complete or self.failed or left),
+            unjudged=self.unknown > self.acknowledged,
+        )
 
     @property
     def changes(self) -> Mapping[str, int]:

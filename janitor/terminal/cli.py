@@ -27,7 +27,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from janitor import __version__, terminal
 from janitor.core import process
-from janitor.core.errors import Exit, JanitorError, OutputError, UsageError
+from janitor.core.errors import JanitorError, OutputError, UsageError
+from janitor.core.exit_codes import Exit
 from janitor.core.text import ODD, lines, visible
 from janitor.report.base import Format
 

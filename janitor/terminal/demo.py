@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from janitor.core.errors import Exit
+from janitor.core.exit_codes import Exit
 from janitor.sandbox.saved import kept
 from janitor.terminal import cli
 from janitor.terminal.shared import show

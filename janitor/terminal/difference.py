@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from janitor.core.errors import Exit
+from janitor.core.exit_codes import Exit
 from janitor.core.text import visible
 from janitor.report.base import Format, check_table_or_json, counted
 from janitor.report.difference import KINDS, decided, difference, figures, read

@@ -14,7 +14,8 @@ from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
 from janitor.aws.targets import check_region, one_partition
 from janitor.core.clock import Stop, StoppedError
-from janitor.core.errors import Exit, UsageError
+from janitor.core.errors import UsageError
+from janitor.core.exit_codes import Exit
 from janitor.core.model import LogGroup, Target
 from janitor.cost.money import price_list
 from janitor.policy.file import Policy

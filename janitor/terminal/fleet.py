@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from janitor.core.errors import Exit
+from janitor.core.exit_codes import Exit
 from janitor.function.iam import iam_policy
 from janitor.function.member_role import HERE, ROLE, member_template
 from janitor.policy.file import load

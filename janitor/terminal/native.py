@@ -10,7 +10,8 @@ from typing import IO
 
 from janitor.aws.api import Counts
 from janitor.core.clock import Stop, StoppedError
-from janitor.core.errors import Exit, OutputError
+from janitor.core.errors import OutputError
+from janitor.core.exit_codes import Exit, exit_code
 from janitor.core.model import Status
 from janitor.core.text import visible
 from janitor.engine.native import Natives
@@ -80,11 +81,11 @@ async def _native(options: Options, *, apply: bool, ignore_protect: bool) -> Exi
         complain(f"error: {text}")
     if broken is not None:
         raise OutputError(broken)
-    if stop.cause == "interrupted":
-        return Exit.INTERRUPTED
-    if not native_report.summary(natives.items, natives.errors)["complete"]:
-        return Exit.INCOMPLETE
-    return Exit.FINDINGS if options.fail_on_findings and planned else Exit.DONE
+    return exit_code(
+        interrupted=stop.cause == "interrupted",
+        incomplete=not native_report.summary(natives.items, natives.errors)["complete"],
+        findings=options.fail_on_findings and bool(planned),
+    )
 
 
 def _write(options: Options, out: IO[str], info: RunInfo, natives: Natives) -> None:

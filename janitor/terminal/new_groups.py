@@ -12,7 +12,7 @@ from janitor.aws.api import Counts
 from janitor.aws.targets import Means
 from janitor.aws.workers import Inline
 from janitor.core.clock import Stop
-from janitor.core.errors import Exit
+from janitor.core.exit_codes import Exit
 from janitor.core.model import Target
 from janitor.engine.new_groups import NewGroupsResult, give_retention
 from janitor.function.hints import parse_hint

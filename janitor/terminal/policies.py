@@ -11,7 +11,8 @@ from typing import Any
 
 from janitor.aws.targets import check_region, known_regions
 from janitor.core.clock import SystemClock
-from janitor.core.errors import Exit, UsageError
+from janitor.core.errors import UsageError
+from janitor.core.exit_codes import Exit
 from janitor.core.model import DeleteGroup, LogGroup, SetRetention, Target, verb_of
 from janitor.core.text import visible
 from janitor.owners.table import unknown

@@ -16,7 +16,8 @@ from janitor.aws.api import BOOKKEEPING_CONFIG, Counts
 from janitor.aws.quotas import learn_quotas
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Stop, StoppedError
-from janitor.core.errors import CredentialsError, Exit, OutputError, UsageError
+from janitor.core.errors import CredentialsError, OutputError, UsageError
+from janitor.core.exit_codes import Exit
 from janitor.core.model import Restoration, Status
 from janitor.core.text import visible
 from janitor.journal import archive

@@ -32,7 +32,8 @@ from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
 from janitor.aws.targets import ACCOUNT, check_region, check_value
 from janitor.core.clock import Stop, StoppedError
-from janitor.core.errors import Exit, JanitorError, OutputError, PlanError, UsageError
+from janitor.core.errors import JanitorError, OutputError, PlanError, UsageError
+from janitor.core.exit_codes import Exit
 from janitor.core.loss import loss
 from janitor.core.model import (
     OWNER_GONE,

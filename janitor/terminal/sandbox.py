@@ -10,7 +10,8 @@ import threading
 from datetime import UTC, datetime
 from types import FrameType
 
-from janitor.core.errors import Exit, UsageError
+from janitor.core.errors import UsageError
+from janitor.core.exit_codes import Exit
 from janitor.sandbox import demo
 from janitor.sandbox.account import Sandbox
 from janitor.sandbox.clocks import RealClock

@@ -24,7 +24,8 @@ from janitor.aws.api import Api, Counts, UnavailableError
 from janitor.aws.pace import Pace
 from janitor.aws.workers import Inline
 from janitor.core.clock import Stop, SystemClock
-from janitor.core.errors import CredentialsError, Exit
+from janitor.core.errors import CredentialsError
+from janitor.core.exit_codes import Exit
 from janitor.core.model import Target
 from janitor.terminal.cli import main
 

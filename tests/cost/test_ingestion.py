@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from janitor.aws.api import CallError
 from janitor.aws.metrics import METRICS_A_CALL, incoming_bytes
 from janitor.core.clock import DAY_MS, Stop, StoppedError
-from janitor.core.errors import Exit
+from janitor.core.exit_codes import Exit
 from janitor.core.model import Ingestion, LogGroup, Target, verb_of
 from janitor.cost.ingestion import (
     API_GATEWAY,

@@ -13,7 +13,8 @@ import pytest
 from janitor.aws.api import Counts
 from janitor.aws.logs import Changes
 from janitor.core.clock import Stop
-from janitor.core.errors import Exit, JournalError, PlanError
+from janitor.core.errors import JournalError, PlanError
+from janitor.core.exit_codes import Exit
 from janitor.core.model import Outcome, Status, Verb
 from janitor.engine.act import DELETIONS_AT_ONCE
 from janitor.engine.plan import ActionLine

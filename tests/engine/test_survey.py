@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from janitor.core.errors import Exit
+from janitor.core.exit_codes import Exit
 from janitor.core.model import Status, Verb
 from janitor.journal.journal import FileJournal
 from janitor.policy.file import Policy, parse

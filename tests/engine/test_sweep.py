@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from janitor.aws.logs import Logs
-from janitor.core.errors import Exit, JournalError
+from janitor.core.errors import JournalError
+from janitor.core.exit_codes import Exit
 from janitor.core.model import LogGroup, Status, Verb
 from janitor.engine.act import _CurrentGroups
 from janitor.journal.journal import Entry, FileJournal

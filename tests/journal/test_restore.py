@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from janitor.aws.logs import DEFINITION
 from janitor.core.clock import Stop
-from janitor.core.errors import Exit, JournalError
+from janitor.core.errors import JournalError
+from janitor.core.exit_codes import Exit
 from janitor.core.model import Restoration, Status
 from janitor.journal.history import History, read, select
 from janitor.journal.journal import FileJournal, Lines

@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 import pytest
 
-from janitor.core.errors import Exit
+from janitor.core.exit_codes import Exit
 from janitor.sandbox import demo
 from janitor.terminal import cli
 from janitor.terminal import demo as terminal_demo
