@@ -61,7 +61,7 @@ BOOKKEEPING_CONFIG = Config(
 """For a run's own bookkeeping: its state, journal, next link and notification."""
 BOOKKEEPING_TIMEOUT = 15.0
 """Seconds for one such call, all attempts together. The last ones of a link fit into the minute
-that it reserves for them (`janitor.function.chain`).
+that it reserves for them (`janitor.function.deadline`).
 """
 
 CALL_TIMEOUT = 60.0

@@ -13,31 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from janitor.core.errors import JanitorError
 
 ACTIONS: dict[str, str] = {"Invoke": "lambda:InvokeFunction"}
-SHORTEST_MARGIN = 1.0
-LONGEST_MARGIN = 60.0
-MARGIN_SHARE = 0.2
-LONGEST_DRAIN = 90.0
-DRAIN_SHARE = 0.2
 
 
 class ChainError(JanitorError):
     """The next link could not be invoked; what was not reached stays undone."""
-
-
-def margin(remaining: float) -> float:
-    """Return how many seconds before its end a link starts nothing more.
-
-    What is in flight takes 5 s at most (`Stop`), the journal, the plan, the state and the next link
-    15 s each (`janitor.aws.api`). A link with little time to begin with keeps a share of it.
-    """
-    return max(min(LONGEST_MARGIN, remaining * MARGIN_SHARE), SHORTEST_MARGIN)
-
-
-def drain(remaining: float) -> float:
-    """Return how many seconds before that margin a link takes no new page or part of a plan, so
-    that it finishes what it has taken and the next link continues right after it.
-    """
-    return min(LONGEST_DRAIN, remaining * DRAIN_SHARE)
 
 
 def too_long(link: int, started: int, now: int, *, max_links: int, max_hours: int) -> str:

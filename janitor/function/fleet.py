@@ -37,23 +37,20 @@ from janitor.core.tally import Tally
 from janitor.cost.money import price_list
 from janitor.engine.books import UNFINISHED
 from janitor.engine.limits import verdict
+from janitor.function.deadline import deadline
 from janitor.function.findings import KeptFindings
 from janitor.function.invocation import (
     CONTEXT,
-    NAMESPACE,
     Invocation,
-    WarmSession,
     answer_or_error,
-    code,
     configure_logs,
-    deadline,
-    measure,
     unwrapped,
 )
 from janitor.function.link import Link
 from janitor.function.members import Member, Record, check_account, find_members, with_regions
+from janitor.function.metrics import NAMESPACE, measure
 from janitor.function.notify import Notice, shortened
-from janitor.function.runs import Runs
+from janitor.function.runs import Runs, code
 from janitor.function.settings import Settings, parsed, read_settings
 from janitor.function.state import (
     FLEET,
@@ -64,6 +61,7 @@ from janitor.function.state import (
     TakenError,
     TargetState,
 )
+from janitor.function.warm import WarmSession
 from janitor.policy.file import Policy
 from janitor.report.base import counted
 from janitor.report.fleet import Asked, FleetReport, Place, page

@@ -30,24 +30,22 @@ from janitor.core.errors import UsageError
 from janitor.core.model import Target
 from janitor.cost.money import price_list
 from janitor.function import chain
+from janitor.function.deadline import deadline
 from janitor.function.findings import Findings
 from janitor.function.invocation import (
     CONTEXT,
-    NAMESPACE,
     Invocation,
-    WarmSession,
     answer_or_error,
-    code,
     configure_logs,
-    deadline,
-    measure,
     unwrapped,
 )
 from janitor.function.link import Link
+from janitor.function.metrics import NAMESPACE, measure
 from janitor.function.notify import Notice
-from janitor.function.runs import Runs
+from janitor.function.runs import Runs, code
 from janitor.function.settings import parsed, read_settings
 from janitor.function.state import Claim, RunState, RunStore, TakenError, TargetState
+from janitor.function.warm import WarmSession
 from janitor.policy.file import Policy
 
 log = structlog.get_logger("janitor")

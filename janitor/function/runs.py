@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 from janitor import __version__
@@ -14,12 +17,23 @@ from janitor.core.clock import Stop
 from janitor.core.errors import UsageError
 from janitor.core.model import Target
 from janitor.function import chain
-from janitor.function.invocation import Warm
 from janitor.function.state import PREFIX, RunState, RunStore
+from janitor.function.warm import Warm
 from janitor.journal.archive import BucketJournal, key_of
 from janitor.journal.journal import Lines
 from janitor.policy.file import Policy
 from janitor.report.base import RunInfo
+
+
+@functools.cache
+def code() -> str:
+    """Return the version of the running code, with its digest: a deployment may change the code
+    without a new release.
+    """
+    package = Path(__file__).parents[1]
+    files = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".toml"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files))
+    return f"{__version__}+{digest.hexdigest()[:12]}"
 
 
 class RunHeader(Protocol):

@@ -27,7 +27,8 @@ from janitor.aws.workers import Inline
 from janitor.core.clock import DAY_MS, Stop, SystemClock
 from janitor.core.errors import JanitorError
 from janitor.core.model import Target
-from janitor.function.invocation import NAMESPACE, configure_logs
+from janitor.function.invocation import configure_logs
+from janitor.function.metrics import NAMESPACE
 from janitor.function.settings import read_settings
 from janitor.function.trails import NoTrail, without_trail
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.config import ConfigError, parse
-from janitor.function.invocation import METRICS
+from janitor.function.metrics import METRICS
 from janitor.function.settings import read_settings
 from tests.deploy import pulumi_on_moto
 from tests.deploy.iam import allowed

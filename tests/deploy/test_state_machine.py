@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from janitor.function import invocation
+from janitor.function import warm
 from janitor.policy.file import parse
 from janitor.sandbox.store import Store
 from janitor.sandbox.wire import Call, RefusedError
@@ -50,7 +50,7 @@ def policy(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Sets the policy in force."""
 
     def use(text: str) -> None:
-        monkeypatch.setattr(invocation, "current_policy", lambda _: parse(text, "test"))
+        monkeypatch.setattr(warm, "current_policy", lambda _: parse(text, "test"))
 
     use(POLICY)
     return use

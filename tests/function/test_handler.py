@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janitor.core.errors import JanitorError, UsageError
-from janitor.function import chain, handler, invocation
+from janitor.function import handler, warm
 from janitor.function.chain import ChainError
+from janitor.function.deadline import LONGEST_MARGIN
 from janitor.function.link import Link
 from janitor.function.settings import read_settings
 from janitor.journal.history import read as read_history
@@ -64,7 +65,7 @@ def with_owners(owners: list[str]) -> Policy:
 
 def use(monkeypatch: pytest.MonkeyPatch, policy: Policy) -> None:
     """Make this the function's policy."""
-    monkeypatch.setattr(invocation, "current_policy", lambda _settings: policy)
+    monkeypatch.setattr(warm, "current_policy", lambda _settings: policy)
 
 
 # ---- events --------------------------------------------------------------------------------------
@@ -394,7 +395,7 @@ def test_a_call_that_hangs_leaves_a_link_time_to_end(
     if hanging == "Invoke":
         cut(cloud, 12)
     if hanging == "policy":
-        monkeypatch.setattr(invocation, "current_policy", lambda _settings: workers.hang())
+        monkeypatch.setattr(warm, "current_policy", lambda _settings: workers.hang())
     deployed = Deployed(cloud, {"JANITOR_NOTIFY_TOPIC": TOPIC}, workers=workers)
     if hanging == "journal":
         errors = deployed.invoke(SCHEDULED)["summary"]["errors"]
@@ -403,7 +404,7 @@ def test_a_call_that_hangs_leaves_a_link_time_to_end(
         with pytest.raises(JanitorError, match="no response within"):
             deployed.invoke(SCHEDULED)
     assert workers.since is not None
-    assert cloud.clock.monotonic() - workers.since < chain.LONGEST_MARGIN
+    assert cloud.clock.monotonic() - workers.since < LONGEST_MARGIN
 
 
 def test_a_changed_policy_ends_a_run(monkeypatch: Any) -> None:

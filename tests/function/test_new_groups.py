@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.batch.exceptions import UnexpectedBatchType
 
 from janitor.aws.workers import Inline
 from janitor.core.model import LogGroup
-from janitor.function import invocation, new_groups
+from janitor.function import invocation, new_groups, warm
 from janitor.function.new_groups import NewGroups, answer
 from janitor.function.settings import read_settings
 from janitor.journal.history import Put, read
@@ -86,7 +86,7 @@ class Function:
     def __init__(self, cloud: Cloud, policy: Policy, patch: pytest.MonkeyPatch) -> None:
         self.cloud = cloud
         cloud.store.buckets.setdefault(BUCKET, Bucket(ACCOUNT, REGION, NOW))
-        patch.setattr(invocation, "current_policy", lambda _settings: policy)
+        patch.setattr(warm, "current_policy", lambda _settings: policy)
         self.request = 0
 
     def get(self, *events: Any, region: str = REGION, seconds: float = 300) -> list[int]:
@@ -331,7 +331,7 @@ def test_the_entry_point_publishes_the_number_of_events_and_logs_each_group(
     """The watch reads that metric, by the function's name."""
     cloud = Cloud([new("/app/a")])
     cloud.store.buckets.setdefault(BUCKET, Bucket(ACCOUNT, REGION, NOW))
-    monkeypatch.setattr(invocation, "current_policy", lambda _settings: load(None))
+    monkeypatch.setattr(warm, "current_policy", lambda _settings: load(None))
     monkeypatch.setattr(new_groups.METRICS.provider, "service", "x-new-groups", raising=False)
     function = new_groups_of(cloud, metrics=new_groups.METRICS)
     monkeypatch.setattr(new_groups, "_new_groups", function)

@@ -16,7 +16,7 @@ from moto import mock_aws
 from janitor.core.errors import UsageError
 from janitor.core.tally import Tally
 from janitor.cost.money import Ledger, price_list
-from janitor.function import invocation, notify
+from janitor.function import notify, warm
 from janitor.function.notify import Notice, NotifyError, send
 from janitor.function.settings import read_settings
 from janitor.policy.file import Prices, parse
@@ -93,7 +93,7 @@ def test_a_dry_run_sends_a_notification_only_if_it_failed_or_would_be_refused(
     error = "Error: 123456789012/eu-west-1: the log groups could not be listed"
     assert error in failed["Message"]
     limited = Deployed(mixed(), DRY)
-    monkeypatch.setattr(invocation, "current_policy", lambda _settings: TIGHT)
+    monkeypatch.setattr(warm, "current_policy", lambda _settings: TIGHT)
     limited.invoke(SCHEDULED)
     [sent] = limited.sent
     assert attribute(sent, "result") == "refused"

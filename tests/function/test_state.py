@@ -11,7 +11,7 @@ import pytest
 from janitor.aws.workers import Inline
 from janitor.core.model import DeleteGroup, Keep, LogGroup, Outcome, Status, Target
 from janitor.engine.plan import ActionLine, Planned, action_line
-from janitor.function import chain
+from janitor.function.deadline import LONGEST_MARGIN
 from janitor.function.state import (
     RunState,
     RunStore,
@@ -178,4 +178,4 @@ def test_a_bucket_that_hangs_leaves_a_link_time_to_end(
     store = RunStore(account.client("s3"), BUCKET, Hanging())
     with pytest.raises(StateError, match="no response within"):
         account.clock.run(call(store))
-    assert 3 * account.clock.monotonic() < chain.LONGEST_MARGIN
+    assert 3 * account.clock.monotonic() < LONGEST_MARGIN

@@ -1,8 +1,8 @@
-"""The code that the functions of the zip share."""
+"""What a warm function keeps."""
 
 from __future__ import annotations
 
-from janitor.function.invocation import WarmSession
+from janitor.function.warm import WarmSession
 
 
 def test_a_warm_function_caches_only_the_clients_that_each_run_needs() -> None:
