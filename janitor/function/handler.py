@@ -1,25 +1,18 @@
 """The Lambda function: an event in, a summary out.
 
-EventBridge's scheduled event acts (unless the environment says otherwise); every other event is a
-dry run unless it says `"dry_run": false`. One event is one run, however often it is delivered.
-What does not fit into one invocation continues in the next, from the state in the bucket
-(`janitor.function.state`); the event that invokes it names only run and link.
+One event (`janitor.function.events`) is one run, however often it is delivered. What does not fit
+into one invocation continues in the next, from the state in the bucket (`janitor.function.state`).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import structlog
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from janitor.aws import targets
 from janitor.aws.api import BOOKKEEPING_CONFIG, BOOKKEEPING_TIMEOUT, Counts
@@ -31,6 +24,7 @@ from janitor.core.model import Target
 from janitor.cost.money import price_list
 from janitor.function import chain
 from janitor.function.deadline import deadline
+from janitor.function.events import Request, requested
 from janitor.function.findings import Findings
 from janitor.function.invocation import (
     CONTEXT,
@@ -43,48 +37,12 @@ from janitor.function.link import Link
 from janitor.function.metrics import NAMESPACE, measure
 from janitor.function.notify import Notice
 from janitor.function.runs import Runs, code
-from janitor.function.settings import parsed, read_settings
+from janitor.function.settings import read_settings
 from janitor.function.state import Claim, RunState, RunStore, TakenError, TargetState
 from janitor.function.warm import WarmSession
 from janitor.policy.file import Policy
 
 log = structlog.get_logger("janitor")
-
-_RUN = re.compile(r"[A-Za-z0-9-]{1,64}")
-RunId = Annotated[str, StringConstraints(pattern=f"^{_RUN.pattern}$")]
-
-
-class Event(BaseModel):
-    """A caller's event: every key is optional, unknown ones are refused. With `run` and `link` the
-    function continues a run of its own.
-    """
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    dry_run: bool = True
-    regions: list[str] | None = Field(None, min_length=1)
-    run: RunId | None = None
-    link: int | None = Field(None, ge=1)
-
-    @model_validator(mode="after")
-    def _start_or_continue(self) -> Event:
-        if (self.run is None) != (self.link is None):
-            raise ValueError("give run and link together")
-        if self.run is not None and self.model_fields_set - {"run", "link"}:
-            raise ValueError("a run continues as it was started: give only run and link")
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What an event asks for. A new run judges ages as of `started` (ms)."""
-
-    run: str
-    link: int
-    trigger: Literal["schedule", "hand"] = "hand"
-    dry_run: bool = True
-    regions: Sequence[str] = ()
-    started: int = 0
 
 
 class Janitor(Runs):
@@ -99,7 +57,7 @@ class Janitor(Runs):
         """
         CONTEXT.clear()
         CONTEXT["request_id"] = context.aws_request_id
-        request = self._request(event, context.aws_request_id)
+        request = requested(event, context.aws_request_id, self._settings, self._clock.now())
         CONTEXT["run_id"] = request.run
         bucket = self._store()
         policy = await self._policy()
@@ -118,27 +76,6 @@ class Janitor(Runs):
             return {"run": {"id": request.run}, "repeated": True}
 
     # ---- which run, and which link -----------------------------------------------------------
-
-    def _request(self, event: Any, request_id: str) -> Request:
-        now = self._clock.now()
-        configured = self._settings.region_names or [targets.ALL]
-        if _is_scheduled(event):
-            run, started = _scheduled(event, now)
-            dry_run = self._settings.scheduled_dry_run == "true"
-            return Request(run, 0, "schedule", dry_run, configured, started)
-        if not isinstance(event, dict | None):
-            raise UsageError(f"event: {type(event).__name__} is not an object")
-        asked = parsed(event or {}, Event, "event")
-        if asked.run is not None and asked.link is not None:
-            return Request(asked.run, asked.link)
-        for region in asked.regions or ():
-            targets.check_region(region, "event: regions")
-            if configured != [targets.ALL] and region not in configured:
-                raise UsageError(
-                    f"event: regions: {region} is not among those configured "
-                    f"({', '.join(configured)})"
-                )
-        return Request(request_id, 0, "hand", asked.dry_run, asked.regions or configured, now)
 
     async def _claim(
         self,
@@ -264,30 +201,6 @@ class Janitor(Runs):
             await self._notify(notice)
         state.told, state.claim = True, None
         await bucket.save(state)
-
-
-def _is_scheduled(event: Any) -> bool:
-    return (
-        isinstance(event, dict)
-        and event.get("source") == "aws.events"
-        and event.get("detail-type") == "Scheduled Event"
-    )
-
-
-def _scheduled(event: dict[str, Any], now: int) -> tuple[str, int]:
-    """Return the run id and the start (ms) that a scheduled event gives. Raises UsageError.
-
-    Whoever may invoke the function may forge such an event. An earlier time makes less old enough
-    to be deleted; a time in the future counts as now.
-    """
-    run, time = event.get("id"), event.get("time")
-    if not isinstance(run, str) or not _RUN.fullmatch(run):
-        raise UsageError(f"event: id: {run!r} is not the id of an event")
-    try:
-        started = int(datetime.fromisoformat(str(time)).timestamp() * 1000)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"event: time: {time!r} is not a time") from error
-    return run, min(started, now)
 
 
 configure_logs()

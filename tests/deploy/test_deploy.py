@@ -34,15 +34,14 @@ from packaging.requirements import Requirement
 from deploy import packaging
 from deploy.config import Config, ConfigError, parse
 from deploy.schedule import checked_expression
-from janitor.function.handler import Request
+from janitor.function.events import Request
 from janitor.function.iam import function_policy, watch_policy
 from janitor.function.invocation import configure_logs
 from janitor.function.settings import read_settings
 from janitor.policy.file import load
 from tests.deploy.iam import allowed
 from tests.deploy.pulumi_on_moto import PROJECT, Account, client
-from tests.function.deployed import SCHEDULED, Deployed
-from tests.function.test_handler import mixed
+from tests.function.deployed import SCHEDULED, Deployed, mixed
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTATION = (ROOT / "docs" / "deployment.md").read_text()

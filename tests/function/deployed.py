@@ -19,7 +19,7 @@ from janitor.function.settings import read_settings
 from janitor.policy.file import OWN_GROUP
 from janitor.sandbox.store import Bucket
 from janitor.sandbox.wire import Call, RefusedError
-from tests.accounts import ACCOUNT, NOW, REGION, Cloud, refused
+from tests.accounts import ACCOUNT, NOW, REGION, Cloud, Group, days_ago, refused, stream
 from tests.virtual import VirtualClock
 
 BUCKET = "janitor-runs"
@@ -37,6 +37,17 @@ SCHEDULED = {
     "resources": [f"arn:aws:events:{REGION}:{ACCOUNT}:rule/cloudwatch-janitor"],
     "detail": {},
 }
+
+
+def mixed(count: int = 30) -> Cloud:
+    """Groups to keep, to give retention, to sweep and to delete."""
+    groups = [Group(f"/kept/{i:03}", days_ago(900), 5, 365) for i in range(count)]
+    groups += [Group(f"/never/{i:03}", days_ago(900), 5) for i in range(count)]
+    groups += [Group(f"/old/{i:03}", days_ago(900), 0, 365) for i in range(count // 3)]
+    for i in range(count):
+        streams = [stream(f"2020/01/0{day}/[1]a", days_ago(800)) for day in range(1, 4)]
+        groups.append(Group(f"/aws/lambda/{i:03}", days_ago(900), 5, 30, streams=streams))
+    return Cloud(groups, page=10)
 
 
 class DiedError(BaseException):

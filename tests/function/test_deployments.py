@@ -29,8 +29,8 @@ from janitor.policy.file import parse
 from janitor.sandbox.wire import Call, RefusedError
 from tests.accounts import ACCOUNT, MUTATING, REGION, Cloud, Group, days_ago, refused, stream
 from tests.engine.test_properties import relaxed
-from tests.function.deployed import BUCKET, SCHEDULED, Deployed, DiedError, cut, die, dying
-from tests.function.test_handler import STATE, final, mixed, use
+from tests.function.deployed import BUCKET, SCHEDULED, Deployed, DiedError, cut, die, dying, mixed
+from tests.function.test_handler import STATE, final, use
 
 POLICY = """
 [defaults]

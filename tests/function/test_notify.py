@@ -22,8 +22,8 @@ from janitor.function.settings import read_settings
 from janitor.policy.file import Prices, parse
 from janitor.report.summary import summarize
 from tests.accounts import NOW, REGION, Cloud, Group, days_ago, refused, refusing
-from tests.function.deployed import ARN, GROUP, SCHEDULED, TOPIC, Deployed, cut
-from tests.function.test_handler import FOR_EVER, mixed
+from tests.function.deployed import ARN, GROUP, SCHEDULED, TOPIC, Deployed, cut, mixed
+from tests.function.test_handler import FOR_EVER
 
 NOTIFY = {"JANITOR_NOTIFY_TOPIC": TOPIC}
 

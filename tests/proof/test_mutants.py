@@ -28,7 +28,7 @@ from janitor.engine.act import _Deletion, _TargetAct
 from janitor.engine.proof import Empty
 from janitor.engine.questions import Questions
 from janitor.engine.survey import _TargetSurvey
-from janitor.function import fleet, handler, link
+from janitor.function import events, fleet, handler, link
 from janitor.function.link import Link
 from janitor.function.state import Claim, RunState, RunStore
 from janitor.journal.journal import FileJournal
@@ -621,8 +621,8 @@ def dry_run_ignored(patch: pytest.MonkeyPatch) -> None:
 @caught_by("chained", UNTROUBLED | {"others": test_proof.from_the_future})
 def time_of_the_event_believed(patch: pytest.MonkeyPatch) -> None:
     """An invented event can make everything older."""
-    real = handler._scheduled
-    patch.setattr(handler, "_scheduled", lambda event, _now: real(event, 10**14))
+    real = events._scheduled
+    patch.setattr(events, "_scheduled", lambda event, _now: real(event, 10**14))
 
 
 @caught_by("chained", REPEATED)
