@@ -338,7 +338,7 @@ _SHARED = {
     "log_format": Logs,
     "dry_run": DryRun,
 }
-"""The options that several commands have, by their names in `janitor.terminal.shared.Options`."""
+"""The options that several commands have, by their names in `janitor.terminal.options.Options`."""
 _ACCOUNT = (
     *("profile", "roles", "external_id", "org", "org_role", "ous", "accounts", "exclude"),
     *("regions", "policy", "sandbox", "sandbox_state"),

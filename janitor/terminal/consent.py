@@ -18,7 +18,8 @@ from janitor.core.text import sentence, size, visible
 from janitor.cost.money import PriceList, usd
 from janitor.engine.plan import ActionLine, PlanFile
 from janitor.report.base import counted, dollars
-from janitor.terminal.shared import Options, Reached
+from janitor.terminal.account import Reached
+from janitor.terminal.options import Options
 from janitor.terminal.signals import handled
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from janitor.core.exit_codes import Exit
 from janitor.sandbox.saved import kept
 from janitor.terminal import cli
-from janitor.terminal.shared import show
+from janitor.terminal.output import show
 
 
 def demo() -> int:

@@ -22,16 +22,10 @@ from janitor.policy.file import Policy
 from janitor.policy.patterns import matches
 from janitor.report.base import Format, check_table_or_json
 from janitor.terminal import explanation as explaining
+from janitor.terminal.account import connect, in_account
 from janitor.terminal.explanation import Explanation
-from janitor.terminal.shared import (
-    Options,
-    complain,
-    connect,
-    in_account,
-    output,
-    read_policy,
-    run_info,
-)
+from janitor.terminal.options import Options, read_policy
+from janitor.terminal.output import complain, output, run_info
 from janitor.terminal.signals import interruptible
 
 ARN = re.compile(r"arn:(aws[a-z-]*):logs:([a-z0-9-]+):(\d{12}):log-group:([^:]+)(:\*)?")

@@ -12,7 +12,7 @@ from janitor.policy.file import load
 from janitor.sandbox import demo, fleets, saved
 from janitor.sandbox.organization import ID
 from janitor.terminal import cli
-from janitor.terminal.shared import show
+from janitor.terminal.output import show
 
 EXTERNAL_ID = "demo-4711"
 

@@ -19,19 +19,10 @@ from janitor.report import native as native_report
 from janitor.report.base import Format, RunInfo, check_table_or_json
 from janitor.report.summary import doing
 from janitor.terminal import consent
-from janitor.terminal.shared import (
-    Options,
-    complain,
-    connect,
-    in_account,
-    naming,
-    new_journal,
-    output,
-    read_policy,
-    run_info,
-    say,
-    say_discarded,
-)
+from janitor.terminal.account import connect, in_account
+from janitor.terminal.journal import naming, new_journal
+from janitor.terminal.options import Options, read_policy
+from janitor.terminal.output import complain, output, run_info, say, say_discarded
 from janitor.terminal.signals import interruptible
 
 

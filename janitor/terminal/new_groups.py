@@ -20,7 +20,8 @@ from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import NewGroups, Policy, load
 from janitor.sandbox import births, demo
 from janitor.sandbox.account import Sandbox
-from janitor.terminal.shared import SandboxClock, show
+from janitor.terminal.account import SandboxClock
+from janitor.terminal.output import show
 
 COPIED = ["team", "cost-centre"]
 

@@ -29,21 +29,10 @@ from janitor.policy.patterns import glob
 from janitor.report import undo as undo_report
 from janitor.report.base import Format, RunInfo, counted
 from janitor.terminal import consent
-from janitor.terminal.shared import (
-    Account,
-    Options,
-    Reached,
-    complain,
-    connect,
-    in_account,
-    naming,
-    new_journal,
-    output,
-    read_policy,
-    run_info,
-    say,
-    say_discarded,
-)
+from janitor.terminal.account import Account, Reached, connect, in_account
+from janitor.terminal.journal import naming, new_journal
+from janitor.terminal.options import Options, read_policy
+from janitor.terminal.output import complain, output, run_info, say, say_discarded
 from janitor.terminal.signals import handled, interruptible
 
 

@@ -78,21 +78,10 @@ from janitor.report.formats import make_report
 from janitor.report.overview import orphans_note
 from janitor.report.summary import CHANGES, Summary, summarize
 from janitor.terminal import consent
-from janitor.terminal.shared import (
-    Account,
-    Options,
-    Reached,
-    complain,
-    connect,
-    in_account,
-    naming,
-    new_journal,
-    output,
-    read_policy,
-    run_info,
-    say,
-    say_discarded,
-)
+from janitor.terminal.account import Account, Reached, connect, in_account
+from janitor.terminal.journal import naming, new_journal
+from janitor.terminal.options import Options, read_policy
+from janitor.terminal.output import complain, output, run_info, say, say_discarded
 from janitor.terminal.signals import interruptible
 
 log = structlog.get_logger("janitor")
@@ -309,7 +298,7 @@ class _Work:
         return "(tags not read)" if settings is None else settings.rule
 
     async def connect(self, regions: tuple[str, ...], only: Collection[str] = ()) -> None:
-        """Enter all accounts and Regions, as `janitor.terminal.shared.connect`."""
+        """Enter all accounts and Regions, as `janitor.terminal.account.connect`."""
         self.reached = await connect(
             self.account, regions, self.policy, self.counts, self.stop, only
         )

@@ -20,9 +20,9 @@ from janitor.policy.file import Policy, parse
 from janitor.policy.judge import Check
 from janitor.terminal import explain as command
 from janitor.terminal import explanation as explaining
+from janitor.terminal.account import Reached
 from janitor.terminal.cli import main
 from janitor.terminal.explanation import Explanation, explain, find
-from janitor.terminal.shared import Reached
 from tests.accounts import NOW, REGION, Cloud, Group, api, days_ago, look, refused, refusing, stream
 from tests.conftest import Run
 from tests.engine.test_properties import accounts, policies, relaxed
