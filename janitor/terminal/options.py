@@ -93,3 +93,31 @@ def read_policy(options: Options) -> Policy:
         limits = policy.limits.model_copy(update={"api_share": options.api_share})
         policy = policy.model_copy(update={"limits": limits})
     return policy.with_own_groups(own) if own else policy
+
+
+def same_options(options: Options, *, places: bool) -> list[str]:
+    """Return the options with which another command works in the same account and policy; without
+    `places`, those for Regions and for an organization's accounts are left out.
+    """
+    words = ["--sandbox"] if options.sandbox else []
+    if options.sandbox_state is not None:
+        words = ["--sandbox-state", str(options.sandbox_state)]
+    for region in options.regions if places else ():
+        words += ["--region", region]
+    for role in options.roles:
+        words += ["--role", role]
+    if options.org:
+        words += ["--org-role", options.org_role] if options.org_role else []
+    if options.org and places:
+        words += [] if options.ous or options.accounts else ["--org"]
+        named = (("--ou", options.ous), ("--account", options.accounts))
+        for option, values in (*named, ("--exclude", options.exclude)):
+            for value in values:
+                words += [option, value]
+    if options.external_id is not None:
+        words += ["--external-id", options.external_id]
+    if options.profile is not None:
+        words += ["--profile", options.profile]
+    if options.policy is not None:
+        words += ["--policy", str(options.policy)]
+    return words

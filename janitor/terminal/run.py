@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 import math
 import sys
 import tempfile
@@ -22,11 +21,7 @@ from collections.abc import (
 )
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, ParamSpec
-
-import structlog
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from typing import IO, Any
 
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
@@ -34,7 +29,6 @@ from janitor.aws.targets import ACCOUNT, check_region, check_value
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import JanitorError, OutputError, PlanError, UsageError
 from janitor.core.exit_codes import Exit
-from janitor.core.loss import loss
 from janitor.core.model import (
     OWNER_GONE,
     Ingestion,
@@ -46,7 +40,6 @@ from janitor.core.model import (
     verb_of,
 )
 from janitor.core.tally import Tally
-from janitor.core.text import size
 from janitor.cost.ingestion import DAYS, Talkers
 from janitor.cost.money import Ledger, PriceList, asking, price_list
 from janitor.cost.shares import Shares, prefix_key, tag_key
@@ -57,7 +50,6 @@ from janitor.engine.measured import measured
 from janitor.engine.plan import Head, PlanFile, action_line, end_line
 from janitor.engine.survey import Listing, Survey, every_group
 from janitor.engine.tagged import tagged
-from janitor.journal.journal import FileJournal
 from janitor.owners.owners import OwnerCache
 from janitor.policy.file import SHIPPED, Policy
 from janitor.policy.lint import idle
@@ -69,106 +61,28 @@ from janitor.report.base import (
     counted,
     dollars,
     is_finding,
-    log_outcome,
     unit,
 )
 from janitor.report.difference import Since
 from janitor.report.difference import read as read_report
 from janitor.report.formats import make_report
 from janitor.report.overview import orphans_note
-from janitor.report.summary import CHANGES, Summary, summarize
+from janitor.report.summary import Summary, summarize
 from janitor.terminal import consent
 from janitor.terminal.account import Account, Reached, connect, in_account
 from janitor.terminal.journal import naming, new_journal
-from janitor.terminal.options import Options, read_policy
-from janitor.terminal.output import complain, output, run_info, say, say_discarded
+from janitor.terminal.options import Options, read_policy, same_options
+from janitor.terminal.output import output, run_info, say, say_discarded
+from janitor.terminal.progress import progress
 from janitor.terminal.signals import interruptible
-
-log = structlog.get_logger("janitor")
+from janitor.terminal.sink import ResultSink, logs_kept
+from janitor.terminal.summary import count_carried_out, say_money, say_summary
 
 PLACES = ("account", "ou", "region")
 """Values of `--by` whose parts can have failures even if no log group could be read."""
 NOWHERE = "(no Region was reached)"
 
 Pages = AsyncIterator[tuple[list[LogGroup], str | None]]
-
-SLOW = 5
-"""Seconds from which the summary says which quota took them."""
-
-_P = ParamSpec("_P")
-
-
-class ResultSink:
-    """Passes what happens to the report, shows progress, and survives an output that fails."""
-
-    def __init__(
-        self,
-        report: Report,
-        stop: Stop,
-        *,
-        everything: bool,
-        talkers: Talkers | None = None,
-        orphans: bool = False,
-    ) -> None:
-        self.findings = 0
-        self.broken: OSError | None = None
-        self._report = report
-        self._stop = stop
-        self._everything = everything
-        self._talkers = talkers
-        self._orphans = orphans
-        self._tick: Callable[[int, int], None] = lambda _groups, _changes: None
-        self._groups = 0
-        self._changes = 0
-        # Asked once, because a large account has a million groups that are kept.
-        self._logs_kept = _logs_kept()
-
-    def progress(self, tick: Callable[[int, int], None]) -> None:
-        """Call `tick(groups scanned, changes)` whenever either of them grows."""
-        self._tick = tick
-
-    def read(self, groups: Sequence[LogGroup]) -> None:
-        """Add log groups."""
-        self._groups += len(groups)
-        self._tick(self._groups, self._changes)
-        self.safely(self._report_page, groups)
-        if self._talkers is not None:
-            for group in groups:
-                self._talkers.add(group)
-
-    def outcomes(self, outcomes: Iterable[Outcome]) -> None:
-        """Add outcomes."""
-        kept: list[Outcome] = []
-        for outcome in outcomes:
-            finding = is_finding(outcome)
-            if finding or self._logs_kept:
-                log_outcome(outcome)
-            if finding:
-                self.findings += 1
-                if outcome.status in (Status.DONE, Status.PLANNED):
-                    self._changes += 1
-                    self._tick(self._groups, self._changes)
-            if finding or self._everything or (self._orphans and _is_orphan(outcome.group)):
-                self.safely(self._report.finding, outcome)
-            else:
-                kept.append(outcome)
-        self.safely(self._report.kept, kept)
-
-    def _report_page(self, page: Sequence[LogGroup]) -> None:
-        for group in page:
-            self._report.scanned(group)
-            if (ingestion := group.ingestion) is not None:
-                self._report.ingested(group, ingestion)
-
-    def safely(self, write: Callable[_P, None], *args: _P.args, **named: _P.kwargs) -> None:
-        """Write. If that fails, or nobody reads any longer, start no new work and write no more."""
-        if self.broken is not None:
-            return
-        try:
-            write(*args, **named)
-        except OSError as error:
-            self.broken = error
-            self._stop.set("failed")
 
 
 class _Surveyed(NullReport):
@@ -206,16 +120,6 @@ class _Surveyed(NullReport):
         if arrived is None:
             return outcome
         return outcome._replace(group=outcome.group._replace(ingestion=arrived))
-
-
-def _is_orphan(group: LogGroup) -> bool:
-    return group.stored_bytes > 0 and group.orphan_of is not None
-
-
-def _logs_kept() -> bool:
-    """Return whether log groups that are kept are logged."""
-    enabled: bool = log.bind().is_enabled_for(logging.DEBUG)
-    return enabled
 
 
 def report(options: Options) -> Exit:
@@ -318,7 +222,7 @@ class _Work:
             out,
             everything=self.options.all_groups,
             prices=self.prices,
-            explain=_same_options(self.options, places=form is not Format.HTML),
+            explain=same_options(self.options, places=form is not Format.HTML),
             color=not self.options.no_color,
             parts=self.options.by is not None,
             since=self.since,
@@ -348,7 +252,7 @@ class _Work:
             books,
             listing=listing,
             orphans=self.options.orphans,
-            briefly=not (self.options.all_groups or self.options.orphans or _logs_kept()),
+            briefly=not (self.options.all_groups or self.options.orphans or logs_kept()),
         )
         await survey.run(self.apis, dict.fromkeys(self.apis))
         self.owner_cache = survey.owner_cache
@@ -445,8 +349,8 @@ class _Work:
         """Print the summary, and return the exit code. Raises OutputError if the output failed."""
         self.journal.close()
         surveyed = self.command != "apply"
-        _say_summary(self.options, summary, self.journal, acted=acted, surveyed=surveyed)
-        _say_money(self.options, summary, surveyed=surveyed)
+        say_summary(self.options, summary, self.journal, acted=acted, surveyed=surveyed)
+        say_money(self.options, summary, surveyed=surveyed)
         if self.asks_orphans:
             say(self.options, f"orphans: {orphans_note(summary)}")
         elif self.policy.questions and (asked := summary.asked) is not None:
@@ -497,7 +401,7 @@ async def _report(options: Options, command: str) -> Exit:
         )
         sink.safely(report.start, work.info(dry_run=True))
         books = work.books(work.apis, _counting(work, sink))
-        with _progress(options, sink):
+        with progress(options, sink):
             await work.survey(books, talkers)
         summary = await work.summary(books, talkers)
         sink.safely(report.finish, summary)
@@ -557,7 +461,7 @@ async def _write_plan(
             sink.safely(write, line.model_dump_json())
 
     books = work.books(work.apis, _counting(work, sink, planned))
-    with _progress(work.options, sink):
+    with progress(work.options, sink):
         await work.survey(books, talkers)
     for target, tally in books.tallies.items():
         sink.safely(write, end_line(target, tally).model_dump_json())
@@ -651,32 +555,15 @@ async def _act(
         sink.safely(out.flush)  # so that a full disk ends the changes now, not thousands later
 
     books.listener = listen
-    with _progress(work.options, sink):
+    with progress(work.options, sink):
         await work.act(books, plan)
     statuses = Counter(books.total.by_status)
     statuses.subtract(before)
-    carried_out = _carried_out(planned, done, statuses)
+    carried_out = count_carried_out(planned, done, statuses)
     summary = await work.summary(books, talkers, carried_out)
     sink.safely(report.finish, summary)
     sink.safely(out.flush)
     return work.end(sink, summary, acted=True)
-
-
-def _carried_out(
-    planned: Counter[Verb], done: Counter[Verb], statuses: Counter[Status]
-) -> dict[str, int]:
-    """Count what became of the lines of a plan, without retention that was set in place of a
-    refused deletion.
-    """
-    lines = {
-        "done": (planned & done).total(),
-        **{
-            status.value: statuses[status]
-            for status in (Status.FAILED, Status.REFUSED, Status.UNKNOWN, Status.NOT_REACHED)
-        },
-    }
-    changed = planned.total() - sum(lines.values())
-    return {"planned": planned.total(), **lines, "changed_since": max(changed, 0)}
 
 
 async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
@@ -794,122 +681,3 @@ async def _subscribed(
             found = await Logs(apis[group.target]).filters(group, "subscription")
             known[group.identity] = bool(found)
     return lambda group: known.get(group.identity)
-
-
-def _same_options(options: Options, *, places: bool) -> list[str]:
-    """Return the options with which another command works in the same account and policy; without
-    `places`, those for Regions and for an organization's accounts are left out.
-    """
-    words = ["--sandbox"] if options.sandbox else []
-    if options.sandbox_state is not None:
-        words = ["--sandbox-state", str(options.sandbox_state)]
-    for region in options.regions if places else ():
-        words += ["--region", region]
-    for role in options.roles:
-        words += ["--role", role]
-    if options.org:
-        words += ["--org-role", options.org_role] if options.org_role else []
-    if options.org and places:
-        words += [] if options.ous or options.accounts else ["--org"]
-        named = (("--ou", options.ous), ("--account", options.accounts))
-        for option, values in (*named, ("--exclude", options.exclude)):
-            for value in values:
-                words += [option, value]
-    if options.external_id is not None:
-        words += ["--external-id", options.external_id]
-    if options.profile is not None:
-        words += ["--profile", options.profile]
-    if options.policy is not None:
-        words += ["--policy", str(options.policy)]
-    return words
-
-
-@contextlib.contextmanager
-def _progress(options: Options, sink: ResultSink) -> Iterator[None]:
-    if options.quiet or not sys.stderr.isatty():
-        yield
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn(
-            "{task.fields[groups]:,} log groups scanned, {task.fields[changes]:,} to change"
-        ),
-        TimeElapsedColumn(),
-    )
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, redirect_stdout=False
-    ) as bar:
-        task = bar.add_task("janitor", total=None, groups=0, changes=0)
-        sink.progress(lambda groups, changes: bar.update(task, groups=groups, changes=changes))
-        yield
-
-
-def _say_summary(
-    options: Options, summary: Summary, journal: FileJournal, *, acted: bool, surveyed: bool
-) -> None:
-    """Print the summary for people on stderr."""
-    if summary.carried_out is not None:
-        say(options, _carried_out_text(summary.carried_out))
-    retentions, groups, streams = (summary.changes[verb] for verb in CHANGES)
-    verb = "were" if acted else "would be"
-    scanned = f"{summary.groups_scanned:,} log groups scanned ({size(summary.stored_bytes)} stored)"
-    say(
-        options,
-        f"{scanned if surveyed else 'of the plan'}: "
-        f"retention {'was' if acted else verb} set on {retentions:,}, "
-        f"{groups:,} groups and {streams:,} streams {verb} deleted; {summary.unknown:,} unknown, "
-        f"{summary.failed:,} failed, {summary.not_reached:,} not reached",
-    )
-    if (pace := summary.pace[:1]) and pace[0]["seconds"] >= SLOW:
-        slowest = pace[0]
-        say(
-            options,
-            f"the slowest quota: {slowest['calls']:,} calls of {slowest['operation']} at "
-            f"{slowest['per_second']:g} a second take {slowest['seconds']:,.0f} s "
-            f"({slowest['target']}); {summary.throttled} of {summary.api_calls:,} calls throttled",
-        )
-    say(options, loss(summary.money["freed_at_once_bytes"], dry_run=not acted))
-    if journal.written:
-        say(options, f"journal: {journal.path}")
-    for warning in summary.warnings:
-        say(options, f"janitor: warning: {warning}")
-    for error in summary.errors:
-        complain(f"error: {error}")
-    if summary.refused_because:
-        complain(f"refused: {summary.refused_because}")
-
-
-def _carried_out_text(lines: Mapping[str, int]) -> str:
-    """Return how many lines of the plan were done and, if some were not, why not."""
-    reasons = (
-        ("changed_since", "changed since"),
-        ("failed", "failed"),
-        ("refused", "refused by a limit"),
-        ("unknown", "could not be judged again"),
-        ("not_reached", "not reached"),
-    )
-    counts = [f"{lines['planned']:,} planned", f"{lines['done']:,} done"]
-    return ", ".join([*counts, *(f"{lines[key]:,} {what}" for key, what in reasons if lines[key])])
-
-
-def _say_money(options: Options, summary: Summary, *, surveyed: bool) -> None:
-    """Print costs and savings for people on stderr."""
-    money = summary.money
-    without = money["groups_without_price"]
-    unpriced = f"; {counted(without, 'log group')} without a known price"
-    stored = f"stored logs cost up to {dollars(money['storage_usd'])} a month; "
-    say(
-        options,
-        f"{stored * surveyed}setting retention saves "
-        f"{dollars(money['saved_at_once_usd'])} at once, "
-        f"{dollars(money['saved_steady_usd'])} at steady state{unpriced * bool(without)}",
-    )
-    if (ingestion := summary.ingestion) is not None:
-        say(
-            options,
-            f"ingestion of {ingestion['days']} days: {size(ingestion['bytes'])} in "
-            f"{ingestion['groups']:,} log groups, {dollars(ingestion['usd_a_month'])} a month; "
-            f"{ingestion['unread']:,} could not be read; "
-            f"reading it cost {dollars(ingestion['metrics_usd'])}",
-        )
