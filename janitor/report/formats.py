@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import IO, assert_never
 
 from janitor.cost.money import PriceList
-from janitor.report import delimited, markdown, structured, table
+from janitor.report import csv, json, markdown, table
 from janitor.report.base import Format, Report
 from janitor.report.difference import Since
 
@@ -37,11 +37,11 @@ def make_report(
                 out, everything=everything, prices=prices, words=explain, color=color
             )
         case Format.JSON:
-            return structured.JsonReport(out, prices)
+            return json.JsonReport(out, prices)
         case Format.JSONL:
-            return structured.JsonLinesReport(out, prices)
+            return json.JsonLinesReport(out, prices)
         case Format.CSV:
-            return delimited.CsvReport(out, prices, parts=parts, since=since)
+            return csv.CsvReport(out, prices, parts=parts, since=since)
         case Format.MARKDOWN:
             return markdown.MarkdownReport(out, everything=everything, prices=prices, words=explain)
         case Format.HTML:

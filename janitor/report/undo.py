@@ -11,7 +11,7 @@ from rich.text import Text
 from janitor.core.model import Restoration, Status
 from janitor.core.text import markdown, visible
 from janitor.report.base import Format, RunInfo
-from janitor.report.delimited import Rows
+from janitor.report.csv import Rows
 from janitor.report.summary import doing
 from janitor.report.table import Output
 
