@@ -26,7 +26,8 @@ from pydantic.fields import FieldInfo
 
 from deploy.schedule import checked_expression
 from janitor.aws.organizations import UNIT
-from janitor.aws.targets import ACCOUNT, EXTERNAL_ID, ROLE_NAME, known_regions, partition_of
+from janitor.aws.regions import known_regions, partition_of
+from janitor.aws.targets import ACCOUNT, EXTERNAL_ID, ROLE_NAME
 from janitor.core.errors import PolicyError
 from janitor.function.member_role import ROLE
 from janitor.policy.file import Policy, load

@@ -39,7 +39,7 @@ from janitor.aws.pace import Pace
 from janitor.aws.retries import TransientError, retrying
 from janitor.aws.workers import Workers
 from janitor.core.clock import IN_FLIGHT, Clock, Stop
-from janitor.core.errors import CredentialsError
+from janitor.core.errors import CredentialsError, UsageError
 from janitor.core.model import Target
 
 T = TypeVar("T")
@@ -503,6 +503,25 @@ class Api:
         if isinstance(error, _BROKEN_TRANSPORT):
             return UnavailableError(operation, str(error))
         return CallError(operation, type(error).__name__, str(error))
+
+
+async def needed(api: Api, service: str, operation: str, expect: str) -> Mapping[str, Any]:
+    """The answer to a call that a run needs. It is tried twice, and its errors say what to do."""
+    try:
+        for last in (False, True):
+            try:
+                return await api.once(service, operation, expect=expect, paced=False)
+            except UnavailableError:
+                if last:
+                    raise
+    except CredentialsError as error:
+        text = str(error)
+        raise CredentialsError(text if "; " in text else f"{text}; {credentials.HINT}") from error
+    except UnavailableError as error:
+        raise UsageError(f"AWS cannot be reached: {error}; {credentials.HINT}") from error
+    except (CallError, BotoCoreError, ValueError) as error:
+        raise UsageError(f"{error}; {credentials.HINT}") from error
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def chunks(items: Sequence[T], length: int) -> Iterator[Sequence[T]]:

@@ -6,6 +6,7 @@ with botocore 1.44.5).
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Mapping, Set
@@ -46,6 +47,13 @@ class Models(Loader):
         if type_name == "service-2":
             cut(service_name, model)
         return model
+
+
+@functools.cache
+def loader(data_path: str | None) -> Models:
+    """The loader of botocore's models, shared so that not every account's session reads them."""
+    paths = data_path.split(os.pathsep) if data_path else []
+    return Models(extra_search_paths=[os.path.expanduser(path) for path in paths])
 
 
 def cut(service: str, model: dict[str, Any]) -> None:

@@ -1,15 +1,13 @@
-"""Finds the accounts and Regions of a run, and makes the `Api` of each."""
+"""Enters the accounts of a run: sessions, roles, and the `Api` of each account and Region."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 import boto3
@@ -23,33 +21,37 @@ from janitor.aws import tls
 from janitor.aws.api import (
     CLIENT_CONFIG,
     Api,
-    CallError,
     Counts,
     ReadError,
-    UnavailableError,
+    needed,
 )
 from janitor.aws.checked import check
 from janitor.aws.clients import Clients, SharedClients
 from janitor.aws.credentials import HINT, NOWHERE, Renewal, renew_carefully
-from janitor.aws.models import Models
+from janitor.aws.models import loader
 from janitor.aws.pace import Pace
 from janitor.aws.quotas import default_quota
+from janitor.aws.regions import (
+    ALL,
+    DEFAULT_REGION,
+    check_region,
+    configured_region,
+    enabled,
+    environment_region,
+    known_regions,
+    partition_of,
+)
 from janitor.aws.workers import Workers
 from janitor.core.clock import Clock, Stop
 from janitor.core.errors import CredentialsError, JanitorError, UsageError
 from janitor.core.model import Target
 
 ACTIONS: dict[str, str] = {
-    "DescribeRegions": "ec2:DescribeRegions",
     "ListAccountAliases": "iam:ListAccountAliases",
     "AssumeRole": "sts:AssumeRole",
 }
-ALL = "all"
 ACCOUNTS_AT_ONCE = 16
 """Roles that are connected to at a time."""
-DEFAULT_REGION = "us-east-1"
-"""The Region that is asked about an account if none is configured."""
-_REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 ACCOUNT = re.compile(r"[0-9]{12}")
 ROLE_ARN = re.compile("arn:aws[a-z-]*:iam::[0-9]{12}:role/[0-9A-Za-z_+=,.@/-]+")
 ROLE_NAME = "([0-9A-Za-z_+=,.@-]+/)*[0-9A-Za-z_+=,.@-]{1,64}"
@@ -169,16 +171,9 @@ def lean(profile: str | None = None) -> botocore.session.Session:
     inner = botocore.session.Session(
         profile=profile, event_hooks=hooks, include_builtin_handlers=False
     )
-    inner.register_component("data_loader", _loader(inner.get_config_variable("data_path")))
+    inner.register_component("data_loader", loader(inner.get_config_variable("data_path")))
     tls.share(inner)
     return inner
-
-
-@functools.cache
-def _loader(data_path: str | None) -> Models:
-    """The loader of botocore's models, shared so that not every account's session reads them."""
-    paths = data_path.split(os.pathsep) if data_path else []
-    return Models(extra_search_paths=[os.path.expanduser(path) for path in paths])
 
 
 async def each_account(
@@ -217,34 +212,6 @@ async def each_account(
     return apis, {
         account: f"account {account}: nothing was done: {why}" for account, why in failed.items()
     }
-
-
-def configured_region(aws: boto3.Session) -> str | None:
-    """The Region that the environment or the profile names."""
-    return os.environ.get("AWS_REGION") or aws.region_name
-
-
-def environment_region() -> str:
-    """The Region that the environment names; empty if none. Raises UsageError if it is unknown."""
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-        if region := os.environ.get(name, ""):
-            check_region(region, name)
-            return region
-    return ""
-
-
-def one_partition(regions: Iterable[str], arns: Iterable[str] = ()) -> str:
-    """The partition of all of them. Raises UsageError if there are several, because credentials
-    belong to one.
-    """
-    found = {region: partition_of(region) for region in regions}
-    found |= {arn: arn.split(":")[1] for arn in arns}
-    if len({*found.values()}) > 1:
-        each = ", ".join(f"{what} ({partition})" for what, partition in found.items())
-        raise UsageError(
-            f"these are in different partitions of AWS: {each}; give Regions of one (-r/--region)"
-        )
-    return next(iter(found.values()), "aws")
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +257,7 @@ async def connect(aws: boto3.Session, wanted: Sequence[str], means: Means) -> li
         )
     account, home = await _account(api, [*named, usual or DEFAULT_REGION])
     if ALL in wanted:
-        named = await _enabled(api(account, home))
+        named = await enabled(api(account, home))
     return [api(account, region) for region in named or [home]]
 
 
@@ -311,7 +278,7 @@ async def _account(api: Callable[[str, str], Api], regions: Sequence[str]) -> tu
     first: JanitorError | None = None
     for region in dict.fromkeys(regions):
         try:
-            answer = await _ask(api("", region), "sts", "GetCallerIdentity", "Account")
+            answer = await needed(api("", region), "sts", "GetCallerIdentity", "Account")
             return check_account(str(answer["Account"])), region
         except JanitorError as error:
             first = first or error
@@ -333,72 +300,3 @@ async def alias(api: Api) -> str | None:
     except (*ReadError, JanitorError):
         return None
     return next((str(name) for name in answer["AccountAliases"]), None)
-
-
-async def _enabled(api: Api) -> list[str]:
-    """The account's enabled Regions, from EC2, whose model is loaded for the owners anyway. The
-    service `account` (ListRegions) has a smaller model, but no endpoint outside the partitions aws
-    and aws-cn (botocore 1.44.5).
-    """
-    answer = await _ask(api, "ec2", "DescribeRegions", "Regions")
-    names = sorted(str(region.get("RegionName")) for region in answer["Regions"])
-    if odd := [name for name in names if not _REGION.fullmatch(name)]:
-        raise UsageError(f"DescribeRegions: {odd[0]!r} is not a Region")
-    return names
-
-
-async def _ask(api: Api, service: str, operation: str, expect: str) -> Mapping[str, Any]:
-    """The answer to a call that a run needs. It is tried twice, and its errors say what to do."""
-    try:
-        for last in (False, True):
-            try:
-                return await api.once(service, operation, expect=expect, paced=False)
-            except UnavailableError:
-                if last:
-                    raise
-    except CredentialsError as error:
-        text = str(error)
-        raise CredentialsError(text if "; " in text else f"{text}; {HINT}") from error
-    except UnavailableError as error:
-        raise UsageError(f"AWS cannot be reached: {error}; {HINT}") from error
-    except (CallError, BotoCoreError, ValueError) as error:
-        raise UsageError(f"{error}; {HINT}") from error
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-@functools.cache
-def known_regions() -> tuple[str, ...]:
-    """Every Region that this botocore knows, from both of its lists: neither need be complete."""
-    regions = {
-        region
-        for name in ("endpoints", "partitions")
-        for partition in _loader(None).load_data(name)["partitions"]
-        for region in partition["regions"]
-    }
-    return tuple(sorted(region for region in regions if _REGION.fullmatch(region)))
-
-
-def partition_of(region: str) -> str:
-    """The partition of a Region (such as aws-cn), even of one that this botocore does not know."""
-    partitions = _loader(None).load_data("endpoints")["partitions"]
-    found = (part for part in partitions if re.match(part["regionRegex"], region))
-    return str(next((part["partition"] for part in found), "aws"))
-
-
-def has_endpoint(service: str, region: str) -> bool:
-    """Whether botocore knows an endpoint of the service in the Region."""
-    model = _loader(None).load_service_model(service, "service-2")
-    prefix = model["metadata"]["endpointPrefix"]
-    return any(
-        region in partition["services"].get(prefix, {}).get("endpoints", ())
-        for partition in _loader(None).load_data("endpoints")["partitions"]
-    )
-
-
-def check_region(region: str, where: str) -> None:
-    """Raise UsageError if there is no such Region. `where` names the option or key."""
-    known = known_regions()
-    if region not in known:
-        near = get_close_matches(region.lower(), known, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-        raise UsageError(f"{where}: {region!r} is not an AWS Region ({hint})")

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from janitor.aws import targets
+from janitor.aws.regions import ALL, check_region
 from janitor.core.errors import UsageError
 from janitor.function.settings import Settings, parsed
 
@@ -58,7 +58,7 @@ class Request:
 
 def requested(event: Any, request_id: str, settings: Settings, now: int) -> Request:
     """Return what the event asks for; `now` in ms. Raises UsageError on an event that is wrong."""
-    configured = settings.region_names or [targets.ALL]
+    configured = settings.region_names or [ALL]
     if _is_scheduled(event):
         run, started = _scheduled(event, now)
         return Request(
@@ -70,8 +70,8 @@ def requested(event: Any, request_id: str, settings: Settings, now: int) -> Requ
     if asked.run is not None and asked.link is not None:
         return Request(asked.run, asked.link)
     for region in asked.regions or ():
-        targets.check_region(region, "event: regions")
-        if configured != [targets.ALL] and region not in configured:
+        check_region(region, "event: regions")
+        if configured != [ALL] and region not in configured:
             raise UsageError(
                 f"event: regions: {region} is not among those configured ({', '.join(configured)})"
             )

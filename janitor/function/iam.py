@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from janitor.aws import logs, metrics, organizations, quotas, tags, targets
+from janitor.aws import regions as aws_regions
 from janitor.core.model import OWNER_GONE
 from janitor.journal import archive
 from janitor.owners import table as owners
@@ -46,7 +47,7 @@ def iam_policy(
     retain = any(scope.retention_days or scope.min_days or scope.max_days for scope in scopes)
     events = any(scope.proof == "events" for scope in scopes)
     acts = logs.ACTIONS
-    listing = {targets.ACTIONS["DescribeRegions"], quotas.ACTIONS["ListServiceQuotas"]}
+    listing = {aws_regions.ACTIONS["DescribeRegions"], quotas.ACTIONS["ListServiceQuotas"]}
     reading = {acts["DescribeLogGroups"]}
     changing: set[str] = set()
     homes: set[str] = set()
@@ -57,7 +58,7 @@ def iam_policy(
         rows = owners.chosen(policy.protect.deletion.owners)
         listing |= owners.actions(rows)
         known = {row.home for row in rows if row.home is not None}
-        homes = {home for home in known if targets.partition_of(home) == partition}
+        homes = {home for home in known if aws_regions.partition_of(home) == partition}
     if orphans or policy.questions:
         listing.add(metrics.ACTIONS["GetMetricData"])
     if policy.asks_for_tags:
@@ -196,7 +197,7 @@ def new_groups_policy(
     only = policy.only_retention(1.0).with_own_groups(log_group)
     document = iam_policy(only, account=account, partition=partition, regions=regions)
     groups = [f"arn:{partition}:logs:*:{account}:log-group:*"]
-    unused = {targets.ACTIONS["DescribeRegions"], tags.ACTIONS["GetResources"]}
+    unused = {aws_regions.ACTIONS["DescribeRegions"], tags.ACTIONS["GetResources"]}
     for statement in document["Statement"]:
         statement["Action"] = [name for name in statement["Action"] if name not in unused]
     where, copying = _in_regions(regions), bool(policy.new_groups.tags)
@@ -272,7 +273,7 @@ def native_policy(*, regions: Sequence[str] = ()) -> dict[str, Any]:
     """Return what `janitor native --apply` needs, and `janitor restore` for its journals, limited
     to `regions` if any are given. Account-level policies hold for all log groups: it takes `*`.
     """
-    needed = {logs.ACTIONS[name] for name in logs.NATIVE} | {targets.ACTIONS["DescribeRegions"]}
+    needed = {logs.ACTIONS[name] for name in logs.NATIVE} | {aws_regions.ACTIONS["DescribeRegions"]}
     return _document(_statement("AccountPolicies", "Allow", needed, ["*"], _in_regions(regions)))
 
 

@@ -16,6 +16,7 @@ from janitor.aws import targets
 from janitor.aws.api import Api
 from janitor.aws.credentials import HINT
 from janitor.aws.organizations import Wanted, chosen
+from janitor.aws.regions import ALL
 from janitor.aws.targets import Means
 from janitor.core.clock import StoppedError
 from janitor.core.errors import JanitorError, UsageError
@@ -87,7 +88,7 @@ async def with_regions(
     async def with_enabled(member: Member) -> Member:
         async with free:
             try:
-                apis = await targets.connect(assume(member.role), [targets.ALL], means)
+                apis = await targets.connect(assume(member.role), [ALL], means)
                 check_account(apis[0].target.account, member)
             except StoppedError:
                 return member.model_copy(update={"failed": "not asked for its Regions in time"})

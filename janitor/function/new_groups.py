@@ -27,7 +27,8 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from janitor.aws.api import BOOKKEEPING_CONFIG, Counts
-from janitor.aws.targets import Means, known_regions
+from janitor.aws.regions import known_regions
+from janitor.aws.targets import Means
 from janitor.aws.workers import Threads
 from janitor.core.clock import Stop, SystemClock
 from janitor.core.errors import UsageError

@@ -25,7 +25,8 @@ from pydantic import (
 
 from janitor.aws.api import BOOKKEEPING_CONFIG
 from janitor.aws.organizations import UNIT, Wanted
-from janitor.aws.targets import ACCOUNT, EXTERNAL_ID, ROLE_NAME, check_region
+from janitor.aws.regions import check_region
+from janitor.aws.targets import ACCOUNT, EXTERNAL_ID, ROLE_NAME
 from janitor.core.errors import PolicyError, UsageError
 from janitor.policy import file as policies
 from janitor.policy.file import Policy

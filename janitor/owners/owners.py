@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from janitor.aws import targets
+from janitor.aws import regions
 from janitor.aws.api import Api
 from janitor.aws.clients import USED_ELSEWHERE
 from janitor.aws.models import keep_only
@@ -174,7 +174,7 @@ class Owners:
         max_age: float = math.inf,
         service_timeout: float = SERVICE_TIMEOUT,
     ) -> None:
-        called = {**operations(), "ec2": operations()["ec2"] | targets.ACTIONS.keys()}
+        called = {**operations(), "ec2": operations()["ec2"] | regions.ACTIONS.keys()}
         keep_only({name: called[name] for name in called.keys() - USED_ELSEWHERE})
         self._api = api
         self._rows = rows

@@ -15,8 +15,8 @@ from jmespath import functions
 from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]
 
 from janitor.aws.api import Api, CallError, ReadError, UnavailableError, chunks
+from janitor.aws.regions import has_endpoint
 from janitor.aws.retries import retrying
-from janitor.aws.targets import has_endpoint
 from janitor.core.errors import CredentialsError
 from janitor.core.model import Target
 from janitor.owners.table import Question, Row, Step

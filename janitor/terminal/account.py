@@ -12,6 +12,7 @@ from janitor.aws import targets
 from janitor.aws.api import Api, Counts
 from janitor.aws.models import Plain, cut
 from janitor.aws.organizations import Member, chosen
+from janitor.aws.regions import ALL, DEFAULT_REGION, configured_region, one_partition, partition_of
 from janitor.aws.targets import Means
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Clock, Stop, StoppedError, SystemClock
@@ -91,17 +92,15 @@ async def _reached(
     means = Means(account.clock, counts, stop, workers, share)
     aws = account.session()
     roles = dict.fromkeys(options.roles)
-    named = [region for region in wanted if region != targets.ALL]
-    targets.one_partition(
-        named or [targets.configured_region(aws) or targets.DEFAULT_REGION], roles
-    )
+    named = [region for region in wanted if region != ALL]
+    one_partition(named or [configured_region(aws) or DEFAULT_REGION], roles)
     members: dict[str, Member] = {}
     warnings: list[str] = []
     if options.org:
         home = await targets.home(aws, wanted, means)
         found, warnings = await chosen(home, options.wanted)
         members = {one.account: one for one in found if not only or one.account in only}
-        partition, name = targets.partition_of(home.target.region), options.org_role or ROLE
+        partition, name = partition_of(home.target.region), options.org_role or ROLE
         for number in members:
             roles[f"arn:{partition}:iam::{number}:role/{name}"] = None
         if not roles:
@@ -134,9 +133,9 @@ def _regions(sandbox: Sandbox, wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Return the sandbox's Regions, or the wanted ones. Raises UsageError on unknown ones."""
     enabled = tuple(dict.fromkeys(region for _account, region in sandbox.store.regions))
     for region in wanted:
-        if region not in (*enabled, targets.ALL):
+        if region not in (*enabled, ALL):
             raise UsageError(f"{region} is not enabled in the sandbox: {', '.join(enabled)} are")
-    return enabled if not wanted or targets.ALL in wanted else wanted
+    return enabled if not wanted or ALL in wanted else wanted
 
 
 class SandboxClock(SystemClock):

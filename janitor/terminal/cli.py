@@ -693,16 +693,17 @@ def iam_policy_command(
 ) -> None:
     """Print the least IAM policy that the policy in force needs."""
     from janitor.aws import targets
+    from janitor.aws.regions import check_region, environment_region, one_partition
     from janitor.function.iam import iam_policy, native_policy, restore_policy
     from janitor.function.member_role import HERE, ROLE, member_template
     from janitor.journal.archive import check_bucket
     from janitor.policy.file import load
 
     for region in regions or ():
-        targets.check_region(region, "-r/--region")
+        check_region(region, "-r/--region")
     trusted = [trust] if trust and targets.ROLE_ARN.fullmatch(trust) else []
-    configured = [] if sandbox or trusted else [targets.environment_region()]
-    partition = targets.one_partition(filter(None, regions or configured), trusted)
+    configured = [] if sandbox or trusted else [environment_region()]
+    partition = one_partition(filter(None, regions or configured), trusted)
     if journal_bucket is not None:
         if not restore:
             raise UsageError("--journal-bucket: is only for --restore")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
-from janitor.aws.targets import check_region, one_partition
+from janitor.aws.regions import check_region, one_partition
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import UsageError
 from janitor.core.exit_codes import Exit

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from janitor.aws import targets
 from janitor.aws.organizations import UNIT, Wanted
+from janitor.aws.regions import ALL, check_region
 from janitor.aws.targets import ACCOUNT
 from janitor.core.errors import UsageError
 from janitor.policy import file as policies
@@ -50,8 +51,8 @@ class Options:
 
     def __post_init__(self) -> None:
         for region in self.regions:
-            if region != targets.ALL:
-                targets.check_region(region, "-r/--region")
+            if region != ALL:
+                check_region(region, "-r/--region")
         for role in self.roles:
             targets.account_of(role)
         if self.external_id is not None:

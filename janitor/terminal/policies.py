@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from janitor.aws.targets import check_region, known_regions
+from janitor.aws.regions import check_region, known_regions
 from janitor.core.clock import SystemClock
 from janitor.core.errors import UsageError
 from janitor.core.exit_codes import Exit

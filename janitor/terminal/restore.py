@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from janitor.aws import targets
 from janitor.aws.api import BOOKKEEPING_CONFIG, Counts
 from janitor.aws.quotas import learn_quotas
+from janitor.aws.regions import ALL, check_region
 from janitor.aws.workers import Inline, Threads
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import CredentialsError, OutputError, UsageError
@@ -83,7 +83,7 @@ async def _restore(
         lost = lost_for_good(history, wanted)
         regions = tuple(dict.fromkeys(past.region for past in pasts)) or tuple(history.regions[:1])
         for region in regions:
-            targets.check_region(region, ", ".join(paths))
+            check_region(region, ", ".join(paths))
         ending.enter_context(interruptible(stop))
         reached = await connect(account, regions, policy, counts, stop, history.accounts)
         apis = reached.apis
@@ -187,7 +187,7 @@ def _wanted(options: Options, groups: tuple[str, ...]) -> Callable[[GroupHistory
     globs = [glob(pattern) for pattern in groups]
 
     def wanted(past: GroupHistory) -> bool:
-        region = not options.regions or {past.region, targets.ALL} & {*options.regions}
+        region = not options.regions or {past.region, ALL} & {*options.regions}
         named = not groups or any(matches(past.group) for matches in globs)
         return bool(region and named)
 

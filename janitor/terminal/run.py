@@ -25,7 +25,8 @@ from typing import IO, Any
 
 from janitor.aws.api import Api, Counts, ReadError
 from janitor.aws.logs import Logs
-from janitor.aws.targets import ACCOUNT, check_region, check_value
+from janitor.aws.regions import check_region
+from janitor.aws.targets import ACCOUNT, check_value
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import JanitorError, OutputError, PlanError, UsageError
 from janitor.core.exit_codes import Exit

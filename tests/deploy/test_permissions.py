@@ -20,7 +20,7 @@ from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDE
 from botocore import xform_name
 
 from janitor.aws import logs
-from janitor.aws.targets import partition_of
+from janitor.aws.regions import partition_of
 from janitor.core.errors import JanitorError
 from janitor.function.iam import (
     UNSCOPED,
@@ -156,6 +156,7 @@ def test_the_modules_with_calls_are_found() -> None:
         "aws/organizations",
         "aws/quotas",
         "aws/tags",
+        "aws/regions",
         "aws/targets",
         "function/chain",
         "function/notify",
