@@ -19,7 +19,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from botocore.parsers import ResponseParserError
 
-from janitor.aws.api import CLIENT_CONFIG, validating
+from janitor.aws.answers import validating
+from janitor.aws.api import CLIENT_CONFIG
 from janitor.aws.clients import follows, in_region
 from janitor.core.errors import UsageError
 

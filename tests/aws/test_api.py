@@ -23,19 +23,7 @@ from janitor.core.clock import IN_FLIGHT, Stop, SystemClock
 from janitor.core.errors import CredentialsError
 from janitor.core.model import Target
 from janitor.sandbox.wire import Call, Reply
-from tests.accounts import ACCOUNT, RESET, Cloud, Group, api, days_ago, ok, refused
-
-
-@pytest.mark.parametrize("value", [b"{}", b'"none"', b"7", b"null"])
-def test_another_value_where_a_list_belongs_is_not_an_empty_list(value: bytes) -> None:
-    """botocore would read `{}` as "no subscription filters"."""
-    cloud = Cloud([Group("/a", days_ago(9))])
-    logs = Logs(api(cloud))
-    group = cloud.clock.run(logs.group("/a"))
-    assert group is not None
-    cloud.fault = lambda _call: ok(b'{"subscriptionFilters":' + value + b"}")
-    with pytest.raises(UnavailableError):
-        cloud.clock.run(logs.filters(group, "subscription"))
+from tests.accounts import ACCOUNT, RESET, Cloud, Group, api, days_ago, refused
 
 
 def test_an_operation_that_keeps_failing_is_not_called_for_a_while() -> None:

@@ -6,13 +6,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import botocore.session
 import pytest
-from botocore.parsers import ResponseParserError, create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from janitor.aws.api import UnavailableError, _validate
+from janitor.aws.api import UnavailableError
 from janitor.aws.logs import Logs, _irregular_group, parse_group
 from janitor.core.model import LogGroup, Target
 from tests.accounts import ACCOUNT, Cloud, api, ok
@@ -48,43 +46,6 @@ entries = st.builds(
 def test_fast_and_thorough_parsing_agree(entry: dict[str, Any]) -> None:
     """They agree whatever is missing or odd in an entry."""
     assert parse_group(entry, TARGET) == _irregular_group(entry, TARGET)
-
-
-def parsed(body: bytes, status: int, *, fast: bool) -> Any:
-    """Return an answer as botocore gives it to its caller, with our hook or without."""
-    logs = botocore.session.get_session().get_service_model("logs")
-    operation = logs.operation_model("DescribeLogGroups")
-    assert operation.output_shape is not None
-    response: dict[str, Any] = {"body": body, "headers": {}, "status_code": status}
-    customized: dict[str, Any] = {}
-    if fast:
-        _validate(operation, response, customized)
-    answer = create_parser("json").parse(response, operation.output_shape)
-    return {**answer, **customized}
-
-
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({"logGroups": [WHOLE, {"logGroupName": "/b"}], "nextToken": "more"}, 200),
-        ({"logGroups": [{**WHOLE, "retentionInDays": None, "kmsKeyId": None}]}, 200),
-        ({"logGroups": []}, 200),
-        ({"logGroups": None, "nextToken": "more"}, 200),
-        ({}, 200),
-        ({"__type": "ThrottlingException", "message": "slower", "logGroups": [WHOLE]}, 400),
-    ],
-)
-def test_an_answer_is_the_same_with_and_without_botocores_parser(body: Any, status: int) -> None:
-    """Pages, nulls, empty lists and errors are read alike."""
-    text = json.dumps(body).encode()
-    assert parsed(text, status, fast=True) == parsed(text, status, fast=False)
-
-
-@pytest.mark.parametrize("body", [b"{not json", b"", b"[]", b"7", b'{"logGroups":7}'])
-def test_garbage_is_not_an_answer(body: bytes) -> None:
-    """botocore would read some of it as an account without log groups."""
-    with pytest.raises(ResponseParserError):
-        parsed(body, 200, fast=True)
 
 
 def listed(*pages: list[dict[str, Any]]) -> list[LogGroup]:

@@ -16,7 +16,8 @@ import boto3
 from botocore import UNSIGNED
 from botocore.exceptions import ReadTimeoutError
 
-from janitor.aws.api import CLIENT_CONFIG, validating
+from janitor.aws.answers import validating
+from janitor.aws.api import CLIENT_CONFIG
 from janitor.sandbox import inprocess
 from janitor.sandbox.wire import Reply, Request
 from tests.fakes import Cloud
