@@ -35,9 +35,9 @@ from janitor.core.errors import UsageError
 from janitor.core.model import SetRetention, Status, Target
 from janitor.engine.new_groups import SHARE, NewGroupsResult, give_retention
 from janitor.function.deadline import deadline
-from janitor.function.hints import parse_hint
 from janitor.function.invocation import CONTEXT, Invocation, configure_logs
 from janitor.function.metrics import NAMESPACE
+from janitor.function.new_group_events import parse_hint
 from janitor.function.settings import read_settings
 from janitor.function.warm import Warm, WarmSession
 from janitor.journal.archive import BucketJournal, key_of

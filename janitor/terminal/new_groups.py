@@ -15,7 +15,7 @@ from janitor.core.clock import Stop
 from janitor.core.exit_codes import Exit
 from janitor.core.model import Target
 from janitor.engine.new_groups import NewGroupsResult, give_retention
-from janitor.function.hints import parse_hint
+from janitor.function.new_group_events import parse_hint
 from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import NewGroups, Policy, load
 from janitor.sandbox import births, demo
