@@ -66,11 +66,10 @@ from janitor.engine.proof import (
     no_subscription_filters,
     recreated_by,
     streams_silent,
-    sweepable,
-    trusted,
     unused,
 )
 from janitor.engine.questions import Questions
+from janitor.engine.streams import sweepable, trusted
 from janitor.engine.survey import TARGETS_AT_ONCE
 from janitor.engine.users import Users
 from janitor.engine.window import Window

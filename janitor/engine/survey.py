@@ -49,10 +49,10 @@ from janitor.engine.proof import (
     no_subscription_filters,
     recreated_by,
     streams_silent,
-    sweepable,
     unused,
 )
 from janitor.engine.questions import Questions
+from janitor.engine.streams import sweepable
 from janitor.engine.users import Users
 from janitor.engine.window import Window
 from janitor.owners.owners import OwnerCache

@@ -23,7 +23,7 @@ from janitor.aws import logs, metrics
 from janitor.aws.tags import read_tags
 from janitor.core.model import Answer, DeleteGroup, Evidence, LogStream, SweepStreams, Verb
 from janitor.core.tally import Tally
-from janitor.engine import act, admission, arrivals, books, limits, proof, survey
+from janitor.engine import act, admission, arrivals, books, limits, proof, streams, survey
 from janitor.engine.act import _Deletion, _TargetAct
 from janitor.engine.proof import Empty
 from janitor.engine.questions import Questions
@@ -160,8 +160,8 @@ replaced("events_not_read", BOTH, "no_events", EMPTY)
 replaced("streams_not_read_again", act, "few_streams_silent", EMPTY)
 replaced("arrivals_not_asked_again", act, "no_arrivals", EMPTY, by="plan_and_apply")
 # Stream times are believed although they lag.
-replaced("swept_without_trust", proof, "_writer_ended", lambda *_: True)
-replaced("containers_swept", proof, "_CONTAINER_STREAM", re.compile("(?!)"), CONTAINERS)
+replaced("swept_without_trust", streams, "_writer_ended", lambda *_: True)
+replaced("containers_swept", streams, "_CONTAINER_STREAM", re.compile("(?!)"), CONTAINERS)
 
 
 @caught_by("troubled", DELETABLE | {"trouble": worlds.unreadable})
@@ -496,7 +496,7 @@ def plan_exceeded(patch: pytest.MonkeyPatch) -> None:
 @caught_by("chained", KILLED | SWEEPABLE)
 def other_streams_swept(patch: pytest.MonkeyPatch) -> None:
     """As many streams as planned are swept, but not the same."""
-    real = proof.sweepable
+    real = streams.sweepable
 
     async def sweepable(*args: Any, among: frozenset[str], **more: Any) -> Any:
         return (await real(*args, **more))[: len(among)]
