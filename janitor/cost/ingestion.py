@@ -12,15 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from janitor.core.model import Ingestion, LogGroup
-from janitor.cost.money import (
-    Key,
-    PriceList,
-    key_of,
-    metrics_usd,
-    priced_usd,
-    total_usd,
-    usd,
-)
+from janitor.cost.money import key_of, metrics_usd, priced_usd, total_usd, usd
+from janitor.cost.prices import Key, PriceList
 
 DAYS = 30
 TOP = 20

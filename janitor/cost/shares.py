@@ -10,7 +10,8 @@ from typing import Any
 from janitor.core.model import LogGroup, Outcome, SetRetention, Status, Target, Verb
 from janitor.core.tally import Tally
 from janitor.cost.ingestion import MOST_PREFIXES, OTHER, prefix_of
-from janitor.cost.money import PriceList, freed, key_of, usd
+from janitor.cost.money import freed, key_of, usd
+from janitor.cost.prices import PriceList
 
 UNTAGGED = "(untagged)"
 UNREAD = "(tags not read)"

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from janitor.core.model import Outcome
-from janitor.cost.money import PriceList
+from janitor.cost.prices import PriceList
 from janitor.report.base import full_row, is_finding, log_outcome
 
 LARGEST = 5_000_000

@@ -34,7 +34,7 @@ from janitor.core.clock import Clock, Stop, StoppedError, SystemClock
 from janitor.core.errors import JanitorError, UsageError
 from janitor.core.model import Status, Target
 from janitor.core.tally import Tally
-from janitor.cost.money import price_list
+from janitor.cost.prices import price_list
 from janitor.engine.books import UNFINISHED
 from janitor.engine.limits import verdict
 from janitor.function.deadline import deadline

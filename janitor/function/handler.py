@@ -21,7 +21,7 @@ from janitor.core import process
 from janitor.core.clock import Stop, SystemClock
 from janitor.core.errors import UsageError
 from janitor.core.model import Target
-from janitor.cost.money import price_list
+from janitor.cost.prices import price_list
 from janitor.function import chain
 from janitor.function.deadline import deadline
 from janitor.function.events import Request, requested

@@ -17,7 +17,8 @@ from janitor.core.clock import Clock, Stop
 from janitor.core.errors import PlanError
 from janitor.core.model import OWNER_GONE, LogGroup, Outcome, Status, Target, Verb
 from janitor.core.tally import Tally
-from janitor.cost.money import Ledger, PriceList, asking
+from janitor.cost.money import Ledger, asking
+from janitor.cost.prices import PriceList
 from janitor.engine.act import Act, Done, Part
 from janitor.engine.admission import Admission
 from janitor.engine.books import Books

@@ -20,7 +20,8 @@ from janitor.core.model import (
     Target,
     verb_of,
 )
-from janitor.cost.money import PriceList, monthly_usd, saves_usd
+from janitor.cost.money import monthly_usd, saves_usd
+from janitor.cost.prices import PriceList
 from janitor.report.summary import Summary
 
 log = structlog.get_logger("janitor")

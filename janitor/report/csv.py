@@ -11,7 +11,7 @@ from typing import IO
 
 from janitor.core.model import Outcome
 from janitor.core.text import cell
-from janitor.cost.money import PriceList
+from janitor.cost.prices import PriceList
 from janitor.report.base import NullReport, RunInfo, row
 from janitor.report.difference import Since
 from janitor.report.summary import Summary

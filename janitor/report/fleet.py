@@ -15,7 +15,8 @@ from janitor.core.loss import loss
 from janitor.core.model import Status, Verb
 from janitor.core.tally import Tally
 from janitor.core.text import sentence, size, visible
-from janitor.cost.money import Ledger, PriceList, asking
+from janitor.cost.money import Ledger, asking
+from janitor.cost.prices import PriceList
 from janitor.report.base import RunInfo, counted, dollars, unit
 from janitor.report.summary import CHANGES, doing, summarize
 

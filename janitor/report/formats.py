@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO, assert_never
 
-from janitor.cost.money import PriceList
+from janitor.cost.prices import PriceList
 from janitor.report import csv, json, markdown, table
 from janitor.report.base import Format, Report
 from janitor.report.difference import Since

@@ -22,7 +22,8 @@ from markupsafe import Markup
 from janitor.core.clock import DAY_MS
 from janitor.core.model import DeleteGroup, Ingestion, LogGroup, Outcome, Status, Target
 from janitor.core.text import size
-from janitor.cost.money import PriceList, monthly_usd
+from janitor.cost.money import monthly_usd
+from janitor.cost.prices import PriceList
 from janitor.report.base import RunInfo, dollars
 from janitor.report.difference import figures, since
 from janitor.report.overview import (

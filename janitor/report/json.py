@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from janitor.core.model import Outcome
-from janitor.cost.money import PriceList
+from janitor.cost.prices import PriceList
 from janitor.report.base import NullReport, RunInfo, tagged_row
 from janitor.report.summary import Summary
 

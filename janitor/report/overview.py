@@ -22,7 +22,8 @@ from janitor.core.model import (
     verb_of,
 )
 from janitor.core.text import size
-from janitor.cost.money import PriceList, saves_usd
+from janitor.cost.money import saves_usd
+from janitor.cost.prices import PriceList
 from janitor.report.base import NullReport, RunInfo, counted, dollars
 from janitor.report.difference import KINDS, decided
 from janitor.report.summary import Summary

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from janitor.core.model import Outcome, Status, Target, Verb, verb_of
-from janitor.cost.money import PriceList
+from janitor.cost.prices import PriceList
 from janitor.report.base import full_row
 from janitor.report.overview import REFUSABLE, title
 

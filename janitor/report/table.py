@@ -15,7 +15,8 @@ from rich.text import Text
 
 from janitor.core.model import Outcome, SetRetention, Status, SweepStreams, Target, Verb, verb_of
 from janitor.core.text import lines, size, visible
-from janitor.cost.money import PriceList, monthly_usd
+from janitor.cost.money import monthly_usd
+from janitor.cost.prices import PriceList
 from janitor.report.base import dollars
 from janitor.report.difference import figures, since
 from janitor.report.overview import (

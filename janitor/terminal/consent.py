@@ -15,7 +15,8 @@ from janitor.core.errors import InterruptionError, UsageError
 from janitor.core.loss import loss, lost_bytes
 from janitor.core.model import Target, Verb
 from janitor.core.text import sentence, size, visible
-from janitor.cost.money import PriceList, usd
+from janitor.cost.money import usd
+from janitor.cost.prices import PriceList
 from janitor.engine.plan import ActionLine, PlanFile
 from janitor.report.base import counted, dollars
 from janitor.terminal.account import Reached

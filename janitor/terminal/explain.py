@@ -17,7 +17,7 @@ from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import UsageError
 from janitor.core.exit_codes import Exit
 from janitor.core.model import LogGroup, Target
-from janitor.cost.money import price_list
+from janitor.cost.prices import price_list
 from janitor.policy.file import Policy
 from janitor.policy.patterns import matches
 from janitor.report.base import Format, check_table_or_json

@@ -22,7 +22,7 @@ from janitor.core.clock import Stop
 from janitor.core.errors import UsageError
 from janitor.core.model import LogGroup, Outcome, Status, SweepStreams, Target, Verb, verb_of
 from janitor.core.text import age, size, visible
-from janitor.cost.money import PriceList
+from janitor.cost.prices import PriceList
 from janitor.engine.arrivals import Arrivals
 from janitor.engine.proof import (
     Empty,

@@ -42,7 +42,8 @@ from janitor.core.model import (
 )
 from janitor.core.tally import Tally
 from janitor.cost.ingestion import DAYS, Talkers
-from janitor.cost.money import Ledger, PriceList, asking, price_list
+from janitor.cost.money import Ledger, asking
+from janitor.cost.prices import PriceList, price_list
 from janitor.cost.shares import Shares, prefix_key, tag_key
 from janitor.engine.act import Act, Part, as_async
 from janitor.engine.admission import Admission

@@ -25,7 +25,8 @@ from janitor.cost.ingestion import (
     Talkers,
     prefix_of,
 )
-from janitor.cost.money import GB, price_list
+from janitor.cost.money import GB
+from janitor.cost.prices import price_list
 from janitor.engine.measured import BATCHES_AHEAD, measured
 from janitor.engine.survey import every_group
 from janitor.policy.file import Policy, Prices, load

@@ -15,7 +15,8 @@ from moto import mock_aws
 
 from janitor.core.errors import UsageError
 from janitor.core.tally import Tally
-from janitor.cost.money import Ledger, price_list
+from janitor.cost.money import Ledger
+from janitor.cost.prices import price_list
 from janitor.function import notify, warm
 from janitor.function.notify import Notice, NotifyError, send
 from janitor.function.settings import read_settings

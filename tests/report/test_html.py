@@ -43,7 +43,8 @@ from janitor.core.model import (
     Unknown,
 )
 from janitor.core.tally import Tally
-from janitor.cost.money import Ledger, PriceList, price_list
+from janitor.cost.money import Ledger
+from janitor.cost.prices import PriceList, price_list
 from janitor.policy.file import Prices
 from janitor.report.base import RunInfo
 from janitor.report.html import HtmlReport, json_block, visible

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from janitor.core.model import Keep, LogGroup, Outcome, Status, Target
-from janitor.cost.money import price_list
+from janitor.cost.prices import price_list
 from janitor.policy.file import Policy
 from janitor.report.base import Format
 from janitor.report.formats import make_report
