@@ -20,9 +20,16 @@ from janitor.report.base import Format, RunInfo, check_table_or_json
 from janitor.report.summary import doing
 from janitor.terminal import consent
 from janitor.terminal.account import connect, in_account
-from janitor.terminal.journal import naming, new_journal
 from janitor.terminal.options import Options, read_policy
-from janitor.terminal.output import complain, output, run_info, say, say_discarded
+from janitor.terminal.output import (
+    complain,
+    naming,
+    new_journal,
+    output,
+    run_info,
+    say,
+    say_discarded,
+)
 from janitor.terminal.signals import interruptible
 
 

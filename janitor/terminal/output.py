@@ -1,4 +1,4 @@
-"""What a command writes: stdout or a file, and lines for people on stderr."""
+"""What a command writes: stdout or a file, its journal, and lines for people on stderr."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from typing import IO
 
 from janitor import __version__
 from janitor.aws.api import Api
-from janitor.core.errors import UsageError
+from janitor.aws.workers import Inline, Threads
+from janitor.core.errors import OutputError, UsageError
 from janitor.core.text import ODD, visible
+from janitor.journal.journal import FileJournal, Lines
 from janitor.policy.file import SHIPPED, Policy
 from janitor.report.base import RunInfo
 from janitor.terminal.options import Options
@@ -79,6 +81,27 @@ def run_info(
         policy_sha256=policy.digest(),
         dry_run=dry_run,
     )
+
+
+def new_journal(options: Options, policy: Policy, now: int, run_id: str) -> FileJournal:
+    """Return the journal of a run that starts `now` (ms); its first line creates the file."""
+    path = options.journal or FileJournal.default_path(now)
+    workers = Inline() if options.sandbox else Threads(1)
+    return FileJournal(path, Lines(run_id, policy.digest()), workers)
+
+
+@contextlib.contextmanager
+def naming(journal: FileJournal) -> Iterator[FileJournal]:
+    """Name the journal if the command ends before its summary, as after a second Ctrl-C."""
+    try:
+        yield journal
+    except OutputError:  # raised after the summary
+        raise
+    except BaseException:
+        if journal.written:
+            with contextlib.suppress(OSError):
+                complain(f"journal: {journal.path}")
+        raise
 
 
 def show(line: str) -> None:

@@ -30,9 +30,16 @@ from janitor.report import undo as undo_report
 from janitor.report.base import Format, RunInfo, counted
 from janitor.terminal import consent
 from janitor.terminal.account import Account, Reached, connect, in_account
-from janitor.terminal.journal import naming, new_journal
 from janitor.terminal.options import Options, read_policy
-from janitor.terminal.output import complain, output, run_info, say, say_discarded
+from janitor.terminal.output import (
+    complain,
+    naming,
+    new_journal,
+    output,
+    run_info,
+    say,
+    say_discarded,
+)
 from janitor.terminal.signals import handled, interruptible
 
 

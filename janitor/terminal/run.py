@@ -72,9 +72,8 @@ from janitor.report.overview import orphans_note
 from janitor.report.summary import Summary, summarize
 from janitor.terminal import consent
 from janitor.terminal.account import Account, Reached, connect, in_account
-from janitor.terminal.journal import naming, new_journal
 from janitor.terminal.options import Options, read_policy, same_options
-from janitor.terminal.output import output, run_info, say, say_discarded
+from janitor.terminal.output import naming, new_journal, output, run_info, say, say_discarded
 from janitor.terminal.progress import progress
 from janitor.terminal.signals import interruptible
 from janitor.terminal.sink import ResultSink, logs_kept

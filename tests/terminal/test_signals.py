@@ -19,8 +19,8 @@ from janitor.core.errors import InterruptionError
 from janitor.journal.journal import FileJournal, Lines
 from janitor.sandbox.store import Region
 from janitor.terminal import consent
-from janitor.terminal.journal import naming
 from janitor.terminal.options import Options
+from janitor.terminal.output import naming
 from janitor.terminal.signals import interruptible
 from tests.conftest import Run
 from tests.terminal.conftest import NEW, environment, start
