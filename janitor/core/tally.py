@@ -53,8 +53,10 @@ class Tally:
         self.done.update(tally.done)
         self.by_status.update(tally.by_status)
         self.acknowledged += tally.acknowledged
-        self.errors += tally.errors
-        self.warnings += tally.warnings
+        for error in tally.errors:  # a full disk stops every Region, and is one error
+            self.error(error)
+        for warning in tally.warnings:
+            self.warn(warning)
 
     def read(self, groups: Sequence[LogGroup]) -> None:
         """Count log groups that were read."""
