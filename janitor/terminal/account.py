@@ -44,8 +44,8 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """An API for each account and Region. `unusable` says by account why its role cannot be used,
-    if others can; `members` holds what the organization says of its accounts.
+    """An API for each account and Region. `unusable` says by account why it cannot be used, if
+    others can; `members` holds what the organization says of its accounts.
     """
 
     apis: list[Api]
@@ -95,11 +95,14 @@ async def _reached(
     named = [region for region in wanted if region != ALL]
     one_partition(named or [configured_region(aws) or DEFAULT_REGION], roles)
     members: dict[str, Member] = {}
+    left: dict[str, str] = {}
     warnings: list[str] = []
     if options.org:
         home = await targets.home(aws, wanted, means)
         found, warnings = await chosen(home, options.wanted)
         members = {one.account: one for one in found if not only or one.account in only}
+        why = "nothing was done: it is not among the organization's accounts, or was not selected"
+        left = {one: f"account {one}: {why}" for one in only if one and one not in members}
         partition, name = partition_of(home.target.region), options.org_role or ROLE
         for number in members:
             roles[f"arn:{partition}:iam::{number}:role/{name}"] = None
@@ -112,7 +115,7 @@ async def _reached(
         return await targets.connect(_assumed(account, aws, role), wanted, means)
 
     apis, unusable = await targets.each_account(roles, connected)
-    return Reached(apis, unusable, members, warnings)
+    return Reached(apis, left | unusable, members, warnings)
 
 
 def _assumed(account: Account, aws: boto3.Session, role: str) -> boto3.Session:

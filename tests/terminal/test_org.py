@@ -212,18 +212,36 @@ def test_apply_and_restore_enter_only_the_accounts_of_their_file(run: Run) -> No
     assert {account: len(names) for account, names in left().items()} == {SHOP: 1, DATA: 1, LAB: 3}
 
 
-def test_an_undo_goes_on_without_an_account_whose_role_is_gone(run: Run) -> None:
-    """Its log groups are not reached, and the other accounts' are created again."""
-    done = run("run", "--apply", "--yes", *MEMBERS, "--exclude", LAB, "--journal", "j.jsonl")
+@pytest.mark.parametrize("gone", ["role", "account"])
+def test_apply_and_restore_go_on_without_an_account_that_is_gone(run: Run, gone: str) -> None:
+    """Its log groups are not reached, and everything is done in the other accounts."""
+    Path("janitor.toml").write_text(POLICY + "[limits]\nmax_group_deletion_share = 1\n")
+    assert run("plan", *MEMBERS, "--exclude", LAB, "-o", "plan.jsonl").code == 0
+    there = (Path("kept") / FILE).read_bytes()
+    done = run("apply", "plan.jsonl", "--org", "--yes", *KEPT, "--journal", "j.jsonl")
     assert done.code == 0, done.err
-    store, now = load(Path("kept") / FILE)
-    store.roles = {arn: trust for arn, trust in store.roles.items() if DATA not in arn}
-    save(Path("kept") / FILE, store, now)
+
+    def lose() -> None:
+        store, now = load(Path("kept") / FILE)
+        assert store.organization is not None
+        if gone == "role":
+            store.roles = {arn: trust for arn, trust in store.roles.items() if DATA not in arn}
+        else:
+            del store.organization.members[DATA]
+        save(Path("kept") / FILE, store, now)
+
+    lose()
     undone = run("restore", "j.jsonl", "--org", "--apply", "--yes", *KEPT)
-    assert undone.code == 3, undone.err
-    assert f"account {DATA}: nothing was done" in undone.err
     assert f"{DATA}  us-east-1  /old/experiment-0" in undone.out
-    assert {account: len(names) for account, names in left().items()} == {SHOP: 1, DATA: 0, LAB: 3}
+    numbers = [{account: len(names) for account, names in left().items()}]
+    (Path("kept") / FILE).write_bytes(there)
+    lose()
+    applied = run("apply", "plan.jsonl", "--org", "--yes", *KEPT)
+    numbers.append({account: len(names) for account, names in left().items()})
+    assert numbers == [{SHOP: 1, DATA: 0, LAB: 3}, {SHOP: 0, DATA: 1, LAB: 3}]
+    for done in (undone, applied):
+        assert done.code == 3, done.err
+        assert f"account {DATA}: nothing was done" in done.err
 
 
 @pytest.mark.parametrize(
