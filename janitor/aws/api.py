@@ -482,7 +482,7 @@ class Api:
     def _classified(self, operation: str, quota: str, error: Exception) -> Exception:
         if isinstance(error, ClientError):
             code = str(error.response.get("Error", {}).get("Code", ""))
-            message = str(error.response.get("Error", {}).get("Message", ""))
+            message = str(error.response.get("Error", {}).get("Message") or "")
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             if code in _THROTTLED or status == 429:
                 self.counts.was_throttled(operation)

@@ -29,18 +29,21 @@ _NOWHERE = (
     "UnknownOperationException",
     "OptInRequired",
     "SubscriptionRequiredException",
+    "UnsupportedRegionException",
+    ": Unable to determine service/operation name",
     ": is only available for existing customers",
     ": accepting new customers",
     ": available to new customers",
+    ": open to new customers",
     ": not authorized to call this API in this region",
     ": is not available in this region",
     ": is not supported in this region",
 )
 """Errors of a service that does not exist in this account or Region, so that it owns nothing: its
-endpoint does not know the operation, or the account is not subscribed (AWS's common errors;
-Appliscale/cloud-security-audit#24, awslabs/fargatecli#38), it is closed to new customers
-(ekristen/aws-nuke#665) or not offered in all Regions (aws-bench/aws-bench#36, EC2's
-UnsupportedOperation).
+endpoint does not know the operation (Lambda's: anomalyco/sst#5327), the account is not subscribed
+(AWS's common errors; Appliscale/cloud-security-audit#24, awslabs/fargatecli#38), it is closed to
+new customers (ekristen/aws-nuke#665) or not offered in all Regions (aws-bench/aws-bench#36, EC2's
+UnsupportedOperation, GameLift's UnsupportedRegionException).
 """
 
 LOST = 2
@@ -335,10 +338,13 @@ def _texts(found: Any) -> Iterator[str]:
 
 
 def _is_one(error: CallError, known: Sequence[str]) -> bool:
-    """Return whether the error is a known one, each a "Code" or "Code: part of the message"."""
+    """Return whether the error is a known one: "Code", "Code: part of the message" or, without a
+    message, "Code: ".
+    """
     for entry in known:
-        code, _, part = entry.partition(": ")
-        if code in ("", error.code) and part.lower() in str(error).lower():
+        code, colon, part = entry.partition(": ")
+        said = part.lower() in str(error).lower() if part else str(error).endswith(f": {code}")
+        if code in ("", error.code) and (said or not colon):
             return True
     return False
 

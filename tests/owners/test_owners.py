@@ -39,7 +39,7 @@ def functions(*names: str, **more: Any) -> Answers:
     return answer
 
 
-def raising(code: str, message: str = "") -> Answers:
+def raising(code: str, message: str | None = "") -> Answers:
     def answer(_service: str, _region: str, operation: str, **_: Any) -> Any:
         raise error(operation, code, message)
 
@@ -457,6 +457,9 @@ def test_what_was_read_before_an_error_counts() -> None:
         ),
         ("ForbiddenException", "AWS RoboMaker is only available for existing customers."),
         ("AccessDeniedException", "You are not authorized to call this API in this region x-1"),
+        ("AccessDeniedException", "This service is no longer open to new customers"),
+        ("NotFoundException", "Unable to determine service/operation name to be authorized"),
+        ("UnsupportedRegionException", ""),
     ],
 )
 def test_a_service_that_the_account_or_region_does_not_have_owns_nothing(
@@ -471,6 +474,7 @@ def test_a_service_that_the_account_or_region_does_not_have_owns_nothing(
     [
         ("AccessDeniedException", "User: x is not authorized to perform: lambda:ListFunctions"),
         ("AccessDenied", "with an explicit deny in a service control policy"),
+        ("AccessDeniedException", ""),
         ("UnauthorizedOperation", "You are not authorized to perform this operation."),
         ("ValidationException", "x"),
         ("ExpiredTokenException", "x"),
@@ -483,6 +487,23 @@ def test_a_service_that_the_account_or_region_does_not_have_owns_nothing(
 def test_every_other_error_keeps(code: str, message: str) -> None:
     """Every other error makes the row unread, even if one service rejects the credentials."""
     assert World(raising(code, message)).of([LAMBDA], "/x")["/x"].unread
+
+
+@pytest.mark.parametrize(
+    ("row", "code", "message", "nobody"),
+    [
+        ("iotfleetwise", "AccessDeniedException", "", True),
+        ("iotfleetwise", "AccessDeniedException", None, True),
+        ("iotfleetwise", "AccessDeniedException", "User: x is not authorized", False),
+        ("log-alarm", "ValidationError", "Member must satisfy enum value set: [x]", True),
+        ("log-alarm", "ValidationError", "Member must not be null", False),
+    ],
+)
+def test_a_service_may_have_its_own_errors_for_that(
+    row: str, code: str, message: str | None, nobody: bool
+) -> None:
+    """Some services say it in their own way, which would be ambiguous elsewhere."""
+    assert World(raising(code, message)).of([ROWS[row]], "/x")["/x"].nobody == nobody
 
 
 def unreachable(number: int) -> EndpointConnectionError:

@@ -98,7 +98,7 @@ def named(name: str, target: Target) -> tuple[str, str]:
     return name, f"arn:aws:logs:{target.region}:{target.account}:log-group:{name}"
 
 
-def error(operation: str, code: str, message: str = "") -> ClientError:
+def error(operation: str, code: str, message: str | None = "") -> ClientError:
     response: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": 400},
