@@ -544,6 +544,12 @@ DOCUMENTS = {
     "restore": restore_policy(journal_bucket=BUCKET),
 }
 NEWER = {
+    "ecs:DescribeDaemonTaskDefinition",
+    "ecs:ListDaemonTaskDefinitions",
+    "kafka:DescribeChannel",
+    "kafka:ListChannels",
+    "kinesis:DescribeChannel",
+    "kinesis:ListChannels",
     "lambda:GetWebFunctionRevision",
     "lambda:ListMicrovmImageVersions",
     "lambda:ListMicrovmImages",

@@ -285,6 +285,33 @@ def test_a_resource_that_is_found_twice_is_read_once() -> None:
     assert world.count("DescribeTaskDefinition") == 1
 
 
+def test_the_proxy_of_service_connect_uses_the_log_group_that_the_service_names() -> None:
+    """Its container is in no task definition, and its tasks would not start without it."""
+    proxy = {"logConfiguration": {"options": {"awslogs-group": "/ecs/proxy"}}}
+    deployments = [{"taskDefinition": "web:42", "serviceConnectConfiguration": proxy}]
+    answers: dict[str, Any] = {
+        "ListClusters": {"clusterArns": ["c"]},
+        "ListServices": {"serviceArns": ["web"]},
+        "DescribeServices": {"services": [{"serviceName": "web", "deployments": deployments}]},
+        "DescribeTaskDefinition": {"taskDefinition": {"family": "web", "revision": 42}},
+    }
+    rows = [row for row in table() if row.service == "ecs" and row.id.startswith("ecs-service")]
+    world = World(lambda _service, _region, operation, **_: answers[operation])
+    (use,) = world.of(rows, "/ecs/proxy")["/ecs/proxy"].uses
+    assert use.user == "Service Connect proxy of ECS service web"
+
+
+def test_a_trail_of_the_organization_uses_the_log_group_of_its_delegated_administrator() -> None:
+    """There it is a shadow trail, as in each member account (CloudTrail, DescribeTrails)."""
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/trail:*"
+    trail = {"CloudWatchLogsLogGroupArn": group, "Name": "t", "IsOrganizationTrail": True}
+
+    def answer(*_call: str, includeShadowTrails: bool = True) -> Any:
+        return {"trailList": [trail] if includeShadowTrails else []}
+
+    assert World(answer).of([ROWS["cloudtrail"]], "/trail")["/trail"].uses
+
+
 def test_a_resource_that_is_gone_owns_nothing() -> None:
     """A state machine may be deleted between the list and the call about it."""
 
