@@ -155,7 +155,7 @@ class Reading:
             for done, (parameters, shared) in enumerate(calls, 1):
                 async for answer, more in self._pages(step, parameters, gone=step is not first):
                     if answer is None:
-                        pass
+                        calls += _singly(step, parameters, shared)
                     elif step is last:
                         self._refer(answer, shared[0])
                     else:
@@ -268,6 +268,17 @@ def _calls(step: Step, scopes: Sequence[Scope]) -> Iterator[tuple[dict[str, Any]
             yield from (
                 ({**filled, many: some}, shared[:1]) for some in chunks([*values], step.chunk)
             )
+
+
+def _singly(
+    step: Step, parameters: Mapping[str, Any], shared: list[Scope]
+) -> Iterator[tuple[dict[str, Any], list[Scope]]]:
+    """Yield a call for each value of a call about several: one that is gone says nothing of the
+    others.
+    """
+    for name, values in parameters.items():
+        if _is_many(step, step.parameters.get(name)) and len(values) > 1:
+            yield from (({**parameters, name: [value]}, shared) for value in values)
 
 
 def _is_many(step: Step, value: Any) -> bool:

@@ -323,6 +323,25 @@ def test_a_resource_that_is_gone_owns_nothing() -> None:
     assert World(answer).of([ROWS["step-functions"]], "/x")["/x"].nobody
 
 
+def test_a_resource_that_is_gone_hides_no_other_of_the_same_call() -> None:
+    """An error about one of several tells nothing of the others: each gets a call of its own."""
+
+    def answer(_service: str, _region: str, operation: str, **parameters: Any) -> Any:
+        if operation == "ListDomainNames":
+            return {"DomainNames": [{"DomainName": name} for name in ("gone", "a", "b")]}
+        if "gone" in parameters["DomainNames"]:
+            raise error(operation, "ResourceNotFoundException", "Domain not found: gone")
+        (name,) = parameters["DomainNames"]
+        logs = {"AUDIT_LOGS": {"CloudWatchLogsLogGroupArn": f"/audit/{name}"}}
+        return {"DomainStatusList": [{"DomainName": name, "LogPublishingOptions": logs}]}
+
+    world = World(answer)
+    found = world.of([ROWS["opensearch"]], "/audit/a", "/audit/b", "/audit/gone")
+    assert [bool(found[f"/audit/{name}"].uses) for name in ("a", "b", "gone")] == [1, 1, 0]
+    assert found["/audit/gone"].nobody
+    assert world.count("DescribeDomains") == 4
+
+
 # ---- Regions and accounts ------------------------------------------------------------------------
 
 
