@@ -20,7 +20,9 @@ DATED_DAYS = 30
 started: a Lambda execution environment lives for hours."""
 
 STREAMS_A_CALL = 100
-_LAMBDA_STREAM = re.compile(r"(\d{4})/(\d{2})/(\d{2})/\[")
+_LAMBDA_STREAM = re.compile(r"\d{4}/\d{2}/\d{2}/[\w-]*\[")
+"""`YYYY/MM/DD/[version]id` or, in a log group that functions may share,
+`YYYY/MM/DD/name[version][id]` (Lambda Developer Guide, "Configuring CloudWatch log groups")."""
 _CONTAINER_STREAM = re.compile(r"(^|/)([0-9a-f]{32}|[0-9a-f]{64})$")
 """`prefix/container/task id` of the awslogs driver on ECS, or a Docker container's id: a running
 container holds its stream open however long it is silent, and fails once it is gone."""
@@ -94,9 +96,8 @@ async def _until_recent(
 ) -> AsyncIterator[list[LogStream]]:
     """Yield pages up to the first whose last stream Lambda named after a day past `before`.
 
-    Lambda names streams `YYYY/MM/DD/[version]id`, and pages are sorted by name, so only newer
-    streams follow. The thousands of streams of a live function need not all be listed; stopping
-    early can only keep.
+    Pages are sorted by name, so only newer streams follow. The thousands of streams of a live
+    function need not all be listed; stopping early can only keep.
     """
     recent = _day(before + DAY_MS)
     async for page in pages:

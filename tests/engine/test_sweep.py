@@ -42,16 +42,17 @@ from tests.engine.groups import (
 
 def test_no_stream_becomes_sweepable_during_a_run(policy: Policy, journal: FileJournal) -> None:
     """An arrival within 48 hours before the survey keeps streams whose times may lag for the whole
-    run: only the dated one was planned and counted for the limits.
+    run: only those that Lambda dated were planned and counted for the limits.
     """
-    streams = [stream(name, days_ago(900), days_ago(800)) for name in ("0", "2020/01/01/[1]a")]
+    dated = ["2020/01/01/[1]a", "2020/01/01/of-a_group-of-its-own[$LATEST][a]"]
+    streams = [stream(name, days_ago(900), days_ago(800)) for name in ("0", *dated)]
     arrivals = {days_ago(47 / 24): 9}
     live = Group("/aws/lambda/a", days_ago(900), 9, 30, streams=streams, arrivals=arrivals)
     cloud = Cloud([live, *fillers()])
     wait = partial(cloud.clock.jump, 2 * 3600)
     summary, _ = janitor(cloud, policy, journal, between=wait)
-    assert summary.planned[Verb.SWEEP_STREAMS] == 1
-    assert cloud.swept == [("/aws/lambda/a", "2020/01/01/[1]a")]
+    assert summary.planned[Verb.SWEEP_STREAMS] == 2
+    assert cloud.swept == [("/aws/lambda/a", name) for name in dated]
 
 
 def test_too_many_streams_are_not_swept_at_all(journal: FileJournal) -> None:
