@@ -680,7 +680,7 @@ def _alarm(aws: Aws) -> Iterator[str]:
 @owner("insight-rule")
 def _insight(aws: Aws) -> Iterator[str]:
     cloudwatch = aws("cloudwatch")
-    definition = {"Schema": {"Name": "CloudWatchLogRule"}, "LogGroupNames": ["/of/*"]}
+    definition = {"Schema": {"Name": "CloudWatchLogRule"}, "LogGroupNames": [NAME]}
     cloudwatch.put_insight_rule(
         RuleName="i", RuleState="ENABLED", RuleDefinition=json.dumps(definition)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -310,6 +311,17 @@ def test_a_trail_of_the_organization_uses_the_log_group_of_its_delegated_adminis
         return {"trailList": [trail] if includeShadowTrails else []}
 
     assert World(answer).of([ROWS["cloudtrail"]], "/trail")["/trail"].uses
+
+
+def test_a_rule_about_whatever_a_prefix_matches_needs_no_single_log_group() -> None:
+    """Without an empty one, Contributor Insights has as much data; those that it names stay."""
+    names = ["/aws/lambda/*", "/named"]
+    arns = [f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/by-arn:*"]
+    definition = json.dumps({"LogGroupNames": names, "LogGroupARNs": arns})
+    rule = {"Name": "r", "State": "ENABLED", "Definition": definition}
+    world = World(lambda *_call, **_more: {"InsightRules": [rule]})
+    found = world.of([ROWS["insight-rule"]], "/aws/lambda/f", "/named", "/by-arn")
+    assert [bool(usage.uses) for usage in found.values()] == [False, True, True]
 
 
 def test_a_resource_that_is_gone_owns_nothing() -> None:
