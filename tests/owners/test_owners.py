@@ -313,6 +313,20 @@ def test_a_trail_of_the_organization_uses_the_log_group_of_its_delegated_adminis
     assert World(answer).of([ROWS["cloudtrail"]], "/trail")["/trail"].uses
 
 
+def test_a_state_machine_that_is_encrypted_can_be_read() -> None:
+    """Its definition would take its key, which the janitor may not use and does not need."""
+
+    def answer(_service: str, _region: str, operation: str, **parameters: Any) -> Any:
+        if operation == "ListStateMachines":
+            return {"stateMachines": [{"stateMachineArn": "m"}]}
+        if parameters.get("includedData") != "METADATA_ONLY":
+            raise error(operation, "KmsAccessDeniedException", "no kms:Decrypt")
+        destinations = [{"cloudWatchLogsLogGroup": {"logGroupArn": "/x"}}]
+        return {"name": "m", "loggingConfiguration": {"destinations": destinations}}
+
+    assert World(answer).of([ROWS["step-functions"]], "/x")["/x"].uses
+
+
 def test_a_rule_about_whatever_a_prefix_matches_needs_no_single_log_group() -> None:
     """Without an empty one, Contributor Insights has as much data; those that it names stay."""
     names = ["/aws/lambda/*", "/named"]
