@@ -56,6 +56,9 @@ BELIEVED = 3
 to list: a single one may be garbage, and would mean that nobody uses the log group.
 """
 
+NAMED = 3
+"""Resources that an error names, at most."""
+
 _GONE = re.compile("NotFound|NoSuch|DoesNotExist|NotExist")
 """Errors about a resource that was listed a moment ago and is gone."""
 
@@ -115,6 +118,7 @@ class Reading:
         self._failed = ""
         self._lost = False
         self._called = question.steps[0].call
+        self._about: list[Any] = []
         self._api = api
         self._row = row
         self._question = question
@@ -137,9 +141,9 @@ class Reading:
             except (StopAsyncIteration, _NobodyError):
                 return True
             except (*ReadError, CredentialsError) as error:
-                self._failed, self._lost = str(error), isinstance(error, UnavailableError)
+                self._failed, self._lost = self._said(error), isinstance(error, UnavailableError)
             except (JMESPathError, ValueError, TypeError, LookupError) as error:
-                self._failed = f"a response that cannot be read: {error}"
+                self._failed = f"a response that cannot be read: {self._said(error)}"
             except BaseException:
                 self._failed = "stopped before it was answered"
                 raise
@@ -147,12 +151,19 @@ class Reading:
             raise UnreadError(self._failed, self._called, lost=self._lost)
         return False
 
+    def _said(self, error: Exception) -> str:
+        """The error and, after the first step, the resource or resources it is about."""
+        named = list(_texts(self._about))
+        more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+        return f"{error} ({', '.join(named[:NAMED])}{more})" if named else str(error)
+
     async def _read(self, scopes: Sequence[Scope]) -> AsyncIterator[None]:
         """Take each step for everything that the one before found. Yields after each call."""
         first, last = self._question.steps[0], self._question.steps[-1]
         for step in self._question.steps:
             calls, following = list(_calls(step, scopes)), list[Scope]()
             for done, (parameters, shared) in enumerate(calls, 1):
+                self._about = [] if step is first else _found(parameters, step)
                 async for answer, more in self._pages(step, parameters, gone=step is not first):
                     if answer is None:
                         calls += _singly(step, parameters, shared)
@@ -284,6 +295,11 @@ def _singly(
 def _is_many(step: Step, value: Any) -> bool:
     """Return whether the parameter is the list that takes many values."""
     return bool(step.chunk) and isinstance(value, list) and _VALUE.fullmatch(value[0]) is not None
+
+
+def _found(parameters: Mapping[str, Any], step: Step) -> list[Any]:
+    """Return the values among a call's parameters that earlier steps found."""
+    return [value for name, value in parameters.items() if value != step.parameters[name]]
 
 
 def _filled(template: Any, scope: Scope) -> Any:

@@ -487,6 +487,20 @@ def test_a_row_that_is_denied_keeps_what_it_could_own_and_no_more(
         assert f": {unread.source}: AccessDenied" in str(unread), "the call that failed"
 
 
+def test_a_resource_that_cannot_be_read_is_named() -> None:
+    """A gateway that was switched off keeps every candidate: somebody has to know which it is."""
+
+    def answer(_service: str, _region: str, operation: str, **_parameters: Any) -> Any:
+        if operation == "ListGateways":
+            return {"Gateways": [{"GatewayARN": "arn:sgw-1"}]}
+        raise error(operation, "InvalidGatewayRequestException", "Not connected.")
+
+    (unread,) = World(answer).of([ROWS["storagegateway"]], "/x")["/x"].unread
+    assert str(unread).endswith(
+        ": DescribeGatewayInformation: InvalidGatewayRequestException: Not connected. (arn:sgw-1)"
+    )
+
+
 def test_a_row_that_had_no_time_is_read_once_there_is() -> None:
     """Other rows of the service may use up the survey's time; act has as much again."""
     world, shared = World(empty), OwnerCache()
