@@ -213,6 +213,7 @@ def _row(
     without: str | None = None,
     iam: str | None = None,
     actions: Sequence[str] | None = None,
+    needs: Sequence[str] = (),
     quota: str | None = None,
     probe: Mapping[str, Any] | None = None,
     names: str | None = None,
@@ -235,7 +236,9 @@ def _row(
         without=without or _WITHOUT[severity],
         listing=question,
         probe=asked,
-        actions=frozenset(actions or (f"{iam or service}:{step.call}" for step in steps)),
+        actions=frozenset(
+            [*(actions or (f"{iam or service}:{step.call}" for step in steps)), *needs]
+        ),
         quota=quota or service,
         source=source,
         names=None if names is None else re.compile(names),

@@ -32,7 +32,7 @@ from janitor.function.iam import (
     state_machine_policy,
     watch_policy,
 )
-from janitor.owners.table import actions, table
+from janitor.owners.table import Row, actions, table
 from janitor.policy.file import load, parse
 from janitor.sandbox.store import Store
 from janitor.sandbox.wire import Call, RefusedError
@@ -597,6 +597,22 @@ def test_each_action_has_a_resource_of_its_own_form(document: dict[str, Any]) ->
                 assert resources == ["*"], f"{action} takes * only"
             for resource in () if resources == ["*"] else resources:
                 assert any(same_form(resource, arn) for arn in arns), (action, resource, arns)
+
+
+def depends_on(action: str) -> set[str]:
+    """The further actions that the reference says an action takes."""
+    prefix, name = action.split(":")
+    known = reference().get(prefix, {"privileges": {}})["privileges"].get(name, {})
+    types: dict[str, Any] = known.get("resource_types", {})
+    return {more for kind in types.values() for more in kind["dependent_actions"]}
+
+
+@pytest.mark.parametrize("row", table(), ids=lambda row: row.id)
+def test_a_row_has_the_actions_that_its_calls_depend_on(row: Row) -> None:
+    """Without them it would be denied, and keep every log group that it could own."""
+    needed = {more for action in row.actions for more in depends_on(action)}
+    of_people = {action for action in needed if action.startswith("identitystore:")}
+    assert needed - of_people <= row.actions, "people's names are never read"
 
 
 def same_form(resource: str, arn: str) -> bool:
