@@ -65,7 +65,7 @@ async def unused(users: Users, group: LogGroup) -> Verdict:
     if answer.unread:
         unread = answer.unread[0]
         return Unreadable(Evidence(unread.source, str(unread), unread.at))
-    text = f"not in use by any of the {answer.rows} kinds of owners that were checked"
+    text = f"not in use by any owner (kinds of owners checked: {answer.rows})"
     return Empty(Evidence(OWNERS, text, answer.at))
 
 

@@ -199,4 +199,5 @@ def since(found: Mapping[str, Any]) -> str:
 
 def _words(row: Mapping[str, Any]) -> str:
     days = "never expires" if row["retention_days"] is None else f"{row['retention_days']} days"
-    return f"{row['action'].replace('_', ' ')} ({row['status']}, {days})"
+    then = "" if row["new_retention_days"] is None else f" to {row['new_retention_days']} days"
+    return f"{row['action'].replace('_', ' ')} ({row['status']}, {days}{then})"

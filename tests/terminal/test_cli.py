@@ -887,7 +887,8 @@ def test_diff_shows_what_changed_between_two_reports(run: Run) -> None:
     assert len(given) == RETENTIONS
     text = run("diff", "old.json", "new.json").out
     assert f"{DELETED} log groups gone:\n" in text
-    assert "set retention (planned, never expires) -> keep (kept, 365 days)" in text
+    planned = "set retention (planned, never expires to 365 days)"
+    assert f"{planned} -> keep (kept, 365 days)" in text
     same = run("diff", "old.json", "old.json").out
     assert "no log group is new, gone or decided differently" in same
     assert run("diff", "old.json", "none.json").code == 2
