@@ -179,18 +179,19 @@ class Reading:
     async def _pages(
         self, step: Step, parameters: Mapping[str, Any], *, gone: bool
     ) -> AsyncIterator[tuple[Mapping[str, Any] | None, bool]]:
-        """Yield each answer of a call, and whether more follow. Where a resource may be `gone`, the
-        answer is None if it is.
+        """Yield each answer of a call, and whether more follow. Where it is about a resource, which
+        may be `gone`, the answer is None if that is gone or cannot be an owner.
         """
         page: dict[str, Any] = {}
         while True:
             try:
                 answer = await self._call(step, {**parameters, **page})
             except CallError as error:
-                if gone and (_GONE.search(error.code) or _is_one(error, self._question.none)):
+                nothing = not page and _is_one(error, (*self._question.none, *_NOWHERE))
+                if gone and (nothing or _GONE.search(error.code)):
                     yield None, False
                     return
-                if _is_one(error, (*self._question.none, *_NOWHERE)):
+                if nothing:
                     raise _NobodyError from error
                 raise
             token = search(step.token[1], answer) if step.token else None

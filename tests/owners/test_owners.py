@@ -349,6 +349,23 @@ def test_a_resource_that_is_gone_owns_nothing() -> None:
     assert World(answer).of([ROWS["step-functions"]], "/x")["/x"].nobody
 
 
+def test_what_one_resource_does_not_have_others_may_have() -> None:
+    """An error that would mean, for a list, that the service is not offered tells nothing of the
+    other resources.
+    """
+
+    def answer(_service: str, _region: str, operation: str, **parameters: Any) -> Any:
+        if operation == "ListGateways":
+            return {"Gateways": [{"GatewayARN": "old"}, {"GatewayARN": "new"}]}
+        if parameters["GatewayARN"] == "old":
+            raise error(
+                operation, "InvalidGatewayRequestException", "is not supported in this Region"
+            )
+        return {"GatewayId": "new", "CloudWatchLogGroupARN": "/health"}
+
+    assert World(answer).of([ROWS["storagegateway"]], "/health")["/health"].uses
+
+
 def test_a_resource_that_is_gone_hides_no_other_of_the_same_call() -> None:
     """An error about one of several tells nothing of the others: each gets a call of its own."""
 
@@ -514,6 +531,18 @@ def test_a_row_that_had_no_time_is_read_once_there_is() -> None:
         return nobody
 
     assert world.clock.run(twice()) == [False, True]
+
+
+def test_a_list_that_was_begun_is_not_empty_whatever_the_error() -> None:
+    """The service exists, so what its other pages hold is unknown."""
+    pages = functions("a")
+
+    def answer(*call: str, **more: Any) -> Any:
+        if "Marker" in more:
+            raise error(call[2], "UnknownOperationException", "")
+        return {**pages(*call, **more), "NextMarker": "1"}
+
+    assert World(answer).of([LAMBDA], "/aws/lambda/b")["/aws/lambda/b"].unread
 
 
 def test_what_was_read_before_an_error_counts() -> None:
