@@ -16,10 +16,12 @@ PROBES = pytest.mark.parametrize(
 )
 
 USUAL = {
-    "codebuild": "/aws/codebuild/p",
+    "amplify": "/aws/amplify/d1",
+    "codebuild": "/aws/codebuild/project",
     "firehose": "/aws/kinesisfirehose/s",
+    "redshift-serverless": "/aws/redshift/namespace/userlog",
 }
-"""Conventional names that the probes of rows for any name can be asked about."""
+"""Conventional names, where those made from shapes are ones that the probes cannot ask about."""
 
 
 def listed(row: Row) -> Row:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from typing import Any
 
 import pytest
 from botocore.model import OperationModel, StructureShape
 from botocore.validate import ParamValidator
+from hypothesis import given
+from hypothesis import strategies as st
 
 from janitor.core.errors import UsageError
 from janitor.owners.reader import _calls, _fanned, search
 from janitor.owners.table import Question, Row, Step, actions, chosen, services, table
+from janitor.sandbox.validation import _check
 from tests.owners.shapes import answer, check, service
 
 ROWS = pytest.mark.parametrize("row", table(), ids=lambda row: row.id)
+NAMED = [row for row in table() if row.probe is not None and row.probe.names is not None]
+LEGAL = string.ascii_letters + string.digits + "_-/.#"
+"""What names of log groups are made of (CloudWatch Logs API reference, CreateLogGroup)."""
 GIVEN = ("group", "arn", "arn_or_star", "region", "account")
 """What a probe knows of its log group besides the parts of its name."""
 
@@ -122,6 +129,39 @@ def test_the_actions_are_those_of_the_calls_and_only_read(row: Row) -> None:
     names = {action.partition(":")[2] for action in row.actions}
     assert names >= set(steps)
     assert all(map(reading.match, names))
+
+
+@pytest.mark.parametrize("row", NAMED, ids=lambda row: row.id)
+@given(st.data())
+def test_a_probe_asks_only_about_names_that_its_service_accepts(
+    row: Row, data: st.DataObject
+) -> None:
+    """It would refuse others as invalid, which is no answer: for those the row is listed."""
+    assert row.probe is not None
+    assert row.probe.names is not None
+    group = data.draw(st.from_regex(row.probe.names, alphabet=LEGAL)).rstrip("\n")
+    step, values = row.probe.question.steps[0], row.probe.values(group)
+    shape = operation(row, step).input_shape
+    assert isinstance(shape, StructureShape)
+    for parameters, _ in _calls(step, [values or {}]):
+        for name, value in parameters.items():
+            _check(name, value, shape.members[name])
+
+
+@pytest.mark.parametrize(
+    ("row", "group"),
+    [
+        ("codebuild", "/aws/codebuild/team/web"),
+        ("eks", "/aws/containerinsights/kops.example.com/application"),
+        ("mq", "/aws/amazonmq/broker/b_1/general"),
+        ("rds", "/aws/rds/instance/my_db/error"),
+    ],
+)
+def test_no_probe_asks_about_names_that_nothing_can_have(row: str, group: str) -> None:
+    """The same where botocore's model does not say which names are valid."""
+    (probe,) = [one.probe for one in NAMED if one.id == row]
+    assert probe is not None
+    assert probe.values(group) is None
 
 
 @ROWS

@@ -113,7 +113,7 @@ def denied(operation: str) -> ClientError:
 # ---- answers made from botocore's shapes ---------------------------------------------------------
 
 FITTING = {
-    "mwaa": "airflow-{}-Task",
+    "mwaa": "airflow-e{}-Task",
     "b2bi": "/aws/vendedlogs/b2bi/{}",
     "rum": "/aws/vendedlogs/RUMService_{}",
     "wafv2": "aws-waf-logs-{}",
