@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import functools
+import itertools
 import json
 import os
 import stat
@@ -149,9 +150,14 @@ class FileJournal:
 
     @staticmethod
     def default_path(now: int) -> Path:
-        """Return a dated file name in the working folder. `now` in ms since the epoch."""
-        moment = datetime.fromtimestamp(now / 1000, UTC)
-        return Path(f"janitor-journal-{moment:%Y%m%dT%H%M%SZ}.jsonl")
+        """Return a dated name in the working folder that no file has. `now` in ms since the epoch.
+
+        In a sandbox, where time stands still, every run would otherwise write to the same file.
+        """
+        name = f"janitor-journal-{datetime.fromtimestamp(now / 1000, UTC):%Y%m%dT%H%M%SZ}"
+        numbered = (f"{name}-{number}.jsonl" for number in itertools.count(2))
+        names = itertools.chain([f"{name}.jsonl"], numbered)
+        return next(path for path in map(Path, names) if not os.path.lexists(path))
 
     def check(self) -> None:
         """Raise JournalError now rather than in the middle of a run."""
