@@ -15,13 +15,14 @@ from janitor.cost.prices import PriceList
 
 UNTAGGED = "(untagged)"
 UNREAD = "(tags not read)"
+EMPTY = "(no value)"
 
 
 def tag_key(key: str) -> Callable[[LogGroup], str]:
     """Return a function from a log group to its part: the value of a tag."""
 
     def part(group: LogGroup) -> str:
-        return UNREAD if group.tags is None else group.tags.get(key, UNTAGGED)
+        return UNREAD if group.tags is None else group.tags.get(key, UNTAGGED) or EMPTY
 
     return part
 

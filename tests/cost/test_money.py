@@ -39,6 +39,7 @@ from janitor.cost.money import (
     saves_usd,
 )
 from janitor.cost.prices import NANO, PriceList, price_list
+from janitor.cost.shares import tag_key
 from janitor.policy.file import RETENTION_DAYS, Policy, Price, Prices, RegionPrices
 from janitor.policy.judge import judge
 from janitor.report.base import row
@@ -47,6 +48,13 @@ from tests.engine.test_properties import relaxed
 
 SHIPPED = price_list(Prices())
 PRICED, UNPRICED = "eu-west-1", "xx-nowhere-1"
+
+
+def test_a_tag_without_a_value_has_a_part_with_a_name() -> None:
+    """So do log groups without the tag, and those whose tags were not read."""
+    tagged = [group(tags=tags) for tags in ({"team": ""}, {}, None, {"team": "a"})]
+    parts = [*map(tag_key("team"), tagged)]
+    assert parts == ["(no value)", "(untagged)", "(tags not read)", "a"]
 
 
 def group(
