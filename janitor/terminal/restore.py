@@ -114,7 +114,7 @@ async def _restore(
                 with contextlib.suppress(CredentialsError):  # the undo meets and reports it again
                     await learn_quotas(api, policy.limits.api_share)
         if apply and pasts:
-            await _show_first(options, reached, pasts, stop, info(dry_run=True), counts)
+            await _show_first(options, reached, pasts, stop, info(dry_run=False), counts)
         undo = Undo(apis, pasts, stop, items.append)
         tally = await (undo.carry_out(journal) if apply else undo.show())
         tally.interrupted = stop.cause == "interrupted"

@@ -83,6 +83,7 @@ def test_restore_after_a_run_brings_the_sandbox_back(cleaned: Any, run: Run) -> 
         f"deleted log groups; {STREAMS} swept log streams"
     )
     assert done.err.count(lost) == 2
+    assert "dry run" not in done.err
     again = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
     assert (again.code, f"Left alone ({CHANGED})" in again.out) == (0, True)
     assert [line for line in again.out.splitlines() if line != line.rstrip()] == []
