@@ -127,6 +127,8 @@ def ask(options: Options, what: str) -> None:
     except KeyboardInterrupt as end:
         sys.stderr.write("\n")
         raise InterruptionError("interrupted before anything was done") from end
+    if not answer.endswith("\n"):  # Ctrl-D
+        sys.stderr.write("\n")
     if answer.strip().lower() not in ("y", "yes"):
         raise UsageError("not confirmed; nothing was done")
 

@@ -23,20 +23,20 @@ def at_a_terminal(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
 
 
 @pytest.mark.usefixtures("few_owners")
-@pytest.mark.parametrize("quiet", [[], ["-q"]], ids=["", "quiet"])
+@pytest.mark.parametrize(("quiet", "answer"), [([], "\n"), (["-q"], "")], ids=["", "quiet, Ctrl-D"])
 def test_every_deletion_is_shown_before_the_question(
-    quiet: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
+    quiet: list[str], answer: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So is what is lost for good, even with --quiet, and without a yes nothing is done."""
     planned = json.loads(run("report", *HERE, "--format", "json").out)
     deleted = [f["group"] for f in planned["findings"] if f["action"] == "delete_group"]
-    at_a_terminal(monkeypatch, "\n")
+    at_a_terminal(monkeypatch, answer)
     done = run("run", "--apply", *HERE, *quiet)
     shown, _, question = done.err.rpartition("Do all of this in ")
     assert (done.code, done.out) == (2, "")
     assert question == (
         "account 123456789012 (storefront-production), us-east-1? [y/N] "
-        "janitor: not confirmed; nothing was done\n"
+        f"{'' if answer else chr(10)}janitor: not confirmed; nothing was done\n"
     )
     assert [name for name in deleted if f"us-east-1  {name}\n" not in shown] == []
     rules = re.findall(r"^ +\d+ +\d+ +([\d.]+) GiB +\$[\d.]+  (\w+)$", shown, re.MULTILINE)
