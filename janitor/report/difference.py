@@ -64,6 +64,7 @@ class _Money(_Part):
 
 
 class _Summary(_Part):
+    kept: int
     groups_scanned: int
     stored_bytes: int
     unknown: int
@@ -82,6 +83,16 @@ class Saved(_Part):
     findings: list[_Row]
     summary: _Summary
 
+    @property
+    def found(self) -> list[_Row]:
+        """What is not simply kept."""
+        return [row for row in self.findings if row.status != Status.KEPT]
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was made with `--all`: it also lists whatever is kept."""
+        return len(self.findings) - len(self.found) >= self.summary.kept
+
 
 def read(path: Path) -> Saved:
     """Return a report saved with `--format json`. Raises UsageError."""
@@ -96,15 +107,13 @@ def read(path: Path) -> Saved:
 
 def difference(old: Saved, new: Saved) -> dict[str, Any]:
     """Return the figures of `summary`, each `{old, new}`, and the `new`, `gone` and `changed` log
-    groups. A log group that only one report lists, because only that one was made with `--all`,
-    counts as new or gone.
+    groups. Unless both reports were made with `--all`, that is so of findings only, not of log
+    groups that are kept.
     """
-    return _difference(
-        old.summary.figures(),
-        new.summary.figures(),
-        _decisions(old.findings),
-        _decisions(new.findings),
-    )
+    both = old.complete and new.complete
+    before, after = (one.findings if both else one.found for one in (old, new))
+    figures = old.summary.figures(), new.summary.figures()
+    return {"all": both, **_difference(*figures, _decisions(before), _decisions(after))}
 
 
 class Since:
@@ -112,7 +121,7 @@ class Since:
 
     def __init__(self, old: Saved) -> None:
         self._old = old
-        self._before = _decisions(row for row in old.findings if row.status != Status.KEPT)
+        self._before = _decisions(old.found)
         self._findings: dict[_Key, dict[str, Any]] = {}
 
     def add(self, outcome: Outcome) -> None:

@@ -30,6 +30,8 @@ def diff(old: Path, new: Path, form: Format) -> Exit:
 def _text(found: Mapping[str, Any]) -> Iterator[str]:
     for label, was, now in figures(found):
         yield f"{label:<16} {was:>12} -> {now:>12}"
+    if not found["all"]:
+        yield "Only findings are compared: not both reports were made with --all."
     several = len({row["account"] for kind in KINDS for row in found[kind]}) > 1
     for kind, (title, _) in KINDS.items():
         if rows := found[kind]:

@@ -889,6 +889,10 @@ def test_diff_shows_what_changed_between_two_reports(run: Run) -> None:
     assert f"{DELETED} log groups gone:\n" in text
     planned = "set retention (planned, never expires to 365 days)"
     assert f"{planned} -> keep (kept, 365 days)" in text
+    run("report", "--sandbox", "-q", "-o", "findings.json")
+    partly = run("diff", "findings.json", "old.json").out
+    assert "Only findings are compared" in partly
+    assert "no log group is new, gone or decided differently" in partly
     same = run("diff", "old.json", "old.json").out
     assert "no log group is new, gone or decided differently" in same
     assert run("diff", "old.json", "none.json").code == 2
