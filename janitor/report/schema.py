@@ -110,6 +110,13 @@ class Planned(_Part):
     sweep_streams: int
 
 
+class Where(_Part):
+    """An account and Region."""
+
+    account: str
+    region: str
+
+
 class Pace(_Part):
     """A quota that set the pace."""
 
@@ -233,11 +240,9 @@ class Decided(_Part):
     new_retention_days: int | None
 
 
-class Place(_Part):
+class Place(Where):
     """A log group."""
 
-    account: str
-    region: str
     group: str
 
 
@@ -283,6 +288,11 @@ class Summary(_Part):
         None,
         description="In a dry run, what would be done. That is less than planned if a limit or an "
         "unfinished survey refuses deletions; some log groups then get retention instead.",
+    )
+    refused_in: list[Where] | None = Field(
+        None,
+        description="In a dry run, where `would` has no deletion and no sweep, although findings "
+        "were written as planned.",
     )
     kept: int
     unknown: int

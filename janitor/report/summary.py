@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from janitor.core.exit_codes import Exit, exit_code
@@ -68,7 +68,8 @@ class Summary:
     def as_dict(self) -> dict[str, Any]:
         """Return the `summary` object of `--format json`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        del values["interrupted"], values["refused_in"]
+        del values["interrupted"]
+        values["refused_in"] = [asdict(target) for target in self.refused_in] or None
         return {name: value for name, value in values.items() if value is not None}
 
     @property

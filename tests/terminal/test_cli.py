@@ -1093,6 +1093,7 @@ def test_over_a_limit_every_output_predicts_what_is_done(run: Run) -> None:
         assert one.code == shown.code == 4
         assert "to allow it, set max_group_deletions = 7 in [limits]" in one.err
     summary = json.loads(outputs["json"].out)["summary"]
+    assert summary["refused_in"] == [{"account": "123456789012", "region": "us-east-1"}]
     assert summary["planned"] == done["planned"]
     assert summary["would"] == {"set_retention": given, "delete_group": 0, "sweep_streams": 0}
     line = f"retention would be set on {given}, 0 groups and 0 streams would be deleted"
