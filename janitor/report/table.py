@@ -17,7 +17,7 @@ from janitor.core.model import Outcome, SetRetention, Status, SweepStreams, Targ
 from janitor.core.text import lines, size, visible
 from janitor.cost.money import monthly_usd
 from janitor.cost.prices import PriceList
-from janitor.report.base import dollars
+from janitor.report.base import counted, dollars
 from janitor.report.difference import figures, since
 from janitor.report.overview import (
     OverviewReport,
@@ -132,9 +132,11 @@ class TableReport(OverviewReport):
     def _first(self, summary: Summary, width: int) -> Iterable[Text]:
         """Yield at most 20 lines of 80 columns: what a person wants to know, in that order."""
         info = self.info
-        where = f"{', '.join(info.regions)} · {summary.doing(dry_run=info.dry_run)}"
+        doing, places = summary.doing(dry_run=info.dry_run), ", ".join(info.regions)
+        if len(f"{info.accounts} · {places} · {doing}") > width:
+            places = counted(len(info.regions), "Region")
         yield from _wrapped("", answer(summary, info), width, "bold")
-        yield _cut(f"{info.accounts} · {where}", width)
+        yield from _wrapped("", f"{info.accounts} · {places} · {doing}", width)
         for label, text in self.headlines(summary):
             if label == "Lost for good":
                 yield from self._largest_savings(width)
@@ -302,11 +304,6 @@ def _wrapped(label: str, text: str, width: int, style: str = "") -> Iterable[Tex
 
 def _hanging(text: str, width: int) -> Iterable[str]:
     return textwrap.wrap(visible(text), width, initial_indent="  ", subsequent_indent="    ")
-
-
-def _cut(text: str, width: int) -> Text:
-    text = visible(text)
-    return Text(text if len(text) <= width else f"{text[: width - 1]}…")
 
 
 def _grid(*heads: str, title: str | None = None) -> Grid:

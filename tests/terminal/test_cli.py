@@ -302,7 +302,7 @@ def test_quirks_of_shells_and_editors_do_no_harm(run: Run, monkeypatch: pytest.M
     monkeypatch.setenv("COLUMNS", "0")
     done = run("report", "--sandbox", "-p", "p.toml", "-o", "-")
     assert done.code == 5
-    assert "What" in done.out
+    assert "account 123456789012 · 2 Regions · dry run:" in done.out
     assert not Path("-").exists()
     assert run("plan", "--sandbox", "-p", "p.toml", "-q", "-o", "plan").code == 5
     Path("edited").write_text(f"{Path('plan').read_text()}\n", encoding="utf-8-sig")
