@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -34,11 +35,14 @@ def serve(port: int, *, quotas: bool) -> Exit:
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with sandbox.serving(port) as url:
+        with contextlib.ExitStack() as serving:
+            try:
+                url = serving.enter_context(sandbox.serving(port))
+            except OSError as error:
+                why = os.strerror(error.errno or 0)
+                raise UsageError(f"--port {port}: {why}") from error
             _say_variables(sandbox, url)
             ended.wait()
-    except OSError as error:
-        raise UsageError(f"--port {port}: {os.strerror(error.errno or 0)}") from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

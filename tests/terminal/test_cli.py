@@ -120,6 +120,7 @@ def assert_disk_full(code: int, error: str) -> None:
     """Assert that a command in this folder ended because of a full disk."""
     assert code == 3, error
     assert error.count("No space left on device") == 1
+    assert "--port" not in error
     assert "internal error" not in error
     assert "Traceback" not in error
     assert ("journal: j" in error) == Path("j").exists()
@@ -127,7 +128,10 @@ def assert_disk_full(code: int, error: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["report", "--sandbox"], ["plan", "--sandbox"], ["policy", "validate"], ["--help"], ACTING],
+    [
+        *(["report", "--sandbox"], ["plan", "--sandbox"], ["policy", "validate"], ["--help"]),
+        *(["sandbox", "serve"], ACTING),
+    ],
     ids=" ".join,
 )
 def test_a_full_disk_is_one_clear_line_and_no_success(
