@@ -50,7 +50,7 @@ class _Search:
             check_region(arn[2], word)
             one_partition([arn[2]], [word])
             search = cls(arn[4], arn[3], arn[2])
-        explaining.check_name(re.sub(r"[*?\[\]!]", "x", search.name))
+        explaining.check_name(search.name)
         return search
 
     @property
