@@ -296,8 +296,8 @@ def made_again_note(groups: int) -> str:
     if not groups:
         return ""
     return (
-        f"{counted(groups, 'log group')} to delete may be created again by their service, without "
-        "retention: to set retention on new log groups of a prefix, see `janitor native`."
+        f"Once deleted, {counted(groups, 'log group')} may be created again by their service, "
+        "without retention: to set retention on new log groups of a prefix, see `janitor native`."
     )
 
 
