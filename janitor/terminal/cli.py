@@ -82,6 +82,15 @@ class _Typer(typer.Typer):
         return super().command(*args, cls=_StrictCommand, **settings)
 
 
+@contextlib.contextmanager
+def _closed_pipe() -> Iterator[None]:
+    """Turn a closed pipe into an OutputError."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise OutputError(error) from error
+
+
 class _Root(_Group):
     """All commands; `report` if none is named. A closed pipe raises OutputError, because click
     would exit with 1: findings.
@@ -92,11 +101,15 @@ class _Root(_Group):
         named = words and (words[0] in _ROOT_OPTIONS or not words[0].startswith("-"))
         return words if named else ["report", *words]
 
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        """Raises OutputError, while it prints the help."""
+        with _closed_pipe():
+            return super().make_context(*args, **settings)
+
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
-        except BrokenPipeError as error:
-            raise OutputError(error) from error
+            with _closed_pipe():
+                return super().invoke(ctx)
         except KeyboardInterrupt as end:  # typer would exit silently
             raise RuntimeError("interrupted") from end
         except typer.BadParameter as error:

@@ -94,6 +94,7 @@ def test_the_installed_command_exits_with_the_commands_code(tmp_path: Path) -> N
         ("--sandbox", "stdout", 3),
         ("--sandbox --all --format jsonl", "stdout", 3),
         ("policy schema", "stdout", 3),
+        ("--help", "stdout", 3),
         ("--sandbox", "stderr", 3),
         ("policy schema", "stderr", 0),
     ],
