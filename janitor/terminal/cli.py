@@ -295,10 +295,14 @@ Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask before changi
 Fail = Annotated[
     bool, typer.Option("--fail-on-findings", help="Exit with 1 if there are findings.")
 ]
-Everything = Annotated[bool, typer.Option("--all", help="Also list what is simply kept.")]
+Everything = Annotated[
+    bool, typer.Option("--all", help="List everything, also what is simply kept.")
+]
 JournalFile = Annotated[
     Path | None,
-    typer.Option("--journal", metavar="FILE", help="Record of changes (default: a dated file)."),
+    typer.Option(
+        "--journal", metavar="FILE", help="Record the changes there (default: a dated file)."
+    ),
 ]
 Ingestion = Annotated[
     bool,
@@ -593,9 +597,7 @@ def schema(
 
 
 @policy_app.command("show")
-def policy_show(
-    policy: PolicyFile = None, sandbox: Sandbox = False, sandbox_state: State = None
-) -> None:
+def policy_show(policy: PolicyFile = None) -> None:
     """Print the policy in force, with every default filled in."""
     import tomli_w
 
@@ -606,9 +608,7 @@ def policy_show(
 
 
 @policy_app.command("validate")
-def policy_validate(
-    policy: PolicyFile = None, sandbox: Sandbox = False, sandbox_state: State = None
-) -> None:
+def policy_validate(policy: PolicyFile = None) -> None:
     """Check a policy file: every problem with its line. Also names rules that never match."""
     from janitor.terminal.policies import validate
 
@@ -649,7 +649,7 @@ def policy_test(
 
 
 @policy_app.command("schema")
-def policy_schema(sandbox: Sandbox = False, sandbox_state: State = None) -> None:
+def policy_schema() -> None:
     """Print the JSON Schema of the policy file, for editors."""
     from janitor.policy.file import json_schema
 
@@ -667,8 +667,12 @@ def iam_policy_command(
     policy: PolicyFile = None,
     sandbox: Sandbox = False,
     sandbox_state: State = None,
-    ingestion: Ingestion = False,
-    orphans: Orphans = False,
+    ingestion: Annotated[
+        bool, typer.Option("--ingestion", help="Also what `--ingestion` of a report needs.")
+    ] = False,
+    orphans: Annotated[
+        bool, typer.Option("--orphans", help="Also what `--orphans` of a report needs.")
+    ] = False,
     restore: Annotated[
         bool, typer.Option("--restore", help="What `restore --apply` needs instead.")
     ] = False,
