@@ -53,23 +53,22 @@ class _Group(TyperGroup):
 
 
 class _StrictCommand(TyperCommand):
-    """A command that refuses an option given twice or with an empty value: one of two policies
-    would be ignored, and an empty profile would be another account's.
+    """A command that refuses an option given twice, or an empty value: one of two policies would
+    be ignored, an empty profile would be another account's, and an empty path the working folder.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Raises UsageError."""
         if not ctx.resilient_parsing:
             values, _, given = self.make_parser(ctx).parse_args(args=[*args])
-            options = [
-                one for one in given if one.param_type_name == "option" and _takes_value(one)
-            ]
-            for option in options:
-                name = "/".join(sorted(option.opts, key=len))
-                if not option.multiple and options.count(option) > 1:
+            for one in given:
+                option = one.param_type_name == "option"
+                name = "/".join(sorted(one.opts, key=len)) if option else one.metavar
+                once = option and _takes_value(one) and not one.multiple
+                if once and given.count(one) > 1:
                     raise UsageError(f"{name}: is given more than once")
-                value = values[option.name]
-                if "" in (value if option.multiple else [value]):
+                value = values[one.name]
+                if "" in (value if isinstance(value, list | tuple) else [value]):
                     raise UsageError(f"{name}: is given without a value")
         return super().parse_args(ctx, args)
 
@@ -107,6 +106,7 @@ class _Root(_Group):
             return super().make_context(*args, **settings)
 
     def invoke(self, ctx: Any) -> Any:
+        """Raises OutputError."""
         try:
             with _closed_pipe():
                 return super().invoke(ctx)
@@ -388,6 +388,8 @@ _ARGUMENTS = ("apply", "path", "names", "paths", "groups", "ignore_protect")
 LOCAL_POLICY = Path("janitor.toml")
 """The policy file that is used from the working directory if none is named."""
 SUFFIXES = {
+    "": Format.TABLE,
+    ".txt": Format.TABLE,
     ".json": Format.JSON,
     ".jsonl": Format.JSONL,
     ".ndjson": Format.JSONL,
@@ -408,6 +410,17 @@ def _policy_file(policy: Path | None, *, quiet: bool = False) -> Path | None:
     return LOCAL_POLICY
 
 
+def _format_of(output: Path | None) -> Format:
+    """Return the format that a file's suffix names. Raises UsageError."""
+    suffix = "" if output is None else output.suffix
+    if (form := SUFFIXES.get(suffix.lower())) is None:
+        raise UsageError(
+            f"-o/--output: {output}: no format has the suffix {suffix}; give one with -f/--format, "
+            f"or use {', '.join(filter(None, SUFFIXES))}"
+        )
+    return form
+
+
 def _run(call: str, log_format: LogFormat, **given: Any) -> None:
     """Run a command, named by module and function, and exit with its code.
 
@@ -425,8 +438,7 @@ def _run(call: str, log_format: LogFormat, **given: Any) -> None:
             arguments["dry_run"] = True
     given["sandbox"] = given["sandbox"] or given["sandbox_state"] is not None
     if "format" in given:
-        suffix = given["output"].suffix.lower() if given["output"] else ""
-        given["format"] = given["format"] or SUFFIXES.get(suffix, Format.TABLE)
+        given["format"] = given["format"] or _format_of(given["output"])
     given["policy"] = _policy_file(given["policy"], quiet=quiet)
     for repeatable in ("regions", "roles", "ous", "accounts", "exclude"):
         given[repeatable] = tuple(given.get(repeatable) or ())

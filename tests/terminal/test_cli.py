@@ -960,6 +960,10 @@ def test_since_shows_what_changed_in_every_format(run: Run) -> None:
         (["-p", "a", "run", "-p", "b", "--sandbox"], "-p/--policy: is given more than once"),
         (["policy", "show", "-p", "a", "-p", "b"], "-p/--policy: is given more than once"),
         (["report", "--profile", ""], "--profile: is given without a value"),
+        (["apply", "", "--sandbox"], "FILE: is given without a value"),
+        (["restore", "j", "", "--sandbox"], "JOURNAL: is given without a value"),
+        (["report", "-o", "x.pdf", "--sandbox"], "x.pdf: no format has the suffix .pdf"),
+        (["explain", "/a:*", "--sandbox"], "'/a:*' is not a valid log group name"),
         (
             ["run", "--apply", "--yes", "--sandbox", "--journal", "no/such"],
             "journal cannot be written",
