@@ -429,11 +429,13 @@ def lost_for_good(history: History, wanted: Callable[[GroupHistory], bool]) -> s
     swept = sum(n for place, n in history.streams.items() if wanted(GroupHistory(*place, ())))
     puts = (step for past in history.pasts if wanted(past) for step in past.steps)
     lost = sum(step.lost for step in puts if isinstance(step, Put))
-    return (
-        f"what cannot come back: the log streams, events and creation times of {deleted:,} "
-        f"deleted log groups; {swept:,} swept log streams and their events\n"
-        f"{loss(lost, dry_run=False)}"
+    parts = (
+        (deleted, f"the log streams, events and creation times of {deleted:,} deleted log groups"),
+        (swept, f"{swept:,} swept log streams and their events"),
     )
+    gone = "; ".join(text for count, text in parts if count)
+    never = [f"what cannot come back: {gone}"] if gone else []
+    return "\n".join([*never, loss(lost, dry_run=False)])
 
 
 def select(

@@ -128,6 +128,7 @@ def test_rules_become_policies_for_new_log_groups(native: Any, run: Run) -> None
     again = native(TWO, "--apply", "--yes", "--fail-on-findings")
     assert (again.code, again.out.count("unchanged:")) == (0, 2)
     back = run("restore", "j.jsonl", "--apply", "--yes", *STATE)
+    assert "cannot come back" not in back.err
     assert (back.code, "2 account-level policies were put back" in back.err) == (0, True)
     assert sorted(policies()) == OTHERS
 

@@ -147,7 +147,7 @@ def test_region_and_group_narrow_the_undo(cleaned: Any, run: Run) -> None:
         if region == "us-east-1" and name.startswith(("/ecs/", "/aws/codebuild/"))
     }
     assert (ACCOUNT, "us-east-1", "/ecs/search-green") in now
-    assert "of 2 deleted log groups; 0 swept" in done.err
+    assert "of 2 deleted log groups\n" in done.err
     none = run("restore", "j.jsonl", "--group", "/none", *STATE)
     assert (none.code, none.out.count("\n")) == (0, 2)
 
