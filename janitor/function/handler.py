@@ -148,7 +148,8 @@ class Janitor(Runs):
         number = state.link
         log.info("link_started", **info.as_dict(), link=number)
         if why := self._stop_reason(state, policy):
-            state.ended = {**link.summary().as_dict(), "complete": False, "errors": [why]}
+            summary = link.summary().as_dict()
+            state.ended = {**summary, "complete": False, "errors": [why, *summary["errors"]]}
         else:
             if state.version != code():
                 log.warning("code_changed", link=number, acting=state.acting)

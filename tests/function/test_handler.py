@@ -343,14 +343,21 @@ def test_a_call_that_hangs_leaves_a_link_time_to_end(
 
 
 def test_a_changed_policy_ends_a_run(monkeypatch: Any) -> None:
-    """A survey by another policy is not acted on."""
+    """A survey by another policy is not acted on; what failed before is still reported."""
     cloud = mixed()
-    cut(cloud, 12)
-    deployed = Deployed(cloud)
+    cut(cloud, 13)
+    cloud.fault = lambda call: (
+        refused("AccessDeniedException")
+        if (call.region, call.service) == ("us-east-1", "logs")
+        else None
+    )
+    deployed = Deployed(cloud, {"JANITOR_REGIONS": f"{REGION},us-east-1"})
     deployed.invoke(SCHEDULED)
     use(monkeypatch, parse(LIMITED, "test"))
     answer = deployed.invoke(deployed.next_event())
-    assert "policy has changed" in answer["summary"]["errors"][0]
+    changed, failed = answer["summary"]["errors"]
+    assert "policy has changed" in changed
+    assert "us-east-1" in failed
     assert not cloud.deleted + cloud.puts + cloud.swept
 
 
