@@ -37,6 +37,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 REGION = r"[a-z]{2,}(-[a-z]+)+-[0-9]+"
 
+ENVIRONMENT = 3_600
+"""Characters of the configuration in the environment variables of the fleet's function: Lambda's
+quota is 4 KB, names and all."""
+
 EMAIL = r"^[^@\s\x00-\x1f]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\Z"
 
 FunctionName = Literal["janitor", "hash", "helloworld"]
@@ -403,6 +407,16 @@ def _fleet_problems(config: Config) -> list[str]:
         )
     if fleet.accounts and fleet.stack_set:
         problems.append(_line("fleet.accounts", list(fleet.accounts), "there is a stackSet"))
+    texts = [fleet.role, fleet.external_id, config.policy_parameter or "", config.alarm_topic or ""]
+    size = len(",".join([*texts, *config.regions, *fleet.ous, *fleet.accounts, *fleet.exclude]))
+    if size > ENVIRONMENT:
+        lists = {"ous": fleet.ous, "accounts": fleet.accounts, "exclude": fleet.exclude}
+        key = max(lists, key=lambda name: len(lists[name]))
+        problems.append(
+            f"{PROJECT}:fleet.{key}: a list of {len(lists[key])} is refused: with other keys it "
+            f"takes {size:,} characters of the function's environment, which has {ENVIRONMENT:,} "
+            "for them; accepted: fewer, such as the organizational units instead of their accounts"
+        )
     return problems
 
 
