@@ -430,9 +430,15 @@ class MemberRoles(pulumi.ComponentResource):
             capabilities=["CAPABILITY_NAMED_IAM"],
             template_body=json.dumps(args.template),
             auto_deployment={"enabled": True, "retain_stacks_on_account_removal": False},
-            # An account in which the role cannot be created fails alone.
-            operation_preferences={"failure_tolerance_percentage": 100},
-            opts=pulumi.ResourceOptions(parent=self),
+            # All accounts at once, not one after the other as by default; one in which the role
+            # cannot be created fails alone.
+            operation_preferences={
+                "failure_tolerance_percentage": 100,
+                "max_concurrent_percentage": 100,
+            },
+            opts=pulumi.ResourceOptions(
+                parent=self, custom_timeouts=pulumi.CustomTimeouts(update="3h")
+            ),
         )
         timeouts = pulumi.CustomTimeouts(create="3h", update="3h", delete="3h")
         aws.cloudformation.StackInstances(

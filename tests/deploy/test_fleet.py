@@ -249,7 +249,9 @@ def test_the_dashboard_shows_the_fleets_runs(account: Account) -> None:
 def test_a_stack_set_creates_the_role_in_each_account_for_the_function_alone(
     account: Account,
 ) -> None:
-    """In accounts that join, too; external ID, organization and ARN are conditions."""
+    """In accounts that join, too; external ID, organization and ARN are conditions. An upgrade
+    changes it in all accounts at once: one after the other it would not end in time.
+    """
     organization = client("organizations").describe_organization()["Organization"]
     (root,) = client("organizations").list_roots()["Roots"]
     roles = account.the("aws:cloudformation/stackSet:StackSet", "member-roles").inputs
@@ -257,6 +259,9 @@ def test_a_stack_set_creates_the_role_in_each_account_for_the_function_alone(
         "aws:cloudformation/stackInstances:StackInstances", "member-roles"
     ).inputs
     assert instances["deploymentTargets"] == {"organizationalUnitIds": [root["Id"]]}
+    for each in (roles, instances):
+        at_once = {"failureTolerancePercentage": 100, "maxConcurrentPercentage": 100}
+        assert each["operationPreferences"] == at_once
     assert (roles["permissionModel"], roles["callAs"]) == ("SERVICE_MANAGED", "SELF")
     assert roles["autoDeployment"] == {"enabled": True, "retainStacksOnAccountRemoval": False}
     assert len(roles["templateBody"]) <= 51_200, "CloudFormation's limit (CreateStackSet)"
@@ -288,6 +293,8 @@ def test_a_preview_shows_everything(account: Account, tmp_path: Path) -> None:
 FLEET: dict[str, Any] = {"externalId": "a-b:c/d"}
 UNIT = "ou-ab12-11111111"
 ONE = "111111111111"
+MANY = [str(int(ONE) + number) for number in range(300)]
+"""More accounts than fit into the function's environment."""
 
 
 @pytest.mark.parametrize(
@@ -305,6 +312,7 @@ ONE = "111111111111"
         (FLEET | {"exclude": ["all"]}, "fleet.exclude", "['all'] is refused"),
         (FLEET | {"accounts": [ONE], "exclude": [UNIT]}, "fleet.exclude", "without ous"),
         (FLEET | {"accounts": [ONE], "stackSet": True}, "fleet.accounts", "a stackSet"),
+        (FLEET | {"accounts": MANY}, "fleet.accounts", "a list of 300 is refused"),
         (FLEET | {"schedule": "monthly"}, "fleet.schedule", "neither cron(…)"),
         (FLEET | {"scheduledRun": "true"}, "fleet.scheduledRun", "'true' is refused"),
         (FLEET | {"concurrency": 0}, "fleet.concurrency", "0 is refused"),
