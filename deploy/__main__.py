@@ -21,7 +21,13 @@ from deploy.bucket import RunBucket, RunBucketArgs
 from deploy.config import Config, FleetConfig, from_stack
 from deploy.dashboard import Dashboard, DashboardArgs
 from deploy.fleet import Fleet, FleetArgs, MemberRoles, MemberRolesArgs
-from deploy.function import ImageCode, LambdaFunction, LambdaFunctionArgs, ZipCode
+from deploy.function import (
+    ImageCode,
+    LambdaFunction,
+    LambdaFunctionArgs,
+    ZipCode,
+    detects_loops,
+)
 from deploy.image import ContainerImage, ContainerImageArgs
 from deploy.new_groups import TIMEOUT_S, NewGroups, NewGroupsArgs
 from deploy.schedule import Schedule, ScheduleArgs
@@ -106,7 +112,8 @@ def janitor(config: Config, archive: Path) -> None:
             ),
             reserved_concurrency=config.reserved_concurrency or None,
             on_failure=failures.arn,
-            may_invoke_itself=True,  # a run of more than 15 minutes continues in a new invocation
+            # A run of more than 15 minutes continues in a new invocation.
+            may_invoke_itself=detects_loops(here["region"]),
         ),
     )
     schedule = Schedule(

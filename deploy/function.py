@@ -13,8 +13,11 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from janitor.aws.regions import partition_of
+
 ARCHITECTURE = "arm64"
 LOG_RETENTION_DAYS = 30
+WITHOUT_LOOP_DETECTION = ("mx-central-1", "ap-southeast-6")
 MAXIMUM_EVENT_AGE_S = 21_600
 """How long an event waits while the function is busy: six hours, Lambda's maximum."""
 
@@ -89,6 +92,14 @@ class LambdaFunctionArgs:
     reserved_concurrency: pulumi.Input[int] | None = None
     on_failure: pulumi.Input[str] | None = None
     may_invoke_itself: bool = False
+
+
+def detects_loops(region: str) -> bool:
+    """Whether Lambda would stop a function that invokes itself, and can be told not to: in the
+    commercial Regions but two (Lambda Developer Guide, "Use Lambda recursive loop detection to
+    prevent infinite loops"). Elsewhere it may refuse to be told.
+    """
+    return partition_of(region) == "aws" and region not in WITHOUT_LOOP_DETECTION
 
 
 class LambdaFunction(pulumi.ComponentResource):

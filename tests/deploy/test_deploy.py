@@ -34,6 +34,7 @@ from packaging.requirements import Requirement
 from deploy import packaging
 from deploy.config import Config, ConfigError, parse
 from deploy.schedule import checked_expression
+from janitor.aws.regions import partition_of
 from janitor.function.events import Request
 from janitor.function.iam import function_policy, watch_policy
 from janitor.function.invocation import configure_logs
@@ -158,9 +159,9 @@ class Cloud:
             patch.setattr(sys, "path", list(sys.path))
             self.account.up(lambda: runpy.run_path(".", run_name="__main__"), _texts(config))
 
-    def preview(self, config: Mapping[str, Any]) -> Account:
+    def preview(self, config: Mapping[str, Any], region: str = REGION) -> Account:
         """Preview a new stack in an empty account."""
-        self.start()
+        self.start().setenv("AWS_DEFAULT_REGION", region)
         self.account.preview = True
         self.deploy(config)
         return self.account
@@ -393,6 +394,25 @@ def test_only_the_janitor_may_invoke_itself_without_end(account: Account) -> Non
     """Lambda's recursive loop detection would stop it after 16 rounds."""
     (recursion,) = account.of("aws:lambda/functionRecursionConfig:FunctionRecursionConfig")
     assert recursion.inputs == {"functionName": JANITOR, "recursiveLoop": "Allow"}
+
+
+@pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1", "mx-central-1"])
+def test_every_partition_has_its_own_arns_and_only_what_lambda_offers(
+    cloud: Cloud, region: str
+) -> None:
+    """Lambda's recursive loop detection cannot be turned off where it does not exist."""
+    everything = {
+        "newGroups": True,
+        "notify": True,
+        "dashboard": True,
+        "fleet": {"externalId": "a-b"},
+    }
+    here = {"aws:region": region, "regions": [region], "functions": ["janitor", "hash"]}
+    shown = cloud.preview(here | everything, region).inputs
+    arns = re.findall(r"arn:[a-z-]+:", json.dumps([*shown.values()], default=str))
+    assert set(arns) == {f"arn:{partition_of(region)}:"}
+    kinds = {kind for kind, _ in shown}
+    assert "aws:lambda/functionRecursionConfig:FunctionRecursionConfig" not in kinds
 
 
 def test_runs_do_not_overlap(account: Account) -> None:
