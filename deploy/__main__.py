@@ -32,6 +32,7 @@ from deploy.image import ContainerImage, ContainerImageArgs
 from deploy.new_groups import TIMEOUT_S, NewGroups, NewGroupsArgs
 from deploy.schedule import Schedule, ScheduleArgs
 from deploy.topic import Topic, TopicArgs
+from janitor.aws.regions import known_regions
 from janitor.function.iam import (
     fleet_policy,
     function_policy,
@@ -305,9 +306,9 @@ def member_roles(config: Config, wanted: FleetConfig, here: Mapping[str, str]) -
 
 def _new_groups_regions(config: Config, home: str) -> list[str]:
     """Return the Regions whose new log groups are reported, the stack's first: those configured, or
-    all that are enabled now.
+    all that are enabled now. The functions refuse those that are newer than their botocore.
     """
-    regions = config.regions or aws.get_regions().names
+    regions = config.regions or {*aws.get_regions().names} & {*known_regions()}
     return sorted(regions, key=lambda region: (region != home, region))
 
 

@@ -13,6 +13,7 @@ from moto.events.models import EventPattern
 
 from janitor.function.iam import watch_policy
 from janitor.function.settings import read_settings
+from tests.deploy import pulumi_on_moto
 from tests.deploy.iam import allowed
 from tests.deploy.pulumi_on_moto import Account, client
 from tests.deploy.test_deploy import (
@@ -200,3 +201,18 @@ def test_a_preview_shows_everything(account: Account, tmp_path: Path) -> None:
     assert shown.keys() == declared.keys()
     work = ("aws:iam/rolePolicy:RolePolicy", "new-groups-work")
     assert shown[work] == declared[work]
+
+
+def test_a_region_that_is_newer_than_the_functions_is_left_to_the_scheduled_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 lists it as enabled, but the functions would refuse their environment."""
+    call = "aws:index/getRegions:getRegions"
+    enabled = {"names": ["zz-west-1", AWAY, REGION]}
+    monkeypatch.setitem(pulumi_on_moto._CALLS, call, lambda *_: enabled)
+    cloud = Cloud(tmp_path)
+    shown = cloud.preview({**CONFIG, "regions": []}).inputs
+    cloud.close()
+    for name in ("new-groups", "watch"):
+        variables = shown["aws:lambda/function:Function", name]["environment"]["variables"]
+        assert read_settings(variables).region_names == [REGION, AWAY]
