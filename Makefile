@@ -57,14 +57,16 @@ up: $(ALL) ## Deploy to AWS (needs the pulumi command and credentials).
 down: ## Remove the deployment.
 	cd deploy && pulumi destroy --continue-on-error
 
+# One attempt: the aws command would take a connection lost in 15 minutes of silence for a failure,
+# and start another run.
 invoke: ## Dry run of the deployed janitor; prints its answer.
 	@mkdir -p build
-	aws lambda invoke --function-name $(NAME) --cli-read-timeout 900 build/answer.json
+	AWS_MAX_ATTEMPTS=1 aws lambda invoke --function-name $(NAME) --cli-read-timeout 900 build/answer.json
 	@cat build/answer.json
 
 invoke-apply: ## Let the deployed janitor act now.
 	@mkdir -p build
-	aws lambda invoke --function-name $(NAME) --cli-read-timeout 900 --cli-binary-format raw-in-base64-out --payload '{"dry_run": false}' build/answer.json
+	AWS_MAX_ATTEMPTS=1 aws lambda invoke --function-name $(NAME) --cli-read-timeout 900 --cli-binary-format raw-in-base64-out --payload '{"dry_run": false}' build/answer.json
 	@cat build/answer.json
 
 logs: ## Follow the deployed janitor's logs.

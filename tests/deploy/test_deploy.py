@@ -1200,6 +1200,12 @@ def test_pulumi_yaml_declares_the_programs_keys_and_defaults() -> None:
     assert set(defaults) - set(declared) == undeclared
 
 
+def test_make_starts_one_run() -> None:
+    """The aws command's second attempt after a lost answer would start another."""
+    invocations = re.findall("\t(.*)aws lambda invoke", (ROOT / "Makefile").read_text())
+    assert invocations == ["AWS_MAX_ATTEMPTS=1 "] * 2
+
+
 def test_the_documentation_sets_the_same_region_for_pulumi_and_the_aws_command() -> None:
     """Otherwise `make invoke` would use another one, or none."""
     named = re.findall(r"(?:^export AWS_REGION=|aws:region )([a-z0-9-]+)", DOCUMENTATION, re.M)
