@@ -125,12 +125,7 @@ def function_policy(
     ]
     statements += _parameter_and_topic(f"{region}:{account}", partition, parameter, notify_topic)
     objects = f"arn:{partition}:s3:::{bucket}/"
-    statements += [
-        _statement("KeepRuns", "Allow", state.ACTIONS.values(), [f"{objects}{state.PREFIX}*"]),
-        # Without it S3 answers AccessDenied instead of NoSuchKey for a state that does not exist.
-        _statement("FindRuns", "Allow", {archive.ACTIONS["ListObjectsV2"]}, [objects[:-1]]),
-        _keep_journals(objects, account),
-    ]
+    statements += [*_keep_runs(objects, state.PREFIX, account), _keep_journals(objects, account)]
     return {**document, "Statement": statements}
 
 
@@ -238,9 +233,8 @@ def fleet_policy(
     return _document(
         _statement("BeMember", "Allow", assuming, [f"arn:{partition}:iam::*:role/{role}"]),
         _statement("ListAccounts", "Allow", organization, ["*"]),
-        _statement("KeepRuns", "Allow", state.ACTIONS.values(), [f"{objects}{state.FLEET}*"]),
-        _statement("FindRuns", "Allow", {archive.ACTIONS["ListObjectsV2"]}, [objects[:-1]]),
-        _keep_journals(objects, "*"),
+        *_keep_runs(objects, state.FLEET, account),
+        _keep_journals(objects, account, of="*"),
         *_parameter_and_topic(f"{region}:{account}", partition, parameter, notify_topic),
     )
 
@@ -261,7 +255,9 @@ def state_machine_policy(
     executions = [f"{states}:execution:{machine}{end}" for end in (":*", "/*")]
     return _document(
         _statement("Work", "Allow", ["lambda:InvokeFunction"], [invoked]),
-        _statement("ReadTargets", "Allow", [state.ACTIONS["GetObject"]], [targets_of]),
+        _statement(
+            "ReadTargets", "Allow", [state.ACTIONS["GetObject"]], [targets_of], _owned_by(account)
+        ),
         _statement(
             "Divide", "Allow", ["states:StartExecution"], [f"{states}:stateMachine:{machine}"]
         ),
@@ -303,12 +299,27 @@ def _parameter_and_topic(
     return [statement for wanted, statement in statements if wanted is not None]
 
 
-def _keep_journals(objects: str, account: str) -> dict[str, Any]:
-    """Return the statement to add journals of an account (`*`: of any); `objects` is the bucket's
-    ARN with a slash.
+def _keep_runs(objects: str, prefix: str, account: str) -> list[dict[str, Any]]:
+    """Return the statements to keep the state of runs; `objects` is the ARN of the account's bucket
+    with a slash, `prefix` begins the keys.
     """
-    arn = f"{objects}{archive.PREFIX}{account}/*"
-    return _statement("KeepJournals", "Allow", {archive.ACTIONS["PutObject"]}, [arn])
+    from janitor.function import state
+
+    acts, own = state.ACTIONS.values(), _owned_by(account)
+    # Without ListBucket S3 answers AccessDenied instead of NoSuchKey for a state that is not there.
+    finding = {archive.ACTIONS["ListObjectsV2"]}
+    return [
+        _statement("KeepRuns", "Allow", acts, [f"{objects}{prefix}*"], own),
+        _statement("FindRuns", "Allow", finding, [objects[:-1]], own),
+    ]
+
+
+def _keep_journals(objects: str, account: str, of: str | None = None) -> dict[str, Any]:
+    """Return the statement to add journals `of` an account (`*`: of any), by default the bucket's
+    own `account`; `objects` is the bucket's ARN with a slash.
+    """
+    arn, adding = f"{objects}{archive.PREFIX}{of or account}/*", {archive.ACTIONS["PutObject"]}
+    return _statement("KeepJournals", "Allow", adding, [arn], _owned_by(account))
 
 
 def _document(*statements: dict[str, Any]) -> dict[str, Any]:
@@ -333,3 +344,10 @@ def _in_regions(regions: Iterable[str]) -> dict[str, Any] | None:
     """Return the condition for calls to these Regions only, or None if there are none."""
     wanted = sorted(regions)
     return {"StringEquals": {"aws:RequestedRegion": wanted}} if wanted else None
+
+
+def _owned_by(account: str) -> dict[str, Any]:
+    """Return the condition that a bucket belongs to the account: its ARN does not say, and once it
+    is deleted anybody may create one of that name.
+    """
+    return {"StringEquals": {"aws:ResourceAccount": account}}

@@ -177,7 +177,7 @@ def test_its_role_deletes_nothing(account: Account) -> None:
     regions = {"StringEquals": {"aws:RequestedRegion": sorted([REGION, AWAY])}}
     assert actions == {
         "logs:PutRetentionPolicy": regions,
-        "s3:PutObject": None,
+        "s3:PutObject": {"StringEquals": {"aws:ResourceAccount": ACCOUNT}},
         "sqs:DeleteMessage": None,
     }
 
