@@ -337,7 +337,7 @@ def parse(texts: Mapping[str, str], *, region: str | None) -> Config:
         raise ConfigError(list(lines)) from error
     if problems := [
         *_policy_problems(config),
-        *_topic_problems(config, region),
+        *_place_problems(config, region),
         *_email_problems(config),
         *_fleet_problems(config),
     ]:
@@ -372,14 +372,16 @@ def _policy_problems(config: Config) -> list[str]:
     return []
 
 
-def _topic_problems(config: Config, region: str | None) -> list[str]:
-    topic = config.alarm_topic
-    if topic is None or region is None:
+def _place_problems(config: Config, region: str | None) -> list[str]:
+    if region is None:
         return []
-    partition = partition_of(region)
-    if topic.startswith(f"arn:{partition}:sns:{region}:"):
-        return []
-    return [_line("alarmTopic", topic, f"the stack's Region is {region}, in partition {partition}")]
+    partition, topic = partition_of(region), config.alarm_topic
+    why = f"the stack's Region is {region}, in partition {partition}"
+    others = [name for name in config.regions if partition_of(name) != partition]
+    problems = [_line("regions", name, why) for name in others]
+    if topic is not None and not topic.startswith(f"arn:{partition}:sns:{region}:"):
+        problems.append(_line("alarmTopic", topic, why))
+    return problems
 
 
 def _email_problems(config: Config) -> list[str]:

@@ -1020,6 +1020,7 @@ BAD = [
     ("regions", '["eu-west-99"]'),
     ("regions", '["xx-west-1"]'),
     ("regions", '["eu-west-1", "eu-west-1"]'),
+    ("regions", '["eu-west-1", "us-gov-west-1"]'),  # no credentials are for both
     ("alarmTopic", "operations"),
     ("alarmTopic", f"{TOPIC}.fifo"),
     ("alarmTopic", TOPIC.replace(":sns:", ":sqs:")),
