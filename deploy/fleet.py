@@ -437,7 +437,10 @@ class MemberRoles(pulumi.ComponentResource):
                 "max_concurrent_percentage": 100,
             },
             opts=pulumi.ResourceOptions(
-                parent=self, custom_timeouts=pulumi.CustomTimeouts(update="3h")
+                parent=self,
+                custom_timeouts=pulumi.CustomTimeouts(update="3h"),
+                # One of another name could not create the role where the old one has it.
+                delete_before_replace=True,
             ),
         )
         timeouts = pulumi.CustomTimeouts(create="3h", update="3h", delete="3h")

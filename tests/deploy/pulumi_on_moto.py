@@ -43,7 +43,8 @@ def _client(service: str, region: str) -> Any:
 @dataclass(frozen=True)
 class Made:
     """A resource as the program declared it: `id` is AWS's, `after` are its dependencies (type and
-    name), `deleted_with` is the resource whose deletion also deletes it.
+    name), `deleted_with` is the resource whose deletion also deletes it. One to be replaced is
+    `deleted_first`, or once the new one exists.
     """
 
     type: str
@@ -53,6 +54,7 @@ class Made:
     after: frozenset[tuple[str, str]]
     deleted_with: tuple[str, str] | None
     kept_on_destroy: bool
+    deleted_first: bool
 
 
 async def _run(
@@ -89,6 +91,7 @@ class _Monitor(MockMonitor):
             "after": frozenset(map(_type_and_name, request.dependencies)),
             "deleted_with": _type_and_name(request.deletedWith) if request.deletedWith else None,
             "kept_on_destroy": request.protect or request.retainOnDelete,
+            "deleted_first": request.deleteBeforeReplace,
         }
         with self.account.lock:
             self.account.notes[request.type, request.name] = note

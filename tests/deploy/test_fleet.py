@@ -254,7 +254,9 @@ def test_a_stack_set_creates_the_role_in_each_account_for_the_function_alone(
     """
     organization = client("organizations").describe_organization()["Organization"]
     (root,) = client("organizations").list_roots()["Roots"]
-    roles = account.the("aws:cloudformation/stackSet:StackSet", "member-roles").inputs
+    stack_set = account.the("aws:cloudformation/stackSet:StackSet", "member-roles")
+    assert stack_set.deleted_first, "one of another name has roles of the same name"
+    roles = stack_set.inputs
     instances = account.the(
         "aws:cloudformation/stackInstances:StackInstances", "member-roles"
     ).inputs
