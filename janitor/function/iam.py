@@ -243,8 +243,9 @@ def state_machine_policy(
     *, account: str, partition: str, region: str, machine: str, function: str, bucket: str
 ) -> dict[str, Any]:
     """Return the policy of the fleet's state machine `machine`: invoke `function`, read the targets
-    in `bucket`, start executions of itself for them, and describe those (Step Functions Developer
-    Guide, "IAM policies for using Distributed Map states").
+    in `bucket`, start executions of itself for them, and describe and stop those (Step Functions
+    Developer Guide, "IAM policies for using Distributed Map states"; a later edition omits stopping
+    them, but whoever stops a run must not find its targets still being cleaned).
     """
     from janitor.function import state
 
@@ -261,7 +262,9 @@ def state_machine_policy(
         _statement(
             "Divide", "Allow", ["states:StartExecution"], [f"{states}:stateMachine:{machine}"]
         ),
-        _statement("Look", "Allow", ["states:DescribeExecution"], executions),
+        _statement(
+            "Watch", "Allow", ["states:DescribeExecution", "states:StopExecution"], executions
+        ),
     )
 
 

@@ -151,6 +151,9 @@ def test_the_machines_role_may_call_only_its_function_and_itself(account: Accoun
     assert not allowed(documents, "lambda:InvokeFunction", janitor)
     assert allowed(documents, "states:StartExecution", MACHINE)
     assert not allowed(documents, "states:StartExecution", f"{MACHINE}-2")
+    of_a_target = f"{MACHINE.replace(':stateMachine:', ':execution:')}/act:1"
+    assert allowed(documents, "states:StopExecution", of_a_target)
+    assert not allowed(documents, "states:StopExecution", of_a_target.replace("/act", "-2/act"))
     objects = f"arn:aws:s3:::{BUCKET}/fleet/run"
     assert allowed(documents, "s3:GetObject", f"{objects}/targets.json")
     assert not allowed(documents, "s3:GetObject", f"{objects}/run.json")
