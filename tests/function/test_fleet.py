@@ -24,7 +24,7 @@ from janitor.sandbox import inprocess
 from janitor.sandbox.organization import Membership, Organization, Unit
 from janitor.sandbox.store import Store
 from janitor.sandbox.wire import Call, RefusedError
-from tests.accounts import NOW, REGION, Disturbance, days_ago, refused
+from tests.accounts import MUTATING, NOW, REGION, Disturbance, days_ago, refused
 from tests.conftest import Run
 from tests.function import fleets
 from tests.function.deployed import BUCKET, DiedError
@@ -398,6 +398,29 @@ def test_one_invocation_at_a_time_works_on_a_target(deploy: Deploy) -> None:
         deployed.invoke(survey)
     deployed.clock.jump(10)
     assert deployed.invoke(survey)["complete"]
+
+
+def test_nothing_changes_once_the_function_is_denied_everything(deploy: Deploy) -> None:
+    """As the documentation stops a run: the roles that it has assumed are still valid."""
+    store = filled(fleet(1), 60)
+    deployed = deploy(store)
+    [item] = deployed.targets()
+    deployed.each("survey", [item])
+    deployed.invoke({"run": "run", "pass": "limits"})
+    changes = 0
+
+    def count_change(call: Call) -> None:
+        nonlocal changes
+        changes += call.operation in MUTATING
+
+    def deny(call: Call) -> RefusedError | None:
+        own = not call.key.startswith("ASIA")
+        return refused("AccessDenied", 403) if own and changes >= 20 else None
+
+    deployed.before_call, deployed.fault = count_change, deny
+    with pytest.raises(StateError):
+        deployed.each("act", [item])
+    assert changes == 20
 
 
 def test_a_report_is_sent_again_only_if_it_changed(deploy: Deploy) -> None:
