@@ -160,6 +160,8 @@ def _message(error: Mapping[str, Any]) -> str:
             return "is required"
         case "list_type" if error["loc"] in (("rules",), ("acknowledged",)):
             return f"is a list of tables: write [[{error['loc'][0]}]]"
+        case "date_type":
+            return "is a day without quotes or a time: 2027-06-30"
         case "model_type":
             return f"is a table: write [{'.'.join(map(str, error['loc']))}]"
         case _:

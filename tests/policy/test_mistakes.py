@@ -31,6 +31,10 @@ from janitor.policy.file import parse
         ("[protect]\nowners = true", ["line 2: protect.owners", "belongs to [protect.deletion]"]),
         ("delete_empty = true", ["line 1: delete_empty", "belongs to [defaults] or [[rules]]"]),
         ('[rules]\nid = "r"', ["line 1: rules: is a list of tables: write [[rules]]"]),
+        (
+            '[[acknowledged]]\nnames = ["/x"]\nuntil = "2027-06-30"',
+            ["line 3: acknowledged.0.until: is a day without quotes or a time: 2027-06-30"],
+        ),
         ("[limits]\nfleet = 3", ["line 2: limits.fleet: is a table: write [limits.fleet]"]),
         ('[protect.deletion]\ntags = ["=x"]', ["protect.deletion.tags", '"key=value"']),
         ('[[rules]]\nnames = ["/x"]', ["rules[0]", "id"]),
