@@ -118,6 +118,8 @@ FITTING = {
     "rum": "/aws/vendedlogs/RUMService_{}",
     "wafv2": "aws-waf-logs-{}",
     "wafv2-cloudfront": "aws-waf-logs-{}",
+    "wafv2-cloudfront-telemetry": "aws-waf-logs-{}",
+    "wafv2-telemetry": "aws-waf-logs-{}",
 }
 """Log group names for rows that refer to them by name and can own only some."""
 
