@@ -557,8 +557,6 @@ def test_only_the_accounts_own_bucket_is_trusted(name: str) -> None:
 NEWER = {
     "ecs:DescribeDaemonTaskDefinition",
     "ecs:ListDaemonTaskDefinitions",
-    "kafka:DescribeChannel",
-    "kafka:ListChannels",
     "kinesis:DescribeChannel",
     "kinesis:ListChannels",
     "lambda:GetWebFunctionRevision",
