@@ -521,7 +521,7 @@ def _caveats(work: _Work, books: Books) -> Iterator[str]:
     for error in books.total.errors:
         yield f"Error: {error}"
     if unknown := books.total.by_status[Status.UNKNOWN]:
-        yield f"{counted(unknown, 'log group')} could not be judged, so they are kept."
+        yield f"Not judged, so kept: {counted(unknown, 'log group')}."
 
 
 async def _act(
