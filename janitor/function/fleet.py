@@ -373,9 +373,14 @@ class Fleet(Runs):
         return {"complete": True, "act": check.act, "refused": check.refused, "key": key}
 
     async def _check_limits(self, record: Record, policy: Policy) -> LimitsCheck:
+        """Check the limits. Raises BusyError while a target is surveyed, as by another execution of
+        the same run.
+        """
         accounts: dict[str, Tally] = {}
-        unfinished = []
+        unfinished, now = [], self._clock.now()
         async for target, state, _ in self._states(record):
+            if state is not None and state.claim is not None and state.claim.until > now:
+                raise BusyError(f"{target}: another invocation is at work on it")
             region = TargetState() if state is None else state.regions[target.region]
             if region.tally is not None:
                 accounts.setdefault(target.account, Tally()).include(region.tally)

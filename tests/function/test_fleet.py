@@ -282,14 +282,13 @@ def test_a_target_whose_survey_ends_after_the_limits_check_is_not_cleaned(deploy
     store = filled(fleet(3))
     deployed = deploy(store)
     items = deployed.targets()
-    deployed.each("survey", items[:1])
-    late = deployed.answer({"run": "run", "pass": "survey", **items[1]})
-    limits = deployed.answer({"run": "run", "pass": "limits"})
-
-    async def at_the_same_time() -> None:
-        assert (await asyncio.gather(late, limits))[0]["complete"]
-
-    deployed.clock.run(at_the_same_time())
+    deployed.each("survey", items[:2])
+    early = f"fleet/run/{account(1)}/{REGION}/state.json"  # read before there was one
+    deployed.fault = lambda call: (
+        refused("NoSuchKey", 404) if call.parameters.get("Key") == early else None
+    )
+    deployed.invoke({"run": "run", "pass": "limits"})
+    deployed.quiet()
     deployed.each("survey", items[2:])
     deployed.each("act", items)
     remaining = [left(store, account(number)) for number in range(3)]
@@ -398,6 +397,24 @@ def test_one_invocation_at_a_time_works_on_a_target(deploy: Deploy) -> None:
         deployed.invoke(survey)
     deployed.clock.jump(10)
     assert deployed.invoke(survey)["complete"]
+
+
+def test_the_limits_wait_for_the_survey_of_another_execution(deploy: Deploy) -> None:
+    """A run that is started twice is not over for the targets at which the first is at work."""
+    store = filled(fleet(1))
+    deployed = deploy(store)
+    [item] = deployed.targets()
+    limits = {"run": "run", "pass": "limits"}
+
+    async def at_the_same_time() -> None:
+        survey = deployed.answer({"run": "run", "pass": "survey", **item})
+        answers = await asyncio.gather(survey, deployed.answer(limits), return_exceptions=True)
+        assert isinstance(answers[1], BusyError)
+
+    deployed.clock.run(at_the_same_time())
+    assert deployed.invoke(limits)["act"]
+    deployed.each("act", [item])
+    assert left(store, account(0)) == ["/kept"]
 
 
 def test_nothing_changes_once_the_function_is_denied_everything(deploy: Deploy) -> None:
