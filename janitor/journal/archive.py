@@ -160,10 +160,13 @@ async def journals(client: Any, address: str, workers: Workers) -> AsyncIterator
         if not keys:
             raise UsageError(f"{address}: there is no journal under it")
         for one in keys:
+            address = f"{SCHEME}{bucket}/{one}"
             reading = workers.run(functools.partial(body, one))
-            yield f"{SCHEME}{bucket}/{one}", text(await within(CALL_TIMEOUT, reading))
+            yield address, text(await within(CALL_TIMEOUT, reading))
     except (ClientError, BotoCoreError, NoAnswerError) as error:
-        raise UsageError(f"{address}: cannot be read: {error}") from error
+        missing = isinstance(error, ClientError) and error_code(error) == "NoSuchKey"
+        hint = "; that of a whole folder ends with /" if missing else ""
+        raise UsageError(f"{address}: cannot be read: {error}{hint}") from error
 
 
 def check_bucket(name: str, where: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from janitor.aws.workers import Inline
 from janitor.core.errors import JournalError, UsageError
@@ -85,6 +86,30 @@ def test_reading_a_bucket_that_hangs_times_out(address: str) -> None:
 
     with pytest.raises(UsageError, match=f"{address}: cannot be read: no response within 60 s"):
         account.clock.run(reading())
+
+
+class Archived:
+    """An S3 client of a bucket whose two journals a lifecycle rule has moved to an archive."""
+
+    def get_paginator(self, _name: str) -> Archived:
+        return self
+
+    def paginate(self, **_more: object) -> list[dict[str, Any]]:
+        return [{"Contents": [{"Key": "journal/0"}, {"Key": "journal/1"}]}]
+
+    def get_object(self, **_more: object) -> None:
+        raise ClientError({"Error": {"Code": "InvalidObjectState", "Message": ""}}, "GetObject")
+
+
+def test_a_journal_that_cannot_be_read_is_named() -> None:
+    """Not only the folder that it is in."""
+
+    async def reading() -> None:
+        async for _ in journals(Archived(), "s3://bucket/journal/", Inline()):
+            pass
+
+    with pytest.raises(UsageError, match=r"s3://bucket/journal/0: .*InvalidObjectState"):
+        cloud().clock.run(reading())
 
 
 class Discarding:

@@ -233,6 +233,7 @@ def test_the_functions_journals_are_undone_from_its_bucket(
     for wrong in ("s3://journals/none", "s3://journals/none/", "s3://journals", "s3://other/x"):
         done = run("restore", wrong, *STATE)
         assert (done.code, done.out, wrong in done.err) == (2, "", True)
+        assert ("ends with /" in done.err) is (wrong == "s3://journals/none")
         assert len(done.err.splitlines()) == 1
 
 
