@@ -78,6 +78,8 @@ def _as_text(value: object) -> object:
 
 
 def _tags(tags: dict[str, str]) -> dict[str, str]:
+    if len({key.lower() for key in tags}) < len(tags):
+        raise ValueError("IAM takes no two keys that differ only in case")
     for key, value in tags.items():
         if key.lower().startswith("aws:"):
             raise ValueError(f"{key!r}: the prefix aws: is reserved for AWS")

@@ -1053,6 +1053,7 @@ BAD = [
     ("tags", '{"aws:team": "operations"}'),
     ("tags", '{"AWS:team": "operations"}'),
     ("tags", '{"": "operations"}'),
+    ("tags", '{"team": "a", "Team": "b"}'),
     ("tags", '{"team": "a\\u0000b"}'),
     ("tags", MANY_TAGS),
     ("schedul", "cron(0 6 1 * ? *)"),
