@@ -76,15 +76,22 @@ class Schedule(pulumi.ComponentResource):
         self.register_outputs({"rule": self.rule})
 
 
-_SHAPE = r"cron\((\S+ ){5}\S+\)|rate\([1-9][0-9]* (minute|hour|day)s?\)"
+_DAYS = r"(\? \S+ [^ ?]+|[^ ?]+ \S+ \?)"
+"""Of month and of week, with the month between them: one has to be a question mark (EventBridge
+User Guide, "Setting a schedule pattern for scheduled rules")."""
+
+_SHAPE = (
+    rf"cron\(\S+ \S+ {_DAYS} \S+\)|"
+    r"rate\((1 (minute|hour|day)|(?!1 )[1-9][0-9]* (minute|hour|day)s)\)"
+)
 
 
 def checked_expression(expression: str) -> str:
     """Return the expression if it has the shape of a schedule; EventBridge checks the rest.
 
     Raises:
-        ValueError: It is neither `cron(…)` with six fields nor `rate(…)`.
+        ValueError: It is neither `cron(…)` with six fields, one of the days a `?`, nor `rate(…)`.
     """
     if not re.fullmatch(_SHAPE, expression):
-        raise ValueError("it is neither cron(…) with six fields nor rate(…)")
+        raise ValueError("it is neither cron(…) with six fields, one of the days a ?, nor rate(…)")
     return expression

@@ -1135,7 +1135,8 @@ def test_problems_of_a_policy_file(cloud: Cloud, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", ["cron(0 6 1 * ? *)", "cron(0/5 8-17 ? JAN,JUL 2#1 *)", "rate(1 day)"]
+    "expression",
+    ["cron(0 6 1 * ? *)", "cron(0/5 8-17 ? JAN,JUL 2#1 *)", "rate(1 day)", "rate(10 days)"],
 )
 def test_schedule_is_accepted(expression: str) -> None:
     """Like these from EventBridge's user guide."""
@@ -1147,6 +1148,7 @@ def test_schedule_is_accepted(expression: str) -> None:
     [
         *("", "0 6 1 * ? *", "cron(0 6 1 * ? *) ", "at(2026-01-01T00:00:00)", "cron()"),
         *("cron(6 1 * ? *)", "cron(0 0 6 1 * ? *)", "rate(0 days)", "rate(1 month)"),
+        *("cron(0 6 1 * * *)", "cron(0 6 ? * ? *)", "rate(1 days)", "rate(7 day)"),
     ],
 )
 def test_schedule_is_refused(expression: str) -> None:
