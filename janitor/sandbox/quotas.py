@@ -41,13 +41,13 @@ class Quota:
 _SLOW = ("ap-northeast-3", "ap-southeast-3", "ca-west-1", "eu-central-1", "il-central-1")
 _FILTER = (("us-east-1", 25.0), *((region, 5.0) for region in _SLOW))
 _FIVE_A_SECOND = """
-AssociateKmsKey DeleteAccountPolicy DeleteDataProtectionPolicy DeleteMetricFilter
-DeleteRetentionPolicy DeleteSubscriptionFilter DescribeAccountPolicies DescribeIndexPolicies
-DescribeMetricFilters DescribeResourcePolicies DescribeSubscriptionFilters DisassociateKmsKey
-GetDataProtectionPolicy GetTransformer ListSyslogConfigurations ListTagsForResource PutAccountPolicy
-PutBearerTokenAuthentication PutDataProtectionPolicy PutIndexPolicy PutLogGroupDeletionProtection
-PutMetricFilter PutResourcePolicy PutRetentionPolicy PutSubscriptionFilter PutSyslogConfiguration
-PutTransformer TagResource UntagResource
+AssociateKmsKey DeleteAccountPolicy DeleteDataProtectionPolicy DeleteIndexPolicy DeleteMetricFilter
+DeleteRetentionPolicy DeleteSubscriptionFilter DeleteTransformer DescribeAccountPolicies
+DescribeIndexPolicies DescribeMetricFilters DescribeResourcePolicies DescribeSubscriptionFilters
+DisassociateKmsKey GetDataProtectionPolicy GetTransformer ListSyslogConfigurations
+ListTagsForResource PutAccountPolicy PutBearerTokenAuthentication PutDataProtectionPolicy
+PutIndexPolicy PutLogGroupDeletionProtection PutMetricFilter PutResourcePolicy PutRetentionPolicy
+PutSubscriptionFilter PutSyslogConfiguration PutTransformer TagResource UntagResource
 """
 _TABLE = (
     *(Quota("logs", operation, 5) for operation in _FIVE_A_SECOND.split()),

@@ -42,6 +42,19 @@ def test_deleted_data_protection_policy_was_there_once() -> None:
     assert account.ask("delete_data_protection_policy", **a) == MISSING
 
 
+def test_index_policy_and_transformer_can_be_deleted() -> None:
+    """As Terraform's provider does before it deletes their log group."""
+    account, a = Still("/a"), {"logGroupIdentifier": "/a"}
+    account.do("put_index_policy", **a, policyDocument="{}")
+    account.do("put_transformer", **a, transformerConfig=[{"parseJSON": {}}])
+    asked = "describe_index_policies", "indexPolicies[].policyDocument"
+    assert account.ask(*asked, logGroupIdentifiers=["/a"]) == ["{}"]
+    account.do("delete_index_policy", **a)
+    account.do("delete_transformer", **a)
+    assert account.ask(*asked, logGroupIdentifiers=["/a"]) == []
+    assert account.ask("get_transformer", **a) == MISSING
+
+
 # ---- account-level retention policies ------------------------------------------------------------
 
 TYPE = {"policyType": "RETENTION_POLICY"}

@@ -220,7 +220,8 @@ def _sets(field: str, parameter: str) -> Handler:
 
 put_log_group_deletion_protection = _sets("protected", "deletionProtectionEnabled")
 put_bearer_token_authentication = _sets("bearer", "bearerTokenAuthenticationEnabled")
-put_transformer = _sets("transformer", "transformerConfig")
+put_transformer = delete_transformer = _sets("transformer", "transformerConfig")
+delete_index_policy = _sets("index", "policyDocument")
 associate_kms_key = disassociate_kms_key = _sets("kms", "kmsKeyId")
 
 
