@@ -67,6 +67,9 @@ def size(count: int) -> str:
 
 
 def age(ms: int) -> str:
-    """Return a time span for people: in days from one day up, else in hours."""
+    """Return a time span for people: in days from one day up, else in hours. What came after the
+    moment that counts, as a log group created during a run, was 0 h ago.
+    """
+    ms = max(ms, 0)
     days = ms // DAY_MS
     return f"{days} day{'' if days == 1 else 's'}" if days else f"{ms // 3_600_000} h"

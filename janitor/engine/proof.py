@@ -203,7 +203,7 @@ async def extras_of(
 
 
 def _alive(stream: LogStream, now: int) -> str:
-    return f"stream {stream.name!r} was active {age(max(now - stream.newest(), 0))} ago"
+    return f"stream {stream.name!r} was active {age(now - stream.newest())} ago"
 
 
 def _unreadable(source: str, error: Exception, now: int) -> Unreadable:

@@ -95,7 +95,7 @@ class Questions:
     async def _quiet(self, group: LogGroup, question: Question) -> Answer:
         days = f"{question.days} day{'' if question.days == 1 else 's'}"
         if self._young(group, question):
-            text = f"created {age(max(self._now - group.creation_time, 0))} ago, less than {days}"
+            text = f"created {age(self._now - group.creation_time)} ago, less than {days}"
             return Answer(False, Evidence("DescribeLogGroups", text, self._now))
         source = "GetMetricData"
         try:

@@ -396,7 +396,7 @@ def _facts(group: LogGroup, at: int) -> Iterator[str]:
     retention = "never expires" if group.retention_days is None else f"{group.retention_days} days"
     by = f" (account-level policy {group.retention_policy!r})" if group.retention_policy else ""
     tags = ", ".join(f"{key}={value}" for key, value in (group.tags or {}).items())
-    since = f"{_moment(group.creation_time)}, {age(max(at - group.creation_time, 0))} ago"
+    since = f"{_moment(group.creation_time)}, {age(at - group.creation_time)} ago"
     yield from _wrapped("makes no sense" if group.defects else since, "  created    ")
     yield from _wrapped(f"{size(group.stored_bytes)}, class {group.log_class}", "  stored     ")
     yield from _wrapped(retention + by, "  retention  ")

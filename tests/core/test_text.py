@@ -19,10 +19,11 @@ def test_sizes_for_people(count: int, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ms", "text"), [(0, "0 h"), (3_600_000, "1 h"), (DAY_MS, "1 day"), (9 * DAY_MS, "9 days")]
+    ("ms", "text"),
+    [(-DAY_MS, "0 h"), (0, "0 h"), (3_600_000, "1 h"), (DAY_MS, "1 day"), (9 * DAY_MS, "9 days")],
 )
 def test_ages_for_people(ms: int, text: str) -> None:
-    """Ages are in days from one day up, in hours below."""
+    """Ages are in days from one day up, in hours below; nothing is younger than new."""
     assert age(ms) == text
 
 
