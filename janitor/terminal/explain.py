@@ -18,6 +18,7 @@ from janitor.core.errors import UsageError
 from janitor.core.exit_codes import Exit
 from janitor.core.model import LogGroup, Target
 from janitor.cost.prices import price_list
+from janitor.owners.owners import OwnerCache
 from janitor.policy.file import Policy
 from janitor.policy.patterns import matches
 from janitor.report.base import Format, check_table_or_json
@@ -85,13 +86,15 @@ async def _explain(options: Options, searches: list[_Search]) -> Exit:
         accounts = {search.account for search in searches}
         only = () if None in accounts else accounts
         reached = await connect(account, options.regions, policy, counts, stop, only)
-        apis = reached.apis
+        apis, owner_cache = reached.apis, OwnerCache()
         errors += reached.unusable.values()
         try:
             found = [
                 explanation
                 for search in searches
-                for explanation in await _explanations(apis, search, policy, now, stop, errors)
+                for explanation in await _explanations(
+                    apis, search, policy, now, stop, owner_cache, errors
+                )
             ]
         except StoppedError:
             return Exit.INTERRUPTED
@@ -112,7 +115,13 @@ async def _explain(options: Options, searches: list[_Search]) -> Exit:
 
 
 async def _explanations(
-    apis: list[Api], search: _Search, policy: Policy, now: int, stop: Stop, errors: list[str]
+    apis: list[Api],
+    search: _Search,
+    policy: Policy,
+    now: int,
+    stop: Stop,
+    owner_cache: OwnerCache,
+    errors: list[str],
 ) -> list[Explanation]:
     """Return one for each log group found. Raises UsageError if there is none."""
     explained: list[Explanation] = []
@@ -126,7 +135,8 @@ async def _explanations(
             errors.append(f"{api.target}: could not be searched: {error}")
             continue
         for group, at in found:
-            explained.append(await explaining.explain(api, group, at, policy, now, stop))
+            one = await explaining.explain(api, group, at, policy, now, stop, owner_cache)
+            explained.append(one)
     if not explained:
         lines = [line async for line in _not_found(covered, search)]
         raise UsageError("\n".join([*errors, *lines]))

@@ -150,11 +150,18 @@ async def find(api: Api, name: str) -> tuple[LogGroup, int] | None:
 
 
 async def explain(
-    api: Api, group: LogGroup, read_at: int, policy: Policy, now: int, stop: Stop
+    api: Api,
+    group: LogGroup,
+    read_at: int,
+    policy: Policy,
+    now: int,
+    stop: Stop,
+    owner_cache: OwnerCache,
 ) -> Explanation:
     """Judge and prove a log group (read at `read_at`) as a survey would, and say why.
 
-    `now` (ms) is the time by which ages are judged.
+    `now` (ms) is the time by which ages are judged; `owner_cache` holds what was read of owners for
+    other log groups.
     Raises StoppedError once `stop` is set, and CredentialsError.
     """
     tags_at = api.clock.now()
@@ -163,7 +170,7 @@ async def explain(
         group = group._replace(tags=tags[group.arn])
     except ReadError as error:
         group = group._replace(tags=None, tags_error=str(error))
-    users = Users(api, chosen(policy.protect.deletion.owners), OwnerCache())
+    users = Users(api, chosen(policy.protect.deletion.owners), owner_cache)
     group = await Questions(policy, now, Arrivals(api), [users]).answered(group)
     found = [
         CheckedLine(line, *_origin(line.check, read_at, tags_at))
@@ -173,10 +180,10 @@ async def explain(
     if not group.defects:
         settings = policy.settings_for(group)
         before = None if settings is None else cutoff(group, settings, now)
-        verdicts = _verdicts(api, group, policy, settings, before)
+        verdicts = _verdicts(api, users, group, policy, settings, before)
         found += [_proved(number, check, verdict) async for number, check, verdict in verdicts]
     found.sort(key=lambda shown: shown.line.number)
-    outcomes = await _outcomes(api, group, policy, now, stop)
+    outcomes = await _outcomes(api, group, policy, now, stop, owner_cache)
     stop.check()
     span = None if before is None else now - before
     return Explanation(
@@ -201,12 +208,17 @@ def _origin(check: Check, read_at: int, tags_at: int) -> tuple[str | None, int |
 
 
 async def _verdicts(
-    api: Api, group: LogGroup, policy: Policy, settings: RuleSettings | None, before: int | None
+    api: Api,
+    users: Users,
+    group: LogGroup,
+    policy: Policy,
+    settings: RuleSettings | None,
+    before: int | None,
 ) -> AsyncIterator[tuple[int, Check, Verdict]]:
     """Yield the verdicts on deletion that take calls, each with its condition's number."""
     logs = Logs(api)
-    if rows := chosen(policy.protect.deletion.owners):
-        yield 2, Check.OWNER, await unused(Users(api, rows, OwnerCache()), group)
+    if policy.protect.deletion.owners:
+        yield 2, Check.OWNER, await unused(users, group)
     yield (
         1,
         Check.SUBSCRIPTION_FILTERS,
@@ -255,7 +267,7 @@ class _Collector:
 
 
 async def _outcomes(
-    api: Api, group: LogGroup, policy: Policy, now: int, stop: Stop
+    api: Api, group: LogGroup, policy: Policy, now: int, stop: Stop, owner_cache: OwnerCache
 ) -> tuple[Outcome, ...]:
     async def listing(
         _api: Api, _start: str | None
@@ -264,6 +276,7 @@ async def _outcomes(
 
     collector = _Collector()
     survey = Survey(policy, now, stop, collector, listing=listing)
+    survey.owner_cache = owner_cache
     await survey.run({api.target: api}, {api.target: None})
     return tuple(collector.outcomes)
 

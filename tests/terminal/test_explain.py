@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from janitor.core.clock import DAY_MS, Stop
 from janitor.core.model import Status, Verb, verb_of
+from janitor.owners.owners import OwnerCache
 from janitor.policy.file import Policy, parse
 from janitor.policy.judge import Check
 from janitor.terminal import explain as command
@@ -36,7 +37,7 @@ def explained(cloud: Cloud, name: str, policy: Policy) -> Explanation:
         calls = api(cloud)
         found = await find(calls, name)
         assert found is not None
-        return await explain(calls, *found, policy, NOW, Stop())
+        return await explain(calls, *found, policy, NOW, Stop(), OwnerCache())
 
     return cloud.clock.run(run())
 
@@ -379,6 +380,14 @@ def test_an_interruption_while_reading_exits_with_130(
     monkeypatch.setattr(command, "connect", connect)
     cloud.fault = lambda _call: refused("ThrottlingException")
     assert main(["explain", "/a"]) == 130
+
+
+def test_owners_are_read_once_for_all_log_groups(places: Callable[..., None]) -> None:
+    """Neither the three parts of an explanation nor its log groups read them again."""
+    cloud = Cloud([Group(name, **EMPTY) for name in ("/a", "/b")])
+    places(cloud)
+    assert main(["explain", "/*"]) == 0
+    assert cloud.calls["ListFunctions"] == 2, "in the Region, and Lambda@Edge's"
 
 
 @pytest.mark.usefixtures("few_owners")
