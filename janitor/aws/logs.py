@@ -154,9 +154,10 @@ class Logs:
         self.clock = api.clock
 
     async def groups(
-        self, start: str | None = None, before: Iterable[str] = ()
+        self, start: str | None = None, before: Iterable[str] = (), prefix: str = ""
     ) -> AsyncIterator[tuple[list[LogGroup], str | None]]:
-        """Yield all log groups, in pages of at most 50; a page may be empty and not the last.
+        """Yield all log groups whose names begin with `prefix`, in pages of at most 50; a page may
+        be empty and not the last.
 
         Each page comes with the token of the next, None after the last. `start` is such a token; it
         is valid for 24 hours (CloudWatch Logs API reference), then TokenExpiredError is raised.
@@ -165,6 +166,7 @@ class Logs:
         that is out of order may have been listed before, and gets a defect.
         """
         parameters = {} if start is None else {"nextToken": start}
+        parameters |= {"logGroupNamePrefix": prefix} if prefix else {}
         listed = set(before)
         last = max(listed, default="")
         try:

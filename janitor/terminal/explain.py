@@ -151,7 +151,7 @@ async def _find(api: Api, search: _Search) -> list[tuple[LogGroup, int]]:
         found = await explaining.find(api, search.name)
         return [] if found is None else [found]
     groups: list[tuple[LogGroup, int]] = []
-    async for page, _ in Logs(api).groups():
+    async for page, _ in Logs(api).groups(prefix=re.split(r"[*?\[]", search.name)[0]):
         at = api.clock.now()
         groups += [(group, at) for group in page if matches(search.name, group.name)]
         if len(groups) > MOST:

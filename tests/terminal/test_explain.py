@@ -390,6 +390,14 @@ def test_owners_are_read_once_for_all_log_groups(places: Callable[..., None]) ->
     assert cloud.calls["ListFunctions"] == 2, "in the Region, and Lambda@Edge's"
 
 
+def test_a_glob_lists_only_what_begins_like_it(places: Callable[..., None]) -> None:
+    """A Region may have a million log groups, and listing them all takes half an hour."""
+    cloud = Cloud([Group(name, **EMPTY) for name in ("/a/b", *(f"/x/{n}" for n in range(200)))])
+    places(cloud)
+    assert main(["explain", "/a/?"]) == 0
+    assert cloud.calls["DescribeLogGroups"] == 1
+
+
 @pytest.mark.usefixtures("few_owners")
 def test_globs_and_arns_are_explained(run: Run) -> None:
     """A glob matches in every Region, an ARN in its own, with or without its `:*`."""
