@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 
 from janitor.aws.api import Api
@@ -20,6 +21,8 @@ TIMES_ASKED = 3
 """Attempts to get an answer that is not too old once it is complete; then it counts as unread."""
 
 NAMED = 3
+_DENIED = re.compile(r"(?i)denied|forbidden|not ?authorized|unauthorized")
+"""What the code or the message of a denial has."""
 
 
 class Users:
@@ -68,8 +71,9 @@ class Users:
         return answer
 
     def warnings(self) -> Iterator[str]:
-        """Yield what could not be read and why, the permissions needed, and what is kept. Rows that
-        failed alike and keep the same share a warning: if one service is denied, dozens are.
+        """Yield what could not be read and why, the permissions needed if it was denied, and what
+        is kept. Rows that failed alike and keep the same share a warning: if one service is denied,
+        dozens are.
         """
         alike: dict[tuple[str, frozenset[str]], list[str]] = {}
         for row, (unread, names) in self._kept.items():
@@ -79,8 +83,9 @@ class Users:
             unread, names = self._kept[rows[0]]
             actions = {action: None for row in rows for action in self._kept[row][0].actions}
             takes = ", ".join(actions) if len(rows) == 1 else _some([*actions])
+            needed = f"; needed: {takes}" if _DENIED.search(unread.why) else ""
             yield (
-                f"owners {', '.join(rows)} could not be read ({unread.why}); needed: {takes}; "
+                f"owners {', '.join(rows)} could not be read ({unread.why}){needed}; "
                 f"kept because of this: {_some([*names])}"
             )
 

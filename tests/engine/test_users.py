@@ -8,11 +8,30 @@ from janitor.core.model import LogGroup
 from janitor.engine.users import Users
 from janitor.owners.owners import OwnerCache
 from janitor.owners.table import chosen
-from tests.owners.world import World, denied
+from tests.owners.world import Answers, World, denied, error
 
 
 def deny(_service: str, _region: str, operation: str, **_parameters: object) -> dict[str, object]:
     raise denied(operation)
+
+
+def fail(_service: str, _region: str, operation: str, **_parameters: object) -> dict[str, object]:
+    raise error(operation, "InvalidRequestException", "It is switched off.")
+
+
+@pytest.mark.parametrize(("answer", "needed"), [(deny, True), (fail, False)])
+def test_permissions_are_named_only_where_they_would_help(answer: Answers, needed: bool) -> None:
+    """Nobody is sent to change a role because something is switched off."""
+    world = World(answer)
+    users = Users(world.api, chosen(["athena"]), OwnerCache())
+
+    async def asked() -> list[str]:
+        await users.of(LogGroup(world.api.target, "/own", "arn", 0, 0))
+        return list(users.warnings())
+
+    (warning,) = world.clock.run(asked())
+    assert ("; needed: athena:GetWorkGroup, athena:ListWorkGroups;" in warning) == needed
+    assert warning.endswith("; kept because of this: /own")
 
 
 def test_a_log_group_that_is_asked_about_twice_is_named_once() -> None:
