@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from janitor.core.errors import UsageError
 from janitor.core.model import Outcome, SetRetention, Status, verb_of
 from janitor.core.text import size
-from janitor.report.base import dollars
+from janitor.report.base import RunInfo, dollars
 from janitor.report.summary import Summary
 
 _Key = tuple[str, str, str]
@@ -40,6 +40,9 @@ class _Part(BaseModel):
 
 class _Run(_Part):
     started: AwareDatetime
+    account: str
+    regions: list[str]
+    policy_sha256: str
 
 
 class _Row(_Part):
@@ -64,6 +67,7 @@ class _Money(_Part):
 
 
 class _Summary(_Part):
+    complete: bool
     kept: int
     groups_scanned: int
     stored_bytes: int
@@ -89,7 +93,7 @@ class Saved(_Part):
         return [row for row in self.findings if row.status != Status.KEPT]
 
     @property
-    def complete(self) -> bool:
+    def lists_all(self) -> bool:
         """Whether it was made with `--all`: it also lists whatever is kept."""
         return len(self.findings) - len(self.found) >= self.summary.kept
 
@@ -110,10 +114,36 @@ def difference(old: Saved, new: Saved) -> dict[str, Any]:
     groups. Unless both reports were made with `--all`, that is so of findings only, not of log
     groups that are kept.
     """
-    both = old.complete and new.complete
+    both = old.lists_all and new.lists_all
     before, after = (one.findings if both else one.found for one in (old, new))
     figures = old.summary.figures(), new.summary.figures()
-    return {"all": both, **_difference(*figures, _decisions(before), _decisions(after))}
+    found = caveats(old, new.run)
+    if not new.summary.complete:
+        found.append("the newer report is not complete")
+    if not both:
+        found.append("only findings are compared: not both reports were made with --all")
+    return {"caveats": found, **_difference(*figures, _decisions(before), _decisions(after))}
+
+
+def caveats(old: Saved, run: RunInfo | _Run) -> list[str]:
+    """Return what keeps the older report from being compared with one whose `run` is given."""
+    was, now = _places(old.run), _places(run)
+    texts = {
+        "the older report is not complete": not old.summary.complete,
+        "the reports are of different policies": old.run.policy_sha256 != run.policy_sha256,
+        f"only the older report covers {_few(was - now)}": was - now,
+        f"only the newer report covers {_few(now - was)}": now - was,
+    }
+    return [text for text, holds in texts.items() if holds]
+
+
+def _places(run: RunInfo | _Run) -> set[str]:
+    return {*run.account.split(", "), *run.regions}
+
+
+def _few(names: Collection[str]) -> str:
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    return ", ".join(sorted(names)[:5]) + more
 
 
 class Since:
@@ -142,6 +172,10 @@ class Since:
         if before == now:
             return ""
         return "new" if before is None else "gone" if now is None else "changed"
+
+    def caveats(self, run: RunInfo) -> list[str]:
+        """Return what keeps the older report from being compared with this run."""
+        return caveats(self._old, run)
 
     def as_dict(self, summary: Summary) -> dict[str, Any]:
         """Return when the older report was made, as `started`, and the difference as in `diff`."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from janitor.core.exit_codes import Exit
-from janitor.core.text import visible
+from janitor.core.text import sentence, visible
 from janitor.report.base import Format, check_table_or_json, counted
 from janitor.report.difference import KINDS, decided, difference, figures, read
 
@@ -30,8 +30,8 @@ def diff(old: Path, new: Path, form: Format) -> Exit:
 def _text(found: Mapping[str, Any]) -> Iterator[str]:
     for label, was, now in figures(found):
         yield f"{label:<16} {was:>12} -> {now:>12}"
-    if not found["all"]:
-        yield "Only findings are compared: not both reports were made with --all."
+    for caveat in found["caveats"]:
+        yield sentence(visible(caveat))
     several = len({row["account"] for kind in KINDS for row in found[kind]}) > 1
     for kind, (title, _) in KINDS.items():
         if rows := found[kind]:

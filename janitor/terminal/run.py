@@ -324,6 +324,8 @@ class _Work:
             total.warn(f"{self.options.policy}: {why}")
         for warning in self.reached.warnings:
             total.warn(warning)
+        for caveat in self.since.caveats(self.info(dry_run=True)) if self.since else ():
+            total.warn(f"--since: {caveat}")
         for failure in self.reached.unusable.values():
             total.error(failure)
         summary = summarize(

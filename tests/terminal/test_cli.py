@@ -898,6 +898,10 @@ def test_diff_shows_what_changed_between_two_reports(run: Run) -> None:
     partly = run("diff", "findings.json", "old.json").out
     assert "Only findings are compared" in partly
     assert "no log group is new, gone or decided differently" in partly
+    Path("p.toml").write_text("[protect.deletion]\nowners = false\n")
+    one = run("report", "--sandbox", "-r", "us-east-1", "-p", "p.toml", "--since", "old.json")
+    for text in ("only the older report covers eu-west-1", "the reports are of different policies"):
+        assert f"warning: --since: {text}\n" in one.err
     same = run("diff", "old.json", "old.json").out
     assert "no log group is new, gone or decided differently" in same
     assert run("diff", "old.json", "none.json").code == 2
