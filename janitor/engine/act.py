@@ -376,8 +376,7 @@ class _TargetAct:
             if verb is Verb.SET_RETENTION and position in part.swept:
                 continue  # the retention was set before the sweep began
             if part.refused and verb is not Verb.SET_RETENTION:
-                stub = _stub(self._target, planned)
-                action = Keep(line.facts.reason, line.facts.rule)
+                stub, action = _stub(self._target, planned), _action(line, verb)
                 outcomes.append(self._outcome(stub, action, Status.REFUSED, part.refused))
                 if verb is Verb.SWEEP_STREAMS or line.retention_after is None:
                     continue
@@ -429,8 +428,8 @@ class _TargetAct:
         except (StoppedError, JanitorError) as error:
             if isinstance(error, JanitorError):
                 self._give_up(error)
-            keep = Keep(f"planned {verb.value}")
-            return self._outcome(group, keep, Status.NOT_REACHED, "the run stopped before this")
+            action = _action(line, verb)
+            return self._outcome(group, action, Status.NOT_REACHED, "the run stopped before this")
 
     async def _ask(self, planned: Planned, current: _CurrentGroups, verb: Verb) -> None:
         """Answer the rules' questions about the group again, before the first change to it. Raises
@@ -962,14 +961,24 @@ def _stub(target: Target, planned: Planned) -> LogGroup:
 
 def _done_before(planned: Planned, todo: _Todo, fresh: LogGroup | None) -> Action | None:
     """The line's action, if the account is as that would have left it; otherwise None."""
-    line, reason, rule = todo.line, todo.line.facts.reason, todo.line.facts.rule
+    line = todo.line
     there = fresh if fresh and fresh.creation_time == planned.creation_time else None
     if todo.verb is Verb.DELETE_GROUP and there is None:
-        return DeleteGroup(reason, rule, line.cutoff or 0, Keep(""))
+        return _action(line, todo.verb)
     if todo.verb is not Verb.SET_RETENTION or there is None or line.retention_after is None:
         return None
     put = there.retention_policy is None and there.retention_days == line.retention_after
-    return SetRetention(reason, rule, line.retention_after) if put else None
+    return _action(line, todo.verb) if put else None
+
+
+def _action(line: ActionLine, verb: Verb) -> Action:
+    """The action of that kind as the line plans it."""
+    reason, rule, cutoff = line.facts.reason, line.facts.rule, line.cutoff or 0
+    if verb is Verb.DELETE_GROUP:
+        return DeleteGroup(reason, rule, cutoff, Keep(""))
+    if verb is Verb.SWEEP_STREAMS:
+        return SweepStreams(reason, rule, cutoff)
+    return SetRetention(reason, rule, line.retention_after or 0)
 
 
 def _part_of(action: Action, verb: Verb) -> Action | None:

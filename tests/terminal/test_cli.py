@@ -1096,6 +1096,8 @@ def test_over_a_limit_every_output_predicts_what_is_done(run: Run) -> None:
     assert done["refused"] > done["planned"]["delete_group"] == 7
     given = done["retention_set"]
     assert given > done["planned"]["set_retention"]
+    refused = [f for f in json.loads(acted.out)["findings"] if f["status"] == "refused"]
+    assert {f["action"] for f in refused} == {"delete_group", "sweep_streams"}
     planned = run("plan", *where, "-o", "plan.jsonl")
     shown = run("apply", "plan.jsonl", *where[:1], *where[3:], "--dry-run")
     for listed in (acted.err, shown.out):
