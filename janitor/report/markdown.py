@@ -64,7 +64,7 @@ class MarkdownReport(OverviewReport):
             yield "### Largest log groups"
             heads = ("Region", "Log group", "Stored:", "USD a month:", "Retention")
             yield _table(heads, map(self._large, largest))
-        if summary.ingestion is not None:
+        if summary.ingestion is not None and summary.ingestion["top_prefixes"]:
             yield from self._talkers(summary.ingestion)
         for section in sections:
             if outcomes := section.outcomes():

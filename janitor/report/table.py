@@ -113,7 +113,7 @@ class TableReport(OverviewReport):
             self._shares(console, summary, summary.by["by"])
         self._counts(console, summary)
         self._largest(console)
-        if (ingestion := summary.ingestion) is not None:
+        if (ingestion := summary.ingestion) is not None and ingestion["top_prefixes"]:
             self._talkers(console, ingestion)
         for section in self.overview.sections(summary.refused_in):
             if section.outcomes():

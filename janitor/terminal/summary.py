@@ -43,7 +43,8 @@ def say_summary(
         say(options, _carried_out_text(summary.carried_out))
     retentions, groups, streams = (summary.changes[verb] for verb in CHANGES)
     verb = "were" if acted else "would be"
-    scanned = f"{summary.groups_scanned:,} log groups scanned ({size(summary.stored_bytes)} stored)"
+    groups_scanned = counted(summary.groups_scanned, "log group")
+    scanned = f"{groups_scanned} scanned ({size(summary.stored_bytes)} stored)"
     say(
         options,
         f"{scanned if surveyed else 'of the plan'}: "
@@ -99,7 +100,7 @@ def say_money(options: Options, summary: Summary, *, surveyed: bool) -> None:
         say(
             options,
             f"ingestion of {ingestion['days']} days: {size(ingestion['bytes'])} in "
-            f"{ingestion['groups']:,} log groups, {dollars(ingestion['usd_a_month'])} a month; "
-            f"{ingestion['unread']:,} could not be read; "
+            f"{counted(ingestion['groups'], 'log group')}, {dollars(ingestion['usd_a_month'])} "
+            f"a month; {ingestion['unread']:,} could not be read; "
             f"reading it cost {dollars(ingestion['metrics_usd'])}",
         )
