@@ -20,6 +20,7 @@ from janitor.core.errors import CredentialsError, InterruptionError, UsageError
 from janitor.function.member_role import ROLE
 from janitor.policy.file import Policy
 from janitor.terminal.options import Options
+from janitor.terminal.output import say
 
 if TYPE_CHECKING:  # imported late: boto3 to call AWS, the sandbox for --sandbox
     import boto3
@@ -169,7 +170,9 @@ def in_account(options: Options, *, changing: bool = False) -> Iterator[Account]
         sandbox = demo.sandbox(demo.account(), demo.NOW)
         yield Account(options, SandboxClock(sandbox), sandbox)
         return
-    from janitor.sandbox.saved import kept
+    from janitor.sandbox.saved import FILE, kept
 
     with kept(options.sandbox_state, changing=changing) as sandbox:
+        if not (options.sandbox_state / FILE).exists():
+            say(options, f"the demo account in {options.sandbox_state} is new")
         yield Account(options, SandboxClock(sandbox), sandbox)

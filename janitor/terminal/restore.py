@@ -222,17 +222,13 @@ def _say_damage(options: Options, history: History) -> None:
 
 
 def _say_new_account(options: Options) -> None:
-    """Say so if the account is not the one in which the journal was written."""
-    from janitor.sandbox.saved import FILE
-
-    folder, none = options.sandbox_state, "has none of the changes of other commands"
-    if folder is None:
+    """Say so if the account cannot be the one in which the journal was written."""
+    if options.sandbox_state is None:
         say(
             options,
-            f"this demo account is new, and {none} (--sandbox-state FOLDER keeps an account)",
+            "this demo account is new, and has none of the changes of other commands "
+            "(--sandbox-state FOLDER keeps an account)",
         )
-    elif not (folder / FILE).exists():
-        say(options, f"the demo account in {folder} is new, and {none}")
 
 
 def _say_summary(

@@ -182,8 +182,9 @@ def test_an_undo_in_a_new_sandbox_changes_nothing(run: Run) -> None:
     )
     assert "--sandbox-state FOLDER" in done.err
     assert f"Left alone ({CHANGED})" in done.out
-    mistyped = run("restore", "j.jsonl", "--sandbox-state", "acount")
-    assert mistyped.err.startswith("the demo account in acount is new, and has none of the changes")
+    for words in (("report", "-r", "us-east-1"), ("restore", "j.jsonl")):
+        mistyped = run(*words, "--sandbox-state", "acount")
+        assert mistyped.err.startswith("the demo account in acount is new\n")
     assert "account is new" not in run("restore", "j.jsonl", *STATE).err
 
 
