@@ -1119,7 +1119,8 @@ def test_all_problems_at_once(cloud: Cloud) -> None:
         f"{PROJECT}:unknown",
     ]
     assert problems[0] == (
-        f"{PROJECT}:schedule: 'x' is refused: it is neither cron(…) with six fields nor rate(…); "
+        f"{PROJECT}:schedule: 'x' is refused: "
+        "it is neither cron(…) with six fields, one of the days a ?, nor rate(…); "
         "accepted: an "
         "EventBridge schedule in UTC, such as cron(0 6 1 * ? *) or rate(7 days)"
     )
