@@ -122,6 +122,7 @@ class Janitor(Runs):
             trigger=request.trigger,
             dry_run=request.dry_run,
             started=request.started,
+            began=self._clock.now(),
             policy=policy.digest(),
             account=apis[0].target.account,
             regions={api.target.region: TargetState() for api in apis},
@@ -196,7 +197,7 @@ class Janitor(Runs):
             return
         own, group = context.invoked_function_arn, context.log_group_name
         notice = Notice(state.run, own, group, state.dry_run, state.ended)
-        seconds = max(self._clock.now() - state.started, 0) / 1000
+        seconds = max(self._clock.now() - state.since, 0) / 1000
         measure(self._metrics, state.trigger, state.ended, seconds, failed=notice.failed)
         if state.trigger == "schedule":
             await self._notify(notice)

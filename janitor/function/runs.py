@@ -87,7 +87,7 @@ class Runs(Warm):
             return "the policy has changed since the run started: nothing more is done"
         return chain.too_long(
             state.link,
-            state.started,
+            state.since,
             self._clock.now(),
             max_links=int(self._settings.max_links),
             max_hours=int(self._settings.max_hours),

@@ -128,7 +128,8 @@ class RunState(StrictModel):
 
     `version` is that of the code that made the survey, `link` the number of the link that may work
     now, `findings` the objects that hold a fleet's findings. `again` says that an invocation died
-    while it acted: whatever the plan names may be done already.
+    while it acted: whatever the plan names may be done already. Ages are as of `started` (ms), the
+    time of the event; one that comes late is first handled when the run `began`.
     """
 
     version: str
@@ -136,6 +137,7 @@ class RunState(StrictModel):
     trigger: Literal["schedule", "hand", "fleet"]
     dry_run: bool
     started: int = Field(ge=0, lt=10**14)
+    began: int = Field(0, ge=0, lt=10**14)
     policy: str
     account: str
     link: int = 0
@@ -151,6 +153,11 @@ class RunState(StrictModel):
     """The summary, once there is nothing more to do."""
     told: bool = False
     """Whether metrics and notification have been published."""
+
+    @property
+    def since(self) -> int:
+        """When its time began to count, in ms."""
+        return max(self.started, self.began)
 
     @property
     def surveyed(self) -> bool:

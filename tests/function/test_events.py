@@ -74,6 +74,15 @@ def test_a_wrong_event_is_refused(event: Any, message: str) -> None:
     assert set(cloud.calls) <= {"GetObject"}
 
 
+def test_an_event_that_comes_days_late_starts_a_whole_run() -> None:
+    """Such as one that somebody sends again, once they have seen why it failed."""
+    deployed = Deployed(mixed(3))
+    answer = deployed.invoke(SCHEDULED | {"time": "2027-01-01T06:00:00Z"})
+    assert answer["summary"]["complete"], answer["summary"]["errors"]
+    assert answer["run"]["started"] == "2027-01-01T06:00:00+00:00"
+    assert deployed.metrics["Duration"] < 3600
+
+
 @pytest.mark.parametrize("days", [37, 372])
 def test_an_event_cannot_move_the_clock(days: int) -> None:
     """Whoever may invoke the function could send a scheduled event of the future."""
