@@ -31,10 +31,10 @@ from janitor.aws.targets import Means
 from janitor.aws.workers import Threads, Workers
 from janitor.core import process
 from janitor.core.clock import Clock, Stop, StoppedError, SystemClock
-from janitor.core.errors import JanitorError, UsageError
+from janitor.core.errors import JanitorError, PolicyError, UsageError
 from janitor.core.model import Status, Target
 from janitor.core.tally import Tally
-from janitor.cost.prices import price_list
+from janitor.cost.prices import PriceList, price_list
 from janitor.engine.books import UNFINISHED
 from janitor.engine.limits import verdict
 from janitor.function.deadline import deadline
@@ -62,7 +62,7 @@ from janitor.function.state import (
     TargetState,
 )
 from janitor.function.warm import WarmSession
-from janitor.policy.file import Policy
+from janitor.policy.file import Policy, Prices
 from janitor.report.base import counted
 from janitor.report.fleet import Asked, FleetReport, Place, page
 
@@ -416,7 +416,7 @@ class Fleet(Runs):
     async def _report(self, run: str, context: Invocation) -> dict[str, Any]:
         record, store = await self._started(run), self._store()
         check = await self._limits_check(run)
-        report = FleetReport(price_list((await self._policy()).prices))
+        report = FleetReport(await self._prices())
         members = {member.account: member for member in record.members}
         for member in members.values():
             report.account(_place(member), member.failed)
@@ -440,6 +440,16 @@ class Fleet(Runs):
             await self._announce(record, summary, f"s3://{store.name}/{html}", context)
             await store.write(key, body)
         return {"complete": True, "key": key, "html": html, "summary": _brief(summary)}
+
+    async def _prices(self) -> PriceList:
+        """Return the policy's prices; the shipped ones where it can no longer be read, because what
+        the run has done is reported all the same.
+        """
+        try:
+            return price_list((await self._policy()).prices)
+        except (PolicyError, UsageError) as error:
+            log.warning("shipped_prices", error=str(error))
+            return price_list(Prices())
 
     async def _announce(
         self, record: Record, summary: dict[str, Any], html: str, context: Invocation

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from janitor.aws import targets
-from janitor.core.errors import UsageError
+from janitor.core.errors import PolicyError, UsageError
 from janitor.function import fleet as module
+from janitor.function import warm
 from janitor.function.fleet import BusyError
 from janitor.function.state import StateError
 from janitor.sandbox import inprocess
@@ -374,6 +375,27 @@ def test_a_changed_policy_or_code_ends_a_run(
     assert store.state() == before
     report = deployed.invoke({"run": "run", "pass": "report"})
     assert report["summary"]["targets_failed"] == 2
+
+
+def test_a_run_is_reported_even_if_its_policy_can_no_longer_be_read(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody broke it while the run was acting, which stopped it."""
+    deployed = deploy(filled(fleet(2)), JANITOR_NOTIFY_TOPIC=TOPIC)
+    items = deployed.targets()
+    deployed.each("survey", items)
+    deployed.invoke({"run": "run", "pass": "limits"})
+    deployed.each("act", items[:1])
+
+    def broken(_settings: object) -> None:
+        raise PolicyError("SSM parameter /policy", ["it is not TOML"])
+
+    monkeypatch.setattr(warm, "current_policy", broken)
+    with pytest.raises(PolicyError):
+        deployed.each("act", items[1:])
+    summary = deployed.invoke({"run": "run", "pass": "report"})["summary"]
+    assert (summary["groups_deleted"], summary["targets_failed"]) == (1, 1)
+    assert len(deployed.sent) == 1
 
 
 def test_one_invocation_at_a_time_works_on_a_target(deploy: Deploy) -> None:
