@@ -181,8 +181,10 @@ class Fleet(Runs):
         return record
 
     async def _targets(self, event: Event, context: Invocation) -> dict[str, Any]:
-        """Write the run's record, unless there is one, and its list of targets."""
-        store = self._store()
+        """Write the run's record, unless there is one, and its list of targets. Raises UsageError
+        for an old run: its report would be taken for that of a new one.
+        """
+        store, hours = self._store(), int(self._settings.max_hours)
         if (record := await self._record(event.run)) is None:
             new = await self._new_record(event, context)
             key = store.key(event.run, "run.json")
@@ -191,6 +193,10 @@ class Fleet(Runs):
             for member in record.members:
                 if member.failed:
                     log.error("account_failed", account=member.account, error=member.failed)
+        elif self._clock.now() - record.started > hours * 3_600_000:
+            raise UsageError(
+                f"event: run: {event.run} began more than {hours} hours ago: give another name"
+            )
         items = [
             {"role": member.role, "region": target.region}
             for target, member in record.targets.items()

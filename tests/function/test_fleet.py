@@ -245,6 +245,18 @@ def test_the_first_event_decides_what_a_run_is(deploy: Deploy) -> None:
     assert json.loads(record)["started"] == NOW
 
 
+def test_the_name_of_an_old_run_is_refused(deploy: Deploy) -> None:
+    """Step Functions accepts it again after 90 days, and the old report would look like a new one;
+    it may still be asked for.
+    """
+    deployed = deploy(filled(fleet(1)))
+    deployed.run("first-look", dry_run=True)
+    deployed.clock.jump(120 * 86_400)
+    with pytest.raises(UsageError, match="first-look began more than 20 hours ago"):
+        deployed.targets("first-look")
+    assert deployed.invoke({"run": "first-look", "pass": "report"})["complete"]
+
+
 @pytest.mark.parametrize(
     ("event", "message"),
     [
