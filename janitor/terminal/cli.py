@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
@@ -48,8 +48,18 @@ class _Group(TyperGroup):
         options = filter(_takes_value, _options(self))
         at, with_value = 0, {name for option in options for name in option.opts}
         while at < len(args) and args[at].startswith("-"):
-            at += 2 if args[at] in with_value else 1
+            at += 2 if _wants_value(args[at], with_value) else 1
         return [*args[at : at + 1], *args[:at], *args[at + 1 :]]
+
+
+def _wants_value(word: str, with_value: Collection[str]) -> bool:
+    """Return whether the next word is the value of this one: of an option, or of the last of
+    several one-letter options, such as `-qf`.
+    """
+    if word.startswith("--"):
+        return word in with_value
+    taking = [at for at, letter in enumerate(word) if f"-{letter}" in with_value]
+    return taking[:1] == [len(word) - 1]
 
 
 class _StrictCommand(TyperCommand):
