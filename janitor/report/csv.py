@@ -94,7 +94,7 @@ class CsvReport(NullReport):
             parts = summary.by["rows"]
             rows = Rows(self._out, [*parts[0]] if parts else ["part"])
             for part in parts:
-                rows.add(part)
+                rows.add(part | {"errors": "; ".join(part["errors"])})
         elif summary.since is not None:
             for entry in summary.since["gone"]:
                 place = {key: entry[key] for key in ("account", "region", "group")}

@@ -142,8 +142,8 @@ def test_sums_by_place_add_up_and_say_what_failed_where(
     if what != "account":
         return  # the other formats treat all kinds of parts alike
     table = list(csv.DictReader(io.StringIO(run(*words, "-f", "csv").out)))
-    assert {row["part"]: int(row["delete_group"]) for row in table} == {
-        part: row["delete_group"] for part, row in rows.items()
+    assert {row["part"]: (int(row["delete_group"]), row["errors"]) for row in table} == {
+        part: (row["delete_group"], "; ".join(row["errors"])) for part, row in rows.items()
     }
     refused = f"account {LAB}: nothing is deleted: the plan has 3 of 6 log groups"
     for form in ("table", "markdown", "html"):
