@@ -165,7 +165,7 @@ class TableReport(OverviewReport):
         for heading, rows, more in self.changes(found):
             console.print(f"{heading}:" if rows else f"{heading}.")
             for region, name, what in rows:
-                console.print(f"  {region}  {visible(name)}  {what}", soft_wrap=True)
+                console.print(visible(f"  {region}  {name}  {what}"), soft_wrap=True)
             if more:
                 console.print(f"  … and {more:,} more: --all lists them")
         console.print()

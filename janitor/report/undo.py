@@ -128,10 +128,11 @@ def _table(out: IO[str], info: RunInfo, sections: Sequence[Section]) -> None:
         for item in found:
             by_reason.setdefault(item.reason, []).append(item)
         for reason, items in by_reason.items():
-            console.print(f"  {reason}:", soft_wrap=True)
+            console.print(f"  {visible(reason)}:", soft_wrap=True)
             for item in items:
                 place = f"    {info.place(item.target)}  {visible(item.group)}"
-                changes = [*item.changes, *(f"left: {text}" for text in item.left)]
+                texts = (*item.changes, *(f"left: {text}" for text in item.left))
+                changes = [*map(visible, texts)]  # a line end in a forged tag starts no line
                 line = f"{place}  {'; '.join(changes)}".rstrip()
                 for text in [line] if len(line) <= console.width else [place, *_packed(changes)]:
                     console.print(text, soft_wrap=True)

@@ -23,7 +23,7 @@ def diff(old: Path, new: Path, form: Format) -> Exit:
     if form is Format.JSON:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in _text(found)))
+        sys.stdout.write("".join(f"{visible(line)}\n" for line in _text(found)))
     return Exit.DONE
 
 
@@ -31,13 +31,13 @@ def _text(found: Mapping[str, Any]) -> Iterator[str]:
     for label, was, now in figures(found):
         yield f"{label:<16} {was:>12} -> {now:>12}"
     for caveat in found["caveats"]:
-        yield sentence(visible(caveat))
+        yield sentence(caveat)
     several = len({row["account"] for kind in KINDS for row in found[kind]}) > 1
     for kind, (title, _) in KINDS.items():
         if rows := found[kind]:
             yield f"{counted(len(rows), 'log group')} {title}:"
         for row in rows:
             place = f"{row['account']}  {row['region']}" if several else row["region"]
-            yield f"  {place}  {visible(row['group'])}  {decided(kind, row)}"
+            yield f"  {place}  {row['group']}  {decided(kind, row)}"
     if not any(found[kind] for kind in KINDS):
         yield "no log group is new, gone or decided differently"

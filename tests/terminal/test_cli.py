@@ -903,6 +903,8 @@ def test_diff_shows_what_changed_between_two_reports(run: Run) -> None:
     one = run("report", "--sandbox", "-r", "us-east-1", "-p", "p.toml", "--since", "old.json")
     for text in ("only the older report covers eu-west-1", "the reports are of different policies"):
         assert f"warning: --since: {text}\n" in one.err
+    Path("odd.json").write_text(Path("old.json").read_text().replace("eu-west-1", r"eu\n\u001b"))
+    assert r"  eu\n\x1b  /" in run("diff", "odd.json", "new.json").out
     same = run("diff", "old.json", "old.json").out
     assert "no log group is new, gone or decided differently" in same
     assert run("diff", "old.json", "none.json").code == 2

@@ -104,6 +104,14 @@ def test_without_apply_no_change_is_sent(cleaned: Any, run: Run, watched: Watch)
 
 
 @pytest.mark.usefixtures("cleaned")
+def test_no_text_in_a_journal_starts_a_line_of_its_own(run: Run) -> None:
+    """A forged one could say in the preview that less is restored."""
+    forged = Path("j.jsonl").read_text().replace('"media"', r'"media\nRestored (0)"')
+    Path("forged.jsonl").write_text(forged)
+    assert r"team=media\nRestored (0)" in run("restore", "forged.jsonl", "--all", *STATE).out
+
+
+@pytest.mark.usefixtures("cleaned")
 def test_every_format_shows_the_same_items(run: Run) -> None:
     """Only the formats for people are cut short."""
 
