@@ -44,6 +44,7 @@ _TITLES: dict[tuple[Verb, Status], str] = {
     (Verb.SWEEP_STREAMS, Status.DONE): "Swept expired streams",
     (Verb.UNKNOWN, Status.UNKNOWN): "Unknown, so kept",
     (Verb.KEEP, Status.KEPT): "Kept",
+    (Verb.KEEP, Status.GONE): "Already gone, or created again",
 }
 _DELETED = {(Verb.DELETE_GROUP, Status.PLANNED), (Verb.DELETE_GROUP, Status.DONE)}
 REFUSABLE = {(Verb.DELETE_GROUP, Status.PLANNED), (Verb.SWEEP_STREAMS, Status.PLANNED)}
