@@ -291,8 +291,8 @@ class Summary(_Part):
     )
     refused_in: list[Where] | None = Field(
         None,
-        description="In a dry run, where `would` has no deletion and no sweep, although findings "
-        "were written as planned.",
+        description="Where deletions and sweeps are refused. A dry run's findings there are "
+        "planned all the same.",
     )
     kept: int
     unknown: int
