@@ -135,10 +135,16 @@ class FileJournal:
     which runs on a thread of `workers`: a slow disk must not hold up the last looks. Only one run
     at a time writes to a journal. An incomplete last line that an earlier run left is removed: the
     change that it was to announce never began.
+
+    With `new` the file is one of its own: if there is one, a number is added to the name. Two runs
+    may begin in the same second, and in a sandbox time stands still.
     """
 
-    def __init__(self, path: Path, lines: Lines, workers: Workers | None = None) -> None:
+    def __init__(
+        self, path: Path, lines: Lines, workers: Workers | None = None, *, new: bool = False
+    ) -> None:
         self.path = path
+        self._new = new
         self.written = False
         """Whether anything was written."""
         self._lines = lines
@@ -150,19 +156,14 @@ class FileJournal:
 
     @staticmethod
     def default_path(now: int) -> Path:
-        """Return a dated name in the working folder that no file has. `now` in ms since the epoch.
-
-        In a sandbox, where time stands still, every run would otherwise write to the same file.
-        """
-        name = f"janitor-journal-{datetime.fromtimestamp(now / 1000, UTC):%Y%m%dT%H%M%SZ}"
-        numbered = (f"{name}-{number}.jsonl" for number in itertools.count(2))
-        names = itertools.chain([f"{name}.jsonl"], numbered)
-        return next(path for path in map(Path, names) if not os.path.lexists(path))
+        """Return a dated file name in the working folder. `now` in ms since the epoch."""
+        moment = datetime.fromtimestamp(now / 1000, UTC)
+        return Path(f"janitor-journal-{moment:%Y%m%dT%H%M%SZ}.jsonl")
 
     def check(self) -> None:
         """Raise JournalError now rather than in the middle of a run."""
         folder = self.path.parent
-        if os.path.lexists(self.path):
+        if os.path.lexists(self.path) and not self._new:
             with self._converting_errors():
                 self._open()
         elif not folder.is_dir():
@@ -218,7 +219,14 @@ class FileJournal:
             return self._file
         # A link is not followed: it may lead to a file that must not be written to.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        file = os.open(self.path, flags, 0o600)
+        flags |= os.O_EXCL if self._new else 0
+        given = self.path
+        for number in itertools.count(2):
+            try:
+                file = os.open(self.path, flags, 0o600)
+                break
+            except FileExistsError:
+                self.path = given.with_stem(f"{given.stem}-{number}")
         try:
             self._claim(file)
         except BaseException:

@@ -87,7 +87,8 @@ def new_journal(options: Options, policy: Policy, now: int, run_id: str) -> File
     """Return the journal of a run that starts `now` (ms); its first line creates the file."""
     path = options.journal or FileJournal.default_path(now)
     workers = Inline() if options.sandbox else Threads(1)
-    return FileJournal(path, Lines(run_id, policy.digest()), workers)
+    lines = Lines(run_id, policy.digest())
+    return FileJournal(path, lines, workers, new=options.journal is None)
 
 
 @contextlib.contextmanager

@@ -99,15 +99,17 @@ def test_a_journal_is_private_and_on_disk_before_the_change(
     assert synced == [(1, 0)]
 
 
-def test_a_journal_without_a_given_name_is_a_file_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Time stands still in a sandbox, and even a link that leads nowhere has a name."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("Z.jsonl", "Z-2.jsonl", "Z-3.jsonl"):
-        path = FileJournal.default_path(1_795_597_200_000)
-        assert path.name == f"janitor-journal-20261125T090000{name}"
-        path.symlink_to("nowhere")
+def test_a_new_journal_is_a_file_of_its_own(tmp_path: Path) -> None:
+    """Two runs may begin in the same second; even a link that leads nowhere has a name."""
+    path = tmp_path / "j.jsonl"
+    path.symlink_to("nowhere")
+    made = [FileJournal(path, Lines("run", "policy"), new=True) for _ in range(2)]
+    for one in made:
+        one.check()
+    for one in made:
+        asyncio.run(one.begin())
+    assert [one.path.name for one in made] == ["j-2.jsonl", "j-3.jsonl"]
+    assert sorted(tmp_path.iterdir()) == [made[0].path, made[1].path, path]
 
 
 def test_a_path_that_is_not_a_free_journal_is_refused(tmp_path: Path) -> None:
