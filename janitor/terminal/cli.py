@@ -439,7 +439,8 @@ def _run(call: str, log_format: LogFormat, **given: Any) -> None:
     module, _, name = call.partition(".")
     commands = import_module(f"janitor.terminal.{module}")
     verbose, quiet = given.get("verbose", False), given.get("quiet", False)
-    configure_logs(log_format, verbose=verbose, quiet=quiet)
+    color = not given.get("no_color", False)
+    configure_logs(log_format, verbose=verbose, quiet=quiet, color=color)
     arguments = {key: given.pop(key) for key in _ARGUMENTS if key in given}
     if given.pop("dry_run", False):
         if arguments.get("apply"):
@@ -812,7 +813,7 @@ def sandbox_new_groups() -> None:
     """Show what the deployed function does about new log groups."""
     from janitor.terminal.new_groups import new_groups
 
-    configure_logs(LogFormat.CONSOLE, verbose=False, quiet=True)
+    configure_logs(LogFormat.CONSOLE, verbose=False, quiet=True, color=True)
     raise typer.Exit(int(new_groups()))
 
 
@@ -867,15 +868,19 @@ def _escaped(_logger: Any, _name: str, event: Any) -> Any:
     return {key: lines(v) if isinstance(v, str) else v for key, v in event.items()}
 
 
-def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool) -> None:
-    """Send logs to stderr: warnings and errors, everything with `verbose`, or errors if `quiet`."""
+def configure_logs(form: LogFormat, *, verbose: bool, quiet: bool, color: bool) -> None:
+    """Send logs to stderr: warnings and errors, everything with `verbose`, or errors if `quiet`.
+    `color` allows colours at a terminal.
+    """
     import structlog
 
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
     render: Any = (
         structlog.processors.JSONRenderer()
         if form is LogFormat.JSON
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=color and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        )
     )
     structlog.configure(
         processors=[

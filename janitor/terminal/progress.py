@@ -27,9 +27,8 @@ def progress(options: Options, sink: ResultSink) -> Iterator[None]:
         ),
         TimeElapsedColumn(),
     )
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, redirect_stdout=False
-    ) as bar:
+    console = Console(stderr=True, no_color=options.no_color or None)  # None: as NO_COLOR says
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
         task = bar.add_task("janitor", total=None, groups=0, changes=0)
         sink.progress(lambda groups, changes: bar.update(task, groups=groups, changes=changes))
         yield

@@ -26,6 +26,7 @@ from janitor.report.schema import Report
 from janitor.sandbox.saved import kept
 from janitor.sandbox.store import Region
 from janitor.sandbox.wire import Call, RefusedError
+from janitor.terminal.cli import main
 from janitor.terminal.demo import definitions
 from tests.conftest import Run, Said, nothing_of_aws
 from tests.conftest import janitor as run_here
@@ -313,6 +314,24 @@ def test_quirks_of_shells_and_editors_do_no_harm(run: Run, monkeypatch: pytest.M
     Path("edited").write_text(f"{Path('plan').read_text()}\n", encoding="utf-8-sig")
     assert run("apply", "edited", "--dry-run", "--sandbox", "-p", "p.toml").code == 0
     assert "(did you mean eu-west-1 or" in run("report", "--sandbox", "-r", "EU-WEST-1").err
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "coloured"),
+    [([], {}, True), (["--no-color"], {}, False), ([], {"NO_COLOR": "1"}, False)],
+)
+def test_no_color_holds_for_logs_too(
+    words: list[str], variables: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a terminal they have colours otherwise."""
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(["report", "--sandbox", "-r", "us-east-1", "-v", "-q", *words]) == 5
+    assert ("\x1b[" in terminal.getvalue()) is coloured
+    assert "outcome" in terminal.getvalue()
 
 
 def test_the_first_screen_answers_in_20_lines(run: Run) -> None:
