@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 from janitor.core.model import LogGroup, Outcome, SetRetention, Status, Target, Verb
 from janitor.core.tally import Tally
 from janitor.cost.ingestion import MOST_PREFIXES, OTHER, prefix_of
-from janitor.cost.money import freed, key_of, usd
-from janitor.cost.prices import PriceList
+from janitor.cost.money import freed, key_of, total_usd
+from janitor.cost.prices import Key, PriceList
 
 UNTAGGED = "(untagged)"
 UNREAD = "(tags not read)"
@@ -34,17 +34,16 @@ def prefix_key(group: LogGroup) -> str:
 
 @dataclass
 class _Share:
-    """Sums of one part: bytes, and in `…units` bytes times nano-USD per GB if they have a price.
-    `refusable` counts the planned deletions and sweeps.
+    """Sums of one part, bytes by what they are priced by. `refusable` counts the planned deletions
+    and sweeps.
     """
 
     tally: Tally = field(default_factory=Tally)
     refusable: defaultdict[Target, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    units: int = 0
-    saved_units: int = 0
+    stored: Counter[Key] = field(default_factory=Counter)
+    saved: Counter[Key] = field(default_factory=Counter)
+    ingested: Counter[Key] = field(default_factory=Counter)
     lost: int = 0
-    ingested: int = 0
-    ingested_units: int = 0
 
 
 class Shares:
@@ -65,10 +64,9 @@ class Shares:
         """Count a log group that was read."""
         share, key = self._of(self._key(group)), key_of(group)
         share.tally.read([group])
-        share.units += group.stored_bytes * (self._prices.storage(key) or 0)
+        share.stored[key] += group.stored_bytes
         if (arrived := group.ingestion) is not None:
-            share.ingested += arrived.bytes
-            share.ingested_units += arrived.bytes * (self._prices.ingestion(key) or 0)
+            share.ingested[key] += arrived.bytes
 
     def add(self, outcome: Outcome) -> None:
         """Count a planned or final outcome."""
@@ -77,10 +75,9 @@ class Shares:
         if outcome.status is Status.PLANNED and not isinstance(outcome.action, SetRetention):
             share.refusable[outcome.group.target].add(outcome)
         bytes_freed = freed(outcome)
-        if bytes_freed.at_once or bytes_freed.steady:
-            share.lost += bytes_freed.at_once
-            price = self._prices.storage(key_of(outcome.group)) or 0
-            share.saved_units += bytes_freed.steady * price
+        share.lost += bytes_freed.at_once
+        if bytes_freed.steady:
+            share.saved[key_of(outcome.group)] += bytes_freed.steady
 
     def failed(self, part: str, tally: Tally) -> None:
         """Add the errors of a whole part, of which perhaps nothing was read."""
@@ -92,7 +89,8 @@ class Shares:
     def forget_changes(self) -> None:
         """Forget planned changes, before those that are made are counted."""
         for share in self._shares.values():
-            share.saved_units = share.lost = 0
+            share.lost = 0
+            share.saved.clear()
             share.refusable.clear()
             share.tally = Tally(share.tally.scanned, share.tally.stored_bytes)
 
@@ -101,24 +99,26 @@ class Shares:
     ) -> dict[str, Any]:
         """Return the `by` object of the summary, the most expensive part first. `names` are names
         of parts for people; deletions are refused in `refused_in`. What arrived is None without
-        `ingestion`.
+        `ingestion`, an amount in USD if nothing that it is for has a price.
         """
+        prices = self._prices
         rows = [
             {
                 "part": part,
                 "name": names.get(part),
                 "groups": share.tally.scanned,
                 "stored_bytes": share.tally.stored_bytes,
-                "storage_usd": usd(share.units),
-                "saves_usd": usd(share.saved_units),
+                "storage_usd": total_usd(share.stored, prices.storage),
+                "saves_usd": total_usd(share.saved, prices.storage),
                 "lost_bytes": share.lost,
-                "ingested_bytes": share.ingested if ingestion else None,
-                "ingestion_usd": usd(share.ingested_units) if ingestion else None,
+                "ingested_bytes": share.ingested.total() if ingestion else None,
+                "ingestion_usd": total_usd(share.ingested, prices.ingestion) if ingestion else None,
                 **_results(share, refused_in),
             }
             for part, share in self._shares.items()
         ]
-        rows.sort(key=lambda row: (-row["storage_usd"] - (row["ingestion_usd"] or 0), row["part"]))
+        costs = ("storage_usd", "ingestion_usd")
+        rows.sort(key=lambda row: (-sum(row[cost] or 0 for cost in costs), row["part"]))
         return {"by": self._by, "rows": rows}
 
 

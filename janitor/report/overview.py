@@ -251,7 +251,7 @@ def share_rows(summary: Summary, info: RunInfo) -> Iterator[tuple[str, ...]]:
     """Yield the rows of `--by`, with the columns of `share_heads`."""
     for row in summary.by["rows"] if summary.by else ():
         for_a_person = sum(row[key] for key in ("unknown", "failed", "refused", "not_reached"))
-        ingestion = row["ingestion_usd"]
+        ingestion = [dollars(row["ingestion_usd"])] if summary.ingestion else []
         stored = (f"{row['groups']:,}", size(row["stored_bytes"]), dollars(row["storage_usd"]))
         yield (
             " ".join(filter(None, (row["part"], row["name"]))),
@@ -261,7 +261,7 @@ def share_rows(summary: Summary, info: RunInfo) -> Iterator[tuple[str, ...]]:
             f"{row['set_retention']:,}",
             f"{row['delete_group']:,}",
             f"{for_a_person + len(row['errors']):,}",
-            *([] if ingestion is None else [dollars(ingestion)]),
+            *ingestion,
         )
 
 

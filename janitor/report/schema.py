@@ -209,8 +209,8 @@ class Part(_Part):
     name: str | None = Field(description="The account's name, with `--org --by account`.")
     groups: int
     stored_bytes: Bytes
-    storage_usd: float
-    saves_usd: float
+    storage_usd: Usd
+    saves_usd: Usd
     lost_bytes: Bytes
     ingested_bytes: Bytes | None
     ingestion_usd: Usd

@@ -39,7 +39,7 @@ from janitor.cost.money import (
     saves_usd,
 )
 from janitor.cost.prices import NANO, PriceList, price_list
-from janitor.cost.shares import tag_key
+from janitor.cost.shares import Shares, tag_key
 from janitor.policy.file import RETENTION_DAYS, Policy, Price, Prices, RegionPrices
 from janitor.policy.judge import judge
 from janitor.report.base import row
@@ -205,8 +205,21 @@ def test_nothing_is_counted_twice(of: LogGroup, days: int) -> None:
 @relaxed
 @given(runs)
 def test_a_missing_price_never_counts_as_zero(run: list[Outcome]) -> None:
-    """A Region or class without a price is None in its row and counted apart in the summary."""
+    """A Region or class without a price is None in its row and in its part of the sums, and counted
+    apart in the summary.
+    """
     shown = money(run)
+    shares = Shares("region", lambda of: of.target.region, SHIPPED)
+    for outcome in run:
+        shares.scanned(outcome.group)
+        shares.add(outcome)
+    for part in shares.as_dict({}, ingestion=True)["rows"]:
+        held = [o for o in run if o.group.target.region == part["part"]]
+        arrived = [o for o in held if o.group.ingestion is not None]
+        assert part["storage_usd"] == money(held)["storage_usd"]
+        assert part["saves_usd"] == money(held)["saved_steady_usd"]
+        known = [SHIPPED.ingestion(key_of(o.group)) is not None for o in arrived]
+        assert (part["ingestion_usd"] is None) == bool(known and not any(known))
     unpriced = [o.group for o in run if SHIPPED.storage(key_of(o.group)) is None]
     assert shown["groups_without_price"] == len(unpriced)
     assert shown["bytes_without_price"] == sum(of.stored_bytes for of in unpriced)
