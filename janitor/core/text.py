@@ -58,12 +58,24 @@ def cell(value: object) -> object:
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: 1 log group, 2 log groups."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def expiry(days: int | None) -> str:
+    """Return a retention for people: never expires, 1 day, 30 days."""
+    return "never expires" if days is None else counted(days, "day")
+
+
 def size(count: int) -> str:
     """Return bytes for people: 0 B, 1.5 KiB, 2.0 GiB."""
     if count < 1024:
         return f"{count} B"
-    power = min((count.bit_length() - 1) // 10, 4)
-    return f"{count / (1 << 10 * power):.1f} {'KMGT'[power - 1]}iB"
+    value, units = count / 1024, "KMGTPE"
+    while value >= 1023.95 and len(units) > 1:  # which would be shown as 1024.0
+        value, units = value / 1024, units[1:]
+    return f"{value:.1f} {units[0]}iB"
 
 
 def age(ms: int) -> str:
@@ -72,4 +84,4 @@ def age(ms: int) -> str:
     """
     ms = max(ms, 0)
     days = ms // DAY_MS
-    return f"{days} day{'' if days == 1 else 's'}" if days else f"{ms // 3_600_000} h"
+    return counted(days, "day") if days else f"{ms // 3_600_000} h"

@@ -49,6 +49,7 @@ from janitor.core.model import (
     outcome_now,
     verb_of,
 )
+from janitor.core.text import counted
 from janitor.core.together import together
 from janitor.engine.admission import Admission
 from janitor.engine.arrivals import Arrivals
@@ -693,9 +694,12 @@ class _TargetAct:
             status, detail = Status.NOT_REACHED, "stopped"
         elif failures:
             status = Status.FAILED
-            detail = f"{len(failures)} streams not deleted: {failures[0]}"
+            detail = f"{counted(len(failures), 'stream')} not deleted: {failures[0]}"
         elif why:
-            status, detail = Status.KEPT, f"{swept} of {len(streams)} streams deleted: {why}"
+            status, detail = (
+                Status.KEPT,
+                f"{swept:,} of {counted(len(streams), 'stream')} deleted: {why}",
+            )
         return self._outcome(group, action, status, detail)._replace(streams=max(gone, 0) + swept)
 
     async def _count_gone(self, group: LogGroup, planned: frozenset[str]) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from janitor.core.model import Verb
 from janitor.core.tally import Tally
+from janitor.core.text import counted
 from janitor.policy.file import Limits
 
 
@@ -41,7 +42,8 @@ def exceeded(
     needed: dict[str, float] = {}
     share = limits.max_group_deletion_share
     if deletions > limits.max_group_deletions:
-        why.append(f"more than max_group_deletions = {limits.max_group_deletions} log groups")
+        groups = counted(limits.max_group_deletions, "log group")
+        why.append(f"more than max_group_deletions = {groups}")
         needed["max_group_deletions"] = deletions
     if deletions > within_share(limits, scanned):
         why.append(
@@ -51,7 +53,7 @@ def exceeded(
             needed["max_group_deletion_share"] = ceil(Fraction(deletions * 10**4, scanned)) / 10**4
     if sweeps > limits.max_stream_deletions:
         most = limits.max_stream_deletions
-        why.append(f"{sweeps} log streams, more than max_stream_deletions = {most}")
+        why.append(f"{counted(sweeps, 'log stream')}, more than max_stream_deletions = {most}")
         needed["max_stream_deletions"] = sweeps
     if not why:
         return ""
@@ -84,7 +86,7 @@ class LimitsVerdict:
             return self.anywhere
         named = [f"{account}: {why}" for account, why in islice(self.accounts.items(), NAMED)]
         left = len(self.accounts) - len(named)
-        return "; ".join([*named, *([f"and {left} more accounts"] if left else [])])
+        return "; ".join([*named, *([f"and {counted(left, 'more account')}"] if left else [])])
 
 
 NAMED = 10

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from janitor.aws.api import CallError, ReadError
 from janitor.aws.logs import Logs
 from janitor.core.model import RECREATED, Evidence, Extras, LogGroup, LogStream
-from janitor.core.text import age
+from janitor.core.text import age, counted
 from janitor.engine.arrivals import Arrivals
 from janitor.engine.users import Users
 from janitor.policy.patterns import matches
@@ -131,7 +131,7 @@ async def few_streams_silent(logs: Logs, group: LogGroup, before: int, most: int
                     return NotEmpty(Evidence(source, _alive(stream, now), now))
     except ReadError as error:
         return _unreadable(source, error, now)
-    return Empty(Evidence(source, f"{count} streams, all silent since the cutoff", now))
+    return Empty(Evidence(source, f"{counted(count, 'stream')}, all silent since the cutoff", now))
 
 
 async def no_events(logs: Logs, group: LogGroup, before: int) -> Verdict:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from janitor.aws.api import ReadError
 from janitor.core.clock import DAY_MS
 from janitor.core.model import OWNER_GONE, Answer, Evidence, LogGroup, Question
-from janitor.core.text import age
+from janitor.core.text import age, counted
 from janitor.engine.arrivals import Arrivals
 from janitor.engine.proof import OWNERS
 from janitor.engine.users import Users
@@ -93,7 +93,7 @@ class Questions:
         return group.creation_time > self._now - question.days * DAY_MS
 
     async def _quiet(self, group: LogGroup, question: Question) -> Answer:
-        days = f"{question.days} day{'' if question.days == 1 else 's'}"
+        days = counted(question.days, "day")
         if self._young(group, question):
             text = f"created {age(self._now - group.creation_time)} ago, less than {days}"
             return Answer(False, Evidence("DescribeLogGroups", text, self._now))

@@ -34,6 +34,7 @@ from janitor.core.clock import Clock, Stop, StoppedError, SystemClock
 from janitor.core.errors import JanitorError, PolicyError, UsageError
 from janitor.core.model import Status, Target
 from janitor.core.tally import Tally
+from janitor.core.text import counted
 from janitor.cost.prices import PriceList, price_list
 from janitor.engine.books import UNFINISHED
 from janitor.engine.limits import verdict
@@ -63,7 +64,6 @@ from janitor.function.state import (
 )
 from janitor.function.warm import WarmSession
 from janitor.policy.file import Policy, Prices
-from janitor.report.base import counted
 from janitor.report.fleet import Asked, FleetReport, Place, page
 
 log = structlog.get_logger("janitor")

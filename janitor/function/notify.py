@@ -43,12 +43,12 @@ LEFT = (
     ("Unknown, so kept", "unknown"),
 )
 _IN_SUBJECT = (
-    ("accounts failed", "accounts_failed"),
+    ("account{s} failed", "accounts_failed"),
     ("failed", "failed"),
     ("refused", "refused"),
     ("not reached", "not_reached"),
-    ("groups deleted", "groups_deleted"),
-    ("streams swept", "streams_deleted"),
+    ("group{s} deleted", "groups_deleted"),
+    ("stream{s} swept", "streams_deleted"),
     ("given retention", "retention_set"),
 )
 """As many of these as fit, in this order, leaving out zeros."""
@@ -111,7 +111,7 @@ def subject(notice: Notice, result: str) -> str:
     text = f"{name} in {account}{notice.over and ', ' + notice.over}: {result}"
     for label, key in _IN_SUBJECT:
         count = notice.summary.get(key)
-        longer = f"{text}, {count} {label}"
+        longer = f"{text}, {count} {label.format(s='' if count == 1 else 's')}"
         if count and len(longer) <= LONGEST_SUBJECT:
             text = longer
     return text.encode("ascii", "replace").decode()

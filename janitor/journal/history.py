@@ -27,6 +27,7 @@ from janitor.aws.logs import FILTER_KEYS
 from janitor.core.loss import loss, lost_bytes
 from janitor.core.model import Extras, Target
 from janitor.core.native import AccountPolicy
+from janitor.core.text import counted
 from janitor.journal.journal import BEGUN, EVENT, LONGEST_TEXT, START
 from janitor.policy.file import LogClass
 from janitor.policy.native import OWN
@@ -429,9 +430,10 @@ def lost_for_good(history: History, wanted: Callable[[GroupHistory], bool]) -> s
     swept = sum(n for place, n in history.streams.items() if wanted(GroupHistory(*place, ())))
     puts = (step for past in history.pasts if wanted(past) for step in past.steps)
     lost = sum(step.lost for step in puts if isinstance(step, Put))
+    groups, streams = counted(deleted, "deleted log group"), counted(swept, "swept log stream")
     parts = (
-        (deleted, f"the log streams, events and creation times of {deleted:,} deleted log groups"),
-        (swept, f"{swept:,} swept log streams and their events"),
+        (deleted, f"the log streams, events and creation times of {groups}"),
+        (swept, f"{streams} and their events"),
     )
     gone = "; ".join(text for count, text in parts if count)
     never = [f"what cannot come back: {gone}"] if gone else []

@@ -28,6 +28,7 @@ from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import CredentialsError, JanitorError
 from janitor.core.exit_codes import Exit, exit_code
 from janitor.core.model import Change, Extras, LogGroup, Restoration, Status, Target, UndoAction
+from janitor.core.text import counted
 from janitor.core.together import together
 from janitor.journal.account_policies import PolicyChange, TargetPolicies
 from janitor.journal.history import (
@@ -641,7 +642,7 @@ def _same(had: object, has: object) -> bool:
 def _days(days: int | None) -> str:
     if days is None:
         return "none"
-    return "1 day" if days == 1 else f"{days} days"
+    return counted(days, "day")
 
 
 def _listed(names: Iterable[str]) -> str:

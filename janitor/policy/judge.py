@@ -24,7 +24,7 @@ from janitor.core.model import (
     SweepStreams,
     Unknown,
 )
-from janitor.core.text import age, size
+from janitor.core.text import age, counted, size
 from janitor.policy.file import LogClass, Policy, Protect, RuleSettings
 from janitor.policy.patterns import has_tag, matches
 
@@ -372,7 +372,7 @@ def _permission_text(_group: LogGroup, settings: RuleSettings, *_: object) -> st
 
 def _filters_text(group: LogGroup, *_: object) -> str:
     filters = group.metric_filters
-    return f"{filters or 'no'} metric filter{'' if filters == 1 else 's'}"
+    return counted(filters, "metric filter") if filters else "no metric filters"
 
 
 def _age_text(group: LogGroup, _settings: RuleSettings, before: int | None, now: int) -> str:
@@ -380,7 +380,7 @@ def _age_text(group: LogGroup, _settings: RuleSettings, before: int | None, now:
     compared = "more" if group.creation_time < before else "not more"
     due = (now - before) // DAY_MS
     lived = age(now - group.creation_time)
-    return f"created {lived} ago, {compared} than retention + grace ({due} days)"
+    return f"created {lived} ago, {compared} than retention + grace ({counted(due, 'day')})"
 
 
 DELETION: tuple[_Condition[[LogGroup, RuleSettings, int | None, int]], ...] = (
@@ -483,10 +483,11 @@ def _stay(
         text = _retention_text(group, settings)
         return Keep(text if why in ("", text) else f"{why}; {text}", rule)
     if group.retention_days is None:
-        reason = f"no retention is in force; rule {rule!r} sets {days} days"
+        reason = f"no retention is in force; rule {rule!r} sets {counted(days, 'day')}"
     else:
         bound = "below min_days" if days > group.retention_days else "above max_days"
-        reason = f"retention of {group.retention_days} days is {bound} {days} of rule {rule!r}"
+        present = counted(group.retention_days, "day")
+        reason = f"retention of {present} is {bound} {days} of rule {rule!r}"
     if settings.questions and group.answers:
         findings = [group.answers[question].evidence.finding for question in settings.questions]
         reason += f" ({'; '.join(findings)})"
@@ -523,10 +524,11 @@ def _sweep(
 def _retention_text(group: LogGroup, settings: RuleSettings) -> str:
     days = group.retention_days
     if group.retention_policy is not None:
-        term = "NEVER_EXPIRE" if days is None else f"{days} days"
+        term = "NEVER_EXPIRE" if days is None else counted(days, "day")
         return f"account-level retention policy {group.retention_policy!r}: {term}"
     if days is not None:
-        return f"retention of {days} days"
+        return f"retention of {counted(days, 'day')}"
     if settings.retention_days is None:
         return f"never expires, and rule {settings.rule!r} sets no retention_days"
-    return f"no retention in force; rule {settings.rule!r} sets {settings.retention_days} days"
+    given = counted(settings.retention_days, "day")
+    return f"no retention in force; rule {settings.rule!r} sets {given}"

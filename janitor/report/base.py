@@ -20,6 +20,7 @@ from janitor.core.model import (
     Target,
     verb_of,
 )
+from janitor.core.text import counted
 from janitor.cost.money import monthly_usd, saves_usd
 from janitor.cost.prices import PriceList
 from janitor.report.summary import Summary
@@ -70,7 +71,7 @@ class RunInfo:
     def accounts(self) -> str:
         """The account, or the number of accounts, for people."""
         count = len(self.account.split(","))
-        return f"account {self.account}" if count == 1 else f"{count:,} accounts"
+        return f"account {self.account}" if count == 1 else counted(count, "account")
 
     def place(self, target: Target) -> str:
         """Return the Region for people, after the account unless it is the only one of the run."""
@@ -183,11 +184,6 @@ def check_table_or_json(command: str, form: Format) -> None:
     """Raise UsageError on any other format."""
     if form not in (Format.TABLE, Format.JSON):
         raise UsageError(f"--format: {command} prints table or json, not {form}")
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun: 1 log group, 2 log groups."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def is_finding(outcome: Outcome) -> bool:

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from janitor.core.errors import UsageError
 from janitor.core.model import Outcome, SetRetention, Status, verb_of
-from janitor.core.text import size
+from janitor.core.text import expiry, size
 from janitor.report.base import RunInfo, dollars
 from janitor.report.summary import Summary
 
@@ -241,6 +241,6 @@ def since(found: Mapping[str, Any]) -> str:
 
 
 def _words(row: Mapping[str, Any]) -> str:
-    days = "never expires" if row["retention_days"] is None else f"{row['retention_days']} days"
-    then = "" if row["new_retention_days"] is None else f" to {row['new_retention_days']} days"
-    return f"{row['action'].replace('_', ' ')} ({row['status']}, {days}{then})"
+    given = row["new_retention_days"]
+    days = expiry(row["retention_days"]) + (f" to {expiry(given)}" if given else "")
+    return f"{row['action'].replace('_', ' ')} ({row['status']}, {days})"

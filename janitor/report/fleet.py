@@ -14,10 +14,10 @@ from typing import Any
 from janitor.core.loss import loss
 from janitor.core.model import Status, Verb
 from janitor.core.tally import Tally
-from janitor.core.text import sentence, size, visible
+from janitor.core.text import counted, sentence, size, visible
 from janitor.cost.money import Ledger, asking
 from janitor.cost.prices import PriceList
-from janitor.report.base import RunInfo, counted, dollars, unit
+from janitor.report.base import RunInfo, dollars, unit
 from janitor.report.summary import CHANGES, doing, summarize
 
 SLOWEST = 3

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from janitor.core.model import LogGroup, Outcome, SetRetention, Target
-from janitor.core.text import markdown, size
+from janitor.core.text import counted, expiry, markdown, size
 from janitor.cost.money import monthly_usd
 from janitor.report.base import dollars
 from janitor.report.difference import figures, since
@@ -121,12 +121,11 @@ class MarkdownReport(OverviewReport):
 
     def _saving(self, saved: float, outcome: Outcome) -> Sequence[str]:
         group, action = outcome.group, outcome.action
-        days = f"{action.days} days" if isinstance(action, SetRetention) else ""
+        days = counted(action.days, "day") if isinstance(action, SetRetention) else ""
         return dollars(saved), size(group.stored_bytes), days, self.place(group), group.name
 
     def _large(self, group: LogGroup) -> Sequence[str]:
-        days = group.retention_days
-        return *self._cost(group), "never expires" if days is None else f"{days} days"
+        return *self._cost(group), expiry(group.retention_days)
 
     def _orphan(self, group: LogGroup) -> Sequence[str]:
         return *self._cost(group), group.orphan_of or ""

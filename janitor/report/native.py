@@ -10,8 +10,7 @@ from typing import Any
 
 from janitor.core.model import Status
 from janitor.core.native import Impact, NativeItem
-from janitor.core.text import size
-from janitor.report.base import counted
+from janitor.core.text import counted, size
 
 SHOWN = 5
 """Log groups of AWS's dry run that people are shown; JSON has all that AWS lists."""

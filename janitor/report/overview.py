@@ -21,10 +21,10 @@ from janitor.core.model import (
     Verb,
     verb_of,
 )
-from janitor.core.text import size
+from janitor.core.text import counted, size
 from janitor.cost.money import saves_usd
 from janitor.cost.prices import PriceList
-from janitor.report.base import NullReport, RunInfo, counted, dollars
+from janitor.report.base import NullReport, RunInfo, dollars
 from janitor.report.difference import KINDS, decided
 from janitor.report.summary import Summary
 
@@ -284,9 +284,9 @@ def orphans_note(summary: Summary) -> str:
     )
     if unread:
         note += f"{counted(unread, 'log group')} could not be checked. "
-    note += f"Checking took {calls.get('owner_calls', 0):,} calls about owners"
+    note += f"Checking took {counted(calls.get('owner_calls', 0), 'call')} about owners"
     if metrics := calls.get("metrics"):
-        note += f" and {metrics:,} metrics ({dollars(calls['metrics_usd'])})"
+        note += f" and {counted(metrics, 'metric')} ({dollars(calls['metrics_usd'])})"
     if orphans["groups"]:
         note += "; a rule with orphan_days empties such log groups, and a later run deletes them"
     return f"{note}."
@@ -306,14 +306,13 @@ def answer(summary: Summary, info: RunInfo) -> str:
     """Return the run in one sentence."""
     money, changes = summary.money, summary.changes
     deleted, given = changes["delete_group"], changes["set_retention"]
-    would = "would be" if info.dry_run else "were"
-    of = f" of {summary.groups_scanned:,}" if info.surveyed else ""
-    saves = f"saving {dollars(money['saved_steady_usd'])}"
-    cost = f" of {dollars(money['storage_usd'])}" if info.surveyed else ""
-    return (
-        f"{deleted:,}{of} log groups {would} deleted and {given:,} given retention, "
-        f"{saves}{cost} a month."
-    )
+    would = "would be" if info.dry_run else "was" if deleted == 1 else "were"
+    groups, saved, cost = counted(deleted, "log group"), money["saved_steady_usd"], ""
+    if info.surveyed:
+        groups = f"{deleted:,} of {counted(summary.groups_scanned, 'log group')}"
+        cost = f" of {dollars(money['storage_usd'])}" * (money["storage_usd"] is not None)
+    saves = f", saving {dollars(saved)}{cost} a month" if saved is not None else ""
+    return f"{groups} {would} deleted and {given:,} given retention{saves}."
 
 
 def for_a_person(summary: Summary) -> list[str]:

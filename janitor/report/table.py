@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from janitor.core.model import Outcome, SetRetention, Status, SweepStreams, Target, Verb, verb_of
-from janitor.core.text import lines, size, visible
+from janitor.core.text import counted, lines, size, visible
 from janitor.cost.money import monthly_usd
 from janitor.cost.prices import PriceList
-from janitor.report.base import counted, dollars
+from janitor.report.base import dollars
 from janitor.report.difference import figures, since
 from janitor.report.overview import (
     OverviewReport,
@@ -239,7 +239,7 @@ class TableReport(OverviewReport):
         console.print(Text("Largest log groups: stored, USD a month, retention", style="bold"))
         for group in groups:
             days = group.retention_days
-            term = "never" if days is None else f"{days} days"
+            term = "never" if days is None else counted(days, "day")
             cost = dollars(monthly_usd(group, self.prices))
             head = f"{size(group.stored_bytes):>10} {cost:>10} {term:>9}"
             console.print(f"{head}  {self.place(group)}  {visible(group.name)}", soft_wrap=True)
@@ -326,5 +326,5 @@ def _arrived(top: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _amount(outcome: Outcome) -> str:
     if isinstance(outcome.action, SweepStreams):
-        return f"{outcome.streams:,} streams"
+        return counted(outcome.streams, "stream")
     return size(outcome.group.stored_bytes)

@@ -7,18 +7,18 @@ import signal
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from janitor.aws.api import Api
 from janitor.aws.targets import alias
 from janitor.core.errors import InterruptionError, UsageError
 from janitor.core.loss import loss, lost_bytes
 from janitor.core.model import Target, Verb
-from janitor.core.text import sentence, size, visible
-from janitor.cost.money import usd
-from janitor.cost.prices import PriceList
+from janitor.core.text import counted, sentence, size, visible
+from janitor.cost.money import total_usd
+from janitor.cost.prices import Key, PriceList
 from janitor.engine.plan import ActionLine, PlanFile
-from janitor.report.base import counted, dollars
+from janitor.report.base import dollars
 from janitor.terminal.account import Reached
 from janitor.terminal.options import Options
 from janitor.terminal.signals import handled
@@ -26,11 +26,10 @@ from janitor.terminal.signals import handled
 
 @dataclass
 class _Retention:
-    """The log groups to which one rule gives the same retention. `units` is bytes × nano-USD."""
+    """The log groups to which one rule gives the same retention; lost bytes by their price."""
 
     groups: int = 0
-    lost: int = 0
-    units: int = 0
+    lost: Counter[Key] = field(default_factory=Counter)
 
 
 class Listing:
@@ -40,6 +39,7 @@ class Listing:
         """`refusals` says why nothing is deleted in a target; such deletions are not listed."""
         self.planned: Counter[Verb] = Counter()
         """Lines of the plan by verb; they count log groups, even of a sweep."""
+        self._prices = prices
         self._several = len({target.account for target in plan.totals}) > 1
         self._deletions: dict[str, list[str]] = defaultdict(list)
         self._sweeps: dict[str, list[str]] = defaultdict(list)
@@ -51,9 +51,9 @@ class Listing:
                 for line in planned.actions:
                     self.planned[Verb(line.action)] += 1
                     if not refused or line.action != "sweep_streams":
-                        self._add(line, plan.head.made, prices, refused=refused)
+                        self._add(line, plan.head.made, refused=refused)
 
-    def _add(self, line: ActionLine, now: int, prices: PriceList, *, refused: bool) -> None:
+    def _add(self, line: ActionLine, now: int, *, refused: bool) -> None:
         rule = line.facts.rule
         place = f"{line.region}  {visible(line.group)}"
         place = f"{line.account}  {place}" if self._several else place
@@ -67,8 +67,8 @@ class Listing:
             age, stored = now - line.creation_time, line.facts.stored_bytes
             lost = lost_bytes(stored, age, line.retention_before, line.retention_after)
             given.groups += 1
-            given.lost += lost
-            given.units += lost * (prices.storage((line.region, line.facts.log_class)) or 0)
+            if lost:
+                given.lost[line.region, line.facts.log_class] += lost
 
     def lines(self) -> Iterator[str]:
         """Yield the lines; deletions are never cut short."""
@@ -85,12 +85,16 @@ class Listing:
             yield "Retention to set:"
             yield "  log groups   days  deletes for good       saves  rule"
         for (rule, days), given in self._retention.items():
-            lost, saves = size(given.lost), dollars(usd(given.units))
+            lost = size(given.lost.total())
+            saves = dollars(total_usd(given.lost, self._prices.storage))
             yield f"  {given.groups:>10,}  {days:>5}  {lost:>16}  {saves:>10}  {rule}"
-        retention = self._retention.values()
-        yield sentence(loss(sum(given.lost for given in retention), dry_run=True))
-        saves = dollars(usd(sum(given.units for given in retention)))
-        yield f"Saves about {saves} a month, once CloudWatch has removed those events."
+        lost_by = sum((given.lost for given in self._retention.values()), Counter[Key]())
+        yield sentence(loss(lost_by.total(), dry_run=True))
+        total = total_usd(lost_by, self._prices.storage)
+        if total is None:
+            yield "What that saves is unknown: there is no price for these log groups."
+        else:
+            yield f"Saves about {dollars(total)} a month, once CloudWatch has removed those events."
 
 
 async def confirm(options: Options, scope: Scope, lines: Iterable[str]) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from janitor.core.exit_codes import Exit
-from janitor.core.text import sentence, visible
-from janitor.report.base import Format, check_table_or_json, counted
+from janitor.core.text import counted, sentence, visible
+from janitor.report.base import Format, check_table_or_json
 from janitor.report.difference import KINDS, decided, difference, figures, read
 
 

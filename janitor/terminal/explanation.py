@@ -21,7 +21,7 @@ from janitor.aws.tags import read_tags
 from janitor.core.clock import Stop
 from janitor.core.errors import UsageError
 from janitor.core.model import LogGroup, Outcome, Status, SweepStreams, Target, Verb, verb_of
-from janitor.core.text import age, size, visible
+from janitor.core.text import age, counted, expiry, size, visible
 from janitor.cost.prices import PriceList
 from janitor.engine.arrivals import Arrivals
 from janitor.engine.proof import (
@@ -406,7 +406,7 @@ def text(explanation: Explanation) -> str:
 
 
 def _facts(group: LogGroup, at: int) -> Iterator[str]:
-    retention = "never expires" if group.retention_days is None else f"{group.retention_days} days"
+    retention = expiry(group.retention_days)
     by = f" (account-level policy {group.retention_policy!r})" if group.retention_policy else ""
     tags = ", ".join(f"{key}={value}" for key, value in (group.tags or {}).items())
     since = f"{_moment(group.creation_time)}, {age(at - group.creation_time)} ago"
@@ -435,8 +435,9 @@ def _line(shown: CheckedLine, at: int) -> list[str]:
 
 
 def _outcome(outcome: Outcome) -> list[str]:
-    streams = f" ({outcome.streams:,} streams)" if isinstance(outcome.action, SweepStreams) else ""
-    what = title(verb_of(outcome.action), outcome.status)
+    streams, what = "", title(verb_of(outcome.action), outcome.status)
+    if isinstance(outcome.action, SweepStreams):
+        streams = f" ({counted(outcome.streams, 'stream')})"
     return _wrapped(f"{what[:1].lower()}{what[1:]}{streams}: {outcome.reason}", "  ")
 
 

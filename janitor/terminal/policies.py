@@ -14,12 +14,12 @@ from janitor.core.clock import SystemClock
 from janitor.core.errors import UsageError
 from janitor.core.exit_codes import Exit
 from janitor.core.model import DeleteGroup, LogGroup, SetRetention, Target, verb_of
-from janitor.core.text import visible
+from janitor.core.text import counted, visible
 from janitor.owners.table import unknown
 from janitor.policy.file import SHIPPED, Policy, load
 from janitor.policy.judge import judge
 from janitor.policy.lint import warnings
-from janitor.report.base import Format, check_table_or_json, counted
+from janitor.report.base import Format, check_table_or_json
 
 
 def validate(path: Path | None) -> Exit:
@@ -56,7 +56,7 @@ class _Judgement:
 def _action_text(action: Any) -> str:
     match action:
         case SetRetention(days=days):
-            return f"set retention to {days} days"
+            return f"set retention to {counted(days, 'day')}"
         case DeleteGroup():
             return "delete if proved empty and unused"
         case _:

@@ -19,7 +19,7 @@ from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import CredentialsError, OutputError, UsageError
 from janitor.core.exit_codes import Exit
 from janitor.core.model import Restoration, Status
-from janitor.core.text import visible
+from janitor.core.text import counted, visible
 from janitor.journal import archive
 from janitor.journal.history import GroupHistory, History, lost_for_good, select
 from janitor.journal.history import read as read_history
@@ -27,7 +27,7 @@ from janitor.journal.journal import FileJournal
 from janitor.journal.restore import Undo, UndoTally
 from janitor.policy.patterns import glob
 from janitor.report import undo as undo_report
-from janitor.report.base import Format, RunInfo, counted
+from janitor.report.base import Format, RunInfo
 from janitor.terminal import consent
 from janitor.terminal.account import Account, Reached, connect, in_account
 from janitor.terminal.options import Options, read_policy
@@ -204,8 +204,8 @@ def _wanted(options: Options, groups: tuple[str, ...]) -> Callable[[GroupHistory
 def _counted(planned: Counter[str]) -> str:
     policies = planned["restore_account_policy"]
     groups = planned.total() - policies
-    parts = [f"{groups} log groups"] if groups or not policies else []
-    parts += [f"{policies} account-level policies"] if policies else []
+    parts = [counted(groups, "log group")] if groups or not policies else []
+    parts += [f"account-level policies: {policies:,}"] if policies else []
     return " and ".join(parts)
 
 

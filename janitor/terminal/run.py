@@ -41,6 +41,7 @@ from janitor.core.model import (
     verb_of,
 )
 from janitor.core.tally import Tally
+from janitor.core.text import counted
 from janitor.cost.ingestion import DAYS, Talkers
 from janitor.cost.money import Ledger, asking
 from janitor.cost.prices import PriceList, price_list
@@ -60,7 +61,6 @@ from janitor.report.base import (
     NullReport,
     Report,
     RunInfo,
-    counted,
     dollars,
     is_finding,
     unit,
@@ -358,7 +358,10 @@ class _Work:
             say(self.options, f"orphans: {orphans_note(summary)}")
         elif self.policy.questions and (asked := summary.asked) is not None:
             cost = dollars(asked["metrics_usd"])
-            say(self.options, f"arrivals read for rules: {asked['metrics']:,} metrics, {cost}")
+            say(
+                self.options,
+                f"arrivals read for rules: {counted(asked['metrics'], 'metric')}, {cost}",
+            )
         if acted:
             say_discarded(self.options)
         code = summary.exit_code

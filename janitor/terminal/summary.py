@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from janitor.core.loss import loss
 from janitor.core.model import Status, Verb
-from janitor.core.text import size
+from janitor.core.text import counted, size
 from janitor.journal.journal import FileJournal
-from janitor.report.base import counted, dollars
+from janitor.report.base import dollars
 from janitor.report.summary import CHANGES, Summary
 from janitor.terminal.options import Options
 from janitor.terminal.output import complain, say
@@ -49,14 +49,15 @@ def say_summary(
         options,
         f"{scanned if surveyed else 'of the plan'}: "
         f"retention {'was' if acted else verb} set on {retentions:,}, "
-        f"{groups:,} groups and {streams:,} streams {verb} deleted; {summary.unknown:,} unknown, "
+        f"{counted(groups, 'group')} and {counted(streams, 'stream')} {verb} deleted; "
+        f"{summary.unknown:,} unknown, "
         f"{summary.failed:,} failed, {summary.not_reached:,} not reached",
     )
     if (pace := summary.pace[:1]) and pace[0]["seconds"] >= SLOW:
         slowest = pace[0]
         say(
             options,
-            f"the slowest quota: {slowest['calls']:,} calls of {slowest['operation']} at "
+            f"the slowest quota: {counted(slowest['calls'], 'call')} of {slowest['operation']} at "
             f"{slowest['per_second']:g} a second take {slowest['seconds']:,.0f} s "
             f"({slowest['target']}); {summary.throttled} of {summary.api_calls:,} calls throttled",
         )

@@ -11,10 +11,14 @@ from janitor.core.text import age, cell, lines, markdown, size, visible
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (2**50, "1024.0 TiB")]
+    ("count", "text"),
+    [
+        *((0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (2**20 - 1, "1.0 MiB")),
+        *((2**50, "1.0 PiB"), (10**18, "888.2 PiB"), (2**62, "4.0 EiB")),
+    ],
 )
 def test_sizes_for_people(count: int, text: str) -> None:
-    """Sizes have binary units, up to TiB."""
+    """Sizes have binary units, up to EiB, and none is rounded up to 1024 of one."""
     assert size(count) == text
 
 

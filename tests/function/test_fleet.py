@@ -188,7 +188,7 @@ def test_an_account_fails_alone(deploy: Deploy, fault: Disturbance, message: str
     assert account(1) in deployed.objects["fleet/run/report.html"]
     [sent] = deployed.sent
     assert sent["Subject"] == (
-        f"{NAME} in {ACCOUNT}, 3 accounts: failed, 1 accounts failed, 2 groups deleted"
+        f"{NAME} in {ACCOUNT}, 3 accounts: failed, 1 account failed, 2 groups deleted"
     )
     assert message in sent["Message"]
     assert f"account by account: s3://{BUCKET}/fleet/run/report.html" in sent["Message"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from janitor.core.exit_codes import Exit
+from janitor.cost.prices import PriceList
 from janitor.terminal import consent
 from tests.conftest import Run
 
@@ -45,6 +46,20 @@ def test_every_deletion_is_shown_before_the_question(
     assert f"retention would delete about {total:.1f} GiB of existing events" in shown
     assert f"Saves about ${planned['summary']['money']['saved_at_once_usd']:.2f} a month" in shown
     assert not list(Path.cwd().glob("janitor-journal-*"))
+
+
+@pytest.mark.usefixtures("few_owners")
+def test_savings_without_a_price_are_unknown_not_zero(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a report nor the question names an amount."""
+    monkeypatch.setattr(PriceList, "storage", lambda *_: None)
+    answer, *_ = run("report", *HERE).out.split("account ")
+    assert answer.endswith("given retention.\n")
+    at_a_terminal(monkeypatch, "\n")
+    asked = run("run", "--apply", *HERE).err
+    assert "What that saves is unknown" in asked
+    assert "$" not in asked
 
 
 @pytest.mark.usefixtures("few_owners")

@@ -13,11 +13,12 @@
 
   function size(bytes) {
     let value = bytes;
-    for (const unit of ["B", "KiB", "MiB", "GiB"]) {
-      if (value < 1024) return `${unit === "B" ? value.toFixed(0) : value.toFixed(1)} ${unit}`;
+    if (value < 1024) return `${value} B`;
+    for (const unit of ["KiB", "MiB", "GiB", "TiB", "PiB"]) {
       value /= 1024;
+      if (value < 1023.95) return `${value.toFixed(1)} ${unit}`;
     }
-    return `${value.toFixed(1)} TiB`;
+    return `${(value / 1024).toFixed(1)} EiB`;
   }
 
   function usd(value) {
@@ -161,7 +162,7 @@
         }
         explained(tile, [
           `${visible(part.prefix) || "any prefix"}${part.rest ? " (others)" : ""}`,
-          `${size(part.stored)}, ${percent(part.stored / whole)} of all, in ${number(part.groups)} log groups`,
+          `${size(part.stored)}, ${percent(part.stored / whole)} of all, in ${number(part.groups)} log group${part.groups === 1 ? "" : "s"}`,
           `${percent(never(part))} of the bytes never expire`,
         ]);
         if (part.prefix) tile.addEventListener("click", () => search(part.prefix));
@@ -252,8 +253,8 @@
       const at = typeof bubble.when === "number" ? x(Math.min(bubble.when, days)) : split + each * (columns.indexOf(bubble.when) + 0.5);
       const kind = bubble.when === "unread" ? "unread" : bubble.when === "longer" ? "silent" : "alive";
       const circle = svg(made, "circle", { cx: at, cy: y(bubble.size), r: Math.max(radius(bubble.groups), 2.5), class: `bubble ${kind}` });
-      const when = typeof bubble.when === "number" ? `last arrival ${bubble.when} days ago` : names[bubble.when];
-      explained(circle, [when, `${number(bubble.groups)} log groups, ${size(bubble.stored)} in all`]);
+      const when = typeof bubble.when === "number" ? `last arrival ${bubble.when} day${bubble.when === 1 ? "" : "s"} ago` : names[bubble.when];
+      explained(circle, [when, `${number(bubble.groups)} log group${bubble.groups === 1 ? "" : "s"}, ${size(bubble.stored)} in all`]);
     }
   }
 
