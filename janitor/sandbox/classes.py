@@ -41,7 +41,8 @@ _REFUSED = {
     # aws/karpenter-provider-aws pull request 9567
     "FilterLogEvents": _Refusal(_EVENTS, "InvalidOperationException"),
     "GetLogEvents": _Refusal(_EVENTS, "InvalidOperationException"),
-    # "Only log groups in the Standard log class", by the API reference of each
+    # PutIndexPolicy and PutTransformer ("only for … the Standard log class", API reference), the
+    # User Guide's "Log classes"
     **dict.fromkeys(
         (
             *("PutMetricFilter", "PutSubscriptionFilter", "PutDataProtectionPolicy"),
