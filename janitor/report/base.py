@@ -180,6 +180,14 @@ def dollars(usd: float | None) -> str:
     return "<$0.01" if 0 < usd < 0.01 else f"${usd:,.2f}"
 
 
+def percent(part: float, whole: float) -> str:
+    """Return a share for people: 35%, <1%, or a dash of nothing."""
+    if not whole:
+        return "–"
+    share = 100 * part / whole
+    return f"{share:.0f}%" if share >= 1 or share == 0 else "<1%"
+
+
 def check_table_or_json(command: str, form: Format) -> None:
     """Raise UsageError on any other format."""
     if form not in (Format.TABLE, Format.JSON):

@@ -24,7 +24,7 @@ from janitor.core.model import DeleteGroup, Ingestion, LogGroup, Outcome, Status
 from janitor.core.text import size
 from janitor.cost.money import monthly_usd
 from janitor.cost.prices import PriceList
-from janitor.report.base import RunInfo, dollars
+from janitor.report.base import RunInfo, dollars, percent
 from janitor.report.difference import figures, since
 from janitor.report.overview import (
     Orphans,
@@ -223,13 +223,6 @@ def days_ago(then: int | None, now: int) -> int | None:
     return None if then is None else max(now - then, 0) // DAY_MS
 
 
-def _percent(part: float, whole: float) -> str:
-    if not whole:
-        return "–"
-    share = 100 * part / whole
-    return f"{share:.0f}%" if share >= 1 or share == 0 else "<1%"
-
-
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("janitor.report", "assets"),
@@ -246,7 +239,7 @@ def _environment() -> Environment:
         usd=dollars,
         number=lambda value: f"{value:,}",
     )
-    environment.globals["percent"] = _percent
+    environment.globals["percent"] = percent
     return environment
 
 

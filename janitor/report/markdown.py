@@ -14,6 +14,7 @@ from janitor.report.overview import (
     OverviewReport,
     Section,
     answer,
+    arrived,
     failed_where,
     made_again_note,
     money_note,
@@ -102,7 +103,7 @@ class MarkdownReport(OverviewReport):
         heads = ("Arrived:", "USD a month:", "Share:")
         yield f"### Top talkers in {ingestion['days']} days, by prefix"
         prefixes = (
-            (top["prefix"], f"{top['groups']:,}", *_arrived(top))
+            (top["prefix"], f"{top['groups']:,}", *arrived(top))
             for top in ingestion["top_prefixes"]
         )
         yield _table(("Prefix", "Log groups:", *heads), prefixes)
@@ -111,7 +112,7 @@ class MarkdownReport(OverviewReport):
             (
                 self.info.place(Target(top["account"], top["region"])),
                 top["group"],
-                *_arrived(top),
+                *arrived(top),
                 "; ".join(top["advice"]),
             )
             for top in ingestion["top_groups"]
@@ -137,10 +138,6 @@ class MarkdownReport(OverviewReport):
     def _found(self, outcome: Outcome) -> Sequence[str]:
         group = outcome.group
         return self.place(group), group.name, size(group.stored_bytes), outcome.reason
-
-
-def _arrived(top: Mapping[str, Any]) -> Sequence[str]:
-    return size(top["bytes"]), dollars(top["usd_a_month"]), f"{top['share']:.0%}"
 
 
 def _list(items: Iterable[str]) -> str:

@@ -24,7 +24,7 @@ from janitor.core.model import (
 from janitor.core.text import counted, size
 from janitor.cost.money import saves_usd
 from janitor.cost.prices import PriceList
-from janitor.report.base import NullReport, RunInfo, dollars
+from janitor.report.base import NullReport, RunInfo, dollars, percent
 from janitor.report.difference import KINDS, decided
 from janitor.report.summary import Summary
 
@@ -364,6 +364,11 @@ def ingested(summary: Summary, prices: PriceList) -> str:
     if cheaper := ingestion["infrequent_access_saves_usd"]:
         line += f"; INFREQUENT_ACCESS would save {dollars(cheaper)}"
     return line
+
+
+def arrived(top: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return what arrives in a log group or under a prefix: size, cost and share."""
+    return size(top["bytes"]), dollars(top["usd_a_month"]), percent(top["share"], 1)
 
 
 def next_command(summary: Summary, info: RunInfo, words: Sequence[str]) -> str:

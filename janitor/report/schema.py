@@ -277,7 +277,9 @@ class Since(_Part):
 class Summary(_Part):
     """The whole run. Keys that may be null in the schema are absent if they do not apply."""
 
-    groups_scanned: int
+    groups_scanned: int = Field(
+        description="With `apply`: as many as the limits took; their bytes and cost count as none."
+    )
     stored_bytes: Bytes
     money: Money
     retention_set: int

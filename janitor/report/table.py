@@ -23,6 +23,7 @@ from janitor.report.overview import (
     OverviewReport,
     Section,
     answer,
+    arrived,
     failed_where,
     made_again_note,
     money_note,
@@ -201,14 +202,14 @@ class TableReport(OverviewReport):
         heads, title = ("Size:", "USD a month:", "Share:"), f"Top talkers {days}, by prefix"
         table = _grid(*heads, "Groups:", "Prefix", title=title)
         for prefix in ingestion["top_prefixes"][:TALKERS]:
-            table.add_row(*_arrived(prefix), f"{prefix['groups']:,}", prefix["prefix"])
+            table.add_row(*arrived(prefix), f"{prefix['groups']:,}", prefix["prefix"])
         console.print(table)
         groups = ingestion["top_groups"][: None if self.all else TALKERS]
         title = f"Top talkers {days}, by log group"
         table = _grid(*heads, "Region", "Log group", title=title)
         for group in groups:
             place = self.info.place(Target(group["account"], group["region"]))
-            table.add_row(*_arrived(group), place, group["group"])
+            table.add_row(*arrived(group), place, group["group"])
         console.print(table)
         table = _grid(title="Advice")
         table.show_header = False
@@ -318,10 +319,6 @@ def _grid(*heads: str, title: str | None = None) -> Grid:
             head.rstrip(":"), justify=justify, no_wrap=number or head == "Region", overflow="fold"
         )
     return table
-
-
-def _arrived(top: Mapping[str, Any]) -> tuple[str, str, str]:
-    return size(top["bytes"]), dollars(top["usd_a_month"]), f"{top['share']:.0%}"
 
 
 def _amount(outcome: Outcome) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from janitor.core.model import Status
 from janitor.core.tally import Tally
+from janitor.report.overview import arrived
 from janitor.report.summary import Summary, summarize
 
 
@@ -36,3 +37,10 @@ def summary(refused: str = "", interrupted: bool = False, **counts: int) -> Summ
 def test_the_first_exit_code_that_applies(of: Summary, code: int) -> None:
     """Failures come before what is only kept."""
     assert of.exit_code == code
+
+
+@pytest.mark.parametrize(("part", "text"), [(0, "0%"), (0.004, "<1%"), (0.35, "35%"), (1, "100%")])
+def test_a_share_that_is_not_nothing_does_not_read_0(part: float, text: str) -> None:
+    """The same in the table, in Markdown and in HTML."""
+    top = {"bytes": 1, "usd_a_month": None, "share": part}
+    assert arrived(top) == ("1 B", "unknown", text)
