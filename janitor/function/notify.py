@@ -20,8 +20,8 @@ from janitor.core.loss import loss
 from janitor.core.text import sentence, visible
 
 ACTIONS: dict[str, str] = {"Publish": "sns:Publish"}
-LONGEST_SUBJECT = 100
-"""Characters: ASCII, none of them a control character (SNS API reference, Publish)."""
+LONGEST_SUBJECT = 99
+"""Characters: ASCII without control characters, "less than 100" (SNS API reference, Publish)."""
 
 LONGEST_MESSAGE = 200_000
 """Bytes of a body; SNS takes 262,144 with the attributes."""

@@ -13,8 +13,8 @@ from janitor.sandbox.wire import Call, RefusedError
 from janitor.sandbox.world import Handler, World, unheeded
 
 _LONGEST = 262_144
-_SUBJECT = re.compile(r"[!-~][ -~]{0,99}")
-"""ASCII, at most 100 characters, no line breaks or control characters, no leading space (SNS API
+_SUBJECT = re.compile(r"[!-~][ -~]{0,98}")
+"""ASCII, less than 100 characters, no line breaks or control characters, no leading space (SNS API
 reference, Publish)."""
 
 
