@@ -313,6 +313,16 @@ def test_a_trail_of_the_organization_uses_the_log_group_of_its_delegated_adminis
     assert World(answer).of([ROWS["cloudtrail"]], "/trail")["/trail"].uses
 
 
+def test_a_microvm_image_uses_the_log_group_that_its_name_gives() -> None:
+    """Where it names none; AWS's documentation spells the default in two ways."""
+    image = {"imageArn": "arn:i", "name": "i", "imageVersion": "1.0"}
+    world = World(lambda *_call, **_more: {"items": [image]})
+    found = world.of([ROWS["lambda-microvm"]], "/aws/lambda/microvms/i", "/aws/lambda-microvms/i")
+    for usage in found.values():
+        (use,) = usage.uses
+        assert use.user == "Lambda MicroVM image i"
+
+
 def test_a_state_machine_that_is_encrypted_can_be_read() -> None:
     """Its definition would take its key, which the janitor may not use and does not need."""
 

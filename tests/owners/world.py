@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from janitor.aws.workers import Inline
 from janitor.core.clock import Stop
 from janitor.core.model import Target
 from janitor.owners.owners import OwnerCache, Owners, Usage
-from janitor.owners.reader import _texts, search
-from janitor.owners.table import Row, Step
+from janitor.owners.reader import _texts, name_of, search
+from janitor.owners.table import Question, Row, Step
 from tests.accounts import ACCOUNT, NOW, REGION
 from tests.owners.shapes import ARN, answer, service
 from tests.virtual import VirtualClock
@@ -166,14 +167,12 @@ def owning(row: Row) -> Owning:
         step.call: _answer(row, step, step.each or row.listing.refs) for step in row.listing.steps
     }
     last = answers[row.listing.steps[-1].call]
-    names: list[str] = []
-    for reference in _texts([entry[0] for entry in search(row.listing.refs, last)]):
-        name = FITTING.get(row.id, "/planted/{}").format(len(names))
-        if _plant(last, reference, _named(row, name, reference)):
-            names.append(name)
-        elif "{" not in reference:
-            names.append(reference.removesuffix("*") + "it" * reference.endswith("*"))
-    return Owning(answers, names)
+    for number, reference in enumerate(_references(row.listing, last)):
+        name = FITTING.get(row.id, "/planted/{}").format(number)
+        _plant(last, reference, _named(row, name, reference))
+    target = Target(ACCOUNT, region_of(row))
+    names = [name_of(one, target) for one in _references(row.listing, last) if "{" not in one]
+    return Owning(answers, [re.sub("[*]$", "it", name) for name in names])
 
 
 def probed(row: Row, group: str) -> Owning:
@@ -182,9 +181,13 @@ def probed(row: Row, group: str) -> Owning:
     question = row.probe.question
     answers = {step.call: _answer(row, step, step.each or question.refs) for step in question.steps}
     last = answers[question.steps[-1].call]
-    for reference in _texts([entry[0] for entry in search(question.refs, last)]):
+    for reference in _references(question, last):
         _plant(last, reference, _named(row, group, reference))
     return Owning(answers, [group])
+
+
+def _references(question: Question, answer: Any) -> list[str]:
+    return [*_texts([entry[0] for entry in search(question.refs, answer)])]
 
 
 def _answer(row: Row, step: Step, expression: str) -> dict[str, Any]:
