@@ -15,7 +15,7 @@ from janitor.aws.logs import Changes
 from janitor.core.clock import Stop
 from janitor.core.errors import JournalError, PlanError
 from janitor.core.exit_codes import Exit
-from janitor.core.model import Outcome, Status, Verb
+from janitor.core.model import Outcome, Status, Verb, verb_of
 from janitor.engine.act import DELETIONS_AT_ONCE
 from janitor.engine.plan import ActionLine
 from janitor.journal.journal import Ended, Entry, FileJournal, Lines
@@ -895,10 +895,12 @@ def test_a_stopped_run_begins_nothing_and_says_what_was_not_reached(
             stop.set("interrupted")
 
     cloud.before_call = halt
-    summary, _ = janitor(cloud, policy, journal, stop=stop)
+    summary, recorded = janitor(cloud, policy, journal, stop=stop)
     assert 1 <= len(cloud.deleted) <= DELETIONS_AT_ONCE
     assert summary.done[Verb.DELETE_GROUP] == len(cloud.deleted)
     assert summary.by_status[Status.NOT_REACHED] == 12 - len(cloud.deleted)
+    left = [one.action for one in recorded.outcomes if one.status is Status.NOT_REACHED]
+    assert {verb_of(action) for action in left} == {Verb.DELETE_GROUP}
     assert summary.exit_code is Exit.INTERRUPTED
 
 

@@ -45,7 +45,8 @@ def test_no_stream_becomes_sweepable_during_a_run(policy: Policy, journal: FileJ
     run: only those that Lambda dated were planned and counted for the limits.
     """
     dated = ["2020/01/01/[1]a", "2020/01/01/of-a_group-of-its-own[$LATEST][a]"]
-    streams = [stream(name, days_ago(900), days_ago(800)) for name in ("0", *dated)]
+    others = ("0", "2020/01/01/of-nobody-knows-whom")
+    streams = [stream(name, days_ago(900), days_ago(800)) for name in (*others, *dated)]
     arrivals = {days_ago(47 / 24): 9}
     live = Group("/aws/lambda/a", days_ago(900), 9, 30, streams=streams, arrivals=arrivals)
     cloud = Cloud([live, *fillers()])

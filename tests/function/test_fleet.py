@@ -410,12 +410,14 @@ def test_a_run_is_reported_even_if_its_policy_can_no_longer_be_read(
     assert len(deployed.sent) == 1
 
 
-def test_one_invocation_at_a_time_works_on_a_target(deploy: Deploy) -> None:
-    """One that died keeps its claim until its time would be over."""
+@pytest.mark.parametrize("waiting", ["survey", "limits"])
+def test_one_invocation_at_a_time_works_on_a_target(deploy: Deploy, waiting: str) -> None:
+    """One that died keeps its claim until its time would be over, and then no longer."""
     store = filled(fleet(1))
     deployed = deploy(store)
     [item] = deployed.targets()
     survey, died = {"run": "run", "pass": "survey", **item}, []
+    waits = survey if waiting == "survey" else {"run": "run", "pass": waiting}
 
     def die(call: Call) -> None:
         if call.operation == "DescribeLogGroups":
@@ -428,9 +430,9 @@ def test_one_invocation_at_a_time_works_on_a_target(deploy: Deploy) -> None:
     deployed.quiet()
     deployed.clock.jump(890)
     with pytest.raises(BusyError):
-        deployed.invoke(survey)
+        deployed.invoke(waits)
     deployed.clock.jump(10)
-    assert deployed.invoke(survey)["complete"]
+    assert deployed.invoke(waits)["complete"]
 
 
 def test_the_limits_wait_for_the_survey_of_another_execution(deploy: Deploy) -> None:

@@ -629,6 +629,7 @@ def test_options_work_before_and_after_the_command_and_as_variables(
     expected = run("report", *where, "-q", "-f", "csv").out
     assert run(*where, "-q", "report", "--format=csv").out == expected
     assert run("-qf", "csv", *where).out == expected
+    assert run("-fcsv", "report", "-q", *where).out == expected
     done = run("-r", "us-east-1", "report", "-o", "out.csv", "--sandbox")
     assert "written to out.csv\n" in done.err
     assert Path("out.csv").read_text() == expected
