@@ -62,7 +62,7 @@ class Finding(_Part):
     retention_policy: str | None = Field(description="The account-level policy that sets it.")
     log_class: str = Field(alias="class")
     new_retention_days: int | None
-    streams: int | None = Field(description="Only of a sweep.")
+    streams: int | None = Field(description="Only of a sweep: how many would be or were deleted.")
     monthly_usd: Usd = Field(description="Its storage now; null without a price.")
     saves_usd: Usd = Field(description="A month, at steady state.")
     orphan_of: str | None = Field(description="The owner in its name, if that no longer exists.")

@@ -322,6 +322,6 @@ def _grid(*heads: str, title: str | None = None) -> Grid:
 
 
 def _amount(outcome: Outcome) -> str:
-    if isinstance(outcome.action, SweepStreams):
+    if isinstance(outcome.action, SweepStreams) and outcome.streams:
         return counted(outcome.streams, "stream")
     return size(outcome.group.stored_bytes)

@@ -1123,6 +1123,7 @@ def test_over_a_limit_every_output_predicts_what_is_done(run: Run) -> None:
     assert given > done["planned"]["set_retention"]
     refused = [f for f in json.loads(acted.out)["findings"] if f["status"] == "refused"]
     assert {f["action"] for f in refused} == {"delete_group", "sweep_streams"}
+    assert "0 streams  us-east-1" not in run("run", "--apply", "--yes", *where).out
     planned = run("plan", *where, "-o", "plan.jsonl")
     shown = run("apply", "plan.jsonl", *where[:1], *where[3:], "--dry-run")
     for listed in (acted.err, shown.out):
