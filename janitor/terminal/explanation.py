@@ -475,7 +475,7 @@ def _moment(ms: int) -> str:
 
 def check_name(name: str) -> None:
     """Raise UsageError on a name or glob that no log group can have."""
-    if not NAME.fullmatch(re.sub(r"[*?\[\]!]", "x", name)):
+    if not NAME.fullmatch(re.sub(r"[*?]|\[!?]?[^]]*]", "x", name)):
         raise UsageError(
             f"{visible(name)!r} is not a valid log group name "
             "(1 to 512 of letters, digits and the signs . - _ / #)"

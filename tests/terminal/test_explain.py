@@ -281,7 +281,7 @@ def test_other_formats_are_refused(form: str, capsys: pytest.CaptureFixture[str]
     assert error == f"janitor: --format: explain prints table or json, not {form}\n"
 
 
-@pytest.mark.parametrize("name", ["a b", "/a b", "\x1b[2J", "a" * 513])
+@pytest.mark.parametrize("name", ["a b", "/a b", "/a!b*", "/a]*", "[a*", "\x1b[2J", "a" * 513])
 def test_an_invalid_name_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The message does not repeat its control characters."""
     assert main(["explain", name]) == 2
