@@ -6,6 +6,7 @@ Tag values, stream names and filter names are free text, and errors repeat them.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from janitor.core.clock import DAY_MS
 
@@ -22,6 +23,13 @@ def visible(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def some(names: Iterable[str], most: int = 3) -> str:
+    """Return the first names, and how many more there are."""
+    named = [*names]
+    more = f" and {len(named) - most:,} more" if len(named) > most else ""
+    return ", ".join(named[:most]) + more
 
 
 def sentence(text: str) -> str:

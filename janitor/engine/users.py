@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from janitor.aws.api import Api
 from janitor.core.model import LogGroup
+from janitor.core.text import some
 from janitor.engine.batcher import Batcher
 from janitor.owners.owners import Named, OwnerCache, Owners, Unread, Usage
 from janitor.owners.table import Row
@@ -20,7 +21,6 @@ for each log group if there are many stacks."""
 TIMES_ASKED = 3
 """Attempts to get an answer that is not too old once it is complete; then it counts as unread."""
 
-NAMED = 3
 _DENIED = re.compile(r"(?i)denied|forbidden|not ?authorized|unauthorized")
 """What the code or the message of a denial has."""
 
@@ -82,14 +82,9 @@ class Users:
         for rows in alike.values():
             unread, names = self._kept[rows[0]]
             actions = {action: None for row in rows for action in self._kept[row][0].actions}
-            takes = ", ".join(actions) if len(rows) == 1 else _some([*actions])
+            takes = ", ".join(actions) if len(rows) == 1 else some(actions)
             needed = f"; needed: {takes}" if _DENIED.search(unread.why) else ""
             yield (
                 f"owners {', '.join(rows)} could not be read ({unread.why}){needed}; "
-                f"kept because of this: {_some([*names])}"
+                f"kept because of this: {some(names)}"
             )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more

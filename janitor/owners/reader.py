@@ -19,6 +19,7 @@ from janitor.aws.regions import has_endpoint
 from janitor.aws.retries import retrying
 from janitor.core.errors import CredentialsError
 from janitor.core.model import Target
+from janitor.core.text import some
 from janitor.owners.table import Question, Row, Step
 
 Scope = Mapping[str, Any]
@@ -55,9 +56,6 @@ BELIEVED = 3
 """Answers without any list, not even an empty one, that are needed to believe that there is nothing
 to list: a single one may be garbage, and would mean that nobody uses the log group.
 """
-
-NAMED = 3
-"""Resources that an error names, at most."""
 
 _GONE = re.compile("NotFound|NoSuch|DoesNotExist|NotExist")
 """Errors about a resource that was listed a moment ago and is gone."""
@@ -153,9 +151,8 @@ class Reading:
 
     def _said(self, error: Exception) -> str:
         """The error and, after the first step, the resource or resources it is about."""
-        named = list(_texts(self._about))
-        more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-        return f"{error} ({', '.join(named[:NAMED])}{more})" if named else str(error)
+        named = some(_texts(self._about))
+        return f"{error} ({named})" if named else str(error)
 
     async def _read(self, scopes: Sequence[Scope]) -> AsyncIterator[None]:
         """Take each step for everything that the one before found. Yields after each call."""

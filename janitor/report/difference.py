@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from janitor.core.errors import UsageError
 from janitor.core.model import Outcome, SetRetention, Status, verb_of
-from janitor.core.text import expiry, size
+from janitor.core.text import expiry, size, some
 from janitor.report.base import RunInfo, dollars
 from janitor.report.summary import Summary
 
@@ -131,19 +131,14 @@ def caveats(old: Saved, run: RunInfo | _Run) -> list[str]:
     texts = {
         "the older report is not complete": not old.summary.complete,
         "the reports are of different policies": old.run.policy_sha256 != run.policy_sha256,
-        f"only the older report covers {_few(was - now)}": was - now,
-        f"only the newer report covers {_few(now - was)}": now - was,
+        f"only the older report covers {some(sorted(was - now), 5)}": was - now,
+        f"only the newer report covers {some(sorted(now - was), 5)}": now - was,
     }
     return [text for text, holds in texts.items() if holds]
 
 
 def _places(run: RunInfo | _Run) -> set[str]:
     return {*run.account.split(", "), *run.regions}
-
-
-def _few(names: Collection[str]) -> str:
-    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
-    return ", ".join(sorted(names)[:5]) + more
 
 
 class Since:
