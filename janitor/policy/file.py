@@ -281,6 +281,9 @@ class Rule(_Band):
         return (*([OWNER_GONE] if self.orphan_days else []), *arrivals)
 
 
+CONDITIONS = tuple(key for key in Rule.model_fields if key not in {"id", *Defaults.model_fields})
+
+
 @dataclass(frozen=True, slots=True)
 class RuleSettings:
     """A rule with the defaults filled in."""

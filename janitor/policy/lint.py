@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from janitor.policy.file import Policy, Rule
+from janitor.policy.file import CONDITIONS, Policy, Rule
 from janitor.policy.patterns import matches
 
 _NEVER_IN_A_NAME = re.compile(r"[^\w./#*?\[\]!-]", re.ASCII)
@@ -56,7 +56,8 @@ def _never(rule: Rule, earlier_rules: Sequence[Rule], policy: Policy) -> str:
 
 def _covers(earlier: Rule, later: Rule) -> bool:
     """Whether the earlier rule certainly matches everything that the later one does."""
-    if earlier.questions:
+    others = [key for key in CONDITIONS if key not in ("names", "regions", "classes", "tags")]
+    if any(getattr(earlier, key) is not None for key in others):
         return False
     for outer, inner in ((earlier.names, later.names), (earlier.regions, later.regions)):
         if outer and not (inner and all(_within(one, outer) for one in inner)):

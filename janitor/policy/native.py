@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from janitor.core.native import AccountPolicy, Terms
-from janitor.policy.file import Policy, Rule
+from janitor.policy.file import CONDITIONS, Policy, Rule
 
 OWN = "cloudwatch-janitor-"
 """The prefix of the names of the janitor's policies; it changes no others."""
@@ -81,8 +81,7 @@ def native_rules(
 def _terms(rule: Rule, policy: Policy) -> tuple[Terms | None, str]:
     """Return the terms of a policy for the rule alone; or None, and why there are none."""
     settings = policy.filled(rule)
-    unsupported = ("tags", "classes", "regions", "orphan_days", "quiet_days")
-    if present := [key for key in unsupported if getattr(rule, key)]:
+    if present := [key for key in CONDITIONS if key != "names" and getattr(rule, key) is not None]:
         return None, f"it has {' and '.join(present)}; AWS's policies only support name prefixes"
     if not rule.names:
         return None, 'it has no names; give it names = ["*"] if it is for all log groups'

@@ -11,15 +11,19 @@ from hypothesis import strategies as st
 
 from janitor.core.clock import DAY_MS
 from janitor.core.model import (
+    OWNER_GONE,
+    Answer,
     DeleteGroup,
+    Evidence,
     Keep,
     LogGroup,
+    Question,
     SetRetention,
     SweepStreams,
     Target,
     Unknown,
 )
-from janitor.policy.file import Policy, parse
+from janitor.policy.file import CONDITIONS, Policy, parse
 from janitor.policy.judge import cutoff, judge, lines, needs_tags
 from tests.accounts import NOW
 
@@ -56,28 +60,38 @@ def test_the_first_matching_rule_wins() -> None:
     assert (action.rule, action.days) == ("a", 7)
 
 
-@pytest.mark.parametrize(
-    ("condition", "matches"),
-    [
-        ('names = ["/app"]', False),
-        ('names = ["/APP/*"]', False),
-        ('names = ["re:^/app/[xy]$"]', True),
-        ('classes = ["STANDARD"]', True),
-        ('classes = ["INFREQUENT_ACCESS"]', False),
-        ('regions = ["eu-*"]', True),
-        ('regions = ["us-*"]', False),
-        ('tags = ["env=dev*"]', True),
-        ('tags = ["env"]', True),
-        ('tags = ["env=prod", "team"]', False),
-        ('names = ["/app/*"]\nregions = ["us-*"]', False),
-    ],
-)
+CONDITION_HOLDS = {
+    'names = ["/app"]': False,
+    'names = ["/APP/*"]': False,
+    'names = ["re:^/app/[xy]$"]': True,
+    'classes = ["STANDARD"]': True,
+    'classes = ["INFREQUENT_ACCESS"]': False,
+    'regions = ["eu-*"]': True,
+    'regions = ["us-*"]': False,
+    'tags = ["env=dev*"]': True,
+    'tags = ["env"]': True,
+    'tags = ["env=prod", "team"]': False,
+    'names = ["/app/*"]\nregions = ["us-*"]': False,
+    "quiet_days = 9": False,
+    "orphan_days = 9": False,
+}
+
+
+@pytest.mark.parametrize(("condition", "matches"), CONDITION_HOLDS.items())
 def test_all_conditions_of_a_rule_must_hold(condition: str, matches: bool) -> None:
     """Globs match the whole name and its case, and one entry of a list is enough."""
     policy = rules(f'[[rules]]\nid = "r"\n{condition}\nretention_days = 7\n')
-    action = judge(group(stored_bytes=1, tags={"env": "dev-1"}), policy, NOW)
+    no = Answer(False, Evidence("test", "no", NOW))
+    answers = {OWNER_GONE: no, Question("arrivals", 9): no}
+    action = judge(group(stored_bytes=1, tags={"env": "dev-1"}, answers=answers), policy, NOW)
     assert isinstance(action, SetRetention)
     assert (action.rule == "r") is matches
+
+
+def test_no_condition_is_left_out_above() -> None:
+    """A rule with a condition that nothing evaluates would match every log group."""
+    fail = {text.split(" = ")[0] for text, matches in CONDITION_HOLDS.items() if not matches}
+    assert fail == {*CONDITIONS}
 
 
 @pytest.mark.parametrize(
