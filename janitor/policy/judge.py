@@ -353,7 +353,7 @@ def cutoff(group: LogGroup, settings: RuleSettings, now: int) -> int | None:
 
 def wanted_days(group: LogGroup, settings: RuleSettings) -> int | None:
     """Return the retention that the policy gives the group; None if it leaves it unchanged."""
-    if group.retention_policy is not None or group.log_class == "DELIVERY":
+    if group.retention_policy is not None or group.log_class not in TAKING_RETENTION:
         return None
     days = group.retention_days
     if days is None:

@@ -347,10 +347,8 @@ def _remedy(shown: CheckedLine, group: LogGroup, policy: Policy, span: int | Non
         case Check.DELETION_TAG:
             where = "not among those of [protect.deletion]"
             return f"no such tag on the log group, or {where}: {line.text}"
-        case Check.RESERVED:
+        case Check.RESERVED | Check.CLASS:
             return f"nothing: {line.text}"
-        case Check.CLASS:
-            return "nothing: log groups of class DELIVERY are left alone"
         case Check.DELETE_EMPTY:
             return f"delete_empty = true in {rule}"
         case Check.DELETION_PROTECTION:

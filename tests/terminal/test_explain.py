@@ -116,7 +116,7 @@ def _remedies(group: Group, policy: Policy, functions: dict[str, str | None]) ->
         ({"subscriptions": ("to-kinesis",)}, "the subscription filter to-kinesis removed"),
         ({"stored": 2048}, "nothing stored any more: 2.0 KiB stored"),
         ({"under": ("org", None)}, "days, not NEVER_EXPIRE, in account-level"),
-        ({"log_class": "DELIVERY"}, "nothing: log groups of class DELIVERY are left alone"),
+        ({"log_class": "DELIVERY"}, "nothing: class DELIVERY keeps events for one day"),
         ({"log_class": "NEW"}, "a readable response from DescribeLogGroups; now: log class"),
         ({"odd": {"storedBytes": -1}}, "a readable response from DescribeLogGroups; now: odd"),
         ({"arrivals": {days_ago(1): 9}}, "no event for longer than 37 days (retention + grace)"),
