@@ -39,6 +39,20 @@ class Format(StrEnum):
     HTML = "html"
 
 
+SUFFIXES = {
+    "": Format.TABLE,
+    ".txt": Format.TABLE,
+    ".json": Format.JSON,
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".csv": Format.CSV,
+    ".md": Format.MARKDOWN,
+    ".markdown": Format.MARKDOWN,
+    ".html": Format.HTML,
+    ".htm": Format.HTML,
+}
+"""The format of a file by its suffix, unless `--format` is given."""
+
 SCHEMA = 1
 """The version of what `--format json` prints (`janitor.report.schema`)."""
 

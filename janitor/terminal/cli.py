@@ -30,7 +30,7 @@ from janitor.core import process
 from janitor.core.errors import JanitorError, OutputError, UsageError
 from janitor.core.exit_codes import Exit
 from janitor.core.text import ODD, lines, visible
-from janitor.report.base import Format
+from janitor.report.base import SUFFIXES, Format
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
@@ -275,7 +275,7 @@ Form = Annotated[
         "-f",
         "--format",
         metavar="FORMAT",
-        help="table, json, jsonl, csv, markdown or html. Default: by the suffix of -o, else table.",
+        help=f"{', '.join(Format)}. Default: by the suffix of -o, else table.",
     ),
 ]
 TableOrJson = Annotated[
@@ -397,18 +397,6 @@ _ARGUMENTS = ("apply", "path", "names", "paths", "groups", "ignore_protect")
 """What single commands take, besides the shared options."""
 LOCAL_POLICY = Path("janitor.toml")
 """The policy file that is used from the working directory if none is named."""
-SUFFIXES = {
-    "": Format.TABLE,
-    ".txt": Format.TABLE,
-    ".json": Format.JSON,
-    ".jsonl": Format.JSONL,
-    ".ndjson": Format.JSONL,
-    ".csv": Format.CSV,
-    ".md": Format.MARKDOWN,
-    ".markdown": Format.MARKDOWN,
-    ".html": Format.HTML,
-    ".htm": Format.HTML,
-}
 
 
 def _policy_file(policy: Path | None, *, quiet: bool = False) -> Path | None:

@@ -20,8 +20,10 @@ from typing import Any
 
 import pytest
 
+from janitor.core.exit_codes import Exit
 from janitor.core.text import size
 from janitor.policy.file import load
+from janitor.report.base import SUFFIXES, Format
 from janitor.report.schema import Report
 from janitor.sandbox.saved import kept
 from janitor.sandbox.store import Region
@@ -1273,6 +1275,12 @@ def test_lists_of_commands_are_not_cut_short(words: tuple[str, ...], run: Run) -
     assert [line for line in lines if line.endswith("...")] == []
 
 
-def test_the_readme_quotes_the_programs_help(run: Run) -> None:
-    """The text is the same word for word."""
-    assert run("--help").out.strip() in (ROOT / "README.md").read_text()
+def test_the_documentation_has_every_exit_code_format_and_the_help(run: Run) -> None:
+    """The codes in both tables, the help word for word; and each format has a suffix for `-o`."""
+    pages = ("README.md", "docs/commands.md", "docs/report.md")
+    readme, commands, report = ((ROOT / page).read_text() for page in pages)
+    assert run("--help").out.strip() in readme
+    for text in (readme, commands):
+        assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == {*Exit}
+    assert [form for form in Format if f"| `{form}` |" not in report] == []
+    assert {*SUFFIXES.values()} == {*Format}
