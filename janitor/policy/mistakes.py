@@ -8,24 +8,11 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from janitor.policy.file import (
-    Acknowledged,
-    Defaults,
-    FleetLimits,
-    Limits,
-    NewGroups,
-    Policy,
-    Price,
-    Prices,
-    Protect,
-    ProtectFromDeletion,
-    RegionPrices,
-    Rule,
-)
+from janitor.policy.file import Policy
 
 LONGEST = 1000
 """Lines of a policy file, at most, for errors to name their lines: finding these is slow."""
@@ -154,7 +141,7 @@ def _message(error: Mapping[str, Any]) -> str:
             near = get_close_matches(str(key), accepted, n=1)
             hint = "".join(f"did you mean {name}? " for name in near)
             text = f"unknown key; {hint}accepted: {', '.join(accepted)}"
-            places = [f"[{name}]" for name, model in _SECTIONS.items() if key in model.model_fields]
+            places = [f"[{name}]" for name, model in _sections() if key in model.model_fields]
             return f"{text}; it belongs to {' or '.join(places)}" if places else text
         case "missing":
             return "is required"
@@ -177,31 +164,29 @@ _REMOVED = {
 """Keys of earlier versions, and what replaced them."""
 
 
-_SECTIONS: Mapping[str, type[BaseModel]] = {
-    "defaults": Defaults,
-    "protect": Protect,
-    "protect.deletion": ProtectFromDeletion,
-    "limits": Limits,
-    "limits.fleet": FleetLimits,
-    "[acknowledged]": Acknowledged,
-    "new_groups": NewGroups,
-    "[rules]": Rule,
-}
+def _sections(
+    of: type[BaseModel] = Policy, path: str = ""
+) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Yield each section, named as between its brackets, and its model."""
+    for key, field in of.model_fields.items():
+        kind = get_origin(field.annotation)
+        if (model := _model(field.annotation)) is not None and kind is not dict:
+            yield f"[{key}]" if kind is list else path + key, model
+            yield from _sections(model, f"{path}{key}.")
+
+
+def _model(kind: object) -> type[BaseModel] | None:
+    """Return the model of a key, or of the entries of its list or table; None if it has none."""
+    kinds = [one for one in (kind, *get_args(kind)) if isinstance(one, type)]
+    return next((one for one in kinds if issubclass(one, BaseModel)), None)
 
 
 def _keys_at(location: tuple[str | int, ...]) -> list[str]:
-    match location:
-        case (_,):
-            model: type[BaseModel] = Policy
-        case ("prices", *inner):
-            prices: dict[int, type[BaseModel]] = {1: Prices, 3: RegionPrices, 4: Price}
-            model = prices[len(inner)]
-        case ("protect", "deletion", _):
-            model = ProtectFromDeletion
-        case ("limits", "fleet", _):
-            model = FleetLimits
-        case ("rules" | "acknowledged" as section, *_):
-            model = _SECTIONS[f"[{section}]"]
-        case _:
-            model = _SECTIONS[str(location[0])]
+    model: type[BaseModel] = Policy
+    parts = iter(location[:-1])
+    for part in parts:
+        kind = model.model_fields[str(part)].annotation
+        model = _model(kind) or model
+        if get_origin(kind) in (list, dict):
+            next(parts)  # the index or the name of the entry
     return list(model.model_fields)
