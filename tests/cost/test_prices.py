@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from janitor.core.errors import PolicyError
 from janitor.cost.money import GB, monthly_usd
 from janitor.cost.prices import price_list
-from janitor.policy.file import load, parse
+from janitor.policy.file import LogClass, RegionPrices, load, parse
 from tests.cost.test_money import SHIPPED, group
 
 
@@ -28,6 +30,7 @@ def test_the_shipped_prices_say_when_and_from_where() -> None:
         assert infrequent < standard
     assert SHIPPED.storage(("cn-north-1", "STANDARD")) is None
     assert SHIPPED.storage(("us-east-1", "metrics")) is None
+    assert RegionPrices.model_fields.keys() == {"metrics", *get_args(LogClass)}
 
 
 OWN = """

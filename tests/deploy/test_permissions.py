@@ -145,7 +145,7 @@ def declared(module: str) -> set[str]:
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_declares_exactly_the_actions_of_its_calls(module: str) -> None:
     """In `ACTIONS`."""
-    assert called(module) == declared(module)
+    assert called(module) == declared(module), f"ACTIONS of janitor/{module}.py"
 
 
 def test_the_modules_with_calls_are_found() -> None:
