@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from janitor.aws.api import ReadError
 from janitor.core.clock import DAY_MS
-from janitor.core.model import OWNER_GONE, Answer, Evidence, LogGroup, Question
+from janitor.core.model import Answer, Evidence, LogGroup, Question
 from janitor.core.text import age, counted
 from janitor.engine.arrivals import Arrivals
 from janitor.engine.proof import OWNERS
@@ -63,9 +63,11 @@ class Questions:
         return group
 
     async def _ask(self, group: LogGroup, question: Question) -> Answer:
-        if question == OWNER_GONE:
-            return await self._owner_gone(group)
-        return await self._quiet(group, question)
+        match question.about:
+            case "owner":
+                return await self._owner_gone(group)
+            case "arrivals":
+                return await self._quiet(group, question)
 
     async def _owner_gone(self, group: LogGroup) -> Answer:
         """Whether the owner that the name refers to is gone. Its rows are read first: most log
