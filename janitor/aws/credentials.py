@@ -88,8 +88,8 @@ def credentials_error(error: Exception) -> CredentialsError:
 
 
 class Renewal:
-    """Gets credentials, for one thread at a time: botocore holds its lock meanwhile. Transient
-    failures are retried; after any other, or the last attempt, there is none for a while.
+    """Gets credentials, in one thread at a time: botocore holds its lock meanwhile. A transient
+    failure is retried; after any other, or the last attempt, AWS is not asked again for a while.
     """
 
     def __init__(

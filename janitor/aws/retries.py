@@ -26,8 +26,8 @@ _T = TypeVar("_T")
 
 
 class TransientError(Exception):
-    """A failure worth a retry: throttled, 5xx, reset, timeout, an unreadable answer. Not if it is
-    the `last`: then there were enough attempts.
+    """A failure worth a retry: throttled, 5xx, reset, timeout, an unreadable answer. `last` says
+    that no attempt is left.
     """
 
     last = False

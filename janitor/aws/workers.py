@@ -21,16 +21,16 @@ a seventh of a CPU carries them.
 
 
 class Workers(Protocol):
-    """Runs what blocks."""
+    """Runs blocking calls."""
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns. Raises what it raises."""
 
 
 async def within(seconds: float, answer: Awaitable[T]) -> T:
-    """The answer, if it comes in time. Raises NoAnswerError, and what it raises.
+    """The answer, if it comes in time. Raises NoAnswerError, or what the call raises.
 
-    Connecting and reading are bounded apiece only: an endpoint may drip for ever.
+    botocore bounds connecting and each read, but not the whole: an endpoint may drip for ever.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -40,7 +40,7 @@ async def within(seconds: float, answer: Awaitable[T]) -> T:
 
 
 class NoAnswerError(Exception):
-    """It took too long; what was asked for may be done all the same."""
+    """The call took too long; it may take effect all the same."""
 
 
 class Inline:

@@ -109,8 +109,8 @@ class Report(Protocol):
         """Called before any outcome is shown."""
 
     def scanned(self, group: LogGroup) -> None:
-        """Called for each log group that was read, also before `start`: a run that may still be
-        refused has printed nothing.
+        """Called for each log group that was read, perhaps before `start`, which waits until the
+        run can no longer be refused.
         """
 
     def ingested(self, group: LogGroup, ingestion: Ingestion) -> None:
