@@ -218,8 +218,8 @@ def test_a_missing_price_never_counts_as_zero(run: list[Outcome]) -> None:
         arrived = [o for o in held if o.group.ingestion is not None]
         assert part["storage_usd"] == money(held)["storage_usd"]
         assert part["saves_usd"] == money(held)["saved_steady_usd"]
-        known = [SHIPPED.ingestion(key_of(o.group)) is not None for o in arrived]
-        assert (part["ingestion_usd"] is None) == bool(known and not any(known))
+        listed = [SHIPPED.ingestion(key_of(o.group)) is not None for o in arrived]
+        assert (part["ingestion_usd"] is None) == bool(listed and not any(listed))
     unpriced = [o.group for o in run if SHIPPED.storage(key_of(o.group)) is None]
     assert shown["groups_without_price"] == len(unpriced)
     assert shown["bytes_without_price"] == sum(of.stored_bytes for of in unpriced)
