@@ -145,7 +145,7 @@ def _message(error: Mapping[str, Any]) -> str:
             return f"{text}; it belongs to {' or '.join(places)}" if places else text
         case "missing":
             return "is required"
-        case "list_type" if error["loc"] in (("rules",), ("acknowledged",)):
+        case "list_type" if len(error["loc"]) == 1:
             return f"is a list of tables: write [[{error['loc'][0]}]]"
         case "date_type":
             return "is a day without quotes or a time: 2027-06-30"
