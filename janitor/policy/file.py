@@ -381,7 +381,7 @@ class Policy(_Strict):
             miss = conditions.missed_by(group)
             if miss == "unanswered":
                 return tuple(q for q in settings.questions if q not in (group.answers or {}))
-            if miss in (None, "unread tags"):
+            if miss is None or miss in _HIDDEN:
                 break
         return ()
 
