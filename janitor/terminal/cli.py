@@ -393,8 +393,6 @@ def _with(*names: str, **other: Any) -> Callable[[_Command], _Command]:
     return decorate
 
 
-_ARGUMENTS = ("apply", "path", "names", "paths", "groups", "ignore_protect")
-"""What single commands take, besides the shared options."""
 LOCAL_POLICY = Path("janitor.toml")
 """The policy file that is used from the working directory if none is named."""
 
@@ -429,7 +427,7 @@ def _run(call: str, log_format: LogFormat, **given: Any) -> None:
     verbose, quiet = given.get("verbose", False), given.get("quiet", False)
     color = not given.get("no_color", False)
     configure_logs(log_format, verbose=verbose, quiet=quiet, color=color)
-    arguments = {key: given.pop(key) for key in _ARGUMENTS if key in given}
+    arguments = {key: given.pop(key) for key in given.keys() - _SHARED.keys()}
     if given.pop("dry_run", False):
         if arguments.get("apply"):
             raise UsageError("--apply, --dry-run: give one of them")
