@@ -10,36 +10,22 @@ import structlog
 from janitor.aws.api import Api, ReadError, UnavailableError
 
 ACTIONS: dict[str, str] = {"ListServiceQuotas": "servicequotas:ListServiceQuotas"}
+_FIVE_A_SECOND = """
+AssociateKmsKey DeleteAccountPolicy DeleteRetentionPolicy DescribeAccountPolicies
+DescribeIndexPolicies DescribeMetricFilters DescribeResourcePolicies DescribeSubscriptionFilters
+GetDataProtectionPolicy GetTransformer ListSyslogConfigurations ListTagsForResource PutAccountPolicy
+PutBearerTokenAuthentication PutDataProtectionPolicy PutIndexPolicy PutMetricFilter
+PutResourcePolicy PutRetentionPolicy PutSubscriptionFilter PutSyslogConfiguration PutTransformer
+TagResource
+"""
 DEFAULT_QUOTAS: dict[str, float] = {
+    **dict.fromkeys(_FIVE_A_SECOND.split(), 5),
     "DescribeLogGroups": 10,
     "DescribeLogStreams": 25,
-    "DescribeMetricFilters": 5,
-    "DescribeSubscriptionFilters": 5,
-    "GetDataProtectionPolicy": 5,
-    "GetTransformer": 5,
-    "DescribeIndexPolicies": 5,
-    "DescribeResourcePolicies": 5,
-    "ListSyslogConfigurations": 5,
     "FilterLogEvents": 5,
-    "ListTagsForResource": 5,
-    "PutRetentionPolicy": 5,
-    "DeleteRetentionPolicy": 5,
     "DeleteLogGroup": 10,
     "DeleteLogStream": 15,
     "CreateLogGroup": 10,
-    "AssociateKmsKey": 5,
-    "TagResource": 5,
-    "PutDataProtectionPolicy": 5,
-    "PutIndexPolicy": 5,
-    "PutTransformer": 5,
-    "PutResourcePolicy": 5,
-    "PutSyslogConfiguration": 5,
-    "PutBearerTokenAuthentication": 5,
-    "PutMetricFilter": 5,
-    "PutSubscriptionFilter": 5,
-    "DescribeAccountPolicies": 5,
-    "PutAccountPolicy": 5,
-    "DeleteAccountPolicy": 5,
     "GetMetricData": 3,
     "GetResources": 15,
     "ListFunctions": 15,
