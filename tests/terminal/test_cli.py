@@ -1282,5 +1282,7 @@ def test_the_documentation_has_every_exit_code_format_and_the_help(run: Run) -> 
     assert run("--help").out.strip() in readme
     for text in (readme, commands):
         assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == {*Exit}
-    assert [form for form in Format for text in (readme, report) if f"{form}`" not in text] == []
+    for form in Format:
+        assert f"{form}`" in readme, f"README.md does not name {form}"
+        assert f"| `{form}` |" in report, f"docs/report.md does not name {form}"
     assert {*SUFFIXES.values()} == {*Format}
