@@ -17,7 +17,8 @@ reference). Anything that arrived longer ago than this is assumed to show."""
 
 DATED_DAYS = 30
 """Days after which nothing writes any more to a stream named after the day on which its writer
-started: a Lambda execution environment lives for hours."""
+started: a Lambda execution environment lives for hours, and one restored by SnapStart has another
+stream than its snapshot (aws/aws-lambda-java-libs#402)."""
 
 STREAMS_A_CALL = 100
 _LAMBDA_STREAM = re.compile(r"\d{4}/\d{2}/\d{2}/[\w-]*\[")
