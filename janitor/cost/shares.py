@@ -47,16 +47,23 @@ class _Share:
 
 
 class Shares:
-    """Sums by part, in bounded memory: all parts after MOST_PREFIXES are counted as OTHER."""
+    """Sums by part, in bounded memory: all parts after the `most` first are counted as OTHER."""
 
-    def __init__(self, by: str, key: Callable[[LogGroup], str], prices: PriceList) -> None:
+    def __init__(
+        self,
+        by: str,
+        key: Callable[[LogGroup], str],
+        prices: PriceList,
+        most: float = MOST_PREFIXES,
+    ) -> None:
         self._by = by
         self._key = key
+        self._most = most
         self._prices = prices
         self._shares: dict[str, _Share] = {}
 
     def _of(self, part: str) -> _Share:
-        if part not in self._shares and len(self._shares) >= MOST_PREFIXES:
+        if part not in self._shares and len(self._shares) >= self._most:
             part = OTHER
         return self._shares.setdefault(part, _Share())
 

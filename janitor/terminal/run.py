@@ -179,7 +179,7 @@ class _Work:
         if by in PLACES:
             if by == "ou" and not self.options.org:
                 raise UsageError("--by ou: needs --org, which reads the organizational units")
-            return Shares(by, lambda group: self.place(group.target), self.prices)
+            return Shares(by, lambda group: self.place(group.target), self.prices, math.inf)
         what, _, tag = by.partition(":")
         if what == "tag" and tag:
             return Shares(by, tag_key(tag), self.prices)

@@ -904,6 +904,16 @@ def test_cost_by_team_prefix_or_rule_is_the_same_in_every_format(by: str) -> Non
 
 
 @pytest.mark.usefixtures("few_owners")
+def test_every_place_has_a_part_of_its_own(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many accounts, units or Regions there are, unlike tags and prefixes."""
+    monkeypatch.setattr("janitor.cost.shares.MOST_PREFIXES", 1)
+    rows = json.loads(run("report", "--sandbox", "--by", "region", "-f", "json").out)["summary"][
+        "by"
+    ]
+    assert {row["part"] for row in rows["rows"]} == {"eu-west-1", "us-east-1"}
+
+
+@pytest.mark.usefixtures("few_owners")
 def test_diff_shows_what_changed_between_two_reports(run: Run) -> None:
     """They are from before and after a run on the same account."""
     state = ("--sandbox-state", "kept", "-q")
