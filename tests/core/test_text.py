@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from janitor.core.clock import DAY_MS
-from janitor.core.text import age, cell, lines, markdown, size, visible
+from janitor.core.text import age, cell, lines, markdown, size, some, visible
+
+
+@pytest.mark.parametrize(
+    ("names", "text"), [("", ""), ("abc", "a, b, c"), ("abcd", "a, b, c and 1 more")]
+)
+def test_the_first_of_many_names(names: str, text: str) -> None:
+    """The others are counted."""
+    assert some(names) == text
 
 
 @pytest.mark.parametrize(
