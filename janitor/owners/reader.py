@@ -184,13 +184,13 @@ class Reading:
             try:
                 answer = await self._call(step, {**parameters, **page})
             except CallError as error:
-                nothing = not page and _is_one(error, (*self._question.none, *_NOWHERE))
-                if gone and (nothing or _GONE.search(error.code)):
-                    yield None, False
-                    return
-                if nothing:
+                nothing = _is_one(error, (*self._question.none, *_NOWHERE))
+                if page or not (nothing or (gone and _GONE.search(error.code))):
+                    raise
+                if not gone:
                     raise _NobodyError from error
-                raise
+                yield None, False
+                return
             token = search(step.token[1], answer) if step.token else None
             yield answer, bool(token)
             if not step.token or not token:

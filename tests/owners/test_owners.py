@@ -543,16 +543,21 @@ def test_a_row_that_had_no_time_is_read_once_there_is() -> None:
     assert world.clock.run(twice()) == [False, True]
 
 
-def test_a_list_that_was_begun_is_not_empty_whatever_the_error() -> None:
-    """The service exists, so what its other pages hold is unknown."""
-    pages = functions("a")
+@pytest.mark.parametrize(
+    ("row", "code"), [("lambda", "UnknownOperationException"), ("events-target", "NoSuchToken")]
+)
+def test_a_list_that_was_begun_is_not_empty_whatever_the_error(row: str, code: str) -> None:
+    """The service or resource exists, so what its other pages hold is unknown."""
+    items = {"EventBuses": [{"Name": "b"}], "Rules": [{"Name": "r"}]}
 
-    def answer(*call: str, **more: Any) -> Any:
-        if "Marker" in more:
-            raise error(call[2], "UnknownOperationException", "")
-        return {**pages(*call, **more), "NextMarker": "1"}
+    def answer(_service: str, _region: str, operation: str, **parameters: Any) -> Any:
+        if parameters.keys() & {"Marker", "NextToken"}:
+            raise error(operation, code, "")
+        last = operation in ("ListFunctions", "ListTargetsByRule")
+        return items | ({"NextMarker": "1", "NextToken": "1"} if last else {})
 
-    assert World(answer).of([LAMBDA], "/aws/lambda/b")["/aws/lambda/b"].unread
+    listed = replace(ROWS[row], probe=None)
+    assert World(answer).of([listed], "/x")["/x"].unread
 
 
 def test_what_was_read_before_an_error_counts() -> None:
