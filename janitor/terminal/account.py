@@ -103,7 +103,8 @@ async def _reached(
         found, warnings = await chosen(home, options.wanted)
         members = {one.account: one for one in found if not only or one.account in only}
         why = "nothing was done: it is not among the organization's accounts, or was not selected"
-        left = {one: f"account {one}: {why}" for one in only if one and one not in members}
+        gone = sorted({*filter(None, only)} - members.keys())
+        left = {account: f"account {account}: {why}" for account in gone}
         partition, name = partition_of(home.target.region), options.org_role or ROLE
         for number in members:
             roles[f"arn:{partition}:iam::{number}:role/{name}"] = None

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from janitor.aws.api import Api
@@ -35,8 +35,16 @@ class _Retention:
 class Listing:
     """A plan for people: every deletion on a line of its own, retention by rule and days."""
 
-    def __init__(self, plan: PlanFile, prices: PriceList, refusals: Mapping[Target, str]) -> None:
-        """`refusals` says why nothing is deleted in a target; such deletions are not listed."""
+    def __init__(
+        self,
+        plan: PlanFile,
+        prices: PriceList,
+        refusals: Mapping[Target, str],
+        reached: Container[Target],
+    ) -> None:
+        """`refusals` says why nothing is deleted in a target; such deletions are not listed, and
+        nothing is of targets that are not `reached`.
+        """
         self.planned: Counter[Verb] = Counter()
         """Lines of the plan by verb; they count log groups, even of a sweep."""
         self._prices = prices
@@ -50,7 +58,7 @@ class Listing:
             for planned in plan.of(target):
                 for line in planned.actions:
                     self.planned[Verb(line.action)] += 1
-                    if not refused or line.action != "sweep_streams":
+                    if target in reached and not (refused and line.action == "sweep_streams"):
                         self._add(line, plan.head.made, refused=refused)
 
     def _add(self, line: ActionLine, now: int, *, refused: bool) -> None:

@@ -29,7 +29,7 @@ from janitor.aws.regions import check_region
 from janitor.aws.targets import ACCOUNT, check_value
 from janitor.core.clock import Stop, StoppedError
 from janitor.core.errors import JanitorError, OutputError, PlanError, UsageError
-from janitor.core.exit_codes import Exit
+from janitor.core.exit_codes import Exit, exit_code
 from janitor.core.model import (
     OWNER_GONE,
     Ingestion,
@@ -501,13 +501,18 @@ async def _ask_and_act(
     talkers: Talkers | None = None,
 ) -> Exit:
     """Show a plan, ask, and act on it."""
-    listing = consent.Listing(plan, work.prices, books.refusals(work.policy.limits))
+    listing = _listing(work, books, plan)
     if listing.planned:
         with contextlib.suppress(StoppedError):
             scope = await work.stop.unless(consent.scope(work.reached))
             lines = itertools.chain(listing.lines(), _caveats(work, books))
             await consent.confirm(work.options, scope, lines)
     return await _act(work, books, plan, listing.planned, out, surveyed, talkers)
+
+
+def _listing(work: _Work, books: Books, plan: PlanFile) -> consent.Listing:
+    refusals = books.refusals(work.policy.limits)
+    return consent.Listing(plan, work.prices, refusals, work.apis)
 
 
 def _caveats(work: _Work, books: Books) -> Iterator[str]:
@@ -519,11 +524,11 @@ def _caveats(work: _Work, books: Books) -> Iterator[str]:
             named = " ".join(filter(None, (account, names.get(account))))
             refused[f"Refused in account {named}"] = why
         for target, why in books.unsurveyed():
-            if why and target.account not in verdict.accounts:
+            if why and target in work.apis and target.account not in verdict.accounts:
                 refused[f"Refused in {target}"] = why
     for what, why in refused.items():
         yield f"{what}: {why}; retention is still set."
-    for error in books.total.errors:
+    for error in (*work.reached.unusable.values(), *books.total.errors):
         yield f"Error: {error}"
     if unknown := books.total.by_status[Status.UNKNOWN]:
         yield f"Not judged, so kept: {counted(unknown, 'log group')}."
@@ -609,10 +614,12 @@ async def _apply(options: Options, path: Path, *, dry_run: bool) -> Exit:
         await _count_groups(work, books)
         work.refused = books.over_limit(work.policy.limits)
         if dry_run:
-            listing = consent.Listing(plan, work.prices, books.refusals(work.policy.limits))
+            listing = _listing(work, books, plan)
             for line in itertools.chain(listing.lines(), _caveats(work, books)):
                 out.write(f"{line}\n")
-            return Exit.REFUSED if work.refused else Exit.DONE
+            return exit_code(
+                interrupted=False, refused=bool(work.refused), incomplete=bool(missing)
+            )
         surveyed = _Surveyed(work.report(out, options.format))
         return await _ask_and_act(work, books, plan, out, surveyed)
 

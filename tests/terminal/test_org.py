@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -236,12 +237,17 @@ def test_apply_and_restore_go_on_without_an_account_that_is_gone(run: Run, gone:
     numbers = [{account: len(names) for account, names in left().items()}]
     (Path("kept") / FILE).write_bytes(there)
     lose()
+    shown = run("apply", "plan.jsonl", "--org", "--dry-run", *KEPT)
     applied = run("apply", "plan.jsonl", "--org", "--yes", *KEPT)
+    for listed in (shown.out, applied.err):
+        assert "1 log group to delete" in listed
+        assert f"Error: account {DATA}: nothing was done" in listed
+        assert not re.search(rf"Refused|^  {DATA}", listed, re.M)
     numbers.append({account: len(names) for account, names in left().items()})
     assert numbers == [{SHOP: 1, DATA: 0, LAB: 3}, {SHOP: 0, DATA: 1, LAB: 3}]
-    for done in (undone, applied):
+    for done in (undone, shown, applied):
         assert done.code == 3, done.err
-        assert f"account {DATA}: nothing was done" in done.err
+        assert f"account {DATA}: nothing was done" in done.err + done.out
 
 
 @pytest.mark.parametrize(
