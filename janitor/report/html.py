@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from janitor.core.clock import DAY_MS
 from janitor.core.model import DeleteGroup, Ingestion, LogGroup, Outcome, Status, Target
-from janitor.core.text import size
+from janitor.core.text import counted, size
 from janitor.cost.money import monthly_usd
 from janitor.cost.prices import PriceList
 from janitor.report.base import RunInfo, dollars, percent
@@ -238,6 +238,7 @@ def _environment() -> Environment:
         json_block=json_block,
         usd=dollars,
         number=lambda value: f"{value:,}",
+        counted=counted,
     )
     environment.globals["percent"] = percent
     return environment
